@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
+import { isRefusalReason, type RefusalReason } from './refusals.js';
+import { defineRpc, serviceTopicRoot } from './rpc.js';
+
+/** A refusal code of `refusals`. */
+export const refusalReason = z.custom<RefusalReason>((code) => typeof code === 'string' && isRefusalReason(code));
+
+/** A peer that proved possession of a key whose certificate chains to a trusted CA of the entrance. */
+export const admissionRequest = z.strictObject({
+  fingerprint,
+  deviceId,
+  /** SHA-256 over the DER of the CA certificate that issued the leaf. */
+  issuerFingerprint: fingerprint,
+  serialNumber,
+  /** Whether a CA of this site's own hierarchy issued the leaf. */
+  issuedHere: z.boolean(),
+  kind: peerKind,
+  /** ISO 8601, UTC. */
+  notBefore: z.iso.datetime(),
+  notAfter: z.iso.datetime(),
+  /** Which door: the listener's name, such as `agent` or `mqtt-broker`. */
+  entrance: z.string().min(1).max(64),
+  remoteAddress: z.string().max(64),
+});
+export type AdmissionRequest = z.infer<typeof admissionRequest>;
+
+export const admissionDecision = z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('admitted'), deviceId, kind: peerKind }),
+  z.strictObject({ outcome: z.literal('refused'), reason: refusalReason }),
+]);
+export type AdmissionDecision = z.infer<typeof admissionDecision>;
+
+/** Asks the device registry whether a peer may pass. Idempotent: a first contact registers the device once. */
+export const admitPeer = defineRpc({
+  pattern: `${serviceTopicRoot}/rpc/device-registry/admit-peer`,
+  request: admissionRequest,
+  response: admissionDecision,
+});
+
+/** Asks the device registry whether a certificate may be issued to this name now. */
+export const checkEnrolment = defineRpc({
+  pattern: `${serviceTopicRoot}/rpc/device-registry/check-enrolment`,
+  request: z.strictObject({ deviceId, kind: peerKind, reinstate: z.boolean() }),
+  response: z.discriminatedUnion('outcome', [
+    z.strictObject({ outcome: z.literal('allowed') }),
+    z.strictObject({ outcome: z.literal('refused'), reason: refusalReason }),
+  ]),
+});
+
+/** Tells the audit log about a peer turned away before the registry was asked. */
+export const recordRefusal = defineRpc({
+  pattern: `${serviceTopicRoot}/rpc/device-registry/record-refusal`,
+  request: z.strictObject({
+    reason: refusalReason,
+    entrance: z.string().min(1).max(64),
+    remoteAddress: z.string().max(64),
+    /** As far as it is known; escaped by the sender, at most 256 characters. */
+    subject: z.string().max(256).optional(),
+    fingerprint: fingerprint.optional(),
+  }),
+  response: z.strictObject({}),
+});

@@ -1,0 +1,112 @@
+/**
+ * Why an entrance turned a peer away. The code is stable: it is a metric label, a log field, an audit field and the
+ * anchor of its entry in the documentation. `meaning` says what happened, `remedy` what to do about it.
+ */
+export const refusals = {
+  'handshake-timeout': {
+    meaning: 'The TLS handshake did not finish in time.',
+    remedy: 'Check the network path and that the client speaks TLS 1.2 or newer.',
+  },
+  'handshake-failed': {
+    meaning: 'The TLS handshake failed before a certificate could be judged.',
+    remedy: 'Check that the client speaks TLS 1.2 or newer and trusts the server certificate.',
+  },
+  'no-certificate': {
+    meaning: 'The client sent no certificate.',
+    remedy: 'Pass the client certificate and key (curl: --cert and --key).',
+  },
+  'session-reused': {
+    meaning: 'The client tried to resume an earlier TLS session.',
+    remedy: 'Make a full handshake; resumption skips every check and is never accepted.',
+  },
+  'issuer-unknown': {
+    meaning: 'No trusted CA issued the certificate.',
+    remedy: 'Enrol the device with this site, or add its CA to the trusted CAs.',
+  },
+  'chain-incomplete': {
+    meaning: 'The certificate chain does not reach a trusted CA.',
+    remedy: 'Send the intermediate certificates after the leaf in the certificate file.',
+  },
+  'chain-too-long': {
+    meaning: 'The client sent more certificates than a chain may have.',
+    remedy: 'Send the leaf and its intermediates only.',
+  },
+  'chain-invalid': {
+    meaning: 'The certificate chain breaks a rule of X.509 path validation.',
+    remedy: 'Inspect the chain with "sallyport cert show" and issue the certificate again.',
+  },
+  'certificate-expired': {
+    meaning: 'The client certificate is past its end date.',
+    remedy: 'Renew it: sallyport cert renew.',
+  },
+  'certificate-not-yet-valid': {
+    meaning: 'The client certificate is not valid yet.',
+    remedy: 'Check the clocks of both sides.',
+  },
+  'issuer-expired': {
+    meaning: 'A CA certificate of the chain is past its end date.',
+    remedy: 'Renew or rotate that CA.',
+  },
+  'wrong-purpose': {
+    meaning: 'The certificate may not be used as a TLS client certificate.',
+    remedy: 'Issue it with extended key usage clientAuth.',
+  },
+  'weak-key': {
+    meaning: 'The key is weaker than RSA 2048, P-256 or Ed25519.',
+    remedy: 'Make a new key and enrol again.',
+  },
+  'weak-signature': {
+    meaning: 'The certificate is signed with MD5 or SHA-1.',
+    remedy: 'Issue it again with SHA-256 or better.',
+  },
+  'name-missing': {
+    meaning: 'The certificate subject has no common name.',
+    remedy: 'Issue it with exactly one CN: the device id.',
+  },
+  'name-ambiguous': {
+    meaning: 'The certificate subject has more than one common name.',
+    remedy: 'Issue it with exactly one CN: the device id.',
+  },
+  'name-invalid': {
+    meaning: 'The common name is not a valid device id.',
+    remedy: 'Use 1 to 64 letters, digits or - . _ : @ and start with a letter or digit.',
+  },
+  'certificate-revoked': {
+    meaning: 'The certificate has been revoked.',
+    remedy: 'Enrol the device again with a new one-time token.',
+  },
+  'device-locked': { meaning: 'The device is locked.', remedy: 'sallyport device unlock DEVICE' },
+  'device-revoked': {
+    meaning: 'The device has been revoked.',
+    remedy: 'sallyport device enroll-token --reinstate DEVICE, then enrol it again.',
+  },
+  'device-retired': {
+    meaning: 'The device has been retired.',
+    remedy: 'Use another device id; a retired one never comes back.',
+  },
+  'name-conflict': {
+    meaning: 'Another CA already vouches for a device of this name.',
+    remedy: 'Rename the device, or retire the one that holds the name.',
+  },
+  'not-permitted': {
+    meaning: 'This kind of certificate has no access to this entrance.',
+    remedy: 'Use a certificate of the right kind (device, service or admin).',
+  },
+  'admission-unavailable': {
+    meaning: 'The device registry did not answer, so nobody new is let in.',
+    remedy: 'Check the device registry and the MQTT broker: sallyport status.',
+  },
+  'too-many-connections': {
+    meaning: 'The entrance is full.',
+    remedy: 'Close idle connections, or raise the connection limit.',
+  },
+} as const satisfies Record<string, { meaning: string; remedy: string }>;
+
+export type RefusalReason = keyof typeof refusals;
+
+const codes = new Set<string>(Object.keys(refusals));
+
+/** True for a code of the table above. */
+export function isRefusalReason(code: string): code is RefusalReason {
+  return codes.has(code);
+}

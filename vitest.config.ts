@@ -1,0 +1,22 @@
+import { readdirSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['@sallyport/source', 'node', 'import', 'default'];
+const roots = ['libs', 'apps'].flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`));
+const project = (root: string) => ({
+  extends: true as const,
+  test: { name: `@sallyport/${root.split('/').at(-1)}`, root, include: ['src/**/*.spec.ts'] },
+});
+
+export default defineConfig({
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    isolate: false,
+    pool: 'threads',
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [...roots, 'e2e'].map(project),
+  },
+});
