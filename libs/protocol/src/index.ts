@@ -1,3 +1,4 @@
+export { adminSocketPath } from './admin-socket.js';
 export {
   type AdmissionDecision,
   type AdmissionRequest,
@@ -16,6 +17,19 @@ export {
   formatEnrolmentToken,
   parseEnrolmentToken,
 } from './enrolment-token.js';
+export {
+  type EntranceDescription,
+  type EntranceEnrolRequest,
+  type EntranceEnrolResponse,
+  type EntranceGroup,
+  entranceEnrolRequest,
+  entranceEnrolResponse,
+  entranceGroup,
+  entranceList,
+  type HostName,
+  hostName,
+  readTrustBundle,
+} from './entrance-admin.js';
 export {
   certificateIssued,
   certificateRevoked,

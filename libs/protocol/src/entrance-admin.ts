@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { fingerprint, securityLevel } from './ids.js';
+import { defineRpc, serviceTopicRoot } from './rpc.js';
+
+/** The settings group a listener takes its address and its certificate from. */
+export const entranceGroup = z.enum(['http', 'registry', 'mqtt', 'pki']);
+export type EntranceGroup = z.infer<typeof entranceGroup>;
+
+/** A name or address a server certificate vouches for. */
+export const hostName = z.strictObject({ type: z.enum(['dns', 'ip']), value: z.string().min(1).max(253) });
+export type HostName = z.infer<typeof hostName>;
+
+const entranceDescription = z.strictObject({
+  /** What passes through, such as `file transfer`. */
+  name: z.string().min(1).max(64),
+  group: entranceGroup,
+  host: z.string(),
+  port: z.number().int().min(0).max(65_535),
+  level: securityLevel,
+  /** Of the certificate it shows; absent at level plain. */
+  fingerprint: fingerprint.optional(),
+  notAfter: z.iso.datetime().optional(),
+  /** Connections whose peer proved an identity. */
+  sessions: z.number().int().min(0),
+});
+export type EntranceDescription = z.infer<typeof entranceDescription>;
+
+/** `GET /v1/entrance` and `POST /v1/entrance/reload`. */
+export const entranceList = z.strictObject({ entrances: z.array(entranceDescription) });
+
+/** `POST /v1/entrance/enrol`: the service makes a key, and gets its certificate with a one-time token. */
+export const entranceEnrolRequest = z.strictObject({
+  group: entranceGroup,
+  oneTimePassword: z.string().min(1).max(200),
+  /** Where the signer answers EST, such as `https://localhost:8443`. */
+  url: z.url({ protocol: /^https$/ }),
+  subjectAltNames: z.array(hostName).min(1).max(32),
+});
+export type EntranceEnrolRequest = z.infer<typeof entranceEnrolRequest>;
+
+export const entranceEnrolResponse = z.strictObject({
+  fingerprint,
+  certPath: z.string(),
+  keyPath: z.string(),
+  /** The CAs whose clients this entrance may admit: roots and issuing CAs of this site. */
+  caPath: z.string(),
+});
+export type EntranceEnrolResponse = z.infer<typeof entranceEnrolResponse>;
+
+/** Asks the signer for the CAs of this site: roots and issuing CAs, those being retired included. */
+export const readTrustBundle = defineRpc({
+  pattern: `${serviceTopicRoot}/rpc/pki-signer/read-trust-bundle`,
+  request: z.strictObject({}),
+  response: z.strictObject({
+    version: z.number().int().positive(),
+    certificates: z
+      .array(z.strictObject({ role: z.enum(['root', 'issuing']), pem: z.string().max(16_384) }))
+      .min(1)
+      .max(100),
+  }),
+});

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { Problem, type ProblemType } from '@sallyport/protocol';
+import type { FastifyReply } from 'fastify';
+import { ZodError } from 'zod';
+import type { Log } from './log.js';
+
+/** Every fault of an HTTP API becomes `application/problem+json` (RFC 9457) here, once. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly log: Log) {}
+
+  catch(fault: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const problem = problemFrom(fault) ?? this.internal(fault);
+    if (problem.retryAfterSeconds !== undefined) reply.header('retry-after', String(problem.retryAfterSeconds));
+    reply
+      .status(problem.status)
+      .header('content-type', 'application/problem+json; charset=utf-8')
+      .send(JSON.stringify(problem));
+  }
+
+  private internal(error: unknown): Problem {
+    const correlationId = randomUUID();
+    this.log.error({ error, correlationId }, 'request failed inside');
+    return new Problem('internal', `Something failed inside. Look for correlation id ${correlationId} in the log.`);
+  }
+}
+
+/** The problem behind a fault a caller can act on; undefined when the fault is ours. */
+function problemFrom(fault: unknown): Problem | undefined {
+  if (fault instanceof Problem) return fault;
+  if (fault instanceof ZodError) return new Problem('invalid-request', describeIssues(fault));
+  if (fault instanceof HttpException) return fromStatus(fault.getStatus(), fault.message);
+  // Fastify reports a body it cannot take as an error with a status of its own.
+  const status = fault instanceof Error && 'statusCode' in fault ? fault.statusCode : undefined;
+  return typeof status === 'number' && status < 500 ? fromStatus(status, String(fault)) : undefined;
+}
+
+const typeByStatus: ReadonlyMap<number, ProblemType> = new Map([
+  [401, 'credentials-invalid'],
+  [403, 'forbidden'],
+  [404, 'not-found'],
+  [405, 'method-not-allowed'],
+  [413, 'too-large'],
+  [415, 'unsupported-media-type'],
+  [503, 'unavailable'],
+]);
+
+function fromStatus(status: number, detail: string): Problem | undefined {
+  if (status >= 500 && status !== 503) return undefined;
+  return new Problem(typeByStatus.get(status) ?? 'invalid-request', detail);
+}
+
+function describeIssues(error: ZodError): string {
+  return error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; ');
+}

@@ -1,0 +1,80 @@
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { mqttRpcServer } from '@sallyport/mqtt';
+import { adminSocketPath, Problem } from '@sallyport/protocol';
+import { nestLog } from './nest-log.js';
+import { ProblemFilter } from './problem-filter.js';
+import { RuntimeModule } from './runtime.module.js';
+import type { ServiceContext } from './service-context.js';
+import type { ServiceDefinition } from './service-definition.js';
+
+// The largest admin request is a CA import: a PKCS#12 file with its chain.
+const adminBodyLimitBytes = 256 * 1024;
+
+/** A running service: its Nest application, listening on the admin socket and on the RPC topics. */
+export class ServiceHost {
+  private constructor(
+    readonly context: ServiceContext,
+    readonly app: NestFastifyApplication,
+  ) {}
+
+  /**
+   * Starts a service: module, RPC handlers, admin socket, and through the module's hooks its device-facing listeners.
+   *
+   * @throws Problem `conflict`: another process already serves this run directory.
+   */
+  static async start(definition: ServiceDefinition, context: ServiceContext): Promise<ServiceHost> {
+    const socketPath = adminSocketPath(context.settings.require('run.path'), context.name, process.cwd());
+    await prepareSocket(context, socketPath);
+    const app = await createApplication(definition, context);
+    await app.startAllMicroservices();
+    await app.listen({ path: socketPath });
+    await chmod(socketPath, 0o600);
+    context.log.info({}, 'service started');
+    return new ServiceHost(context, app);
+  }
+
+  /** Stops taking work, drains what is under way, and closes what the service opened, its store and session last. */
+  async stop(): Promise<void> {
+    this.context.readiness.stop();
+    await this.app.close();
+    this.context.log.info({}, 'service stopped');
+  }
+}
+
+async function createApplication(
+  definition: ServiceDefinition,
+  context: ServiceContext,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ bodyLimit: adminBodyLimitBytes, forceCloseConnections: true });
+  const module = RuntimeModule.forService(context, definition.module(context));
+  const logger = nestLog(context.log);
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger, abortOnError: false });
+  app.useGlobalFilters(new ProblemFilter(context.log));
+  app.connectMicroservice({ strategy: mqttRpcServer(context.mqttConnection) });
+  return app;
+}
+
+/** Makes the run directory private, and removes the socket a crashed process left, but never one that still answers. */
+async function prepareSocket(context: ServiceContext, socketPath: string): Promise<void> {
+  await mkdir(context.settings.require('run.path'), { recursive: true, mode: 0o700 });
+  if (await answers(socketPath))
+    throw new Problem(
+      'conflict',
+      `Another ${context.name} already runs on this configuration directory (its admin socket answers). Stop it first, or start this one with another --config-dir.`,
+    );
+  await rm(socketPath, { force: true });
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
