@@ -1,0 +1,89 @@
+import { subscribeEvent } from '@sallyport/mqtt';
+import {
+  type AdmissionDecision,
+  type AdmissionRequest,
+  admitPeer,
+  type DeviceChange,
+  type DeviceId,
+  deviceChanged,
+  type Fingerprint,
+} from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import type { AdmissionPort } from '@sallyport/tls';
+
+// The registry's decision is good until it says otherwise; the limit only bounds how long a lost event could matter.
+const cacheLifetimeMs = 60_000;
+// About 10 MB when full.
+const cacheLimit = 20_000;
+const registryDeadlineMs = 2_500;
+
+interface CachedDecision {
+  readonly decision: AdmissionDecision;
+  readonly deviceId: DeviceId;
+  readonly expiresAtMs: number;
+}
+
+/** Told about every change the registry announces, after the cache has forgotten what it concerns. */
+export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void;
+
+/**
+ * The registry's answers, remembered by certificate fingerprint until the registry announces a change. Only "admitted"
+ * is remembered: a refused peer that has been put right gets in at its next try. Fails closed: no answer, no entry.
+ */
+export class AdmissionClient implements AdmissionPort {
+  private readonly decisions = new Map<Fingerprint, CachedDecision>();
+  private readonly listeners: AdmissionListener[] = [];
+
+  constructor(private readonly context: ServiceContext) {}
+
+  /** Subscribes to the registry's announcements; without them nothing would be forgotten in time. */
+  async start(): Promise<void> {
+    const { mqtt } = this.context;
+    await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change));
+    // Announcements may have been missed while the session was down.
+    mqtt.onReconnect(() => this.resynchronise());
+  }
+
+  onChange(listener: AdmissionListener): void {
+    this.listeners.push(listener);
+  }
+
+  async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
+    const nowMs = this.context.clock.now().getTime();
+    const cached = this.decisions.get(request.fingerprint);
+    if (cached !== undefined && cached.expiresAtMs > nowMs) return cached.decision;
+    const decision = await this.ask(request);
+    if (decision.outcome === 'admitted') this.remember(request, decision, nowMs);
+    return decision;
+  }
+
+  /** Asks the registry past the cache. */
+  async ask(request: AdmissionRequest): Promise<AdmissionDecision> {
+    try {
+      return await this.context.rpc.call(admitPeer, request, { deadlineMs: registryDeadlineMs });
+    } catch (error) {
+      this.context.log.warn({ error, entrance: request.entrance }, 'device registry did not answer, peer refused');
+      return { outcome: 'refused', reason: 'admission-unavailable' };
+    }
+  }
+
+  private remember(request: AdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
+    this.decisions.delete(request.fingerprint);
+    const oldest = this.decisions.size >= cacheLimit ? this.decisions.keys().next().value : undefined;
+    if (oldest !== undefined) this.decisions.delete(oldest);
+    const { deviceId } = request;
+    this.decisions.set(request.fingerprint, { decision, deviceId, expiresAtMs: nowMs + cacheLifetimeMs });
+  }
+
+  private forget(change: DeviceChange): void {
+    for (const fingerprint of change.fingerprints) this.decisions.delete(fingerprint);
+    for (const [fingerprint, { deviceId }] of this.decisions)
+      if (deviceId === change.deviceId) this.decisions.delete(fingerprint);
+    for (const listener of this.listeners) listener(change);
+  }
+
+  private resynchronise(): void {
+    this.decisions.clear();
+    for (const listener of this.listeners) listener('resynchronise');
+  }
+}

@@ -1,0 +1,84 @@
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import { subscribeEvent } from '@sallyport/mqtt';
+import {
+  type EntranceDescription,
+  type EntranceEnrolRequest,
+  type EntranceEnrolResponse,
+  type EntranceGroup,
+  Problem,
+  trustBundleChanged,
+} from '@sallyport/protocol';
+import { ServiceContext } from '@sallyport/runtime';
+import { AdmissionClient } from './admission-client.js';
+import { Entrance, type EntranceOptions } from './entrance.js';
+import { ServiceIdentity } from './service-identity.js';
+
+/** The doors of one service, and the certificate it shows at them. */
+@Injectable()
+export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly opened: Entrance[] = [];
+  private readonly admission: AdmissionClient;
+  private readonly identity: ServiceIdentity;
+
+  constructor(private readonly context: ServiceContext) {
+    this.admission = new AdmissionClient(context);
+    this.identity = new ServiceIdentity(context, () => this.reload());
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.admission.start();
+    await subscribeEvent(this.context.mqtt, trustBundleChanged, async () => this.adoptTrustBundle());
+    await this.identity.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.identity.stop();
+    await Promise.all(this.opened.splice(0).map((entrance) => entrance.close()));
+  }
+
+  /**
+   * Opens a door and keeps it in step with settings, registry and trust bundle until the service stops.
+   *
+   * @throws Problem `config-invalid`, `unavailable`: as `Entrance.open` says.
+   */
+  async open(options: EntranceOptions): Promise<Entrance> {
+    const entrance = await Entrance.open(this.context, this.admission, options);
+    this.opened.push(entrance);
+    return entrance;
+  }
+
+  describe(): EntranceDescription[] {
+    return this.opened.map((entrance) => entrance.describe());
+  }
+
+  /**
+   * Reads the settings again and puts them in force at every door.
+   *
+   * @throws Problem `config-invalid`: the door named in the text, and those after it, are as they were.
+   */
+  async reload(): Promise<EntranceDescription[]> {
+    await this.context.reloadSettings();
+    for (const entrance of this.opened) await entrance.reload();
+    return this.describe();
+  }
+
+  /**
+   * Makes a key here and gets a certificate for it; nothing uses it until the settings name it.
+   *
+   * @throws Problem `not-found`: this service has no such door.
+   */
+  async enrol(request: EntranceEnrolRequest): Promise<EntranceEnrolResponse> {
+    this.requireGroup(request.group);
+    return this.identity.enrol(request);
+  }
+
+  private requireGroup(group: EntranceGroup): void {
+    if (this.opened.some((entrance) => entrance.group === group)) return;
+    const known = this.opened.map((entrance) => entrance.group).join(', ') || 'none';
+    throw new Problem('not-found', `Service ${this.context.name} has no entrance "${group}"; it has: ${known}.`);
+  }
+
+  private async adoptTrustBundle(): Promise<void> {
+    if (await this.identity.refreshTrust()) await this.reload();
+  }
+}

@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import type { EntranceGroup, Fingerprint } from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
+import { certificatesFromPem } from '@sallyport/x509';
+import { type ConfiguredGroup, entranceSettings, serviceCertificateFiles } from './entrance-settings.js';
+
+/** Where an entrance's address, certificate, key and CAs come from. */
+export interface SecuritySource {
+  readonly group: EntranceGroup;
+  address(): { readonly host: string; readonly port: number };
+  /**
+   * Reads what is in force now.
+   *
+   * @throws Problem `config-invalid`: settings or files do not fit together.
+   */
+  read(): Promise<{ readonly security: SecuritySettings; readonly warnings: readonly string[] }>;
+}
+
+/** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */
+export function configuredSource(context: ServiceContext, group: ConfiguredGroup): SecuritySource {
+  return {
+    group,
+    address: () => {
+      const { host, port } = entranceSettings(context.settings, group);
+      return { host, port };
+    },
+    read: async () => {
+      const { settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
+      const ownIssuers = await siteIssuers(context);
+      const { ca } = settings;
+      return { security: ca === undefined ? settings : { ...settings, ca: { ...ca, ownIssuers } }, warnings };
+    },
+  };
+}
+
+/** The CAs of this site as last fetched from the signer; none before the service first enrolled. */
+async function siteIssuers(context: ServiceContext): Promise<ReadonlySet<Fingerprint>> {
+  const { clientCaPath } = serviceCertificateFiles(context.settings, context.name);
+  const pem = await readFile(clientCaPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return new Set(certificatesFromPem(pem).map((certificate) => certificate.fingerprint));
+}

@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { enrolIdentity, RenewalSchedule, renewIdentity, writeFileAtomic } from '@sallyport/identity';
+import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
+import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
+import { fetchTrustBundle } from './trust-bundle.js';
+
+/**
+ * The certificate a service enrolled for by itself: key made here, renewed from two thirds of its life on, without a
+ * restart.
+ */
+export class ServiceIdentity {
+  private schedule: RenewalSchedule | undefined;
+
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly onChanged: () => Promise<unknown>,
+  ) {}
+
+  /** Takes up the renewal of a certificate enrolled for in an earlier run. */
+  async start(): Promise<void> {
+    const certificate = await this.current();
+    if (certificate !== undefined) this.scheduleRenewal(certificate);
+  }
+
+  stop(): void {
+    this.schedule?.stop();
+  }
+
+  /** @throws Problem `credentials-invalid`, `unavailable`, …: as the signer answered; an older certificate stays. */
+  async enrol(request: EntranceEnrolRequest): Promise<EntranceEnrolResponse> {
+    const { files } = this;
+    const certificate = await enrolIdentity({
+      files,
+      deviceId: deviceId.parse(this.context.name),
+      oneTimePassword: request.oneTimePassword,
+      url: request.url,
+      subjectAltNames: request.subjectAltNames,
+    });
+    await this.refreshTrust();
+    this.scheduleRenewal(certificate);
+    const { certPath, keyPath, clientCaPath } = files;
+    this.context.log.info({ fingerprint: certificate.fingerprint }, 'service certificate enrolled');
+    return { fingerprint: certificate.fingerprint, certPath, keyPath, caPath: clientCaPath };
+  }
+
+  /** Brings the file of client CAs up to date with the signer's trust bundle; true when it changed. */
+  async refreshTrust(): Promise<boolean> {
+    if ((await this.current()) === undefined) return false;
+    const bundle = await fetchTrustBundle(this.context);
+    const pem = bundle.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
+    const { clientCaPath } = this.files;
+    if ((await readOrNothing(clientCaPath)) === pem) return false;
+    await writeFileAtomic(clientCaPath, pem, 0o644);
+    return true;
+  }
+
+  private get files(): ServiceCertificateFiles {
+    return serviceCertificateFiles(this.context.settings, this.context.name);
+  }
+
+  private async current(): Promise<Certificate | undefined> {
+    return certificatesFromPem(await readOrNothing(this.files.certPath))[0];
+  }
+
+  private scheduleRenewal(certificate: Certificate): void {
+    this.schedule?.stop();
+    const { log, clock } = this.context;
+    this.schedule = new RenewalSchedule({
+      certificate,
+      now: () => clock.now(),
+      renew: () => this.renew(),
+      onRenewed: (renewed) => log.info({ fingerprint: renewed.fingerprint }, 'service certificate renewed'),
+      onFailure: (error) => log.warn({ error }, 'service certificate could not be renewed, will try again'),
+    });
+    this.schedule.start();
+  }
+
+  private async renew(): Promise<Certificate> {
+    const url = this.context.settings.require('pki.url');
+    const renewed = await renewIdentity({ files: this.files, url, newKey: true });
+    await this.refreshTrust();
+    await this.onChanged();
+    return renewed;
+  }
+}
+
+async function readOrNothing(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+// Brings a fresh clone to where its own tools run. Node built-ins only: nothing is installed yet when this starts.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(root, 'node_modules', '.bin');
+const oldestRuntime = 24;
+
+/** Installs the locked dependencies when they are missing or older than the lock file. */
+export function ensureInstalled() {
+  const lock = join(root, 'package-lock.json');
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  console.error('Installing dependencies (npm ci) …');
+  // No package of ours needs an install script; not running them is one door less.
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = process.env.npm_execpath;
+  const [command, full] = npm ? [process.execPath, [npm, ...args]] : ['npm', args];
+  const { status } = spawnSync(command, full, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0)
+    fail('npm ci failed; its own words are above. Check the network and the disk, then run this again.');
+}
+
+/** The Node that runs Sallyport: this one when it is new enough, else the one that came with the dependencies. */
+export function runtime() {
+  if (Number(process.versions.node.split('.')[0]) >= oldestRuntime) return process.execPath;
+  const bundled = join(bin, 'node');
+  if (existsSync(bundled)) return bundled;
+  fail(
+    `Sallyport runs on Node ${oldestRuntime} or newer; this is ${process.version}, and no packaged Node exists for ${process.platform}-${process.arch}. Install Node ${oldestRuntime}.`,
+  );
+}
+
+/** Environment in which the workspace's own tools, and its Node, come first. */
+export function toolEnvironment(extra = {}) {
+  const path = `${bin}${delimiter}${process.env.PATH ?? ''}`;
+  return { ...process.env, PATH: path, NX_DAEMON: 'false', NX_TUI: 'false', ...extra };
+}
+
+/** Runs one of the workspace's tools to its end; a failure ends this process with the tool's exit code. */
+export function run(command, args, { env = {}, quiet = false } = {}) {
+  const options = { cwd: root, env: toolEnvironment(env), encoding: 'utf8' };
+  const result = spawnSync(join(bin, command), args, {
+    ...options,
+    stdio: quiet ? 'pipe' : ['ignore', 'inherit', 'inherit'],
+  });
+  if (result.status === 0) return;
+  if (quiet) console.error(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  fail(`${command} ${args.join(' ')} failed.`, result.status ?? 1);
+}
+
+/** Runs a program of ours in the foreground; it gets the signals, and its exit code becomes ours. */
+export function replaceBy(script, args, { env = {}, nodeArgs = [] } = {}) {
+  const child = spawn(runtime(), [...nodeArgs, script, ...args], { env: toolEnvironment(env), stdio: 'inherit' });
+  // Ctrl-C reaches the child through the terminal; what is sent to this process alone is passed on.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1);
+  });
+}
+
+export function fail(message, code = 1) {
+  console.error(message);
+  process.exit(code);
+}
