@@ -1,0 +1,213 @@
+import { z } from 'zod';
+import { hostName } from './entrance-admin.js';
+import { deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
+
+const dayInSeconds = 86_400;
+const cursor = z.string().min(1).max(512);
+const pageLimit = z.coerce.number().int().min(1).max(1000);
+
+/** The kinds of leaf a caller may ask for; `server` certificates are the signer's own. */
+export const leafProfile = z.enum(['device', 'service', 'admin']);
+export type LeafProfile = z.infer<typeof leafProfile>;
+
+/** `POST /v1/enrollments`: a one-time token. A newer token replaces the open one of the same name. */
+export const enrollmentRequest = z.strictObject({
+  deviceId,
+  profile: leafProfile.default('device'),
+  /** Whether it may bring a revoked device back. */
+  reinstate: z.boolean().default(false),
+  /** How long the token may be used; default `pki.token.validity`. */
+  validitySeconds: z
+    .number()
+    .int()
+    .min(60)
+    .max(30 * dayInSeconds)
+    .optional(),
+  /** Names and addresses the certificate may carry; for services. */
+  subjectAltNames: z.array(hostName).max(32).default([]),
+});
+export type EnrollmentRequest = z.infer<typeof enrollmentRequest>;
+
+/** The only time the token is shown: the signer keeps a keyed digest of it. */
+export const enrollmentResponse = z.strictObject({
+  deviceId,
+  profile: leafProfile,
+  token: z.string().min(1).max(200),
+  expiresAt: z.iso.datetime(),
+});
+export type EnrollmentResponse = z.infer<typeof enrollmentResponse>;
+
+const enrollmentDescription = z.strictObject({
+  deviceId,
+  profile: leafProfile,
+  state: z.enum(['open', 'used', 'locked', 'expired']),
+  reinstate: z.boolean(),
+  subjectAltNames: z.array(hostName),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  failedTries: z.number().int().min(0),
+  /** Of the certificate it paid for. */
+  fingerprint: fingerprint.optional(),
+});
+export type EnrollmentDescription = z.infer<typeof enrollmentDescription>;
+
+export const enrollmentQuery = z.strictObject({ cursor: cursor.optional(), limit: pageLimit.default(100) });
+
+/** `GET /v1/enrollments`, by name. `DELETE /v1/enrollments/:deviceId` withdraws one. */
+export const enrollmentList = z.strictObject({
+  enrollments: z.array(enrollmentDescription),
+  cursor: cursor.optional(),
+});
+export type EnrollmentList = z.infer<typeof enrollmentList>;
+
+/** RFC 5280 §5.3.1, without those a signer of end-entity certificates never gives. */
+export const revocationReason = z.enum([
+  'unspecified',
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+]);
+export type RevocationReason = z.infer<typeof revocationReason>;
+
+/** A certificate the signer issued. */
+export const certificateDescription = z.strictObject({
+  fingerprint,
+  serialNumber,
+  /** Id of the issuing CA, such as `device-1`. */
+  issuer: z.string(),
+  issuerFingerprint: fingerprint,
+  deviceId,
+  kind: peerKind,
+  profile: z.string(),
+  notBefore: z.iso.datetime(),
+  notAfter: z.iso.datetime(),
+  issuedAt: z.iso.datetime(),
+  state: z.enum(['valid', 'expired', 'revoked']),
+  revocation: z.strictObject({ revokedAt: z.iso.datetime(), reason: revocationReason }).optional(),
+});
+export type CertificateDescription = z.infer<typeof certificateDescription>;
+
+export const certificateQuery = z.strictObject({
+  deviceId: deviceId.optional(),
+  /** Only those that end before this moment, soonest first. */
+  expiresBefore: z.iso.datetime().optional(),
+  cursor: cursor.optional(),
+  limit: pageLimit.default(100),
+});
+export type CertificateQuery = z.infer<typeof certificateQuery>;
+
+/** `GET /v1/certificates`, by end date. */
+export const certificateList = z.strictObject({
+  certificates: z.array(certificateDescription),
+  cursor: cursor.optional(),
+});
+export type CertificateList = z.infer<typeof certificateList>;
+
+/** `POST /v1/certificates/:id/revoke`, where `:id` is a fingerprint or a serial number. Answers a `certificateDescription`. */
+export const revocationRequest = z.strictObject({ reason: revocationReason.default('unspecified') });
+export type RevocationRequest = z.infer<typeof revocationRequest>;
+
+/** `POST /v1/certificates`: signs the CSR of an administrator or a service. */
+export const signingRequest = z.strictObject({
+  /** PKCS#10 in PEM. */
+  csr: z.string().min(1).max(24_576),
+  name: deviceId,
+  profile: z.enum(['admin', 'service']),
+  subjectAltNames: z.array(hostName).max(32).default([]),
+});
+export type SigningRequest = z.infer<typeof signingRequest>;
+
+export const signingResponse = z.strictObject({
+  fingerprint,
+  notAfter: z.iso.datetime(),
+  /** PEM, leaf first, then the issuing CA; the root is left out. */
+  chain: z.string(),
+});
+export type SigningResponse = z.infer<typeof signingResponse>;
+
+/** What a CA of the hierarchy is for. */
+export const authorityPurpose = z.enum(['root', 'device', 'service']);
+export type AuthorityPurpose = z.infer<typeof authorityPurpose>;
+
+/** `pending`: key made. `published`: in the trust bundle. `active`: signs. `retiring`: signs CRLs only. `retired`: gone. */
+export const authorityState = z.enum(['pending', 'published', 'active', 'retiring', 'retired']);
+export type AuthorityState = z.infer<typeof authorityState>;
+
+const authorityDescription = z.strictObject({
+  /** Such as `device-1`. */
+  id: z.string(),
+  purpose: authorityPurpose,
+  state: authorityState,
+  /** RFC 4514. */
+  subject: z.string(),
+  issuer: z.string(),
+  fingerprint,
+  /** Lower-case hexadecimal; names the CRL: `/crl/<keyId>.crl`. */
+  keyId: z.string(),
+  notBefore: z.iso.datetime(),
+  notAfter: z.iso.datetime(),
+  /** When a published CA starts to sign. */
+  activatesAt: z.iso.datetime().optional(),
+  /** Whether this signer holds its key. */
+  hasKey: z.boolean(),
+});
+export type AuthorityDescription = z.infer<typeof authorityDescription>;
+
+/** `GET /v1/ca`. */
+export const hierarchyDescription = z.strictObject({
+  trustBundleVersion: z.number().int().positive(),
+  /** Of the root new chains end in; what a one-time token carries. */
+  caFingerprint: fingerprint,
+  authorities: z.array(authorityDescription),
+});
+export type HierarchyDescription = z.infer<typeof hierarchyDescription>;
+
+/** `POST /v1/ca/rotate`: a new issuing CA. Answers a `hierarchyDescription`. */
+export const rotationRequest = z.strictObject({
+  purpose: z.enum(['device', 'service']),
+  /** How long the new CA is only published before it signs, so that every relying party knows it first. */
+  overlapSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(365 * dayInSeconds)
+    .default(0),
+});
+export type RotationRequest = z.infer<typeof rotationRequest>;
+
+/** `GET /v1/trust-bundle`, with an `ETag` that changes with the set; certificates in PEM. */
+export const trustBundle = z.strictObject({
+  version: z.number().int().positive(),
+  roots: z.array(z.string()).min(1),
+  issuing: z.array(z.string()),
+  /** Still vouch for certificates issued earlier. */
+  retiring: z.array(z.string()),
+});
+export type TrustBundle = z.infer<typeof trustBundle>;
+
+/** `POST /v1/ca/import`: an existing CA takes over a purpose. Answers a `hierarchyDescription`. */
+export const authorityImport = z.strictObject({
+  purpose: authorityPurpose,
+  /** Base64 of a PEM bundle (key as PKCS#8, plain or encrypted) or of a PKCS#12 file. */
+  bundle: z.base64().min(1).max(240_000),
+  passphrase: z.string().max(1024).optional(),
+});
+export type AuthorityImport = z.infer<typeof authorityImport>;
+
+/** `POST /v1/ca/export`. Without a passphrase only certificates leave. */
+export const authorityExport = z.strictObject({
+  /** Id of the CA, such as `root-1`. */
+  id: z.string().min(1).max(64),
+  passphrase: z.string().min(12).max(1024).optional(),
+});
+export type AuthorityExport = z.infer<typeof authorityExport>;
+
+export const authorityExportResponse = z.strictObject({
+  /** PEM, the CA first, then its issuers up to the root. */
+  certificates: z.string(),
+  /** Base64 of a PKCS#12 file with the key, encrypted with the passphrase. */
+  pkcs12: z.base64().optional(),
+});
+export type AuthorityExportResponse = z.infer<typeof authorityExportResponse>;
