@@ -1,7 +1,13 @@
-import type { AdmissionRequest, DeviceChange, EntranceDescription, PeerKind } from '@sallyport/protocol';
-import { recordRefusal } from '@sallyport/protocol';
+import {
+  type DeviceChange,
+  type EntranceDescription,
+  type EntranceGroup,
+  type PeerKind,
+  recordRefusal,
+  type SecurityLevel,
+} from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
-import { type ListenerOptions, type Peer, type Refusal, SecureListener } from '@sallyport/tls';
+import { type ListenerOptions, type Peer, type Refusal, SecureListener, type SecuritySettings } from '@sallyport/tls';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import type { SecuritySource } from './security-source.js';
@@ -13,125 +19,131 @@ export interface EntranceOptions {
   readonly handler: ListenerOptions['handler'];
   /** Kinds of certificate that may pass; all of them when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
+  /** The door stays shut until its settings ask for client certificates. */
+  readonly mutualOnly?: boolean;
 }
+
+// Long enough for a download to end; what is still open then is cut.
+const drainMs = 5_000;
 
 /** One door of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
 export class Entrance {
-  private readonly listener: SecureListener;
+  readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
+  private listener: SecureListener | undefined;
 
-  private constructor(
+  /**
+   * @param context of the service the door belongs to
+   * @param admission asks the registry about peers, shared by the doors of the service
+   */
+  constructor(
     private readonly context: ServiceContext,
     private readonly admission: AdmissionClient,
     private readonly options: EntranceOptions,
-    initial: Pick<ListenerOptions, 'security' | 'host' | 'port'>,
   ) {
-    this.metrics = new EntranceMetrics(context.metrics, options.source.group);
-    this.listener = new SecureListener({
-      ...initial,
-      name: options.source.group,
-      handler: options.handler,
-      admission,
-      ...(options.permittedKinds === undefined ? {} : { permittedKinds: options.permittedKinds }),
-      events: {
-        onRefusal: (refusal) => this.noteRefusal(refusal),
-        onAdmitted: () => this.metrics.admitted(),
-        onWarning: (text, fields) => context.log.warn({ ...fields, entrance: options.source.group }, text),
-      },
-    });
-    admission.onChange((change) => void this.applyChange(change));
+    this.group = options.source.group;
+    this.metrics = new EntranceMetrics(context.metrics, this.group);
+    admission.onChange((change) => this.applyChange(change));
   }
 
   /**
-   * Opens the door.
+   * Puts in force what settings and files say now: opens the door, changes its level, certificate or CAs, or shuts it.
+   * Sessions that still hold go on.
    *
-   * @throws Problem `config-invalid`: settings or files do not fit together; the text names every key of the group.
+   * @throws Problem `config-invalid`: settings or files do not fit together; nothing changed.
    * @throws Problem `unavailable`: the address cannot be bound.
    */
-  static async open(context: ServiceContext, admission: AdmissionClient, options: EntranceOptions): Promise<Entrance> {
-    const { security, warnings } = await options.source.read();
-    const entrance = new Entrance(context, admission, options, { security, ...options.source.address() });
-    await entrance.listener.listen();
-    entrance.report(warnings);
-    return entrance;
-  }
-
-  get group(): EntranceDescription['group'] {
-    return this.options.source.group;
+  async apply(): Promise<void> {
+    const { level, security, warnings } = await this.options.source.read();
+    for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
+    if (this.options.mutualOnly === true && level !== 'mutual') return this.close();
+    await (this.listener === undefined ? this.open(security) : this.listener.reload(security));
+    this.context.log.info({ entrance: this.group, level, ...this.options.source.address() }, 'entrance in force');
   }
 
   describe(): EntranceDescription {
-    const { host, port } = this.listener.address;
-    const { name, source } = this.options;
-    const certificate = this.listener.certificate;
+    const certificate = this.listener?.certificate;
     return {
-      name,
-      group: source.group,
-      host,
-      port,
-      level: this.listener.level,
-      sessions: this.listener.sessions.length,
+      name: this.options.name,
+      group: this.group,
+      ...(this.listener?.address ?? this.options.source.address()),
+      level: this.level,
+      isOpen: this.listener !== undefined,
+      sessions: this.listener?.sessions.length ?? 0,
       ...(certificate === undefined
         ? {}
         : { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter.toISOString() }),
     };
   }
 
-  /**
-   * Reads certificate, key and CAs again and puts them in force; sessions that still hold go on.
-   *
-   * @throws Problem `config-invalid`: nothing changed.
-   */
-  async reload(): Promise<void> {
-    const { security, warnings } = await this.options.source.read();
-    await this.listener.reload(security);
-    this.report(warnings);
-  }
-
+  /** Shuts the door: no new connection, those under way may finish within a few seconds. */
   async close(): Promise<void> {
-    await this.listener.close({ drainMs: 5_000 });
+    const closing = this.listener;
+    this.listener = undefined;
+    await closing?.close({ drainMs });
   }
 
-  private report(warnings: readonly string[]): void {
-    const { level, address } = this.listener;
-    for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
-    this.context.log.info({ entrance: this.group, level, ...address }, 'entrance open');
+  private get level(): SecurityLevel {
+    if (this.listener !== undefined) return this.listener.level;
+    return this.options.mutualOnly === true ? 'mutual' : 'plain';
+  }
+
+  private async open(security: SecuritySettings): Promise<void> {
+    const { handler, permittedKinds, source } = this.options;
+    const { log } = this.context;
+    const listener = new SecureListener({
+      ...source.address(),
+      name: this.group,
+      security,
+      handler,
+      admission: this.admission,
+      ...(permittedKinds === undefined ? {} : { permittedKinds }),
+      events: {
+        onRefusal: (refusal) => this.noteRefusal(refusal),
+        onAdmitted: () => this.metrics.admitted(),
+        onWarning: (text, fields) => log.warn({ ...fields, entrance: this.group }, text),
+      },
+    });
+    await listener.listen();
+    this.listener = listener;
   }
 
   private noteRefusal(refusal: Refusal): void {
+    const { decidedBy, ...record } = refusal;
     this.metrics.refused(refusal.reason);
     this.context.log.info({ ...refusal, entrance: this.group }, 'peer refused');
     // The registry's own verdicts are in its audit log already.
-    if (refusal.decidedBy === 'registry') return;
-    const { decidedBy: _, ...record } = refusal;
+    if (decidedBy === 'registry') return;
     this.context.rpc
       .call(recordRefusal, { ...record, entrance: this.group })
       .catch((error: unknown) => this.context.log.warn({ error }, 'refusal could not be recorded in the audit log'));
   }
 
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
-  private async applyChange(change: DeviceChange | 'resynchronise'): Promise<void> {
-    if (change !== 'resynchronise' && change.state !== 'active') {
-      const reason = `device-${change.state}` as const;
-      const cut = this.listener.refuseSessions((peer) => (peer.deviceId === change.deviceId ? reason : undefined));
-      if (cut > 0) this.context.log.info({ deviceId: change.deviceId, reason, sessions: cut }, 'sessions ended');
-      return;
-    }
-    const concerns = (peer: Peer) => change === 'resynchronise' || peer.deviceId === change.deviceId;
-    await this.revalidate(concerns);
+  private applyChange(change: DeviceChange | 'resynchronise'): void {
+    if (change === 'resynchronise') return this.revalidate(() => true);
+    const concerns = (peer: Peer) => peer.deviceId === change.deviceId;
+    if (change.state === 'active') return this.revalidate(concerns);
+    const reason = `device-${change.state}` as const;
+    const ended = this.listener?.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
+    if (ended > 0) this.context.log.info({ deviceId: change.deviceId, reason, sessions: ended }, 'sessions ended');
   }
 
-  private async revalidate(concerns: (peer: Peer) => boolean): Promise<void> {
-    for (const { peer, remoteAddress } of this.listener.sessions) {
-      if (!concerns(peer)) continue;
-      const decision = await this.admission.ask(this.requestFor(peer, remoteAddress));
-      if (decision.outcome === 'admitted') continue;
-      const { reason } = decision;
-      this.listener.refuseSessions((other) => (other.fingerprint === peer.fingerprint ? reason : undefined));
-    }
+  private revalidate(concerns: (peer: Peer) => boolean): void {
+    const { log } = this.context;
+    for (const session of this.listener?.sessions.filter(({ peer }) => concerns(peer)) ?? [])
+      this.revalidateSession(session).catch((error: unknown) =>
+        log.error({ error }, 'session could not be revalidated'),
+      );
   }
 
-  private requestFor(peer: Peer, remoteAddress: string): AdmissionRequest {
-    return this.listener.admissionRequestFor(peer, remoteAddress);
+  private async revalidateSession(session: { readonly peer: Peer; readonly remoteAddress: string }): Promise<void> {
+    const { peer, remoteAddress } = session;
+    const request = this.listener?.admissionRequestFor(peer, remoteAddress);
+    if (request === undefined) return;
+    const decision = await this.admission.ask(request);
+    if (decision.outcome === 'admitted') return;
+    const { reason } = decision;
+    this.listener?.refuseSessions((other) => (other.fingerprint === peer.fingerprint ? reason : undefined));
   }
 }

@@ -37,12 +37,13 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Opens a door and keeps it in step with settings, registry and trust bundle until the service stops.
+   * Opens a door and keeps it in step with registry and trust bundle until the service stops.
    *
-   * @throws Problem `config-invalid`, `unavailable`: as `Entrance.open` says.
+   * @throws Problem `config-invalid`, `unavailable`: as `Entrance.apply` says.
    */
   async open(options: EntranceOptions): Promise<Entrance> {
-    const entrance = await Entrance.open(this.context, this.admission, options);
+    const entrance = new Entrance(this.context, this.admission, options);
+    await entrance.apply();
     this.opened.push(entrance);
     return entrance;
   }
@@ -58,7 +59,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
    */
   async reload(): Promise<EntranceDescription[]> {
     await this.context.reloadSettings();
-    for (const entrance of this.opened) await entrance.reload();
+    for (const entrance of this.opened) await entrance.apply();
     return this.describe();
   }
 

@@ -1,9 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import type { EntranceGroup, Fingerprint } from '@sallyport/protocol';
+import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type ConfiguredGroup, entranceSettings, serviceCertificateFiles } from './entrance-settings.js';
+
+export interface SecurityInForce {
+  readonly level: SecurityLevel;
+  readonly security: SecuritySettings;
+  /** What the operator may want to mend, such as a CA file that was passed over. */
+  readonly warnings: readonly string[];
+}
 
 /** Where an entrance's address, certificate, key and CAs come from. */
 export interface SecuritySource {
@@ -14,7 +21,7 @@ export interface SecuritySource {
    *
    * @throws Problem `config-invalid`: settings or files do not fit together.
    */
-  read(): Promise<{ readonly security: SecuritySettings; readonly warnings: readonly string[] }>;
+  read(): Promise<SecurityInForce>;
 }
 
 /** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */
@@ -26,10 +33,11 @@ export function configuredSource(context: ServiceContext, group: ConfiguredGroup
       return { host, port };
     },
     read: async () => {
-      const { settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
+      const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
       const ownIssuers = await siteIssuers(context);
       const { ca } = settings;
-      return { security: ca === undefined ? settings : { ...settings, ca: { ...ca, ownIssuers } }, warnings };
+      const security = ca === undefined ? settings : { ...settings, ca: { ...ca, ownIssuers } };
+      return { level, security, warnings };
     },
   };
 }

@@ -17,6 +17,8 @@ const entranceDescription = z.strictObject({
   host: z.string(),
   port: z.number().int().min(0).max(65_535),
   level: securityLevel,
+  /** False while a door that wants client certificates waits for its settings. */
+  isOpen: z.boolean(),
   /** Of the certificate it shows; absent at level plain. */
   fingerprint: fingerprint.optional(),
   notAfter: z.iso.datetime().optional(),

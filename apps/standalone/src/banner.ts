@@ -1,0 +1,50 @@
+import type { EntranceDescription, EntranceGroup, SecurityLevel } from '@sallyport/protocol';
+import type { SystemDescription } from './standalone.js';
+
+const levelText: Readonly<Record<SecurityLevel, string>> = {
+  plain: 'plain, nobody is authenticated',
+  server: 'TLS, the server is authenticated',
+  mutual: 'mutual TLS, both sides are authenticated',
+};
+
+const pathByGroup: Readonly<Record<EntranceGroup, string>> = {
+  http: '/tedge/file-transfer/',
+  pki: '/.well-known/est/',
+  registry: '/v1/devices',
+  mqtt: '',
+};
+
+/** What `npm start` tells the person who typed it: addresses, levels, the CA, and what to try next. */
+export function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
+  const open = entrances.filter(({ isOpen }) => isOpen);
+  const [names, addresses] = [open.map(({ name }) => name), open.map(addressOf)];
+  const [nameWidth, addressWidth] = [longest(names), longest(addresses)];
+  const rows = open.map(
+    ({ name, level }, row) => `  ${name.padEnd(nameWidth)}  ${(addresses[row] ?? '').padEnd(addressWidth)}  ${levelText[level]}`,
+  );
+  return [
+    '',
+    `Sallyport runs. Its configuration is in ${configDirectory}`,
+    '',
+    ...rows,
+    '',
+    `  CA fingerprint (SHA-256)  ${caFingerprint}`,
+    '',
+    'Next, in a second terminal of this folder, let a child device enrol itself:',
+    '',
+    '  npx sallyport device enroll-token child01',
+    '',
+    'Ctrl-C stops everything.',
+    '',
+  ].join('\n');
+}
+
+function addressOf({ group, host, port, level }: EntranceDescription): string {
+  const scheme = group === 'mqtt' ? 'mqtt' : 'http';
+  const name = host === '127.0.0.1' || host === '::1' ? 'localhost' : host;
+  return `${scheme}${level === 'plain' ? '' : 's'}://${name.includes(':') ? `[${name}]` : name}:${port}${pathByGroup[group]}`;
+}
+
+function longest(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map((text) => text.length));
+}

@@ -1,0 +1,35 @@
+import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { configuredSource, EntranceModule, Entrances } from '@sallyport/entrance';
+import { ServiceContext, type ServiceDefinition } from '@sallyport/runtime';
+import { EmbeddedBroker } from './broker/embedded-broker.js';
+
+/** Opens the embedded broker to MQTT clients of the network; the services of this process do not need the door. */
+@Injectable()
+class BrokerEntrance implements OnApplicationBootstrap {
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly entrances: Entrances,
+    private readonly broker: EmbeddedBroker,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.entrances.open({
+      name: 'MQTT',
+      source: configuredSource(this.context, 'mqtt'),
+      handler: { stream: (socket, peer) => this.broker.accept(socket, peer) },
+    });
+  }
+}
+
+@Module({})
+class MqttBrokerModule {}
+
+/** The service round an embedded broker that already runs. */
+export function mqttBroker(broker: EmbeddedBroker): ServiceDefinition {
+  const module: DynamicModule = {
+    module: MqttBrokerModule,
+    imports: [EntranceModule],
+    providers: [BrokerEntrance, { provide: EmbeddedBroker, useValue: broker }],
+  };
+  return { name: 'mqtt-broker', module: () => module };
+}

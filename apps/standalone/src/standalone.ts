@@ -1,0 +1,103 @@
+import { agent } from '@sallyport/agent';
+import { type ProcessArguments, loadSettings, type Settings } from '@sallyport/config';
+import { deviceRegistry } from '@sallyport/device-registry';
+import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
+import type { MqttConnection } from '@sallyport/mqtt';
+import { pkiSigner } from '@sallyport/pki-signer';
+import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
+import { type Log, openConfiguredStore, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
+import type { Store } from '@sallyport/store';
+import { EmbeddedBroker } from './broker/embedded-broker.js';
+import { mqttBroker } from './mqtt-broker.service.js';
+
+export interface StandaloneOptions extends ProcessArguments {
+  readonly log: Log;
+}
+
+/** What the operator wants to know once everything runs. */
+export interface SystemDescription {
+  readonly configDirectory: string;
+  readonly entrances: readonly EntranceDescription[];
+  /** SHA-256 over the root certificate's DER, lower-case hexadecimal. */
+  readonly caFingerprint: string;
+}
+
+export interface RunningSystem {
+  describe(): Promise<SystemDescription>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Every service in this process, on an embedded broker and an embedded store.
+ *
+ * The registry comes first, since every other service asks it who may enter; the agent, which serves devices, last.
+ * When one fails to start, those before it are stopped again.
+ *
+ * @throws Problem `config-invalid`, `conflict`, `unavailable`: what the service that could not start says.
+ */
+export async function startStandalone(options: StandaloneOptions): Promise<RunningSystem> {
+  const { settings, warnings } = await loadSettings(loadOptions(options));
+  for (const warning of warnings) options.log.warn({ warning }, 'configuration needs attention');
+  const system = new System(options, settings, await openConfiguredStore(settings));
+  try {
+    await system.start();
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+  return system;
+}
+
+function loadOptions({ env, cwd, options }: ProcessArguments) {
+  return { ...options, env, cwd };
+}
+
+class System implements RunningSystem {
+  private readonly broker = new EmbeddedBroker();
+  private readonly services: RunningServices;
+  private readonly hosts: ServiceHost[] = [];
+
+  constructor(
+    options: StandaloneOptions,
+    private readonly settings: Settings,
+    private readonly store: Store,
+  ) {
+    this.services = new RunningServices({
+      settings,
+      readSettings: async () => (await loadSettings(loadOptions(options))).settings,
+      log: options.log,
+      clock: new SystemClock(),
+      store,
+      connectionFor: (service) => this.connectionFor(service),
+    });
+  }
+
+  async start(): Promise<void> {
+    for (const definition of [deviceRegistry, pkiSigner, mqttBroker(this.broker), agent])
+      this.hosts.push(await this.services.start(definition));
+  }
+
+  async describe(): Promise<SystemDescription> {
+    const entrances = this.hosts.flatMap((host) => host.app.get(Entrances, { strict: false }).describe());
+    return { configDirectory: this.settings.directory, entrances, caFingerprint: await this.rootFingerprint() };
+  }
+
+  async stop(): Promise<void> {
+    await this.services.stop();
+    await this.broker.close();
+    await this.store.close();
+  }
+
+  // Inside one process services reach the broker through memory: there is no port to protect.
+  private connectionFor(service: ServiceName): MqttConnection {
+    return { kind: 'in-process', openStream: () => this.broker.openStream(), clientId: `sallyport-${service}` };
+  }
+
+  private async rootFingerprint(): Promise<string> {
+    const [host] = this.hosts;
+    const bundle = host === undefined ? [] : await fetchTrustBundle(host.context);
+    const root = bundle.find((certificate) => certificate.issuer.der.equals(certificate.subject.der));
+    if (root === undefined) throw new Problem('unavailable', 'The signer has no root certificate to show.');
+    return root.fingerprint;
+  }
+}
