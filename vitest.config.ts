@@ -17,6 +17,9 @@ export default defineConfig({
     pool: 'threads',
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    projects: [...roots, 'e2e'].map(project),
+    projects: [
+      ...[...roots, 'e2e'].map(project),
+      { extends: true, test: { name: 'tools', root: 'tools', include: ['*.spec.mjs'] } },
+    ],
   },
 });

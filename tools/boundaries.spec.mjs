@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { violations } from './boundaries.mjs';
+
+const project = (type) => ({ data: { tags: type === undefined ? [] : [`type:${type}`] } });
+const noTests = () => [];
+
+describe('module boundaries', () => {
+  it('lets a service use a library', () => {
+    const nodes = { agent: project('service'), tls: project('domain') };
+    expect(violations({ nodes, dependencies: { agent: [{ target: 'tls' }] } }, noTests)).toEqual([]);
+  });
+
+  it.each([
+    ['a service that imports another service', 'service', 'service'],
+    ['a library that imports a service', 'domain', 'service'],
+    ['a contract that imports a library', 'contract', 'domain'],
+    ['a store adapter that imports the runtime', 'adapter', 'platform'],
+    ['an end-to-end test that imports source', 'e2e', 'domain'],
+    ['a product that imports the test kit', 'service', 'testing'],
+  ])('reports %s', (_, from, to) => {
+    const nodes = { a: project(from), b: project(to) };
+    const found = violations({ nodes, dependencies: { a: [{ target: 'b' }] } }, noTests);
+    expect(found).toEqual([`a (type:${from}) -> b (type:${to})`]);
+  });
+
+  it('lets a project use the test kit for its tests', () => {
+    const nodes = { a: project('service'), kit: project('testing') };
+    expect(violations({ nodes, dependencies: { a: [{ target: 'kit' }] } }, () => ['kit'])).toEqual([]);
+  });
+
+  it('reports a project nobody gave a type', () => {
+    const nodes = { a: project(), b: project('contract') };
+    const found = violations({ nodes, dependencies: { a: [{ target: 'b' }] } }, noTests);
+    expect(found).toEqual(['a (no type) -> b (type:contract)']);
+  });
+
+  it('reports a package imported outside its home', () => {
+    const nodes = { '@sallyport/agent': project('service') };
+    const dependencies = { '@sallyport/agent': [{ target: 'npm:ioredis' }] };
+    expect(violations({ nodes, dependencies }, noTests)).toEqual([
+      '@sallyport/agent -> npm:ioredis: only @sallyport/store may',
+    ]);
+  });
+});
