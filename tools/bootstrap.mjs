@@ -40,8 +40,8 @@ export function toolEnvironment(extra = {}) {
 }
 
 /** Runs one of the workspace's tools to its end; a failure ends this process with the tool's exit code. */
-export function run(command, args, { env = {}, quiet = false } = {}) {
-  const options = { cwd: root, env: toolEnvironment(env), encoding: 'utf8' };
+export function run(command, args, { env = {}, quiet = false, cwd = root } = {}) {
+  const options = { cwd, env: toolEnvironment(env), encoding: 'utf8' };
   const result = spawnSync(join(bin, command), args, {
     ...options,
     stdio: quiet ? 'pipe' : ['ignore', 'inherit', 'inherit'],
