@@ -1,0 +1,26 @@
+/** Where a command writes. */
+export interface CliOutput {
+  write(text: string): unknown;
+  /** True on a terminal: progress is shown there and nowhere else. */
+  readonly isTTY?: boolean;
+}
+
+/** Where a command reads, piece by piece. */
+export interface CliInput extends AsyncIterable<string | Uint8Array> {
+  readonly isTTY?: boolean;
+}
+
+/** Everything of the world outside that a command may touch, so that tests run commands without touching their own. */
+export interface CliContext {
+  readonly stdout: CliOutput;
+  readonly stderr: CliOutput;
+  readonly stdin: CliInput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute path that relative arguments are resolved against. */
+  readonly cwd: string;
+  readonly now: () => Date;
+  /** Aborted by Ctrl-C: a command under way stops, and takes back what it has half done. */
+  readonly signal: AbortSignal;
+  /** How the user calls the program: `sallyport` or `tedge`. */
+  readonly programName: string;
+}
