@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import { type MessageHandler, Mqtt, type MqttConnection, type MqttSubscription, type PublishOptions } from './port.js';
+import { Session, type SessionOptions } from './session.js';
+import { Subscriber } from './subscriber.js';
+
+export interface MqttOptions {
+  /** Ends the connection, and the wait for it. */
+  readonly signal?: AbortSignal;
+  /** Told about lost connections and failed handlers, which mend themselves; default: a process warning. */
+  readonly onFault?: (fault: Error) => void;
+}
+
+/**
+ * Connects to a broker; waits up to 30 s for it.
+ *
+ * @throws Problem `unavailable`: no connection in time, with what went wrong last.
+ * @throws Problem `config-invalid`: the connection cannot be right.
+ */
+export async function connectMqtt(connection: MqttConnection, options: MqttOptions = {}): Promise<Mqtt> {
+  const mqtt = new SessionMqtt(connection, options);
+  await mqtt.open();
+  return mqtt;
+}
+
+/** Client id of a session that ends with its connection: no other process may take it over by accident. */
+export function transientClientId(connection: MqttConnection, role: string): string {
+  return `${connection.clientId}/${role}/${randomBytes(6).toString('hex')}`;
+}
+
+type SessionRole = Pick<SessionOptions, 'clientId' | 'clean' | 'filters' | 'onMessage'>;
+
+/** One session to publish, and one for each subscription. */
+class SessionMqtt extends Mqtt {
+  private readonly sessions = new Set<Session>();
+  private readonly reconnectListeners: (() => void)[] = [];
+  private readonly subscriptionIds = new Set<string>();
+  private readonly onFault: (fault: Error) => void;
+  private publisher: Session | undefined;
+  private wasDisconnected = false;
+
+  constructor(
+    private readonly connection: MqttConnection,
+    private readonly options: MqttOptions,
+  ) {
+    super();
+    this.onFault = options.onFault ?? ((fault) => process.emitWarning(fault));
+  }
+
+  async open(): Promise<void> {
+    this.options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+    const clientId = transientClientId(this.connection, 'publisher');
+    this.publisher = await this.openSession({ clientId, clean: true, filters: [], onMessage: () => undefined });
+  }
+
+  override async publish(topic: string, payload: Buffer | string, options?: PublishOptions): Promise<void> {
+    await this.publisher?.publish(topic, payload, options);
+  }
+
+  override async subscribe(filter: string, handler: MessageHandler): Promise<MqttSubscription> {
+    const subscriber = new Subscriber(filter, handler, this.onFault);
+    const clientId = this.takeSubscriptionId(filter);
+    const session = await this.openSession({
+      clientId,
+      clean: false,
+      filters: [filter],
+      onMessage: subscriber.receive,
+    });
+    return {
+      unsubscribe: async () => {
+        await session.unsubscribe(filter);
+        this.sessions.delete(session);
+        await session.close();
+        this.subscriptionIds.delete(clientId);
+      },
+    };
+  }
+
+  override onReconnect(listener: () => void): void {
+    this.reconnectListeners.push(listener);
+  }
+
+  override get isConnected(): boolean {
+    return [...this.sessions].every((session) => session.isConnected);
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([...this.sessions].map((session) => session.close()));
+  }
+
+  private async openSession(role: SessionRole): Promise<Session> {
+    const { connection, onFault } = this;
+    const session = await Session.open(
+      {
+        ...role,
+        connection,
+        onFault,
+        onConnected: () => this.announce(),
+        onDisconnected: () => {
+          this.wasDisconnected = true;
+        },
+      },
+      this.options.signal,
+    );
+    this.sessions.add(session);
+    return session;
+  }
+
+  private announce(): void {
+    if (!this.wasDisconnected || !this.isConnected) return;
+    this.wasDisconnected = false;
+    for (const listener of this.reconnectListeners) listener();
+  }
+
+  /**
+   * The same over restarts, so that the broker finds the session again. The second subscription to one filter is told
+   * apart by its number: a service subscribes in the same order each time it starts.
+   */
+  private takeSubscriptionId(filter: string): string {
+    // Brokers with pattern ACLs refuse client ids that hold wildcards.
+    const first = `${this.connection.clientId}/subscription/${filter.replace(/[+#]/g, '_')}`;
+    let clientId = first;
+    for (let number = 2; this.subscriptionIds.has(clientId); number++) clientId = `${first}/${number}`;
+    this.subscriptionIds.add(clientId);
+    return clientId;
+  }
+}

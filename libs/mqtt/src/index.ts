@@ -1,0 +1,13 @@
+export { connectMqtt, type MqttOptions } from './connect.js';
+export { type EventSubscriptionOptions, publishEvent, subscribeEvent } from './events.js';
+export {
+  type MessageHandler,
+  Mqtt,
+  type MqttConnection,
+  type MqttSubscription,
+  type PublishOptions,
+  type TlsMaterial,
+} from './port.js';
+export { type CallOptions, connectRpcClient, RpcClient } from './rpc-client.js';
+export { RpcHandler } from './rpc-handler.js';
+export { MqttRpcServer, mqttRpcServer, type RpcServerOptions } from './rpc-server.js';

@@ -1,0 +1,68 @@
+import { Problem, type ProblemType, problems, serviceTopicRoot } from '@sallyport/protocol';
+import { z } from 'zod';
+
+/** Replies go below this topic and nowhere else, whatever a request asks for. */
+export const replyTopicRoot = `${serviceTopicRoot}/reply`;
+
+// No JSON of ours comes near it; it bounds what a parse can cost.
+const longestMessageBytes = 4 * 1024 * 1024;
+
+/** What travels to a handler. */
+export const rpcRequest = z.strictObject({
+  /** Pairs the reply with its request. */
+  id: z.uuid(),
+  replyTo: z.string().regex(new RegExp(`^${replyTopicRoot}/[A-Za-z0-9-]{1,64}$`)),
+  /** How long the caller waits, in milliseconds from its sending; later nobody needs the work done. */
+  deadlineMs: z.number().int().min(1).max(600_000),
+  data: z.unknown(),
+});
+export type RpcRequest = z.infer<typeof rpcRequest>;
+
+const problemType = z.string().transform((urn, context): ProblemType => {
+  const slug = urn.replace(/^urn:sallyport:problem:/, '');
+  if (isProblemType(slug)) return slug;
+  context.addIssue({ code: 'custom', message: 'is no problem of ours' });
+  return z.NEVER;
+});
+
+const problemObject = z.looseObject({
+  type: problemType,
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+});
+
+/** What travels back: the handler's result, or the problem it met. */
+export const rpcReply = z.union([
+  z.strictObject({ id: z.uuid(), response: z.unknown() }),
+  z.strictObject({ id: z.uuid(), problem: problemObject, retryAfterSeconds: z.number().optional() }),
+]);
+export type RpcReply = z.infer<typeof rpcReply>;
+
+/** Parses a message; undefined when it is not one of these. */
+export function parseMessage<Schema extends z.ZodType>(schema: Schema, payload: Buffer): z.output<Schema> | undefined {
+  if (payload.length > longestMessageBytes) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(payload.toString('utf8'))).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** A problem as it crosses: its RFC 9457 object, and beside it what only headers carry over HTTP. */
+export function problemReply(id: string, problem: Problem): Record<string, unknown> {
+  const { retryAfterSeconds } = problem;
+  return { id, problem: problem.toJSON(), ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
+}
+
+/** The problem on the other side again. */
+export function problemFromReply(reply: Extract<RpcReply, { problem: unknown }>): Problem {
+  const { type, title: _title, status: _status, detail, ...extensions } = reply.problem;
+  const { retryAfterSeconds } = reply;
+  return new Problem(type, detail, { extensions, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
+}
+
+function isProblemType(slug: string): slug is ProblemType {
+  return Object.hasOwn(problems, slug);
+}

@@ -1,0 +1,189 @@
+import { Problem } from '@sallyport/protocol';
+import { Backoff } from './backoff.js';
+import { pause, toError, within } from './deadline.js';
+import { Link, LinkLost, type LinkOptions } from './link.js';
+import type { PublishOptions } from './port.js';
+
+const openDeadlineMs = 30_000;
+const publishDeadlineMs = 10_000;
+
+export interface SessionOptions extends LinkOptions {
+  /** Subscribed at each connection, before the session counts as connected. */
+  readonly filters: readonly string[];
+  /** Called for each fault of the connection and of a handler; the session goes on. */
+  readonly onFault: (fault: Error) => void;
+  readonly onConnected?: () => void;
+  readonly onDisconnected?: () => void;
+}
+
+/** An MQTT session under one client id that reconnects until it is closed. */
+export class Session {
+  private readonly closing = new AbortController();
+  private readonly waiting = new Set<{ resolve: (link: Link) => void; reject: (error: Error) => void }>();
+  private readonly backoff = new Backoff();
+  private readonly running: Promise<void>;
+  private link: Link | undefined;
+
+  private constructor(private readonly options: SessionOptions) {
+    this.running = this.keepConnected();
+  }
+
+  /**
+   * Connects and subscribes.
+   *
+   * @throws Problem `unavailable`: not connected within 30 s, or `signal` fired.
+   * @throws Problem `forbidden`, `config-invalid`: no later attempt can succeed.
+   */
+  static async open(options: SessionOptions, signal?: AbortSignal): Promise<Session> {
+    let lastFault: Error | undefined;
+    let giveUp: (error: Error) => void = () => undefined;
+    const hopeless = new Promise<never>((_, reject) => {
+      giveUp = reject;
+    });
+    const onFault = (fault: Error): void => {
+      lastFault = fault;
+      options.onFault(fault);
+      if (fault instanceof Problem) giveUp(fault);
+    };
+    const session = new Session({ ...options, onFault });
+    const abort = (): void => giveUp(new Problem('unavailable', 'The service is stopping.'));
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      await within(Promise.race([session.connected(session.closing.signal), hopeless]), openDeadlineMs, () =>
+        notReached(lastFault),
+      );
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  get isConnected(): boolean {
+    return this.link !== undefined;
+  }
+
+  /** Sends a message, again after each loss of the connection, until the broker has it or the deadline passes. */
+  async publish(topic: string, payload: Buffer | string, options: PublishOptions = {}): Promise<void> {
+    const { qos = 1, retain = false, deadlineMs = publishDeadlineMs } = options;
+    const attempt = new AbortController();
+    const work = this.publishUntilAcknowledged(topic, payload, { qos, retain }, attempt.signal);
+    try {
+      await within(work, deadlineMs, () => notAcknowledged(topic, deadlineMs));
+    } finally {
+      attempt.abort();
+    }
+  }
+
+  /** Removes a filter from the broker's side of the session. */
+  async unsubscribe(filter: string): Promise<void> {
+    const attempt = new AbortController();
+    const work = this.connected(attempt.signal).then((link) => link.unsubscribe(filter));
+    try {
+      await within(work, publishDeadlineMs, () => notReached(undefined));
+    } finally {
+      attempt.abort();
+    }
+  }
+
+  /** Ends the session; whoever waits for it is refused. Safe to call twice. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await this.link?.end();
+    await this.running;
+    for (const { reject } of this.waiting) reject(closed());
+    this.waiting.clear();
+  }
+
+  private async publishUntilAcknowledged(
+    topic: string,
+    payload: Buffer | string,
+    options: { qos: 0 | 1; retain: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      const link = await this.connected(signal);
+      try {
+        await link.publish(topic, payload, options);
+        return;
+      } catch (error) {
+        if (!(error instanceof LinkLost)) throw error;
+      }
+    }
+  }
+
+  /** Waits for the connection until the signal fires: whoever gave up must not send later. */
+  private connected(signal: AbortSignal): Promise<Link> {
+    if (this.link !== undefined) return Promise.resolve(this.link);
+    if (this.closing.signal.aborted) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
+      this.waiting.add(waiter);
+      signal.addEventListener('abort', () => this.waiting.delete(waiter), { once: true });
+    });
+  }
+
+  private async keepConnected(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      const livedMs = await this.liveOnce();
+      if (signal.aborted) return;
+      await pause(this.backoff.next(livedMs), signal);
+    }
+  }
+
+  /** Connects once and stays until the connection ends; resolves to how long it worked, in milliseconds. */
+  private async liveOnce(): Promise<number> {
+    try {
+      const link = await Link.open(this.options, this.closing.signal);
+      await this.subscribeAll(link);
+      const since = performance.now();
+      this.adopt(link);
+      const fault = await link.closed;
+      this.link = undefined;
+      this.options.onDisconnected?.();
+      if (fault !== undefined) this.options.onFault(fault);
+      return performance.now() - since;
+    } catch (error) {
+      if (!this.closing.signal.aborted) this.options.onFault(toError(error));
+      return 0;
+    }
+  }
+
+  private async subscribeAll(link: Link): Promise<void> {
+    try {
+      for (const filter of this.options.filters) await link.subscribe(filter);
+      if (this.closing.signal.aborted) throw closed();
+    } catch (error) {
+      await link.end();
+      throw error;
+    }
+  }
+
+  private adopt(link: Link): void {
+    this.link = link;
+    for (const { resolve } of this.waiting) resolve(link);
+    this.waiting.clear();
+    this.options.onConnected?.();
+  }
+}
+
+function closed(): Problem {
+  return new Problem('unavailable', 'The MQTT session is closed.');
+}
+
+function notReached(cause: Error | undefined): Problem {
+  const reason = cause?.message ?? 'no answer';
+  return new Problem('unavailable', `Cannot reach the MQTT broker: ${reason}. Check that it runs and its address.`, {
+    cause,
+  });
+}
+
+function notAcknowledged(topic: string, deadlineMs: number): Problem {
+  return new Problem(
+    'unavailable',
+    `The MQTT broker did not acknowledge a message to ${topic} within ${deadlineMs} ms.`,
+  );
+}
