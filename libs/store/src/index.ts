@@ -1,0 +1,19 @@
+export { Outbox, type OutboxRunOptions } from './outbox.js';
+export type { RedisStoreOptions, RedisTls } from './redis-connection.js';
+export { openRedisStore } from './redis-store.js';
+export { scopedStore } from './scoped-store.js';
+export { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.js';
+export {
+  type Compare,
+  type DeleteOptions,
+  type Entry,
+  type EntryPage,
+  type JsonValue,
+  type Operation,
+  type Page,
+  type PutOptions,
+  Store,
+  type TransactionOutcome,
+  type WatchEvent,
+  type WatchOptions,
+} from './store.js';

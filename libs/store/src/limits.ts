@@ -1,0 +1,112 @@
+import { Problem } from '@sallyport/protocol';
+import type { Compare, JsonValue, Operation, Page } from './store.js';
+
+const longestKeyBytes = 512;
+const largestValueBytes = 1024 * 1024;
+const defaultPageLimit = 100;
+const largestPageLimit = 1000;
+// Bounds how long one transaction holds the event loop (SQLite) or the server (Redis).
+const mostOperations = 1000;
+
+/** No key holds this code point, so `prefix + afterEveryKey` sorts behind every key that starts with the prefix. */
+export const afterEveryKey = '\u{10FFFF}';
+
+/** Guards a key. @throws Problem `invalid-request` */
+export function checkKey(key: string): void {
+  checkCharacters(key, 'key');
+  if (key.split('/').includes('')) throw invalid('key', key, 'has an empty segment');
+}
+
+/** Guards a prefix: empty, or the beginning of a key. @throws Problem `invalid-request` */
+export function checkPrefix(prefix: string): void {
+  checkCharacters(prefix, 'prefix');
+  if (prefix.startsWith('/') || prefix.includes('//')) throw invalid('prefix', prefix, 'has an empty segment');
+}
+
+function checkCharacters(text: string, what: 'key' | 'prefix'): void {
+  if (Buffer.byteLength(text) > longestKeyBytes)
+    throw invalid(what, `${text.slice(0, 40)}…`, `is longer than ${longestKeyBytes} bytes`);
+  if (!text.isWellFormed() || /[\p{Cc}\u{10FFFF}]/u.test(text))
+    throw invalid(what, text, 'holds a control character or broken Unicode');
+}
+
+function invalid(what: string, text: string, fault: string): Problem {
+  return new Problem('invalid-request', `The store ${what} ${JSON.stringify(text)} ${fault}.`);
+}
+
+/** The JSON text of a value. @throws Problem `too-large`: more than 1 MiB */
+export function serialise(key: string, value: JsonValue): string {
+  const text = JSON.stringify(value);
+  const size = Buffer.byteLength(text);
+  if (size > largestValueBytes)
+    throw new Problem(
+      'too-large',
+      `The value of ${JSON.stringify(key)} has ${size} bytes of JSON; the store takes at most ${largestValueBytes}.`,
+    );
+  return text;
+}
+
+/** Reads back what `serialise` wrote. */
+export function deserialise(text: string): JsonValue {
+  return JSON.parse(text);
+}
+
+/** Guards a lifetime. @throws Problem `invalid-request` */
+export function checkLifetime(ttlSeconds: number | undefined): void {
+  if (ttlSeconds === undefined || (Number.isFinite(ttlSeconds) && ttlSeconds > 0)) return;
+  throw new Problem('invalid-request', `A lifetime of ${ttlSeconds} s is not possible; it is more than 0 seconds.`);
+}
+
+/** Guards a whole transaction. @throws Problem `invalid-request` */
+export function checkTransaction(compares: readonly Compare[], operations: readonly Operation[]): void {
+  if (compares.length + operations.length > mostOperations)
+    throw new Problem(
+      'invalid-request',
+      `A transaction of ${compares.length + operations.length} conditions and changes is too large; the limit is ${mostOperations}.`,
+    );
+  for (const { key } of compares) checkKey(key);
+  for (const operation of operations) {
+    checkKey('put' in operation ? operation.put : operation.delete);
+    if ('put' in operation) checkLifetime(operation.ttlSeconds);
+  }
+}
+
+/** A page asked for, as the range of keys to read. */
+export interface PageRange {
+  /** The first key that may be part of the page. */
+  readonly from: string;
+  /** Sorts behind the last. */
+  readonly before: string;
+  readonly limit: number;
+}
+
+/** Resolves prefix and cursor to a range. @throws Problem `invalid-request`: limit or cursor are not valid */
+export function pageRange(prefix: string, { cursor, limit = defaultPageLimit }: Page): PageRange {
+  checkPrefix(prefix);
+  if (!Number.isInteger(limit) || limit < 1 || limit > largestPageLimit)
+    throw new Problem(
+      'invalid-request',
+      `A page of ${limit} entries is not possible; ask for 1 to ${largestPageLimit}.`,
+    );
+  const before = prefix + afterEveryKey;
+  if (cursor === undefined) return { from: prefix, before, limit };
+  const last = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (!last.startsWith(prefix) || cursorAfter(last) !== cursor)
+    throw new Problem('invalid-request', 'The cursor does not belong to this list. Start again without a cursor.');
+  // Keys hold no control character, so nothing sorts between a key and the same key with U+0001 after it.
+  return { from: `${last}\u0001`, before, limit };
+}
+
+/** The cursor of the page that follows a key. */
+export function cursorAfter(key: string): string {
+  return Buffer.from(key).toString('base64url');
+}
+
+/** What a caller gets whose condition did not hold. */
+export function conflict(key: string, expectedRevision: number): Problem {
+  const expectation = expectedRevision === 0 ? 'to be absent' : `at revision ${expectedRevision}`;
+  return new Problem(
+    'conflict',
+    `${JSON.stringify(key)} is not as expected (${expectation}): it was changed meanwhile. Read it again and retry.`,
+  );
+}

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type JsonValue, Outbox, openSqliteStore, type Store } from './index.js';
+
+describe('outbox', () => {
+  let directory = '';
+  let store: Store;
+  const controllers: AbortController[] = [];
+  const runs: Promise<void>[] = [];
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sallyport-outbox-'));
+    store = await openSqliteStore({ file: join(directory, 'store.db') });
+  });
+  afterEach(async () => {
+    for (const controller of controllers.splice(0)) controller.abort();
+    await Promise.all(runs.splice(0));
+    await store.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const run = (outbox: Outbox, publish: (topic: string, payload: JsonValue) => Promise<void>, onRetry?: () => void) => {
+    const controller = new AbortController();
+    controllers.push(controller);
+    const running = outbox.run(publish, { signal: controller.signal, ...(onRetry ? { onRetry } : {}) });
+    runs.push(running);
+    return { controller, running };
+  };
+  const record = (outbox: Outbox, payload: JsonValue) => store.transaction([], [outbox.record('event/x', payload)]);
+  const waiting = async () => (await store.list('outbox/')).entries.length;
+
+  it('publishes what was recorded, in order, and then forgets it', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    for (const payload of [1, 2, 3]) await record(outbox, payload);
+    const published: JsonValue[] = [];
+    run(outbox, async (topic, payload) => {
+      published.push([topic, payload]);
+    });
+    await vi.waitFor(async () => expect(await waiting()).toBe(0));
+    expect(published).toEqual([
+      ['event/x', 1],
+      ['event/x', 2],
+      ['event/x', 3],
+    ]);
+  });
+
+  it('publishes what is recorded while it runs', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    const published: JsonValue[] = [];
+    run(outbox, async (_, payload) => {
+      published.push(payload);
+    });
+    await Promise.all(Array.from({ length: 250 }, (_, index) => record(outbox, index)));
+    await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 5000 });
+    expect(published).toEqual(Array.from({ length: 250 }, (_, index) => index));
+  });
+
+  it('publishes nothing of a transaction that was not committed', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    const outcome = await store.transaction([{ key: 'device', revision: 3 }], [outbox.record('event/x', 'never')]);
+    expect(outcome.committed).toBe(false);
+    expect(await waiting()).toBe(0);
+  });
+
+  it('publishes after a restart what an earlier process could not', async () => {
+    await record(new Outbox(store, 'outbox/'), 'left behind');
+    await store.close();
+    store = await openSqliteStore({ file: join(directory, 'store.db') });
+    const published: JsonValue[] = [];
+    run(new Outbox(store, 'outbox/'), async (_, payload) => {
+      published.push(payload);
+    });
+    await vi.waitFor(() => expect(published).toEqual(['left behind']));
+  });
+
+  it('tries a message again until it is taken, and lets no later one pass', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    const attempts: JsonValue[] = [];
+    const onRetry = vi.fn();
+    for (const payload of ['first', 'second']) await record(outbox, payload);
+    const publish = async (_: string, payload: JsonValue): Promise<void> => {
+      attempts.push(payload);
+      if (attempts.length < 3) throw new Error('broker is away');
+    };
+    run(outbox, publish, onRetry);
+    await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 5000 });
+    expect(attempts).toEqual(['first', 'first', 'first', 'second']);
+    expect(onRetry).toHaveBeenCalledTimes(2);
+  });
+
+  it('publishes a message again when the process died before it was forgotten', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    await record(outbox, 'twice');
+    const published: JsonValue[] = [];
+    const first = run(outbox, (_, payload) => {
+      published.push(payload);
+      first.controller.abort();
+      return Promise.reject(new Error('killed after the broker had it'));
+    });
+    await first.running;
+    run(new Outbox(store, 'outbox/'), async (_, payload) => {
+      published.push(payload);
+    });
+    await vi.waitFor(() => expect(published).toEqual(['twice', 'twice']));
+  });
+
+  it('stops when its signal aborts and leaves the rest for the next run', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    for (const payload of [1, 2, 3]) await record(outbox, payload);
+    const { controller, running } = run(outbox, async () => controller.abort());
+    await running;
+    expect(await waiting()).toBe(2);
+  });
+});

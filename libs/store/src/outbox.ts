@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Entry, JsonValue, Operation, Store } from './store.js';
+
+const firstRetryMs = 100;
+const slowestRetryMs = 30_000;
+const pageSize = 100;
+
+const message = z.object({ topic: z.string(), payload: z.json() });
+
+export interface OutboxRunOptions {
+  /** Stops the run after the message under way. */
+  readonly signal: AbortSignal;
+  /** Told about each failed attempt, so that the owner can log it. */
+  readonly onRetry?: (error: unknown, attempt: number) => void;
+}
+
+/**
+ * Events that leave exactly when the change they tell about is committed. `record` gives an operation for the same
+ * transaction as the change; `run` publishes what is recorded, also by earlier processes that died before they could.
+ * Delivery is at least once, in the order of commits; while several processes run the same outbox, one may repeat an
+ * event that another has already published, so receivers are idempotent.
+ *
+ * @example
+ *   await store.transaction(compares, [{ put: key, value: device }, outbox.record(deviceChanged.topic, event)]);
+ */
+export class Outbox {
+  private lastStamp = 0;
+
+  /** @param prefix of the keys below which messages wait, such as `outbox/`; nothing else may live there */
+  constructor(
+    private readonly store: Store,
+    private readonly prefix: string,
+  ) {}
+
+  /** The operation that queues a message; make a new one for each attempt at the transaction. */
+  record(topic: string, payload: JsonValue): Operation {
+    // Keys sort by time; a clock that steps back must not reorder what this process records.
+    this.lastStamp = Math.max(this.lastStamp + 0.001, Date.now());
+    const stamp = this.lastStamp.toFixed(3).padStart(18, '0');
+    return { put: `${this.prefix}${stamp}-${randomUUID()}`, value: { topic, payload } };
+  }
+
+  /**
+   * Publishes message after message until the signal aborts, then resolves. A message is removed after `publish`
+   * resolved; when it rejects, the same message is tried again after 100 ms, then twice as long each time, up to 30 s.
+   */
+  async run(
+    publish: (topic: string, payload: JsonValue) => Promise<void>,
+    { signal, onRetry }: OutboxRunOptions,
+  ): Promise<void> {
+    let failures = 0;
+    const onProgress = (): void => {
+      failures = 0;
+    };
+    while (!signal.aborted) {
+      try {
+        await this.publishUntilAborted(publish, signal, onProgress);
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        onRetry?.(error, failures);
+        await pause(Math.min(firstRetryMs * 2 ** (failures - 1), slowestRetryMs), signal);
+      }
+    }
+  }
+
+  private async publishUntilAborted(
+    publish: (topic: string, payload: JsonValue) => Promise<void>,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<void> {
+    // Watching starts before reading, so that nothing recorded in between waits for the next message.
+    const changes = this.store.watch(this.prefix, { signal });
+    let published = await this.publishWaiting(publish, signal, onProgress);
+    for await (const change of changes) {
+      if (change.type === 'delete' || change.entry.revision <= published) continue;
+      published = await this.publishWaiting(publish, signal, onProgress);
+    }
+  }
+
+  /** Publishes all that waits and returns the newest revision among it. */
+  private async publishWaiting(
+    publish: (topic: string, payload: JsonValue) => Promise<void>,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<number> {
+    let newest = 0;
+    while (!signal.aborted) {
+      const { entries } = await this.store.list(this.prefix, { limit: pageSize });
+      if (entries.length === 0) return newest;
+      const inCommitOrder = entries.toSorted((a, b) => a.revision - b.revision);
+      await this.publishPage(inCommitOrder, publish, signal);
+      newest = Math.max(newest, ...inCommitOrder.map(({ revision }) => revision));
+      onProgress();
+    }
+    return newest;
+  }
+
+  private async publishPage(
+    entries: readonly Entry[],
+    publish: (topic: string, payload: JsonValue) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const published: Operation[] = [];
+    try {
+      for (const { key, value } of entries) {
+        if (signal.aborted) return;
+        const { topic, payload } = message.parse(value);
+        await publish(topic, payload);
+        published.push({ delete: key });
+      }
+    } finally {
+      // One transaction for the page: a burst of events costs one durable write, not one each.
+      if (published.length > 0) await this.store.transaction([], published);
+    }
+  }
+}
+
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const jittered = milliseconds * (0.75 + Math.random() / 2);
+  // An abort ends the pause early; the caller looks at the signal next.
+  await delay(jittered, undefined, { signal }).catch(() => undefined);
+}

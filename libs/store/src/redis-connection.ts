@@ -1,0 +1,171 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Problem } from '@sallyport/protocol';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { RedisScript } from './redis-scripts.js';
+
+const defaultDeadlineMs = 5000;
+const slowestReconnectMs = 2000;
+
+export interface RedisTls {
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface RedisStoreOptions {
+  /** `redis://[user@]host:port/db`, `rediss://` for TLS, or `unix:///path`. */
+  readonly url: string;
+  /** Before every key of the store, default `sallyport`. */
+  readonly keyPrefix?: string;
+  /** PEM texts, for `rediss://`. */
+  readonly tls?: RedisTls;
+  /** A file that holds the password, so that it stands in no URL and no environment. */
+  readonly passwordFile?: string;
+  /** How long one call may take, a reconnect included. Default 5000. */
+  readonly deadlineMs?: number;
+  /** How many of the newest changes a watch can resume from. Default 10 000. */
+  readonly retainedChanges?: number;
+}
+
+type Client = Redis | Cluster;
+type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
+
+/**
+ * A connection that fails fast: each call has a deadline of 5 s that includes waiting for a reconnect. A command is
+ * never kept and sent again later, because the caller has long been told that it failed.
+ */
+export class RedisConnection {
+  private lastError: unknown;
+  private readonly closing = new AbortController();
+
+  private readonly client: Client;
+
+  private constructor(
+    private readonly connect: (commandTimeout: number) => Client,
+    private readonly deadlineMs: number,
+  ) {
+    this.client = connect(deadlineMs);
+    // Without a listener ioredis writes to the console.
+    this.client.on('error', (error: unknown) => {
+      this.lastError = error;
+    });
+  }
+
+  /** @throws Problem `unavailable`: no answer within the deadline */
+  static async open(options: RedisStoreOptions): Promise<RedisConnection> {
+    const { deadlineMs = defaultDeadlineMs } = options;
+    const clientOptions = await clientOptionsFrom(options);
+    const single = new RedisConnection((commandTimeout) => new Redis({ ...clientOptions, commandTimeout }), deadlineMs);
+    try {
+      const about = await single.run((client) => client.info('cluster'));
+      if (!about.includes('cluster_enabled:1')) return single;
+    } catch (error) {
+      single.close();
+      throw error;
+    }
+    single.close();
+    return new RedisConnection((commandTimeout) => clusterFrom({ ...clientOptions, commandTimeout }), deadlineMs);
+  }
+
+  /** Runs a script by its digest, and sends its text when the server does not know it yet. */
+  async runScript(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return this.run(async (client) => {
+      try {
+        return await client.evalsha(script.sha1, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return client.eval(script.text, keys.length, ...keys, ...args);
+      }
+    });
+  }
+
+  /** @throws Problem `unavailable` */
+  async run<Result>(command: (client: Client) => Promise<Result>): Promise<Result> {
+    const deadline = AbortSignal.any([AbortSignal.timeout(this.deadlineMs), this.closing.signal]);
+    try {
+      await this.ready(deadline);
+      return await command(this.client);
+    } catch (error) {
+      throw this.unavailable(error);
+    }
+  }
+
+  /** A second connection, for commands that block up to this long. */
+  duplicate(blockMs: number): RedisConnection {
+    return new RedisConnection(this.connect, this.deadlineMs + blockMs);
+  }
+
+  close(): void {
+    this.closing.abort(new Error('the store is closed'));
+    this.client.disconnect();
+  }
+
+  private async ready(deadline: AbortSignal): Promise<void> {
+    while (this.client.status !== 'ready') {
+      if (deadline.aborted) throw this.lastError ?? deadline.reason;
+      await delay(20, undefined, { signal: deadline }).catch(() => undefined);
+    }
+    this.closing.signal.throwIfAborted();
+  }
+
+  private unavailable(error: unknown): Problem {
+    const reason = error instanceof Error ? error.message : String(error);
+    return new Problem('unavailable', `Redis does not answer: ${reason}. Check store.url and the Redis server.`, {
+      cause: error,
+    });
+  }
+}
+
+async function clientOptionsFrom(options: RedisStoreOptions): Promise<ClientOptions> {
+  const { url, tls, passwordFile, deadlineMs = defaultDeadlineMs } = options;
+  const target = parseUrl(url);
+  const password = passwordFile === undefined ? target.password : (await readFile(passwordFile, 'utf8')).trim();
+  return {
+    ...target,
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls: { ...target.tls, ...tls } }),
+    connectionName: 'sallyport',
+    connectTimeout: deadlineMs,
+    enableOfflineQueue: false,
+    // What was sent when the connection broke may have happened: the caller decides, not a blind repeat.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: reconnectDelay,
+    // After a fail-over the old primary answers READONLY: reconnect to find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  };
+}
+
+function clusterFrom(redisOptions: ClientOptions): Cluster {
+  const { host = 'localhost', port = 6379 } = redisOptions;
+  return new Cluster([{ host, port }], {
+    redisOptions,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: reconnectDelay,
+  });
+}
+
+function reconnectDelay(attempts: number): number {
+  return Math.min(attempts * 50, slowestReconnectMs);
+}
+
+function parseUrl(text: string): ClientOptions {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'unix:') return { path: decodeURIComponent(url.pathname) };
+  // The URL may hold a password, so the message does not repeat it.
+  if (url === undefined || (url.protocol !== 'redis:' && url.protocol !== 'rediss:'))
+    throw new Problem(
+      'config-invalid',
+      'store.url is not a Redis URL: use redis://host:port/db, rediss:// or unix:///path.',
+    );
+  const db = url.pathname.slice(1);
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 6379 : Number(url.port),
+    ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
+    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
+    ...(db === '' ? {} : { db: Number(db) }),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}

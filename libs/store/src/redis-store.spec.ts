@@ -1,0 +1,130 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openRedisStore, type RedisStoreOptions, type Store, type WatchEvent } from './index.js';
+import { ThrowawayRedis } from './redis-server.fixture.js';
+
+describe('Redis store', () => {
+  const cleanUps: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+  });
+
+  const start = async (settings: readonly string[] = []): Promise<ThrowawayRedis> => {
+    const redis = await ThrowawayRedis.start(settings);
+    cleanUps.push(() => redis.remove());
+    return redis;
+  };
+  const open = async (options: RedisStoreOptions): Promise<Store> => {
+    const store = await openRedisStore(options);
+    cleanUps.push(() => store.close());
+    return store;
+  };
+
+  it('goes on after the server was restarted, and so do its watches', async () => {
+    const redis = await start(['--appendonly', 'yes', '--appendfsync', 'always']);
+    const store = await open({ url: redis.url });
+    const events: WatchEvent[] = [];
+    const controller = new AbortController();
+    const reading = (async () => {
+      for await (const event of store.watch('', { signal: controller.signal })) events.push(event);
+    })();
+    await store.put('a', 1);
+    await redis.restart();
+    await store.put('a', 2);
+    await vi.waitFor(() => expect(events).toHaveLength(2), { timeout: 10_000 });
+    expect(events).toMatchObject([{ entry: { value: 1 } }, { entry: { value: 2 } }]);
+    controller.abort();
+    await reading;
+  });
+
+  it('answers "unavailable" within its deadline while the server is gone', async () => {
+    const redis = await start();
+    const store = await open({ url: redis.url, deadlineMs: 500 });
+    await store.put('a', 1);
+    await redis.kill();
+    const startedAt = performance.now();
+    await expect(store.get('a')).rejects.toMatchObject({ type: 'unavailable' });
+    expect(performance.now() - startedAt).toBeLessThan(1500);
+  });
+
+  it('answers "unavailable" within its deadline while the server hangs', async () => {
+    const redis = await start();
+    const store = await open({ url: redis.url, deadlineMs: 500 });
+    await store.put('a', 1);
+    redis.freeze();
+    const startedAt = performance.now();
+    await expect(store.put('a', 2)).rejects.toMatchObject({ type: 'unavailable' });
+    expect(performance.now() - startedAt).toBeLessThan(1500);
+  });
+
+  it('says where to look when there is no server', async () => {
+    await expect(openRedisStore({ url: 'redis://127.0.0.1:1', deadlineMs: 300 })).rejects.toThrow(
+      /Redis does not answer: .*ECONNREFUSED.* Check store\.url and the Redis server/,
+    );
+  });
+
+  it.each(['http://localhost', 'redis', ''])('refuses %j as an address', async (url) => {
+    await expect(openRedisStore({ url })).rejects.toMatchObject({ type: 'config-invalid' });
+  });
+
+  it('takes the password from a file and never tells it', async () => {
+    const redis = await start(['--requirepass', 'correct horse']);
+    const passwordFile = join(tmpdir(), `sallyport-redis-password-${process.pid}`);
+    await writeFile(passwordFile, 'correct horse\n', { mode: 0o600 });
+    cleanUps.push(() => rm(passwordFile));
+    const store = await open({ url: redis.url, passwordFile });
+    expect(await store.put('a', 1)).toBe(1);
+    const failure = await openRedisStore({ url: redis.url, deadlineMs: 300 }).catch(String);
+    expect(failure).toContain('Redis does not answer');
+    expect(failure).not.toContain('correct horse');
+  });
+
+  it('keeps every key of a store in one slot of a Redis Cluster', async () => {
+    const [port, busPort] = [await freePort(), await freePort()];
+    const redis = await start([
+      '--port',
+      String(port),
+      '--cluster-enabled',
+      'yes',
+      '--cluster-port',
+      String(busPort),
+      '--cluster-announce-ip',
+      '127.0.0.1',
+    ]);
+    const admin = new Redis(redis.url.replace('unix://', ''));
+    cleanUps.push(async () => admin.disconnect());
+    await admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383);
+    await vi.waitFor(async () => expect(await admin.cluster('INFO')).toContain('cluster_state:ok'), {
+      timeout: 10_000,
+    });
+    const store = await open({ url: `redis://127.0.0.1:${port}` });
+    const seen = await store.put('devices/child01', 'active');
+    await store.transaction(
+      [{ key: 'devices/child01', revision: seen }],
+      [
+        { put: 'devices/child01', value: 'locked' },
+        { put: 'audit/1', value: 'locked' },
+      ],
+    );
+    const slots = await Promise.all((await admin.keys('*')).map((key) => admin.cluster('KEYSLOT', key)));
+    expect(slots.length).toBeGreaterThan(3);
+    expect(new Set(slots).size).toBe(1);
+    for await (const event of store.watch('audit/', { signal: AbortSignal.timeout(5000), afterRevision: seen })) {
+      expect(event).toEqual({ type: 'put', entry: { key: 'audit/1', value: 'locked', revision: seen + 2 } });
+      break;
+    }
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

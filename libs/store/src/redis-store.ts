@@ -1,0 +1,230 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Problem } from '@sallyport/protocol';
+import { z } from 'zod';
+import { ChangeFeed, type ChangePage, type ChangeSource } from './change-feed.js';
+import {
+  checkKey,
+  checkLifetime,
+  checkPrefix,
+  checkTransaction,
+  conflict,
+  cursorAfter,
+  deserialise,
+  pageRange,
+  serialise,
+} from './limits.js';
+import { RedisConnection, type RedisStoreOptions } from './redis-connection.js';
+import {
+  changesScript,
+  getScript,
+  listScript,
+  type RedisScript,
+  sweepScript,
+  transactionScript,
+} from './redis-scripts.js';
+import {
+  type Compare,
+  type DeleteOptions,
+  type Entry,
+  type EntryPage,
+  type JsonValue,
+  type Operation,
+  type Page,
+  type PutOptions,
+  Store,
+  type TransactionOutcome,
+  type WatchEvent,
+  type WatchOptions,
+} from './store.js';
+
+// How long a blocking read waits before it looks for expired entries and for the end of the watch.
+const blockMs = 500;
+const retryMs = 250;
+
+const revision = z.coerce.number().int();
+const getReply = z.tuple([z.string(), revision]).nullable();
+const transactionReply = z.tuple([z.number(), revision, z.number()]);
+const listReply = z.array(z.string());
+const changesReply = z.tuple([revision, revision], z.string().nullable());
+
+/**
+ * A store in Redis 6 or newer. Each entry is a hash, a sorted set keeps the keys in byte order, a stream keeps the
+ * changes, and one Lua script makes a whole transaction.
+ *
+ * In Redis Cluster everything of one store lies in one hash slot (`{keyPrefix}`): a transaction may touch a device, its
+ * certificates, the audit log and the outbox at once, Redis makes only changes within one slot atomic, and revisions
+ * are store-wide. To spread load over nodes, give each service a store with its own `keyPrefix`.
+ *
+ * How durable an acknowledged write is, the server decides: run it with `appendonly yes`, `appendfsync always` and
+ * `maxmemory-policy noeviction`.
+ *
+ * @throws Problem `config-invalid`: the URL is none. `unavailable`: no answer within 5 s
+ */
+export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
+  const connection = await RedisConnection.open(options);
+  return new RedisStore(connection, options.keyPrefix ?? 'sallyport', options.retainedChanges ?? 10_000);
+}
+
+class RedisStore extends Store implements ChangeSource {
+  private readonly feed = new ChangeFeed(this);
+  private readonly keys: readonly [string, string, string, string];
+  private readonly entryPrefix: string;
+
+  constructor(
+    private readonly connection: RedisConnection,
+    keyPrefix: string,
+    private readonly retainedChanges: number,
+  ) {
+    super();
+    const name = (part: string): string => `{${keyPrefix}}:${part}`;
+    this.keys = [name('revision'), name('index'), name('changes'), name('expiries')];
+    this.entryPrefix = name('entry:');
+  }
+
+  override async get(key: string): Promise<Entry | undefined> {
+    checkKey(key);
+    const reply = getReply.parse(await this.run(getScript, [key], [this.entryPrefix + key]));
+    return reply === null ? undefined : { key, value: deserialise(reply[0]), revision: reply[1] };
+  }
+
+  override async list(prefix: string, page: Page = {}): Promise<EntryPage> {
+    const { from, before, limit } = pageRange(prefix, page);
+    const flat = listReply.parse(await this.run(listScript, [`[${from}`, `(${before}`, limit + 1]));
+    const entries = triples(flat).map(
+      ([key, text, written]): Entry => ({ key: key ?? '', value: deserialise(text ?? ''), revision: Number(written) }),
+    );
+    const last = entries[limit - 1];
+    if (entries.length <= limit || last === undefined) return { entries };
+    return { entries: entries.slice(0, limit), cursor: cursorAfter(last.key) };
+  }
+
+  override async put(key: string, value: JsonValue, { ifRevision, ttlSeconds }: PutOptions = {}): Promise<number> {
+    const compares = ifRevision === undefined ? [] : [{ key, revision: ifRevision }];
+    const operation = { put: key, value, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) };
+    const outcome = await this.commit(compares, [operation]);
+    if (!outcome.committed) throw conflict(key, ifRevision ?? 0);
+    return outcome.revision;
+  }
+
+  override async delete(key: string, { ifRevision }: DeleteOptions = {}): Promise<boolean> {
+    const compares = ifRevision === undefined ? [] : [{ key, revision: ifRevision }];
+    const outcome = await this.commit(compares, [{ delete: key }]);
+    if (!outcome.committed) throw conflict(key, ifRevision ?? 0);
+    return outcome.deleted > 0;
+  }
+
+  override async transaction(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+  ): Promise<TransactionOutcome> {
+    const { committed, revision: newest } = await this.commit(compares, operations);
+    return { committed, revision: newest };
+  }
+
+  override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
+    checkPrefix(prefix);
+    return this.feed.watch(prefix, options);
+  }
+
+  override async close(): Promise<void> {
+    this.feed.close();
+    this.connection.close();
+  }
+
+  async newestRevision(): Promise<number> {
+    // A plain command, not a script: a script may need a second round trip, and a write made right after the call would
+    // overtake it and be missed.
+    const [counter] = this.keys;
+    return Number((await this.connection.run((client) => client.get(counter))) ?? 0);
+  }
+
+  async changesAfter(after: number, limit: number, signal: AbortSignal): Promise<ChangePage> {
+    while (!signal.aborted) {
+      try {
+        const [newestRevision, oldestRevision, ...flat] = await this.readChanges(after, limit);
+        return { newestRevision, oldestRevision, changes: triples(flat).map(changeFrom) };
+      } catch (error) {
+        // A watch outlives a restart of the server; whoever wants to know about that looks at the readiness check.
+        if (!(error instanceof Problem) || error.type !== 'unavailable') throw error;
+        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+    return { changes: [], newestRevision: after, oldestRevision: 0 };
+  }
+
+  listen(onChange: () => void): () => void {
+    const stopped = new AbortController();
+    const connection = this.connection.duplicate(blockMs);
+    void this.waitForChanges(connection, onChange, stopped.signal);
+    return () => {
+      stopped.abort();
+      connection.close();
+    };
+  }
+
+  private async waitForChanges(connection: RedisConnection, onChange: () => void, stopped: AbortSignal): Promise<void> {
+    const [, , changes] = this.keys;
+    let last = '$';
+    while (!stopped.aborted) {
+      try {
+        const reply = await connection.run((client) =>
+          client.xread('COUNT', 1000, 'BLOCK', blockMs, 'STREAMS', changes, last),
+        );
+        last = reply?.[0]?.[1].at(-1)?.[0] ?? last;
+        await this.run(sweepScript, []);
+      } catch {
+        // The readers retry by themselves; here it is enough not to spin while the server is away.
+        await delay(retryMs, undefined, { signal: stopped }).catch(() => undefined);
+      }
+      onChange();
+    }
+  }
+
+  private async commit(compares: readonly Compare[], operations: readonly Operation[]) {
+    checkTransaction(compares, operations);
+    const conditions = compares.flatMap(({ key, revision: expected }) => [key, String(expected)]);
+    const changes = operations.flatMap((operation) =>
+      'put' in operation
+        ? ['put', operation.put, serialise(operation.put, operation.value), lifetimeOf(operation.ttlSeconds)]
+        : ['delete', operation.delete, '', ''],
+    );
+    const touched = [
+      ...compares.map(({ key }) => key),
+      ...operations.map((operation) => ('put' in operation ? operation.put : operation.delete)),
+    ];
+    const entryKeys = [...new Set(touched)].map((key) => this.entryPrefix + key);
+    const args = [compares.length, ...conditions, ...changes];
+    const [committed, newest, deleted] = transactionReply.parse(await this.run(transactionScript, args, entryKeys));
+    return { committed: committed === 1, revision: newest, deleted };
+  }
+
+  private async readChanges(after: number, limit: number) {
+    return changesReply.parse(await this.run(changesScript, [after, limit]));
+  }
+
+  private run(
+    script: RedisScript,
+    args: readonly (string | number)[],
+    entryKeys: readonly string[] = [],
+  ): Promise<unknown> {
+    const settings = [this.entryPrefix, this.retainedChanges];
+    return this.connection.runScript(script, [...this.keys, ...entryKeys], [...settings, ...args]);
+  }
+}
+
+/** Milliseconds, or empty for an entry that stays. */
+function lifetimeOf(ttlSeconds: number | undefined): string {
+  checkLifetime(ttlSeconds);
+  return ttlSeconds === undefined ? '' : String(Math.ceil(ttlSeconds * 1000));
+}
+
+function changeFrom([key, text, written]: readonly (string | null)[]): WatchEvent {
+  const change = { key: key ?? '', revision: Number(written) };
+  if (text === null || text === undefined) return { type: 'delete', ...change };
+  return { type: 'put', entry: { ...change, value: deserialise(text) } };
+}
+
+/** A flat reply in groups of three. */
+function triples<Item>(flat: readonly Item[]): Item[][] {
+  return Array.from({ length: flat.length / 3 }, (_, index) => flat.slice(index * 3, index * 3 + 3));
+}

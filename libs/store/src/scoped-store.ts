@@ -1,0 +1,86 @@
+import { Problem } from '@sallyport/protocol';
+import {
+  type Compare,
+  type DeleteOptions,
+  type Entry,
+  type EntryPage,
+  type JsonValue,
+  type Operation,
+  type Page,
+  type PutOptions,
+  Store,
+  type TransactionOutcome,
+  type WatchEvent,
+  type WatchOptions,
+} from './store.js';
+
+/**
+ * The part of a store below a prefix, such as `device-registry/`: keys go in and come out without the prefix, and no key
+ * can reach beside it. `close()` does nothing; the whole store belongs to whoever opened it.
+ *
+ * @throws Problem `invalid-request`: the prefix does not end in `/`.
+ */
+export function scopedStore(store: Store, prefix: string): Store {
+  if (!prefix.endsWith('/'))
+    throw new Problem('invalid-request', `The scope ${JSON.stringify(prefix)} does not end in "/".`);
+  return new ScopedStore(store, prefix);
+}
+
+class ScopedStore extends Store {
+  constructor(
+    private readonly store: Store,
+    private readonly scope: string,
+  ) {
+    super();
+  }
+
+  override async get(key: string): Promise<Entry | undefined> {
+    const entry = await this.store.get(this.inside(key));
+    return entry && this.outside(entry);
+  }
+
+  override async list(prefix: string, page?: Page): Promise<EntryPage> {
+    const { entries, ...rest } = await this.store.list(this.inside(prefix), page);
+    return { entries: entries.map((entry) => this.outside(entry)), ...rest };
+  }
+
+  override put(key: string, value: JsonValue, options?: PutOptions): Promise<number> {
+    return this.store.put(this.inside(key), value, options);
+  }
+
+  override delete(key: string, options?: DeleteOptions): Promise<boolean> {
+    return this.store.delete(this.inside(key), options);
+  }
+
+  override transaction(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionOutcome> {
+    return this.store.transaction(
+      compares.map((compare) => ({ ...compare, key: this.inside(compare.key) })),
+      operations.map((operation) =>
+        'put' in operation
+          ? { ...operation, put: this.inside(operation.put) }
+          : { delete: this.inside(operation.delete) },
+      ),
+    );
+  }
+
+  override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
+    return this.unscoped(this.store.watch(this.inside(prefix), options));
+  }
+
+  override async close(): Promise<void> {}
+
+  private inside(key: string): string {
+    return this.scope + key;
+  }
+
+  private outside(entry: Entry): Entry {
+    return { ...entry, key: entry.key.slice(this.scope.length) };
+  }
+
+  private async *unscoped(events: AsyncIterable<WatchEvent>): AsyncGenerator<WatchEvent> {
+    for await (const event of events)
+      yield event.type === 'put'
+        ? { ...event, entry: this.outside(event.entry) }
+        : { ...event, key: event.key.slice(this.scope.length) };
+  }
+}

@@ -1,0 +1,88 @@
+import { chmod, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Problem } from '@sallyport/protocol';
+import { z } from 'zod';
+
+const schemaVersion = 1;
+
+// Another process holds the write lock for one commit. SQLite waits this long in its own sleep, which stops the event
+// loop; past it the write queue waits on a timer instead.
+const busyTimeoutMs = 20;
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS entries (
+    key        TEXT PRIMARY KEY,
+    value      TEXT NOT NULL,
+    revision   INTEGER NOT NULL,
+    expires_at INTEGER
+  );
+  CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS changes (
+    revision INTEGER PRIMARY KEY,
+    key      TEXT NOT NULL,
+    value    TEXT,
+    bytes_so_far INTEGER NOT NULL
+  );
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+/**
+ * Opens the file, and makes it (mode 0600, in a directory of mode 0700) when it is missing.
+ *
+ * @throws Problem `unavailable`: not a store, made by a newer version, or not accessible
+ */
+export async function openSqliteFile(file: string): Promise<DatabaseSync> {
+  try {
+    await makePrivateFile(file);
+    const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
+    prepareDatabase(database);
+    return database;
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem(
+      'unavailable',
+      `The SQLite store cannot be opened: ${reasonOf(error)}. Check its file and permissions.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // The message of a file system error holds the path; its code, such as EACCES, does not.
+  const isFromFileSystem = 'syscall' in error && 'code' in error;
+  return isFromFileSystem ? String(error.code) : error.message;
+}
+
+async function makePrivateFile(file: string): Promise<void> {
+  const directory = dirname(file);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const handle = await open(file, 'a', 0o600);
+  await handle.close();
+  // SQLite gives -wal and -shm the mode of the main file.
+  await chmod(file, 0o600);
+  // A file is durable only once its directory entry is.
+  const directoryHandle = await open(directory, 'r');
+  await directoryHandle.sync();
+  await directoryHandle.close();
+}
+
+function prepareDatabase(database: DatabaseSync): void {
+  // Two processes that open a new file at once: the second waits for the first to finish making it.
+  database.exec('PRAGMA busy_timeout = 5000');
+  database.exec('PRAGMA journal_mode = WAL');
+  // FULL: a commit is on disk before it is acknowledged; NORMAL would lose the newest commits with the power.
+  database.exec('PRAGMA synchronous = FULL');
+  database.exec('PRAGMA journal_size_limit = 16777216');
+  const version = z.object({ user_version: z.number() }).parse(database.prepare('PRAGMA user_version').get());
+  if (version.user_version > schemaVersion)
+    throw new Problem(
+      'unavailable',
+      `The store was written by a newer version of Sallyport (layout ${version.user_version}, this one knows ${schemaVersion}). Upgrade this installation.`,
+    );
+  database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
+  database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+}

@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openSqliteStore, type WatchEvent } from './index.js';
+
+describe('SQLite store', () => {
+  let directory = '';
+  let writerProgram = '';
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sallyport-sqlite-'));
+    writerProgram = join(directory, 'writer.mjs');
+    const bundle = await rolldown({
+      input: fileURLToPath(new URL('./sqlite-writer.fixture.ts', import.meta.url)),
+      platform: 'node',
+      resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
+      logLevel: 'silent',
+    });
+    await bundle.write({ file: writerProgram, format: 'esm', codeSplitting: false });
+    await bundle.close();
+  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  const startWriter = (file: string, mode = 'for ever'): ChildProcess =>
+    spawn(process.execPath, [writerProgram, file, mode], { stdio: ['ignore', 'pipe', 'inherit'] });
+
+  it('keeps its file, and what SQLite puts beside it, from other users', async () => {
+    const file = join(directory, 'private', 'nested', 'store.db');
+    const store = await openSqliteStore({ file });
+    await store.put('a', 1);
+    const modes = await Promise.all([file, `${file}-wal`, `${file}-shm`, join(file, '..')].map(modeOf));
+    expect(modes).toEqual(['600', '600', '600', '700']);
+    await store.close();
+  });
+
+  it('still has everything after it was closed and opened', async () => {
+    const file = join(directory, 'reopened.db');
+    const first = await openSqliteStore({ file });
+    const revision = await first.put('devices/child01', { state: 'active' });
+    await first.close();
+    const second = await openSqliteStore({ file });
+    expect(await second.get('devices/child01')).toEqual({
+      key: 'devices/child01',
+      value: { state: 'active' },
+      revision,
+    });
+    expect(await second.put('a', 1)).toBe(revision + 1);
+    await second.close();
+  });
+
+  it('loses nothing it acknowledged when the writing process is killed', async () => {
+    const file = join(directory, 'killed.db');
+    for (let round = 0; round < 3; round += 1) {
+      const writer = startWriter(file);
+      const acknowledged = await linesUntilKilled(writer, 40);
+      const store = await openSqliteStore({ file });
+      for (const index of acknowledged) {
+        expect((await store.get(`acknowledged/${index}`))?.value).toBe(index);
+        expect((await store.get(`pair/${index}`))?.value).toBe(index);
+      }
+      await store.close();
+    }
+  });
+
+  it('shows a watch what another process wrote within half a second', async () => {
+    const file = join(directory, 'two-processes.db');
+    const store = await openSqliteStore({ file });
+    const controller = new AbortController();
+    const events: WatchEvent[] = [];
+    const reading = (async () => {
+      for await (const event of store.watch('pair/', { signal: controller.signal })) events.push(event);
+    })();
+    const writer = startWriter(file, 'once');
+    await once(writer, 'exit');
+    await vi.waitFor(() => expect(events).toHaveLength(1), { timeout: 500, interval: 10 });
+    expect(events).toEqual([{ type: 'put', entry: { key: 'pair/0', value: 0, revision: 2 } }]);
+    controller.abort();
+    await reading;
+    await store.close();
+  });
+
+  it('waits for another process that holds the write lock, without stopping the event loop', async () => {
+    const file = join(directory, 'locked.db');
+    const store = await openSqliteStore({ file });
+    const other = new DatabaseSync(file);
+    other.exec('BEGIN IMMEDIATE');
+    const put = store.put('a', 1);
+    let turns = 0;
+    const ticking = setInterval(() => {
+      turns += 1;
+    }, 5);
+    await vi.waitFor(() => expect(turns).toBeGreaterThan(5), { timeout: 4000 });
+    clearInterval(ticking);
+    other.exec('COMMIT');
+    other.close();
+    expect(await put).toBe(1);
+    await store.close();
+  });
+
+  it('takes time from the clock it is given', async () => {
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const store = await openSqliteStore({ file: join(directory, 'clock.db'), clock: () => now });
+    await store.put('token', 1, { ttlSeconds: 86_400 });
+    now += 86_399_000;
+    expect((await store.get('token'))?.value).toBe(1);
+    now += 1000;
+    expect(await store.get('token')).toBeUndefined();
+    await store.close();
+  });
+
+  it('fails alone when one of the writes that share a commit fails', async () => {
+    const store = await openSqliteStore({ file: join(directory, 'shared.db') });
+    await store.put('a', 1);
+    const outcomes = await Promise.allSettled([
+      store.put('b', 1),
+      store.put('a', 2, { ifRevision: 0 }),
+      store.delete('a', { ifRevision: 99 }),
+      store.put('c', 1),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    expect((await store.list('')).entries.map(({ key, value }) => [key, value])).toEqual([
+      ['a', 1],
+      ['b', 1],
+      ['c', 1],
+    ]);
+    await store.close();
+  });
+
+  it('says why it cannot open its file, and tells no path', async () => {
+    const failure = await openSqliteStore({ file: '/dev/null/store.db' }).catch(String);
+    expect(failure).toBe('Problem: The SQLite store cannot be opened: ENOTDIR. Check its file and permissions.');
+  });
+
+  it('refuses a file that is no store', async () => {
+    const file = join(directory, 'garbage.db');
+    await writeFile(file, 'this is not a database, but long enough to look at'.repeat(100));
+    await expect(openSqliteStore({ file })).rejects.toMatchObject({ type: 'unavailable' });
+  });
+
+  it('refuses a store that a newer version wrote', async () => {
+    const file = join(directory, 'newer.db');
+    const database = new DatabaseSync(file);
+    database.exec('PRAGMA user_version = 2');
+    database.close();
+    await expect(openSqliteStore({ file })).rejects.toThrow('written by a newer version of Sallyport (layout 2');
+  });
+
+  it('answers "unavailable" after it was closed', async () => {
+    const store = await openSqliteStore({ file: join(directory, 'closed.db') });
+    await store.close();
+    await store.close();
+    await expect(store.get('a')).rejects.toMatchObject({ type: 'unavailable' });
+    await expect(store.put('a', 1)).rejects.toMatchObject({ type: 'unavailable' });
+  });
+});
+
+async function modeOf(path: string): Promise<string> {
+  return ((await stat(path)).mode & 0o777).toString(8);
+}
+
+/** Kills the process after so many lines; what it printed is what it had acknowledged. */
+async function linesUntilKilled(writer: ChildProcess, count: number): Promise<number[]> {
+  let output = '';
+  writer.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+    if (output.split('\n').length > count) writer.kill('SIGKILL');
+  });
+  await once(writer, 'close');
+  expect(writer.signalCode).toBe('SIGKILL');
+  return output.slice(0, output.lastIndexOf('\n')).split('\n').map(Number);
+}

@@ -1,0 +1,185 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { ChangeFeed, type ChangePage, type ChangeSource } from './change-feed.js';
+import {
+  checkKey,
+  checkLifetime,
+  checkPrefix,
+  checkTransaction,
+  conflict,
+  cursorAfter,
+  pageRange,
+  serialise,
+} from './limits.js';
+import { openSqliteFile } from './sqlite-file.js';
+import { type ChangeLogBounds, SqliteTables } from './sqlite-tables.js';
+import { SqliteWriteQueue, storeProblem } from './sqlite-write-queue.js';
+import {
+  type Compare,
+  type DeleteOptions,
+  type Entry,
+  type EntryPage,
+  type JsonValue,
+  type Operation,
+  type Page,
+  type PutOptions,
+  Store,
+  type TransactionOutcome,
+  type WatchEvent,
+  type WatchOptions,
+} from './store.js';
+
+// Other processes' commits and expiries are seen within this time; our own at once.
+const pollIntervalMs = 150;
+
+export interface SqliteStoreOptions {
+  /** Made with mode 0600 when missing, its directory with 0700. */
+  readonly file: string;
+  /** Milliseconds since the epoch; decides what has expired. Default: the machine's clock. */
+  readonly clock?: () => number;
+  /** How many of the newest changes a watch can resume from. Default 10 000, at most 64 MiB of keys and values. */
+  readonly retainedChanges?: number;
+}
+
+/**
+ * A store in one SQLite file: WAL, `synchronous=FULL`, so a write that resolved survives `kill -9` and loss of power.
+ * Several processes of one machine may open the same file; each sees the others' changes within 200 ms.
+ *
+ * @throws Problem `unavailable`: the file cannot be opened, is no store, or is of a newer version
+ */
+export async function openSqliteStore({
+  file,
+  clock = Date.now,
+  retainedChanges = 10_000,
+}: SqliteStoreOptions): Promise<Store> {
+  const database = await openSqliteFile(file);
+  return new SqliteStore(database, clock, { changes: retainedChanges, bytes: 64 * 1024 * 1024 });
+}
+
+class SqliteStore extends Store implements ChangeSource {
+  private readonly tables: SqliteTables;
+  private readonly feed = new ChangeFeed(this);
+  private readonly writes: SqliteWriteQueue;
+
+  constructor(
+    private readonly database: DatabaseSync,
+    private readonly clock: () => number,
+    bounds: ChangeLogBounds,
+  ) {
+    super();
+    this.tables = new SqliteTables(database, bounds);
+    this.writes = new SqliteWriteQueue(database, () => this.feed.notify());
+  }
+
+  override async get(key: string): Promise<Entry | undefined> {
+    checkKey(key);
+    return this.read(() => this.tables.get(key, this.clock()));
+  }
+
+  override async list(prefix: string, page: Page = {}): Promise<EntryPage> {
+    const range = pageRange(prefix, page);
+    const entries = this.read(() => this.tables.list(range, this.clock()));
+    const last = entries[range.limit - 1];
+    if (entries.length <= range.limit || last === undefined) return { entries };
+    return { entries: entries.slice(0, range.limit), cursor: cursorAfter(last.key) };
+  }
+
+  override async put(key: string, value: JsonValue, { ifRevision, ttlSeconds }: PutOptions = {}): Promise<number> {
+    checkKey(key);
+    checkLifetime(ttlSeconds);
+    const compares = ifRevision === undefined ? [] : [{ key, revision: ifRevision }];
+    const operation = { put: key, value, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) };
+    const { committed, revision } = await this.transaction(compares, [operation]);
+    if (!committed) throw conflict(key, ifRevision ?? 0);
+    return revision;
+  }
+
+  override async delete(key: string, { ifRevision }: DeleteOptions = {}): Promise<boolean> {
+    checkKey(key);
+    return this.writes.run(() => {
+      this.tables.sweep(this.clock());
+      if (ifRevision !== undefined && !this.holds({ key, revision: ifRevision })) throw conflict(key, ifRevision);
+      const existed = this.tables.get(key, this.clock()) !== undefined;
+      this.tables.remove(key);
+      return existed;
+    });
+  }
+
+  override async transaction(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+  ): Promise<TransactionOutcome> {
+    checkTransaction(compares, operations);
+    // Serialised now: the caller may go on changing its object.
+    const changes = operations.map((operation) =>
+      'put' in operation ? { ...operation, text: serialise(operation.put, operation.value) } : operation,
+    );
+    return this.writes.run(() => {
+      this.tables.sweep(this.clock());
+      if (!compares.every((compare) => this.holds(compare)))
+        return { committed: false, revision: this.tables.newestRevision() };
+      for (const change of changes) {
+        if ('put' in change) this.tables.put(change.put, change.text, this.expiryOf(change.ttlSeconds));
+        else this.tables.remove(change.delete);
+      }
+      return { committed: true, revision: this.tables.newestRevision() };
+    });
+  }
+
+  override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
+    checkPrefix(prefix);
+    return this.feed.watch(prefix, options);
+  }
+
+  override async close(): Promise<void> {
+    this.feed.close();
+    await this.writes.idle();
+    if (this.database.isOpen) this.database.close();
+  }
+
+  async newestRevision(): Promise<number> {
+    return this.read(() => this.tables.newestRevision());
+  }
+
+  async changesAfter(revision: number, limit: number): Promise<ChangePage> {
+    return this.read(() => this.tables.changesAfter(revision, limit));
+  }
+
+  listen(onChange: () => void): () => void {
+    let seen = this.tables.dataVersion();
+    const poll = setInterval(() => {
+      try {
+        const version = this.tables.dataVersion();
+        if (version !== seen) onChange();
+        seen = version;
+        this.sweepInBackground();
+      } catch {
+        // The readers meet the same fault when they read, and can tell somebody.
+        onChange();
+      }
+    }, pollIntervalMs);
+    poll.unref();
+    return () => clearInterval(poll);
+  }
+
+  private sweepInBackground(): void {
+    if (!this.tables.hasDue(this.clock())) return;
+    // A failed sweep hurts nobody: what has expired is invisible anyway, and the next poll tries again.
+    this.writes.run(() => this.tables.sweep(this.clock())).catch(() => undefined);
+  }
+
+  private holds({ key, revision }: Compare): boolean {
+    return (this.tables.get(key, this.clock())?.revision ?? 0) === revision;
+  }
+
+  private expiryOf(ttlSeconds: number | undefined): number | null {
+    return ttlSeconds === undefined ? null : this.clock() + ttlSeconds * 1000;
+  }
+
+  private read<Result>(query: () => Result): Result {
+    try {
+      return query();
+    } catch (error) {
+      throw storeProblem(error);
+    }
+  }
+}

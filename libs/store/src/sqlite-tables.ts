@@ -1,0 +1,143 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { z } from 'zod';
+import type { ChangePage } from './change-feed.js';
+import { deserialise, type PageRange } from './limits.js';
+import type { Entry, WatchEvent } from './store.js';
+
+const entryRow = z.object({ key: z.string(), value: z.string(), revision: z.number() });
+const changeRow = z.object({ key: z.string(), value: z.string().nullable(), revision: z.number() });
+const logRow = z.object({ oldest: z.number().nullable(), newest: z.number().nullable() });
+const markRow = z.object({ revision: z.number(), bytes_so_far: z.number() });
+
+const sweepLimit = 200;
+const trimEvery = 64;
+
+/** How much of the change log is kept for watches that resume. */
+export interface ChangeLogBounds {
+  readonly changes: number;
+  readonly bytes: number;
+}
+
+/** The two tables and every statement on them, prepared once. Times are milliseconds since the epoch. */
+export class SqliteTables {
+  private readonly statements: Record<keyof typeof statementTexts, StatementSync>;
+
+  constructor(
+    database: DatabaseSync,
+    private readonly bounds: ChangeLogBounds,
+  ) {
+    const prepare = (text: string): StatementSync => database.prepare(text);
+    this.statements = {
+      get: prepare(statementTexts.get),
+      list: prepare(statementTexts.list),
+      put: prepare(statementTexts.put),
+      remove: prepare(statementTexts.remove),
+      due: prepare(statementTexts.due),
+      newest: prepare(statementTexts.newest),
+      bounds: prepare(statementTexts.bounds),
+      log: prepare(statementTexts.log),
+      changesAfter: prepare(statementTexts.changesAfter),
+      oldestChanges: prepare(statementTexts.oldestChanges),
+      trim: prepare(statementTexts.trim),
+      dataVersion: prepare(statementTexts.dataVersion),
+    };
+  }
+
+  get(key: string, now: number): Entry | undefined {
+    const row = this.statements.get.get(key, now);
+    return row && entryFrom(row);
+  }
+
+  /** Up to `limit + 1` entries: the one too many says that there is a next page. */
+  list({ from, before, limit }: PageRange, now: number): Entry[] {
+    return this.statements.list.all(from, before, now, limit + 1).map(entryFrom);
+  }
+
+  put(key: string, value: string, expiresAt: number | null): number {
+    const revision = this.log(key, value);
+    this.statements.put.run(key, value, revision, expiresAt);
+    return revision;
+  }
+
+  /** The revision of the deletion; undefined when the key did not exist. */
+  remove(key: string): number | undefined {
+    const { changes } = this.statements.remove.run(key);
+    return Number(changes) === 0 ? undefined : this.log(key, null);
+  }
+
+  hasDue(now: number): boolean {
+    return this.statements.due.get(now, 1) !== undefined;
+  }
+
+  /** Deletes what has expired. */
+  sweep(now: number): void {
+    const due = this.statements.due.all(now, sweepLimit).map((row) => z.object({ key: z.string() }).parse(row));
+    for (const { key } of due) this.remove(key);
+  }
+
+  newestRevision(): number {
+    const row = this.statements.newest.get();
+    return row === undefined ? 0 : markRow.parse(row).revision;
+  }
+
+  changesAfter(revision: number, limit: number): ChangePage {
+    const { oldest, newest } = logRow.parse(this.statements.bounds.get());
+    const changes = this.statements.changesAfter.all(revision, limit).map(changeFrom);
+    return { changes, oldestRevision: oldest ?? 0, newestRevision: newest ?? 0 };
+  }
+
+  /** Differs from the last answer after another connection has committed. */
+  dataVersion(): number {
+    return z.object({ data_version: z.number() }).parse(this.statements.dataVersion.get()).data_version;
+  }
+
+  private log(key: string, value: string | null): number {
+    const last = this.statements.newest.get();
+    const newest = last === undefined ? { revision: 0, bytes_so_far: 0 } : markRow.parse(last);
+    const revision = newest.revision + 1;
+    const bytes = newest.bytes_so_far + Buffer.byteLength(key) + (value === null ? 0 : Buffer.byteLength(value));
+    this.statements.log.run(revision, key, value, bytes);
+    if (revision % Math.min(trimEvery, this.bounds.changes) === 0) this.trim(revision, bytes);
+    return revision;
+  }
+
+  /** Forgets the oldest changes beyond the bounds; the newest always stays, because it holds the revision counter. */
+  private trim(newestRevision: number, newestBytes: number): void {
+    const oldest = this.statements.oldestChanges.all(trimEvery * 2).map((row) => markRow.parse(row));
+    const outdated = oldest.filter(
+      ({ revision, bytes_so_far: bytes }) =>
+        revision < newestRevision &&
+        (revision <= newestRevision - this.bounds.changes || bytes <= newestBytes - this.bounds.bytes),
+    );
+    const last = outdated.at(-1);
+    if (last !== undefined) this.statements.trim.run(last.revision);
+  }
+}
+
+const statementTexts = {
+  get: 'SELECT key, value, revision FROM entries WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)',
+  list: `SELECT key, value, revision FROM entries
+         WHERE key >= ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?`,
+  put: `INSERT INTO entries (key, value, revision, expires_at) VALUES (?, ?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at`,
+  remove: 'DELETE FROM entries WHERE key = ?',
+  due: 'SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
+  newest: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision DESC LIMIT 1',
+  bounds: 'SELECT (SELECT min(revision) FROM changes) AS oldest, (SELECT max(revision) FROM changes) AS newest',
+  log: 'INSERT INTO changes (revision, key, value, bytes_so_far) VALUES (?, ?, ?, ?)',
+  changesAfter: 'SELECT revision, key, value FROM changes WHERE revision > ? ORDER BY revision LIMIT ?',
+  oldestChanges: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision LIMIT ?',
+  trim: 'DELETE FROM changes WHERE revision <= ?',
+  dataVersion: 'PRAGMA data_version',
+} as const;
+
+function entryFrom(row: unknown): Entry {
+  const { key, value, revision } = entryRow.parse(row);
+  return { key, value: deserialise(value), revision };
+}
+
+function changeFrom(row: unknown): WatchEvent {
+  const { key, value, revision } = changeRow.parse(row);
+  if (value === null) return { type: 'delete', key, revision };
+  return { type: 'put', entry: { key, value: deserialise(value), revision } };
+}
