@@ -133,7 +133,7 @@ describe('SQLite store', () => {
   });
 
   it('says why it cannot open its file, and tells no path', async () => {
-    const failure = await openSqliteStore({ file: '/dev/null/store.db' }).catch(String);
+    const failure = await openSqliteStore({ file: '/dev/null/nested/store.db' }).catch(String);
     expect(failure).toBe('Problem: The SQLite store cannot be opened: ENOTDIR. Check its file and permissions.');
   });
 
