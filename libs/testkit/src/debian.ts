@@ -1,0 +1,21 @@
+/** Which Debian package brings a program the tests run against. */
+export const debianPackages: Readonly<Record<string, string>> = {
+  curl: 'curl',
+  'gnutls-cli': 'gnutls-bin',
+  mosquitto: 'mosquitto',
+  mosquitto_pub: 'mosquitto-clients',
+  mosquitto_sub: 'mosquitto-clients',
+  nginx: 'nginx',
+  openssl: 'openssl',
+  pki: 'strongswan-pki',
+  'redis-server': 'redis-server',
+};
+
+/** An error that says how to get the program, when it is not there; else the error itself. */
+export function explainMissing(program: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return error;
+  const name = debianPackages[program] ?? program;
+  return new Error(`"${program}" is not installed. Install the Debian package "${name}": apt-get install ${name}`, {
+    cause: error,
+  });
+}

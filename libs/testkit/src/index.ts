@@ -1,0 +1,15 @@
+export { type Daemon, type DaemonOptions, startDaemon } from './daemon.js';
+export { freePort } from './free-port.js';
+export { RawConnection, type RawResponse, type RawTarget } from './raw-connection.js';
+export { mustRun, type ProgramResult, type RunOptions, runProgram } from './run-program.js';
+export { type MosquittoOptions, spawnMosquitto, spawnNginx, spawnRedis } from './servers.js';
+export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
+export {
+  type CertificateOptions,
+  type KeyKind,
+  keyKinds,
+  type SubjectAttribute,
+  TestCa,
+  type TestCertificate,
+} from './test-ca.js';
+export { type WaitOptions, waitFor } from './wait-for.js';

@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A directory that goes away with the test: `await using directory = temporaryDirectory();` */
+export interface TemporaryDirectory extends AsyncDisposable {
+  readonly path: string;
+  /** The path of a file or directory below it; nothing is made. */
+  file(...names: string[]): string;
+  remove(): Promise<void>;
+}
+
+/** Makes an empty directory, mode 0700. Removed by `await using`, by `remove()`, and at the latest when the process ends. */
+export function temporaryDirectory(prefix = 'sallyport-'): TemporaryDirectory {
+  const path = mkdtempSync(join(tmpdir(), prefix));
+  const removeNow = (): void => rmSync(path, { recursive: true, force: true });
+  process.once('exit', removeNow);
+  const remove = async (): Promise<void> => {
+    process.off('exit', removeNow);
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  };
+  return { path, file: (...names) => join(path, ...names), remove, [Symbol.asyncDispose]: remove };
+}
