@@ -1,0 +1,31 @@
+export { resolveConfigDirectory } from './config-directory.js';
+export { ConfigFile, type ConfigFileOptions, type Reading } from './config-file.js';
+export { cloudProfileIn } from './environment.js';
+export type { Fault } from './faults.js';
+export { type ConfigGroup, configGroups, isGroupSet } from './groups.js';
+export {
+  environmentNameOf,
+  findKey,
+  isProfiled,
+  type KeyReference,
+  type NamedKey,
+  nameOf,
+  parseProfileName,
+  similarKeys,
+} from './key-names.js';
+export type { Source } from './layer.js';
+export { type LoadOptions, loadSettings } from './load-settings.js';
+export { type ProcessInputs, processInputs } from './process-inputs.js';
+export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
+export {
+  type ConfigKey,
+  type ConfigValue,
+  type ConfigValues,
+  configKeys,
+  configSchema,
+  describeKey,
+  isConfigKey,
+} from './schema.js';
+export type { SettingDescription } from './setting.js';
+export type { DeviceIdReader, Settings } from './settings.js';
+export type { ValueType } from './value-type.js';

@@ -1,0 +1,43 @@
+import { connectUrl, host, ipAddress, port } from '../network-values.js';
+import { optionalSetting, setting } from '../setting.js';
+import { absolutePath } from '../text-values.js';
+
+/** The Cumulocity tenant and the proxy to its REST API. Every key may be given per profile. */
+export const c8yKeys = {
+  'c8y.url': optionalSetting(connectUrl, {
+    doc: 'Host of the Cumulocity tenant.',
+    examples: ['your-tenant.cumulocity.com'],
+  }),
+  'c8y.proxy.bind.address': setting(ipAddress, {
+    doc: 'Address the Cumulocity proxy listens on.',
+    default: '127.0.0.1',
+    examples: ['127.0.0.1', '192.168.1.6'],
+  }),
+  'c8y.proxy.bind.port': setting(port, {
+    doc: 'Port the Cumulocity proxy listens on; 0 takes any free port.',
+    default: 8001,
+    examples: ['8001'],
+  }),
+  'c8y.proxy.client.host': setting(host, {
+    doc: 'Host where clients of this device find the Cumulocity proxy.',
+    default: '127.0.0.1',
+    examples: ['127.0.0.1', '192.168.1.6', 'rpi4-dca632efb150'],
+  }),
+  'c8y.proxy.client.port': setting(port, {
+    doc: 'Port where clients of this device find the Cumulocity proxy.',
+    default: { text: 'the value of `c8y.proxy.bind.port`', from: (context) => context.value('c8y.proxy.bind.port') },
+    examples: ['8001'],
+  }),
+  'c8y.proxy.cert_path': optionalSetting(absolutePath, {
+    doc: 'Certificate of the Cumulocity proxy (PEM, leaf first). With `c8y.proxy.key_path` it turns HTTPS on.',
+    examples: ['/etc/tedge/device-local-certs/c8y-mapper.crt'],
+  }),
+  'c8y.proxy.key_path': optionalSetting(absolutePath, {
+    doc: 'Private key of `c8y.proxy.cert_path` (PEM).',
+    examples: ['/etc/tedge/device-local-certs/c8y-mapper.key'],
+  }),
+  'c8y.proxy.ca_path': optionalSetting(absolutePath, {
+    doc: 'File or directory of CA certificates (PEM) that clients of the Cumulocity proxy must prove themselves with.',
+    examples: ['/etc/ssl/certs'],
+  }),
+} as const;

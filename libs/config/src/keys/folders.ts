@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { setting } from '../setting.js';
+import { absolutePath } from '../text-values.js';
+
+/** Where things are kept on disk. */
+export const folderKeys = {
+  'data.path': setting(absolutePath, {
+    doc: 'Directory of everything that must survive a restart: uploaded files, the store, CA keys.',
+    default: {
+      text: '`/var/tedge` when the config directory is `/etc/tedge`, else `<config directory>/data`',
+      from: (context) => (context.isSystemDirectory ? '/var/tedge' : join(context.configDirectory, 'data')),
+    },
+    examples: ['/var/tedge'],
+  }),
+  'run.path': setting(absolutePath, {
+    doc: 'Directory of what lives as long as a process: the Unix sockets of the admin APIs.',
+    default: {
+      text: '`/run` when the config directory is `/etc/tedge` and `/run` can be written, else `<config directory>/run`',
+      from: (context) =>
+        context.isSystemDirectory && context.isRunWritable ? '/run' : join(context.configDirectory, 'run'),
+    },
+    examples: ['/run'],
+  }),
+  'tmp.path': setting(absolutePath, {
+    doc: 'Directory of temporary files.',
+    default: '/tmp',
+    examples: ['/tmp'],
+  }),
+  'logs.path': setting(absolutePath, {
+    doc: 'Directory of log files.',
+    default: '/var/log/tedge',
+    examples: ['/var/log/tedge'],
+  }),
+} as const;

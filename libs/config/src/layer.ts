@@ -1,0 +1,21 @@
+import type { Fault } from './faults.js';
+import type { KeyReference } from './key-names.js';
+
+/** Where a value comes from, strongest first. */
+export type Source = 'argument' | 'env' | 'file' | 'default';
+
+/** A value somebody gave for a key; `undefined` says that the key is to count as unset. */
+export interface Given {
+  readonly reference: KeyReference;
+  readonly value: unknown;
+  readonly source: Source;
+  /** What to name in an error: `TEDGE_HTTP_BIND_PORT`, `--http.bind.port`, `tedge.toml`. */
+  readonly where: string;
+}
+
+/** What one source of settings holds, by key name with dots. */
+export interface Layer {
+  readonly given: ReadonlyMap<string, Given>;
+  readonly warnings: readonly string[];
+  readonly faults: readonly Fault[];
+}

@@ -1,0 +1,80 @@
+import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { integerFrom, listOf, textParsedBy, textThat } from './value-type.js';
+
+/** A DNS name (RFC 1123 §2.1, underscores tolerated) or an IPv4 address; no port, scheme or path. */
+function isHostName(text: string): boolean {
+  // domainToASCII would quietly drop or translate these, so they are refused before it runs.
+  if (/[\s\p{Cc}/:@?#[\]\\%]/u.test(text)) return false;
+  const labels = domainToASCII(text).replace(/\.$/, '').split('.');
+  return labels.join('.').length <= 253 && labels.every((label) => /^\w(?:[\w-]{0,61}\w)?$/.test(label));
+}
+
+function isHost(text: string): boolean {
+  return isIP(text) !== 0 || isHostName(text);
+}
+
+/** A TCP port; 0 lets the operating system choose a free one. */
+export const port = integerFrom('u16', 'a port number from 0 to 65535', { least: 0, most: 65_535 });
+
+/** A TCP port others have to know in advance, so never 0. */
+export const nonZeroPort = integerFrom('NonZeroU16', 'a port number from 1 to 65535', { least: 1, most: 65_535 });
+
+/** An IPv4 or IPv6 address. */
+export const ipAddress = textThat('IpAddr', 'an IPv4 or IPv6 address, not a host name', (text) => isIP(text) !== 0);
+
+/** A host name or IP address to connect to. */
+export const host = textThat('Host', 'a host name or an IP address, without scheme or port', isHost);
+
+/** The host of a cloud tenant. */
+export const connectUrl = textThat('ConnectUrl', 'a bare host name, without scheme, port or path', isHostName);
+
+/** Names and addresses of hosts. */
+export const hostList = listOf('HostList', 'host names and IP addresses, separated by commas', host.schema);
+
+/**
+ * `host` or `host:port`, read as both parts.
+ *
+ * @param defaultPort port when the text names none: 443 for HTTPS, 8883 for MQTT over TLS.
+ */
+export function hostPort(defaultPort: number) {
+  return textParsedBy('HostPort', `a host name, or host:port (port ${defaultPort} when left out)`, (text) => {
+    const [, name = '', digits] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
+    const number = digits === undefined ? defaultPort : Number(digits);
+    return isHostName(name) && number >= 1 && number <= 65_535 ? { host: name, port: number } : undefined;
+  });
+}
+
+function urlIn(text: string, schemes: readonly string[]): URL | undefined {
+  const url = /[\s\p{Cc}]/u.test(text) ? null : URL.parse(text);
+  return url !== null && url.hostname !== '' && schemes.includes(url.protocol) ? url : undefined;
+}
+
+function isOrigin(url: URL): boolean {
+  return `${url.username}${url.password}${url.pathname}${url.search}${url.hash}` === '/';
+}
+
+/** Address of an HTTP service; an origin only, so that paths can be appended to it. */
+export const httpUrl = textParsedBy(
+  'HttpUrl',
+  'an address like https://host:8443, without path or credentials',
+  (text) => {
+    const url = urlIn(text, ['http:', 'https:']);
+    return url !== undefined && isOrigin(url) ? url.origin : undefined;
+  },
+);
+
+/** Forward proxy, where a missing scheme means `http`; programs read the URL with its scheme. */
+export const proxyUrl = textParsedBy(
+  'ProxyUrl',
+  'an http:// or https:// address without user name or password',
+  (text) => {
+    const url = urlIn(/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`, ['http:', 'https:']);
+    return url !== undefined && isOrigin(url) ? url.origin : undefined;
+  },
+);
+
+/** Where a Redis server is. The password has a file of its own, so this value can be printed. */
+export const redisUrl = textThat('RedisUrl', 'a redis:// or rediss:// address without password', (text) => {
+  return urlIn(text, ['redis:', 'rediss:'])?.password === '';
+});

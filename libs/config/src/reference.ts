@@ -1,0 +1,114 @@
+import { environmentNameOf } from './key-names.js';
+import { type ConfigKey, configKeys, describeKey } from './schema.js';
+import { isDerived, type SettingDescription } from './setting.js';
+
+/** What is known about one setting, as lines for a terminal (`config list --doc`). */
+export function describeSetting(key: ConfigKey): string {
+  const { doc, type, examples, deprecatedNames, isOwn } = describeKey(key);
+  const facts: [string, string][] = [
+    ['Type', `${type.name}: ${type.rule}`],
+    ['Default', plain(defaultText(describeKey(key)))],
+    ['Environment', environmentNameOf({ key })],
+    ['Examples', examples.join(', ')],
+    ['Old names', deprecatedNames.join(', ')],
+    ['Note', isOwn ? 'thin-edge.io has no such setting' : ''],
+  ];
+  const lines = facts
+    .filter(([, value]) => value !== '')
+    .map(([label, value]) => `  ${`${label}:`.padEnd(13)}${value}`);
+  return [key, `  ${plain(doc)}`, ...lines].join('\n');
+}
+
+/** The flags of a service, one for each setting, as its `--help` prints them. */
+export function renderCommandHelp(command: string): string {
+  const flags = configKeys.map((key) => `  --${key} VALUE\n      ${plain(describeKey(key).doc)}`);
+  const usage = `Usage: ${command} [--config-dir DIR] [--KEY VALUE]...`;
+  const order = 'A flag beats its TEDGE_* variable, that beats tedge.toml, that beats the default.';
+  return [usage, '', order, '', '  --config-dir DIR\n      Directory of tedge.toml.', ...flags, ''].join('\n');
+}
+
+/** The page docs/reference/configuration.md. */
+export function renderConfigReference(): string {
+  const groups = Map.groupBy(configKeys, groupOf);
+  const sections = [...groups].map(([group, keys]) => `## ${group}\n\n${keys.map(keySection).join('\n\n')}`);
+  return `${introduction}\n\n${overview()}\n\n${sections.join('\n\n')}\n`;
+}
+
+const introduction = `# Configuration
+
+<!-- Written by \`node tools/write-reference.mjs\` from the schema in libs/config. Edit the schema, not this page. -->
+
+Settings are read from three places. A \`TEDGE_*\` environment variable beats the file \`tedge.toml\` in the configuration
+directory, and the file beats the default. A service also takes every setting as a flag (\`--http.bind.port 8000\`), which
+beats all three.
+
+The configuration directory is the value of \`--config-dir\`, else of \`TEDGE_CONFIG_DIR\`, else \`/etc/tedge\` if it can be
+written, else \`.sallyport\` in the working directory.
+
+\`\`\`sh
+tedge config set http.bind.address 192.168.1.6    # dots and underscores mean the same
+tedge config get http.bind.address
+tedge config add pki.hostnames gateway.local      # lists: add and remove keep the other items
+tedge config unset http.bind.address
+tedge config list --doc http                      # this page, for keys that contain "http"
+\`\`\`
+
+- A change keeps the comments, the order and the unknown keys of \`tedge.toml\`; only comments inside a list that changes go.
+- An empty variable (\`TEDGE_HTTP_CA_PATH=\`) unsets its key even when the file sets it. A variable that begins with \`"\` or
+  \`[\` is read as TOML; any other is taken as it is.
+- Unknown keys and variables are reported and ignored. A value that breaks its rule stops a service, which then lists
+  everything that is wrong at once.
+- Old names of a setting are still read, with a warning. The first change of the setting writes its present name.
+- Keys under \`c8y\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored under
+  \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`. \`TEDGE_CLOUD_PROFILE\` names the profile commands
+  use when \`--profile\` is left out.
+- The keys under \`c8y\` are accepted, so that scripts for thin-edge.io run; this release has no Cumulocity proxy to read them.
+- A certificate and its key only work together: with one of them set and the other not, nothing starts.
+- \`device.id\`: the value somebody set wins; without one it is the common name of the certificate at \`device.cert_path\`.
+
+Exit codes of \`tedge config\`: 0 done; 1 the key is unset (\`get\`), the value is not valid, or the file cannot be read or
+written; 2 there is no such key.`;
+
+function overview(): string {
+  const rows = configKeys.map((key) => {
+    const { type, isOwn } = describeKey(key);
+    return `| [\`${key}\`](#${anchorOf(key)}) | ${type.name} | ${defaultText(describeKey(key))} | ${isOwn ? 'Sallyport' : 'thin-edge.io'} |`;
+  });
+  return ['| Key | Type | Default | Known to |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function keySection(key: ConfigKey): string {
+  const { doc, type, examples, deprecatedNames } = describeKey(key);
+  const facts = [
+    `- Type: ${type.name}: ${type.rule}`,
+    `- Default: ${defaultText(describeKey(key))}`,
+    `- Environment: \`${environmentNameOf({ key })}\``,
+    ...(examples.length > 0 ? [`- Examples: ${examples.map(code).join(', ')}`] : []),
+    ...(deprecatedNames.length > 0 ? [`- Old names: ${deprecatedNames.map(code).join(', ')}`] : []),
+  ];
+  return `### ${key}\n\n${doc}\n\n${facts.join('\n')}`;
+}
+
+function groupOf(key: ConfigKey): string {
+  const first = key.split('.')[0] ?? key;
+  return /^(?:data|run|tmp|logs)$/.test(first) ? 'Directories' : first;
+}
+
+// GitHub's anchor of a heading: lower case, without the dots.
+function anchorOf(key: string): string {
+  return key.replaceAll('.', '');
+}
+
+function defaultText({ default: standard }: SettingDescription): string {
+  if (standard === undefined) return 'unset';
+  if (isDerived(standard)) return standard.text;
+  return code(typeof standard === 'object' ? JSON.stringify(standard) : String(standard));
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function plain(text: string): string {
+  return text.replaceAll('`', '');
+}

@@ -1,0 +1,95 @@
+import { readEnvironment } from './environment.js';
+import { type Fault, shownValue } from './faults.js';
+import { isProfiled, type KeyReference, nameOf } from './key-names.js';
+import type { Given, Layer, Source } from './layer.js';
+import { configKeys, configSchema, describeKey, isConfigKey } from './schema.js';
+import { isDerived } from './setting.js';
+import { readTable } from './settings-table.js';
+import type { TomlTable } from './toml.js';
+
+/** The directory of a packaged installation. */
+export const systemConfigDirectory = '/etc/tedge';
+
+/** Everything settings are read from. */
+export interface SettingSources {
+  readonly table: TomlTable;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly configDirectory: string;
+  readonly isRunWritable: boolean;
+  /** Flags of a service; they beat all else. */
+  readonly flags?: Layer;
+}
+
+/** A value and where it came from; undefined for a key that is unset and has no default. */
+export interface Resolved {
+  readonly value: unknown;
+  readonly source: Source;
+}
+
+/** All sources laid over each other: flags beat the environment, which beats the file, which beats the defaults. */
+export class Resolution {
+  readonly warnings: readonly string[];
+  readonly faults: readonly Fault[];
+  readonly #layers: readonly Layer[];
+  readonly #sources: SettingSources;
+
+  constructor(sources: SettingSources) {
+    this.#sources = sources;
+    const layers = [readEnvironment(sources.env, sources.cwd), readTable(sources.table)];
+    this.#layers = sources.flags === undefined ? layers : [sources.flags, ...layers];
+    this.warnings = this.#layers.flatMap((layer) => layer.warnings);
+    const shapeFaults = this.#layers.flatMap((layer) => layer.faults);
+    this.faults = [...shapeFaults, ...this.references.flatMap((reference) => this.faultsOf(reference))];
+  }
+
+  /** The value of a key as stored, its default included. */
+  resolve(reference: KeyReference): Resolved {
+    const given = this.#given(reference);
+    if (given?.value !== undefined) return { value: given.value, source: given.source };
+    return { value: this.#defaultOf(reference), source: 'default' };
+  }
+
+  /** What is wrong with the value of one key; defaults are never at fault. */
+  faultsOf(reference: KeyReference): Fault[] {
+    const given = this.#given(reference);
+    if (given?.value === undefined) return [];
+    const outcome = configSchema.shape[reference.key].safeParse(given.value);
+    if (outcome.success) return [];
+    const rule = outcome.error.issues[0]?.message ?? `must be ${describeKey(reference.key).type.rule}`;
+    return [{ key: nameOf(reference), where: given.where, value: shownValue(given.value), rule }];
+  }
+
+  /** Names of the profiles somebody gave a value for, sorted. */
+  get profiles(): string[] {
+    const references = this.#layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
+    return [...new Set(references.flatMap(({ profile }) => profile ?? []))].toSorted();
+  }
+
+  /** Every key, then every key of every profile. */
+  get references(): KeyReference[] {
+    const profiled = this.profiles.flatMap((profile) => configKeys.filter(isProfiled).map((key) => ({ key, profile })));
+    return [...configKeys.map((key) => ({ key })), ...profiled];
+  }
+
+  // An empty environment variable hides what the file says, so the first layer with an entry decides.
+  #given(reference: KeyReference): Given | undefined {
+    const name = nameOf(reference);
+    return this.#layers.map((layer) => layer.given.get(name)).find((given) => given !== undefined);
+  }
+
+  #defaultOf(reference: KeyReference): unknown {
+    const standard = describeKey(reference.key).default;
+    if (!isDerived(standard)) return standard;
+    const { configDirectory, isRunWritable } = this.#sources;
+    const isSystemDirectory = configDirectory === systemConfigDirectory;
+    const value = (name: string) => this.resolve(siblingOf(reference, name)).value;
+    return standard.from({ configDirectory, isSystemDirectory, isRunWritable, value });
+  }
+}
+
+/** Another key, of the same profile if it has profiles. */
+function siblingOf(reference: KeyReference, name: string): KeyReference {
+  if (!isConfigKey(name)) throw new Error(`a default is derived from ${name}, which is no setting`);
+  return isProfiled(name) ? { ...reference, key: name } : { key: name };
+}

@@ -1,0 +1,34 @@
+import { isIP } from 'node:net';
+import type { Settings } from './settings.js';
+
+/** Combinations of settings that are allowed but seldom meant. */
+export function riskWarnings(settings: Settings): string[] {
+  return [...exposureWarning(settings), ...clientPortWarning(settings)];
+}
+
+// thin-edge.io parity: opening the broker to other devices opens the file transfer service too.
+function exposureWarning(settings: Settings): string[] {
+  const address = settings.get('mqtt.external.bind.address');
+  const follows = address !== undefined && settings.source('http.bind.address') === 'default';
+  if (!follows || isLoopback(address)) return [];
+  return [
+    `mqtt.external.bind.address opens the file transfer service on ${address} too. ` +
+      'Set http.bind.address to choose where it listens: tedge config set http.bind.address ADDRESS',
+  ];
+}
+
+function clientPortWarning(settings: Settings): string[] {
+  const bound = settings.get('http.bind.port');
+  const used = settings.get('http.client.port');
+  const isServedHere = isLoopback(settings.get('http.client.host'));
+  const isChosen = settings.source('http.client.port') !== 'default' || bound === 0;
+  if (!isServedHere || bound === used || isChosen) return [];
+  return [
+    `The file transfer service listens on port ${bound}, but http.client.port is ${used}, so clients here miss it. ` +
+      `Run: tedge config set http.client.port ${bound}`,
+  ];
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { c8yKeys } from './keys/c8y.js';
+import { deviceKeys } from './keys/device.js';
+import { folderKeys } from './keys/folders.js';
+import { httpKeys } from './keys/http.js';
+import { mqttKeys } from './keys/mqtt.js';
+import { pkiKeys } from './keys/pki.js';
+import { registryKeys } from './keys/registry.js';
+import { descriptionOf, type SettingDescription } from './setting.js';
+
+/**
+ * Every setting of Sallyport. Types, validation, environment names, help and the reference page all derive from it.
+ * Keys of thin-edge.io keep its names, types and defaults; `isOwn` marks those it does not have.
+ */
+export const configSchema = z.object({
+  ...deviceKeys,
+  ...httpKeys,
+  ...mqttKeys,
+  ...pkiKeys,
+  ...registryKeys,
+  ...c8yKeys,
+  ...folderKeys,
+});
+
+/** All settings at once; a key without default may be missing. */
+export type ConfigValues = z.output<typeof configSchema>;
+
+/** Name of a setting, with dots: `http.bind.port`. */
+export type ConfigKey = keyof ConfigValues;
+
+/** What programs read for a key that is set. */
+export type ConfigValue<K extends ConfigKey> = NonNullable<ConfigValues[K]>;
+
+const keySchema = configSchema.keyof();
+
+/** Every key, grouped as documentation lists them. */
+export const configKeys: readonly ConfigKey[] = keySchema.options;
+
+/** True for the exact name of a setting. */
+export function isConfigKey(name: string): name is ConfigKey {
+  return keySchema.safeParse(name).success;
+}
+
+/** Documentation, type and default of a setting. */
+export function describeKey(key: ConfigKey): SettingDescription {
+  return descriptionOf(configSchema.shape[key]);
+}

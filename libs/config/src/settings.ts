@@ -1,0 +1,19 @@
+import type { Source } from './layer.js';
+import type { ConfigKey, ConfigValue, ConfigValues } from './schema.js';
+
+/** Finds the device id in the certificate at a path; undefined when there is no readable certificate. */
+export type DeviceIdReader = (certificatePath: string) => Promise<string | undefined>;
+
+/** The settings of one moment; load them again to see later changes. */
+export interface Settings {
+  /** The value programs read (durations in seconds, sizes in bytes); undefined when unset and without default. */
+  get<K extends ConfigKey>(key: K): ConfigValues[K];
+  /** The value of a key that must be set. Throws Problem `config-invalid` with the command that sets it. */
+  require<K extends ConfigKey>(key: K): ConfigValue<K>;
+  /** Where the value comes from; `default` for a key that is unset. */
+  source(key: ConfigKey): Source;
+  /** The configuration directory, absolute. */
+  readonly directory: string;
+  /** The value of `data.path`. */
+  readonly dataDirectory: string;
+}

@@ -1,0 +1,82 @@
+import { isAbsolute, resolve } from 'node:path';
+import { deviceId as deviceIdSchema } from '@sallyport/protocol';
+import { z } from 'zod';
+import { asFlag, asWritten, listOf, oneOf, textParsedBy, textThat, type ValueType } from './value-type.js';
+
+/** Control characters (NUL and line breaks among them) end up in paths, logs and topics: nothing may hold one. */
+function isOneLine(value: string, longest: number): boolean {
+  return value !== '' && value.length <= longest && !/\p{Cc}/u.test(value);
+}
+
+/** Absolute path of a file or directory; text typed by a person is resolved against the working directory. */
+export const absolutePath = {
+  ...textThat('AbsolutePath', 'an absolute path', (path) => isOneLine(path, 4096) && isAbsolute(path)),
+  fromText: (path: string, cwd: string) => (path === '' ? path : resolve(cwd, path)),
+} as const satisfies ValueType;
+
+/** One line of text. */
+export const text = textThat('String', 'one line of 1 to 255 characters', (value) => isOneLine(value, 255));
+
+/** A name in a certificate's subject (X.520 ub-organization-name: 64 characters). */
+export const subjectName = textThat('String', 'one line of 1 to 64 characters', (value) => isOneLine(value, 64));
+
+/** Identity of a device: the rules of `deviceId` in the protocol library. */
+export const deviceId = {
+  name: 'DeviceId',
+  rule: "1 to 64 letters, digits or ' = ( ) , - . ? % * _ ! @ : of which the first is a letter or digit",
+  schema: deviceIdSchema,
+  fromText: asWritten,
+} as const satisfies ValueType;
+
+/** `true` or `false`. */
+export const flag = {
+  name: 'bool',
+  rule: 'true or false',
+  schema: z.boolean({ error: 'must be true or false' }),
+  fromText: asFlag,
+} as const satisfies ValueType;
+
+/** `true`, `false` or `auto`. */
+export const autoFlag = {
+  name: 'AutoFlag',
+  rule: 'true, false or auto',
+  schema: z.union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' }),
+  fromText: asFlag,
+} as const satisfies ValueType;
+
+/** A set of texts. */
+export const templatesSet = listOf('TemplatesSet', 'texts, separated by commas', text.schema);
+
+// MQTT 5.0 §4.7.1: + and # are wildcards, so neither may stand in a topic to publish to.
+function isTopicPrefix(prefix: string): boolean {
+  return isOneLine(prefix, 255) && !/[#+]/.test(prefix) && prefix !== 'c8y-internal';
+}
+
+/** First levels of MQTT topics. */
+export const topicPrefix = textThat('TopicPrefix', 'a topic without # or +, and not c8y-internal', isTopicPrefix);
+
+/** A thin-edge.io entity: four topic levels, of which later ones may be empty (`device/main//`). */
+export const entityTopicId = textThat(
+  'EntityTopicId',
+  'four topic levels without # or +, such as device/main// or device/child01//',
+  (id) => isOneLine(id, 255) && /^[^/#+]+(?:\/[^/#+]*){3}$/.test(id),
+);
+
+/** How a device proves itself to its cloud; `password` is another word for `basic`. */
+export const authMethod = textParsedBy('AuthMethod', 'one of certificate, basic, auto', (method) => {
+  if (method === 'basic' || method === 'password') return 'basic';
+  return method === 'certificate' || method === 'auto' ? method : undefined;
+});
+
+/** Where the device key lives: in a file (`off`), behind a PKCS#11 module, or behind a signing socket. */
+export const cryptoki = oneOf('Cryptoki', ['off', 'module', 'socket']);
+
+/** Who may touch which file of the file transfer service. */
+export const fileAuthorization = oneOf('FileAuthorization', ['any', 'own']);
+
+/** SPIFFE trust domain (SPIFFE ID §2.1): lower-case letters, digits, dots, dashes and underscores. */
+export const trustDomain = textThat(
+  'TrustDomain',
+  'a domain of lower-case letters, digits, dots, dashes and underscores',
+  (domain) => /^[a-z0-9._-]{1,255}$/.test(domain),
+);
