@@ -34,14 +34,22 @@ export abstract class RpcClient {
   ): Promise<z.output<Response>>;
 }
 
+export interface RpcClientOptions {
+  /** Told about lost connections, which mend themselves; default: a process warning. */
+  readonly onFault?: (fault: Error) => void;
+}
+
 /**
  * Opens an RPC client with a session and a reply topic of its own; waits up to 30 s for the broker.
  *
  * @throws Problem `unavailable`, `config-invalid`: as `connectMqtt` says.
  */
-export async function connectRpcClient(connection: MqttConnection): Promise<RpcClient & { close(): Promise<void> }> {
+export async function connectRpcClient(
+  connection: MqttConnection,
+  options: RpcClientOptions = {},
+): Promise<RpcClient & { close(): Promise<void> }> {
   const client = new MqttRpcClient();
-  await client.open(connection);
+  await client.open(connection, options);
   return client;
 }
 
@@ -55,14 +63,17 @@ class MqttRpcClient extends RpcClient {
   private readonly replyTo = `${replyTopicRoot}/${randomUUID()}`;
   private session: Session | undefined;
 
-  async open(connection: MqttConnection): Promise<void> {
+  async open(
+    connection: MqttConnection,
+    { onFault = (fault) => process.emitWarning(fault) }: RpcClientOptions,
+  ): Promise<void> {
     this.session = await Session.open({
       connection,
       clientId: transientClientId(connection, 'rpc-client'),
       clean: true,
       filters: [this.replyTo],
       onMessage: (_topic, payload) => this.settle(payload),
-      onFault: (fault) => process.emitWarning(fault),
+      onFault,
       // The broker forgot the reply topic with the session: no answer can come any more.
       onDisconnected: () => this.rejectAll('The connection to the MQTT broker was lost during the call.'),
     });

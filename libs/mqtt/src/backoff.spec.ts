@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { Backoff } from './backoff.js';
+
+describe('reconnection back-off', () => {
+  it('starts at 100 ms at the least', () => {
+    expect(new Backoff(() => 0).next(0)).toBe(100);
+  });
+
+  it('triples at the most, up to 15 s', () => {
+    const backoff = new Backoff(() => 1);
+    expect([1, 2, 3, 4, 5, 6, 7].map(() => backoff.next(0))).toEqual([300, 900, 2700, 8100, 15_000, 15_000, 15_000]);
+  });
+
+  it('starts over after a connection that lived 30 s', () => {
+    const backoff = new Backoff(() => 1);
+    backoff.next(0);
+    backoff.next(29_999);
+    expect(backoff.next(30_000)).toBe(300);
+  });
+});
