@@ -1,13 +1,13 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { configDirectoryIn } from './environment.js';
+import { configDirectoryIn, type Environment } from './environment.js';
 import { systemConfigDirectory } from './resolution.js';
 
 /** Where to look for the configuration directory. */
 export interface DirectoryChoice {
   /** Value of `--config-dir`. */
   readonly configDir?: string;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Environment;
   readonly cwd: string;
   /** The directory of a packaged installation: `/etc/tedge`. */
   readonly systemDirectory?: string;

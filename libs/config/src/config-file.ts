@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { deviceId, Problem } from '@sallyport/protocol';
 import { replaceTextFile } from './atomic-write.js';
 import { isWritableDirectory } from './config-directory.js';
+import type { Environment } from './environment.js';
 import { errorCode } from './error-code.js';
 import { problemOf, shownValue } from './faults.js';
 import { withFileLock } from './file-lock.js';
@@ -20,7 +21,7 @@ import type { StoredValue } from './value-type.js';
 export interface ConfigFileOptions {
   /** The configuration directory, absolute; made when it does not exist and something is written. */
   readonly directory: string;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Environment;
   /** Relative paths typed as values are resolved against it. */
   readonly cwd: string;
   /** Finds the device id in the device certificate, for when nobody set `device.id`. */
@@ -128,12 +129,12 @@ export class ConfigFile {
     });
   }
 
-  async #view(env: NodeJS.ProcessEnv): Promise<Resolution> {
+  async #view(env: Environment): Promise<Resolution> {
     const text = await readSettingsText(this.#options.directory);
     return this.#resolution(parseToml(text, settingsFileName), env);
   }
 
-  async #resolution(table: TomlTable, env: NodeJS.ProcessEnv): Promise<Resolution> {
+  async #resolution(table: TomlTable, env: Environment): Promise<Resolution> {
     const { cwd, directory: configDirectory } = this.#options;
     return new Resolution({ table, env, cwd, configDirectory, isRunWritable: await isWritableDirectory('/run') });
   }

@@ -5,23 +5,26 @@ import type { Given, Layer } from './layer.js';
 import { describeKey } from './schema.js';
 import { parseToml } from './toml.js';
 
+/** Environment variables by name, of a process or made up. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 // Set for thin-edge.io's and our own commands; they are not settings.
 const reservedVariables = new Set(['TEDGE_CONFIG_DIR', 'TEDGE_CLOUD_PROFILE']);
 
 /** The configuration directory somebody chose by `TEDGE_CONFIG_DIR`; undefined when unset or empty. */
-export function configDirectoryIn(env: NodeJS.ProcessEnv): string | undefined {
+export function configDirectoryIn(env: Environment): string | undefined {
   const { TEDGE_CONFIG_DIR: directory } = env;
   return directory || undefined;
 }
 
 /** The profile somebody chose by `TEDGE_CLOUD_PROFILE`; undefined when unset or empty. */
-export function cloudProfileIn(env: NodeJS.ProcessEnv): string | undefined {
+export function cloudProfileIn(env: Environment): string | undefined {
   const { TEDGE_CLOUD_PROFILE: profile } = env;
   return profile || undefined;
 }
 
 /** Reads every `TEDGE_*` variable. An empty one unsets its key, even when the file sets it. */
-export function readEnvironment(env: NodeJS.ProcessEnv, cwd: string): Layer {
+export function readEnvironment(env: Environment, cwd: string): Layer {
   const given = new Map<string, Given>();
   const warnings: string[] = [];
   const faults: Fault[] = [];

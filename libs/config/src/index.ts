@@ -1,8 +1,8 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading } from './config-file.js';
-export { cloudProfileIn } from './environment.js';
+export { cloudProfileIn, type Environment } from './environment.js';
 export type { Fault } from './faults.js';
-export { type ConfigGroup, configGroups, isGroupSet } from './groups.js';
+export { requireGroup, type TextKey } from './groups.js';
 export {
   environmentNameOf,
   findKey,
@@ -15,7 +15,7 @@ export {
 } from './key-names.js';
 export type { Source } from './layer.js';
 export { type LoadOptions, loadSettings } from './load-settings.js';
-export { type ProcessInputs, processInputs } from './process-inputs.js';
+export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
 export {
   type ConfigKey,

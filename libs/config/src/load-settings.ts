@@ -1,6 +1,7 @@
 import { deviceId, Problem } from '@sallyport/protocol';
 import { readArguments } from './arguments.js';
 import { isWritableDirectory, resolveConfigDirectory } from './config-directory.js';
+import type { Environment } from './environment.js';
 import { problemOf } from './faults.js';
 import type { Source } from './layer.js';
 import { Resolution } from './resolution.js';
@@ -14,7 +15,7 @@ import { parseToml } from './toml.js';
 export interface LoadOptions {
   /** Value of `--config-dir`; beats `TEDGE_CONFIG_DIR`. */
   readonly configDir?: string;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Environment;
   readonly cwd: string;
   /** Flags of a service, behind the program's name; see `renderCommandHelp`. */
   readonly argv?: readonly string[];

@@ -1,4 +1,4 @@
-import { readEnvironment } from './environment.js';
+import { type Environment, readEnvironment } from './environment.js';
 import { type Fault, shownValue } from './faults.js';
 import { isProfiled, type KeyReference, nameOf } from './key-names.js';
 import type { Given, Layer, Source } from './layer.js';
@@ -13,7 +13,7 @@ export const systemConfigDirectory = '/etc/tedge';
 /** Everything settings are read from. */
 export interface SettingSources {
   readonly table: TomlTable;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Environment;
   readonly cwd: string;
   readonly configDirectory: string;
   readonly isRunWritable: boolean;
