@@ -3,6 +3,7 @@ import {
   type EntranceDescription,
   type EntranceGroup,
   type PeerKind,
+  type RefusalReason,
   recordRefusal,
   type SecurityLevel,
 } from '@sallyport/protocol';
@@ -121,12 +122,14 @@ export class Entrance {
 
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
   private applyChange(change: DeviceChange | 'resynchronise'): void {
-    if (change === 'resynchronise') return this.revalidate(() => true);
-    const concerns = (peer: Peer) => peer.deviceId === change.deviceId;
-    if (change.state === 'active') return this.revalidate(concerns);
-    const reason = `device-${change.state}` as const;
+    const concerns = (peer: Peer) => change === 'resynchronise' || peer.deviceId === change.deviceId;
+    if (change === 'resynchronise' || change.state === 'active') this.revalidate(concerns);
+    else this.endSessions(concerns, `device-${change.state}`);
+  }
+
+  private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {
     const ended = this.listener?.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
-    if (ended > 0) this.context.log.info({ deviceId: change.deviceId, reason, sessions: ended }, 'sessions ended');
+    if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
   }
 
   private revalidate(concerns: (peer: Peer) => boolean): void {

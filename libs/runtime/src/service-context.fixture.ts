@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
+import { loadSettings } from '@sallyport/config';
+import { connectMqtt, connectRpcClient, type MqttConnection } from '@sallyport/mqtt';
+import type { ServiceName } from '@sallyport/protocol';
+import { openSqliteStore, scopedStore } from '@sallyport/store';
+import { Aedes } from 'aedes';
+import { Registry } from 'prom-client';
+import { SystemClock } from './clock.js';
+import { openLog } from './log.js';
+import { Readiness } from './readiness.js';
+import { ServiceContext } from './service-context.js';
+
+const closers = new WeakMap<ServiceContext, () => Promise<void>>();
+
+/** A service's context on a broker in memory and a store in the directory. */
+export async function openTestContext(directory: string, name: ServiceName = 'agent'): Promise<ServiceContext> {
+  const broker = await Aedes.createBroker();
+  const openStream = () => {
+    const [ours, theirs] = duplexPair();
+    // Like a socket: when one end goes, the other learns of it.
+    ours.once('close', () => theirs.destroy());
+    theirs.once('close', () => ours.destroy());
+    broker.handle(theirs);
+    return ours;
+  };
+  const mqttConnection: MqttConnection = { kind: 'in-process', openStream, clientId: `test-${name}` };
+  const readSettings = async () => (await loadSettings({ configDir: directory, env: {}, cwd: directory })).settings;
+  const [settings, mqtt, rpc] = [
+    await readSettings(),
+    await connectMqtt(mqttConnection),
+    await connectRpcClient(mqttConnection),
+  ];
+  const store = await openSqliteStore({ file: join(directory, 'store.db') });
+  const abort = new AbortController();
+  const context = new ServiceContext({
+    name,
+    settings,
+    readSettings,
+    log: openLog({ level: 'silent' }),
+    metrics: new Registry(),
+    readiness: new Readiness(),
+    store: scopedStore(store, `${name}/`),
+    mqtt,
+    mqttConnection,
+    rpc,
+    clock: new SystemClock(),
+    signal: abort.signal,
+  });
+  closers.set(context, async () => {
+    abort.abort();
+    await rpc.close();
+    await mqtt.close();
+    await store.close();
+    await new Promise<void>((resolve) => broker.close(() => resolve()));
+  });
+  return context;
+}
+
+export async function closeTestContext(context: ServiceContext): Promise<void> {
+  await closers.get(context)?.();
+}
