@@ -20,7 +20,7 @@ export interface RedisStoreOptions {
   readonly keyPrefix?: string;
   /** PEM texts, for `rediss://`. */
   readonly tls?: RedisTls;
-  /** A file that holds the password, so that it stands in no URL and no environment. */
+  /** A file whose first line is the password, so that it stands in no URL and no environment. */
   readonly passwordFile?: string;
   /** How long one call may take, a reconnect included. Default 5000. */
   readonly deadlineMs?: number;
@@ -120,7 +120,8 @@ export class RedisConnection {
 async function clientOptionsFrom(options: RedisStoreOptions): Promise<ClientOptions> {
   const { url, tls, passwordFile, deadlineMs = defaultDeadlineMs } = options;
   const target = parseUrl(url);
-  const password = passwordFile === undefined ? target.password : (await readFile(passwordFile, 'utf8')).trim();
+  const password =
+    passwordFile === undefined ? target.password : (await readFile(passwordFile, 'utf8')).split(/\r?\n/, 1)[0];
   return {
     ...target,
     ...(password === undefined ? {} : { password }),

@@ -1,11 +1,8 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { freePort, spawnRedis, startDaemon, temporaryDirectory } from '@sallyport/testkit';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openRedisStore, type RedisStoreOptions, type Store, type WatchEvent } from './index.js';
-import { ThrowawayRedis } from './redis-server.fixture.js';
 
 describe('Redis store', () => {
   const cleanUps: (() => Promise<unknown>)[] = [];
@@ -13,9 +10,9 @@ describe('Redis store', () => {
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
   });
 
-  const start = async (settings: readonly string[] = []): Promise<ThrowawayRedis> => {
-    const redis = await ThrowawayRedis.start(settings);
-    cleanUps.push(() => redis.remove());
+  const start = async (...args: string[]) => {
+    const redis = await spawnRedis({ args });
+    cleanUps.push(() => redis.kill());
     return redis;
   };
   const open = async (options: RedisStoreOptions): Promise<Store> => {
@@ -25,15 +22,18 @@ describe('Redis store', () => {
   };
 
   it('goes on after the server was restarted, and so do its watches', async () => {
-    const redis = await start(['--appendonly', 'yes', '--appendfsync', 'always']);
-    const store = await open({ url: redis.url });
+    await using directory = temporaryDirectory();
+    const args = (port: number) => ['--port', String(port), '--dir', directory.path, '--appendonly', 'yes'];
+    const first = await startDaemon({ program: 'redis-server', args });
+    const store = await open({ url: `redis://127.0.0.1:${first.port}` });
     const events: WatchEvent[] = [];
     const controller = new AbortController();
     const reading = (async () => {
       for await (const event of store.watch('', { signal: controller.signal })) events.push(event);
     })();
     await store.put('a', 1);
-    await redis.restart();
+    await first.stop();
+    await using _second = await startDaemon({ program: 'redis-server', args, port: first.port });
     await store.put('a', 2);
     await vi.waitFor(() => expect(events).toHaveLength(2), { timeout: 10_000 });
     expect(events).toMatchObject([{ entry: { value: 1 } }, { entry: { value: 2 } }]);
@@ -55,7 +55,7 @@ describe('Redis store', () => {
     const redis = await start();
     const store = await open({ url: redis.url, deadlineMs: 500 });
     await store.put('a', 1);
-    redis.freeze();
+    process.kill(redis.pid, 'SIGSTOP');
     const startedAt = performance.now();
     await expect(store.put('a', 2)).rejects.toMatchObject({ type: 'unavailable' });
     expect(performance.now() - startedAt).toBeLessThan(1500);
@@ -72,10 +72,10 @@ describe('Redis store', () => {
   });
 
   it('takes the password from a file and never tells it', async () => {
-    const redis = await start(['--requirepass', 'correct horse']);
-    const passwordFile = join(tmpdir(), `sallyport-redis-password-${process.pid}`);
+    await using directory = temporaryDirectory();
+    const redis = await start('--requirepass', 'correct horse');
+    const passwordFile = directory.file('password');
     await writeFile(passwordFile, 'correct horse\n', { mode: 0o600 });
-    cleanUps.push(() => rm(passwordFile));
     const store = await open({ url: redis.url, passwordFile });
     expect(await store.put('a', 1)).toBe(1);
     const failure = await openRedisStore({ url: redis.url, deadlineMs: 300 }).catch(String);
@@ -84,24 +84,15 @@ describe('Redis store', () => {
   });
 
   it('keeps every key of a store in one slot of a Redis Cluster', async () => {
-    const [port, busPort] = [await freePort(), await freePort()];
-    const redis = await start([
-      '--port',
-      String(port),
-      '--cluster-enabled',
-      'yes',
-      '--cluster-port',
-      String(busPort),
-      '--cluster-announce-ip',
-      '127.0.0.1',
-    ]);
-    const admin = new Redis(redis.url.replace('unix://', ''));
+    const clustered = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
+    const redis = await start(...clustered, '--cluster-announce-ip', '127.0.0.1');
+    const admin = new Redis(redis.url);
     cleanUps.push(async () => admin.disconnect());
     await admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383);
     await vi.waitFor(async () => expect(await admin.cluster('INFO')).toContain('cluster_state:ok'), {
       timeout: 10_000,
     });
-    const store = await open({ url: `redis://127.0.0.1:${port}` });
+    const store = await open({ url: redis.url });
     const seen = await store.put('devices/child01', 'active');
     await store.transaction(
       [{ key: 'devices/child01', revision: seen }],
@@ -119,12 +110,3 @@ describe('Redis store', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnRedis } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openRedisStore, openSqliteStore, type Store, scopedStore, type WatchEvent } from './index.js';
-import { ThrowawayRedis } from './redis-server.fixture.js';
 
 interface Engine {
   readonly name: string;
@@ -25,21 +25,21 @@ function sqliteEngine(): Engine {
   };
 }
 
-function redisEngine(name: string, settings: readonly string[]): Engine {
-  let redis: ThrowawayRedis | undefined;
+function redisEngine(): Engine {
+  let redis: Awaited<ReturnType<typeof spawnRedis>> | undefined;
   return {
-    name,
+    name: 'Redis',
     start: async () => {
-      redis = await ThrowawayRedis.start(settings);
+      redis = await spawnRedis();
     },
-    stop: async () => redis?.remove(),
+    stop: async () => redis?.stop(),
     open: (space, options) => openRedisStore({ url: redis?.url ?? '', keyPrefix: space, ...options }),
   };
 }
 
 let spaces = 0;
 
-describe.each([sqliteEngine(), redisEngine('Redis', [])])('store on $name', (engine) => {
+describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
   const opened: Store[] = [];
   const open = async (space = `space-${++spaces}`, options?: { retainedChanges?: number }): Promise<Store> => {
     const store = await engine.open(space, options);
