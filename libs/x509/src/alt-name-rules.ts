@@ -1,0 +1,48 @@
+import { domainToASCII } from 'node:url';
+import { addressOctets, type SubjectAltName } from './general-name.js';
+
+/**
+ * What is wrong with an alternative name, as the end of a sentence; undefined when nothing is.
+ *
+ * @param permitsWildcard  whether `*` may stand for the leftmost label of a DNS name.
+ */
+export function altNameFault({ type, value }: SubjectAltName, permitsWildcard: boolean): string | undefined {
+  switch (type) {
+    case 'dns':
+      return dnsNameFault(permitsWildcard && value.startsWith('*.') ? value.slice(2) : value);
+    case 'ip':
+      return addressFault(addressOctets(value));
+    case 'uri':
+      return absoluteUri.test(value) ? undefined : 'is not an absolute URI in ASCII';
+    case 'email':
+    case 'other':
+      return 'is of a type that is not issued';
+    default:
+      return type satisfies never;
+  }
+}
+
+/** RFC 3986 §4.3: scheme and something after it; a host where there is an authority (RFC 5280 §4.2.1.6). */
+const absoluteUri =
+  /^[a-z][a-z0-9+.-]*:(?:\/\/[a-z0-9.[\]:_-]+(?:[/?#]|$)|(?!\/\/))[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]*$/i;
+
+/** RFC 1034 §3.5 as RFC 5280 §4.2.1.6 takes it, in lower case. */
+const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function dnsNameFault(name: string): string | undefined {
+  if (name.length > 253) return 'is longer than 253 characters';
+  const labels = name.split('.');
+  if (!labels.every((part) => label.test(part)))
+    return 'is not a host name: use labels of 1 to 63 lower-case letters, digits and hyphens';
+  if (/^\d+$/.test(labels.at(-1) ?? '')) return 'is a number where a host name belongs';
+  // RFC 5890 §2.3.1: hyphens in the third and fourth place are for A-labels, and those must decode.
+  const isReserved = labels.some((part) => part.startsWith('--', 2));
+  return isReserved && domainToASCII(name) !== name ? 'holds a label that is not a valid A-label' : undefined;
+}
+
+function addressFault(octets: Buffer): string | undefined {
+  if (octets.every((octet) => octet === 0)) return 'is the unspecified address';
+  const first = octets[0] ?? 0;
+  const isMulticast = octets.length === 4 ? first >= 224 : first === 0xff;
+  return isMulticast ? 'is a multicast or reserved address' : undefined;
+}

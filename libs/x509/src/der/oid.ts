@@ -1,0 +1,58 @@
+import { oids } from '../oids.js';
+import type { DerReader } from './reader.js';
+import { tags } from './tags.js';
+import { tlv } from './writer.js';
+
+/** More than any registered arc needs, and enough for the 128-bit arcs below 2.25 (X.667). */
+const maximumOctets = 64;
+
+/** Reads an OBJECT IDENTIFIER as its dotted form. */
+export function readOid(reader: DerReader): string {
+  const content = reader.readContent(tags.oid);
+  return knownOids.get(content.toString('latin1')) ?? decodeOid(content, reader);
+}
+
+/** The element, header included, of a dotted object identifier. */
+export function oid(dotted: string): Buffer {
+  return tlv(tags.oid, oidContent(dotted));
+}
+
+/** X.690 §8.19: the first two arcs share one subidentifier; each is base 128, most significant first. */
+function oidContent(dotted: string): Buffer {
+  const [first = 0n, second = 0n, ...rest] = dotted.split('.').map(BigInt);
+  return Buffer.concat([first * 40n + second, ...rest].map(subidentifier));
+}
+
+function subidentifier(arc: bigint): Buffer {
+  const octets = [Number(arc & 0x7fn)];
+  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
+  return Buffer.from(octets);
+}
+
+function decodeOid(content: Buffer, reader: DerReader): string {
+  if (content.length === 0 || content.length > maximumOctets) reader.fail('is an object identifier of a wrong length');
+  const arcs: bigint[] = [];
+  let arc = 0n;
+  let isInside = false;
+  for (const octet of content) {
+    // X.690 §8.19.2: the fewest octets, so none begins with 0x80.
+    if (!isInside && octet === 0x80) reader.fail('is an object identifier that is not in its shortest form');
+    arc = (arc << 7n) | BigInt(octet & 0x7f);
+    isInside = octet >= 0x80;
+    if (isInside) continue;
+    arcs.push(arc);
+    arc = 0n;
+  }
+  if (isInside) reader.fail('is an object identifier that ends early');
+  return dottedFrom(arcs);
+}
+
+function dottedFrom([head = 0n, ...rest]: readonly bigint[]): string {
+  const first = head < 80n ? head / 40n : 2n;
+  return [first, head - first * 40n, ...rest].join('.');
+}
+
+/** Decoding the same few identifiers is a good part of a certificate's parse, so those we know are looked up. */
+const knownOids: ReadonlyMap<string, string> = new Map(
+  Object.values(oids).map((dotted) => [oidContent(dotted).toString('latin1'), dotted]),
+);

@@ -1,0 +1,142 @@
+import { Problem, type ProblemType } from '@sallyport/protocol';
+
+/** What the bytes are supposed to be; it opens every error: "CSR rejected: …". */
+export interface DerDocument {
+  readonly title: string;
+  readonly problem: ProblemType;
+}
+
+/** Nothing X.509 defines nests deeper; a nesting bomb ends here. */
+const maximumDepth = 16;
+
+const constructedBit = 0x20;
+const multiByteTag = 0x1f;
+
+/**
+ * A cursor over DER (X.690 §10) that walks by offsets and copies nothing: what it hands out are views of the input.
+ *
+ * Strict: definite lengths in their shortest form, one-byte tags, at most 16 levels, nothing after the end of an
+ * element that was entered. Every breach is a `Problem` of the document's type that names the byte.
+ *
+ * @example
+ * reader.enter(tags.sequence);
+ * const version = reader.readContent(tags.integer);
+ * reader.leave(); // fails if anything is left
+ */
+export class DerReader {
+  readonly bytes: Buffer;
+  readonly document: DerDocument;
+  #position = 0;
+  #end: number;
+  #outerEnds: number[] = [];
+  #contentStart = 0;
+  #contentEnd = 0;
+
+  constructor(bytes: Uint8Array, document: DerDocument) {
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.document = document;
+    this.#end = bytes.byteLength;
+  }
+
+  /** Offset of the next element. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Whether the element entered last, or the whole input, is used up. */
+  get isAtEnd(): boolean {
+    return this.#position === this.#end;
+  }
+
+  /** Tag of the next element; -1 when there is none. */
+  get nextTag(): number {
+    return this.isAtEnd ? -1 : this.#byteAt(this.#position);
+  }
+
+  /** Steps into the next element, which must have this tag. */
+  enter(tag: number): void {
+    this.#readHeader(tag);
+    if (this.#outerEnds.length === maximumDepth) this.fail(`nests deeper than ${maximumDepth} levels`);
+    this.#outerEnds.push(this.#end);
+    this.#end = this.#contentEnd;
+    this.#position = this.#contentStart;
+  }
+
+  /** Steps out of the element entered last, which must be used up. */
+  leave(): void {
+    if (!this.isAtEnd) this.fail('holds more than its type allows');
+    this.#end = this.#outerEnds.pop() ?? this.fail('is left once too often');
+  }
+
+  /** Demands that the whole input is used up. */
+  finish(): void {
+    if (!this.isAtEnd || this.#outerEnds.length > 0) this.fail('has bytes after its end');
+  }
+
+  /** The content octets of the next element, which must have this tag. */
+  readContent(tag: number): Buffer {
+    this.#readHeader(tag);
+    this.#position = this.#contentEnd;
+    return this.bytes.subarray(this.#contentStart, this.#contentEnd);
+  }
+
+  /** The next element whole, header included; what is nested inside is checked too. */
+  readElement(tag?: number): Buffer {
+    const start = this.#position;
+    this.skip(tag);
+    return this.bytes.subarray(start, this.#position);
+  }
+
+  /** Passes the next element over; what is nested inside is checked too. */
+  skip(tag = this.nextTag): void {
+    if ((tag & constructedBit) === 0 || tag < 0) {
+      this.#readHeader(tag);
+      this.#position = this.#contentEnd;
+      return;
+    }
+    this.enter(tag);
+    while (!this.isAtEnd) this.skip();
+    this.leave();
+  }
+
+  /** Refuses the document: `reason` continues a sentence about the element at hand. */
+  fail(reason: string): never {
+    throw new Problem(
+      this.document.problem,
+      `${this.document.title} rejected: the element at byte ${this.#position} ${reason}. Make it again with a tool that writes DER (X.690).`,
+    );
+  }
+
+  #readHeader(tag: number): void {
+    if (this.isAtEnd) this.fail('is missing');
+    const found = this.#byteAt(this.#position);
+    if ((found & multiByteTag) === multiByteTag) this.fail('has a tag of several bytes');
+    if (found !== tag) this.fail(`has tag 0x${hexByte(found)} where 0x${hexByte(tag)} belongs`);
+    const first = this.#byteAt(this.#position + 1);
+    const headerLength = first < 0x80 ? 2 : 2 + (first & 0x7f);
+    const length = first < 0x80 ? first : this.#readLongLength(first & 0x7f);
+    this.#contentStart = this.#position + headerLength;
+    this.#contentEnd = this.#contentStart + length;
+    if (this.#contentEnd > this.#end) this.fail('is longer than what holds it');
+  }
+
+  /** X.690 §10.1: the definite form, in the fewest octets. */
+  #readLongLength(octets: number): number {
+    if (octets === 0) this.fail('has an indefinite length');
+    if (octets > 4) this.fail('has a length of more than 4 octets');
+    let length = 0;
+    for (let index = 0; index < octets; index++) length = length * 256 + this.#byteAt(this.#position + 2 + index);
+    if (length < (octets === 1 ? 0x80 : 256 ** (octets - 1)))
+      this.fail('has a length that is not in its shortest form');
+    return length;
+  }
+
+  #byteAt(offset: number): number {
+    const byte = offset < this.#end ? this.bytes[offset] : undefined;
+    return byte ?? this.fail('ends early');
+  }
+}
+
+function hexByte(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
+}

@@ -1,0 +1,62 @@
+import { TextDecoder } from 'node:util';
+import type { DerReader } from './reader.js';
+import { tags } from './tags.js';
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const strictUtf16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads any of the string types X.509 uses. PrintableString is taken as ASCII: `@`, `*` and `_`, which it forbids, are
+ * common in the wild and harmless to readers; the linter reports them.
+ *
+ * @returns undefined when the next element is not a string; it is then not consumed.
+ */
+export function readString(reader: DerReader): string | undefined {
+  const tag = reader.nextTag;
+  switch (tag) {
+    case tags.utf8String:
+      return decoded(strictUtf8, reader, tag);
+    case tags.printableString:
+    case tags.ia5String:
+    case tags.numericString:
+    case tags.visibleString:
+      return readAscii(reader, tag);
+    case tags.t61String:
+      // In practice always Latin-1; the true T.61 repertoire was never in use.
+      return reader.readContent(tag).toString('latin1');
+    case tags.bmpString:
+      return decoded(strictUtf16, reader, tag);
+    case tags.universalString:
+      return readUtf32(reader);
+    default:
+      return undefined;
+  }
+}
+
+/** Reads an element of ASCII characters, whatever its tag. */
+export function readAscii(reader: DerReader, tag: number): string {
+  const content = reader.readContent(tag);
+  for (const octet of content) if (octet > 0x7f) reader.fail('holds a character outside ASCII');
+  return content.toString('latin1');
+}
+
+function decoded(decoder: TextDecoder, reader: DerReader, tag: number): string {
+  const content = reader.readContent(tag);
+  try {
+    return decoder.decode(content);
+  } catch {
+    return reader.fail('holds text that is not valid in its encoding');
+  }
+}
+
+function readUtf32(reader: DerReader): string {
+  const content = reader.readContent(tags.universalString);
+  if (content.length % 4 !== 0) reader.fail('holds text that is not valid in its encoding');
+  let text = '';
+  for (let offset = 0; offset < content.length; offset += 4) {
+    const codePoint = content.readUInt32BE(offset);
+    if (codePoint > 0x10_ffff) reader.fail('holds text that is not valid in its encoding');
+    text += String.fromCodePoint(codePoint);
+  }
+  return text;
+}

@@ -1,0 +1,71 @@
+import type { Certificate } from './certificate.js';
+import type { SubjectAltName } from './general-name.js';
+import { keyText } from './public-key.js';
+
+/** A certificate as a person wants to see it. */
+export interface CertificateDescription {
+  /** RFC 4514. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly status: 'valid' | 'expires-soon' | 'expired' | 'not-yet-valid';
+  /** How long the status lasts, or how long ago it began for `expired`: seconds, never negative. */
+  readonly statusSeconds: number;
+  readonly validFrom: Date;
+  readonly validUntil: Date;
+  readonly serialNumber: { readonly decimal: string; readonly hex: string };
+  /** SHA-1 over the DER, upper-case hexadecimal, as clouds show it. */
+  readonly thumbprint: string;
+  /** SHA-256 over the DER, lower-case hexadecimal. */
+  readonly fingerprint: string;
+  /** `EC P-256`, `RSA 2048`, `Ed25519`. */
+  readonly key: string;
+  readonly signatureAlgorithm: string;
+  readonly isCa: boolean;
+  readonly isSelfIssued: boolean;
+  readonly subjectAltNames: readonly SubjectAltName[];
+  readonly keyUsages: readonly string[];
+  readonly extendedKeyUsages: readonly string[];
+}
+
+/**
+ * What `cert show` prints, as data.
+ *
+ * @param minimumSeconds  remaining life at or below which the status is `expires-soon`; 0 leaves that status out.
+ */
+export function describeCertificate(certificate: Certificate, now: Date, minimumSeconds = 0): CertificateDescription {
+  const { subject, issuer, serialNumber } = certificate;
+  return {
+    subject: subject.text,
+    issuer: issuer.text,
+    ...statusOf(certificate, now, minimumSeconds),
+    validFrom: certificate.notBefore,
+    validUntil: certificate.notAfter,
+    serialNumber: { decimal: BigInt(`0x${serialNumber}`).toString(), hex: serialNumber },
+    thumbprint: certificate.fingerprintSha1.toUpperCase(),
+    fingerprint: certificate.fingerprint,
+    key: keyText(certificate.key),
+    signatureAlgorithm: certificate.signatureAlgorithm,
+    isCa: certificate.isCa,
+    isSelfIssued: subject.der.equals(issuer.der),
+    subjectAltNames: certificate.subjectAltNames,
+    keyUsages: certificate.keyUsages ?? [],
+    extendedKeyUsages: certificate.extendedKeyUsages ?? [],
+  };
+}
+
+function statusOf(
+  { notBefore, notAfter }: Certificate,
+  now: Date,
+  minimumSeconds: number,
+): Pick<CertificateDescription, 'status' | 'statusSeconds'> {
+  const untilStart = secondsBetween(now, notBefore);
+  if (untilStart > 0) return { status: 'not-yet-valid', statusSeconds: untilStart };
+  const untilEnd = secondsBetween(now, notAfter);
+  if (untilEnd < 0) return { status: 'expired', statusSeconds: -untilEnd };
+  const isSoon = minimumSeconds > 0 && untilEnd <= minimumSeconds;
+  return { status: isSoon ? 'expires-soon' : 'valid', statusSeconds: untilEnd };
+}
+
+function secondsBetween(from: Date, to: Date): number {
+  return Math.trunc((to.getTime() - from.getTime()) / 1000);
+}

@@ -1,0 +1,40 @@
+export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
+export { type Bundle, importBundle } from './containers/bundle.js';
+export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
+export { exportPkcs12 } from './containers/pkcs12-export.js';
+export { importPkcs12, type KeyBundle } from './containers/pkcs12-import.js';
+export { type CertificateDescription, describeCertificate } from './describe.js';
+export type { KeyUsage, Purpose } from './extension-writers.js';
+export type { Extension } from './extensions.js';
+export type { SubjectAltName } from './general-name.js';
+export { defaultTrustDomain, identityUri, peerKindOf } from './identity.js';
+export {
+  type CaCertificateOptions,
+  issueCaCertificate,
+  issueRootCertificate,
+  type RootCertificateOptions,
+  selfSignedDeviceCertificate,
+} from './issuance/ca-certificates.js';
+export { LeafIssuer, type LeafIssuerOptions, type LeafRequest } from './issuance/leaf-issuer.js';
+export {
+  type AcceptedKey,
+  type CertificateProfile,
+  certificateProfiles,
+  type NameRules,
+  validityOf,
+} from './issuance/profiles.js';
+export type { IssuedCertificate } from './issuance/rehearsed-signer.js';
+export { newSerialNumber } from './issuance/serial-number.js';
+export { checkLeaf } from './leaf-check.js';
+export type { LintFinding } from './lint/finding.js';
+export { lintCertificate } from './lint/lint.js';
+export type { Name, NameAttribute } from './name.js';
+export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer } from './pem.js';
+export { type KeyDescription, keyText } from './public-key.js';
+export { buildCertificateRequest, type RequestOptions } from './request/build.js';
+export { type CertificateRequest, parseCertificateRequest, verifyPossession } from './request/certificate-request.js';
+export { type CsrAttributesOptions, encodeCsrAttributes } from './request/csr-attributes.js';
+export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
+export { buildCrl, type CrlOptions } from './revocation/build-crl.js';
+export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
+export { type RevocationReason, type RevokedEntry, revocationReasons } from './revocation/revoked-entry.js';

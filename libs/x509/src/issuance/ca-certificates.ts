@@ -1,0 +1,134 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { type SerialNumber } from '@sallyport/protocol';
+import type { Certificate } from '../certificate.js';
+import { bitString, sequence } from '../der/writer.js';
+import {
+  authorityKeyIdentifier,
+  caConstraints,
+  caIssuersAccess,
+  crlDistributionPoint,
+  extendedKeyUsage,
+  keyUsage,
+  subjectKeyIdentifier,
+} from '../extension-writers.js';
+import { encodeSubject } from '../name.js';
+import { signerFor } from '../signature.js';
+import { issuerKeyIdentifier, requirePair } from './leaf-issuer.js';
+import { certificateProfiles } from './profiles.js';
+import { RehearsedSigner } from './rehearsed-signer.js';
+import { newSerialNumber } from './serial-number.js';
+import { encodeSerialNumber, encodeTbsCertificate, keyIdentifierOf } from './tbs-certificate.js';
+
+interface AuthorityFields {
+  readonly commonName: string;
+  readonly organization?: string | undefined;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** A fresh random one when absent. */
+  readonly serialNumber?: SerialNumber | undefined;
+}
+
+export interface RootCertificateOptions extends AuthorityFields {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+export interface CaCertificateOptions extends AuthorityFields {
+  readonly issuer: Certificate;
+  readonly issuerKey: KeyObject;
+  /** Key of the new CA. */
+  readonly publicKey: KeyObject;
+  /** Where the CRL of the issuer is served; http. */
+  readonly crlUrl?: string | undefined;
+  /** Where the issuer's certificate is served, in DER; http. */
+  readonly caIssuersUrl?: string | undefined;
+}
+
+/**
+ * Makes a self-signed root by the `root` profile: no path length, certificate and CRL signing only.
+ *
+ * @returns DER.
+ * @throws Problem `invalid-request`: a name, date or key that cannot be encoded.
+ * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
+ */
+export function issueRootCertificate(options: RootCertificateOptions): Buffer {
+  const { privateKey, publicKey } = options;
+  const { keyUsages } = certificateProfiles.root;
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  const signer = new RehearsedSigner(privateKey);
+  const subject = encodeSubject(options);
+  const tbsCertificate = encodeTbsCertificate({
+    ...validityAndSerial(options),
+    signatureAlgorithm: signer.algorithmIdentifier,
+    issuer: subject,
+    subject,
+    spki,
+    extensions: [caConstraints(), keyUsage(keyUsages), subjectKeyIdentifier(keyIdentifierOf(spki))],
+  });
+  return signer.certify(tbsCertificate).der;
+}
+
+/**
+ * Makes an issuing CA by the `issuing` profile: path length 0, leaves for TLS only. Ends no later than its issuer.
+ *
+ * @returns DER.
+ * @throws Problem `signing-key-unavailable`: the issuer is no CA, or its key does not pair with it.
+ * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
+ */
+export function issueCaCertificate(options: CaCertificateOptions): Buffer {
+  const { issuer, issuerKey, publicKey, crlUrl, caIssuersUrl } = options;
+  requirePair(issuer, issuerKey);
+  const { keyUsages, extendedKeyUsages, pathLength } = certificateProfiles.issuing;
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  const signer = new RehearsedSigner(issuerKey);
+  const notAfter = new Date(Math.min(options.notAfter.getTime(), issuer.notAfter.getTime()));
+  const tbsCertificate = encodeTbsCertificate({
+    ...validityAndSerial({ ...options, notAfter }),
+    signatureAlgorithm: signer.algorithmIdentifier,
+    issuer: issuer.subject.der,
+    subject: encodeSubject(options),
+    spki,
+    extensions: [
+      caConstraints(pathLength),
+      keyUsage(keyUsages),
+      extendedKeyUsage(extendedKeyUsages),
+      authorityKeyIdentifier(issuerKeyIdentifier(issuer)),
+      subjectKeyIdentifier(keyIdentifierOf(spki)),
+      ...(crlUrl === undefined ? [] : [crlDistributionPoint(crlUrl)]),
+      ...(caIssuersUrl === undefined ? [] : [caIssuersAccess(caIssuersUrl)]),
+    ],
+  });
+  return signer.certify(tbsCertificate, issuer).der;
+}
+
+function validityAndSerial({ notBefore, notAfter, serialNumber = newSerialNumber() }: AuthorityFields) {
+  return { notBefore, notAfter, serialNumber: encodeSerialNumber(serialNumber) };
+}
+
+/**
+ * Makes the certificate thin-edge.io makes for a device that signs for itself: `CA:TRUE` without a path length, because
+ * clouds store it as a trusted CA, and no other extension. It breaks rules a CA of ours keeps, so it is not linted.
+ *
+ * @returns DER.
+ * @throws Problem `invalid-request`: a name, date or key that cannot be encoded.
+ */
+export function selfSignedDeviceCertificate(options: {
+  readonly privateKey: KeyObject;
+  readonly commonName: string;
+  readonly organization?: string | undefined;
+  readonly organizationalUnit?: string | undefined;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}): Buffer {
+  const signer = signerFor(options.privateKey);
+  const subject = encodeSubject(options);
+  const tbsCertificate = encodeTbsCertificate({
+    ...validityAndSerial(options),
+    signatureAlgorithm: signer.algorithmIdentifier,
+    issuer: subject,
+    subject,
+    spki: createPublicKey(options.privateKey).export({ type: 'spki', format: 'der' }),
+    extensions: [caConstraints()],
+  });
+  return sequence(tbsCertificate, signer.algorithmIdentifier, bitString(signer.sign(tbsCertificate)));
+}

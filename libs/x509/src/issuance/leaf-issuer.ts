@@ -1,0 +1,153 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { Problem, type SerialNumber } from '@sallyport/protocol';
+import type { Certificate } from '../certificate.js';
+import { tags } from '../der/tags.js';
+import { tlv } from '../der/writer.js';
+import {
+  authorityKeyIdentifier,
+  caIssuersAccess,
+  crlDistributionPoint,
+  extendedKeyUsage,
+  keyUsage,
+  leafConstraints,
+  noRevocationAvailable,
+  subjectAltName,
+  subjectKeyIdentifier,
+} from '../extension-writers.js';
+import type { SubjectAltName } from '../general-name.js';
+import { encodeSubject } from '../name.js';
+import type { CertificateProfile } from './profiles.js';
+import { type IssuedCertificate, RehearsedSigner } from './rehearsed-signer.js';
+import { SerialNumberPool } from './serial-number.js';
+import { encodeSerialNumber, encodeTbsCertificate, keyIdentifierOf } from './tbs-certificate.js';
+
+/** One issuing CA working to one profile. */
+export interface LeafIssuerOptions {
+  readonly issuer: Certificate;
+  readonly privateKey: KeyObject;
+  readonly profile: CertificateProfile;
+  /** Where the CRL of this issuer is served; http, because https would need it to be checked first. */
+  readonly crlUrl?: string | undefined;
+  /** Where the issuer's certificate is served, in DER; http. */
+  readonly caIssuersUrl?: string | undefined;
+}
+
+/** What a leaf says about its holder; the rest comes from the profile. */
+export interface LeafRequest {
+  readonly subject: { readonly commonName: string; readonly organization?: string | undefined };
+  /** SubjectPublicKeyInfo, of a key whose possession was proved. */
+  readonly spki: Buffer;
+  readonly subjectAltNames: readonly SubjectAltName[];
+  /** Fractions of a second are dropped. Both ends are cut to the life of the issuer. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** A fresh random one when absent. */
+  readonly serialNumber?: SerialNumber | undefined;
+}
+
+/**
+ * Issues leaves. Everything that is the same from one to the next is encoded once, here; a leaf then costs its own
+ * fields, a lint and one native signature.
+ */
+export class LeafIssuer {
+  readonly #options: LeafIssuerOptions;
+  readonly #signer: RehearsedSigner;
+  readonly #serialNumbers = new SerialNumberPool();
+  /** Constraints, usages and authority key identifier. */
+  readonly #leadingExtensions: Buffer;
+  /** Where to ask about revocation. */
+  readonly #revocableExtensions: Buffer;
+  /** What a leaf too short-lived for revocation carries in their place. */
+  readonly #shortLivedExtensions: Buffer;
+
+  /** @throws Problem `signing-key-unavailable`: the certificate is no CA's, or the key does not pair with it. */
+  constructor(options: LeafIssuerOptions) {
+    const { issuer, privateKey, profile, crlUrl, caIssuersUrl } = options;
+    requirePair(issuer, privateKey);
+    this.#options = options;
+    this.#signer = new RehearsedSigner(privateKey);
+    this.#leadingExtensions = Buffer.concat([
+      leafConstraints(),
+      keyUsage(profile.keyUsages),
+      extendedKeyUsage(profile.extendedKeyUsages),
+      authorityKeyIdentifier(issuerKeyIdentifier(issuer)),
+    ]);
+    const caIssuers = caIssuersUrl === undefined ? [] : [caIssuersAccess(caIssuersUrl)];
+    const crl = crlUrl === undefined ? [] : [crlDistributionPoint(crlUrl)];
+    this.#revocableExtensions = Buffer.concat([...crl, ...caIssuers]);
+    this.#shortLivedExtensions = Buffer.concat([noRevocationAvailable(), ...caIssuers]);
+  }
+
+  /**
+   * Issues one leaf; lints it before it signs.
+   *
+   * @throws Problem `csr-rejected`: the leaf would break a rule; nothing was signed.
+   * @throws Problem `invalid-request`: a name or the serial number cannot be encoded.
+   * @throws Problem `signing-key-unavailable`: the issuer ends too soon for the life asked for; rotate it.
+   * @see RFC 5280 §4.1
+   */
+  issue(request: LeafRequest): IssuedCertificate {
+    const { subject, spki, subjectAltNames, serialNumber } = request;
+    const { issuer } = this.#options;
+    const validity = this.#fitValidity(request);
+    const tbsCertificate = encodeTbsCertificate({
+      serialNumber: serialNumber ? encodeSerialNumber(serialNumber) : tlv(tags.integer, this.#serialNumbers.next()),
+      signatureAlgorithm: this.#signer.algorithmIdentifier,
+      issuer: issuer.subject.der,
+      ...validity,
+      subject: encodeSubject(subject),
+      spki,
+      extensions: [
+        this.#leadingExtensions,
+        subjectKeyIdentifier(keyIdentifierOf(spki)),
+        subjectAltName(subjectAltNames),
+        this.#revocationExtensions(validity),
+      ],
+    });
+    return this.#signer.certify(tbsCertificate, issuer);
+  }
+
+  /** A leaf never outlives its issuer, nor begins before it. */
+  #fitValidity({ notBefore, notAfter }: Validity): Validity {
+    const { issuer, profile } = this.#options;
+    const first = Math.max(notBefore.getTime(), issuer.notBefore.getTime());
+    const last = Math.min(notAfter.getTime(), issuer.notAfter.getTime());
+    const share = (last - first) / (notAfter.getTime() - notBefore.getTime());
+    if (!(last > first && share >= profile.minimumLifeShare))
+      throw new Problem(
+        'signing-key-unavailable',
+        `Nothing was signed: the issuing CA ${issuer.subject.text} ends ${issuer.notAfter.toISOString()}, too soon for a certificate until ${notAfter.toISOString()}. Rotate it: sallyport ca rotate.`,
+      );
+    return { notBefore: new Date(first), notAfter: new Date(last) };
+  }
+
+  #revocationExtensions({ notBefore, notAfter }: Validity): Buffer {
+    const { backdateSeconds, noRevocationUpToSeconds } = this.#options.profile;
+    const lifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 1000 - backdateSeconds;
+    return lifeSeconds <= noRevocationUpToSeconds ? this.#shortLivedExtensions : this.#revocableExtensions;
+  }
+}
+
+interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** The issuer's own identifier, so that chains build by it; computed for an issuer that has none. */
+export function issuerKeyIdentifier({ subjectKeyIdentifier: identifier, spki }: Certificate): Buffer {
+  return identifier === undefined ? keyIdentifierOf(spki) : Buffer.from(identifier, 'hex');
+}
+
+/**
+ * Refuses an issuer that cannot sign for the certificate it is said to own.
+ *
+ * @throws Problem `signing-key-unavailable`
+ */
+export function requirePair(issuer: Certificate, privateKey: KeyObject): void {
+  const { text } = issuer.subject;
+  if (!issuer.isCa)
+    throw new Problem('signing-key-unavailable', `${text} cannot issue certificates: it is not a CA certificate.`);
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  if (!publicKey.equals(issuer.spki))
+    throw new Problem('signing-key-unavailable', `The private key does not belong to the certificate of ${text}.`);
+}

@@ -1,0 +1,22 @@
+import type { Certificate } from '../certificate.js';
+import { extensionRules } from './extension-rules.js';
+import { fieldRules } from './field-rules.js';
+import type { LintFinding } from './finding.js';
+import { nameRules } from './name-rules.js';
+
+const rules = [...fieldRules, ...nameRules, ...extensionRules];
+
+/**
+ * Judges a certificate by RFC 5280 and the standards beside it. Form only: signatures are not verified.
+ *
+ * @param issuer  the certificate of its issuer, for the rules that compare the two; absent, those are skipped.
+ * @returns every rule it breaks, in a fixed order.
+ */
+export function lintCertificate(certificate: Certificate, issuer?: Certificate): LintFinding[] {
+  const findings: LintFinding[] = [];
+  for (const { rule, severity, check } of rules) {
+    const text = check(certificate, issuer);
+    if (text !== undefined) findings.push({ rule, severity, text });
+  }
+  return findings;
+}

@@ -1,0 +1,157 @@
+import { Problem } from '@sallyport/protocol';
+import { oid, readOid } from './der/oid.js';
+import type { DerReader } from './der/reader.js';
+import { readString } from './der/strings.js';
+import { tags } from './der/tags.js';
+import { asciiString, sequence, setOf, utf8String } from './der/writer.js';
+import { oids } from './oids.js';
+
+/** One attribute of a distinguished name. */
+export interface NameAttribute {
+  /** Dotted object identifier. */
+  readonly oid: string;
+  /** Short name such as `CN`; the dotted object identifier when there is none. */
+  readonly name: string;
+  /** The text; `#` and the DER in hexadecimal when the value is not a string (RFC 4514 §2.4). */
+  readonly value: string;
+}
+
+/** A distinguished name (RFC 5280 §4.1.2.4). */
+export interface Name {
+  /** The whole SEQUENCE, byte for byte. */
+  readonly der: Buffer;
+  /** Values of every CN, in the order of the encoding; a leaf of ours has exactly one. */
+  readonly commonNames: readonly string[];
+  /** In the order of the encoding. */
+  readonly attributes: readonly NameAttribute[];
+  /** RFC 4514: last RDN first, special characters escaped. Control characters are escaped too, so it fits a log line. */
+  readonly text: string;
+}
+
+/** RFC 4514 §3 table, and what OpenSSL prints for the rest. */
+const shortNames: ReadonlyMap<string, string> = new Map([
+  [oids.commonName, 'CN'],
+  [oids.countryName, 'C'],
+  [oids.domainComponent, 'DC'],
+  [oids.dnQualifier, 'dnQualifier'],
+  [oids.emailAddress, 'emailAddress'],
+  [oids.givenName, 'GN'],
+  [oids.localityName, 'L'],
+  [oids.organizationName, 'O'],
+  [oids.organizationalUnitName, 'OU'],
+  [oids.serialNumber, 'serialNumber'],
+  [oids.stateOrProvinceName, 'ST'],
+  [oids.streetAddress, 'STREET'],
+  [oids.surname, 'SN'],
+  [oids.title, 'title'],
+  [oids.userId, 'UID'],
+]);
+
+/** Reads a Name. An RDN without attributes is refused (X.501 §9.3). */
+export function readName(reader: DerReader): Name {
+  const start = reader.position;
+  const attributes: NameAttribute[] = [];
+  const rdns: string[] = [];
+  reader.enter(tags.sequence);
+  while (!reader.isAtEnd) rdns.push(readRdn(reader, attributes));
+  reader.leave();
+  return {
+    der: reader.bytes.subarray(start, reader.position),
+    commonNames: attributes.filter((attribute) => attribute.oid === oids.commonName).map(({ value }) => value),
+    attributes,
+    text: rdns.reverse().join(','),
+  };
+}
+
+function readRdn(reader: DerReader, attributes: NameAttribute[]): string {
+  reader.enter(tags.set);
+  if (reader.isAtEnd) reader.fail('is missing: a relative name needs an attribute');
+  let text = '';
+  while (!reader.isAtEnd) {
+    const attribute = readAttribute(reader);
+    attributes.push(attribute);
+    text += `${text === '' ? '' : '+'}${attribute.name}=${escapeValue(attribute.value)}`;
+  }
+  reader.leave();
+  return text;
+}
+
+function readAttribute(reader: DerReader): NameAttribute {
+  reader.enter(tags.sequence);
+  const type = readOid(reader);
+  const value = readString(reader) ?? `#${reader.readElement().toString('hex')}`;
+  reader.leave();
+  return { oid: type, name: shortNames.get(type) ?? type, value };
+}
+
+const plainValue = /^(?![ #])[^"+,;<>\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*(?<! )$/u;
+const specialCharacters = /["+,;<>\\]/g;
+const invisibleCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** RFC 4514 §2.4; format characters (bidi, zero width) are escaped with the controls: they forge what a reader sees. */
+function escapeValue(value: string): string {
+  if (plainValue.test(value)) return value;
+  return value
+    .replace(specialCharacters, '\\$&')
+    .replace(/^[ #]/, '\\$&')
+    .replace(/(?<!\\) $/, '\\ ')
+    .replace(invisibleCharacters, (character) => Buffer.from(character).toString('hex').replace(/../g, '\\$&'));
+}
+
+/** Whether two names are the same by the comparison OpenSSL makes: case and runs of spaces do not count. */
+export function isSameName(one: Name, other: Name): boolean {
+  return one.der.equals(other.der) || canonicalText(one) === canonicalText(other);
+}
+
+function canonicalText({ attributes }: Name): string {
+  return attributes.map(({ oid, value }) => `${oid}=${value.trim().replace(/\s+/g, ' ').toLowerCase()}`).join('\n');
+}
+
+/** What a subject of ours may hold, in the order it is encoded. */
+export interface SubjectFields {
+  readonly organization?: string | undefined;
+  readonly organizationalUnit?: string | undefined;
+  readonly commonName: string;
+}
+
+/** X.520 upper bounds, in characters. */
+const maximumCharacters = 64;
+
+/**
+ * Encodes a subject, one attribute an RDN, UTF8String.
+ *
+ * @throws Problem `invalid-request`: a value is empty, longer than 64 characters, not NFC, has spaces around it or holds
+ *   a control character.
+ */
+export function encodeSubject({ organization, organizationalUnit, commonName }: SubjectFields): Buffer {
+  const rdns: Buffer[] = [];
+  if (organization !== undefined) rdns.push(rdn(oids.organizationName, organization));
+  if (organizationalUnit !== undefined) rdns.push(rdn(oids.organizationalUnitName, organizationalUnit));
+  rdns.push(rdn(oids.commonName, commonName));
+  return sequence(...rdns);
+}
+
+function rdn(type: string, value: string): Buffer {
+  const fault = attributeFault(type, value);
+  if (fault !== undefined)
+    throw new Problem('invalid-request', `The ${shortNames.get(type) ?? type} "${escapeValue(value)}" ${fault}.`);
+  return setOf(sequence(oid(type), attributeValue(type, value)));
+}
+
+function attributeValue(type: string, value: string): Buffer {
+  const isPrintable = type === oids.countryName || type === oids.serialNumber;
+  return isPrintable ? asciiString(tags.printableString, value) : utf8String(value);
+}
+
+/** What is wrong with the value of an attribute, as the end of a sentence; undefined when nothing is. */
+export function attributeFault(type: string, value: string): string | undefined {
+  if (value === '') return 'is empty';
+  if (type === oids.countryName && !/^[A-Z]{2}$/.test(value)) return 'is not a country code of 2 letters';
+  if (value.length > maximumCharacters && [...value].length > maximumCharacters)
+    return `is longer than ${maximumCharacters} characters`;
+  if (value.trim() !== value) return 'begins or ends with a space';
+  if (invisibleCharacterTest.test(value)) return 'holds a control character';
+  return value.normalize('NFC') === value ? undefined : 'is not in Unicode normal form C';
+}
+
+const invisibleCharacterTest = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;

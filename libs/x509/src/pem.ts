@@ -1,0 +1,92 @@
+import { Problem } from '@sallyport/protocol';
+import { type Certificate, parseCertificate } from './certificate.js';
+
+/** Labels this system writes (RFC 7468). */
+export type PemLabel =
+  | 'CERTIFICATE'
+  | 'CERTIFICATE REQUEST'
+  | 'PRIVATE KEY'
+  | 'ENCRYPTED PRIVATE KEY'
+  | 'PUBLIC KEY'
+  | 'X509 CRL'
+  | 'PKCS7';
+
+/** A block between BEGIN and END lines. */
+export interface PemBlock {
+  readonly label: string;
+  readonly der: Buffer;
+  /** The block as it stood, armour included. */
+  readonly text: string;
+}
+
+/** Wraps DER in PEM armour: 64 columns, LF, a line feed at the end (RFC 7468 §2). */
+export function pemFromDer(label: PemLabel, der: Uint8Array): string {
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
+  return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;
+}
+
+const begin = /^-----BEGIN ([A-Z0-9 #]{1,64})-----[ \t]*$/;
+
+/**
+ * Finds every PEM block, in order; text around them is skipped, LF, CRLF and trailing spaces are taken (RFC 7468 §3 lax).
+ *
+ * @throws Problem `certificate-rejected`: a block without an END line, or not base64.
+ */
+export function pemBlocks(text: string): PemBlock[] {
+  const blocks: PemBlock[] = [];
+  const lines = text.split(/\r\n|\n|\r/);
+  for (let index = 0; index < lines.length; index++) {
+    const label = begin.exec(lines[index] ?? '')?.[1];
+    if (label === undefined) continue;
+    const end = endOfBlock(lines, index, label);
+    if (end === undefined)
+      throw new Problem('certificate-rejected', `The PEM block "${label}" has no END line: the file is cut off.`);
+    blocks.push(blockFrom(label, lines.slice(index, end + 1)));
+    index = end;
+  }
+  return blocks;
+}
+
+function endOfBlock(lines: readonly string[], start: number, label: string): number | undefined {
+  for (let index = start + 1; index < lines.length; index++) {
+    const line = lines[index]?.trimEnd() ?? '';
+    if (line === `-----END ${label}-----`) return index;
+    // A block inside a block means that the first one was cut off.
+    if (begin.test(line)) return undefined;
+  }
+  return undefined;
+}
+
+function blockFrom(label: string, lines: readonly string[]): PemBlock {
+  const body = lines.slice(1, -1);
+  const headerEnd = body.findIndex((line) => line.trim() === '');
+  const hasHeaders = body[0]?.includes(':') === true;
+  const base64 = (hasHeaders ? body.slice(headerEnd + 1) : body).join('').replace(/[ \t]/g, '');
+  if (base64 === '' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64))
+    throw new Problem('certificate-rejected', `The PEM block "${label}" is not base64.`);
+  return { label, der: Buffer.from(base64, 'base64'), text: `${lines.join('\n')}\n` };
+}
+
+/**
+ * DER of every block with this label, in order; other blocks are skipped.
+ *
+ * @throws Problem `certificate-rejected`: a block that is cut off or not base64.
+ */
+export function derFromPem(text: string, label: string | RegExp): Buffer[] {
+  const isWanted = (found: string) => (typeof label === 'string' ? found === label : label.test(found));
+  return pemBlocks(text)
+    .filter((block) => isWanted(block.label))
+    .map(({ der }) => der);
+}
+
+/** `X509 CERTIFICATE` is what old tools write; `TRUSTED CERTIFICATE` has OpenSSL's settings behind it and is not one. */
+const certificateLabels = /^(?:X509 )?CERTIFICATE$/;
+
+/**
+ * Every certificate of a PEM text, in order; keys and other blocks are skipped.
+ *
+ * @throws Problem `certificate-rejected`: one of them is malformed; nothing is returned then.
+ */
+export function certificatesFromPem(text: string): Certificate[] {
+  return derFromPem(text, certificateLabels).map(parseCertificate);
+}

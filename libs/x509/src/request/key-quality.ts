@@ -1,0 +1,76 @@
+import { requestDocument } from '../documents.js';
+import { type KeyDescription, type PublicKeyInfo, readPublicKeyInfo, readRsaPublicKey } from '../public-key.js';
+import { isOnCurve, namedCurve } from './elliptic-curve.js';
+import { rsaFault } from './rsa-quality.js';
+
+const minimumRsaBits = 2048;
+const maximumRsaBits = 4096;
+
+/** What is wrong with the kind or the size of a key, continuing "it …"; undefined when nothing is. Costs nothing. */
+export function keySizeFault(key: KeyDescription): string | undefined {
+  switch (key.type) {
+    case 'ed25519':
+      return undefined;
+    case 'ec':
+      return key.curve === 'P-256' || key.curve === 'P-384'
+        ? undefined
+        : `has an EC key on the curve ${key.curve}; use P-256 or P-384, named and not spelled out`;
+    case 'rsa':
+      return rsaSizeFault(key.bits);
+    case 'other':
+      return `has a key of the type ${key.oid}; use EC P-256, EC P-384, Ed25519 or RSA ${minimumRsaBits}`;
+    default:
+      return key satisfies never;
+  }
+}
+
+function rsaSizeFault(bits: number): string | undefined {
+  if (bits < minimumRsaBits) return `has an RSA key of ${bits} bits; use ${minimumRsaBits} or more`;
+  if (bits > maximumRsaBits) return `has an RSA key of ${bits} bits; use ${maximumRsaBits} or fewer`;
+  return bits % 8 === 0 ? undefined : `has an RSA key of ${bits} bits, which is not a multiple of 8`;
+}
+
+/**
+ * What makes a public key unfit for a certificate, continuing "it …"; undefined when nothing does. The list of Boulder's
+ * goodkey, and what it leaves to Go's parser.
+ */
+export function keyFault(spki: Buffer): string | undefined {
+  const info = readPublicKeyInfo(spki, requestDocument);
+  return keySizeFault(info.key) ?? keyValueFault(info);
+}
+
+function keyValueFault({ key, publicKey }: PublicKeyInfo): string | undefined {
+  if (key.type === 'ec') return pointFault(publicKey, key.curve);
+  if (key.type === 'ed25519') return ed25519Fault(publicKey);
+  const { modulus, exponent } = readRsaPublicKey(publicKey, requestDocument);
+  return rsaFault(modulus, exponent);
+}
+
+/** SEC 1 §2.3.3: 04, x and y. RFC 5480 §2.2 lets compressed points be; no peer of ours sends one. */
+function pointFault(point: Buffer, curveName: string): string | undefined {
+  const curve = namedCurve(curveName);
+  if (point.length === 1) return 'has an EC key that is the point at infinity';
+  if (point[0] !== 0x04) return 'has an EC key in compressed form; use the uncompressed one';
+  if (point.length !== 1 + 2 * curve.octets)
+    return `has an EC key of ${point.length} octets, which ${curveName} has not`;
+  const isGood = isOnCurve(curve, point.subarray(1, 1 + curve.octets), point.subarray(1 + curve.octets));
+  return isGood ? undefined : `has an EC key that is not a point of ${curveName}`;
+}
+
+/** Encodings of the points of small order, and their non-canonical twins, without the sign bit (RFC 8032 §5.1.2). */
+const smallOrderPoints: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+function ed25519Fault(publicKey: Buffer): string | undefined {
+  if (publicKey.length !== 32) return `has an Ed25519 key of ${publicKey.length} octets, not 32`;
+  const withoutSign = Buffer.from(publicKey);
+  withoutSign[31] = (withoutSign[31] ?? 0) & 0x7f;
+  return smallOrderPoints.has(withoutSign.toString('hex')) ? 'has an Ed25519 key of small order' : undefined;
+}

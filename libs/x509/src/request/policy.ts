@@ -1,0 +1,149 @@
+import { type DeviceId, Problem } from '@sallyport/protocol';
+import { altNameFault } from '../alt-name-rules.js';
+import { isKnownExtension, repeatedExtension } from '../extensions.js';
+import type { SubjectAltName } from '../general-name.js';
+import { identityUri } from '../identity.js';
+import type { AcceptedKey, CertificateProfile } from '../issuance/profiles.js';
+import { oids } from '../oids.js';
+import { type KeyDescription, keyText } from '../public-key.js';
+import { signatureFault } from '../signature.js';
+import type { CertificateRequest } from './certificate-request.js';
+import { keyFault } from './key-quality.js';
+
+/** Whom a request was authenticated as, and what the site lets that party be called. */
+export interface LeafIdentity {
+  readonly deviceId: DeviceId;
+  /** Of the identity URI; `sallyport.local` when absent. */
+  readonly trustDomain?: string | undefined;
+  /** DNS names and addresses a profile with `hosts: 'any'` may give out, in lower case; absent: every well-formed one. */
+  readonly permittedHosts?: readonly string[] | undefined;
+}
+
+/**
+ * Holds a request against a profile and the identity it was authenticated as. Possession of the key is checked apart.
+ *
+ * @throws Problem `csr-rejected` (400): the key or a name is unfit; a new CSR can be right.
+ * @throws Problem `csr-forbidden` (403): it asks for what this party does not get: another name, a CA certificate,
+ *   extensions that are not its to choose. `extensions.code` names the rule.
+ */
+export function checkCertificateRequest(
+  request: CertificateRequest,
+  profile: CertificateProfile,
+  identity: LeafIdentity,
+): void {
+  const fault =
+    signatureFault(request.signatureAlgorithm, request.key) ??
+    keyFault(request.spki) ??
+    (profile.keys.includes(acceptedKeyOf(request.key)) ? undefined : unacceptedKey(request.key, profile));
+  if (fault !== undefined) throw rejected(`it ${fault}. Make a new key and send the CSR again.`);
+  checkSubject(request, identity);
+  checkExtensions(request);
+  checkNames(request, profile, identity);
+}
+
+/**
+ * The alternative names a leaf gets: its identity URI, then the DNS names (in lower case) and addresses the request asks
+ * for, each once. Only for a request that `checkCertificateRequest` let pass.
+ */
+export function leafAltNames(
+  request: CertificateRequest,
+  profile: CertificateProfile,
+  identity: LeafIdentity,
+): SubjectAltName[] {
+  const hosts = request.subjectAltNames.filter(({ type }) => type === 'dns' || type === 'ip').map(lowerCase);
+  const isFirst = (host: SubjectAltName, index: number) =>
+    hosts.findIndex(({ value }) => value === host.value) === index;
+  return [identityOf(profile, identity), ...hosts.filter(isFirst)];
+}
+
+function identityOf(profile: CertificateProfile, { deviceId, trustDomain }: LeafIdentity): SubjectAltName {
+  return identityUri({ kind: profile.kind === 'ca' ? 'service' : profile.kind, deviceId, trustDomain });
+}
+
+function acceptedKeyOf(key: KeyDescription): AcceptedKey {
+  if (key.type === 'rsa') return 'RSA';
+  return key.type === 'ec' && key.curve === 'P-384' ? 'P-384' : key.type === 'ec' ? 'P-256' : 'Ed25519';
+}
+
+function unacceptedKey(key: KeyDescription, { name, keys }: CertificateProfile): string {
+  return `has a key ${keyText(key)}, and profile "${name}" takes ${keys.join(', ')}`;
+}
+
+function rejected(reason: string): Problem {
+  return new Problem('csr-rejected', `CSR rejected: ${reason}`);
+}
+
+function forbidden(code: string, reason: string): Problem {
+  return new Problem('csr-forbidden', `CSR refused: it ${reason}.`, { extensions: { code } });
+}
+
+/** The subject of the certificate is built by us; the request may only repeat the id it was authenticated as. */
+function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentity): void {
+  const [commonName, ...others] = subject.commonNames;
+  if (others.length > 0) throw forbidden('common-names', `has ${others.length + 1} common names; send one or none`);
+  if (commonName !== undefined && commonName !== deviceId)
+    throw forbidden(
+      'common-name',
+      `has the subject ${subject.text}, and you are ${deviceId}; send CN=${deviceId} or none`,
+    );
+}
+
+/** RFC 5280 §4.2.1.12 purposes a TLS peer may have; which of them it gets is the profile's business. */
+const tlsPurposes: ReadonlySet<string> = new Set(['clientAuth', 'serverAuth']);
+
+function checkExtensions(request: CertificateRequest): void {
+  const { requestedExtensions, isCa, keyUsages = [], extendedKeyUsages = [] } = request;
+  const repeated = repeatedExtension(requestedExtensions);
+  if (repeated !== undefined) throw forbidden('extension-repeated', `asks for extension ${repeated} twice`);
+  const spelledOut = requestedExtensions.find(({ encodesDefault }) => encodesDefault);
+  if (spelledOut !== undefined)
+    throw forbidden(
+      'extension-encoding',
+      `spells out that extension ${spelledOut.oid} is not critical, which DER forbids`,
+    );
+  if (isCa) throw forbidden('ca-requested', 'asks for a CA certificate');
+  const signing = keyUsages.find((usage) => usage === 'keyCertSign' || usage === 'cRLSign');
+  if (signing !== undefined) throw forbidden('key-usage', `asks for the key usage ${signing}`);
+  const purpose = extendedKeyUsages.find((name) => !tlsPurposes.has(name));
+  if (purpose !== undefined) throw forbidden('extended-key-usage', `asks for the purpose ${purpose}`);
+  const steering = requestedExtensions.find(({ oid }) => oid === oids.nameConstraints);
+  if (steering !== undefined) throw forbidden('name-constraints', 'asks for name constraints');
+  const unknown = requestedExtensions.find(({ critical, oid }) => critical && !isKnownExtension(oid));
+  if (unknown !== undefined)
+    throw forbidden('extension-unknown', `asks for the unknown critical extension ${unknown.oid}`);
+}
+
+function checkNames(request: CertificateRequest, profile: CertificateProfile, identity: LeafIdentity): void {
+  for (const name of request.subjectAltNames.map(lowerCase)) {
+    const { type, value } = name;
+    if (!isPermitted(name, profile, identity))
+      throw forbidden(
+        'alternative-name',
+        `asks for the name ${type} "${value}", which profile "${profile.name}" does not give to ${identity.deviceId}`,
+      );
+    const fault = altNameFault(name, profile.names.permitsWildcard);
+    if (fault !== undefined) throw rejected(`the name ${type} "${value}" ${fault}.`);
+  }
+  if (profile.names.requiresHost && !request.subjectAltNames.some(({ type }) => type === 'dns' || type === 'ip'))
+    throw rejected(`profile "${profile.name}" needs a DNS name or an IP address among the alternative names.`);
+}
+
+function isPermitted({ type, value }: SubjectAltName, profile: CertificateProfile, identity: LeafIdentity): boolean {
+  if (type === 'uri') return value === identityOf(profile, identity).value;
+  if (type !== 'dns' && type !== 'ip') return false;
+  switch (profile.names.hosts) {
+    case 'none':
+      return false;
+    case 'own-name':
+      return type === 'dns' && value === identity.deviceId.toLowerCase();
+    case 'any':
+      return identity.permittedHosts?.includes(value) ?? true;
+    default:
+      return profile.names.hosts satisfies never;
+  }
+}
+
+/** Host names compare without case (RFC 4343) and stand in lower case in what we issue; a URI keeps its own. */
+function lowerCase(name: SubjectAltName): SubjectAltName {
+  return name.type === 'dns' ? { type: 'dns', value: name.value.toLowerCase() } : name;
+}

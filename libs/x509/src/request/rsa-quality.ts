@@ -1,0 +1,82 @@
+/** Odd primes up to 751, as Boulder tests them; a factor among them means a broken generator. */
+const smallPrimes = oddPrimesUpTo(751);
+
+/** Primes of the ROCA fingerprint: moduli of Infineon's RSALib are powers of 65537 modulo each (CVE-2017-15361). */
+const rocaPrimes = oddPrimesUpTo(167);
+
+const rocaGenerator = 65537;
+
+/** Boulder's number: enough to find primes that share their upper half, cheap enough for every request. */
+const fermatRounds = 110;
+
+const minimumExponent = 65537n;
+const exponentLimit = 1n << 256n;
+
+/**
+ * What makes an RSA key unsafe whatever its length, continuing "it …"; undefined when nothing does.
+ *
+ * @param modulus   big-endian, at least 2048 bits.
+ * @param exponent  big-endian.
+ */
+export function rsaFault(modulus: Buffer, exponent: Buffer): string | undefined {
+  const e = BigInt(`0x${exponent.toString('hex')}`);
+  if (e % 2n === 0n || e < minimumExponent || e >= exponentLimit)
+    return `has an RSA key with the exponent ${e < minimumExponent ? e : 'that is even or too large'}; use 65537`;
+  const n = BigInt(`0x${modulus.toString('hex')}`);
+  if (n % 2n === 0n || smallPrimes.some((prime) => n % BigInt(prime) === 0n))
+    return 'has an RSA key whose modulus has a small factor';
+  if (isRoca(n)) return 'has an RSA key made by a broken library (ROCA, CVE-2017-15361)';
+  return hasClosePrimes(n) ? 'has an RSA key whose primes are too close together' : undefined;
+}
+
+function isRoca(n: bigint): boolean {
+  return rocaPrimes.every((prime) => isPowerOfGenerator(Number(n % BigInt(prime)), prime));
+}
+
+/** Whether a residue is one of the few a broken modulus can have. */
+function isPowerOfGenerator(residue: number, prime: number): boolean {
+  let power = 1;
+  do {
+    if (power === residue) return true;
+    power = (power * rocaGenerator) % prime;
+  } while (power !== 1);
+  return false;
+}
+
+/** Fermat's factoring: n = a² - b² falls in a few rounds when the primes are close (CVE-2022-26320). */
+function hasClosePrimes(n: bigint): boolean {
+  let a = squareRoot(n);
+  if (a * a < n) a++;
+  let difference = a * a - n;
+  for (let round = 0; round < fermatRounds; round++) {
+    if (isSquare(difference)) return true;
+    difference += 2n * a + 1n;
+    a++;
+  }
+  return false;
+}
+
+/** Squares end in one of 12 values modulo 64, so most numbers need no root. */
+const squaresModulo64: ReadonlySet<number> = new Set(Array.from({ length: 64 }, (_, root) => (root * root) % 64));
+
+function isSquare(n: bigint): boolean {
+  return squaresModulo64.has(Number(n & 63n)) && squareRoot(n) ** 2n === n;
+}
+
+/** Integer part of the root, by Newton's method from above. */
+function squareRoot(n: bigint): bigint {
+  if (n < 2n) return n;
+  let root = 1n << BigInt(Math.ceil(n.toString(16).length * 2));
+  for (;;) {
+    const next = (root + n / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
+}
+
+function oddPrimesUpTo(limit: number): readonly number[] {
+  const primes: number[] = [];
+  for (let candidate = 3; candidate <= limit; candidate += 2)
+    if (primes.every((prime) => candidate % prime !== 0)) primes.push(candidate);
+  return primes;
+}

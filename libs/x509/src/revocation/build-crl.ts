@@ -1,0 +1,76 @@
+import type { KeyObject } from 'node:crypto';
+import { Problem } from '@sallyport/protocol';
+import type { Certificate } from '../certificate.js';
+import { oid } from '../der/oid.js';
+import { contextConstructed } from '../der/tags.js';
+import { time } from '../der/time.js';
+import { bitString, enumerated, integer, octetString, sequence, tlv } from '../der/writer.js';
+import { authorityKeyIdentifier, crlNumber } from '../extension-writers.js';
+import { issuerKeyIdentifier, requirePair } from '../issuance/leaf-issuer.js';
+import { encodeSerialNumber } from '../issuance/tbs-certificate.js';
+import { oids } from '../oids.js';
+import { signerFor } from '../signature.js';
+import { type RevokedEntry, revocationCodeOf } from './revoked-entry.js';
+
+/** A full CRL to be made. */
+export interface CrlOptions {
+  readonly issuer: Certificate;
+  readonly privateKey: KeyObject;
+  /** Written in the order given; expired certificates are the caller's to leave out. */
+  readonly entries: readonly RevokedEntry[];
+  /** Rises with every list of this issuer (RFC 5280 §5.2.3); at most 20 octets. */
+  readonly crlNumber: bigint;
+  readonly thisUpdate: Date;
+  /** Until when the list may be used; readers refuse everybody once it has passed. */
+  readonly nextUpdate: Date;
+}
+
+const version2 = integer(1);
+const maximumNumber = 1n << 159n;
+
+/**
+ * Makes and signs a full CRL, version 2, with its number and the key identifier of the issuer.
+ *
+ * Blocks for about 1 µs an entry: make lists of a hundred thousand in a worker.
+ *
+ * @returns DER: 35 octets an entry, 49 with a reason.
+ * @throws Problem `invalid-request`: the number is not positive or too long, or `nextUpdate` is not after `thisUpdate`.
+ * @throws Problem `signing-key-unavailable`: the issuer may not sign CRLs, or its key does not pair with it.
+ */
+export function buildCrl(options: CrlOptions): Buffer {
+  const { issuer, privateKey, entries, thisUpdate, nextUpdate } = options;
+  requireCrlOptions(options);
+  requirePair(issuer, privateKey);
+  const signer = signerFor(privateKey);
+  const revoked = entries.length === 0 ? [] : [sequence(Buffer.concat(entries.map(encodeEntry)))];
+  const extensions = sequence(authorityKeyIdentifier(issuerKeyIdentifier(issuer)), crlNumber(options.crlNumber));
+  const tbsCertList = sequence(
+    version2,
+    signer.algorithmIdentifier,
+    issuer.subject.der,
+    time(thisUpdate),
+    time(nextUpdate),
+    ...revoked,
+    tlv(contextConstructed(0), extensions),
+  );
+  return sequence(tbsCertList, signer.algorithmIdentifier, bitString(signer.sign(tbsCertList)));
+}
+
+function requireCrlOptions({ issuer, crlNumber: number, thisUpdate, nextUpdate }: CrlOptions): void {
+  if (number <= 0n || number >= maximumNumber)
+    throw new Problem('invalid-request', `The CRL number ${number} is not between 1 and 2^159.`);
+  if (nextUpdate <= thisUpdate)
+    throw new Problem('invalid-request', `The CRL ends ${nextUpdate.toISOString()}, before it begins.`);
+  if (issuer.keyUsages?.includes('cRLSign') === false)
+    throw new Problem('signing-key-unavailable', `${issuer.subject.text} has not the key usage cRLSign.`);
+}
+
+function encodeEntry({ serialNumber, revokedAt, reason = 'unspecified' }: RevokedEntry): Buffer {
+  const serial = encodeSerialNumber(serialNumber);
+  // RFC 5280 §5.3.1: the reason SHOULD be absent instead of unspecified.
+  if (reason === 'unspecified') return sequence(serial, time(revokedAt));
+  const value = octetString(enumerated(revocationCodeOf(reason)));
+  return sequence(serial, time(revokedAt), sequence(sequence(reasonCodeOid, value)));
+}
+
+const reasonCodeOid = oid(oids.reasonCode);

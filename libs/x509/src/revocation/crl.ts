@@ -1,0 +1,146 @@
+import { type Certificate, readSerialNumber } from '../certificate.js';
+import { readBitString, readSmallInteger, readUnsignedInteger } from '../der/primitives.js';
+import { DerReader } from '../der/reader.js';
+import { contextConstructed, tags } from '../der/tags.js';
+import { readTime } from '../der/time.js';
+import { crlDocument } from '../documents.js';
+import { decodeExtensions, type Extension, readExtensions, repeatedExtension } from '../extensions.js';
+import { isSameName, type Name, readName } from '../name.js';
+import { oids } from '../oids.js';
+import { isSignatureValid, readSignatureAlgorithm } from '../signature.js';
+import { type RevocationReason, type RevokedEntry, revocationReasonOf } from './revoked-entry.js';
+
+/** A certificate revocation list (RFC 5280 §5). */
+export interface CertificateRevocationList {
+  readonly der: Buffer;
+  readonly issuer: Name;
+  readonly signatureAlgorithm: string;
+  readonly thisUpdate: Date;
+  readonly nextUpdate?: Date;
+  readonly crlNumber?: bigint;
+  /** Lower-case hexadecimal. */
+  readonly authorityKeyIdentifier?: string;
+  readonly entries: readonly RevokedEntry[];
+  /** Critical extensions that change what the list covers (deltas, partitions): it is no full CRL then. */
+  readonly unknownCriticalExtensions: readonly string[];
+  /** What the signature covers. */
+  readonly tbsCertList: Buffer;
+  readonly signature: Buffer;
+}
+
+/**
+ * Parses a CRL, strictly: DER, nothing after it.
+ *
+ * @throws Problem `certificate-rejected`: says which byte breaks which rule.
+ * @see RFC 5280 §5.1
+ */
+export function parseCrl(der: Uint8Array): CertificateRevocationList {
+  const reader = new DerReader(der, crlDocument);
+  reader.enter(tags.sequence);
+  const tbsCertList = reader.readElement(tags.sequence);
+  const algorithmIdentifier = reader.readElement(tags.sequence);
+  const signature = readBitString(reader);
+  reader.leave();
+  reader.finish();
+  return { der: reader.bytes, ...readTbsCertList(tbsCertList, algorithmIdentifier), tbsCertList, signature };
+}
+
+function readTbsCertList(tbsCertList: Buffer, algorithmIdentifier: Buffer) {
+  const reader = new DerReader(tbsCertList, crlDocument);
+  reader.enter(tags.sequence);
+  const isVersion2 = reader.nextTag === tags.integer;
+  if (isVersion2 && readSmallInteger(reader) !== 1) reader.fail('follows a version that is not 2');
+  if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
+    reader.fail('follows a signature algorithm that differs from the one beside the signature');
+  const issuer = readName(reader);
+  const thisUpdate = readTime(reader);
+  const nextUpdate = isTime(reader.nextTag) ? readTime(reader) : undefined;
+  const entries = reader.nextTag === tags.sequence ? readEntries(reader) : [];
+  const extensions = isVersion2 && !reader.isAtEnd ? readCrlExtensions(reader) : [];
+  reader.leave();
+  reader.finish();
+  return {
+    issuer,
+    signatureAlgorithm: readSignatureAlgorithm(algorithmIdentifier, crlDocument),
+    thisUpdate,
+    ...(nextUpdate === undefined ? {} : { nextUpdate }),
+    entries,
+    ...decodeCrlExtensions(extensions),
+  };
+}
+
+function isTime(tag: number): boolean {
+  return tag === tags.utcTime || tag === tags.generalizedTime;
+}
+
+/** RFC 5280 §5.1.2.6: an empty list is left out, not encoded. */
+function readEntries(reader: DerReader): RevokedEntry[] {
+  const entries: RevokedEntry[] = [];
+  reader.enter(tags.sequence);
+  do entries.push(readEntry(reader));
+  while (!reader.isAtEnd);
+  reader.leave();
+  return entries;
+}
+
+function readEntry(reader: DerReader): RevokedEntry {
+  reader.enter(tags.sequence);
+  const serialNumber = readSerialNumber(reader);
+  const revokedAt = readTime(reader);
+  const reason = reader.isAtEnd ? undefined : reasonAmong(readExtensions(reader));
+  reader.leave();
+  return reason === undefined ? { serialNumber, revokedAt } : { serialNumber, revokedAt, reason };
+}
+
+function reasonAmong(extensions: readonly Extension[]): RevocationReason | undefined {
+  const value = extensions.find(({ oid }) => oid === oids.reasonCode)?.value;
+  if (value === undefined) return undefined;
+  const reader = new DerReader(value, crlDocument);
+  const code = readSmallInteger(reader, tags.enumerated);
+  reader.finish();
+  return revocationReasonOf(code) ?? reader.fail(`ends a reason code ${code} that has no meaning in a full CRL`);
+}
+
+function readCrlExtensions(reader: DerReader): Extension[] {
+  reader.enter(contextConstructed(0));
+  const extensions = readExtensions(reader);
+  const repeated = repeatedExtension(extensions);
+  if (repeated !== undefined) reader.fail(`ends a list that holds extension ${repeated} twice`);
+  reader.leave();
+  return extensions;
+}
+
+const knownCrlExtensions: ReadonlySet<string> = new Set([oids.authorityKeyIdentifier, oids.crlNumber]);
+
+function decodeCrlExtensions(extensions: readonly Extension[]) {
+  const { authorityKeyIdentifier } = decodeExtensions(extensions, crlDocument);
+  const number = extensions.find(({ oid }) => oid === oids.crlNumber)?.value;
+  return {
+    ...(authorityKeyIdentifier === undefined ? {} : { authorityKeyIdentifier }),
+    ...(number === undefined ? {} : { crlNumber: readCrlNumber(number) }),
+    unknownCriticalExtensions: extensions
+      .filter(({ critical, oid }) => critical && !knownCrlExtensions.has(oid))
+      .map(({ oid }) => oid),
+  };
+}
+
+function readCrlNumber(value: Buffer): bigint {
+  const reader = new DerReader(value, crlDocument);
+  const magnitude = readUnsignedInteger(reader);
+  reader.finish();
+  return BigInt(`0x${magnitude.toString('hex')}`);
+}
+
+/** Whether `issuer` signed the list: the names match and the signature holds. Dates are the caller's to judge. */
+export function verifyCrlSignedBy(crl: CertificateRevocationList, issuer: Certificate): boolean {
+  return (
+    isSameName(crl.issuer, issuer.subject) &&
+    isSignatureValid({
+      content: crl.tbsCertList,
+      signature: crl.signature,
+      algorithmName: crl.signatureAlgorithm,
+      spki: issuer.spki,
+      key: issuer.key,
+    })
+  );
+}

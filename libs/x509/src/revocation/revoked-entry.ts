@@ -1,0 +1,40 @@
+import type { SerialNumber } from '@sallyport/protocol';
+
+/** CRLReason (RFC 5280 §5.3.1) by code. 7 was never given out; 8, removeFromCRL, belongs to delta CRLs. */
+const reasonByCode = [
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'certificateHold',
+  undefined,
+  undefined,
+  'privilegeWithdrawn',
+  'aACompromise',
+] as const;
+
+/** Why a certificate was revoked. */
+export type RevocationReason = NonNullable<(typeof reasonByCode)[number]>;
+
+/** Every reason a certificate of ours can be revoked for. */
+export const revocationReasons: readonly RevocationReason[] = reasonByCode.filter((reason) => reason !== undefined);
+
+/** The reason of a code; undefined for a code that has none. */
+export function revocationReasonOf(code: number): RevocationReason | undefined {
+  return reasonByCode[code];
+}
+
+/** The code of a reason. */
+export function revocationCodeOf(reason: RevocationReason): number {
+  return reasonByCode.indexOf(reason);
+}
+
+/** One line of a CRL. */
+export interface RevokedEntry {
+  readonly serialNumber: SerialNumber;
+  readonly revokedAt: Date;
+  /** `unspecified` and absent are the same (RFC 5280 §5.3.1). */
+  readonly reason?: RevocationReason | undefined;
+}

@@ -1,0 +1,195 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { Problem } from '@sallyport/protocol';
+import { oid, readOid } from './der/oid.js';
+import { type DerDocument, DerReader } from './der/reader.js';
+import { contextConstructed, tags } from './der/tags.js';
+import { nullValue, sequence } from './der/writer.js';
+import { oids } from './oids.js';
+import type { KeyDescription } from './public-key.js';
+
+/** A signature algorithm this library can make or check. */
+interface SignatureAlgorithm {
+  readonly name: string;
+  readonly oid: string;
+  readonly keyType: 'ec' | 'rsa' | 'ed25519';
+  /** Digest for node:crypto; Ed25519 has none of its own. */
+  readonly hash: string | null;
+  /** RFC 3279 §2.2.1 and RFC 4055 §5 want NULL for RSA; RFC 5758 §3.2 and RFC 8410 §3 want nothing. */
+  readonly hasNullParameters: boolean;
+}
+
+const ecdsa = (hash: string, name: string, oid: string): SignatureAlgorithm => ({
+  name,
+  oid,
+  keyType: 'ec',
+  hash,
+  hasNullParameters: false,
+});
+
+const rsa = (hash: string, name: string, oid: string): SignatureAlgorithm => ({
+  name,
+  oid,
+  keyType: 'rsa',
+  hash,
+  hasNullParameters: true,
+});
+
+const algorithms = {
+  ecdsaWithSha256: ecdsa('sha256', 'ecdsa-with-SHA256', oids.ecdsaWithSha256),
+  ecdsaWithSha384: ecdsa('sha384', 'ecdsa-with-SHA384', oids.ecdsaWithSha384),
+  ecdsaWithSha512: ecdsa('sha512', 'ecdsa-with-SHA512', oids.ecdsaWithSha512),
+  sha256WithRsa: rsa('sha256', 'sha256WithRSAEncryption', oids.sha256WithRsa),
+  sha384WithRsa: rsa('sha384', 'sha384WithRSAEncryption', oids.sha384WithRsa),
+  sha512WithRsa: rsa('sha512', 'sha512WithRSAEncryption', oids.sha512WithRsa),
+  ed25519: { name: 'Ed25519', oid: oids.ed25519, keyType: 'ed25519', hash: null, hasNullParameters: false },
+} as const satisfies Record<string, SignatureAlgorithm>;
+
+const algorithmByName: ReadonlyMap<string, SignatureAlgorithm> = new Map(
+  Object.values(algorithms).map((algorithm) => [algorithm.name, algorithm]),
+);
+
+/** Names of algorithms that are recognised, for messages and for the `weak-signature` verdict, but never checked. */
+const refusedNames: ReadonlyMap<string, string> = new Map([
+  [oids.md2WithRsa, 'md2WithRSAEncryption'],
+  [oids.md4WithRsa, 'md4WithRSAEncryption'],
+  [oids.md5WithRsa, 'md5WithRSAEncryption'],
+  [oids.sha1WithRsa, 'sha1WithRSAEncryption'],
+  [oids.sha224WithRsa, 'sha224WithRSAEncryption'],
+  [oids.ecdsaWithSha1, 'ecdsa-with-SHA1'],
+  [oids.ecdsaWithSha224, 'ecdsa-with-SHA224'],
+  [oids.dsaWithSha1, 'dsa-with-SHA1'],
+  [oids.dsaWithSha256, 'dsa-with-SHA256'],
+  [oids.ed448, 'Ed448'],
+]);
+
+const nameByOid: ReadonlyMap<string, string> = new Map([
+  ...refusedNames,
+  ...Object.values(algorithms).map(({ oid, name }): [string, string] => [oid, name]),
+]);
+
+const pssHashNames: ReadonlyMap<string, string> = new Map([
+  [oids.sha256, 'SHA256'],
+  [oids.sha384, 'SHA384'],
+  [oids.sha512, 'SHA512'],
+]);
+
+const strongNames: ReadonlySet<string> = new Set([
+  ...algorithmByName.keys(),
+  ...[...pssHashNames.values()].map((hash) => `rsassaPss-${hash}`),
+  'Ed448',
+]);
+
+/** Whether the algorithm hashes with SHA-256 or better. Everything unknown is not strong. */
+export function isStrongSignature(algorithmName: string): boolean {
+  return strongNames.has(algorithmName);
+}
+
+/**
+ * Name of the algorithm an AlgorithmIdentifier stands for, such as `ecdsa-with-SHA256`, `sha256WithRSAEncryption`,
+ * `rsassaPss-SHA256` or `Ed25519`; the dotted identifier when it is none of those known.
+ */
+export function readSignatureAlgorithm(algorithmIdentifier: Uint8Array, document: DerDocument): string {
+  const reader = new DerReader(algorithmIdentifier, document);
+  reader.enter(tags.sequence);
+  const identifier = readOid(reader);
+  if (identifier === oids.rsassaPss) return `rsassaPss-${readPssHash(reader)}`;
+  const name = nameByOid.get(identifier) ?? identifier;
+  const algorithm = algorithmByName.get(name);
+  if (algorithm !== undefined && !reader.isAtEnd) readNullParameters(reader, algorithm);
+  return name;
+}
+
+function readNullParameters(reader: DerReader, { hasNullParameters, name }: SignatureAlgorithm): void {
+  if (!hasNullParameters) reader.fail(`is a parameter, and ${name} takes none`);
+  if (reader.readContent(tags.null).length > 0) reader.fail('is a NULL that is not empty');
+  reader.leave();
+}
+
+/** RFC 4055 §3.1: `hashAlgorithm [0]`, SHA-1 when absent. */
+function readPssHash(reader: DerReader): string {
+  if (reader.nextTag !== tags.sequence) return 'SHA1';
+  reader.enter(tags.sequence);
+  if (reader.nextTag !== contextConstructed(0)) return 'SHA1';
+  reader.enter(contextConstructed(0));
+  reader.enter(tags.sequence);
+  const hash = readOid(reader);
+  return pssHashNames.get(hash) ?? hash;
+}
+
+/** What is wrong with an algorithm and the key it should fit, as the end of a sentence; undefined when nothing is. */
+export function signatureFault(algorithmName: string, key: KeyDescription): string | undefined {
+  const algorithm = algorithmByName.get(algorithmName);
+  if (algorithm === undefined) return `uses ${algorithmName}, which is not accepted`;
+  return algorithm.keyType === key.type ? undefined : `uses ${algorithmName}, which does not fit the key`;
+}
+
+/**
+ * Checks a signature with the native implementation.
+ *
+ * @returns false also for a key OpenSSL cannot take (a point off its curve), an algorithm we do not accept, or one
+ *   that does not fit the key.
+ */
+export function isSignatureValid(signed: {
+  readonly content: Buffer;
+  readonly signature: Buffer;
+  readonly algorithmName: string;
+  readonly spki: Buffer;
+  readonly key: KeyDescription;
+}): boolean {
+  const algorithm = algorithmByName.get(signed.algorithmName);
+  if (algorithm?.keyType !== signed.key.type) return false;
+  const publicKey = importPublicKey(signed.spki);
+  return publicKey !== undefined && verify(algorithm.hash, signed.content, publicKey, signed.signature);
+}
+
+/** A native key of a SubjectPublicKeyInfo; undefined when OpenSSL does not take it. */
+export function importPublicKey(spki: Buffer): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Signs to-be-signed structures with one key. */
+export interface Signer {
+  readonly algorithmName: string;
+  /** AlgorithmIdentifier; stands inside the structure and again beside the signature. */
+  readonly algorithmIdentifier: Buffer;
+  /** The signature over `content`, as it stands in a BIT STRING. */
+  sign(content: Buffer): Buffer;
+}
+
+/**
+ * A signer for a private key; the hash follows the key: SHA-256, with P-384 SHA-384, with P-521 SHA-512.
+ *
+ * @throws Problem `invalid-request`: not an EC (P-256, P-384, P-521), RSA or Ed25519 private key.
+ */
+export function signerFor(privateKey: KeyObject): Signer {
+  const { name, hash, oid: identifier, hasNullParameters } = algorithmFor(privateKey);
+  const parameters = hasNullParameters ? [nullValue()] : [];
+  return {
+    algorithmName: name,
+    algorithmIdentifier: sequence(oid(identifier), ...parameters),
+    sign: (content) => sign(hash, content, privateKey),
+  };
+}
+
+function algorithmFor(privateKey: KeyObject): SignatureAlgorithm {
+  const { asymmetricKeyType, asymmetricKeyDetails } = privateKey;
+  if (asymmetricKeyType === 'ed25519') return algorithms.ed25519;
+  if (asymmetricKeyType === 'rsa') return algorithms.sha256WithRsa;
+  const byCurve = asymmetricKeyType === 'ec' ? ecAlgorithms.get(asymmetricKeyDetails?.namedCurve ?? '') : undefined;
+  if (privateKey.type === 'private' && byCurve !== undefined) return byCurve;
+  throw new Problem(
+    'invalid-request',
+    'This key cannot sign here: use a private key of EC P-256, EC P-384, RSA or Ed25519.',
+  );
+}
+
+/** By the names OpenSSL gives the curves. */
+const ecAlgorithms: ReadonlyMap<string, SignatureAlgorithm> = new Map([
+  ['prime256v1', algorithms.ecdsaWithSha256],
+  ['secp384r1', algorithms.ecdsaWithSha384],
+  ['secp521r1', algorithms.ecdsaWithSha512],
+]);
