@@ -8,7 +8,14 @@ import {
   type SecurityLevel,
 } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
-import { type ListenerOptions, type Peer, type Refusal, SecureListener, type SecuritySettings } from '@sallyport/tls';
+import {
+  type ListenerHandler,
+  type Peer,
+  type RefusalEvent,
+  SecureListener,
+  type SecuritySettings,
+} from '@sallyport/tls';
+import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import type { SecuritySource } from './security-source.js';
@@ -17,7 +24,7 @@ export interface EntranceOptions {
   /** What passes through, in words: `file transfer`. */
   readonly name: string;
   readonly source: SecuritySource;
-  readonly handler: ListenerOptions['handler'];
+  readonly handler: ListenerHandler;
   /** Kinds of certificate that may pass; all of them when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
   /** The door stays shut until its settings ask for client certificates. */
@@ -27,11 +34,28 @@ export interface EntranceOptions {
 // Long enough for a download to end; what is still open then is cut.
 const drainMs = 5_000;
 
+/** A listener with what it was last given. */
+interface OpenDoor {
+  readonly listener: SecureListener;
+  readonly host: string;
+  readonly port: number;
+  readonly certificate: Certificate | undefined;
+}
+
+// What the registry refuses it writes into its audit log itself.
+const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
+  'certificate-revoked',
+  'device-locked',
+  'device-revoked',
+  'device-retired',
+  'name-conflict',
+]);
+
 /** One door of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
 export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
-  private listener: SecureListener | undefined;
+  private door: OpenDoor | undefined;
 
   /**
    * @param context of the service the door belongs to
@@ -58,19 +82,22 @@ export class Entrance {
     const { level, security, warnings } = await this.options.source.read();
     for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
     if (this.options.mutualOnly === true && level !== 'mutual') return this.close();
-    await (this.listener === undefined ? this.open(security) : this.listener.reload(security));
+    await this.putInForce(security);
     this.context.log.info({ entrance: this.group, level, ...this.options.source.address() }, 'entrance in force');
   }
 
   describe(): EntranceDescription {
-    const certificate = this.listener?.certificate;
+    const { door, options } = this;
+    const { host, port } = door ?? options.source.address();
+    const certificate = door?.certificate;
     return {
-      name: this.options.name,
+      name: options.name,
       group: this.group,
-      ...(this.listener?.address ?? this.options.source.address()),
+      host,
+      port,
       level: this.level,
-      isOpen: this.listener !== undefined,
-      sessions: this.listener?.sessions.length ?? 0,
+      isOpen: door !== undefined,
+      sessions: door?.listener.sessions.filter(({ peer }) => peer !== undefined).length ?? 0,
       ...(certificate === undefined
         ? {}
         : { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter.toISOString() }),
@@ -79,25 +106,35 @@ export class Entrance {
 
   /** Shuts the door: no new connection, those under way may finish within a few seconds. */
   async close(): Promise<void> {
-    const closing = this.listener;
-    this.listener = undefined;
-    await closing?.close({ drainMs });
+    const closing = this.door;
+    this.door = undefined;
+    await closing?.listener.close({ drainMs });
   }
 
   private get level(): SecurityLevel {
-    if (this.listener !== undefined) return this.listener.level;
+    if (this.door !== undefined) return this.door.listener.level;
     return this.options.mutualOnly === true ? 'mutual' : 'plain';
   }
 
-  private async open(security: SecuritySettings): Promise<void> {
+  private async putInForce(security: SecuritySettings): Promise<void> {
+    const certificate = certificatesFromPem(security.certificatePem ?? '')[0];
+    if (this.door === undefined) this.door = { ...(await this.open(security)), certificate };
+    else {
+      await this.door.listener.reload(security);
+      this.door = { ...this.door, certificate };
+    }
+  }
+
+  private async open(security: SecuritySettings): Promise<Omit<OpenDoor, 'certificate'>> {
     const { handler, permittedKinds, source } = this.options;
-    const { log } = this.context;
+    const { clock, log } = this.context;
     const listener = new SecureListener({
       ...source.address(),
       name: this.group,
       security,
       handler,
       admission: this.admission,
+      now: () => clock.now(),
       ...(permittedKinds === undefined ? {} : { permittedKinds }),
       events: {
         onRefusal: (refusal) => this.noteRefusal(refusal),
@@ -105,16 +142,14 @@ export class Entrance {
         onWarning: (text, fields) => log.warn({ ...fields, entrance: this.group }, text),
       },
     });
-    await listener.listen();
-    this.listener = listener;
+    return { listener, ...(await listener.listen()) };
   }
 
-  private noteRefusal(refusal: Refusal): void {
-    const { decidedBy, ...record } = refusal;
+  private noteRefusal(refusal: RefusalEvent): void {
+    const { detail: _, ...record } = refusal;
     this.metrics.refused(refusal.reason);
     this.context.log.info({ ...refusal, entrance: this.group }, 'peer refused');
-    // The registry's own verdicts are in its audit log already.
-    if (decidedBy === 'registry') return;
+    if (registryVerdicts.has(refusal.reason)) return;
     this.context.rpc
       .call(recordRefusal, { ...record, entrance: this.group })
       .catch((error: unknown) => this.context.log.warn({ error }, 'refusal could not be recorded in the audit log'));
@@ -128,25 +163,13 @@ export class Entrance {
   }
 
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {
-    const ended = this.listener?.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
+    const ended = this.door?.listener.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
     if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
   }
 
   private revalidate(concerns: (peer: Peer) => boolean): void {
-    const { log } = this.context;
-    for (const session of this.listener?.sessions.filter(({ peer }) => concerns(peer)) ?? [])
-      this.revalidateSession(session).catch((error: unknown) =>
-        log.error({ error }, 'session could not be revalidated'),
-      );
-  }
-
-  private async revalidateSession(session: { readonly peer: Peer; readonly remoteAddress: string }): Promise<void> {
-    const { peer, remoteAddress } = session;
-    const request = this.listener?.admissionRequestFor(peer, remoteAddress);
-    if (request === undefined) return;
-    const decision = await this.admission.ask(request);
-    if (decision.outcome === 'admitted') return;
-    const { reason } = decision;
-    this.listener?.refuseSessions((other) => (other.fingerprint === peer.fingerprint ? reason : undefined));
+    this.door?.listener
+      .revalidateSessions(concerns)
+      .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
   }
 }

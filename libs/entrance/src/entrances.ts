@@ -32,7 +32,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.identity.stop();
+    await this.identity.stop();
     await Promise.all(this.opened.splice(0).map((entrance) => entrance.close()));
   }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readTextIfPresent } from '@sallyport/identity';
 import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
@@ -45,9 +45,6 @@ export function configuredSource(context: ServiceContext, group: ConfiguredGroup
 /** The CAs of this site as last fetched from the signer; none before the service first enrolled. */
 async function siteIssuers(context: ServiceContext): Promise<ReadonlySet<Fingerprint>> {
   const { clientCaPath } = serviceCertificateFiles(context.settings, context.name);
-  const pem = await readFile(clientCaPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
+  const pem = (await readTextIfPresent(clientCaPath)) ?? '';
   return new Set(certificatesFromPem(pem).map((certificate) => certificate.fingerprint));
 }

@@ -1,5 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { enrolIdentity, RenewalSchedule, renewIdentity, writeFileAtomic } from '@sallyport/identity';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import {
+  enrolIdentity,
+  RenewalSchedule,
+  readTextIfPresent,
+  recoverIdentity,
+  renewIdentity,
+  writeFileAtomic,
+} from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
@@ -20,17 +28,19 @@ export class ServiceIdentity {
 
   /** Takes up the renewal of a certificate enrolled for in an earlier run. */
   async start(): Promise<void> {
+    await recoverIdentity(this.files);
     const certificate = await this.current();
     if (certificate !== undefined) this.scheduleRenewal(certificate);
   }
 
-  stop(): void {
-    this.schedule?.stop();
+  async stop(): Promise<void> {
+    await this.schedule?.stop();
   }
 
   /** @throws Problem `credentials-invalid`, `unavailable`, …: as the signer answered; an older certificate stays. */
   async enrol(request: EntranceEnrolRequest): Promise<EntranceEnrolResponse> {
     const { files } = this;
+    await mkdir(dirname(files.keyPath), { recursive: true, mode: 0o700 });
     const certificate = await enrolIdentity({
       files,
       deviceId: deviceId.parse(this.context.name),
@@ -39,6 +49,7 @@ export class ServiceIdentity {
       subjectAltNames: request.subjectAltNames,
     });
     await this.refreshTrust();
+    await this.stop();
     this.scheduleRenewal(certificate);
     const { certPath, keyPath, clientCaPath } = files;
     this.context.log.info({ fingerprint: certificate.fingerprint }, 'service certificate enrolled');
@@ -51,7 +62,7 @@ export class ServiceIdentity {
     const bundle = await fetchTrustBundle(this.context);
     const pem = bundle.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
     const { clientCaPath } = this.files;
-    if ((await readOrNothing(clientCaPath)) === pem) return false;
+    if ((await readTextIfPresent(clientCaPath)) === pem) return false;
     await writeFileAtomic(clientCaPath, pem, 0o644);
     return true;
   }
@@ -61,36 +72,26 @@ export class ServiceIdentity {
   }
 
   private async current(): Promise<Certificate | undefined> {
-    return certificatesFromPem(await readOrNothing(this.files.certPath))[0];
+    return certificatesFromPem((await readTextIfPresent(this.files.certPath)) ?? '')[0];
   }
 
   private scheduleRenewal(certificate: Certificate): void {
-    this.schedule?.stop();
     const { log, clock } = this.context;
     this.schedule = new RenewalSchedule({
       certificate,
       now: () => clock.now(),
-      renew: () => this.renew(),
+      renew: (signal) => this.renew(signal),
       onRenewed: (renewed) => log.info({ fingerprint: renewed.fingerprint }, 'service certificate renewed'),
       onFailure: (error) => log.warn({ error }, 'service certificate could not be renewed, will try again'),
     });
     this.schedule.start();
   }
 
-  private async renew(): Promise<Certificate> {
+  private async renew(signal: AbortSignal): Promise<Certificate> {
     const url = this.context.settings.require('pki.url');
-    const renewed = await renewIdentity({ files: this.files, url, newKey: true });
+    const renewed = await renewIdentity({ files: this.files, url, newKey: true, signal });
     await this.refreshTrust();
     await this.onChanged();
     return renewed;
-  }
-}
-
-async function readOrNothing(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-    throw error;
   }
 }
