@@ -112,10 +112,25 @@ describe('MQTT reconnection', () => {
     await broker.kill();
     await waitFor(() => !mqtt.isConnected);
     await using _again = await restarted(broker.port);
+    await waitFor(() => mqtt.isConnected);
     await mqtt.publish('a', 'after');
     await waitFor(() => received.length > 0);
     expect(received).toEqual(['a after']);
     await mqtt.close();
+  });
+
+  it('sends what was to be published while the broker was away', async () => {
+    const broker = await spawnMosquitto();
+    const mqtt = await connectMqtt(connection(broker.url), quiet);
+    await broker.kill();
+    const publication = mqtt.publish('a', 'meanwhile', { retain: true });
+    await using again = await restarted(broker.port);
+    await publication;
+    const later = await connectMqtt(connection(again.url, 'later'), quiet);
+    const received = await collect(later, 'a');
+    await waitFor(() => received.length > 0);
+    expect(received).toEqual(['a meanwhile']);
+    await Promise.all([mqtt.close(), later.close()]);
   });
 
   it('tells once when everything is connected again', async () => {
