@@ -58,6 +58,34 @@ export {
 } from './ids.js';
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
 export { isRefusalReason, type RefusalReason, refusals } from './refusals.js';
+export {
+  type AuditPage,
+  type AuditQuery,
+  type AuditRow,
+  type AuditVerdict,
+  auditPage,
+  auditQuery,
+  auditRow,
+  auditVerdict,
+  type DeviceAction,
+  type DeviceActionRequest,
+  type DeviceAuthority,
+  type DeviceCertificate,
+  type DeviceDescription,
+  type DeviceList,
+  type DeviceQuery,
+  type DeviceRefusal,
+  type DeviceSummary,
+  deviceAction,
+  deviceActionRequest,
+  deviceAuthority,
+  deviceDescription,
+  deviceList,
+  deviceQuery,
+  type RegistryStatus,
+  registryStatus,
+  type StateChange,
+} from './registry-admin.js';
 export { defineRpc, type RpcContract, serviceTopicRoot } from './rpc.js';
 export {
   type AuthorityDescription,
