@@ -80,14 +80,13 @@ export class RedisConnection {
     });
   }
 
-  /** @throws Problem `unavailable` */
+  /** @throws Problem `unavailable`, `storage-full` */
   async run<Result>(command: (client: Client) => Promise<Result>): Promise<Result> {
-    const deadline = AbortSignal.any([AbortSignal.timeout(this.deadlineMs), this.closing.signal]);
     try {
-      await this.ready(deadline);
+      if (this.client.status !== 'ready') await this.ready();
       return await command(this.client);
     } catch (error) {
-      throw this.unavailable(error);
+      throw this.problemOf(error);
     }
   }
 
@@ -101,16 +100,20 @@ export class RedisConnection {
     this.client.disconnect();
   }
 
-  private async ready(deadline: AbortSignal): Promise<void> {
+  private async ready(): Promise<void> {
+    const deadline = AbortSignal.any([AbortSignal.timeout(this.deadlineMs), this.closing.signal]);
     while (this.client.status !== 'ready') {
       if (deadline.aborted) throw this.lastError ?? deadline.reason;
       await delay(20, undefined, { signal: deadline }).catch(() => undefined);
     }
-    this.closing.signal.throwIfAborted();
   }
 
-  private unavailable(error: unknown): Problem {
+  private problemOf(error: unknown): Problem {
     const reason = error instanceof Error ? error.message : String(error);
+    if (reason.startsWith('OOM '))
+      return new Problem('storage-full', 'Redis has reached its maxmemory. Raise it, then try again.', {
+        cause: error,
+      });
     return new Problem('unavailable', `Redis does not answer: ${reason}. Check store.url and the Redis server.`, {
       cause: error,
     });

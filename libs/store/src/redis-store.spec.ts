@@ -61,6 +61,17 @@ describe('Redis store', () => {
     expect(performance.now() - startedAt).toBeLessThan(1500);
   });
 
+  it('says so when the server has no memory left, and goes on reading', async () => {
+    const redis = await start('--maxmemory-policy', 'noeviction');
+    const store = await open({ url: redis.url });
+    await store.put('a', 1);
+    const admin = new Redis(redis.url);
+    cleanUps.push(async () => admin.disconnect());
+    await admin.config('SET', 'maxmemory', '1mb');
+    await expect(store.put('b', 'x'.repeat(500_000))).rejects.toMatchObject({ type: 'storage-full' });
+    expect((await store.get('a'))?.value).toBe(1);
+  });
+
   it('says where to look when there is no server', async () => {
     await expect(openRedisStore({ url: 'redis://127.0.0.1:1', deadlineMs: 300 })).rejects.toThrow(
       /Redis does not answer: .*ECONNREFUSED.* Check store\.url and the Redis server/,
