@@ -1,0 +1,33 @@
+import type { Socket } from 'node:net';
+
+/** First byte of every TLS record that can open a connection: content type handshake (RFC 8446 §5.1). */
+const tlsHandshakeRecord = 0x16;
+
+/**
+ * What a client speaks, told from its first byte. `silent`: it went away, or said nothing in time.
+ * Everything that is not TLS is `plain`; the HTTP parser then decides whether it is HTTP.
+ */
+export type Speech = 'tls' | 'plain' | 'silent';
+
+/** Reads the first byte and puts it back, so whoever takes the socket next reads the stream from its start. */
+export function listenForSpeech(socket: Socket, deadlineMs: number): Promise<Speech> {
+  return new Promise((resolve) => {
+    const settle = (speech: Speech) => {
+      clearTimeout(deadline);
+      socket.off('data', onData);
+      socket.off('end', onEnd);
+      socket.off('close', onEnd);
+      resolve(speech);
+    };
+    const onData = (chunk: Buffer) => {
+      socket.pause();
+      socket.unshift(chunk);
+      settle(chunk[0] === tlsHandshakeRecord ? 'tls' : 'plain');
+    };
+    const onEnd = () => settle('silent');
+    const deadline = setTimeout(onEnd, deadlineMs);
+    socket.on('data', onData);
+    socket.once('end', onEnd);
+    socket.once('close', onEnd);
+  });
+}

@@ -1,0 +1,52 @@
+import type { SecureContext } from 'node:tls';
+import type { PeerKind, RefusalReason, SecurityLevel } from '@sallyport/protocol';
+import { buildSecureContext } from './secure-context.js';
+import type { Session, Vouched } from './session.js';
+import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
+import { TrustStore } from './trust-store.js';
+
+/** One set of security settings, made ready for use; a reload replaces the whole of it. */
+export interface Generation {
+  readonly level: SecurityLevel;
+  readonly clientCertificate: ClientCertificatePolicy;
+  readonly trust: TrustStore;
+  /** Absent at level `plain`. */
+  readonly context?: SecureContext;
+}
+
+/** @throws Problem `config-invalid`: the settings are incomplete, or OpenSSL does not take them. */
+export async function makeGeneration(name: string, settings: SecuritySettings): Promise<Generation> {
+  checkComplete(name, settings);
+  const level = levelOf(settings);
+  const trust = new TrustStore(settings.ca ?? { certificates: [], ownIssuers: new Set() });
+  if (level === 'plain') return { level, clientCertificate: 'none', trust };
+  return { level, clientCertificate: settings.clientCertificate, trust, context: await buildSecureContext(settings) };
+}
+
+/** What becomes of a session that began under former settings. */
+export type Verdict =
+  | { readonly outcome: 'keep'; readonly vouched?: Vouched }
+  | { readonly outcome: 'redirect' }
+  | { readonly outcome: 'cut'; readonly reason: RefusalReason };
+
+/**
+ * Whether a session would be admitted now. One that lacks what a stricter level asks for may come back over a new
+ * connection and show it; one whose certificate is no longer vouched for is cut.
+ */
+export function reconsider(
+  session: Session,
+  { level, clientCertificate, trust }: Generation,
+  permittedKinds?: ReadonlySet<PeerKind>,
+): Verdict {
+  if (level === 'plain') return { outcome: 'keep' };
+  if (!session.isSecure) return { outcome: 'redirect' };
+  if (clientCertificate === 'none') return { outcome: 'keep' };
+  const { vouched } = session;
+  if (vouched === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
+  const { peer } = vouched;
+  const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path);
+  // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
+  if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
+  if (permittedKinds?.has(peer.kind) === false) return { outcome: 'cut', reason: 'not-permitted' };
+  return { outcome: 'keep', vouched: { peer, path } };
+}

@@ -1,0 +1,78 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import type { RefusalReason } from '@sallyport/protocol';
+import type { Evidence } from './judge.js';
+import { chainFault } from './openssl.js';
+import { reasonForHandshakeError } from './refusal-codes.js';
+import type { ClientCertificatePolicy } from './settings.js';
+
+export type HandshakeResult =
+  | { readonly outcome: 'finished'; readonly socket: TLSSocket; readonly evidence: Evidence }
+  | { readonly outcome: 'failed'; readonly reason: RefusalReason; readonly detail: string };
+
+export interface HandshakeOptions {
+  readonly context: SecureContext;
+  readonly clientCertificate: ClientCertificatePolicy;
+  readonly deadlineMs: number;
+  /** One more certificate than this is read of a chain, so that a longer one is noticed. */
+  readonly chainCertificates: number;
+  readonly protocols: readonly string[];
+}
+
+/**
+ * Makes the server side of a TLS connection. The socket it gives holds back whatever the client sends after the
+ * handshake until somebody reads it. A failed one is destroyed, after the TLS alert that says why.
+ */
+export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<HandshakeResult> {
+  const { context, clientCertificate, deadlineMs, protocols } = options;
+  const socket = new TLSSocket(raw, {
+    isServer: true,
+    secureContext: context,
+    requestCert: clientCertificate !== 'none',
+    // OpenSSL then answers a missing certificate with the alert `certificate_required` (RFC 8446 §4.4.2.4).
+    rejectUnauthorized: clientCertificate === 'required',
+    ALPNProtocols: [...protocols],
+  });
+  return new Promise((resolve) => {
+    const fail = (reason: RefusalReason, detail: string) => {
+      clearTimeout(deadline);
+      socket.destroy();
+      resolve({ outcome: 'failed', reason, detail });
+    };
+    const deadline = setTimeout(() => fail('handshake-timeout', `not finished after ${deadlineMs} ms`), deadlineMs);
+    // Stays for the life of the socket: an `error` nobody listens to would end the process.
+    socket.on('error', (error) => fail(reasonForHandshakeError(codeOf(error)), codeOf(error)));
+    socket.once('close', () => fail('handshake-failed', 'the client closed the connection'));
+    socket.once('secure', () => {
+      clearTimeout(deadline);
+      resolve({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) });
+    });
+  });
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
+}
+
+function evidenceOf(socket: TLSSocket, chainCertificates: number): Evidence {
+  const leaf = socket.getPeerX509Certificate();
+  const fault = leaf === undefined ? undefined : chainFault(socket);
+  return {
+    isResumed: socket.isSessionReused(),
+    presented: leaf === undefined ? [] : presentedWith(leaf, chainCertificates),
+    ...(leaf !== undefined && { leaf: leaf.raw }),
+    ...(fault !== undefined && { chainFault: fault }),
+  };
+}
+
+/** What the client sent after its leaf: Node links each certificate to the next one sent, whoever issued it. */
+function presentedWith(leaf: X509Certificate, most: number): Buffer[] {
+  const presented: Buffer[] = [];
+  let next = leaf.issuerCertificate;
+  while (next !== undefined && presented.length < most) {
+    presented.push(next.raw);
+    next = next.issuerCertificate;
+  }
+  return presented;
+}

@@ -1,0 +1,170 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Problem } from '@sallyport/protocol';
+import type { Limits } from './limits.js';
+import { hostOf, requestFault } from './request-rules.js';
+import type { Session } from './session.js';
+
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Bytes of a request's body that are read and thrown away after an early answer. */
+const mostDiscardedBytes = 1024 * 1024;
+
+const problemType = 'application/problem+json';
+
+/** Answers to bytes that are not HTTP, by Node's code for the error. */
+const answerByParserError: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', rawAnswer('431 Request Header Fields Too Large', 'The request headers are too large.')],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', rawAnswer('413 Content Too Large', 'The chunk extensions are too large.')],
+  ['ERR_HTTP_REQUEST_TIMEOUT', rawAnswer('408 Request Timeout', 'The request headers did not come in time.')],
+]);
+
+const badRequest = rawAnswer('400 Bad Request', 'This is not a valid HTTP/1.1 request.');
+
+/** A whole response in one piece, for a connection that has no request to answer. */
+export function rawAnswer(status: string, text: string): string {
+  const body = `${text}\n`;
+  return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+}
+
+export interface HttpFrontOptions {
+  readonly handler: HttpHandler;
+  readonly limits: Limits;
+  readonly sessionOf: (socket: Duplex) => Session | undefined;
+  /** A request answered before the handler saw it: malformed, too large, too slow (`fault`), or sent to https. */
+  readonly onTurned: (how: 'fault' | 'redirect') => void;
+}
+
+/** HTTP/1.1 over connections that were admitted elsewhere: bounds, soundness of requests, redirects to https. */
+export class HttpFront {
+  readonly #server: Server;
+  readonly #options: HttpFrontOptions;
+  readonly #answered = new WeakSet<Duplex>();
+
+  constructor(options: HttpFrontOptions) {
+    const { handler } = options;
+    this.#options = options;
+    this.#server = makeServer(options.limits);
+    this.#server.on('request', (request, response) => {
+      if (this.#isServed(request, response)) handler(request, response);
+    });
+    // The body is asked for only when somebody is going to read it.
+    this.#server.on('checkContinue', (request, response) => {
+      if (!this.#isServed(request, response)) return;
+      response.writeContinue();
+      handler(request, response);
+    });
+    this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
+    // A server that never listens itself begins to look at its deadlines only with this event.
+    this.#server.emit('listening');
+  }
+
+  /** Hands an admitted connection to HTTP; whatever the client has sent meanwhile is read first. */
+  take(session: Session): void {
+    this.#server.emit('connection', session.socket);
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  /** True when the request goes to the handler; otherwise it has been answered here. */
+  #isServed(request: IncomingMessage, response: ServerResponse): boolean {
+    const session = this.#options.sessionOf(request.socket);
+    if (session === undefined) {
+      response.destroy();
+      return false;
+    }
+    session.track(response);
+    const fault = requestFault(request);
+    if (fault !== undefined) this.#answerFault(request, response, fault);
+    else if (session.standing === 'redirected') this.#redirect(request, response);
+    else return true;
+    return false;
+  }
+
+  #answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
+    const problem = new Problem('invalid-request', fault);
+    this.#options.onTurned('fault');
+    this.#answer(request, response, { status: 400, headers: { 'content-type': problemType }, problem });
+  }
+
+  /** The same path over https; 307, so that method and body stay (RFC 9110 §15.4.8). */
+  #redirect(request: IncomingMessage, response: ServerResponse): void {
+    const host = hostOf(request);
+    if (host === undefined) {
+      this.#answerFault(request, response, 'This port speaks HTTPS. Send the request again to its https:// address.');
+      return;
+    }
+    this.#options.onTurned('redirect');
+    this.#answer(request, response, { status: 307, headers: { location: `https://${host}${request.url}` } });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, { status, headers, problem }: EarlyAnswer): void {
+    const body = problem === undefined ? '' : JSON.stringify(problem);
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
+    if (body === '') response.flushHeaders();
+    else response.write(body);
+    discardBody(request, this.#options.limits.lingerMs, () => response.end());
+  }
+
+  /** Each further packet on such a connection raises the error again; one answer is enough. */
+  #answerParserError(error: Error, socket: Duplex): void {
+    if (this.#answered.has(socket)) return;
+    this.#answered.add(socket);
+    this.#options.onTurned('fault');
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+    const isOfTheRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    const isMidAnswer = this.#options.sessionOf(socket)?.hasBegunAnswer === true;
+    if (!isOfTheRequest || !socket.writable || isMidAnswer) {
+      socket.destroy();
+      return;
+    }
+    socket.end(answerByParserError.get(code) ?? badRequest);
+    // Destroyed, not only ended: a client that never closes would hold the connection for ever.
+    const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
+    socket.once('close', () => clearTimeout(linger));
+  }
+}
+
+interface EarlyAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly problem?: Problem;
+}
+
+/**
+ * Reads and forgets the body of a request that is already answered. To close with unread bytes would be a TCP reset,
+ * which can destroy the answer before the client has read it.
+ */
+function discardBody(request: IncomingMessage, mostMs: number, done: () => void): void {
+  let bytes = 0;
+  const stop = () => {
+    clearTimeout(deadline);
+    request.off('data', onData).off('end', stop).off('close', stop);
+    done();
+  };
+  const onData = (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > mostDiscardedBytes) stop();
+  };
+  const deadline = setTimeout(stop, mostMs);
+  request.on('data', onData).once('end', stop).once('close', stop);
+}
+
+function makeServer(limits: Limits): Server {
+  const server = createServer({
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersMs,
+    connectionsCheckingInterval: limits.headersCheckMs,
+    // Absolute, so it would end a large file on a slow line; `timeout` below counts silence only.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs,
+    // Checked by `requestFault`, which says more than Node's empty 400.
+    requireHostHeader: false,
+  });
+  server.timeout = limits.idleMs;
+  // All of them: `headerBytes` is the bound. With a count, Node hides the rest from our checks but not from its parser.
+  server.maxHeadersCount = 0;
+  return server;
+}

@@ -1,0 +1,120 @@
+import { type DeviceId, deviceId, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
+import { type Certificate, checkLeaf, parseCertificate, peerKindOf } from '@sallyport/x509';
+import type { ChainFault } from './openssl.js';
+import { reasonForChainFault } from './refusal-codes.js';
+import type { ClientCertificatePolicy } from './settings.js';
+import type { IssuerPath, TrustStore } from './trust-store.js';
+
+/** What a finished handshake proved. */
+export interface Evidence {
+  readonly isResumed: boolean;
+  /** DER of the certificate whose key the client proved to hold. */
+  readonly leaf?: Buffer;
+  /** DER of what it sent after the leaf, in its order. */
+  readonly presented: readonly Buffer[];
+  readonly chainFault?: ChainFault;
+}
+
+/** A peer that may pass as far as its certificate goes. */
+export interface Candidate {
+  readonly certificate: Certificate;
+  readonly path: IssuerPath;
+  readonly deviceId: DeviceId;
+  readonly kind: PeerKind;
+  readonly issuedHere: boolean;
+}
+
+export interface Refusal {
+  readonly outcome: 'refused';
+  readonly reason: RefusalReason;
+  /** What exactly, for the log. */
+  readonly detail?: string;
+  readonly certificate?: Certificate;
+}
+
+export type Judgement =
+  | { readonly outcome: 'anonymous' }
+  | { readonly outcome: 'candidate'; readonly candidate: Candidate }
+  | Refusal;
+
+export interface Rules {
+  readonly clientCertificate: ClientCertificatePolicy;
+  readonly trust: TrustStore;
+  readonly chainCertificates: number;
+  readonly permittedKinds?: ReadonlySet<PeerKind>;
+  readonly now: Date;
+}
+
+/**
+ * Judges a handshake: OpenSSL's verdict is the floor, our own checks come on top. Nothing is trusted that OpenSSL
+ * refused, and nothing is read from a session that was resumed or a client that sent no certificate.
+ */
+export function judge(evidence: Evidence, rules: Rules): Judgement {
+  if (evidence.isResumed) return refuse('session-reused');
+  if (rules.clientCertificate === 'none') return { outcome: 'anonymous' };
+  if (evidence.leaf === undefined)
+    return rules.clientCertificate === 'optional' ? { outcome: 'anonymous' } : refuse('no-certificate');
+  const certificate = parsed(evidence.leaf);
+  if (!('der' in certificate)) return certificate;
+  if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
+  if (evidence.presented.length >= rules.chainCertificates) return refuse('chain-too-long', { certificate });
+  return judgeCertificate(certificate, evidence, rules);
+}
+
+function refuse(reason: RefusalReason, more: Pick<Refusal, 'certificate' | 'detail'> = {}): Refusal {
+  return { outcome: 'refused', reason, ...more };
+}
+
+function parsed(der: Buffer): Certificate | Refusal {
+  try {
+    return parseCertificate(der);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return refuse('chain-invalid', { detail: error.message });
+  }
+}
+
+/** OpenSSL names the fault but not always the certificate that has it. */
+function explain(fault: ChainFault, certificate: Certificate, { presented }: Evidence, rules: Rules): Refusal {
+  const reason = reasonForChainFault(fault);
+  const detail = `OpenSSL: ${fault.message}`;
+  switch (reason) {
+    case 'certificate-expired':
+      return refuse(certificate.notAfter < rules.now ? reason : 'issuer-expired', { certificate, detail });
+    case 'wrong-purpose':
+      return refuse(checkLeaf(certificate) === reason ? reason : 'chain-invalid', { certificate, detail });
+    case 'issuer-unknown': {
+      const hint =
+        presented.length === 0 ? '; if it is an intermediate CA, the client has to send its certificate' : '';
+      return refuse(reason, {
+        certificate,
+        detail: `${detail}; issuer "${certificate.issuer.text}" is not trusted here${hint}`,
+      });
+    }
+    default:
+      return refuse(reason, { certificate, detail });
+  }
+}
+
+function judgeCertificate(certificate: Certificate, { presented }: Evidence, rules: Rules): Judgement {
+  const above = parsedPresented(presented);
+  const path = rules.trust.findPath(certificate, above);
+  if (path === undefined) return refuse('issuer-unknown', { certificate });
+  const expired = path.find(({ notAfter }) => notAfter < rules.now);
+  if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
+  const fault = checkLeaf(certificate, { now: rules.now });
+  if (fault !== undefined) return refuse(fault, { certificate });
+  const id = deviceId.safeParse(certificate.subject.commonNames[0]);
+  if (!id.success) return refuse('name-invalid', { certificate });
+  const issuedHere = rules.trust.isOwn(path);
+  // A foreign CA may write any identity URI; only our own hierarchy makes services and administrators.
+  const kind = issuedHere ? peerKindOf(certificate) : 'device';
+  if (rules.permittedKinds?.has(kind) === false)
+    return refuse('not-permitted', { certificate, detail: `kind "${kind}"` });
+  return { outcome: 'candidate', candidate: { certificate, path, deviceId: id.data, kind, issuedHere } };
+}
+
+/** What cannot be parsed cannot be part of a path. */
+function parsedPresented(presented: readonly Buffer[]): Certificate[] {
+  return presented.map(parsed).filter((certificate) => 'der' in certificate);
+}

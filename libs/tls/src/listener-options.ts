@@ -1,0 +1,45 @@
+import type { Duplex } from 'node:stream';
+import type { Fingerprint, PeerKind, RefusalReason } from '@sallyport/protocol';
+import type { HttpHandler } from './http-front.js';
+import type { Limits } from './limits.js';
+import type { AdmissionPort, Peer } from './peer.js';
+import type { SecuritySettings } from './settings.js';
+
+/** One peer turned away, or one session cut. */
+export interface RefusalEvent {
+  readonly reason: RefusalReason;
+  readonly remoteAddress: string;
+  /** Subject of the certificate, RFC 4514, made printable; at most 256 characters. */
+  readonly subject?: string;
+  readonly fingerprint?: Fingerprint;
+  /** What exactly, such as OpenSSL's own words; printable. */
+  readonly detail?: string;
+}
+
+/** What a listener tells its owner; nothing here may throw. */
+export interface ListenerEvents {
+  onRefusal(refusal: RefusalEvent): void;
+  onAdmitted?(admitted: { readonly peer: Peer; readonly remoteAddress: string }): void;
+  onWarning(text: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** What runs on top: HTTP/1.1, or the bare byte stream (MQTT). */
+export type ListenerHandler =
+  | { readonly http: HttpHandler }
+  | { readonly stream: (socket: Duplex, peer: Peer | undefined) => void };
+
+export interface SecureListenerOptions {
+  /** Names the entrance in logs, metrics and admission requests, such as `agent`. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly security: SecuritySettings;
+  readonly admission: AdmissionPort;
+  readonly events: ListenerEvents;
+  readonly handler: ListenerHandler;
+  /** Kinds of peer that may pass; every kind when absent. */
+  readonly permittedKinds?: ReadonlySet<PeerKind>;
+  readonly limits?: Partial<Limits>;
+  readonly now?: () => Date;
+}

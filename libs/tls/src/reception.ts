@@ -1,0 +1,277 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { RefusalReason } from '@sallyport/protocol';
+import { admissionRequestFor, askAdmission } from './admission.js';
+import { ConnectionGate } from './connection-gate.js';
+import { listenForSpeech } from './first-byte.js';
+import { type Generation, reconsider } from './generation.js';
+import { shakeHands } from './handshake.js';
+import { HttpFront, rawAnswer } from './http-front.js';
+import { type Candidate, judge, type Refusal } from './judge.js';
+import type { Limits } from './limits.js';
+import type { SecureListenerOptions } from './listener-options.js';
+import { introduce, type Peer } from './peer.js';
+import { printable } from './printable.js';
+import { Session, type Standing } from './session.js';
+import { SessionTable } from './session-table.js';
+import type { Tally } from './tally.js';
+
+/** A TCP connection on its way to becoming a session. */
+interface Visitor {
+  readonly raw: Socket;
+  readonly remoteAddress: string;
+}
+
+type Turned = Omit<Refusal, 'outcome'>;
+
+export interface ReceptionOptions {
+  readonly options: SecureListenerOptions;
+  readonly limits: Limits;
+  readonly tally: Tally;
+  readonly generation: Generation;
+}
+
+/** Takes each connection from its first byte to a session or a refusal, and decides anew when settings change. */
+export class Reception {
+  readonly sessions: SessionTable;
+  readonly #options: SecureListenerOptions;
+  readonly #limits: Limits;
+  readonly #tally: Tally;
+  readonly #now: () => Date;
+  readonly #gate: ConnectionGate;
+  readonly #front: HttpFront | undefined;
+  /** Connections that are no session yet. */
+  readonly #visitors = new Set<Socket>();
+  #generation: Generation;
+  #former: { readonly generation: Generation; readonly until: number } | undefined;
+
+  constructor({ options, limits, tally, generation }: ReceptionOptions) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#tally = tally;
+    this.#now = options.now ?? (() => new Date());
+    this.#gate = new ConnectionGate(limits);
+    this.#generation = generation;
+    this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
+    this.#front = 'http' in options.handler ? this.#openFront(options.handler.http) : undefined;
+  }
+
+  get generation(): Generation {
+    return this.#generation;
+  }
+
+  /** Receives a new TCP connection. */
+  welcome(raw: Socket): void {
+    const visitor = { raw, remoteAddress: raw.remoteAddress ?? 'unknown' };
+    this.#tally.counters.accepted += 1;
+    // Peers reset connections all the time; what counts is that it is closed.
+    raw.on('error', () => raw.destroy());
+    if (!this.#gate.enter(visitor.remoteAddress)) {
+      this.#turnAway(visitor, { reason: 'too-many-connections' });
+      return;
+    }
+    this.#visitors.add(raw);
+    raw.once('close', () => {
+      this.#visitors.delete(raw);
+      this.#gate.leave(visitor.remoteAddress);
+    });
+    this.#receive(visitor).catch((error: unknown) => {
+      raw.destroy();
+      this.#options.events.onWarning('a connection ended by an unexpected error', { error });
+    });
+  }
+
+  /** Judges by new settings from here on, live sessions included. */
+  enter(generation: Generation): void {
+    const until = performance.now() + this.#limits.formerTlsMs;
+    const mayLinger = generation.level === 'plain' && this.#generation.context !== undefined;
+    this.#former = mayLinger ? { generation: this.#generation, until } : undefined;
+    this.#generation = generation;
+    for (const session of this.sessions) this.#reconsider(session);
+  }
+
+  cut(session: Session, reason: RefusalReason): void {
+    this.#report(session.remoteAddress, {
+      reason,
+      ...(session.vouched !== undefined && { certificate: session.vouched.peer.certificate }),
+    });
+    session.cut();
+  }
+
+  /** Lets requests in flight finish and ends everything else. */
+  drain(drainMs: number): void {
+    for (const raw of this.#visitors) raw.destroy();
+    for (const session of this.sessions) session.retire('draining', { idleMs: 0, hardMs: drainMs });
+  }
+
+  close(): void {
+    this.sessions.stop();
+    this.#front?.close();
+  }
+
+  #openFront(handler: ConstructorParameters<typeof HttpFront>[0]['handler']): HttpFront {
+    const { counters } = this.#tally;
+    return new HttpFront({
+      handler,
+      limits: this.#limits,
+      sessionOf: (socket) => this.sessions.of(socket),
+      onTurned: (how) => {
+        if (how === 'redirect') counters.redirected += 1;
+        else counters.faultyRequests += 1;
+      },
+    });
+  }
+
+  async #receive(visitor: Visitor): Promise<void> {
+    const speech = await listenForSpeech(visitor.raw, this.#limits.handshakeMs);
+    switch (speech) {
+      case 'silent':
+        this.#tally.counters.silent += 1;
+        visitor.raw.destroy();
+        return;
+      case 'plain':
+        this.#receivePlain(visitor);
+        return;
+      case 'tls':
+        await this.#receiveTls(visitor);
+        return;
+      default:
+        speech satisfies never;
+    }
+  }
+
+  #receivePlain(visitor: Visitor): void {
+    const isWelcome = this.#generation.level === 'plain';
+    if (!isWelcome) this.#tally.counters.plainOnTls += 1;
+    if (isWelcome || this.#front !== undefined)
+      this.#establish(this.#open(visitor, visitor.raw, isWelcome ? 'current' : 'redirected'));
+    else visitor.raw.destroy();
+  }
+
+  async #receiveTls(visitor: Visitor): Promise<void> {
+    const generation = this.#tlsGeneration();
+    const { context, clientCertificate, trust } = generation;
+    if (context === undefined) return this.#answerPlainly(visitor);
+    if (!this.#gate.beginHandshake()) return this.#turnAway(visitor, { reason: 'too-many-connections' });
+    const result = await shakeHands(visitor.raw, {
+      context,
+      clientCertificate,
+      deadlineMs: this.#limits.handshakeMs,
+      chainCertificates: this.#limits.chainCertificates,
+      protocols: this.#front === undefined ? [] : ['http/1.1'],
+    }).finally(() => this.#gate.endHandshake());
+    if (result.outcome === 'failed') return this.#turnAway(visitor, result);
+    this.#tally.counters.handshakes += 1;
+    const judgement = judge(result.evidence, {
+      clientCertificate,
+      trust,
+      chainCertificates: this.#limits.chainCertificates,
+      now: this.#now(),
+      ...(this.#options.permittedKinds !== undefined && { permittedKinds: this.#options.permittedKinds }),
+    });
+    if (judgement.outcome === 'refused') return this.#turnAway(visitor, judgement);
+    if (judgement.outcome === 'candidate') return this.#admit(visitor, result.socket, judgement.candidate, generation);
+    this.#establish(this.#open(visitor, result.socket, 'current'), generation);
+  }
+
+  /** The generation a TLS client is served by: for a little while after a switch to plain HTTP, the former one. */
+  #tlsGeneration(): Generation {
+    const former = this.#former;
+    return former !== undefined && performance.now() < former.until ? former.generation : this.#generation;
+  }
+
+  /** A TLS library shows such an answer as "wrong version number", the usual sign of a plain-text port. */
+  #answerPlainly(visitor: Visitor): void {
+    this.#tally.counters.tlsOnPlain += 1;
+    if (this.#front === undefined) {
+      visitor.raw.destroy();
+      return;
+    }
+    visitor.raw.resume();
+    visitor.raw.write(rawAnswer('400 Bad Request', 'This port speaks plain HTTP. Use http:// instead of https://.'));
+    this.#open(visitor, visitor.raw, 'current').end();
+  }
+
+  async #admit(visitor: Visitor, socket: TLSSocket, candidate: Candidate, generation: Generation): Promise<void> {
+    const { certificate, path, deviceId, kind, issuedHere } = candidate;
+    const peer: Peer = { certificate, deviceId, kind, issuedHere, fingerprint: certificate.fingerprint };
+    // In the table before the question is asked: a revocation that comes before its answer must find it.
+    const session = this.#open(visitor, socket, 'current', { peer, path });
+    const { remoteAddress } = visitor;
+    const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
+    const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
+    if (socket.destroyed) return;
+    if (decision.outcome === 'refused') return this.#turnAway(visitor, { ...decision, certificate });
+    if (this.#options.permittedKinds?.has(decision.kind) === false)
+      return this.#turnAway(visitor, { reason: 'not-permitted', certificate });
+    const admitted: Peer = { ...peer, deviceId: decision.deviceId, kind: decision.kind };
+    session.vouched = { peer: admitted, path: session.vouched?.path ?? path };
+    this.#establish(session, generation);
+  }
+
+  #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {
+    const session = new Session({
+      ...visitor,
+      socket,
+      standing,
+      since: this.#now(),
+      lingerMs: this.#limits.lingerMs,
+      ...(vouched !== undefined && { vouched }),
+    });
+    this.#visitors.delete(visitor.raw);
+    this.sessions.add(session);
+    return session;
+  }
+
+  /** Hands the session to the protocol above. Nothing of what the client sent has been read before. */
+  #establish(session: Session, judgedBy = this.#generation): void {
+    if (judgedBy !== this.#generation) this.#reconsider(session);
+    if (session.socket.destroyed) return;
+    const peer = session.vouched?.peer;
+    session.isEstablished = true;
+    this.#tally.counters.established += 1;
+    if (peer !== undefined) {
+      introduce(session.socket, peer);
+      this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
+    }
+    if ('stream' in this.#options.handler) this.#options.handler.stream(session.socket, peer);
+    else this.#front?.take(session);
+  }
+
+  #reconsider(session: Session): void {
+    const verdict = reconsider(session, this.#generation, this.#options.permittedKinds);
+    switch (verdict.outcome) {
+      case 'keep':
+        session.vouched = verdict.vouched ?? session.vouched;
+        this.sessions.watch(session);
+        return;
+      case 'redirect':
+        if (this.#front === undefined) session.cut();
+        else session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
+        return;
+      case 'cut':
+        this.cut(session, verdict.reason);
+        return;
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  #turnAway({ raw, remoteAddress }: Visitor, turned: Turned): void {
+    this.#report(remoteAddress, turned);
+    raw.destroy();
+  }
+
+  #report(remoteAddress: string, { reason, certificate, detail }: Turned): void {
+    this.#tally.countRefusal(reason);
+    this.#options.events.onRefusal({
+      reason,
+      remoteAddress,
+      ...(certificate !== undefined && {
+        subject: printable(certificate.subject.text),
+        fingerprint: certificate.fingerprint,
+      }),
+      ...(detail !== undefined && { detail: printable(detail) }),
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { RefusalReason } from '@sallyport/protocol';
+import type { ChainFault } from './openssl.js';
+
+/**
+ * OpenSSL's verdicts, by the names Node gives them, and the refusal each one means. Where OpenSSL only says that
+ * some certificate of the chain is at fault, `judge` looks which.
+ *
+ * @see X509_STORE_CTX_get_error(3)
+ */
+const reasonByVerdict: ReadonlyMap<string, RefusalReason> = new Map([
+  ['UNABLE_TO_GET_ISSUER_CERT', 'chain-incomplete'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'issuer-unknown'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'issuer-unknown'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'issuer-unknown'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'issuer-unknown'],
+  ['CERT_UNTRUSTED', 'issuer-unknown'],
+  ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
+  ['CERT_HAS_EXPIRED', 'certificate-expired'],
+  ['CERT_CHAIN_TOO_LONG', 'chain-too-long'],
+  ['CERT_REVOKED', 'certificate-revoked'],
+  ['INVALID_PURPOSE', 'wrong-purpose'],
+]);
+
+/** What Node calls UNSPECIFIED is told apart by OpenSSL's sentence. */
+const reasonBySentence: readonly (readonly [RegExp, RefusalReason])[] = [
+  [/key too (?:weak|small)/i, 'weak-key'],
+  [/digest algorithm too weak|md too weak/i, 'weak-signature'],
+];
+
+/** The refusal an OpenSSL chain verdict means; everything unknown is `chain-invalid`. */
+export function reasonForChainFault({ code, message }: ChainFault): RefusalReason {
+  return (
+    reasonByVerdict.get(code) ?? reasonBySentence.find(([pattern]) => pattern.test(message))?.[1] ?? 'chain-invalid'
+  );
+}
+
+const reasonByHandshakeError: ReadonlyMap<string, RefusalReason> = new Map([
+  ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', 'no-certificate'],
+  // OpenSSL reads at most 100 KiB of certificates.
+  ['ERR_SSL_EXCESSIVE_MESSAGE_SIZE', 'chain-too-long'],
+]);
+
+/** The refusal an error during the handshake means, by Node's code for it. */
+export function reasonForHandshakeError(code: string): RefusalReason {
+  return reasonByHandshakeError.get(code) ?? 'handshake-failed';
+}

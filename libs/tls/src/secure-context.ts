@@ -1,0 +1,65 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { Problem } from '@sallyport/protocol';
+import { type Certificate, pemFromDer } from '@sallyport/x509';
+import { addTrustedCa, contextOptions } from './openssl.js';
+import type { SecuritySettings } from './settings.js';
+
+/** Hybrid with ML-KEM-768 first: what is recorded today stays secret from the quantum computers of tomorrow. */
+const hybridGroups = 'X25519MLKEM768:X25519:P-256:P-384';
+const classicGroups = 'X25519:P-256:P-384';
+/** CAs added between two turns of the event loop; a hundred take a few milliseconds even beside 10,000 others. */
+const casAtOnce = 100;
+
+/** Key exchange groups, best first, as far as the OpenSSL of this runtime has them (hybrid since 3.5). */
+export function keyExchangeGroups(): string {
+  try {
+    createSecureContext({ ca: [], ecdhCurve: hybridGroups });
+    return hybridGroups;
+  } catch {
+    return classicGroups; // An older OpenSSL refuses the name of a group it does not know.
+  }
+}
+
+function contextFrom(settings: SecuritySettings, options: SecureContextOptions): SecureContext {
+  try {
+    return createSecureContext({
+      ...options,
+      minVersion: 'TLSv1.2',
+      ecdhCurve: keyExchangeGroups(),
+      // A CA that is itself issued by one not listed here is trusted as far as it goes.
+      allowPartialTrustChain: true,
+      ...(settings.certificatePem !== undefined && { cert: settings.certificatePem }),
+      ...(settings.keyPem !== undefined && { key: settings.keyPem }),
+    });
+  } catch (error) {
+    throw new Problem(
+      'config-invalid',
+      `OpenSSL does not take the certificate and key of this listener (${error instanceof Error ? error.message : String(error)}). Check that both are PEM, belong together and are RSA 2048, P-256 or stronger.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Builds the TLS context of a listener: TLS 1.2 or newer, no resumption, no renegotiation, hybrid key exchange first.
+ * Adds many CAs in short stretches, so a running service keeps answering meanwhile.
+ *
+ * @throws Problem `config-invalid`: OpenSSL does not take the certificate or the key, or they do not belong together.
+ */
+export async function buildSecureContext(settings: SecuritySettings): Promise<SecureContext> {
+  const trusted: readonly Certificate[] =
+    settings.clientCertificate === 'none' ? [] : (settings.ca?.certificates ?? []);
+  const pems = trusted.map(({ der }) => pemFromDer('CERTIFICATE', der));
+  // Each name stands in the list with a length of two bytes.
+  const caNameBytes = trusted.reduce((sum, { subject }) => sum + subject.der.length + 2, 0);
+  const secureOptions = contextOptions(caNameBytes);
+  // Always a list: without one, Node trusts the public web PKI.
+  const context = contextFrom(settings, { ca: pems.slice(0, casAtOnce), secureOptions });
+  for (let from = casAtOnce; from < pems.length; from += casAtOnce) {
+    await nextTurn();
+    for (const pem of pems.slice(from, from + casAtOnce))
+      if (!addTrustedCa(context, pem)) return contextFrom(settings, { ca: pems, secureOptions });
+  }
+  return context;
+}

@@ -1,0 +1,160 @@
+import { createServer, type Server } from 'node:net';
+import { Problem, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
+import { makeGeneration } from './generation.js';
+import { defaultLimits, type Limits } from './limits.js';
+import type { SecureListenerOptions } from './listener-options.js';
+import type { Peer } from './peer.js';
+import { Reception } from './reception.js';
+import type { SessionInfo } from './session.js';
+import { levelOf, type SecuritySettings } from './settings.js';
+import { type ListenerCounters, Tally } from './tally.js';
+
+/** Connections the kernel may hold for us while we are busy; Linux caps it at `net.core.somaxconn`. */
+const backlog = 4096;
+
+/** TCP asks a silent peer this often whether it is still there, in milliseconds. */
+const tcpKeepAliveMs = 60_000;
+
+/**
+ * A port where trust is decided: plain text, TLS, or mutual TLS, by which settings are present.
+ *
+ * Each connection passes in this order: places left, first byte (TLS or not), handshake within its deadline, OpenSSL's
+ * verdict on the chain, our own checks of chain and leaf, the CA whose key really signed, the admission port, the
+ * table of live sessions. Only then does the handler see a byte. Every refusal has a reason of `refusals` in
+ * `@sallyport/protocol`, a count and an event. Plain HTTP where TLS is spoken is answered 307 to https.
+ */
+export class SecureListener {
+  readonly #options: SecureListenerOptions;
+  readonly #limits: Limits;
+  readonly #tally = new Tally();
+  #security: SecuritySettings;
+  #server: Server | undefined;
+  #reception: Reception | undefined;
+  #lastReload: Promise<void> = Promise.resolve();
+
+  constructor(options: SecureListenerOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#security = options.security;
+  }
+
+  /** Security level in force. */
+  get level(): SecurityLevel {
+    return this.#reception?.generation.level ?? levelOf(this.#security);
+  }
+
+  /** Live, admitted connections, plain ones included. */
+  get sessions(): readonly SessionInfo[] {
+    return [...(this.#reception?.sessions ?? [])].filter((each) => each.isEstablished).map((each) => each.info);
+  }
+
+  /** Refusals since the listener was made, by reason. */
+  get refusalCounts(): ReadonlyMap<RefusalReason, number> {
+    return this.#tally.refusals;
+  }
+
+  get counters(): Readonly<ListenerCounters> {
+    return this.#tally.counters;
+  }
+
+  /**
+   * Opens the port.
+   *
+   * @returns where it listens; the port is the real one when 0 was asked for.
+   * @throws Problem `config-invalid`: the settings are incomplete or unusable, or the address cannot be used.
+   */
+  async listen(): Promise<{ host: string; port: number }> {
+    const { name, host } = this.#options;
+    const reception = new Reception({
+      options: this.#options,
+      limits: this.#limits,
+      tally: this.#tally,
+      generation: await makeGeneration(name, this.#security),
+    });
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
+      reception.welcome(socket),
+    );
+    try {
+      const port = await bind(server, this.#options);
+      // An accept that fails (no file descriptor left) leaves the connection in the backlog; the port stays open.
+      server.on('error', (error) =>
+        this.#options.events.onWarning('a connection could not be accepted', { listener: name, error }),
+      );
+      this.#server = server;
+      this.#reception = reception;
+      return { host, port };
+    } catch (error) {
+      reception.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Changes certificate, key, trusted CAs or level without closing the port. Sessions that would be admitted now go
+   * on; those whose CA is no longer trusted are cut; those that lack what a stricter level asks for finish the
+   * requests in flight, and the next request is redirected to a new connection. Reloads take effect in order.
+   *
+   * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
+   */
+  reload(security: SecuritySettings): Promise<void> {
+    const reloaded = this.#lastReload.then(() => this.#reload(security));
+    // The caller hears of the failure; the next reload must not.
+    this.#lastReload = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(security: SecuritySettings): Promise<void> {
+    const generation = await makeGeneration(this.#options.name, security);
+    this.#security = security;
+    this.#reception?.enter(generation);
+  }
+
+  /**
+   * Ends, at once, every session whose peer no longer passes; also while its admission is being asked for.
+   *
+   * @param match  the reason to end a peer's sessions, or undefined to leave them.
+   * @returns how many sessions were ended.
+   */
+  refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
+    let ended = 0;
+    for (const session of this.#reception?.sessions ?? []) {
+      const reason = session.vouched === undefined ? undefined : match(session.vouched.peer);
+      if (reason === undefined) continue;
+      this.#reception?.cut(session, reason);
+      ended += 1;
+    }
+    return ended;
+  }
+
+  /**
+   * Closes the port: takes no new connection, ends idle ones, and gives requests in flight `drainMs` to finish.
+   * Resolves when the last connection is gone.
+   */
+  async close({ drainMs = this.#limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    this.#reception?.drain(drainMs);
+    await closed;
+    this.#reception?.close();
+  }
+}
+
+function bind(server: Server, { name, host, port }: SecureListenerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error) =>
+      reject(
+        new Problem(
+          'config-invalid',
+          `Listener "${name}" cannot use ${host} port ${port}: ${cause.message}. Stop the program that holds it, or choose another address.`,
+          { cause },
+        ),
+      );
+    server.once('error', fail);
+    server.listen({ host, port, backlog }, () => {
+      server.off('error', fail);
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}

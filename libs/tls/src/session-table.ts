@@ -1,0 +1,85 @@
+import type { Duplex } from 'node:stream';
+import type { RefusalReason } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
+import type { Session } from './session.js';
+
+/** Longest time between two looks at the clock: it may be set forward, and timers hold at most 24.8 days. */
+const longestWaitMs = 60_000;
+
+/** What ends the right of a session to live, and when. */
+interface Expiry {
+  readonly at: number;
+  readonly reason: RefusalReason;
+}
+
+/** A certificate is good until the second its `notAfter` names is over (RFC 5280 §4.1.2.5). */
+function endOf(certificate: Certificate): number {
+  return certificate.notAfter.getTime() + 1000;
+}
+
+function expiryOf({ vouched }: Session): Expiry | undefined {
+  if (vouched === undefined) return undefined;
+  const leaf = endOf(vouched.peer.certificate);
+  const issuers = Math.min(...vouched.path.map(endOf));
+  return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
+}
+
+/** The live sessions of a listener, pending admissions included; ends each when a certificate behind it expires. */
+export class SessionTable {
+  readonly #sessions = new Map<Duplex, Session>();
+  readonly #now: () => Date;
+  readonly #onExpired: (session: Session, reason: RefusalReason) => void;
+  #alarm: NodeJS.Timeout | undefined;
+  #alarmAt = Number.POSITIVE_INFINITY;
+
+  constructor(now: () => Date, onExpired: (session: Session, reason: RefusalReason) => void) {
+    this.#now = now;
+    this.#onExpired = onExpired;
+  }
+
+  [Symbol.iterator](): Iterator<Session> {
+    return this.#sessions.values();
+  }
+
+  of(socket: Duplex): Session | undefined {
+    return this.#sessions.get(socket);
+  }
+
+  add(session: Session): void {
+    this.#sessions.set(session.socket, session);
+    session.socket.once('close', () => this.#sessions.delete(session.socket));
+    this.watch(session);
+  }
+
+  /** Looks at a session's certificates again, after they changed. */
+  watch(session: Session): void {
+    const expiry = expiryOf(session);
+    if (expiry !== undefined) this.#wakeAt(expiry.at);
+  }
+
+  stop(): void {
+    clearTimeout(this.#alarm);
+    this.#alarmAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #wakeAt(time: number): void {
+    const now = this.#now().getTime();
+    const at = Math.min(time, now + longestWaitMs);
+    if (at >= this.#alarmAt) return;
+    clearTimeout(this.#alarm);
+    this.#alarmAt = at;
+    this.#alarm = setTimeout(() => this.#sweep(), Math.max(0, at - now));
+    this.#alarm.unref();
+  }
+
+  #sweep(): void {
+    this.#alarmAt = Number.POSITIVE_INFINITY;
+    const now = this.#now().getTime();
+    for (const session of this.#sessions.values()) {
+      const expiry = expiryOf(session);
+      if (expiry === undefined) continue;
+      if (expiry.at <= now) this.#onExpired(session, expiry.reason);
+      else this.#wakeAt(expiry.at);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Peer } from './peer.js';
+import type { IssuerPath } from './trust-store.js';
+
+/** One live connection, as the operator sees it. */
+export interface SessionInfo {
+  /** Absent on plain connections and without a client certificate. */
+  readonly peer?: Peer;
+  readonly remoteAddress: string;
+  readonly since: Date;
+  /** Whether it runs over TLS. */
+  readonly isSecure: boolean;
+}
+
+/**
+ * How a connection stands to the listener: `current` is served; `redirected` is told to come back over a connection
+ * of the present security level; `draining` is served and told to go.
+ */
+export type Standing = 'current' | 'redirected' | 'draining';
+
+/** The peer of a session and the CAs that vouch for it. */
+export interface Vouched {
+  readonly peer: Peer;
+  readonly path: IssuerPath;
+}
+
+export interface SessionOptions {
+  /** What the protocol above reads and writes: the TLS socket, or the plain one. */
+  readonly socket: Socket;
+  /** The TCP connection below. */
+  readonly raw: Socket;
+  readonly remoteAddress: string;
+  readonly since: Date;
+  readonly standing: Standing;
+  readonly vouched?: Vouched;
+  /** See `Limits.lingerMs`. */
+  readonly lingerMs: number;
+}
+
+/** A connection that may be ended from outside: at once, or between two requests. */
+export class Session {
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly since: Date;
+  readonly isSecure: boolean;
+  readonly #raw: Socket;
+  readonly #lingerMs: number;
+  readonly #responses = new Set<ServerResponse>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #standing: Standing;
+  #endsWhenIdle = false;
+  vouched: Vouched | undefined;
+  /** False while the admission port is still thinking. */
+  isEstablished = false;
+
+  constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs }: SessionOptions) {
+    this.socket = socket;
+    this.#raw = raw;
+    this.remoteAddress = remoteAddress;
+    this.since = since;
+    this.isSecure = socket !== raw;
+    this.#standing = standing;
+    this.vouched = vouched;
+    this.#lingerMs = lingerMs;
+    socket.once('close', () => {
+      for (const timer of this.#timers) clearTimeout(timer);
+    });
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  get isAnswering(): boolean {
+    return this.#responses.size > 0;
+  }
+
+  /** Whether bytes of an unfinished response have left; nothing else may be written then. */
+  get hasBegunAnswer(): boolean {
+    return [...this.#responses].some(({ headersSent }) => headersSent);
+  }
+
+  get info(): SessionInfo {
+    const { remoteAddress, since, isSecure } = this;
+    return { remoteAddress, since, isSecure, ...(this.vouched !== undefined && { peer: this.vouched.peer }) };
+  }
+
+  /** Notes a request in flight, until its response is over. */
+  track(response: ServerResponse): void {
+    this.#responses.add(response);
+    if (this.#standing !== 'current') response.shouldKeepAlive = false;
+    response.once('close', () => {
+      this.#responses.delete(response);
+      if (this.#endsWhenIdle && !this.isAnswering) this.end();
+    });
+  }
+
+  /**
+   * Lets the connection go without breaking a request: responses not begun yet say `Connection: close`, an idle
+   * connection gets `idleMs` to bring its next request (closing it at once would race with one on its way), and
+   * whatever is left after `hardMs` is cut.
+   */
+  retire(standing: Standing, { idleMs, hardMs }: { readonly idleMs: number; readonly hardMs: number }): void {
+    this.#standing = standing;
+    for (const response of this.#responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    this.#after(idleMs, () => {
+      this.#endsWhenIdle = true;
+      if (!this.isAnswering) this.end();
+    });
+    this.#after(hardMs, () => this.cut());
+  }
+
+  /** Sends what is written, then closes; reads and ignores a little longer, lest a reset overtake the last answer. */
+  end(): void {
+    this.socket.end();
+    this.#after(this.#lingerMs, () => this.cut());
+  }
+
+  /** Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. */
+  cut(): void {
+    this.#raw.resetAndDestroy();
+    this.socket.destroy();
+  }
+
+  #after(delayMs: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+}

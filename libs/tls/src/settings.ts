@@ -1,0 +1,46 @@
+import { Problem, type SecurityLevel } from '@sallyport/protocol';
+import type { TrustAnchors } from './trust-anchors.js';
+
+/** Whether a TLS client is asked for a certificate, and whether it may do without. */
+export type ClientCertificatePolicy = 'none' | 'optional' | 'required';
+
+/** What a listener needs to decide its security level. Without certificate and key it speaks plain text. */
+export interface SecuritySettings {
+  /** PEM: the listener's own certificate first, then its intermediates. */
+  readonly certificatePem?: string;
+  /** PEM: the private key of the first certificate, not encrypted. */
+  readonly keyPem?: string;
+  /** Who may issue client certificates. Needed unless `clientCertificate` is `none`. */
+  readonly ca?: TrustAnchors;
+  readonly clientCertificate: ClientCertificatePolicy;
+}
+
+/** The level the settings amount to. A listener where a client certificate is optional counts as `server`. */
+export function levelOf(settings: SecuritySettings): SecurityLevel {
+  if (settings.certificatePem === undefined) return 'plain';
+  return settings.clientCertificate === 'required' ? 'mutual' : 'server';
+}
+
+/**
+ * Refuses settings that are half of something.
+ *
+ * @throws Problem `config-invalid`: certificate without key, key without certificate, or client certificates asked for
+ *   with no CA to judge them by.
+ */
+export function checkComplete(name: string, settings: SecuritySettings): void {
+  const { certificatePem, keyPem, ca, clientCertificate } = settings;
+  if ((certificatePem === undefined) !== (keyPem === undefined)) {
+    const [present, missing] = keyPem === undefined ? ['certificate', 'private key'] : ['private key', 'certificate'];
+    throw new Problem(
+      'config-invalid',
+      `Listener "${name}" has a ${present} but no ${missing}. Give both for TLS, or neither for plain HTTP.`,
+    );
+  }
+  if (certificatePem === undefined || clientCertificate === 'none') return;
+  // Node takes a missing CA list for "trust the public web PKI", so nobody may come here without one.
+  if (ca === undefined || ca.certificates.length === 0)
+    throw new Problem(
+      'config-invalid',
+      `Listener "${name}" asks for client certificates but trusts no CA. Name at least one CA certificate.`,
+    );
+}

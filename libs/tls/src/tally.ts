@@ -1,0 +1,39 @@
+import type { RefusalReason } from '@sallyport/protocol';
+
+/** What a listener has seen since it was made. */
+export interface ListenerCounters {
+  accepted: number;
+  /** Connections that closed, or ran into the deadline, without a byte. */
+  silent: number;
+  /** TLS handshakes that finished, whatever was decided then. */
+  handshakes: number;
+  /** Sessions that began: admitted peers, and connections that needed none. */
+  established: number;
+  /** TLS on a listener without a certificate. */
+  tlsOnPlain: number;
+  /** Plain text where TLS is spoken. */
+  plainOnTls: number;
+  /** Requests answered 307 to https. */
+  redirected: number;
+  /** Requests turned away because they were malformed, too large or too slow. */
+  faultyRequests: number;
+}
+
+/** Counts for metrics; nothing is decided by them. */
+export class Tally {
+  readonly refusals = new Map<RefusalReason, number>();
+  readonly counters: ListenerCounters = {
+    accepted: 0,
+    silent: 0,
+    handshakes: 0,
+    established: 0,
+    tlsOnPlain: 0,
+    plainOnTls: 0,
+    redirected: 0,
+    faultyRequests: 0,
+  };
+
+  countRefusal(reason: RefusalReason): void {
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
+  }
+}

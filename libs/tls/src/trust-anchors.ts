@@ -1,0 +1,129 @@
+import type { Fingerprint } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
+import { nameKey } from './name-key.js';
+import { printable } from './printable.js';
+
+/** The CAs a listener trusts to vouch for its peers. */
+export interface TrustAnchors {
+  readonly certificates: readonly Certificate[];
+  /** CAs of this site's own hierarchy: what they issue may carry a kind (`service`, `admin`) in its identity URI. */
+  readonly ownIssuers: ReadonlySet<Fingerprint>;
+  /** What was left out and what to look after, one sentence each, with the name of its file. */
+  readonly warnings: readonly string[];
+}
+
+/** A certificate somebody put forward as a CA, and where it came from, as the operator knows it. */
+export interface AnchorCandidate {
+  readonly name: string;
+  readonly certificate: Certificate;
+}
+
+export interface TrustAnchorOptions {
+  readonly now?: Date;
+  readonly ownIssuers?: ReadonlySet<Fingerprint>;
+}
+
+/** Why a certificate cannot be trusted as a CA, or undefined. */
+function unusable(certificate: Certificate, now: Date): string | undefined {
+  if (certificate.notAfter < now) return `expired ${certificate.notAfter.toISOString()}`;
+  if (certificate.key.type === 'rsa' && certificate.key.bits < 2048)
+    return `has an RSA key of ${certificate.key.bits} bits; 2048 or more are needed`;
+  if (certificate.version !== 3)
+    return certificate.subject.der.equals(certificate.issuer.der)
+      ? undefined
+      : `is an X.509 version ${certificate.version} certificate that is not self-signed, so nothing says it is a CA`;
+  if (!certificate.isCa)
+    return 'is not a CA certificate (CA:FALSE); trusting it would let it vouch for itself for ever. Add the CA that issued it';
+  if (certificate.keyUsages !== undefined && !certificate.keyUsages.includes('keyCertSign'))
+    return 'may not sign certificates (its key usage lacks keyCertSign)';
+  return undefined;
+}
+
+/** A usable CA that deserves a word of warning, or undefined. */
+function doubtful(certificate: Certificate, now: Date): string | undefined {
+  if (certificate.version !== 3)
+    return `is an X.509 version ${certificate.version} certificate: it has no CA flag and no path limit. Replace it by a version 3 CA`;
+  if (certificate.notBefore > now) return `is not valid before ${certificate.notBefore.toISOString()}`;
+  return undefined;
+}
+
+/** The trusted CAs that share one subject name. */
+interface Namesakes {
+  readonly keys: Set<string>;
+  /** Whether one of them has no subject key identifier. */
+  bare: boolean;
+}
+
+/**
+ * OpenSSL picks an issuer by its name and, where both sides carry one, its key identifier. Of two CAs with one name
+ * and no identifiers it only ever tries the first, and every device of the other one fails with a bad signature.
+ */
+function isIndistinct(certificate: Certificate, { keys, bare }: Namesakes): boolean {
+  const hasOtherKey = keys.size > 1 || (keys.size === 1 && !keys.has(certificate.spki.toString('latin1')));
+  return hasOtherKey && (bare || certificate.subjectKeyIdentifier === undefined);
+}
+
+const indistinct =
+  'has the same subject as another trusted CA but a different key, and not both carry a subject key identifier, so devices could not be told apart. Issue it again with one';
+
+/** Collects anchors one by one; the first of two that exclude each other stays. */
+class AnchorCollector {
+  readonly certificates: Certificate[] = [];
+  readonly warnings: string[] = [];
+  readonly #now: Date;
+  readonly #nameByFingerprint = new Map<Fingerprint, string>();
+  readonly #bySubject = new Map<string, Namesakes>();
+  readonly #repeated = new Map<string, { times: number; elsewhere: string }>();
+
+  constructor(now: Date) {
+    this.#now = now;
+  }
+
+  offer({ name, certificate }: AnchorCandidate): void {
+    const elsewhere = this.#nameByFingerprint.get(certificate.fingerprint);
+    this.#nameByFingerprint.set(certificate.fingerprint, elsewhere ?? name);
+    const subject = nameKey(certificate.subject);
+    const namesakes = this.#bySubject.get(subject) ?? { keys: new Set(), bare: false };
+    const fault = unusable(certificate, this.#now) ?? (isIndistinct(certificate, namesakes) ? indistinct : undefined);
+    const doubt = doubtful(certificate, this.#now);
+    if (elsewhere !== undefined) this.#countRepeated(name, elsewhere);
+    else if (fault !== undefined) this.#warn(name, certificate, fault, 'ignored');
+    else {
+      if (doubt !== undefined) this.#warn(name, certificate, doubt, 'trusted');
+      this.certificates.push(certificate);
+      namesakes.keys.add(certificate.spki.toString('latin1'));
+      namesakes.bare ||= certificate.subjectKeyIdentifier === undefined;
+      this.#bySubject.set(subject, namesakes);
+    }
+  }
+
+  finish(): void {
+    for (const [name, { times, elsewhere }] of this.#repeated)
+      this.warnings.push(
+        times === 1 ? `${name}: ignored, the same CA as ${elsewhere}` : `${name}: ${times} CAs ignored, listed before`,
+      );
+  }
+
+  #warn(name: string, certificate: Certificate, text: string, verdict: 'ignored' | 'trusted'): void {
+    this.warnings.push(`${name}: ${verdict}, "${printable(certificate.subject.text)}" ${text}`);
+  }
+
+  #countRepeated(name: string, elsewhere: string): void {
+    const times = (this.#repeated.get(name)?.times ?? 0) + 1;
+    this.#repeated.set(name, { times, elsewhere });
+  }
+}
+
+/**
+ * Picks the certificates that can be trusted as CAs. What is expired, weak, not a CA, listed twice, or not to be told
+ * from another CA is left out with a warning; the result may be empty.
+ */
+export function makeTrustAnchors(
+  candidates: readonly AnchorCandidate[],
+  { now = new Date(), ownIssuers = new Set() }: TrustAnchorOptions = {},
+): TrustAnchors {
+  const collector = new AnchorCollector(now);
+  for (const candidate of candidates) collector.offer(candidate);
+  collector.finish();
+  return { certificates: collector.certificates, ownIssuers, warnings: collector.warnings };
+}
