@@ -1,0 +1,32 @@
+import { type AuthorityExport, type AuthorityExportResponse, Problem } from '@sallyport/protocol';
+import { exportPkcs12, pemFromDer } from '@sallyport/x509';
+import type { AuditedStore } from '../audit/audited-store.js';
+import type { KeyStore } from '../signing-key/signing-key.js';
+import type { Hierarchy } from './hierarchy.js';
+
+/**
+ * Hands out a CA: its certificates always, its key only inside a PKCS#12 file encrypted with the caller's passphrase.
+ * The audit log says so before the key leaves.
+ *
+ * @throws Problem `not-found`: no such CA
+ * @throws Problem `signing-key-unavailable`: a passphrase is given, but its key is not held here
+ */
+export async function exportAuthority(
+  { hierarchy, keys, audit }: { hierarchy: Hierarchy; keys: KeyStore; audit: AuditedStore },
+  { id, passphrase }: AuthorityExport,
+  actor: string,
+): Promise<AuthorityExportResponse> {
+  const authority = hierarchy.byId(id);
+  const root = hierarchy.rootOf(authority).certificate;
+  const chain = [authority.certificate, ...authority.intermediates];
+  const certificates = root.fingerprint === authority.certificate.fingerprint ? chain : [...chain, root];
+  const pem = certificates.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
+  if (passphrase === undefined) return { certificates: pem };
+  const { keyName } = authority.record;
+  if (keyName === undefined)
+    throw new Problem('signing-key-unavailable', `This signer does not hold the key of CA "${id}".`);
+  const { privateKey } = await keys.open(keyName);
+  await audit.commit({ events: [{ action: 'authority-exported', actor, details: { id, withKey: true } }] });
+  const pkcs12 = exportPkcs12({ privateKey, certificates, password: passphrase });
+  return { certificates: pem, pkcs12: pkcs12.toString('base64') };
+}

@@ -1,0 +1,160 @@
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { type AuthorityImport, type AuthorityPurpose, Problem, refusals } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import { type Certificate, checkLeaf, importBundle, verifySignedBy } from '@sallyport/x509';
+import type { AuditEvent } from '../audit/audit-record.js';
+import type { KeyStore } from '../signing-key/signing-key.js';
+import type { AuthorityRecord } from './authority.js';
+import { type AuthorityMaker, authorityId } from './authority-maker.js';
+import { issuedEvent } from './founding.js';
+import type { Hierarchy } from './hierarchy.js';
+import { nextGeneration, stateChange } from './rotation.js';
+
+/** A CA from outside: its certificate, then those above it; the last is self-signed. */
+interface ImportedAuthority {
+  readonly privateKey: KeyObject;
+  readonly chain: readonly [Certificate, ...Certificate[]];
+}
+
+/** Takes an existing CA in: a root, below which new issuing CAs are made, or an issuing CA with its chain. */
+export class AuthorityImporter {
+  constructor(
+    private readonly hierarchy: Hierarchy,
+    private readonly maker: AuthorityMaker,
+    private readonly keys: KeyStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * The CAs that signed so far are retiring from now on; certificates they issued stay good.
+   *
+   * @throws Problem `certificate-rejected`: the bundle is unreadable, its password wrong, or it is no CA we can use
+   * @throws Problem `conflict`: this CA is part of the hierarchy already
+   */
+  async import({ purpose, bundle, passphrase }: AuthorityImport, actor: string): Promise<void> {
+    const imported = this.read(Buffer.from(bundle, 'base64'), purpose, passphrase);
+    const [certificate] = imported.chain;
+    if (this.hierarchy.all.some((known) => known.certificate.fingerprint === certificate.fingerprint))
+      throw new Problem('conflict', 'This CA is part of the hierarchy already.');
+    const taken = purpose === 'root' ? [await this.take('root', imported)] : await this.takeIssuing(imported, purpose);
+    const made = purpose === 'root' ? await this.makeBelow(certificate, keyNameOf(certificate)) : [];
+    const added = [...taken, ...made];
+    const records = [...added, ...this.replacedBy(added)];
+    const events = [
+      ...taken.map((record) => importedEvent(record, actor)),
+      ...made.map(issuedEvent),
+      ...records.map((record) => stateChange(record, actor)),
+    ];
+    if (!(await this.hierarchy.apply({ records, events })))
+      throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Import again.');
+  }
+
+  private read(content: Buffer, purpose: AuthorityPurpose, passphrase: string | undefined): ImportedAuthority {
+    const { privateKey, certificates } = importBundle(content, passphrase);
+    if (privateKey === undefined)
+      throw rejected('It holds no private key. Add the key of the CA, as PKCS#8 or inside a PKCS#12 file.');
+    const certificate = certificates.find((candidate) => isPair(candidate, privateKey));
+    if (certificate === undefined) throw rejected('The private key belongs to none of its certificates.');
+    const chain = chainFrom(certificate, certificates);
+    for (const link of chain) this.checkUsable(link);
+    if ((purpose === 'root') !== (chain.length === 1))
+      throw rejected(
+        purpose === 'root'
+          ? `"${certificate.subject.text}" is not self-signed. Import it with purpose "device" or "service".`
+          : `"${certificate.subject.text}" is self-signed. Import it with purpose "root".`,
+      );
+    if (purpose === 'root' && certificate.pathLength === 0)
+      throw rejected('Its path length is 0: it may not have issuing CAs below it.');
+    return { privateKey, chain };
+  }
+
+  private checkUsable(certificate: Certificate): void {
+    const name = `"${certificate.subject.text}"`;
+    if (!certificate.isCa) throw rejected(`${name} is not a CA certificate (basicConstraints CA:TRUE is missing).`);
+    for (const usage of ['keyCertSign', 'cRLSign'])
+      if (certificate.keyUsages !== undefined && !certificate.keyUsages.includes(usage))
+        throw rejected(`The key usage of ${name} lacks ${usage}.`);
+    if (certificate.unknownCriticalExtensions.length > 0)
+      throw rejected(
+        `${name} has critical extensions we do not know: ${certificate.unknownCriticalExtensions.join(', ')}.`,
+      );
+    if (certificate.notAfter <= this.clock.now())
+      throw rejected(`${name} expired on ${certificate.notAfter.toISOString()}.`);
+    const weakness = checkLeaf(certificate, { now: this.clock.now() });
+    if (weakness === 'weak-key' || weakness === 'weak-signature')
+      throw rejected(`${name}: ${refusals[weakness].meaning}`);
+  }
+
+  /** Stores the key first: a key without a CA does no harm, a CA without its key would. */
+  private async take(purpose: AuthorityPurpose, { privateKey, chain }: ImportedAuthority): Promise<AuthorityRecord> {
+    const [certificate, ...above] = chain;
+    const keyName = keyNameOf(certificate);
+    await this.keys.import(keyName, privateKey);
+    return { ...this.recordOf(purpose, certificate), intermediates: above.slice(0, -1).map(base64Of), keyName };
+  }
+
+  private async takeIssuing(imported: ImportedAuthority, purpose: AuthorityPurpose): Promise<AuthorityRecord[]> {
+    const record = await this.take(purpose, imported);
+    const root = imported.chain.at(-1) ?? imported.chain[0];
+    const isKnown = this.hierarchy.all.some((known) => known.certificate.fingerprint === root.fingerprint);
+    return isKnown ? [record] : [record, this.recordOf('root', root)];
+  }
+
+  private async makeBelow(certificate: Certificate, keyName: string): Promise<AuthorityRecord[]> {
+    const make = (purpose: 'device' | 'service') =>
+      this.maker.makeIssuing(purpose, nextGeneration(this.hierarchy, purpose), { keyName, certificate });
+    return [await make('device'), await make('service')];
+  }
+
+  private recordOf(purpose: AuthorityPurpose, certificate: Certificate): AuthorityRecord {
+    const generation = nextGeneration(this.hierarchy, purpose);
+    const id = authorityId(purpose, generation);
+    return { id, purpose, generation, state: 'active', certificate: base64Of(certificate), intermediates: [] };
+  }
+
+  /** Active CAs whose part a CA with a key has taken over. */
+  private replacedBy(added: readonly AuthorityRecord[]): AuthorityRecord[] {
+    const purposes = new Set(added.filter(({ keyName }) => keyName !== undefined).map(({ purpose }) => purpose));
+    return this.hierarchy.all
+      .map(({ record }) => record)
+      .filter(({ purpose, state }) => purposes.has(purpose) && (state === 'active' || state === 'published'))
+      .map((record) => ({ ...record, state: 'retiring' as const }));
+  }
+}
+
+/** Orders certificates from a CA up to its self-signed root. */
+function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Certificate, ...Certificate[]] {
+  const chain: [Certificate, ...Certificate[]] = [certificate];
+  let link = certificate;
+  while (!verifySignedBy(link, link)) {
+    const issuer = pool.find((candidate) => !chain.includes(candidate) && verifySignedBy(link, candidate));
+    if (issuer === undefined)
+      throw rejected(
+        `The issuer of "${link.subject.text}" is missing. Add the whole chain, up to the self-signed root.`,
+      );
+    chain.push(issuer);
+    link = issuer;
+  }
+  return chain;
+}
+
+function isPair(certificate: Certificate, privateKey: KeyObject): boolean {
+  return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(certificate.spki);
+}
+
+function importedEvent({ id, certificate }: AuthorityRecord, actor: string): AuditEvent {
+  return { action: 'authority-imported', actor, details: { id, certificate } };
+}
+
+/** Named by the public key, so that importing the same key twice is harmless and no other key is in its way. */
+function keyNameOf({ spki }: Certificate): string {
+  return `imported-${createHash('sha256').update(spki).digest('hex').slice(0, 32)}`;
+}
+
+function base64Of({ der }: Certificate): string {
+  return der.toString('base64');
+}
+
+function rejected(reason: string): Problem {
+  return new Problem('certificate-rejected', `The CA bundle cannot be used. ${reason}`);
+}

@@ -1,0 +1,116 @@
+import type { AuthorityPurpose } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import {
+  type Certificate,
+  certificateProfiles,
+  issueCaCertificate,
+  issueRootCertificate,
+  newSerialNumber,
+  validityOf,
+} from '@sallyport/x509';
+import type { AuditedStore } from '../audit/audited-store.js';
+import type { KeyStore } from '../signing-key/signing-key.js';
+import { type AuthorityRecord, keyIdOf } from './authority.js';
+
+export interface AuthorityPolicy {
+  readonly organization: string;
+  readonly rootValiditySeconds: number;
+  readonly issuingValiditySeconds: number;
+  /** Where CRLs and CA certificates are fetched, without a slash at the end. */
+  readonly publicUrl: string;
+}
+
+/** A CA made here: its key is in the key store. */
+export type MadeRecord = AuthorityRecord & { readonly keyName: string };
+
+/** A CA to be: what is decided before its key signs or is signed. */
+interface Design {
+  readonly id: string;
+  readonly commonName: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** Makes CA keys and certificates. Storing them, and so putting them in force, is the caller's part. */
+export class AuthorityMaker {
+  constructor(
+    private readonly keys: KeyStore,
+    private readonly audit: AuditedStore,
+    private readonly clock: Clock,
+    private readonly policy: AuthorityPolicy,
+  ) {}
+
+  /** A self-signed root on P-384: it signs little, and must last. */
+  async makeRoot(generation: number): Promise<MadeRecord> {
+    const design = this.design('root', generation, this.policy.rootValiditySeconds);
+    const { id, ...names } = design;
+    const key = await this.keys.openOrCreate(id, 'P-384');
+    const serialNumber = await this.announce(design, id);
+    const { publicKey, privateKey } = key;
+    const { organization } = this.policy;
+    const der = issueRootCertificate({ ...names, publicKey, privateKey, organization, serialNumber });
+    return madeRecord('root', generation, der);
+  }
+
+  /** An issuing CA on P-256 with pathLen 0, signed by a root; it never outlives that root. */
+  async makeIssuing(
+    purpose: Exclude<AuthorityPurpose, 'root'>,
+    generation: number,
+    root: { readonly keyName: string; readonly certificate: Certificate },
+  ): Promise<MadeRecord> {
+    const design = this.design(purpose, generation, this.policy.issuingValiditySeconds);
+    const { id, ...names } = design;
+    const key = await this.keys.openOrCreate(id, 'P-256');
+    const issuerKey = await this.keys.open(root.keyName);
+    const serialNumber = await this.announce(design, root.keyName);
+    const der = issueCaCertificate({
+      ...names,
+      issuer: root.certificate,
+      issuerKey: issuerKey.privateKey,
+      publicKey: key.publicKey,
+      organization: this.policy.organization,
+      serialNumber,
+      ...publicationUrls(this.policy.publicUrl, root.certificate),
+    });
+    return madeRecord(purpose, generation, der);
+  }
+
+  private design(purpose: AuthorityPurpose, generation: number, validitySeconds: number): Design {
+    const { organization } = this.policy;
+    const role = purpose === 'root' ? 'Root' : `${purpose === 'device' ? 'Device' : 'Service'} Issuing`;
+    const { backdateSeconds } = certificateProfiles.issuing;
+    return {
+      id: authorityId(purpose, generation),
+      commonName: `${organization.slice(0, longestOrganizationInName)} ${role} G${generation}`,
+      ...validityOf({ validitySeconds, backdateSeconds }, this.clock.now()),
+    };
+  }
+
+  /** Writes down that a CA certificate is about to be signed, and the serial number it will have. */
+  private async announce({ id, notAfter }: Design, signerId: string) {
+    const serialNumber = newSerialNumber();
+    const details = { id, signer: signerId, serialNumber, notAfter: notAfter.toISOString() };
+    await this.audit.commit({ events: [{ action: 'authority-intended', actor: 'signer', details }] });
+    return serialNumber;
+  }
+}
+
+/** Purpose and generation, such as `device-2`. */
+export function authorityId(purpose: AuthorityPurpose, generation: number): string {
+  return `${purpose}-${generation}`;
+}
+
+/** Where certificates issued by this CA say its CRL and its certificate are; plain HTTP, as RFC 5280 §8 advises. */
+export function publicationUrls(publicUrl: string, issuer: Certificate): { crlUrl: string; caIssuersUrl: string } {
+  const keyId = keyIdOf(issuer);
+  return { crlUrl: `${publicUrl}/crl/${keyId}.crl`, caIssuersUrl: `${publicUrl}/ca/${keyId}.cer` };
+}
+
+// X.520 ub-common-name is 64; " Service Issuing G" and a generation of four digits take 22.
+const longestOrganizationInName = 42;
+
+function madeRecord(purpose: AuthorityPurpose, generation: number, der: Buffer): MadeRecord {
+  const id = authorityId(purpose, generation);
+  const certificate = der.toString('base64');
+  return { id, keyName: id, purpose, generation, state: 'active', certificate, intermediates: [] };
+}

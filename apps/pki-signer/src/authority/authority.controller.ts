@@ -1,0 +1,76 @@
+import { Body, Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import {
+  type AuthorityExportResponse,
+  authorityExport,
+  authorityImport,
+  type HierarchyDescription,
+  rotationRequest,
+  type TrustBundle,
+} from '@sallyport/protocol';
+import { AuditedStore } from '../audit/audited-store.js';
+import { KeyStore } from '../signing-key/signing-key.js';
+import { exportAuthority } from './authority-export.js';
+import { AuthorityImporter } from './authority-import.js';
+import { describeHierarchy, describeTrustBundle } from './describe-hierarchy.js';
+import { Hierarchy } from './hierarchy.js';
+import { Rotation } from './rotation.js';
+
+/** What a handler needs of the HTTP reply. */
+interface Reply {
+  header(name: string, value: string): unknown;
+  status(code: number): unknown;
+}
+
+// The socket of the admin API is the administrator's alone.
+const actor = 'admin';
+
+/** The CA hierarchy. */
+@Controller('v1')
+export class AuthorityController {
+  constructor(
+    private readonly hierarchy: Hierarchy,
+    private readonly rotation: Rotation,
+    private readonly importer: AuthorityImporter,
+    private readonly keys: KeyStore,
+    private readonly audit: AuditedStore,
+  ) {}
+
+  @Get('ca')
+  show(): HierarchyDescription {
+    return describeHierarchy(this.hierarchy);
+  }
+
+  @Post('ca/rotate')
+  @HttpCode(200)
+  async rotate(@Body() body: unknown): Promise<HierarchyDescription> {
+    await this.rotation.rotate(rotationRequest.parse(body), actor);
+    return describeHierarchy(this.hierarchy);
+  }
+
+  @Post('ca/import')
+  @HttpCode(200)
+  async import(@Body() body: unknown): Promise<HierarchyDescription> {
+    await this.importer.import(authorityImport.parse(body), actor);
+    return describeHierarchy(this.hierarchy);
+  }
+
+  @Post('ca/export')
+  @HttpCode(200)
+  async export(@Body() body: unknown): Promise<AuthorityExportResponse> {
+    const { hierarchy, keys, audit } = this;
+    return exportAuthority({ hierarchy, keys, audit }, authorityExport.parse(body), actor);
+  }
+
+  @Get('trust-bundle')
+  trustBundle(
+    @Headers('if-none-match') known: string | undefined,
+    @Res({ passthrough: true }) reply: Reply,
+  ): TrustBundle | undefined {
+    const etag = `"${this.hierarchy.trustBundle.digest}"`;
+    reply.header('etag', etag);
+    reply.header('cache-control', 'no-cache');
+    if (known !== etag) return describeTrustBundle(this.hierarchy);
+    reply.status(304);
+    return undefined;
+  }
+}

@@ -1,0 +1,58 @@
+import { authorityPurpose, authorityState } from '@sallyport/protocol';
+import { type Certificate, parseCertificate } from '@sallyport/x509';
+import { z } from 'zod';
+
+/** A CA as it is stored, under its id. */
+export const authorityRecord = z.strictObject({
+  /** Purpose and generation, such as `device-2`. */
+  id: z.string(),
+  purpose: authorityPurpose,
+  generation: z.number().int().positive(),
+  state: authorityState,
+  /** Base64 of the DER. */
+  certificate: z.base64(),
+  /** Certificates between it and its root, nearest first, base64; they come with an imported CA. */
+  intermediates: z.array(z.base64()),
+  /** Of its key in the key store; absent when the key is held elsewhere. */
+  keyName: z.string().exactOptional(),
+  /** When a published CA starts to sign. */
+  activatesAt: z.iso.datetime().exactOptional(),
+});
+export type AuthorityRecord = z.infer<typeof authorityRecord>;
+
+/** A CA in memory. */
+export interface Authority {
+  readonly record: AuthorityRecord;
+  /** Of the stored record; a transaction that depends on the CA's state compares it. */
+  readonly revision: number;
+  readonly certificate: Certificate;
+  readonly intermediates: readonly Certificate[];
+}
+
+/** Reads one stored CA. */
+export function authorityFrom(value: unknown, revision: number): Authority {
+  const record = authorityRecord.parse(value);
+  const fromBase64 = (text: string) => parseCertificate(Buffer.from(text, 'base64'));
+  return {
+    record,
+    revision,
+    certificate: fromBase64(record.certificate),
+    intermediates: record.intermediates.map(fromBase64),
+  };
+}
+
+/** Names the CA in URLs: its subject key identifier, lower-case hexadecimal. */
+export function keyIdOf(certificate: Certificate): string {
+  // Every CA of ours has one (RFC 5280 §4.2.1.2); an imported root of old may not.
+  return certificate.subjectKeyIdentifier?.toLowerCase() ?? certificate.fingerprint.slice(0, 40);
+}
+
+/** States in which a CA is part of the trust bundle. */
+export function isTrusted({ record }: Authority): boolean {
+  return record.state === 'published' || record.state === 'active' || record.state === 'retiring';
+}
+
+/** States in which a CA answers for the certificates it issued: it signs CRLs until the last has expired. */
+export function signsCrls({ record }: Authority): boolean {
+  return record.keyName !== undefined && (record.state === 'active' || record.state === 'retiring');
+}

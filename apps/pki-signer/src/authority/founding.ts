@@ -1,0 +1,25 @@
+import { parseCertificate } from '@sallyport/x509';
+import type { AuthorityRecord } from './authority.js';
+import type { AuthorityMaker } from './authority-maker.js';
+import type { Hierarchy } from './hierarchy.js';
+
+/**
+ * Makes root, device CA and service CA when there is no hierarchy yet. Killed at any point, the next start makes it
+ * whole: keys are durable before certificates, and all certificates are stored in one transaction.
+ */
+export async function foundHierarchy(hierarchy: Hierarchy, maker: AuthorityMaker): Promise<void> {
+  await hierarchy.load();
+  if (hierarchy.isFounded) return;
+  const root = await maker.makeRoot(1);
+  const issuer = { keyName: root.keyName, certificate: parseCertificate(Buffer.from(root.certificate, 'base64')) };
+  const records = [root, await maker.makeIssuing('device', 1, issuer), await maker.makeIssuing('service', 1, issuer)];
+  // Lost against another replica, its hierarchy has been loaded and ours was never seen by anybody.
+  await hierarchy.apply({ records, events: records.map(issuedEvent) });
+}
+
+/** The audit event after the signature of a CA certificate. */
+export function issuedEvent({ id, certificate }: AuthorityRecord) {
+  const { fingerprint, serialNumber } = parseCertificate(Buffer.from(certificate, 'base64'));
+  const details = { id, fingerprint, serialNumber, certificate };
+  return { action: 'authority-issued' as const, actor: 'signer', details };
+}

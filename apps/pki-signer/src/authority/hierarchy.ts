@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
+import type { Outbox, Store } from '@sallyport/store';
+import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { z } from 'zod';
+import type { AuditEvent } from '../audit/audit-record.js';
+import type { AuditedStore } from '../audit/audited-store.js';
+import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
+
+/** The CAs relying parties may trust, by role. */
+export interface TrustBundle {
+  readonly version: number;
+  readonly roots: readonly Certificate[];
+  readonly issuing: readonly Certificate[];
+  readonly retiring: readonly Certificate[];
+  /** SHA-256 over the set: changes when the set does. */
+  readonly digest: string;
+}
+
+/** A CA whose key is in the key store. */
+export type SigningAuthority = Authority & { readonly keyName: string };
+
+/** CAs to store as they shall be, all or none. */
+export interface HierarchyChange {
+  readonly records: readonly AuthorityRecord[];
+  readonly events: readonly AuditEvent[];
+}
+
+const authorityPrefix = 'authority/';
+const versionKey = 'trust-bundle';
+const storedVersion = z.strictObject({ version: z.number().int().positive() });
+// Rotations and imports over decades; more than this many is a fault.
+const mostAuthorities = 1000;
+
+/** The CAs of this site as stored, held in memory. */
+export class Hierarchy {
+  private authorities: readonly Authority[] = [];
+  private version = { number: 0, revision: 0 };
+  private readonly listeners: (() => void)[] = [];
+
+  constructor(
+    private readonly store: Store,
+    private readonly audit: AuditedStore,
+    private readonly outbox: Outbox,
+  ) {}
+
+  /** Reads it again: another replica may have changed it. */
+  async load(): Promise<void> {
+    const version = await this.store.get(versionKey);
+    const { entries } = await this.store.list(authorityPrefix, { limit: mostAuthorities });
+    this.authorities = entries.map(({ value, revision }) => authorityFrom(value, revision));
+    const before = this.version;
+    this.version =
+      version === undefined
+        ? { number: 0, revision: 0 }
+        : { number: storedVersion.parse(version.value).version, revision: version.revision };
+    if (before.number !== this.version.number) for (const listener of this.listeners) listener();
+  }
+
+  /** Calls back after every change of the trust bundle this process has learned of. */
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** Whether there is one at all: false before the first start has finished. */
+  get isFounded(): boolean {
+    return this.version.number > 0;
+  }
+
+  get all(): readonly Authority[] {
+    return this.authorities;
+  }
+
+  /**
+   * The CA that signs for a purpose now.
+   *
+   * @throws Problem `signing-key-unavailable`: there is none
+   */
+  signing(purpose: AuthorityPurpose): SigningAuthority {
+    const candidates = this.authorities.filter(({ record }) => record.purpose === purpose && record.state === 'active');
+    for (const authority of candidates.sort(newestFirst)) {
+      const { keyName } = authority.record;
+      if (keyName !== undefined) return { ...authority, keyName };
+    }
+    throw new Problem('signing-key-unavailable', `There is no active ${purpose} CA. Look at "sallyport ca show".`);
+  }
+
+  /** @throws Problem `not-found` */
+  byId(id: string): Authority {
+    const authority = this.authorities.find(({ record }) => record.id === id);
+    if (authority !== undefined) return authority;
+    throw new Problem('not-found', `There is no CA "${id}". List them with "sallyport ca show".`);
+  }
+
+  /** The root an authority's chain ends in; itself, for a root. */
+  rootOf({ certificate, intermediates, record }: Authority): Authority {
+    const top = intermediates.at(-1) ?? certificate;
+    const roots = this.authorities.filter((candidate) => candidate.record.purpose === 'root');
+    const root = roots.find((candidate) => verifySignedBy(top, candidate.certificate));
+    if (root !== undefined) return root;
+    throw new Problem('signing-key-unavailable', `The root of CA "${record.id}" is missing from the hierarchy.`);
+  }
+
+  /** What a client on first contact may trust: the root behind the certificate of this signer's own listener. */
+  get rootFingerprint(): Fingerprint {
+    return this.rootOf(this.signing('service')).certificate.fingerprint;
+  }
+
+  get trustBundle(): TrustBundle {
+    const trusted = this.authorities.filter(isTrusted);
+    const select = (isSelected: (record: AuthorityRecord) => boolean) =>
+      trusted.filter(({ record }) => isSelected(record)).map(({ certificate }) => certificate);
+    const roots = select(({ purpose }) => purpose === 'root');
+    const issuing = select(({ purpose, state }) => purpose !== 'root' && state !== 'retiring');
+    const retiring = select(({ purpose, state }) => purpose !== 'root' && state === 'retiring');
+    const digest = createHash('sha256').update(JSON.stringify([roots, issuing, retiring].map(fingerprintsOf)));
+    return { version: this.version.number, roots, issuing, retiring, digest: digest.digest('hex') };
+  }
+
+  /**
+   * Stores CAs, writes the audit log, raises the version of the trust bundle and announces it, in one transaction.
+   *
+   * @returns false when another writer was faster; the hierarchy has been read again
+   */
+  async apply({ records, events }: HierarchyChange): Promise<boolean> {
+    const version = this.version.number + 1;
+    const isApplied = await this.audit.commit({
+      compares: [
+        { key: versionKey, revision: this.version.revision },
+        ...records.map(({ id }) => ({ key: keyOf(id), revision: this.revisionOf(id) })),
+      ],
+      operations: [
+        ...records.map((record) => ({ put: keyOf(record.id), value: record })),
+        { put: versionKey, value: { version } },
+        this.outbox.record(trustBundleChanged.topic, { version }),
+      ],
+      events,
+    });
+    await this.load();
+    return isApplied;
+  }
+
+  /** What a transaction compares to be sure that this CA still signs. */
+  stateOf({ record, revision }: Authority): { readonly key: string; readonly revision: number } {
+    return { key: keyOf(record.id), revision };
+  }
+
+  private revisionOf(id: string): number {
+    return this.authorities.find(({ record }) => record.id === id)?.revision ?? 0;
+  }
+}
+
+function keyOf(id: string): string {
+  return `${authorityPrefix}${id}`;
+}
+
+function newestFirst(a: Authority, b: Authority): number {
+  return b.record.generation - a.record.generation;
+}
+
+function fingerprintsOf(certificates: readonly Certificate[]): string[] {
+  return certificates.map(({ fingerprint }) => fingerprint);
+}

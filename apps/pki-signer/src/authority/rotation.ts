@@ -1,0 +1,99 @@
+import { Problem, type RotationRequest } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import type { AuditEvent } from '../audit/audit-record.js';
+import type { Authority, AuthorityRecord } from './authority.js';
+import type { AuthorityMaker } from './authority-maker.js';
+import { issuedEvent } from './founding.js';
+import type { Hierarchy } from './hierarchy.js';
+
+/** Says whether certificates a CA issued are still in date. */
+export interface LeafCensus {
+  hasUnexpiredLeaves(issuerId: string): Promise<boolean>;
+}
+
+/**
+ * Moves issuing CAs through their states. A new one is published in the trust bundle before it signs; the old one
+ * stays there, and signs CRLs, until the last certificate it issued has expired. So no certificate loses its chain.
+ */
+export class Rotation {
+  constructor(
+    private readonly hierarchy: Hierarchy,
+    private readonly maker: AuthorityMaker,
+    private readonly census: LeafCensus,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Makes the next issuing CA of a purpose; without overlap it signs at once.
+   *
+   * @throws Problem `conflict`: a rotation of this purpose is under way already
+   */
+  async rotate({ purpose, overlapSeconds }: RotationRequest, actor: string): Promise<void> {
+    const published = this.hierarchy.all.find(
+      ({ record }) => record.purpose === purpose && record.state === 'published',
+    );
+    if (published !== undefined)
+      throw new Problem('conflict', `CA "${published.record.id}" already waits to become the active ${purpose} CA.`);
+    const generation = nextGeneration(this.hierarchy, purpose);
+    const made = await this.maker.makeIssuing(purpose, generation, this.hierarchy.signing('root'));
+    const activatesAt = new Date(this.clock.now().getTime() + overlapSeconds * 1000).toISOString();
+    const record: AuthorityRecord = { ...made, state: 'published', activatesAt };
+    const events = [issuedEvent(record), stateChange(record, actor)];
+    if (!(await this.hierarchy.apply({ records: [record], events })))
+      throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Look at it, and rotate again if need be.');
+    await this.advance();
+  }
+
+  /** Takes every step that is due: activates published CAs, retires those nobody needs any more. */
+  async advance(): Promise<void> {
+    const now = this.clock.now().toISOString();
+    for (const { record } of this.hierarchy.all)
+      if (record.state === 'published' && (record.activatesAt ?? now) <= now) await this.activate(record);
+    for (const authority of this.hierarchy.all)
+      if (authority.record.state === 'retiring' && !(await this.isNeeded(authority)))
+        await this.retire(authority.record);
+  }
+
+  private async activate(published: AuthorityRecord): Promise<void> {
+    const { activatesAt: _done, ...kept } = published;
+    const predecessors = this.hierarchy.all
+      .map(({ record }) => record)
+      .filter(({ purpose, state }) => purpose === published.purpose && state === 'active');
+    await this.change([
+      { ...kept, state: 'active' },
+      ...predecessors.map((record) => ({ ...record, state: 'retiring' as const })),
+    ]);
+  }
+
+  private retire(record: AuthorityRecord): Promise<void> {
+    return this.change([{ ...record, state: 'retired' }]);
+  }
+
+  /** A CA is needed while a certificate below it can still be shown to somebody. */
+  private async isNeeded(authority: Authority): Promise<boolean> {
+    if (authority.certificate.notAfter <= this.clock.now()) return false;
+    if (authority.record.purpose !== 'root') return this.census.hasUnexpiredLeaves(authority.record.id);
+    return this.hierarchy.all.some(
+      (other) =>
+        other.record.purpose !== 'root' &&
+        other.record.state !== 'retired' &&
+        this.hierarchy.rootOf(other).record.id === authority.record.id,
+    );
+  }
+
+  // A faster replica has taken the same step: nothing is left to do.
+  private async change(records: readonly AuthorityRecord[]): Promise<void> {
+    await this.hierarchy.apply({ records, events: records.map((record) => stateChange(record, 'signer')) });
+  }
+}
+
+/** The number of the next CA of a purpose. */
+export function nextGeneration(hierarchy: Hierarchy, purpose: AuthorityRecord['purpose']): number {
+  const generations = hierarchy.all.filter(({ record }) => record.purpose === purpose).map((a) => a.record.generation);
+  return Math.max(0, ...generations) + 1;
+}
+
+/** The audit event of a CA entering a state. */
+export function stateChange({ id, state }: AuthorityRecord, actor: string): AuditEvent {
+  return { action: 'authority-state-changed', actor, details: { id, state } };
+}

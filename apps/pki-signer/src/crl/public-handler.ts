@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isTrusted, keyIdOf } from '../authority/authority.js';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { CrlPublisher } from './crl-publisher.js';
+
+interface Document {
+  readonly contentType: string;
+  readonly der: Buffer;
+  readonly lastModified: Date;
+}
+
+// A revocation is on the CRL within a minute; a copy must not hide it for longer.
+const maxAgeSeconds = 60;
+const documentPath = /^\/(crl|ca)\/([0-9a-f]{1,64})\.(crl|cer)$/;
+
+/**
+ * Serves `/crl/KEYID.crl` and `/ca/KEYID.cer` in DER over plain HTTP: fetching a CRL over TLS would need the CRL
+ * (RFC 5280 §8; RFC 2585 §3 for the media types).
+ */
+export function publicHandler(sources: {
+  readonly hierarchy: Hierarchy;
+  readonly crls: CrlPublisher;
+}): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    // A request with a body has no business here; what it sends is thrown away.
+    request.resume();
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, { allow: 'GET, HEAD' });
+    const found = documentAt(request.url ?? '', sources);
+    if (found === undefined) return refuse(response, 404);
+    return serve(request, response, found);
+  };
+}
+
+function documentAt(
+  url: string,
+  { hierarchy, crls }: { hierarchy: Hierarchy; crls: CrlPublisher },
+): Document | undefined {
+  const [, folder, keyId = '', suffix] = documentPath.exec(url.split('?', 1)[0] ?? '') ?? [];
+  if (folder === 'crl' && suffix === 'crl') {
+    const crl = crls.find(keyId);
+    return crl && { contentType: 'application/pkix-crl', der: crl.der, lastModified: crl.thisUpdate };
+  }
+  if (folder !== 'ca' || suffix !== 'cer') return undefined;
+  const authority = hierarchy.all.find((candidate) => isTrusted(candidate) && keyIdOf(candidate.certificate) === keyId);
+  if (authority === undefined) return undefined;
+  const { der, notBefore } = authority.certificate;
+  return { contentType: 'application/pkix-cert', der, lastModified: notBefore };
+}
+
+function serve(request: IncomingMessage, response: ServerResponse, { contentType, der, lastModified }: Document): void {
+  const etag = `"${createHash('sha256').update(der).digest('base64url')}"`;
+  const headers = {
+    etag,
+    'cache-control': `public, max-age=${maxAgeSeconds}`,
+    'last-modified': lastModified.toUTCString(),
+  };
+  // RFC 9110 §13.1.2: If-None-Match is a list, or "*".
+  const known = request.headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
+  if (known.includes(etag) || known.includes('*')) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  response.writeHead(200, { ...headers, 'content-type': contentType, 'content-length': der.length }).end(der);
+}
+
+function refuse(response: ServerResponse, status: 404 | 405, headers: Record<string, string> = {}): void {
+  const body = status === 404 ? 'Not found.\n' : 'Use GET or HEAD.\n';
+  response
+    .writeHead(status, { ...headers, 'content-type': 'text/plain; charset=utf-8', 'content-length': body.length })
+    .end(body);
+}

@@ -1,0 +1,148 @@
+import { type LeafProfile, Problem } from '@sallyport/protocol';
+import type { AuditedStore } from '../audit/audited-store.js';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import type { Inventory } from '../inventory/inventory.js';
+import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
+import { sha256Hex } from '../issuance/digest.js';
+import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
+import type { RegistryGate } from '../issuance/registry-gate.js';
+import { requestedNamesOf } from '../issuance/requested-names.js';
+import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import { KeyedQueue } from './keyed-queue.js';
+import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
+import type { RateLimit } from './rate-limit.js';
+
+/** A first enrolment, as it came in. */
+export interface EnrolmentRequest {
+  /** User name of the request: the device id. */
+  readonly name: string;
+  readonly password: string;
+  /** PKCS#10, DER. */
+  readonly csr: Buffer;
+  /** Of the connection, base64. */
+  readonly channelBindings: readonly string[];
+  readonly remoteAddress: string;
+  /** Only a token of this profile will do; any when absent. */
+  readonly profile?: LeafProfile;
+}
+
+export interface EnrolmentOptions {
+  readonly tokens: OneTimeTokens;
+  readonly issuer: CertificateIssuer;
+  readonly inventory: Inventory;
+  readonly hierarchy: Hierarchy;
+  readonly audit: AuditedStore;
+  readonly registry: RegistryGate;
+  readonly limits: CallerLimits;
+  readonly metrics: SignerMetrics;
+}
+
+/** How often one address, and one name, may ask. */
+export interface CallerLimits {
+  readonly byAddress: RateLimit;
+  readonly byName: RateLimit;
+}
+
+// A wrong secret costs as much as this many requests.
+const failureCost = 10;
+const mostTries = 3;
+
+/** Pays for a certificate with a one-time token. */
+export class Enrolment {
+  private readonly queue = new KeyedQueue();
+
+  constructor(private readonly options: EnrolmentOptions) {}
+
+  /**
+   * Exactly one certificate comes of a token, however often and however parallel it is presented. The same request
+   * again, within ten minutes, gets that certificate again: the answer may have been lost on the way.
+   *
+   * @throws Problem `credentials-invalid`: unknown name and wrong password alike
+   * @throws Problem `csr-rejected`, `csr-forbidden`, `forbidden`: nothing was signed, the token is still good
+   * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later, the token is still good
+   */
+  async enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
+    const { limits } = this.options;
+    limits.byAddress.admit(request.remoteAddress);
+    limits.byName.admit(request.name);
+    // One after the other for each name: guesses are counted before the next is judged, and nothing is signed twice.
+    return this.queue.run(request.name, () => this.enrolInTurn(request));
+  }
+
+  private async enrolInTurn(request: EnrolmentRequest): Promise<CertificateRecord> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const token = await this.present(request);
+      const issued = await this.redeem(token, request);
+      if (issued !== undefined) return issued;
+      // Another replica spent the token or rotated the CA meanwhile.
+      await this.options.hierarchy.load();
+    }
+    throw new Problem('unavailable', 'The signer is too busy. Try again.', { retryAfterSeconds: 1 });
+  }
+
+  private async present(request: EnrolmentRequest): Promise<PresentedToken> {
+    const { tokens, limits, metrics } = this.options;
+    try {
+      return await tokens.present(request.name, request.password, sha256Hex(request.csr));
+    } catch (error) {
+      if (error instanceof Problem && error.type === 'credentials-invalid') {
+        metrics.failedTokens.inc();
+        limits.byAddress.charge(request.remoteAddress, failureCost);
+        limits.byName.charge(request.name, failureCost);
+      }
+      throw error;
+    }
+  }
+
+  private async redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
+    const { use } = token.record;
+    if (use !== undefined) return (await this.options.inventory.find(use.fingerprint)).record;
+    try {
+      return await this.issueFor(token, request);
+    } catch (error) {
+      if (error instanceof Problem && error.status < 500) await this.recordRefusal(token, request, error);
+      throw error;
+    }
+  }
+
+  private async issueFor(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
+    const { issuer, registry, metrics } = this.options;
+    const { deviceId, profile, reinstate, subjectAltNames } = token.record;
+    if (request.profile !== undefined && request.profile !== profile)
+      throw new Problem('forbidden', `The one-time password is for profile "${profile}".`);
+    const incoming = await metrics.timed('verify', () => readRequest(request.csr, request.channelBindings));
+    await registry.require({ deviceId, kind: profile, reinstate });
+    return issuer.issue({
+      csr: incoming.csr,
+      name: deviceId,
+      profile,
+      provisioner: 'token',
+      actor: actorOf(token, request),
+      permittedHosts: subjectAltNames.map(({ value }) => value.toLowerCase()),
+      requested: requestedNamesOf(incoming.csr),
+      reinstate,
+      payment: (fingerprint) => this.payment(token, incoming, fingerprint),
+    });
+  }
+
+  private payment(
+    token: PresentedToken,
+    { digest }: IncomingRequest,
+    fingerprint: Parameters<OneTimeTokens['spending']>[2],
+  ) {
+    const [compare, operation] = this.options.tokens.spending(token, digest, fingerprint);
+    return { compares: [compare], operations: [operation] };
+  }
+
+  private async recordRefusal(token: PresentedToken, request: EnrolmentRequest, problem: Problem): Promise<void> {
+    this.options.metrics.rejected.inc({ reason: problem.type });
+    const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
+    const event = { action: 'request-refused' as const, actor: actorOf(token, request), details };
+    await this.options.audit.commit({ events: [event] });
+  }
+}
+
+function actorOf({ record }: PresentedToken, { remoteAddress }: EnrolmentRequest): string {
+  return `${record.profile}:${record.deviceId}@${remoteAddress}`;
+}

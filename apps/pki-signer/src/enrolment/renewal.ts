@@ -1,0 +1,158 @@
+import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallyport/protocol';
+import type { Store } from '@sallyport/store';
+import { parseCertificate } from '@sallyport/x509';
+import type { AuditedStore } from '../audit/audited-store.js';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
+import type { CertificateIssuer, LeafProfileName } from '../issuance/certificate-issuer.js';
+import { sha256Hex } from '../issuance/digest.js';
+import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
+import type { RegistryGate } from '../issuance/registry-gate.js';
+import { asksForSameNames } from '../issuance/requested-names.js';
+import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import type { CallerLimits } from './enrolment.js';
+import { KeyedQueue } from './keyed-queue.js';
+
+/** A renewal, as it came in over a connection that proved possession of the certificate's key. */
+export interface RenewalRequest {
+  /** Of the certificate the connection was made with. */
+  readonly fingerprint: Fingerprint;
+  readonly deviceId: DeviceId;
+  /** PKCS#10, DER. */
+  readonly csr: Buffer;
+  /** Of the connection, base64. */
+  readonly channelBindings: readonly string[];
+  readonly remoteAddress: string;
+}
+
+export interface RenewalOptions {
+  readonly store: Store;
+  readonly issuer: CertificateIssuer;
+  readonly inventory: Inventory;
+  readonly hierarchy: Hierarchy;
+  readonly audit: AuditedStore;
+  readonly registry: RegistryGate;
+  readonly limits: CallerLimits;
+  readonly metrics: SignerMetrics;
+}
+
+const replayWindowSeconds = 10 * 60;
+const mostTries = 3;
+
+/** Renews a certificate with itself as the credential (RFC 7030 §4.2.2). The old one stays good until it expires. */
+export class Renewal {
+  private readonly queue = new KeyedQueue();
+
+  constructor(private readonly options: RenewalOptions) {}
+
+  /**
+   * Issues a certificate of the same names and profile; the key may be a new one. The same request again, within ten
+   * minutes, gets the same certificate again.
+   *
+   * @throws Problem `forbidden`: the certificate is revoked or not of this signer, or its device may not have another
+   * @throws Problem `csr-rejected`, `csr-forbidden`: the request asks for other names, or breaks the profile
+   * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later
+   */
+  async renew(request: RenewalRequest): Promise<CertificateRecord> {
+    const { limits } = this.options;
+    limits.byAddress.admit(request.remoteAddress);
+    limits.byName.admit(request.deviceId);
+    return this.queue.run(request.fingerprint, () => this.renewInTurn(request));
+  }
+
+  private async renewInTurn(request: RenewalRequest): Promise<CertificateRecord> {
+    const { metrics, hierarchy } = this.options;
+    const incoming = await this.audited(request, () =>
+      metrics.timed('verify', () => readRequest(request.csr, request.channelBindings)),
+    );
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const issued = (await this.replay(request, incoming)) ?? (await this.tryIssue(request, incoming));
+      if (issued !== undefined) return issued;
+      await hierarchy.load();
+    }
+    throw new Problem('unavailable', 'The signer is too busy. Try again.', { retryAfterSeconds: 1 });
+  }
+
+  private async replay({ fingerprint: renewed }: RenewalRequest, { digest }: IncomingRequest) {
+    const entry = await this.options.store.get(replayKey(renewed, digest));
+    if (entry === undefined) return undefined;
+    return (await this.options.inventory.find(fingerprint.parse(entry.value))).record;
+  }
+
+  private tryIssue(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
+    return this.audited(request, async () => this.issueFor(await this.renewable(request), incoming, request));
+  }
+
+  /** Writes a request that is turned away into the audit log. */
+  private async audited<Result>(request: RenewalRequest, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Problem && error.status < 500) await this.recordRefusal(request, error);
+      throw error;
+    }
+  }
+
+  private async renewable({ fingerprint: presented }: RenewalRequest): Promise<StoredCertificate> {
+    const stored = await this.options.inventory.get(presented);
+    if (stored === undefined)
+      throw new Problem('forbidden', 'This signer did not issue the certificate. Enrol with a one-time token.');
+    if (stored.record.revocation === undefined) return stored;
+    throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
+  }
+
+  private async issueFor(
+    stored: StoredCertificate,
+    { csr, digest }: IncomingRequest,
+    request: RenewalRequest,
+  ): Promise<CertificateRecord | undefined> {
+    const { record: renewed } = stored;
+    const { deviceId, kind, requested } = renewed;
+    const certificate = parseCertificate(Buffer.from(renewed.certificate, 'base64'));
+    if (!asksForSameNames(csr, certificate, requested))
+      throw new Problem(
+        'csr-forbidden',
+        'Subject and alternative names of the CSR differ from those of the certificate it renews. Send the same names, or enrol again with a one-time token.',
+      );
+    await this.options.registry.require({ deviceId, kind, reinstate: false });
+    const replay = replayKey(renewed.fingerprint, digest);
+    return this.options.issuer.issue({
+      csr,
+      name: deviceId,
+      profile: profileNamed(renewed.profile),
+      provisioner: 'renewal',
+      actor: actorOf(request),
+      permittedHosts: certificate.subjectAltNames.map(({ value }) => value),
+      subjectAltNames: certificate.subjectAltNames,
+      requested,
+      reinstate: false,
+      renews: renewed.fingerprint,
+      payment: (issued) => ({
+        // A revocation that comes in between wins.
+        compares: [{ key: replay, revision: 0 }, this.options.inventory.unchanged(stored)],
+        operations: [{ put: replay, value: issued, ttlSeconds: replayWindowSeconds }],
+      }),
+    });
+  }
+
+  private async recordRefusal(request: RenewalRequest, problem: Problem): Promise<void> {
+    this.options.metrics.rejected.inc({ reason: problem.type });
+    const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
+    const event = { action: 'request-refused' as const, actor: actorOf(request), details };
+    await this.options.audit.commit({ events: [event] });
+  }
+}
+
+function profileNamed(name: string): LeafProfileName {
+  if (name === 'device' || name === 'service' || name === 'admin') return name;
+  throw new Problem('forbidden', `Certificates of profile "${name}" are not renewed over EST.`);
+}
+
+function actorOf({ deviceId, remoteAddress }: RenewalRequest): string {
+  return `device:${deviceId}@${remoteAddress}`;
+}
+
+function replayKey(renewed: Fingerprint, csrDigest: string): string {
+  return `renewal/${renewed}/${csrDigest}`;
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Problem } from '@sallyport/protocol';
+import type { Log } from '@sallyport/runtime';
+import { peerOf } from '@sallyport/tls';
+import { encodeCertsOnly, encodeCsrAttributes } from '@sallyport/x509';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { Enrolment } from '../enrolment/enrolment.js';
+import type { Renewal } from '../enrolment/renewal.js';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import { basicCredentials } from './basic-credentials.js';
+import { channelBindingsOf } from './channel-binding.js';
+import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
+import { bodyFromDer, derFromBody, readBody } from './est-body.js';
+import { type EstOperation, type EstRoute, routeOf } from './est-route.js';
+
+export interface EstHandlerOptions {
+  readonly hierarchy: Hierarchy;
+  readonly enrolment: Pick<Enrolment, 'enrol'>;
+  readonly renewal: Pick<Renewal, 'renew'>;
+  readonly metrics: SignerMetrics;
+  readonly log: Log;
+}
+
+/** Answers EST (RFC 7030, 8951) for a listener that has verified the client certificate, if there is one. */
+export function estHandler(options: EstHandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const operations = new EstOperations(options);
+  return (request, response) => {
+    operations.answer(request).then(
+      (answer) => send(request, response, answer),
+      // Only a connection that broke ends up here; there is nobody left to tell.
+      (error: unknown) => {
+        options.log.debug({ error }, 'EST request broken off');
+        response.destroy();
+      },
+    );
+  };
+}
+
+type Operation = (request: IncomingMessage, route: EstRoute) => EstAnswer | Promise<EstAnswer>;
+
+class EstOperations {
+  private readonly byName: Readonly<Record<EstOperation, Operation>> = {
+    cacerts: (request) => this.caCertificates(request),
+    csrattrs: (request) => this.csrAttributes(request),
+    simpleenroll: (request, route) => this.enrol(request, route),
+    simplereenroll: (request) => this.renew(request),
+  };
+
+  constructor(private readonly options: EstHandlerOptions) {}
+
+  async answer(request: IncomingMessage): Promise<EstAnswer> {
+    let operation = 'none';
+    const outcome = await this.attempt(async () => {
+      const route = routeOf(request.method ?? '', request.url ?? '');
+      operation = route.operation;
+      return this.byName[route.operation](request, route);
+    });
+    const ua = clientFamily(request.headers['user-agent']);
+    this.options.metrics.estRequests.inc({ op: operation, code: String(outcome.status), ua });
+    return outcome;
+  }
+
+  /** A fault the client can act on becomes its answer; any other is logged, and named by a correlation id. */
+  private async attempt(work: () => Promise<EstAnswer>): Promise<EstAnswer> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Problem && error.status !== 500 && error.type !== 'conflict') return problemAnswer(error);
+      if (isBrokenConnection(error)) throw error;
+      const correlationId = randomUUID();
+      this.options.log.error({ error, correlationId }, 'EST request failed inside');
+      return problemAnswer(new Problem('internal', `Something failed inside. Correlation id ${correlationId}.`));
+    }
+  }
+
+  private caCertificates(request: IncomingMessage): EstAnswer {
+    const { roots, issuing, retiring } = this.options.hierarchy.trustBundle;
+    const ders = [...roots, ...issuing, ...retiring].map(({ der }) => der);
+    return certificatesAnswer(bodyFromDer(encodeCertsOnly(ders), request.headers['user-agent']));
+  }
+
+  private csrAttributes(request: IncomingMessage): EstAnswer {
+    const der = encodeCsrAttributes({ curve: 'P-256', signatureAlgorithm: 'ecdsa-with-SHA256' });
+    return attributesAnswer(bodyFromDer(der, request.headers['user-agent']));
+  }
+
+  private async enrol(request: IncomingMessage, { profile }: EstRoute): Promise<EstAnswer> {
+    const body = await readBody(request);
+    const credentials = basicCredentials(request.headers.authorization);
+    if (credentials === undefined)
+      throw new Problem(
+        'credentials-invalid',
+        'Send the device id and its one-time password as HTTP Basic credentials.',
+      );
+    const record = await this.options.enrolment.enrol({
+      name: credentials.username,
+      password: credentials.password,
+      ...incoming(request, body),
+      ...(profile === undefined ? {} : { profile }),
+    });
+    return this.issued(record, request);
+  }
+
+  private async renew(request: IncomingMessage): Promise<EstAnswer> {
+    const body = await readBody(request);
+    const peer = peerOf(request);
+    if (peer === undefined)
+      throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
+    const { fingerprint, deviceId } = peer;
+    const record = await this.options.renewal.renew({ fingerprint, deviceId, ...incoming(request, body) });
+    return this.issued(record, request);
+  }
+
+  /** The leaf first, then its issuing CA: a client that stores what it gets can show a whole chain. */
+  private issued(record: CertificateRecord, request: IncomingMessage): EstAnswer {
+    const { certificate, intermediates } = this.options.hierarchy.byId(record.issuer);
+    const ders = [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
+    return certificatesAnswer(bodyFromDer(encodeCertsOnly(ders), request.headers['user-agent']));
+  }
+}
+
+function incoming(request: IncomingMessage, body: Buffer) {
+  const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/pkcs10')
+    throw new Problem('unsupported-media-type', 'Send the CSR with Content-Type: application/pkcs10.');
+  return {
+    csr: derFromBody(body),
+    channelBindings: channelBindingsOf(request.socket),
+    remoteAddress: request.socket.remoteAddress ?? '',
+  };
+}
+
+const clientFamilies = ['libest', 'strongSwan', 'curl', 'sallyport', 'tedge', 'Go-http-client'] as const;
+
+/** A label for metrics: one of a few families. */
+function clientFamily(userAgent: string | undefined): string {
+  if (userAgent === undefined) return 'none';
+  return clientFamilies.find((family) => userAgent.startsWith(family)) ?? 'other';
+}
+
+function isBrokenConnection(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
+}

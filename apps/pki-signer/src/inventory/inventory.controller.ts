@@ -1,0 +1,54 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import {
+  type CertificateDescription,
+  type CertificateList,
+  certificateQuery,
+  revocationRequest,
+  type SigningResponse,
+  signingRequest,
+} from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import { AdminSigning } from '../issuance/admin-signing.js';
+import { describeRecord } from './certificate-record.js';
+import { Inventory } from './inventory.js';
+import { Revocation } from './revocation.js';
+
+// The socket of the admin API is the administrator's alone.
+const actor = 'admin';
+
+/** The certificates the signer issued, and those an administrator has signed. */
+@Controller('v1/certificates')
+export class InventoryController {
+  constructor(
+    private readonly inventory: Inventory,
+    private readonly revocation: Revocation,
+    private readonly signing: AdminSigning,
+    private readonly clock: Clock,
+  ) {}
+
+  @Get()
+  async list(@Query() query: unknown): Promise<CertificateList> {
+    const { records, cursor } = await this.inventory.list(certificateQuery.parse(query));
+    const certificates = records.map((record) => describeRecord(record, this.clock.now()));
+    return cursor === undefined ? { certificates } : { certificates, cursor };
+  }
+
+  /** @param id fingerprint or serial number */
+  @Get(':id')
+  async get(@Param('id') id: string): Promise<CertificateDescription> {
+    return describeRecord((await this.inventory.find(id)).record, this.clock.now());
+  }
+
+  @Post()
+  sign(@Body() body: unknown): Promise<SigningResponse> {
+    return this.signing.sign(signingRequest.parse(body), actor);
+  }
+
+  /** @param id fingerprint or serial number */
+  @Post(':id/revoke')
+  @HttpCode(200)
+  async revoke(@Param('id') id: string, @Body() body: unknown): Promise<CertificateDescription> {
+    const { reason } = revocationRequest.parse(body ?? {});
+    return describeRecord(await this.revocation.revoke(id, reason, actor), this.clock.now());
+  }
+}

@@ -1,0 +1,114 @@
+import {
+  certificateRevoked,
+  type DeviceChange,
+  type Fingerprint,
+  Problem,
+  type RevocationReason,
+  revocationReason,
+  serialNumber,
+} from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import type { Operation, Outbox } from '@sallyport/store';
+import { z } from 'zod';
+import type { AuditedStore } from '../audit/audited-store.js';
+import { blockKey } from '../issuance/key-owner.js';
+import type { CertificateRecord } from './certificate-record.js';
+import type { Inventory, StoredCertificate } from './inventory.js';
+
+/** What a CRL says about one certificate. */
+export const revocationRecord = z.strictObject({
+  serialNumber,
+  revokedAt: z.iso.datetime(),
+  reason: revocationReason,
+  notAfter: z.iso.datetime(),
+});
+export type RevocationRecord = z.infer<typeof revocationRecord>;
+
+export interface RevocationOptions {
+  readonly inventory: Inventory;
+  readonly audit: AuditedStore;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+}
+
+const mostTries = 5;
+
+/** Takes certificates back. Twice is as good as once. The CRL is built later, never inside a revocation. */
+export class Revocation {
+  constructor(private readonly options: RevocationOptions) {}
+
+  /**
+   * Revokes one certificate; one revoked before keeps its first date and reason.
+   *
+   * @param id fingerprint or serial number
+   * @throws Problem `not-found`
+   */
+  async revoke(id: string, reason: RevocationReason, actor: string): Promise<CertificateRecord> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const stored = await this.options.inventory.find(id);
+      if (stored.record.revocation !== undefined) return stored.record;
+      const revoked = await this.tryRevoke(stored, reason, actor);
+      if (revoked !== undefined) return revoked;
+    }
+    throw new Problem('unavailable', 'The certificate is being changed by somebody else. Try again.', {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /**
+   * Follows the registry: a device that is revoked or retired loses its certificates. The announcement may come twice
+   * or late, so a certificate issued after the change, as a reinstated device gets one, is left alone.
+   */
+  async follow({ deviceId, state, changedAt, fingerprints }: DeviceChange): Promise<void> {
+    if (state !== 'revoked' && state !== 'retired') return;
+    const reason = state === 'revoked' ? 'privilegeWithdrawn' : 'cessationOfOperation';
+    const named = new Set<Fingerprint>(fingerprints);
+    const isConcerned = ({ fingerprint, issuedAt }: CertificateRecord) =>
+      named.has(fingerprint) || Date.parse(issuedAt) <= Date.parse(changedAt);
+    const live = await this.options.inventory.live(deviceId);
+    for (const { fingerprint } of live.filter(isConcerned)) await this.revoke(fingerprint, reason, 'device-registry');
+  }
+
+  private async tryRevoke(
+    stored: StoredCertificate,
+    reason: RevocationReason,
+    actor: string,
+  ): Promise<CertificateRecord | undefined> {
+    const { inventory, audit, outbox, clock } = this.options;
+    const revokedAt = clock.now().toISOString();
+    const record = { ...stored.record, revocation: { revokedAt, reason } };
+    const { fingerprint, serialNumber: serial, issuer, issuerFingerprint, deviceId } = record;
+    const event = { fingerprint, serialNumber: serial, issuerFingerprint, deviceId, revokedAt, reason };
+    const isRevoked = await audit.commit({
+      compares: [inventory.unchanged(stored)],
+      operations: [
+        inventory.updateOf(record),
+        this.crlEntryOf(record, revokedAt, reason),
+        { put: dirtyKey(issuer), value: revokedAt },
+        ...(reason === 'keyCompromise' ? [blockKey(record)] : []),
+        outbox.record(certificateRevoked.topic, event),
+      ],
+      events: [{ action: 'certificate-revoked', actor, details: event }],
+    });
+    return isRevoked ? record : undefined;
+  }
+
+  private crlEntryOf(record: CertificateRecord, revokedAt: string, reason: RevocationReason): Operation {
+    const { serialNumber: serial, notAfter, issuer } = record;
+    return {
+      put: `${revocationPrefix(issuer)}${serial}`,
+      value: { serialNumber: serial, revokedAt, reason, notAfter },
+      ttlSeconds: this.options.inventory.lifetimeSeconds(record),
+    };
+  }
+}
+
+/** Below it: one `revocationRecord` a revoked certificate of this CA. */
+export function revocationPrefix(issuerId: string): string {
+  return `revocation/${issuerId}/`;
+}
+
+/** Exists from a revocation until a CRL that contains it has been published. */
+export function dirtyKey(issuerId: string): string {
+  return `crl-outdated/${issuerId}`;
+}

@@ -1,0 +1,212 @@
+import { certificateIssued, type DeviceId, type Fingerprint, Problem, type SerialNumber } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import type { Compare, Operation, Outbox, Store } from '@sallyport/store';
+import {
+  type Certificate,
+  type CertificateProfile,
+  type CertificateRequest,
+  certificateProfiles,
+  checkCertificateRequest,
+  LeafIssuer,
+  leafAltNames,
+  newSerialNumber,
+  type SubjectAltName,
+  validityOf,
+} from '@sallyport/x509';
+import type { AuditedStore } from '../audit/audited-store.js';
+import { publicationUrls } from '../authority/authority-maker.js';
+import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
+import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
+import type { Inventory } from '../inventory/inventory.js';
+import type { KeyStore } from '../signing-key/signing-key.js';
+import { sha256Hex } from './digest.js';
+import { claimKey, type KeyClaim } from './key-owner.js';
+import type { Provisioner, SignerMetrics } from './signer-metrics.js';
+
+export type LeafProfileName = 'device' | 'service' | 'admin' | 'server';
+
+/** A certificate somebody may have. */
+export interface IssueOrder {
+  /** Its proof of possession has been verified. */
+  readonly csr: CertificateRequest;
+  readonly name: DeviceId;
+  readonly profile: LeafProfileName;
+  readonly provisioner: Provisioner;
+  /** Who asked, for the audit log. */
+  readonly actor: string;
+  /** Host names and addresses it may carry. */
+  readonly permittedHosts: readonly string[];
+  /** Carried over from the certificate it renews; those of the request when absent. */
+  readonly subjectAltNames?: readonly SubjectAltName[];
+  readonly requested: RequestedNames;
+  readonly reinstate: boolean;
+  readonly renews?: Fingerprint;
+  /** What belongs into the transaction that stores the certificate: conditions, and what it costs. */
+  readonly payment: (fingerprint: Fingerprint) => {
+    readonly compares: readonly Compare[];
+    readonly operations: readonly Operation[];
+  };
+}
+
+export interface CertificateIssuerOptions {
+  readonly store: Store;
+  readonly audit: AuditedStore;
+  readonly inventory: Inventory;
+  readonly hierarchy: Hierarchy;
+  readonly keys: KeyStore;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly metrics: SignerMetrics;
+  readonly organization: string;
+  readonly trustDomain: string;
+  readonly publicUrl: string;
+  /** Life of a leaf by profile, seconds. */
+  readonly validitySeconds: Readonly<Record<LeafProfileName, number>>;
+}
+
+/** Everything decided before the CA key is used. */
+interface Draft {
+  readonly authority: SigningAuthority;
+  readonly profile: CertificateProfile;
+  readonly claim: KeyClaim;
+  readonly serialNumber: SerialNumber;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly subjectAltNames: readonly SubjectAltName[];
+}
+
+/** The decision: request and profile in, certificate out, written down before and after. */
+export class CertificateIssuer {
+  private readonly issuers = new Map<string, LeafIssuer>();
+
+  constructor(private readonly options: CertificateIssuerOptions) {}
+
+  /**
+   * Issues one leaf. Certificate, inventory, payment, event and audit record are stored in one transaction; the
+   * audit log already says what was intended.
+   *
+   * @returns undefined when a condition did not hold any more (payment spent, CA rotated): nothing was stored, the
+   * signature has been thrown away; read again and decide anew
+   * @throws Problem `csr-rejected`, `csr-forbidden`: the request breaks the profile; nothing was signed
+   * @throws Problem `signing-key-unavailable`: no CA, or it ends too soon
+   */
+  async issue(order: IssueOrder): Promise<CertificateRecord | undefined> {
+    const { metrics, audit } = this.options;
+    const draft = await metrics.timed('policy', () => this.draft(order));
+    await metrics.timed('store', () => audit.commit({ events: [intention(order, draft)] }));
+    const { certificate } = await metrics.timed('sign', () => this.sign(order, draft));
+    const record = this.recordOf(order, draft, certificate);
+    const isStored = await metrics.timed('store', () => this.store(order, draft, record));
+    if (!isStored) return undefined;
+    const { profile, provisioner } = order;
+    metrics.issued.inc({ profile, provisioner, key: order.csr.key.type });
+    return record;
+  }
+
+  private async draft(order: IssueOrder): Promise<Draft> {
+    const { store, trustDomain, hierarchy } = this.options;
+    const profile = this.profileOf(order.profile);
+    const identity = { deviceId: order.name, trustDomain, permittedHosts: order.permittedHosts };
+    checkCertificateRequest(order.csr, profile, identity);
+    this.refuseAuthorityKeys(order.csr);
+    const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
+    return {
+      ...validityOf(profile, this.options.clock.now()),
+      authority,
+      profile,
+      claim: await claimKey(store, order.csr.spki, order.name),
+      serialNumber: newSerialNumber(),
+      subjectAltNames: order.subjectAltNames ?? leafAltNames(order.csr, profile, identity),
+    };
+  }
+
+  private profileOf(name: LeafProfileName): CertificateProfile {
+    return { ...certificateProfiles[name], validitySeconds: this.options.validitySeconds[name] };
+  }
+
+  private refuseAuthorityKeys({ spki }: CertificateRequest): void {
+    if (this.options.hierarchy.all.some(({ certificate }) => certificate.spki.equals(spki)))
+      throw new Problem('csr-forbidden', 'This key belongs to a CA. Make a new key and send a new CSR.');
+  }
+
+  private async sign(order: IssueOrder, draft: Draft): Promise<{ readonly certificate: Certificate }> {
+    const { serialNumber, notBefore, notAfter, subjectAltNames } = draft;
+    const issuer = await this.issuerFor(draft);
+    const subject = { commonName: order.name, organization: this.options.organization };
+    return issuer.issue({ subject, spki: order.csr.spki, subjectAltNames, notBefore, notAfter, serialNumber });
+  }
+
+  /** What CA and profile fix is encoded once. */
+  private async issuerFor({ authority, profile }: Draft): Promise<LeafIssuer> {
+    const { keys, publicUrl } = this.options;
+    const id = `${authority.record.id}/${profile.name}`;
+    const known = this.issuers.get(id);
+    if (known !== undefined) return known;
+    const { privateKey } = await keys.open(authority.keyName);
+    const issuer = authority.certificate;
+    const made = new LeafIssuer({ issuer, privateKey, profile, ...publicationUrls(publicUrl, issuer) });
+    this.issuers.set(id, made);
+    return made;
+  }
+
+  private recordOf(order: IssueOrder, { authority, profile }: Draft, certificate: Certificate): CertificateRecord {
+    const { fingerprint, serialNumber, notBefore, notAfter, der } = certificate;
+    return {
+      fingerprint,
+      serialNumber,
+      issuer: authority.record.id,
+      issuerFingerprint: authority.certificate.fingerprint,
+      deviceId: order.name,
+      kind: order.profile === 'server' ? 'service' : order.profile,
+      profile: profile.name,
+      notBefore: notBefore.toISOString(),
+      notAfter: notAfter.toISOString(),
+      issuedAt: this.options.clock.now().toISOString(),
+      certificate: der.toString('base64'),
+      requested: order.requested,
+      ...(order.renews === undefined ? {} : { renews: order.renews }),
+    };
+  }
+
+  private store(order: IssueOrder, { authority, claim }: Draft, record: CertificateRecord): Promise<boolean> {
+    const { inventory, hierarchy, outbox, audit } = this.options;
+    const payment = order.payment(record.fingerprint);
+    const { certificate: _der, requested: _requested, renews: _renews, issuer: _issuer, ...announced } = record;
+    const event = { ...announced, reinstate: order.reinstate };
+    return audit.commit({
+      compares: [
+        ...payment.compares,
+        claim.compare,
+        hierarchy.stateOf(authority),
+        inventory.serialIsFree(record.issuer, record.serialNumber),
+      ],
+      operations: [
+        ...payment.operations,
+        claim.operation,
+        ...inventory.additionOf(record),
+        outbox.record(certificateIssued.topic, event),
+      ],
+      events: [outcome(order, record)],
+    });
+  }
+}
+
+function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft) {
+  const { authority, serialNumber, notAfter } = draft;
+  const details = {
+    deviceId: name,
+    profile,
+    provisioner,
+    issuer: authority.record.id,
+    serialNumber,
+    notAfter: notAfter.toISOString(),
+    csrDigest: sha256Hex(csr.der),
+  };
+  return { action: 'certificate-intended' as const, actor, details };
+}
+
+function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord) {
+  const { deviceId, profile, issuer, serialNumber, fingerprint, certificate } = record;
+  const details = { deviceId, profile, provisioner, issuer, serialNumber, fingerprint, certificate };
+  return { action: 'certificate-issued' as const, actor, details };
+}

@@ -1,0 +1,35 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Problem } from '@sallyport/protocol';
+import { type CertificateRequest, parseCertificateRequest, verifyPossession } from '@sallyport/x509';
+import { sha256Hex } from './digest.js';
+
+/** A CSR whose sender holds the private key. */
+export interface IncomingRequest {
+  readonly csr: CertificateRequest;
+  /** SHA-256 of its DER, hexadecimal. */
+  readonly digest: string;
+}
+
+/**
+ * Reads a CSR and proves possession of its key. A challenge password, when there is one, must tie the CSR to the
+ * connection it came over (RFC 7030 §3.5), whether or not that was asked for.
+ *
+ * @param channelBindings values of this connection, base64; empty when it has none
+ * @throws Problem `csr-rejected`: malformed, too large, or the signature does not verify
+ * @throws Problem `csr-forbidden`: the challenge password is of another connection
+ */
+export function readRequest(der: Buffer, channelBindings: readonly string[]): IncomingRequest {
+  const csr = parseCertificateRequest(der);
+  verifyPossession(csr);
+  const { challengePassword } = csr;
+  if (challengePassword !== undefined && !channelBindings.some((binding) => isSame(binding, challengePassword)))
+    throw new Problem(
+      'csr-forbidden',
+      'The challengePassword of the CSR is not the channel binding of this TLS connection. Leave it out, or make it anew for each connection.',
+    );
+  return { csr, digest: sha256Hex(der) };
+}
+
+function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256Hex(a)), Buffer.from(sha256Hex(b)));
+}

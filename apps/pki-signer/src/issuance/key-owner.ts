@@ -1,0 +1,44 @@
+import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
+import type { Compare, Operation, Store } from '@sallyport/store';
+import { parseCertificate } from '@sallyport/x509';
+import { z } from 'zod';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import { sha256Hex } from './digest.js';
+
+/** Whose certificates a public key stands in, and whether it may ever stand in another. */
+const keyOwner = z.strictObject({ deviceId, isBlocked: z.boolean() });
+
+/** What a transaction that issues for a key needs: its condition, and the change that keeps the key's owner. */
+export interface KeyClaim {
+  readonly compare: Compare;
+  readonly operation: Operation;
+}
+
+/**
+ * Lets a name use a public key that no other name has used and nobody has reported stolen.
+ *
+ * @throws Problem `csr-forbidden`
+ */
+export async function claimKey(store: Store, spki: Buffer, name: DeviceId): Promise<KeyClaim> {
+  const key = storeKeyOf(spki);
+  const entry = await store.get(key);
+  const owner = entry && keyOwner.parse(entry.value);
+  if (owner?.isBlocked === true)
+    throw new Problem('csr-forbidden', 'This key was reported as compromised. Make a new key and send a new CSR.');
+  if (owner !== undefined && owner.deviceId !== name)
+    throw new Problem('csr-forbidden', 'This key belongs to another device. Make a new key and send a new CSR.');
+  return {
+    compare: { key, revision: entry?.revision ?? 0 },
+    operation: { put: key, value: { deviceId: name, isBlocked: false } },
+  };
+}
+
+/** The change that keeps the key of a certificate from ever being used again. */
+export function blockKey({ certificate, deviceId: name }: CertificateRecord): Operation {
+  const { spki } = parseCertificate(Buffer.from(certificate, 'base64'));
+  return { put: storeKeyOf(spki), value: { deviceId: name, isBlocked: true } };
+}
+
+function storeKeyOf(spki: Buffer): string {
+  return `key-owner/${sha256Hex(spki)}`;
+}

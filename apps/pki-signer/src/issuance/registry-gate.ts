@@ -1,0 +1,59 @@
+import type { RpcClient } from '@sallyport/mqtt';
+import {
+  checkEnrolment,
+  type DeviceId,
+  type PeerKind,
+  Problem,
+  type RefusalReason,
+  refusals,
+} from '@sallyport/protocol';
+
+/** A name somebody wants a certificate for. */
+export interface EnrolmentQuestion {
+  readonly deviceId: DeviceId;
+  readonly kind: PeerKind;
+  /** Whether a revoked device may come back. */
+  readonly reinstate: boolean;
+}
+
+export type EnrolmentVerdict =
+  | { readonly outcome: 'allowed' }
+  | { readonly outcome: 'refused'; readonly reason: RefusalReason };
+
+const deadlineMs = 5_000;
+const retryAfterSeconds = 10;
+
+/** Asks the device registry before anything is signed. No answer means no certificate. */
+export class RegistryGate {
+  /** @param ask rejects when there is no answer in time */
+  constructor(private readonly ask: (question: EnrolmentQuestion) => Promise<EnrolmentVerdict>) {}
+
+  static over(rpc: RpcClient): RegistryGate {
+    return new RegistryGate((question) => rpc.call(checkEnrolment, question, { deadlineMs }));
+  }
+
+  /**
+   * @throws Problem `forbidden`: the registry refuses this name
+   * @throws Problem `unavailable`: the registry did not answer in time
+   */
+  async require(question: EnrolmentQuestion): Promise<void> {
+    const verdict = await this.answerTo(question);
+    if (verdict.outcome === 'allowed') return;
+    const { reason } = verdict;
+    const { meaning, remedy } = refusals[reason];
+    throw new Problem('forbidden', `No certificate for "${question.deviceId}": ${meaning} ${remedy}`, {
+      extensions: { reason },
+    });
+  }
+
+  private async answerTo(question: EnrolmentQuestion): Promise<EnrolmentVerdict> {
+    try {
+      return await this.ask(question);
+    } catch (cause) {
+      throw new Problem('unavailable', 'The device registry does not answer, so nothing is signed. Try again later.', {
+        cause,
+        retryAfterSeconds,
+      });
+    }
+  }
+}

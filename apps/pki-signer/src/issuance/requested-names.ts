@@ -1,0 +1,43 @@
+import type { Certificate, CertificateRequest, Name, SubjectAltName } from '@sallyport/x509';
+import type { RequestedNames } from '../inventory/certificate-record.js';
+import { sha256Hex } from './digest.js';
+
+/** Digests of the names a request asks for. */
+export function requestedNamesOf({ subject, subjectAltNames }: CertificateRequest): RequestedNames {
+  return { subject: digestOf(subjectValues(subject)), subjectAltNames: digestOf(altNameValues(subjectAltNames)) };
+}
+
+/**
+ * Whether a renewal asks for the names the certificate has (RFC 7030 §4.2.2). The profile may have put other names in
+ * place of those first asked for; asking for these again is no change either. Absent alternative names mean the same
+ * as before, since IoT libraries leave them out of a renewal. String types do not count (RFC 5280 §7.1).
+ */
+export function asksForSameNames(
+  csr: CertificateRequest,
+  certificate: Certificate,
+  requestedAtFirst: RequestedNames,
+): boolean {
+  const asked = requestedNamesOf(csr);
+  const held: RequestedNames = {
+    subject: digestOf(subjectValues(certificate.subject)),
+    subjectAltNames: digestOf(altNameValues(certificate.subjectAltNames)),
+  };
+  const isSubjectKept = asked.subject === held.subject || asked.subject === requestedAtFirst.subject;
+  const areAltNamesKept =
+    csr.subjectAltNames.length === 0 ||
+    asked.subjectAltNames === held.subjectAltNames ||
+    asked.subjectAltNames === requestedAtFirst.subjectAltNames;
+  return isSubjectKept && areAltNamesKept;
+}
+
+function subjectValues({ attributes }: Name): string[][] {
+  return attributes.map(({ oid, value }) => [oid, value]);
+}
+
+function altNameValues(names: readonly SubjectAltName[]): string[][] {
+  return names.map(({ type, value }) => [type, value]);
+}
+
+function digestOf(values: string[][]): string {
+  return sha256Hex(JSON.stringify(values));
+}

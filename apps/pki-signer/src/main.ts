@@ -1,0 +1,4 @@
+import { runService } from '@sallyport/runtime';
+import { pkiSigner } from './service.js';
+
+await runService(pkiSigner);

@@ -1,0 +1,127 @@
+import type { KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { needsRenewal, readTextIfPresent, writeFileAtomic } from '@sallyport/identity';
+import { deviceId, Problem } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
+import {
+  buildCertificateRequest,
+  type Certificate,
+  certificatesFromPem,
+  parseCertificateRequest,
+  pemFromDer,
+  type SubjectAltName,
+} from '@sallyport/x509';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
+import { requestedNamesOf } from '../issuance/requested-names.js';
+
+export interface ServerCertificateOptions {
+  readonly issuer: CertificateIssuer;
+  readonly hierarchy: Hierarchy;
+  readonly clock: Clock;
+  /** Holds key and chain together, mode 0600, so that they change as one. */
+  readonly path: string;
+  readonly names: () => readonly SubjectAltName[];
+}
+
+/** What a TLS listener shows. */
+export interface ServerIdentity {
+  /** PEM, leaf first. */
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+const signerName = deviceId.parse('pki-signer');
+
+/** The certificate of the signer's own listener, issued by its own service CA and renewed long before it ends. */
+export class ServerCertificate {
+  private current: ServerIdentity | undefined;
+  private readonly listeners: (() => Promise<void>)[] = [];
+
+  constructor(private readonly options: ServerCertificateOptions) {}
+
+  /** @throws Problem `unavailable`: `renewIfDue` has not run yet */
+  get identity(): ServerIdentity {
+    if (this.current !== undefined) return this.current;
+    throw new Problem('unavailable', 'The signer has no server certificate yet.', { retryAfterSeconds: 1 });
+  }
+
+  /** Calls back when there is a new certificate; the listener then puts it in force. */
+  onRenewed(listener: () => Promise<void>): void {
+    this.listeners.push(listener);
+  }
+
+  /** Makes a certificate when there is none, when a third of its life is left, or when names or issuer have changed. */
+  async renewIfDue(): Promise<void> {
+    this.current ??= identityFrom(await readTextIfPresent(this.options.path));
+    if (this.current !== undefined && !this.isDue(certificateOf(this.current))) return;
+    this.current = await this.make();
+    for (const listener of this.listeners) await listener();
+  }
+
+  private isDue(certificate: Certificate): boolean {
+    const { clock, hierarchy, names } = this.options;
+    if (needsRenewal(certificate, clock.now())) return true;
+    // Tokens name the root of the active service CA, so this certificate must lead there.
+    if (!certificate.issuer.der.equals(hierarchy.signing('service').certificate.subject.der)) return true;
+    const held = certificate.subjectAltNames.filter(({ type }) => type !== 'uri');
+    return JSON.stringify(held.map(({ value }) => value)) !== JSON.stringify(names().map(({ value }) => value));
+  }
+
+  private async make(): Promise<ServerIdentity> {
+    const { hierarchy, path } = this.options;
+    const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+    const record = await this.issueFor(privateKey);
+    const { certificate, intermediates } = hierarchy.byId(record.issuer);
+    const ders = [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
+    const certificatePem = ders.map((der) => pemFromDer('CERTIFICATE', der)).join('');
+    const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(path, `${keyPem}${certificatePem}`, 0o600);
+    return { certificatePem, keyPem };
+  }
+
+  private async issueFor(privateKey: KeyObject): Promise<CertificateRecord> {
+    const names = this.options.names();
+    const csr = parseCertificateRequest(
+      buildCertificateRequest({ privateKey, commonName: signerName, subjectAltNames: names }),
+    );
+    const record = await this.options.issuer.issue({
+      csr,
+      name: signerName,
+      profile: 'server',
+      provisioner: 'signer',
+      actor: 'signer',
+      permittedHosts: names.map(({ value }) => value),
+      requested: requestedNamesOf(csr),
+      reinstate: false,
+      payment: () => ({ compares: [], operations: [] }),
+    });
+    if (record !== undefined) return record;
+    throw new Problem('unavailable', 'The CA hierarchy was changed meanwhile; the signer tries again.');
+  }
+}
+
+/** Reads back what was written; undefined when it is no pair. */
+function identityFrom(pem: string | undefined): ServerIdentity | undefined {
+  if (pem === undefined) return undefined;
+  const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
+  const identity = { keyPem: pem.slice(0, start), certificatePem: pem.slice(start) };
+  try {
+    const publicKey = createPublicKey(createPrivateKey(identity.keyPem)).export({ type: 'spki', format: 'der' });
+    return publicKey.equals(certificateOf(identity).spki) ? identity : undefined;
+  } catch {
+    // Damaged: nobody else depends on this file, so a new certificate mends it.
+    return undefined;
+  }
+}
+
+function certificateOf({ certificatePem }: ServerIdentity): Certificate {
+  const [leaf] = certificatesFromPem(certificatePem);
+  if (leaf !== undefined) return leaf;
+  throw new Problem('config-invalid', 'The file holds no certificate.');
+}

@@ -1,0 +1,11 @@
+import type { ServiceDefinition } from '@sallyport/runtime';
+import { PkiSignerModule } from './pki-signer.module.js';
+
+/**
+ * The certificate authority of a site: the only service that opens a CA key. EST over TLS on `pki.bind.*`, CRLs and CA
+ * certificates over plain HTTP on `pki.public.bind.*`, administration on its Unix socket.
+ */
+export const pkiSigner: ServiceDefinition = {
+  name: 'pki-signer',
+  module: (context) => PkiSignerModule.forContext(context),
+};

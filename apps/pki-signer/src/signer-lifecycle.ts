@@ -1,0 +1,87 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { type Entrance, Entrances } from '@sallyport/entrance';
+import { subscribeEvent } from '@sallyport/mqtt';
+import { deviceChanged } from '@sallyport/protocol';
+import { ServiceContext } from '@sallyport/runtime';
+import { publicHandler } from './crl/public-handler.js';
+import { PublicListener } from './crl/public-listener.js';
+import { estHandler } from './est/est-handler.js';
+import { estSecuritySource } from './est/est-security-source.js';
+import { OpenedSigner } from './opened-signer.js';
+import { Upkeep } from './upkeep.js';
+
+// A revocation is on the CRL, and a due rotation or renewal done, within this time.
+const upkeepIntervalMs = 5_000;
+
+/** Opens the doors of the signer when it starts, keeps it up while it runs, and closes it in order. */
+@Injectable()
+export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly upkeep: Upkeep;
+  private readonly publicListener: PublicListener;
+  private readonly publishing = new AbortController();
+  private published: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly entrances: Entrances,
+    private readonly opened: OpenedSigner,
+  ) {
+    const { hierarchy, rotation, crls, serverCertificate } = opened.signer;
+    const steps = [
+      { name: 'hierarchy', run: () => hierarchy.load() },
+      { name: 'rotation', run: () => rotation.advance() },
+      { name: 'CRLs', run: () => crls.buildDue() },
+      { name: 'server certificate', run: () => serverCertificate.renewIfDue() },
+    ];
+    this.upkeep = new Upkeep(steps, context.log, upkeepIntervalMs);
+    const { settings } = context;
+    const address = {
+      host: settings.require('pki.public.bind.address'),
+      port: settings.require('pki.public.bind.port'),
+    };
+    this.publicListener = new PublicListener(address, publicHandler({ hierarchy, crls }));
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { mqtt, log } = this.context;
+    const { outbox, revocation } = this.opened.signer;
+    await subscribeEvent(mqtt, deviceChanged, (change) => revocation.follow(change), {
+      onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
+    });
+    this.published = outbox.run((topic, payload) => mqtt.publish(topic, JSON.stringify(payload)), {
+      signal: this.publishing.signal,
+      onRetry: (error, attempt) => log.warn({ error, attempt }, 'event could not be published, will try again'),
+    });
+    const bound = await this.publicListener.listen();
+    log.info({ ...bound, entrance: 'crl' }, 'entrance in force');
+    this.followTrust(await this.openEst());
+    this.upkeep.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.upkeep.stop();
+    await this.publicListener.close();
+    this.publishing.abort();
+    await this.published;
+  }
+
+  private openEst(): Promise<Entrance> {
+    const { context, opened } = this;
+    const { hierarchy, serverCertificate } = opened.signer;
+    return this.entrances.open({
+      name: 'enrolment',
+      source: estSecuritySource(context, hierarchy, serverCertificate),
+      handler: { http: estHandler({ ...opened.signer, log: context.log }) },
+    });
+  }
+
+  /** A new server certificate or a changed hierarchy is in force at the door at once, without a restart. */
+  private followTrust(entrance: Entrance): void {
+    const { log } = this.context;
+    const { hierarchy, serverCertificate } = this.opened.signer;
+    const reload = () =>
+      entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
+    serverCertificate.onRenewed(reload);
+    hierarchy.onChange(() => void reload());
+  }
+}

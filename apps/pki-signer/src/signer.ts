@@ -1,0 +1,126 @@
+import { hostname } from 'node:os';
+import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
+import { Outbox, type Store } from '@sallyport/store';
+import { AuditedStore } from './audit/audited-store.js';
+import { AuthorityImporter } from './authority/authority-import.js';
+import { AuthorityMaker } from './authority/authority-maker.js';
+import { foundHierarchy } from './authority/founding.js';
+import { Hierarchy } from './authority/hierarchy.js';
+import { Rotation } from './authority/rotation.js';
+import { CrlPublisher } from './crl/crl-publisher.js';
+import { Enrolment } from './enrolment/enrolment.js';
+import { OneTimeTokens } from './enrolment/one-time-tokens.js';
+import { RateLimit } from './enrolment/rate-limit.js';
+import { Renewal } from './enrolment/renewal.js';
+import { Inventory } from './inventory/inventory.js';
+import { Revocation } from './inventory/revocation.js';
+import { AdminSigning } from './issuance/admin-signing.js';
+import { CertificateIssuer } from './issuance/certificate-issuer.js';
+import type { RegistryGate } from './issuance/registry-gate.js';
+import { SignerMetrics } from './issuance/signer-metrics.js';
+import { ServerCertificate } from './server-certificate/server-certificate.js';
+import { serverNames } from './server-certificate/server-names.js';
+import type { SignerSettings } from './signer-settings.js';
+import { FileKeyStore } from './signing-key/file-key-store.js';
+import { readOrCreateSecret } from './signing-key/secret-file.js';
+
+export interface SignerOptions {
+  /** Below the signer's own prefix. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metricsRegistry: ServiceContext['metrics'];
+  readonly registry: RegistryGate;
+  readonly settings: SignerSettings;
+}
+
+/** The parts of the signer, put together. */
+export type Signer = Awaited<ReturnType<typeof openSigner>>;
+
+// An address stands for a whole site behind a gateway or a load balancer; a name for one device.
+const addressLimit = { burst: 400, perSecond: 200 };
+const nameLimit = { burst: 60, perSecond: 1 };
+
+/**
+ * Puts the signer together; makes the CA hierarchy and the certificate of its own listener when there are none.
+ *
+ * @throws Problem `signing-key-unavailable`: CA keys or what opens them are missing or damaged
+ */
+export async function openSigner(options: SignerOptions) {
+  const state = await openState(options);
+  const authorities = authoritiesOf(options, state);
+  await foundHierarchy(authorities.hierarchy, authorities.maker);
+  const issuance = issuanceOf(options, { ...state, ...authorities });
+  const publication = publicationOf(options, { ...state, ...authorities, ...issuance });
+  await publication.serverCertificate.renewIfDue();
+  await publication.crls.buildDue();
+  return { ...state, ...authorities, ...issuance, ...publication };
+}
+
+/** What everything else reads and writes. */
+async function openState({ store, clock, metricsRegistry, settings }: SignerOptions) {
+  const { keyDirectory, passphraseFile, pepperFile } = settings.files;
+  return {
+    keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
+    pepper: await readOrCreateSecret(pepperFile),
+    metrics: new SignerMetrics(metricsRegistry),
+    audit: new AuditedStore(store, clock),
+    outbox: new Outbox(store, 'outbox/'),
+    inventory: new Inventory(store, clock),
+  };
+}
+
+type State = Awaited<ReturnType<typeof openState>>;
+
+function authoritiesOf({ store, clock, settings }: SignerOptions, { keys, audit, outbox, inventory }: State) {
+  const hierarchy = new Hierarchy(store, audit, outbox);
+  const maker = new AuthorityMaker(keys, audit, clock, settings);
+  return {
+    hierarchy,
+    maker,
+    rotation: new Rotation(hierarchy, maker, inventory, clock),
+    importer: new AuthorityImporter(hierarchy, maker, keys, clock),
+  };
+}
+
+type Authorities = ReturnType<typeof authoritiesOf>;
+
+function issuanceOf(options: SignerOptions, parts: State & Authorities) {
+  const { store, clock, settings, registry } = options;
+  const { hierarchy } = parts;
+  const { organization, trustDomain, publicUrl, deviceValiditySeconds, serviceValiditySeconds: service } = settings;
+  const validitySeconds = { device: deviceValiditySeconds, service, admin: service, server: service };
+  const names = { organization, trustDomain, publicUrl };
+  const issuer = new CertificateIssuer({ ...parts, ...names, store, clock, validitySeconds });
+  const tokens = new OneTimeTokens({
+    ...parts,
+    store,
+    clock,
+    defaultValiditySeconds: settings.tokenValiditySeconds,
+    rootFingerprint: () => hierarchy.rootFingerprint,
+  });
+  const limits = { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, nameLimit) };
+  return {
+    issuer,
+    tokens,
+    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, limits }),
+    renewal: new Renewal({ ...parts, store, issuer, registry, limits }),
+    adminSigning: new AdminSigning(issuer, hierarchy, registry),
+  };
+}
+
+type Issuance = ReturnType<typeof issuanceOf>;
+
+function publicationOf({ store, clock, log, settings }: SignerOptions, parts: State & Authorities & Issuance) {
+  const { crlValiditySeconds: validitySeconds, crlIntervalSeconds: intervalSeconds, files, hostnames } = settings;
+  return {
+    revocation: new Revocation({ ...parts, clock }),
+    crls: new CrlPublisher({ ...parts, store, clock, log, validitySeconds, intervalSeconds }),
+    serverCertificate: new ServerCertificate({
+      ...parts,
+      clock,
+      path: files.serverIdentityFile,
+      names: () => serverNames(hostname(), hostnames),
+    }),
+  };
+}

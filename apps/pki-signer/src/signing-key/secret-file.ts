@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { readTextIfPresent, writeFileOnce } from '@sallyport/identity';
+import { Problem } from '@sallyport/protocol';
+
+const secretBytes = 32;
+
+/**
+ * 256 random bits kept in a file of mode 0600 below a folder of mode 0700, made at the first call. Of several callers
+ * at once all get the same secret.
+ *
+ * @throws Problem `config-invalid`: the file holds something else
+ */
+export async function readOrCreateSecret(path: string): Promise<Buffer> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if ((await readTextIfPresent(path)) === undefined)
+    await writeFileOnce(path, randomBytes(secretBytes).toString('hex'), 0o600);
+  const secret = Buffer.from(await readFile(path, 'utf8'), 'hex');
+  if (secret.length !== secretBytes)
+    throw new Problem('config-invalid', 'A secret file of the signer is damaged. Restore it from a backup.');
+  return secret;
+}

@@ -1,0 +1,53 @@
+import type { Log } from '@sallyport/runtime';
+
+/** One thing the signer does again and again; it looks for itself whether there is anything to do. */
+export interface UpkeepStep {
+  /** For the log, such as `CRLs`. */
+  readonly name: string;
+  readonly run: () => Promise<void>;
+}
+
+/** Takes every step in order, again and again; one that fails does not keep the others from being taken. */
+export class Upkeep {
+  private timer: NodeJS.Timeout | undefined;
+  private round: Promise<void> = Promise.resolve();
+  private isStopped = false;
+
+  constructor(
+    private readonly steps: readonly UpkeepStep[],
+    private readonly log: Log,
+    private readonly intervalMs: number,
+  ) {}
+
+  /** Takes every step once, one round at a time. */
+  runOnce(): Promise<void> {
+    this.round = this.round.then(() => this.takeSteps());
+    return this.round;
+  }
+
+  /** Goes on until `stop`. */
+  start(): void {
+    if (this.isStopped) return;
+    this.timer = setTimeout(() => {
+      this.runOnce().then(() => this.start());
+    }, this.intervalMs);
+    this.timer.unref();
+  }
+
+  /** Resolves when the round under way has ended. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+    await this.round;
+  }
+
+  private async takeSteps(): Promise<void> {
+    for (const { name, run } of this.steps) {
+      try {
+        await run();
+      } catch (error) {
+        this.log.error({ error, step: name }, 'upkeep step failed, will be tried again');
+      }
+    }
+  }
+}
