@@ -1,5 +1,5 @@
 import { agent } from '@sallyport/agent';
-import { type ProcessArguments, loadSettings, type Settings } from '@sallyport/config';
+import { type LoadOptions, loadSettings, type ProcessArguments, type Settings } from '@sallyport/config';
 import { deviceRegistry } from '@sallyport/device-registry';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import type { MqttConnection } from '@sallyport/mqtt';
@@ -48,7 +48,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Runni
   return system;
 }
 
-function loadOptions({ env, cwd, options }: ProcessArguments) {
+function loadOptions({ env, cwd, options }: ProcessArguments): LoadOptions {
   return { ...options, env, cwd };
 }
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isGroupSet, type Settings } from '@sallyport/config';
+import { requireGroup, type Settings } from '@sallyport/config';
 import type { MqttConnection } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 
@@ -13,15 +13,12 @@ export function networkConnection(settings: Settings, service: ServiceName): Mqt
   const { host, port } = { host: settings.require('mqtt.client.host'), port: settings.require('mqtt.client.port') };
   const clientId = `sallyport-${service}`;
   const caFile = settings.get('mqtt.client.auth.ca_file');
-  const hasCertificate = isGroupSet(settings, 'mqttClient');
+  const pair = requireGroup(settings, ['mqtt.client.auth.cert_file', 'mqtt.client.auth.key_file']);
   if (caFile === undefined) return { kind: 'network', url: `mqtt://${host}:${port}`, clientId };
   const tls = async () => {
     const ca = [await readFile(caFile, 'utf8')];
-    if (!hasCertificate) return { ca };
-    const [cert, key] = await Promise.all([
-      readFile(settings.require('mqtt.client.auth.cert_file'), 'utf8'),
-      readFile(settings.require('mqtt.client.auth.key_file'), 'utf8'),
-    ]);
+    if (pair === undefined) return { ca };
+    const [cert = '', key = ''] = await Promise.all(pair.map((path) => readFile(path, 'utf8')));
     return { ca, cert, key };
   };
   return { kind: 'network', url: `mqtts://${host}:${port}`, tls, clientId };

@@ -1,4 +1,4 @@
-import { loadSettings, processInputs, type Settings } from '@sallyport/config';
+import { loadSettings, processArguments, type Settings } from '@sallyport/config';
 import { connectMqtt, connectRpcClient, type Mqtt, type MqttConnection, type RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import { type Store, scopedStore } from '@sallyport/store';
@@ -84,7 +84,8 @@ async function answersQuickly(store: Store): Promise<string | undefined> {
 export async function runService(definition: ServiceDefinition): Promise<void> {
   const log = openLog();
   await runUntilSignal(log, async () => {
-    const inputs = processInputs();
+    const { env, cwd, options } = processArguments();
+    const inputs = { ...options, env, cwd };
     const readSettings = async () => (await loadSettings(inputs)).settings;
     const { settings, warnings } = await loadSettings(inputs);
     for (const warning of warnings) log.warn({ warning }, 'configuration needs attention');
