@@ -209,6 +209,16 @@ export class Reception {
     this.#establish(session, generation);
   }
 
+  /** Asks again about a session's peer; an answer other than "admitted" cuts the session. */
+  async revalidate(session: Session): Promise<void> {
+    const { vouched, remoteAddress } = session;
+    if (vouched === undefined) return;
+    const candidate = { ...vouched.peer, path: vouched.path };
+    const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
+    const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
+    if (decision.outcome === 'refused' && !session.socket.destroyed) this.cut(session, decision.reason);
+  }
+
   #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {
     const session = new Session({
       ...visitor,

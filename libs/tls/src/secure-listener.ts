@@ -127,6 +127,17 @@ export class SecureListener {
   }
 
   /**
+   * Asks the admission port again about every session whose peer matches, and ends those it no longer admits. For an
+   * owner whose port has learnt something new, or may have missed something.
+   */
+  async revalidateSessions(match: (peer: Peer) => boolean): Promise<void> {
+    const reception = this.#reception;
+    if (reception === undefined) return;
+    const concerned = [...reception.sessions].filter(({ vouched }) => vouched !== undefined && match(vouched.peer));
+    await Promise.all(concerned.map((session) => reception.revalidate(session)));
+  }
+
+  /**
    * Closes the port: takes no new connection, ends idle ones, and gives requests in flight `drainMs` to finish.
    * Resolves when the last connection is gone.
    */
