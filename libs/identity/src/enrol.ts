@@ -1,0 +1,132 @@
+import type { KeyObject } from 'node:crypto';
+import { type DeviceId, enrolmentSecretOf, Problem, parseEnrolmentToken } from '@sallyport/protocol';
+import {
+  buildCertificateRequest,
+  type Certificate,
+  derFromPem,
+  parseCertificateRequest,
+  pemFromDer,
+  type SubjectAltName,
+} from '@sallyport/x509';
+import { readTextIfPresent, removeIfPresent, writeFileAtomic } from './atomic-file.js';
+import { type CertificateFiles, recoverIdentity, replaceCertificate, replaceRoots } from './certificate-files.js';
+import { EstClient, type EstTrust } from './est-client.js';
+import { issuedChain } from './issued-chain.js';
+import { ensurePrivateKey, publicKeyDer } from './private-key.js';
+
+export interface EnrolOptions {
+  readonly files: CertificateFiles;
+  readonly deviceId: DeviceId;
+  /** A whole token `SECRET.FINGERPRINT`, or only the secret when `trust` is given. */
+  readonly oneTimePassword: string;
+  /** Where the signer answers EST: `https://host:port`. */
+  readonly url: string;
+  /** DNS names and addresses a service asks for; the issuing profile decides. */
+  readonly subjectAltNames?: readonly SubjectAltName[];
+  /** Whom to believe when the token does not say. */
+  readonly trust?: EstTrust;
+  /** A CSR to send, made there when there is none. Absent: one of our own, gone when done. */
+  readonly csrPath?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What is asked for, and the key to ask with. */
+interface Subject {
+  readonly privateKey: KeyObject;
+  readonly deviceId: DeviceId;
+  readonly subjectAltNames: readonly SubjectAltName[];
+}
+
+/**
+ * Gets the first certificate of an identity, or another one for the key it has: makes the key here if there is none
+ * (P-256, never replaced), sends a CSR by EST, checks the answer, writes roots and certificate. The folder must exist.
+ *
+ * Killed at any point, the next call goes on: the CSR is written down before the token is spent, and a signer gives the
+ * same certificate for the same CSR, so a token is never lost to a crash or a broken connection.
+ *
+ * @returns the new leaf
+ * @throws Problem `invalid-request`: no fingerprint in the token and no `trust`; nothing was sent
+ * @throws Problem `conflict`: the CSR at `csrPath` is for something else
+ * @throws Problem `certificate-rejected`: the server is not the one the token is for, or issued something else
+ * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`: the signer says no
+ * @throws Problem `unavailable`, `rate-limited`: try again, after `retryAfterSeconds` if given
+ */
+export async function enrolIdentity(options: EnrolOptions): Promise<Certificate> {
+  const { files, deviceId, oneTimePassword, url, subjectAltNames = [], timeoutMs, signal } = options;
+  const trust = options.trust ?? trustFromToken(oneTimePassword);
+  await recoverIdentity(files);
+  const privateKey = await ensurePrivateKey(files.keyPath);
+  const csr = await writtenRequest(options, { privateKey, deviceId, subjectAltNames });
+  const client = new EstClient({
+    url,
+    trust,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  // Before the token is spent: an answer that cannot be checked would be worth nothing.
+  const published = await publishedBy(client, trust);
+  const password = enrolmentSecretOf(oneTimePassword);
+  const issued = await client.simpleEnroll(csr, { username: deviceId, password });
+  const { chain, roots } = issuedChain(issued, published, { spki: publicKeyDer(privateKey), deviceId });
+  if (roots.length > 0) await replaceRoots(files, roots);
+  await replaceCertificate(files, chain);
+  if (options.csrPath === undefined) await removeIfPresent(pendingRequestPath(files));
+  return chain[0];
+}
+
+function trustFromToken(token: string): EstTrust {
+  if (!token.includes('.'))
+    throw new Problem(
+      'invalid-request',
+      'The one-time password holds no CA fingerprint, so the server could not be told from an impostor; nothing was sent. Pass the whole token of "sallyport device enroll-token", or the CA file.',
+    );
+  return { caFingerprint: parseEnrolmentToken(token).caFingerprint };
+}
+
+/** A cloud may offer no `cacerts`; a server we know by its CA's fingerprint does. */
+async function publishedBy(client: EstClient, trust: EstTrust): Promise<Certificate[]> {
+  try {
+    return await client.caCertificates();
+  } catch (error) {
+    if ('rootsPem' in trust && error instanceof Problem && error.type === 'not-found') return [];
+    throw error;
+  }
+}
+
+function pendingRequestPath({ certPath }: CertificateFiles): string {
+  return `${certPath}.csr`;
+}
+
+/** The CSR written down by an earlier try, or by the user, when it fits; else a new one, written down. */
+async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject): Promise<Buffer> {
+  const path = csrPath ?? pendingRequestPath(files);
+  const earlier = requestFrom(await readTextIfPresent(path));
+  if (earlier !== undefined && fits(earlier, subject)) return earlier;
+  if (earlier !== undefined && csrPath !== undefined)
+    throw new Problem(
+      'conflict',
+      'The certificate signing request given is for another key or another name, and was left alone. Remove it, or give the path of one that fits.',
+    );
+  const csr = buildCertificateRequest({
+    privateKey: subject.privateKey,
+    commonName: subject.deviceId,
+    subjectAltNames: subject.subjectAltNames,
+  });
+  await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
+  return csr;
+}
+
+function requestFrom(pem: string | undefined): Buffer | undefined {
+  // Other tools write "NEW CERTIFICATE REQUEST", and text before it.
+  return pem === undefined ? undefined : derFromPem(pem, /^(?:NEW )?CERTIFICATE REQUEST$/)[0];
+}
+
+function fits(der: Buffer, { privateKey, deviceId, subjectAltNames }: Subject): boolean {
+  const csr = parseCertificateRequest(der);
+  return (
+    csr.spki.equals(publicKeyDer(privateKey)) &&
+    csr.subject.commonNames[0] === deviceId &&
+    JSON.stringify(csr.subjectAltNames) === JSON.stringify(subjectAltNames)
+  );
+}

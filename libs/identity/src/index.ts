@@ -1,0 +1,24 @@
+export { readTextIfPresent, removeIfPresent, writeFileAtomic, writeFileOnce } from './atomic-file.js';
+export {
+  type CertificateFiles,
+  type Identity,
+  pemOf,
+  readIdentity,
+  recoverIdentity,
+  replaceCertificate,
+  replacePair,
+  replaceRoots,
+} from './certificate-files.js';
+export { type EnrolOptions, enrolIdentity } from './enrol.js';
+export { EstClient, type EstClientOptions, type EstTrust, trustFromPem } from './est-client.js';
+export {
+  ensurePrivateKey,
+  newPrivateKey,
+  privateKeyFromPem,
+  privateKeyPem,
+  publicKeyDer,
+  readPrivateKey,
+} from './private-key.js';
+export { type RenewedIdentity, type RenewOptions, renewIdentity, requestRenewal } from './renew.js';
+export { needsRenewal, renewalDueAt } from './renewal-due.js';
+export { RenewalSchedule, type RenewalScheduleOptions } from './renewal-schedule.js';

@@ -1,0 +1,67 @@
+import type { DeviceId } from '@sallyport/protocol';
+import { Problem } from '@sallyport/protocol';
+import { type Certificate, verifySignedBy } from '@sallyport/x509';
+
+/** A chain leaf first without its root, and the roots to trust. */
+export interface IssuedChain {
+  readonly chain: readonly [Certificate, ...Certificate[]];
+  readonly roots: readonly Certificate[];
+}
+
+// Root, issuing CA, leaf; foreign hierarchies have a level or two more.
+const longestChain = 6;
+
+/**
+ * Orders what an EST server issued into a chain, and checks it before anything is written: it is for our key and our
+ * name, and it leads to a root the server publishes.
+ *
+ * @param issued the answer to simpleenroll or simplereenroll, in any order, intermediates or not (RFC 7030 §4.2.3)
+ * @param published the answer to cacerts; empty when the server has none, and then there is no root to lead to
+ * @throws Problem `certificate-rejected`: the certificates are not what was asked for
+ */
+export function issuedChain(
+  issued: readonly Certificate[],
+  published: readonly Certificate[],
+  expected: { readonly spki: Buffer; readonly deviceId: DeviceId },
+): IssuedChain {
+  const leaf = issued.find(({ spki, isCa }) => !isCa && spki.equals(expected.spki));
+  if (leaf === undefined) throw rejected('it is for another key than the one in the request');
+  const [commonName] = leaf.subject.commonNames;
+  if (commonName !== expected.deviceId)
+    throw rejected(`it names "${commonName ?? ''}", and the request was for "${expected.deviceId}"`);
+  const intermediates = [...issued, ...published].filter((certificate) => certificate.isCa && !isRoot(certificate));
+  const roots = published.filter(isRoot);
+  const { chain, isComplete } = chainFrom(leaf, intermediates, roots);
+  if (!isComplete && published.length > 0) throw rejected('it does not lead to a root that the server publishes');
+  return { chain, roots };
+}
+
+function chainFrom(leaf: Certificate, intermediates: readonly Certificate[], roots: readonly Certificate[]) {
+  const chain: [Certificate, ...Certificate[]] = [leaf];
+  let last = leaf;
+  while (chain.length < longestChain) {
+    const child = last;
+    if (roots.some((root) => verifySignedBy(child, root))) return { chain, isComplete: true };
+    const issuer = intermediates.find((candidate) => verifySignedBy(child, candidate));
+    if (issuer === undefined) break;
+    chain.push(issuer);
+    last = issuer;
+  }
+  return { chain, isComplete: false };
+}
+
+/** Self-signed, and its own signature holds. */
+function isRoot(certificate: Certificate): boolean {
+  return (
+    certificate.isCa &&
+    certificate.subject.der.equals(certificate.issuer.der) &&
+    verifySignedBy(certificate, certificate)
+  );
+}
+
+function rejected(why: string): Problem {
+  return new Problem(
+    'certificate-rejected',
+    `The server issued a certificate that was not kept: ${why}. Report it to whoever runs the signer.`,
+  );
+}

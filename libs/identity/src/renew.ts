@@ -1,0 +1,100 @@
+import type { KeyObject } from 'node:crypto';
+import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
+import { buildCertificateRequest, type Certificate } from '@sallyport/x509';
+import { readTextIfPresent } from './atomic-file.js';
+import {
+  type CertificateFiles,
+  type Identity,
+  readIdentity,
+  replaceCertificate,
+  replacePair,
+  replaceRoots,
+} from './certificate-files.js';
+import { EstClient, trustFromPem } from './est-client.js';
+import { type IssuedChain, issuedChain } from './issued-chain.js';
+import { newPrivateKey, publicKeyDer } from './private-key.js';
+
+export interface RenewOptions {
+  readonly files: CertificateFiles;
+  readonly url: string;
+  /** Whether to change the key too (RFC 7030 §4.2.2 calls it rekeying); recommended. */
+  readonly newKey: boolean;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A renewed certificate that is not in force yet. */
+export interface RenewedIdentity extends IssuedChain {
+  readonly privateKey: KeyObject;
+}
+
+/**
+ * Renews a certificate with itself as the credential, trusting the roots in `caPath`, and puts it in force together
+ * with the roots the server publishes now.
+ *
+ * Killed at any point, the old pair or the new pair is in force, never a mixture: see `recoverIdentity`.
+ *
+ * @returns the new leaf
+ * @throws Problem `not-found`: there is no certificate, key or CA file to renew with
+ * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`, `certificate-rejected`: the old one stays
+ * @throws Problem `unavailable`, `rate-limited`: try again, after `retryAfterSeconds` if given
+ */
+export async function renewIdentity(options: RenewOptions): Promise<Certificate> {
+  const { files, newKey } = options;
+  const { privateKey, chain, roots } = await requestRenewal(options);
+  // The new roots first: they hold the old ones too for as long as these count.
+  await replaceRoots(files, roots);
+  if (newKey) await replacePair(files, privateKey, chain);
+  else await replaceCertificate(files, chain);
+  return chain[0];
+}
+
+/** As `renewIdentity`, but writes nothing: what to do with the result is for the caller to say. */
+export async function requestRenewal(options: RenewOptions): Promise<RenewedIdentity> {
+  const { files, url, newKey, timeoutMs, signal } = options;
+  const identity = await readIdentity(files);
+  const rootsPem = await readTextIfPresent(files.caPath);
+  if (identity === undefined || rootsPem === undefined)
+    throw new Problem(
+      'not-found',
+      'There is no certificate to renew: certificate, private key and CA file must all exist. Enrol first: sallyport cert download.',
+    );
+  const privateKey = newKey ? await newPrivateKey() : identity.privateKey;
+  const client = new EstClient({
+    url,
+    trust: trustFromPem(rootsPem),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const published = await client.caCertificates();
+  const issued = await client.simpleReenroll(renewalRequest(identity, privateKey), identity);
+  const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity) };
+  return { privateKey, ...issuedChain(issued, published, expected) };
+}
+
+/**
+ * RFC 7030 §4.2.2: the subject of the request is the subject of the certificate being renewed. Alternative names are
+ * left out, which means "as they are".
+ */
+function renewalRequest(identity: Identity, privateKey: KeyObject): Buffer {
+  const { attributes } = identity.certificates[0].subject;
+  const organization = attributes.find(({ oid }) => oid === '2.5.4.10')?.value;
+  const organizationalUnit = attributes.find(({ oid }) => oid === '2.5.4.11')?.value;
+  return buildCertificateRequest({
+    privateKey,
+    commonName: nameOf(identity),
+    ...(organization === undefined ? {} : { organization }),
+    ...(organizationalUnit === undefined ? {} : { organizationalUnit }),
+  });
+}
+
+function nameOf({ certificates: [leaf] }: Identity): DeviceId {
+  const [commonName, ...others] = leaf.subject.commonNames;
+  const name = deviceId.safeParse(commonName);
+  if (others.length > 0 || !name.success)
+    throw new Problem(
+      'certificate-rejected',
+      'The certificate has no single common name that is a device id, so it cannot be renewed. Enrol again.',
+    );
+  return name.data;
+}
