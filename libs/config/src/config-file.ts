@@ -9,6 +9,7 @@ import { errorCode } from './error-code.js';
 import { problemOf, shownValue } from './faults.js';
 import { withFileLock } from './file-lock.js';
 import { type KeyReference, nameOf, pathsOf } from './key-names.js';
+import { removeLeftovers } from './leftovers.js';
 import { Resolution } from './resolution.js';
 import { configSchema, describeKey } from './schema.js';
 import type { DeviceIdReader } from './settings.js';
@@ -182,7 +183,9 @@ export class ConfigFile {
       { path: present, value: change.value },
     ];
     const changed = edits.reduce((before, edit) => editToml(before, { ...edit, name: settingsFileName }), text);
-    if (changed !== text) await replaceTextFile(path, changed);
+    if (changed === text) return;
+    await replaceTextFile(path, changed);
+    await removeLeftovers(this.#options.directory);
   }
 }
 

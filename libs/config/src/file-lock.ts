@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, readlink, rm, symlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Problem } from '@sallyport/protocol';
@@ -15,55 +15,55 @@ const defaultWaitMs = 10_000;
 // A lock is held for milliseconds. A holder on another host cannot be asked whether it lives, so age decides.
 const abandonedAfterMs = 60_000;
 
+/** Ending of the lock that is held while the lock of a dead process is removed. */
+export const breakingSuffix = '.dead';
+
 /**
- * Runs `action` while no other process holds the lock file at `path`. The lock of a process that died is taken over.
+ * Runs `action` while no other process holds the lock at `path`. The lock of a process that died is taken over.
+ *
+ * The lock is a symbolic link to nowhere whose text names the holder: it comes into being with its content in one
+ * step, so it is never seen half written.
  *
  * @param waitMs milliseconds to wait for another process before giving up.
  * @throws Problem `unavailable`: another process kept the lock for longer than that.
  */
 export async function withFileLock<T>(path: string, action: () => Promise<T>, waitMs = defaultWaitMs): Promise<T> {
-  const holder = { ...(await thisProcess()), token: randomUUID() };
-  await acquire(path, holder, performance.now() + waitMs);
+  const token = await acquire(path, performance.now() + waitMs);
   try {
     return await action();
   } finally {
     // Not ours any more only if this process was stopped for so long that another one took over.
-    if ((await holderOf(path))?.token === holder.token) await rm(path);
+    if ((await holderOf(path))?.token === token) await rm(path, { force: true });
   }
 }
 
-async function acquire(path: string, holder: LockHolder, deadline: number): Promise<void> {
-  const candidate = `${path}.${holder.token}`;
-  await writeFile(candidate, JSON.stringify(holder), { flag: 'wx', mode: 0o644 });
-  try {
-    // link() makes a file with its content in one step, and only one process can win.
-    while (!(await isLinked(candidate, path))) {
-      const present = await holderOf(path);
-      if (present !== undefined && (await isAbandoned(path, present))) await breakLock(path, present);
-      else if (performance.now() >= deadline) throw heldTooLong(path, present);
-      else await pause(2 + Math.random() * 20);
-    }
-  } finally {
-    await rm(candidate);
+async function acquire(path: string, deadline: number): Promise<string> {
+  const holder = { ...(await thisProcess()), token: randomUUID() };
+  while (!(await isCreated(path, holder))) {
+    const present = await holderOf(path);
+    if (present !== undefined && (await isAbandoned(path, present))) await breakLock(path, present, deadline);
+    else if (performance.now() >= deadline) throw heldTooLong(path, present);
+    else await pause(2 + Math.random() * 20);
   }
+  return holder.token;
 }
 
-async function isLinked(existing: string, path: string): Promise<boolean> {
+async function isCreated(path: string, holder: LockHolder): Promise<boolean> {
   try {
-    await link(existing, path);
+    await symlink(JSON.stringify(holder), path);
     return true;
   } catch (error) {
-    if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOENT') return false;
+    if (errorCode(error) === 'EEXIST') return false;
     throw error;
   }
 }
 
 async function holderOf(path: string): Promise<LockHolder | undefined> {
   try {
-    return lockHolder.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
+    return lockHolder.safeParse(JSON.parse(await readlink(path))).data;
   } catch (error) {
-    // Released in the meantime, or not written by us: then only a person may remove it.
-    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    // Released in the meantime (ENOENT), or not made by us (EINVAL: no link): then only a person may remove it.
+    if (error instanceof SyntaxError || ['ENOENT', 'EINVAL'].includes(errorCode(error) ?? '')) return undefined;
     throw error;
   }
 }
@@ -71,22 +71,19 @@ async function holderOf(path: string): Promise<LockHolder | undefined> {
 async function isAbandoned(path: string, holder: LockHolder): Promise<boolean> {
   const state = await stateOf(holder);
   if (state !== 'unknown') return state === 'dead';
-  const status = await stat(path).catch(() => undefined);
+  const status = await lstat(path).catch(() => undefined);
   return status !== undefined && Date.now() - status.mtimeMs > abandonedAfterMs;
 }
 
 /**
- * Removes the lock of a dead process, and never the lock somebody took since it was looked at: the marker is named
- * after the dead holder, so one process alone can create it, and it is a second name of the very file to be removed.
+ * Removes the lock of a dead process, and never the lock somebody took since: only one process at a time may remove
+ * the lock with this token, and it looks again before it does.
  */
-async function breakLock(path: string, dead: LockHolder): Promise<void> {
-  const marker = `${path}.${dead.token}.dead`;
-  if (!(await isLinked(path, marker))) return;
-  try {
-    if ((await holderOf(marker))?.token === dead.token) await rm(path);
-  } finally {
-    await rm(marker);
-  }
+async function breakLock(path: string, dead: LockHolder, deadline: number): Promise<void> {
+  const remove = async () => {
+    if ((await holderOf(path))?.token === dead.token) await rm(path, { force: true });
+  };
+  await withFileLock(`${path}.${dead.token}${breakingSuffix}`, remove, deadline - performance.now());
 }
 
 function heldTooLong(path: string, holder: LockHolder | undefined): Problem {

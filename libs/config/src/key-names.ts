@@ -20,12 +20,17 @@ export function isProfiled(key: ConfigKey): boolean {
   return key.startsWith(profiledTable);
 }
 
+// A settings file with one of these for a key is refused as hostile.
+const unsafeNames = new Set(['__proto__', 'constructor']);
+
 /**
  * The profile a person named, in lower case; undefined when it is no profile name: letters, digits, `-` and `_`, with
- * at least one letter or digit.
+ * at least one letter or digit, up to 64 characters.
  */
 export function parseProfileName(text: string): string | undefined {
-  return /^[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*$/.test(text) && text.length <= 64 ? text.toLowerCase() : undefined;
+  const name = text.toLowerCase();
+  const isName = /^[a-z0-9_-]*[a-z0-9][a-z0-9_-]*$/.test(name) && name.length <= 64;
+  return isName && !unsafeNames.has(name) ? name : undefined;
 }
 
 /** The name with dots: `http.bind.port`, or `c8y.profiles.plant2.url` for a key of a profile. */

@@ -14,7 +14,7 @@ interface Splice {
 /**
  * Changes one value of a TOML document and nothing else: comments, order, blanks and line ends stay as they are.
  *
- * @param path  keys from the root to the value.
+ * @param path  keys from the root to the value, at least two: no setting stands outside of all tables.
  * @param value the new value; undefined removes the key and its line.
  * @param name  what to call the document in errors.
  * @throws Problem `config-invalid`: the document is not valid TOML, or has something other than a table on the way to
@@ -26,7 +26,9 @@ export function editToml(
 ): string {
   const before = parseToml(text, edit.name);
   const edited = applySplice(text, spliceFor(text, edit.path, edit.value));
-  const expected = leavesOf(before).filter((leaf) => !isDeepStrictEqual(leaf.path, edit.path));
+  const expected = leavesOf(before).filter(
+    (leaf) => !isDeepStrictEqual(leaf.path.slice(0, edit.path.length), edit.path),
+  );
   if (edit.value !== undefined) expected.push({ path: edit.path, value: edit.value });
   if (hasLeaves(edited, expected, edit.name)) return edited;
   const key = edit.path.join('.');

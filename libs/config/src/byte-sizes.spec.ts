@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { byteSize, mqttPayloadLimit } from './byte-sizes.js';
+
+const bytesOf = (text: string) => byteSize.schema.safeParse(byteSize.fromText(text)).data;
+const limitOf = (text: string) => mqttPayloadLimit.schema.safeParse(mqttPayloadLimit.fromText(text)).data;
+
+describe('sizes', () => {
+  it.each([
+    ['1', 1],
+    ['104857600', 104_857_600],
+    ['512B', 512],
+    ['500kB', 500_000],
+    ['100MiB', 104_857_600],
+    ['2 GiB', 2_147_483_648],
+    ['1TB', 1_000_000_000_000],
+  ])('reads %s as %d bytes', (text, bytes) => {
+    expect(bytesOf(text)).toBe(bytes);
+  });
+
+  it.each(['', '0', '-1', '1.5MiB', '10 potatoes', 'MiB', '10mib', '9007199254740993', '999999999999999TiB'])(
+    'refuses %j',
+    (text) => {
+      expect(bytesOf(text)).toBeUndefined();
+    },
+  );
+
+  it.each([0.5, Number.NaN, true, ['1'], 5n])('refuses %s in the file', (value) => {
+    expect(byteSize.schema.safeParse(value).success).toBe(false);
+  });
+});
+
+describe('MQTT payload limit (MQTT 5.0 §2.1.4)', () => {
+  it.each([
+    ['0', 0],
+    ['16184', 16_184],
+    ['268435455', 268_435_455],
+  ])('takes %s', (text, bytes) => {
+    expect(limitOf(text)).toBe(bytes);
+  });
+
+  it.each(['-1', '268435456', '1.5', '16KiB', ''])('refuses %j', (text) => {
+    expect(limitOf(text)).toBeUndefined();
+  });
+});

@@ -1,0 +1,338 @@
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { configDirectories } from './config-directory.fixture.js';
+import { ConfigFile, type ConfigFileOptions } from './config-file.js';
+
+const directoryWith = configDirectories(onTestFinished);
+
+async function openFile(toml?: string, options: Partial<ConfigFileOptions> = {}) {
+  const directory = await directoryWith(toml);
+  const file = new ConfigFile({ directory, env: {}, cwd: '/home/me', ...options });
+  const text = () => readFile(join(directory, 'tedge.toml'), 'utf8');
+  return { directory, file, text };
+}
+
+const port = { key: 'http.bind.port' } as const;
+const hosts = { key: 'pki.hostnames' } as const;
+
+describe('get', () => {
+  it.each([
+    ['http.bind.port', '8000'],
+    ['http.bind.address', '127.0.0.1'],
+    ['certificate.validity.requested_duration', '365d'],
+    ['mqtt.bind.enabled', 'true'],
+    ['pki.hostnames', '[]'],
+    ['mqtt.client.port', '1883'],
+    ['http.cert_path', undefined],
+  ] as const)('prints the default of %s', async (key, value) => {
+    const { file } = await openFile();
+    expect(await file.get({ key })).toEqual({ value, warnings: [] });
+  });
+
+  it('prints a value as it was written', async () => {
+    const { file } = await openFile(
+      'pki.token.validity = "1h 30m"\npki.hostnames = ["b", "a"]\npki.crl.validity = 3600',
+    );
+    expect((await file.get({ key: 'pki.token.validity' })).value).toBe('1h 30m');
+    expect((await file.get(hosts)).value).toBe('["b", "a"]');
+    expect((await file.get({ key: 'pki.crl.validity' })).value).toBe('3600');
+  });
+
+  it('prints what the environment says before what the file says', async () => {
+    const { file } = await openFile('http.bind.port = 1', { env: { TEDGE_HTTP_BIND_PORT: '2' } });
+    expect((await file.get(port)).value).toBe('2');
+  });
+
+  it('prints an empty variable as unset, whatever the file says', async () => {
+    const { file } = await openFile('http.ca_path = "/x"', { env: { TEDGE_HTTP_CA_PATH: '' } });
+    expect((await file.get({ key: 'http.ca_path' })).value).toBeUndefined();
+  });
+
+  it('refuses a value that is not valid', async () => {
+    const { file } = await openFile('http.bind.port = "x"');
+    await expect(file.get(port)).rejects.toThrow(
+      'http.bind.port (tedge.toml) is "x": must be a port number from 0 to 65535.',
+    );
+  });
+
+  it('prints a valid value of a file that has others that are not', async () => {
+    const { file } = await openFile('http.bind.port = "x"\nhttp.client.port = 9');
+    expect((await file.get({ key: 'http.client.port' })).value).toBe('9');
+  });
+
+  it('passes on what is odd about the configuration', async () => {
+    const { file } = await openFile('nonsense = 1', { env: { TEDGE_NONSENSE: '1' } });
+    expect((await file.get(port)).warnings).toEqual([
+      'TEDGE_NONSENSE is not a setting and is ignored.',
+      'tedge.toml: nonsense is no setting and is ignored.',
+    ]);
+  });
+
+  it('finds the device id in the device certificate when nobody set it', async () => {
+    const readDeviceId = async (path: string) => (path === '/c.pem' ? 'child01' : undefined);
+    const { file } = await openFile('device.cert_path = "/c.pem"', { readDeviceId });
+    expect((await file.get({ key: 'device.id' })).value).toBe('child01');
+    await file.set({ key: 'device.id' }, 'gateway');
+    expect((await file.get({ key: 'device.id' })).value).toBe('gateway');
+  });
+});
+
+describe('set', () => {
+  it('makes the directory and the file when they are missing', async () => {
+    const directory = join(await directoryWith(), 'new/tedge');
+    await new ConfigFile({ directory, env: {}, cwd: '/' }).set(port, '8001');
+    expect(await readFile(join(directory, 'tedge.toml'), 'utf8')).toBe('[http.bind]\nport = 8001\n');
+  });
+
+  it.each([
+    ['http.bind.port', '0', '[http.bind]\nport = 0\n'],
+    ['mqtt.bind.enabled', 'false', '[mqtt.bind]\nenabled = false\n'],
+    ['http.ca_path', 'certs/../ca', '[http]\nca_path = "/home/me/ca"\n'],
+    ['http.max_upload_size', '100MiB', '[http]\nmax_upload_size = "100MiB"\n'],
+    ['pki.crl.validity', '3600', '[pki.crl]\nvalidity = 3600\n'],
+    ['pki.hostnames', 'b,a', '[pki]\nhostnames = [ "b", "a" ]\n'],
+  ] as const)('stores %s %s in its own type', async (key, text, toml) => {
+    const opened = await openFile();
+    await opened.file.set({ key }, text);
+    expect(await opened.text()).toBe(toml);
+  });
+
+  it('keeps comments, order, unknown keys and faults elsewhere', async () => {
+    const before = '# mine\n[agent] # thin-edge.io\nstate.path = "/x"\n\n[http]\nbind.port = "wrong" # why\n\n# end\n';
+    const { file, text } = await openFile(before);
+    await file.set(port, '8001');
+    expect(await text()).toBe(before.replace('"wrong"', '8001'));
+  });
+
+  it('moves a value from its old name to its present one', async () => {
+    const { file, text } = await openFile('[http]\nport = 1\ncert_path = "/x"\n');
+    await file.set(port, '2');
+    expect(await text()).toBe('[http]\ncert_path = "/x"\n\n[http.bind]\nport = 2\n');
+  });
+
+  it.each([
+    [port, '65536', 'http.bind.port is 65536: must be a port number from 0 to 65535.'],
+    [port, 'x', 'http.bind.port is "x": must be a port number from 0 to 65535.'],
+    [
+      { key: 'c8y.url' },
+      'https://x',
+      'c8y.url is "https://x": must be a bare host name, without scheme, port or path.',
+    ],
+    [{ key: 'http.cert_path' }, '', 'http.cert_path is "": must be an absolute path.'],
+  ] as const)('refuses %j %s and changes nothing', async (reference, value, message) => {
+    const { file, text } = await openFile('# mine\n');
+    await expect(file.set(reference, value)).rejects.toThrow(message);
+    expect(await text()).toBe('# mine\n');
+  });
+
+  it('ignores the environment', async () => {
+    const { file, text } = await openFile('', { env: { TEDGE_HTTP_BIND_PORT: 'nonsense' } });
+    await file.set(port, '3');
+    expect(await text()).toBe('[http.bind]\nport = 3\n');
+  });
+
+  it('leaves nothing but the settings behind', async () => {
+    const { file, directory } = await openFile();
+    await file.set(port, '3');
+    expect(await readdir(directory)).toEqual(['tedge.toml']);
+  });
+
+  it('makes the file readable for every service and keeps a stricter mode', async () => {
+    const { file, directory } = await openFile();
+    await file.set(port, '3');
+    const path = join(directory, 'tedge.toml');
+    expect((await stat(path)).mode & 0o777).toBe(0o644);
+    await chmod(path, 0o600);
+    await file.set(port, '4');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('writes through a symbolic link', async () => {
+    const elsewhere = await directoryWith('# real\n');
+    const { file, directory } = await openFile();
+    await symlink(join(elsewhere, 'tedge.toml'), join(directory, 'tedge.toml'));
+    await file.set(port, '3');
+    expect(await readFile(join(elsewhere, 'tedge.toml'), 'utf8')).toBe('# real\n\n[http.bind]\nport = 3\n');
+  });
+
+  it('says why it cannot write', async () => {
+    const directory = await directoryWith('');
+    const file = new ConfigFile({ directory: join(directory, 'tedge.toml/x'), env: {}, cwd: '/' });
+    await expect(file.set(port, '1')).rejects.toMatchObject({
+      type: 'forbidden',
+      message: expect.stringMatching(/^tedge\.toml was not changed \(ENOTDIR\)\. Check the permissions/),
+    });
+  });
+});
+
+describe('unset', () => {
+  it('takes the key out under its present and its old names', async () => {
+    const { file, text } = await openFile('[mqtt]\nport = 1\n[mqtt.bind]\naddress = "::1"\n');
+    await file.unset({ key: 'mqtt.bind.port' });
+    expect(await text()).toBe('[mqtt]\n[mqtt.bind]\naddress = "::1"\n');
+  });
+
+  it('does nothing for a key that is not set', async () => {
+    const { file, text } = await openFile('# mine\n');
+    await file.unset(port);
+    expect(await text()).toBe('# mine\n');
+  });
+
+  it('makes no file', async () => {
+    const { file, directory } = await openFile();
+    await file.unset(port);
+    expect(await readdir(directory)).toEqual([]);
+  });
+});
+
+describe('add', () => {
+  it('keeps a list sorted and free of repetitions', async () => {
+    const { file, text } = await openFile('pki.hostnames = ["d", "b"]\n');
+    await file.add(hosts, 'c,b,a');
+    expect(await text()).toBe('pki.hostnames = [ "a", "b", "c", "d" ]\n');
+  });
+
+  it('starts from the default', async () => {
+    const { file, text } = await openFile();
+    await file.add(hosts, 'a');
+    expect(await text()).toBe('[pki]\nhostnames = [ "a" ]\n');
+  });
+
+  it('starts from the file and not from the environment', async () => {
+    const { file, text } = await openFile('pki.hostnames = ["b"]\n', { env: { TEDGE_PKI_HOSTNAMES: 'x' } });
+    await file.add(hosts, 'a');
+    expect(await text()).toBe('pki.hostnames = [ "a", "b" ]\n');
+  });
+
+  it('sets a key that is no list', async () => {
+    const { file, text } = await openFile();
+    await file.add(port, '1');
+    expect(await text()).toBe('[http.bind]\nport = 1\n');
+  });
+
+  it('refuses a bad item, and a list that is none', async () => {
+    const { file } = await openFile('pki.hostnames = "a"\n');
+    await expect(file.add(hosts, 'http://x')).rejects.toThrow('must be a host name or an IP address');
+    await expect(file.add(hosts, 'b')).rejects.toThrow('pki.hostnames (tedge.toml) is "a": must be host names');
+  });
+});
+
+describe('remove', () => {
+  it('takes items out of a list', async () => {
+    const { file, text } = await openFile('pki.hostnames = ["a", "b", "c"] # mine\n');
+    await file.remove(hosts, 'b,x');
+    expect(await text()).toBe('pki.hostnames = [ "a", "c" ] # mine\n');
+  });
+
+  it('does nothing when the item is not there', async () => {
+    const { file, text } = await openFile('pki.hostnames = ["a",   "c"]\n');
+    await file.remove(hosts, 'b');
+    expect(await text()).toBe('pki.hostnames = ["a",   "c"]\n');
+  });
+
+  it('unsets a key that is no list when the value is the same, however it is written', async () => {
+    const { file, text } = await openFile('pki.token.validity = "60s"\nhttp.bind.port = 1\n');
+    await file.remove({ key: 'pki.token.validity' }, '1m');
+    await file.remove(port, '2');
+    expect(await text()).toBe('http.bind.port = 1\n');
+  });
+});
+
+describe('list', () => {
+  it('has every key in force, unset ones without a value', async () => {
+    const { file } = await openFile('http.cert_path = "/x"\nhttp.client.port = 9\n');
+    const { readings } = await file.list();
+    const http = readings
+      .filter(({ name }) => name.startsWith('http.'))
+      .map(({ name, value }) => `${name}=${value ?? ''}`);
+    expect(http).toEqual([
+      'http.bind.port=8000',
+      'http.bind.address=127.0.0.1',
+      'http.cert_path=/x',
+      'http.key_path=',
+      'http.ca_path=',
+      'http.client.host=127.0.0.1',
+      'http.client.port=9',
+      'http.client.auth.cert_file=',
+      'http.client.auth.key_file=',
+      'http.authorization=any',
+      'http.max_upload_size=',
+      'http.storage_quota=',
+    ]);
+  });
+
+  it('reports every fault at once', async () => {
+    const { file } = await openFile('http.bind.port = "x"\nmqtt.bind.port = 0\n');
+    await expect(file.list()).rejects.toThrow('2 settings are not valid:');
+  });
+});
+
+describe('profiles', () => {
+  const url = { key: 'c8y.url', profile: 'plant2' } as const;
+
+  it('keep their values in a table of their own', async () => {
+    const { file, text } = await openFile('[c8y]\nurl = "main.example"\n');
+    await file.set(url, 'plant2.example');
+    expect(await text()).toBe('[c8y]\nurl = "main.example"\n\n[c8y.profiles.plant2]\nurl = "plant2.example"\n');
+    expect((await file.get(url)).value).toBe('plant2.example');
+    expect((await file.get({ key: 'c8y.url' })).value).toBe('main.example');
+  });
+
+  it('have defaults of their own and inherit nothing', async () => {
+    const { file } = await openFile(
+      '[c8y]\nproxy.bind.port = 9\n[c8y.profiles.plant2]\nproxy.bind.port = 10\n[c8y.profiles.b]\nurl = "b"\n',
+    );
+    expect((await file.get({ key: 'c8y.proxy.client.port', profile: 'plant2' })).value).toBe('10');
+    expect((await file.get({ key: 'c8y.proxy.bind.port', profile: 'b' })).value).toBe('8001');
+  });
+
+  it('are overridden by their own environment variables', async () => {
+    const env = { TEDGE_C8Y_PROFILES_PLANT2_URL: 'env.example' };
+    const { file } = await openFile('c8y.profiles.plant2.url = "file.example"\n', { env });
+    expect((await file.get(url)).value).toBe('env.example');
+  });
+
+  it('cannot be read when nothing is configured for them', async () => {
+    const { file } = await openFile('[c8y]\nurl = "main.example"\n');
+    await expect(file.get(url)).rejects.toMatchObject({
+      type: 'not-found',
+      message: expect.stringContaining('"plant2"'),
+    });
+  });
+
+  it('are listed after the other keys', async () => {
+    const { file } = await openFile('c8y.profiles.plant2.url = "x"\n');
+    const { readings } = await file.list();
+    expect(readings.find(({ name }) => name === 'c8y.profiles.plant2.url')?.value).toBe('x');
+    expect(readings.at(-1)?.reference.profile).toBe('plant2');
+  });
+});
+
+describe('a file that cannot be changed safely', () => {
+  it('is left alone when the key has no room in it', async () => {
+    const { file, text } = await openFile('http = 5\n');
+    await expect(file.set(port, '1')).rejects.toThrow('tedge.toml has no room for http.bind.port');
+    expect(await text()).toBe('http = 5\n');
+  });
+
+  it('is left alone while somebody else keeps the lock', async () => {
+    const { file, directory, text } = await openFile('# mine\n', { lockWaitMs: 30 });
+    await writeFile(join(directory, 'tedge.toml.lock'), 'not by us');
+    await expect(file.set(port, '1')).rejects.toMatchObject({
+      type: 'unavailable',
+      message:
+        'Somebody has kept the configuration locked. Try again; if nothing is changing the configuration, ' +
+        'remove tedge.toml.lock from its directory.',
+    });
+    expect(await text()).toBe('# mine\n');
+    expect(await readdir(directory)).toEqual(['tedge.toml', 'tedge.toml.lock']);
+  });
+
+  it('is left alone when its directory is in the way', async () => {
+    const directory = await directoryWith();
+    await mkdir(join(directory, 'tedge.toml'));
+    const file = new ConfigFile({ directory, env: {}, cwd: '/' });
+    await expect(file.set(port, '1')).rejects.toThrow('tedge.toml is not a file');
+  });
+});
