@@ -24,7 +24,7 @@ export function altNameFault({ type, value }: SubjectAltName, permitsWildcard: b
 
 /** RFC 3986 §4.3: scheme and something after it; a host where there is an authority (RFC 5280 §4.2.1.6). */
 const absoluteUri =
-  /^[a-z][a-z0-9+.-]*:(?:\/\/[a-z0-9.[\]:_-]+(?:[/?#]|$)|(?!\/\/))[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]*$/i;
+  /^[a-z][a-z0-9+.-]*:(?:\/\/[a-z0-9.[\]:_-]+(?:[/?#][!#-;=?-[\]_a-z~]*)?|(?!\/\/)[!#-;=?-[\]_a-z~]+)$/i;
 
 /** RFC 1034 §3.5 as RFC 5280 §4.2.1.6 takes it, in lower case. */
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -68,6 +68,19 @@ const maximumBytes = 64 * 1024;
  * @see RFC 5280 §4.1
  */
 export function parseCertificate(der: Uint8Array): Certificate {
+  const { tbs, signature, bytes } = readCertificate(der);
+  return certificateFrom(bytes, tbs, signature);
+}
+
+/** A certificate taken apart but not named: its fingerprints cost as much as the rest. */
+interface CertificateParts {
+  readonly tbs: TbsCertificate;
+  readonly signature: Buffer;
+  readonly bytes: Buffer;
+}
+
+/** What `parseCertificate` does before it hashes. */
+export function readCertificate(der: Uint8Array): CertificateParts {
   if (der.byteLength > maximumBytes)
     throw new Problem(
       'certificate-rejected',
@@ -80,7 +93,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
-  return certificateFrom(reader.bytes, readTbsCertificate(tbsCertificate, algorithmIdentifier), signature);
+  return { tbs: readTbsCertificate(tbsCertificate, algorithmIdentifier), signature, bytes: reader.bytes };
 }
 
 /** Everything of a certificate its signature covers. */
@@ -97,8 +110,7 @@ export function certificateFrom(der: Buffer, tbs: TbsCertificate, signature: Buf
   };
 }
 
-/** Parses a to-be-signed certificate whose signature, to be or made, has this AlgorithmIdentifier. */
-export function readTbsCertificate(tbsCertificate: Buffer, algorithmIdentifier: Buffer): TbsCertificate {
+function readTbsCertificate(tbsCertificate: Buffer, algorithmIdentifier: Buffer): TbsCertificate {
   const reader = new DerReader(tbsCertificate, certificateDocument);
   reader.enter(tags.sequence);
   const version = readVersion(reader);

@@ -1,8 +1,9 @@
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
 export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
+export { isCertificateOf, type KeyBundle } from './containers/key-bundle.js';
 export { exportPkcs12 } from './containers/pkcs12-export.js';
-export { importPkcs12, type KeyBundle } from './containers/pkcs12-import.js';
+export { importPkcs12 } from './containers/pkcs12-import.js';
 export { type CertificateDescription, describeCertificate } from './describe.js';
 export type { KeyUsage, Purpose } from './extension-writers.js';
 export type { Extension } from './extensions.js';

@@ -85,17 +85,22 @@ function readAttribute(reader: DerReader): NameAttribute {
 }
 
 const plainValue = /^(?![ #])[^"+,;<>\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*(?<! )$/u;
-const specialCharacters = /["+,;<>\\]/g;
-const invisibleCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const specialCharacter = /["+,;<>\\]/;
+const invisibleCharacter = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 /** RFC 4514 §2.4; format characters (bidi, zero width) are escaped with the controls: they forge what a reader sees. */
 function escapeValue(value: string): string {
   if (plainValue.test(value)) return value;
-  return value
-    .replace(specialCharacters, '\\$&')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/(?<!\\) $/, '\\ ')
-    .replace(invisibleCharacters, (character) => Buffer.from(character).toString('hex').replace(/../g, '\\$&'));
+  const characters = [...value];
+  return characters
+    .map((character, index) => {
+      const isEdge = index === 0 || index === characters.length - 1;
+      if (invisibleCharacter.test(character)) return Buffer.from(character).toString('hex').replace(/../g, '\\$&');
+      const isEscaped =
+        specialCharacter.test(character) || (character === ' ' && isEdge) || (character === '#' && index === 0);
+      return isEscaped ? `\\${character}` : character;
+    })
+    .join('');
 }
 
 /** Whether two names are the same by the comparison OpenSSL makes: case and runs of spaces do not count. */
@@ -150,8 +155,6 @@ export function attributeFault(type: string, value: string): string | undefined 
   if (value.length > maximumCharacters && [...value].length > maximumCharacters)
     return `is longer than ${maximumCharacters} characters`;
   if (value.trim() !== value) return 'begins or ends with a space';
-  if (invisibleCharacterTest.test(value)) return 'holds a control character';
+  if (invisibleCharacter.test(value)) return 'holds a control character';
   return value.normalize('NFC') === value ? undefined : 'is not in Unicode normal form C';
 }
-
-const invisibleCharacterTest = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;

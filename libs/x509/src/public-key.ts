@@ -25,6 +25,7 @@ const curveNames: ReadonlyMap<string, string> = new Map([
 /** A SubjectPublicKeyInfo taken apart (RFC 5280 §4.1.2.7). */
 export interface PublicKeyInfo {
   readonly key: KeyDescription;
+  readonly algorithmIdentifier: Buffer;
   /** Content of the BIT STRING: the point, the 32 octets of Ed25519, or an RSAPublicKey. */
   readonly publicKey: Buffer;
 }
@@ -33,15 +34,17 @@ export interface PublicKeyInfo {
 export function readPublicKeyInfo(spki: Uint8Array, document: DerDocument): PublicKeyInfo {
   const reader = new DerReader(spki, document);
   reader.enter(tags.sequence);
+  const start = reader.position;
   reader.enter(tags.sequence);
   const algorithm = readOid(reader);
   const curve = algorithm === oids.ecPublicKey ? readCurve(reader) : undefined;
   while (!reader.isAtEnd) reader.skip();
   reader.leave();
+  const algorithmIdentifier = reader.bytes.subarray(start, reader.position);
   const publicKey = readBitString(reader);
   reader.leave();
   reader.finish();
-  return { key: describeKey(algorithm, curve, publicKey, document), publicKey };
+  return { key: describeKey(algorithm, curve, publicKey, document), algorithmIdentifier, publicKey };
 }
 
 /** RFC 5480 §2.1.1: a named curve; `implicitCurve` and `specifiedCurve` must not be used. */

@@ -2,7 +2,8 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, parseCertificate } from '../certificate.js';
 import { certificatesFromPem, type PemBlock, pemBlocks } from '../pem.js';
-import { importPkcs12, ownCertificateFirst } from './pkcs12-import.js';
+import { ownCertificateFirst } from './key-bundle.js';
+import { importPkcs12 } from './pkcs12-import.js';
 
 /** What a file from elsewhere held. */
 export interface Bundle {

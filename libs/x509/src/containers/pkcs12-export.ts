@@ -6,7 +6,7 @@ import { oid } from '../der/oid.js';
 import { contextConstructed, contextPrimitive } from '../der/tags.js';
 import { integer, nullValue, octetString, sequence, setOf, tlv } from '../der/writer.js';
 import { oids } from '../oids.js';
-import type { KeyBundle } from './pkcs12-import.js';
+import { isCertificateOf, ownCertificateFirst } from './key-bundle.js';
 
 const saltOctets = 16;
 
@@ -17,19 +17,20 @@ const iterations = 10_000;
  * Packs a private key and its chain into PKCS #12: PBES2 with AES-256-CBC, PBKDF2 and MAC with HMAC-SHA-256, readable by
  * OpenSSL 1.1 and newer, Java 8u301 and newer, and Windows 10 1709 and newer.
  *
- * @param options.certificates  the certificate of the key first.
+ * @param options.certificates  the certificate of the key and its chain; the former is put first.
  * @param options.password  ASCII, not empty.
- * @throws Problem `invalid-request`: the password is empty or not ASCII, or there is no certificate.
+ * @throws Problem `invalid-request`: the password is empty or not ASCII, or no certificate pairs with the key.
  * @see RFC 7292 §4
  */
 export function exportPkcs12(options: {
-  readonly privateKey: KeyBundle['privateKey'];
+  readonly privateKey: KeyObject;
   readonly certificates: readonly Certificate[];
   readonly password: string;
 }): Buffer {
-  const { privateKey, certificates, password } = options;
+  const { privateKey, password } = options;
+  const certificates = ownCertificateFirst(privateKey, options.certificates);
   const [own] = certificates;
-  if (own === undefined)
+  if (own === undefined || !isCertificateOf(privateKey, own))
     throw new Problem('invalid-request', 'A PKCS #12 file needs the certificate of its key; none was given.');
   if (!/^[\x20-\x7e]+$/.test(password))
     throw new Problem('invalid-request', 'The password of a PKCS #12 file needs 1 or more ASCII characters.');

@@ -1,8 +1,9 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import forge from 'node-forge';
 import { type Certificate, parseCertificate } from '../certificate.js';
 import { oids } from '../oids.js';
+import { type KeyBundle, ownCertificateFirst } from './key-bundle.js';
 
 declare module 'node-forge' {
   namespace asn1 {
@@ -16,13 +17,6 @@ declare module 'node-forge' {
       readonly maxDepth: number;
     }
   }
-}
-
-/** A private key with the certificates that came with it. */
-export interface KeyBundle {
-  readonly privateKey: KeyObject;
-  /** The certificate of the key first, the others as they stood. */
-  readonly certificates: Certificate[];
 }
 
 const maximumBytes = 1024 * 1024;
@@ -123,11 +117,4 @@ function certificateOf(bag: forge.pkcs12.Bag): Certificate[] {
 
 function derOf(asn1: forge.asn1.Asn1): Buffer {
   return Buffer.from(forge.asn1.toDer(asn1).getBytes(), 'latin1');
-}
-
-/** Puts the certificate of the key before the others. */
-export function ownCertificateFirst(privateKey: KeyObject, certificates: readonly Certificate[]): Certificate[] {
-  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
-  const isOwn = (certificate: Certificate) => certificate.spki.equals(spki);
-  return [...certificates.filter(isOwn), ...certificates.filter((certificate) => !isOwn(certificate))];
 }

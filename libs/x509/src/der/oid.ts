@@ -14,7 +14,7 @@ export function readOid(reader: DerReader): string {
 
 /** The element, header included, of a dotted object identifier. */
 export function oid(dotted: string): Buffer {
-  return tlv(tags.oid, oidContent(dotted));
+  return encodedOids.get(dotted) ?? tlv(tags.oid, oidContent(dotted));
 }
 
 /** X.690 §8.19: the first two arcs share one subidentifier; each is base 128, most significant first. */
@@ -52,7 +52,10 @@ function dottedFrom([head = 0n, ...rest]: readonly bigint[]): string {
   return [first, head - first * 40n, ...rest].join('.');
 }
 
-/** Decoding the same few identifiers is a good part of a certificate's parse, so those we know are looked up. */
+/** The same few identifiers stand in every certificate, so those we know are looked up both ways. */
+const encodedOids: ReadonlyMap<string, Buffer> = new Map(
+  Object.values(oids).map((dotted) => [dotted, tlv(tags.oid, oidContent(dotted))]),
+);
 const knownOids: ReadonlyMap<string, string> = new Map(
   Object.values(oids).map((dotted) => [oidContent(dotted).toString('latin1'), dotted]),
 );

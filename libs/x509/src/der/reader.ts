@@ -33,7 +33,7 @@ export class DerReader {
   #contentEnd = 0;
 
   constructor(bytes: Uint8Array, document: DerDocument) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.document = document;
     this.#end = bytes.byteLength;
   }

@@ -36,12 +36,19 @@ export function readString(reader: DerReader): string | undefined {
 /** Reads an element of ASCII characters, whatever its tag. */
 export function readAscii(reader: DerReader, tag: number): string {
   const content = reader.readContent(tag);
-  for (const octet of content) if (octet > 0x7f) reader.fail('holds a character outside ASCII');
+  if (!isAscii(content)) reader.fail('holds a character outside ASCII');
   return content.toString('latin1');
+}
+
+function isAscii(content: Buffer): boolean {
+  for (const octet of content) if (octet > 0x7f) return false;
+  return true;
 }
 
 function decoded(decoder: TextDecoder, reader: DerReader, tag: number): string {
   const content = reader.readContent(tag);
+  // Nearly every UTF8String is ASCII, and TextDecoder costs more than the whole rest of reading it.
+  if (tag === tags.utf8String && isAscii(content)) return content.toString('latin1');
   try {
     return decoder.decode(content);
   } catch {

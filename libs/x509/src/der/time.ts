@@ -3,27 +3,42 @@ import type { DerReader } from './reader.js';
 import { tags } from './tags.js';
 import { asciiString } from './writer.js';
 
-const digits = /^\d+Z$/;
-
 /**
  * Reads a Time (RFC 5280 §4.1.2.5): UTCTime `YYMMDDHHMMSSZ` or GeneralizedTime `YYYYMMDDHHMMSSZ`, seconds present, no
  * fraction, no offset, and a moment that exists.
  */
 export function readTime(reader: DerReader): Date {
   const isUtcTime = reader.nextTag === tags.utcTime;
-  const text = reader.readContent(isUtcTime ? tags.utcTime : tags.generalizedTime).toString('latin1');
-  if (text.length !== (isUtcTime ? 13 : 15) || !digits.test(text)) reader.fail('is not a time in UTC to the second');
-  const full = isUtcTime ? `${utcTimeCentury(text)}${text}` : text;
-  const iso = `${full.slice(0, 4)}-${full.slice(4, 6)}-${full.slice(6, 8)}T${full.slice(8, 10)}:${full.slice(10, 12)}:${full.slice(12, 14)}`;
-  const time = new Date(`${iso}Z`);
-  // Date rolls 31 February over, and takes 24:00:00; a certificate may not.
-  if (Number.isNaN(time.getTime()) || time.toISOString().slice(0, 19) !== iso) reader.fail('is not a time that exists');
-  return time;
+  const content = reader.readContent(isUtcTime ? tags.utcTime : tags.generalizedTime);
+  const afterYear = isUtcTime ? 2 : 4;
+  if (content.length !== afterYear + 11 || content[afterYear + 10] !== zulu)
+    reader.fail('is not a time in UTC to the second');
+  const lowYear = pairAt(content, afterYear - 2, reader);
+  const year = isUtcTime ? fullYear(lowYear) : 100 * pairAt(content, 0, reader) + lowYear;
+  const month = pairAt(content, afterYear, reader);
+  const day = pairAt(content, afterYear + 2, reader);
+  const hour = pairAt(content, afterYear + 4, reader);
+  const minute = pairAt(content, afterYear + 6, reader);
+  const second = pairAt(content, afterYear + 8, reader);
+  const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+  // Date rolls 31 February over into March, and takes year 24 for 1924; a certificate may not.
+  const isOnCalendar = time.getUTCFullYear() === year && time.getUTCMonth() === month - 1 && time.getUTCDate() === day;
+  return isOnCalendar && minute < 60 && second < 60 ? time : reader.fail('is not a time that exists');
+}
+
+const zulu = 0x5a;
+
+/** The number two decimal digits stand for. */
+function pairAt(content: Buffer, offset: number, reader: DerReader): number {
+  const tens = (content[offset] ?? 0) - 0x30;
+  const ones = (content[offset + 1] ?? 0) - 0x30;
+  const isPair = tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
+  return isPair ? 10 * tens + ones : reader.fail('is not a time in UTC to the second');
 }
 
 /** RFC 5280 §4.1.2.5.1: 50 to 99 are the years 1950 to 1999. */
-function utcTimeCentury(text: string): string {
-  return text >= '5' ? '19' : '20';
+function fullYear(yearOfCentury: number): number {
+  return yearOfCentury + (yearOfCentury >= 50 ? 1900 : 2000);
 }
 
 /**

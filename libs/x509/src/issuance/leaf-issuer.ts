@@ -69,7 +69,7 @@ export class LeafIssuer {
     this.#leadingExtensions = Buffer.concat([
       leafConstraints(),
       keyUsage(profile.keyUsages),
-      extendedKeyUsage(profile.extendedKeyUsages),
+      ...(profile.extendedKeyUsages.length === 0 ? [] : [extendedKeyUsage(profile.extendedKeyUsages)]),
       authorityKeyIdentifier(issuerKeyIdentifier(issuer)),
     ]);
     const caIssuers = caIssuersUrl === undefined ? [] : [caIssuersAccess(caIssuersUrl)];
@@ -100,7 +100,7 @@ export class LeafIssuer {
       extensions: [
         this.#leadingExtensions,
         subjectKeyIdentifier(keyIdentifierOf(spki)),
-        subjectAltName(subjectAltNames),
+        ...(subjectAltNames.length === 0 ? [] : [subjectAltName(subjectAltNames)]),
         this.#revocationExtensions(validity),
       ],
     });

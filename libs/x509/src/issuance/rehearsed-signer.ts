@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificateFrom, parseCertificate } from '../certificate.js';
+import { type Certificate, certificateFrom, readCertificate, type TbsCertificate } from '../certificate.js';
 import { bitString, sequence } from '../der/writer.js';
 import { lintCertificate } from '../lint/lint.js';
 import { type Signer, signerFor } from '../signature.js';
@@ -41,15 +41,15 @@ export class RehearsedSigner {
    */
   certify(tbsCertificate: Buffer, issuer?: Certificate): IssuedCertificate {
     const { algorithmIdentifier } = this.#signer;
-    const rehearsal = parseCertificate(sequence(tbsCertificate, algorithmIdentifier, this.#throwawaySignature));
-    refuseFaults(rehearsal, issuer);
+    const { tbs } = readCertificate(sequence(tbsCertificate, algorithmIdentifier, this.#throwawaySignature));
+    refuseFaults(tbs, issuer);
     const signature = this.#signer.sign(tbsCertificate);
     const der = sequence(tbsCertificate, algorithmIdentifier, bitString(signature));
-    return { der, certificate: certificateFrom(der, rehearsal, signature) };
+    return { der, certificate: certificateFrom(der, tbs, signature) };
   }
 }
 
-function refuseFaults(rehearsal: Certificate, issuer: Certificate | undefined): void {
+function refuseFaults(rehearsal: TbsCertificate, issuer: Certificate | undefined): void {
   const faults = lintCertificate(rehearsal, issuer).filter(({ severity }) => severity === 'error');
   if (faults.length === 0) return;
   throw new Problem(

@@ -1,5 +1,5 @@
 import { altNameFault } from '../alt-name-rules.js';
-import type { Certificate } from '../certificate.js';
+import type { TbsCertificate } from '../certificate.js';
 import type { Extension } from '../extensions.js';
 import { keyIdentifierOf } from '../issuance/tbs-certificate.js';
 import { oids } from '../oids.js';
@@ -27,6 +27,13 @@ export const extensionRules: readonly LintRule[] = [
     severity: 'error',
     source: 'RFC 5280 §4.2.1',
     check: criticalityFault,
+  },
+  {
+    rule: 'key-usage-critical',
+    severity: 'warning',
+    source: 'RFC 5280 §4.2.1.3',
+    check: ({ extensions }) =>
+      extensionOf(extensions, oids.keyUsage)?.critical === false ? 'does not mark its key usage critical' : undefined,
   },
   {
     rule: 'basic-constraints',
@@ -117,24 +124,23 @@ const neverCritical: ReadonlySet<string> = new Set([
   oids.noRevAvail,
 ]);
 
-function criticalityFault({ isCa, extensions }: Certificate): string | undefined {
+function criticalityFault({ isCa, extensions }: TbsCertificate): string | undefined {
   for (const { oid, critical } of extensions) {
     if (critical && neverCritical.has(oid)) return `marks extension ${oid} critical`;
     if (!critical && oid === oids.basicConstraints && isCa) return 'does not mark its CA flag critical';
-    if (!critical && oid === oids.keyUsage) return 'does not mark its key usage critical';
   }
   return undefined;
 }
 
 /** EC and Ed25519 keys of TLS peers sign and do nothing else. */
-function keyUsageFault({ key, keyUsages = [] }: Certificate): string | undefined {
+function keyUsageFault({ key, keyUsages = [] }: TbsCertificate): string | undefined {
   if (key.type !== 'ec' && key.type !== 'ed25519') return undefined;
   const wrong = keyUsages.find((usage) => /^(?:key|data)(?:Encipherment|Agreement)$|^(?:en|de)cipherOnly$/.test(usage));
   return wrong && `has the key usage ${wrong}, which its key cannot serve`;
 }
 
 /** A named bit list ends with its last set bit, and at least one is set. */
-function keyUsageEncodingFault({ extensions }: Certificate): string | undefined {
+function keyUsageEncodingFault({ extensions }: TbsCertificate): string | undefined {
   const encoded = extensionOf(extensions, oids.keyUsage)?.value;
   if (encoded === undefined) return undefined;
   const unused = encoded[2] ?? 0;

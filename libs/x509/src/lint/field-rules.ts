@@ -1,4 +1,4 @@
-import type { Certificate } from '../certificate.js';
+import type { TbsCertificate } from '../certificate.js';
 import { DerReader } from '../der/reader.js';
 import { contextConstructed, tags } from '../der/tags.js';
 import { certificateDocument } from '../documents.js';
@@ -80,7 +80,7 @@ export const fieldRules: readonly LintRule[] = [
 ];
 
 /** UTCTime through the year 2049, GeneralizedTime from 2050 on: the parsed dates no longer tell, so the tags are read. */
-function validityEncodingFault(certificate: Certificate): string | undefined {
+function validityEncodingFault(certificate: TbsCertificate): string | undefined {
   const reader = new DerReader(certificate.tbsCertificate, certificateDocument);
   reader.enter(tags.sequence);
   if (reader.nextTag === contextConstructed(0)) reader.skip();
@@ -94,7 +94,7 @@ function validityEncodingFault(certificate: Certificate): string | undefined {
   return undefined;
 }
 
-function keyStrengthFault({ key }: Certificate): string | undefined {
+function keyStrengthFault({ key }: TbsCertificate): string | undefined {
   switch (key.type) {
     case 'rsa':
       return key.bits >= 2048 ? undefined : `has an RSA key of ${key.bits} bits`;

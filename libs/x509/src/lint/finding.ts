@@ -1,4 +1,4 @@
-import type { Certificate } from '../certificate.js';
+import type { Certificate, TbsCertificate } from '../certificate.js';
 
 /** A rule a certificate breaks. */
 export interface LintFinding {
@@ -16,5 +16,5 @@ export interface LintRule {
   readonly severity: 'error' | 'warning';
   readonly source: string;
   /** What the certificate does wrong, continuing "the certificate"; undefined when it keeps the rule. */
-  readonly check: (certificate: Certificate, issuer: Certificate | undefined) => string | undefined;
+  readonly check: (certificate: TbsCertificate, issuer: Certificate | undefined) => string | undefined;
 }

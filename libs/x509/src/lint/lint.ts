@@ -1,4 +1,4 @@
-import type { Certificate } from '../certificate.js';
+import type { Certificate, TbsCertificate } from '../certificate.js';
 import { extensionRules } from './extension-rules.js';
 import { fieldRules } from './field-rules.js';
 import type { LintFinding } from './finding.js';
@@ -12,7 +12,7 @@ const rules = [...fieldRules, ...nameRules, ...extensionRules];
  * @param issuer  the certificate of its issuer, for the rules that compare the two; absent, those are skipped.
  * @returns every rule it breaks, in a fixed order.
  */
-export function lintCertificate(certificate: Certificate, issuer?: Certificate): LintFinding[] {
+export function lintCertificate(certificate: TbsCertificate, issuer?: Certificate): LintFinding[] {
   const findings: LintFinding[] = [];
   for (const { rule, severity, check } of rules) {
     const text = check(certificate, issuer);

@@ -1,5 +1,5 @@
 import { altNameFault } from '../alt-name-rules.js';
-import type { Certificate } from '../certificate.js';
+import type { TbsCertificate } from '../certificate.js';
 import { attributeFault } from '../name.js';
 import { oids } from '../oids.js';
 import type { LintRule } from './finding.js';
@@ -81,7 +81,12 @@ export const nameRules: readonly LintRule[] = [
 const looksLikeHost = /^(?:[a-z0-9*-]+\.)+[a-z0-9-]+$/i;
 
 /** Old clients take a server's CN for its name, so one that looks like a host has to be among the alternative names. */
-function serverCommonNameFault({ isCa, extendedKeyUsages, subject, subjectAltNames }: Certificate): string | undefined {
+function serverCommonNameFault({
+  isCa,
+  extendedKeyUsages,
+  subject,
+  subjectAltNames,
+}: TbsCertificate): string | undefined {
   if (isCa || extendedKeyUsages?.includes('serverAuth') !== true) return undefined;
   const missing = subject.commonNames.find(
     (commonName) =>

@@ -1,5 +1,14 @@
+import { oid } from '../der/oid.js';
+import { nullValue, sequence } from '../der/writer.js';
 import { requestDocument } from '../documents.js';
-import { type KeyDescription, type PublicKeyInfo, readPublicKeyInfo, readRsaPublicKey } from '../public-key.js';
+import { oids } from '../oids.js';
+import {
+  type KeyDescription,
+  keyText,
+  type PublicKeyInfo,
+  readPublicKeyInfo,
+  readRsaPublicKey,
+} from '../public-key.js';
 import { isOnCurve, namedCurve } from './elliptic-curve.js';
 import { rsaFault } from './rsa-quality.js';
 
@@ -36,7 +45,21 @@ function rsaSizeFault(bits: number): string | undefined {
  */
 export function keyFault(spki: Buffer): string | undefined {
   const info = readPublicKeyInfo(spki, requestDocument);
-  return keySizeFault(info.key) ?? keyValueFault(info);
+  return keySizeFault(info.key) ?? algorithmFault(info) ?? keyValueFault(info);
+}
+
+/** By the name `keyText` gives a key; RSA of any size is `RSA`. */
+const algorithmIdentifiers: ReadonlyMap<string, Buffer> = new Map([
+  ['EC P-256', sequence(oid(oids.ecPublicKey), oid(oids.prime256v1))],
+  ['EC P-384', sequence(oid(oids.ecPublicKey), oid(oids.secp384r1))],
+  ['Ed25519', sequence(oid(oids.ed25519))],
+  ['RSA', sequence(oid(oids.rsaEncryption), nullValue())],
+]);
+
+/** The key goes into the certificate as it stands, so its AlgorithmIdentifier has to be the one the standards write. */
+function algorithmFault({ key, algorithmIdentifier }: PublicKeyInfo): string | undefined {
+  const expected = algorithmIdentifiers.get(key.type === 'rsa' ? 'RSA' : keyText(key));
+  return expected?.equals(algorithmIdentifier) ? undefined : `has a key ${keyText(key)} with unusual parameters`;
 }
 
 function keyValueFault({ key, publicKey }: PublicKeyInfo): string | undefined {
