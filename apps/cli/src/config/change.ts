@@ -1,0 +1,70 @@
+import type { ConfigFile, KeyReference } from '@sallyport/config';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { globalOptions, optionsOf } from '../options.js';
+import { chosenKey, keyArgument, profileOption } from './key-argument.js';
+import { openConfigFile } from './open-config-file.js';
+
+const options = globalOptions.extend({ profile: z.string().optional() });
+
+/** `config set`: gives a setting a value. Silent when it worked. */
+export function setCommand(context: CliContext, parent: Command): void {
+  changeCommand(context, parent, {
+    name: 'set',
+    description: 'give a setting a value',
+    change: (file, reference, value) => file.set(reference, value),
+  });
+}
+
+/** `config add`: adds items to a list; sets a setting that is no list. */
+export function addCommand(context: CliContext, parent: Command): void {
+  changeCommand(context, parent, {
+    name: 'add',
+    description: 'add items, separated by commas, to a setting that is a list',
+    change: (file, reference, value) => file.add(reference, value),
+  });
+}
+
+/** `config remove`: removes items from a list; unsets a setting that is no list if it has that value. */
+export function removeCommand(context: CliContext, parent: Command): void {
+  changeCommand(context, parent, {
+    name: 'remove',
+    description: 'remove items, separated by commas, from a setting that is a list',
+    change: (file, reference, value) => file.remove(reference, value),
+  });
+}
+
+/** `config unset`: takes a setting out of the file, so that its default applies again. */
+export function unsetCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('unset')
+    .description('take a setting out of the file')
+    .addArgument(keyArgument())
+    .addOption(profileOption())
+    .action(async (key: string, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      const reference = chosenKey(context, { key, profile: given.profile });
+      await (await openConfigFile(context, given)).unset(reference);
+    });
+}
+
+interface Change {
+  readonly name: string;
+  readonly description: string;
+  readonly change: (file: ConfigFile, reference: KeyReference, value: string) => Promise<void>;
+}
+
+function changeCommand(context: CliContext, parent: Command, { name, description, change }: Change): void {
+  parent
+    .command(name)
+    .description(description)
+    .addArgument(keyArgument())
+    .argument('<value>', 'the value')
+    .addOption(profileOption())
+    .action(async (key: string, value: string, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      const reference = chosenKey(context, { key, profile: given.profile });
+      await change(await openConfigFile(context, given), reference, value);
+    });
+}

@@ -1,0 +1,12 @@
+import type { Command } from 'commander';
+import type { CliContext } from '../cli-context.js';
+import { addCommand, removeCommand, setCommand, unsetCommand } from './change.js';
+import { getCommand } from './get.js';
+import { listCommand } from './list.js';
+
+/** `config`: the settings in tedge.toml. */
+export function configCommand(context: CliContext, program: Command): void {
+  const config = program.command('config').description('the settings in tedge.toml');
+  for (const add of [getCommand, setCommand, unsetCommand, addCommand, removeCommand, listCommand])
+    add(context, config);
+}

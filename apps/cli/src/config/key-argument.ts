@@ -1,0 +1,71 @@
+import {
+  cloudProfileIn,
+  findKey,
+  isProfiled,
+  type KeyReference,
+  nameOf,
+  parseProfileName,
+  similarKeys,
+} from '@sallyport/config';
+import { Argument, InvalidArgumentError, Option } from 'commander';
+import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
+
+/** What stands for a setting on the command line: its name, and the profile beside it. */
+export interface KeyChoice {
+  readonly key: string;
+  readonly profile?: string | undefined;
+}
+
+/** The argument that names a setting; a name nobody knows is a wrong call. */
+export function keyArgument(): Argument {
+  return new Argument('<key>', 'name of the setting, such as http.bind.port').argParser(knownKey);
+}
+
+/** The option that names a profile of the cloud. */
+export function profileOption(): Option {
+  return new Option('--profile <name>', 'profile of the cloud (default: $TEDGE_CLOUD_PROFILE)').argParser(profileName);
+}
+
+function knownKey(text: string): string {
+  if (findKey(text) !== undefined) return text;
+  const similar = similarKeys(text).join(', ');
+  throw new InvalidArgumentError(`There is no such setting.${similar === '' ? '' : ` Did you mean ${similar}?`}`);
+}
+
+function profileName(text: string): string {
+  const name = parseProfileName(text);
+  if (name !== undefined) return name;
+  throw new InvalidArgumentError('A profile name has letters, digits, - and _ only.');
+}
+
+/**
+ * The setting a command is about. An old name works, with a warning.
+ *
+ * @throws Failure the key cannot be given per profile, or two profiles are named
+ */
+export function chosenKey(context: CliContext, choice: KeyChoice): KeyReference {
+  const named = findKey(choice.key);
+  if (named === undefined) throw new Failure(`There is no setting ${choice.key}.`, 'List them all: config list --all');
+  const { key, deprecatedName } = named;
+  if (deprecatedName !== undefined)
+    context.stderr.write(`Warning: ${deprecatedName} is deprecated, use ${nameOf(named)}\n`);
+  if (named.profile !== undefined && choice.profile !== undefined && named.profile !== choice.profile) {
+    throw new Failure(`${choice.key} is a key of profile ${named.profile} already.`, 'Leave --profile out.');
+  }
+  const profile = named.profile ?? choice.profile ?? (isProfiled(key) ? usualProfile(context) : undefined);
+  if (profile === undefined) return { key };
+  if (isProfiled(key)) return { key, profile };
+  throw new Failure(`${key} is the same in every profile.`, 'Leave --profile out.');
+}
+
+function usualProfile({ env }: CliContext): string | undefined {
+  const text = cloudProfileIn(env);
+  if (text === undefined) return undefined;
+  const name = parseProfileName(text);
+  if (name !== undefined) return name;
+  throw new Failure(
+    `TEDGE_CLOUD_PROFILE is "${text}", which is no profile name.`,
+    'Use letters, digits, - and _ only.',
+  );
+}

@@ -1,0 +1,39 @@
+import { configKeys, describeSetting, type Reading } from '@sallyport/config';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { globalOptions, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+import { openConfigFile, writeWarnings } from './open-config-file.js';
+
+const options = globalOptions.extend({ all: z.boolean().default(false), doc: z.boolean().default(false) });
+
+/** `config list`: every setting with the value in force, or what it is for. */
+export function listCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('list')
+    .description('print the settings and their values')
+    .argument('[filter]', 'only settings whose name contains this', '')
+    .option('--all', 'also those without a value')
+    .option('--doc', 'print what they are for instead')
+    .action(async (filter: string, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      if (given.doc) return writeLines(context, [descriptions(filter)]);
+      const { readings, warnings } = await (await openConfigFile(context, given)).list();
+      writeWarnings(context, warnings);
+      const chosen = readings.filter(({ name, value }) => name.includes(filter) && (given.all || value !== undefined));
+      if (given.json) writeJson(context, Object.fromEntries(chosen.map(({ name, value }) => [name, value ?? null])));
+      else writeLines(context, valueLines(chosen));
+    });
+}
+
+function descriptions(filter: string): string {
+  const keys = configKeys.filter((key) => key.includes(filter));
+  return keys.map(describeSetting).join('\n\n');
+}
+
+function valueLines(readings: readonly Reading[]): string[] {
+  const set = readings.filter(({ value }) => value !== undefined).map(({ name, value }) => `${name}=${value}`);
+  const unset = readings.filter(({ value }) => value === undefined).map(({ name }) => `${name}=`);
+  return unset.length === 0 ? set : [...set, '', ...unset];
+}
