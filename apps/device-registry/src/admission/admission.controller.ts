@@ -1,0 +1,39 @@
+import { Controller } from '@nestjs/common';
+import { RpcHandler } from '@sallyport/mqtt';
+import {
+  type AdmissionDecision,
+  type AdmissionRequest,
+  admitPeer,
+  checkEnrolment,
+  recordRefusal,
+} from '@sallyport/protocol';
+import { EnrolmentCheck, type EnrolmentQuestion } from './enrolment-check.js';
+import { PeerAdmission } from './peer-admission.js';
+import { type Refusal, RefusalLedger } from './refusal-ledger.js';
+
+/** What other services ask the registry (RPC over MQTT). */
+@Controller()
+export class AdmissionController {
+  constructor(
+    private readonly admission: PeerAdmission,
+    private readonly enrolment: EnrolmentCheck,
+    private readonly refusals: RefusalLedger,
+  ) {}
+
+  @RpcHandler(admitPeer)
+  admit(request: AdmissionRequest): Promise<AdmissionDecision> {
+    return this.admission.admit(request);
+  }
+
+  @RpcHandler(checkEnrolment)
+  async check(question: EnrolmentQuestion) {
+    const reason = await this.enrolment.refusalOf(question);
+    return reason === undefined ? { outcome: 'allowed' as const } : { outcome: 'refused' as const, reason };
+  }
+
+  @RpcHandler(recordRefusal)
+  async record(refusal: Refusal): Promise<Record<string, never>> {
+    await this.refusals.note(refusal);
+    return {};
+  }
+}

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { DeviceId, PeerKind, RefusalReason } from '@sallyport/protocol';
+import { Devices } from '../devices/devices.js';
+import { isSameParty, isServiceName } from './admission-rules.js';
+
+/** What the signer asks before it signs. */
+export interface EnrolmentQuestion {
+  readonly deviceId: DeviceId;
+  readonly kind: PeerKind;
+  /** Whether an administrator made the token to bring a revoked device back. */
+  readonly reinstate: boolean;
+}
+
+/** Says which names may get a certificate now. */
+@Injectable()
+export class EnrolmentCheck {
+  constructor(private readonly devices: Devices) {}
+
+  /** @returns why not; undefined when a certificate may be issued */
+  async refusalOf({ deviceId, kind, reinstate }: EnrolmentQuestion): Promise<RefusalReason | undefined> {
+    const record = (await this.devices.find(deviceId))?.record;
+    if (record === undefined) return kind === 'device' && isServiceName(deviceId) ? 'name-conflict' : undefined;
+    if (!isSameParty({ deviceId, kind }, record)) return 'name-conflict';
+    if (record.state === 'locked' || record.state === 'retired') return `device-${record.state}`;
+    if (reinstate) return undefined;
+    if (record.state === 'revoked') return 'device-revoked';
+    return record.authority === 'site' ? undefined : 'name-conflict';
+  }
+}

@@ -1,0 +1,126 @@
+import { Injectable } from '@nestjs/common';
+import type { DeviceCertificate, IssuedCertificate, StateChange } from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import {
+  type DeviceRecord,
+  fingerprintsOf,
+  holdsCertificate,
+  registered,
+  withCertificate,
+  withRevoked,
+  withState,
+} from '../devices/device-record.js';
+import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
+import { isSameParty } from './admission-rules.js';
+
+const actor = 'pki-signer';
+
+/** Takes note of what the signer issued. An event may come twice, late, and after the certificate itself was used. */
+@Injectable()
+export class IssuedCertificates {
+  constructor(
+    private readonly devices: Devices,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws Problem `unavailable`, `storage-full`: not written; the event must come again */
+  async take(issued: IssuedCertificate): Promise<void> {
+    await this.devices.change(issued.deviceId, (device) => this.decide(issued, device));
+  }
+
+  private async decide(issued: IssuedCertificate, device: StoredDevice | undefined): Promise<Decision<void>> {
+    const isSettled = await this.devices.isDenied(issued);
+    if (isSettled || (device !== undefined && holdsCertificate(device.record, issued.fingerprint)))
+      return { result: undefined };
+    return { result: undefined, change: this.changeFor(issued, device) };
+  }
+
+  private changeFor(issued: IssuedCertificate, device: StoredDevice | undefined): DeviceChangeSet {
+    if (device === undefined) return this.registration(issued);
+    switch (standingOf(issued, device.record)) {
+      case 'conflict':
+        return conflict(issued, device);
+      case 'too-late':
+        return this.tooLate(issued, device);
+      case 'reinstates':
+        return this.reinstatement(issued, device);
+      case 'in-order': {
+        const after = withCertificate(device.record, this.certificateOf(issued));
+        return { before: device, after, audit: [entryOf('certificate-recorded', issued)] };
+      }
+    }
+  }
+
+  private registration(issued: IssuedCertificate): DeviceChangeSet {
+    const { deviceId, kind, fingerprint } = issued;
+    const [at, certificate] = [this.now(), this.certificateOf(issued)];
+    const after = registered({ deviceId, kind, authority: 'site', certificate, at, actor });
+    return { after, announced: [fingerprint], audit: [entryOf('device-registered', issued)] };
+  }
+
+  /** The device is back with this certificate alone: all that came before stays out for ever. */
+  private reinstatement(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
+    const { record } = before;
+    const at = this.now();
+    const change: StateChange = { state: 'active', at, actor, reason: 'reinstated by a new certificate' };
+    const cleared = withRevoked(withState(record, change), { revokedAt: at, reason: 'superseded' });
+    const withNew = withCertificate(cleared, this.certificateOf(issued));
+    const after: DeviceRecord = { ...withNew, authority: 'site', admitsAfter: issued.notBefore };
+    return {
+      before,
+      after,
+      denied: record.certificates,
+      announced: [...fingerprintsOf(record), issued.fingerprint],
+      audit: [entryOf('device-reinstated', issued)],
+    };
+  }
+
+  /** Signed while the device was being revoked or retired: never admitted, and announced so that the signer revokes it. */
+  private tooLate(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
+    const { record } = before;
+    const revocation = { revokedAt: this.now(), reason: `device ${record.state}` };
+    const after = withCertificate(record, { ...this.certificateOf(issued), revocation });
+    const audit = [entryOf('certificate-refused', issued, `device-${record.state}`)];
+    return { before, after, denied: [issued], announced: [issued.fingerprint], audit };
+  }
+
+  private certificateOf(issued: IssuedCertificate): DeviceCertificate {
+    const { fingerprint, serialNumber, issuerFingerprint, notBefore, notAfter } = issued;
+    return {
+      fingerprint,
+      serialNumber,
+      issuerFingerprint,
+      notBefore,
+      notAfter,
+      recordedAt: this.now(),
+      source: 'issued',
+    };
+  }
+
+  private now(): string {
+    return this.clock.now().toISOString();
+  }
+}
+
+/** What a new certificate means for a name the registry knows. */
+function standingOf(issued: IssuedCertificate, record: DeviceRecord) {
+  if (!isSameParty(issued, record)) return 'conflict';
+  if (record.state === 'retired') return 'too-late';
+  if (record.state === 'revoked') return issued.reinstate ? 'reinstates' : 'too-late';
+  if (record.authority === 'site') return 'in-order';
+  // An administrator may move a device from another CA to this site's: the token says so.
+  return issued.reinstate && record.state === 'active' ? 'reinstates' : 'conflict';
+}
+
+/** The name belongs to another party; the certificate is denied, so that the event means nothing when it comes again. */
+function conflict(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
+  return { before, denied: [issued], audit: [entryOf('certificate-refused', issued, 'name-conflict')] };
+}
+
+function entryOf(action: string, issued: IssuedCertificate, reason?: string): AuditEntry {
+  const { deviceId, kind, profile, fingerprint, serialNumber, issuerFingerprint } = issued;
+  const details = { kind, profile, fingerprint, serialNumber, issuerFingerprint };
+  if (reason === undefined) return { actor, action, subject: deviceId, outcome: 'succeeded', details };
+  return { actor, action, subject: deviceId, outcome: 'refused', details: { ...details, reason } };
+}

@@ -1,0 +1,115 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { type DeviceId, deviceId, type Fingerprint, type RefusalReason } from '@sallyport/protocol';
+import { Clock, Log } from '@sallyport/runtime';
+import type { Operation } from '@sallyport/store';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import { AuditLog } from '../audit/audit-log.js';
+import { type DeviceRecord, foldedName } from '../devices/device-record.js';
+import { Devices } from '../devices/devices.js';
+import { RecordingBudget } from './recording-budget.js';
+
+const summaryIntervalMs = 60_000;
+
+/** A peer that was turned away. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly entrance: string;
+  readonly remoteAddress: string;
+  /** The certificate's subject (RFC 4514), as far as it is known; escaped. */
+  readonly subject?: string | undefined;
+  /** The name of the peer, when it has been verified. */
+  readonly deviceId?: DeviceId | undefined;
+  readonly fingerprint?: Fingerprint | undefined;
+}
+
+/**
+ * Writes refusals into the audit log, and to the device they concern. Never fails and never fills the disk: equal
+ * refusals are written once in ten minutes, all together at a bounded rate; what is left out is counted, and the count
+ * is written once a minute.
+ */
+@Injectable()
+export class RefusalLedger implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly budget: RecordingBudget;
+  private summaryTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly devices: Devices,
+    private readonly audit: AuditLog,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {
+    this.budget = new RecordingBudget(clock.now().getTime());
+  }
+
+  onApplicationBootstrap(): void {
+    this.summaryTimer = setInterval(() => void this.writeSummary(), summaryIntervalMs);
+    this.summaryTimer.unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.summaryTimer);
+    await this.writeSummary();
+  }
+
+  /** Notes a refusal; resolves when it is written or counted. */
+  async note(refusal: Refusal): Promise<void> {
+    try {
+      const name = refusal.deviceId ?? namedDevice(refusal.subject);
+      const device = name === undefined ? undefined : (await this.devices.find(name))?.record;
+      if (!this.budget.take(sourceOf(refusal, device), this.clock.now().getTime())) return;
+      const operations = device === undefined ? [] : [await this.deviceOperation(device, refusal)];
+      await this.audit.commit({ compares: [], operations, entries: [auditEntry(refusal, device)] });
+    } catch (error) {
+      // The peer stays outside whether or not this can be written down.
+      this.log.error({ error, reason: refusal.reason }, 'refusal could not be recorded');
+    }
+  }
+
+  /** Writes down how many refusals were left out since the last time. */
+  private async writeSummary(): Promise<void> {
+    const count = this.budget.takeLeftOut();
+    if (count === 0) return;
+    const entry = { actor: 'device-registry', action: 'refusals-left-out', subject: 'peers', details: { count } };
+    try {
+      await this.audit.commit({ compares: [], operations: [], entries: [{ ...entry, outcome: 'refused' }] });
+    } catch (error) {
+      this.log.error({ error, count }, 'number of refusals left out could not be recorded');
+    }
+  }
+
+  private deviceOperation({ deviceId: name }: DeviceRecord, refusal: Refusal): Promise<Operation> {
+    const { reason, entrance, remoteAddress, fingerprint } = refusal;
+    const at = this.clock.now().toISOString();
+    const seen = { at, reason, entrance, remoteAddress, ...(fingerprint === undefined ? {} : { fingerprint }) };
+    return this.devices.refusalOperation(name, seen);
+  }
+}
+
+function auditEntry(refusal: Refusal, device: DeviceRecord | undefined): AuditEntry {
+  const { reason, entrance, remoteAddress, subject, deviceId: name, fingerprint } = refusal;
+  return {
+    actor: `entrance:${entrance}`,
+    action: 'peer-refused',
+    subject: name ?? device?.deviceId ?? subject ?? 'unknown peer',
+    outcome: 'refused',
+    details: {
+      reason,
+      remoteAddress,
+      ...(subject === undefined ? {} : { subject }),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    },
+  };
+}
+
+// After a change of state the same refusal is news again.
+function sourceOf({ reason, fingerprint, remoteAddress }: Refusal, device: DeviceRecord | undefined): string {
+  if (device === undefined) return `${reason} ${fingerprint ?? remoteAddress}`;
+  return `${reason} ${foldedName(device.deviceId)} ${device.states[0]?.at}`;
+}
+
+/** The device a subject names; it proves nothing, but tells an operator which device does not get in. */
+function namedDevice(subject: string | undefined): DeviceId | undefined {
+  // RFC 4514 §2.4: special characters of a value stand behind a backslash.
+  const escaped = /(?:^|,)CN=((?:\\.|[^,+\\])+)/.exec(subject ?? '')?.[1];
+  return deviceId.safeParse(escaped?.replace(/\\(.)/g, '$1')).data;
+}

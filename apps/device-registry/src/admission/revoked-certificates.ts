@@ -1,0 +1,33 @@
+import { Injectable } from '@nestjs/common';
+import type { RevokedCertificate } from '@sallyport/protocol';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import { withRevoked } from '../devices/device-record.js';
+import { type Decision, Devices, type StoredDevice } from '../devices/devices.js';
+
+/** Takes note of single certificates the signer revoked. An event may come twice, and before the one of the issuance. */
+@Injectable()
+export class RevokedCertificates {
+  constructor(private readonly devices: Devices) {}
+
+  /** @throws Problem `unavailable`, `storage-full`: not written; the event must come again */
+  async take(revoked: RevokedCertificate): Promise<void> {
+    await this.devices.change(revoked.deviceId, (device) => this.decide(revoked, device));
+  }
+
+  private async decide(revoked: RevokedCertificate, before: StoredDevice | undefined): Promise<Decision<void>> {
+    if (await this.devices.isDenied(revoked)) return { result: undefined };
+    const { fingerprint, revokedAt, reason } = revoked;
+    const change = { before, denied: [revoked], audit: [entryOf(revoked)] };
+    const record = before?.record;
+    if (record === undefined) return { result: undefined, change };
+    const after = withRevoked(record, { revokedAt, reason }, (certificate) => certificate.fingerprint === fingerprint);
+    // Only an active device can have a session to end.
+    const announced = record.state === 'active' ? [fingerprint] : undefined;
+    return { result: undefined, change: { ...change, after, announced } };
+  }
+}
+
+function entryOf({ deviceId, fingerprint, serialNumber, issuerFingerprint, reason }: RevokedCertificate): AuditEntry {
+  const details = { fingerprint, serialNumber, issuerFingerprint, reason };
+  return { actor: 'pki-signer', action: 'certificate-revoked', subject: deviceId, outcome: 'succeeded', details };
+}

@@ -1,0 +1,41 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Mqtt } from '@sallyport/mqtt';
+import { deviceChanged, type Fingerprint } from '@sallyport/protocol';
+import { Clock, Log } from '@sallyport/runtime';
+import { type Operation, Outbox, Store } from '@sallyport/store';
+import type { DeviceRecord } from './device-record.js';
+
+/** Tells entrances and signer what changed: recorded with the change, published as soon as the broker takes it. */
+@Injectable()
+export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly outbox: Outbox;
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    store: Store,
+    private readonly mqtt: Mqtt,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {
+    this.outbox = new Outbox(store, 'outbox/');
+  }
+
+  onApplicationBootstrap(): void {
+    const publish = (topic: string, payload: unknown) => this.mqtt.publish(topic, JSON.stringify(payload));
+    const onRetry = (error: unknown, attempt: number) =>
+      this.log.warn({ error, attempt }, 'announcement could not be published, will try again');
+    this.running = this.outbox.run(publish, { signal: this.stopping.signal, onRetry });
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  /** The operation that announces a record as it is after the change, and the certificates the change concerns. */
+  record({ deviceId, state }: DeviceRecord, fingerprints: readonly Fingerprint[]): Operation {
+    const changedAt = this.clock.now().toISOString();
+    return this.outbox.record(deviceChanged.topic, { deviceId, state, fingerprints: [...fingerprints], changedAt });
+  }
+}

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { type DeviceAction, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import { type DeviceRecord, fingerprintsOf, withRevoked, withState } from './device-record.js';
+import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
+
+/** What each action does: where it leads, and from which states. */
+const transitions = {
+  lock: { to: 'locked', from: ['active'], done: 'device-locked' },
+  unlock: { to: 'active', from: ['locked'], done: 'device-unlocked' },
+  revoke: { to: 'revoked', from: ['active', 'locked'], done: 'device-revoked' },
+  retire: { to: 'retired', from: ['active', 'locked', 'revoked'], done: 'device-retired' },
+} as const satisfies Record<DeviceAction, { to: DeviceState; from: readonly DeviceState[]; done: string }>;
+
+/** Who asked for a change of state, and why. */
+export interface ChangeOrder {
+  readonly actor: string;
+  readonly reason?: string | undefined;
+}
+
+/** The states of a device and the ways between them. */
+@Injectable()
+export class DeviceLifecycle {
+  constructor(
+    private readonly devices: Devices,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Brings a device into the state an action leads to. A device that is there already stays as it is, and nothing is
+   * written. Revoking and retiring revoke every certificate the registry knows of.
+   *
+   * @throws Problem `not-found`: there is no such device
+   * @throws Problem `conflict`: no way leads there from its present state; the text says what does
+   */
+  async apply(action: DeviceAction, name: DeviceId, order: ChangeOrder): Promise<DeviceRecord> {
+    // Named as the record spells it, however the caller did.
+    const { record: named } = await this.devices.require(name);
+    return this.devices.change(named.deviceId, async (before) => {
+      const { record } = before ?? (await this.devices.require(name));
+      const { to, from } = transitions[action];
+      if (record.state === to || before === undefined) return { result: record };
+      if (!from.some((state) => state === record.state)) throw noWay(action, record);
+      const change = this.transition(action, before, order);
+      return { result: change.after, change };
+    });
+  }
+
+  private transition(action: DeviceAction, before: StoredDevice, { actor, reason }: ChangeOrder) {
+    const { to, done } = transitions[action];
+    const at = this.clock.now().toISOString();
+    const moved = withState(before.record, { state: to, at, actor, ...(reason === undefined ? {} : { reason }) });
+    const isFinal = to === 'revoked' || to === 'retired';
+    const after = isFinal ? withRevoked(moved, { revokedAt: at, reason: `device ${to}` }) : moved;
+    const { deviceId, state } = before.record;
+    const details = { from: state, to, ...(reason === undefined ? {} : { reason }) };
+    return {
+      before,
+      after,
+      denied: isFinal ? after.certificates : [],
+      announced: fingerprintsOf(after),
+      audit: [{ actor, action: done, subject: deviceId, outcome: 'succeeded' as const, details }],
+    } satisfies DeviceChangeSet;
+  }
+}
+
+function noWay(action: DeviceAction, { deviceId: name, state }: DeviceRecord): Problem {
+  if (state === 'retired')
+    return new Problem(
+      'conflict',
+      `Device "${name}" is retired, and a retired name never comes back. Use another name.`,
+    );
+  if (action === 'unlock')
+    return new Problem(
+      'conflict',
+      `Device "${name}" is revoked, not locked. To bring it back, give it a new certificate: sallyport device enroll-token --reinstate ${name}`,
+    );
+  return new Problem('conflict', `Device "${name}" is ${state}, which is stricter than what "${action}" would do.`);
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage } from 'node:http';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
+import {
+  type DeviceDescription,
+  type DeviceList,
+  deviceAction,
+  deviceActionRequest,
+  deviceId,
+  deviceQuery,
+  Problem,
+} from '@sallyport/protocol';
+import { z } from 'zod';
+import { DeviceLifecycle } from './device-lifecycle.js';
+import { descriptionOf, summaryOf } from './device-view.js';
+import { Devices } from './devices.js';
+import { requesterOf } from './requester.js';
+
+const devicePath = z.object({ id: deviceId });
+
+/** Admin API of the devices. */
+@Controller('v1/devices')
+export class DevicesController {
+  constructor(
+    private readonly devices: Devices,
+    private readonly lifecycle: DeviceLifecycle,
+  ) {}
+
+  @Get()
+  async list(@Query() query: unknown): Promise<DeviceList> {
+    const { state, cursor, limit } = deviceQuery.parse(query);
+    const { records, ...rest } = await this.devices.list({ limit, ...(cursor === undefined ? {} : { cursor }) }, state);
+    return { devices: records.map(summaryOf), ...rest };
+  }
+
+  @Get(':id')
+  async show(@Param() path: unknown): Promise<DeviceDescription> {
+    const { record } = await this.devices.require(devicePath.parse(path).id);
+    return descriptionOf(record, await this.devices.refusals(record.deviceId));
+  }
+
+  @Post(':id/:action')
+  @HttpCode(200)
+  async change(
+    @Param() path: unknown,
+    @Body() body: unknown,
+    @Req() request: { readonly raw: IncomingMessage },
+  ): Promise<DeviceDescription> {
+    const { id, action } = devicePath.extend({ action: z.string() }).parse(path);
+    const known = deviceAction.safeParse(action);
+    if (!known.success)
+      throw new Problem('not-found', `A device has no "${action}". There are: ${deviceAction.options.join(', ')}.`);
+    const { reason } = deviceActionRequest.parse(body ?? {});
+    const record = await this.lifecycle.apply(known.data, id, { actor: requesterOf(request), reason });
+    return descriptionOf(record, await this.devices.refusals(record.deviceId));
+  }
+}

@@ -1,0 +1,172 @@
+import { Injectable } from '@nestjs/common';
+import {
+  type DeviceCertificate,
+  type DeviceId,
+  type DeviceRefusal,
+  type DeviceState,
+  deviceDescription,
+  type Fingerprint,
+  Problem,
+} from '@sallyport/protocol';
+import { type Compare, type Operation, Store } from '@sallyport/store';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import { AuditLog } from '../audit/audit-log.js';
+import { DeviceAnnouncements } from './device-announcements.js';
+import { type DeviceRecord, deviceRecord, foldedName } from './device-record.js';
+
+/** A record and the revision it was read at. */
+export interface StoredDevice {
+  readonly record: DeviceRecord;
+  readonly revision: number;
+}
+
+/** What identifies a certificate to those who must refuse it. */
+export type CertificateIdentity = Pick<DeviceCertificate, 'fingerprint' | 'issuerFingerprint' | 'serialNumber'>;
+
+/** One change: of a device, of what is refused for ever, or of both. */
+export interface DeviceChangeSet {
+  /** As it was read; absent for a name the registry does not know yet. */
+  readonly before?: StoredDevice | undefined;
+  readonly after?: DeviceRecord | undefined;
+  /** Refused for ever from now on. */
+  readonly denied?: readonly CertificateIdentity[];
+  /** Certificates of `after` that entrances must hear of. */
+  readonly announced?: readonly Fingerprint[] | undefined;
+  readonly audit: readonly AuditEntry[];
+}
+
+const devicePrefix = 'device/';
+const mostRefusals = 10;
+const mostTries = 20;
+
+/**
+ * The registry's devices over the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
+ * `denied/…` certificates that stay out for ever, `refusals/<name>` why a device was turned away lately. Names are
+ * folded in keys, so one name can be registered once.
+ */
+@Injectable()
+export class Devices {
+  constructor(
+    private readonly store: Store,
+    private readonly audit: AuditLog,
+    private readonly announcements: DeviceAnnouncements,
+  ) {}
+
+  async find(name: DeviceId): Promise<StoredDevice | undefined> {
+    const entry = await this.store.get(deviceKey(name));
+    return entry && { record: deviceRecord.parse(entry.value), revision: entry.revision };
+  }
+
+  /** @throws Problem `not-found` */
+  async require(name: DeviceId): Promise<StoredDevice> {
+    const found = await this.find(name);
+    if (found === undefined)
+      throw new Problem('not-found', `No device is called "${name}". See which there are: sallyport device list`);
+    return found;
+  }
+
+  /** One page, by folded name; of one state when it is given. */
+  async list(page: { cursor?: string; limit: number }, state?: DeviceState) {
+    if (state === undefined) {
+      const { entries, ...rest } = await this.store.list(devicePrefix, page);
+      return { records: entries.map(({ value }) => deviceRecord.parse(value)), ...rest };
+    }
+    const prefix = statePrefix(state);
+    const { entries, ...rest } = await this.store.list(prefix, page);
+    const found = await Promise.all(
+      entries.map(({ key }) => this.store.get(`${devicePrefix}${key.slice(prefix.length)}`)),
+    );
+    const records = found.filter((entry) => entry !== undefined).map(({ value }) => deviceRecord.parse(value));
+    return { records, ...rest };
+  }
+
+  /** How many devices are in a state. */
+  async count(state: DeviceState): Promise<number> {
+    let total = 0;
+    let cursor: string | undefined;
+    do {
+      const page = await this.store.list(statePrefix(state), { limit: 1000, ...(cursor ? { cursor } : {}) });
+      total += page.entries.length;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return total;
+  }
+
+  /** Whether a certificate is refused for ever, by its fingerprint or by issuer and serial number. */
+  async isDenied(certificate: CertificateIdentity): Promise<boolean> {
+    const found = await Promise.all(denialKeys(certificate).map((key) => this.store.get(key)));
+    return found.some((entry) => entry !== undefined);
+  }
+
+  /** Why a device was turned away lately, newest first. */
+  async refusals(name: DeviceId): Promise<DeviceRefusal[]> {
+    const entry = await this.store.get(refusalsKey(name));
+    return entry === undefined ? [] : deviceDescription.shape.refusals.parse(entry.value);
+  }
+
+  /** The operation that adds one refusal; only the newest few are kept. */
+  async refusalOperation(name: DeviceId, refusal: DeviceRefusal): Promise<Operation> {
+    const recent = [refusal, ...(await this.refusals(name))].slice(0, mostRefusals);
+    return { put: refusalsKey(name), value: recent };
+  }
+
+  /**
+   * Reads, decides and writes until nobody came in between.
+   *
+   * @param decide gives the result when nothing is to be written, else the change and the result it stands for
+   */
+  async change<Result>(
+    name: DeviceId,
+    decide: (device: StoredDevice | undefined) => Promise<Decision<Result>>,
+  ): Promise<Result> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const { result, change } = await decide(await this.find(name));
+      if (change === undefined || (await this.commit(name, change))) return result;
+    }
+    throw new Problem('unavailable', `Device "${name}" is being changed by somebody else. Try again.`, {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /** Writes record, index, denials, announcement and audit rows in one transaction; false when somebody was faster. */
+  private commit(name: DeviceId, { before, after, denied = [], announced, audit }: DeviceChangeSet): Promise<boolean> {
+    const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
+    const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
+    if (after !== undefined) {
+      operations.push({ put: deviceKey(name), value: after });
+      operations.push(...indexOperations(before?.record.state, after));
+      if (announced !== undefined) operations.push(this.announcements.record(after, announced));
+    }
+    return this.audit.commit({ compares, operations, entries: audit });
+  }
+}
+
+/** What came out, and the change that must be written for it to be true. */
+export interface Decision<Result> {
+  readonly result: Result;
+  readonly change?: DeviceChangeSet;
+}
+
+function indexOperations(oldState: DeviceState | undefined, after: DeviceRecord): Operation[] {
+  if (oldState === after.state) return [];
+  const name = foldedName(after.deviceId);
+  const entered: Operation = { put: `${statePrefix(after.state)}${name}`, value: null };
+  return oldState === undefined ? [entered] : [{ delete: `${statePrefix(oldState)}${name}` }, entered];
+}
+
+function deviceKey(name: DeviceId): string {
+  return `${devicePrefix}${foldedName(name)}`;
+}
+
+function statePrefix(state: DeviceState): string {
+  return `state/${state}/`;
+}
+
+function refusalsKey(name: DeviceId): string {
+  return `refusals/${foldedName(name)}`;
+}
+
+// Serial numbers repeat across CAs, and a certificate may be re-encoded around one signature: each key alone denies.
+function denialKeys({ fingerprint, issuerFingerprint, serialNumber }: CertificateIdentity): string[] {
+  return [`denied/fingerprint/${fingerprint}`, `denied/serial/${issuerFingerprint}/${serialNumber}`];
+}

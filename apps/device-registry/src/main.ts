@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '@sallyport/runtime';
+import { deviceRegistry } from './service.js';
+
+await runService(deviceRegistry);

@@ -1,0 +1,224 @@
+import { loadSettings } from '@sallyport/config';
+import {
+  connectMqtt,
+  connectRpcClient,
+  type Mqtt,
+  type MqttConnection,
+  publishEvent,
+  type RpcClient,
+  subscribeEvent,
+} from '@sallyport/mqtt';
+import {
+  type AdmissionRequest,
+  admissionRequest,
+  admitPeer,
+  certificateIssued,
+  certificateRevoked,
+  checkEnrolment,
+  type DeviceChange,
+  deviceChanged,
+  deviceDescription,
+  type IssuedCertificate,
+  type RefusalReason,
+  recordRefusal,
+} from '@sallyport/protocol';
+import { Clock, openLog, RunningServices, type ServiceHost } from '@sallyport/runtime';
+import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
+import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { z } from 'zod';
+import { deviceRegistry } from './service.js';
+
+/** A clock that stands still until a test moves it. */
+export class TestClock extends Clock {
+  private currentMs = Date.parse('2026-06-01T12:00:00Z');
+
+  override now(): Date {
+    return new Date(this.currentMs);
+  }
+
+  advance(seconds: number): void {
+    this.currentMs += seconds * 1000;
+  }
+}
+
+// Without it Mosquitto waits up to 40 ms for more to send before it answers.
+const config = ['set_tcp_nodelay true'];
+
+const problem = z.object({ type: z.string(), detail: z.string() });
+
+/** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
+export class RegistryUnderTest {
+  readonly clock = new TestClock();
+  /** What it announced to entrances and signer. */
+  readonly announced: DeviceChange[] = [];
+  readonly logged: string[] = [];
+  private constructor(
+    private readonly broker: Awaited<ReturnType<typeof spawnMosquitto>>,
+    private readonly directory: TemporaryDirectory,
+  ) {}
+
+  private wholeStore: Store | undefined;
+  private services: RunningServices | undefined;
+  private host: ServiceHost | undefined;
+  private entrance: { mqtt: Mqtt; rpc: RpcClient & { close(): Promise<void> } } | undefined;
+
+  static async start(): Promise<RegistryUnderTest> {
+    const registry = new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory());
+    await registry.startService();
+    const connection = registry.connection('entrance');
+    const mqtt = await connectMqtt(connection);
+    registry.entrance = { mqtt, rpc: await connectRpcClient(connection) };
+    await subscribeEvent(mqtt, deviceChanged, async (change) => void registry.announced.push(change));
+    return registry;
+  }
+
+  /** Stops the service as SIGTERM does and starts it again. */
+  async restart(): Promise<void> {
+    await this.stopService();
+    await this.startService();
+  }
+
+  async stopService(): Promise<void> {
+    await this.services?.stop();
+    await this.wholeStore?.close();
+  }
+
+  async startService(): Promise<void> {
+    const { directory } = this;
+    const options = { configDir: directory.path, env: { TEDGE_RUN_PATH: directory.file('run') }, cwd: directory.path };
+    const { settings } = await loadSettings(options);
+    this.wholeStore = await openSqliteStore({
+      file: directory.file('store.db'),
+      clock: () => this.clock.now().getTime(),
+    });
+    this.services = new RunningServices({
+      settings,
+      readSettings: async () => settings,
+      log: openLog({ destination: { write: (line: string) => void this.logged.push(line) } }),
+      clock: this.clock,
+      store: this.wholeStore,
+      connectionFor: (service) => this.connection(service),
+    });
+    this.host = await this.services.start(deviceRegistry);
+  }
+
+  async stop(): Promise<void> {
+    await this.entrance?.rpc.close();
+    await this.entrance?.mqtt.close();
+    await this.stopService();
+    await this.broker.stop();
+    await this.directory.remove();
+  }
+
+  /** What the registry wrote, as its own classes see it. */
+  get store(): Store {
+    if (this.wholeStore === undefined) throw new Error('the registry does not run');
+    return scopedStore(this.wholeStore, 'device-registry/');
+  }
+
+  /** Asks as an entrance does. */
+  async admit(request: AdmissionRequest): Promise<'admitted' | RefusalReason> {
+    const decision = await this.peers.rpc.call(admitPeer, request);
+    return decision.outcome === 'admitted' ? 'admitted' : decision.reason;
+  }
+
+  /** Asks as the signer does. */
+  async mayEnrol(question: z.input<typeof checkEnrolment.request>): Promise<'allowed' | RefusalReason> {
+    const decision = await this.peers.rpc.call(checkEnrolment, question);
+    return decision.outcome === 'allowed' ? 'allowed' : decision.reason;
+  }
+
+  async refused(refusal: z.input<typeof recordRefusal.request>): Promise<void> {
+    await this.peers.rpc.call(recordRefusal, refusal);
+  }
+
+  issued(certificate: IssuedCertificate): Promise<void> {
+    return publishEvent(this.peers.mqtt, certificateIssued, certificate);
+  }
+
+  revoked(certificate: z.input<typeof certificateRevoked.payload>): Promise<void> {
+    return publishEvent(this.peers.mqtt, certificateRevoked, certificate);
+  }
+
+  /** Something on the topic of the signer that is no event. */
+  publishGarbage(): Promise<void> {
+    return this.peers.mqtt.publish(certificateIssued.topic, '{"deviceId":');
+  }
+
+  /** Sends an admin request and reads the answer with the schema the CLI uses. */
+  async get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+    const { status, body } = await this.send('GET', path);
+    if (status !== 200) throw new Error(`GET ${path} answered ${status}: ${JSON.stringify(body)}`);
+    return schema.parse(body);
+  }
+
+  device(name: string) {
+    return this.get(`/v1/devices/${name}`, deviceDescription);
+  }
+
+  async change(name: string, action: string, reason?: string) {
+    const { status, body } = await this.send('POST', `/v1/devices/${name}/${action}`, reason && { reason });
+    if (status !== 200) throw new Error(`${action} answered ${status}: ${JSON.stringify(body)}`);
+    return deviceDescription.parse(body);
+  }
+
+  /** Status and detail of a request that is refused. */
+  async refusal(method: 'GET' | 'POST', path: string, body?: object): Promise<string> {
+    const answer = await this.send(method, path, body);
+    return `${answer.status} ${problem.parse(answer.body).detail}`;
+  }
+
+  private async send(method: 'GET' | 'POST', path: string, payload?: object | string) {
+    if (this.host === undefined) throw new Error('the registry does not run');
+    const response = await this.host.app.inject({ method, url: path, ...(payload ? { payload } : {}) });
+    return { status: response.statusCode, body: response.json<unknown>() };
+  }
+
+  private get peers() {
+    if (this.entrance === undefined) throw new Error('nobody is connected');
+    return this.entrance;
+  }
+
+  private connection(clientId: string): MqttConnection {
+    return { kind: 'network', url: this.broker.url, clientId };
+  }
+}
+
+/** 64 hexadecimal digits that name a thing of a test. */
+export function fingerprintOf(seed: string): string {
+  return Buffer.from(seed.padEnd(32, '.')).toString('hex').slice(0, 64);
+}
+
+/** What an entrance asks about a certificate of this site, unless a test says otherwise. */
+export function peer(overrides: Partial<z.input<typeof admissionRequest>> = {}): AdmissionRequest {
+  return admissionRequest.parse({
+    fingerprint: fingerprintOf('first'),
+    deviceId: 'child01',
+    issuerFingerprint: fingerprintOf('site CA'),
+    serialNumber: '01',
+    issuedHere: true,
+    kind: 'device',
+    notBefore: '2026-05-01T00:00:00Z',
+    notAfter: '2026-08-01T00:00:00Z',
+    entrance: 'agent',
+    remoteAddress: '192.0.2.7',
+    ...overrides,
+  });
+}
+
+/** What the signer says about a certificate it issued, unless a test says otherwise. */
+export function issued(overrides: Partial<z.input<typeof certificateIssued.payload>> = {}): IssuedCertificate {
+  return certificateIssued.payload.parse({
+    fingerprint: fingerprintOf('first'),
+    serialNumber: '01',
+    issuerFingerprint: fingerprintOf('site CA'),
+    deviceId: 'child01',
+    kind: 'device',
+    profile: 'device',
+    notBefore: '2026-05-01T00:00:00Z',
+    notAfter: '2026-08-01T00:00:00Z',
+    issuedAt: '2026-05-01T00:05:00Z',
+    reinstate: false,
+    ...overrides,
+  });
+}

@@ -1,0 +1,8 @@
+import type { ServiceDefinition } from '@sallyport/runtime';
+import { DeviceRegistryModule } from './device-registry.module.js';
+
+/** Devices, their certificates and states; who is admitted; the audit log. */
+export const deviceRegistry: ServiceDefinition = {
+  name: 'device-registry',
+  module: () => ({ module: DeviceRegistryModule }),
+};

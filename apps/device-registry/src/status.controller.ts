@@ -1,0 +1,26 @@
+import { Controller, Get } from '@nestjs/common';
+import type { RegistryStatus } from '@sallyport/protocol';
+import { AuditLog } from './audit/audit-log.js';
+import { Devices } from './devices/devices.js';
+
+/** How the registry is, for `sallyport status`. */
+@Controller('v1/status')
+export class StatusController {
+  constructor(
+    private readonly devices: Devices,
+    private readonly audit: AuditLog,
+  ) {}
+
+  @Get()
+  async status(): Promise<RegistryStatus> {
+    const { sequence, hash } = await this.audit.head();
+    const [active, locked, revoked, retired] = await Promise.all([
+      this.devices.count('active'),
+      this.devices.count('locked'),
+      this.devices.count('revoked'),
+      this.devices.count('retired'),
+    ]);
+    const devices = { active, locked, revoked, retired };
+    return { service: 'device-registry', devices, audit: { rows: sequence, headHash: hash } };
+  }
+}
