@@ -61,6 +61,12 @@ describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
       expect(await store.get('devices/child01')).toEqual({ key: 'devices/child01', value, revision });
     });
 
+    it('leaves out a member that is undefined', async () => {
+      const store = await open();
+      await store.put('a', { kept: 1, left: undefined });
+      expect(Object.keys(Object((await store.get('a'))?.value))).toEqual(['kept']);
+    });
+
     it('has nothing under a key nobody wrote', async () => {
       expect(await (await open()).get('devices/child01')).toBeUndefined();
     });

@@ -1,5 +1,5 @@
-/** What a value may hold: what survives JSON. */
-export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+/** What a value may hold: what survives JSON. A member that is undefined is left out, as JSON does. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue | undefined };
 
 /** One key and its present value. */
 export interface Entry {
