@@ -44,7 +44,9 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
 
   async onApplicationBootstrap(): Promise<void> {
     const { mqtt, log } = this.context;
-    const { outbox, revocation } = this.opened.signer;
+    const { outbox, revocation, crls, serverCertificate } = this.opened.signer;
+    await serverCertificate.renewIfDue();
+    await crls.buildDue();
     await subscribeEvent(mqtt, deviceChanged, (change) => revocation.follow(change), {
       onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
     });

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { type DeviceId, deviceId, type EnrollmentRequest, enrollmentRequest } from '@sallyport/protocol';
+import { type DeviceId, deviceId, type EnrollmentRequest, enrollmentRequest, Problem } from '@sallyport/protocol';
 import { Clock, openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -123,4 +123,11 @@ export function enrolmentOf(name: string, password: string, csr = csrFor(name)) 
 
 export function id(name: string): DeviceId {
   return deviceId.parse(name);
+}
+
+/** The problem an attempt ends in; an attempt that succeeds, or fails otherwise, fails the test. */
+export async function problemOf(attempt: Promise<unknown>): Promise<Problem> {
+  const outcome = await attempt.catch((error: unknown) => error);
+  if (outcome instanceof Problem) return outcome;
+  throw new Error('expected a Problem', { cause: outcome });
 }

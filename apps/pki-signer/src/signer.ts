@@ -42,7 +42,7 @@ const addressLimit = { burst: 400, perSecond: 200 };
 const nameLimit = { burst: 60, perSecond: 1 };
 
 /**
- * Puts the signer together; makes the CA hierarchy and the certificate of its own listener when there are none.
+ * Puts the signer together; makes the CA hierarchy when there is none.
  *
  * @throws Problem `signing-key-unavailable`: CA keys or what opens them are missing or damaged
  */
@@ -51,10 +51,12 @@ export async function openSigner(options: SignerOptions) {
   const authorities = authoritiesOf(options, state);
   await foundHierarchy(authorities.hierarchy, authorities.maker);
   const issuance = issuanceOf(options, { ...state, ...authorities });
-  const publication = publicationOf(options, { ...state, ...authorities, ...issuance });
-  await publication.serverCertificate.renewIfDue();
-  await publication.crls.buildDue();
-  return { ...state, ...authorities, ...issuance, ...publication };
+  return {
+    ...state,
+    ...authorities,
+    ...issuance,
+    ...publicationOf(options, { ...state, ...authorities, ...issuance }),
+  };
 }
 
 /** What everything else reads and writes. */
@@ -75,11 +77,13 @@ type State = Awaited<ReturnType<typeof openState>>;
 function authoritiesOf({ store, clock, settings }: SignerOptions, { keys, audit, outbox, inventory }: State) {
   const hierarchy = new Hierarchy(store, audit, outbox);
   const maker = new AuthorityMaker(keys, audit, clock, settings);
+  const leafValidity = { device: settings.deviceValiditySeconds, service: settings.serviceValiditySeconds };
+  const longestLeaf = Math.max(leafValidity.device, leafValidity.service);
   return {
     hierarchy,
     maker,
-    rotation: new Rotation(hierarchy, maker, inventory, clock),
-    importer: new AuthorityImporter(hierarchy, maker, keys, clock),
+    rotation: new Rotation(hierarchy, maker, inventory, clock, leafValidity),
+    importer: new AuthorityImporter(hierarchy, maker, keys, clock, longestLeaf / 2),
   };
 }
 

@@ -23,6 +23,8 @@ export class AuthorityImporter {
     private readonly maker: AuthorityMaker,
     private readonly keys: KeyStore,
     private readonly clock: Clock,
+    /** A CA must live at least as long. */
+    private readonly minimumLifeSeconds: number,
   ) {}
 
   /**
@@ -78,11 +80,18 @@ export class AuthorityImporter {
       throw rejected(
         `${name} has critical extensions we do not know: ${certificate.unknownCriticalExtensions.join(', ')}.`,
       );
-    if (certificate.notAfter <= this.clock.now())
-      throw rejected(`${name} expired on ${certificate.notAfter.toISOString()}.`);
+    this.checkLife(certificate, name);
     const weakness = checkLeaf(certificate, { now: this.clock.now() });
     if (weakness === 'weak-key' || weakness === 'weak-signature')
       throw rejected(`${name}: ${refusals[weakness].meaning}`);
+  }
+
+  private checkLife({ notAfter }: Certificate, name: string): void {
+    const now = this.clock.now();
+    if (notAfter <= now) throw rejected(`${name} expired on ${notAfter.toISOString()}.`);
+    const remainingSeconds = (notAfter.getTime() - now.getTime()) / 1000;
+    if (remainingSeconds < this.minimumLifeSeconds)
+      throw rejected(`${name} ends on ${notAfter.toISOString()}, too soon for what it would issue. Renew it first.`);
   }
 
   /** Stores the key first: a key without a CA does no harm, a CA without its key would. */

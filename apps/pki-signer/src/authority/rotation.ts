@@ -1,10 +1,15 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
+import type { Certificate } from '@sallyport/x509';
 import type { AuditEvent } from '../audit/audit-record.js';
 import type { Authority, AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
+
+/** CAs that are replaced without the relying parties' help: they trust the root. */
+const issuingPurposes = ['device', 'service'] as const;
+export type IssuingPurpose = (typeof issuingPurposes)[number];
 
 /** Says whether certificates a CA issued are still in date. */
 export interface LeafCensus {
@@ -21,6 +26,8 @@ export class Rotation {
     private readonly maker: AuthorityMaker,
     private readonly census: LeafCensus,
     private readonly clock: Clock,
+    /** Life of the leaves an issuing CA signs, seconds. */
+    private readonly leafValiditySeconds: Readonly<Record<IssuingPurpose, number>>,
   ) {}
 
   /**
@@ -28,30 +35,68 @@ export class Rotation {
    *
    * @throws Problem `conflict`: a rotation of this purpose is under way already
    */
-  async rotate({ purpose, overlapSeconds }: RotationRequest, actor: string): Promise<void> {
-    const published = this.hierarchy.all.find(
-      ({ record }) => record.purpose === purpose && record.state === 'published',
-    );
+  async rotate(request: RotationRequest, actor: string): Promise<void> {
+    await this.publish(request, actor);
+    await this.advance();
+  }
+
+  private async publish({ purpose, overlapSeconds }: RotationRequest, actor: string): Promise<void> {
+    const published = this.publishedOf(purpose);
     if (published !== undefined)
       throw new Problem('conflict', `CA "${published.record.id}" already waits to become the active ${purpose} CA.`);
     const generation = nextGeneration(this.hierarchy, purpose);
-    const made = await this.maker.makeIssuing(purpose, generation, this.hierarchy.signing('root'));
+    const made = await this.maker.makeIssuing(purpose, generation, this.signingRootOf(purpose));
     const activatesAt = new Date(this.clock.now().getTime() + overlapSeconds * 1000).toISOString();
     const record: AuthorityRecord = { ...made, state: 'published', activatesAt };
     const events = [issuedEvent(record), stateChange(record, actor)];
     if (!(await this.hierarchy.apply({ records: [record], events })))
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Look at it, and rotate again if need be.');
-    await this.advance();
   }
 
-  /** Takes every step that is due: activates published CAs, retires those nobody needs any more. */
+  /** Takes every step that is due: replaces CAs that end, activates published ones, retires what nobody needs. */
   async advance(): Promise<void> {
+    for (const purpose of issuingPurposes) if (this.isDue(purpose)) await this.rotateInTime(purpose);
     const now = this.clock.now().toISOString();
     for (const { record } of this.hierarchy.all)
       if (record.state === 'published' && (record.activatesAt ?? now) <= now) await this.activate(record);
     for (const authority of this.hierarchy.all)
       if (authority.record.state === 'retiring' && !(await this.isNeeded(authority)))
         await this.retire(authority.record);
+  }
+
+  /**
+   * A CA is replaced while it can still give two whole lives, so that no leaf is ever cut short; but not in the first
+   * half of its own life, and only by one that ends later.
+   */
+  private isDue(purpose: IssuingPurpose): boolean {
+    if (this.publishedOf(purpose) !== undefined) return false;
+    const current = this.hierarchy.signing(purpose);
+    const { notBefore, notAfter } = current.certificate;
+    const root = this.hierarchy.rootOf(current);
+    if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
+    const remainingSeconds = (notAfter.getTime() - this.clock.now().getTime()) / 1000;
+    const halfLifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 2000;
+    return remainingSeconds < Math.min(2 * this.leafValiditySeconds[purpose], halfLifeSeconds);
+  }
+
+  private publishedOf(purpose: IssuingPurpose): Authority | undefined {
+    return this.hierarchy.all.find(({ record }) => record.purpose === purpose && record.state === 'published');
+  }
+
+  /** The root the present CA comes from: relying parties of its certificates trust that one. */
+  private signingRootOf(purpose: IssuingPurpose): { readonly keyName: string; readonly certificate: Certificate } {
+    const current = this.hierarchy.signing(purpose);
+    const { record, certificate } = this.hierarchy.rootOf(current);
+    if (record.keyName !== undefined) return { keyName: record.keyName, certificate };
+    throw new Problem(
+      'conflict',
+      `The key of the root above CA "${current.record.id}" is held elsewhere. Get the next ${purpose} CA signed there and import it: sallyport ca import.`,
+    );
+  }
+
+  private rotateInTime(purpose: IssuingPurpose): Promise<void> {
+    const overlapSeconds = Math.floor(this.leafValiditySeconds[purpose] / 4);
+    return this.publish({ purpose, overlapSeconds }, 'signer');
   }
 
   private async activate(published: AuthorityRecord): Promise<void> {

@@ -1,0 +1,73 @@
+import { parseCertificate, parseCrl } from '@sallyport/x509';
+import { describe, expect, it } from 'vitest';
+import { keyIdOf } from '../authority/authority.js';
+import { openTestSite } from '../signer.fixture.js';
+import { publicHandler } from './public-handler.js';
+import { PublicListener } from './public-listener.js';
+
+async function openPublic() {
+  const site = await openTestSite();
+  await site.signer.crls.buildDue();
+  const listener = new PublicListener({ host: '127.0.0.1', port: 0 }, publicHandler(site.signer));
+  const { port } = await listener.listen();
+  const keyId = keyIdOf(site.signer.hierarchy.byId('device-1').certificate);
+  return {
+    site,
+    keyId,
+    url: (path: string) => `http://127.0.0.1:${port}${path}`,
+    [Symbol.asyncDispose]: async () => {
+      await listener.close();
+      await site[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
+
+describe('public listener', () => {
+  it('serves the CRL of a CA in DER', async () => {
+    await using door = await openPublic();
+    const response = await fetch(door.url(`/crl/${door.keyId}.crl`));
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-crl']);
+    expect(response.headers.get('cache-control')).toBe('public, max-age=60');
+    expect(parseCrl(await bytesOf(response)).issuer.text).toBe('CN=Test Site Device Issuing G1,O=Test Site');
+  });
+
+  it('serves the certificate of a CA in DER', async () => {
+    await using door = await openPublic();
+    const response = await fetch(door.url(`/ca/${door.keyId}.cer`));
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-cert']);
+    expect(parseCertificate(await bytesOf(response)).isCa).toBe(true);
+  });
+
+  it('answers 304 to who has the CRL already, until there is a new one', async () => {
+    await using door = await openPublic();
+    const url = door.url(`/crl/${door.keyId}.crl`);
+    const etag = (await fetch(url)).headers.get('etag') ?? '';
+    expect((await fetch(url, { headers: { 'if-none-match': `"other", W/${etag}` } })).status).toBe(304);
+    door.site.clock.advance(6 * 3600);
+    await door.site.signer.crls.buildDue();
+    expect((await fetch(url, { headers: { 'if-none-match': etag } })).status).toBe(200);
+  });
+
+  it('answers HEAD with the length and no body', async () => {
+    await using door = await openPublic();
+    const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method: 'HEAD' });
+    expect(Number(response.headers.get('content-length'))).toBeGreaterThan(200);
+    expect(await response.text()).toBe('');
+  });
+
+  it.each(['/', '/crl/', '/crl/zz.crl', `/crl/${'0'.repeat(40)}.crl`, '/ca/../../etc/passwd', '/%00'])(
+    'answers 404 to %s',
+    async (path) => {
+      await using door = await openPublic();
+      expect((await fetch(door.url(path))).status).toBe(404);
+    },
+  );
+
+  it.each(['POST', 'PUT', 'DELETE'])('answers 405 to %s and says what is allowed', async (method) => {
+    await using door = await openPublic();
+    const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  });
+});

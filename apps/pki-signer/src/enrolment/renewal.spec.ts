@@ -1,0 +1,127 @@
+import { buildCertificateRequest, parseCertificate } from '@sallyport/x509';
+import { describe, expect, it } from 'vitest';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import { csrFor, enrolmentOf, newKey, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
+
+const renewalOf = ({ fingerprint, deviceId }: CertificateRecord, csr = csrFor(deviceId)) => ({
+  fingerprint,
+  deviceId,
+  csr,
+  channelBindings: [],
+  remoteAddress: '127.0.0.1',
+});
+
+const enrolled = async (site: TestSite, csr = csrFor('child01')) =>
+  site.signer.enrolment.enrol(enrolmentOf('child01', await site.token({ deviceId: 'child01' }), csr));
+
+const leafOf = ({ certificate }: CertificateRecord) => parseCertificate(Buffer.from(certificate, 'base64'));
+
+describe('renewal with the certificate itself', () => {
+  it('gives a new certificate of the same names, and the old one stays good', async () => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    const renewed = await site.signer.renewal.renew(renewalOf(old));
+    expect(renewed.renews).toBe(old.fingerprint);
+    expect(leafOf(renewed).subject.der).toEqual(leafOf(old).subject.der);
+    expect(leafOf(renewed).subjectAltNames).toEqual(leafOf(old).subjectAltNames);
+    expect((await site.signer.inventory.get(old.fingerprint))?.record.revocation).toBeUndefined();
+  });
+
+  it('takes the same key as well as a new one', async () => {
+    await using site = await openTestSite();
+    const key = newKey();
+    const old = await enrolled(site, csrFor('child01', key));
+    const renewed = await site.signer.renewal.renew(renewalOf(old, csrFor('child01', key)));
+    expect(leafOf(renewed).spki).toEqual(leafOf(old).spki);
+    const rekeyed = await site.signer.renewal.renew(renewalOf(renewed));
+    expect(leafOf(rekeyed).spki).not.toEqual(leafOf(old).spki);
+  });
+
+  it('gives the same certificate again to the same request within ten minutes', async () => {
+    await using site = await openTestSite();
+    const request = renewalOf(await enrolled(site));
+    const first = await site.signer.renewal.renew(request);
+    expect((await site.signer.renewal.renew(request)).fingerprint).toBe(first.fingerprint);
+  });
+
+  it('gives one certificate to a request sent twenty times at once', async () => {
+    await using site = await openTestSite();
+    const request = renewalOf(await enrolled(site));
+    const renewed = await Promise.all(Array.from({ length: 20 }, () => site.signer.renewal.renew(request)));
+    expect(new Set(renewed.map(({ fingerprint }) => fingerprint)).size).toBe(1);
+  });
+
+  it('keeps the names of a service that leaves them out of the CSR', async () => {
+    await using site = await openTestSite();
+    const names = [{ type: 'dns' as const, value: 'agent.local' }];
+    const token = await site.token({ deviceId: 'agent', profile: 'service', subjectAltNames: names });
+    const old = await site.signer.enrolment.enrol(enrolmentOf('agent', token, csrFor('agent', newKey(), names)));
+    const renewed = await site.signer.renewal.renew(renewalOf(old));
+    expect(leafOf(renewed).subjectAltNames).toEqual([
+      { type: 'uri', value: 'spiffe://sallyport.local/service/agent' },
+      { type: 'dns', value: 'agent.local' },
+    ]);
+  });
+
+  it('understands a client that asks again for the subject it asked for at first', async () => {
+    await using site = await openTestSite();
+    const names = { commonName: 'child01', organization: 'Thin Edge', organizationalUnit: 'Device' };
+    const thinEdgeCsr = () => buildCertificateRequest({ privateKey: newKey(), ...names });
+    const old = await enrolled(site, thinEdgeCsr());
+    const renewed = await site.signer.renewal.renew(renewalOf(old, thinEdgeCsr()));
+    const again = await site.signer.renewal.renew(renewalOf(renewed, thinEdgeCsr()));
+    expect(leafOf(again).subject.text).toBe('CN=child01,O=Test Site');
+  });
+
+  it.each([
+    ['another common name', { commonName: 'child02' }],
+    ['another organization', { commonName: 'child01', organization: 'Elsewhere' }],
+    ['a name more', { commonName: 'child01', subjectAltNames: [{ type: 'dns' as const, value: 'child01' }] }],
+  ])('refuses %s', async (_case, names) => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    const csr = buildCertificateRequest({ privateKey: newKey(), ...names });
+    const problem = await problemOf(site.signer.renewal.renew(renewalOf(old, csr)));
+    expect([problem.type, problem.status]).toEqual(['csr-forbidden', 403]);
+    const { records } = await site.signer.audit.records({ limit: 1000 });
+    expect(records.at(-1)).toMatchObject({ action: 'request-refused', actor: 'device:child01@127.0.0.1' });
+  });
+
+  it('is refused to a revoked certificate', async () => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    await site.signer.revocation.revoke(old.fingerprint, 'unspecified', 'admin');
+    const problem = await problemOf(site.signer.renewal.renew(renewalOf(old)));
+    expect([problem.status, problem.message]).toEqual([
+      403,
+      'The certificate has been revoked. Enrol again with a new one-time token.',
+    ]);
+  });
+
+  it('is refused to a device the registry has locked', async () => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    site.registry.answer = async () => ({ outcome: 'refused', reason: 'device-locked' });
+    const problem = await problemOf(site.signer.renewal.renew(renewalOf(old)));
+    expect([problem.status, problem.message]).toEqual([
+      403,
+      'No certificate for "child01": The device is locked. sallyport device unlock DEVICE',
+    ]);
+  });
+
+  it('is refused to a certificate this signer has not issued', async () => {
+    await using site = await openTestSite();
+    await using elsewhere = await openTestSite();
+    const foreign = await enrolled(elsewhere);
+    expect((await problemOf(site.signer.renewal.renew(renewalOf(foreign)))).status).toBe(403);
+  });
+
+  it('answers "try again" while the registry is away, and works when it is back', async () => {
+    await using site = await openTestSite();
+    const request = renewalOf(await enrolled(site));
+    site.registry.answer = () => Promise.reject(new Error('deadline'));
+    expect((await problemOf(site.signer.renewal.renew(request))).status).toBe(503);
+    site.registry.answer = async () => ({ outcome: 'allowed' });
+    await site.signer.renewal.renew(request);
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { day, enrolmentOf, id, openTestSite, type TestSite } from '../signer.fixture.js';
+import { describeRecord } from './certificate-record.js';
+
+const enrolled = async (site: TestSite, name: string) =>
+  site.signer.enrolment.enrol(enrolmentOf(name, await site.token({ deviceId: name })));
+
+const namesOf = (records: readonly { readonly deviceId: string }[]) => records.map(({ deviceId }) => deviceId);
+
+describe('certificate inventory', () => {
+  it('lists certificates by end date, soonest first, page by page', async () => {
+    await using site = await openTestSite();
+    for (const name of ['child01', 'child02', 'child03']) {
+      await enrolled(site, name);
+      site.clock.advance(1);
+    }
+    const first = await site.signer.inventory.list({ limit: 2 });
+    expect(namesOf(first.records)).toEqual(['child01', 'child02']);
+    const second = await site.signer.inventory.list({ limit: 2, cursor: first.cursor });
+    expect([namesOf(second.records), second.cursor]).toEqual([['child03'], undefined]);
+  });
+
+  it('lists those that end before a moment', async () => {
+    await using site = await openTestSite();
+    await enrolled(site, 'child01');
+    site.clock.advance(day);
+    await enrolled(site, 'child02');
+    const expiresBefore = new Date(site.clock.now().getTime() + 89.5 * day * 1000).toISOString();
+    expect(namesOf((await site.signer.inventory.list({ expiresBefore, limit: 100 })).records)).toEqual(['child01']);
+  });
+
+  it('lists those of one device, and of no device whose name begins alike', async () => {
+    await using site = await openTestSite();
+    for (const name of ['child', 'child01', 'child01']) await enrolled(site, name);
+    const { records } = await site.signer.inventory.list({ deviceId: id('child'), limit: 100 });
+    expect(namesOf(records)).toEqual(['child']);
+  });
+
+  it('says whether a certificate is valid, expired or revoked', async () => {
+    await using site = await openTestSite();
+    const valid = await enrolled(site, 'child01');
+    const revoked = await site.signer.revocation.revoke(valid.fingerprint, 'superseded', 'admin');
+    const now = site.clock.now();
+    const later = new Date(now.getTime() + 91 * day * 1000);
+    expect([describeRecord(valid, now).state, describeRecord(valid, later).state]).toEqual(['valid', 'expired']);
+    expect(describeRecord(revoked, later)).toMatchObject({ state: 'revoked', revocation: { reason: 'superseded' } });
+    expect(describeRecord(valid, now)).not.toHaveProperty('certificate');
+  });
+});
