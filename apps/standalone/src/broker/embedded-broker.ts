@@ -1,0 +1,197 @@
+import type { EventEmitter } from 'node:events';
+import { type Duplex, duplexPair } from 'node:stream';
+import type { Store } from '@sallyport/store';
+import type { Peer } from '@sallyport/tls';
+import { Aedes, type AedesPublishPacket, type AuthenticateError, type Client, type Subscription } from 'aedes';
+import { mayPublish, mayReceive, maySubscribe, type Origin, sessionName } from './access-rules.js';
+import { ClientStream } from './client-stream.js';
+import { EventJournal } from './event-journal.js';
+import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
+import { RetainedMessages } from './retained-messages.js';
+import { SessionPersistence } from './session-persistence.js';
+
+export interface EmbeddedBrokerOptions {
+  /**
+   * Where the services' events and retained messages survive a restart. Without it everything ends with the process,
+   * except that services lose nothing while they alone restart.
+   */
+  readonly store?: Store;
+  readonly limits?: Partial<BrokerLimits>;
+  readonly onWarning?: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+// MQTT 3.1.1 §3.2.2.3: the client identifier is correct UTF-8 but not allowed by the server.
+const identifierRejected = 2;
+
+/**
+ * The MQTT 3.1.1 broker of the one-process installation.
+ *
+ * Services come in through memory and alone may use `sallyport/v1/#`; clients of the network come in through a secure
+ * listener, which ends their connections when they are revoked. A client's session belongs to the identity its
+ * certificate proved: the client id only tells the sessions of one identity apart. `$` topics and shared subscriptions
+ * are refused.
+ */
+export class EmbeddedBroker {
+  /** Resolves when clients are being served; rejects when what an earlier run stored cannot be read. */
+  readonly ready: Promise<void>;
+  private readonly limits: BrokerLimits;
+  private readonly persistence: SessionPersistence;
+  private readonly aedes: Aedes;
+  private readonly origins = new WeakMap<object, Origin>();
+  private readonly refused = new WeakSet<Client>();
+  private readonly subscribed = new WeakMap<Client, Set<string>>();
+  private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
+  private networkClients = 0;
+
+  constructor(options: EmbeddedBrokerOptions = {}) {
+    this.limits = { ...defaultBrokerLimits, ...options.limits };
+    this.warn = options.onWarning ?? ((text, fields) => process.emitWarning(`${text} ${JSON.stringify(fields)}`));
+    this.persistence = this.makePersistence(options.store);
+    this.aedes = this.makeAedes();
+    this.ready = this.aedes.listen();
+    this.ready.catch((error: unknown) => this.warn('the broker could not start', { error }));
+  }
+
+  /** Connections from the network at the moment. */
+  get clients(): number {
+    return this.networkClients;
+  }
+
+  /** A connection for a service of this process: write MQTT into it, read MQTT out of it. */
+  openStream(): Duplex {
+    const [serviceSide, brokerSide] = duplexPair();
+    // A socket would close by itself when the other side has; this pair stays half open for ever.
+    serviceSide.once('end', () => serviceSide.destroy());
+    void this.serve(brokerSide, { kind: 'service' });
+    return serviceSide;
+  }
+
+  /**
+   * Serves a client of the network; made for the `stream` handler of a secure listener.
+   *
+   * @param peer who it is, when it proved that
+   */
+  accept(socket: Duplex, peer: Peer | undefined): void {
+    if (this.networkClients >= this.limits.clients) {
+      this.warn('a client was turned away, the broker is full', { clients: this.networkClients });
+      socket.destroy();
+      return;
+    }
+    this.networkClients += 1;
+    const stream = new ClientStream(socket, this.limits.packetBytes);
+    stream.once('close', () => {
+      this.networkClients -= 1;
+    });
+    void this.serve(stream, { kind: 'network', peer });
+  }
+
+  /** Ends every connection and writes what is not on disk yet. Safe to call twice. */
+  async close(): Promise<void> {
+    // A broker that never came up has said so, and has nothing to end.
+    const isServing = await this.ready.then(
+      () => true,
+      () => false,
+    );
+    if (!isServing) return;
+    await new Promise<void>((resolve) => this.aedes.close(resolve));
+    await this.persistence.close();
+  }
+
+  private async serve(stream: Duplex, origin: Origin): Promise<void> {
+    this.origins.set(stream, origin);
+    try {
+      await this.ready;
+      this.aedes.handle(stream);
+    } catch (error) {
+      stream.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  private makePersistence(store: Store | undefined): SessionPersistence {
+    const { limits, warn } = this;
+    const onFault = (error: unknown) => warn('the broker could not write to its store', { error });
+    const journal = store === undefined ? undefined : new EventJournal({ store, onFault });
+    return new SessionPersistence({
+      limits,
+      journal,
+      retained: new RetainedMessages({ limits, store, onFault }),
+      onWarning: warn,
+    });
+  }
+
+  private makeAedes(): Aedes {
+    const { limits } = this;
+    const aedes = new Aedes({
+      persistence: this.persistence,
+      connectTimeout: limits.connectMs,
+      drainTimeout: limits.drainMs,
+      keepaliveLimit: limits.keepaliveSeconds,
+      queueLimit: limits.earlyPackets,
+      maxTopicLevels: limits.topicLevels,
+      // Session names are longer than the client ids in them, which `preConnect` measures.
+      maxClientsIdLength: 1_024,
+      preConnect: (client, packet, done) => {
+        this.nameSession(client, packet);
+        done(null, true);
+      },
+      authenticate: (client, _username, _password, done) => {
+        if (this.refused.has(client)) done(idRejected(), false);
+        else done(null, true);
+      },
+      authorizePublish: (client, packet, done) => void this.authorizePublish(client, packet, done),
+      authorizeSubscribe: (client, subscription, done) => done(null, this.authorizeSubscribe(client, subscription)),
+      authorizeForward: (client, packet) => (mayReceive(this.originOf(client), packet.topic) ? packet : null),
+    });
+    // Its own declarations leave this event out; unheard it would end the process.
+    const emitter: EventEmitter = aedes;
+    emitter.on('error', (error) => this.warn('the broker could not pass a message on', { error }));
+    return aedes;
+  }
+
+  /** Puts the proven identity in front of the client id, before aedes looks for a session of that name. */
+  private nameSession(client: Client, packet: { clientId: string; clean?: boolean }): void {
+    const name = sessionName(this.originOf(client), packet.clientId, packet.clean ?? true);
+    if (name === undefined || packet.clientId.length > this.limits.clientIdLength) this.refused.add(client);
+    packet.clientId = name ?? 'refused';
+  }
+
+  /** An error ends the connection: MQTT 3.1.1 has no other answer to a publication that is not allowed. */
+  private async authorizePublish(
+    client: Client | null,
+    packet: Pick<AedesPublishPacket, 'topic' | 'payload' | 'qos'>,
+    done: (error?: Error | null) => void,
+  ): Promise<void> {
+    const origin = client === null ? undefined : this.originOf(client);
+    if (origin === undefined || !mayPublish(origin, packet.topic)) {
+      this.warn('a publication was refused', { session: client?.id, topic: packet.topic });
+      done(new Error(`publishing to ${JSON.stringify(packet.topic)} is not allowed`));
+      return;
+    }
+    try {
+      // aedes sends PUBACK before it keeps the message: what must not be lost is on disk before that.
+      if (origin.kind === 'service' && packet.qos > 0 && Buffer.isBuffer(packet.payload))
+        await this.persistence.journalEvent(packet.topic, packet.payload);
+      done(null);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Null answers this subscription with failure (SUBACK 0x80) and leaves the others of the packet alone. */
+  private authorizeSubscribe(client: Client, subscription: Subscription): Subscription | null {
+    const filters = this.subscribed.get(client) ?? new Set<string>();
+    this.subscribed.set(client, filters.add(subscription.topic));
+    const isAllowed = maySubscribe(this.originOf(client), subscription.topic);
+    if (isAllowed && filters.size <= this.limits.subscriptionsPerClient) return subscription;
+    this.warn('a subscription was refused', { session: client.id, filter: subscription.topic });
+    return null;
+  }
+
+  private originOf(client: Client): Origin {
+    return this.origins.get(client.conn) ?? { kind: 'network', peer: undefined };
+  }
+}
+
+function idRejected(): AuthenticateError {
+  return Object.assign(new Error('the client id is not allowed'), { returnCode: identifierRejected });
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import type { Entry, Store } from '@sallyport/store';
+import { z } from 'zod';
+import type { StoredSubscription } from './session.js';
+
+// A service that has not come back for this long was removed or renamed: nobody waits for its messages any more.
+const forgottenAfterMs = 30 * 24 * 3_600_000;
+const pageSize = 1_000;
+
+const savedSession = z.object({
+  name: z.string(),
+  subscriptions: z.array(z.object({ topic: z.string(), qos: z.union([z.literal(0), z.literal(1), z.literal(2)]) })),
+  savedAt: z.number(),
+});
+const savedEvent = z.object({ topic: z.string(), payload: z.base64(), recipients: z.array(z.string()) });
+
+export interface SavedSession {
+  readonly name: string;
+  readonly subscriptions: readonly StoredSubscription[];
+}
+
+export interface SavedEvent {
+  readonly key: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly recipients: readonly string[];
+}
+
+export interface JournalOptions {
+  readonly store: Store;
+  /** Told about a removal that failed; the event will then come twice. */
+  readonly onFault: (error: unknown) => void;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/**
+ * The services' events on disk, from before their publisher hears that the broker has them until every service that
+ * subscribed has acknowledged them. So a crash between the two delivers an event twice, and never not at all.
+ */
+export class EventJournal {
+  private readonly waiting = new Map<string, Set<string>>();
+  private readonly removals = new Set<Promise<void>>();
+  private sequence = 0;
+
+  constructor(private readonly options: JournalOptions) {}
+
+  /** Reads back what an earlier run left, events in their order; sessions too old are forgotten. */
+  async load(): Promise<{ sessions: SavedSession[]; events: SavedEvent[] }> {
+    const sessions = await this.loadSessions();
+    const known = new Set(sessions.map(({ name }) => name));
+    const events: SavedEvent[] = [];
+    for (const { key, value } of await this.listAll('event/')) {
+      const { topic, payload, recipients } = savedEvent.parse(value);
+      this.sequence = Number(key.slice('event/'.length));
+      const left = recipients.filter((name) => known.has(name));
+      this.waiting.set(key, new Set(left));
+      events.push({ key, topic, payload: Buffer.from(payload, 'base64'), recipients: left });
+      if (left.length === 0) this.remove(key);
+    }
+    return { sessions, events };
+  }
+
+  /** Keeps an event for its recipients; resolves to its key when it is on disk. */
+  async record(topic: string, payload: Buffer, recipients: readonly string[]): Promise<string> {
+    this.sequence += 1;
+    const key = `event/${String(this.sequence).padStart(16, '0')}`;
+    this.waiting.set(key, new Set(recipients));
+    await this.options.store.put(key, { topic, payload: payload.toString('base64'), recipients: [...recipients] });
+    return key;
+  }
+
+  /** Notes that one recipient has, or no longer wants, an event; the last one removes it. */
+  settle(key: string, recipient: string): void {
+    const waiting = this.waiting.get(key);
+    if (waiting?.delete(recipient) && waiting.size === 0) this.remove(key);
+  }
+
+  /** Remembers who subscribed to what, so that events published before it is back are kept for it. */
+  async saveSession(name: string, subscriptions: readonly StoredSubscription[]): Promise<void> {
+    const savedAt = (this.options.now ?? Date.now)();
+    await this.options.store.put(sessionKey(name), { name, subscriptions: subscriptions.map(toJson), savedAt });
+  }
+
+  async forgetSession(name: string): Promise<void> {
+    await this.options.store.delete(sessionKey(name));
+  }
+
+  /** Resolves when every removal under way has ended. */
+  async close(): Promise<void> {
+    await Promise.all(this.removals);
+  }
+
+  private async loadSessions(): Promise<SavedSession[]> {
+    const oldest = (this.options.now ?? Date.now)() - forgottenAfterMs;
+    const sessions = (await this.listAll('session/')).map(({ value }) => savedSession.parse(value));
+    for (const { name } of sessions.filter(({ savedAt }) => savedAt < oldest)) await this.forgetSession(name);
+    return sessions.filter(({ savedAt }) => savedAt >= oldest);
+  }
+
+  private async listAll(prefix: string): Promise<Entry[]> {
+    const all: Entry[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.options.store.list(prefix, {
+        limit: pageSize,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      all.push(...page.entries);
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return all;
+  }
+
+  private remove(key: string): void {
+    this.waiting.delete(key);
+    const removal = this.options.store.delete(key).then(() => undefined, this.options.onFault);
+    this.removals.add(removal);
+    void removal.finally(() => this.removals.delete(removal));
+  }
+}
+
+function sessionKey(name: string): string {
+  return `session/${createHash('sha256').update(name).digest('hex')}`;
+}
+
+function toJson({ topic, qos }: StoredSubscription): { topic: string; qos: 0 | 1 | 2 } {
+  return { topic, qos };
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import type { Operation, Store } from '@sallyport/store';
+import { z } from 'zod';
+import type { StoredPacket } from './session.js';
+import { filterMatches } from './topic-filter.js';
+
+// Retained messages are repeated states: losing the last second of them in a crash is cheaper than a flush for each.
+const flushEveryMs = 1_000;
+const operationsPerFlush = 100;
+// In base64 and JSON this stays below what one value of the store may hold (1 MiB).
+const largestSavedBytes = 700 * 1024;
+
+const savedMessage = z.object({
+  topic: z.string(),
+  payload: z.base64(),
+  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]),
+});
+
+export interface RetainedLimits {
+  readonly retainedMessages: number;
+  readonly retainedBytes: number;
+}
+
+export interface RetainedOptions {
+  readonly limits: RetainedLimits;
+  /** Without it retained messages end with the process. */
+  readonly store?: Store | undefined;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** The last message of each topic that was published to be kept; written to disk within a second. */
+export class RetainedMessages {
+  private readonly messages = new Map<string, StoredPacket>();
+  private readonly unsaved = new Set<string>();
+  private bytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private flushing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: RetainedOptions) {}
+
+  async load(): Promise<void> {
+    const { store } = this.options;
+    let cursor: string | undefined;
+    do {
+      const page = await store?.list('retained/', cursor === undefined ? {} : { cursor });
+      for (const { value } of page?.entries ?? []) this.restore(value);
+      cursor = page?.cursor;
+    } while (cursor !== undefined);
+  }
+
+  /**
+   * Keeps a message, or with an empty payload forgets the one of its topic [MQTT-3.3.1-10].
+   *
+   * @returns false when there is no room for another
+   */
+  keep(packet: StoredPacket & { readonly topic: string }): boolean {
+    const { topic, payload = Buffer.alloc(0) } = packet;
+    const former = this.messages.get(topic)?.payload?.length;
+    const bytes = this.bytes - (former ?? 0) + payload.length;
+    const isNew = former === undefined && payload.length > 0;
+    const { retainedMessages, retainedBytes } = this.options.limits;
+    if (isNew && this.messages.size >= retainedMessages) return false;
+    if (payload.length > 0 && bytes > retainedBytes) return false;
+    this.bytes = bytes;
+    if (payload.length === 0) this.messages.delete(topic);
+    else this.messages.set(topic, { ...packet });
+    this.saveLater(topic);
+    return true;
+  }
+
+  /** The kept messages any of the filters matches. */
+  *matching(filters: readonly string[]): Generator<StoredPacket> {
+    for (const [topic, packet] of this.messages)
+      if (filters.some((filter) => filterMatches(filter, topic))) yield packet;
+  }
+
+  /** Writes what is not on disk yet. */
+  async close(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.flush();
+  }
+
+  private restore(value: unknown): void {
+    const { topic, payload, qos } = savedMessage.parse(value);
+    const bytes = Buffer.from(payload, 'base64');
+    this.messages.set(topic, { cmd: 'publish', topic, payload: bytes, qos, retain: true });
+    this.bytes += bytes.length;
+  }
+
+  private saveLater(topic: string): void {
+    if (this.options.store === undefined) return;
+    this.unsaved.add(topic);
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.flushing = this.flush();
+    }, flushEveryMs).unref();
+  }
+
+  private async flush(): Promise<void> {
+    await this.flushing;
+    const topics = [...this.unsaved];
+    this.unsaved.clear();
+    for (let start = 0; start < topics.length; start += operationsPerFlush) {
+      const operations = topics.slice(start, start + operationsPerFlush).map((topic) => this.operationFor(topic));
+      try {
+        await this.options.store?.transaction([], operations);
+      } catch (error) {
+        this.options.onFault(error);
+      }
+    }
+  }
+
+  private operationFor(topic: string): Operation {
+    const key = `retained/${createHash('sha256').update(topic).digest('hex')}`;
+    const { payload, qos = 0 } = this.messages.get(topic) ?? {};
+    if (payload === undefined || payload.length > largestSavedBytes) return { delete: key };
+    return { put: key, value: { topic, payload: payload.toString('base64'), qos } };
+  }
+}

@@ -1,0 +1,146 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
+import type { RefusalReason } from '@sallyport/protocol';
+import {
+  type ProgramResult,
+  runProgram,
+  TestCa,
+  type TestCertificate,
+  temporaryDirectory,
+  waitFor,
+} from '@sallyport/testkit';
+import { readSecurityFiles, SecureListener } from '@sallyport/tls';
+import { describe, expect, it } from 'vitest';
+import { EmbeddedBroker } from './embedded-broker.js';
+
+interface Site extends AsyncDisposable {
+  readonly broker: EmbeddedBroker;
+  readonly listener: SecureListener;
+  readonly port: number;
+  readonly ca: TestCa;
+  readonly refusals: RefusalReason[];
+  device(commonName: string): Promise<TestCertificate>;
+  connect(certificate: TestCertificate, clientId: string): Promise<Mqtt>;
+  mosquitto(program: 'mosquitto_pub' | 'mosquitto_sub', ...args: string[]): Promise<ProgramResult>;
+}
+
+const keys = { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' };
+
+/** A broker behind the secure listener; everybody whose certificate the CA issued is admitted. */
+async function openSite(level: 'server' | 'mutual'): Promise<Site> {
+  const ca = await TestCa.create();
+  const directory = temporaryDirectory();
+  await mkdir(directory.file('ca'));
+  await copyFile(ca.certPath, directory.file('ca', 'root.pem'));
+  const { certPath, keyPath } = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
+  const caPath = level === 'mutual' ? directory.file('ca') : undefined;
+  const { settings } = await readSecurityFiles({ certPath, keyPath, caPath, keys });
+  const broker = new EmbeddedBroker({ onWarning: () => undefined });
+  const refusals: RefusalReason[] = [];
+  const listener = new SecureListener({
+    name: 'mqtt',
+    host: '127.0.0.1',
+    port: 0,
+    security: settings,
+    admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
+    events: { onRefusal: ({ reason }) => void refusals.push(reason), onWarning: () => undefined },
+    handler: { stream: (socket, peer) => broker.accept(socket, peer) },
+  });
+  const { port } = await listener.listen();
+  const opened: Mqtt[] = [];
+  return {
+    broker,
+    listener,
+    port,
+    ca,
+    refusals,
+    device: (commonName) => ca.issue({ commonName, extendedKeyUsage: 'clientAuth' }),
+    connect: async ({ certPem: cert, keyPem: key }, clientId) => {
+      const tls = async () => ({ ca: [ca.certPem], cert, key });
+      const url = `mqtts://localhost:${port}`;
+      const mqtt = await connectMqtt({ kind: 'network', url, tls, clientId }, { onFault: () => undefined });
+      opened.push(mqtt);
+      return mqtt;
+    },
+    mosquitto: (program, ...args) =>
+      runProgram(program, [
+        '-h',
+        'localhost',
+        '-p',
+        String(port),
+        '--cafile',
+        ca.certPath,
+        '-q',
+        '1',
+        '-t',
+        'te/a',
+        ...args,
+      ]),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(opened.map((mqtt) => mqtt.close()));
+      await listener.close({ drainMs: 0 });
+      await broker.close();
+      await directory.remove();
+      await ca[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('broker behind TLS with server authentication', () => {
+  it('serves a client that trusts its CA', async () => {
+    await using site = await openSite('server');
+    expect(await site.mosquitto('mosquitto_pub', '-m', 'hello', '-r')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await site.mosquitto('mosquitto_sub', '-C', '1', '-W', '5')).stdout).toBe('hello\n');
+  });
+});
+
+describe('broker behind mutual TLS', () => {
+  it('serves a client with a certificate', async () => {
+    await using site = await openSite('mutual');
+    const { certPath, keyPath } = await site.device('child01');
+    const credentials = ['--cert', certPath, '--key', keyPath];
+    expect((await site.mosquitto('mosquitto_pub', '-m', 'hello', '-r', ...credentials)).exitCode).toBe(0);
+    expect((await site.mosquitto('mosquitto_sub', '-C', '1', '-W', '5', ...credentials)).stdout).toBe('hello\n');
+  });
+
+  it('turns away a client without one', async () => {
+    await using site = await openSite('mutual');
+    expect((await site.mosquitto('mosquitto_pub', '-m', 'hello')).exitCode).not.toBe(0);
+    await waitFor(() => site.refusals.includes('no-certificate'));
+    expect(site.broker.clients).toBe(0);
+  });
+
+  it('lets no device take over the session of another with its client id', async () => {
+    await using site = await openSite('mutual');
+    const victim = await site.connect(await site.device('child01'), 'child01');
+    const received: string[] = [];
+    await victim.subscribe('te/a', (_topic, payload) => void received.push(String(payload)));
+    const { certPath, keyPath } = await site.device('child02');
+    const stolenId = 'child01/subscription/te/a';
+    const credentials = ['--cert', certPath, '--key', keyPath];
+    await site.mosquitto('mosquitto_sub', '-i', stolenId, '-c', '-E', ...credentials);
+    expect(victim.isConnected).toBe(true);
+    await site.mosquitto('mosquitto_pub', '-m', 'private', ...credentials);
+    await waitFor(() => received.length === 1);
+    expect(received).toEqual(['private']);
+  });
+
+  it("refuses services' topics to a device too", async () => {
+    await using site = await openSite('mutual');
+    const { certPath, keyPath } = await site.device('child01');
+    const topic = 'sallyport/v1/event/device-changed';
+    const args = ['--cert', certPath, '--key', keyPath, '-t', topic, '-m', '{}'];
+    expect((await site.mosquitto('mosquitto_pub', ...args)).exitCode).not.toBe(0);
+  });
+
+  it('ends the MQTT session of a peer whose sessions are cut', async () => {
+    await using site = await openSite('mutual');
+    const revoked = await site.connect(await site.device('child01'), 'child01');
+    const other = await site.connect(await site.device('child02'), 'child02');
+    await revoked.subscribe('te/a', () => undefined);
+    expect(site.broker.clients).toBe(3);
+    site.listener.refuseSessions(({ deviceId }) => (deviceId === 'child01' ? 'device-revoked' : undefined));
+    await waitFor(() => !revoked.isConnected, { deadlineMs: 1_000 });
+    expect(other.isConnected).toBe(true);
+  });
+});

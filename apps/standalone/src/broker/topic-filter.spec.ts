@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { filterMatches } from './topic-filter.js';
+import { TopicTree } from './topic-tree.js';
+
+// MQTT 3.1.1 §4.7.1 and §4.7.2, their own examples included.
+const cases: readonly (readonly [filter: string, topic: string, matches: boolean])[] = [
+  ['sport/tennis/player1/#', 'sport/tennis/player1', true],
+  ['sport/tennis/player1/#', 'sport/tennis/player1/score/wimbledon', true],
+  ['sport/#', 'sport', true],
+  ['#', 'a/b', true],
+  ['sport/tennis/+', 'sport/tennis/player1', true],
+  ['sport/tennis/+', 'sport/tennis/player1/ranking', false],
+  ['sport/+', 'sport', false],
+  ['sport/+', 'sport/', true],
+  ['+/+', '/finance', true],
+  ['/+', '/finance', true],
+  ['+', '/finance', false],
+  ['#', '$SYS/broker', false],
+  ['+/broker', '$SYS/broker', false],
+  ['$SYS/#', '$SYS/broker', true],
+  ['a/b', 'a/b', true],
+  ['a/b', 'a/B', false],
+];
+
+function treeMatches(filter: string, topic: string): boolean {
+  const tree = new TopicTree<true>();
+  tree.set(filter, 'client', true);
+  return tree.match(topic).size === 1;
+}
+
+describe('topic filters (MQTT 3.1.1 §4.7)', () => {
+  it.each(cases)('%s against %s: %s', (filter, topic, matches) => {
+    expect([filterMatches(filter, topic), treeMatches(filter, topic)]).toEqual([matches, matches]);
+  });
+
+  it('are judged the same one by one and in the tree', () => {
+    const level = fc.constantFrom('', 'a', 'b', '$x');
+    const topics = fc.array(level, { minLength: 1, maxLength: 4 });
+    const filters = fc.tuple(fc.array(fc.oneof(level, fc.constant('+')), { minLength: 1, maxLength: 4 }), fc.boolean());
+    fc.assert(
+      fc.property(topics, filters, (topicLevels, [filterLevels, isOpen]) => {
+        const [topic, filter] = [topicLevels.join('/'), [...filterLevels, ...(isOpen ? ['#'] : [])].join('/')];
+        expect(treeMatches(filter, topic)).toBe(filterMatches(filter, topic));
+      }),
+    );
+  });
+});
+
+describe('topic tree', () => {
+  it('gives one value for an owner, although several of its filters match', () => {
+    const tree = new TopicTree<number>();
+    tree.set('a/#', 'first', 1);
+    tree.set('a/+', 'first', 2);
+    tree.set('a/b', 'second', 3);
+    expect([...tree.match('a/b').keys()].sort()).toEqual(['first', 'second']);
+  });
+
+  it('forgets what was deleted, and only that', () => {
+    const tree = new TopicTree<number>();
+    tree.set('a/b', 'first', 1);
+    tree.set('a/b/c', 'first', 2);
+    tree.delete('a/b', 'first');
+    expect([tree.match('a/b').size, tree.match('a/b/c').size]).toEqual([0, 1]);
+  });
+});
