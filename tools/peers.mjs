@@ -1,0 +1,125 @@
+// The real programs the tests run against, and how they get onto a Debian machine. Node built-ins only.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Debian package, the file that proves it is there (a bare name is a program), and what fails without it. */
+export const peers = [
+  { name: 'ca-certificates', proof: 'update-ca-certificates', tests: 'e2e: the commands of the documentation' },
+  { name: 'curl', proof: 'curl', tests: 'agent, pki-signer, e2e: clients of the file transfer and of EST' },
+  { name: 'gnutls-bin', proof: 'gnutls-cli', tests: 'tls: a client that is not OpenSSL' },
+  {
+    name: 'libstrongswan-extra-plugins',
+    proof: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
+    tests: 'pki-signer: strongSwan enrols over EST',
+  },
+  { name: 'mosquitto', proof: 'mosquitto', tests: 'mqtt: connection, reconnection and RPC on a real broker' },
+  { name: 'mosquitto-clients', proof: 'mosquitto_pub', tests: 'standalone: clients of the embedded broker' },
+  { name: 'mount', proof: 'mount', tests: 'e2e: the commands of the documentation' },
+  { name: 'nginx', proof: 'nginx', tests: 'testkit, bench: file transfer beside a real server' },
+  { name: 'openssl', proof: 'openssl', tests: 'testkit, x509, tls: certificates that are not of our making' },
+  {
+    name: 'python3-cryptography-vectors',
+    proof: '/usr/lib/python3/dist-packages/cryptography_vectors/__init__.py',
+    tests: 'x509: certificates of the cryptography project',
+  },
+  { name: 'redis-server', proof: 'redis-server', tests: 'store: the contract on Redis' },
+  { name: 'strongswan-pki', proof: 'pki', tests: 'pki-signer: strongSwan enrols over EST' },
+  { name: 'util-linux', proof: 'unshare', tests: 'e2e: the commands of the documentation' },
+];
+
+const policyPath = '/usr/sbin/policy-rc.d';
+const policyMark = '# Written by the tests of Sallyport while they install packages; safe to remove.';
+// dpkg asks this script before it starts a service; 101 means "do not".
+const policy = `#!/bin/sh\n${policyMark}\nexit 101\n`;
+const attempts = 3;
+const attemptDeadlineMs = 300_000;
+
+/** The peers that are not installed. */
+export function missingPeers(hasFile = existsSync, path = process.env.PATH ?? '') {
+  const folders = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  const isThere = ({ proof }) =>
+    proof.startsWith('/') ? hasFile(proof) : folders.some((folder) => hasFile(join(folder, proof)));
+  return peers.filter((peer) => !isThere(peer));
+}
+
+/**
+ * Installs what is missing when this is root on Debian, and says what is missing otherwise. Starts no service, and never
+ * fails: a test whose peer is missing says so itself.
+ *
+ * @returns the peers that are still missing
+ */
+export async function ensurePeers(machine = thisMachine) {
+  const missing = missingPeers(machine.hasFile);
+  if (missing.length === 0) return [];
+  if (machine.isRoot && machine.hasFile('/usr/bin/apt-get')) install(missing, machine);
+  const left = missingPeers(machine.hasFile);
+  if (left.length > 0) machine.report(describe(left));
+  return left;
+}
+
+/** What to tell somebody whose machine lacks these peers. */
+export function describe(missing) {
+  const width = Math.max(...missing.map(({ name }) => name.length));
+  const lines = missing.map(({ name, tests }) => `  ${name.padEnd(width)}  ${tests}`);
+  const command = `apt-get install --no-install-recommends ${missing.map(({ name }) => name).join(' ')}`;
+  return [
+    'These programs are missing, and the tests named beside them will fail:',
+    ...lines,
+    `As root: ${command}`,
+  ].join('\n');
+}
+
+function install(missing, machine) {
+  const names = missing.map(({ name }) => name);
+  machine.report(`Installing ${names.join(', ')} (apt-get) …`);
+  machine.withoutServices(() => {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      if (machine.apt(['install', '--yes', '--no-install-recommends', ...names])) return;
+      // The package lists may be missing or older than the packages on the mirror.
+      machine.apt(['update']);
+    }
+  });
+}
+
+const thisMachine = {
+  isRoot: process.getuid?.() === 0,
+  hasFile: existsSync,
+  report: (text) => console.error(text),
+  withoutServices,
+  apt: (args) => {
+    const network = ['-o', 'Acquire::Retries=3', '-o', 'Acquire::http::Timeout=30', '-o', 'Acquire::https::Timeout=30'];
+    const calm = ['-q', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Dpkg::Options::=--force-confold'];
+    const { status, stderr } = spawnSync('apt-get', [...network, ...calm, ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+      timeout: attemptDeadlineMs,
+    });
+    if (status !== 0) console.error(stderr.trim());
+    return status === 0;
+  },
+};
+
+/** Keeps dpkg from starting what it installs, and puts the machine's own policy back afterwards. */
+export function withoutServices(work, path = policyPath) {
+  const saved = `${path}.before-sallyport`;
+  restore(path, saved);
+  if (existsSync(path)) renameSync(path, saved);
+  try {
+    writeFileSync(path, policy);
+    chmodSync(path, 0o755);
+    work();
+  } finally {
+    restore(path, saved);
+  }
+}
+
+// Also mends what a run that was killed has left.
+function restore(path, saved) {
+  if (existsSync(path) && readFileSync(path, 'utf8').includes(policyMark)) rmSync(path);
+  if (existsSync(saved)) renameSync(saved, path);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = (await ensurePeers()).length === 0 ? 0 : 1;
