@@ -1,4 +1,7 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadSettings } from '@sallyport/config';
+import { Entrances } from '@sallyport/entrance';
 import {
   connectMqtt,
   connectRpcClient,
@@ -18,6 +21,7 @@ import {
   type DeviceChange,
   deviceChanged,
   deviceDescription,
+  type EntranceDescription,
   type IssuedCertificate,
   type RefusalReason,
   recordRefusal,
@@ -55,6 +59,7 @@ export class RegistryUnderTest {
   private constructor(
     private readonly broker: Awaited<ReturnType<typeof spawnMosquitto>>,
     private readonly directory: TemporaryDirectory,
+    private readonly environment: Readonly<Record<string, string>>,
   ) {}
 
   private wholeStore: Store | undefined;
@@ -62,8 +67,9 @@ export class RegistryUnderTest {
   private host: ServiceHost | undefined;
   private entrance: { mqtt: Mqtt; rpc: RpcClient & { close(): Promise<void> } } | undefined;
 
-  static async start(): Promise<RegistryUnderTest> {
-    const registry = new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory());
+  /** @param environment settings that differ from the defaults, such as `TEDGE_REGISTRY_BIND_PORT` */
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<RegistryUnderTest> {
+    const registry = new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory(), environment);
     await registry.startService();
     const connection = registry.connection('entrance');
     const mqtt = await connectMqtt(connection);
@@ -85,7 +91,8 @@ export class RegistryUnderTest {
 
   async startService(): Promise<void> {
     const { directory } = this;
-    const options = { configDir: directory.path, env: { TEDGE_RUN_PATH: directory.file('run') }, cwd: directory.path };
+    const env = { TEDGE_RUN_PATH: directory.file('run'), ...this.environment };
+    const options = { configDir: directory.path, env, cwd: directory.path };
     const { settings } = await loadSettings(options);
     this.wholeStore = await openSqliteStore({
       file: directory.file('store.db'),
@@ -108,6 +115,21 @@ export class RegistryUnderTest {
     await this.stopService();
     await this.broker.stop();
     await this.directory.remove();
+  }
+
+  /** The door of the admin API on the network. */
+  get remoteAdmin(): EntranceDescription {
+    const [door] = this.host?.app.get(Entrances, { strict: false }).describe() ?? [];
+    if (door === undefined) throw new Error('the registry does not run');
+    return door;
+  }
+
+  /** Tells it the CAs of this site, as it would have learnt them from the signer when it enrolled. */
+  async trustSite(caPem: string): Promise<void> {
+    const folder = this.directory.file('service-certs', 'device-registry');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'client-ca.pem'), caPem);
+    await this.host?.app.get(Entrances, { strict: false }).reload();
   }
 
   /** What the registry wrote, as its own classes see it. */

@@ -1,4 +1,4 @@
-import { auditPage } from '@sallyport/protocol';
+import { auditPage, auditVerdict } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf, issued, peer, RegistryUnderTest } from '../registry.fixture.js';
@@ -42,6 +42,16 @@ describe('admission', () => {
     expect(await actions()).toEqual(['device-registered']);
     expect((await registry.store.list('outbox/')).entries).toEqual([]);
     expect(registry.announced).toHaveLength(1);
+  });
+
+  it('registers two hundred devices that come at once, each with its own audit row', async () => {
+    const names = Array.from({ length: 200 }, (_, index) => `fleet-${index}`);
+    const fleet = names.map((deviceId) => peer({ deviceId, fingerprint: fingerprintOf(deviceId) }));
+    const decisions = await Promise.all(fleet.map((request) => registry.admit(request)));
+    expect(new Set(decisions)).toEqual(new Set(['admitted']));
+    expect(await registry.get('/v1/audit/verify', auditVerdict)).toMatchObject({ intact: true, rows: 200 });
+    await waitFor(() => registry.announced.length === 200);
+    expect(registry.announced.map(({ deviceId }) => deviceId).toSorted()).toEqual(names.toSorted());
   });
 
   it('lets exactly one of two CAs take a name when both come at once', async () => {

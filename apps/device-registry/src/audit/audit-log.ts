@@ -18,6 +18,17 @@ const mostTries = 20;
 
 const auditHead = z.strictObject({ sequence: z.number().int().min(0), hash: z.string() });
 
+// Changes that wait at the same moment share one transaction, and so one fsync.
+const mostTogether = 32;
+// The store takes 1000 conditions and changes in one transaction; rows and head come on top.
+const mostOperationsTogether = 800;
+
+interface Waiting {
+  readonly change: AuditedChange;
+  readonly resolve: (isCommitted: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 interface StoredHead {
   readonly head: AuditHead;
   readonly revision: number;
@@ -30,7 +41,8 @@ interface StoredHead {
 @Injectable()
 export class AuditLog {
   private known: StoredHead | undefined;
-  private lastTurn: Promise<unknown> = Promise.resolve();
+  private readonly waiting: Waiting[] = [];
+  private isDraining = false;
 
   constructor(
     private readonly store: Store,
@@ -38,18 +50,18 @@ export class AuditLog {
   ) {}
 
   /**
-   * Makes the change and writes its rows, both or neither. Writers of this process take turns; those of other replicas
-   * meet at the head of the chain and try again.
+   * Makes the change and writes its rows, both or neither. Writers of this process go together where they can; those of
+   * other replicas meet at the head of the chain and try again.
    *
    * @returns false when a condition of the change itself does not hold; nothing was written
    * @throws Problem `unavailable`, `storage-full`: as the store says; `unavailable` also when other replicas write so
    * much that this one never gets its turn
    */
   commit(change: AuditedChange): Promise<boolean> {
-    const turn = this.lastTurn.then(() => this.commitInTurn(change));
-    // The next in line does not care how this one ended; its own caller does.
-    this.lastTurn = turn.catch(() => undefined);
-    return turn;
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    this.waiting.push({ change, resolve, reject });
+    if (!this.isDraining) void this.drain();
+    return promise;
   }
 
   /** Rows after a sequence number, oldest first. */
@@ -85,13 +97,45 @@ export class AuditLog {
     return (await this.readHead()).head;
   }
 
+  private async drain(): Promise<void> {
+    this.isDraining = true;
+    while (this.waiting.length > 0) await this.settle(this.nextBatch());
+    this.isDraining = false;
+  }
+
+  /** From the front of the queue: as many changes as fit into one transaction and do not meet at one key. */
+  private nextBatch(): Waiting[] {
+    const guarded = new Set<string>();
+    let operations = 0;
+    const end = this.waiting.slice(0, mostTogether).findIndex(({ change }) => {
+      const keys = change.compares.map(({ key }) => key);
+      operations += keys.length + change.operations.length;
+      if (operations > mostOperationsTogether || keys.some((key) => guarded.has(key))) return true;
+      for (const key of keys) guarded.add(key);
+      return false;
+    });
+    // The first always goes, however large: the store has the last word.
+    return this.waiting.splice(0, end === -1 ? mostTogether : Math.max(1, end));
+  }
+
+  private async settle(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const isCommitted = await this.commitInTurn(merged(batch.map(({ change }) => change)));
+      // One that does not hold keeps the others from being written: each by itself, then.
+      if (!isCommitted && batch.length > 1) for (const one of batch) await this.settle([one]);
+      else for (const { resolve } of batch) resolve(isCommitted);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
   private async commitInTurn(change: AuditedChange): Promise<boolean> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const before = this.known ?? (await this.readHead());
       if (await this.tryCommit(change, before)) return true;
       const now = await this.readHead();
-      if (now.revision === before.revision) return false;
       this.known = now;
+      if (now.revision === before.revision) return false;
     }
     throw new Problem('unavailable', 'The audit log is too busy. Try again.', { retryAfterSeconds: 1 });
   }
@@ -128,6 +172,14 @@ export class AuditLog {
       cursor = page.cursor;
     } while (cursor !== undefined);
   }
+}
+
+function merged(changes: readonly AuditedChange[]): AuditedChange {
+  return {
+    compares: changes.flatMap(({ compares }) => compares),
+    operations: changes.flatMap(({ operations }) => operations),
+    entries: changes.flatMap(({ entries }) => entries),
+  };
 }
 
 /** Sorts as the number does: 16 digits hold every safe integer. */

@@ -85,6 +85,25 @@ describe('devices', () => {
     expect((await registry.get('/v1/audit', auditPage)).rows).toHaveLength(2);
   });
 
+  it('are revoked all at once, with all the certificates they have had', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `fleet-${index}`);
+    for (let certificate = 10; certificate < 30; certificate += 1)
+      await Promise.all(
+        names.map((deviceId, index) =>
+          registry.admit(
+            peer({
+              deviceId,
+              fingerprint: fingerprintOf(`${deviceId} ${certificate}`),
+              serialNumber: `${certificate}${10 + index}`,
+            }),
+          ),
+        ),
+      );
+    const revoked = await Promise.all(names.map((name) => registry.change(name, 'revoke')));
+    expect(revoked.every(({ certificates }) => certificates.every(({ revocation }) => revocation))).toBe(true);
+    expect((await registry.get('/v1/audit?after=500', auditPage)).rows).toHaveLength(25);
+  });
+
   it('are listed by name, in pages', async () => {
     for (const name of ['delta', 'Alpha', 'charlie', 'bravo']) await register(name);
     const first = await registry.get('/v1/devices?limit=3', deviceList);

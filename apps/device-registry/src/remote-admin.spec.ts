@@ -1,0 +1,84 @@
+import { request } from 'node:https';
+import { auditPage, deviceList } from '@sallyport/protocol';
+import { TestCa, type TestCertificate, waitFor } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { peer, RegistryUnderTest } from './registry.fixture.js';
+
+// Good for the clock of the machine, which OpenSSL looks at, and for the one of the registry under test.
+const dates = { notBefore: new Date('2020-01-01T00:00:00Z'), notAfter: new Date('2049-01-01T00:00:00Z') };
+
+describe('admin API on the network', () => {
+  let site: TestCa;
+  let issuing: TestCa;
+  let server: TestCertificate;
+  let registry: RegistryUnderTest;
+
+  beforeEach(async () => {
+    site = await TestCa.create(dates);
+    issuing = await site.intermediate(dates);
+    server = await issuing.issue({ commonName: 'device-registry', subjectAltNames: ['DNS:localhost'], ...dates });
+  });
+  afterEach(async () => {
+    await registry.stop();
+    await site[Symbol.asyncDispose]();
+  });
+
+  const start = async (settings: Readonly<Record<string, string>>) => {
+    registry = await RegistryUnderTest.start({ TEDGE_REGISTRY_BIND_PORT: '0', ...settings });
+    await registry.trustSite(issuing.certPem + site.certPem);
+  };
+  const mutual = () => ({
+    TEDGE_REGISTRY_CERT_PATH: server.chainPath,
+    TEDGE_REGISTRY_KEY_PATH: server.keyPath,
+    TEDGE_REGISTRY_CA_PATH: site.certPath,
+  });
+  const certificateOf = (kind: 'device' | 'admin', name: string) =>
+    issuing.issue({ commonName: name, subjectAltNames: [`URI:spiffe://sallyport.local/${kind}/${name}`], ...dates });
+
+  const send = (method: string, path: string, { chainPem, keyPem }: TestCertificate) =>
+    new Promise<{ status: number; body: string }>((resolve, reject) => {
+      const { port } = registry.remoteAdmin;
+      const tls = { ca: [site.certPem], cert: chainPem, key: keyPem };
+      const call = request({ host: 'localhost', port, path, method, agent: false, ...tls }, (response) => {
+        let body = '';
+        response.on('data', (chunk: Buffer) => {
+          body += chunk.toString();
+        });
+        response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        response.once('error', reject);
+      });
+      call.once('error', reject);
+      call.end();
+    });
+
+  it('stays shut until its settings ask for client certificates', async () => {
+    await start({});
+    expect(registry.remoteAdmin.isOpen).toBe(false);
+  });
+
+  it('serves an administrator, and writes the name down', async () => {
+    await start(mutual());
+    const alice = await certificateOf('admin', 'alice');
+    await registry.admit(peer());
+    const list = await send('GET', '/v1/devices', alice);
+    expect(list.status).toBe(200);
+    expect(deviceList.parse(JSON.parse(list.body)).devices.map(({ deviceId }) => deviceId)).toEqual([
+      'alice',
+      'child01',
+    ]);
+    expect((await send('POST', '/v1/devices/child01/lock', alice)).status).toBe(200);
+    const { rows } = await registry.get('/v1/audit', auditPage);
+    expect(rows.at(-1)).toMatchObject({ action: 'device-locked', actor: 'admin:alice', subject: 'child01' });
+  });
+
+  it('turns a device away, and writes that down', async () => {
+    await start(mutual());
+    await expect(send('GET', '/v1/devices', await certificateOf('device', 'child01'))).rejects.toThrow();
+    const row = await waitFor(async () => (await registry.get('/v1/audit', auditPage)).rows.at(-1));
+    expect(row).toMatchObject({
+      action: 'peer-refused',
+      actor: 'entrance:registry',
+      details: { reason: 'not-permitted' },
+    });
+  });
+});
