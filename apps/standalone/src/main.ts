@@ -1,17 +1,20 @@
 import 'reflect-metadata';
-import { processArguments } from '@sallyport/config';
-import { openLog, runUntilSignal } from '@sallyport/runtime';
+import type { ProcessArguments } from '@sallyport/config';
+import { openLog, runUntilSignal, startArguments } from '@sallyport/runtime';
 import { banner } from './banner.js';
 import { startStandalone } from './standalone.js';
 import { terminalLines } from './terminal-lines.js';
 
-// Lines for people when a person is looking, JSON for whoever collects it otherwise.
-const log = process.stderr.isTTY
-  ? openLog({ destination: terminalLines(process.stderr) })
-  : openLog({ destination: process.stderr });
+const given = startArguments('sallyport-standalone');
+if (given !== undefined) await run(given);
 
-await runUntilSignal(log, async () => {
-  const running = await startStandalone({ ...processArguments(), log });
-  process.stdout.write(banner(await running.describe()));
-  return () => running.stop();
-});
+async function run(options: ProcessArguments): Promise<void> {
+  // Lines for people when a person is looking, JSON for whoever collects it otherwise.
+  const destination = process.stderr.isTTY ? terminalLines(process.stderr) : process.stderr;
+  const log = openLog({ destination });
+  await runUntilSignal(log, async () => {
+    const running = await startStandalone({ ...options, log });
+    process.stdout.write(banner(await running.describe()));
+    return () => running.stop();
+  });
+}

@@ -1,4 +1,4 @@
-export { adminSocketPath } from './admin-socket.js';
+export { adminSocketDirectory, adminSocketPath } from './admin-socket.js';
 export {
   type AdmissionDecision,
   type AdmissionRequest,

@@ -10,7 +10,8 @@ import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
  */
 export async function openConfiguredStore(settings: Settings): Promise<Store> {
   const url = settings.get('store.url');
-  if (url !== undefined) return openRedisStore({ url });
+  const passwordFile = settings.get('store.password_file');
+  if (url !== undefined) return openRedisStore({ url, ...(passwordFile === undefined ? {} : { passwordFile }) });
   const directory = join(settings.require('data.path'), 'store');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return openSqliteStore({ file: join(directory, 'sallyport.db') });

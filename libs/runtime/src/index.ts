@@ -7,3 +7,4 @@ export { type ProcessResources, RunningServices, runService, runUntilSignal } fr
 export { ServiceContext, type ServiceContextOptions } from './service-context.js';
 export type { ServiceDefinition } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
+export { startArguments } from './start-arguments.js';

@@ -1,4 +1,4 @@
-import { loadSettings, processArguments, type Settings } from '@sallyport/config';
+import { loadSettings, type Settings } from '@sallyport/config';
 import { connectMqtt, connectRpcClient, type Mqtt, type MqttConnection, type RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import { type Store, scopedStore } from '@sallyport/store';
@@ -11,6 +11,7 @@ import { Readiness } from './readiness.js';
 import { ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
+import { startArguments } from './start-arguments.js';
 
 /** What the services of one process share. */
 export interface ProcessResources {
@@ -82,9 +83,11 @@ async function answersQuickly(store: Store): Promise<string | undefined> {
 
 /** Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name. */
 export async function runService(definition: ServiceDefinition): Promise<void> {
+  const given = startArguments(definition.name);
+  if (given === undefined) return;
   const log = openLog();
   await runUntilSignal(log, async () => {
-    const { env, cwd, options } = processArguments();
+    const { env, cwd, options } = given;
     const inputs = { ...options, env, cwd };
     const readSettings = async () => (await loadSettings(inputs)).settings;
     const { settings, warnings } = await loadSettings(inputs);

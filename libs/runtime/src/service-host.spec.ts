@@ -9,9 +9,9 @@ import { Problem } from '@sallyport/protocol';
 import { Counter } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { closeTestContext, openTestContext } from './service-context.fixture.js';
 import type { ServiceContext } from './service-context.js';
 import { ServiceHost } from './service-host.js';
+import { closeTestContext, openTestContext } from './testing.js';
 
 @Controller('v1')
 class ExampleController {
@@ -56,12 +56,12 @@ describe('the admin API of a service', () => {
     await rm(directory, { recursive: true });
   });
 
-  const socketPath = () => join(directory, 'run', 'agent.sock');
+  const socketPath = () => join(directory, 'run', 'sallyport', 'agent.sock');
   const call = (path: string, body?: string) => callSocket(socketPath(), path, body);
 
   it('is a Unix socket for its owner alone, in a private directory', () => {
     expect(statSync(socketPath()).mode & 0o777).toBe(0o600);
-    expect(statSync(join(directory, 'run')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(directory, 'run', 'sallyport')).mode & 0o777).toBe(0o700);
   });
 
   it('answers that the process lives', async () => {

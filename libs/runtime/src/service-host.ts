@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mqttRpcServer } from '@sallyport/mqtt';
-import { adminSocketPath, Problem } from '@sallyport/protocol';
+import { adminSocketDirectory, adminSocketPath, Problem } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
 import { ProblemFilter } from './problem-filter.js';
 import { RuntimeModule } from './runtime.module.js';
@@ -59,7 +59,10 @@ async function createApplication(
 
 /** Makes the run directory private, and removes the socket a crashed process left, but never one that still answers. */
 async function prepareSocket(context: ServiceContext, socketPath: string): Promise<void> {
-  await mkdir(context.settings.require('run.path'), { recursive: true, mode: 0o700 });
+  const directory = adminSocketDirectory(context.settings.require('run.path'));
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  // A directory somebody made earlier may be open to others.
+  await chmod(directory, 0o700);
   if (await answers(socketPath))
     throw new Problem(
       'conflict',

@@ -1,0 +1,285 @@
+import 'reflect-metadata';
+import { writeFile } from 'node:fs/promises';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { get as httpsGet } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { Controller, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { mqttRpcServer, publishEvent, RpcHandler } from '@sallyport/mqtt';
+import {
+  type AdmissionDecision,
+  type AdmissionRequest,
+  admitPeer,
+  type DeviceId,
+  type DeviceState,
+  deviceChanged,
+  deviceId,
+  type Fingerprint,
+  recordRefusal,
+} from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { certificatesFromPem } from '@sallyport/x509';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Entrances } from './entrances.js';
+import { configuredSource } from './security-source.js';
+
+const admitAll = (asked: AdmissionRequest): AdmissionDecision => ({
+  outcome: 'admitted',
+  deviceId: asked.deviceId,
+  kind: asked.kind,
+});
+
+/** A registry in miniature: a real RPC service that answers what the test wants. */
+@Controller()
+class SmallRegistry {
+  decide = admitAll;
+  readonly asked: AdmissionRequest[] = [];
+  readonly recorded: string[] = [];
+
+  @RpcHandler(admitPeer)
+  admit(asked: AdmissionRequest): AdmissionDecision {
+    this.asked.push(asked);
+    return this.decide(asked);
+  }
+
+  @RpcHandler(recordRefusal)
+  record({ reason }: { readonly reason: string }): Record<string, never> {
+    this.recorded.push(reason);
+    return {};
+  }
+}
+
+@Module({ controllers: [SmallRegistry] })
+class SmallRegistryModule {}
+
+describe('a door of a service', () => {
+  let ca: TestCa;
+  let server: TestCertificate;
+  let child: TestCertificate;
+  let directory: TemporaryDirectory;
+  let context: ServiceContext;
+  let entrances: Entrances;
+  let registryApp: INestMicroservice | undefined;
+
+  beforeAll(async () => {
+    ca = await TestCa.create();
+    server = await ca.issue({ commonName: 'agent', subjectAltNames: ['DNS:localhost', 'IP:127.0.0.1'] });
+    child = await ca.issue({ commonName: 'child01' });
+  });
+
+  afterAll(() => ca[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    directory = temporaryDirectory();
+    await configure({});
+    context = await openTestContext(directory.path);
+    entrances = new Entrances(context);
+    await entrances.onModuleInit();
+  });
+
+  afterEach(async () => {
+    await entrances.beforeApplicationShutdown();
+    await registryApp?.close();
+    registryApp = undefined;
+    await closeTestContext(context);
+    await directory.remove();
+  });
+
+  const configure = (keys: Readonly<Record<string, string>>) => {
+    const lines = Object.entries(keys).map(([key, value]) => `${key} = "${value}"`);
+    return writeFile(directory.file('tedge.toml'), ['[http]', 'bind.port = 0', ...lines, ''].join('\n'));
+  };
+
+  const configureMutual = () =>
+    configure({ cert_path: server.certPath, key_path: server.keyPath, ca_path: ca.certPath });
+
+  async function startRegistry(): Promise<SmallRegistry> {
+    const strategy = mqttRpcServer(context.mqttConnection);
+    registryApp = await NestFactory.createMicroservice(SmallRegistryModule, { strategy, logger: false });
+    await registryApp.listen();
+    return registryApp.get(SmallRegistry);
+  }
+
+  /** A door behind which every request is answered "hello". */
+  async function openDoor(options: { readonly mutualOnly?: boolean } = {}): Promise<void> {
+    await context.reloadSettings();
+    await entrances.open({
+      name: 'greetings',
+      source: configuredSource(context, 'http'),
+      handler: { http: (_request, response) => void response.end('hello') },
+      ...options,
+    });
+  }
+
+  const port = () => entrances.describe()[0]?.port ?? 0;
+  const greetingOverTls = (peer: TestCertificate = child) =>
+    answer(
+      httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem, cert: peer.certPem, key: peer.keyPem }),
+    );
+
+  const announce = (state: DeviceState, fingerprints: Fingerprint[] = []) =>
+    publishEvent(context.mqtt, deviceChanged, {
+      deviceId: named('child01'),
+      state,
+      fingerprints,
+      changedAt: new Date().toISOString(),
+    });
+
+  it('opens at the level its settings amount to, and says so', async () => {
+    await openDoor();
+    expect(entrances.describe()).toMatchObject([{ name: 'greetings', group: 'http', level: 'plain', isOpen: true }]);
+    expect(await answer(httpGet({ port: port(), agent: false }))).toBe('200 hello');
+  });
+
+  it('shows the fingerprint and the end of its certificate', async () => {
+    await configureMutual();
+    await openDoor();
+    const [certificate] = certificatesFromPem(server.certPem);
+    expect(entrances.describe()).toMatchObject([
+      { level: 'mutual', fingerprint: certificate?.fingerprint, notAfter: certificate?.notAfter.toISOString() },
+    ]);
+  });
+
+  it('refuses to open with half a pair, naming both keys', async () => {
+    await configure({ cert_path: server.certPath });
+    await expect(openDoor()).rejects.toThrow(/http\.cert_path.*http\.key_path|http\.key_path.*http\.cert_path/s);
+    expect(entrances.describe()).toEqual([]);
+  });
+
+  it('goes from plain to mutual on reload, on the same port', async () => {
+    await startRegistry();
+    await openDoor();
+    const before = port();
+    await configureMutual();
+    await entrances.reload();
+    expect(port()).toBe(before);
+    expect(await greetingOverTls()).toBe('200 hello');
+    await expect(answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }))).rejects.toThrow();
+  });
+
+  it('keeps what it has when a reload fails', async () => {
+    await startRegistry();
+    await configureMutual();
+    await openDoor();
+    await configure({ cert_path: server.certPath, key_path: child.keyPath, ca_path: ca.certPath });
+    await expect(entrances.reload()).rejects.toThrow('http.key_path');
+    expect(await greetingOverTls()).toBe('200 hello');
+  });
+
+  it('stays shut below level mutual when it is for administrators', async () => {
+    await openDoor({ mutualOnly: true });
+    expect(entrances.describe()).toMatchObject([{ isOpen: false, level: 'mutual' }]);
+    await configureMutual();
+    await startRegistry();
+    await entrances.reload();
+    expect(entrances.describe()).toMatchObject([{ isOpen: true, level: 'mutual' }]);
+    await configure({});
+    await entrances.reload();
+    expect(entrances.describe()).toMatchObject([{ isOpen: false }]);
+  });
+
+  it('lets nobody in while the registry is silent', async () => {
+    await configureMutual();
+    await openDoor();
+    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await refusalsCounted(context)).toContain('entrance="http",reason="admission-unavailable"} 1');
+  });
+
+  it('asks the registry once for a peer that keeps coming', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    for (const _ of [1, 2, 3]) expect(await greetingOverTls()).toBe('200 hello');
+    expect(registry.asked).toMatchObject([
+      { deviceId: 'child01', kind: 'device', issuedHere: false, entrance: 'http' },
+    ]);
+  });
+
+  it('asks again for a peer that was refused, so that a mended one gets in', async () => {
+    const registry = await startRegistry();
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
+    await configureMutual();
+    await openDoor();
+    await expect(greetingOverTls()).rejects.toThrow();
+    registry.decide = admitAll;
+    expect(await greetingOverTls()).toBe('200 hello');
+  });
+
+  it('tells the audit log about a peer the registry was never asked about', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    const stranger = await TestCa.create();
+    await expect(greetingOverTls(await stranger.issue({ commonName: 'child01' }))).rejects.toThrow();
+    await waitFor(() => registry.recorded.length > 0);
+    expect(registry.recorded).toEqual(['issuer-unknown']);
+    expect(registry.asked).toEqual([]);
+    await stranger[Symbol.asyncDispose]();
+  });
+
+  it.each(['locked', 'revoked', 'retired'] as const)(
+    'ends the sessions of a device that is %s, within a second',
+    async (state) => {
+      await startRegistry();
+      await configureMutual();
+      await openDoor();
+      const session = await openSession(port(), ca, child);
+      const startedAt = performance.now();
+      await announce(state);
+      await session.ended;
+      expect(performance.now() - startedAt).toBeLessThan(1_000);
+    },
+  );
+
+  it('ends the session of a revoked certificate and leaves the same device with its new one alone', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    const renewed = await ca.issue({ commonName: 'child01' });
+    const [oldSession, newSession] = [await openSession(port(), ca, child), await openSession(port(), ca, renewed)];
+    const revoked = fingerprintOf(child);
+    registry.decide = (asked) =>
+      asked.fingerprint === revoked ? { outcome: 'refused', reason: 'certificate-revoked' } : admitAll(asked);
+    await announce('active', [revoked]);
+    await oldSession.ended;
+    expect(newSession.isOpen()).toBe(true);
+    newSession.close();
+  });
+});
+
+function named(name: string): DeviceId {
+  return deviceId.parse(name);
+}
+
+function fingerprintOf({ certPem }: TestCertificate): Fingerprint {
+  const [certificate] = certificatesFromPem(certPem);
+  if (certificate === undefined) throw new Error('no certificate');
+  return certificate.fingerprint;
+}
+
+function refusalsCounted(context: ServiceContext): Promise<string> {
+  return context.metrics.metrics();
+}
+
+function answer(outgoing: ReturnType<typeof httpGet>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('error', reject);
+    outgoing.once('response', (response: IncomingMessage) => {
+      text(response).then((body) => resolve(`${response.statusCode} ${body}`), reject);
+    });
+  });
+}
+
+/** A connection that has been admitted and stays open. */
+async function openSession(port: number, ca: TestCa, peer: TestCertificate) {
+  const { connect } = await import('node:tls');
+  const socket = connect({ host: 'localhost', port, ca: ca.certPem, cert: peer.certPem, key: peer.keyPem });
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  // The end of a cut session is a reset.
+  socket.on('error', () => undefined);
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await new Promise((resolve) => socket.once('data', resolve));
+  return { ended, isOpen: () => !socket.destroyed, close: () => socket.destroy() };
+}
