@@ -88,12 +88,14 @@ export function readCertificate(der: Uint8Array): CertificateParts {
     );
   const reader = new DerReader(der, certificateDocument);
   reader.enter(tags.sequence);
-  const tbsCertificate = reader.readElement(tags.sequence);
-  const algorithmIdentifier = reader.readElement(tags.sequence);
+  const { algorithmIdentifier, ...tbs } = readTbsCertificate(reader);
+  // RFC 5280 §4.1.1.2: MUST contain the same algorithm identifier as the signed field.
+  if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
+    reader.fail('is a signature algorithm that differs from the signed one');
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
-  return { tbs: readTbsCertificate(tbsCertificate, algorithmIdentifier), signature, bytes: reader.bytes };
+  return { tbs, signature, bytes: reader.bytes };
 }
 
 /** Everything of a certificate its signature covers. */
@@ -110,22 +112,20 @@ export function certificateFrom(der: Buffer, tbs: TbsCertificate, signature: Buf
   };
 }
 
-function readTbsCertificate(tbsCertificate: Buffer, algorithmIdentifier: Buffer): TbsCertificate {
-  const reader = new DerReader(tbsCertificate, certificateDocument);
+function readTbsCertificate(reader: DerReader): TbsCertificate & { readonly algorithmIdentifier: Buffer } {
+  const start = reader.position;
   reader.enter(tags.sequence);
   const version = readVersion(reader);
   const serialNumber = readSerialNumber(reader);
-  // RFC 5280 §4.1.1.2: MUST contain the same algorithm identifier as the field outside.
-  if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
-    reader.fail('follows a signature algorithm that differs from the one beside the signature');
+  const algorithmIdentifier = reader.readElement(tags.sequence);
   const issuer = readName(reader);
   const validity = readValidity(reader);
   const subject = readName(reader);
   const spki = reader.readElement(tags.sequence);
   const extensions = readTrailer(reader, version);
   reader.leave();
-  reader.finish();
   return {
+    algorithmIdentifier,
     version,
     serialNumber,
     signatureAlgorithm: readSignatureAlgorithm(algorithmIdentifier, certificateDocument),
@@ -136,7 +136,7 @@ function readTbsCertificate(tbsCertificate: Buffer, algorithmIdentifier: Buffer)
     key: readPublicKeyInfo(spki, certificateDocument).key,
     ...actedOn(extensions),
     extensions,
-    tbsCertificate,
+    tbsCertificate: reader.since(start),
   };
 }
 
@@ -153,9 +153,9 @@ function readVersion(reader: DerReader): 1 | 2 | 3 {
 /** RFC 5280 §4.1.2.2: at most 20 octets. Zero occurs in old roots; a negative number would collide with a positive one. */
 export function readSerialNumber(reader: DerReader): SerialNumber {
   const content = readInteger(reader);
-  if ((content[0] ?? 0) >= 0x80) reader.fail('follows a serial number that is negative');
+  if ((content[0] ?? 0) >= 0x80) reader.fail('is a serial number that is negative');
   const magnitude = content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
-  if (magnitude.length > 20) reader.fail('follows a serial number of more than 20 octets');
+  if (magnitude.length > 20) reader.fail('is a serial number of more than 20 octets');
   return serialNumberSchema.parse(magnitude.toString('hex'));
 }
 

@@ -92,7 +92,7 @@ export function decodeExtensions(extensions: readonly Extension[], document: Der
     const decode = decoders.get(oid);
     if (decode === undefined || seen.has(oid)) continue;
     seen.add(oid);
-    const reader = new DerReader(value, document);
+    const reader = new DerReader(value, document, `extension ${oid}`);
     Object.assign(decoded, decode(reader));
     reader.finish();
   }

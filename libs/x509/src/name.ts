@@ -56,7 +56,7 @@ export function readName(reader: DerReader): Name {
   while (!reader.isAtEnd) rdns.push(readRdn(reader, attributes));
   reader.leave();
   return {
-    der: reader.bytes.subarray(start, reader.position),
+    der: reader.since(start),
     commonNames: attributes.filter((attribute) => attribute.oid === oids.commonName).map(({ value }) => value),
     attributes,
     text: rdns.reverse().join(','),

@@ -32,7 +32,7 @@ export interface PublicKeyInfo {
 
 /** Reads a SubjectPublicKeyInfo from its DER. */
 export function readPublicKeyInfo(spki: Uint8Array, document: DerDocument): PublicKeyInfo {
-  const reader = new DerReader(spki, document);
+  const reader = new DerReader(spki, document, 'the public key');
   reader.enter(tags.sequence);
   const start = reader.position;
   reader.enter(tags.sequence);
@@ -40,7 +40,7 @@ export function readPublicKeyInfo(spki: Uint8Array, document: DerDocument): Publ
   const curve = algorithm === oids.ecPublicKey ? readCurve(reader) : undefined;
   while (!reader.isAtEnd) reader.skip();
   reader.leave();
-  const algorithmIdentifier = reader.bytes.subarray(start, reader.position);
+  const algorithmIdentifier = reader.since(start);
   const publicKey = readBitString(reader);
   reader.leave();
   reader.finish();
@@ -71,7 +71,7 @@ export function readRsaPublicKey(
   publicKey: Uint8Array,
   document: DerDocument,
 ): { readonly modulus: Buffer; readonly exponent: Buffer } {
-  const reader = new DerReader(publicKey, document);
+  const reader = new DerReader(publicKey, document, 'the RSA key');
   reader.enter(tags.sequence);
   const modulus = readUnsignedInteger(reader);
   const exponent = readUnsignedInteger(reader);

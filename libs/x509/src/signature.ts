@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { type KeyObject, sign, verify } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { oid, readOid } from './der/oid.js';
 import { type DerDocument, DerReader } from './der/reader.js';
@@ -89,7 +89,7 @@ export function isStrongSignature(algorithmName: string): boolean {
  * `rsassaPss-SHA256` or `Ed25519`; the dotted identifier when it is none of those known.
  */
 export function readSignatureAlgorithm(algorithmIdentifier: Uint8Array, document: DerDocument): string {
-  const reader = new DerReader(algorithmIdentifier, document);
+  const reader = new DerReader(algorithmIdentifier, document, 'the signature algorithm');
   reader.enter(tags.sequence);
   const identifier = readOid(reader);
   if (identifier === oids.rsassaPss) return `rsassaPss-${readPssHash(reader)}`;
@@ -139,12 +139,22 @@ export function isSignatureValid(signed: {
   const algorithm = algorithmByName.get(signed.algorithmName);
   if (algorithm?.keyType !== signed.key.type) return false;
   try {
-    const publicKey = createPublicKey({ key: signed.spki, format: 'der', type: 'spki' });
-    return verify(algorithm.hash, signed.content, publicKey, signed.signature);
+    return verify(algorithm.hash, signed.content, publicKeyPem(signed.spki), signed.signature);
   } catch {
     // OpenSSL throws for a key it finds malformed, where for a wrong signature it says no: both prove nothing.
     return false;
   }
+}
+
+/**
+ * PEM, though the key is at hand in DER: given an object, Node 24.21 first asks whether it is one of four kinds of key,
+ * and each no is an exception with a stack trace. Verifying a P-256 request takes half the time this way.
+ */
+function publicKeyPem(spki: Buffer): string {
+  const base64 = spki.toString('base64');
+  let pem = '-----BEGIN PUBLIC KEY-----\n';
+  for (let start = 0; start < base64.length; start += 64) pem += `${base64.slice(start, start + 64)}\n`;
+  return `${pem}-----END PUBLIC KEY-----\n`;
 }
 
 /** Signs to-be-signed structures with one key. */

@@ -26,21 +26,31 @@ const multiByteTag = 0x1f;
 export class DerReader {
   readonly bytes: Buffer;
   readonly document: DerDocument;
+  readonly #part: string;
   #position = 0;
   #end: number;
   #outerEnds: number[] = [];
+  /** Where the element read last begins: what a complaint is about. */
+  #elementStart = 0;
   #contentStart = 0;
   #contentEnd = 0;
 
-  constructor(bytes: Uint8Array, document: DerDocument) {
+  /** @param part  which part of the document the bytes are, for errors; absent: all of it. */
+  constructor(bytes: Uint8Array, document: DerDocument, part?: string) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.document = document;
+    this.#part = part === undefined ? '' : ` of ${part}`;
     this.#end = bytes.byteLength;
   }
 
-  /** Offset of the next element. */
+  /** Offset of the next element; with `since`, it marks out what was read in between. */
   get position(): number {
     return this.#position;
+  }
+
+  /** The bytes from an earlier position to this one. */
+  since(position: number): Buffer {
+    return this.bytes.subarray(position, this.#position);
   }
 
   /** Whether the element entered last, or the whole input, is used up. */
@@ -64,13 +74,13 @@ export class DerReader {
 
   /** Steps out of the element entered last, which must be used up. */
   leave(): void {
-    if (!this.isAtEnd) this.fail('holds more than its type allows');
+    if (!this.isAtEnd) this.#failAtPosition('is more than what holds it allows');
     this.#end = this.#outerEnds.pop() ?? this.fail('is left once too often');
   }
 
   /** Demands that the whole input is used up. */
   finish(): void {
-    if (!this.isAtEnd || this.#outerEnds.length > 0) this.fail('has bytes after its end');
+    if (!this.isAtEnd || this.#outerEnds.length > 0) this.#failAtPosition('comes after the end');
   }
 
   /** The content octets of the next element, which must have this tag. */
@@ -84,7 +94,7 @@ export class DerReader {
   readElement(tag?: number): Buffer {
     const start = this.#position;
     this.skip(tag);
-    return this.bytes.subarray(start, this.#position);
+    return this.since(start);
   }
 
   /** Passes the next element over; what is nested inside is checked too. */
@@ -99,15 +109,21 @@ export class DerReader {
     this.leave();
   }
 
-  /** Refuses the document: `reason` continues a sentence about the element at hand. */
+  /** Refuses the document: `reason` continues a sentence about the element read last. */
   fail(reason: string): never {
     throw new Problem(
       this.document.problem,
-      `${this.document.title} rejected: the element at byte ${this.#position} ${reason}. Make it again with a tool that writes DER (X.690).`,
+      `${this.document.title} rejected: the element at byte ${this.#elementStart}${this.#part} ${reason}. Make it again with a tool that writes DER (X.690).`,
     );
   }
 
+  #failAtPosition(reason: string): never {
+    this.#elementStart = this.#position;
+    return this.fail(reason);
+  }
+
   #readHeader(tag: number): void {
+    this.#elementStart = this.#position;
     if (this.isAtEnd) this.fail('is missing');
     const found = this.#byteAt(this.#position);
     if ((found & multiByteTag) === multiByteTag) this.fail('has a tag of several bytes');

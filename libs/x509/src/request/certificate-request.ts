@@ -50,29 +50,28 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
     throw new Problem('csr-rejected', `CSR rejected: it has ${der.byteLength} bytes, the limit is ${maximumBytes}.`);
   const reader = new DerReader(der, requestDocument);
   reader.enter(tags.sequence);
-  const requestInfo = reader.readElement(tags.sequence);
+  const start = reader.position;
+  const fields = readRequestInfo(reader);
+  const requestInfo = reader.since(start);
   const signatureAlgorithm = readSignatureAlgorithm(reader.readElement(tags.sequence), requestDocument);
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
-  return { der: reader.bytes, ...readRequestInfo(requestInfo), requestInfo, signatureAlgorithm, signature };
+  return { der: reader.bytes, ...fields, requestInfo, signatureAlgorithm, signature };
 }
 
-function readRequestInfo(requestInfo: Buffer) {
-  const reader = new DerReader(requestInfo, requestDocument);
+function readRequestInfo(reader: DerReader) {
   reader.enter(tags.sequence);
-  if (readSmallInteger(reader) !== 0) reader.fail('follows a version that is not 0');
+  if (readSmallInteger(reader) !== 0) reader.fail('is a version that is not 0');
   const subject = readName(reader);
   const spki = reader.readElement(tags.sequence);
-  const { key } = readPublicKeyInfo(spki, requestDocument);
   const attributes = readAttributes(reader);
   reader.leave();
-  reader.finish();
   const decoded = decodeExtensions(attributes.requestedExtensions, requestDocument);
   return {
     subject,
     spki,
-    key,
+    key: readPublicKeyInfo(spki, requestDocument).key,
     ...attributes,
     ...decoded,
     subjectAltNames: decoded.subjectAltNames ?? [],
@@ -113,7 +112,7 @@ function readAttributes(reader: DerReader): Attributes {
 function readOnlyValue<Value>(reader: DerReader, readValue: (reader: DerReader) => Value): Value {
   reader.enter(tags.set);
   const value = readValue(reader);
-  if (!reader.isAtEnd) reader.fail('is a second value of an attribute that has one');
+  if (!reader.isAtEnd) reader.fail('is followed by a second value, and the attribute has one');
   reader.leave();
   return value;
 }

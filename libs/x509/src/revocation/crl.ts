@@ -37,31 +37,32 @@ export interface CertificateRevocationList {
 export function parseCrl(der: Uint8Array): CertificateRevocationList {
   const reader = new DerReader(der, crlDocument);
   reader.enter(tags.sequence);
-  const tbsCertList = reader.readElement(tags.sequence);
-  const algorithmIdentifier = reader.readElement(tags.sequence);
+  const start = reader.position;
+  const { algorithmIdentifier, ...fields } = readTbsCertList(reader);
+  const tbsCertList = reader.since(start);
+  if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
+    reader.fail('is a signature algorithm that differs from the signed one');
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
-  return { der: reader.bytes, ...readTbsCertList(tbsCertList, algorithmIdentifier), tbsCertList, signature };
+  return { der: reader.bytes, ...fields, tbsCertList, signature };
 }
 
-function readTbsCertList(tbsCertList: Buffer, algorithmIdentifier: Buffer) {
-  const reader = new DerReader(tbsCertList, crlDocument);
+function readTbsCertList(reader: DerReader) {
   reader.enter(tags.sequence);
   const isVersion2 = reader.nextTag === tags.integer;
-  if (isVersion2 && readSmallInteger(reader) !== 1) reader.fail('follows a version that is not 2');
-  if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
-    reader.fail('follows a signature algorithm that differs from the one beside the signature');
+  if (isVersion2 && readSmallInteger(reader) !== 1) reader.fail('is a version that is not 2');
+  const algorithmIdentifier = reader.readElement(tags.sequence);
   const issuer = readName(reader);
   const thisUpdate = readTime(reader);
   const nextUpdate = isTime(reader.nextTag) ? readTime(reader) : undefined;
   const entries = reader.nextTag === tags.sequence ? readEntries(reader) : [];
   const extensions = isVersion2 && !reader.isAtEnd ? readCrlExtensions(reader) : [];
   reader.leave();
-  reader.finish();
   return {
-    issuer,
+    algorithmIdentifier,
     signatureAlgorithm: readSignatureAlgorithm(algorithmIdentifier, crlDocument),
+    issuer,
     thisUpdate,
     ...(nextUpdate === undefined ? {} : { nextUpdate }),
     entries,
@@ -95,10 +96,10 @@ function readEntry(reader: DerReader): RevokedEntry {
 function reasonAmong(extensions: readonly Extension[]): RevocationReason | undefined {
   const value = extensions.find(({ oid }) => oid === oids.reasonCode)?.value;
   if (value === undefined) return undefined;
-  const reader = new DerReader(value, crlDocument);
+  const reader = new DerReader(value, crlDocument, 'an extension');
   const code = readSmallInteger(reader, tags.enumerated);
   reader.finish();
-  return revocationReasonOf(code) ?? reader.fail(`ends a reason code ${code} that has no meaning in a full CRL`);
+  return revocationReasonOf(code) ?? reader.fail(`is a reason code, ${code}, that has no meaning in a full CRL`);
 }
 
 function readCrlExtensions(reader: DerReader): Extension[] {
@@ -125,7 +126,7 @@ function decodeCrlExtensions(extensions: readonly Extension[]) {
 }
 
 function readCrlNumber(value: Buffer): bigint {
-  const reader = new DerReader(value, crlDocument);
+  const reader = new DerReader(value, crlDocument, 'an extension');
   const magnitude = readUnsignedInteger(reader);
   reader.finish();
   return BigInt(`0x${magnitude.toString('hex')}`);

@@ -1,0 +1,103 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { deviceId } from '@sallyport/protocol';
+import {
+  type Certificate,
+  type CertificateProfile,
+  certificateProfiles,
+  identityUri,
+  issueCaCertificate,
+  issueRootCertificate,
+  LeafIssuer,
+  type LeafRequest,
+  parseCertificate,
+  type SubjectAltName,
+} from './index.js';
+
+/** The moment the tests live in. */
+export const now = new Date('2026-11-22T12:00:00Z');
+
+/** A certificate with the private key it is for. */
+export interface Identity {
+  readonly certificate: Certificate;
+  readonly privateKey: KeyObject;
+}
+
+export function ecKeyPair(namedCurve = 'P-256') {
+  return generateKeyPairSync('ec', { namedCurve });
+}
+
+export function spkiOf(publicKey: KeyObject): Buffer {
+  return publicKey.export({ type: 'spki', format: 'der' });
+}
+
+/** A root that is valid from a year before `now` for 20 years. */
+export function makeRoot(keys = ecKeyPair('P-384')): Identity {
+  const der = issueRootCertificate({
+    ...keys,
+    commonName: 'Test Root G1',
+    organization: 'Test',
+    notBefore: new Date('2026-01-01T00:00:00Z'),
+    notAfter: new Date('2046-01-01T00:00:00Z'),
+  });
+  return { certificate: parseCertificate(der), privateKey: keys.privateKey };
+}
+
+/** An issuing CA below a root, for five years. */
+export function makeIssuing(root: Identity, keys = ecKeyPair()): Identity {
+  const der = issueCaCertificate({
+    issuer: root.certificate,
+    issuerKey: root.privateKey,
+    publicKey: keys.publicKey,
+    commonName: 'Test Issuing G1-a',
+    organization: 'Test',
+    notBefore: new Date('2026-01-01T00:00:00Z'),
+    notAfter: new Date('2031-01-01T00:00:00Z'),
+    crlUrl: 'http://ca.test/root.crl',
+    caIssuersUrl: 'http://ca.test/root.cer',
+  });
+  return { certificate: parseCertificate(der), privateKey: keys.privateKey };
+}
+
+export function leafIssuer(issuing: Identity, profile: CertificateProfile = certificateProfiles.device): LeafIssuer {
+  return new LeafIssuer({
+    issuer: issuing.certificate,
+    privateKey: issuing.privateKey,
+    profile,
+    crlUrl: 'http://ca.test/issuing.crl',
+    caIssuersUrl: 'http://ca.test/issuing.cer',
+  });
+}
+
+export const child01 = deviceId.parse('child01');
+export const child01Uri: SubjectAltName = identityUri({ kind: 'device', deviceId: child01 });
+
+/** What the leaf of device `child01` holds unless a test says otherwise: 90 days, its identity URI. */
+export function leafRequest(changes: Partial<LeafRequest> = {}): LeafRequest {
+  return {
+    subject: { commonName: 'child01', organization: 'Test' },
+    spki: spkiOf(ecKeyPair().publicKey),
+    subjectAltNames: [child01Uri],
+    notBefore: new Date('2026-11-22T11:55:00Z'),
+    notAfter: new Date('2027-02-20T12:00:00Z'),
+    ...changes,
+  };
+}
+
+/** A whole hierarchy with one device in it. */
+export function makeSite() {
+  const root = makeRoot();
+  const issuing = makeIssuing(root);
+  const keys = ecKeyPair();
+  const leaf = leafIssuer(issuing).issue(leafRequest({ spki: spkiOf(keys.publicKey) }));
+  return { root, issuing, device: { certificate: leaf.certificate, privateKey: keys.privateKey } };
+}
+
+/** Runs an action that has to throw, and hands out what it threw. */
+export function thrownBy(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
