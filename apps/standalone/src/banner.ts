@@ -20,7 +20,8 @@ export function banner({ configDirectory, entrances, caFingerprint }: SystemDesc
   const [names, addresses] = [open.map(({ name }) => name), open.map(addressOf)];
   const [nameWidth, addressWidth] = [longest(names), longest(addresses)];
   const rows = open.map(
-    ({ name, level }, row) => `  ${name.padEnd(nameWidth)}  ${(addresses[row] ?? '').padEnd(addressWidth)}  ${levelText[level]}`,
+    ({ name, level }, row) =>
+      `  ${name.padEnd(nameWidth)}  ${(addresses[row] ?? '').padEnd(addressWidth)}  ${levelText[level]}`,
   );
   return [
     '',

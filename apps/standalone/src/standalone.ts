@@ -6,7 +6,7 @@ import type { MqttConnection } from '@sallyport/mqtt';
 import { pkiSigner } from '@sallyport/pki-signer';
 import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
 import { type Log, openConfiguredStore, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
-import type { Store } from '@sallyport/store';
+import { type Store, scopedStore } from '@sallyport/store';
 import { EmbeddedBroker } from './broker/embedded-broker.js';
 import { mqttBroker } from './mqtt-broker.service.js';
 
@@ -53,7 +53,7 @@ function loadOptions({ env, cwd, options }: ProcessArguments): LoadOptions {
 }
 
 class System implements RunningSystem {
-  private readonly broker = new EmbeddedBroker();
+  private readonly broker: EmbeddedBroker;
   private readonly services: RunningServices;
   private readonly hosts: ServiceHost[] = [];
 
@@ -62,10 +62,15 @@ class System implements RunningSystem {
     private readonly settings: Settings,
     private readonly store: Store,
   ) {
+    const { log } = options;
+    this.broker = new EmbeddedBroker({
+      store: scopedStore(store, 'mqtt-broker/'),
+      onWarning: (text, fields) => log.warn({ ...fields, service: 'mqtt-broker' }, text),
+    });
     this.services = new RunningServices({
       settings,
       readSettings: async () => (await loadSettings(loadOptions(options))).settings,
-      log: options.log,
+      log,
       clock: new SystemClock(),
       store,
       connectionFor: (service) => this.connectionFor(service),
@@ -73,6 +78,7 @@ class System implements RunningSystem {
   }
 
   async start(): Promise<void> {
+    await this.broker.ready;
     for (const definition of [deviceRegistry, pkiSigner, mqttBroker(this.broker), agent])
       this.hosts.push(await this.services.start(definition));
   }

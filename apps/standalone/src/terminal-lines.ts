@@ -1,6 +1,11 @@
 import { z } from 'zod';
 
-const line = z.looseObject({ level: z.string(), time: z.string(), message: z.string(), service: z.string().optional() });
+const line = z.looseObject({
+  level: z.string(),
+  time: z.string(),
+  message: z.string(),
+  service: z.string().optional(),
+});
 
 /** Turns JSON log lines into one readable line each, for a terminal: time, level, service, sentence, values. */
 export function terminalLines(output: { write(text: string): unknown }): { write(json: string): void } {
