@@ -18,6 +18,7 @@ import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
+import { canonicalHost } from './server-names.js';
 
 export interface ServerCertificateOptions {
   readonly issuer: CertificateIssuer;
@@ -69,7 +70,8 @@ export class ServerCertificate {
     // Tokens name the root of the active service CA, so this certificate must lead there.
     if (!certificate.issuer.der.equals(hierarchy.signing('service').certificate.subject.der)) return true;
     const held = certificate.subjectAltNames.filter(({ type }) => type !== 'uri');
-    return JSON.stringify(held.map(({ value }) => value)) !== JSON.stringify(names().map(({ value }) => value));
+    const canonical = held.map(({ value }) => canonicalHost(value));
+    return JSON.stringify(canonical) !== JSON.stringify(names().map(({ value }) => value));
   }
 
   private async make(): Promise<ServerIdentity> {

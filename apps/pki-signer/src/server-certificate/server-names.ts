@@ -12,7 +12,12 @@ const hostPattern = new RegExp(`^${label}(?:\\.${label})*$`);
  * @param configured `pki.hostnames`: names and addresses
  */
 export function serverNames(hostname: string, configured: readonly string[]): SubjectAltName[] {
-  const wanted = ['localhost', hostname, '127.0.0.1', '::1', ...configured].map((name) => name.toLowerCase());
+  const wanted = ['localhost', hostname, '127.0.0.1', '::1', ...configured].map(canonicalHost);
   const usable = wanted.filter((name) => isIP(name) !== 0 || hostPattern.test(name));
   return [...new Set(usable)].map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }));
+}
+
+/** One spelling for each name and address: lower case, and for IPv6 the short form of RFC 5952. */
+export function canonicalHost(name: string): string {
+  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 }

@@ -1,0 +1,175 @@
+import { writeFile } from 'node:fs/promises';
+import { enrolIdentity, renewIdentity } from '@sallyport/identity';
+import { mustRun, runProgram } from '@sallyport/testkit';
+import {
+  buildCertificateRequest,
+  certificatesFromPem,
+  decodeCertsOnly,
+  derFromPem,
+  parseCertificate,
+  pemFromDer,
+} from '@sallyport/x509';
+import { describe, expect, it } from 'vitest';
+import { id, newKey } from '../signer.fixture.js';
+import { ask, basic, type EstDoor, openEstDoor } from './est-door.fixture.js';
+
+const verified = (door: EstDoor, chainPath: string) =>
+  mustRun('openssl', ['verify', '-x509_strict', '-CAfile', door.rootPath, '-untrusted', chainPath, chainPath]);
+
+describe('strongSwan pki', () => {
+  const makeKeyAndRequest = async (door: EstDoor, name: string, dn: string) => {
+    const [key, csr] = [door.file(`${name}.key.der`), door.file(`${name}.csr.der`)];
+    await mustRun('openssl', [
+      'genpkey',
+      '-algorithm',
+      'EC',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-outform',
+      'DER',
+      '-out',
+      key,
+    ]);
+    await writeBinary(csr, 'pki', ['--req', '--in', key, '--type', 'ecdsa', '--dn', dn]);
+    return { key, csr };
+  };
+
+  const writeBinary = async (path: string, program: string, args: readonly string[]) => {
+    await mustRun('sh', ['-c', 'out=$1; shift; exec "$@" > "$out"', 'sh', path, program, ...args]);
+  };
+
+  it('fetches the CA certificates, enrols with a token and renews with a new key', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const server = ['--url', door.url, '--cacert', door.rootPath, '--outform', 'pem'];
+    const first = await makeKeyAndRequest(door, 'first', 'CN=child01');
+    const login = ['--userpass', `child01:${token}`];
+    const enrolled = await mustRun('pki', ['--est', ...server, '--in', first.csr, ...login]);
+    const [leaf] = certificatesFromPem(enrolled);
+    expect(leaf?.subject.text).toBe('CN=child01,O=Test Site');
+    await writeFile(door.file('leaf.pem'), enrolled);
+
+    const second = await makeKeyAndRequest(door, 'second', 'O=Test Site, CN=child01');
+    const proof = ['--cert', door.file('leaf.pem'), '--key', first.key];
+    const renewed = await mustRun('pki', ['--est', ...server, '--in', second.csr, ...proof]);
+    const [successor] = certificatesFromPem(renewed);
+    expect(successor?.subject.der).toEqual(leaf?.subject.der);
+    expect(successor?.spki).not.toEqual(leaf?.spki);
+  });
+
+  it('reads the CA certificates', async () => {
+    await using door = await openEstDoor();
+    const out = door.file('ca');
+    await mustRun('pki', ['--estca', '--url', door.url, '--cacert', door.rootPath, '--outform', 'pem', '--caout', out]);
+    const files = (await mustRun('sh', ['-c', 'cat "$1"*', 'sh', out])).match(/BEGIN CERTIFICATE/g);
+    expect(files).toHaveLength(3);
+  });
+
+  it('is told that its password is wrong', async () => {
+    await using door = await openEstDoor();
+    const { csr } = await makeKeyAndRequest(door, 'first', 'CN=child01');
+    const login = ['--userpass', 'child01:WRONG'];
+    const args = ['--est', '--url', door.url, '--cacert', door.rootPath, '--in', csr, ...login];
+    const { exitCode, stderr } = await runProgram('pki', args);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('401');
+  });
+});
+
+describe('curl', () => {
+  it('enrols with the PEM file openssl made, and renews with what it got', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const files = ['-keyout', door.file('key.pem'), '-out', door.file('csr.pem'), '-nodes'];
+    const newEc = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+    await mustRun('openssl', ['req', '-new', ...newEc, ...files, '-subj', '/CN=child01']);
+    const curl = (operation: string, ...args: string[]) =>
+      mustRun('curl', [
+        ...['--silent', '--show-error', '--fail-with-body', '--cacert', door.rootPath],
+        ...['--header', 'Content-Type: application/pkcs10', '--data-binary', `@${door.file('csr.pem')}`],
+        ...args,
+        `${door.url}/.well-known/est/${operation}`,
+      ]);
+    const issued = await curl('simpleenroll', '--user', `child01:${token}`);
+    const pem = await mustRun('sh', ['-c', 'base64 -d | openssl pkcs7 -inform DER -print_certs'], { input: issued });
+    await writeFile(door.file('chain.pem'), pem);
+    expect(await verified(door, door.file('chain.pem'))).toContain('chain.pem: OK');
+    const renewed = await curl('simplereenroll', '--cert', door.file('chain.pem'), '--key', door.file('key.pem'));
+    expect(decodeCertsOnly(Buffer.from(renewed, 'base64')).map(parseCertificate)[0]?.subject.text).toBe(
+      'CN=child01,O=Test Site',
+    );
+  });
+});
+
+describe('the thin-edge.io client', () => {
+  /** tedge sends the CSR file without its armour lines, the line breaks kept. */
+  const request = (csr: Buffer) =>
+    pemFromDer('CERTIFICATE REQUEST', csr)
+      .split('\n')
+      .filter((line) => !line.startsWith('-----'))
+      .join('\n');
+
+  const names = { commonName: 'child01', organization: 'Thin Edge', organizationalUnit: 'Device' };
+
+  it('polls until the device is registered, then has a chain in order, and renews it', async () => {
+    await using door = await openEstDoor();
+    const key = newKey();
+    const body = request(buildCertificateRequest({ privateKey: key, ...names }));
+    const poll = (password: string) =>
+      ask(door, '/.well-known/est/simpleenroll', {
+        method: 'POST',
+        headers: { authorization: basic('child01', password), 'content-type': 'application/pkcs10' },
+        body,
+      });
+    expect((await poll('not-yet')).status).toBe(401);
+    const reply = await poll(await door.site.token({ deviceId: 'child01' }));
+    expect(reply.status).toBe(200);
+    const ders = decodeCertsOnly(Buffer.from(reply.body.replace(/[\r\n]/g, ''), 'base64'));
+    const cert = ders.map((der) => pemFromDer('CERTIFICATE', der)).join('');
+    await writeFile(door.file('tedge-certificate.pem'), cert);
+    expect(await verified(door, door.file('tedge-certificate.pem'))).toContain('OK');
+
+    const renewal = await ask(door, '/.well-known/est/simplereenroll', {
+      method: 'POST',
+      headers: { 'content-type': 'application/pkcs10' },
+      body: request(buildCertificateRequest({ privateKey: newKey(), ...names })),
+      cert,
+      key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    });
+    expect(renewal.status).toBe(200);
+  });
+});
+
+describe('the Sallyport client', () => {
+  it('trusts the signer by its token alone, enrols, and renews with a new key', async () => {
+    await using door = await openEstDoor();
+    const paths = { certPath: door.file('cert.pem'), keyPath: door.file('key.pem'), caPath: door.file('ca.pem') };
+    const oneTimePassword = await door.site.token({ deviceId: 'child01' });
+    const deviceId = id('child01');
+    const enrolled = await enrolIdentity({ files: paths, deviceId, oneTimePassword, url: door.url });
+    const renewed = await renewIdentity({ files: paths, url: door.url, newKey: true });
+    expect(renewed.subject.der).toEqual(enrolled.subject.der);
+    expect(renewed.spki).not.toEqual(enrolled.spki);
+    expect(await verified(door, paths.certPath)).toContain('OK');
+  });
+});
+
+describe('GnuTLS', () => {
+  it('reads the answer and verifies the chain', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const csr = buildCertificateRequest({ privateKey: newKey(), commonName: 'child01' });
+    const { body } = await ask(door, '/.well-known/est/simpleenroll', {
+      method: 'POST',
+      headers: { authorization: basic('child01', token), 'content-type': 'application/pkcs10' },
+      body: csr.toString('base64'),
+    });
+    const info = await mustRun('certtool', ['--p7-info', '--inder'], { input: Buffer.from(body, 'base64') });
+    const certificates = derFromPem(info, 'CERTIFICATE');
+    expect(certificates).toHaveLength(2);
+    const chain = certificates.map((der) => pemFromDer('CERTIFICATE', der)).join('');
+    await writeFile(door.file('chain.pem'), chain);
+    const verify = ['--verify', '--load-ca-certificate', door.rootPath, '--infile', door.file('chain.pem')];
+    expect(await mustRun('certtool', verify)).toContain('Chain verification output: Verified.');
+  });
+});

@@ -1,0 +1,308 @@
+import { connect } from 'node:tls';
+import {
+  buildCertificateRequest,
+  decodeCertsOnly,
+  parseCertificate,
+  pemFromDer,
+  verifySignedBy,
+} from '@sallyport/x509';
+import { describe, expect, it } from 'vitest';
+import { csrFor, newKey } from '../signer.fixture.js';
+import { ask, basic, type EstDoor, openEstDoor, post } from './est-door.fixture.js';
+
+const enrolPath = '/.well-known/est/simpleenroll';
+const renewPath = '/.well-known/est/simplereenroll';
+
+const certificatesIn = (body: string) => decodeCertsOnly(Buffer.from(body, 'base64')).map(parseCertificate);
+
+const enrolled = async (door: EstDoor, name = 'child01') => {
+  const key = newKey();
+  const token = await door.site.token({ deviceId: name });
+  const { body } = await ask(door, enrolPath, post(name, token, csrFor(name, key).toString('base64')));
+  const cert = certificatesIn(body)
+    .map(({ der }) => pemFromDer('CERTIFICATE', der))
+    .join('');
+  return { cert, key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), body };
+};
+
+describe('EST cacerts (RFC 7030 §4.1)', () => {
+  it('gives root and issuing CAs to anybody', async () => {
+    await using door = await openEstDoor();
+    const { status, headers, body } = await ask(door, '/.well-known/est/cacerts');
+    expect([status, headers['content-type']]).toEqual([200, 'application/pkcs7-mime; smime-type=certs-only']);
+    expect(headers['content-transfer-encoding']).toBe('base64');
+    expect(certificatesIn(body).map(({ subject }) => subject.text)).toEqual([
+      'CN=Test Site Root G1,O=Test Site',
+      'CN=Test Site Device Issuing G1,O=Test Site',
+      'CN=Test Site Service Issuing G1,O=Test Site',
+    ]);
+  });
+
+  it('is one line of base64 and a line feed, never chunked', async () => {
+    await using door = await openEstDoor();
+    const { headers, body } = await ask(door, '/.well-known/est/cacerts');
+    expect(body).toMatch(/^[A-Za-z0-9+/]{1000,}={0,2}\n$/);
+    expect(headers['content-length']).toBe(String(body.length));
+    expect(headers['transfer-encoding']).toBeUndefined();
+  });
+
+  it('is wrapped at 64 columns for libest', async () => {
+    await using door = await openEstDoor();
+    const { body } = await ask(door, '/.well-known/est/cacerts', { headers: { 'user-agent': 'libest 3.2.0p' } });
+    const lines = body.trimEnd().split('\n');
+    expect(new Set(lines.slice(0, -1).map(({ length }) => length))).toEqual(new Set([64]));
+    expect(certificatesIn(body)).toHaveLength(3);
+  });
+});
+
+describe('EST csrattrs (RFC 7030 §4.5)', () => {
+  it('asks for a P-256 key and ecdsa-with-SHA256', async () => {
+    await using door = await openEstDoor();
+    const { status, headers, body } = await ask(door, '/.well-known/est/csrattrs');
+    expect([status, headers['content-type']]).toEqual([200, 'application/csrattrs']);
+    // SEQUENCE { ecPublicKey { P-256 }, ecdsa-with-SHA256 }.
+    expect(Buffer.from(body, 'base64').toString('hex')).toBe(
+      '3021301506072a8648ce3d020131' + '0a06082a8648ce3d030107' + '06082a8648ce3d040302',
+    );
+  });
+});
+
+describe('EST simple enrolment (RFC 7030 §4.2.1)', () => {
+  it('answers with the leaf first, then its issuing CA, and without the root', async () => {
+    await using door = await openEstDoor();
+    const { body } = await enrolled(door);
+    const [leaf, issuer, ...others] = certificatesIn(body);
+    expect([leaf?.subject.text, issuer?.subject.text, others]).toEqual([
+      'CN=child01,O=Test Site',
+      'CN=Test Site Device Issuing G1,O=Test Site',
+      [],
+    ]);
+    expect(leaf && issuer && verifySignedBy(leaf, issuer)).toBe(true);
+  });
+
+  const der = csrFor('child01');
+  const base64 = der.toString('base64');
+  const wrapped = (width: number, end: string) => `${base64.replace(new RegExp(`.{${width}}`, 'g'), `$&${end}`)}${end}`;
+  it.each([
+    ['one line', base64],
+    ['64 columns and LF', wrapped(64, '\n')],
+    ['76 columns and CRLF', wrapped(76, '\r\n')],
+    ['blanks and tabs', wrapped(10, ' \t')],
+    ['PEM armour', pemFromDer('CERTIFICATE REQUEST', der)],
+    ['PEM armour of old', pemFromDer('CERTIFICATE REQUEST', der).replaceAll(' CERT', ' NEW CERT')],
+    ['PEM armour and CRLF', pemFromDer('CERTIFICATE REQUEST', der).replaceAll('\n', '\r\n')],
+  ])('reads a request in %s', async (_form, body) => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    expect((await ask(door, enrolPath, post('child01', token, body))).status).toBe(200);
+  });
+
+  it('reads a chunked request, whatever its Content-Transfer-Encoding says', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const { headers, ...rest } = post('child01', token, base64);
+    const chunked = { ...headers, 'transfer-encoding': 'chunked', 'content-transfer-encoding': '8bit' };
+    expect((await ask(door, enrolPath, { ...rest, headers: chunked })).status).toBe(200);
+  });
+
+  it('takes the profile as a label, and only the right one', async () => {
+    await using door = await openEstDoor();
+    const request = post('child01', await door.site.token({ deviceId: 'child01' }), base64);
+    expect((await ask(door, '/.well-known/est/service/simpleenroll', request)).status).toBe(403);
+    expect((await ask(door, '/.well-known/est/device/simpleenroll', request)).status).toBe(200);
+  });
+
+  it.each([
+    ['not base64', '<html>'],
+    ['base64 without its padding', base64.replace(/=+$/, '').slice(0, -1)],
+    ['raw DER', der],
+    ['an empty body', ''],
+    ['base64 of something else', Buffer.from('hello').toString('base64')],
+  ])('answers 400 and one line of plain text to %s', async (_case, body) => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const reply = await ask(door, enrolPath, post('child01', token, body));
+    expect([reply.status, reply.headers['content-type']]).toEqual([400, 'text/plain; charset=utf-8']);
+    expect(reply.body).toMatch(/^[^\n]+\n$/);
+    expect(reply.headers['content-length']).toBe(String(reply.body.length));
+  });
+
+  it.each([
+    ['no credentials', {}],
+    ['a wrong password', { authorization: basic('child01', 'WRONG') }],
+    ['an unknown device', { authorization: basic('child99', 'WRONG') }],
+    ['a bearer token', { authorization: 'Bearer abc' }],
+    ['credentials that are none', { authorization: 'Basic !!!' }],
+  ])('challenges %s', async (_case, headers) => {
+    await using door = await openEstDoor();
+    await door.site.token({ deviceId: 'child01' });
+    const options = { method: 'POST', headers: { ...headers, 'content-type': 'application/pkcs10' }, body: base64 };
+    const reply = await ask(door, enrolPath, options);
+    expect([reply.status, reply.headers['www-authenticate']]).toEqual([401, 'Basic realm="est"']);
+  });
+
+  it('says the same to an unknown device as to a wrong password', async () => {
+    await using door = await openEstDoor();
+    await door.site.token({ deviceId: 'child01' });
+    const [wrong, unknown] = [
+      await ask(door, enrolPath, post('child01', 'WRONG', base64)),
+      await ask(door, enrolPath, post('child99', 'WRONG', base64)),
+    ];
+    const shown = ({ status, body, headers: { date: _date, ...headers } }: typeof wrong) => ({ status, body, headers });
+    expect(shown(wrong)).toEqual(shown(unknown));
+  });
+
+  it('answers 403 to a CSR for another name', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const csr = csrFor('child02').toString('base64');
+    expect((await ask(door, enrolPath, post('child01', token, csr))).status).toBe(403);
+  });
+
+  it('answers 503 with Retry-After while the device registry is away', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    door.site.registry.answer = () => Promise.reject(new Error('deadline'));
+    const { status, headers } = await ask(door, enrolPath, post('child01', token, base64));
+    expect([status, headers['retry-after']]).toEqual([503, '10']);
+  });
+
+  it('answers 500 with nothing but a correlation id when something fails inside', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const [entry] = (await door.site.store.list('enrolment/')).entries;
+    await door.site.store.put(entry?.key ?? '', { secret: 'sensitive' });
+    const { status, body } = await ask(door, enrolPath, post('child01', token, base64));
+    expect([status, body]).toEqual([
+      500,
+      expect.stringMatching(/^Something failed inside. Correlation id [0-9a-f-]{36}.\n$/),
+    ]);
+  });
+
+  it('answers 429 with Retry-After to a name that asks too often', async () => {
+    await using door = await openEstDoor();
+    const request = post('child01', await door.site.token({ deviceId: 'child01' }), base64);
+    const statuses: number[] = [];
+    let waits: unknown;
+    for (let requests = 0; requests < 61; requests += 1) {
+      const { status, headers } = await ask(door, enrolPath, request);
+      statuses.push(status);
+      waits = headers['retry-after'];
+    }
+    expect([statuses.filter((status) => status === 200).length, statuses.at(-1), waits]).toEqual([60, 429, '1']);
+  });
+});
+
+describe('EST on the wire', () => {
+  it.each([
+    ['GET', enrolPath, 'POST'],
+    ['PUT', renewPath, 'POST'],
+    ['POST', '/.well-known/est/cacerts', 'GET, HEAD'],
+  ])('answers 405 to %s %s and says what is allowed', async (method, path, allow) => {
+    await using door = await openEstDoor();
+    const { status, headers } = await ask(door, path, { method });
+    expect([status, headers.allow]).toEqual([405, allow]);
+  });
+
+  it.each([
+    '/',
+    '/.well-known/est',
+    '/.well-known/est/',
+    '/.well-known/est/serverkeygen',
+    '/.well-known/est/fullcmc',
+    '/.well-known/est/nolabel/cacerts',
+    '/.well-known/est/%zz/cacerts',
+    '/.well-known/est/device/device/cacerts',
+    '/.well-known/est/toString',
+  ])('answers 404 to %s', async (path) => {
+    await using door = await openEstDoor();
+    expect((await ask(door, path)).status).toBe(404);
+  });
+
+  it('answers 415 to a form, as curl sends it unasked', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const { headers, ...rest } = post('child01', token, 'MII=');
+    const form = { ...headers, 'content-type': 'application/x-www-form-urlencoded' };
+    expect((await ask(door, enrolPath, { ...rest, headers: form })).status).toBe(415);
+  });
+
+  it.each([
+    ['with its length', {}],
+    ['chunked', { 'transfer-encoding': 'chunked' }],
+  ])('answers 413 to a body over 64 KiB %s, and ends the connection', async (_case, more) => {
+    await using door = await openEstDoor();
+    const { headers, ...rest } = post('child01', 'x', 'A'.repeat(64 * 1024 + 4));
+    const reply = await ask(door, enrolPath, { ...rest, headers: { ...headers, ...more } });
+    expect([reply.status, reply.headers.connection]).toEqual([413, 'close']);
+  });
+
+  it('answers HEAD like GET without the body', async () => {
+    await using door = await openEstDoor();
+    const { status, headers, body } = await ask(door, '/.well-known/est/cacerts', { method: 'HEAD' });
+    expect([status, body]).toEqual([200, '']);
+    expect(Number(headers['content-length'])).toBeGreaterThan(1000);
+  });
+});
+
+describe('EST renewal (RFC 7030 §4.2.2)', () => {
+  it('renews over a connection made with the certificate', async () => {
+    await using door = await openEstDoor();
+    const { cert, key } = await enrolled(door);
+    const body = csrFor('child01').toString('base64');
+    const headers = { 'content-type': 'application/pkcs10' };
+    const reply = await ask(door, renewPath, { method: 'POST', headers, body, cert, key });
+    expect([reply.status, certificatesIn(reply.body)[0]?.subject.text]).toEqual([200, 'CN=child01,O=Test Site']);
+  });
+
+  it('is refused with 401 without a certificate', async () => {
+    await using door = await openEstDoor();
+    const headers = { 'content-type': 'application/pkcs10' };
+    const body = csrFor('child01').toString('base64');
+    const { status, headers: answered } = await ask(door, renewPath, { method: 'POST', headers, body });
+    expect([status, answered['www-authenticate']]).toEqual([401, 'Basic realm="est"']);
+  });
+
+  it('is refused with 403 to a revoked certificate', async () => {
+    await using door = await openEstDoor();
+    const { cert, key, body: issued } = await enrolled(door);
+    const [leaf] = certificatesIn(issued);
+    await door.site.signer.revocation.revoke(leaf?.fingerprint ?? '', 'superseded', 'admin');
+    const headers = { 'content-type': 'application/pkcs10' };
+    const body = csrFor('child01').toString('base64');
+    expect((await ask(door, renewPath, { method: 'POST', headers, body, cert, key })).status).toBe(403);
+  });
+});
+
+describe('channel binding (RFC 7030 §3.5)', () => {
+  it.each([
+    ['TLSv1.2', 'tls-unique'],
+    ['TLSv1.3', 'tls-exporter'],
+  ] as const)('on %s ties a CSR to its connection by %s', async (version, _name) => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const answer = (challengePassword: (socket: ReturnType<typeof connect>) => string) =>
+      new Promise<string>((resolve, reject) => {
+        const { port, rootPem: ca } = door;
+        const versions = { minVersion: version, maxVersion: version };
+        const socket = connect({ host: '127.0.0.1', servername: 'localhost', port, ca, ...versions }, () => {
+          const names = { commonName: 'child01', challengePassword: challengePassword(socket) };
+          const body = buildCertificateRequest({ privateKey: newKey(), ...names }).toString('base64');
+          const head = [`POST ${enrolPath} HTTP/1.1`, 'Host: localhost', `Authorization: ${basic('child01', token)}`];
+          const tail = ['Content-Type: application/pkcs10', `Content-Length: ${body.length}`, 'Connection: close'];
+          socket.write(`${[...head, ...tail].join('\r\n')}\r\n\r\n${body}`);
+        });
+        let text = '';
+        socket.on('data', (chunk: Buffer) => {
+          text += chunk.toString('latin1');
+        });
+        socket.once('error', reject).once('end', () => resolve(text.split('\r\n', 1)[0] ?? ''));
+      });
+    const none = Buffer.alloc(0);
+    const exporter = (socket: ReturnType<typeof connect>) =>
+      socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', none).toString('base64');
+    const unique = (socket: ReturnType<typeof connect>) => socket.getFinished()?.toString('base64') ?? '';
+    expect(await answer(() => 'b3RoZXI=')).toBe('HTTP/1.1 403 Forbidden');
+    expect(await answer(version === 'TLSv1.3' ? exporter : unique)).toBe('HTTP/1.1 200 OK');
+  });
+});

@@ -1,0 +1,128 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:tls';
+import { certificatesFromPem } from '@sallyport/x509';
+import { describe, expect, it } from 'vitest';
+import { openEstDoor } from '../est/est-door.fixture.js';
+import { estSecurity } from '../est/est-security-source.js';
+import { day, openTestSite } from '../signer.fixture.js';
+import type { Signer } from '../signer.js';
+import { serverNames } from './server-names.js';
+
+const leafOf = ({ serverCertificate }: Signer) => {
+  const [leaf] = certificatesFromPem(serverCertificate.identity.certificatePem);
+  if (leaf === undefined) throw new Error('no certificate');
+  return leaf;
+};
+
+describe('the certificate of the signer itself', () => {
+  it('is good for localhost, the loopback addresses and the names of the site', async () => {
+    await using site = await openTestSite({ hostnames: ['gateway.local', '192.168.1.6'] });
+    await site.signer.serverCertificate.renewIfDue();
+    const certificate = new X509Certificate(leafOf(site.signer).der);
+    expect([certificate.checkHost('localhost'), certificate.checkHost('gateway.local')]).toEqual([
+      'localhost',
+      'gateway.local',
+    ]);
+    for (const address of ['127.0.0.1', '::1', '192.168.1.6']) expect(certificate.checkIP(address)).toBeDefined();
+    expect(leafOf(site.signer).extendedKeyUsages).toEqual(['serverAuth']);
+  });
+
+  it('comes with its issuing CA, so that the root is all a client needs', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const subjects = certificatesFromPem(site.signer.serverCertificate.identity.certificatePem).map(
+      (c) => c.subject.text,
+    );
+    expect(subjects).toEqual(['CN=pki-signer,O=Test Site', 'CN=Test Site Service Issuing G1,O=Test Site']);
+  });
+
+  it('is kept over a restart, in a file of the owner alone', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const restarted = await site.restart();
+    await restarted.serverCertificate.renewIfDue();
+    expect(leafOf(restarted).fingerprint).toBe(leafOf(site.signer).fingerprint);
+    expect((await stat(site.settings.files.serverIdentityFile)).mode & 0o777).toBe(0o600);
+  });
+
+  it('is not made anew for another spelling of the same address', async () => {
+    await using site = await openTestSite({ hostnames: ['2001:DB8:0::0001', '::ffff:10.0.0.1', '0:0:0:0:0:0:0:1'] });
+    await site.signer.serverCertificate.renewIfDue();
+    const { fingerprint } = leafOf(site.signer);
+    await site.signer.serverCertificate.renewIfDue();
+    expect(leafOf(site.signer).fingerprint).toBe(fingerprint);
+    expect(new X509Certificate(leafOf(site.signer).der).checkIP('2001:db8::1')).toBeDefined();
+  });
+
+  it('is made anew when its file is damaged', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const path = site.settings.files.serverIdentityFile;
+    await writeFile(path, (await readFile(path, 'utf8')).slice(0, 300));
+    const restarted = await site.restart();
+    await restarted.serverCertificate.renewIfDue();
+    expect(leafOf(restarted).fingerprint).not.toBe(leafOf(site.signer).fingerprint);
+  });
+
+  it('is renewed in the last third of its life, and the owner of the listener is told', async () => {
+    await using site = await openTestSite();
+    const { serverCertificate } = site.signer;
+    await serverCertificate.renewIfDue();
+    const first = leafOf(site.signer).fingerprint;
+    let renewals = 0;
+    serverCertificate.onRenewed(async () => {
+      renewals += 1;
+    });
+    site.clock.advance(19 * day);
+    await serverCertificate.renewIfDue();
+    expect([leafOf(site.signer).fingerprint, renewals]).toEqual([first, 0]);
+    site.clock.advance(2 * day);
+    await serverCertificate.renewIfDue();
+    expect(leafOf(site.signer).fingerprint).not.toBe(first);
+    expect(renewals).toBe(1);
+  });
+
+  it('follows a rotation of the service CA', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    await site.signer.rotation.rotate({ purpose: 'service', overlapSeconds: 0 }, 'admin');
+    await site.signer.serverCertificate.renewIfDue();
+    expect(leafOf(site.signer).issuer.text).toBe('CN=Test Site Service Issuing G2,O=Test Site');
+  });
+
+  it('changes at the open door without a restart', async () => {
+    await using door = await openEstDoor();
+    const { signer, clock } = door.site;
+    const shown = () =>
+      new Promise<string | undefined>((resolve, reject) => {
+        const target = { host: '127.0.0.1', servername: 'localhost', port: door.port, ca: door.rootPem };
+        const socket = connect(target, () => {
+          resolve(socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase());
+          socket.destroy();
+        });
+        socket.once('error', reject);
+      });
+    const first = leafOf(signer).fingerprint;
+    expect(await shown()).toBe(first);
+    signer.serverCertificate.onRenewed(() =>
+      door.listener.reload(estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security),
+    );
+    await signer.rotation.rotate({ purpose: 'service', overlapSeconds: 0 }, 'admin');
+    await signer.serverCertificate.renewIfDue();
+    expect(leafOf(signer).fingerprint).not.toBe(first);
+    expect(await shown()).toBe(leafOf(signer).fingerprint);
+  });
+});
+
+describe('names of the server certificate', () => {
+  it.each([
+    ['a name that is no host name', 'My_Machine', []],
+    ['a name in capitals', 'GATEWAY', ['gateway']],
+    ['an address', '10.0.0.1', ['10.0.0.1']],
+    ['an empty name', '', []],
+    ['a name that is there already', 'localhost', []],
+  ])('leave out what no certificate may hold: %s', (_case, hostname, more) => {
+    expect(serverNames(hostname, []).map(({ value }) => value)).toEqual(['localhost', ...more, '127.0.0.1', '::1']);
+  });
+});
