@@ -1,4 +1,3 @@
-import 'reflect-metadata';
 import { runService } from '@sallyport/runtime';
 import { deviceRegistry } from './service.js';
 

@@ -94,6 +94,15 @@ describe('admission', () => {
     expect(certificates[0]?.serialNumber).toBe('34');
   });
 
+  it('admits fifty certificates of one device that come at once', async () => {
+    const requests = Array.from({ length: 50 }, (_, index) =>
+      peer({ fingerprint: fingerprintOf(`certificate ${index}`), serialNumber: String(10 + index) }),
+    );
+    const decisions = await Promise.all(requests.map((request) => registry.admit(request)));
+    expect(new Set(decisions)).toEqual(new Set(['admitted']));
+    expect(await registry.get('/v1/audit/verify', auditVerdict)).toMatchObject({ intact: true, rows: 50 });
+  });
+
   it('keeps the kind a name was registered with', async () => {
     await registry.admit(peer({ deviceId: 'console', kind: 'service' }));
     expect((await registry.device('console')).kind).toBe('service');

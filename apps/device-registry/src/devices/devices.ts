@@ -46,6 +46,8 @@ const mostTries = 20;
  */
 @Injectable()
 export class Devices {
+  private readonly lastTurns = new Map<string, Promise<void>>();
+
   constructor(
     private readonly store: Store,
     private readonly audit: AuditLog,
@@ -111,14 +113,26 @@ export class Devices {
   }
 
   /**
-   * Reads, decides and writes until nobody came in between.
+   * Reads, decides and writes until nobody came in between. Changes of one name take turns in this process; other
+   * replicas are met by comparing revisions.
    *
    * @param decide gives the result when nothing is to be written, else the change and the result it stands for
    */
-  async change<Result>(
-    name: DeviceId,
-    decide: (device: StoredDevice | undefined) => Promise<Decision<Result>>,
-  ): Promise<Result> {
+  change<Result>(name: DeviceId, decide: Decide<Result>): Promise<Result> {
+    const key = foldedName(name);
+    const before = this.lastTurns.get(key) ?? Promise.resolve();
+    const turn = before.then(() => this.changeInTurn(name, decide));
+    // The next in line does not care how this one ended; its own caller does.
+    const ended = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.lastTurns.set(key, ended);
+    void ended.then(() => this.lastTurns.get(key) === ended && this.lastTurns.delete(key));
+    return turn;
+  }
+
+  private async changeInTurn<Result>(name: DeviceId, decide: Decide<Result>): Promise<Result> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const { result, change } = await decide(await this.find(name));
       if (change === undefined || (await this.commit(name, change))) return result;
@@ -146,6 +160,8 @@ export interface Decision<Result> {
   readonly result: Result;
   readonly change?: DeviceChangeSet;
 }
+
+type Decide<Result> = (device: StoredDevice | undefined) => Promise<Decision<Result>>;
 
 function indexOperations(oldState: DeviceState | undefined, after: DeviceRecord): Operation[] {
   if (oldState === after.state) return [];
