@@ -113,7 +113,7 @@ export class RegistryUnderTest {
     await this.entrance?.rpc.close();
     await this.entrance?.mqtt.close();
     await this.stopService();
-    await this.broker.stop();
+    await this.broker.kill();
     await this.directory.remove();
   }
 
