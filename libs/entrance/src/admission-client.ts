@@ -33,6 +33,8 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
 export class AdmissionClient implements AdmissionPort {
   private readonly decisions = new Map<Fingerprint, CachedDecision>();
   private readonly listeners: AdmissionListener[] = [];
+  // An answer given before a change was announced must not be remembered after it.
+  private changes = 0;
 
   constructor(private readonly context: ServiceContext) {}
 
@@ -52,8 +54,9 @@ export class AdmissionClient implements AdmissionPort {
     const nowMs = this.context.clock.now().getTime();
     const cached = this.decisions.get(request.fingerprint);
     if (cached !== undefined && cached.expiresAtMs > nowMs) return cached.decision;
+    const changesBefore = this.changes;
     const decision = await this.ask(request);
-    if (decision.outcome === 'admitted') this.remember(request, decision, nowMs);
+    if (decision.outcome === 'admitted' && this.changes === changesBefore) this.remember(request, decision, nowMs);
     return decision;
   }
 
@@ -76,6 +79,7 @@ export class AdmissionClient implements AdmissionPort {
   }
 
   private forget(change: DeviceChange): void {
+    this.changes += 1;
     for (const fingerprint of change.fingerprints) this.decisions.delete(fingerprint);
     for (const [fingerprint, { deviceId }] of this.decisions)
       if (deviceId === change.deviceId) this.decisions.delete(fingerprint);
@@ -83,6 +87,7 @@ export class AdmissionClient implements AdmissionPort {
   }
 
   private resynchronise(): void {
+    this.changes += 1;
     this.decisions.clear();
     for (const listener of this.listeners) listener('resynchronise');
   }

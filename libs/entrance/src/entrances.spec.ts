@@ -34,12 +34,12 @@ const admitAll = (asked: AdmissionRequest): AdmissionDecision => ({
 /** A registry in miniature: a real RPC service that answers what the test wants. */
 @Controller()
 class SmallRegistry {
-  decide = admitAll;
+  decide: (asked: AdmissionRequest) => AdmissionDecision | Promise<AdmissionDecision> = admitAll;
   readonly asked: AdmissionRequest[] = [];
   readonly recorded: string[] = [];
 
   @RpcHandler(admitPeer)
-  admit(asked: AdmissionRequest): AdmissionDecision {
+  admit(asked: AdmissionRequest): AdmissionDecision | Promise<AdmissionDecision> {
     this.asked.push(asked);
     return this.decide(asked);
   }
@@ -205,6 +205,27 @@ describe('a door of a service', () => {
     await expect(greetingOverTls()).rejects.toThrow();
     registry.decide = admitAll;
     expect(await greetingOverTls()).toBe('200 hello');
+  });
+
+  it('does not remember an answer that a change overtook', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    let letAnswer = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letAnswer = resolve;
+    });
+    registry.decide = async (asked) => {
+      await held;
+      return admitAll(asked);
+    };
+    const overtaken = greetingOverTls().catch(() => 'cut');
+    await waitFor(() => registry.asked.length === 1);
+    await announce('revoked');
+    expect(await overtaken).toBe('cut');
+    letAnswer();
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-revoked' });
+    await expect(greetingOverTls()).rejects.toThrow();
   });
 
   it('tells the audit log about a peer the registry was never asked about', async () => {

@@ -30,7 +30,14 @@ export class ServiceIdentity {
   async start(): Promise<void> {
     await recoverIdentity(this.files);
     const certificate = await this.current();
-    if (certificate !== undefined) this.scheduleRenewal(certificate);
+    if (certificate === undefined) return;
+    this.scheduleRenewal(certificate);
+    this.catchUp().catch((error: unknown) => this.context.log.debug({ error }, 'trust bundle not refreshed at start'));
+  }
+
+  /** The bundle may have changed while this service was down. */
+  private async catchUp(): Promise<void> {
+    if (await this.refreshTrust()) await this.onChanged();
   }
 
   async stop(): Promise<void> {
