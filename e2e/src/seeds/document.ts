@@ -1,0 +1,11 @@
+import { readFile } from 'node:fs/promises';
+
+/** The documentation pages whose commands must work against us, as their authors published them. */
+export const documents = {
+  https: new URL('../../../docs/seeds/1-https-configuration.md', import.meta.url),
+  mqtt: new URL('../../../docs/seeds/3-mqtt-authentication.md', import.meta.url),
+} as const;
+
+export function readDocument(name: keyof typeof documents): Promise<string> {
+  return readFile(documents[name], 'utf8');
+}

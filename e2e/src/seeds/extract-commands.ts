@@ -1,0 +1,132 @@
+/** Commands that stand together in a document. */
+export interface CommandBlock {
+  /** Where they belong, in the document's words: `main device`, `on each child device`. */
+  readonly place: string | undefined;
+  /** Exactly as printed, comments and continuation lines included. */
+  readonly commands: string;
+}
+
+/**
+ * Takes the commands of one section out of a documentation page, as they are printed there.
+ *
+ * Two kinds of page are known: Markdown with fenced blocks, and the plain text of a rendered page, whose headings are
+ * lines of their own and whose command blocks can only be told by how they begin.
+ *
+ * @param path heading and, where one heading has several parts, subheading: `['Enable HTTPS', 'File Transfer Service']`
+ * @throws Error when the document has no such section
+ */
+export function extractCommands(document: string, path: readonly string[]): CommandBlock[] {
+  const lines = document.split('\n');
+  const isMarkdown = lines.some((line) => line.startsWith('```'));
+  const headings = isMarkdown ? markdownHeadings(lines) : plainHeadings(lines);
+  const section = sectionOf(lines, headings, path);
+  return isMarkdown ? fencedBlocks(section) : plainBlocks(section);
+}
+
+interface Heading {
+  readonly line: number;
+  readonly text: string;
+  readonly level: number;
+}
+
+function sectionOf(lines: readonly string[], headings: readonly Heading[], path: readonly string[]): string[] {
+  let [from, to] = [0, lines.length];
+  for (const wanted of path) {
+    const inside = headings.filter(({ line }) => line >= from && line < to);
+    const found = inside.find(({ text }) => text === wanted);
+    if (found === undefined)
+      throw new Error(`The document has no section ${path.join(' / ')}: "${wanted}" is missing.`);
+    from = found.line + 1;
+    to = inside.find(({ line, level }) => line >= from && level <= found.level)?.line ?? to;
+  }
+  // What belongs to a part of the section is not the section's own.
+  const firstPart = headings.find(({ line }) => line >= from && line < to)?.line ?? to;
+  return lines.slice(from, firstPart);
+}
+
+function markdownHeadings(lines: readonly string[]): Heading[] {
+  const isFenced = fencedLines(lines);
+  return lines.flatMap((text, line) => {
+    const [, marks = '', title = ''] = /^(#+) +(.*)$/.exec(text) ?? [];
+    return marks === '' || isFenced[line] ? [] : [{ line, text: title.trim(), level: marks.length }];
+  });
+}
+
+function fencedLines(lines: readonly string[]): boolean[] {
+  let isInside = false;
+  return lines.map((line) => {
+    if (line.startsWith('```')) isInside = !isInside;
+    return isInside;
+  });
+}
+
+const longestTitle = 60;
+
+/**
+ * A rendered page keeps no heading levels: a heading is short, stands alone between empty lines, starts with a capital, ends
+ * without punctuation; one that comes back under several others is a subheading.
+ */
+function plainHeadings(lines: readonly string[]): Heading[] {
+  const isAlone = (line: number) => (lines[line - 1] ?? '') === '' && (lines[line + 1] ?? '') === '';
+  const found = lines.flatMap((text, line) => (isTitle(text) && isAlone(line) ? [{ line, text }] : []));
+  const times = new Map<string, number>();
+  for (const { text } of found) times.set(text, (times.get(text) ?? 0) + 1);
+  return found.map(({ line, text }) => ({ line, text, level: times.get(text) === 1 ? 1 : 2 }));
+}
+
+function isTitle(text: string): boolean {
+  return /^[A-Z].*[^.:,;!?]$/.test(text) && text.length <= longestTitle && !firstWords.test(text);
+}
+
+function fencedBlocks(lines: readonly string[]): CommandBlock[] {
+  const blocks: CommandBlock[] = [];
+  for (let line = 0; line < lines.length; line++) {
+    if (!/^```(sh|bash|shell)\b/.test(lines[line] ?? '')) continue;
+    const end = lines.findIndex((text, index) => index > line && text.startsWith('```'));
+    blocks.push({ place: undefined, commands: `${lines.slice(line + 1, end).join('\n')}\n` });
+    line = end;
+  }
+  return blocks;
+}
+
+const firstWords = /^(?:## |[A-Z_]+=|(?:cat|cp|curl|echo|openssl|sudo|tedge) )/;
+
+function plainBlocks(lines: readonly string[]): CommandBlock[] {
+  const blocks: CommandBlock[] = [];
+  for (let line = 0; line < lines.length; ) {
+    const end = endOfBlock(lines, line);
+    if (end === line) {
+      line += 1;
+      continue;
+    }
+    // The line right above, with no empty line between, says where the commands belong.
+    const place = lines[line - 1] || undefined;
+    blocks.push({ place, commands: `${lines.slice(line, end).join('\n').trimEnd()}\n` });
+    line = end;
+  }
+  return blocks;
+}
+
+/** The line after the last command of the block that starts here; the same line when none starts here. */
+function endOfBlock(lines: readonly string[], start: number): number {
+  let end = start;
+  for (let line = start; line < lines.length; ) {
+    const next = endOfCommand(lines, line);
+    if (next > line) end = next;
+    // Empty lines may stand between the commands of one block.
+    else if (lines[line] !== '' || end === start) return end;
+    line = Math.max(next, line + 1);
+  }
+  return end;
+}
+
+/** The line after a command with its continuation lines and its here-document; the same line when it is no command. */
+function endOfCommand(lines: readonly string[], start: number): number {
+  const first = lines[start] ?? '';
+  if (!firstWords.test(first)) return start;
+  const [, delimiter] = /<< ?(\w+)$/.exec(first) ?? [];
+  if (delimiter !== undefined) return lines.indexOf(delimiter, start) + 1;
+  let end = start;
+  while (lines[end]?.endsWith('\\')) end += 1;
+  return end + 1;
+}

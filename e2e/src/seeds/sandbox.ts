@@ -1,0 +1,227 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { createInterface } from 'node:readline';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+
+export interface SandboxOptions {
+  /** What `hostname` answers, and a name in `/etc/hosts`. */
+  readonly hostname: string;
+  /** IPv4 address of that name; it exists inside only. Default 127.0.0.1. */
+  readonly address?: string;
+  /** Directory the commands start in; made when it is missing. Default `/root`. */
+  readonly workingDirectory?: string;
+  /** Programs by name, each the text of a shell script: `tedge` as `exec node …/main.js "$@"`. */
+  readonly programs?: Readonly<Record<string, string>>;
+  /** Called for `systemctl restart UNIT`, which waits for it; a rejection makes the command fail. */
+  readonly onRestart?: (unit: string) => Promise<void>;
+}
+
+export interface BlockResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Every command that exited with another status than 0: `22: curl …`. Empty means that all went well. */
+  readonly failures: readonly string[];
+}
+
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * A machine of its own for commands of a document, so that they run letter by letter: it has its own host name, network,
+ * and writable copies of `/etc`, `/usr/local`, `/var` and `/run` that go away with it, and shares everything else. It
+ * is made of Linux namespaces, so it needs root, or a kernel that lets users have them.
+ *
+ * @example
+ * ```ts
+ * await using sandbox = await Sandbox.open({ hostname: 'rpi4', programs: { tedge: 'exec node cli.js "$@"' } });
+ * expect(await sandbox.run('sudo tedge config set device.id x')).toMatchObject({ failures: [] });
+ * ```
+ */
+export class Sandbox implements AsyncDisposable {
+  private readonly programs = new Set<ChildProcess>();
+  private blocks = 0;
+  private reports: string[] = [];
+  private wake: () => void = () => undefined;
+
+  private constructor(
+    private readonly directory: TemporaryDirectory,
+    private readonly shell: ChildProcess,
+    private readonly helper: Server,
+  ) {
+    const [, , , report] = shell.stdio;
+    if (report !== null && report !== undefined && 'read' in report)
+      createInterface({ input: report }).on('line', (line) => {
+        this.reports.push(line);
+        this.wake();
+      });
+    shell.once('close', () => this.wake());
+  }
+
+  /** @throws Error with what the system said when it does not allow namespaces */
+  static async open(options: SandboxOptions): Promise<Sandbox> {
+    const directory = temporaryDirectory('sallyport-sandbox-');
+    const helper = await startHelper(directory.file('helper.sock'), options.onRestart);
+    try {
+      await writePrograms(directory, options.programs ?? {});
+      await writeFile(directory.file('set-up.sh'), setUpScript(directory, options));
+      const sandbox = new Sandbox(directory, startShell(directory), helper);
+      await sandbox.report('ready');
+      return sandbox;
+    } catch (error) {
+      helper.close();
+      await directory.remove();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs commands in the sandbox's one shell: variables and working directory stay for the next block. A command that
+   * fails does not stop those after it, as when somebody pastes them into a terminal.
+   *
+   * @param deadlineMs for the whole block, in milliseconds
+   */
+  async run(commands: string, { deadlineMs = 60_000 } = {}): Promise<BlockResult> {
+    this.blocks += 1;
+    const file = (suffix: string) => this.directory.file(`block-${this.blocks}.${suffix}`);
+    await writeFile(file('sh'), commands);
+    const [script, stdout, stderr] = [file('sh'), file('out'), file('err')];
+    this.shell.stdin?.write(`. ${script} >${stdout} 2>${stderr} </dev/null; echo "done ${this.blocks}" >&3\n`);
+    const lines = await this.report(`done ${this.blocks}`, deadlineMs);
+    return {
+      stdout: await readFile(stdout, 'utf8'),
+      stderr: await readFile(stderr, 'utf8'),
+      // The block as a whole fails with its last command; that one is named already.
+      failures: lines.map((line) => line.replace(/^failed /, '')).filter((line) => !line.includes(`: . ${script}`)),
+    };
+  }
+
+  /** Starts a program beside the commands: it sees the same files, names and ports. */
+  spawn(program: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    const user = isRoot() ? [] : ['--user', '--preserve-credentials'];
+    const namespaces = ['--target', String(this.shell.pid), ...user, '--mount', '--net', '--uts'];
+    const child = spawn('nsenter', [...namespaces, '--', program, ...args], {
+      env: environment(this.directory),
+      ...options,
+    });
+    this.programs.add(child);
+    return child;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.helper.close();
+    for (const program of this.programs) await end(program, program.pid);
+    // The shell leads a process group: whatever a block left running goes with it.
+    await end(this.shell, this.shell.pid && -this.shell.pid);
+    await this.directory.remove();
+  }
+
+  /** Waits for a line of the shell's report; returns those before it. */
+  private async report(wanted: string, deadlineMs = 10_000): Promise<string[]> {
+    const endsAt = performance.now() + deadlineMs;
+    for (;;) {
+      const index = this.reports.indexOf(wanted);
+      if (index >= 0) return this.reports.splice(0, index + 1).slice(0, -1);
+      const leftMs = endsAt - performance.now();
+      if (leftMs <= 0 || this.shell.exitCode !== null) throw new Error(await this.describeFault(wanted));
+      await this.nextReport(leftMs);
+    }
+  }
+
+  private nextReport(leftMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, leftMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private async describeFault(wanted: string): Promise<string> {
+    const said = await readFile(this.directory.file('shell.log'), 'utf8');
+    const state = this.shell.exitCode === null ? 'is still busy' : `ended with ${this.shell.exitCode}`;
+    return `The sandbox did not report "${wanted}": its shell ${state}. ${[...this.reports, said].join('\n')}`;
+  }
+}
+
+async function end(child: ChildProcess, target: number | undefined): Promise<void> {
+  if (target === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  process.kill(target, 'SIGKILL');
+  await ended;
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Nothing of the developer's environment: no proxy, no configuration directory, no locale. */
+function environment(directory: TemporaryDirectory): NodeJS.ProcessEnv {
+  return { PATH: `${directory.file('bin')}:${path}`, HOME: '/root', LANG: 'C.UTF-8' };
+}
+
+function startShell(directory: TemporaryDirectory): ChildProcess {
+  const user = isRoot() ? [] : ['--user', '--map-root-user'];
+  const args = [...user, '--mount', '--net', '--uts', 'bash', '--noprofile', '--norc', '-s'];
+  const stdio: SpawnOptions['stdio'] = ['pipe', 'ignore', 'inherit', 'pipe'];
+  const child = spawn('unshare', args, { env: environment(directory), stdio, detached: true });
+  child.stdin?.on('error', () => child.stdin?.destroy());
+  child.stdin?.write(`exec >>${directory.file('shell.log')} 2>&1; . ${directory.file('set-up.sh')}\n`);
+  return child;
+}
+
+function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): string {
+  const { hostname, address = '127.0.0.1', workingDirectory = '/root' } = options;
+  const layers = directory.file('layers');
+  const overlay = (folder: string): string => {
+    const layer = `${layers}${folder}`;
+    return `mkdir -p ${layer}/upper ${layer}/work && mount -t overlay overlay -o lowerdir=${folder},upperdir=${layer}/upper,workdir=${layer}/work ${folder}`;
+  };
+  return [
+    'set -e',
+    // The test's own directory may lie on an overlay, which cannot hold the upper layer of another one.
+    `mkdir ${layers} && mount -t tmpfs tmpfs ${layers}`,
+    ...['/etc', '/usr/local', '/var'].map(overlay),
+    'mount -t tmpfs tmpfs /run',
+    'ip link set lo up',
+    ...(address === '127.0.0.1' ? [] : [`ip address add ${address}/32 dev lo`]),
+    `hostname ${hostname}`,
+    `printf '127.0.0.1 localhost\\n::1 localhost\\n${address} ${hostname}\\n' >/etc/hosts`,
+    `mkdir -p ${workingDirectory} && cd ${workingDirectory}`,
+    'set +e',
+    'set -o errtrace',
+    `trap 'echo "failed $?: \${BASH_COMMAND//$'"'\\n'"'/ }" >&3' ERR`,
+    'echo ready >&3',
+    '',
+  ].join('\n');
+}
+
+async function writePrograms(directory: TemporaryDirectory, programs: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(directory.file('bin'));
+  const helper = `curl --silent --show-error --fail-with-body --unix-socket ${directory.file('helper.sock')} --data ''`;
+  const all = {
+    // Whoever runs the sandbox is its root.
+    sudo: 'exec "$@"',
+    systemctl: `[ "$1" = restart ] || { echo "systemctl $1 is not known here" >&2; exit 1; }\nexec ${helper} "http://helper/restart/$2"`,
+    ...programs,
+  };
+  for (const [name, script] of Object.entries(all))
+    await writeFile(directory.file('bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+}
+
+/** Lets commands inside ask the test outside for something, over a socket both can reach. */
+async function startHelper(socketPath: string, onRestart: SandboxOptions['onRestart']): Promise<Server> {
+  const helper = createServer((request, response) => {
+    const unit = decodeURIComponent((request.url ?? '').replace('/restart/', ''));
+    const restart = onRestart ?? (() => Promise.reject(new Error(`nothing restarts ${unit} here`)));
+    request.resume();
+    restart(unit).then(
+      () => response.end(),
+      (error: unknown) => response.writeHead(500).end(`${error instanceof Error ? error.message : String(error)}\n`),
+    );
+  });
+  helper.listen(socketPath);
+  await once(helper, 'listening');
+  return helper;
+}
