@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { spawnMosquitto, TestCa, waitFor } from '@sallyport/testkit';
+import { mustRun, spawnMosquitto, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { connectMqtt, type MqttOptions } from './connect.js';
 import type { Mqtt, MqttConnection } from './port.js';
@@ -40,6 +40,19 @@ describe('MQTT connection', () => {
     await mqtt.publish('bytes', Buffer.from('fffe00c328', 'hex'));
     await waitFor(() => received.length > 0);
     expect(received[0]?.toString('hex')).toBe('fffe00c328');
+    await mqtt.close();
+  });
+
+  it('gives the broker the user name and password it asks for', async () => {
+    await using directory = temporaryDirectory();
+    const passwords = directory.file('passwords');
+    await mustRun('mosquitto_passwd', ['-c', '-b', passwords, 'agent', 'open sesame']);
+    await using broker = await spawnMosquitto({ config: ['allow_anonymous false', `password_file ${passwords}`] });
+    const credentials = async () => ({ username: 'agent', password: 'open sesame' });
+    const mqtt = await connectMqtt({ kind: 'network', url: broker.url, clientId: 'test', credentials }, quiet);
+    const received = await collect(mqtt, 'a');
+    await mqtt.publish('a', 'x');
+    await waitFor(() => received.length > 0);
     await mqtt.close();
   });
 

@@ -4,6 +4,7 @@ export {
   type MessageHandler,
   Mqtt,
   type MqttConnection,
+  type MqttCredentials,
   type MqttSubscription,
   type PublishOptions,
   type TlsMaterial,

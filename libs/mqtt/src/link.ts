@@ -1,7 +1,7 @@
 import { Problem } from '@sallyport/protocol';
 import { type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt';
 import { toError, within } from './deadline.js';
-import type { MessageHandler, MqttConnection } from './port.js';
+import type { MessageHandler, MqttConnection, MqttCredentials } from './port.js';
 import { openTransport } from './transport.js';
 
 // A dead peer is noticed after 1.5 times this; a message handler (20 s) must fit in between two pings.
@@ -35,8 +35,13 @@ export class Link {
   /** Resolves when the connection has ended, for whatever reason, with the fault when there was one. */
   readonly closed: Promise<Error | undefined>;
 
-  private constructor(stream: Awaited<ReturnType<typeof openTransport>>, { clientId, clean, onMessage }: LinkOptions) {
+  private constructor(
+    stream: Awaited<ReturnType<typeof openTransport>>,
+    { clientId, clean, onMessage }: LinkOptions,
+    credentials: Partial<MqttCredentials>,
+  ) {
     this.client = new MqttClient(() => stream, {
+      ...credentials,
       clientId,
       clean,
       protocolVersion: 4,
@@ -60,7 +65,9 @@ export class Link {
    * @throws the fault of socket, TLS or broker otherwise
    */
   static async open(options: LinkOptions, signal: AbortSignal): Promise<Link> {
-    const link = new Link(await openTransport(options.connection), options);
+    const { connection } = options;
+    const credentials = connection.kind === 'network' ? await connection.credentials?.() : undefined;
+    const link = new Link(await openTransport(connection), options, credentials ?? {});
     const abort = (): void => link.drop(new LinkLost('the session was closed'));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort);

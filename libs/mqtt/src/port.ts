@@ -8,6 +8,12 @@ export interface TlsMaterial {
   readonly key?: string;
 }
 
+/** What a broker without client certificates may ask for. */
+export interface MqttCredentials {
+  readonly username: string;
+  readonly password?: string;
+}
+
 /** How to reach the broker. */
 export type MqttConnection =
   | {
@@ -16,6 +22,8 @@ export type MqttConnection =
       readonly url: string;
       /** Required for `mqtts`. */
       readonly tls?: () => Promise<TlsMaterial>;
+      /** For a broker that asks for a user name; read anew for each connection. */
+      readonly credentials?: () => Promise<MqttCredentials>;
       /** Prefix of the client ids used: one service opens several sessions, each `<clientId>/<role>`. */
       readonly clientId: string;
     }

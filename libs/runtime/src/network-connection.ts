@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { requireGroup, type Settings } from '@sallyport/config';
-import type { MqttConnection } from '@sallyport/mqtt';
+import type { MqttConnection, MqttCredentials, TlsMaterial } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 
 /**
@@ -10,16 +11,49 @@ import type { ServiceName } from '@sallyport/protocol';
  * @throws Problem `config-invalid`: only one of certificate and key is set.
  */
 export function networkConnection(settings: Settings, service: ServiceName): MqttConnection {
-  const { host, port } = { host: settings.require('mqtt.client.host'), port: settings.require('mqtt.client.port') };
-  const clientId = `sallyport-${service}`;
-  const caFile = settings.get('mqtt.client.auth.ca_file');
+  const place = `${settings.require('mqtt.client.host')}:${settings.require('mqtt.client.port')}`;
+  const tls = tlsSource(settings);
+  const credentials = credentialSource(settings);
+  return {
+    kind: 'network',
+    clientId: `sallyport-${service}`,
+    url: `${tls === undefined ? 'mqtt' : 'mqtts'}://${place}`,
+    ...(tls === undefined ? {} : { tls }),
+    ...(credentials === undefined ? {} : { credentials }),
+  };
+}
+
+function tlsSource(settings: Settings): (() => Promise<TlsMaterial>) | undefined {
+  const [file, directory] = [settings.get('mqtt.client.auth.ca_file'), settings.get('mqtt.client.auth.ca_dir')];
   const pair = requireGroup(settings, ['mqtt.client.auth.cert_file', 'mqtt.client.auth.key_file']);
-  if (caFile === undefined) return { kind: 'network', url: `mqtt://${host}:${port}`, clientId };
-  const tls = async () => {
-    const ca = [await readFile(caFile, 'utf8')];
+  if (file === undefined && directory === undefined) return undefined;
+  return async () => {
+    const ca = await Promise.all(
+      [...(file === undefined ? [] : [file]), ...(await certificatesIn(directory))].map(readText),
+    );
     if (pair === undefined) return { ca };
-    const [cert = '', key = ''] = await Promise.all(pair.map((path) => readFile(path, 'utf8')));
+    const [cert = '', key = ''] = await Promise.all(pair.map(readText));
     return { ca, cert, key };
   };
-  return { kind: 'network', url: `mqtts://${host}:${port}`, tls, clientId };
+}
+
+async function certificatesIn(directory: string | undefined): Promise<string[]> {
+  if (directory === undefined) return [];
+  const names = await readdir(directory);
+  return names.filter((name) => /\.(?:pem|cer|crt)$/.test(name)).map((name) => join(directory, name));
+}
+
+function credentialSource(settings: Settings): (() => Promise<MqttCredentials>) | undefined {
+  const username = settings.get('mqtt.client.auth.username');
+  const passwordFile = settings.get('mqtt.client.auth.password_file');
+  if (username === undefined) return undefined;
+  return async () => {
+    if (passwordFile === undefined) return { username };
+    const [password = ''] = (await readText(passwordFile)).split(/\r?\n/, 1);
+    return { username, password };
+  };
+}
+
+function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8');
 }

@@ -1,0 +1,50 @@
+import { writeFile } from 'node:fs/promises';
+import { loadSettings } from '@sallyport/config';
+import { connectMqtt } from '@sallyport/mqtt';
+import { spawnMosquitto, TestCa, temporaryDirectory } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { networkConnection } from './network-connection.js';
+
+async function settingsFrom(directory: string, lines: readonly string[]) {
+  await writeFile(`${directory}/tedge.toml`, ['[mqtt.client]', ...lines, ''].join('\n'));
+  return (await loadSettings({ configDir: directory, env: {}, cwd: directory })).settings;
+}
+
+describe('a service in a process of its own', () => {
+  it('reaches a plain broker by host and port', async () => {
+    await using directory = temporaryDirectory();
+    await using broker = await spawnMosquitto();
+    const settings = await settingsFrom(directory.path, ['host = "127.0.0.1"', `port = ${broker.port}`]);
+    const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
+    expect(mqtt.isConnected).toBe(true);
+    await mqtt.close();
+  });
+
+  it.each(['ca_file', 'ca_dir'])('reaches a broker at level mutual with its certificate, trusting %s', async (key) => {
+    await using directory = temporaryDirectory();
+    await using ca = await TestCa.create();
+    const server = await ca.issue({ commonName: 'broker', subjectAltNames: ['DNS:localhost'] });
+    const client = await ca.issue({ commonName: 'agent' });
+    const tls = { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath };
+    await using broker = await spawnMosquitto({ tls, requireCertificate: true });
+    await writeFile(directory.file('site.crt'), ca.certPem);
+    const settings = await settingsFrom(directory.path, [
+      'host = "localhost"',
+      `port = ${broker.port}`,
+      `auth.${key} = "${key === 'ca_dir' ? directory.path : ca.certPath}"`,
+      `auth.cert_file = "${client.certPath}"`,
+      `auth.key_file = "${client.keyPath}"`,
+    ]);
+    const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
+    expect(mqtt.isConnected).toBe(true);
+    await mqtt.close();
+  });
+
+  it('refuses a certificate without its key, naming both settings', async () => {
+    await using directory = temporaryDirectory();
+    const settings = await settingsFrom(directory.path, ['auth.cert_file = "/a.crt"']);
+    expect(() => networkConnection(settings, 'agent')).toThrow(
+      /mqtt\.client\.auth\.cert_file is set, mqtt\.client\.auth\.key_file is not set/,
+    );
+  });
+});
