@@ -1,7 +1,8 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { EntranceModule } from '@sallyport/entrance';
 import type { ServiceContext } from '@sallyport/runtime';
-import { AuditedStore } from './audit/audited-store.js';
+import { AuditController } from './audit/audit.controller.js';
+import { AuditLog } from './audit/audit-log.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { Hierarchy } from './authority/hierarchy.js';
@@ -27,7 +28,13 @@ export class PkiSignerModule {
     return {
       module: PkiSignerModule,
       imports: [EntranceModule],
-      controllers: [AuthorityController, EnrolmentController, InventoryController, TrustBundleResponder],
+      controllers: [
+        AuditController,
+        AuthorityController,
+        EnrolmentController,
+        InventoryController,
+        TrustBundleResponder,
+      ],
       providers: [{ provide: OpenedSigner, useFactory: () => open(context) }, ...parts, SignerLifecycle],
     };
   }
@@ -52,7 +59,7 @@ const parts: Provider[] = [
   part(Rotation, ({ rotation }) => rotation),
   part(AuthorityImporter, ({ importer }) => importer),
   part(KeyStore, ({ keys }) => keys),
-  part(AuditedStore, ({ audit }) => audit),
+  part(AuditLog, ({ audit }) => audit),
   part(OneTimeTokens, ({ tokens }) => tokens),
   part(Inventory, ({ inventory }) => inventory),
   part(Revocation, ({ revocation }) => revocation),

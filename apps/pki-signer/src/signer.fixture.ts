@@ -1,13 +1,15 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { type DeviceId, deviceId, type EnrollmentRequest, enrollmentRequest, Problem } from '@sallyport/protocol';
+import { cp } from 'node:fs/promises';
+import { type EnrollmentRequest, enrollmentRequest, Problem } from '@sallyport/protocol';
 import { Clock, openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { temporaryDirectory } from '@sallyport/testkit';
-import { buildCertificateRequest, type SubjectAltName } from '@sallyport/x509';
 import { Registry } from 'prom-client';
+import { testSettings } from './device.fixture.js';
 import { type EnrolmentQuestion, type EnrolmentVerdict, RegistryGate } from './issuance/registry-gate.js';
-import { openSigner, type Signer } from './signer.js';
+import { openSigner, type Signer, type SignerOptions } from './signer.js';
 import type { SignerSettings } from './signer-settings.js';
+
+export { csrFor, day, enrolmentOf, id, newKey, testSettings } from './device.fixture.js';
 
 /** A clock that stands still until it is moved. */
 export class TestClock extends Clock {
@@ -33,32 +35,6 @@ export class TestRegistry {
   });
 }
 
-export const day = 86_400;
-
-/** Settings as they come out of the box, with files below a directory. */
-export function testSettings(directory: string, changes: Partial<SignerSettings> = {}): SignerSettings {
-  return {
-    organization: 'Test Site',
-    trustDomain: 'sallyport.local',
-    publicUrl: 'http://localhost:8442',
-    tokenValiditySeconds: day,
-    deviceValiditySeconds: 90 * day,
-    serviceValiditySeconds: 30 * day,
-    rootValiditySeconds: 20 * 365 * day,
-    issuingValiditySeconds: 5 * 365 * day,
-    crlValiditySeconds: 7 * day,
-    crlIntervalSeconds: day / 4,
-    hostnames: [],
-    files: {
-      keyDirectory: `${directory}/data/keys`,
-      passphraseFile: `${directory}/config/key-passphrase`,
-      pepperFile: `${directory}/config/token-pepper`,
-      serverIdentityFile: `${directory}/config/server-identity.pem`,
-    },
-    ...changes,
-  };
-}
-
 /** A signer on a store of its own, as it is after its first start. */
 export interface TestSite extends AsyncDisposable {
   readonly signer: Signer;
@@ -77,18 +53,11 @@ type EnrollmentRequestInput = Omit<EnrollmentRequest, 'deviceId'>;
 
 export async function openTestSite(changes: Partial<SignerSettings> = {}): Promise<TestSite> {
   const directory = temporaryDirectory('sallyport-signer-');
+  await cp(await foundedSite(), directory.path, { recursive: true });
   const whole = await openSqliteStore({ file: directory.file('store.db') });
   const [clock, registry, settings] = [new TestClock(), new TestRegistry(), testSettings(directory.path, changes)];
   const store = scopedStore(whole, 'pki-signer/');
-  const start = () =>
-    openSigner({
-      store,
-      clock,
-      registry: registry.gate,
-      settings,
-      log: openLog({ level: 'silent' }),
-      metricsRegistry: new Registry(),
-    });
+  const start = () => openSigner(signerOptions({ store, clock, settings, registry }));
   const signer = await start();
   return {
     signer,
@@ -106,23 +75,25 @@ export async function openTestSite(changes: Partial<SignerSettings> = {}): Promi
   };
 }
 
-/** A new P-256 key. */
-export function newKey(): KeyObject {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+let founded: Promise<string> | undefined;
+
+/** The files of a site after its first start, made once and copied by every test: CA keys take their time. */
+function foundedSite(): Promise<string> {
+  founded ??= (async () => {
+    const directory = temporaryDirectory('sallyport-founded-');
+    const whole = await openSqliteStore({ file: directory.file('store.db') });
+    const [clock, registry, settings] = [new TestClock(), new TestRegistry(), testSettings(directory.path)];
+    await openSigner(signerOptions({ store: scopedStore(whole, 'pki-signer/'), clock, settings, registry }));
+    await whole.close();
+    return directory.path;
+  })();
+  return founded;
 }
 
-/** A CSR as a device makes it. */
-export function csrFor(commonName: string, privateKey = newKey(), subjectAltNames: SubjectAltName[] = []): Buffer {
-  return buildCertificateRequest({ privateKey, commonName, subjectAltNames });
-}
-
-/** What a client on loopback sends to be enrolled. */
-export function enrolmentOf(name: string, password: string, csr = csrFor(name)) {
-  return { name, password, csr, channelBindings: [], remoteAddress: '127.0.0.1' };
-}
-
-export function id(name: string): DeviceId {
-  return deviceId.parse(name);
+/** What a signer in a test is opened with. */
+export function signerOptions(parts: Pick<SignerOptions, 'store' | 'clock' | 'settings'> & { registry: TestRegistry }) {
+  const log = openLog({ level: 'silent' });
+  return { ...parts, log, metricsRegistry: new Registry(), registry: parts.registry.gate };
 }
 
 /** The problem an attempt ends in; an attempt that succeeds, or fails otherwise, fails the test. */

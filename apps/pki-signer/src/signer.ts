@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
-import { AuditedStore } from './audit/audited-store.js';
+import { AuditLog } from './audit/audit-log.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { AuthorityMaker } from './authority/authority-maker.js';
 import { foundHierarchy } from './authority/founding.js';
@@ -66,7 +66,7 @@ async function openState({ store, clock, metricsRegistry, settings }: SignerOpti
     keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
     pepper: await readOrCreateSecret(pepperFile),
     metrics: new SignerMetrics(metricsRegistry),
-    audit: new AuditedStore(store, clock),
+    audit: new AuditLog(store, clock),
     outbox: new Outbox(store, 'outbox/'),
     inventory: new Inventory(store, clock),
   };

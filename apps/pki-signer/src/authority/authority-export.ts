@@ -1,6 +1,6 @@
 import { type AuthorityExport, type AuthorityExportResponse, Problem } from '@sallyport/protocol';
 import { exportPkcs12, pemFromDer } from '@sallyport/x509';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { Hierarchy } from './hierarchy.js';
 
@@ -12,7 +12,7 @@ import type { Hierarchy } from './hierarchy.js';
  * @throws Problem `signing-key-unavailable`: a passphrase is given, but its key is not held here
  */
 export async function exportAuthority(
-  { hierarchy, keys, audit }: { hierarchy: Hierarchy; keys: KeyStore; audit: AuditedStore },
+  { hierarchy, keys, audit }: { hierarchy: Hierarchy; keys: KeyStore; audit: AuditLog },
   { id, passphrase }: AuthorityExport,
   actor: string,
 ): Promise<AuthorityExportResponse> {
@@ -26,7 +26,10 @@ export async function exportAuthority(
   if (keyName === undefined)
     throw new Problem('signing-key-unavailable', `This signer does not hold the key of CA "${id}".`);
   const { privateKey } = await keys.open(keyName);
-  await audit.commit({ events: [{ action: 'authority-exported', actor, details: { id, withKey: true } }] });
+  const details = { withKey: true };
+  await audit.commit({
+    entries: [{ action: 'authority-exported', actor, subject: id, outcome: 'succeeded', details }],
+  });
   const pkcs12 = exportPkcs12({ privateKey, certificates, password: passphrase });
   return { certificates: pem, pkcs12: pkcs12.toString('base64') };
 }

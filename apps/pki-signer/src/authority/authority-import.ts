@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { type AuthorityImport, type AuthorityPurpose, Problem, refusals } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { type Certificate, checkLeaf, importBundle, verifySignedBy } from '@sallyport/x509';
-import type { AuditEvent } from '../audit/audit-record.js';
+import type { AuditEntry } from '../audit/audit-chain.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { AuthorityRecord } from './authority.js';
 import { type AuthorityMaker, authorityId } from './authority-maker.js';
@@ -42,12 +42,12 @@ export class AuthorityImporter {
     const made = purpose === 'root' ? await this.makeBelow(certificate, keyNameOf(certificate)) : [];
     const added = [...taken, ...made];
     const records = [...added, ...this.replacedBy(added)];
-    const events = [
+    const entries = [
       ...taken.map((record) => importedEvent(record, actor)),
       ...made.map(issuedEvent),
       ...records.map((record) => stateChange(record, actor)),
     ];
-    if (!(await this.hierarchy.apply({ records, events })))
+    if (!(await this.hierarchy.apply({ records, entries })))
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Import again.');
   }
 
@@ -151,8 +151,8 @@ function isPair(certificate: Certificate, privateKey: KeyObject): boolean {
   return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(certificate.spki);
 }
 
-function importedEvent({ id, certificate }: AuthorityRecord, actor: string): AuditEvent {
-  return { action: 'authority-imported', actor, details: { id, certificate } };
+function importedEvent({ id, certificate }: AuthorityRecord, actor: string): AuditEntry {
+  return { action: 'authority-imported', actor, subject: id, outcome: 'succeeded', details: { certificate } };
 }
 
 /** Named by the public key, so that importing the same key twice is harmless and no other key is in its way. */

@@ -8,7 +8,7 @@ import {
   newSerialNumber,
   validityOf,
 } from '@sallyport/x509';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import { type AuthorityRecord, keyIdOf } from './authority.js';
 
@@ -35,7 +35,7 @@ interface Design {
 export class AuthorityMaker {
   constructor(
     private readonly keys: KeyStore,
-    private readonly audit: AuditedStore,
+    private readonly audit: AuditLog,
     private readonly clock: Clock,
     private readonly policy: AuthorityPolicy,
   ) {}
@@ -89,8 +89,15 @@ export class AuthorityMaker {
   /** Writes down that a CA certificate is about to be signed, and the serial number it will have. */
   private async announce({ id, notAfter }: Design, signerId: string) {
     const serialNumber = newSerialNumber();
-    const details = { id, signer: signerId, serialNumber, notAfter: notAfter.toISOString() };
-    await this.audit.commit({ events: [{ action: 'authority-intended', actor: 'signer', details }] });
+    const details = { signer: signerId, serialNumber, notAfter: notAfter.toISOString() };
+    const intention = {
+      action: 'authority-intended',
+      actor: 'signer',
+      subject: id,
+      outcome: 'succeeded',
+      details,
+    } as const;
+    await this.audit.commit({ entries: [intention] });
     return serialNumber;
   }
 }

@@ -7,7 +7,7 @@ import {
   rotationRequest,
   type TrustBundle,
 } from '@sallyport/protocol';
-import { AuditedStore } from '../audit/audited-store.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';
@@ -32,7 +32,7 @@ export class AuthorityController {
     private readonly rotation: Rotation,
     private readonly importer: AuthorityImporter,
     private readonly keys: KeyStore,
-    private readonly audit: AuditedStore,
+    private readonly audit: AuditLog,
   ) {}
 
   @Get('ca')

@@ -1,4 +1,5 @@
 import { parseCertificate } from '@sallyport/x509';
+import type { AuditEntry } from '../audit/audit-chain.js';
 import type { AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
@@ -14,12 +15,12 @@ export async function foundHierarchy(hierarchy: Hierarchy, maker: AuthorityMaker
   const issuer = { keyName: root.keyName, certificate: parseCertificate(Buffer.from(root.certificate, 'base64')) };
   const records = [root, await maker.makeIssuing('device', 1, issuer), await maker.makeIssuing('service', 1, issuer)];
   // Lost against another replica, its hierarchy has been loaded and ours was never seen by anybody.
-  await hierarchy.apply({ records, events: records.map(issuedEvent) });
+  await hierarchy.apply({ records, entries: records.map(issuedEvent) });
 }
 
 /** The audit event after the signature of a CA certificate. */
-export function issuedEvent({ id, certificate }: AuthorityRecord) {
+export function issuedEvent({ id, certificate }: AuthorityRecord): AuditEntry {
   const { fingerprint, serialNumber } = parseCertificate(Buffer.from(certificate, 'base64'));
-  const details = { id, fingerprint, serialNumber, certificate };
-  return { action: 'authority-issued' as const, actor: 'signer', details };
+  const details = { fingerprint, serialNumber, certificate };
+  return { action: 'authority-issued', actor: 'signer', subject: id, outcome: 'succeeded', details };
 }

@@ -3,8 +3,8 @@ import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } 
 import type { Outbox, Store } from '@sallyport/store';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
-import type { AuditEvent } from '../audit/audit-record.js';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
 
 /** The CAs relying parties may trust, by role. */
@@ -23,7 +23,7 @@ export type SigningAuthority = Authority & { readonly keyName: string };
 /** CAs to store as they shall be, all or none. */
 export interface HierarchyChange {
   readonly records: readonly AuthorityRecord[];
-  readonly events: readonly AuditEvent[];
+  readonly entries: readonly AuditEntry[];
 }
 
 const authorityPrefix = 'authority/';
@@ -40,7 +40,7 @@ export class Hierarchy {
 
   constructor(
     private readonly store: Store,
-    private readonly audit: AuditedStore,
+    private readonly audit: AuditLog,
     private readonly outbox: Outbox,
   ) {}
 
@@ -122,7 +122,7 @@ export class Hierarchy {
    *
    * @returns false when another writer was faster; the hierarchy has been read again
    */
-  async apply({ records, events }: HierarchyChange): Promise<boolean> {
+  async apply({ records, entries }: HierarchyChange): Promise<boolean> {
     const version = this.version.number + 1;
     const isApplied = await this.audit.commit({
       compares: [
@@ -134,7 +134,7 @@ export class Hierarchy {
         { put: versionKey, value: { version } },
         this.outbox.record(trustBundleChanged.topic, { version }),
       ],
-      events,
+      entries,
     });
     await this.load();
     return isApplied;

@@ -1,7 +1,7 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Certificate } from '@sallyport/x509';
-import type { AuditEvent } from '../audit/audit-record.js';
+import type { AuditEntry } from '../audit/audit-chain.js';
 import type { Authority, AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import { issuedEvent } from './founding.js';
@@ -48,8 +48,8 @@ export class Rotation {
     const made = await this.maker.makeIssuing(purpose, generation, this.signingRootOf(purpose));
     const activatesAt = new Date(this.clock.now().getTime() + overlapSeconds * 1000).toISOString();
     const record: AuthorityRecord = { ...made, state: 'published', activatesAt };
-    const events = [issuedEvent(record), stateChange(record, actor)];
-    if (!(await this.hierarchy.apply({ records: [record], events })))
+    const entries = [issuedEvent(record), stateChange(record, actor)];
+    if (!(await this.hierarchy.apply({ records: [record], entries })))
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Look at it, and rotate again if need be.');
   }
 
@@ -128,7 +128,7 @@ export class Rotation {
 
   // A faster replica has taken the same step: nothing is left to do.
   private async change(records: readonly AuthorityRecord[]): Promise<void> {
-    await this.hierarchy.apply({ records, events: records.map((record) => stateChange(record, 'signer')) });
+    await this.hierarchy.apply({ records, entries: records.map((record) => stateChange(record, 'signer')) });
   }
 }
 
@@ -139,6 +139,6 @@ export function nextGeneration(hierarchy: Hierarchy, purpose: AuthorityRecord['p
 }
 
 /** The audit event of a CA entering a state. */
-export function stateChange({ id, state }: AuthorityRecord, actor: string): AuditEvent {
-  return { action: 'authority-state-changed', actor, details: { id, state } };
+export function stateChange({ id, state }: AuthorityRecord, actor: string): AuditEntry {
+  return { action: 'authority-state-changed', actor, subject: id, outcome: 'succeeded', details: { state } };
 }

@@ -8,7 +8,7 @@ const stateOf = async ({ signer }: TestSite, name: string) =>
   (await signer.tokens.list({ limit: 100 })).enrollments.find(({ deviceId }) => deviceId === name)?.state;
 
 const auditOf = async ({ signer }: TestSite, action: string) =>
-  (await signer.audit.records({ limit: 1000 })).records.filter((record) => record.action === action);
+  (await signer.audit.rows(0, 1000)).rows.filter((record) => record.action === action);
 
 const issuedTo = async ({ signer }: TestSite, name: string) =>
   (await signer.inventory.list({ deviceId: id(name), limit: 100 })).records;
@@ -66,8 +66,8 @@ describe('enrolment with a one-time token', () => {
     const { serialNumber, fingerprint } = await site.signer.enrolment.enrol(enrolmentOf('child01', token));
     const intended = (await auditOf(site, 'certificate-intended')).at(-1);
     const issued = (await auditOf(site, 'certificate-issued')).at(-1);
-    expect(intended?.details).toMatchObject({ deviceId: 'child01', serialNumber, issuer: 'device-1' });
-    expect(issued?.details).toMatchObject({ deviceId: 'child01', serialNumber, fingerprint });
+    expect(intended?.details).toMatchObject({ serialNumber, issuer: 'device-1' });
+    expect(issued?.details).toMatchObject({ serialNumber, fingerprint });
     expect(issued?.actor).toBe('device:child01@127.0.0.1');
     expect(Number(issued?.sequence)).toBe(Number(intended?.sequence) + 1);
   });
@@ -111,7 +111,7 @@ describe('a one-time token', () => {
     const issued = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.fingerprint] : []));
     expect(new Set(issued).size).toBe(1);
     expect(await issuedTo(site, 'child01')).toHaveLength(1);
-    expect(await site.signer.audit.verify()).not.toHaveProperty('brokenAt');
+    expect(await site.signer.audit.verify()).toMatchObject({ intact: true });
   });
 
   it('gives the same certificate again to the same request within ten minutes', async () => {
@@ -139,8 +139,8 @@ describe('a one-time token', () => {
       await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
     expect(await stateOf(site, 'child01')).toBe('locked');
     expect((await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', token)))).status).toBe(401);
-    expect((await auditOf(site, 'enrolment-locked')).map(({ details }) => details)).toEqual([
-      { name: '"child01"', failedTries: 5 },
+    expect((await auditOf(site, 'enrolment-locked')).map(({ subject, outcome }) => [subject, outcome])).toEqual([
+      ['"child01"', 'refused'],
     ]);
   });
 

@@ -1,5 +1,5 @@
 import { type LeafProfile, Problem } from '@sallyport/protocol';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
@@ -32,7 +32,7 @@ export interface EnrolmentOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: AuditedStore;
+  readonly audit: AuditLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;
@@ -138,8 +138,10 @@ export class Enrolment {
   private async recordRefusal(token: PresentedToken, request: EnrolmentRequest, problem: Problem): Promise<void> {
     this.options.metrics.rejected.inc({ reason: problem.type });
     const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
-    const event = { action: 'request-refused' as const, actor: actorOf(token, request), details };
-    await this.options.audit.commit({ events: [event] });
+    const [actor, subject] = [actorOf(token, request), token.record.deviceId];
+    await this.options.audit.commit({
+      entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
+    });
   }
 }
 

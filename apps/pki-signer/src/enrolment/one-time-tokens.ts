@@ -15,7 +15,7 @@ import {
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Store } from '@sallyport/store';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import {
   isSameDigest,
   mostFailedTries,
@@ -27,7 +27,7 @@ import {
 
 export interface OneTimeTokensOptions {
   readonly store: Store;
-  readonly audit: AuditedStore;
+  readonly audit: AuditLog;
   readonly clock: Clock;
   /** Keys the digests; whoever reads the store alone can try no secret. */
   readonly pepper: Buffer;
@@ -78,10 +78,10 @@ export class OneTimeTokens {
       expiresAt: expiresAt.toISOString(),
       failedTries: 0,
     };
-    const details = { deviceId, profile, reinstate, expiresAt: record.expiresAt };
+    const details = { profile, reinstate, expiresAt: record.expiresAt };
     await audit.commit({
       operations: [this.writeOf(keyOf(deviceId), record)],
-      events: [{ action: 'enrolment-created', actor, details }],
+      entries: [{ action: 'enrolment-created', actor, subject: deviceId, outcome: 'succeeded', details }],
     });
     const token = formatEnrolmentToken({ secret, caFingerprint: rootFingerprint() });
     return { deviceId, profile, token, expiresAt: record.expiresAt };
@@ -101,10 +101,9 @@ export class OneTimeTokens {
   async withdraw(deviceId: DeviceId, actor: string): Promise<void> {
     if ((await this.options.store.get(keyOf(deviceId))) === undefined)
       throw new Problem('not-found', `There is no enrolment token for "${deviceId}".`);
-    const details = { deviceId };
     await this.options.audit.commit({
       operations: [{ delete: keyOf(deviceId) }],
-      events: [{ action: 'enrolment-withdrawn', actor, details }],
+      entries: [{ action: 'enrolment-withdrawn', actor, subject: deviceId, outcome: 'succeeded', details: {} }],
     });
   }
 
@@ -168,8 +167,15 @@ export class OneTimeTokens {
     const compares = [{ key, revision }];
     const operations = [this.writeOf(key, { ...record, failedTries })];
     if (failedTries !== mostFailedTries) return (await store.transaction(compares, operations)).committed;
-    const details = { name: JSON.stringify(name.slice(0, longestShownName)), failedTries };
-    return audit.commit({ compares, operations, events: [{ action: 'enrolment-locked', actor: 'signer', details }] });
+    const subject = JSON.stringify(name.slice(0, longestShownName));
+    const lock = {
+      action: 'enrolment-locked',
+      actor: 'signer',
+      subject,
+      outcome: 'refused',
+      details: { failedTries },
+    } as const;
+    return audit.commit({ compares, operations, entries: [lock] });
   }
 
   private newDecoy(): TokenRecord {

@@ -83,7 +83,7 @@ describe('renewal with the certificate itself', () => {
     const csr = buildCertificateRequest({ privateKey: newKey(), ...names });
     const problem = await problemOf(site.signer.renewal.renew(renewalOf(old, csr)));
     expect([problem.type, problem.status]).toEqual(['csr-forbidden', 403]);
-    const { records } = await site.signer.audit.records({ limit: 1000 });
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
     expect(records.at(-1)).toMatchObject({ action: 'request-refused', actor: 'device:child01@127.0.0.1' });
   });
 

@@ -1,7 +1,7 @@
 import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
@@ -31,7 +31,7 @@ export interface RenewalOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: AuditedStore;
+  readonly audit: AuditLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;
@@ -139,8 +139,10 @@ export class Renewal {
   private async recordRefusal(request: RenewalRequest, problem: Problem): Promise<void> {
     this.options.metrics.rejected.inc({ reason: problem.type });
     const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
-    const event = { action: 'request-refused' as const, actor: actorOf(request), details };
-    await this.options.audit.commit({ events: [event] });
+    const [actor, subject] = [actorOf(request), request.deviceId];
+    await this.options.audit.commit({
+      entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
+    });
   }
 }
 

@@ -179,17 +179,11 @@ describe('EST simple enrolment (RFC 7030 §4.2.1)', () => {
     ]);
   });
 
-  it('answers 429 with Retry-After to a name that asks too often', async () => {
+  it('answers 429 with Retry-After to a name that was wrong too often', async () => {
     await using door = await openEstDoor();
-    const request = post('child01', await door.site.token({ deviceId: 'child01' }), base64);
-    const statuses: number[] = [];
-    let waits: unknown;
-    for (let requests = 0; requests < 61; requests += 1) {
-      const { status, headers } = await ask(door, enrolPath, request);
-      statuses.push(status);
-      waits = headers['retry-after'];
-    }
-    expect([statuses.filter((status) => status === 200).length, statuses.at(-1), waits]).toEqual([60, 429, '1']);
+    for (let tries = 0; tries < 6; tries += 1) await ask(door, enrolPath, post('child01', 'WRONG', base64));
+    const { status, headers } = await ask(door, enrolPath, post('child01', 'WRONG', base64));
+    expect([status, headers['retry-after']]).toEqual([429, '7']);
   });
 });
 

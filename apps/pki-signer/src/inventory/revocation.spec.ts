@@ -31,7 +31,7 @@ describe('revocation', () => {
     const message = Object(entries.at(-1)?.value);
     expect(message.topic).toBe('sallyport/v1/event/certificate-revoked');
     expect(certificateRevoked.payload.parse(message.payload)).toMatchObject({ fingerprint, reason: 'superseded' });
-    const { records } = await site.signer.audit.records({ limit: 1000 });
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
     expect(records.at(-1)).toMatchObject({ action: 'certificate-revoked', actor: 'admin' });
   });
 
@@ -49,7 +49,7 @@ describe('revocation', () => {
     const { fingerprint } = await enrolled(site);
     const asked = Array.from({ length: 10 }, () => site.signer.revocation.revoke(fingerprint, 'unspecified', 'admin'));
     await Promise.all(asked);
-    const { records } = await site.signer.audit.records({ limit: 1000 });
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
     expect(records.filter(({ action }) => action === 'certificate-revoked')).toHaveLength(1);
   });
 
@@ -86,9 +86,9 @@ describe('an announcement of the device registry', () => {
     await enrolled(site);
     const revoked = change(site, 'revoked');
     await site.signer.revocation.follow(revoked);
-    const { records } = await site.signer.audit.records({ limit: 1000 });
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
     await site.signer.revocation.follow(revoked);
-    expect((await site.signer.audit.records({ limit: 1000 })).records).toHaveLength(records.length);
+    expect((await site.signer.audit.rows(0, 1000)).rows).toHaveLength(records.length);
   });
 
   it('that comes late leaves the certificate of a reinstated device alone', async () => {

@@ -10,7 +10,7 @@ import {
 import type { Clock } from '@sallyport/runtime';
 import type { Operation, Outbox } from '@sallyport/store';
 import { z } from 'zod';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import { blockKey } from '../issuance/key-owner.js';
 import type { CertificateRecord } from './certificate-record.js';
 import type { Inventory, StoredCertificate } from './inventory.js';
@@ -26,7 +26,7 @@ export type RevocationRecord = z.infer<typeof revocationRecord>;
 
 export interface RevocationOptions {
   readonly inventory: Inventory;
-  readonly audit: AuditedStore;
+  readonly audit: AuditLog;
   readonly outbox: Outbox;
   readonly clock: Clock;
 }
@@ -88,7 +88,7 @@ export class Revocation {
         ...(reason === 'keyCompromise' ? [blockKey(record)] : []),
         outbox.record(certificateRevoked.topic, event),
       ],
-      events: [{ action: 'certificate-revoked', actor, details: event }],
+      entries: [{ action: 'certificate-revoked', actor, subject: deviceId, outcome: 'succeeded', details: event }],
     });
     return isRevoked ? record : undefined;
   }

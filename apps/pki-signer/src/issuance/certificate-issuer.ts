@@ -13,7 +13,8 @@ import {
   type SubjectAltName,
   validityOf,
 } from '@sallyport/x509';
-import type { AuditedStore } from '../audit/audited-store.js';
+import type { AuditEntry } from '../audit/audit-chain.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import { publicationUrls } from '../authority/authority-maker.js';
 import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
 import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
@@ -50,7 +51,7 @@ export interface IssueOrder {
 
 export interface CertificateIssuerOptions {
   readonly store: Store;
-  readonly audit: AuditedStore;
+  readonly audit: AuditLog;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
   readonly keys: KeyStore;
@@ -93,7 +94,7 @@ export class CertificateIssuer {
   async issue(order: IssueOrder): Promise<CertificateRecord | undefined> {
     const { metrics, audit } = this.options;
     const draft = await metrics.timed('policy', () => this.draft(order));
-    await metrics.timed('store', () => audit.commit({ events: [intention(order, draft)] }));
+    await metrics.timed('store', () => audit.commit({ entries: [intention(order, draft)] }));
     const { certificate } = await metrics.timed('sign', () => this.sign(order, draft));
     const record = this.recordOf(order, draft, certificate);
     const isStored = await metrics.timed('store', () => this.store(order, draft, record));
@@ -186,15 +187,14 @@ export class CertificateIssuer {
         ...inventory.additionOf(record),
         outbox.record(certificateIssued.topic, event),
       ],
-      events: [outcome(order, record)],
+      entries: [outcome(order, record)],
     });
   }
 }
 
-function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft) {
+function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft): AuditEntry {
   const { authority, serialNumber, notAfter } = draft;
   const details = {
-    deviceId: name,
     profile,
     provisioner,
     issuer: authority.record.id,
@@ -202,11 +202,11 @@ function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft
     notAfter: notAfter.toISOString(),
     csrDigest: sha256Hex(csr.der),
   };
-  return { action: 'certificate-intended' as const, actor, details };
+  return { action: 'certificate-intended', actor, subject: name, outcome: 'succeeded', details };
 }
 
-function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord) {
+function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord): AuditEntry {
   const { deviceId, profile, issuer, serialNumber, fingerprint, certificate } = record;
-  const details = { deviceId, profile, provisioner, issuer, serialNumber, fingerprint, certificate };
-  return { action: 'certificate-issued' as const, actor, details };
+  const details = { profile, provisioner, issuer, serialNumber, fingerprint, certificate };
+  return { action: 'certificate-issued', actor, subject: deviceId, outcome: 'succeeded', details };
 }

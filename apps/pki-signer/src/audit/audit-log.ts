@@ -1,31 +1,16 @@
-import { Problem } from '@sallyport/protocol';
+import { type AuditPage, type AuditRow, type AuditVerdict, auditRow, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
-import {
-  type AuditHead,
-  type AuditRecord,
-  auditHead,
-  auditRecord,
-  chained,
-  emptyChain,
-  follows,
-} from './audit-record.js';
-import { type AuditedChange, type PendingChange, takeBatch } from './audited-change.js';
+import { z } from 'zod';
+import { type AuditHead, emptyLog, faultOf, sealRows } from './audit-chain.js';
+import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
 
-export interface AuditPage {
-  readonly records: readonly AuditRecord[];
-  readonly cursor?: string;
-}
-
-/** How far the chain holds; `brokenAt` is the first record that does not fit. */
-export interface AuditVerdict {
-  readonly records: number;
-  readonly brokenAt?: number;
-}
-
-const headKey = 'audit-head';
-const recordPrefix = 'audit/';
+const headKey = 'audit/head';
+const rowPrefix = 'audit/row/';
+const pageSize = 1000;
 const mostTries = 20;
+
+const auditHead = z.strictObject({ sequence: z.number().int().min(0), hash: z.string() });
 
 interface KnownHead {
   readonly head: AuditHead;
@@ -33,11 +18,11 @@ interface KnownHead {
 }
 
 /**
- * Changes state and writes the audit log in one transaction, so there is no change without its record and no record of
- * a change that did not happen. Records form a hash chain. Changes of one process wait for one another here, and those
- * that waited together share a transaction; replicas meet at the chain's head and try again.
+ * Changes state and writes the audit log in one transaction, so there is no change without its row and no row of a
+ * change that did not happen. Rows form a hash chain. Changes of one process wait for one another here, and those that
+ * waited together share a transaction; replicas meet at the chain's head and try again.
  */
-export class AuditedStore {
+export class AuditLog {
   private readonly waiting: PendingChange[] = [];
   private draining: Promise<void> | undefined;
   private known: KnownHead | undefined;
@@ -58,29 +43,34 @@ export class AuditedStore {
     });
   }
 
-  /** The log, oldest first. */
-  async records(page: { cursor?: string; limit?: number } = {}): Promise<AuditPage> {
-    const { entries, cursor } = await this.store.list(recordPrefix, page);
-    const records = entries.map(({ value }) => auditRecord.parse(value));
-    return cursor === undefined ? { records } : { records, cursor };
+  /** Rows after a sequence number, oldest first. */
+  async rows(after: number, limit: number): Promise<AuditPage> {
+    const { head } = await this.readHead();
+    const last = Math.min(after + limit, head.sequence);
+    const numbers = Array.from({ length: Math.max(last - after, 0) }, (_, index) => after + 1 + index);
+    const entries = await Promise.all(numbers.map((sequence) => this.store.get(rowKey(sequence))));
+    const rows = entries.flatMap((entry) => (entry === undefined ? [] : [auditRow.parse(entry.value)]));
+    return last < head.sequence ? { rows, after: last } : { rows };
   }
 
   /** Recomputes the whole chain. */
   async verify(): Promise<AuditVerdict> {
-    let head = emptyChain;
+    let head = emptyLog;
     let cursor: string | undefined;
     do {
-      const page = await this.records({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
-      for (const record of page.records) {
-        if (!follows(head, record)) return { records: head.sequence, brokenAt: head.sequence + 1 };
-        head = record;
+      const page = await this.store.list(rowPrefix, { limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
+      for (const { value } of page.entries) {
+        const row = auditRow.safeParse(value);
+        const fault = row.success ? faultOf(head, row.data) : 'a row is not readable';
+        if (!row.success || fault !== undefined) return broken(head, fault ?? 'a row is not readable');
+        head = row.data;
       }
       cursor = page.cursor;
     } while (cursor !== undefined);
-    // Records cut off at the end leave a whole chain: only the head tells.
-    const { head: expected } = await this.readHead();
-    const isWhole = expected.hash === head.hash;
-    return isWhole ? { records: head.sequence } : { records: head.sequence, brokenAt: head.sequence + 1 };
+    // Rows cut off at the end leave a whole chain: only the head tells.
+    const { head: written } = await this.readHead();
+    if (written.hash !== head.hash) return broken(head, 'the end of the log does not belong to its head');
+    return { intact: true, rows: head.sequence, headHash: head.hash };
   }
 
   private async drain(): Promise<void> {
@@ -113,33 +103,36 @@ export class AuditedStore {
   }
 
   private async tryCommit(changes: readonly AuditedChange[], known: KnownHead): Promise<boolean> {
-    const events = changes.flatMap((change) => change.events);
-    const records = chained(known.head, events, this.clock.now().toISOString());
-    const last = records.at(-1);
-    const head = last === undefined ? known.head : { sequence: last.sequence, hash: last.hash };
-    // Unknown until the store has answered.
+    const entries = changes.flatMap((change) => change.entries);
+    const rows = sealRows(known.head, entries, this.clock.now().toISOString());
+    const { sequence, hash } = rows.at(-1) ?? known.head;
+    // Unknown until the store has answered: a call that failed may have been carried out.
     this.known = undefined;
     const { committed, revision } = await this.store.transaction(
       [...changes.flatMap(({ compares = [] }) => compares), { key: headKey, revision: known.revision }],
       [
         ...changes.flatMap(({ operations = [] }) => operations),
-        ...records.map((record) => ({ put: keyOf(record), value: record })),
+        ...rows.map((row) => ({ put: rowKey(row.sequence), value: row })),
         // Last, so that the revision of the transaction is the head's.
-        { put: headKey, value: head },
+        { put: headKey, value: { sequence, hash } },
       ],
     );
-    if (committed) this.known = { head, revision };
+    if (committed) this.known = { head: { sequence, hash }, revision };
     return committed;
   }
 
   private async readHead(): Promise<KnownHead> {
     const entry = await this.store.get(headKey);
-    if (entry === undefined) return { head: emptyChain, revision: 0 };
+    if (entry === undefined) return { head: emptyLog, revision: 0 };
     return { head: auditHead.parse(entry.value), revision: entry.revision };
   }
 }
 
 /** Sorts as the sequence does: 16 digits hold every safe integer. */
-function keyOf({ sequence }: AuditRecord): string {
-  return `${recordPrefix}${String(sequence).padStart(16, '0')}`;
+function rowKey(sequence: AuditRow['sequence']): string {
+  return `${rowPrefix}${String(sequence).padStart(16, '0')}`;
+}
+
+function broken({ sequence }: AuditHead, fault: string): AuditVerdict {
+  return { intact: false, rows: sequence, brokenAt: sequence + 1, fault };
 }

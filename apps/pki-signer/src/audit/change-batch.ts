@@ -1,11 +1,11 @@
 import type { Compare, Operation } from '@sallyport/store';
-import type { AuditEvent } from './audit-record.js';
+import type { AuditEntry } from './audit-chain.js';
 
 /** A change of the signer's state, and what the audit log says about it. */
 export interface AuditedChange {
   readonly compares?: readonly Compare[];
   readonly operations?: readonly Operation[];
-  readonly events: readonly AuditEvent[];
+  readonly entries: readonly AuditEntry[];
 }
 
 /** A change whose outcome somebody waits for. */
