@@ -9,6 +9,7 @@ export const peers = [
   { name: 'ca-certificates', proof: 'update-ca-certificates', tests: 'e2e: the commands of the documentation' },
   { name: 'curl', proof: 'curl', tests: 'agent, pki-signer, e2e: clients of the file transfer and of EST' },
   { name: 'gnutls-bin', proof: 'gnutls-cli', tests: 'tls: a client that is not OpenSSL' },
+  { name: 'iproute2', proof: 'ip', tests: 'e2e: the commands of the documentation' },
   {
     name: 'libstrongswan-extra-plugins',
     proof: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',

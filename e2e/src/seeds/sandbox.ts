@@ -10,7 +10,7 @@ export interface SandboxOptions {
   readonly hostname: string;
   /** IPv4 address of that name; it exists inside only. Default 127.0.0.1. */
   readonly address?: string;
-  /** Directory the commands start in; made when it is missing. Default `/root`. */
+  /** Directory the commands start in; made when it is missing. Default: an empty home directory. */
   readonly workingDirectory?: string;
   /** Programs by name, each the text of a shell script: `tedge` as `exec node …/main.js "$@"`. */
   readonly programs?: Readonly<Record<string, string>>;
@@ -29,8 +29,8 @@ const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * A machine of its own for commands of a document, so that they run letter by letter: it has its own host name, network,
- * and writable copies of `/etc`, `/usr/local`, `/var` and `/run` that go away with it, and shares everything else. It
- * is made of Linux namespaces, so it needs root, or a kernel that lets users have them.
+ * copies of `/etc` and of what stands in `/var`, an empty `/run` and no local CA certificates; it shares everything else.
+ * It is made of Linux namespaces, so it needs root, or a kernel that lets users have them.
  *
  * @example
  * ```ts
@@ -158,7 +158,7 @@ function isRoot(): boolean {
 
 /** Nothing of the developer's environment: no proxy, no configuration directory, no locale. */
 function environment(directory: TemporaryDirectory): NodeJS.ProcessEnv {
-  return { PATH: `${directory.file('bin')}:${path}`, HOME: '/root', LANG: 'C.UTF-8' };
+  return { PATH: `${directory.file('bin')}:${path}`, HOME: directory.file('home'), LANG: 'C.UTF-8' };
 }
 
 function startShell(directory: TemporaryDirectory): ChildProcess {
@@ -171,24 +171,31 @@ function startShell(directory: TemporaryDirectory): ChildProcess {
   return child;
 }
 
+// In the namespace of a user, the files of an overlay stay root's; so /etc is copied, without what only root may read,
+// and /var is made anew from the directories it has, all but ours.
+const privateFolders = `
+private() { mkdir "$1" && mount -t tmpfs -o mode=755 tmpfs "$1"; }
+private "$base/etc" && { cp -R --no-dereference --preserve=mode /etc/. "$base/etc" 2>/dev/null || true; } && mount --rbind "$base/etc" /etc
+private "$base/var"
+for entry in /var/*; do
+  if [ -L "$entry" ]; then cp --no-dereference "$entry" "$base/var"
+  elif [ -d "$entry" ] && [ "$entry" != /var/tedge ]; then mkdir "$base$entry" && mount --rbind "$entry" "$base$entry"
+  fi
+done
+mount --rbind "$base/var" /var
+for folder in /run /usr/local/share/ca-certificates; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done`;
+
 function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): string {
-  const { hostname, address = '127.0.0.1', workingDirectory = '/root' } = options;
-  const layers = directory.file('layers');
-  const overlay = (folder: string): string => {
-    const layer = `${layers}${folder}`;
-    return `mkdir -p ${layer}/upper ${layer}/work && mount -t overlay overlay -o lowerdir=${folder},upperdir=${layer}/upper,workdir=${layer}/work ${folder}`;
-  };
+  const { hostname, address = '127.0.0.1', workingDirectory = directory.file('home') } = options;
   return [
     'set -e',
-    // The test's own directory may lie on an overlay, which cannot hold the upper layer of another one.
-    `mkdir ${layers} && mount -t tmpfs tmpfs ${layers}`,
-    ...['/etc', '/usr/local', '/var'].map(overlay),
-    'mount -t tmpfs tmpfs /run',
+    `base=${directory.path}`,
+    privateFolders,
     'ip link set lo up',
     ...(address === '127.0.0.1' ? [] : [`ip address add ${address}/32 dev lo`]),
     `hostname ${hostname}`,
     `printf '127.0.0.1 localhost\\n::1 localhost\\n${address} ${hostname}\\n' >/etc/hosts`,
-    `mkdir -p ${workingDirectory} && cd ${workingDirectory}`,
+    `mkdir -p "$HOME" ${workingDirectory} && cd ${workingDirectory}`,
     'set +e',
     'set -o errtrace',
     `trap 'echo "failed $?: \${BASH_COMMAND//$'"'\\n'"'/ }" >&3' ERR`,

@@ -1,18 +1,23 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import {
   connectMqtt,
   connectRpcClient,
   type Mqtt,
   type MqttConnection,
+  mqttRpcServer,
   publishEvent,
+  RpcHandler,
   subscribeEvent,
 } from '@sallyport/mqtt';
-import { deviceChanged, deviceId } from '@sallyport/protocol';
+import { defineRpc, deviceChanged, deviceId } from '@sallyport/protocol';
 import { openSqliteStore, type Store } from '@sallyport/store';
 import { type ProgramResult, RawConnection, runProgram, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js';
 
 interface Site extends AsyncDisposable {
@@ -27,6 +32,23 @@ interface Site extends AsyncDisposable {
   /** Subscribes with mosquitto_sub until so many messages came or a second passed. */
   subscribe(filter: string, count: number, ...args: string[]): Promise<ProgramResult>;
 }
+
+const echo = defineRpc({
+  pattern: 'sallyport/v1/rpc/test/echo',
+  request: z.strictObject({ word: z.string() }),
+  response: z.strictObject({ word: z.string() }),
+});
+
+@Controller()
+class EchoController {
+  @RpcHandler(echo)
+  echo(request: z.output<typeof echo.request>): z.input<typeof echo.response> {
+    return request;
+  }
+}
+
+@Module({ controllers: [EchoController] })
+class EchoModule {}
 
 const quiet = { onFault: () => undefined };
 
@@ -90,12 +112,13 @@ describe('embedded broker', () => {
 
   it('carries RPC between services through memory', async () => {
     await using site = await openSite();
-    const client = await connectRpcClient(inProcess(site.broker, 'caller'));
-    const mqtt = await site.service();
-    const requests = await collect(mqtt, 'sallyport/v1/rpc/#');
+    const strategy = mqttRpcServer(inProcess(site.broker, 'answering'));
+    const service = await NestFactory.createMicroservice(EchoModule, { strategy, logger: false });
+    await service.listen();
+    const client = await connectRpcClient(inProcess(site.broker, 'asking'), quiet);
+    expect(await client.call(echo, { word: 'hello' })).toEqual({ word: 'hello' });
     await client.close();
-    await mqtt.publish('sallyport/v1/rpc/test', 'x');
-    await waitFor(() => requests.length > 0);
+    await service.close();
   });
 
   it('serves many messages in the order they were published', async () => {
