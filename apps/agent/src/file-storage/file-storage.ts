@@ -1,0 +1,240 @@
+import { lstatSync, statSync, unlink } from 'node:fs';
+import { mkdir, realpath } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { Problem } from '@sallyport/protocol';
+import { BodyGarbage } from './body-garbage.js';
+import { ChangeLocks } from './change-locks.js';
+import { faultCode, isAbsence } from './file-system-fault.js';
+import { type FileVersion, fileVersion, UploadClock } from './file-version.js';
+import { FolderFlushes } from './folder-flushes.js';
+import { type Destination, entryOf, Folders, type StorageRoot } from './folders.js';
+import { type HotFile, HotFiles } from './hot-files.js';
+import { IncomingFile, smallFileBytes } from './incoming-file.js';
+import { OpenFile } from './open-file.js';
+import { isDirectory, type StoragePath } from './storage-path.js';
+import { type QuotaClaim, StorageQuota } from './storage-quota.js';
+import { countStoredBytes, removeStaleUploads } from './stored-tree.js';
+import { TemporaryFile } from './temporary-file.js';
+import { TransferBuffers } from './transfer-buffers.js';
+
+const unlinkAsync = promisify(unlink);
+
+export interface StorageOptions {
+  /** Made when missing. */
+  readonly directory: string;
+  /** Most bytes that may be stored; unlimited when absent. */
+  readonly quotaBytes?: number;
+  /** Folders outside `directory` whose files may be read through links below it. */
+  readonly linkTargets?: readonly string[];
+  /**
+   * What a change that has been answered survives: `power-cut` (default) forces content and names to disk first,
+   * `process-end` leaves that to the kernel's own time. A file is whole or absent either way.
+   */
+  readonly durability?: Durability;
+  readonly nowMs: () => number;
+}
+
+export type Durability = 'power-cut' | 'process-end';
+
+/** Refuses a change, by throwing, because of the file it would replace or remove; undefined when there is none. */
+export type VersionCheck = (current: FileVersion | undefined) => void;
+
+/** Files in folders below one root: read whole versions, replaced in one step, durable once a change has resolved. */
+export class FileStorage {
+  /** Shared by all transfers of this storage, in both directions. */
+  readonly buffers = new TransferBuffers();
+  private readonly garbage = new BodyGarbage();
+  private readonly locks = new ChangeLocks();
+  private readonly folderFlushes = new FolderFlushes();
+  private readonly folders: Folders;
+  private readonly hotFiles: HotFiles;
+  private readonly uploadClock: UploadClock;
+  private readonly isFlushed: boolean;
+  private quota: StorageQuota | undefined;
+
+  private constructor(
+    private readonly root: StorageRoot,
+    private readonly readableLocations: readonly string[],
+    { nowMs, durability = 'power-cut' }: StorageOptions,
+  ) {
+    this.folders = new Folders(root);
+    this.hotFiles = new HotFiles(nowMs);
+    this.uploadClock = new UploadClock(nowMs);
+    this.isFlushed = durability === 'power-cut';
+  }
+
+  /** Makes the root folder, removes what an earlier process left unfinished, and counts what is stored if there is a quota. */
+  static async open(options: StorageOptions): Promise<FileStorage> {
+    const { directory: path, linkTargets = [], quotaBytes: limitBytes, nowMs } = options;
+    await mkdir(path, { recursive: true, mode: 0o755 });
+    const root = { path, location: await realpath(path) };
+    const readable = [root.location, ...(await Promise.all(linkTargets.map(locationOf)))];
+    const storage = new FileStorage(root, readable, options);
+    await removeStaleUploads(root.location);
+    if (limitBytes === undefined) return storage;
+    const count = () => storage.locks.atStandstill(() => countStoredBytes(root.location));
+    storage.quota = await StorageQuota.open({ limitBytes, count, nowMs });
+    return storage;
+  }
+
+  /** A small file as it is on disk now, if it is in memory. */
+  hotFile(path: StoragePath): HotFile | undefined {
+    return this.hotFiles.get(this.diskPath(path));
+  }
+
+  /** Keeps the content of a small file that has just been read from `file`. */
+  keepHot(path: StoragePath, file: OpenFile, content: Buffer): void {
+    this.hotFiles.remember(this.diskPath(path), { version: file.version, stats: file.stats, content });
+  }
+
+  /** @throws Problem `not-found`: nothing there, a folder, or a link that leads out of the storage. */
+  async openFile(path: StoragePath): Promise<OpenFile> {
+    const file = await this.openIfPresent(path);
+    if (file === undefined) throw new Problem('not-found', `File not found: ${JSON.stringify(path.text)}`);
+    return file;
+  }
+
+  /**
+   * Begins to take a file in. Nothing is visible, and no folder made, before it is committed.
+   *
+   * @param expectedBytes announced by the sender, if known
+   * @param check judged now and again in the instant the file takes its place
+   * @throws Problem `conflict`: a folder has this name; `storage-full`: the quota does not allow it.
+   */
+  async receive(path: StoragePath, options: { expectedBytes?: number; check?: VersionCheck }): Promise<IncomingFile> {
+    if (path.segments.length === 0) throw isDirectory('conflict', path.text);
+    const { expectedBytes = 0, check } = options;
+    // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
+    if (!isSmall(options)) checkTarget(path, entryOf(this.folders.find(path)), check);
+    const claim = this.quota?.claimFor(path.text);
+    await claim?.expect(expectedBytes);
+    return new IncomingFile({
+      buffers: this.buffers,
+      garbage: this.garbage,
+      reserve: async (bytes) => claim?.use(bytes),
+      // In the deepest folder that exists: on the same file system as those still to be made below it.
+      create: () => TemporaryFile.create(this.folders.find(path).folder),
+      publish: (temporary) => this.publish(temporary, { path, claim, check }),
+      release: () => claim?.release(),
+    });
+  }
+
+  /**
+   * Removes a file, or the link of that name; a file that does not exist is removed already.
+   *
+   * @throws Problem `not-found`: a folder has this name.
+   */
+  async remove(path: StoragePath, check?: VersionCheck): Promise<void> {
+    if (path.segments.length === 0) throw isDirectory('not-found', path.text);
+    await this.locks.change(keyOf(path), async () => {
+      const destination = this.findIfPresent(path);
+      const entry = destination === undefined ? undefined : entryOf(destination);
+      if (destination === undefined || entry === undefined) check?.(undefined);
+      else if (await this.unlink(entry, path, check)) await this.flush([destination.folder]);
+    });
+  }
+
+  private async publish(temporary: TemporaryFile, { path, claim, check }: PendingUpload): Promise<void> {
+    temporary.stamp(this.uploadClock.next());
+    if (this.isFlushed) await temporary.flush();
+    const changed = await this.locks.change(keyOf(path), async () => {
+      const { folders, entry } = this.folders.make(path);
+      if (check !== undefined) checkTarget(path, entry, check);
+      const replacedBytes = storedBytesOf(entry);
+      await moveInto(entry, { temporary, replacedBytes, text: path.text });
+      claim?.settle(replacedBytes);
+      return folders;
+    });
+    await this.flush(changed);
+  }
+
+  private async flush(folders: readonly string[]): Promise<void> {
+    if (this.isFlushed) await Promise.all(folders.map((folder) => this.folderFlushes.flush(folder)));
+  }
+
+  /** True when there was something to remove. */
+  private async unlink(entry: string, path: StoragePath, check: VersionCheck | undefined): Promise<boolean> {
+    const stats = lstatSync(entry, { throwIfNoEntry: false });
+    if (stats?.isDirectory()) throw isDirectory('not-found', path.text);
+    check?.(currentVersion(entry));
+    if (stats === undefined) return false;
+    await unlinkAsync(entry);
+    if (stats.isFile()) this.quota?.forget(stats.size);
+    return true;
+  }
+
+  private async openIfPresent(path: StoragePath): Promise<OpenFile | undefined> {
+    try {
+      return await OpenFile.open(this.diskPath(path), this.readableLocations);
+    } catch (error) {
+      // ENXIO: a socket, or a pipe nobody reads.
+      if (isAbsence(error) || faultCode(error) === 'ENXIO') return undefined;
+      throw error;
+    }
+  }
+
+  private findIfPresent(path: StoragePath): Destination | undefined {
+    try {
+      return this.folders.find(path);
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private diskPath(path: StoragePath): string {
+    return `${this.root.path}/${keyOf(path)}`;
+  }
+}
+
+interface PendingUpload {
+  readonly path: StoragePath;
+  readonly claim: QuotaClaim | undefined;
+  readonly check: VersionCheck | undefined;
+}
+
+function isSmall({ expectedBytes, check }: { expectedBytes?: number; check?: VersionCheck }): boolean {
+  return check === undefined && expectedBytes !== undefined && expectedBytes <= smallFileBytes;
+}
+
+function keyOf(path: StoragePath): string {
+  return path.segments.join('/');
+}
+
+async function locationOf(folder: string): Promise<string> {
+  try {
+    return await realpath(folder);
+  } catch (error) {
+    if (isAbsence(error)) return folder;
+    throw error;
+  }
+}
+
+function checkTarget(path: StoragePath, entry: string | undefined, check: VersionCheck | undefined): void {
+  const stats = entry === undefined ? undefined : statSync(entry, { throwIfNoEntry: false });
+  if (stats?.isDirectory()) throw isDirectory('conflict', path.text);
+  check?.(stats?.isFile() ? fileVersion(stats) : undefined);
+}
+
+function currentVersion(entry: string): FileVersion | undefined {
+  const stats = statSync(entry, { throwIfNoEntry: false });
+  return stats?.isFile() ? fileVersion(stats) : undefined;
+}
+
+/** As the quota counts: links and their targets take no space of their own. */
+function storedBytesOf(entry: string): number {
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  return stats?.isFile() ? stats.size : 0;
+}
+
+async function moveInto(
+  entry: string,
+  { temporary, replacedBytes, text }: { temporary: TemporaryFile; replacedBytes: number; text: string },
+): Promise<void> {
+  try {
+    await temporary.moveTo(entry, replacedBytes);
+  } catch (error) {
+    if (faultCode(error) === 'EISDIR') throw isDirectory('conflict', text);
+    throw error;
+  }
+}

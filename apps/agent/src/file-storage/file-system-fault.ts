@@ -1,0 +1,32 @@
+import { Problem } from '@sallyport/protocol';
+import { invalidPath, nameTooLong } from './storage-path.js';
+
+/** The code of a failed system call, such as `ENOENT`. */
+export function faultCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** True when a path names nothing because it, or a folder on its way, does not exist. */
+export function isAbsence(error: unknown): boolean {
+  const code = faultCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** Says what a caller can do about a failed system call; what only an operator can mend comes back as it is. */
+export function explainFault(error: unknown, text: string): unknown {
+  switch (faultCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new Problem(
+        'storage-full',
+        `No space left to store ${JSON.stringify(text)}; nothing was changed. Delete files, or make room on the disk.`,
+        { cause: error },
+      );
+    case 'ENAMETOOLONG':
+      return nameTooLong(text, { cause: error });
+    case 'ELOOP':
+      return invalidPath(text, { cause: error });
+    default:
+      return error;
+  }
+}

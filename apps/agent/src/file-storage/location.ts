@@ -1,0 +1,17 @@
+import { readlinkSync, realpathSync } from 'node:fs';
+import { sep } from 'node:path';
+
+const isLinux = process.platform === 'linux';
+
+/**
+ * Where an open file really lies. Linux is asked about the descriptor itself, so that no link can be swapped in between
+ * the check and the use; elsewhere the path is resolved.
+ */
+export function locationOfOpen(fd: number, path: string): string {
+  return isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : realpathSync.native(path);
+}
+
+/** True when `location` is `folder` or lies below it; both with all links followed. */
+export function liesWithin(location: string, folder: string): boolean {
+  return location === folder || (location.startsWith(folder) && location[folder.length] === sep);
+}

@@ -1,0 +1,55 @@
+import { Problem } from '@sallyport/protocol';
+
+/** Names of unfinished uploads begin so; no path a peer names can reach one. */
+export const temporaryPrefix = '.tmp-';
+
+// NAME_MAX of every file system we meet, in bytes.
+const longestNameBytes = 255;
+
+/** A place below the storage root that is safe to use: no segment is empty, `.`, `..` or the name of an unfinished upload. */
+export interface StoragePath {
+  /** As the peer asked for it, for messages. */
+  readonly text: string;
+  /** Empty for the root itself. */
+  readonly segments: readonly string[];
+}
+
+/**
+ * Reads a path as thin-edge.io does: `.`, `..`, repeated and trailing slashes are resolved by their text alone.
+ *
+ * @throws Problem `not-found`: absolute, leaves the root, or holds a NUL, a backslash or a reserved name.
+ * @throws Problem `invalid-request`: a segment is longer than 255 bytes.
+ */
+export function parseStoragePath(text: string): StoragePath {
+  if (text.startsWith('/') || /[\0\\]/.test(text)) throw invalidPath(text);
+  const segments: string[] = [];
+  for (const segment of text.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment !== '..') segments.push(segment);
+    else if (segments.pop() === undefined) throw invalidPath(text);
+  }
+  for (const segment of segments) {
+    if (segment.startsWith(temporaryPrefix)) throw invalidPath(text);
+    if (Buffer.byteLength(segment) > longestNameBytes) throw nameTooLong(text);
+  }
+  return { text, segments };
+}
+
+/** The path is none that this storage serves; looks to the peer like any path that holds nothing. */
+export function invalidPath(text: string, options?: ErrorOptions): Problem {
+  return new Problem('not-found', `Invalid path: ${JSON.stringify(text)}`, options);
+}
+
+/** One part of the path, or all of it, exceeds what the file system can hold. */
+export function nameTooLong(text: string, options?: ErrorOptions): Problem {
+  return new Problem(
+    'invalid-request',
+    `Path too long: ${JSON.stringify(text)} has a part of more than ${longestNameBytes} bytes, or more than 4096 bytes in all. Use shorter names.`,
+    options,
+  );
+}
+
+/** A folder stands where a file was asked for. */
+export function isDirectory(type: 'not-found' | 'conflict', text: string): Problem {
+  return new Problem(type, `Not a file: ${JSON.stringify(text)} is a directory`);
+}

@@ -1,0 +1,40 @@
+// The file transfer service alone, in a process of its own: for tests that kill it and for benchmarks. Takes its options
+// as its first IPC message, and answers with its port.
+import { readSecurityFiles, SecureListener } from '@sallyport/tls';
+import { z } from 'zod';
+import { FileStorage } from './file-storage/file-storage.js';
+import { fileTransferHandler } from './file-transfer/file-transfer-handler.js';
+import { anyPath } from './file-transfer/path-ownership.js';
+
+const processOptions = z.strictObject({
+  directory: z.string(),
+  certPath: z.string().optional(),
+  keyPath: z.string().optional(),
+  caPath: z.string().optional(),
+});
+
+async function serve(message: unknown): Promise<number> {
+  const { directory, ...paths } = processOptions.parse(message);
+  const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
+  const { settings } = await readSecurityFiles({ ...paths, keys });
+  const storage = await FileStorage.open({ directory, nowMs: Date.now });
+  const onFault = (error: unknown) => console.error(error);
+  const handler = fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault });
+  const listener = new SecureListener({
+    ...{ name: 'http', host: '127.0.0.1', port: 0, security: settings, handler: { http: handler } },
+    admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
+    events: { onRefusal: (refusal) => console.error(refusal), onWarning: (text) => console.error(text) },
+  });
+  return (await listener.listen()).port;
+}
+
+process.once('message', (message) => {
+  serve(message).then(
+    (port) => process.send?.({ port }),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
+});
+process.once('disconnect', () => process.exit(0));

@@ -1,0 +1,57 @@
+import type { IncomingMessage } from 'node:http';
+import type { Exchange } from './exchange.js';
+
+export interface Answer {
+  readonly status: number;
+  /** Names and values by turns. */
+  readonly headers?: readonly string[];
+  /** Plain text; no body when absent. */
+  readonly text?: string;
+}
+
+// An unread rest of this size is cheaper to take in than a new connection.
+const cheapRestBytes = 64 * 1024;
+// A peer that sends on without looking gets this much time and room to notice the answer, as RFC 9112 §9.6 advises.
+const lingerMs = 5_000;
+const lingerBytes = 16 * 1024 * 1024;
+
+/** Answers with a short text or nothing, whether or not the request's body has been read. */
+export function answer(exchange: Exchange, { status, headers = [], text }: Answer): void {
+  const { req, res, routeHeaders } = exchange;
+  const body = Buffer.from(text ?? '');
+  const type = text === undefined ? [] : ['Content-Type', 'text/plain; charset=utf-8'];
+  const length = status === 304 ? [] : ['Content-Length', String(body.length)];
+  const fields = ['X-Content-Type-Options', 'nosniff', ...routeHeaders, ...type, ...length, ...headers];
+  if (isRestCheap(req)) {
+    res.writeHead(status, fields).end(body);
+    req.resume();
+    return;
+  }
+  res.writeHead(status, [...fields, 'Connection', 'close']);
+  if (body.length > 0) res.write(body);
+  else res.flushHeaders();
+  linger(exchange);
+}
+
+function isRestCheap(req: IncomingMessage): boolean {
+  if (req.complete) return true;
+  const length = req.headers['content-length'];
+  return length === undefined ? req.headers['transfer-encoding'] === undefined : Number(length) <= cheapRestBytes;
+}
+
+/** Drops what still comes in, within bounds, before the connection ends: a reset would overtake the answer. */
+function linger({ req, res }: Exchange): void {
+  let roomBytes = lingerBytes;
+  const finish = (): void => {
+    clearTimeout(deadline);
+    res.end();
+  };
+  const deadline = setTimeout(finish, lingerMs);
+  req.on('data', (chunk: Buffer) => {
+    roomBytes -= chunk.length;
+    if (roomBytes < 0) finish();
+  });
+  req.once('end', finish);
+  req.once('close', finish);
+  req.resume();
+}

@@ -1,0 +1,146 @@
+import type { FileStorage } from '../file-storage/file-storage.js';
+import type { FileVersion } from '../file-storage/file-version.js';
+import type { HotFile } from '../file-storage/hot-files.js';
+import type { OpenFile } from '../file-storage/open-file.js';
+import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
+import { type Answer, answer } from './answer.js';
+import { selectRange } from './byte-range.js';
+import type { FileExchange } from './exchange.js';
+import { judgePreconditions, permitsRange, preconditionFailed } from './preconditions.js';
+import { readSome, type Stretch, streamFile } from './stream-file.js';
+
+export interface DownloadTools {
+  readonly storage: FileStorage;
+  readonly nowMs: () => number;
+}
+
+// Up to here a file is read in one go, and kept in memory.
+const smallFileBytes = 64 * 1024;
+const nothing = Buffer.alloc(0);
+
+/** What a request gets of a file: some of its bytes, or a short answer in their place. */
+type Selection = { readonly kind: 'answer'; readonly answer: Answer } | ({ readonly kind: 'bytes' } & SelectedBytes);
+
+interface SelectedBytes {
+  readonly status: 200 | 206;
+  readonly headers: readonly string[];
+  readonly stretch: Stretch;
+}
+
+/**
+ * Answers GET and HEAD: 200, 206, 304 or 416.
+ *
+ * @throws Problem `not-found`, `precondition-failed`
+ */
+export async function answerRead(exchange: FileExchange, tools: DownloadTools): Promise<void> {
+  const { storage } = tools;
+  const hot = storage.hotFile(exchange.path);
+  if (hot !== undefined) return sendHot(exchange, hot, tools);
+  const file = await storage.openFile(exchange.path);
+  try {
+    await sendFile(exchange, file, tools);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sendFile(exchange: FileExchange, file: OpenFile, tools: DownloadTools): Promise<void> {
+  const selection = select(exchange, file.version, tools);
+  if (selection.kind === 'answer') return answer(exchange, selection.answer);
+  const { stretch } = selection;
+  if (exchange.req.method === 'HEAD') return sendBytes(exchange, selection, nothing);
+  if (stretch.length > smallFileBytes)
+    return streamBytes(exchange, selection, { file, buffers: tools.storage.buffers });
+  const content = await readStretch(file, stretch);
+  if (stretch.length === file.version.sizeBytes) tools.storage.keepHot(exchange.path, file, content);
+  sendBytes(exchange, selection, content);
+}
+
+function sendHot(exchange: FileExchange, { version, content }: HotFile, tools: DownloadTools): void {
+  const selection = select(exchange, version, tools);
+  if (selection.kind === 'answer') {
+    answer(exchange, selection.answer);
+    return;
+  }
+  const { first, length } = selection.stretch;
+  sendBytes(exchange, selection, length === content.length ? content : content.subarray(first, first + length));
+}
+
+/** Node leaves the body out of the response to HEAD. */
+function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, content: Buffer): void {
+  res.writeHead(status, [...headers]).end(content);
+}
+
+async function streamBytes(
+  { res }: FileExchange,
+  { status, headers, stretch }: SelectedBytes,
+  { file, buffers }: { file: OpenFile; buffers: TransferBuffers },
+): Promise<void> {
+  res.writeHead(status, [...headers]);
+  await streamFile(file, res, stretch, buffers);
+}
+
+async function readStretch(file: OpenFile, { first, length }: Stretch): Promise<Buffer> {
+  const content = Buffer.allocUnsafeSlow(length);
+  for (let filled = 0; filled < length; ) {
+    const rest = content.subarray(filled);
+    filled += await readSome(file, rest, { length: rest.length, position: first + filled });
+  }
+  return content;
+}
+
+function select(exchange: FileExchange, version: FileVersion, { nowMs }: DownloadTools): Selection {
+  const { req, path, routeHeaders } = exchange;
+  const now = new Date(nowMs());
+  const verdict = judgePreconditions(req.headers, { current: version, isRead: true, now });
+  if (verdict === 'failed') throw preconditionFailed(path.text);
+  if (verdict === 'not-modified')
+    return { kind: 'answer', answer: { status: 304, headers: ['ETag', version.entityTag] } };
+  const headers = [...fileHeaders(version, now), ...routeHeaders];
+  // RFC 9110 §14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or
+  // for which range handling is not defined": it is defined for GET alone.
+  const range = req.method === 'GET' && permitsRange(req.headers, version) ? req.headers.range : undefined;
+  return selectStretch(range, version.sizeBytes, headers);
+}
+
+function selectStretch(range: string | undefined, sizeBytes: number, headers: readonly string[]): Selection {
+  const selection = selectRange(range, sizeBytes);
+  switch (selection.kind) {
+    case 'whole':
+      return bytes(200, [...headers, 'Content-Length', String(sizeBytes)], { first: 0, length: sizeBytes });
+    case 'part': {
+      const { first, last } = selection;
+      const length = last - first + 1;
+      const contentRange = `bytes ${first}-${last}/${sizeBytes}`;
+      return bytes(206, [...headers, 'Content-Length', String(length), 'Content-Range', contentRange], {
+        first,
+        length,
+      });
+    }
+    case 'unsatisfiable':
+      return { kind: 'answer', answer: unsatisfiable(range, sizeBytes) };
+    default:
+      return selection satisfies never;
+  }
+}
+
+function bytes(status: 200 | 206, headers: readonly string[], stretch: Stretch): Selection {
+  return { kind: 'bytes', status, headers, stretch };
+}
+
+function unsatisfiable(range: string | undefined, sizeBytes: number): Answer {
+  return {
+    status: 416,
+    headers: ['Content-Range', `bytes */${sizeBytes}`],
+    text: `The file has ${sizeBytes} bytes; ${JSON.stringify(range)} asks for none of them.`,
+  };
+}
+
+function fileHeaders({ entityTag, modifiedAtMs }: FileVersion, now: Date): string[] {
+  // RFC 9110 §8.8.2.1: a Last-Modified later than the message's Date is replaced by that date.
+  const lastModified = new Date(Math.min(modifiedAtMs, now.getTime())).toUTCString();
+  return [
+    ...['Content-Type', 'application/octet-stream', 'X-Content-Type-Options', 'nosniff'],
+    ...['Accept-Ranges', 'bytes', 'ETag', entityTag, 'Last-Modified', lastModified],
+  ];
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Problem } from '@sallyport/protocol';
+import type { FileStorage } from '../file-storage/file-storage.js';
+import { explainFault } from '../file-storage/file-system-fault.js';
+import { parseStoragePath } from '../file-storage/storage-path.js';
+import { answer } from './answer.js';
+import { answerRead, type DownloadTools } from './download.js';
+import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
+import type { AccessRule } from './path-ownership.js';
+import { answerDelete } from './removal.js';
+import { parseRequestTarget, percentDecoded } from './request-target.js';
+import { answerPut } from './upload.js';
+
+export interface FileTransferOptions {
+  readonly storage: FileStorage;
+  readonly access: AccessRule;
+  /** Most bytes of one file; unlimited when absent. */
+  readonly maxUploadBytes?: number;
+  /** A connection on which nothing moves for so long in the middle of a request is ended; default 60 s. */
+  readonly idleTimeoutMs?: number;
+  readonly nowMs: () => number;
+  /** Told about every failure that is ours; the peer reads "Internal error" only. */
+  readonly onFault: (error: unknown, request: { method: string; path: string }) => void;
+}
+
+const deprecation = [
+  ...['Deprecation', 'true', 'Sunset', 'Thu, 31 Dec 2025 23:59:59 GMT'],
+  ...['Link', '</te/v1/files>; rel="deprecation"'],
+] as const;
+
+/**
+ * The file transfer service: `/te/v1/files/{*path}` and, deprecated, `/tedge/file-transfer/{*path}`; GET, HEAD, PUT and
+ * DELETE. Independent of any framework; every failure ends in a response or a closed connection, none is thrown.
+ */
+export function fileTransferHandler(options: FileTransferOptions): (req: IncomingMessage, res: ServerResponse) => void {
+  const { idleTimeoutMs = 60_000 } = options;
+  const service = new FileTransfer(options);
+  return (req, res) => {
+    req.socket.setTimeout(idleTimeoutMs);
+    service.serve(req, res);
+  };
+}
+
+class FileTransfer {
+  private readonly tools: DownloadTools;
+
+  constructor(private readonly options: FileTransferOptions) {
+    const { storage, nowMs } = options;
+    this.tools = { storage, nowMs };
+  }
+
+  serve(req: IncomingMessage, res: ServerResponse): void {
+    const target = parseRequestTarget(req.url ?? '');
+    if (target === undefined) {
+      answer({ req, res, routeHeaders: [] }, { status: 404 });
+      return;
+    }
+    const exchange = { req, res, routeHeaders: target.isDeprecatedRoute ? deprecation : [] };
+    this.dispatch(exchange, target.encodedPath).catch((error: unknown) =>
+      this.fail(exchange, target.encodedPath, error),
+    );
+  }
+
+  private async dispatch(exchange: Exchange, encodedPath: string): Promise<void> {
+    const { req } = exchange;
+    switch (req.method) {
+      case 'GET':
+      case 'HEAD':
+        return answerRead(this.fileExchange(exchange, encodedPath), this.tools);
+      case 'PUT':
+        return answerPut(this.fileExchange(exchange, encodedPath), this.options);
+      case 'DELETE':
+        return answerDelete(this.fileExchange(exchange, encodedPath), this.options);
+      default:
+        return answer(exchange, { status: 405, headers: ['Allow', 'GET,HEAD,PUT,DELETE'] });
+    }
+  }
+
+  private fileExchange(exchange: Exchange, encodedPath: string): FileExchange {
+    const path = parseStoragePath(percentDecoded(encodedPath));
+    this.options.access(exchange.req, path);
+    return { ...exchange, path };
+  }
+
+  private fail(exchange: Exchange, encodedPath: string, error: unknown): void {
+    const { req, res } = exchange;
+    if (error instanceof PeerLost || req.socket.destroyed) return;
+    const explained = explainFault(error, encodedPath);
+    if (!(explained instanceof Problem)) this.options.onFault(error, { method: req.method ?? '', path: encodedPath });
+    // Part of a file is out already: only a broken connection tells the peer that the rest is missing.
+    if (res.headersSent) res.destroy();
+    else if (explained instanceof Problem) answer(exchange, { status: explained.status, text: explained.message });
+    else answer(exchange, { status: 500, text: 'Internal error' });
+  }
+}

@@ -1,0 +1,30 @@
+import type { IncomingMessage } from 'node:http';
+import { Problem } from '@sallyport/protocol';
+import type { Peer } from '@sallyport/tls';
+import type { StoragePath } from '../file-storage/storage-path.js';
+
+/** Decides whether the peer of a request may use a path; throws Problem `forbidden` when not. */
+export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
+
+/** Whoever the entrance let in uses every path. */
+export const anyPath: AccessRule = () => undefined;
+
+/**
+ * A device uses paths below its own id only; services and administrators use every path. A peer without a certificate
+ * uses none, so the rule is safe even where the entrance asks for no certificate.
+ */
+export function ownPathOnly(peerOf: (req: IncomingMessage) => Peer | undefined): AccessRule {
+  return (req, path) => {
+    const peer = peerOf(req);
+    if (peer === undefined)
+      throw new Problem('forbidden', 'File transfer needs a client certificate here (http.authorization is "own").');
+    if (peer.kind !== 'device') return;
+    // Alone, the id names the folder that holds the device's files, and no file.
+    const [owner, ...below] = path.segments;
+    if (owner === peer.deviceId && below.length > 0) return;
+    throw new Problem(
+      'forbidden',
+      `${JSON.stringify(path.text)} is not yours: ${peer.deviceId} reads and writes below "${peer.deviceId}/" only.`,
+    );
+  };
+}

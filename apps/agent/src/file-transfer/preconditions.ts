@@ -1,0 +1,94 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Problem } from '@sallyport/protocol';
+import type { VersionCheck } from '../file-storage/file-storage.js';
+import type { FileVersion } from '../file-storage/file-version.js';
+import type { FileExchange } from './exchange.js';
+import { parseHttpDate } from './http-date.js';
+
+/** The outcome of the conditional headers of a request. */
+export type Verdict = 'proceed' | 'not-modified' | 'failed';
+
+/** True when a change carries a condition that the present state of the file can break. */
+function hasPreconditions(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers['if-match'] !== undefined ||
+    headers['if-none-match'] !== undefined ||
+    headers['if-unmodified-since'] !== undefined
+  );
+}
+
+/**
+ * Judges the preconditions of a request that would otherwise succeed, in the order of RFC 9110 §13.2.2.
+ *
+ * @param current the file as it stands; undefined when there is none
+ */
+export function judgePreconditions(
+  headers: IncomingHttpHeaders,
+  { current, isRead, now }: { current: FileVersion | undefined; isRead: boolean; now: Date },
+): Verdict {
+  if (!holdsIfMatch(headers, current, now)) return 'failed';
+  const noneMatch = headers['if-none-match'];
+  if (noneMatch !== undefined) {
+    if (!namesVersion(noneMatch, current, isRead)) return 'proceed';
+    return isRead ? 'not-modified' : 'failed';
+  }
+  return isRead && current !== undefined && isUnchangedSince(headers, current, now) ? 'not-modified' : 'proceed';
+}
+
+/**
+ * Whether a `Range` may be honoured beside an `If-Range` (RFC 9110 §13.1.5).
+ *
+ * A date never does: it is a strong validator only where the server knows that the file did not change twice within that
+ * second (§8.8.2.2), which we do not. The client then gets the whole file, which is always right.
+ */
+export function permitsRange(headers: IncomingHttpHeaders, current: FileVersion): boolean {
+  const ifRange = headers['if-range'];
+  return ifRange === undefined || ifRange === current.entityTag;
+}
+
+/** The check that a change must pass because of its conditional headers; undefined when it has none. */
+export function versionCheck({ req, path }: FileExchange, nowMs: () => number): VersionCheck | undefined {
+  if (!hasPreconditions(req.headers)) return undefined;
+  return (current) => {
+    const verdict = judgePreconditions(req.headers, { current, isRead: false, now: new Date(nowMs()) });
+    if (verdict === 'failed') throw preconditionFailed(path.text);
+  };
+}
+
+/** The file is not in the state the request asks for. */
+export function preconditionFailed(text: string): Problem {
+  return new Problem(
+    'precondition-failed',
+    `${JSON.stringify(text)} is not in the state that If-Match, If-None-Match or If-Unmodified-Since asks for.`,
+  );
+}
+
+function holdsIfMatch(headers: IncomingHttpHeaders, current: FileVersion | undefined, now: Date): boolean {
+  const match = headers['if-match'];
+  // §13.1.1: strong comparison; our tags are strong, so a weak one never equals them.
+  if (match !== undefined) return match.trim() === '*' ? current !== undefined : hasTag(match, current, strong);
+  const limit = parseHttpDate(headers['if-unmodified-since'] ?? '', now);
+  return limit === undefined || current === undefined || Math.floor(current.modifiedAtMs / 1000) <= limit;
+}
+
+function namesVersion(list: string, current: FileVersion | undefined, isRead: boolean): boolean {
+  if (list.trim() === '*') return current !== undefined;
+  // A condition on a write that cannot be read is taken as not met: overwriting could lose what it guards.
+  if (!isRead && list.match(anyTag) === null) return true;
+  // §13.1.2: weak comparison.
+  return hasTag(list, current, weak);
+}
+
+// RFC 9110 §8.8.3: opaque-tag = DQUOTE *etagc DQUOTE
+const anyTag = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+const strong = (tag: string): string => tag;
+const weak = (tag: string): string => tag.replace(/^W\//, '');
+
+function hasTag(list: string, current: FileVersion | undefined, comparable: (tag: string) => string): boolean {
+  return current !== undefined && (list.match(anyTag) ?? []).some((tag) => comparable(tag) === current.entityTag);
+}
+
+function isUnchangedSince(headers: IncomingHttpHeaders, current: FileVersion, now: Date): boolean {
+  const since = parseHttpDate(headers['if-modified-since'] ?? '', now);
+  return since !== undefined && Math.floor(current.modifiedAtMs / 1000) <= since;
+}

@@ -1,0 +1,86 @@
+import type { ServerResponse } from 'node:http';
+import type { OpenFile } from '../file-storage/open-file.js';
+import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
+import { PeerLost } from './exchange.js';
+
+/** A stretch of a file. */
+export interface Stretch {
+  readonly first: number;
+  readonly length: number;
+}
+
+/**
+ * Sends a stretch of a file and ends the response, reading ahead by one buffer while the other goes out. A slow reader
+ * holds two buffers and no more.
+ *
+ * @throws PeerLost: the connection ended.
+ * @throws Error: the file was cut short by somebody meanwhile; the response cannot be completed.
+ */
+export async function streamFile(
+  file: OpenFile,
+  res: ServerResponse,
+  stretch: Stretch,
+  buffers: TransferBuffers,
+): Promise<void> {
+  const one = buffers.take();
+  // A second one only if the first does not hold it all.
+  const lent = stretch.length > one.length ? [one, buffers.take()] : [one];
+  try {
+    await sendByTurns(file, res, stretch, lent);
+    for (const buffer of lent) buffers.giveBack(buffer);
+  } catch (error) {
+    for (const buffer of lent) buffers.abandon(buffer);
+    throw error;
+  }
+}
+
+async function sendByTurns(
+  file: OpenFile,
+  res: ServerResponse,
+  { first, length }: Stretch,
+  buffers: readonly Buffer[],
+): Promise<void> {
+  const end = first + length;
+  let [filling = Buffer.alloc(0), sending = filling] = buffers;
+  let sent = Promise.resolve();
+  for (let position = first; position < end; ) {
+    // With one buffer, a short read must not overwrite what is still going out.
+    if (filling === sending) await sent;
+    const wanted = { length: Math.min(filling.length, end - position), position };
+    const [bytes] = await Promise.all([readSome(file, filling, wanted), sent]);
+    position += bytes;
+    sent = send(res, filling.subarray(0, bytes), { isLast: position === end });
+    [filling, sending] = [sending, filling];
+  }
+  await sent;
+}
+
+/** Reads at least one byte. */
+export function readSome(
+  file: OpenFile,
+  buffer: Buffer,
+  { length, position }: { length: number; position: number },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    file.read(buffer, { length, position }, (error, bytes) => {
+      if (error !== null) reject(error);
+      else if (bytes === 0) reject(new Error(`The file ended at byte ${position} while it was being sent.`));
+      else resolve(bytes);
+    });
+  });
+}
+
+/** Resolves when the bytes have left for the network, so that their buffer is free again. */
+function send(res: ServerResponse, bytes: Buffer, { isLast }: { isLast: boolean }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const lose = (): void => reject(new PeerLost('The connection ended within a download.'));
+    const settle = (error?: Error | null): void => {
+      res.off('close', lose);
+      if (error) lose();
+      else resolve();
+    };
+    res.once('close', lose);
+    if (isLast) res.end(bytes, settle);
+    else res.write(bytes, settle);
+  });
+}

@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileStorage, type StorageOptions } from './file-storage/file-storage.js';
+import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
+import { anyPath } from './file-transfer/path-ownership.js';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+export interface Sent {
+  readonly headers?: Record<string, string>;
+  /** Chunked when it is a list. */
+  readonly body?: string | Buffer | readonly Buffer[];
+}
+
+/** A folder of the test's own, removed at the end of the scope that made it. */
+export class TemporaryFolder implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static async make(): Promise<TemporaryFolder> {
+    return new TemporaryFolder(await mkdtemp(join(tmpdir(), 'sallyport-agent-')));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+/** The file transfer service over real HTTP on a port of its own, for one test. */
+export class ServedFiles implements AsyncDisposable {
+  /** What the service reported as its own failures. */
+  readonly faults: unknown[] = [];
+
+  private constructor(
+    private readonly folder: TemporaryFolder,
+    readonly directory: string,
+    private readonly server: Server,
+  ) {}
+
+  static async start(options: Partial<StorageOptions & FileTransferOptions> = {}): Promise<ServedFiles> {
+    const folder = await TemporaryFolder.make();
+    const directory = options.directory ?? join(folder.path, 'file-transfer');
+    const storage = await FileStorage.open({ nowMs: Date.now, ...options, directory });
+    const server = createServer({ requestTimeout: 0, keepAliveTimeout: 1_000 });
+    const files = new ServedFiles(folder, directory, server);
+    const onFault = (error: unknown) => files.faults.push(error);
+    server.on('request', fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault, ...options }));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return files;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+    await this.folder[Symbol.asyncDispose]();
+  }
+
+  get port(): number {
+    const address = this.server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Sends the path as it is, on a connection of its own. */
+  request(method: string, path: string, { headers = {}, body }: Sent = {}): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const sent = request({ host: '127.0.0.1', port: this.port, method, path, headers, agent: false });
+      sent.once('error', reject);
+      sent.once('response', (response) => collect(response).then(resolve, reject));
+      if (typeof body === 'string' || Buffer.isBuffer(body)) sent.setHeader('content-length', Buffer.byteLength(body));
+      else if (body !== undefined) for (const chunk of body) sent.write(chunk);
+      sent.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : undefined);
+    });
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Reply> {
+    return this.request('GET', path, { headers });
+  }
+
+  put(path: string, body: Sent['body'], headers: Record<string, string> = {}): Promise<Reply> {
+    return this.request('PUT', path, { headers, ...(body === undefined ? {} : { body }) });
+  }
+
+  delete(path: string, headers: Record<string, string> = {}): Promise<Reply> {
+    return this.request('DELETE', path, { headers });
+  }
+
+  /** Sends bytes on a bare socket; resolves to all that comes back until the server ends the connection. */
+  raw(bytes: string | Buffer): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write(bytes));
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk) => chunks.push(chunk));
+      socket.once('error', reject);
+      socket.once('end', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    });
+  }
+
+  /** Every file and folder below the root, sorted. */
+  async entries(): Promise<string[]> {
+    return (await readdir(this.directory, { recursive: true })).sort();
+  }
+}
+
+async function collect(response: IncomingMessage): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  return { status: response.statusCode ?? 0, headers: response.headers, bytes, text: bytes.toString('utf8') };
+}
