@@ -306,7 +306,15 @@ describe('broker limits', () => {
     for (const message of ['1', '2', '3']) await site.publish('a', message);
     const { stdout } = await site.subscribe('a', 3, '-i', 'away', '-c');
     expect(stdout).toBe('a 1\na 2\n');
-    expect(site.warnings).toEqual(['a message was dropped, its session is full']);
+    expect(site.warnings).toEqual(['a message was not kept, its session is full']);
+  });
+
+  it('deliver to a client that is there although its queue is full', async () => {
+    await using site = await openSite({ limits: { queuedMessages: 1 } });
+    const received = await collect(await site.network('sub'), 'n');
+    const publisher = await site.network('pub');
+    await Promise.all(Array.from({ length: 50 }, (_, number) => publisher.publish('n', String(number))));
+    await waitFor(() => received.length === 50);
   });
 
   it('keep no more sessions than allowed', async () => {

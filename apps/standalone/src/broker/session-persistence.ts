@@ -25,7 +25,8 @@ export interface PersistenceOptions {
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-const noLimits = { queuedMessages: 100_000, queuedBytes: 256 * 1024 * 1024 };
+// A service that is away for good is forgotten by the journal; until then packet identifiers (65 535) bound its queue.
+const serviceLimits = { queuedMessages: 60_000, queuedBytes: 64 * 1024 * 1024 };
 
 /**
  * Sessions, queues and retained messages behind aedes' persistence interface (aedes-persistence 11): bounded in memory
@@ -123,12 +124,13 @@ export class SessionPersistence {
     for (const { clientId } of subscriptions) {
       if (this.sessions.get(clientId)?.enqueue(message) !== false) continue;
       this.settle(message, clientId);
-      this.options.onWarning('a message was dropped, its session is full', { session: clientId, topic: packet.topic });
+      this.options.onWarning('a message was not kept, its session is full', { session: clientId, topic: packet.topic });
     }
   }
 
+  /** A message that found no room is still on its way to a client that is there; an error here would disconnect it. */
   async outgoingUpdate({ id }: ClientReference, packet: StoredPacket): Promise<void> {
-    if (this.sessions.get(id)?.update(packet) !== true) throw new Error('no such packet');
+    this.sessions.get(id)?.update(packet);
   }
 
   async outgoingClearMessageId(
@@ -193,7 +195,7 @@ export class SessionPersistence {
     const { limits } = this.options;
     if (!isServiceSession(name) && this.sessions.size >= limits.sessions)
       throw new Error('the broker keeps no more sessions');
-    const session = new BrokerSession(name, isServiceSession(name) ? noLimits : limits);
+    const session = new BrokerSession(name, isServiceSession(name) ? serviceLimits : limits);
     this.sessions.set(name, session);
     return session;
   }

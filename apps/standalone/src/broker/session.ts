@@ -25,7 +25,10 @@ export interface QueueLimits {
 /** What the broker keeps for a client that wants its session kept: subscriptions, and messages it has not acknowledged. */
 export class BrokerSession {
   readonly subscriptions = new Map<string, StoredSubscription>();
-  private queue: StoredPacket[] = [];
+  /** In the order they were published; by what names a message inside the broker. */
+  private readonly queue = new Map<string, StoredPacket>();
+  /** Under which packet identifier a message of the queue was sent. */
+  private readonly sent = new Map<number, string>();
   private bytes = 0;
 
   constructor(
@@ -34,15 +37,15 @@ export class BrokerSession {
   ) {}
 
   /** Messages in the order they were published. */
-  get unacknowledged(): readonly StoredPacket[] {
-    return this.queue;
+  get unacknowledged(): Iterable<StoredPacket> {
+    return this.queue.values();
   }
 
   /** Keeps a message until it is acknowledged; false when the session is full and the message was dropped. */
   enqueue(packet: StoredPacket): boolean {
     const size = sizeOf(packet);
-    if (this.queue.length >= this.limits.queuedMessages || this.bytes + size > this.limits.queuedBytes) return false;
-    this.queue.push({ ...packet });
+    if (this.queue.size >= this.limits.queuedMessages || this.bytes + size > this.limits.queuedBytes) return false;
+    this.queue.set(nameOf(packet), { ...packet });
     this.bytes += size;
     return true;
   }
@@ -53,35 +56,37 @@ export class BrokerSession {
    * @returns false when there is no such message
    */
   update(packet: StoredPacket): boolean {
-    const sent = this.queue.find((each) => isSameMessage(each, packet));
-    if (sent !== undefined) {
-      sent.messageId = packet.messageId;
+    const { messageId } = packet;
+    if (messageId === undefined) return false;
+    const message = this.queue.get(nameOf(packet));
+    if (message !== undefined) {
+      message.messageId = messageId;
+      this.sent.set(messageId, nameOf(packet));
       return true;
     }
-    const index = this.queue.findIndex(({ messageId }) => messageId === packet.messageId);
-    if (index < 0) return false;
-    this.replace(index, { ...packet });
+    const name = this.sent.get(messageId);
+    const former = name === undefined ? undefined : this.queue.get(name);
+    if (name === undefined || former === undefined) return false;
+    this.bytes += sizeOf(packet) - sizeOf(former);
+    this.queue.set(name, { ...packet });
     return true;
   }
 
   /** Forgets a message its client acknowledged. */
   acknowledge(messageId: number | undefined): StoredPacket | undefined {
     // A message not sent yet has no identifier, and none is acknowledged by having none either.
-    if (messageId === undefined) return undefined;
-    const index = this.queue.findIndex((each) => each.messageId === messageId);
-    return index < 0 ? undefined : this.replace(index);
-  }
-
-  private replace(index: number, ...replacement: StoredPacket[]): StoredPacket | undefined {
-    const [removed] = this.queue.splice(index, 1, ...replacement);
-    if (removed !== undefined) this.bytes -= sizeOf(removed);
-    for (const packet of replacement) this.bytes += sizeOf(packet);
-    return removed;
+    const name = messageId === undefined ? undefined : this.sent.get(messageId);
+    const message = name === undefined ? undefined : this.queue.get(name);
+    if (name === undefined || messageId === undefined || message === undefined) return undefined;
+    this.sent.delete(messageId);
+    this.queue.delete(name);
+    this.bytes -= sizeOf(message);
+    return message;
   }
 }
 
-function isSameMessage(one: StoredPacket, other: StoredPacket): boolean {
-  return one.brokerId !== undefined && one.brokerId === other.brokerId && one.brokerCounter === other.brokerCounter;
+function nameOf({ brokerId, brokerCounter }: StoredPacket): string {
+  return `${brokerId}:${brokerCounter}`;
 }
 
 // What the objects round a payload cost, roughly; so that empty messages are not free.
