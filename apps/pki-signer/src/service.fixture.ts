@@ -129,6 +129,10 @@ export class SignerUnderTest {
     return { status: response.statusCode, headers: response.headers, body };
   }
 
+  async text(path: string): Promise<string> {
+    return (await this.running.app.inject({ method: 'GET', url: path })).body;
+  }
+
   private get running(): ServiceHost {
     if (this.host === undefined) throw new Error('the signer does not run');
     return this.host;

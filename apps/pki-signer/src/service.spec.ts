@@ -184,6 +184,21 @@ describe('the signer as a service', () => {
     expect(everything).not.toMatch(/PRIVATE KEY/);
   });
 
+  it('counts what it does, and says that it is ready', async () => {
+    await using signer = await SignerUnderTest.start();
+    await enrolled(signer);
+    expect((await signer.send('GET', '/readyz')).status).toBe(200);
+    const metrics = await signer.text('/metrics');
+    for (const line of [
+      'pki_issued_total{profile="device",provisioner="token",key="ec"} 1',
+      'pki_est_requests_total{op="simpleenroll",code="200",ua="none"} 1',
+      'pki_crl_entries{ca="device-1"} 0',
+    ])
+      expect(metrics).toContain(line);
+    for (const name of ['pki_issue_seconds', 'pki_crl_age_seconds', 'pki_crl_size_bytes', 'pki_ca_not_after_seconds'])
+      expect(metrics).toContain(name);
+  });
+
   it('works on after a restart, with the same CA and the same server certificate', async () => {
     await using signer = await SignerUnderTest.start();
     await enrolled(signer);

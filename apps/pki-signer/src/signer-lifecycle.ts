@@ -1,8 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { type Entrance, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import { deviceChanged } from '@sallyport/protocol';
+import { deviceChanged, Problem } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
+import type { Hierarchy } from './authority/hierarchy.js';
 import { publicHandler } from './crl/public-handler.js';
 import { PublicListener } from './crl/public-listener.js';
 import { estHandler } from './est/est-handler.js';
@@ -35,6 +36,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     ];
     this.upkeep = new Upkeep(steps, context.log, upkeepIntervalMs);
     const { settings } = context;
+    context.readiness.add('signing keys', () => missingAuthority(hierarchy));
     const address = {
       host: settings.require('pki.public.bind.address'),
       port: settings.require('pki.public.bind.port'),
@@ -47,6 +49,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     const { outbox, revocation, crls, serverCertificate } = this.opened.signer;
     await serverCertificate.renewIfDue();
     await crls.buildDue();
+    this.measureAuthorities();
     await subscribeEvent(mqtt, deviceChanged, (change) => revocation.follow(change), {
       onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
     });
@@ -84,6 +87,26 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     const reload = () =>
       entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
     serverCertificate.onRenewed(reload);
-    hierarchy.onChange(() => void reload());
+    hierarchy.onChange(() => {
+      this.measureAuthorities();
+      void reload();
+    });
+  }
+
+  private measureAuthorities(): void {
+    const { hierarchy, metrics } = this.opened.signer;
+    for (const { record, certificate } of hierarchy.all)
+      metrics.authorityEnd.set({ ca: record.id }, certificate.notAfter.getTime() / 1000);
+  }
+}
+
+/** Which CA is missing for the service to do its work; undefined when none is. */
+function missingAuthority(hierarchy: Hierarchy): string | undefined {
+  try {
+    hierarchy.signing('device');
+    hierarchy.signing('service');
+    return undefined;
+  } catch (error) {
+    return error instanceof Problem ? error.message : String(error);
   }
 }

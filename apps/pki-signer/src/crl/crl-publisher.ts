@@ -57,6 +57,7 @@ export class CrlPublisher {
     for (const authority of hierarchy.all.filter(signsCrls)) {
       try {
         if (await this.isDue(authority)) await this.build(authority);
+        this.measureAge(authority);
       } catch (error) {
         // The other CAs must not lose their CRLs over it; the next round tries again.
         log.error({ error, ca: authority.record.id }, 'CRL could not be built');
@@ -83,7 +84,8 @@ export class CrlPublisher {
     const { privateKey } = await keys.open(record.keyName ?? record.id);
     const der = buildCrl({ issuer: certificate, privateKey, entries, crlNumber, thisUpdate, nextUpdate });
     this.published.set(keyIdOf(certificate), { der, crlNumber, thisUpdate, nextUpdate });
-    this.measure(record.id, { bytes: der.length, entries: entries.length, thisUpdate });
+    this.options.metrics.crlBytes.set({ ca: record.id }, der.length);
+    this.options.metrics.crlEntries.set({ ca: record.id }, entries.length);
     // A revocation since `dirty` was read has written the key anew: it stays, and the next round builds again.
     if (dirty !== undefined)
       await store.transaction([{ key: dirty.key, revision: dirty.revision }], [{ delete: dirty.key }]);
@@ -107,11 +109,11 @@ export class CrlPublisher {
     return entries;
   }
 
-  private measure(ca: string, crl: { bytes: number; entries: number; thisUpdate: Date }): void {
-    const { crlBytes, crlEntries, crlThisUpdate } = this.options.metrics;
-    crlBytes.set({ ca }, crl.bytes);
-    crlEntries.set({ ca }, crl.entries);
-    crlThisUpdate.set({ ca }, crl.thisUpdate.getTime() / 1000);
+  private measureAge({ record, certificate }: Authority): void {
+    const current = this.published.get(keyIdOf(certificate));
+    if (current === undefined) return;
+    const ageMs = this.options.clock.now().getTime() - current.thisUpdate.getTime();
+    this.options.metrics.crlAgeSeconds.set({ ca: record.id }, ageMs / 1000);
   }
 
   /**

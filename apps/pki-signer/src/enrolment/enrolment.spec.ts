@@ -278,6 +278,20 @@ describe('an enrolment that is turned away', () => {
     );
   });
 
+  it('refuses a CSR in which any one bit was changed, always as the fault of who sent it', async () => {
+    await using site = await openTestSite();
+    const token = await site.token({ deviceId: 'child01' });
+    const csr = csrFor('child01');
+    for (let flip = 0; flip < 50; flip += 1) {
+      const tampered = Buffer.from(csr);
+      const bit = Math.floor((flip * csr.length * 8) / 50);
+      tampered.writeUInt8(tampered.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      const { status } = await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', token, tampered)));
+      expect(status).toBe(400);
+    }
+    await site.signer.enrolment.enrol(enrolmentOf('child01', token, csr));
+  });
+
   it('refuses the key of another device', async () => {
     await using site = await openTestSite();
     const key = newKey();

@@ -47,6 +47,7 @@ export interface CallerLimits {
 // A wrong secret costs as much as this many requests.
 const failureCost = 10;
 const mostTries = 3;
+const longestName = 64;
 
 /** Pays for a certificate with a one-time token. */
 export class Enrolment {
@@ -65,9 +66,9 @@ export class Enrolment {
   async enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
     const { limits } = this.options;
     limits.byAddress.admit(request.remoteAddress);
-    limits.byName.admit(request.name);
+    limits.byName.admit(callerOf(request));
     // One after the other for each name: guesses are counted before the next is judged, and nothing is signed twice.
-    return this.queue.run(request.name, () => this.enrolInTurn(request));
+    return this.queue.run(callerOf(request), () => this.enrolInTurn(request));
   }
 
   private async enrolInTurn(request: EnrolmentRequest): Promise<CertificateRecord> {
@@ -89,7 +90,7 @@ export class Enrolment {
       if (error instanceof Problem && error.type === 'credentials-invalid') {
         metrics.failedTokens.inc();
         limits.byAddress.charge(request.remoteAddress, failureCost);
-        limits.byName.charge(request.name, failureCost);
+        limits.byName.charge(callerOf(request), failureCost);
       }
       throw error;
     }
@@ -143,6 +144,11 @@ export class Enrolment {
       entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
     });
   }
+}
+
+/** The name as far as it can be one: what is remembered of a caller has a bounded size. */
+function callerOf({ name }: EnrolmentRequest): string {
+  return name.slice(0, longestName);
 }
 
 function actorOf({ record }: PresentedToken, { remoteAddress }: EnrolmentRequest): string {

@@ -10,8 +10,8 @@ import {
   pemFromDer,
 } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { id, newKey } from '../signer.fixture.js';
-import { ask, basic, type EstDoor, openEstDoor } from './est-door.fixture.js';
+import { csrFor, id, newKey } from '../signer.fixture.js';
+import { ask, basic, type EstDoor, openEstDoor, post } from './est-door.fixture.js';
 
 const verified = (door: EstDoor, chainPath: string) =>
   mustRun('openssl', ['verify', '-x509_strict', '-CAfile', door.rootPath, '-untrusted', chainPath, chainPath]);
@@ -98,6 +98,26 @@ describe('curl', () => {
     expect(decodeCertsOnly(Buffer.from(renewed, 'base64')).map(parseCertificate)[0]?.subject.text).toBe(
       'CN=child01,O=Test Site',
     );
+  });
+});
+
+describe('a CSR made by openssl that asks for too much', () => {
+  it.each([
+    ['a CA certificate', 'basicConstraints=critical,CA:TRUE'],
+    ['the right to sign certificates', 'keyUsage=keyCertSign'],
+    ['another name', 'subjectAltName=DNS:cloud.local'],
+    ['another identity', 'subjectAltName=URI:spiffe://sallyport.local/admin/child01'],
+    ['the right to sign code', 'extendedKeyUsage=codeSigning'],
+    ['an unknown critical extension', '1.2.3.4=critical,ASN1:NULL'],
+  ])('gets 403 for %s, and the token stays good', async (_case, extension) => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const args = ['-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+    const csr = await mustRun('openssl', ['req', ...args, '-subj', '/CN=child01', '-addext', extension]);
+    const reply = await ask(door, '/.well-known/est/simpleenroll', post('child01', token, csr));
+    expect([reply.status, reply.body]).toEqual([403, expect.stringMatching(/^CSR refused: it asks for /)]);
+    const good = csrFor('child01').toString('base64');
+    expect((await ask(door, '/.well-known/est/simpleenroll', post('child01', token, good))).status).toBe(200);
   });
 });
 

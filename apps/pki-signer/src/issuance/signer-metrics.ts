@@ -15,7 +15,7 @@ export class SignerMetrics {
   readonly rejected: Counter<'reason'>;
   readonly estRequests: Counter<'op' | 'code' | 'ua'>;
   readonly failedTokens: Counter;
-  readonly crlThisUpdate: Gauge<'ca'>;
+  readonly crlAgeSeconds: Gauge<'ca'>;
   readonly crlBytes: Gauge<'ca'>;
   readonly crlEntries: Gauge<'ca'>;
   readonly authorityEnd: Gauge<'ca'>;
@@ -54,7 +54,7 @@ export class SignerMetrics {
       registers,
     });
     const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['ca'], registers });
-    this.crlThisUpdate = gauge('pki_crl_this_update_seconds', 'When the CRL was built, Unix time');
+    this.crlAgeSeconds = gauge('pki_crl_age_seconds', 'Time since the CRL was built');
     this.crlBytes = gauge('pki_crl_size_bytes', 'Size of the CRL');
     this.crlEntries = gauge('pki_crl_entries', 'Certificates on the CRL');
     this.authorityEnd = gauge('pki_ca_not_after_seconds', 'End of a CA certificate, Unix time');
