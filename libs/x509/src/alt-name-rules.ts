@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 import { addressOctets, type SubjectAltName } from './general-name.js';
 
 /**
@@ -35,9 +35,14 @@ function dnsNameFault(name: string): string | undefined {
   if (!labels.every((part) => label.test(part)))
     return 'is not a host name: use labels of 1 to 63 lower-case letters, digits and hyphens';
   if (/^\d+$/.test(labels.at(-1) ?? '')) return 'is a number where a host name belongs';
-  // RFC 5890 §2.3.1: hyphens in the third and fourth place are for A-labels, and those must decode.
-  const isReserved = labels.some((part) => part.startsWith('--', 2));
-  return isReserved && domainToASCII(name) !== name ? 'holds a label that is not a valid A-label' : undefined;
+  const isReserved = labels.some((part) => part.startsWith('--', 2) && !isALabel(part));
+  return isReserved ? 'holds a label that is not a valid A-label' : undefined;
+}
+
+/** RFC 5890 §2.3.1: hyphens in the third and fourth place are for A-labels, and those decode and encode back. */
+function isALabel(part: string): boolean {
+  const unicode = domainToUnicode(part);
+  return part.startsWith('xn--') && unicode !== part && domainToASCII(unicode) === part;
 }
 
 function addressFault(octets: Buffer): string | undefined {

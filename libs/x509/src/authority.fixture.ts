@@ -11,6 +11,7 @@ import {
   type LeafRequest,
   parseCertificate,
   type SubjectAltName,
+  validityOf,
 } from './index.js';
 
 /** The moment the tests live in. */
@@ -30,19 +31,25 @@ export function spkiOf(publicKey: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
-/** A root that is valid from a year before `now` for 20 years. */
-export function makeRoot(keys = ecKeyPair('P-384')): Identity {
+function yearsAfter(date: Date, years: number): Date {
+  const later = new Date(date);
+  later.setUTCFullYear(date.getUTCFullYear() + years);
+  return later;
+}
+
+/** A root that is valid for 20 years. */
+export function makeRoot(keys = ecKeyPair('P-384'), notBefore = new Date('2026-01-01T00:00:00Z')): Identity {
   const der = issueRootCertificate({
     ...keys,
     commonName: 'Test Root G1',
     organization: 'Test',
-    notBefore: new Date('2026-01-01T00:00:00Z'),
-    notAfter: new Date('2046-01-01T00:00:00Z'),
+    notBefore,
+    notAfter: yearsAfter(notBefore, 20),
   });
   return { certificate: parseCertificate(der), privateKey: keys.privateKey };
 }
 
-/** An issuing CA below a root, for five years. */
+/** An issuing CA below a root, for its first five years. */
 export function makeIssuing(root: Identity, keys = ecKeyPair()): Identity {
   const der = issueCaCertificate({
     issuer: root.certificate,
@@ -50,8 +57,8 @@ export function makeIssuing(root: Identity, keys = ecKeyPair()): Identity {
     publicKey: keys.publicKey,
     commonName: 'Test Issuing G1-a',
     organization: 'Test',
-    notBefore: new Date('2026-01-01T00:00:00Z'),
-    notAfter: new Date('2031-01-01T00:00:00Z'),
+    notBefore: root.certificate.notBefore,
+    notAfter: yearsAfter(root.certificate.notBefore, 5),
     crlUrl: 'http://ca.test/root.crl',
     caIssuersUrl: 'http://ca.test/root.cer',
   });
@@ -83,12 +90,13 @@ export function leafRequest(changes: Partial<LeafRequest> = {}): LeafRequest {
   };
 }
 
-/** A whole hierarchy with one device in it. */
-export function makeSite() {
-  const root = makeRoot();
+/** A whole hierarchy with one device in it, whose certificate is issued at this moment. */
+export function makeSite(moment = now) {
+  const root = makeRoot(ecKeyPair('P-384'), yearsAfter(moment, -1));
   const issuing = makeIssuing(root);
   const keys = ecKeyPair();
-  const leaf = leafIssuer(issuing).issue(leafRequest({ spki: spkiOf(keys.publicKey) }));
+  const validity = validityOf(certificateProfiles.device, moment);
+  const leaf = leafIssuer(issuing).issue(leafRequest({ spki: spkiOf(keys.publicKey), ...validity }));
   return { root, issuing, device: { certificate: leaf.certificate, privateKey: keys.privateKey } };
 }
 
