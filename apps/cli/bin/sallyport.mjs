@@ -1,2 +1,46 @@
 #!/usr/bin/env node
-console.error('not built');
+// Starts the command line tool with the Node.js of this workspace, and builds the tool when that has not been done yet.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+// The oldest release that runs the tool; system packages are often older.
+const oldestMajor = 22;
+const project = dirname(dirname(fileURLToPath(import.meta.url)));
+const tools = join(project, '..', '..', 'node_modules', '.bin');
+const bundle = join(project, 'dist', 'bundle', 'main.js');
+
+if (Number(process.versions.node.split('.')[0]) < oldestMajor) runWithWorkspaceNode();
+else {
+  if (!existsSync(bundle)) build();
+  await import(bundle);
+}
+
+function runWithWorkspaceNode() {
+  const node = join(tools, 'node');
+  if (!existsSync(node))
+    fail(`Node.js ${process.version} is too old, and this workspace has none of its own.`, 'npm ci');
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both of us; whoever ends us otherwise means the child.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.once('exit', (code, signal) => {
+    process.exitCode = code ?? 128 + constants.signals[signal];
+  });
+}
+
+function build() {
+  const config = join(project, '..', '..', 'rolldown.config.mjs');
+  const { status } = spawnSync(process.execPath, [join(tools, 'rolldown'), '-c', config, '--logLevel', 'silent'], {
+    cwd: project,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (status !== 0) fail('The command line tool is not built.', 'npm run build');
+}
+
+function fail(what, command) {
+  process.stderr.write(`Error: ${what}\nRun: ${command}\n`);
+  process.exit(1);
+}

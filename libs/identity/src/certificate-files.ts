@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, parseCertificate, pemFromDer } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { readTextIfPresent, removeIfPresent, sweepTemporaryFiles, writeFileAtomic } from './atomic-file.js';
 import { privateKeyFromPem, privateKeyPem, publicKeyDer } from './private-key.js';
 
@@ -118,5 +118,5 @@ async function isPaired({ certPath, keyPath }: CertificateFiles): Promise<boolea
   const [certPem, keyPem] = [await readTextIfPresent(certPath), await readTextIfPresent(keyPath)];
   const [leaf] = certPem === undefined ? [] : certificatesFromPem(certPem);
   if (leaf === undefined || keyPem === undefined) return false;
-  return publicKeyDer(privateKeyFromPem(keyPem)).equals(parseCertificate(leaf.der).spki);
+  return publicKeyDer(privateKeyFromPem(keyPem)).equals(leaf.spki);
 }

@@ -1,0 +1,72 @@
+import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
+import { request as requestTls } from 'node:https';
+
+/** How to reach an admin API: a Unix socket, or a URL with an administrator's certificate. */
+export type AdminRoute =
+  | { readonly socketPath: string }
+  | { readonly url: URL; readonly ca: string; readonly cert: string; readonly key: string };
+
+export interface AdminRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** With its query: `/v1/devices?limit=100`. */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+// A page of a thousand certificates takes about 700 KiB.
+const largestAnswerBytes = 16 * 1024 * 1024;
+
+/** Sends one request and reads its whole answer; fails with the error of the socket, or of the signal. */
+export async function exchange(route: AdminRoute, request: AdminRequest): Promise<AdminAnswer> {
+  const deadline = AbortSignal.timeout(request.timeoutMs);
+  const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal]);
+  const answer = await send(route, request, signal);
+  return { status: answer.statusCode ?? 0, headers: answer.headers, text: await readText(answer) };
+}
+
+function send(route: AdminRoute, { method, path, body }: AdminRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers =
+      text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const options = { method, path, headers, signal, agent: false } as const;
+    const outgoing = open(route, options);
+    outgoing.once('response', resolve);
+    outgoing.on('error', reject);
+    outgoing.end(text);
+  });
+}
+
+function open(route: AdminRoute, options: RequestOptions) {
+  if ('socketPath' in route) return requestPlain({ ...options, socketPath: route.socketPath });
+  const { url, ca, cert, key } = route;
+  return requestTls({
+    ...options,
+    hostname: url.hostname,
+    port: url.port || 443,
+    ca: [ca],
+    cert,
+    key,
+    rejectUnauthorized: true,
+  });
+}
+
+async function readText(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer) {
+    const part = Buffer.from(chunk);
+    bytes += part.length;
+    if (bytes > largestAnswerBytes) throw new Error(`the answer is larger than ${largestAnswerBytes} bytes`);
+    chunks.push(part);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

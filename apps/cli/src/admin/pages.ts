@@ -1,0 +1,18 @@
+/** Every item of a paged list, page after page. */
+export async function* everyPage<Page extends { readonly cursor?: string | undefined }>(
+  fetchPage: (cursor: string | undefined) => Promise<Page>,
+): AsyncGenerator<Page> {
+  let cursor: string | undefined;
+  do {
+    const page = await fetchPage(cursor);
+    yield page;
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+}
+
+/** A path with its query; parameters without a value are left out. */
+export function pathWithQuery(path: string, parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
+  return query.size === 0 ? path : `${path}?${query}`;
+}

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { type AuthorityImport, authorityPurpose, hierarchyDescription } from '@sallyport/protocol';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { adminClientFor } from '../admin/admin-clients.js';
+import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
+import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+import { readPassphrase } from './passphrase.js';
+import { hierarchyLines } from './show.js';
+
+const options = globalOptions.extend({ purpose: authorityPurpose, passphraseFile: z.string().optional() });
+
+// What the admin API takes as base64, before it is base64.
+const largestBundleBytes = 180_000;
+
+/** `ca import`: an existing CA, key and chain, takes over a purpose. */
+export function importCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('import')
+    .description('let an existing CA sign: PEM with its key (PKCS#8, plain or encrypted), or PKCS#12')
+    .argument('<file>', 'the bundle: key, certificate and its chain')
+    .addOption(
+      new Option('--purpose <purpose>', 'what the CA is for').choices(authorityPurpose.options).makeOptionMandatory(),
+    )
+    .option('--passphrase-file <file>', 'first line: the passphrase of the key, or "-" for stdin')
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const given = optionsOf(command, options);
+      const signer = await adminClientFor('pki-signer', await openSettings(context, given), {
+        context,
+        options: given,
+      });
+      const request: AuthorityImport = {
+        purpose: given.purpose,
+        bundle: (await readBundle(absolutePath(context, file))).toString('base64'),
+        ...(given.passphraseFile === undefined
+          ? {}
+          : { passphrase: await readPassphrase(context, given.passphraseFile) }),
+      };
+      const hierarchy = await signer.post('/v1/ca/import', request, hierarchyDescription);
+      if (given.json) writeJson(context, hierarchy);
+      else writeLines(context, hierarchyLines(hierarchy));
+    });
+}
+
+async function readBundle(path: string): Promise<Buffer> {
+  const bundle = await readFile(path);
+  if (bundle.length === 0 || bundle.length > largestBundleBytes)
+    throw new Failure(
+      `${path} has ${bundle.length} bytes, a CA bundle has 1 to ${largestBundleBytes}.`,
+      'Give the file with the key, the certificate and its chain only.',
+    );
+  return bundle;
+}

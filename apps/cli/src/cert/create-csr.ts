@@ -1,0 +1,46 @@
+import { ensurePrivateKey, writeFileAtomic } from '@sallyport/identity';
+import type { DeviceId } from '@sallyport/protocol';
+import { buildCertificateRequest, pemFromDer } from '@sallyport/x509';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { absolutePath, deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+import { cloudArgument } from './cloud-argument.js';
+import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
+
+const options = globalOptions.extend({
+  deviceId: z.custom<DeviceId>().optional(),
+  outputPath: z.string().optional(),
+});
+
+/** `cert create-csr`: a signing request for the key of this device, which is made when there is none. */
+export function createCsrCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('create-csr')
+    .description('write a certificate signing request for the key of this device')
+    .option(
+      '--device-id <id>',
+      'common name to ask for (default: that of the certificate, or setting device.id)',
+      deviceIdArgument,
+    )
+    .option('--output-path <file>', 'where to write it (default: setting device.csr_path)')
+    .addArgument(cloudArgument())
+    .action(async (_cloud, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      const settings = await openSettings(context, given);
+      const { keyPath, csrPath } = deviceFiles(settings);
+      const commonName = requireDeviceId(given.deviceId, settings);
+      const path = given.outputPath === undefined ? csrPath : absolutePath(context, given.outputPath);
+      await prepareFolders(settings, [keyPath, path]);
+      const csr = buildCertificateRequest({
+        privateKey: await ensurePrivateKey(keyPath),
+        commonName,
+        organization: settings.require('certificate.organization'),
+        organizationalUnit: settings.require('certificate.organization_unit'),
+      });
+      await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
+      if (given.json) writeJson(context, { csr: path, deviceId: commonName, key: keyPath });
+      else writeLines(context, [`Certificate signing request for ${commonName} written to ${path}`]);
+    });
+}

@@ -1,0 +1,70 @@
+import type { Settings } from '@sallyport/config';
+import { newPrivateKey, privateKeyPem, removeIfPresent, writeFileOnce } from '@sallyport/identity';
+import type { DeviceId } from '@sallyport/protocol';
+import { certificatesFromPem, pemFromDer, selfSignedDeviceCertificate } from '@sallyport/x509';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
+import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeCertificateSummary } from './certificate-summary.js';
+import { cloudArgument } from './cloud-argument.js';
+import { type DeviceFiles, deviceFiles, exists, prepareFolders, readLeaf, requireDeviceId } from './device-files.js';
+
+const options = globalOptions.extend({ deviceId: z.custom<DeviceId>().optional() });
+
+// Clouds check the start date against their own clock.
+const backdateMs = 86_400_000;
+
+/** `cert create`: a key and a self-signed certificate, for clouds that trust it by upload. */
+export function createCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('create')
+    .description('make a private key and a self-signed certificate for this device')
+    .option('--device-id <id>', 'common name of the certificate (default: setting device.id)', deviceIdArgument)
+    .addArgument(cloudArgument())
+    .action(async (_cloud, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      const settings = await openSettings(context, given);
+      const files = deviceFiles(settings);
+      await create(files, settings, { deviceId: requireDeviceId(given.deviceId, settings), now: context.now() });
+      writeCertificateSummary(context, files.certPath, await readLeaf(files.certPath), {
+        json: given.json,
+        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
+      });
+    });
+}
+
+async function create(
+  files: DeviceFiles,
+  settings: Settings,
+  { deviceId, now }: { deviceId: DeviceId; now: Date },
+): Promise<void> {
+  const { certPath, keyPath } = files;
+  for (const path of [certPath, keyPath]) if (await exists(path)) throw alreadyThere(path);
+  await prepareFolders(settings, [certPath, keyPath]);
+  const privateKey = await newPrivateKey();
+  const lifeSeconds = settings.require('certificate.validity.requested_duration');
+  const der = selfSignedDeviceCertificate({
+    privateKey,
+    commonName: deviceId,
+    organization: settings.require('certificate.organization'),
+    organizationalUnit: settings.require('certificate.organization_unit'),
+    notBefore: new Date(now.getTime() - backdateMs),
+    notAfter: new Date(now.getTime() + lifeSeconds * 1000),
+  });
+  const certPem = pemFromDer('CERTIFICATE', der);
+  if (certificatesFromPem(certPem).length !== 1) throw new Error('the certificate just made cannot be read');
+  if (!(await writeFileOnce(keyPath, privateKeyPem(privateKey), 0o400))) throw alreadyThere(keyPath);
+  if (await writeFileOnce(certPath, certPem, 0o444)) return;
+  // Somebody else was faster with the certificate: the key just written would fit nothing.
+  await removeIfPresent(keyPath);
+  throw alreadyThere(certPath);
+}
+
+function alreadyThere(path: string): Failure {
+  return new Failure(
+    `${path} is there already; nothing was changed.`,
+    'Remove certificate and key first: tedge cert remove',
+  );
+}

@@ -1,0 +1,137 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { getCACertificates } from 'node:tls';
+import type { Settings } from '@sallyport/config';
+import { type EnrolOptions, type EstTrust, enrolIdentity, readTextIfPresent, trustFromPem } from '@sallyport/identity';
+import { type DeviceId, Problem } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { describeFault, Failure } from '../failure.js';
+import {
+  absolutePath,
+  deviceIdArgument,
+  durationArgument,
+  type GlobalOptions,
+  globalOptions,
+  openSettings,
+  optionsOf,
+} from '../options.js';
+import { Progress } from '../output.js';
+import { writeCertificateSummary } from './certificate-summary.js';
+import { cloudArgument } from './cloud-argument.js';
+import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
+import { estUrl } from './est-url.js';
+import { givenPassword, newPassword } from './one-time-password.js';
+
+const options = globalOptions.extend({
+  deviceId: z.custom<DeviceId>().optional(),
+  oneTimePassword: z.string().optional(),
+  oneTimePasswordFile: z.string().optional(),
+  url: z.string().optional(),
+  ca: z.string().optional(),
+  csrPath: z.string().optional(),
+  retryEvery: z.number(),
+  maxTimeout: z.number(),
+});
+type Options = z.infer<typeof options> & GlobalOptions & { readonly isForCloud: boolean };
+
+/** `cert download`: enrolment by EST with a one-time password; asks again until the registration is done. */
+export function downloadCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('download')
+    .description('enrol this device: make its key, and get its certificate with a one-time token')
+    .option('--device-id <id>', 'name of the device (default: setting device.id)', deviceIdArgument)
+    .option('-p, --one-time-password <token>', 'token of "device enroll-token" (env: DEVICE_ONE_TIME_PASSWORD)')
+    .option('--one-time-password-file <file>', 'read the token from the first line of a file, or of stdin with "-"')
+    .option('--url <url>', 'certificate service: https://HOST:PORT or HOST[:PORT] (default: setting pki.url)')
+    .option('--ca <file>', 'CA certificates to trust, for a password that holds no CA fingerprint')
+    .option(
+      '--csr-path <file>',
+      'signing request to send, made there when there is none (default: one made and removed)',
+    )
+    .option('--retry-every <duration>', 'pause between tries', durationArgument, 30)
+    .option('--max-timeout <duration>', 'give up after', durationArgument, 600)
+    .addArgument(cloudArgument())
+    .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
+      const given = { ...optionsOf(command, options), isForCloud: cloud !== undefined };
+      const settings = await openSettings(context, given);
+      const certificate = await download(context, settings, given);
+      writeCertificateSummary(context, deviceFiles(settings).certPath, certificate, {
+        json: given.json,
+        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
+      });
+    });
+}
+
+async function download(context: CliContext, settings: Settings, given: Options): Promise<Certificate> {
+  const files = deviceFiles(settings);
+  const deviceId = requireDeviceId(given.deviceId, settings);
+  const url = estUrl(given.url, settings, given.isForCloud);
+  const oneTimePassword = await requirePassword(context, given, { url, deviceId });
+  await prepareFolders(settings, [files.certPath, files.keyPath]);
+  const trust = await trustFor(context, given, oneTimePassword);
+  const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
+  const enrolment = { files, deviceId, oneTimePassword, url, signal: context.signal, ...csr, ...trust };
+  return new Progress(context.stderr).during(`Enrolling ${deviceId} at ${url}`, () =>
+    enrolPersistently(context, enrolment, given),
+  );
+}
+
+async function requirePassword(
+  context: CliContext,
+  given: Options,
+  { url, deviceId }: { url: string; deviceId: DeviceId },
+): Promise<string> {
+  const password = await givenPassword(context, given);
+  if (password !== undefined) return password;
+  if (!given.isForCloud)
+    throw new Failure(
+      'No one-time token is given.',
+      `Make one on the gateway (sallyport device enroll-token ${deviceId}) and pass it: --one-time-password TOKEN`,
+    );
+  const made = newPassword();
+  const query = new URLSearchParams({ externalId: deviceId, 'one-time-password': made });
+  context.stderr.write(
+    `One-time password: ${made}\nRegister the device here: ${new URL(url).origin}/apps/devicemanagement/index.html#/deviceregistration?${query}\n`,
+  );
+  return made;
+}
+
+/** A token of a site says itself whom to trust; a bare password needs a CA file, or the CAs of this system. */
+async function trustFor(
+  context: CliContext,
+  { ca, isForCloud }: Options,
+  password: string,
+): Promise<{ trust?: EstTrust }> {
+  if (ca !== undefined) {
+    const path = absolutePath(context, ca);
+    const pem = await readTextIfPresent(path);
+    if (pem === undefined) throw new Failure(`There is no CA file ${path}.`, 'Check the path given with --ca.');
+    return { trust: trustFromPem(pem) };
+  }
+  if (password.includes('.') && !isForCloud) return {};
+  return { trust: { rootsPem: getCACertificates('system') } };
+}
+
+/** Tries until it works, the server's answer is final, or the time is up. */
+async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, given: Options): Promise<Certificate> {
+  const giveUpAt = context.now().getTime() + given.maxTimeout * 1000;
+  for (;;) {
+    try {
+      return await enrolIdentity(enrolment);
+    } catch (fault) {
+      if (!isWorthRepeating(fault, given.isForCloud) || context.now().getTime() >= giveUpAt) throw fault;
+      const pauseSeconds = Math.max(given.retryEvery, fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0);
+      context.stderr.write(`${describeFault(fault)?.what ?? ''} Trying again in ${pauseSeconds} s.\n`);
+      await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
+    }
+  }
+}
+
+/** A cloud refuses a device until somebody registers it; a site's refusal is final, and each one counts against the token. */
+function isWorthRepeating(fault: unknown, isForCloud: boolean): boolean {
+  if (!(fault instanceof Problem)) return false;
+  if (fault.type === 'unavailable' || fault.type === 'rate-limited') return true;
+  return isForCloud && 'serverStatus' in fault.extensions;
+}

@@ -1,0 +1,114 @@
+import type { Settings } from '@sallyport/config';
+import { pemOf, readIdentity, renewIdentity, requestRenewal, writeFileAtomic } from '@sallyport/identity';
+import { type Certificate, parseCertificate, selfSignedDeviceCertificate, verifySignedBy } from '@sallyport/x509';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
+import { globalOptions, openSettings, optionsOf } from '../options.js';
+import { Progress } from '../output.js';
+import { writeCertificateSummary } from './certificate-summary.js';
+import { cloudArgument } from './cloud-argument.js';
+import { type DeviceFiles, deviceFiles } from './device-files.js';
+import { estUrl } from './est-url.js';
+
+const options = globalOptions.extend({
+  ca: z.enum(['site', 'self-signed', 'c8y']).default('site'),
+  url: z.string().optional(),
+  newKey: z.boolean().default(false),
+});
+type Options = z.infer<typeof options>;
+
+const day = 86_400_000;
+
+/**
+ * `cert renew`: the next certificate from the CA of this site, or a self-signed one. Without a cloud it takes the place
+ * of the present one at once; with one it waits beside it as `.new`, because "tedge connect" tries it out first.
+ */
+export function renewCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('renew')
+    .description('renew the certificate of this device')
+    .addOption(new Option('--ca <ca>', 'who issues it').choices(['site', 'self-signed', 'c8y']).default('site'))
+    .option('--url <url>', 'certificate service of the site (default: setting pki.url)')
+    .option('--new-key', 'make a new private key too')
+    .addArgument(cloudArgument())
+    .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
+      const given = optionsOf(command, options);
+      const settings = await openSettings(context, given);
+      const { path, certificate } = await renew(context, settings, { ...given, isForCloud: cloud !== undefined });
+      writeCertificateSummary(context, path, certificate, {
+        json: given.json,
+        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
+      });
+    });
+}
+
+interface Renewed {
+  readonly path: string;
+  readonly certificate: Certificate;
+}
+
+async function renew(
+  context: CliContext,
+  settings: Settings,
+  given: Options & { isForCloud: boolean },
+): Promise<Renewed> {
+  const files = deviceFiles(settings);
+  if (given.ca === 'c8y')
+    throw new Failure(
+      'Renewal by the Cumulocity CA needs the Cumulocity proxy, which does not run here.',
+      'Leave --ca out to renew with the CA of this site.',
+    );
+  if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
+  const request = { files, url: estUrl(given.url, settings), newKey: given.newKey, signal: context.signal };
+  const progress = new Progress(context.stderr);
+  if (!given.isForCloud) {
+    const certificate = await progress.during('Renewing', () => renewIdentity(request));
+    return { path: files.certPath, certificate };
+  }
+  if (given.newKey)
+    throw new Failure(
+      'A renewal that waits for "tedge connect" keeps its key.',
+      'Leave --new-key out, or leave the cloud out to put the new pair in force at once.',
+    );
+  const { chain } = await progress.during('Renewing', () => requestRenewal(request));
+  return waiting(files, chain);
+}
+
+async function waiting(
+  { waitingCertPath }: DeviceFiles,
+  chain: readonly [Certificate, ...Certificate[]],
+): Promise<Renewed> {
+  await writeFileAtomic(waitingCertPath, pemOf(chain), 0o444);
+  return { path: waitingCertPath, certificate: chain[0] };
+}
+
+/** Same key, same subject, a new life. */
+async function selfSigned(files: DeviceFiles, settings: Settings, now: Date): Promise<Certificate> {
+  const identity = await readIdentity(files);
+  const current = identity?.certificates[0];
+  if (identity === undefined || current === undefined)
+    throw new Failure(
+      'There is no certificate to renew.',
+      'Make one with "cert create", or enrol with "cert download".',
+    );
+  if (!verifySignedBy(current, current))
+    throw new Failure(
+      'The certificate of this device is not self-signed.',
+      'Leave --ca out to renew it with the CA that issued it.',
+    );
+  const attributeOf = (oid: string) => current.subject.attributes.find((attribute) => attribute.oid === oid)?.value;
+  const [organization, organizationalUnit] = [attributeOf('2.5.4.10'), attributeOf('2.5.4.11')];
+  const lifeSeconds = settings.require('certificate.validity.requested_duration');
+  return parseCertificate(
+    selfSignedDeviceCertificate({
+      privateKey: identity.privateKey,
+      commonName: current.subject.commonNames[0] ?? '',
+      ...(organization === undefined ? {} : { organization }),
+      ...(organizationalUnit === undefined ? {} : { organizationalUnit }),
+      notBefore: new Date(now.getTime() - day),
+      notAfter: new Date(now.getTime() + lifeSeconds * 1000),
+    }),
+  );
+}

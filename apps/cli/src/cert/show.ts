@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeCertificateSummary } from './certificate-summary.js';
+import { cloudArgument } from './cloud-argument.js';
+import { deviceFiles, readLeaf } from './device-files.js';
+
+const options = globalOptions.extend({ certPath: z.string().optional(), new: z.boolean().default(false) });
+
+/** `cert show`: what a certificate says, and how long it lasts. */
+export function showCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('show')
+    .description('print the certificate of this device')
+    .option('--cert-path <file>', 'certificate to print (default: setting device.cert_path)')
+    .option('--new', 'print the renewed certificate that is not in force yet')
+    .addArgument(cloudArgument())
+    .action(async (_cloud, _options, command: Command) => {
+      const given = optionsOf(command, options);
+      const settings = await openSettings(context, given);
+      const files = deviceFiles(settings);
+      const configured = given.new ? files.waitingCertPath : files.certPath;
+      const path = given.certPath === undefined ? configured : absolutePath(context, given.certPath);
+      writeCertificateSummary(context, path, await readLeaf(path), {
+        json: given.json,
+        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
+      });
+    });
+}

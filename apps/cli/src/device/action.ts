@@ -1,0 +1,52 @@
+import { type DeviceAction, type DeviceId, deviceActionRequest, deviceDescription } from '@sallyport/protocol';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { adminClientFor } from '../admin/admin-clients.js';
+import type { CliContext } from '../cli-context.js';
+import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+
+const options = globalOptions.extend({ reason: z.string().optional() });
+
+const descriptions: Readonly<Record<DeviceAction, string>> = {
+  lock: 'refuse a device until it is unlocked, and end its connections',
+  unlock: 'admit a locked device again',
+  revoke: 'revoke a device and its certificates, and end its connections',
+  retire: 'take a device out of service for good, and end its connections',
+};
+
+const participles: Readonly<Record<DeviceAction, string>> = {
+  lock: 'locked',
+  unlock: 'unlocked',
+  revoke: 'revoked',
+  retire: 'retired',
+};
+
+/** `device lock | unlock | revoke | retire`: each may be repeated. */
+export function actionCommands(context: CliContext, parent: Command): void {
+  for (const action of ['lock', 'unlock', 'revoke', 'retire'] as const)
+    parent
+      .command(action)
+      .description(descriptions[action])
+      .argument('<device>', 'name of the device', deviceIdArgument)
+      .option('--reason <text>', 'why, for the audit log and "device show"')
+      .action((deviceId: DeviceId, _options: unknown, command: Command) =>
+        change(context, { action, deviceId, command }),
+      );
+}
+
+async function change(
+  context: CliContext,
+  { action, deviceId, command }: { action: DeviceAction; deviceId: DeviceId; command: Command },
+): Promise<void> {
+  const given = optionsOf(command, options);
+  const registry = await adminClientFor('device-registry', await openSettings(context, given), {
+    context,
+    options: given,
+  });
+  const request = deviceActionRequest.parse(given.reason === undefined ? {} : { reason: given.reason });
+  const path = `/v1/devices/${encodeURIComponent(deviceId)}/${action}`;
+  const device = await registry.post(path, request, deviceDescription);
+  if (given.json) writeJson(context, device);
+  else writeLines(context, [`Device ${deviceId} is ${participles[action]}.`]);
+}

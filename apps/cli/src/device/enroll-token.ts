@@ -1,0 +1,54 @@
+import { type DeviceId, type EnrollmentRequest, enrollmentResponse, leafProfile } from '@sallyport/protocol';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { adminClientFor } from '../admin/admin-clients.js';
+import type { CliContext } from '../cli-context.js';
+import { deviceIdArgument, durationArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+
+const options = globalOptions.extend({
+  reinstate: z.boolean().default(false),
+  validity: z.number().optional(),
+  profile: leafProfile.default('device'),
+});
+
+/** `device enroll-token`: one token on stdout and nothing else, so that it can be piped. */
+export function enrollTokenCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('enroll-token')
+    .description('make a one-time token with which a device gets its first certificate')
+    .argument('<device>', 'name of the device', deviceIdArgument)
+    .option('--reinstate', 'bring a revoked device back')
+    .option(
+      '--validity <duration>',
+      'how long the token can be used (default: setting pki.token.validity)',
+      durationArgument,
+    )
+    .addOption(
+      new Option('--profile <profile>', 'what the certificate is for').choices(leafProfile.options).default('device'),
+    )
+    .action(async (deviceId: DeviceId, _options: unknown, command: Command) => {
+      const given = optionsOf(command, options);
+      const settings = await openSettings(context, given);
+      const signer = await adminClientFor('pki-signer', settings, { context, options: given });
+      const { reinstate, profile, validity } = given;
+      const request: EnrollmentRequest = {
+        deviceId,
+        profile,
+        reinstate,
+        subjectAltNames: [],
+        ...(validity === undefined ? {} : { validitySeconds: validity }),
+      };
+      const made = await signer.post('/v1/enrollments', request, enrollmentResponse);
+      if (given.json) writeJson(context, made);
+      else writeLines(context, [made.token]);
+      if (context.stderr.isTTY === true && !given.json)
+        context.stderr.write(
+          `For ${deviceId}, once, until ${made.expiresAt}. Next, on the device:\n  ${nextCommand(context, deviceId, settings.require('pki.url'))}\n`,
+        );
+    });
+}
+
+function nextCommand({ programName }: CliContext, deviceId: DeviceId, url: string): string {
+  return `${programName} cert download --device-id ${deviceId} --one-time-password TOKEN --url ${url}`;
+}

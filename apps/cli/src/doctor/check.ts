@@ -1,0 +1,28 @@
+import type { Patient } from './patient.js';
+
+/** Something that is wrong, and the command that mends it. */
+export interface Finding {
+  /** `error`: something does not work. `warning`: it will stop working, or is less safe than it should be. */
+  readonly severity: 'error' | 'warning';
+  readonly what: string;
+  /** A command line, ready to be run. */
+  readonly fix: string;
+}
+
+/** One question the doctor asks. */
+export interface Check {
+  readonly id: string;
+  /** What is looked at, in words. */
+  readonly title: string;
+  run(patient: Patient): Promise<Finding[]>;
+}
+
+/** A finding of severity `error`. */
+export function error(what: string, fix: string): Finding {
+  return { severity: 'error', what, fix };
+}
+
+/** A finding of severity `warning`. */
+export function warning(what: string, fix: string): Finding {
+  return { severity: 'warning', what, fix };
+}

@@ -1,0 +1,78 @@
+import { get } from 'node:http';
+import { type AuthorityDescription, hierarchyDescription } from '@sallyport/protocol';
+import { type Certificate, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
+import { type Check, error, type Finding, warning } from '../check.js';
+import type { Patient } from '../patient.js';
+
+const day = 86_400_000;
+// Relying parties have to learn of a new CA before the old one ends.
+const earlyWarningMs = 90 * day;
+const deadlineMs = 5_000;
+const largestCrlBytes = 64 * 1024 * 1024;
+
+/** The CAs of the site last, and their revocation lists are fresh. */
+export const authorities: Check = {
+  id: 'authorities',
+  title: 'CAs and revocation lists',
+  run: async (patient) => {
+    const active = (await authoritiesOf(patient)).filter(({ state, hasKey }) => state === 'active' && hasKey);
+    const findings = await Promise.all(active.map((authority) => inspect(patient, authority)));
+    return findings.flat();
+  },
+};
+
+async function authoritiesOf({ services }: Patient): Promise<readonly AuthorityDescription[]> {
+  const signer = services.find(({ service }) => service === 'pki-signer');
+  return signer?.isRunning === true ? (await signer.client.get('/v1/ca', hierarchyDescription)).authorities : [];
+}
+
+async function inspect(patient: Patient, authority: AuthorityDescription): Promise<Finding[]> {
+  return [...dateFindings(patient, authority), ...(await crlFindings(patient, authority))];
+}
+
+function dateFindings({ context, remedies }: Patient, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
+  const remainingMs = Date.parse(notAfter) - context.now().getTime();
+  if (remainingMs > earlyWarningMs) return [];
+  const remedy =
+    purpose === 'root'
+      ? remedies.run('ca', 'import', '--purpose', 'root', 'FILE')
+      : remedies.run('ca', 'rotate', '--purpose', purpose);
+  const what = `The CA ${id} ${remainingMs < 0 ? 'ended' : 'ends'} ${notAfter}.`;
+  return [remainingMs < 0 ? error(what, remedy) : warning(what, remedy)];
+}
+
+async function crlFindings(patient: Patient, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {
+  const { site, remedies, trust, context } = patient;
+  const url = new URL(`/crl/${keyId}.crl`, site.settings.require('pki.public.url'));
+  const der = await download(url);
+  if (der === undefined)
+    return [error(`The revocation list of ${id} cannot be fetched from ${url.href}.`, remedies.startServices())];
+  const issuer = [...trust.roots, ...trust.issuing].find((certificate) => certificate.fingerprint === fingerprint);
+  const fault = crlFault(der, issuer, context.now());
+  return fault === undefined ? [] : [error(`The revocation list of ${id} ${fault}.`, remedies.startServices())];
+}
+
+function crlFault(der: Buffer, issuer: Certificate | undefined, now: Date): string | undefined {
+  const crl = parseCrl(der);
+  if (issuer !== undefined && !verifyCrlSignedBy(crl, issuer)) return 'is not signed by that CA';
+  if (crl.nextUpdate !== undefined && crl.nextUpdate < now) return `is stale since ${crl.nextUpdate.toISOString()}`;
+  return undefined;
+}
+
+function download(url: URL): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const outgoing = get(url, { agent: false, signal: AbortSignal.timeout(deadlineMs) }, (answer) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      answer.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > largestCrlBytes) outgoing.destroy();
+        else chunks.push(chunk);
+      });
+      answer.once('end', () => resolve(answer.statusCode === 200 ? Buffer.concat(chunks) : undefined));
+      answer.on('error', () => resolve(undefined));
+    });
+    outgoing.on('error', () => resolve(undefined));
+    outgoing.once('close', () => resolve(undefined));
+  });
+}

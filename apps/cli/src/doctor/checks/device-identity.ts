@@ -1,0 +1,100 @@
+import { needsRenewal } from '@sallyport/identity';
+import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { type DeviceFiles, deviceFiles } from '../../cert/device-files.js';
+import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
+import { leadsTo } from '../../site/trusted-roots.js';
+import { type Check, error, type Finding, warning } from '../check.js';
+import { isRunning, type Patient } from '../patient.js';
+
+/** The certificate of this device, if it has one: key, chain, name, purpose, dates. */
+export const deviceIdentity: Check = {
+  id: 'device-identity',
+  title: 'certificate of this device',
+  run: async (patient) => {
+    const files = deviceFiles(patient.site.settings);
+    const [cert, key, ca] = await Promise.all([files.certPath, files.keyPath, files.caPath].map(readPemFile));
+    if (cert === undefined || key === undefined || ca === undefined) return [];
+    if (cert.state === 'missing' && key.state === 'missing') return [];
+    return pairFindings(patient, { files, cert, key }) ?? certificateFindings(patient, { files, cert, ca });
+  },
+};
+
+interface PairFiles {
+  readonly files: DeviceFiles;
+  readonly cert: PemFile;
+  readonly key: PemFile;
+}
+
+function pairFindings(patient: Patient, { files, cert, key }: PairFiles): Finding[] | undefined {
+  if (isPair(cert, key)) return undefined;
+  const { remedies } = patient;
+  const { certPath, keyPath } = files;
+  if (isPair(key, cert))
+    return [
+      error(
+        `Certificate and key are exchanged: ${certPath} holds ${cert.description}, ${keyPath} ${key.description}.`,
+        remedies.all(remedies.set('device.cert_path', keyPath), remedies.set('device.key_path', certPath)),
+      ),
+    ];
+  const what =
+    cert.certificates.length > 0 && key.privateKey !== undefined
+      ? `${keyPath} is not the key of ${certPath}.`
+      : `${certPath} holds ${cert.description}, ${keyPath} ${key.description}.`;
+  return [error(what, remedies.all(remedies.run('cert', 'remove'), enrolment(patient, cert)))];
+}
+
+function certificateFindings(
+  patient: Patient,
+  { cert, ca }: { files: DeviceFiles; cert: PemFile; ca: PemFile },
+): Finding[] {
+  const [leaf] = cert.certificates;
+  if (leaf === undefined) return [];
+  const dates = dateFindings(patient, cert, leaf);
+  // Made by "cert create" for a cloud: there is no CA above it, and it may say anything about its purpose.
+  if (verifySignedBy(leaf, leaf)) return dates;
+  const renewal = remedyFor(patient, cert);
+  const purposes = leaf.extendedKeyUsages;
+  const isForClients =
+    purposes?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
+  return [
+    ...dates,
+    ...(isForClients
+      ? []
+      : [error(`${cert.path} may not be used by a client: its extended key usage lacks clientAuth.`, renewal)]),
+    ...(leadsTo(cert.certificates, ca.certificates)
+      ? []
+      : [error(`${cert.path} does not lead to the CA in ${ca.path}, which holds ${ca.description}.`, renewal)]),
+  ];
+}
+
+function dateFindings(patient: Patient, cert: PemFile, leaf: Certificate): Finding[] {
+  const now = patient.context.now();
+  const { remedies } = patient;
+  if (now > leaf.notAfter)
+    return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(patient, cert))];
+  if (now < leaf.notBefore)
+    return [
+      error(
+        `${cert.path} is not valid before ${leaf.notBefore.toISOString()}; check the clock.`,
+        'timedatectl set-ntp true',
+      ),
+    ];
+  if (!needsRenewal(leaf, now)) return [];
+  const renew = verifySignedBy(leaf, leaf)
+    ? remedies.run('cert', 'renew', '--ca', 'self-signed')
+    : remedies.run('cert', 'renew');
+  return [warning(`${cert.path} expires ${leaf.notAfter.toISOString()}.`, renew)];
+}
+
+function remedyFor(patient: Patient, cert: PemFile): string {
+  return enrolment(patient, cert);
+}
+
+/** Enrolling again under the same name; the token comes from wherever the signer is. */
+function enrolment(patient: Patient, cert: PemFile): string {
+  const { remedies, site } = patient;
+  const name = cert.certificates[0]?.subject.commonNames[0] ?? site.settings.get('device.id') ?? 'DEVICE';
+  return isRunning(patient, 'pki-signer')
+    ? remedies.enrol(name)
+    : remedies.enrolElsewhere(name, site.settings.require('pki.url'));
+}

@@ -1,0 +1,104 @@
+import type { Settings } from '@sallyport/config';
+import { Problem } from '@sallyport/protocol';
+import { readSecurityFiles } from '@sallyport/tls';
+import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
+import { type PathKey, type SecuredGroup, securedGroups } from '../../site/secured-group.js';
+import { type Check, error, type Finding } from '../check.js';
+import { isRunning, type Patient } from '../patient.js';
+
+/** Certificate, key and CAs of each listener: present, of the right kind, and belonging together. */
+export const listenerFiles: Check = {
+  id: 'listener-files',
+  title: 'certificate files of the listeners',
+  run: async (patient) => {
+    const findings = await Promise.all(securedGroups.map((secured) => inspect(patient, secured)));
+    return findings.flat();
+  },
+};
+
+async function inspect(patient: Patient, secured: SecuredGroup): Promise<Finding[]> {
+  const { settings } = patient.site;
+  const slots = await readSlots(settings, secured);
+  if (slots.cert === undefined && slots.key === undefined) return [];
+  const misplaced = misplacedFiles(slots);
+  if (misplaced !== undefined) return [misplacement(patient, secured, slots, misplaced)];
+  const fault = await faultOf(settings, secured);
+  return fault === undefined ? [] : [error(fault, remedyFor(patient, secured, slots))];
+}
+
+interface Slots {
+  readonly cert: PemFile | undefined;
+  readonly key: PemFile | undefined;
+  readonly ca: PemFile | undefined;
+}
+
+async function readSlots(settings: Settings, { keys }: SecuredGroup): Promise<Slots> {
+  const read = async (key: PathKey) => {
+    const path = settings.get(key);
+    return path === undefined ? undefined : readPemFile(path);
+  };
+  return { cert: await read(keys.cert), key: await read(keys.key), ca: await read(keys.ca) };
+}
+
+/** What the listener itself would say. */
+async function faultOf(settings: Settings, { keys }: SecuredGroup): Promise<string | undefined> {
+  const [certPath, keyPath, caPath] = [settings.get(keys.cert), settings.get(keys.key), settings.get(keys.ca)];
+  try {
+    await readSecurityFiles({ certPath, keyPath, caPath, keys });
+    return undefined;
+  } catch (fault) {
+    if (fault instanceof Problem) return fault.message;
+    throw fault;
+  }
+}
+
+/** The same files in the one order that would work; undefined when they are in order, or none works. */
+function misplacedFiles({ cert, key, ca }: Slots): Slots | undefined {
+  if (cert === undefined || key === undefined) return undefined;
+  if (ca === undefined) {
+    const exchanged = { cert: key, key: cert, ca };
+    return fits(exchanged) && !fits({ cert, key, ca }) ? exchanged : undefined;
+  }
+  const orders = [
+    { cert, key, ca },
+    { cert: key, key: cert, ca },
+    { cert: ca, key, ca: cert },
+    { cert, key: ca, ca: key },
+    { cert: key, key: ca, ca: cert },
+    { cert: ca, key: cert, ca: key },
+  ];
+  const [found, ...others] = orders.filter(fits);
+  return found === orders[0] || others.length > 0 ? undefined : found;
+}
+
+function fits({ cert, key, ca }: Slots): boolean {
+  const holdsCas = ca === undefined || ca.state === 'directory' || ca.certificates.some(({ isCa }) => isCa);
+  return cert !== undefined && key !== undefined && isPair(cert, key) && holdsCas;
+}
+
+function misplacement({ remedies }: Patient, { keys }: SecuredGroup, now: Slots, right: Slots): Finding {
+  const moves = (['cert', 'key', 'ca'] as const).flatMap((slot) => {
+    const [is, ought] = [now[slot], right[slot]];
+    return is === undefined || ought === undefined || is.path === ought.path ? [] : [{ key: keys[slot], is, ought }];
+  });
+  const seen = moves.map(({ key, is }) => `${key} (${is.path}) holds ${is.description}`).join(', ');
+  return error(
+    `The files are exchanged: ${seen}.`,
+    remedies.all(...moves.map(({ key, ought }) => remedies.set(key, ought.path))),
+  );
+}
+
+/** A running service gets itself a new pair; one that does not start has to go back to plain first. */
+function remedyFor(patient: Patient, secured: SecuredGroup, { cert, key, ca }: Slots): string {
+  const { remedies, site } = patient;
+  const { keys } = secured;
+  const isOwnKey = key?.path.startsWith(site.settings.directory) === true;
+  // A service never overwrites a file that stands where its key belongs.
+  const isInTheWay = isOwnKey && key?.state === 'file' && key.privateKey === undefined;
+  const set = [cert && keys.cert, key && keys.key, ca && keys.ca].filter((name) => name !== undefined);
+  return remedies.all(
+    ...(isInTheWay && key !== undefined ? [remedies.remove(key.path)] : []),
+    remedies.unset(...set),
+    ...(isRunning(patient, secured.service) ? [remedies.secure(patient.level)] : []),
+  );
+}

@@ -1,0 +1,59 @@
+import { connect } from 'node:net';
+import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
+import { reachableHost } from '../../secure/probe.js';
+import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
+import { type Check, error, type Finding } from '../check.js';
+import type { Patient } from '../patient.js';
+
+const deadlineMs = 3_000;
+
+/** Each listener is at the level its settings say, shows the certificate its files hold, and can be reached. */
+export const listeners: Check = {
+  id: 'listeners',
+  title: 'listeners',
+  run: async (patient) => {
+    const entrances = patient.services.flatMap((state) => (state.isRunning ? state.entrances : []));
+    const findings = await Promise.all(entrances.map((entrance) => inspect(patient, entrance)));
+    return findings.flat();
+  },
+};
+
+async function inspect(patient: Patient, entrance: EntranceDescription): Promise<Finding[]> {
+  const secured = securedGroups.find(({ group }) => group === entrance.group);
+  const level = secured === undefined ? entrance.level : levelIn(patient, secured);
+  // A door that needs client certificates stays closed below level mutual, on purpose.
+  if (!entrance.isOpen && level !== 'mutual') return [];
+  const { remedies } = patient;
+  if (!entrance.isOpen || entrance.level !== level)
+    return [
+      error(
+        `The listener for ${entrance.name} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'}, and its settings say ${level}.`,
+        remedies.secure(level),
+      ),
+    ];
+  if (await canConnect(entrance)) return [];
+  return [
+    error(
+      `Nothing answers at ${reachableHost(entrance.host)}:${entrance.port}, where ${entrance.name} should be.`,
+      remedies.startServices(),
+    ),
+  ];
+}
+
+function levelIn({ site: { settings } }: Patient, { keys }: SecuredGroup): SecurityLevel {
+  if (settings.get(keys.cert) === undefined) return 'plain';
+  return settings.get(keys.ca) === undefined ? 'server' : 'mutual';
+}
+
+function canConnect({ host, port }: EntranceDescription): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: reachableHost(host), port, timeout: deadlineMs });
+    const end = (isConnected: boolean) => {
+      socket.destroy();
+      resolve(isConnected);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
+}

@@ -1,0 +1,73 @@
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { adminIdentityFiles } from '../../admin/admin-clients.js';
+import { deviceFiles } from '../../cert/device-files.js';
+import { localClient } from '../../secure/local-identity.js';
+import { securedGroups } from '../../site/secured-group.js';
+import { type Check, error, type Finding } from '../check.js';
+import type { Patient } from '../patient.js';
+
+const groupAndOthers = 0o077;
+const writableByOthers = 0o022;
+
+/** Keys, passphrases and token secrets are nobody else's to read; folders with keys nobody else's to write. */
+export const permissions: Check = {
+  id: 'permissions',
+  title: 'permissions of keys and secrets',
+  run: async (patient) => {
+    const secrets = [...new Set(await secretFiles(patient))];
+    const folders = [...new Set([...secrets.map((path) => dirname(path)), patient.site.settings.directory])];
+    const findings = await Promise.all([
+      ...secrets.map((path) => secretFinding(patient, path)),
+      ...folders.map((path) => folderFinding(patient, path)),
+    ]);
+    return findings.flat();
+  },
+};
+
+async function secretFiles({ site: { settings } }: Patient): Promise<string[]> {
+  const configured = securedGroups.flatMap(({ keys }) => settings.get(keys.key) ?? []);
+  const clients = [settings.get('http.client.auth.key_file'), settings.get('mqtt.client.auth.key_file')].flatMap(
+    (path) => path ?? [],
+  );
+  return [
+    deviceFiles(settings).keyPath,
+    localClient(settings).files.keyPath,
+    adminIdentityFiles(settings).keyPath,
+    ...configured,
+    ...clients,
+    // What the signer keeps: passphrase of the CA keys, pepper of the tokens, its own identity, and the keys.
+    ...(await filesIn(join(settings.directory, 'pki'))),
+    ...(await filesIn(join(settings.dataDirectory, 'pki', 'keys'))),
+  ];
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
+}
+
+async function modeOf(path: string): Promise<number | undefined> {
+  // A path that is not there has no permissions; whether it should be there is another check's question.
+  return (await stat(path).catch(() => undefined))?.mode;
+}
+
+async function secretFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
+  const mode = await modeOf(path);
+  if (mode === undefined || (mode & groupAndOthers) === 0) return [];
+  return [
+    error(`${path} can be used by other users of this machine (mode ${octal(mode)}).`, remedies.chmod('0600', path)),
+  ];
+}
+
+async function folderFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
+  const mode = await modeOf(path);
+  if (mode === undefined || (mode & writableByOthers) === 0) return [];
+  return [
+    error(`${path} can be changed by other users of this machine (mode ${octal(mode)}).`, remedies.chmod('go-w', path)),
+  ];
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}

@@ -1,0 +1,118 @@
+import { needsRenewal } from '@sallyport/identity';
+import type { Certificate } from '@sallyport/x509';
+import { hostNames } from '../../site/host-names.js';
+import { isPair, readPemFile } from '../../site/pem-file.js';
+import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
+import { isOfSite, leadsTo } from '../../site/trusted-roots.js';
+import { type Check, error, type Finding, warning } from '../check.js';
+import type { Patient } from '../patient.js';
+
+/** A certificate a listener shows to its clients. */
+interface Shown {
+  readonly secured: SecuredGroup;
+  readonly path: string;
+  readonly chain: readonly [Certificate, ...Certificate[]];
+}
+
+type Inspection = (patient: Patient, shown: Shown) => Finding[];
+
+/** Makes a check out of an inspection of each listener's certificate. Files that do not pair are another check's. */
+function checkOf(id: string, title: string, inspection: Inspection): Check {
+  return {
+    id,
+    title,
+    run: async (patient) => (await shownCertificates(patient)).flatMap((shown) => inspection(patient, shown)),
+  };
+}
+
+async function shownCertificates({ site: { settings } }: Patient): Promise<Shown[]> {
+  const found = await Promise.all(
+    securedGroups.map(async (secured): Promise<Shown[]> => {
+      const [certPath, keyPath] = [settings.get(secured.keys.cert), settings.get(secured.keys.key)];
+      if (certPath === undefined || keyPath === undefined) return [];
+      const file = await readPemFile(certPath);
+      const [leaf, ...rest] = file.certificates;
+      return leaf === undefined || !isPair(file, await readPemFile(keyPath))
+        ? []
+        : [{ secured, path: certPath, chain: [leaf, ...rest] }];
+    }),
+  );
+  return found.flat();
+}
+
+/** The chain a listener sends leads to a root its clients know. */
+export const serverChains = checkOf(
+  'server-chain',
+  'certificate chains of the listeners',
+  (patient, { path, chain }) => {
+    const { trust, remedies, level } = patient;
+    if (!isOfSite(chain, trust) || leadsTo(chain, trust.roots)) return [];
+    return [
+      error(
+        `${path} lacks the intermediate certificate of ${chain[0].issuer.text}, so clients cannot find its root.`,
+        remedies.secure(level),
+      ),
+    ];
+  },
+);
+
+/** Clients find the name they connect to in the certificate. */
+export const serverNames = checkOf(
+  'server-names',
+  'host names in the certificates of the listeners',
+  (patient, shown) => {
+    const { settings } = patient.site;
+    const [leaf] = shown.chain;
+    const names = new Set(leaf.subjectAltNames.map(({ value }) => value.toLowerCase()));
+    if (isOfSite(shown.chain, patient.trust)) return missingSiteNames(patient, shown, names);
+    const host = settings.require('http.client.host');
+    if (shown.secured.group !== 'http' || names.has(host.toLowerCase())) return [];
+    const held = [...names][0];
+    const what = `${shown.path} is not for "${host}", the name clients connect to (http.client.host); it is for: ${[...names].join(', ') || 'no host at all'}.`;
+    return [
+      error(what, held === undefined ? replacement(patient, shown) : patient.remedies.set('http.client.host', held)),
+    ];
+  },
+);
+
+function missingSiteNames({ site, remedies, level }: Patient, { path, secured }: Shown, names: Set<string>): Finding[] {
+  const address = site.settings.require(`${secured.group}.bind.address`);
+  const missing = hostNames(site.settings, address).filter(({ value }) => !names.has(value));
+  if (missing.length === 0) return [];
+  const list = missing.map(({ value }) => value).join(', ');
+  return [error(`${path} is not for ${list}, under which clients may connect.`, remedies.secure(level))];
+}
+
+/** The certificate may be used by a server. */
+export const serverPurposes = checkOf(
+  'server-purpose',
+  'purpose of the certificates of the listeners',
+  (patient, shown) => {
+    const purposes = shown.chain[0].extendedKeyUsages;
+    const isForServers =
+      purposes?.some((purpose) => purpose === 'serverAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
+    if (isForServers) return [];
+    const what = `${shown.path} may not be used by a server: its extended key usage is ${purposes?.join(', ')} and lacks serverAuth.`;
+    return [error(what, replacement(patient, shown))];
+  },
+);
+
+/** The certificate is valid, and not overdue for renewal. */
+export const serverDates = checkOf('server-dates', 'dates of the certificates of the listeners', (patient, shown) => {
+  const { context } = patient;
+  const [leaf] = shown.chain;
+  const now = context.now();
+  if (now > leaf.notAfter)
+    return [error(`${shown.path} expired ${leaf.notAfter.toISOString()}.`, replacement(patient, shown))];
+  if (now < leaf.notBefore)
+    return [error(`${shown.path} is not valid before ${leaf.notBefore.toISOString()}.`, replacement(patient, shown))];
+  if (!needsRenewal(leaf, now)) return [];
+  const what = `${shown.path} expires ${leaf.notAfter.toISOString()} and has not been renewed yet.`;
+  return [warning(what, replacement(patient, shown))];
+});
+
+/** A certificate of this site instead: settings that name a stranger's have to let go of it first. */
+function replacement({ trust, remedies, level }: Patient, { chain, secured: { keys } }: Shown): string {
+  const secure = remedies.secure(level);
+  return isOfSite(chain, trust) ? secure : remedies.all(remedies.unset(keys.cert, keys.key), secure);
+}

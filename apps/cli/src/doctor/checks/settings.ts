@@ -1,0 +1,30 @@
+import { isConfigKey, loadSettings } from '@sallyport/config';
+import type { CliContext } from '../../cli-context.js';
+import { type GlobalOptions, settingsSource } from '../../options.js';
+import { type Check, type Finding, warning } from '../check.js';
+import type { Patient } from '../patient.js';
+import { editSettings } from '../settings-remedy.js';
+
+// Where a command mends it, the warning ends in that command.
+const hint = /^(.*?)(?: Run|: *Set [^:]*|\. Set [^:]*): tedge config (\w+) (\S+)(?: (\S+))?$/s;
+
+/** What is odd about the settings that could be read; those that could not stop the doctor before any check. */
+export function settingsCheck(context: CliContext, options: GlobalOptions): Check {
+  return {
+    id: 'settings',
+    title: 'settings',
+    run: async (patient) => {
+      const { warnings } = await loadSettings(settingsSource(context, options));
+      const edit = await editSettings(context, options);
+      return warnings.map((text) => warningFinding(patient, text, edit));
+    },
+  };
+}
+
+function warningFinding({ remedies }: Patient, text: string, edit: string): Finding {
+  const [, variable] = /^(TEDGE_\w+) is not a setting/.exec(text) ?? [];
+  if (variable !== undefined) return warning(text, `unset ${variable}`);
+  const [, what = text, action = '', key = '', value] = hint.exec(text) ?? [];
+  if (!isConfigKey(key)) return warning(text, edit);
+  return warning(what, remedies.run('config', action, key, ...(value === undefined ? [] : [value])));
+}

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { Problem } from '@sallyport/protocol';
+import { readTrustAnchors } from '@sallyport/tls';
+import { readPemFile } from '../../site/pem-file.js';
+import { securedGroups } from '../../site/secured-group.js';
+import { type Check, error, type Finding, warning } from '../check.js';
+import type { Patient } from '../patient.js';
+
+// What the system itself keeps there is not ours to tidy up.
+const systemFolders = ['/etc/ssl/', '/usr/', '/etc/pki/', '/etc/ca-certificates'];
+
+/** The CAs whose clients a listener lets in: each entry usable, and this site's among them. */
+export const trustedCas: Check = {
+  id: 'trusted-cas',
+  title: 'trusted CAs of the listeners',
+  run: async (patient) => {
+    const findings = await Promise.all(securedGroups.map(({ keys }) => inspect(patient, keys.ca)));
+    return findings.flat();
+  },
+};
+
+async function inspect(patient: Patient, key: (typeof securedGroups)[number]['keys']['ca']): Promise<Finding[]> {
+  const path = patient.site.settings.get(key);
+  if (path === undefined) return [];
+  try {
+    const { certificates, warnings } = await readTrustAnchors(path, { now: patient.context.now() });
+    const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
+    const isSiteTrusted = patient.trust.roots.every(({ fingerprint }) => known.has(fingerprint));
+    return [
+      ...(isSiteTrusted ? [] : [await siteMissing(patient, key, path)]),
+      ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(patient, { key, path, text })))),
+    ];
+  } catch (fault) {
+    // Unusable as a whole: the files of the listeners say so already.
+    if (fault instanceof Problem) return [];
+    throw fault;
+  }
+}
+
+function ownWarnings(path: string, warnings: readonly string[]): readonly string[] {
+  return systemFolders.some((folder) => path.startsWith(folder)) ? [] : warnings;
+}
+
+async function siteMissing({ remedies, level }: Patient, key: string, path: string): Promise<Finding> {
+  const { state } = await readPemFile(path);
+  const what = `${key} (${path}) does not hold the CA of this site, so no device enrolled here is let in.`;
+  const add = remedies.run('ca', 'export', '--output', join(path, 'sallyport-ca.pem'));
+  const mend = state === 'directory' ? add : remedies.unset(key);
+  return error(what, remedies.all(mend, remedies.secure(level)));
+}
+
+async function passedOver(
+  { remedies }: Patient,
+  { key, path, text }: { key: string; path: string; text: string },
+): Promise<Finding> {
+  const [, name = '', reason = text] = /^(.*?)(?: \(certificate \d+\))?: (.*)$/.exec(text) ?? [];
+  const { state } = await readPemFile(path);
+  if (state !== 'directory') return warning(`${key}: ${text}`, remedies.run('ca', 'export', '--output', path));
+  const entry = join(path, name);
+  return warning(`${key}: ${entry}: ${reason}`, remedies.remove(entry));
+}

@@ -1,0 +1,111 @@
+import { Problem } from '@sallyport/protocol';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { ExitStatus } from '../failure.js';
+import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
+import { Progress, writeJson, writeLines } from '../output.js';
+import { type Check, error, type Finding } from './check.js';
+import { authorities } from './checks/authorities.js';
+import { clientIdentities } from './checks/client-identities.js';
+import { clock } from './checks/clock.js';
+import { deviceIdentity } from './checks/device-identity.js';
+import { listenerFiles } from './checks/listener-files.js';
+import { listeners } from './checks/listeners.js';
+import { permissions } from './checks/permissions.js';
+import { serverChains, serverDates, serverNames, serverPurposes } from './checks/server-certificates.js';
+import { services } from './checks/services.js';
+import { settingsCheck } from './checks/settings.js';
+import { trustedCas } from './checks/trusted-cas.js';
+import { openPatient } from './patient.js';
+import { editSettings, settingRemedy } from './settings-remedy.js';
+
+interface Result {
+  readonly id: string;
+  readonly title: string;
+  readonly findings: readonly Finding[];
+}
+
+/** `doctor`: looks at everything that makes a handshake fail, and says how to mend it. Exit code 0: all is well. */
+export function doctorCommand(context: CliContext, program: Command): void {
+  program
+    .command('doctor')
+    .description('find what is wrong with certificates, files, clocks and services, and the command that mends it')
+    .action(async (_options: unknown, command: Command) => {
+      const given = optionsOf(command, globalOptions);
+      const results = await examine(context, given);
+      if (given.json) writeJson(context, { healthy: isHealthy(results), checks: results });
+      else writeLines(context, results.flatMap(resultLines));
+      if (!isHealthy(results)) throw new ExitStatus(1);
+    });
+}
+
+async function examine(context: CliContext, options: GlobalOptions): Promise<Result[]> {
+  const settings = settingsCheck(context, options);
+  try {
+    const patient = await new Progress(context.stderr).during('Looking around', () => openPatient(context, options));
+    const checks = patient.isGateway ? gatewayChecks(settings) : deviceChecks(settings);
+    const results: Result[] = [];
+    for (const check of checks) {
+      context.signal.throwIfAborted();
+      const findings = await new Progress(context.stderr).during(check.title, () => check.run(patient));
+      results.push({ id: check.id, title: check.title, findings });
+    }
+    return results;
+  } catch (fault) {
+    // Without settings there is nothing else to look at.
+    if (!(fault instanceof Problem) || fault.type !== 'config-invalid') throw fault;
+    return [{ id: settings.id, title: settings.title, findings: await settingsFindings(context, options, fault) }];
+  }
+}
+
+function deviceChecks(settings: Check): Check[] {
+  return [settings, deviceIdentity, clientIdentities, permissions, clock];
+}
+
+function gatewayChecks(settings: Check): Check[] {
+  return [
+    settings,
+    services,
+    listenerFiles,
+    trustedCas,
+    serverChains,
+    serverNames,
+    serverPurposes,
+    serverDates,
+    listeners,
+    deviceIdentity,
+    clientIdentities,
+    permissions,
+    clock,
+    authorities,
+  ];
+}
+
+const faultsOf = z.object({
+  faults: z.array(z.object({ key: z.string(), where: z.string(), value: z.string(), rule: z.string() })),
+});
+
+async function settingsFindings(context: CliContext, options: GlobalOptions, problem: Problem): Promise<Finding[]> {
+  const edit = await editSettings(context, options);
+  const faults = faultsOf.safeParse(problem.extensions);
+  if (!faults.success) return [error(problem.message, edit)];
+  return faults.data.faults.map((wrong) =>
+    error(
+      `${wrong.key} (${wrong.where}) is ${wrong.value}: ${wrong.rule}.`,
+      settingRemedy(context, options, wrong) ?? edit,
+    ),
+  );
+}
+
+function isHealthy(results: readonly Result[]): boolean {
+  return results.every(({ findings }) => findings.length === 0);
+}
+
+function resultLines({ title, findings }: Result): string[] {
+  if (findings.length === 0) return [`ok       ${title}`];
+  return findings.flatMap(({ severity, what, fix }) => [
+    `${severity.padEnd(7)}  ${title}: ${what}`,
+    `         mend it: ${fix}`,
+  ]);
+}

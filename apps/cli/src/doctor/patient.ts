@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import type { SecurityLevel, ServiceName } from '@sallyport/protocol';
+import { exists } from '../cert/device-files.js';
+import type { CliContext } from '../cli-context.js';
+import type { GlobalOptions } from '../options.js';
+import { securedGroups } from '../site/secured-group.js';
+import { type ServiceState, serviceStates } from '../site/service-state.js';
+import { openSite, type Site } from '../site/site.js';
+import { fetchTrust, noTrust, type SiteTrust } from '../site/trusted-roots.js';
+import { Remedies } from './remedies.js';
+
+/** What the checks look at. */
+export interface Patient {
+  readonly context: CliContext;
+  readonly site: Site;
+  readonly remedies: Remedies;
+  /** False on a device that runs no service: nothing but its own certificate is looked at there. */
+  readonly isGateway: boolean;
+  readonly services: readonly ServiceState[];
+  /** The CAs of the site; none when its signer does not answer. */
+  readonly trust: SiteTrust;
+  /** The highest level any listener is set to. */
+  readonly level: SecurityLevel;
+}
+
+/** @throws Problem `config-invalid`: the settings cannot be read */
+export async function openPatient(context: CliContext, options: GlobalOptions): Promise<Patient> {
+  const quiet = { ...context, stderr: { write: () => true } };
+  const site = await openSite(quiet, options);
+  const services = await serviceStates(site);
+  const signer = services.find(({ service }) => service === 'pki-signer');
+  return {
+    context,
+    site,
+    remedies: new Remedies(context, options, site.settings),
+    isGateway: services.some(isPresent) || (await exists(join(site.settings.directory, 'pki'))),
+    services,
+    trust: signer?.isRunning === true ? await fetchTrust(signer.client) : noTrust,
+    level: configuredLevel(site),
+  };
+}
+
+/** Whether a service answers at the moment. */
+export function isRunning({ services }: Patient, service: ServiceName): boolean {
+  return services.some((state) => state.service === service && state.isRunning);
+}
+
+function isPresent(state: ServiceState): boolean {
+  return state.isRunning || state.code !== 'ENOENT';
+}
+
+function configuredLevel({ settings }: Site): SecurityLevel {
+  const isAnySet = (part: 'cert' | 'ca') => securedGroups.some(({ keys }) => settings.get(keys[part]) !== undefined);
+  if (!isAnySet('cert')) return 'plain';
+  return isAnySet('ca') ? 'mutual' : 'server';
+}

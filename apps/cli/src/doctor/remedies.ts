@@ -1,0 +1,67 @@
+import type { Settings } from '@sallyport/config';
+import type { SecurityLevel } from '@sallyport/protocol';
+import type { CliContext } from '../cli-context.js';
+import type { GlobalOptions } from '../options.js';
+
+const plainWord = /^[\w@%+=:,./-]+$/;
+
+/** A word as a POSIX shell reads it. */
+export function quoted(word: string): string {
+  return plainWord.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Commands that mend things, as the user has to type them. */
+export class Remedies {
+  readonly #prefix: string;
+  readonly #settings: Settings;
+
+  constructor({ programName }: CliContext, { configDir }: GlobalOptions, settings: Settings) {
+    this.#prefix = `${programName}${configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`}`;
+    this.#settings = settings;
+  }
+
+  /** A command of this program on the same configuration directory. */
+  run(...words: readonly string[]): string {
+    return [this.#prefix, ...words.map(quoted)].join(' ');
+  }
+
+  set(key: string, value: string): string {
+    return this.run('config', 'set', key, value);
+  }
+
+  unset(...keys: readonly string[]): string {
+    return this.all(...keys.map((key) => this.run('config', 'unset', key)));
+  }
+
+  secure(level: SecurityLevel): string {
+    return this.run('secure', level);
+  }
+
+  /** A new certificate for a device whose signer is at hand. */
+  enrol(deviceId: string): string {
+    const token = `"$(${this.run('device', 'enroll-token', deviceId)})"`;
+    return `${this.run('cert', 'download', '--device-id', deviceId)} --one-time-password ${token}`;
+  }
+
+  /** The same where the signer is elsewhere: the token has to be fetched there. */
+  enrolElsewhere(deviceId: string, url: string): string {
+    return this.run('cert', 'download', '--device-id', deviceId, '--url', url, '--one-time-password', 'TOKEN');
+  }
+
+  startServices(): string {
+    return this.#settings.directory === '/etc/tedge' ? 'systemctl restart sallyport' : 'npm start';
+  }
+
+  chmod(mode: string, path: string): string {
+    return `chmod ${mode} ${quoted(path)}`;
+  }
+
+  remove(path: string): string {
+    return `rm -f ${quoted(path)}`;
+  }
+
+  /** Several commands, each after the success of the one before. */
+  all(...commands: readonly string[]): string {
+    return commands.join(' && ');
+  }
+}

@@ -1,0 +1,29 @@
+import { join } from 'node:path';
+import { findKey, resolveConfigDirectory } from '@sallyport/config';
+import type { CliContext } from '../cli-context.js';
+import { type GlobalOptions, settingsSource } from '../options.js';
+import { quoted } from './remedies.js';
+
+/** A setting that is wrong, and where it is. */
+interface WrongSetting {
+  readonly key: string;
+  readonly where: string;
+}
+
+/** What mends a setting that cannot be read: unset it where it is set. */
+export function settingRemedy(
+  { programName }: CliContext,
+  { configDir }: GlobalOptions,
+  { key, where }: WrongSetting,
+): string | undefined {
+  if (where.startsWith('TEDGE_')) return `unset ${where}`;
+  if (findKey(key) === undefined) return undefined;
+  const option = configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`;
+  return `${programName}${option} config unset ${quoted(key)}`;
+}
+
+/** What mends a settings file nobody but a person can: opens it in an editor. */
+export async function editSettings(context: CliContext, options: GlobalOptions): Promise<string> {
+  const directory = await resolveConfigDirectory(settingsSource(context, options));
+  return `\${EDITOR:-vi} ${quoted(join(directory, 'tedge.toml'))}`;
+}

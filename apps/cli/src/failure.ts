@@ -1,0 +1,88 @@
+import { Problem } from '@sallyport/protocol';
+import { CommanderError } from 'commander';
+
+/** A command that cannot do what was asked: one sentence what happened, one what to do about it. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+
+  constructor(
+    what: string,
+    readonly remedy: string,
+    options: ErrorOptions = {},
+  ) {
+    super(what, options);
+  }
+}
+
+/** A command whose answer is its exit code; it has said everything else already. */
+export class ExitStatus extends Error {
+  override readonly name = 'ExitStatus';
+
+  constructor(readonly exitCode: number) {
+    super(`exit status ${exitCode}`);
+  }
+}
+
+/** A fault in the words shown to the user. */
+export interface FaultReport {
+  readonly what: string;
+  readonly remedy: string;
+  /** Stable slug for programs (`--json`). */
+  readonly type: string;
+}
+
+/** 1: it failed; 2: it was called wrongly; 130: Ctrl-C, as shells report it. */
+export function exitCodeOf(fault: unknown, isInterrupted: boolean): number {
+  if (fault instanceof ExitStatus) return fault.exitCode;
+  if (fault instanceof CommanderError) return usageExitCode(fault);
+  return isInterrupted ? 130 : 1;
+}
+
+/** Undefined for faults that have been reported already. */
+export function describeFault(fault: unknown): FaultReport | undefined {
+  if (fault instanceof ExitStatus || fault instanceof CommanderError) return undefined;
+  if (fault instanceof Failure) return { what: fault.message, remedy: fault.remedy, type: 'failed' };
+  if (fault instanceof Problem) return { ...firstSentence(fault.message), type: fault.type };
+  return describeSystemError(fault) ?? describeUnexpected(fault);
+}
+
+const helpCodes = new Set(['commander.helpDisplayed', 'commander.version']);
+
+function usageExitCode({ code, exitCode }: CommanderError): number {
+  if (helpCodes.has(code)) return 0;
+  // An error a command raises by itself brings its own exit code; all others are wrong calls.
+  return code === 'commander.error' ? exitCode : 2;
+}
+
+function firstSentence(text: string): { what: string; remedy: string } {
+  if (text.includes('\n')) return { what: text, remedy: '' };
+  const end = text.search(/[.;] (?=[A-Z])/);
+  return end < 0 ? { what: text, remedy: '' } : { what: text.slice(0, end + 1), remedy: text.slice(end + 2) };
+}
+
+const systemErrors: Readonly<Record<string, { what: string; remedy: string }>> = {
+  EACCES: {
+    what: 'permission denied',
+    remedy: 'Run it as the owner of the file (sudo), or choose another --config-dir.',
+  },
+  EPERM: { what: 'operation not permitted', remedy: 'Run it as the owner of the file (sudo).' },
+  ENOENT: { what: 'no such file or directory', remedy: 'Check the path, or create the directory first.' },
+  ENOTDIR: { what: 'a part of the path is a file', remedy: 'Check the path.' },
+  EISDIR: { what: 'it is a directory', remedy: 'Give the path of a file.' },
+  EROFS: { what: 'the file system is read-only', remedy: 'Choose a --config-dir that can be written.' },
+  ENOSPC: { what: 'the disk is full', remedy: 'Free some space and run the command again.' },
+  EDQUOT: { what: 'the disk quota is used up', remedy: 'Free some space and run the command again.' },
+};
+
+function describeSystemError(fault: unknown): FaultReport | undefined {
+  if (!(fault instanceof Error) || !('code' in fault) || typeof fault.code !== 'string') return undefined;
+  const known = systemErrors[fault.code];
+  if (known === undefined) return undefined;
+  const path = 'path' in fault && typeof fault.path === 'string' ? `${fault.path}: ` : '';
+  return { what: `${path}${known.what}.`, remedy: known.remedy, type: 'failed' };
+}
+
+function describeUnexpected(fault: unknown): FaultReport {
+  const what = fault instanceof Error ? fault.message : String(fault);
+  return { what: `Unexpected failure: ${what}`, remedy: 'Report it with the command you ran.', type: 'internal' };
+}

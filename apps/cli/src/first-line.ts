@@ -1,0 +1,40 @@
+import { readTextIfPresent } from '@sallyport/identity';
+import type { CliContext } from './cli-context.js';
+import { Failure } from './failure.js';
+import { absolutePath } from './options.js';
+
+const longestLine = 1_024;
+
+/**
+ * The first line of a file, or of standard input for `-`, without blanks around it: for secrets, which must not be
+ * arguments (everybody on the machine can read those).
+ *
+ * @param what the secret in words, for the error: `one-time password`
+ * @throws Failure: no such file, or nothing in its first line
+ */
+export async function readFirstLine(context: CliContext, file: string, what: string): Promise<string> {
+  const text = file === '-' ? await readInput(context) : await readFileText(absolutePath(context, file), what);
+  const line = text.split('\n', 1)[0]?.trim() ?? '';
+  if (line === '' || line.length > longestLine)
+    throw new Failure(
+      `The first line of ${file === '-' ? 'standard input' : file} holds no ${what}.`,
+      `Write the ${what} there, in one line.`,
+    );
+  return line;
+}
+
+async function readFileText(path: string, what: string): Promise<string> {
+  const text = await readTextIfPresent(path);
+  if (text === undefined)
+    throw new Failure(`There is no file ${path}.`, `Check the path of the file with the ${what}.`);
+  return text;
+}
+
+async function readInput({ stdin }: CliContext): Promise<string> {
+  let text = '';
+  for await (const chunk of stdin) {
+    text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
+    if (text.length > longestLine || text.includes('\n')) break;
+  }
+  return text;
+}

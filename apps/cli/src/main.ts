@@ -1,0 +1,24 @@
+import { basename } from 'node:path';
+import { processArguments } from '@sallyport/config';
+import { runCli } from './run-cli.js';
+
+const { env, cwd } = processArguments();
+// npx sets this; what the user types next must work as it is shown.
+const { npm_command: npmCommand } = env;
+const interruption = new AbortController();
+// Once: the second Ctrl-C ends the process at once, as the system does it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
+
+// Whoever read our output has seen enough (`sallyport device list | head`).
+for (const output of [process.stdout, process.stderr]) output.on('error', () => process.exit(0));
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env,
+  cwd,
+  now: () => new Date(),
+  signal: interruption.signal,
+  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${basename(process.argv[1] ?? 'sallyport').replace(/\.m?js$/, '')}`,
+});

@@ -1,0 +1,64 @@
+import { resolve } from 'node:path';
+import { configSchema, loadSettings, type Settings } from '@sallyport/config';
+import { readTextIfPresent } from '@sallyport/identity';
+import { type DeviceId, deviceId } from '@sallyport/protocol';
+import { certificatesFromPem } from '@sallyport/x509';
+import { type Command, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from './cli-context.js';
+
+/** Options every command takes. */
+export const globalOptions = z.object({
+  json: z.boolean().default(false),
+  configDir: z.string().optional(),
+  adminUrl: z.string().optional(),
+  adminCert: z.string().optional(),
+  adminKey: z.string().optional(),
+  adminCa: z.string().optional(),
+});
+export type GlobalOptions = z.infer<typeof globalOptions>;
+
+/** The options a command was called with, its own and the global ones. */
+export function optionsOf<Options extends z.ZodType>(command: Command, schema: Options): z.infer<Options> {
+  return schema.parse(command.optsWithGlobals());
+}
+
+/**
+ * The settings in force for a command; what is odd about them goes to stderr.
+ *
+ * @throws Problem `config-invalid`: every fault of the settings at once
+ */
+export async function openSettings(context: CliContext, options: GlobalOptions): Promise<Settings> {
+  const { settings, warnings } = await loadSettings(settingsSource(context, options));
+  for (const warning of warnings) context.stderr.write(`Warning: ${warning}\n`);
+  return settings;
+}
+
+/** Where settings come from: the arguments of `loadSettings`. */
+export function settingsSource({ env, cwd }: CliContext, { configDir }: GlobalOptions) {
+  return { env, cwd, readDeviceId: nameInCertificate, ...(configDir === undefined ? {} : { configDir }) };
+}
+
+async function nameInCertificate(path: string): Promise<string | undefined> {
+  const [leaf] = certificatesFromPem((await readTextIfPresent(path)) ?? '');
+  return leaf?.subject.commonNames[0];
+}
+
+/** A file argument as an absolute path. */
+export function absolutePath({ cwd }: CliContext, path: string): string {
+  return resolve(cwd, path);
+}
+
+/** Parser of a device id argument. */
+export function deviceIdArgument(text: string): DeviceId {
+  const result = deviceId.safeParse(text);
+  if (!result.success) throw new InvalidArgumentError(`"${text}" ${result.error.issues[0]?.message ?? ''}.`);
+  return result.data;
+}
+
+/** Parser of a duration argument such as `30s`, `10m` or `90d`; in seconds. */
+export function durationArgument(text: string): number {
+  const result = configSchema.shape['certificate.validity.minimum_duration'].safeParse(text);
+  if (!result.success) throw new InvalidArgumentError(`"${text}" is no duration: write it as 30s, 10m, 24h or 90d.`);
+  return result.data;
+}

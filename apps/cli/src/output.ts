@@ -1,0 +1,49 @@
+import type { CliContext, CliOutput } from './cli-context.js';
+
+/** One JSON document, for `--json`. */
+export function writeJson({ stdout }: CliContext, value: unknown): void {
+  stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** Lines of text. */
+export function writeLines({ stdout }: CliContext, lines: readonly string[]): void {
+  stdout.write(lines.map((line) => `${line}\n`).join(''));
+}
+
+/** Columns under headings, aligned; control characters of foreign text are shown as blanks. */
+export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const table = [headings, ...rows].map((row) => row.map(printable));
+  const widths = headings.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
+  return table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `Label:   value` lines with the values aligned. */
+export function labelledLines(fields: readonly (readonly [label: string, value: string])[]): string[] {
+  const width = Math.max(...fields.map(([label]) => label.length)) + 1;
+  return fields.map(([label, value]) => `${`${label}:`.padEnd(width)} ${printable(value)}`.trimEnd());
+}
+
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, ' ');
+}
+
+/** What is under way, on a terminal only: one line on stderr that disappears when the work is done. */
+export class Progress {
+  constructor(private readonly stderr: CliOutput) {}
+
+  async during<Result>(text: string, work: () => Promise<Result>): Promise<Result> {
+    if (this.stderr.isTTY !== true) return work();
+    this.stderr.write(`${text} …`);
+    try {
+      return await work();
+    } finally {
+      // ECMA-48: carriage return, then erase to the end of the line.
+      this.stderr.write('\r\u001b[K');
+    }
+  }
+}

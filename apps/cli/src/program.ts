@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { caCommand } from './ca/ca-command.js';
+import { certCommand } from './cert/cert-command.js';
+import type { CliContext } from './cli-context.js';
+import { completionCommand } from './completion/completion-command.js';
+import { configCommand } from './config/config-command.js';
+import { deviceCommand } from './device/device-command.js';
+import { doctorCommand } from './doctor/doctor-command.js';
+import { secureCommand } from './secure/secure-command.js';
+import { statusCommand } from './status/status-command.js';
+
+const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
+
+/** The whole command tree, reading and writing only through `context`. */
+export function createProgram(context: CliContext): Command {
+  const program = confined(new Command(context.programName), context)
+    .description(description)
+    .version(manifest.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'explain the command')
+    .option('--config-dir <dir>', 'configuration directory (env: TEDGE_CONFIG_DIR)')
+    .option('--json', 'print JSON, for programs')
+    .option('--admin-url <url>', 'use the admin API on the network: https://HOST:8002')
+    .option('--admin-cert <file>', 'certificate of the administrator (default: <config dir>/admin-certs)')
+    .option('--admin-key <file>', 'private key of the administrator')
+    .option('--admin-ca <file>', 'CA certificates to trust at --admin-url');
+  for (const add of [
+    deviceCommand,
+    certCommand,
+    secureCommand,
+    doctorCommand,
+    statusCommand,
+    caCommand,
+    configCommand,
+    completionCommand,
+  ])
+    add(context, program);
+  return program;
+}
+
+/** Keeps commander from writing to and ending this process; subcommands inherit it. */
+function confined(command: Command, { stdout, stderr }: CliContext): Command {
+  return command
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text, write) => write(text.replace(/^error: /, 'Error: ')),
+    });
+}

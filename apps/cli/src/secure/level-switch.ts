@@ -1,0 +1,108 @@
+import { deviceDescription, type EntranceDescription, refusals, type SecurityLevel } from '@sallyport/protocol';
+import { describeFault, Failure } from '../failure.js';
+import type { Site } from '../site/site.js';
+import { type Door, findDoors, reloadDoor } from './doors.js';
+import { type NamedClient, nothingPrepared, type Preparation, prepare } from './preparation.js';
+import { prove } from './prove.js';
+import { SettingsChange } from './settings-change.js';
+import type { StepLog } from './step-log.js';
+import { wishesFor } from './wishes.js';
+
+/**
+ * Takes every listener of a site to a security level: certificates, settings, reload, proof from outside. Whatever fails
+ * after the first change, Ctrl-C included, takes everything back to what it was. Running it again does no harm.
+ */
+export class LevelSwitch {
+  constructor(
+    private readonly site: Site,
+    private readonly level: SecurityLevel,
+    private readonly steps: StepLog,
+  ) {}
+
+  /** @throws Failure: which step failed and why; the site is as it was */
+  async run(): Promise<void> {
+    const { site, level, steps } = this;
+    const { doors, absent } = await steps.run('find the listeners', () => findDoors(site));
+    for (const { service } of absent) steps.note(`find ${service}`, 'skipped', 'not part of this site');
+    const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
+    const change = new SettingsChange(site.settingsFile, wishesFor(level, site, preparation.certificates));
+    try {
+      await steps.run(
+        'write the settings',
+        () => change.apply(),
+        (keys) => (keys.length === 0 ? 'nothing to change' : `${keys.length} changed`),
+      );
+      for (const door of doors) await this.switchDoor(door, preparation);
+    } catch (fault) {
+      await this.takeBack(change, doors, fault);
+      throw fault;
+    }
+  }
+
+  private async switchDoor(door: Door, { certificates, clients }: Preparation): Promise<void> {
+    const { service, group } = door.secured;
+    const entrance = await this.steps.run(`reload ${service}`, () => this.reload(door));
+    const client = clients[group];
+    const proof = { group, entrance, level: this.level, trust: certificates.get(door)?.trust, client };
+    await this.steps.run(
+      `prove ${service}`,
+      () => prove(proof).catch((fault: unknown) => this.explain(fault, client)),
+      (seen) => seen,
+    );
+  }
+
+  private async reload(door: Door): Promise<EntranceDescription> {
+    const entrance = await reloadDoor(door);
+    if (entrance.isOpen && entrance.level !== this.level)
+      throw new Failure(
+        `The listener of ${door.secured.service} is at level ${entrance.level} instead of ${this.level}.`,
+        'Look for the reason in the log of the service.',
+      );
+    return entrance;
+  }
+
+  /** A refused client sees a closed connection and no more; the registry knows the reason. */
+  private async explain(fault: unknown, client: NamedClient | undefined): Promise<never> {
+    const reason = client === undefined ? undefined : await this.refusalOf(client);
+    if (client === undefined || reason === undefined) throw fault;
+    const { meaning, remedy } = refusals[reason];
+    const what = `${client.name} was refused (${reason}). ${meaning}`;
+    throw new Failure(what, remedy.replaceAll('DEVICE', client.name), { cause: fault });
+  }
+
+  private async refusalOf({ name }: NamedClient) {
+    const registry = await this.site.client('device-registry');
+    const device = await registry
+      .get(`/v1/devices/${encodeURIComponent(name)}`, deviceDescription)
+      .catch(() => undefined);
+    const [latest] = device?.refusals ?? [];
+    const isRecent = latest !== undefined && this.site.context.now().getTime() - Date.parse(latest.at) < recentMs;
+    return isRecent ? latest.reason : undefined;
+  }
+
+  private async takeBack(change: SettingsChange, doors: readonly Door[], reason: unknown): Promise<void> {
+    try {
+      await change.takeBack();
+      this.steps.note('put the former settings back', 'taken back');
+      for (const door of doors) await this.takeDoorBack(door);
+    } catch (fault) {
+      const what = describeFault(fault)?.what ?? String(fault);
+      this.steps.note('take back the change', 'failed', what);
+      throw new Failure(
+        `${describeFault(reason)?.what ?? String(reason)} Taking it back failed too: ${what}`,
+        'Restart the services; the settings file (sallyport config list) says which level they will have.',
+        { cause: reason },
+      );
+    }
+  }
+
+  private async takeDoorBack({ secured, client, entrance }: Door): Promise<void> {
+    const { level, isOpen } = await reloadDoor({ secured, client: client.uninterrupted() });
+    if (level !== entrance.level || isOpen !== entrance.isOpen)
+      throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${entrance.level}.`, '');
+    this.steps.note(`reload ${secured.service}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
+  }
+}
+
+// A refusal older than a proof takes has another cause.
+const recentMs = 60_000;

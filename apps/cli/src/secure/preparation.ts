@@ -1,0 +1,92 @@
+import { readIdentity } from '@sallyport/identity';
+import type { SecurityLevel } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
+import type { AdminClient } from '../admin/admin-client.js';
+import { Failure } from '../failure.js';
+import type { SecuredGroup } from '../site/secured-group.js';
+import type { Site } from '../site/site.js';
+import { fetchTrust, type SiteTrust } from '../site/trusted-roots.js';
+import type { Door } from './doors.js';
+import { administrator, ensureIdentity, type LocalIdentity, localClient, placeRoots } from './local-identity.js';
+import type { ClientIdentity } from './probe.js';
+import { type ServerCertificate, serverCertificateFor } from './server-certificates.js';
+import type { StepLog } from './step-log.js';
+
+/** A client this program can prove a listener with, by its name in the registry. */
+export interface NamedClient extends ClientIdentity {
+  readonly name: string;
+}
+
+/** Every certificate a level needs. Nothing uses them before the settings name them. */
+export interface Preparation {
+  readonly certificates: ReadonlyMap<Door, ServerCertificate>;
+  /** Whom to connect as to which listener; at level mutual. */
+  readonly clients: Partial<Record<SecuredGroup['group'], NamedClient>>;
+}
+
+/** Level plain needs nothing. */
+export const nothingPrepared: Preparation = { certificates: new Map(), clients: {} };
+
+/**
+ * Gets the certificates a level needs, for the listeners and for clients on this machine.
+ *
+ * @throws Failure: the step that failed; nothing has been switched
+ */
+export async function prepare(
+  site: Site,
+  doors: readonly Door[],
+  { level, steps }: { level: Exclude<SecurityLevel, 'plain'>; steps: StepLog },
+): Promise<Preparation> {
+  refuseOverriddenSettings(site, doors);
+  const signer = await site.client('pki-signer');
+  const siteTrust = await steps.run('get the CA of the site', () => keepRoots(site, signer));
+  const certificates = new Map<Door, ServerCertificate>();
+  for (const door of doors)
+    certificates.set(
+      door,
+      await steps.run(
+        `certificate of ${door.secured.service}`,
+        () => serverCertificateFor(door, { site, signer, siteTrust, level }),
+        ({ origin }) => origin,
+      ),
+    );
+  if (level === 'server') return { certificates, clients: {} };
+  const issuance = { signer, roots: siteTrust.roots, now: site.context.now() };
+  const client = await prepareClient(localClient(site.settings), issuance, steps);
+  const admin = await prepareClient(administrator(site.settings), issuance, steps);
+  return { certificates, clients: { http: client, mqtt: client, registry: admin } };
+}
+
+/** What the environment sets, writing the settings file would not change. */
+function refuseOverriddenSettings({ settings }: Site, doors: readonly Door[]): void {
+  const keys = doors.flatMap(({ secured }) => Object.values(secured.keys));
+  const overridden = keys.filter((key) => settings.source(key) === 'env');
+  if (overridden.length > 0)
+    throw new Failure(
+      `The environment sets ${overridden.join(', ')}, and beats what this command would write.`,
+      'Unset the TEDGE_ variables of these settings, for the services too, and run the command again.',
+    );
+}
+
+/** Clients on this machine find the roots beside their certificate, also while they have none. */
+async function keepRoots(site: Site, signer: AdminClient): Promise<SiteTrust> {
+  const siteTrust = await fetchTrust(signer);
+  await placeRoots(localClient(site.settings), siteTrust.roots);
+  return siteTrust;
+}
+
+async function prepareClient(
+  identity: LocalIdentity,
+  issuance: { signer: AdminClient; roots: readonly Certificate[]; now: Date },
+  steps: StepLog,
+): Promise<NamedClient> {
+  const { name, files } = identity;
+  await steps.run(
+    `certificate of ${name}`,
+    () => ensureIdentity(identity, issuance),
+    (isNew) => (isNew ? 'issued' : 'kept'),
+  );
+  const stored = await readIdentity(files);
+  if (stored === undefined) throw new Failure(`The certificate of ${name} is gone.`, 'Run the command again.');
+  return { name, certPem: stored.certPem, keyPem: stored.keyPem };
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { type IncomingMessage, request as requestPlain } from 'node:http';
+import { request as requestTls } from 'node:https';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+
+/** A listener as seen from outside. */
+export interface ProbeTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** When to believe a listener: its certificate chains to these roots and is for localhost, or it is this very one. */
+export type ServerTrust =
+  | { readonly kind: 'roots'; readonly rootsPem: readonly string[] }
+  | { readonly kind: 'pinned'; readonly certificatePem: string };
+
+/** A certificate and key to show. */
+export interface ClientIdentity {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+/** How to believe the listener, and how to be believed by it. */
+export interface ProbeCredentials {
+  readonly trust: ServerTrust;
+  readonly client?: ClientIdentity | undefined;
+}
+
+export interface ProbeAnswer {
+  readonly status: number;
+  readonly location: string | undefined;
+}
+
+const deadlineMs = 5_000;
+// Nobody stores a file of this name; "not found" is as good an answer as any.
+const probePath = '/sallyport-probe';
+
+/** The host to connect to: a listener on every address is reached on this machine. */
+export function reachableHost(bindAddress: string): string {
+  return bindAddress === '0.0.0.0' || bindAddress === '::' ? 'localhost' : bindAddress;
+}
+
+/** One GET over TLS; rejects when TLS does not come about or the connection ends without an answer. */
+export function probeHttps(target: ProbeTarget, credentials: ProbeCredentials): Promise<ProbeAnswer> {
+  const outgoing = requestTls({
+    ...target,
+    ...tlsOptions(credentials),
+    path: probePath,
+    agent: false,
+    signal: deadline(),
+  });
+  return answerOf(outgoing);
+}
+
+/** One GET without TLS. */
+export function probeHttp(target: ProbeTarget): Promise<ProbeAnswer> {
+  return answerOf(requestPlain({ ...target, path: probePath, agent: false, signal: deadline() }));
+}
+
+/** An MQTT session over TLS; resolves when the broker accepts it. */
+export function probeMqtts(target: ProbeTarget, credentials: ProbeCredentials): Promise<void> {
+  return acceptedSession(connectTls({ ...target, ...tlsOptions(credentials) }), 'secureConnect');
+}
+
+/** An MQTT session without TLS. */
+export function probeMqtt(target: ProbeTarget): Promise<void> {
+  return acceptedSession(connectPlain(target), 'connect');
+}
+
+function deadline(): AbortSignal {
+  return AbortSignal.timeout(deadlineMs);
+}
+
+function tlsOptions({ trust, client }: ProbeCredentials) {
+  return {
+    ...serverCheck(trust),
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    // Every certificate of this site is for localhost, whatever address the listener is bound to.
+    servername: 'localhost',
+    ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
+  } as const;
+}
+
+function serverCheck(trust: ServerTrust) {
+  if (trust.kind === 'roots') return { ca: [...trust.rootsPem] };
+  // The leaf itself is the anchor, so its names prove nothing more.
+  return { ca: [trust.certificatePem], allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+}
+
+function answerOf(outgoing: ReturnType<typeof requestPlain>): Promise<ProbeAnswer> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('response', (answer: IncomingMessage) => {
+      answer.resume();
+      resolve({ status: answer.statusCode ?? 0, location: answer.headers.location });
+      outgoing.destroy();
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+function acceptedSession(socket: Socket | TLSSocket, ready: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (fault?: Error) => {
+      socket.destroy();
+      if (fault === undefined) resolve();
+      else reject(fault);
+    };
+    socket.setTimeout(deadlineMs, () => end(new Error('no answer in time')));
+    socket.once(ready, () => socket.write(connectPacket()));
+    socket.once('data', (bytes: Buffer) => end(connackFault(bytes)));
+    socket.once('error', end);
+    socket.once('close', () => end(new Error('the connection was closed')));
+  });
+}
+
+/** MQTT 3.1.1 §3.1: CONNECT with a clean session and a client id nobody else has. */
+function connectPacket(): Buffer {
+  const clientId = `sallyport-probe-${randomBytes(6).toString('hex')}`;
+  const body = Buffer.concat([
+    Buffer.from('00044d5154540402000a', 'hex'),
+    Buffer.from([0, clientId.length]),
+    Buffer.from(clientId),
+  ]);
+  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+}
+
+/** MQTT 3.1.1 §3.2: CONNACK with return code 0 is acceptance. */
+function connackFault(bytes: Buffer): Error | undefined {
+  if (bytes[0] !== 0x20) return new Error('the answer is not MQTT');
+  return bytes[3] === 0 ? undefined : new Error(`the broker refused the session (return code ${bytes[3]})`);
+}

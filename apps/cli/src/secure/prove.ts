@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
+import { Failure } from '../failure.js';
+import type { SecuredGroup } from '../site/secured-group.js';
+import {
+  type ClientIdentity,
+  type ProbeTarget,
+  probeHttp,
+  probeHttps,
+  probeMqtt,
+  probeMqtts,
+  reachableHost,
+  type ServerTrust,
+} from './probe.js';
+
+export interface Proof {
+  readonly group: SecuredGroup['group'];
+  readonly entrance: EntranceDescription;
+  readonly level: SecurityLevel;
+  /** How to believe the listener; needed above level plain. */
+  readonly trust?: ServerTrust | undefined;
+  /** Whom to connect as; needed at level mutual. */
+  readonly client?: ClientIdentity | undefined;
+}
+
+// The registry hears of a new certificate by an event, and is not asked before the first connection.
+const patienceMs = 5_000;
+const pauseMs = 100;
+
+/**
+ * Connects to a listener as a client would, and makes sure it keeps to its level: who should get in does, and who should
+ * not does not.
+ *
+ * @returns what was seen, in words
+ * @throws Failure: what was seen instead
+ */
+export async function prove(proof: Proof): Promise<string> {
+  const target = { host: reachableHost(proof.entrance.host), port: proof.entrance.port };
+  if (!proof.entrance.isOpen) return proveClosed(target);
+  switch (proof.level) {
+    case 'plain':
+      return provePlain(proof, target);
+    case 'server':
+      return proveServer(proof, target);
+    case 'mutual':
+      return proveMutual(proof, target);
+    default:
+      return proof.level satisfies never;
+  }
+}
+
+async function proveClosed(target: ProbeTarget): Promise<string> {
+  if (await succeeds(() => probeHttp(target)))
+    throw seen(target, 'something answers although the door should be closed');
+  return 'closed until level mutual';
+}
+
+async function provePlain({ group }: Proof, target: ProbeTarget): Promise<string> {
+  await eventually(target, () => (group === 'mqtt' ? probeMqtt(target) : answersWithoutRedirect(target)));
+  return 'answers without TLS';
+}
+
+async function answersWithoutRedirect(target: ProbeTarget): Promise<void> {
+  const { status } = await probeHttp(target);
+  if (status === 307) throw new Error('it still redirects to https');
+}
+
+async function proveServer(proof: Proof, target: ProbeTarget): Promise<string> {
+  await eventually(target, () => connect(proof, target));
+  return `answers over TLS to clients that trust this site; ${await provePlainIsRefused(proof, target)}`;
+}
+
+async function proveMutual(proof: Proof, target: ProbeTarget): Promise<string> {
+  await eventually(target, () => connect(proof, target, proof.client));
+  if (await succeeds(() => connect(proof, target))) throw seen(target, 'a client without a certificate was let in');
+  return `lets a certificate of this site in and nobody else; ${await provePlainIsRefused(proof, target)}`;
+}
+
+async function connect({ group, trust }: Proof, target: ProbeTarget, client?: ClientIdentity): Promise<void> {
+  if (trust === undefined) throw new Error('nobody said how to believe the listener');
+  if (group === 'mqtt') await probeMqtts(target, { trust, client });
+  else await probeHttps(target, { trust, client });
+}
+
+async function provePlainIsRefused({ group }: Proof, target: ProbeTarget): Promise<string> {
+  if (group === 'mqtt') {
+    if (await succeeds(() => probeMqtt(target))) throw seen(target, 'a client without TLS was let in');
+    return 'refuses clients without TLS';
+  }
+  const { status, location } = await probeHttp(target);
+  if (status !== 307 || location?.startsWith('https://') !== true)
+    throw seen(target, `plain HTTP was answered with status ${status} and not redirected`);
+  return 'redirects plain HTTP';
+}
+
+async function succeeds(attempt: () => Promise<unknown>): Promise<boolean> {
+  return attempt().then(
+    () => true,
+    () => false,
+  );
+}
+
+async function eventually(target: ProbeTarget, attempt: () => Promise<void>): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs;
+  for (;;) {
+    const fault: unknown = await attempt().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (fault === undefined) return;
+    if (performance.now() >= giveUpAt)
+      throw seen(target, fault instanceof Error ? fault.message : String(fault), fault);
+    await delay(pauseMs);
+  }
+}
+
+function seen({ host, port }: ProbeTarget, what: string, cause?: unknown): Failure {
+  return new Failure(
+    `a client that connected to ${host}:${port} saw: ${what}.`,
+    'Look for the reason in the log of the service, or run: sallyport doctor',
+    { cause },
+  );
+}

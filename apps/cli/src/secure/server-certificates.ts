@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import { needsRenewal } from '@sallyport/identity';
+import {
+  deviceId,
+  type EnrollmentRequest,
+  type EntranceEnrolRequest,
+  type EntranceEnrolResponse,
+  enrollmentResponse,
+  entranceEnrolResponse,
+  Problem,
+  type SecurityLevel,
+} from '@sallyport/protocol';
+import { readSecurityFiles, readTrustAnchors } from '@sallyport/tls';
+import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
+import type { AdminClient } from '../admin/admin-client.js';
+import { Failure } from '../failure.js';
+import { hostNames } from '../site/host-names.js';
+import type { SecurityKeys } from '../site/secured-group.js';
+import type { Site } from '../site/site.js';
+import { isOfSite, leadsTo, type SiteTrust } from '../site/trusted-roots.js';
+import type { Door } from './doors.js';
+import type { ServerTrust } from './probe.js';
+
+/** What a listener is to show, and what a client must believe to accept it. */
+export interface ServerCertificate {
+  readonly certPath: string;
+  readonly keyPath: string;
+  /** CAs of the clients to let in; undefined below level mutual. */
+  readonly caPath: string | undefined;
+  readonly trust: ServerTrust;
+  readonly origin: 'kept' | 'issued' | 'kept, not of this site';
+}
+
+/** What certificates are judged and issued with. */
+export interface Issuance {
+  readonly site: Site;
+  readonly signer: AdminClient;
+  readonly siteTrust: SiteTrust;
+  readonly level: Exclude<SecurityLevel, 'plain'>;
+}
+
+interface Pair {
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly chain: readonly [Certificate, ...Certificate[]];
+}
+
+/**
+ * The certificate a listener is to show: the one its settings name as long as it serves, an operator's own included;
+ * else a new one, for which the service itself makes the key.
+ *
+ * @throws Failure: the operator's CAs do not hold this site's, so no device of the site would get in
+ */
+export async function serverCertificateFor(door: Door, issuance: Issuance): Promise<ServerCertificate> {
+  const { site, siteTrust, level } = issuance;
+  const { roots } = siteTrust;
+  const { keys } = door.secured;
+  const configuredCa = level === 'mutual' ? site.settings.get(keys.ca) : undefined;
+  const pair = await presentPair(site, keys);
+  if (pair !== undefined && !isOfSite(pair.chain, siteTrust)) return operatorsCertificate(door, issuance, pair);
+  const isCaKnown = level === 'server' || configuredCa !== undefined;
+  if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(door, site, pair.chain[0])) {
+    await requireSiteAmong(configuredCa, keys, roots);
+    return { ...pair, caPath: configuredCa, trust: trustOf(roots), origin: 'kept' };
+  }
+  const issued = await enrol(door, issuance);
+  await requireSiteAmong(configuredCa, keys, roots);
+  return { ...issued, caPath: caPathFor(level, configuredCa, issued), trust: trustOf(roots), origin: 'issued' };
+}
+
+/** The operator's certificate stays; the service enrols all the same, to learn the CAs of this site's devices. */
+async function operatorsCertificate(door: Door, issuance: Issuance, pair: Pair): Promise<ServerCertificate> {
+  const { site, siteTrust, level } = issuance;
+  const { keys } = door.secured;
+  const configuredCa = level === 'mutual' ? site.settings.get(keys.ca) : undefined;
+  await requireSiteAmong(configuredCa, keys, siteTrust.roots);
+  const caPath = level === 'mutual' ? caPathFor(level, configuredCa, await enrol(door, issuance)) : undefined;
+  const trust: ServerTrust = { kind: 'pinned', certificatePem: pemFromDer('CERTIFICATE', pair.chain[0].der) };
+  return { ...pair, caPath, trust, origin: 'kept, not of this site' };
+}
+
+function caPathFor(level: Issuance['level'], configured: string | undefined, issued: EntranceEnrolResponse) {
+  return level === 'mutual' ? (configured ?? issued.caPath) : undefined;
+}
+
+function trustOf(roots: readonly Certificate[]): ServerTrust {
+  return { kind: 'roots', rootsPem: roots.map(({ der }) => pemFromDer('CERTIFICATE', der)) };
+}
+
+/** The pair the settings name; undefined when a listener could not use it. */
+async function presentPair({ settings, context }: Site, keys: SecurityKeys): Promise<Pair | undefined> {
+  const [certPath, keyPath] = [settings.get(keys.cert), settings.get(keys.key)];
+  if (certPath === undefined || keyPath === undefined) return undefined;
+  try {
+    const files = await readSecurityFiles({ certPath, keyPath, keys });
+    const [leaf, ...intermediates] = certificatesFromPem(files.settings.certificatePem ?? '');
+    if (leaf === undefined || leaf.notAfter <= context.now()) return undefined;
+    return { certPath, keyPath, chain: [leaf, ...intermediates] };
+  } catch (fault) {
+    // Missing, swapped, not a pair: a new certificate mends all of it.
+    if (fault instanceof Problem) return undefined;
+    throw fault;
+  }
+}
+
+/** Far from its end, and good for every name clients may use. */
+function servesOn({ entrance }: Door, { settings, context }: Site, leaf: Certificate): boolean {
+  const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
+  const isComplete = hostNames(settings, entrance.host).every(({ value }) => names.has(value));
+  return isComplete && !needsRenewal(leaf, context.now());
+}
+
+async function requireSiteAmong(
+  caPath: string | undefined,
+  keys: SecurityKeys,
+  roots: readonly Certificate[],
+): Promise<void> {
+  if (caPath === undefined) return;
+  const known = new Set((await readTrustAnchors(caPath)).certificates.map(({ fingerprint }) => fingerprint));
+  if (roots.some(({ fingerprint }) => known.has(fingerprint))) return;
+  throw new Failure(
+    `${keys.ca} (${caPath}) does not hold the CA of this site, so no device enrolled here would be let in.`,
+    `Add it (sallyport ca export --output ${join(caPath, 'sallyport-ca.pem')}), or let this command choose: sallyport config unset ${keys.ca}`,
+  );
+}
+
+async function enrol({ secured, client, entrance }: Door, { site, signer }: Issuance): Promise<EntranceEnrolResponse> {
+  const subjectAltNames = hostNames(site.settings, entrance.host);
+  const token: EnrollmentRequest = {
+    deviceId: deviceId.parse(secured.service),
+    profile: 'service',
+    reinstate: false,
+    subjectAltNames,
+  };
+  const { token: oneTimePassword } = await signer.post('/v1/enrollments', token, enrollmentResponse);
+  const request: EntranceEnrolRequest = {
+    group: secured.group,
+    oneTimePassword,
+    url: site.settings.require('pki.url'),
+    subjectAltNames,
+  };
+  return client.post('/v1/entrance/enrol', request, entranceEnrolResponse);
+}

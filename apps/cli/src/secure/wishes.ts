@@ -1,0 +1,68 @@
+import type { SecurityLevel } from '@sallyport/protocol';
+import { type PathKey, securedGroups } from '../site/secured-group.js';
+import type { Site } from '../site/site.js';
+import type { Door } from './doors.js';
+import { localClient } from './local-identity.js';
+import type { ServerCertificate } from './server-certificates.js';
+import type { Wish } from './settings-change.js';
+
+/** Every setting a level needs, and every setting it must not have. */
+export function wishesFor(
+  level: SecurityLevel,
+  site: Site,
+  certificates: ReadonlyMap<Door, ServerCertificate>,
+): Wish[] {
+  if (level === 'plain') return [...plainWishes(), ...clientWishes(level, site), ...mqttClientWishes(level, site)];
+  const wishes = [...certificates].flatMap(
+    ([
+      {
+        secured: { keys },
+      },
+      { certPath, keyPath, caPath },
+    ]) => [
+      { key: keys.cert, value: certPath },
+      { key: keys.key, value: keyPath },
+      { key: keys.ca, value: caPath },
+    ],
+  );
+  const isMqttSecured = [...certificates.keys()].some(({ secured }) => secured.group === 'mqtt');
+  return [...wishes, ...clientWishes(level, site), ...(isMqttSecured ? mqttClientWishes(level, site) : [])];
+}
+
+function plainWishes(): Wish[] {
+  return securedGroups.flatMap(({ keys }) => Object.values(keys).map((key) => ({ key, value: undefined })));
+}
+
+/** What clients on this machine show to the file transfer service. */
+function clientWishes(level: SecurityLevel, site: Site): Wish[] {
+  const { certPath, keyPath } = localClient(site.settings).files;
+  const own: OwnSetting[] = [
+    { key: 'http.client.auth.cert_file', value: certPath, levels: ['mutual'] },
+    { key: 'http.client.auth.key_file', value: keyPath, levels: ['mutual'] },
+  ];
+  return ownWishes(level, site, own);
+}
+
+/** What clients on this machine need to talk to the broker of the site. */
+function mqttClientWishes(level: SecurityLevel, site: Site): Wish[] {
+  const { certPath, keyPath, caPath } = localClient(site.settings).files;
+  return ownWishes(level, site, [
+    { key: 'mqtt.client.auth.ca_file', value: caPath, levels: ['server', 'mutual'] },
+    { key: 'mqtt.client.auth.cert_file', value: certPath, levels: ['mutual'] },
+    { key: 'mqtt.client.auth.key_file', value: keyPath, levels: ['mutual'] },
+  ]);
+}
+
+/** A setting this command manages while nobody has given it another value. */
+interface OwnSetting {
+  readonly key: PathKey;
+  readonly value: string;
+  /** Levels at which it is set. */
+  readonly levels: readonly SecurityLevel[];
+}
+
+function ownWishes(level: SecurityLevel, { settings }: Site, own: readonly OwnSetting[]): Wish[] {
+  return own
+    .filter(({ key, value }) => settings.get(key) === undefined || settings.get(key) === value)
+    .map(({ key, value, levels }) => ({ key, value: levels.includes(level) ? value : undefined }));
+}

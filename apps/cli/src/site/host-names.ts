@@ -1,0 +1,18 @@
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import type { Settings } from '@sallyport/config';
+import type { HostName } from '@sallyport/protocol';
+
+// RFC 1123 §2.1; what a machine calls itself is not always such a name.
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const hostPattern = new RegExp(`^${label}(?:\\.${label})*$`);
+const everyAddress = new Set(['0.0.0.0', '::']);
+
+/** The names and addresses under which clients may reach a listener, for its certificate; localhost first. */
+export function hostNames(settings: Settings, bindAddress: string): HostName[] {
+  const wanted = ['localhost', hostname(), '127.0.0.1', '::1', bindAddress, ...settings.require('pki.hostnames')];
+  const usable = wanted
+    .map((name) => name.toLowerCase())
+    .filter((name) => (isIP(name) === 0 ? hostPattern.test(name) : !everyAddress.has(name)));
+  return [...new Set(usable)].map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }));
+}

@@ -1,0 +1,43 @@
+import { type EntranceDescription, entranceList, type ServiceName, serviceName } from '@sallyport/protocol';
+import { z } from 'zod';
+import type { AdminClient } from '../admin/admin-client.js';
+import { ServiceUnreachable } from '../admin/service-unreachable.js';
+import { describeFault } from '../failure.js';
+import type { Site } from './site.js';
+
+const readinessReport = z.object({ ready: z.boolean(), faults: z.record(z.string(), z.string()) });
+
+/** A service as its admin API shows it, or why it shows nothing. */
+export type ServiceState =
+  | {
+      readonly service: ServiceName;
+      readonly isRunning: true;
+      readonly client: AdminClient;
+      /** What it needs and does not have, by dependency; empty when it is ready. */
+      readonly faults: Readonly<Record<string, string>>;
+      readonly entrances: readonly EntranceDescription[];
+    }
+  | {
+      readonly service: ServiceName;
+      readonly isRunning: false;
+      /** Of the socket; ENOENT when the service was never there, or stopped in order. */
+      readonly code: string;
+      readonly reason: string;
+    };
+
+/** Asks every service for its state. */
+export function serviceStates(site: Site): Promise<ServiceState[]> {
+  return Promise.all(serviceName.options.map((service) => stateOf(site, service)));
+}
+
+async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> {
+  const client = await site.client(service);
+  try {
+    const { faults } = await client.getWhateverStatus('/readyz', readinessReport);
+    const { entrances } = await client.get('/v1/entrance', entranceList);
+    return { service, isRunning: true, client, faults, entrances };
+  } catch (fault) {
+    const code = fault instanceof ServiceUnreachable ? fault.code : '';
+    return { service, isRunning: false, code, reason: describeFault(fault)?.what ?? String(fault) };
+  }
+}

@@ -1,0 +1,92 @@
+import { type EntranceDescription, hierarchyDescription, registryStatus } from '@sallyport/protocol';
+import type { Command } from 'commander';
+import type { CliContext } from '../cli-context.js';
+import { ExitStatus } from '../failure.js';
+import { globalOptions, optionsOf } from '../options.js';
+import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
+import { type ServiceState, serviceStates } from '../site/service-state.js';
+import { openSite, type Site } from '../site/site.js';
+
+/** What the services of a site say about themselves. */
+interface SiteStatus {
+  readonly configDirectory: string;
+  readonly services: readonly { readonly service: string; readonly state: string; readonly detail?: string }[];
+  readonly listeners: readonly EntranceDescription[];
+  readonly caFingerprint?: string;
+  readonly devices?: Readonly<Record<string, number>>;
+}
+
+/** `status`: services, listeners, their levels. Exit code 1 when something does not run or is not ready. */
+export function statusCommand(context: CliContext, program: Command): void {
+  program
+    .command('status')
+    .description('show services, listeners and their security levels')
+    .action(async (_options: unknown, command: Command) => {
+      const given = optionsOf(command, globalOptions);
+      const site = await openSite(context, given);
+      const states = await serviceStates(site);
+      const status = await siteStatus(site, states);
+      if (given.json) writeJson(context, status);
+      else writeLines(context, statusLines(status));
+      if (!states.every(isWell)) throw new ExitStatus(1);
+    });
+}
+
+/** A broker of another make has no admin API; any other service has to run. */
+function isWell(state: ServiceState): boolean {
+  if (state.isRunning) return Object.keys(state.faults).length === 0;
+  return state.service === 'mqtt-broker' && state.code === 'ENOENT';
+}
+
+async function siteStatus({ settings }: Site, states: readonly ServiceState[]): Promise<SiteStatus> {
+  const [signer, registry] = ['pki-signer', 'device-registry'].map((name) => {
+    const state = states.find(({ service }) => service === name);
+    return state?.isRunning === true ? state.client : undefined;
+  });
+  const hierarchy = await signer?.get('/v1/ca', hierarchyDescription);
+  const devices = (await registry?.get('/v1/status', registryStatus))?.devices;
+  return {
+    configDirectory: settings.directory,
+    services: states.map(serviceLine),
+    listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
+    ...(hierarchy === undefined ? {} : { caFingerprint: hierarchy.caFingerprint }),
+    ...(devices === undefined ? {} : { devices }),
+  };
+}
+
+function serviceLine(state: ServiceState): SiteStatus['services'][number] {
+  const { service } = state;
+  if (!state.isRunning) return { service, state: 'not running', detail: state.reason };
+  const faults = Object.entries(state.faults).map(([dependency, fault]) => `${dependency} ${fault}`);
+  return faults.length === 0 ? { service, state: 'ready' } : { service, state: 'not ready', detail: faults.join('; ') };
+}
+
+function statusLines({ configDirectory, services, listeners, caFingerprint, devices }: SiteStatus): string[] {
+  const counts = Object.entries(devices ?? {}).map(([state, count]) => `${count} ${state}`);
+  return [
+    ...labelledLines([
+      ['Configuration', configDirectory],
+      ...(caFingerprint === undefined ? [] : ([['CA (SHA-256)', caFingerprint]] as const)),
+      ...(counts.length === 0 ? [] : ([['Devices', counts.join(', ')]] as const)),
+    ]),
+    '',
+    ...tableLines(
+      ['SERVICE', 'STATE'],
+      services.map(({ service, state, detail }) => [service, detail === undefined ? state : `${state}: ${detail}`]),
+    ),
+    ...(listeners.length === 0 ? [] : ['', ...listenerTable(listeners)]),
+  ];
+}
+
+function listenerTable(listeners: readonly EntranceDescription[]): string[] {
+  return tableLines(
+    ['LISTENER', 'ADDRESS', 'LEVEL', 'CERTIFICATE UNTIL', 'SESSIONS'],
+    listeners.map(({ name, host, port, level, isOpen, notAfter, sessions }) => [
+      name,
+      `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      isOpen ? level : 'closed',
+      notAfter ?? '-',
+      String(sessions),
+    ]),
+  );
+}
