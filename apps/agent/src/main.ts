@@ -1,0 +1,4 @@
+import { runService } from '@sallyport/runtime';
+import { agent } from './service.js';
+
+await runService(agent);
