@@ -35,29 +35,18 @@ export class Session {
    * @throws Problem `forbidden`, `config-invalid`: no later attempt can succeed.
    */
   static async open(options: SessionOptions, signal?: AbortSignal): Promise<Session> {
-    let lastFault: Error | undefined;
-    let giveUp: (error: Error) => void = () => undefined;
-    const hopeless = new Promise<never>((_, reject) => {
-      giveUp = reject;
-    });
+    const start = new Start(signal);
     const onFault = (fault: Error): void => {
-      lastFault = fault;
       options.onFault(fault);
-      if (fault instanceof Problem) giveUp(fault);
+      start.note(fault);
     };
     const session = new Session({ ...options, onFault });
-    const abort = (): void => giveUp(new Problem('unavailable', 'The service is stopping.'));
-    signal?.addEventListener('abort', abort, { once: true });
     try {
-      await within(Promise.race([session.connected(session.closing.signal), hopeless]), openDeadlineMs, () =>
-        notReached(lastFault),
-      );
+      await start.wait(session.connected(session.closing.signal));
       return session;
     } catch (error) {
       await session.close();
       throw error;
-    } finally {
-      signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -167,6 +156,36 @@ export class Session {
     for (const { resolve } of this.waiting) resolve(link);
     this.waiting.clear();
     this.options.onConnected?.();
+  }
+}
+
+/** The wait for the first connection, and what makes it hopeless. */
+class Start {
+  private readonly hopeless: Promise<never>;
+  private giveUp: (problem: Problem) => void = () => undefined;
+  private lastFault: Error | undefined;
+
+  constructor(private readonly signal: AbortSignal | undefined) {
+    this.hopeless = new Promise<never>((_, reject) => {
+      this.giveUp = reject;
+    });
+  }
+
+  /** A problem is for the caller to mend; any other fault may pass. */
+  note(fault: Error): void {
+    this.lastFault = fault;
+    if (fault instanceof Problem) this.giveUp(fault);
+  }
+
+  async wait(connected: Promise<unknown>): Promise<void> {
+    const abort = (): void => this.giveUp(new Problem('unavailable', 'The service is stopping.'));
+    this.signal?.addEventListener('abort', abort, { once: true });
+    if (this.signal?.aborted) abort();
+    try {
+      await within(Promise.race([connected, this.hopeless]), openDeadlineMs, () => notReached(this.lastFault));
+    } finally {
+      this.signal?.removeEventListener('abort', abort);
+    }
   }
 }
 

@@ -143,23 +143,26 @@ async function makeCertificate(
   const [certPath, keyPath, chainPath] = [join(home, 'cert.pem'), join(home, 'key.pem'), join(home, 'chain.pem')];
   const keyPem = await newKeyPem(options.key);
   await writeFile(keyPath, keyPem, { mode: 0o600 });
-  const configPath = await writeConfig(home, options);
-  const request = await mustRun('openssl', [
-    ...['req', '-new', '-utf8', '-config', configPath],
-    ...['-key', keyPath, '-subj', subjectArgument(options.subject)],
-  ]);
-  const signer =
-    issuer === undefined ? ['-selfsign', '-keyfile', keyPath] : ['-cert', issuer.certPath, '-keyfile', issuer.keyPath];
-  const certPem = await mustRun(
-    'openssl',
-    ['ca', '-batch', '-notext', '-utf8', '-preserveDN', '-config', configPath, ...signer, '-in', '-'],
-    {
-      input: request,
-    },
-  );
+  const certPem = await signWithOpenssl(home, keyPath, options, issuer);
   const chainPem = certPem + intermediatesPem;
   await Promise.all([writeFile(certPath, certPem), writeFile(chainPath, chainPem)]);
   return { certPem, keyPem, certPath, keyPath, chainPem, chainPath };
+}
+
+async function signWithOpenssl(
+  home: string,
+  keyPath: string,
+  options: CompleteOptions,
+  issuer: TestCertificate | undefined,
+): Promise<string> {
+  const configPath = await writeConfig(home, options);
+  const names = ['-utf8', '-config', configPath];
+  const subject = ['-key', keyPath, '-subj', subjectArgument(options.subject)];
+  const request = await mustRun('openssl', ['req', '-new', ...names, ...subject]);
+  const signer = issuer === undefined ? ['-selfsign'] : ['-cert', issuer.certPath];
+  const key = ['-keyfile', issuer?.keyPath ?? keyPath];
+  const args = ['ca', '-batch', '-notext', '-preserveDN', ...names, ...signer, ...key, '-in', '-'];
+  return mustRun('openssl', args, { input: request });
 }
 
 async function writeConfig(

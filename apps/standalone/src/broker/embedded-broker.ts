@@ -2,7 +2,14 @@ import type { EventEmitter } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { Store } from '@sallyport/store';
 import type { Peer } from '@sallyport/tls';
-import { Aedes, type AedesPublishPacket, type AuthenticateError, type Client, type Subscription } from 'aedes';
+import {
+  Aedes,
+  type AedesOptions,
+  type AedesPublishPacket,
+  type AuthenticateError,
+  type Client,
+  type Subscription,
+} from 'aedes';
 import { mayPublish, mayReceive, maySubscribe, type Origin, sessionName } from './access-rules.js';
 import { ClientStream } from './client-stream.js';
 import { EventJournal } from './event-journal.js';
@@ -122,6 +129,7 @@ export class EmbeddedBroker {
   private makeAedes(): Aedes {
     const { limits } = this;
     const aedes = new Aedes({
+      ...this.decisions(),
       persistence: this.persistence,
       connectTimeout: limits.connectMs,
       drainTimeout: limits.drainMs,
@@ -130,6 +138,15 @@ export class EmbeddedBroker {
       maxTopicLevels: limits.topicLevels,
       // Session names are longer than the client ids in them, which `preConnect` measures.
       maxClientsIdLength: 1_024,
+    });
+    // Its own declarations leave this event out; unheard it would end the process.
+    const emitter: EventEmitter = aedes;
+    emitter.on('error', (error) => this.warn('the broker could not pass a message on', { error }));
+    return aedes;
+  }
+
+  private decisions(): AedesOptions {
+    return {
       preConnect: (client, packet, done) => {
         this.nameSession(client, packet);
         done(null, true);
@@ -141,11 +158,7 @@ export class EmbeddedBroker {
       authorizePublish: (client, packet, done) => void this.authorizePublish(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => done(null, this.authorizeSubscribe(client, subscription)),
       authorizeForward: (client, packet) => (mayReceive(this.originOf(client), packet.topic) ? packet : null),
-    });
-    // Its own declarations leave this event out; unheard it would end the process.
-    const emitter: EventEmitter = aedes;
-    emitter.on('error', (error) => this.warn('the broker could not pass a message on', { error }));
-    return aedes;
+    };
   }
 
   /** Puts the proven identity in front of the client id, before aedes looks for a session of that name. */
