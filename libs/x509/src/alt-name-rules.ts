@@ -1,12 +1,14 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { addressOctets, type SubjectAltName } from './general-name.js';
 
-/**
- * What is wrong with an alternative name, as the end of a sentence; undefined when nothing is.
- *
- * @param permitsWildcard  whether `*` may stand for the leftmost label of a DNS name.
- */
-export function altNameFault({ type, value }: SubjectAltName, permitsWildcard: boolean): string | undefined {
+/** What the form of an alternative name depends on. */
+interface FormRules {
+  /** Whether `*` may stand for the leftmost label of a DNS name. */
+  readonly permitsWildcard: boolean;
+}
+
+/** What is wrong with an alternative name, as the end of a sentence; undefined when nothing is. */
+export function altNameFault({ type, value }: SubjectAltName, { permitsWildcard }: FormRules): string | undefined {
   switch (type) {
     case 'dns':
       return dnsNameFault(permitsWildcard && value.startsWith('*.') ? value.slice(2) : value);

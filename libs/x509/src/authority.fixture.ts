@@ -23,10 +23,12 @@ export interface Identity {
   readonly privateKey: KeyObject;
 }
 
+/** A fresh key pair on a named curve. */
 export function ecKeyPair(namedCurve = 'P-256') {
   return generateKeyPairSync('ec', { namedCurve });
 }
 
+/** SubjectPublicKeyInfo of a key, in DER. */
 export function spkiOf(publicKey: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
@@ -65,6 +67,7 @@ export function makeIssuing(root: Identity, keys = ecKeyPair()): Identity {
   return { certificate: parseCertificate(der), privateKey: keys.privateKey };
 }
 
+/** An issuer of one profile that publishes a CRL and its own certificate. */
 export function leafIssuer(issuing: Identity, profile: CertificateProfile = certificateProfiles.device): LeafIssuer {
   return new LeafIssuer({
     issuer: issuing.certificate,
@@ -75,7 +78,9 @@ export function leafIssuer(issuing: Identity, profile: CertificateProfile = cert
   });
 }
 
+/** The device of the tests. */
 export const child01 = deviceId.parse('child01');
+/** Its identity. */
 export const child01Uri: SubjectAltName = identityUri({ kind: 'device', deviceId: child01 });
 
 /** What the leaf of device `child01` holds unless a test says otherwise: 90 days, its identity URI. */

@@ -1,7 +1,8 @@
 import type { DerDocument } from './der/reader.js';
 
-/** Names of what is parsed here, as they open an error, and the problem that error is. */
+/** A certificate, in errors. */
 export const certificateDocument: DerDocument = { title: 'Certificate', problem: 'certificate-rejected' };
+/** A certification request, in errors. */
 export const requestDocument: DerDocument = { title: 'CSR', problem: 'csr-rejected' };
+/** A revocation list, in errors. */
 export const crlDocument: DerDocument = { title: 'CRL', problem: 'certificate-rejected' };
-export const certsOnlyDocument: DerDocument = { title: 'PKCS #7', problem: 'certificate-rejected' };

@@ -76,7 +76,7 @@ describe('what an alternative name may be', () => {
     ['uri', 'https://example.com'],
     ['uri', 'https://[2001:db8::1]:8443/a?b#c'],
   ])('%s %s is permitted', (type, value) => {
-    expect(altNameFault({ type, value }, false)).toBeUndefined();
+    expect(altNameFault({ type, value }, { permitsWildcard: false })).toBeUndefined();
   });
 
   it.each<[SubjectAltName['type'], string, string]>([
@@ -102,7 +102,7 @@ describe('what an alternative name may be', () => {
     ['uri', 'https://a.example/<b>', 'is not an absolute URI'],
     ['email', 'a@b.example', 'is of a type that is not issued'],
   ])('%s %s is not: it %s', (type, value, fault) => {
-    expect(altNameFault({ type, value }, false)).toContain(fault);
+    expect(altNameFault({ type, value }, { permitsWildcard: false })).toContain(fault);
   });
 
   it.each([
@@ -111,7 +111,7 @@ describe('what an alternative name may be', () => {
     ['a.*.example.com', 'is not a host name'],
     ['*', 'is not a host name'],
   ])('%s is judged as a wildcard where the profile permits one', (value, fault) => {
-    const found = altNameFault({ type: 'dns', value }, true);
+    const found = altNameFault({ type: 'dns', value }, { permitsWildcard: true });
     if (fault === undefined) expect(found).toBeUndefined();
     else expect(found).toContain(fault);
   });

@@ -5,7 +5,7 @@ import { readPublicKeyInfo, readRsaPublicKey } from './public-key.js';
 import { isStrongSignature } from './signature.js';
 
 /** How far a peer's clock, or the CA's, may be ahead of ours before its new certificate counts as not valid yet. */
-export const clockSkewSeconds = 300;
+const clockSkewSeconds = 300;
 
 /**
  * Judges a leaf a peer presented, after the chain was verified: what OpenSSL lets pass and we do not.

@@ -50,15 +50,9 @@ export function time(moment: Date): Buffer {
   const year = moment.getUTCFullYear();
   if (!(year >= 1950 && year <= 9999))
     throw new Problem('invalid-request', `The year ${year} cannot stand in a certificate: use 1950 to 9999.`);
-  return year < 2050 ? asciiString(tags.utcTime, timeDigits(moment).slice(2)) : generalizedTime(moment);
-}
-
-/** GeneralizedTime whatever the year, where a standard has no choice. */
-export function generalizedTime(moment: Date): Buffer {
-  return asciiString(tags.generalizedTime, timeDigits(moment));
-}
-
-function timeDigits(moment: Date): string {
   const iso = moment.toISOString();
-  return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
+  const clock = `${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
+  return year < 2050
+    ? asciiString(tags.utcTime, iso.slice(2, 4) + clock)
+    : asciiString(tags.generalizedTime, iso.slice(0, 4) + clock);
 }

@@ -17,7 +17,7 @@ export function tlv(tag: number, ...contents: readonly Uint8Array[]): Buffer {
 }
 
 /** How many octets follow the first octet of a length (X.690 §8.1.3): none up to 127. */
-export function lengthOctets(length: number): number {
+function lengthOctets(length: number): number {
   if (length < 0x80) return 0;
   if (length < 0x100) return 1;
   if (length < 0x1_0000) return 2;
@@ -25,7 +25,7 @@ export function lengthOctets(length: number): number {
 }
 
 /** Writes a length from octet 1 of an element on; the tag stands in octet 0. */
-export function writeLength(element: Buffer, length: number): void {
+function writeLength(element: Buffer, length: number): void {
   const octets = lengthOctets(length);
   if (octets === 0) {
     element[1] = length;
@@ -35,6 +35,7 @@ export function writeLength(element: Buffer, length: number): void {
   element.writeUIntBE(length, 2, octets);
 }
 
+/** SEQUENCE. */
 export function sequence(...contents: readonly Uint8Array[]): Buffer {
   return tlv(tags.sequence, ...contents);
 }
@@ -44,6 +45,7 @@ export function setOf(...elements: readonly Uint8Array[]): Buffer {
   return tlv(tags.set, ...(elements.length < 2 ? elements : elements.toSorted(Buffer.compare)));
 }
 
+/** OCTET STRING. */
 export function octetString(content: Uint8Array): Buffer {
   return tlv(tags.octetString, content);
 }
@@ -83,6 +85,7 @@ export function integer(value: number | bigint): Buffer {
   return unsignedInteger(Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex'));
 }
 
+/** ENUMERATED from 0 to 127. */
 export function enumerated(value: number): Buffer {
   return tlv(tags.enumerated, Buffer.of(value));
 }
@@ -92,10 +95,12 @@ export function booleanTrue(): Buffer {
   return Buffer.of(tags.boolean, 1, 0xff);
 }
 
+/** NULL. */
 export function nullValue(): Buffer {
   return Buffer.of(tags.null, 0);
 }
 
+/** UTF8String. */
 export function utf8String(text: string): Buffer {
   return tlv(tags.utf8String, Buffer.from(text, 'utf8'));
 }

@@ -28,11 +28,13 @@ interface AuthorityFields {
   readonly serialNumber?: SerialNumber | undefined;
 }
 
+/** A root to be made. */
 export interface RootCertificateOptions extends AuthorityFields {
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
 }
 
+/** An issuing CA to be made. */
 export interface CaCertificateOptions extends AuthorityFields {
   readonly issuer: Certificate;
   readonly issuerKey: KeyObject;

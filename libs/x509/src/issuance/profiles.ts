@@ -2,7 +2,7 @@ import type { PeerKind } from '@sallyport/protocol';
 import type { KeyUsage, Purpose } from '../extension-writers.js';
 
 /** Kinds of keys a profile can accept. */
-export type AcceptedKey = 'P-256' | 'P-384' | 'P-521' | 'Ed25519' | 'RSA';
+export type AcceptedKey = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';
 
 /** What a certificate of one sort looks like; everything the issuer decides is here, nothing is taken from a CSR. */
 export interface CertificateProfile {
@@ -51,7 +51,7 @@ const leaf = {
 const authority = {
   kind: 'ca',
   backdateSeconds: 300,
-  keys: ['P-256', 'P-384', 'P-521', 'Ed25519', 'RSA'],
+  keys: ['P-256', 'P-384', 'Ed25519', 'RSA'],
   keyUsages: ['keyCertSign', 'cRLSign'],
   names: { hosts: 'none', requiresHost: false, permitsWildcard: false },
   noRevocationUpToSeconds: 0,

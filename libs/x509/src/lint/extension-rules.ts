@@ -151,5 +151,7 @@ function keyUsageEncodingFault({ extensions }: TbsCertificate): string | undefin
 }
 
 function isPlainHttp(url: string): boolean {
-  return url.startsWith('http://') && altNameFault({ type: 'uri', value: url }, false) === undefined;
+  return (
+    url.startsWith('http://') && altNameFault({ type: 'uri', value: url }, { permitsWildcard: false }) === undefined
+  );
 }

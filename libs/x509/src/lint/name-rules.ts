@@ -55,7 +55,7 @@ export const nameRules: readonly LintRule[] = [
     source: 'RFC 5280 §4.2.1.6',
     check: ({ subjectAltNames }) => {
       for (const name of subjectAltNames) {
-        const fault = altNameFault(name, true);
+        const fault = altNameFault(name, { permitsWildcard: true });
         if (fault !== undefined) return `has the alternative name "${name.value}", which ${fault}`;
       }
       return undefined;

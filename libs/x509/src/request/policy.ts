@@ -34,7 +34,7 @@ export function checkCertificateRequest(
   const fault =
     signatureFault(request.signatureAlgorithm, request.key) ??
     keyFault(request.spki) ??
-    (profile.keys.includes(acceptedKeyOf(request.key)) ? undefined : unacceptedKey(request.key, profile));
+    (isAcceptedKey(request.key, profile) ? undefined : unacceptedKey(request.key, profile));
   if (fault !== undefined) throw rejected(`it ${fault}. Make a new key and send the CSR again.`);
   checkSubject(request, identity);
   checkExtensions(request);
@@ -60,9 +60,16 @@ function identityOf(profile: CertificateProfile, { deviceId, trustDomain }: Leaf
   return identityUri({ kind: profile.kind === 'ca' ? 'service' : profile.kind, deviceId, trustDomain });
 }
 
-function acceptedKeyOf(key: KeyDescription): AcceptedKey {
-  if (key.type === 'rsa') return 'RSA';
-  return key.type === 'ec' && key.curve === 'P-384' ? 'P-384' : key.type === 'ec' ? 'P-256' : 'Ed25519';
+/** By the name `keyText` gives a key that `keyFault` let pass; RSA of any size is `RSA`. */
+const acceptedKeys: ReadonlyMap<string, AcceptedKey> = new Map([
+  ['EC P-256', 'P-256'],
+  ['EC P-384', 'P-384'],
+  ['Ed25519', 'Ed25519'],
+]);
+
+function isAcceptedKey(key: KeyDescription, { keys }: CertificateProfile): boolean {
+  const kind = key.type === 'rsa' ? 'RSA' : acceptedKeys.get(keyText(key));
+  return kind !== undefined && keys.includes(kind);
 }
 
 function unacceptedKey(key: KeyDescription, { name, keys }: CertificateProfile): string {
@@ -121,7 +128,7 @@ function checkNames(request: CertificateRequest, profile: CertificateProfile, id
         'alternative-name',
         `asks for the name ${type} "${value}", which profile "${profile.name}" does not give to ${identity.deviceId}`,
       );
-    const fault = altNameFault(name, profile.names.permitsWildcard);
+    const fault = altNameFault(name, profile.names);
     if (fault !== undefined) throw rejected(`the name ${type} "${value}" ${fault}.`);
   }
   if (profile.names.requiresHost && !request.subjectAltNames.some(({ type }) => type === 'dns' || type === 'ip'))
