@@ -31,7 +31,15 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
   });
 
   it('moves a file over plain HTTP before anything is secured', async () => {
-    const put = await system.run('curl', ['-sS', ...status, '-X', 'PUT', '-F', 'file=@foo.txt', `http://${system.fileUrl}/plain.txt`]);
+    const put = await system.run('curl', [
+      '-sS',
+      ...status,
+      '-X',
+      'PUT',
+      '-F',
+      'file=@foo.txt',
+      `http://${system.fileUrl}/plain.txt`,
+    ]);
     expect(put.stdout).toBe('201');
     const get = await system.run('curl', ['-sS', `http://${system.fileUrl}/plain.txt`]);
     expect(get.stdout).toBe('Hello thin-edge.io\n');
@@ -61,7 +69,15 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
     const thief = join(system.directory, 'thief');
     await mkdir(thief);
     const args = ['--config-dir', thief, '--device-id', 'child01', '--one-time-password', token, '--url', url];
-    const { code, stderr } = await system.sallyport('cert', 'download', '--max-timeout', '1s', '--retry-every', '1s', ...args);
+    const { code, stderr } = await system.sallyport(
+      'cert',
+      'download',
+      '--max-timeout',
+      '1s',
+      '--retry-every',
+      '1s',
+      ...args,
+    );
     expect(code).toBe(1);
     expect(stderr).not.toContain(token);
   });
@@ -72,7 +88,15 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
   });
 
   it('moves a file as the child over mutual TLS', async () => {
-    const put = await system.run('curl', [...asChild(), ...status, '-X', 'PUT', '-F', 'file=@foo.txt', `https://${system.fileUrl}/foo.txt`]);
+    const put = await system.run('curl', [
+      ...asChild(),
+      ...status,
+      '-X',
+      'PUT',
+      '-F',
+      'file=@foo.txt',
+      `https://${system.fileUrl}/foo.txt`,
+    ]);
     expect(put).toEqual({ code: 0, stdout: '201', stderr: '' });
     const get = await system.run('curl', [...asChild(), `https://${system.fileUrl}/foo.txt`]);
     expect(get).toEqual({ code: 0, stdout: 'Hello thin-edge.io\n', stderr: '' });
@@ -90,10 +114,10 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
   });
 
   it('revokes the child: its open download ends within a second, and the next connection is refused with the reason', async () => {
-    await system.run('dd', ['if=/dev/zero', 'of=big.bin', 'bs=1M', 'count=64']);
-    await system.run('curl', [...asChild(), '-X', 'PUT', '-T', 'big.bin', `https://${system.fileUrl}/big.bin`]);
-    const download = system.run('curl', [...asChild(), '--limit-rate', '1M', '-o', 'down.bin', `https://${system.fileUrl}/big.bin`]);
-    await sessionOf(system, 'child01');
+    // Sparse: takes many seconds to send and no disk.
+    await system.run('truncate', ['-s', '16G', join(system.configDirectory, 'data/file-transfer/huge.bin')]);
+    const download = system.run('curl', [...asChild(), '-o', '/dev/null', `https://${system.fileUrl}/huge.bin`]);
+    await sessionOf(system);
     const { code } = await system.sallyport('device', 'revoke', 'child01');
     const revokedAt = Date.now();
     expect(code).toBe(0);
@@ -114,10 +138,10 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
   });
 });
 
-/** Waits until the agent serves a session of the device. */
-async function sessionOf(system: System, device: string): Promise<void> {
+/** Waits until an entrance has a session. */
+async function sessionOf(system: System): Promise<void> {
   for (;;) {
     const { stdout } = await system.sallyport('status', '--json');
-    if (stdout.includes('"sessions":1') || stdout.includes('"sessions": 1') || stdout.includes(device)) return;
+    if (/"sessions": ?1/.test(stdout)) return;
   }
 }

@@ -116,6 +116,7 @@ function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
   return {
     TEDGE_CONFIG_DIR: join(directory, 'config'),
     TEDGE_HTTP_BIND_PORT: String(ports.http),
+    TEDGE_HTTP_CLIENT_PORT: String(ports.http),
     TEDGE_PKI_BIND_PORT: String(ports.pki),
     TEDGE_PKI_PUBLIC_BIND_PORT: String(ports.pkiPublic),
     TEDGE_REGISTRY_BIND_PORT: String(ports.registry),
