@@ -11,13 +11,15 @@ const processOptions = z.strictObject({
   certPath: z.string().optional(),
   keyPath: z.string().optional(),
   caPath: z.string().optional(),
+  durability: z.enum(['power-cut', 'process-end']).optional(),
 });
+export type ProcessOptions = z.input<typeof processOptions>;
 
 async function serve(message: unknown): Promise<number> {
-  const { directory, ...paths } = processOptions.parse(message);
+  const { directory, durability = 'power-cut', ...paths } = processOptions.parse(message);
   const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
   const { settings } = await readSecurityFiles({ ...paths, keys });
-  const storage = await FileStorage.open({ directory, nowMs: Date.now });
+  const storage = await FileStorage.open({ directory, durability, nowMs: Date.now });
   const onFault = (error: unknown) => console.error(error);
   const handler = fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault });
   const listener = new SecureListener({

@@ -13,7 +13,7 @@ export const anyPath: AccessRule = () => undefined;
  * A device uses paths below its own id only; services and administrators use every path. A peer without a certificate
  * uses none, so the rule is safe even where the entrance asks for no certificate.
  */
-export function ownPathOnly(peerOf: (req: IncomingMessage) => Peer | undefined): AccessRule {
+export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): AccessRule {
   return (req, path) => {
     const peer = peerOf(req);
     if (peer === undefined)

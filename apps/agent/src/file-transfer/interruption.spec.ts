@@ -1,0 +1,194 @@
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { type ClientRequest, get, request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ServedFiles, TemporaryFolder } from '../served-files.fixture.js';
+import { ServedProcess } from '../served-process.fixture.js';
+
+const mebibyte = 1024 * 1024;
+let bundleFolder: TemporaryFolder;
+/** The service in one file that a plain Node runs. */
+let script: string;
+
+beforeAll(async () => {
+  bundleFolder = await TemporaryFolder.make();
+  // So that a process without our rights may run it.
+  await chmod(bundleFolder.path, 0o755);
+  script = join(bundleFolder.path, 'service.mjs');
+  const bundle = await rolldown({
+    input: join(import.meta.dirname, '../file-transfer-process.fixture.ts'),
+    platform: 'node',
+    resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
+  });
+  await bundle.write({ file: script, format: 'esm', codeSplitting: false });
+  await bundle.close();
+});
+afterAll(() => bundleFolder[Symbol.asyncDispose]());
+
+/** Begins an upload of 4 MiB and sends part of it; errors are of no interest. */
+function beginUpload(port: number, path: string, sentBytes: number): ClientRequest {
+  const upload = request({ host: '127.0.0.1', port, method: 'PUT', path, agent: false });
+  upload.setHeader('content-length', 4 * mebibyte);
+  upload.on('error', () => undefined);
+  upload.write(Buffer.alloc(sentBytes, 'n'));
+  return upload;
+}
+
+/** Downloads and counts. */
+function bytesOf(url: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let received = 0;
+    const count = (chunk: Buffer): void => {
+      received += chunk.length;
+    };
+    get(url, { agent: false }, (reply) => reply.on('data', count).once('end', () => resolve(received))).once(
+      'error',
+      reject,
+    );
+  });
+}
+
+describe('an upload cut short by its client', () => {
+  it('leaves nothing behind, 200 times over', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/a/kept', 'old');
+    for (let round = 0; round < 10; round += 1) {
+      const uploads = Array.from({ length: 20 }, (_, index) =>
+        beginUpload(files.port, `/te/v1/files/${index % 2 ? 'a/kept' : `new${index}/x`}`, (index * mebibyte) / 7),
+      );
+      // Some are cut as soon as they begin, some in the middle of their stream.
+      await Promise.all(
+        uploads.map(async (upload, index) => {
+          if (index % 3) await new Promise((resolve) => upload.write('x', resolve));
+          await new Promise((resolve) => upload.once('close', resolve).destroy());
+        }),
+      );
+    }
+    await expect.poll(() => files.entries()).toEqual(['a', 'a/kept']);
+    expect((await files.get('/te/v1/files/a/kept')).text).toBe('old');
+    expect(files.faults).toEqual([]);
+  });
+
+  it('leaves nothing behind when a chunked body breaks off, or is no chunked body', async () => {
+    await using files = await ServedFiles.start();
+    const head = 'PUT /te/v1/files/foo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+    expect(await files.raw(`${head}3\r\nabc\r\nzz\r\n`)).toMatch(/^HTTP\/1\.1 400 /);
+    const socket = connect(files.port, '127.0.0.1');
+    socket.end(`${head}3\r\nabc\r\n`);
+    socket.resume();
+    await once(socket, 'close');
+    expect(await files.entries()).toEqual([]);
+    expect(files.faults).toEqual([]);
+  });
+});
+
+describe('a service killed in the middle of 100 uploads', () => {
+  it('leaves the old or the new content of each file, whole, and sweeps the rest at its next start', async () => {
+    await using folder = await TemporaryFolder.make();
+    const directory = join(folder.path, 'file-transfer');
+    await mkdir(directory);
+    const paths = Array.from({ length: 100 }, (_, index) => `f${index}`);
+    for (const path of paths) await writeFile(join(directory, path), 'old');
+    const contentOf = (index: number) => Buffer.alloc((index % 4) * mebibyte + 1_000, 'n');
+
+    await using first = await ServedProcess.start(script, { directory });
+    const outcomes = paths.map(async (path, index) => {
+      try {
+        return (await fetch(`${first.url}/te/v1/files/${path}`, { method: 'PUT', body: contentOf(index) })).status;
+      } catch {
+        return 'cut';
+      }
+    });
+    // In full swing: some are done, some are on their way to the disk.
+    await Promise.race(outcomes);
+    const isWriting = async () => (await readdir(directory)).some((name) => name.startsWith('.tmp-'));
+    await vi.waitUntil(isWriting, { interval: 1 });
+    await first.kill();
+    const statuses = await Promise.all(outcomes);
+    expect(statuses).toContain('cut');
+
+    await using _second = await ServedProcess.start(script, { directory });
+    expect((await readdir(directory)).sort()).toEqual([...paths].sort());
+    for (const [index, path] of paths.entries()) {
+      const content = await readFile(join(directory, path));
+      const isNew = content.equals(contentOf(index));
+      expect(isNew || content.toString() === 'old').toBe(true);
+      // An answered upload is never lost.
+      if (statuses[index] === 201) expect(isNew).toBe(true);
+    }
+  });
+
+  it('sweeps only its own leftovers, in every folder', async () => {
+    await using folder = await TemporaryFolder.make();
+    const directory = join(folder.path, 'file-transfer');
+    await mkdir(join(directory, 'a', 'b'), { recursive: true });
+    const leftover = '.tmp-0b7e3c1a-1111-4222-8333-123456789abc';
+    for (const path of [leftover, `a/b/${leftover}`, 'a/.tmp-of-somebody-else', 'a/kept'])
+      await writeFile(join(directory, path), 'x');
+    await using _files = await ServedFiles.start({ directory });
+    expect((await readdir(directory, { recursive: true })).sort()).toEqual([
+      'a',
+      'a/.tmp-of-somebody-else',
+      'a/b',
+      'a/kept',
+    ]);
+  });
+});
+
+describe('memory of the service', () => {
+  it('stays under 150 MB during a download of 1 GiB, with ten readers beside it that have stopped reading', async () => {
+    await using folder = await TemporaryFolder.make();
+    const path = join(folder.path, 'large');
+    await writeFile(path, '');
+    await truncate(path, 1024 * mebibyte);
+    await using service = await ServedProcess.start(script, { directory: folder.path });
+    const stalled = await Promise.all(Array.from({ length: 10 }, () => fetch(`${service.url}/te/v1/files/large`)));
+    expect(await bytesOf(`${service.url}/te/v1/files/large`)).toBe(1024 * mebibyte);
+    expect(await service.peakBytes()).toBeLessThan(150_000_000);
+    await Promise.all(stalled.map((reply) => reply.body?.cancel()));
+  });
+
+  it('stays under 150 MB during an upload of 512 MiB', async () => {
+    await using folder = await TemporaryFolder.make();
+    await using service = await ServedProcess.start(script, { directory: folder.path });
+    const piece = Buffer.alloc(mebibyte, 'n');
+    const body = new ReadableStream({
+      start: () => undefined,
+      pull: (() => {
+        let left = 512;
+        return (controller: ReadableStreamDefaultController) => {
+          if (left === 0) controller.close();
+          else controller.enqueue(piece);
+          left -= 1;
+        };
+      })(),
+    });
+    const reply = await fetch(`${service.url}/te/v1/files/large`, { method: 'PUT', body, duplex: 'half' });
+    expect(reply.status).toBe(201);
+    expect(await service.peakBytes()).toBeLessThan(150_000_000);
+  });
+});
+
+describe('a service without the rights it needs', () => {
+  // Root may do anything, so the service gets the rights of nobody where the tests run as root.
+  const uid = process.getuid?.() === 0 ? 65_534 : undefined;
+
+  it('answers 500 "Internal error" for a file it may not read, and for a folder it may not write to', async () => {
+    await using folder = await TemporaryFolder.make();
+    await chmod(folder.path, 0o777);
+    await writeFile(join(folder.path, 'secret'), 'x', { mode: 0o600 });
+    await chmod(join(folder.path, 'secret'), 0);
+    await mkdir(join(folder.path, 'fixed'), { mode: 0o555 });
+    await using service = await ServedProcess.start(script, { directory: folder.path }, uid);
+    const read = await fetch(`${service.url}/te/v1/files/secret`);
+    expect([read.status, await read.text()]).toEqual([500, 'Internal error']);
+    for (const size of [10, 2 * mebibyte]) {
+      const write = await fetch(`${service.url}/te/v1/files/fixed/new`, { method: 'PUT', body: Buffer.alloc(size) });
+      expect([write.status, await write.text()]).toEqual([500, 'Internal error']);
+    }
+    expect(await readdir(join(folder.path, 'fixed'))).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { ProcessOptions } from './file-transfer-process.fixture.js';
+
+const startMessage = z.strictObject({ port: z.number() });
+
+/** The file transfer service in a process of its own. */
+export class ServedProcess implements AsyncDisposable {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly port: number,
+  ) {}
+
+  /**
+   * @param script `file-transfer-process.fixture.ts`, bundled
+   * @param uid whose rights it has; our own when absent
+   */
+  static async start(script: string, options: ProcessOptions, uid?: number): Promise<ServedProcess> {
+    const rights = uid === undefined ? {} : { uid, gid: uid };
+    const child = fork(script, { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'], ...rights });
+    // What it says only matters when it does not start.
+    let complaints = '';
+    child.stderr?.on('data', (text) => {
+      complaints += text;
+    });
+    child.send(options);
+    const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
+    const started = startMessage.safeParse(message);
+    if (!started.success) throw new Error(`The service did not start: ${complaints}`);
+    return new ServedProcess(child, started.data.port);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Ends it in the middle of whatever it does. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill('SIGKILL');
+    await once(this.child, 'exit');
+  }
+
+  /** The most memory it has had resident so far. */
+  async peakBytes(): Promise<number> {
+    const status = await readFile(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill();
+  }
+}
