@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { adminSocketPath } from '@sallyport/protocol';
+import { mustRun, waitFor } from '@sallyport/testkit';
+import type { z } from 'zod';
+
+type BenchedService = 'pki-signer' | 'device-registry';
+
+// bench/dist/bundle
+const root = join(import.meta.dirname, '..', '..', '..');
+
+/** A service in a process of its own, built as it is shipped. */
+export class ServiceProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly socketPath: string,
+  ) {}
+
+  /** Builds and starts it; resolves when it answers on its admin socket. */
+  static async start(service: BenchedService, configDirectory: string): Promise<ServiceProcess> {
+    const cwd = join(root, 'apps', service);
+    await mustRun('rolldown', ['-c', '../../rolldown.config.mjs', '--logLevel', 'warn'], { cwd, deadlineMs: 60_000 });
+    const args = ['--disable-warning=DEP0169', join(cwd, 'dist/bundle/main.js'), '--config-dir', configDirectory];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    process.once('exit', () => child.kill('SIGKILL'));
+    const socketPath = adminSocketPath(join(configDirectory, 'run'), service, process.cwd());
+    const started = new ServiceProcess(child, socketPath);
+    const isUp = async () => (await started.send('GET', '/healthz')).status === 200;
+    await waitFor(isUp, { what: `${service} to start`, deadlineMs: 20_000 });
+    return started;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Sends an admin request and reads the answer with its schema. */
+  async call<Schema extends z.ZodType>(
+    method: 'GET' | 'POST',
+    path: string,
+    schema: Schema,
+    body?: object,
+  ): Promise<z.output<Schema>> {
+    const { status, content } = await this.send(method, path, body);
+    if (status >= 300) throw new Error(`${method} ${path} answered ${status}: ${content}`);
+    return schema.parse(JSON.parse(content));
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.child, 'close');
+    this.child.kill('SIGTERM');
+    await closed;
+  }
+
+  private send(method: string, path: string, body?: object): Promise<{ status: number; content: string }> {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    return new Promise((resolve, reject) => {
+      const sent = request({ socketPath: this.socketPath, method, path, headers }, (response) => {
+        text(response).then((content) => resolve({ status: response.statusCode ?? 0, content }), reject);
+      });
+      sent.once('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+}
