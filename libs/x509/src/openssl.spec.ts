@@ -242,13 +242,21 @@ describe('we read what openssl makes', () => {
     });
   });
 
-  it('RSA-PSS certificates, by name', () => {
+  it.each([
+    ['an RSA key', ['rsa:2048']],
+    ['a key for PSS only', ['rsa-pss', '-pkeyopt', 'rsa_keygen_bits:2048']],
+  ])('RSA-PSS certificates with %s, signature included, but no such request', (_kind, [algorithm = '', ...options]) => {
     withWorkbench((bench) => {
-      const options = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', bench.path('key.pem'), '-subj', '/CN=a'];
-      const padding = ['-sigopt', 'rsa_padding_mode:pss'];
-      bench.run('openssl', 'req', ...options, ...padding, '-sha256', '-out', bench.path('a.pem'));
+      const key = ['-newkey', algorithm, ...options, '-nodes', '-keyout', bench.path('key.pem'), '-subj', '/CN=a'];
+      const padding = ['-sigopt', 'rsa_padding_mode:pss', '-sha256'];
+      bench.run('openssl', 'req', '-x509', ...key, ...padding, '-out', bench.path('a.pem'));
       const [der = Buffer.alloc(0)] = derFromPem(readFileSync(bench.path('a.pem'), 'utf8'), 'CERTIFICATE');
-      expect(parseCertificate(der).signatureAlgorithm).toBe('rsassaPss-SHA256');
+      const certificate = parseCertificate(der);
+      expect(certificate.signatureAlgorithm).toBe('rsassaPss-SHA256');
+      expect(verifySignedBy(certificate, certificate)).toBe(true);
+      bench.run('openssl', 'req', '-new', ...key, ...padding, '-out', bench.path('request.pem'));
+      const [request = der] = derFromPem(readFileSync(bench.path('request.pem'), 'utf8'), 'CERTIFICATE REQUEST');
+      expect(() => verifyPossession(parseCertificateRequest(request))).toThrow('which is not accepted');
     });
   });
 

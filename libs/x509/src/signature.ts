@@ -1,4 +1,4 @@
-import { type KeyObject, sign, verify } from 'node:crypto';
+import { constants, type KeyObject, sign, verify } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { oid, readOid } from './der/oid.js';
 import { type DerDocument, DerReader } from './der/reader.js';
@@ -73,11 +73,12 @@ const pssHashNames: ReadonlyMap<string, string> = new Map([
   [oids.sha512, 'SHA512'],
 ]);
 
-const strongNames: ReadonlySet<string> = new Set([
-  ...algorithmByName.keys(),
-  ...[...pssHashNames.values()].map((hash) => `rsassaPss-${hash}`),
-  'Ed448',
-]);
+/** RSASSA-PSS is checked on certificates of others, neither made nor taken in requests; digest by the name we give it. */
+const pssHashes: ReadonlyMap<string, string> = new Map(
+  [...pssHashNames.values()].map((hash) => [`rsassaPss-${hash}`, hash.toLowerCase()]),
+);
+
+const strongNames: ReadonlySet<string> = new Set([...algorithmByName.keys(), ...pssHashes.keys(), 'Ed448']);
 
 /** Whether the algorithm hashes with SHA-256 or better. Everything unknown is not strong. */
 export function isStrongSignature(algorithmName: string): boolean {
@@ -123,27 +124,38 @@ export function signatureFault(algorithmName: string, key: KeyDescription): stri
   return algorithm.keyType === key.type ? undefined : `uses ${algorithmName}, which does not fit the key`;
 }
 
+/** A signature with what it covers and the key it is said to be of. */
+interface Signed {
+  readonly content: Buffer;
+  readonly signature: Buffer;
+  readonly algorithmName: string;
+  readonly spki: Buffer;
+  readonly key: KeyDescription;
+}
+
 /**
  * Checks a signature with the native implementation.
  *
  * @returns false also for a key OpenSSL cannot take (a point off its curve), an algorithm we do not accept, or one
  *   that does not fit the key.
  */
-export function isSignatureValid(signed: {
-  readonly content: Buffer;
-  readonly signature: Buffer;
-  readonly algorithmName: string;
-  readonly spki: Buffer;
-  readonly key: KeyDescription;
-}): boolean {
-  const algorithm = algorithmByName.get(signed.algorithmName);
-  if (algorithm?.keyType !== signed.key.type) return false;
+export function isSignatureValid(signed: Signed): boolean {
+  const { content, signature, algorithmName, spki, key } = signed;
   try {
-    return verify(algorithm.hash, signed.content, publicKeyPem(signed.spki), signed.signature);
+    const pssHash = pssHashes.get(algorithmName);
+    if (pssHash !== undefined) return verify(pssHash, content, pssKey(spki), signature);
+    const algorithm = algorithmByName.get(algorithmName);
+    return algorithm?.keyType === key.type && verify(algorithm.hash, content, publicKeyPem(spki), signature);
   } catch {
     // OpenSSL throws for a key it finds malformed, where for a wrong signature it says no: both prove nothing.
     return false;
   }
+}
+
+/** The salt is as long as the signer made it (RFC 8017 §9.1.2); the mask is made with the digest, as everybody does. */
+function pssKey(spki: Buffer) {
+  const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants;
+  return { key: publicKeyPem(spki), padding, saltLength };
 }
 
 /**

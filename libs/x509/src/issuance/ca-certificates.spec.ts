@@ -65,17 +65,20 @@ describe('an issuing CA certificate', () => {
     expect(lintCertificate(certificate, root.certificate)).toEqual([]);
   });
 
-  it('ends no later than its issuer', () => {
+  it('is cut to the life of its issuer at both ends', () => {
     const root = makeRoot();
     const der = issueCaCertificate({
       issuer: root.certificate,
       issuerKey: root.privateKey,
       publicKey: ecKeyPair().publicKey,
       commonName: 'I',
-      notBefore: new Date('2044-01-01T00:00:00Z'),
+      notBefore: new Date('2025-12-31T23:55:00Z'),
       notAfter: new Date('2049-01-01T00:00:00Z'),
     });
-    expect(parseCertificate(der).notAfter).toEqual(new Date('2046-01-01T00:00:00Z'));
+    expect(parseCertificate(der)).toMatchObject({
+      notBefore: new Date('2026-01-01T00:00:00Z'),
+      notAfter: new Date('2046-01-01T00:00:00Z'),
+    });
   });
 
   it('is not made by a key that does not pair with the issuer, nor by a leaf', () => {

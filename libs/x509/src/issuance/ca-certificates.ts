@@ -71,7 +71,7 @@ export function issueRootCertificate(options: RootCertificateOptions): Buffer {
 }
 
 /**
- * Makes an issuing CA by the `issuing` profile: path length 0, leaves for TLS only. Ends no later than its issuer.
+ * Makes an issuing CA by the `issuing` profile: path length 0, leaves for TLS only. Cut to the life of its issuer.
  *
  * @returns DER.
  * @throws Problem `signing-key-unavailable`: the issuer is no CA, or its key does not pair with it.
@@ -83,9 +83,10 @@ export function issueCaCertificate(options: CaCertificateOptions): Buffer {
   const { keyUsages, extendedKeyUsages, pathLength } = certificateProfiles.issuing;
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const signer = new RehearsedSigner(issuerKey);
+  const notBefore = new Date(Math.max(options.notBefore.getTime(), issuer.notBefore.getTime()));
   const notAfter = new Date(Math.min(options.notAfter.getTime(), issuer.notAfter.getTime()));
   const tbsCertificate = encodeTbsCertificate({
-    ...validityAndSerial({ ...options, notAfter }),
+    ...validityAndSerial({ ...options, notBefore, notAfter }),
     signatureAlgorithm: signer.algorithmIdentifier,
     issuer: issuer.subject.der,
     subject: encodeSubject(options),
