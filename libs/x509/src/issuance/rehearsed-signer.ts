@@ -16,7 +16,7 @@ export interface IssuedCertificate {
  * signed breaks a rule.
  *
  * The linter judges form and never verifies the signature, so one throwaway signature of the right algorithm, made when
- * the signer is, stands under every rehearsal: signing each one again would halve the rate and tell the linter nothing.
+ * the signer is, stands under every rehearsal: signing each one again would cost a third of the rate and tell the linter nothing.
  */
 export class RehearsedSigner {
   readonly #signer: Signer;
