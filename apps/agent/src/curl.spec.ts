@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { ServedFiles, TemporaryFolder } from './served-files.fixture.js';
+import { ServedFiles } from './served-files.fixture.js';
 
 const run = promisify(execFile);
 
@@ -15,7 +16,7 @@ async function curl(...args: string[]): Promise<string> {
 describe('curl, as thin-edge.io documents it', () => {
   it('puts a file with -F and gets the same bytes back', async () => {
     await using files = await ServedFiles.start();
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const path = join(folder.path, 'foo.txt');
     await writeFile(path, 'Hello thin-edge.io\n');
     const address = `${files.url}/tedge/file-transfer/foo.txt`;
@@ -26,7 +27,7 @@ describe('curl, as thin-edge.io documents it', () => {
 
   it('puts 3 MiB with -F, after asking for 100 Continue, and gets the same bytes back', async () => {
     await using files = await ServedFiles.start();
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const path = join(folder.path, 'large.bin');
     const content = Buffer.alloc(3 * 1024 * 1024 + 7, '\r\n--------------------------abc');
     await writeFile(path, content);
@@ -37,7 +38,7 @@ describe('curl, as thin-edge.io documents it', () => {
 
   it('puts a file with -T, and a stream with -T -', async () => {
     await using files = await ServedFiles.start();
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const path = join(folder.path, 'foo.txt');
     await writeFile(path, 'one');
     await curl('-T', path, `${files.url}/te/v1/files/a/b.txt`);
@@ -50,7 +51,7 @@ describe('curl, as thin-edge.io documents it', () => {
 
   it('resumes a broken download with -C', async () => {
     await using files = await ServedFiles.start();
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     await files.put('/te/v1/files/foo', '0123456789');
     const path = join(folder.path, 'foo');
     await writeFile(path, '0123');
@@ -73,7 +74,7 @@ describe('curl, as thin-edge.io documents it', () => {
 
   it('is told at once when its upload is too large', async () => {
     await using files = await ServedFiles.start({ maxUploadBytes: 10 });
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const path = join(folder.path, 'large.bin');
     await writeFile(path, Buffer.alloc(64 * 1024 * 1024));
     expect(await curl('-T', path, '-w', ' %{http_code}', `${files.url}/te/v1/files/large`)).toBe(

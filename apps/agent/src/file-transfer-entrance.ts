@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { configuredSource, Entrances } from '@sallyport/entrance';
+import { configuredSource, Entrances, type SecuritySource } from '@sallyport/entrance';
+import { Problem } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { FileStorage } from './file-storage/file-storage.js';
@@ -18,6 +19,10 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     private readonly entrances: Entrances,
   ) {}
 
+  /**
+   * @throws Problem `config-invalid`: the address cannot be bound, the files of `http.*` do not fit together, or
+   *   `http.authorization` is `own` where nobody has to say who they are.
+   */
   async onApplicationBootstrap(): Promise<void> {
     const { log, settings } = this.context;
     const topicId = settings.require('mqtt.device_topic_id');
@@ -25,16 +30,25 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       log.info({ topicId }, 'file transfer runs on the main device only');
       return;
     }
-    const handler = fileTransferHandler({ storage: await this.openStorage(), ...this.rules() });
     const source = configuredSource(this.context, 'http');
-    await this.entrances.open({ name: 'file transfer', source, handler: { http: handler } });
+    const isByOwner = settings.require('http.authorization') === 'own';
+    if (isByOwner) await requireMutual(source);
+    const handler = fileTransferHandler({ storage: await this.openStorage(), ...this.rules() });
+    await this.entrances.open({
+      ...{ name: 'file transfer', source, handler: { http: handler } },
+      // A later change of level shuts the door rather than let in peers who own nothing.
+      mutualOnly: isByOwner,
+    });
   }
 
   private openStorage(): Promise<FileStorage> {
     const { settings } = this.context;
     const quotaBytes = settings.get('http.storage_quota');
+    const dataDirectory = settings.require('data.path');
     return FileStorage.open({
-      directory: join(settings.require('data.path'), 'file-transfer'),
+      directory: join(dataDirectory, 'file-transfer'),
+      // thin-edge.io keeps firmware there and offers it by links in the file transfer directory.
+      linkTargets: [join(dataDirectory, 'cache')],
       nowMs: () => this.nowMs(),
       ...(quotaBytes === undefined ? {} : { quotaBytes }),
     });
@@ -54,4 +68,13 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   private nowMs(): number {
     return this.context.clock.now().getTime();
   }
+}
+
+async function requireMutual(source: SecuritySource): Promise<void> {
+  const { level } = await source.read();
+  if (level === 'mutual') return;
+  throw new Problem(
+    'config-invalid',
+    `http.authorization is "own", which needs to know every client by its certificate, but the security level of http.* is "${level}". Set http.cert_path, http.key_path and http.ca_path, or: sallyport config unset http.authorization`,
+  );
 }

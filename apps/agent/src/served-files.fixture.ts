@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { FileStorage, type StorageOptions } from './file-storage/file-storage.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
 import { anyPath } from './file-transfer/path-ownership.js';
@@ -22,33 +21,20 @@ export interface Sent {
   readonly body?: string | Buffer | readonly Buffer[];
 }
 
-/** A folder of the test's own, removed at the end of the scope that made it. */
-export class TemporaryFolder implements AsyncDisposable {
-  private constructor(readonly path: string) {}
-
-  static async make(): Promise<TemporaryFolder> {
-    return new TemporaryFolder(await mkdtemp(join(tmpdir(), 'sallyport-agent-')));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
-  }
-}
-
 /** The file transfer service over real HTTP on a port of its own, for one test. */
 export class ServedFiles implements AsyncDisposable {
   /** What the service reported as its own failures. */
   readonly faults: unknown[] = [];
 
   private constructor(
-    private readonly folder: TemporaryFolder,
+    private readonly folder: TemporaryDirectory,
     readonly directory: string,
     private readonly server: Server,
   ) {}
 
   static async start(options: Partial<StorageOptions & FileTransferOptions> = {}): Promise<ServedFiles> {
-    const folder = await TemporaryFolder.make();
-    const directory = options.directory ?? join(folder.path, 'file-transfer');
+    const folder = temporaryDirectory();
+    const directory = options.directory ?? folder.file('file-transfer');
     const storage = await FileStorage.open({ nowMs: Date.now, ...options, directory });
     const server = createServer({ requestTimeout: 0, keepAliveTimeout: 1_000 });
     const files = new ServedFiles(folder, directory, server);
@@ -63,7 +49,7 @@ export class ServedFiles implements AsyncDisposable {
     this.server.closeAllConnections();
     this.server.close();
     await once(this.server, 'close');
-    await this.folder[Symbol.asyncDispose]();
+    await this.folder.remove();
   }
 
   get port(): number {

@@ -3,18 +3,19 @@ import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/pr
 import { type ClientRequest, get, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ServedFiles, TemporaryFolder } from '../served-files.fixture.js';
+import { ServedFiles } from '../served-files.fixture.js';
 import { ServedProcess } from '../served-process.fixture.js';
 
 const mebibyte = 1024 * 1024;
-let bundleFolder: TemporaryFolder;
+let bundleFolder: TemporaryDirectory;
 /** The service in one file that a plain Node runs. */
 let script: string;
 
 beforeAll(async () => {
-  bundleFolder = await TemporaryFolder.make();
+  bundleFolder = temporaryDirectory();
   // So that a process without our rights may run it.
   await chmod(bundleFolder.path, 0o755);
   script = join(bundleFolder.path, 'service.mjs');
@@ -26,7 +27,7 @@ beforeAll(async () => {
   await bundle.write({ file: script, format: 'esm', codeSplitting: false });
   await bundle.close();
 });
-afterAll(() => bundleFolder[Symbol.asyncDispose]());
+afterAll(() => bundleFolder.remove());
 
 /** Begins an upload of 4 MiB and sends part of it; errors are of no interest. */
 function beginUpload(port: number, path: string, sentBytes: number): ClientRequest {
@@ -87,7 +88,7 @@ describe('an upload cut short by its client', () => {
 
 describe('a service killed in the middle of 100 uploads', () => {
   it('leaves the old or the new content of each file, whole, and sweeps the rest at its next start', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const directory = join(folder.path, 'file-transfer');
     await mkdir(directory);
     const paths = Array.from({ length: 100 }, (_, index) => `f${index}`);
@@ -122,7 +123,7 @@ describe('a service killed in the middle of 100 uploads', () => {
   });
 
   it('sweeps only its own leftovers, in every folder', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const directory = join(folder.path, 'file-transfer');
     await mkdir(join(directory, 'a', 'b'), { recursive: true });
     const leftover = '.tmp-0b7e3c1a-1111-4222-8333-123456789abc';
@@ -140,7 +141,7 @@ describe('a service killed in the middle of 100 uploads', () => {
 
 describe('memory of the service', () => {
   it('stays under 150 MB during a download of 1 GiB, with ten readers beside it that have stopped reading', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     const path = join(folder.path, 'large');
     await writeFile(path, '');
     await truncate(path, 1024 * mebibyte);
@@ -152,7 +153,7 @@ describe('memory of the service', () => {
   });
 
   it('stays under 150 MB during an upload of 512 MiB', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     await using service = await ServedProcess.start(script, { directory: folder.path });
     const piece = Buffer.alloc(mebibyte, 'n');
     const body = new ReadableStream({
@@ -177,7 +178,7 @@ describe('a service without the rights it needs', () => {
   const uid = process.getuid?.() === 0 ? 65_534 : undefined;
 
   it('answers 500 "Internal error" for a file it may not read, and for a folder it may not write to', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     await chmod(folder.path, 0o777);
     await writeFile(join(folder.path, 'secret'), 'x', { mode: 0o600 });
     await chmod(join(folder.path, 'secret'), 0);

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { ServedFiles, TemporaryFolder } from '../served-files.fixture.js';
+import { ServedFiles } from '../served-files.fixture.js';
 
 const mebibyte = 1024 * 1024;
 
@@ -128,7 +129,7 @@ describe('the storage quota', () => {
   });
 
   it('holds over a restart, counting files in folders and neither links nor leftovers', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     await mkdir(join(folder.path, 'a'));
     await writeFile(join(folder.path, 'a', 'b'), Buffer.alloc(400));
     await symlink('a/b', join(folder.path, 'link'));
@@ -151,7 +152,7 @@ describe('the storage quota', () => {
 describe('a full disk', () => {
   // Only root may mount a small disk.
   it.runIf(process.getuid?.() === 0)('is answered 507, with nothing lost and nothing left behind', async () => {
-    await using folder = await TemporaryFolder.make();
+    await using folder = temporaryDirectory();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', folder.path]);
     try {
       await using files = await ServedFiles.start({ directory: folder.path });

@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { ServedFiles, TemporaryFolder } from '../served-files.fixture.js';
+import { ServedFiles } from '../served-files.fixture.js';
 
 /** A path as it goes over the wire, and as the answer quotes it. */
 const forbiddenPaths: readonly (readonly [string, string])[] = [
@@ -106,7 +107,7 @@ describe('paths of the file transfer service', () => {
 
 describe('links below the root', () => {
   const outside = async () => {
-    const folder = await TemporaryFolder.make();
+    const folder = temporaryDirectory();
     await writeFile(join(folder.path, 'secret'), 'secret');
     await mkdir(join(folder.path, 'dir'));
     return folder;

@@ -1,0 +1,158 @@
+import 'reflect-metadata';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { Controller, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Entrances } from '@sallyport/entrance';
+import { mqttRpcServer, RpcHandler } from '@sallyport/mqtt';
+import { type AdmissionRequest, admitPeer } from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FileTransferEntrance } from './file-transfer-entrance.js';
+
+/** Admits everybody, as the device registry does on first contact. */
+@Controller()
+class ObligingRegistry {
+  @RpcHandler(admitPeer)
+  admit({ deviceId, kind }: AdmissionRequest) {
+    return { outcome: 'admitted' as const, deviceId, kind };
+  }
+}
+
+@Module({ controllers: [ObligingRegistry] })
+class ObligingRegistryModule {}
+
+describe('the agent', () => {
+  let ca: TestCa;
+  let server: TestCertificate;
+  let child: TestCertificate;
+  let directory: TemporaryDirectory;
+  let context: ServiceContext;
+  let entrances: Entrances;
+  let registry: INestMicroservice;
+
+  beforeAll(async () => {
+    ca = await TestCa.create();
+    server = await ca.issue({ commonName: 'agent', subjectAltNames: ['DNS:localhost'] });
+    child = await ca.issue({ commonName: 'child01' });
+  });
+
+  afterAll(() => ca[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    directory = temporaryDirectory();
+    context = await openTestContext(directory.path);
+    entrances = new Entrances(context);
+    await entrances.onModuleInit();
+    const strategy = mqttRpcServer(context.mqttConnection);
+    registry = await NestFactory.createMicroservice(ObligingRegistryModule, { strategy, logger: false });
+    await registry.listen();
+  });
+
+  afterEach(async () => {
+    await entrances.beforeApplicationShutdown();
+    await registry.close();
+    await closeTestContext(context);
+    await directory.remove();
+  });
+
+  /** Starts the agent with these settings, and file transfer on a free port unless they say otherwise. */
+  async function start(settings: readonly string[] = []): Promise<void> {
+    const own = [`data.path = "${directory.file('data')}"`, 'http.bind.port = 0'];
+    const kept = own.filter((line) => !settings.some((other) => other.split(' ')[0] === line.split(' ')[0]));
+    await writeFile(directory.file('tedge.toml'), [...kept, ...settings, ''].join('\n'));
+    await context.reloadSettings();
+    await new FileTransferEntrance(context, entrances).onApplicationBootstrap();
+  }
+
+  const mutual = () => [
+    `http.cert_path = "${server.certPath}"`,
+    `http.key_path = "${server.keyPath}"`,
+    `http.ca_path = "${ca.certPath}"`,
+  ];
+  const port = () => entrances.describe()[0]?.port ?? 0;
+  const url = (path: string) => `http://127.0.0.1:${port()}/te/v1/files/${path}`;
+
+  /** What child01 is answered. */
+  async function ask(method: string, path: string, body = ''): Promise<{ status: number | undefined; text: string }> {
+    const { certPem: cert, keyPem: key } = child;
+    const options = { host: 'localhost', port: port(), method, path: `/te/v1/files/${path}`, agent: false };
+    const reply = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+      const sent = request({ ...options, ca: ca.certPem, cert, key }, resolve);
+      sent.once('error', reject);
+      sent.end(body);
+    });
+    return { status: reply.statusCode, text: await text(reply) };
+  }
+
+  it('keeps files in data.path/file-transfer', async () => {
+    await start();
+    expect((await fetch(url('a/foo'), { method: 'PUT', body: 'content' })).status).toBe(201);
+    expect(await readFile(directory.file('data', 'file-transfer', 'a', 'foo'), 'utf8')).toBe('content');
+    expect(entrances.describe()).toMatchObject([{ name: 'file transfer', group: 'http', level: 'plain' }]);
+  });
+
+  it('opens nothing on a child device', async () => {
+    await start(['mqtt.device_topic_id = "device/child01//"']);
+    expect(entrances.describe()).toEqual([]);
+  });
+
+  it('does not start when its port is taken, and names the address', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const address = other.address();
+    const taken = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(start([`http.bind.port = ${taken}`])).rejects.toThrow(`cannot use 127.0.0.1 port ${taken}`);
+    other.close();
+  });
+
+  it('holds uploads to http.max_upload_size and http.storage_quota', async () => {
+    await start(['http.max_upload_size = 100', 'http.storage_quota = 150']);
+    const put = async (path: string, size: number) =>
+      (await fetch(url(path), { method: 'PUT', body: Buffer.alloc(size) })).status;
+    expect([await put('a', 101), await put('a', 100), await put('b', 51), await put('b', 50)]).toEqual([
+      413, 201, 507, 201,
+    ]);
+  });
+
+  it('serves firmware that is linked from data.path/cache', async () => {
+    await mkdir(directory.file('data', 'cache'), { recursive: true });
+    await mkdir(directory.file('data', 'file-transfer', 'child01', 'firmware_update'), { recursive: true });
+    await writeFile(directory.file('data', 'cache', 'abc'), 'firmware');
+    await symlink(
+      directory.file('data', 'cache', 'abc'),
+      directory.file('data', 'file-transfer', 'child01', 'firmware_update', 'abc'),
+    );
+    await start();
+    expect(await (await fetch(url('child01/firmware_update/abc'))).text()).toBe('firmware');
+  });
+
+  it('lets a device with a certificate use every path by default', async () => {
+    await start(mutual());
+    expect(await ask('PUT', 'child02/foo', 'x')).toEqual({ status: 201, text: '' });
+    expect(await ask('GET', 'child02/foo')).toEqual({ status: 200, text: 'x' });
+  });
+
+  it('lets a device use only paths below its own id with http.authorization = own', async () => {
+    await start([...mutual(), 'http.authorization = "own"']);
+    expect(await ask('PUT', 'child01/foo', 'x')).toEqual({ status: 201, text: '' });
+    expect(await ask('GET', 'child01/foo')).toEqual({ status: 200, text: 'x' });
+    expect((await ask('PUT', 'child02/foo', 'x')).status).toBe(403);
+    expect((await ask('GET', 'child02/foo')).status).toBe(403);
+  });
+
+  it.each(['plain', 'server'])(
+    'does not start with http.authorization = own at level %s, and says what to do',
+    async (level) => {
+      const settings = level === 'plain' ? [] : mutual().slice(0, 2);
+      await expect(start([...settings, 'http.authorization = "own"'])).rejects.toThrow(
+        `http.authorization is "own", which needs to know every client by its certificate, but the security level of http.* is "${level}". Set http.cert_path, http.key_path and http.ca_path, or: sallyport config unset http.authorization`,
+      );
+      expect(entrances.describe()).toEqual([]);
+    },
+  );
+});
