@@ -41,7 +41,7 @@ export function csrFor(commonName: string, privateKey = newKey(), subjectAltName
 
 /** What a client on loopback sends to be enrolled. */
 export function enrolmentOf(name: string, password: string, csr = csrFor(name)) {
-  return { name, password, csr, channelBindings: [], remoteAddress: '127.0.0.1' };
+  return { name, password, csr, channelBindings: () => [], remoteAddress: '127.0.0.1' };
 }
 
 export function id(name: string): DeviceId {

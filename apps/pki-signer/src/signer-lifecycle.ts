@@ -83,13 +83,15 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   /** A new server certificate or a changed hierarchy is in force at the door at once, without a restart. */
   private followTrust(entrance: Entrance): void {
     const { log } = this.context;
-    const { hierarchy, serverCertificate } = this.opened.signer;
+    const { hierarchy, serverCertificate, crls } = this.opened.signer;
     const reload = () =>
       entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
     serverCertificate.onRenewed(reload);
     hierarchy.onChange(() => {
       this.measureAuthorities();
       void reload();
+      // A new CA has a CRL before anybody meets its first certificate.
+      void crls.buildDue();
     });
   }
 

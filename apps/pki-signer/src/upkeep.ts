@@ -29,7 +29,8 @@ export class Upkeep {
   start(): void {
     if (this.isStopped) return;
     this.timer = setTimeout(() => {
-      this.runOnce().then(() => this.start());
+      // Never rejects: a step that fails is logged.
+      void this.runOnce().then(() => this.start());
     }, this.intervalMs);
     this.timer.unref();
   }

@@ -78,7 +78,7 @@ describe('import of a root CA', () => {
     expect(Buffer.from(fingerprint, 'base64url').toString('hex')).toBe(root.fingerprint);
     const { csr } = enrolmentOf('child01', '');
     const { deviceId } = old;
-    const request = { fingerprint: old.fingerprint, deviceId, csr, channelBindings: [], remoteAddress: '::1' };
+    const request = { fingerprint: old.fingerprint, deviceId, csr, channelBindings: () => [], remoteAddress: '::1' };
     expect((await site.signer.renewal.renew(request)).issuer).toBe('device-2');
   });
 

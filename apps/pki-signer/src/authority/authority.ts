@@ -52,7 +52,7 @@ export function isTrusted({ record }: Authority): boolean {
   return record.state === 'published' || record.state === 'active' || record.state === 'retiring';
 }
 
-/** States in which a CA answers for the certificates it issued: it signs CRLs until the last has expired. */
-export function signsCrls({ record }: Authority): boolean {
-  return record.keyName !== undefined && (record.state === 'active' || record.state === 'retiring');
+/** Whether it answers for the certificates it issued: it signs CRLs from its publication until the last has expired. */
+export function signsCrls(authority: Authority): boolean {
+  return authority.record.keyName !== undefined && isTrusted(authority);
 }

@@ -48,7 +48,7 @@ describe('rotation of an issuing CA', () => {
     await rotate(site);
     const { csr } = enrolmentOf('child01', '');
     const { fingerprint, deviceId } = old;
-    const connection = { channelBindings: [], remoteAddress: '127.0.0.1' };
+    const connection = { channelBindings: () => [], remoteAddress: '127.0.0.1' };
     const renewed = await site.signer.renewal.renew({ fingerprint, deviceId, csr, ...connection });
     expect(renewed.issuer).toBe('device-2');
     const leaf = parseCertificate(Buffer.from(renewed.certificate, 'base64'));

@@ -378,14 +378,14 @@ describe('a challengePassword', () => {
   it('ties a CSR to its connection', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });
-    const request = { ...enrolmentOf('child01', token, challenged()), channelBindings: [binding] };
+    const request = { ...enrolmentOf('child01', token, challenged()), channelBindings: () => [binding] };
     expect((await site.signer.enrolment.enrol(request)).deviceId).toBe('child01');
   });
 
   it('of another connection is refused', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });
-    const request = { ...enrolmentOf('child01', token, challenged()), channelBindings: ['AAAA'] };
+    const request = { ...enrolmentOf('child01', token, challenged()), channelBindings: () => ['AAAA'] };
     expect((await problemOf(site.signer.enrolment.enrol(request))).status).toBe(403);
   });
 });

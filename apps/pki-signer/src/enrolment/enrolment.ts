@@ -1,4 +1,4 @@
-import { type LeafProfile, Problem } from '@sallyport/protocol';
+import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
@@ -20,8 +20,8 @@ export interface EnrolmentRequest {
   readonly password: string;
   /** PKCS#10, DER. */
   readonly csr: Buffer;
-  /** Of the connection, base64. */
-  readonly channelBindings: readonly string[];
+  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  readonly channelBindings: () => readonly string[];
   readonly remoteAddress: string;
   /** Only a token of this profile will do; any when absent. */
   readonly profile?: LeafProfile;
@@ -127,11 +127,7 @@ export class Enrolment {
     });
   }
 
-  private payment(
-    token: PresentedToken,
-    { digest }: IncomingRequest,
-    fingerprint: Parameters<OneTimeTokens['spending']>[2],
-  ) {
+  private payment(token: PresentedToken, { digest }: IncomingRequest, fingerprint: Fingerprint) {
     const [compare, operation] = this.options.tokens.spending(token, digest, fingerprint);
     return { compares: [compare], operations: [operation] };
   }

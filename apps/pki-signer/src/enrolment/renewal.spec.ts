@@ -7,7 +7,7 @@ const renewalOf = ({ fingerprint, deviceId }: CertificateRecord, csr = csrFor(de
   fingerprint,
   deviceId,
   csr,
-  channelBindings: [],
+  channelBindings: () => [],
   remoteAddress: '127.0.0.1',
 });
 

@@ -21,8 +21,8 @@ export interface RenewalRequest {
   readonly deviceId: DeviceId;
   /** PKCS#10, DER. */
   readonly csr: Buffer;
-  /** Of the connection, base64. */
-  readonly channelBindings: readonly string[];
+  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  readonly channelBindings: () => readonly string[];
   readonly remoteAddress: string;
 }
 

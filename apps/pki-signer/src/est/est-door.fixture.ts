@@ -28,15 +28,7 @@ export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promis
   const site = await openTestSite(changes);
   const { hierarchy, serverCertificate } = site.signer;
   await serverCertificate.renewIfDue();
-  const listener = new SecureListener({
-    name: 'pki',
-    host: '127.0.0.1',
-    port: 0,
-    security: estSecurity(hierarchy, serverCertificate, site.clock.now()).security,
-    admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
-    events: { onRefusal: () => undefined, onWarning: () => undefined },
-    handler: { http: estHandler({ ...site.signer, log: openLog({ level: 'silent' }) }) },
-  });
+  const listener = listenerOf(site);
   const { port } = await listener.listen();
   const folder = join(site.directory, 'client');
   await mkdir(folder);
@@ -56,6 +48,19 @@ export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promis
       await site[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Lets everybody in whose certificate holds: the registry's part is tested elsewhere. */
+function listenerOf({ signer, clock }: TestSite): SecureListener {
+  return new SecureListener({
+    name: 'pki',
+    host: '127.0.0.1',
+    port: 0,
+    security: estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security,
+    admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
+    events: { onRefusal: () => undefined, onWarning: () => undefined },
+    handler: { http: estHandler({ ...signer, log: openLog({ level: 'silent' }) }) },
+  });
 }
 
 export interface EstReply {

@@ -127,7 +127,7 @@ function incoming(request: IncomingMessage, body: Buffer) {
     throw new Problem('unsupported-media-type', 'Send the CSR with Content-Type: application/pkcs10.');
   return {
     csr: derFromBody(body),
-    channelBindings: channelBindingsOf(request.socket),
+    channelBindings: () => channelBindingsOf(request.socket),
     remoteAddress: request.socket.remoteAddress ?? '',
   };
 }

@@ -24,7 +24,7 @@ export class AdminSigning {
   async sign({ csr, name, profile, subjectAltNames }: SigningRequest, actor: string): Promise<SigningResponse> {
     const [der] = derFromPem(csr, requestLabel);
     if (der === undefined) throw new Problem('csr-rejected', 'There is no CERTIFICATE REQUEST block in the PEM text.');
-    const incoming = readRequest(der, []);
+    const incoming = readRequest(der, () => []);
     await this.registry.require({ deviceId: name, kind: profile, reinstate: false });
     const record = await this.issuer.issue({
       csr: incoming.csr,

@@ -14,15 +14,15 @@ export interface IncomingRequest {
  * Reads a CSR and proves possession of its key. A challenge password, when there is one, must tie the CSR to the
  * connection it came over (RFC 7030 §3.5), whether or not that was asked for.
  *
- * @param channelBindings values of this connection, base64; empty when it has none
+ * @param channelBindings gives the values of this connection, base64; none when it has none
  * @throws Problem `csr-rejected`: malformed, too large, or the signature does not verify
  * @throws Problem `csr-forbidden`: the challenge password is of another connection
  */
-export function readRequest(der: Buffer, channelBindings: readonly string[]): IncomingRequest {
+export function readRequest(der: Buffer, channelBindings: () => readonly string[]): IncomingRequest {
   const csr = parseCertificateRequest(der);
   verifyPossession(csr);
   const { challengePassword } = csr;
-  if (challengePassword !== undefined && !channelBindings.some((binding) => isSame(binding, challengePassword)))
+  if (challengePassword !== undefined && !channelBindings().some((binding) => isSame(binding, challengePassword)))
     throw new Problem(
       'csr-forbidden',
       'The challengePassword of the CSR is not the channel binding of this TLS connection. Leave it out, or make it anew for each connection.',
