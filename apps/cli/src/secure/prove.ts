@@ -23,8 +23,8 @@ export interface Proof {
   readonly client?: ClientIdentity | undefined;
 }
 
-// The registry hears of a new certificate by an event, and is not asked before the first connection.
-const patienceMs = 5_000;
+// Listeners and registry hear of a change by events, which take a moment.
+const patienceMs = 2_000;
 const pauseMs = 100;
 
 /**

@@ -1,0 +1,302 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mustRun, temporaryDirectory } from '@sallyport/testkit';
+import { derFromPem, parseCertificateRequest } from '@sallyport/x509';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { runSallyport, type World } from '../fixtures/run-sallyport.fixture.js';
+import { TestAuthority } from '../fixtures/test-authority.fixture.js';
+
+/** A device with a configuration directory of its own. */
+async function device() {
+  const directory = temporaryDirectory('sallyport-cert-');
+  onTestFinished(() => directory.remove());
+  const certs = join(directory.path, 'config', 'device-certs');
+  const run = (words: readonly string[], world: Partial<World> = {}) =>
+    runSallyport([...words, '--config-dir', 'config'], { cwd: directory.path, ...world });
+  return {
+    run,
+    cwd: directory.path,
+    certs,
+    cert: join(certs, 'tedge-certificate.pem'),
+    key: join(certs, 'tedge-private-key.pem'),
+    csr: join(certs, 'tedge.csr'),
+    read: (name: string) => readFile(join(certs, name), 'utf8'),
+  };
+}
+
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+const day = 86_400_000;
+
+describe('cert create', () => {
+  it('makes a P-256 key nobody else can read and a self-signed CA certificate with the configured names', async () => {
+    const { run, cert, key } = await device();
+
+    const { exitCode, stdout } = await run(['cert', 'create', '--device-id', 'gateway-7']);
+
+    const certificate = new X509Certificate(await readFile(cert));
+    expect(exitCode).toBe(0);
+    expect(certificate.subject.split('\n').sort()).toEqual(['CN=gateway-7', 'O=Thin Edge', 'OU=Device']);
+    expect(certificate.issuer).toBe(certificate.subject);
+    expect(certificate.ca).toBe(true);
+    expect(certificate.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
+    expect([await modeOf(cert), await modeOf(key)]).toEqual([0o444, 0o400]);
+    expect(stdout).toMatch(/^Certificate: +.*tedge-certificate\.pem\nSubject: +.*CN=gateway-7/);
+  });
+
+  it('counts the requested life from now, so that less than a day is possible', async () => {
+    const { run, cert } = await device();
+    const now = new Date('2026-05-01T12:00:00Z');
+
+    await run(['cert', 'create', '--device-id', 'gw'], {
+      now: () => now,
+      env: { TEDGE_CERTIFICATE_VALIDITY_REQUESTED_DURATION: '2h' },
+    });
+
+    const { validFromDate, validToDate } = new X509Certificate(await readFile(cert));
+    expect(validFromDate).toEqual(new Date('2026-04-30T12:00:00Z'));
+    expect(validToDate).toEqual(new Date('2026-05-01T14:00:00Z'));
+  });
+
+  it('takes the id from the settings', async () => {
+    const { run, cert } = await device();
+
+    await run(['cert', 'create'], { env: { TEDGE_DEVICE_ID: 'from-settings' } });
+
+    expect(new X509Certificate(await readFile(cert)).subject).toContain('CN=from-settings');
+  });
+
+  it('says how to give an id when there is none', async () => {
+    const { run } = await device();
+
+    expect(await run(['cert', 'create'])).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: 'Error: No device id is known.\nPass it (--device-id ID) or set it (tedge config set device.id ID).\n',
+    });
+  });
+
+  it.each([
+    ['a space', 'gate way'],
+    ['a slash', 'a/b'],
+    ['nothing', ''],
+    ['65 characters', 'x'.repeat(65)],
+  ])('is called wrongly with an id of %s', async (_, id) => {
+    const { run, cwd } = await device();
+
+    expect((await run(['cert', 'create', '--device-id', id])).exitCode).toBe(2);
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it.each(['certificate', 'private-key'])('changes nothing when there is a %s already', async (present) => {
+    const { run, certs, read } = await device();
+    await mkdir(certs, { recursive: true });
+    await writeFile(join(certs, `tedge-${present}.pem`), 'precious');
+
+    const { exitCode, stderr } = await run(['cert', 'create', '--device-id', 'gw']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('tedge cert remove');
+    expect(await readdir(certs)).toEqual([`tedge-${present}.pem`]);
+    expect(await read(`tedge-${present}.pem`)).toBe('precious');
+  });
+
+  it('names a folder that is missing and was not ours to make', async () => {
+    const { run, cwd } = await device();
+
+    const { exitCode, stderr } = await run(['cert', 'create', '--device-id', 'gw'], {
+      env: { TEDGE_DEVICE_CERT_PATH: join(cwd, 'elsewhere', 'cert.pem') },
+    });
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`The folder ${join(cwd, 'elsewhere')} does not exist.`);
+  });
+});
+
+describe('cert create-csr', () => {
+  it('makes a key and a request that OpenSSL verifies', async () => {
+    const { run, csr, key } = await device();
+
+    const { exitCode } = await run(['cert', 'create-csr', '--device-id', 'gw']);
+
+    expect(exitCode).toBe(0);
+    expect(await mustRun('openssl', ['req', '-in', csr, '-noout', '-verify', '-subject'])).toMatch(/CN ?= ?gw/);
+    expect([await modeOf(csr), await modeOf(key)]).toEqual([0o444, 0o400]);
+  });
+
+  it('keeps the key and the name of the certificate that is there', async () => {
+    const { run, csr, key } = await device();
+    await run(['cert', 'create', '--device-id', 'from-certificate']);
+    const before = await readFile(key, 'utf8');
+
+    await run(['cert', 'create-csr']);
+
+    const [der = Buffer.alloc(0)] = derFromPem(await readFile(csr, 'utf8'), 'CERTIFICATE REQUEST');
+    expect(parseCertificateRequest(der).subject.commonNames).toEqual(['from-certificate']);
+    expect(await readFile(key, 'utf8')).toBe(before);
+  });
+
+  it('signs with an RSA key as it does with any other', async () => {
+    const { run, certs, csr, key } = await device();
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    await mkdir(certs, { recursive: true });
+    await writeFile(key, privateKey.export({ format: 'pem', type: 'pkcs1' }));
+
+    await run(['cert', 'create-csr', '--device-id', 'gw']);
+
+    expect(await mustRun('openssl', ['req', '-in', csr, '-noout', '-text', '-verify'])).toContain(
+      'sha256WithRSAEncryption',
+    );
+  });
+
+  it('overwrites an earlier request, at a path relative to the working directory', async () => {
+    const { run, cwd } = await device();
+    await writeFile(join(cwd, 'my.csr'), 'old');
+
+    await run(['cert', 'create-csr', '--device-id', 'gw', '--output-path', 'my.csr']);
+
+    expect(await readFile(join(cwd, 'my.csr'), 'utf8')).toContain('BEGIN CERTIFICATE REQUEST');
+  });
+});
+
+/** A device with a certificate of 90 days. */
+async function deviceWithCertificate() {
+  const made = await device();
+  const authority = new TestAuthority();
+  const notBefore = new Date('2026-01-01T00:00:00Z');
+  const identity = authority.issue({ commonName: 'child01', notBefore, notAfter: new Date('2026-04-01T00:00:00Z') });
+  await mkdir(made.certs, { recursive: true });
+  await writeFile(made.cert, identity.certPem);
+  await writeFile(made.key, identity.keyPem, { mode: 0o600 });
+  return { ...made, identity };
+}
+
+describe('cert show', () => {
+  it.each([
+    ['2025-12-31T23:00:00Z', 'NOT VALID YET (valid in: 1h)'],
+    ['2026-01-02T00:00:00Z', 'VALID (expires in: 89d)'],
+    ['2026-03-02T00:00:00Z', 'EXPIRES SOON (expires in: 30d)'],
+    ['2027-05-02T01:01:01Z', 'EXPIRED (since: 1y 31d 1h 1m 1s)'],
+  ])('at %s says %s', async (now, status) => {
+    const { run } = await deviceWithCertificate();
+
+    const { exitCode, stdout } = await run(['cert', 'show'], { now: () => new Date(now) });
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`Status:        ${status}\n`);
+  });
+
+  it('prints path, names, dates, serial number and thumbprint', async () => {
+    const { run, cert, identity } = await deviceWithCertificate();
+
+    const { stdout } = await run(['cert', 'show'], { now: () => new Date('2026-01-02T00:00:00Z') });
+
+    const { serialNumber, fingerprint } = new X509Certificate(identity.certPem);
+    expect(stdout.split('\n')).toEqual([
+      `Certificate:   ${cert}`,
+      'Subject:       CN=child01',
+      'Issuer:        CN=Test issuing,O=Test',
+      'Status:        VALID (expires in: 89d)',
+      'Valid from:    Thu, 01 Jan 2026 00:00:00 +0000',
+      'Valid until:   Wed, 01 Apr 2026 00:00:00 +0000',
+      `Serial number: ${BigInt(`0x${serialNumber}`)} (0x${serialNumber.toLowerCase()})`,
+      `Thumbprint:    ${fingerprint.replaceAll(':', '')}`,
+      '',
+    ]);
+  });
+
+  it('prints any other certificate, and JSON for programs', async () => {
+    const { run, cwd, identity } = await deviceWithCertificate();
+    await writeFile(join(cwd, 'other.pem'), identity.certPem);
+
+    const { stdout } = await run(['cert', 'show', '--cert-path', 'other.pem', '--json']);
+
+    expect(JSON.parse(stdout)).toMatchObject({
+      certificate: join(cwd, 'other.pem'),
+      subject: 'CN=child01',
+      fingerprint: identity.certificate.fingerprint,
+    });
+  });
+
+  it('fails when there is no certificate, and when there is garbage', async () => {
+    const { run, cwd } = await device();
+    await writeFile(join(cwd, 'garbage.pem'), 'garbage');
+
+    const missing = await run(['cert', 'show']);
+    const garbage = await run(['cert', 'show', '--cert-path', 'garbage.pem']);
+
+    expect([missing.exitCode, garbage.exitCode]).toEqual([1, 1]);
+    expect(missing.stderr).toContain('There is no certificate at');
+    expect(garbage.stderr).toContain('holds no certificate');
+  });
+});
+
+describe('cert needs-renewal', () => {
+  it.each([
+    ['2025-12-31T00:00:00Z', 'not valid yet', 1],
+    ['2026-02-01T00:00:00Z', 'far from its end', 1],
+    ['2026-03-02T00:00:00Z', '30 days before its end', 0],
+    ['2026-05-01T00:00:00Z', 'expired', 0],
+  ])('at %s, %s, exits with the code scripts expect', async (now, _, exitCode) => {
+    const { run } = await deviceWithCertificate();
+
+    expect(await run(['cert', 'needs-renewal', 'c8y'], { now: () => new Date(now) })).toEqual({
+      exitCode,
+      stdout: '',
+      stderr: '',
+    });
+  });
+
+  it('keeps to the minimum the settings say', async () => {
+    const { run } = await deviceWithCertificate();
+    const at = (now: string) => ({
+      now: () => new Date(now),
+      env: { TEDGE_CERTIFICATE_VALIDITY_MINIMUM_DURATION: '60d' },
+    });
+
+    expect((await run(['cert', 'needs-renewal'], at('2026-01-30T00:00:00Z'))).exitCode).toBe(1);
+    expect((await run(['cert', 'needs-renewal'], at('2026-01-31T00:00:00Z'))).exitCode).toBe(0);
+  });
+
+  it('lets a certificate of 9 days live for 6 of them', async () => {
+    const { run, cert } = await deviceWithCertificate();
+    const notBefore = new Date('2026-01-01T00:00:00Z');
+    const { certPem } = new TestAuthority().issue({
+      commonName: 'child01',
+      notBefore,
+      notAfter: new Date(notBefore.getTime() + 9 * day),
+    });
+    await writeFile(cert, certPem);
+
+    expect((await run(['cert', 'needs-renewal'], { now: () => new Date('2026-01-06T23:00:00Z') })).exitCode).toBe(1);
+    expect((await run(['cert', 'needs-renewal'], { now: () => new Date('2026-01-07T00:00:00Z') })).exitCode).toBe(0);
+  });
+
+  it('exits with 2 when it cannot tell', async () => {
+    const { run } = await device();
+
+    const { exitCode, stderr } = await run(['cert', 'needs-renewal']);
+
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('There is no certificate');
+  });
+});
+
+describe('cert remove', () => {
+  it('deletes certificate, key and what waits beside them, and says so', async () => {
+    const { run, certs, cert, key } = await deviceWithCertificate();
+    await writeFile(`${cert}.new`, '');
+
+    const { exitCode, stdout } = await run(['cert', 'remove']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe(`Removed ${cert}.new\nRemoved ${cert}\nRemoved ${key}\n`);
+    expect(await readdir(certs)).toEqual([]);
+  });
+
+  it('says that there is nothing only when there was nothing', async () => {
+    const { run } = await device();
+
+    expect(await run(['cert', 'remove'])).toEqual({ exitCode: 0, stdout: 'Nothing to remove.\n', stderr: '' });
+  });
+});

@@ -1,0 +1,314 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
+import { temporaryDirectory } from '@sallyport/testkit';
+import { certificatesFromPem } from '@sallyport/x509';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type EstServer, startEstServer } from '../fixtures/est-server.fixture.js';
+import { runSallyport, type World } from '../fixtures/run-sallyport.fixture.js';
+import { TestAuthority } from '../fixtures/test-authority.fixture.js';
+
+const secret = 'A'.repeat(enrolmentSecretLength);
+
+/** A child device, a signer, and a token for the one at the other. */
+async function childAndSigner() {
+  const directory = temporaryDirectory('sallyport-download-');
+  const server = await startEstServer();
+  onTestFinished(async () => {
+    await server[Symbol.asyncDispose]();
+    await directory.remove();
+  });
+  const cwd = directory.path;
+  const certs = join(cwd, 'child', 'device-certs');
+  return {
+    server,
+    cwd,
+    certs,
+    token: tokenOf(server),
+    run: (words: readonly string[], world: Partial<World> = {}) =>
+      runSallyport(['cert', ...words, '--config-dir', './child'], { cwd, ...world }),
+    download: (words: readonly string[], world: Partial<World> = {}) =>
+      runSallyport(['cert', 'download', '--config-dir', './child', '--url', server.url, ...words], { cwd, ...world }),
+  };
+}
+
+function tokenOf({ authority }: EstServer): string {
+  return formatEnrolmentToken({ secret, caFingerprint: authority.root.fingerprint });
+}
+
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+
+describe('cert download', () => {
+  it('makes the key here and leaves certificate, key (0400) and CA in the configuration directory', async () => {
+    const { download, certs, token, server } = await childAndSigner();
+
+    const { exitCode, stdout, stderr } = await download(['--device-id', 'child01', '--one-time-password', token]);
+
+    const chain = certificatesFromPem(await readFile(join(certs, 'tedge-certificate.pem'), 'utf8'));
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toContain('CN=child01');
+    expect((await readdir(certs)).sort()).toEqual(['ca.pem', 'tedge-certificate.pem', 'tedge-private-key.pem']);
+    expect(chain.map(({ subject }) => subject.commonNames[0])).toEqual(['child01', 'Test issuing']);
+    expect(await readFile(join(certs, 'ca.pem'), 'utf8')).toBe(server.authority.rootPem);
+    expect(await modeOf(join(certs, 'tedge-private-key.pem'))).toBe(0o400);
+  });
+
+  it.each([
+    ['a file', ['--one-time-password-file', 'token'], {}],
+    ['standard input', ['--one-time-password-file', '-'], { stdin: true }],
+    ['the environment', [], { env: true }],
+    ['the short option', ['-p', 'TOKEN'], {}],
+  ])('takes the token from %s', async (_, words, from) => {
+    const { download, cwd, token, server } = await childAndSigner();
+    await writeFile(join(cwd, 'token'), `${token}\n`);
+
+    const { exitCode } = await download(
+      ['--device-id', 'child01', ...words.map((word) => word.replace('TOKEN', token))],
+      {
+        ...('stdin' in from ? { stdin: `${token}\n` } : {}),
+        ...('env' in from ? { env: { DEVICE_ONE_TIME_PASSWORD: token } } : {}),
+      },
+    );
+
+    expect(exitCode).toBe(0);
+    expect(server.passwords).toEqual([`child01:${secret}`]);
+  });
+
+  it.each([
+    ['HOST:PORT', (url: string) => url.replace('https://', '')],
+    ['https://HOST:PORT/', (url: string) => `${url}/`],
+  ])('takes the address as %s', async (_, spelling) => {
+    const { run, server, token } = await childAndSigner();
+
+    const words = ['download', '--url', spelling(server.url), '--device-id', 'child01', '-p', token];
+
+    expect((await run(words)).exitCode).toBe(0);
+  });
+
+  it('takes device id and address from the settings', async () => {
+    const { run, server, token } = await childAndSigner();
+
+    const { exitCode, stdout } = await run(['download', '-p', token], {
+      env: { TEDGE_DEVICE_ID: 'from-settings', TEDGE_PKI_URL: server.url },
+    });
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('CN=from-settings');
+  });
+
+  it('trusts a CA file when the password has no fingerprint', async () => {
+    const { download, cwd, server } = await childAndSigner();
+    await writeFile(join(cwd, 'site-ca.pem'), server.authority.rootPem);
+
+    const { exitCode } = await download(['--device-id', 'child01', '-p', secret, '--ca', 'site-ca.pem']);
+
+    expect(exitCode).toBe(0);
+  });
+
+  it('sends a bare password to nobody whom this system does not trust', async () => {
+    const { download, server } = await childAndSigner();
+
+    const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', secret]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('not trusted here');
+    expect(server.passwords).toEqual([]);
+  });
+
+  it('sends the token of another site to nobody', async () => {
+    const { download, server } = await childAndSigner();
+    const caFingerprint = new TestAuthority('Other').root.fingerprint;
+
+    const { exitCode, stderr } = await download([
+      '--device-id',
+      'child01',
+      '-p',
+      formatEnrolmentToken({ secret, caFingerprint }),
+    ]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('nothing secret was sent');
+    expect(server.passwords).toEqual([]);
+  });
+
+  it('never prints the token', async () => {
+    const { download, token } = await childAndSigner();
+
+    const broken = await download(['--device-id', 'child01', '-p', token.slice(0, -3)]);
+
+    expect(broken.exitCode).toBe(1);
+    expect(broken.stderr).toContain('The one-time token is not complete');
+    expect(broken.stderr + broken.stdout).not.toContain(secret);
+  });
+
+  it('says how to get a token when there is none', async () => {
+    const { download } = await childAndSigner();
+
+    const { exitCode, stderr } = await download(['--device-id', 'child01']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe(
+      'Error: No one-time token is given.\nMake one on the gateway (sallyport device enroll-token child01) and pass it: --one-time-password TOKEN\n',
+    );
+  });
+
+  it('asks again until the signer has decided', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 202, headers: { 'retry-after': '0' } }, { status: 503 });
+
+    const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', token, '--retry-every', '1ms']);
+
+    expect(exitCode).toBe(0);
+    expect(stderr.split('\n')).toHaveLength(3);
+    expect(stderr).toContain('Trying again in 0.001 s.');
+  });
+
+  it('gives up after the time it was given', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 503 });
+
+    const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', token, '--max-timeout', '0s']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is not ready');
+  });
+
+  it('does not repeat a refused token, because each try counts against it', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 401 });
+
+    const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', token, '--retry-every', '1ms']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('refused the credentials');
+    expect(server.passwords).toHaveLength(1);
+  });
+
+  it('stops waiting at Ctrl-C', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 503, headers: { 'retry-after': '600' } });
+    const abort = new AbortController();
+
+    const running = download(['--device-id', 'child01', '-p', token], { signal: abort.signal });
+    while (server.passwords.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    abort.abort();
+
+    expect(await running).toMatchObject({ exitCode: 130 });
+  });
+
+  it('for a cloud makes up a password, shows where to register it, and asks until it is registered', async () => {
+    const { cwd, server } = await childAndSigner();
+    await mkdir(join(cwd, 'child'));
+    await writeFile(join(cwd, 'ca.pem'), server.authority.rootPem);
+    server.refusals.push({ status: 401 });
+
+    const { exitCode, stderr } = await runSallyport(
+      [
+        'cert',
+        'download',
+        'c8y',
+        '--config-dir',
+        './child',
+        '--url',
+        server.url,
+        '--device-id',
+        'child01',
+        '--ca',
+        'ca.pem',
+        '--retry-every',
+        '1ms',
+      ],
+      { cwd },
+    );
+
+    const [, made = ''] = /One-time password: ([A-Za-z0-9]{32})\n/.exec(stderr) ?? [];
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(
+      `${server.url}/apps/devicemanagement/index.html#/deviceregistration?externalId=child01&one-time-password=${made}\n`,
+    );
+    expect(server.passwords).toEqual([`child01:${made}`, `child01:${made}`]);
+  });
+});
+
+describe('cert renew', () => {
+  async function enrolledChild() {
+    const child = await childAndSigner();
+    await child.download(['--device-id', 'child01', '-p', child.token]);
+    const read = (name: string) => readFile(join(child.certs, name), 'utf8');
+    return {
+      ...child,
+      read,
+      certificate: await read('tedge-certificate.pem'),
+      key: await read('tedge-private-key.pem'),
+    };
+  }
+
+  it('puts the next certificate in force at once, with the same key', async () => {
+    const { run, server, read, certificate, key } = await enrolledChild();
+
+    const { exitCode } = await run(['renew', '--url', server.url]);
+
+    expect(exitCode).toBe(0);
+    expect(await read('tedge-certificate.pem')).not.toBe(certificate);
+    expect(await read('tedge-private-key.pem')).toBe(key);
+  });
+
+  it('makes a new key too when asked', async () => {
+    const { run, server, read, key } = await enrolledChild();
+
+    expect((await run(['renew', '--new-key', '--url', server.url])).exitCode).toBe(0);
+    expect(await read('tedge-private-key.pem')).not.toBe(key);
+  });
+
+  it('for a cloud leaves the next certificate waiting beside the present one', async () => {
+    const { run, server, read, certificate } = await enrolledChild();
+
+    const { exitCode, stdout } = await run(['renew', 'c8y', '--url', server.url]);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('tedge-certificate.pem.new');
+    expect(await read('tedge-certificate.pem')).toBe(certificate);
+    expect((await run(['show', '--new'])).exitCode).toBe(0);
+  });
+
+  it('leaves the present certificate in force when the signer says no', async () => {
+    const { run, server, read, certificate } = await enrolledChild();
+    server.refusals.push({ status: 403 });
+
+    expect((await run(['renew', '--url', server.url])).exitCode).toBe(1);
+    expect(await read('tedge-certificate.pem')).toBe(certificate);
+  });
+
+  it('renews a self-signed certificate by itself, as .new and with the same key', async () => {
+    const { run, certs } = await childAndSigner();
+    await run(['create', '--device-id', 'gw']);
+    const read = (name: string) => readFile(join(certs, name), 'utf8');
+    const [before] = certificatesFromPem(await read('tedge-certificate.pem'));
+
+    const { exitCode } = await run(['renew', '--ca', 'self-signed']);
+
+    const [next] = certificatesFromPem(await read('tedge-certificate.pem.new'));
+    expect(exitCode).toBe(0);
+    expect(next?.spki).toEqual(before?.spki);
+    expect(next?.subject.text).toBe(before?.subject.text);
+    expect(next?.fingerprint).not.toBe(before?.fingerprint);
+  });
+
+  it('refuses to make a certificate of a CA self-signed', async () => {
+    const { run } = await enrolledChild();
+
+    const { exitCode, stderr } = await run(['renew', '--ca', 'self-signed']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is not self-signed');
+  });
+
+  it('says what is missing when there is nothing to renew', async () => {
+    const { run, server } = await childAndSigner();
+
+    const { exitCode, stderr } = await run(['renew', '--url', server.url]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('There is no certificate to renew');
+  });
+});

@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import { fakeSite } from '../fixtures/fake-site.fixture.js';
+
+const at = '2026-05-01T12:00:00.000Z';
+const fingerprint = 'ab'.repeat(32);
+const summary = {
+  deviceId: 'child01',
+  kind: 'device',
+  state: 'active',
+  authority: 'site',
+  registeredAt: at,
+  stateChangedAt: at,
+};
+const description = {
+  ...summary,
+  state: 'revoked',
+  certificates: [
+    {
+      fingerprint,
+      serialNumber: '0102',
+      issuerFingerprint: fingerprint,
+      notBefore: at,
+      notAfter: '2026-07-30T12:00:00.000Z',
+      recordedAt: at,
+      source: 'issued',
+      revocation: { revokedAt: at, reason: 'device revoked' },
+    },
+  ],
+  states: [{ state: 'revoked', at, actor: 'local-admin', reason: 'stolen' }],
+  refusals: [{ at, reason: 'device-revoked', entrance: 'http', remoteAddress: '192.0.2.9', fingerprint }],
+};
+
+describe('device enroll-token', () => {
+  it('prints one token on stdout and nothing else', async () => {
+    await using site = await fakeSite();
+
+    expect(await site.run(['device', 'enroll-token', 'child01'])).toEqual({
+      exitCode: 0,
+      stdout: 'token-for-child01\n',
+      stderr: '',
+    });
+    expect(site.admin['pki-signer'].seen).toEqual([
+      {
+        route: 'POST /v1/enrollments',
+        body: { deviceId: 'child01', profile: 'device', reinstate: false, subjectAltNames: [] },
+      },
+    ]);
+  });
+
+  it('tells a person at a terminal what to do with it', async () => {
+    await using site = await fakeSite();
+
+    const { stdout, stderr } = await site.run(['device', 'enroll-token', 'child01'], { isTerminal: true });
+
+    expect(stdout).toBe('token-for-child01\n');
+    expect(stderr).toContain(
+      `sallyport cert download --device-id child01 --one-time-password TOKEN --url https://localhost:${site.ports.pki}`,
+    );
+  });
+
+  it('passes on what the token is for and how long it lasts', async () => {
+    await using site = await fakeSite();
+
+    await site.run(['device', 'enroll-token', 'alice', '--reinstate', '--validity', '2h', '--profile', 'admin']);
+
+    expect(site.admin['pki-signer'].seen[0]?.body).toMatchObject({
+      deviceId: 'alice',
+      profile: 'admin',
+      reinstate: true,
+      validitySeconds: 7_200,
+    });
+  });
+
+  it.each([
+    ['a bad name', ['a/b']],
+    ['no name', []],
+    ['a bad duration', ['child01', '--validity', 'soon']],
+    ['a bad profile', ['child01', '--profile', 'root']],
+  ])('is called wrongly with %s', async (_, words) => {
+    await using site = await fakeSite();
+
+    expect(await site.run(['device', 'enroll-token', ...words])).toMatchObject({ exitCode: 2, stdout: '' });
+  });
+});
+
+describe('device list', () => {
+  it('lists every device, page after page', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices', ({ url }) =>
+      url.searchParams.get('cursor') === null
+        ? { devices: [{ ...summary, notAfter: at }], cursor: 'next' }
+        : { devices: [{ ...summary, deviceId: 'child02', state: 'locked' }] },
+    );
+
+    const { stdout } = await site.run(['device', 'list', '--state', 'active']);
+
+    expect(stdout.split('\n')).toEqual([
+      'DEVICE   KIND    STATE   SINCE                     CERTIFICATE UNTIL',
+      'child01  device  active  2026-05-01T12:00:00.000Z  2026-05-01T12:00:00.000Z',
+      'child02  device  locked  2026-05-01T12:00:00.000Z  -',
+      '',
+    ]);
+    expect(site.admin['device-registry'].seen.map(({ route }) => route)).toEqual([
+      'GET /v1/devices?limit=1000&state=active',
+      'GET /v1/devices?limit=1000&state=active&cursor=next',
+    ]);
+  });
+
+  it('prints JSON for programs', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices', () => ({ devices: [summary] }));
+
+    expect(JSON.parse((await site.run(['device', 'list', '--json'])).stdout)).toEqual({ devices: [summary] });
+  });
+});
+
+describe('device show', () => {
+  it('prints certificates, history, and why the device was turned away', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => description);
+
+    const { stdout } = await site.run(['device', 'show', 'child01']);
+
+    expect(stdout).toContain('State:      revoked\n');
+    expect(stdout).toMatch(/0102 .*revoked 2026-05-01T12:00:00.000Z \(device revoked\)/);
+    expect(stdout).toMatch(/revoked +local-admin +stolen/);
+    expect(stdout).toContain('http from 192.0.2.9: device-revoked. The device has been revoked.');
+  });
+
+  it('says so when there is no such device', async () => {
+    await using site = await fakeSite();
+
+    const { exitCode, stderr } = await site.run(['device', 'show', 'nobody']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^Error: There is no /);
+  });
+});
+
+describe('device lock, unlock, revoke and retire', () => {
+  it.each(['lock', 'unlock', 'revoke', 'retire'])('%s asks the registry, with the reason', async (action) => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('POST /v1/devices/:id/:action', () => description);
+
+    const { exitCode, stdout } = await site.run(['device', action, 'aa:bb%cc', '--reason', 'stolen']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^Device aa:bb%cc is (locked|unlocked|revoked|retired)\.\n$/);
+    expect(site.admin['device-registry'].seen).toEqual([
+      { route: `POST /v1/devices/aa%3Abb%25cc/${action}`, body: { reason: 'stolen' } },
+    ]);
+  });
+});
+
+describe('a service that does not answer', () => {
+  it('is named, with what to do', async () => {
+    await using site = await fakeSite();
+    await site.admin['device-registry'].close();
+
+    const { exitCode, stderr } = await site.run(['device', 'list']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe(
+      `Error: The service device-registry does not run: nothing listens at ${site.directory}/run/sallyport/device-registry.sock.\nStart the services (npm start), or name the configuration directory they use (--config-dir).\n`,
+    );
+  });
+
+  it('as agreed is told apart from one that is down', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices', () => ({ surprise: true }));
+
+    const { exitCode, stderr } = await site.run(['device', 'list']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('different versions');
+  });
+
+  it('reports its fault as JSON when asked for JSON', async () => {
+    await using site = await fakeSite();
+
+    const { stderr } = await site.run(['device', 'show', 'nobody', '--json']);
+
+    expect(JSON.parse(stderr)).toMatchObject({ error: { type: 'not-found' } });
+  });
+});
+
+describe('the admin API on the network', () => {
+  it('is used with the administrator certificate that "secure mutual" left', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+
+    const { exitCode, stderr } = await site.run([
+      'device',
+      'list',
+      '--admin-url',
+      `https://localhost:${site.ports.registry}`,
+    ]);
+
+    // The door let us in; what stands behind it in this test answers 404.
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The service device-registry answered with status 404.');
+  });
+
+  it('is not offered by the signer', async () => {
+    await using site = await fakeSite();
+
+    const { stderr } = await site.run(['ca', 'show', '--admin-url', 'https://localhost:8002']);
+
+    expect(stderr).toContain('The admin API of pki-signer is not offered on the network.');
+  });
+
+  it('needs a certificate', async () => {
+    await using site = await fakeSite();
+
+    const { stderr } = await site.run(['device', 'list', '--admin-url', 'https://localhost:8002']);
+
+    expect(stderr).toContain(`There is no file ${site.directory}/admin-certs/certificate.pem.`);
+  });
+});

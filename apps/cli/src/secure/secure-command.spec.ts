@@ -1,0 +1,338 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Problem } from '@sallyport/protocol';
+import { TestCa } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
+import { TestAuthority } from '../fixtures/test-authority.fixture.js';
+
+const levelsOf = ({ doors }: FakeSite) =>
+  Object.values(doors).map((door) => {
+    const { isOpen, level } = door.describe();
+    return isOpen ? level : 'closed';
+  });
+
+describe('secure mutual', () => {
+  it('issues every certificate, switches every listener and proves it from outside', async () => {
+    await using site = await fakeSite();
+
+    const { exitCode, stdout, stderr } = await site.run(['secure', 'mutual']);
+
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(levelsOf(site)).toEqual(['mutual', 'mutual', 'mutual']);
+    expect(stdout.split('\n')).toEqual([
+      'ok     find the listeners',
+      'ok     get the CA of the site',
+      'ok     certificate of agent: issued',
+      'ok     certificate of device-registry: issued',
+      'ok     certificate of mqtt-broker: issued',
+      'ok     certificate of local-client: issued',
+      'ok     certificate of operator: issued',
+      'ok     write the settings: 14 changed',
+      'ok     reload agent',
+      'ok     prove agent: lets a certificate of this site in and nobody else; redirects plain HTTP',
+      'ok     reload device-registry',
+      'ok     prove device-registry: lets a certificate of this site in and nobody else; redirects plain HTTP',
+      'ok     reload mqtt-broker',
+      'ok     prove mqtt-broker: lets a certificate of this site in and nobody else; refuses clients without TLS',
+      '',
+    ]);
+  });
+
+  it('asks for every name and address clients may use, and for one certificate a service', async () => {
+    await using site = await fakeSite();
+
+    await site.run(['secure', 'mutual'], { env: { TEDGE_PKI_HOSTNAMES: 'gateway.example,192.0.2.7' } });
+
+    const [enrollment] = site.admin['pki-signer'].seen.filter(({ route }) => route === 'POST /v1/enrollments');
+    expect(enrollment?.body).toMatchObject({
+      deviceId: 'agent',
+      profile: 'service',
+      subjectAltNames: expect.arrayContaining([
+        { type: 'dns', value: 'localhost' },
+        { type: 'ip', value: '127.0.0.1' },
+        { type: 'dns', value: 'gateway.example' },
+        { type: 'ip', value: '192.0.2.7' },
+      ]),
+    });
+  });
+
+  it('keeps what is good when it runs again', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const settings = await site.settings();
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout.match(/: kept$/gm)).toHaveLength(5);
+    expect(stdout).toContain('write the settings: nothing to change');
+    expect(await site.settings()).toBe(settings);
+  });
+
+  it('replaces certificates that come to their end', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const later = new Date(Date.now() + 70 * 86_400_000);
+
+    const { stdout } = await site.run(['secure', 'mutual'], { now: () => later });
+
+    expect(stdout.match(/: issued$/gm)).toHaveLength(5);
+  });
+
+  it('puts what clients of this machine need into the settings', async () => {
+    await using site = await fakeSite();
+
+    await site.run(['secure', 'mutual']);
+
+    const { stdout } = await site.run(['config', 'list', 'client.auth']);
+    const folder = join(site.directory, 'client-certs');
+    expect(stdout.trim().split('\n').sort()).toEqual([
+      `http.client.auth.cert_file=${folder}/certificate.pem`,
+      `http.client.auth.key_file=${folder}/private-key.pem`,
+      `mqtt.client.auth.ca_file=${folder}/ca.pem`,
+      `mqtt.client.auth.cert_file=${folder}/certificate.pem`,
+      `mqtt.client.auth.key_file=${folder}/private-key.pem`,
+    ]);
+    expect((await readdir(folder)).sort()).toEqual(['ca.pem', 'certificate.pem', 'private-key.pem']);
+  });
+
+  it('passes over a broker that is not part of the site', async () => {
+    await using site = await fakeSite();
+    await site.admin['mqtt-broker'].close();
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('-      find mqtt-broker: not part of this site');
+    expect(await site.settings()).not.toContain('mqtt.client');
+  });
+
+  it('prints its steps as JSON for programs', async () => {
+    await using site = await fakeSite();
+
+    const { stdout } = await site.run(['secure', 'mutual', '--json']);
+
+    expect(JSON.parse(stdout)).toMatchObject({
+      level: 'mutual',
+      steps: expect.arrayContaining([{ step: 'certificate of agent', outcome: 'done', detail: 'issued' }]),
+    });
+  });
+});
+
+describe('secure server and secure plain', () => {
+  it('take the site down again, level by level, and leave no setting behind', async () => {
+    await using site = await fakeSite();
+    const before = await site.run(['config', 'list', '--all']);
+    await site.run(['secure', 'mutual']);
+
+    const server = await site.run(['secure', 'server']);
+    const atServer = levelsOf(site);
+    const plain = await site.run(['secure', 'plain']);
+
+    expect([server.exitCode, plain.exitCode]).toEqual([0, 0]);
+    expect(server.stdout).toContain(
+      'prove agent: answers over TLS to clients that trust this site; redirects plain HTTP',
+    );
+    expect(server.stdout).toContain('prove device-registry: closed until level mutual');
+    expect(atServer).toEqual(['server', 'closed', 'server']);
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+    expect(await site.run(['config', 'list', '--all'])).toEqual(before);
+  });
+
+  it('plain needs no signer', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    await site.admin['pki-signer'].close();
+
+    expect((await site.run(['secure', 'plain'])).exitCode).toBe(0);
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+  });
+});
+
+describe('a certificate of the operator', () => {
+  it('stays, and the CAs of this site are added for its clients', async () => {
+    await using site = await fakeSite();
+    await using ca = await TestCa.create();
+    const own = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:gateway.example'] });
+    await site.run(['config', 'set', 'http.cert_path', own.certPath]);
+    await site.run(['config', 'set', 'http.key_path', own.keyPath]);
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('certificate of agent: kept, not of this site');
+    expect((await site.run(['config', 'get', 'http.cert_path'])).stdout.trim()).toBe(own.certPath);
+    expect((await site.run(['config', 'get', 'http.ca_path'])).stdout).toContain('client-ca.pem');
+  });
+
+  it('is replaced when it has expired', async () => {
+    await using site = await fakeSite();
+    await using ca = await TestCa.create({ notBefore: new Date('2020-01-01') });
+    const own = await ca.issue({
+      commonName: 'localhost',
+      notBefore: new Date('2024-01-01'),
+      notAfter: new Date('2025-01-01'),
+    });
+    await site.run(['config', 'set', 'http.cert_path', own.certPath]);
+    await site.run(['config', 'set', 'http.key_path', own.keyPath]);
+
+    expect((await site.run(['secure', 'mutual'])).stdout).toContain('certificate of agent: issued');
+  });
+
+  it('with CAs that leave this site out is refused before anything changes, with the command that adds it', async () => {
+    await using site = await fakeSite();
+    const directory = join(site.directory, 'my-cas');
+    await mkdir(directory);
+    await writeFile(join(directory, 'other.pem'), new TestAuthority('Other').rootPem);
+    await site.run(['config', 'set', 'http.ca_path', directory]);
+    const before = await site.settings();
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`sallyport ca export --output ${directory}/sallyport-ca.pem`);
+    expect(await site.settings()).toBe(before);
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+  });
+});
+
+describe('a switch that fails', () => {
+  const failures: readonly (readonly [what: string, breakIt: (site: FakeSite) => void, step: string])[] = [
+    ['a client is not admitted', ({ doors }) => doors.mqtt.refused.add('local-client'), 'prove mqtt-broker'],
+    [
+      'a service cannot reload',
+      ({ admin }) =>
+        admin['device-registry'].routes.set('POST /v1/entrance/reload', failOnce(admin['device-registry'].routes)),
+      'reload device-registry',
+    ],
+    [
+      'a certificate cannot be issued',
+      ({ admin }) =>
+        admin['mqtt-broker'].routes.set('POST /v1/entrance/enrol', () => {
+          throw new Problem('unavailable', 'The signer is busy. Try again later.');
+        }),
+      'certificate of mqtt-broker',
+    ],
+  ];
+
+  function failOnce(routes: FakeSite['admin']['agent']['routes']) {
+    const reload = routes.get('POST /v1/entrance/reload');
+    let isFirst = true;
+    return (request: Parameters<NonNullable<typeof reload>>[0]) => {
+      if (!isFirst) return reload?.(request);
+      isFirst = false;
+      throw new Problem('config-invalid', 'The key does not pair. Check it.');
+    };
+  }
+
+  it.each(failures)('because %s says which step, and takes everything back', async (_, breakIt, step) => {
+    await using site = await fakeSite();
+    const before = await site.run(['config', 'list', '--all']);
+    breakIt(site);
+
+    const { exitCode, stdout, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^Error: "${step}" failed: `));
+    expect(stdout).toContain(`FAILED ${step}`);
+    expect(await site.run(['config', 'list', '--all'])).toEqual(before);
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+  });
+
+  it('goes back to the level it came from, not to plain', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'server']);
+    const before = await site.run(['config', 'list', '--all']);
+    site.doors.mqtt.refused.add('local-client');
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('undo   reload agent: level server again');
+    expect(await site.run(['config', 'list', '--all'])).toEqual(before);
+    expect(levelsOf(site)).toEqual(['server', 'closed', 'server']);
+  });
+
+  it('gives the reason the registry recorded, and the command that lifts it', async () => {
+    await using site = await fakeSite();
+    site.doors.http.refused.add('local-client');
+    const at = new Date().toISOString();
+    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
+      deviceId: 'local-client',
+      kind: 'service',
+      state: 'locked',
+      authority: 'site',
+      registeredAt: at,
+      stateChangedAt: at,
+      certificates: [],
+      states: [],
+      refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
+    }));
+
+    const { stderr } = await site.run(['secure', 'mutual']);
+
+    expect(stderr).toBe(
+      'Error: "prove agent" failed: local-client was refused (device-locked). The device is locked.\nsallyport device unlock local-client\n',
+    );
+  });
+
+  it('says so when taking it back fails too', async () => {
+    await using site = await fakeSite();
+    site.admin.agent.routes.set('POST /v1/entrance/reload', () => {
+      throw new Problem('internal', 'The disk is gone.');
+    });
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Taking it back failed too: The disk is gone.');
+  });
+
+  it.each(['certificate of local-client', 'write the settings', 'prove agent', 'prove device-registry'])(
+    'because of Ctrl-C after "%s" is taken back',
+    async (step) => {
+      await using site = await fakeSite();
+      const before = await site.run(['config', 'list', '--all']);
+      const abort = new AbortController();
+      const onOutput = (text: string) => {
+        if (text.includes(step)) abort.abort();
+      };
+
+      const { exitCode, stderr } = await site.run(['secure', 'mutual'], { signal: abort.signal, onOutput });
+
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 130,
+        stderr: 'Error: Interrupted.\nRun the command again to go on.\n',
+      });
+      expect(await site.run(['config', 'list', '--all'])).toEqual(before);
+      expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+    },
+  );
+});
+
+describe('a site that cannot be switched', () => {
+  it('is left alone while a service does not run', async () => {
+    await using site = await fakeSite();
+    await site.admin.agent.close();
+    const before = await site.settings();
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The service agent does not run');
+    expect(stderr).toContain('npm start');
+    expect(await site.settings()).toBe(before);
+  });
+
+  it('is left alone while the environment beats what would be written', async () => {
+    await using site = await fakeSite();
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual'], {
+      env: { TEDGE_HTTP_CA_PATH: '/etc/ssl/certs' },
+    });
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The environment sets http.ca_path');
+  });
+});

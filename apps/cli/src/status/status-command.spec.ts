@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { fakeSite } from '../fixtures/fake-site.fixture.js';
+
+const registryStatus = () => ({
+  service: 'device-registry',
+  devices: { active: 3, locked: 1, revoked: 0, retired: 0 },
+  audit: { rows: 7, headHash: '0'.repeat(64) },
+});
+
+describe('status', () => {
+  it('shows services, listeners, levels, devices and the CA', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+    await site.run(['secure', 'server']);
+
+    const { exitCode, stdout } = await site.run(['status']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`CA (SHA-256):  ${site.authority.root.fingerprint}\n`);
+    expect(stdout).toContain('Devices:       3 active, 1 locked, 0 revoked, 0 retired\n');
+    expect(stdout).toMatch(/^agent +ready$/m);
+    expect(stdout).toMatch(new RegExp(`^http door +127\\.0\\.0\\.1:${site.ports.http} +server `, 'm'));
+    expect(stdout).toMatch(/^registry door .* closed /m);
+  });
+
+  it('exits with 1 when a service is not ready, and says what it lacks', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+    site.admin.agent.routes.set('GET /readyz', () => ({
+      ready: false,
+      faults: { mqtt: 'is not connected to the broker' },
+    }));
+
+    const { exitCode, stdout } = await site.run(['status']);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^agent +not ready: mqtt is not connected to the broker$/m);
+  });
+
+  it('exits with 1 when a service does not run', async () => {
+    await using site = await fakeSite();
+    await site.admin['device-registry'].close();
+
+    const { exitCode, stdout } = await site.run(['status']);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^device-registry +not running: The service device-registry does not run/m);
+  });
+
+  it('prints JSON for programs', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+
+    expect(JSON.parse((await site.run(['status', '--json'])).stdout)).toMatchObject({
+      configDirectory: site.directory,
+      services: expect.arrayContaining([{ service: 'agent', state: 'ready' }]),
+    });
+  });
+});
