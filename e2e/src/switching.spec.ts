@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import { join } from 'node:path';
@@ -14,7 +14,11 @@ describe('a client that reads at 100 requests a second and follows redirects wit
 
   beforeAll(async () => {
     system = await System.start();
-    credentials = await enrolled(system, 'child01');
+    const { caPath, certPath, keyPath } = await system.enrol('child01');
+    const [ca = '', cert = '', key = ''] = await Promise.all(
+      [caPath, certPath, keyPath].map((path) => readFile(path, 'utf8')),
+    );
+    credentials = { ca, cert, key };
     await writeFile(join(system.directory, 'foo.txt'), 'steady\n');
     await system.run('curl', ['-sS', '-T', 'foo.txt', `http://${system.fileUrl}/foo.txt`]);
   });
@@ -36,22 +40,6 @@ describe('a client that reads at 100 requests a second and follows redirects wit
     expect(client.overPlain).toBeGreaterThan(0);
   });
 });
-
-async function enrolled(system: System, device: string): Promise<{ ca: string; cert: string; key: string }> {
-  const directory = join(system.directory, device);
-  await mkdir(directory);
-  const token = (await system.sallyport('device', 'enroll-token', device)).stdout.trim();
-  const url = `https://localhost:${system.ports.pki}`;
-  const args = ['--config-dir', directory, '--device-id', device, '--one-time-password', token, '--url', url];
-  const { code, stderr } = await system.sallyport('cert', 'download', ...args);
-  if (code !== 0) throw new Error(stderr);
-  const read = (name: string) => readFile(join(directory, 'device-certs', name), 'utf8');
-  return {
-    ca: await read('ca.pem'),
-    cert: await read('tedge-certificate.pem'),
-    key: await read('tedge-private-key.pem'),
-  };
-}
 
 class Client {
   readonly failures: string[] = [];

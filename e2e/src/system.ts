@@ -1,9 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ServiceName } from '@sallyport/protocol';
+import { AdminApi } from './admin-api.js';
+import { Device } from './device.js';
+import { unusedPorts } from './unused-ports.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const standaloneBundle = join(root, 'apps/standalone/dist/bundle/main.js');
@@ -13,6 +16,12 @@ export interface CommandResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** Standard output of a command that had to succeed. */
+export function succeeded({ code, stdout, stderr }: CommandResult): string {
+  if (code !== 0) throw new Error(`The command ended with ${code}: ${stderr}${stdout}`);
+  return stdout;
 }
 
 export interface Ports {
@@ -33,10 +42,10 @@ export class System {
     private readonly output: { text: string },
   ) {}
 
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<System> {
+  static async start(): Promise<System> {
     const directory = await mkdtemp(join(tmpdir(), 'sp-'));
-    const ports = await freePorts();
-    const env = { ...process.env, ...environmentFor(directory, ports), ...settings };
+    const ports = await choosePorts();
+    const env = { ...process.env, ...environmentFor(directory, ports) };
     const output = { text: '' };
     const child = await launch(env, directory, output);
     return new System(directory, ports, env, child, output);
@@ -46,6 +55,11 @@ export class System {
     return join(this.directory, 'config');
   }
 
+  /** Where the transferred files lie. */
+  get filesDirectory(): string {
+    return join(this.configDirectory, 'data/file-transfer');
+  }
+
   /** Everything the system has printed so far, log lines included. */
   get log(): string {
     return this.output.text;
@@ -53,6 +67,10 @@ export class System {
 
   get fileUrl(): string {
     return `localhost:${this.ports.http}/tedge/file-transfer`;
+  }
+
+  get estUrl(): string {
+    return `https://localhost:${this.ports.pki}`;
   }
 
   get pid(): number {
@@ -75,31 +93,59 @@ export class System {
     });
   }
 
-  /** Ends the process without a chance to clean up, and starts it again on the same directory. */
-  async crashAndRestart(): Promise<void> {
+  /** The admin API of a service, over its socket. */
+  admin(service: ServiceName): AdminApi {
+    return new AdminApi(this.configDirectory, service);
+  }
+
+  /** Makes a token and enrols a device with it, both with the CLI; its files are in a directory of its own. */
+  async enrol(name: string): Promise<Device> {
+    const device = new Device(name, join(this.directory, name));
+    await mkdir(device.directory);
+    const token = succeeded(await this.sallyport('device', 'enroll-token', name)).trim();
+    const args = ['--config-dir', device.directory, '--device-id', name, '--one-time-password', token];
+    succeeded(await this.sallyport('cert', 'download', ...args, '--url', this.estUrl));
+    return device;
+  }
+
+  /** Ends the process without a chance to clean up. */
+  async kill(): Promise<void> {
     const gone = exited(this.child);
     this.child.kill('SIGKILL');
     await gone;
+  }
+
+  /** Ends the process as Ctrl-C does; answers its exit code. */
+  async interrupt(): Promise<number | null> {
+    const gone = exited(this.child);
+    this.child.kill('SIGINT');
+    return gone;
+  }
+
+  /** Starts the process again, on the same directory and the same ports. */
+  async resume(): Promise<void> {
     this.child = await launch(this.env, this.directory, this.output);
   }
 
-  /** Stops as Ctrl-C does; answers the exit code. */
+  /** Stops as Ctrl-C does, and removes everything; answers the exit code. */
   async stop(): Promise<number | null> {
-    const gone = exited(this.child);
-    this.child.kill('SIGINT');
-    const code = await gone;
+    const code = this.child.exitCode ?? (this.child.signalCode === null ? await this.interrupt() : null);
     await rm(this.directory, { recursive: true, force: true });
     return code;
   }
 }
 
 async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: string }): Promise<ChildProcess> {
+  const before = output.text.length;
   const args = ['--disable-warning=DEP0169', '--enable-source-maps', standaloneBundle];
   const child = spawn(process.execPath, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       output.text += chunk.toString();
-      if (output.text.includes('Ctrl-C stops everything.')) resolve();
+      if (output.text.includes('Ctrl-C stops everything.', before)) resolve();
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
@@ -110,6 +156,11 @@ async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: strin
 
 function exited(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+}
+
+async function choosePorts(): Promise<Ports> {
+  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await unusedPorts(5);
+  return { http, pki, pkiPublic, registry, mqtt };
 }
 
 function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
@@ -123,25 +174,4 @@ function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
     TEDGE_MQTT_BIND_PORT: String(ports.mqtt),
     UV_THREADPOOL_SIZE: '16',
   };
-}
-
-/** Ports nobody listens on now. They are held together while being found, so they differ. */
-async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all(Array.from({ length: 5 }, listenAnywhere));
-  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = servers.map(({ port }) => port);
-  await Promise.all(servers.map(({ close }) => close()));
-  return { http, pki, pkiPublic, registry, mqtt };
-}
-
-function listenAnywhere(): Promise<{ port: number; close: () => Promise<void> }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') return reject(new Error('no port'));
-      const close = () => new Promise<void>((done) => server.close(() => done()));
-      resolve({ port: address.port, close });
-    });
-  });
 }
