@@ -1,8 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { readDocument } from './document.js';
-import { extractCommands } from './extract-commands.js';
 import { Sandbox } from './sandbox.js';
 
 const pi = { hostname: 'rpi4-dca632efb150', address: '192.168.1.6' };
@@ -57,6 +55,25 @@ describe('sandbox for commands of a document', () => {
     expect(stdout).toBe('hi');
   });
 
+  it('reaches its neighbour by name, over a cable and nothing else', async () => {
+    await using main = await Sandbox.open(pi);
+    await using child = await Sandbox.open({ hostname: 'child01', address: '192.168.1.7', neighbour: main });
+    const serve = (address: string, text: string) =>
+      `import("node:net").then(({createServer}) => createServer((s) => s.end("${text}")).listen(8000, "${address}", () => console.log("up")))`;
+    for (const [sandbox, address, text] of [
+      [main, '192.168.1.6', 'main'],
+      [main, '127.0.0.1', 'for itself'],
+      [child, '192.168.1.7', 'child'],
+    ] as const) {
+      const server = sandbox.spawn(process.execPath, ['-e', serve(address, text)]);
+      await new Promise((resolve) => server.stdout?.once('data', resolve));
+    }
+    const curl = 'curl --http0.9 --silent';
+    expect((await child.run(`${curl} http://rpi4-dca632efb150:8000/`)).stdout).toBe('main');
+    expect((await main.run(`${curl} http://child01:8000/`)).stdout).toBe('child');
+    expect((await child.run(`${curl} http://127.0.0.1:8000/`)).failures).toHaveLength(1);
+  });
+
   it('runs programs under the names the document uses', async () => {
     await using sandbox = await Sandbox.open({ ...pi, programs: { tedge: 'echo "tedge was called with: $*"' } });
     const { stdout } = await sandbox.run('sudo tedge config set http.bind.address 192.168.1.6');
@@ -94,33 +111,5 @@ describe('sandbox for commands of a document', () => {
     const { stdout } = await sandbox.run('echo $$');
     await sandbox[Symbol.asyncDispose]();
     expect(() => process.kill(Number(stdout), 0)).toThrow('ESRCH');
-  });
-});
-
-describe('certificates of the page on HTTPS', () => {
-  it('come out of its commands as printed, and verify', async () => {
-    const document = await readDocument('https');
-    const tedge = 'echo rpi4-dca632efb150';
-    await using sandbox = await Sandbox.open({
-      ...pi,
-      workingDirectory: '/etc/tedge/device-local-certs',
-      programs: { tedge },
-    });
-    const server = extractCommands(document, ['Enable HTTPS', 'Generating Certificates']);
-    const client = extractCommands(document, ['Enable HTTPS client authentication', 'Generating Certificates']);
-    for (const { commands } of [...server, ...client])
-      expect(await sandbox.run(commands)).toMatchObject({ failures: [] });
-    const verify =
-      'openssl verify main-agent.crt c8y-mapper.crt tedge-client.crt\nopenssl x509 -noout -checkhost "$(hostname)" -in main-agent.crt';
-    expect(await sandbox.run(verify)).toMatchObject({
-      failures: [],
-      stdout: [
-        'main-agent.crt: OK',
-        'c8y-mapper.crt: OK',
-        'tedge-client.crt: OK',
-        'Hostname rpi4-dca632efb150 does match certificate',
-        '',
-      ].join('\n'),
-    });
   });
 });

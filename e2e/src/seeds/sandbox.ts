@@ -10,6 +10,8 @@ export interface SandboxOptions {
   readonly hostname: string;
   /** IPv4 address of that name; it exists inside only. Default 127.0.0.1. */
   readonly address?: string;
+  /** A machine on the same local network: each reaches the other, by its name too. Both need an address of their own. */
+  readonly neighbour?: Sandbox;
   /** Directory the commands start in; made when it is missing. Default: an empty home directory. */
   readonly workingDirectory?: string;
   /** Programs by name, each the text of a shell script: `tedge` as `exec node …/main.js "$@"`. */
@@ -25,6 +27,13 @@ export interface BlockResult {
   readonly failures: readonly string[];
 }
 
+/** Name and IPv4 address of a machine. */
+interface Host {
+  readonly name: string;
+  readonly address: string;
+}
+
+const loopback = '127.0.0.1';
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
@@ -48,6 +57,7 @@ export class Sandbox implements AsyncDisposable {
     private readonly directory: TemporaryDirectory,
     private readonly shell: ChildProcess,
     private readonly helper: Server,
+    private readonly host: Host,
   ) {
     const [, , , report] = shell.stdio;
     if (report !== null && report !== undefined && 'read' in report)
@@ -65,8 +75,11 @@ export class Sandbox implements AsyncDisposable {
     try {
       await writePrograms(directory, options.programs ?? {});
       await writeFile(directory.file('set-up.sh'), setUpScript(directory, options));
-      const sandbox = new Sandbox(directory, startShell(directory), helper);
+      const { hostname: name, address = loopback, neighbour } = options;
+      const shell = startShell(directory, neighbour?.shell.pid);
+      const sandbox = new Sandbox(directory, shell, helper, { name, address });
       await sandbox.report('ready');
+      if (neighbour !== undefined) await neighbour.lay(sandbox);
       return sandbox;
     } catch (error) {
       helper.close();
@@ -106,6 +119,25 @@ export class Sandbox implements AsyncDisposable {
     });
     this.programs.add(child);
     return child;
+  }
+
+  /** Joins two machines by a cable. */
+  private async lay(other: Sandbox): Promise<void> {
+    const [here, there] = [`to-${other.shell.pid}`, `to-${this.shell.pid}`];
+    await this.mustRun(`ip link add ${here} type veth peer name ${there} netns ${other.shell.pid}`);
+    await this.plug(here, other.host);
+    await other.plug(there, this.host);
+  }
+
+  /** Puts one end of a cable to use: what goes to that host goes through it. */
+  private plug(end: string, to: Host): Promise<void> {
+    const route = `ip route add ${to.address}/32 dev ${end} src ${this.host.address}`;
+    return this.mustRun(`ip link set ${end} up\n${route}\necho '${to.address} ${to.name}' >>/etc/hosts`);
+  }
+
+  private async mustRun(commands: string): Promise<void> {
+    const { failures, stderr } = await this.run(commands);
+    if (failures.length > 0) throw new Error(`${failures.join('\n')}\n${stderr}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -161,14 +193,29 @@ function environment(directory: TemporaryDirectory): NodeJS.ProcessEnv {
   return { PATH: `${directory.file('bin')}:${path}`, HOME: directory.file('home'), LANG: 'C.UTF-8' };
 }
 
-function startShell(directory: TemporaryDirectory): ChildProcess {
-  const user = isRoot() ? [] : ['--user', '--map-root-user'];
-  const args = [...user, '--mount', '--net', '--uts', 'bash', '--noprofile', '--norc', '-s'];
+function startShell(directory: TemporaryDirectory, neighbourPid: number | undefined): ChildProcess {
+  const [program = '', ...args] = [
+    ...unsharing(neighbourPid),
+    '--mount',
+    '--net',
+    '--uts',
+    'bash',
+    '--noprofile',
+    '--norc',
+    '-s',
+  ];
   const stdio: SpawnOptions['stdio'] = ['pipe', 'ignore', 'inherit', 'pipe'];
-  const child = spawn('unshare', args, { env: environment(directory), stdio, detached: true });
+  const child = spawn(program, args, { env: environment(directory), stdio, detached: true });
   child.stdin?.on('error', () => child.stdin?.destroy());
   child.stdin?.write(`exec >>${directory.file('shell.log')} 2>&1; . ${directory.file('set-up.sh')}\n`);
   return child;
+}
+
+/** Root needs no user namespace; anybody else one, and neighbours the same one, or no cable could join them. */
+function unsharing(neighbourPid: number | undefined): string[] {
+  if (isRoot()) return ['unshare'];
+  if (neighbourPid === undefined) return ['unshare', '--user', '--map-root-user'];
+  return ['nsenter', '--target', String(neighbourPid), '--user', '--preserve-credentials', '--', 'unshare'];
 }
 
 // In the namespace of a user, the files of an overlay stay root's; so /etc is copied, without what only root may read,
@@ -186,13 +233,13 @@ mount --rbind "$base/var" /var
 for folder in /run /usr/local/share/ca-certificates; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done`;
 
 function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): string {
-  const { hostname, address = '127.0.0.1', workingDirectory = directory.file('home') } = options;
+  const { hostname, address = loopback, workingDirectory = directory.file('home') } = options;
   return [
     'set -e',
     `base=${directory.path}`,
     privateFolders,
     'ip link set lo up',
-    ...(address === '127.0.0.1' ? [] : [`ip address add ${address}/32 dev lo`]),
+    ...(address === loopback ? [] : [`ip address add ${address}/32 dev lo`]),
     `hostname ${hostname}`,
     `printf '127.0.0.1 localhost\\n::1 localhost\\n${address} ${hostname}\\n' >/etc/hosts`,
     `mkdir -p "$HOME" ${workingDirectory} && cd ${workingDirectory}`,
