@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
+import { tokenFor } from '../fixtures/token.fixture.js';
 
 const at = '2026-05-01T12:00:00.000Z';
 const fingerprint = 'ab'.repeat(32);
@@ -36,7 +37,7 @@ describe('device enroll-token', () => {
 
     expect(await site.run(['device', 'enroll-token', 'child01'])).toEqual({
       exitCode: 0,
-      stdout: 'token-for-child01\n',
+      stdout: `${tokenFor('child01', site.authority)}\n`,
       stderr: '',
     });
     expect(site.admin['pki-signer'].seen).toEqual([
@@ -52,7 +53,7 @@ describe('device enroll-token', () => {
 
     const { stdout, stderr } = await site.run(['device', 'enroll-token', 'child01'], { isTerminal: true });
 
-    expect(stdout).toBe('token-for-child01\n');
+    expect(stdout).toBe(`${tokenFor('child01', site.authority)}\n`);
     expect(stderr).toContain(
       `sallyport cert download --device-id child01 --one-time-password TOKEN --url https://localhost:${site.ports.pki}`,
     );

@@ -197,15 +197,19 @@ describe('a certificate of the operator', () => {
   });
 });
 
+/** Lets the next reload of a service fail; those after it work. */
+function failNextReload({ admin }: FakeSite, service: 'agent' | 'device-registry' | 'mqtt-broker'): void {
+  const { routes } = admin[service];
+  const reload = routes.get('POST /v1/entrance/reload');
+  routes.set('POST /v1/entrance/reload', () => {
+    if (reload !== undefined) routes.set('POST /v1/entrance/reload', reload);
+    throw new Problem('config-invalid', 'The key does not pair. Check it.');
+  });
+}
+
 describe('a switch that fails', () => {
   const failures: readonly (readonly [what: string, breakIt: (site: FakeSite) => void, step: string])[] = [
-    ['a client is not admitted', ({ doors }) => doors.mqtt.refused.add('local-client'), 'prove mqtt-broker'],
-    [
-      'a service cannot reload',
-      ({ admin }) =>
-        admin['device-registry'].routes.set('POST /v1/entrance/reload', failOnce(admin['device-registry'].routes)),
-      'reload device-registry',
-    ],
+    ['a service cannot reload', (site) => failNextReload(site, 'device-registry'), 'reload device-registry'],
     [
       'a certificate cannot be issued',
       ({ admin }) =>
@@ -215,16 +219,6 @@ describe('a switch that fails', () => {
       'certificate of mqtt-broker',
     ],
   ];
-
-  function failOnce(routes: FakeSite['admin']['agent']['routes']) {
-    const reload = routes.get('POST /v1/entrance/reload');
-    let isFirst = true;
-    return (request: Parameters<NonNullable<typeof reload>>[0]) => {
-      if (!isFirst) return reload?.(request);
-      isFirst = false;
-      throw new Problem('config-invalid', 'The key does not pair. Check it.');
-    };
-  }
 
   it.each(failures)('because %s says which step, and takes everything back', async (_, breakIt, step) => {
     await using site = await fakeSite();
@@ -244,17 +238,18 @@ describe('a switch that fails', () => {
     await using site = await fakeSite();
     await site.run(['secure', 'server']);
     const before = await site.run(['config', 'list', '--all']);
-    site.doors.mqtt.refused.add('local-client');
+    failNextReload(site, 'mqtt-broker');
 
     const { exitCode, stdout } = await site.run(['secure', 'mutual']);
 
     expect(exitCode).toBe(1);
     expect(stdout).toContain('undo   reload agent: level server again');
+    expect(stdout).toContain('undo   reload device-registry: closed again');
     expect(await site.run(['config', 'list', '--all'])).toEqual(before);
     expect(levelsOf(site)).toEqual(['server', 'closed', 'server']);
   });
 
-  it('gives the reason the registry recorded, and the command that lifts it', async () => {
+  it('because a client is not let in gives the reason the registry recorded, and the command that lifts it', async () => {
     await using site = await fakeSite();
     site.doors.http.refused.add('local-client');
     const at = new Date().toISOString();
@@ -270,11 +265,13 @@ describe('a switch that fails', () => {
       refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
     }));
 
-    const { stderr } = await site.run(['secure', 'mutual']);
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
 
+    expect(exitCode).toBe(1);
     expect(stderr).toBe(
       'Error: "prove agent" failed: local-client was refused (device-locked). The device is locked.\nsallyport device unlock local-client\n',
     );
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 
   it('says so when taking it back fails too', async () => {

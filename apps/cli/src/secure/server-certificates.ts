@@ -103,11 +103,12 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
   }
 }
 
-/** Far from its end, and good for every name clients may use. */
+/** Made for servers, far from its end, and good for every name clients may use. */
 function servesOn({ entrance }: Door, { settings, context }: Site, leaf: Certificate): boolean {
   const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
   const isComplete = hostNames(settings, entrance.host).every(({ value }) => names.has(value));
-  return isComplete && !needsRenewal(leaf, context.now());
+  const isForServers = leaf.extendedKeyUsages?.includes('serverAuth') ?? true;
+  return isForServers && isComplete && !needsRenewal(leaf, context.now());
 }
 
 async function requireSiteAmong(
