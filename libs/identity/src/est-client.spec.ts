@@ -275,7 +275,7 @@ describe('the answer', () => {
     responder.on('simpleenroll', () => ({ status: 400, body }));
 
     await expect(trustingClient().simpleEnroll(csr, credentials)).rejects.toMatchObject({
-      message: `${responder.url} rejected the certificate signing request (RSA key has 1024 bits, [31mneeds 2048).`,
+      message: `${responder.url} rejected the certificate signing request (RSA key has 1024 bits, [31mneeds 2048). Mend it and send it again.`,
     });
   });
 });

@@ -3,20 +3,23 @@ import type { HttpsAnswer } from './https-exchange.js';
 
 interface Verdict {
   readonly type: ProblemType;
+  /** What the server did, as the end of a sentence. */
   readonly text: string;
+  readonly remedy: string;
 }
 
 const verdicts: Readonly<Record<number, Verdict>> = {
-  202: { type: 'unavailable', text: 'has the request and has not decided yet; ask again with the same request' },
-  400: { type: 'csr-rejected', text: 'rejected the certificate signing request' },
+  202: { type: 'unavailable', text: 'has not decided yet', remedy: 'Ask again with the same request.' },
+  400: { type: 'csr-rejected', text: 'rejected the certificate signing request', remedy: 'Mend it and send it again.' },
   401: {
     type: 'credentials-invalid',
-    text: 'refused the credentials: the one-time token is wrong, spent or past its end, or the certificate does not count. Make a new token: sallyport device enroll-token DEVICE',
+    text: 'refused the one-time token or certificate',
+    remedy: 'A token works once and until its end; make a new one: sallyport device enroll-token DEVICE',
   },
-  403: { type: 'csr-forbidden', text: 'does not allow this request' },
-  404: { type: 'not-found', text: 'has no EST service at this address. Check the URL' },
-  429: { type: 'rate-limited', text: 'gets too many requests; try again later' },
-  503: { type: 'unavailable', text: 'is not ready; try again later' },
+  403: { type: 'csr-forbidden', text: 'does not allow this request', remedy: 'Ask whoever runs it.' },
+  404: { type: 'not-found', text: 'has no EST service at this address', remedy: 'Check the URL.' },
+  429: { type: 'rate-limited', text: 'gets too many requests', remedy: 'Try again later.' },
+  503: { type: 'unavailable', text: 'is not ready', remedy: 'Try again later.' },
 };
 
 // What a server says beside its status is shown, but it is a stranger's text: one line, printable, short.
@@ -24,12 +27,21 @@ const longestRemark = 300;
 
 /** The problem behind an EST answer that is not 200. */
 export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, origin: string): Problem {
-  const verdict = verdicts[status] ?? { type: 'unavailable', text: `answered with status ${status}` };
+  const { type, text, remedy } = verdicts[status] ?? otherVerdict(status);
   const remark = printable(body);
-  return new Problem(verdict.type, `${origin} ${verdict.text}${remark === '' ? '.' : ` (${remark}).`}`, {
+  const detail = `${origin} ${text}${remark === '' ? '' : ` (${remark})`}. ${remedy}`;
+  return new Problem(type, detail, {
     extensions: { serverStatus: status },
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
+}
+
+function otherVerdict(status: number): Verdict {
+  return {
+    type: 'unavailable',
+    text: `answered with status ${status}`,
+    remedy: 'Check the URL and the log of the server.',
+  };
 }
 
 function printable(body: Buffer): string {

@@ -180,7 +180,7 @@ describe('cert download', () => {
     const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', token, '--retry-every', '1ms']);
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('refused the credentials');
+    expect(stderr).toContain('refused the one-time token');
     expect(server.passwords).toHaveLength(1);
   });
 

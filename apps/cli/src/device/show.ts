@@ -69,6 +69,6 @@ function historyTable({ states }: DeviceDescription): string[] {
 function refusalTable(device: DeviceDescription): string[] {
   return device.refusals.flatMap(({ at, reason, entrance, remoteAddress }) => [
     `${at} ${entrance} from ${remoteAddress}: ${reason}. ${refusals[reason].meaning}`,
-    `  ${refusals[reason].remedy}`,
+    `  ${refusals[reason].remedy.replaceAll('DEVICE', device.deviceId)}`,
   ]);
 }

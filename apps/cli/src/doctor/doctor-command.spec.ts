@@ -255,8 +255,17 @@ describe('doctor, where a person has to act', () => {
       expect.objectContaining({
         id: 'services',
         what: expect.stringContaining('The service agent does not run'),
-        fix: 'npm start',
+        fix: `npm start -- --config-dir ${site.directory}`,
       }),
+    ]);
+  });
+
+  it('says in one line that nothing runs', async () => {
+    await using site = await mutualSite();
+    for (const server of Object.values(site.admin)) await server.close();
+
+    expect((await examine(site.run)).findings).toMatchObject([
+      { id: 'services', what: `No service runs on ${site.directory}.` },
     ]);
   });
 

@@ -14,10 +14,12 @@ export function quoted(word: string): string {
 export class Remedies {
   readonly #prefix: string;
   readonly #settings: Settings;
+  readonly #configDir: string | undefined;
 
   constructor({ programName }: CliContext, { configDir }: GlobalOptions, settings: Settings) {
     this.#prefix = `${programName}${configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`}`;
     this.#settings = settings;
+    this.#configDir = configDir;
   }
 
   /** A command of this program on the same configuration directory. */
@@ -49,7 +51,8 @@ export class Remedies {
   }
 
   startServices(): string {
-    return this.#settings.directory === '/etc/tedge' ? 'systemctl restart sallyport' : 'npm start';
+    if (this.#settings.directory === '/etc/tedge') return 'systemctl restart sallyport';
+    return this.#configDir === undefined ? 'npm start' : `npm start -- --config-dir ${quoted(this.#configDir)}`;
   }
 
   chmod(mode: string, path: string): string {

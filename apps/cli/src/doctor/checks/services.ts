@@ -1,18 +1,23 @@
-import { type Check, error } from '../check.js';
+import { type Check, error, type Finding } from '../check.js';
+import type { Patient } from '../patient.js';
 
 /** Every service runs and has what it needs. */
 export const services: Check = {
   id: 'services',
   title: 'services',
-  run: async ({ services: states, remedies }) =>
-    states.flatMap((state) => {
-      if (state.isRunning)
-        return Object.entries(state.faults).map(([dependency, fault]) =>
-          error(`${state.service} is not ready: ${dependency} ${fault}.`, remedies.startServices()),
-        );
-      // A broker of another make has no admin API.
-      if (state.service === 'mqtt-broker' && state.code === 'ENOENT' && states.some(({ isRunning }) => isRunning))
-        return [];
-      return [error(state.reason, remedies.startServices())];
-    }),
+  run: async (patient) => {
+    const { services: states, remedies, site } = patient;
+    if (states.some(({ isRunning }) => isRunning)) return states.flatMap((state) => stateFindings(patient, state));
+    return [error(`No service runs on ${site.settings.directory}.`, remedies.startServices())];
+  },
 };
+
+function stateFindings({ remedies }: Patient, state: Patient['services'][number]): Finding[] {
+  if (state.isRunning)
+    return Object.entries(state.faults).map(([dependency, fault]) =>
+      error(`${state.service} is not ready: ${dependency} ${fault}.`, remedies.startServices()),
+    );
+  // A broker of another make has no admin API.
+  if (state.service === 'mqtt-broker' && state.code === 'ENOENT') return [];
+  return [error(state.reason, remedies.startServices())];
+}
