@@ -38,7 +38,7 @@ export interface RunningSystem {
 export async function startStandalone(options: StandaloneOptions): Promise<RunningSystem> {
   const { settings, warnings } = await loadSettings(loadOptions(options));
   for (const warning of warnings) options.log.warn({ warning }, 'configuration needs attention');
-  const system = new System(options, settings, await openConfiguredStore(settings));
+  const system = new System(options, settings, await openConfiguredStore(settings, options.log));
   try {
     await system.start();
   } catch (error) {

@@ -21,6 +21,6 @@ export function terminalLines(output: { write(text: string): unknown }): { write
 /** An error's own sentence; its stack is in the JSON form only. */
 function readable(value: unknown): string {
   if (typeof value === 'string') return value;
-  const error = z.looseObject({ message: z.string(), stack: z.string() }).safeParse(value);
+  const error = z.looseObject({ name: z.string(), message: z.string() }).safeParse(value);
   return error.success ? JSON.stringify(error.data.message) : JSON.stringify(value);
 }

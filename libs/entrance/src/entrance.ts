@@ -83,7 +83,8 @@ export class Entrance {
     for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
     if (this.options.mutualOnly === true && level !== 'mutual') return this.close();
     await this.putInForce(security);
-    this.context.log.info({ entrance: this.group, level, ...this.options.source.address() }, 'entrance in force');
+    const { host, port } = this.door ?? this.options.source.address();
+    this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
   describe(): EntranceDescription {

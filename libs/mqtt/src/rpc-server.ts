@@ -19,6 +19,8 @@ export interface RpcServerOptions {
   readonly group?: string;
   /** Requests handled at once; default 64. As many as 16 times that may wait; more are refused as `unavailable`. */
   readonly parallel?: number;
+  /** Told about lost connections, which mend themselves; default: a warning in Nest's log. */
+  readonly onFault?: (fault: Error) => void;
 }
 
 const drainDeadlineMs = 5_000;
@@ -58,7 +60,7 @@ export class MqttRpcServer extends Server {
         clean: true,
         filters: [...this.messageHandlers.keys()].map((pattern) => this.filterOf(pattern)),
         onMessage: (topic, payload) => this.accept(topic, payload),
-        onFault: (fault) => this.logger.warn(`RPC over MQTT: ${fault.message}`),
+        onFault: this.options.onFault ?? ((fault) => this.logger.warn(`RPC over MQTT: ${fault.message}`)),
         onConnected: () => this._status$.next('connected'),
         onDisconnected: () => this._status$.next('disconnected'),
       });

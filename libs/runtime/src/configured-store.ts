@@ -2,16 +2,25 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
+import { SystemClock } from './clock.js';
+import { FaultLog } from './fault-log.js';
+import type { Log } from './log.js';
+import { untilAvailable } from './until-available.js';
 
 /**
- * The store the settings name: Redis when `store.url` is set, else one SQLite file in the data directory.
+ * The store the settings name: Redis when `store.url` is set, for which it waits as long as it takes; else one SQLite
+ * file in the data directory.
  *
- * @throws Problem `unavailable`: it cannot be opened.
+ * @throws Problem `unavailable`: the file cannot be opened.
  */
-export async function openConfiguredStore(settings: Settings): Promise<Store> {
+export async function openConfiguredStore(settings: Settings, log: Log): Promise<Store> {
   const url = settings.get('store.url');
   const passwordFile = settings.get('store.password_file');
-  if (url !== undefined) return openRedisStore({ url, ...(passwordFile === undefined ? {} : { passwordFile }) });
+  if (url !== undefined) {
+    const waiting = new FaultLog(log, new SystemClock(), 'waiting for the store');
+    const options = { url, ...(passwordFile === undefined ? {} : { passwordFile }) };
+    return untilAvailable(() => openRedisStore(options), waiting.note);
+  }
   const directory = join(settings.require('data.path'), 'store');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return openSqliteStore({ file: join(directory, 'sallyport.db') });

@@ -1,7 +1,11 @@
+import { Problem } from '@sallyport/protocol';
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
-/** Values of a log line; never a secret, never a value a peer chose unless it has been validated or escaped. */
-export type LogFields = Readonly<Record<string, unknown>>;
+/**
+ * Values of a log line; never a secret, never a value a peer chose unless it has been validated or escaped. Three names
+ * are the line's own: a second `level` in one JSON object would hide how serious the line is.
+ */
+export type LogFields = Readonly<Record<string, unknown> & { level?: never; time?: never; message?: never }>;
 
 /**
  * A service's log: a constant sentence, values as fields. `error` wakes somebody, `warn` is looked at tomorrow,
@@ -63,7 +67,10 @@ class PinoLog extends Log {
 
 const deepestCause = 5;
 
-/** An error as plain values: name, message, stack, code and the chain of causes. */
+/**
+ * An error as plain values: name, message, stack, code and the chain of causes. A problem says in words what happened and
+ * what to do, so it goes without its stack; only where it wraps a fault of ours, that fault keeps its own.
+ */
 export function describeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error ? error.code : undefined;
@@ -71,7 +78,7 @@ export function describeError(error: unknown, depth = 0): unknown {
     name: error.name,
     message: error.message,
     ...(code === undefined ? {} : { code }),
-    stack: error.stack,
+    ...(error instanceof Problem ? { type: error.type } : { stack: error.stack }),
     ...(error.cause === undefined || depth >= deepestCause ? {} : { cause: describeError(error.cause, depth + 1) }),
   };
 }

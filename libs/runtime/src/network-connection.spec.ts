@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { loadSettings } from '@sallyport/config';
 import { connectMqtt } from '@sallyport/mqtt';
-import { spawnMosquitto, TestCa, temporaryDirectory } from '@sallyport/testkit';
+import { spawnMosquitto, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { networkConnection } from './network-connection.js';
 
@@ -38,6 +38,35 @@ describe('a service in a process of its own', () => {
     const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
     expect(mqtt.isConnected).toBe(true);
     await mqtt.close();
+  });
+
+  it('is found again by the broker after a restart', async () => {
+    await using directory = temporaryDirectory();
+    const first = networkConnection(await settingsFrom(directory.path, []), 'agent');
+    const second = networkConnection(await settingsFrom(directory.path, []), 'agent');
+    expect(second.clientId).toBe(first.clientId);
+  });
+
+  it('keeps its subscriptions beside those of another replica', async () => {
+    await using broker = await spawnMosquitto();
+    await using ours = temporaryDirectory();
+    await using theirs = temporaryDirectory();
+    const faults: Error[] = [];
+    const replicas = await Promise.all(
+      [ours, theirs].map(async ({ path }) => {
+        const settings = await settingsFrom(path, [`port = ${broker.port}`]);
+        return connectMqtt(networkConnection(settings, 'agent'), { onFault: (fault) => faults.push(fault) });
+      }),
+    );
+    const received: string[] = [];
+    for (const [number, mqtt] of replicas.entries())
+      await mqtt.subscribe('sallyport/v1/event/example', () => {
+        received.push(`replica ${number}`);
+      });
+    await replicas[0]?.publish('sallyport/v1/event/example', '{}');
+    await waitFor(() => received.length === 2, { what: 'both replicas to hear of it' });
+    expect([received.toSorted(), faults]).toEqual([['replica 0', 'replica 1'], []]);
+    for (const mqtt of replicas) await mqtt.close();
   });
 
   it('refuses a certificate without its key, naming both settings', async () => {

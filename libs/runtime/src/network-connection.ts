@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { requireGroup, type Settings } from '@sallyport/config';
 import type { MqttConnection, MqttCredentials, TlsMaterial } from '@sallyport/mqtt';
@@ -16,11 +18,23 @@ export function networkConnection(settings: Settings, service: ServiceName): Mqt
   const credentials = credentialSource(settings);
   return {
     kind: 'network',
-    clientId: `sallyport-${service}`,
+    clientId: `sallyport-${service}-${instanceOf(settings)}`,
     url: `${tls === undefined ? 'mqtt' : 'mqtts'}://${place}`,
     ...(tls === undefined ? {} : { tls }),
     ...(credentials === undefined ? {} : { credentials }),
   };
+}
+
+/**
+ * Tells this process from every other replica of its service, and stays the same over restarts: two sessions of one
+ * client id would end each other for ever, and another one after a restart would leave what the broker has queued for us.
+ * The admin socket already sees to it that no two processes of a service share a run directory.
+ */
+function instanceOf(settings: Settings): string {
+  return createHash('sha256')
+    .update(`${hostname()}\0${settings.require('run.path')}`)
+    .digest('hex')
+    .slice(0, 12);
 }
 
 function tlsSource(settings: Settings): (() => Promise<TlsMaterial>) | undefined {

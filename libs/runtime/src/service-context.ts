@@ -4,6 +4,7 @@ import type { ServiceName } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import type { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
+import { FaultLog } from './fault-log.js';
 import type { Log } from './log.js';
 import type { Readiness } from './readiness.js';
 
@@ -18,6 +19,8 @@ export interface ServiceContextOptions {
   readonly mqtt: Mqtt;
   readonly mqttConnection: MqttConnection;
   readonly rpc: RpcClient;
+  /** Where faults of the service's MQTT sessions go; one of its own when absent. */
+  readonly mqttFaults?: FaultLog;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -34,6 +37,7 @@ export class ServiceContext {
   readonly mqtt: Mqtt;
   readonly mqttConnection: MqttConnection;
   readonly rpc: RpcClient;
+  readonly mqttFaults: FaultLog;
   readonly clock: Clock;
   /** Aborted when the service stops. */
   readonly signal: AbortSignal;
@@ -48,6 +52,7 @@ export class ServiceContext {
     this.mqtt = options.mqtt;
     this.mqttConnection = options.mqttConnection;
     this.rpc = options.rpc;
+    this.mqttFaults = options.mqttFaults ?? new FaultLog(options.log, options.clock, 'MQTT fault, will be tried again');
     this.clock = options.clock;
     this.signal = options.signal;
     this.currentSettings = options.settings;

@@ -131,6 +131,25 @@ describe('the admin API of a service', () => {
   });
 });
 
+describe('a service that cannot open its second door', () => {
+  it('closes the first again and reports what the matter was', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'sp-rt-'));
+    const context = await openTestContext(directory);
+    const events: string[] = [];
+    const doors = {
+      onModuleInit: () => void events.push('first door opened'),
+      onApplicationBootstrap: () => Promise.reject(new Problem('config-invalid', 'Port 8000 is taken.')),
+      beforeApplicationShutdown: () => void events.push('first door closed'),
+    };
+    const module = () => ({ module: ExampleModule, providers: [{ provide: 'doors', useValue: doors }] });
+    await expect(ServiceHost.start({ name: 'agent', module }, context)).rejects.toThrow('Port 8000 is taken.');
+    expect(events).toEqual(['first door opened', 'first door closed']);
+    expect(existsSync(join(directory, 'run', 'sallyport', 'agent.sock'))).toBe(false);
+    await closeTestContext(context);
+    await rm(directory, { recursive: true });
+  });
+});
+
 interface Answer {
   readonly status: number | undefined;
   readonly headers: Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { mqttRpcServer } from '@sallyport/mqtt';
+import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
 import { adminSocketDirectory, adminSocketPath, Problem } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
 import { ProblemFilter } from './problem-filter.js';
@@ -29,9 +29,15 @@ export class ServiceHost {
     const socketPath = adminSocketPath(context.settings.require('run.path'), context.name, process.cwd());
     await prepareSocket(context, socketPath);
     const app = await createApplication(definition, context);
-    await app.startAllMicroservices();
-    await app.listen({ path: socketPath });
-    await chmod(socketPath, 0o600);
+    try {
+      await app.startAllMicroservices();
+      await app.listen({ path: socketPath });
+      await chmod(socketPath, 0o600);
+    } catch (error) {
+      // What has been opened by then must not go on answering half a service.
+      await app.close();
+      throw error;
+    }
     context.log.info({}, 'service started');
     return new ServiceHost(context, app);
   }
@@ -53,8 +59,13 @@ async function createApplication(
   const logger = nestLog(context.log);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger, abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(context.log));
-  app.connectMicroservice({ strategy: mqttRpcServer(context.mqttConnection) });
+  app.connectMicroservice({ strategy: mqttRpcServer(context.mqttConnection, rpcServerOptions(context)) });
   return app;
+}
+
+/** On a broker of many processes the replicas of a service share its requests; in one process there is one of each. */
+function rpcServerOptions({ name, mqttConnection, mqttFaults }: ServiceContext): RpcServerOptions {
+  return { ...(mqttConnection.kind === 'network' ? { group: name } : {}), onFault: mqttFaults.note };
 }
 
 /** Makes the run directory private, and removes the socket a crashed process left, but never one that still answers. */
