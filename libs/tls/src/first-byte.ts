@@ -14,19 +14,21 @@ export function listenForSpeech(socket: Socket, deadlineMs: number): Promise<Spe
   return new Promise((resolve) => {
     const settle = (speech: Speech) => {
       clearTimeout(deadline);
-      socket.off('data', onData);
+      socket.off('readable', onReadable);
       socket.off('end', onEnd);
       socket.off('close', onEnd);
       resolve(speech);
     };
-    const onData = (chunk: Buffer) => {
-      socket.pause();
+    // Not 'data': that would leave the socket paused or flowing, and its next owner expects neither.
+    const onReadable = () => {
+      const chunk: Buffer | null = socket.read();
+      if (chunk === null) return;
       socket.unshift(chunk);
       settle(chunk[0] === tlsHandshakeRecord ? 'tls' : 'plain');
     };
     const onEnd = () => settle('silent');
     const deadline = setTimeout(onEnd, deadlineMs);
-    socket.on('data', onData);
+    socket.on('readable', onReadable);
     socket.once('end', onEnd);
     socket.once('close', onEnd);
   });

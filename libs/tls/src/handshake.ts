@@ -35,19 +35,23 @@ export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<Hand
     ALPNProtocols: [...protocols],
   });
   return new Promise((resolve) => {
-    const fail = (reason: RefusalReason, detail: string) => {
+    const settle = (result: HandshakeResult) => {
       clearTimeout(deadline);
+      // These events come from inside OpenSSL. To close the TCP connection there would free what OpenSSL still uses
+      // and crash the process, so whoever waits goes on when its stack is gone.
+      setImmediate(resolve, result);
+    };
+    const fail = (reason: RefusalReason, detail: string) => {
       socket.destroy();
-      resolve({ outcome: 'failed', reason, detail });
+      settle({ outcome: 'failed', reason, detail });
     };
     const deadline = setTimeout(() => fail('handshake-timeout', `not finished after ${deadlineMs} ms`), deadlineMs);
     // Stays for the life of the socket: an `error` nobody listens to would end the process.
     socket.on('error', (error) => fail(reasonForHandshakeError(codeOf(error)), codeOf(error)));
     socket.once('close', () => fail('handshake-failed', 'the client closed the connection'));
-    socket.once('secure', () => {
-      clearTimeout(deadline);
-      resolve({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) });
-    });
+    socket.once('secure', () =>
+      settle({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) }),
+    );
   });
 }
 

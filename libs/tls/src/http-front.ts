@@ -71,7 +71,7 @@ export class HttpFront {
   /** True when the request goes to the handler; otherwise it has been answered here. */
   #isServed(request: IncomingMessage, response: ServerResponse): boolean {
     const session = this.#options.sessionOf(request.socket);
-    if (session === undefined) {
+    if (session === undefined || session.isOver) {
       response.destroy();
       return false;
     }
@@ -101,6 +101,8 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, { status, headers, problem }: EarlyAnswer): void {
+    // Should the rest of the request prove to be no HTTP, this is its answer already.
+    this.#answered.add(request.socket);
     const body = problem === undefined ? '' : JSON.stringify(problem);
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
     if (body === '') response.flushHeaders();
@@ -108,7 +110,7 @@ export class HttpFront {
     discardBody(request, this.#options.limits.lingerMs, () => response.end());
   }
 
-  /** Each further packet on such a connection raises the error again; one answer is enough. */
+  /** One answer is enough: each further packet on such a connection raises the error again. */
   #answerParserError(error: Error, socket: Duplex): void {
     if (this.#answered.has(socket)) return;
     this.#answered.add(socket);

@@ -1,32 +1,19 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Problem } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
+import { Breather } from './breather.js';
 import { errorCode, type FileReading, readOperatorFile } from './operator-files.js';
 import { describeBlocks, isPrivateKey, pemBlocks } from './pem-blocks.js';
 import { type AnchorCandidate, makeTrustAnchors, type TrustAnchors } from './trust-anchors.js';
 
 const filesAtOnce = 32;
-/** Longest stretch of parsing between two turns of the event loop, in milliseconds. */
-const longestStretchMs = 15;
 const mostWarnings = 100;
 
 interface Found {
   readonly candidates: AnchorCandidate[];
   readonly warnings: string[];
-}
-
-/** Gives the event loop a turn whenever work has gone on for too long. */
-class Breather {
-  #since = performance.now();
-
-  async breathe(): Promise<void> {
-    if (performance.now() - this.#since < longestStretchMs) return;
-    await nextTurn();
-    this.#since = performance.now();
-  }
 }
 
 /** Takes the CA certificates out of one file's text; anything else in it becomes a warning. */

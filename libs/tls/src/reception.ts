@@ -200,7 +200,7 @@ export class Reception {
     const { remoteAddress } = visitor;
     const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
     const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
-    if (socket.destroyed) return;
+    if (session.isOver) return;
     if (decision.outcome === 'refused') return this.#turnAway(visitor, { ...decision, certificate });
     if (this.#options.permittedKinds?.has(decision.kind) === false)
       return this.#turnAway(visitor, { reason: 'not-permitted', certificate });
@@ -236,7 +236,7 @@ export class Reception {
   /** Hands the session to the protocol above. Nothing of what the client sent has been read before. */
   #establish(session: Session, judgedBy = this.#generation): void {
     if (judgedBy !== this.#generation) this.#reconsider(session);
-    if (session.socket.destroyed) return;
+    if (session.isOver || session.socket.destroyed) return;
     const peer = session.vouched?.peer;
     session.isEstablished = true;
     this.#tally.counters.established += 1;

@@ -27,9 +27,11 @@ export function requestFault(request: IncomingMessage): string | undefined {
   if (hosts > 1) return 'The request has more than one Host header. Send exactly one.';
   if (hosts === 0 && httpVersion === '1.1') return 'The request has no Host header. Send exactly one.';
   if (hosts === 1 && hostOf(request) === undefined) return 'The Host header is not a host name with an optional port.';
+  // RFC 9112 §6.1: no other coding is understood here, and only chunked says where a body ends.
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return 'The only Transfer-Encoding is "chunked".';
   // RFC 9112 §6.1: a server that receives Transfer-Encoding in HTTP/1.0 must treat the framing as faulty.
-  if (httpVersion === '1.0' && headers['transfer-encoding'] !== undefined)
-    return 'HTTP/1.0 has no Transfer-Encoding. Use Content-Length.';
+  if (httpVersion === '1.0' && coding !== undefined) return 'HTTP/1.0 has no Transfer-Encoding. Use Content-Length.';
   if (!targetPattern.test(url)) return 'The request target must be a path that starts with "/", percent-encoded.';
   return undefined;
 }

@@ -1,14 +1,14 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, pemFromDer } from '@sallyport/x509';
+import { Breather } from './breather.js';
 import { addTrustedCa, contextOptions } from './openssl.js';
 import type { SecuritySettings } from './settings.js';
 
 /** Hybrid with ML-KEM-768 first: what is recorded today stays secret from the quantum computers of tomorrow. */
 const hybridGroups = 'X25519MLKEM768:X25519:P-256:P-384';
 const classicGroups = 'X25519:P-256:P-384';
-/** CAs added between two turns of the event loop; a hundred take a few milliseconds even beside 10,000 others. */
+/** CAs given to OpenSSL in one go; a few milliseconds. */
 const casAtOnce = 100;
 
 /** Key exchange groups, best first, as far as the OpenSSL of this runtime has them (hybrid since 3.5). */
@@ -50,16 +50,18 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
 export async function buildSecureContext(settings: SecuritySettings): Promise<SecureContext> {
   const trusted: readonly Certificate[] =
     settings.clientCertificate === 'none' ? [] : (settings.ca?.certificates ?? []);
-  const pems = trusted.map(({ der }) => pemFromDer('CERTIFICATE', der));
   // Each name stands in the list with a length of two bytes.
   const caNameBytes = trusted.reduce((sum, { subject }) => sum + subject.der.length + 2, 0);
   const secureOptions = contextOptions(caNameBytes);
   // Always a list: without one, Node trusts the public web PKI.
-  const context = contextFrom(settings, { ca: pems.slice(0, casAtOnce), secureOptions });
-  for (let from = casAtOnce; from < pems.length; from += casAtOnce) {
-    await nextTurn();
-    for (const pem of pems.slice(from, from + casAtOnce))
-      if (!addTrustedCa(context, pem)) return contextFrom(settings, { ca: pems, secureOptions });
+  const context = contextFrom(settings, { ca: trusted.slice(0, casAtOnce).map(pemOf), secureOptions });
+  const breather = new Breather();
+  for (const certificate of trusted.slice(casAtOnce)) {
+    if (!addTrustedCa(context, pemOf(certificate)))
+      return contextFrom(settings, { ca: trusted.map(pemOf), secureOptions });
+    await breather.breathe();
   }
   return context;
 }
+
+const pemOf = ({ der }: Certificate): string => pemFromDer('CERTIFICATE', der);

@@ -45,7 +45,9 @@ export class SecureListener {
 
   /** Live, admitted connections, plain ones included. */
   get sessions(): readonly SessionInfo[] {
-    return [...(this.#reception?.sessions ?? [])].filter((each) => each.isEstablished).map((each) => each.info);
+    return [...(this.#reception?.sessions ?? [])]
+      .filter((each) => each.isEstablished && !each.isOver)
+      .map((each) => each.info);
   }
 
   /** Refusals since the listener was made, by reason. */
@@ -118,7 +120,8 @@ export class SecureListener {
   refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
     let ended = 0;
     for (const session of this.#reception?.sessions ?? []) {
-      const reason = session.vouched === undefined ? undefined : match(session.vouched.peer);
+      const { vouched, isOver } = session;
+      const reason = vouched === undefined || isOver ? undefined : match(vouched.peer);
       if (reason === undefined) continue;
       this.#reception?.cut(session, reason);
       ended += 1;

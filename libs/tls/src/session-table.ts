@@ -46,6 +46,8 @@ export class SessionTable {
   }
 
   add(session: Session): void {
+    // Closed meanwhile: no event would ever take it out again.
+    if (session.socket.closed) return;
     this.#sessions.set(session.socket, session);
     session.socket.once('close', () => this.#sessions.delete(session.socket));
     this.watch(session);

@@ -53,6 +53,8 @@ export class Session {
   vouched: Vouched | undefined;
   /** False while the admission port is still thinking. */
   isEstablished = false;
+  /** True when nothing it brings may be served any more. */
+  isOver: boolean;
 
   constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs }: SessionOptions) {
     this.socket = socket;
@@ -63,7 +65,9 @@ export class Session {
     this.#standing = standing;
     this.vouched = vouched;
     this.#lingerMs = lingerMs;
+    this.isOver = socket.destroyed;
     socket.once('close', () => {
+      this.isOver = true;
       for (const timer of this.#timers) clearTimeout(timer);
     });
   }
@@ -113,14 +117,21 @@ export class Session {
 
   /** Sends what is written, then closes; reads and ignores a little longer, lest a reset overtake the last answer. */
   end(): void {
+    this.isOver = true;
     this.socket.end();
     this.#after(this.#lingerMs, () => this.cut());
   }
 
-  /** Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. */
+  /**
+   * Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. The caller may
+   * stand deep inside OpenSSL reading from this very connection, which does not survive its end; hence the next turn.
+   */
   cut(): void {
-    this.#raw.resetAndDestroy();
-    this.socket.destroy();
+    this.isOver = true;
+    setImmediate(() => {
+      this.#raw.resetAndDestroy();
+      this.socket.destroy();
+    });
   }
 
   #after(delayMs: number, act: () => void): void {

@@ -1,0 +1,158 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Forged, forgeCa, forgeDevice } from './fixtures/forge.js';
+import { admitAll, closing, identity, mutual, type OpenListener, Site } from './fixtures/site.js';
+
+const site = new Site(onTestFinished);
+
+/** Never stops sending. */
+const endlessDownload = {
+  http: (_: IncomingMessage, response: ServerResponse) => {
+    const chunk = Buffer.alloc(64 * 1024);
+    const pump = () => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response.on('drain', pump);
+    pump();
+  },
+};
+
+async function connectDevice({ port }: OpenListener, device: Forged): Promise<TLSSocket> {
+  const socket = await site.openTls(port, identity(device));
+  socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
+}
+
+const isDevice = (name: string) => (peer: { deviceId: string }) =>
+  peer.deviceId === name ? ('device-revoked' as const) : undefined;
+
+describe('a live session', () => {
+  it('is listed with its peer, address and beginning, until it closes', async () => {
+    const ca = forgeCa('fleet');
+    const since = new Date('2026-11-22T10:00:00Z');
+    const opened = await site.openListener(mutual([ca]), { now: () => since });
+    const device = forgeDevice('dev-1', ca);
+    const socket = await connectDevice(opened, device);
+
+    expect(opened.listener.sessions).toEqual([
+      {
+        peer: {
+          certificate: device.certificate,
+          deviceId: 'dev-1',
+          kind: 'device',
+          fingerprint: device.certificate.fingerprint,
+          issuedHere: false,
+        },
+        remoteAddress: '127.0.0.1',
+        since,
+        isSecure: true,
+      },
+    ]);
+    socket.destroy();
+    await expect.poll(() => opened.listener.sessions).toEqual([]);
+  });
+
+  it.each([
+    ['in the middle of a download', endlessDownload],
+    ['while it is idle between two requests', undefined],
+  ])('ends within a second when its device is revoked %s', async (_, handler) => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]), handler && { handler });
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
+    const closed = closing(socket);
+    socket.resume();
+
+    const started = performance.now();
+    expect(opened.listener.refuseSessions(isDevice('dev-1'))).toBe(1);
+    await closed;
+
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(opened.refusals).toMatchObject([{ reason: 'device-revoked', subject: 'CN=dev-1' }]);
+  });
+
+  it('ends within a second also for a client that has stopped reading', async () => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]), { handler: endlessDownload });
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
+    socket.pause();
+
+    opened.listener.refuseSessions(isDevice('dev-1'));
+
+    await expect.poll(() => opened.listener.sessions, { timeout: 1000 }).toEqual([]);
+  });
+
+  it('goes on when another device is revoked', async () => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]));
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
+
+    expect(opened.listener.refuseSessions(isDevice('dev-2'))).toBe(0);
+
+    socket.write('GET /again HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(String((await once(socket, 'data'))[0])).toContain('served /again');
+  });
+
+  it('never begins when its device is revoked while the registry is being asked', async () => {
+    const ca = forgeCa('fleet');
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const seen: unknown[] = [];
+    const opened = await site.openListener(mutual([ca]), {
+      admission: {
+        admit: async (request) => {
+          asked.resolve();
+          await answer.promise;
+          return admitAll.admit(request);
+        },
+      },
+      handler: { http: (request) => seen.push(request.url) },
+    });
+    const socket = await site.openTls(opened.port, identity(forgeDevice('dev-1', ca)));
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\n');
+    await asked.promise;
+
+    expect(opened.listener.refuseSessions(isDevice('dev-1'))).toBe(1);
+    answer.resolve();
+    await closing(socket);
+
+    expect(seen).toEqual([]);
+    expect(opened.listener.counters.established).toBe(0);
+  });
+
+  it('ends when its certificate expires', async () => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]));
+    const notAfter = new Date(Date.now() + 1000);
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca, { notAfter }));
+
+    await closing(socket);
+
+    expect(Date.now()).toBeGreaterThanOrEqual(notAfter.getTime());
+    expect(opened.refusals.map(({ reason }) => reason)).toEqual(['certificate-expired']);
+  });
+
+  it('ends when the CA that vouches for it expires', async () => {
+    const ca = forgeCa('fleet', { notAfter: new Date(Date.now() + 2000) });
+    const opened = await site.openListener(mutual([ca]));
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
+
+    await closing(socket);
+
+    expect(opened.refusals.map(({ reason }) => reason)).toEqual(['issuer-expired']);
+  });
+
+  it('lives on with a certificate that ends later than a timer can wait', async () => {
+    const ca = forgeCa('fleet', { notAfter: new Date('2049-12-31T23:59:59Z') });
+    const opened = await site.openListener(mutual([ca]));
+    const notAfter = new Date('2049-12-31T23:59:59Z');
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca, { notAfter }));
+
+    for (const path of ['/b', '/c', '/d']) {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(String((await once(socket, 'data'))[0])).toContain(`served ${path}`);
+    }
+  });
+});

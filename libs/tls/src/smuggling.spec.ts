@@ -1,0 +1,75 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { closing, exchange, plain, Site, serverOnly } from './fixtures/site.js';
+
+const site = new Site(onTestFinished);
+
+const body = 'Content-Length: 4\r\n';
+const unsound: readonly (readonly [name: string, request: string])[] = [
+  [
+    'Content-Length beside Transfer-Encoding',
+    `POST / HTTP/1.1\r\nHost: a\r\n${body}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  ],
+  ['two Content-Lengths', `POST / HTTP/1.1\r\nHost: a\r\n${body}Content-Length: 5\r\n\r\nabcde`],
+  ['two equal Content-Lengths', `POST / HTTP/1.1\r\nHost: a\r\n${body}${body}\r\nabcd`],
+  ['a signed Content-Length', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +4\r\n\r\nabcd'],
+  ['a space before the colon', 'GET / HTTP/1.1\r\nHost : a\r\n\r\n'],
+  ['a folded header', 'GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n'],
+  ['a bare CR', 'GET / HTTP/1.1\r\nHost: a\r\nX: b\rY: c\r\n\r\n'],
+  ['a NUL', 'GET / HTTP/1.1\r\nHost: a\r\nX: b\u0000c\r\n\r\n'],
+  ['bare LFs', 'GET / HTTP/1.1\nHost: a\n\n'],
+  ['an unknown transfer coding', 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+  [
+    'chunked not as the last coding',
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n',
+  ],
+  ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
+  ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+  ['two equal Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'],
+  [
+    'two Hosts, the second behind 2,500 other headers',
+    `GET / HTTP/1.1\r\nHost: a\r\n${'a:\r\n'.repeat(2500)}Host: b\r\n\r\n`,
+  ],
+  ['Transfer-Encoding in HTTP/1.0', 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['an absolute target', 'GET http://evil.example/ HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a target without a slash', 'GET a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['raw bytes in the target', 'GET /\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n'],
+];
+
+describe('a request that two servers could read in two ways', () => {
+  it.each(unsound)('gets 400 and a closed connection for %s, and no handler sees it', async (_, request) => {
+    const seen: unknown[] = [];
+    const { port } = await site.openListener(plain, { handler: { http: (each) => seen.push(each.url) } });
+
+    expect(await exchange(port, Buffer.from(request, 'latin1'))).toMatch(/^HTTP\/1\.1 400 /);
+    expect(seen).toEqual([]);
+  });
+
+  it.each(unsound)('gets the same over TLS for %s', async (_, request) => {
+    const { port } = await site.openListener(serverOnly());
+    const socket = await site.openTls(port);
+    let said = '';
+    socket.on('data', (chunk) => {
+      said += String(chunk);
+    });
+    socket.write(Buffer.from(request, 'latin1'));
+    await closing(socket);
+
+    expect(said).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('gets no connection at all for CONNECT', async () => {
+    const { port } = await site.openListener(plain);
+
+    expect(await exchange(port, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')).toBe('');
+  });
+
+  it('answers what is wrong as a problem document', async () => {
+    const { port } = await site.openListener(plain);
+
+    const said = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
+
+    expect(said.toLowerCase()).toContain('content-type: application/problem+json');
+    expect(said).toContain('The request has more than one Host header. Send exactly one.');
+  });
+});

@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { forgeCa, forgeDevice } from './fixtures/forge.js';
+import { closing, exchange, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
+import type { Peer } from './index.js';
+
+const site = new Site(onTestFinished);
+
+/** Greets by name, then echoes. */
+const echo = {
+  stream: (socket: Duplex, peer: Peer | undefined) => {
+    socket.write(`hello ${peer?.deviceId ?? 'nobody'}\n`);
+    socket.pipe(socket);
+  },
+};
+
+describe('a listener for a stream protocol', () => {
+  it('hands over the admitted connection with its peer and every byte', async () => {
+    const ca = forgeCa('fleet');
+    const { port } = await site.openListener(mutual([ca]), { handler: echo });
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', ca)));
+    socket.write('first bytes');
+
+    let said = '';
+    while (!said.includes('first bytes')) said += String((await once(socket, 'data'))[0]);
+
+    expect(said).toBe('hello dev-1\nfirst bytes');
+  });
+
+  it('hands over a plain connection at level plain', async () => {
+    const { port } = await site.openListener(plain, {
+      handler: { stream: (socket) => void socket.once('data', (chunk) => socket.end(`got ${chunk}`)) },
+    });
+
+    expect(await exchange(port, 'CONNECT')).toBe('got CONNECT');
+  });
+
+  it('closes and counts plain text where TLS is spoken', async () => {
+    const { listener, port } = await site.openListener(serverOnly(), { handler: echo });
+
+    expect(await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toBe('');
+    expect(listener.counters).toMatchObject({ plainOnTls: 1, redirected: 0 });
+  });
+
+  it('closes and counts TLS where plain text is spoken', async () => {
+    const { listener, port } = await site.openListener(plain, { handler: echo });
+
+    await expect(site.openTls(port)).rejects.toThrow();
+    expect(listener.counters.tlsOnPlain).toBe(1);
+  });
+
+  it('cuts plain connections when the level becomes stricter, for there is no request to redirect', async () => {
+    const { listener, port } = await site.openListener(serverOnly(), { handler: echo });
+    const socket = await site.openTls(port);
+    await once(socket, 'data');
+
+    await listener.reload(mutual([forgeCa('fleet')]));
+    await closing(socket);
+
+    expect(listener.sessions).toEqual([]);
+  });
+
+  it('ends the session of a revoked device', async () => {
+    const ca = forgeCa('fleet');
+    const { listener, port } = await site.openListener(mutual([ca]), { handler: echo });
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', ca)));
+    await once(socket, 'data');
+
+    expect(listener.refuseSessions(() => 'certificate-revoked')).toBe(1);
+    await closing(socket);
+  });
+});
