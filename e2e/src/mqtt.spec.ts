@@ -1,0 +1,83 @@
+import { deviceDescription } from '@sallyport/protocol';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Device } from './device.js';
+import { Relay, Subscriber } from './mosquitto.js';
+import { type CommandResult, System, succeeded } from './system.js';
+
+describe('the MQTT broker, as Mosquitto clients see it', () => {
+  let system: System;
+  let child: Device;
+
+  beforeAll(async () => {
+    system = await System.start();
+    child = await system.enrol('child01');
+    await system.enrol('child02');
+  });
+
+  afterAll(() => system.stop());
+
+  const at = (port: number) => ['-h', 'localhost', '-p', String(port)];
+  const publish = (args: readonly string[], topic: string, message: string): Promise<CommandResult> =>
+    system.run('mosquitto_pub', [...args, '-q', '1', '-t', topic, '-m', message]);
+  // Whoever gets in waits for a message; three seconds are enough to be turned away.
+  const subscribe = (args: readonly string[], filter: string): Promise<CommandResult> =>
+    system.run('mosquitto_sub', [...args, '-W', '3', '-t', filter]);
+
+  describe.each(['plain', 'mutual'])('at level %s', (level) => {
+    let client: string[];
+
+    beforeAll(async () => {
+      succeeded(await system.sallyport('secure', level));
+      client = [...at(system.ports.mqtt), ...(level === 'mutual' ? child.mosquitto : [])];
+    });
+
+    it('hands messages on', async () => {
+      await using subscriber = await Subscriber.open([...client, '-v', '-q', '1', '-t', 'te/device/+/m/temp']);
+      succeeded(await publish(client, 'te/device/child01/m/temp', '21.5'));
+      await subscriber.said(/21\.5/);
+      expect(subscriber.messages).toEqual(['te/device/child01/m/temp 21.5']);
+    });
+
+    it.each(['sallyport/v1/#', 'sallyport/v1/event/+', '$SYS/#'])('lets nobody subscribe to %s', async (filter) => {
+      const { stdout, stderr } = await subscribe(client, filter);
+      expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'All subscription requests were denied.\n' });
+    });
+
+    it('lets nobody publish as a service', async () => {
+      const { code, stderr } = await publish(client, 'sallyport/v1/event/device-changed', '{}');
+      expect([code, stderr]).toEqual([7, 'Error: The connection was lost.\n']);
+    });
+
+    it('shows nothing of what the services say to each other to those who subscribe to everything', async () => {
+      await using subscriber = await Subscriber.open([...client, '-v', '-t', '#', '-t', '+/v1/#', '-t', '+/+/+/+']);
+      succeeded(await system.sallyport('device', 'lock', 'child02'));
+      succeeded(await system.sallyport('device', 'unlock', 'child02'));
+      succeeded(await publish(client, 'te/end', 'of story'));
+      await subscriber.said(/of story/);
+      expect(new Set(subscriber.messages)).toEqual(new Set(['te/end of story']));
+    });
+  });
+
+  describe('at level mutual', () => {
+    it('lets nobody in without a certificate', async () => {
+      const { code } = await publish([...at(system.ports.mqtt), '--cafile', child.caPath], 'te/x', 'x');
+      expect(code).not.toBe(0);
+    });
+
+    it('lets nobody in without TLS', async () => {
+      const { code } = await publish(at(system.ports.mqtt), 'te/x', 'x');
+      expect(code).not.toBe(0);
+    });
+
+    it('ends the session of a device that is revoked within a second, and refuses its next', async () => {
+      await using relay = await Relay.open(system.ports.mqtt);
+      await using _subscriber = await Subscriber.open([...at(relay.port), ...child.mosquitto, '-t', 'te/#']);
+      const revokedAt = performance.now();
+      await system.admin('device-registry').post('/v1/devices/child01/revoke', {}, deviceDescription);
+      expect((await relay.ended) - revokedAt).toBeLessThan(1_000);
+      const { code } = await publish([...at(system.ports.mqtt), ...child.mosquitto], 'te/x', 'x');
+      expect(code).not.toBe(0);
+      expect(succeeded(await system.sallyport('device', 'show', 'child01'))).toMatch(/ mqtt from .*: device-revoked\./);
+    });
+  });
+});
