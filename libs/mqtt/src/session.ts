@@ -6,6 +6,7 @@ import type { PublishOptions } from './port.js';
 
 const openDeadlineMs = 30_000;
 const publishDeadlineMs = 10_000;
+const subscribeDeadlineMs = 10_000;
 
 export interface SessionOptions extends LinkOptions {
   /** Subscribed at each connection, before the session counts as connected. */
@@ -141,13 +142,22 @@ export class Session {
     }
   }
 
+  /** A broker that keeps the connection but never answers must hold up neither a reconnect nor the end of the session. */
   private async subscribeAll(link: Link): Promise<void> {
+    const { signal } = this.closing;
+    const drop = (): void => link.drop(closed());
+    signal.addEventListener('abort', drop);
     try {
-      for (const filter of this.options.filters) await link.subscribe(filter);
-      if (this.closing.signal.aborted) throw closed();
+      for (const filter of this.options.filters) {
+        if (signal.aborted) throw closed();
+        await within(link.subscribe(filter), subscribeDeadlineMs, () => notGranted(filter));
+      }
+      if (signal.aborted) throw closed();
     } catch (error) {
       await link.end();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', drop);
     }
   }
 
@@ -198,6 +208,10 @@ function notReached(cause: Error | undefined): Problem {
   return new Problem('unavailable', `Cannot reach the MQTT broker: ${reason}. Check that it runs and its address.`, {
     cause,
   });
+}
+
+function notGranted(filter: string): LinkLost {
+  return new LinkLost(`the broker did not answer the subscription to ${filter} within ${subscribeDeadlineMs} ms`);
 }
 
 function notAcknowledged(topic: string, deadlineMs: number): Problem {
