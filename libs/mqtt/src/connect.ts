@@ -35,6 +35,7 @@ class SessionMqtt extends Mqtt {
   private readonly reconnectListeners: (() => void)[] = [];
   private readonly subscriptionIds = new Set<string>();
   private readonly onFault: (fault: Error) => void;
+  private readonly closing = new AbortController();
   private publisher: Session | undefined;
   private wasDisconnected = false;
 
@@ -47,7 +48,9 @@ class SessionMqtt extends Mqtt {
   }
 
   async open(): Promise<void> {
-    this.options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+    const { signal } = this.options;
+    signal?.addEventListener('abort', () => void this.close(), { once: true });
+    if (signal?.aborted) this.closing.abort();
     const clientId = transientClientId(this.connection, 'publisher');
     this.publisher = await this.openSession({ clientId, clean: true, filters: [], onMessage: () => undefined });
   }
@@ -59,20 +62,15 @@ class SessionMqtt extends Mqtt {
   override async subscribe(filter: string, handler: MessageHandler): Promise<MqttSubscription> {
     const subscriber = new Subscriber(filter, handler, this.onFault);
     const clientId = this.takeSubscriptionId(filter);
-    const session = await this.openSession({
-      clientId,
-      clean: false,
-      filters: [filter],
-      onMessage: subscriber.receive,
-    });
-    return {
-      unsubscribe: async () => {
-        await session.unsubscribe(filter);
-        this.sessions.delete(session);
-        await session.close();
-        this.subscriptionIds.delete(clientId);
-      },
-    };
+    const role = { clientId, clean: false, filters: [filter], onMessage: subscriber.receive };
+    try {
+      const session = await this.openSession(role);
+      return { unsubscribe: () => this.endSubscription(session, filter, clientId) };
+    } catch (error) {
+      // The next try has to find the session the broker may have begun to queue for.
+      this.subscriptionIds.delete(clientId);
+      throw error;
+    }
   }
 
   override onReconnect(listener: () => void): void {
@@ -84,6 +82,7 @@ class SessionMqtt extends Mqtt {
   }
 
   override async close(): Promise<void> {
+    this.closing.abort();
     await Promise.all([...this.sessions].map((session) => session.close()));
   }
 
@@ -99,10 +98,17 @@ class SessionMqtt extends Mqtt {
           this.wasDisconnected = true;
         },
       },
-      this.options.signal,
+      this.closing.signal,
     );
     this.sessions.add(session);
     return session;
+  }
+
+  private async endSubscription(session: Session, filter: string, clientId: string): Promise<void> {
+    await session.unsubscribe(filter);
+    this.sessions.delete(session);
+    await session.close();
+    this.subscriptionIds.delete(clientId);
   }
 
   private announce(): void {

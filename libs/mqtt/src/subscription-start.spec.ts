@@ -35,4 +35,31 @@ describe('a subscription that the broker does not grant at once', () => {
     stop.abort();
     await expect(subscribing).rejects.toMatchObject({ type: 'unavailable' });
   });
+
+  it('is given up when the connection is closed meanwhile', async () => {
+    let asked = false;
+    await using broker = await brokerThat(() => {
+      asked = true;
+    });
+    const mqtt = await connectMqtt(broker.connection, { onFault });
+    const subscribing = mqtt.subscribe('a', () => undefined);
+    subscribing.catch(() => undefined);
+    await waitFor(() => asked);
+    await mqtt.close();
+    await expect(subscribing).rejects.toMatchObject({ type: 'unavailable' });
+  });
+
+  it('takes up the same session at the next try, so that the broker queues in none that nobody reads', async () => {
+    const clientIds: string[] = [];
+    await using broker = await brokerThat((client, subscription, done) => {
+      clientIds.push(client?.id ?? '');
+      if (clientIds.length === 1) done(null, null);
+      else done(null, subscription);
+    });
+    const mqtt = await connectMqtt(broker.connection, { onFault });
+    await expect(mqtt.subscribe('a', () => undefined)).rejects.toMatchObject({ type: 'forbidden' });
+    await mqtt.subscribe('a', () => undefined);
+    expect(clientIds).toEqual(['test/subscription/a', 'test/subscription/a']);
+    await mqtt.close();
+  });
 });
