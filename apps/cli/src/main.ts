@@ -9,8 +9,8 @@ const interruption = new AbortController();
 // Once: the second Ctrl-C ends the process at once, as the system does it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
 
-// Whoever read our output has seen enough (`sallyport device list | head`).
-for (const output of [process.stdout, process.stderr]) output.on('error', () => process.exit(0));
+// Whoever read our output has gone (`sallyport device list | head`): what is under way is taken back as at Ctrl-C.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => interruption.abort());
 
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,

@@ -8,7 +8,7 @@ import { type CertificateFiles, readIdentity } from './certificate-files.js';
 import { type EnrolOptions, enrolIdentity } from './enrol.js';
 import { certsOnly, EstResponder } from './est-responder.fixture.js';
 import { ensurePrivateKey, publicKeyDer, readPrivateKey } from './private-key.js';
-import { testSite } from './test-site.fixture.js';
+import { TestSite } from './test-site.fixture.js';
 
 const secret = 'A'.repeat(enrolmentSecretLength);
 
@@ -199,7 +199,7 @@ describe('a certificate that is not what was asked for', () => {
   it.each([
     ['another key', () => certsOnly([responder.site.root.der])],
     ['another name', (csr: Buffer) => certsOnly([responder.site.issueDevice(csr, 'child99').der])],
-    ['another CA', (csr: Buffer) => certsOnly([testSite('Stranger').issueDevice(csr).der])],
+    ['another CA', (csr: Buffer) => certsOnly([new TestSite('Stranger').issueDevice(csr).der])],
   ])('is not written: it is for or from %s', async (_, answer) => {
     responder.on('simpleenroll', ({ body }) => answer(Buffer.from(body, 'base64')));
 

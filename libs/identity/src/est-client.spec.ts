@@ -6,7 +6,7 @@ import { buildCertificateRequest, encodeCertsOnly, parseCertificateRequest } fro
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EstClient } from './est-client.js';
 import { certsOnly, EstResponder } from './est-responder.fixture.js';
-import { testSite } from './test-site.fixture.js';
+import { TestSite } from './test-site.fixture.js';
 
 const credentials = { username: 'child01', password: 'ABCDEFGH' };
 
@@ -46,7 +46,7 @@ describe('first contact by CA fingerprint (RFC 7030 §4.1.1)', () => {
   });
 
   it('sends no secret to an impostor who shows the right CA certificate and has a key of his own', async () => {
-    const impostor = await EstResponder.start(testSite('Impostor'));
+    const impostor = await EstResponder.start(new TestSite('Impostor'));
     impostor.on('cacerts', () => certsOnly([responder.site.root.der]));
     const trust = { caFingerprint: responder.site.root.fingerprint };
 
@@ -95,7 +95,7 @@ describe('first contact by CA fingerprint (RFC 7030 §4.1.1)', () => {
 
 describe('trust by CA file', () => {
   it('refuses a server of another CA before anything is asked', async () => {
-    const trust = { rootsPem: [testSite('Other').rootPem] };
+    const trust = { rootsPem: [new TestSite('Other').rootPem] };
 
     await expect(new EstClient({ url: responder.url, trust }).caCertificates()).rejects.toMatchObject({
       type: 'certificate-rejected',

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { encodeCertsOnly } from '@sallyport/x509';
-import { type TestSite, testSite } from './test-site.fixture.js';
+import { TestSite } from './test-site.fixture.js';
 
 export interface EstAnswer {
   readonly status?: number;
@@ -42,7 +42,7 @@ export class EstResponder {
   }
 
   static async start(
-    site: TestSite = testSite('Site'),
+    site: TestSite = new TestSite('Site'),
     certificate = site.issueServer([{ type: 'dns', value: 'localhost' }]),
   ): Promise<EstResponder> {
     const server = createServer({

@@ -8,7 +8,7 @@ import { type CertificateFiles, readIdentity } from './certificate-files.js';
 import { enrolIdentity } from './enrol.js';
 import { certsOnly, EstResponder } from './est-responder.fixture.js';
 import { renewIdentity, requestRenewal } from './renew.js';
-import { testSite } from './test-site.fixture.js';
+import { TestSite } from './test-site.fixture.js';
 
 let folder: string;
 let files: CertificateFiles;
@@ -70,7 +70,7 @@ describe('a renewal', () => {
   });
 
   it('takes over the roots the server publishes, the next one beside the present one', async () => {
-    const next = testSite('Next').root;
+    const next = new TestSite('Next').root;
     const { root, issuing } = responder.site;
     responder.on('cacerts', () => certsOnly([root.der, next.der, issuing.der]));
 
@@ -105,7 +105,7 @@ describe('a renewal that fails', () => {
   });
 
   it('never trusts a server of another CA', async () => {
-    const impostor = await EstResponder.start(testSite('Impostor'));
+    const impostor = await EstResponder.start(new TestSite('Impostor'));
 
     await expect(renewIdentity({ files, url: impostor.url, newKey: true })).rejects.toMatchObject({
       type: 'certificate-rejected',

@@ -2,12 +2,12 @@ import { Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { RenewalSchedule, type RenewalScheduleOptions } from './renewal-schedule.js';
-import { testSite } from './test-site.fixture.js';
+import { TestSite } from './test-site.fixture.js';
 
 const hour = 3_600_000;
 const day = 24 * hour;
 const start = new Date('2026-01-01T00:00:00Z');
-const sample = testSite('Schedule').root;
+const sample = new TestSite('Schedule').root;
 
 /** A certificate with a life of its own; the schedule looks at nothing else. */
 const certificateOf = (notBefore: Date, days: number): Certificate => ({

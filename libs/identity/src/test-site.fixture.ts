@@ -15,74 +15,75 @@ import {
 
 const day = 86_400_000;
 
-/** A certificate hierarchy for one test: root, issuing CA, leaves. */
-export interface TestSite {
-  readonly root: Certificate;
-  readonly rootPem: string;
-  readonly issuing: Certificate;
-  issueServer(
-    hosts: readonly SubjectAltName[],
-    life?: { notBefore: Date; notAfter: Date },
-  ): { certPem: string; keyPem: string };
-  issueDevice(csrDer: Buffer, name?: string): Certificate;
+interface Life {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
 }
 
-export function testSite(name: string): TestSite {
-  const [rootKey, issuingKey] = [newKey(), newKey()];
-  const life = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + 365 * day) };
-  const root = parseCertificate(
-    issueRootCertificate({
+/** A certificate hierarchy for one test: root, issuing CA, leaves. */
+export class TestSite {
+  readonly root: Certificate;
+  readonly issuing: Certificate;
+  private readonly issuingKey = newKey();
+
+  constructor(name: string) {
+    const rootKey = newKey();
+    const common = {
+      organization: name,
+      notBefore: new Date(Date.now() - day),
+      notAfter: new Date(Date.now() + 365 * day),
+    };
+    const rootDer = issueRootCertificate({
       privateKey: rootKey,
       publicKey: createPublicKey(rootKey),
       commonName: `${name} root`,
-      organization: name,
-      ...life,
-    }),
-  );
-  const issuing = parseCertificate(
-    issueCaCertificate({
-      issuer: root,
+      ...common,
+    });
+    this.root = parseCertificate(rootDer);
+    const issuingDer = issueCaCertificate({
+      issuer: this.root,
       issuerKey: rootKey,
-      publicKey: createPublicKey(issuingKey),
+      publicKey: createPublicKey(this.issuingKey),
       commonName: `${name} issuing`,
-      organization: name,
-      ...life,
-    }),
-  );
-  const pem = (certificate: Certificate) => pemFromDer('CERTIFICATE', certificate.der);
-  return {
-    root,
-    rootPem: pem(root),
-    issuing,
-    issueServer: (subjectAltNames, serverLife = recently(30)) => {
-      const key = newKey();
-      const issuer = new LeafIssuer({ issuer: issuing, privateKey: issuingKey, profile: certificateProfiles.server });
-      const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-      const { certificate } = issuer.issue({
-        subject: { commonName: 'localhost' },
-        spki,
-        subjectAltNames,
-        ...serverLife,
-      });
-      return {
-        certPem: pem(certificate) + pem(issuing),
-        keyPem: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
-      };
-    },
-    issueDevice: (csrDer, as) => {
-      const { spki, subject } = parseCertificateRequest(csrDer);
-      const id = deviceId.parse(as ?? subject.commonNames[0]);
-      const issuer = new LeafIssuer({ issuer: issuing, privateKey: issuingKey, profile: certificateProfiles.device });
-      const subjectAltNames = [identityUri({ kind: 'device', deviceId: id })];
-      return issuer.issue({ subject: { commonName: id }, spki, subjectAltNames, ...recently(90) }).certificate;
-    },
-  };
+      ...common,
+    });
+    this.issuing = parseCertificate(issuingDer);
+  }
+
+  get rootPem(): string {
+    return pemOf(this.root);
+  }
+
+  /** Certificate, its intermediate and key of a server; valid for 30 days unless told otherwise. */
+  issueServer(subjectAltNames: readonly SubjectAltName[], life = lifeOf(30)): { certPem: string; keyPem: string } {
+    const key = newKey();
+    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+    const profile = certificateProfiles.server;
+    const issuer = new LeafIssuer({ issuer: this.issuing, privateKey: this.issuingKey, profile });
+    const { certificate } = issuer.issue({ subject: { commonName: 'localhost' }, spki, subjectAltNames, ...life });
+    const keyPem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
+    return { certPem: pemOf(certificate) + pemOf(this.issuing), keyPem };
+  }
+
+  /** Signs the CSR of a device, under the name it asks for or another one. */
+  issueDevice(csrDer: Buffer, as?: string): Certificate {
+    const { spki, subject } = parseCertificateRequest(csrDer);
+    const id = deviceId.parse(as ?? subject.commonNames[0]);
+    const profile = certificateProfiles.device;
+    const issuer = new LeafIssuer({ issuer: this.issuing, privateKey: this.issuingKey, profile });
+    const subjectAltNames = [identityUri({ kind: 'device', deviceId: id })];
+    return issuer.issue({ subject: { commonName: id }, spki, subjectAltNames, ...lifeOf(90) }).certificate;
+  }
+}
+
+function pemOf({ der }: Certificate): string {
+  return pemFromDer('CERTIFICATE', der);
 }
 
 function newKey(): KeyObject {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 }
 
-function recently(days: number): { notBefore: Date; notAfter: Date } {
+function lifeOf(days: number): Life {
   return { notBefore: new Date(Date.now() - 300_000), notAfter: new Date(Date.now() + days * day) };
 }

@@ -4,7 +4,7 @@ import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol
 import { temporaryDirectory } from '@sallyport/testkit';
 import { certificatesFromPem } from '@sallyport/x509';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type EstServer, startEstServer } from '../fixtures/est-server.fixture.js';
+import { EstServer } from '../fixtures/est-server.fixture.js';
 import { runSallyport, type World } from '../fixtures/run-sallyport.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
@@ -13,7 +13,7 @@ const secret = 'A'.repeat(enrolmentSecretLength);
 /** A child device, a signer, and a token for the one at the other. */
 async function childAndSigner() {
   const directory = temporaryDirectory('sallyport-download-');
-  const server = await startEstServer();
+  const server = await EstServer.start();
   onTestFinished(async () => {
     await server[Symbol.asyncDispose]();
     await directory.remove();

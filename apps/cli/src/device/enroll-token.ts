@@ -27,26 +27,28 @@ export function enrollTokenCommand(context: CliContext, parent: Command): void {
     .addOption(
       new Option('--profile <profile>', 'what the certificate is for').choices(leafProfile.options).default('device'),
     )
-    .action(async (deviceId: DeviceId, _options: unknown, command: Command) => {
-      const given = optionsOf(command, options);
-      const settings = await openSettings(context, given);
-      const signer = await adminClientFor('pki-signer', settings, { context, options: given });
-      const { reinstate, profile, validity } = given;
-      const request: EnrollmentRequest = {
-        deviceId,
-        profile,
-        reinstate,
-        subjectAltNames: [],
-        ...(validity === undefined ? {} : { validitySeconds: validity }),
-      };
-      const made = await signer.post('/v1/enrollments', request, enrollmentResponse);
-      if (given.json) writeJson(context, made);
-      else writeLines(context, [made.token]);
-      if (context.stderr.isTTY === true && !given.json)
-        context.stderr.write(
-          `For ${deviceId}, once, until ${made.expiresAt}. Next, on the device:\n  ${nextCommand(context, deviceId, settings.require('pki.url'))}\n`,
-        );
-    });
+    .action((deviceId: DeviceId, _options: unknown, command: Command) =>
+      makeToken(context, deviceId, optionsOf(command, options)),
+    );
+}
+
+async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer<typeof options>): Promise<void> {
+  const settings = await openSettings(context, given);
+  const signer = await adminClientFor('pki-signer', settings, { context, options: given });
+  const { reinstate, profile, validity } = given;
+  const request: EnrollmentRequest = {
+    deviceId,
+    profile,
+    reinstate,
+    subjectAltNames: [],
+    ...(validity === undefined ? {} : { validitySeconds: validity }),
+  };
+  const made = await signer.post('/v1/enrollments', request, enrollmentResponse);
+  if (given.json) return writeJson(context, made);
+  writeLines(context, [made.token]);
+  if (context.stderr.isTTY !== true) return;
+  context.stderr.write(`For ${deviceId}, once, until ${made.expiresAt}. Next, on the device:\n`);
+  context.stderr.write(`  ${nextCommand(context, deviceId, settings.require('pki.url'))}\n`);
 }
 
 function nextCommand({ programName }: CliContext, deviceId: DeviceId, url: string): string {
