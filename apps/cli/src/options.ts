@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/identity';
-import { type DeviceId, deviceId } from '@sallyport/protocol';
+import { type DeviceId, deviceId, type HostName } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from './cli-context.js';
+import { hostNameOf } from './site/host-names.js';
 
 /** Options every command takes. */
 export const globalOptions = z.object({
@@ -61,4 +62,11 @@ export function durationArgument(text: string): number {
   const result = configSchema.shape['certificate.validity.minimum_duration'].safeParse(text);
   if (!result.success) throw new InvalidArgumentError(`"${text}" is no duration: write it as 30s, 10m, 24h or 90d.`);
   return result.data;
+}
+
+/** Parser of an option that names a host and may be given several times. */
+export function hostArgument(text: string, earlier: readonly HostName[] | undefined): HostName[] {
+  const host = hostNameOf(text);
+  if (host === undefined) throw new InvalidArgumentError(`"${text}" is neither a host name nor an address.`);
+  return [...(earlier ?? []), host];
 }

@@ -53,6 +53,19 @@ describe('cert download', () => {
     expect(await modeOf(join(certs, 'tedge-private-key.pem'))).toBe(0o400);
   });
 
+  it('asks for the names and addresses given', async () => {
+    const { download, certs, token } = await childAndSigner();
+    const hosts = ['--host', 'broker.example', '--host', '192.0.2.7'];
+
+    await download(['--device-id', 'broker', '--one-time-password', token, ...hosts]);
+
+    const [leaf] = certificatesFromPem(await readFile(join(certs, 'tedge-certificate.pem'), 'utf8'));
+    expect(leaf?.subjectAltNames.filter(({ type }) => type !== 'uri')).toEqual([
+      { type: 'dns', value: 'broker.example' },
+      { type: 'ip', value: '192.0.2.7' },
+    ]);
+  });
+
   it.each([
     ['a file', ['--one-time-password-file', 'token'], {}],
     ['standard input', ['--one-time-password-file', '-'], { stdin: true }],

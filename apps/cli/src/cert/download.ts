@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
 import type { Settings } from '@sallyport/config';
 import { type EnrolOptions, type EstTrust, enrolIdentity, readTextIfPresent, trustFromPem } from '@sallyport/identity';
-import { type DeviceId, Problem } from '@sallyport/protocol';
+import { type DeviceId, hostName, Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ import {
   durationArgument,
   type GlobalOptions,
   globalOptions,
+  hostArgument,
   openSettings,
   optionsOf,
 } from '../options.js';
@@ -30,6 +31,7 @@ const options = globalOptions.extend({
   oneTimePasswordFile: z.string().optional(),
   url: z.string().optional(),
   ca: z.string().optional(),
+  host: z.array(hostName).default([]),
   csrPath: z.string().optional(),
   retryEvery: z.number(),
   maxTimeout: z.number(),
@@ -46,6 +48,7 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     .option('--one-time-password-file <file>', 'read the token from the first line of a file, or of stdin with "-"')
     .option('--url <url>', 'certificate service: https://HOST:PORT or HOST[:PORT] (default: setting pki.url)')
     .option('--ca <file>', 'CA certificates to trust, for a password that holds no CA fingerprint')
+    .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
     .option(
       '--csr-path <file>',
       'signing request to send, made there when there is none (default: one made and removed)',
@@ -72,7 +75,17 @@ async function download(context: CliContext, settings: Settings, given: Options)
   await prepareFolders(settings, [files.certPath, files.keyPath]);
   const trust = await trustFor(context, given, oneTimePassword);
   const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
-  const enrolment = { files, deviceId, oneTimePassword, url, signal: context.signal, ...csr, ...trust };
+  const subjectAltNames = given.host;
+  const enrolment = {
+    files,
+    deviceId,
+    oneTimePassword,
+    url,
+    subjectAltNames,
+    signal: context.signal,
+    ...csr,
+    ...trust,
+  };
   return new Progress(context.stderr).during(`Enrolling ${deviceId} at ${url}`, () =>
     enrolPersistently(context, enrolment, given),
   );

@@ -72,8 +72,24 @@ describe('device enroll-token', () => {
     });
   });
 
+  it('passes on the names and addresses a service may ask for', async () => {
+    await using site = await fakeSite();
+
+    const words = ['mqtt-broker', '--profile', 'service', '--host', 'Broker.example', '--host', '192.0.2.7'];
+    await site.run(['device', 'enroll-token', ...words]);
+
+    expect(site.admin['pki-signer'].seen[0]?.body).toMatchObject({
+      profile: 'service',
+      subjectAltNames: [
+        { type: 'dns', value: 'broker.example' },
+        { type: 'ip', value: '192.0.2.7' },
+      ],
+    });
+  });
+
   it.each([
     ['a bad name', ['a/b']],
+    ['a bad host', ['broker', '--host', 'https://broker']],
     ['no name', []],
     ['a bad duration', ['child01', '--validity', 'soon']],
     ['a bad profile', ['child01', '--profile', 'root']],

@@ -1,15 +1,23 @@
-import { type DeviceId, type EnrollmentRequest, enrollmentResponse, leafProfile } from '@sallyport/protocol';
+import { type DeviceId, type EnrollmentRequest, enrollmentResponse, hostName, leafProfile } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
-import { deviceIdArgument, durationArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import {
+  deviceIdArgument,
+  durationArgument,
+  globalOptions,
+  hostArgument,
+  openSettings,
+  optionsOf,
+} from '../options.js';
 import { writeJson, writeLines } from '../output.js';
 
 const options = globalOptions.extend({
   reinstate: z.boolean().default(false),
   validity: z.number().optional(),
   profile: leafProfile.default('device'),
+  host: z.array(hostName).default([]),
 });
 
 /** `device enroll-token`: one token on stdout and nothing else, so that it can be piped. */
@@ -27,6 +35,7 @@ export function enrollTokenCommand(context: CliContext, parent: Command): void {
     .addOption(
       new Option('--profile <profile>', 'what the certificate is for').choices(leafProfile.options).default('device'),
     )
+    .option('--host <name>', 'name or address the certificate may carry; can be repeated', hostArgument)
     .action((deviceId: DeviceId, _options: unknown, command: Command) =>
       makeToken(context, deviceId, optionsOf(command, options)),
     );
@@ -35,12 +44,12 @@ export function enrollTokenCommand(context: CliContext, parent: Command): void {
 async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer<typeof options>): Promise<void> {
   const settings = await openSettings(context, given);
   const signer = await adminClientFor('pki-signer', settings, { context, options: given });
-  const { reinstate, profile, validity } = given;
+  const { reinstate, profile, validity, host: subjectAltNames } = given;
   const request: EnrollmentRequest = {
     deviceId,
     profile,
     reinstate,
-    subjectAltNames: [],
+    subjectAltNames,
     ...(validity === undefined ? {} : { validitySeconds: validity }),
   };
   const made = await signer.post('/v1/enrollments', request, enrollmentResponse);

@@ -11,8 +11,13 @@ const everyAddress = new Set(['0.0.0.0', '::']);
 /** The names and addresses under which clients may reach a listener, for its certificate; localhost first. */
 export function hostNames(settings: Settings, bindAddress: string): HostName[] {
   const wanted = ['localhost', hostname(), '127.0.0.1', '::1', bindAddress, ...settings.require('pki.hostnames')];
-  const usable = wanted
-    .map((name) => name.toLowerCase())
-    .filter((name) => (isIP(name) === 0 ? hostPattern.test(name) : !everyAddress.has(name)));
-  return [...new Set(usable)].map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }));
+  const usable = [...new Set(wanted.map((name) => name.toLowerCase()))].filter((name) => !everyAddress.has(name));
+  return usable.flatMap((name) => hostNameOf(name) ?? []);
+}
+
+/** A host name or an address; undefined when the text is neither. */
+export function hostNameOf(text: string): HostName | undefined {
+  const value = text.toLowerCase();
+  if (isIP(value) !== 0) return { type: 'ip', value };
+  return hostPattern.test(value) ? { type: 'dns', value } : undefined;
 }
