@@ -6,13 +6,13 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// The oldest release that runs the tool; system packages are often older.
-const oldestMajor = 22;
+// The release line the tool is tested on; system packages are often older.
+const testedMajor = 24;
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = join(project, '..', '..', 'node_modules', '.bin');
 const bundle = join(project, 'dist', 'bundle', 'main.js');
 
-if (Number(process.versions.node.split('.')[0]) < oldestMajor) runWithWorkspaceNode();
+if (Number(process.versions.node.split('.')[0]) < testedMajor) runWithWorkspaceNode();
 else {
   if (!existsSync(bundle)) build();
   await import(bundle);

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestCa } from '@sallyport/testkit';
+import { certificateProfiles } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { examine, mend } from '../fixtures/mend.fixture.js';
 import { type MutualSite, mutualSite } from '../fixtures/mutual-site.fixture.js';
@@ -178,6 +179,22 @@ const breakages: readonly Breakage[] = [
     what: 'the CA file of the device is that of another site',
     breakIt: ({ device }) => writeFile(device.ca, new TestAuthority('Other').rootPem),
     finds: ['device-identity', 'does not lead to the CA in'],
+  },
+  {
+    what: 'the certificate of the device is overdue for renewal',
+    breakIt: ({ replaceDevice }) => replaceDevice({ notBefore: ago(80), notAfter: ahead(10) }),
+    finds: ['device-identity', /tedge-certificate\.pem expires /],
+  },
+  {
+    what: 'the certificate of the device has expired',
+    breakIt: ({ replaceDevice }) => replaceDevice({ notBefore: ago(100), notAfter: ago(10) }),
+    finds: ['device-identity', /tedge-certificate\.pem expired /],
+  },
+  {
+    what: 'the certificate of the device is for servers only',
+    breakIt: ({ replaceDevice }) =>
+      replaceDevice({ profile: certificateProfiles.server, hosts: [{ type: 'dns', value: 'localhost' }] }),
+    finds: ['device-identity', 'its extended key usage lacks clientAuth'],
   },
   {
     what: 'client certificate and key are exchanged',
