@@ -84,7 +84,11 @@ export class FileStorage {
 
   /** Keeps the content of a small file that has just been read from `file`. */
   keepHot(path: StoragePath, file: OpenFile, content: Buffer): void {
-    this.hotFiles.remember(this.diskPath(path), { version: file.version, stats: file.stats, content });
+    this.hotFiles.remember(this.diskPath(path), {
+      version: file.version,
+      stats: file.stats,
+      content: content.toString('latin1'),
+    });
   }
 
   /** @throws Problem `not-found`: nothing there, a folder, or a link that leads out of the storage. */

@@ -8,7 +8,8 @@ const youngestCachedMs = 2_000;
 /** A small file in memory. */
 export interface HotFile {
   readonly version: FileVersion;
-  readonly content: Buffer;
+  /** One character a byte (latin1): Node sends a string together with the head of a response, in one call. */
+  readonly content: string;
 }
 
 interface CachedFile extends HotFile {

@@ -63,12 +63,12 @@ function sendHot(exchange: FileExchange, { version, content }: HotFile, tools: D
     return;
   }
   const { first, length } = selection.stretch;
-  sendBytes(exchange, selection, length === content.length ? content : content.subarray(first, first + length));
+  sendBytes(exchange, selection, content.slice(first, first + length));
 }
 
 /** Node leaves the body out of the response to HEAD. */
-function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, content: Buffer): void {
-  res.writeHead(status, [...headers]).end(content);
+function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, content: Buffer | string): void {
+  res.writeHead(status, [...headers]).end(content, 'latin1');
 }
 
 async function streamBytes(
@@ -77,7 +77,7 @@ async function streamBytes(
   { file, buffers }: { file: OpenFile; buffers: TransferBuffers },
 ): Promise<void> {
   res.writeHead(status, [...headers]);
-  await streamFile(file, res, stretch, buffers);
+  await streamFile(res, { file, ...stretch }, buffers);
 }
 
 async function readStretch(file: OpenFile, { first, length }: Stretch): Promise<Buffer> {

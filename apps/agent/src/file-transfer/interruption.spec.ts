@@ -140,6 +140,8 @@ describe('a service killed in the middle of 100 uploads', () => {
 });
 
 describe('memory of the service', () => {
+  const piece = Buffer.alloc(mebibyte, 'n');
+
   it('stays under 150 MB during a download of 1 GiB, with ten readers beside it that have stopped reading', async () => {
     await using folder = temporaryDirectory();
     const path = join(folder.path, 'large');
@@ -155,18 +157,8 @@ describe('memory of the service', () => {
   it('stays under 150 MB during an upload of 512 MiB', async () => {
     await using folder = temporaryDirectory();
     await using service = await ServedProcess.start(script, { directory: folder.path });
-    const piece = Buffer.alloc(mebibyte, 'n');
-    const body = new ReadableStream({
-      start: () => undefined,
-      pull: (() => {
-        let left = 512;
-        return (controller: ReadableStreamDefaultController) => {
-          if (left === 0) controller.close();
-          else controller.enqueue(piece);
-          left -= 1;
-        };
-      })(),
-    });
+    const pieces = Array.from({ length: 512 }, () => piece);
+    const body = ReadableStream.from(pieces);
     const reply = await fetch(`${service.url}/te/v1/files/large`, { method: 'PUT', body, duplex: 'half' });
     expect(reply.status).toBe(201);
     expect(await service.peakBytes()).toBeLessThan(150_000_000);

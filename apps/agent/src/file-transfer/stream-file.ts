@@ -9,6 +9,11 @@ export interface Stretch {
   readonly length: number;
 }
 
+/** What is to be sent, from `first` for `length` bytes. */
+interface Shipment extends Stretch {
+  readonly file: OpenFile;
+}
+
 /**
  * Sends a stretch of a file and ends the response, reading ahead by one buffer while the other goes out. A slow reader
  * holds two buffers and no more.
@@ -16,17 +21,12 @@ export interface Stretch {
  * @throws PeerLost: the connection ended.
  * @throws Error: the file was cut short by somebody meanwhile; the response cannot be completed.
  */
-export async function streamFile(
-  file: OpenFile,
-  res: ServerResponse,
-  stretch: Stretch,
-  buffers: TransferBuffers,
-): Promise<void> {
+export async function streamFile(res: ServerResponse, shipment: Shipment, buffers: TransferBuffers): Promise<void> {
   const one = buffers.take();
   // A second one only if the first does not hold it all.
-  const lent = stretch.length > one.length ? [one, buffers.take()] : [one];
+  const lent = shipment.length > one.length ? [one, buffers.take()] : [one];
   try {
-    await sendByTurns(file, res, stretch, lent);
+    await sendByTurns(res, shipment, lent);
     for (const buffer of lent) buffers.giveBack(buffer);
   } catch (error) {
     for (const buffer of lent) buffers.abandon(buffer);
@@ -35,9 +35,8 @@ export async function streamFile(
 }
 
 async function sendByTurns(
-  file: OpenFile,
   res: ServerResponse,
-  { first, length }: Stretch,
+  { file, first, length }: Shipment,
   buffers: readonly Buffer[],
 ): Promise<void> {
   const end = first + length;

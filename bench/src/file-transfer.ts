@@ -1,0 +1,153 @@
+// What a file transfer costs, beside nginx on the same machine in the same minutes: CPU time of the server for each
+// request, at each security level. `npm run bench -- file-transfer` takes about a minute, `-- --full` some more.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { TestCa, temporaryDirectory } from '@sallyport/testkit';
+import {
+  buildService,
+  type Contestant,
+  type Level,
+  levels,
+  type Stage,
+  startNginx,
+  startOurs,
+} from './file-transfer/contestants.js';
+import { LoadConnection } from './file-transfer/load-connection.js';
+import { type Load, peakMegabytes, type Round, runRound } from './file-transfer/measure.js';
+
+interface Case extends Load {
+  readonly size: string;
+  readonly rounds: number;
+  /** Until a just-in-time compiler has seen enough; nginx needs none. */
+  readonly warmUpMilliseconds?: number;
+}
+
+/** Capacity for the same CPU time, nginx = 1, that we hold ourselves to: plain HTTP, and TLS. */
+const targets: Readonly<Record<string, readonly [plain: number, tls: number]>> = {
+  'GET 1 KiB': [0.35, 0.45],
+  'GET 1 MiB': [0.6, 0.9],
+  'GET 1 GiB': [0.7, 1.1],
+  'PUT 1 KiB': [0.4, 0.4],
+  'PUT 1 MiB': [0.7, 0.75],
+  'PUT 1 GiB': [0.85, 0.8],
+};
+
+const mostMegabytes = 150;
+
+function casesFor({ isFull }: { isFull: boolean }): Case[] {
+  const [rounds, milliseconds] = isFull ? [7, 1500] : [3, 400];
+  const timed = { rounds, milliseconds };
+  const small = { size: '1 KiB', bytes: 1024, connections: 16, warmUpMilliseconds: 3000, ...timed };
+  const medium = { size: '1 MiB', bytes: 1024 ** 2, connections: 8, warmUpMilliseconds: 500, ...timed };
+  const large = { size: '1 GiB', bytes: 1024 ** 3, connections: 1, rounds: isFull ? 3 : 1, milliseconds: 0 };
+  const methods = ['GET', 'PUT'] as const;
+  return methods.flatMap((method) => [small, medium, large].map((size) => ({ method, ...size })));
+}
+
+/** Neighbours on the machine slow everybody, so each round measures all, in turn from either end. */
+async function runCase(contestants: readonly Contestant[], load: Case): Promise<Map<string, Round[]>> {
+  const rounds = new Map<string, Round[]>(contestants.map(({ name }) => [name, []]));
+  const { warmUpMilliseconds: milliseconds } = load;
+  if (milliseconds !== undefined)
+    await Promise.all(
+      contestants.filter(({ name }) => name !== 'nginx').map((each) => runRound(each, { ...load, milliseconds })),
+    );
+  for (let round = 0; round < load.rounds; round += 1) {
+    const order = round % 2 === 0 ? contestants : contestants.toReversed();
+    for (const each of order) rounds.get(each.name)?.push(await runRound(each, load));
+  }
+  return rounds;
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function costOf(rounds: readonly Round[]): number {
+  return medianOf(rounds.map(({ cpuMicrosecondsPerRequest }) => cpuMicrosecondsPerRequest));
+}
+
+function rateOf(rounds: readonly Round[], bytes: number): string {
+  const perSecond = medianOf(rounds.map(({ requestsPerSecond }) => requestsPerSecond));
+  const megabytes = (perSecond * bytes) / 1e6;
+  return bytes > 1024 ? `${megabytes.toFixed(0)} MB/s` : `${perSecond.toFixed(0)} /s`;
+}
+
+/** The middle of the ratios of each round: what one of our cores does for each that nginx's does. */
+function ratioOf(nginx: readonly Round[], ours: readonly Round[]): number {
+  const costs = nginx.map(
+    ({ cpuMicrosecondsPerRequest: cost }, round) => cost / (ours[round]?.cpuMicrosecondsPerRequest ?? 0),
+  );
+  return medianOf(costs);
+}
+
+function report(level: Level, { method, size, bytes }: Case, rounds: ReadonlyMap<string, readonly Round[]>): void {
+  const nginx = rounds.get('nginx') ?? [];
+  const [plain = 0, tls = 0] = targets[`${method} ${size}`] ?? [];
+  const target = level === 'plain' ? plain : tls;
+  for (const [name, measured] of rounds) {
+    if (name === 'nginx') continue;
+    const ratio = ratioOf(nginx, measured);
+    const verdict = name === 'durable' ? '' : `target ${target.toFixed(2)} ${ratio >= target ? 'held' : 'MISSED'}`;
+    const cells = [level, `${method} ${size}`, name === 'durable' ? 'to disk' : method === 'PUT' ? 'as nginx' : ''];
+    const costs = [costOf(nginx), costOf(measured)].map((cost) => `${cost.toFixed(0)} us`.padStart(11));
+    const rates = [nginx, measured].map((each) => rateOf(each, bytes).padStart(10));
+    const line = [cells[0]?.padEnd(7), cells[1]?.padEnd(10), cells[2]?.padEnd(9), ...costs, ...rates];
+    console.log(`${line.join(' ')}   ${ratio.toFixed(2)}   ${verdict}`);
+  }
+}
+
+async function runLevel(
+  level: Level,
+  { script, stage, cases }: { script: string; stage: Stage; cases: readonly Case[] },
+) {
+  const nginx = await startNginx(level, stage);
+  const ours = await startOurs(script, { level, durability: 'process-end', stage });
+  const durable = await startOurs(script, { level, durability: 'power-cut', stage });
+  try {
+    for (const each of [nginx, ours]) await storeFiles(each, cases);
+    for (const load of cases) {
+      // What a GET costs does not depend on it, and of 1 GiB the flush is a small part.
+      const contestants = load.method === 'PUT' && load.milliseconds > 0 ? [nginx, ours, durable] : [nginx, ours];
+      report(level, load, await runCase(contestants, load));
+    }
+    const peaks = await Promise.all([ours, durable].map(({ pid }) => peakMegabytes(pid)));
+    const verdict = Math.max(...peaks) < mostMegabytes ? 'held' : 'MISSED';
+    const figures = peaks.map((megabytes) => `${megabytes.toFixed(0)} MB`).join(' and ');
+    console.log(`${level.padEnd(7)} peak memory of ours: ${figures}   target ${mostMegabytes} MB ${verdict}`);
+  } finally {
+    for (const each of [nginx, ours, durable]) await each.stop();
+  }
+}
+
+/** Puts what GET will ask for. */
+async function storeFiles(contestant: Contestant, cases: readonly Case[]): Promise<void> {
+  const connection = await LoadConnection.open(contestant.address);
+  for (const { method, bytes } of cases)
+    if (method === 'GET')
+      await connection.exchange({ method: 'PUT', path: `${contestant.prefix}get-${bytes}`, bodyBytes: bytes });
+  connection.close();
+}
+
+/** A folder in memory: the question is what a transfer costs in CPU, not how fast a disk is. */
+function memoryDirectory(): { readonly path: string } & AsyncDisposable {
+  const path = mkdtempSync('/dev/shm/sallyport-b-');
+  const removeNow = (): void => rmSync(path, { recursive: true, force: true });
+  process.once('exit', removeNow);
+  return { path, [Symbol.asyncDispose]: async () => removeNow() };
+}
+
+const cases = casesFor({ isFull: process.argv.includes('--full') });
+await using ca = await TestCa.create();
+await using memory = memoryDirectory();
+await using build = temporaryDirectory('sallyport-b-');
+const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
+const client = await ca.issue({ commonName: 'child01' });
+const stage: Stage = { ca, server, client, directory: memory.path };
+const script = await buildService(build.path);
+console.log(
+  'CPU of the server for a request, and throughput, of nginx and ours; capacity for the same CPU, nginx = 1.',
+);
+console.log(
+  '"as nginx": whole or absent, flushed when the kernel likes. "to disk": what we do, fdatasync and fsync first.',
+);
+for (const level of levels) await runLevel(level, { script, stage, cases });

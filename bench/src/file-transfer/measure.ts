@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { cpuMillisecondsOf } from '../enrolments/cpu-time.js';
+import type { Contestant } from './contestants.js';
+import { LoadConnection, type LoadRequest } from './load-connection.js';
+
+/** What a server did in one round. */
+export interface Round {
+  readonly cpuMicrosecondsPerRequest: number;
+  readonly requestsPerSecond: number;
+}
+
+export interface Load {
+  readonly method: 'GET' | 'PUT';
+  readonly bytes: number;
+  readonly connections: number;
+  /** At least this long, and at least one request a connection. */
+  readonly milliseconds: number;
+}
+
+// So that a PUT replaces a file now and then, and the directory does not grow.
+const differentFiles = 32;
+
+/** Puts load on a server for one round. */
+export async function runRound(contestant: Contestant, load: Load): Promise<Round> {
+  const connections = await Promise.all(
+    Array.from({ length: load.connections }, () => LoadConnection.open(contestant.address)),
+  );
+  try {
+    const [startedAt, cpuBefore] = [performance.now(), cpuMillisecondsOf(contestant.pid)];
+    const deadline = startedAt + load.milliseconds;
+    const counts = await Promise.all(
+      connections.map((each, index) => loop(each, requestsOf(contestant, load, index), deadline)),
+    );
+    const requests = counts.reduce((sum, count) => sum + count, 0);
+    const cpuMilliseconds = cpuMillisecondsOf(contestant.pid) - cpuBefore;
+    return {
+      cpuMicrosecondsPerRequest: (cpuMilliseconds * 1000) / requests,
+      requestsPerSecond: (requests * 1000) / (performance.now() - startedAt),
+    };
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+/** The most memory a process has had resident so far, megabytes. */
+export async function peakMegabytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return (Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
+}
+
+async function loop(
+  connection: LoadConnection,
+  requestAt: (turn: number) => LoadRequest,
+  deadline: number,
+): Promise<number> {
+  let turn = 0;
+  do {
+    await connection.exchange(requestAt(turn));
+    turn += 1;
+  } while (performance.now() < deadline);
+  return turn;
+}
+
+function requestsOf(
+  { prefix }: Contestant,
+  { method, bytes }: Load,
+  connection: number,
+): (turn: number) => LoadRequest {
+  if (method === 'GET') return () => ({ method, path: `${prefix}get-${bytes}`, bodyBytes: 0 });
+  // Few large files: memory is what they take.
+  const files = bytes > 1e8 ? 1 : differentFiles;
+  return (turn) => ({ method, path: `${prefix}put-${bytes}-${connection}-${turn % files}`, bodyBytes: bytes });
+}
