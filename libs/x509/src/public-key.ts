@@ -38,7 +38,8 @@ export function readPublicKeyInfo(spki: Uint8Array, document: DerDocument): Publ
   reader.enter(tags.sequence);
   const algorithm = readOid(reader);
   const curve = algorithm === oids.ecPublicKey ? readCurve(reader) : undefined;
-  while (!reader.isAtEnd) reader.skip();
+  // RFC 5280 §4.1.1.2: the parameters are one element, or none.
+  if (curve === undefined && !reader.isAtEnd) reader.skip();
   reader.leave();
   const algorithmIdentifier = reader.since(start);
   const publicKey = readBitString(reader);
@@ -49,7 +50,10 @@ export function readPublicKeyInfo(spki: Uint8Array, document: DerDocument): Publ
 
 /** RFC 5480 §2.1.1: a named curve; `implicitCurve` and `specifiedCurve` must not be used. */
 function readCurve(reader: DerReader): string {
-  if (reader.nextTag !== tags.oid) return 'explicit';
+  if (reader.nextTag !== tags.oid) {
+    if (!reader.isAtEnd) reader.skip();
+    return 'explicit';
+  }
   const curve = readOid(reader);
   return curveNames.get(curve) ?? curve;
 }

@@ -66,6 +66,11 @@ describe('the quality of RSA keys', () => {
     expect(keyFault(rsaSpki(p * p))).toContain('primes are too close together');
   });
 
+  it.each([oids.rsaEncryption, oids.dsa])('is not read when the algorithm %s has two parameters', (algorithm) => {
+    const spki = sequence(sequence(oid(algorithm), nullValue(), nullValue()), bitString(Buffer.alloc(1)));
+    expect(() => keyFault(spki)).toThrow('of the public key is more than what holds it allows');
+  });
+
   it('refuses an algorithm identifier without the NULL that belongs there', () => {
     const bare = sequence(
       sequence(oid(oids.rsaEncryption)),
