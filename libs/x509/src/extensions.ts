@@ -51,7 +51,13 @@ function readExtension(reader: DerReader): Extension {
 
 /** The first identifier that stands twice (RFC 5280 §4.2 forbids it); undefined when none does. */
 export function repeatedExtension(extensions: readonly Extension[]): string | undefined {
-  return extensions.find(({ oid }, index) => extensions.findIndex((other) => other.oid === oid) < index)?.oid;
+  const seen = new Set<string>();
+  // One pass: 64 KiB hold 7,000 extensions, and comparing each with each takes a quarter of a second.
+  for (const { oid } of extensions) {
+    if (seen.has(oid)) return oid;
+    seen.add(oid);
+  }
+  return undefined;
 }
 
 type Decoder = (reader: DerReader) => DecodedExtensions;

@@ -62,7 +62,8 @@ function blockFrom(label: string, lines: readonly string[]): PemBlock {
   const headerEnd = body.findIndex((line) => line.trim() === '');
   const hasHeaders = body[0]?.includes(':') === true;
   const base64 = (hasHeaders ? body.slice(headerEnd + 1) : body).join('').replace(/[ \t]/g, '');
-  if (base64 === '' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64))
+  // Counted apart: a group repeated in the pattern takes the stack of the regular expression engine at 8 MB.
+  if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     throw new Problem('certificate-rejected', `The PEM block "${label}" is not base64.`);
   return { label, der: Buffer.from(base64, 'base64'), text: `${lines.join('\n')}\n` };
 }

@@ -89,15 +89,15 @@ interface Attributes {
 function readAttributes(reader: DerReader): Attributes {
   let challengePassword: string | undefined;
   let requestedExtensions: readonly Extension[] = [];
-  const seen: string[] = [];
+  const seen = new Set<string>();
   const ignoredAttributes: string[] = [];
   if (reader.isAtEnd) return { requestedExtensions, ignoredAttributes };
   reader.enter(contextConstructed(0));
   while (!reader.isAtEnd) {
     reader.enter(tags.sequence);
     const type = readOid(reader);
-    if (seen.includes(type)) reader.fail(`belongs to the attribute ${type}, which stands twice`);
-    seen.push(type);
+    if (seen.has(type)) reader.fail(`belongs to the attribute ${type}, which stands twice`);
+    seen.add(type);
     if (type === oids.challengePassword) challengePassword = readOnlyValue(reader, readPassword);
     else if (type === oids.extensionRequest) requestedExtensions = readOnlyValue(reader, readExtensions);
     else ignoredAttributes.push(skipValues(reader, type));

@@ -120,7 +120,12 @@ function checkExtensions(request: CertificateRequest): void {
     throw forbidden('extension-unknown', `asks for the unknown critical extension ${unknown.oid}`);
 }
 
+/** Boulder's number; each name costs every peer that ever reads the certificate. */
+const maximumNames = 100;
+
 function checkNames(request: CertificateRequest, profile: CertificateProfile, identity: LeafIdentity): void {
+  const { length } = request.subjectAltNames;
+  if (length > maximumNames) throw rejected(`it asks for ${length} alternative names, the limit is ${maximumNames}.`);
   for (const name of request.subjectAltNames.map(lowerCase)) {
     const { type, value } = name;
     if (!isPermitted(name, profile, identity))
