@@ -7,9 +7,11 @@ const signerDeadlineMs = 2_500;
 /**
  * The CAs of this site as the signer publishes them: roots and issuing CAs.
  *
+ * @param signal gives up the wait
  * @throws Problem `unavailable`: the signer did not answer.
  */
-export async function fetchTrustBundle(context: ServiceContext): Promise<Certificate[]> {
-  const { certificates } = await context.rpc.call(readTrustBundle, {}, { deadlineMs: signerDeadlineMs });
+export async function fetchTrustBundle(context: ServiceContext, signal?: AbortSignal): Promise<Certificate[]> {
+  const options = { deadlineMs: signerDeadlineMs, ...(signal === undefined ? {} : { signal }) };
+  const { certificates } = await context.rpc.call(readTrustBundle, {}, options);
   return certificates.flatMap(({ pem }) => certificatesFromPem(pem));
 }

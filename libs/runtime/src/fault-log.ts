@@ -45,5 +45,7 @@ function reasonOf(fault: unknown): string {
   if (!(fault instanceof Error)) return String(fault);
   // A host with several addresses gives an AggregateError without a message.
   const own = fault.message || ('code' in fault ? String(fault.code) : fault.name);
-  return fault.cause === undefined ? own : `${own}: ${reasonOf(fault.cause)}`;
+  if (fault.cause === undefined) return own;
+  const cause = reasonOf(fault.cause);
+  return own.includes(cause) ? own : `${own}: ${cause}`;
 }
