@@ -58,7 +58,7 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
     });
   });
 
-  describe('at level mutual', () => {
+  describe('once it asks for certificates', () => {
     it('lets nobody in without a certificate', async () => {
       const { code } = await publish([...at(system.ports.mqtt), '--cafile', child.caPath], 'te/x', 'x');
       expect(code).not.toBe(0);

@@ -1,0 +1,126 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hierarchyDescription } from '@sallyport/protocol';
+import { waitFor } from '@sallyport/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Device } from './device.js';
+import { System, succeeded } from './system.js';
+
+// One story, told in order, at level mutual throughout and without a restart.
+describe('a site whose issuing CAs are replaced', () => {
+  let system: System;
+  let older: Device;
+  let newer: Device;
+
+  beforeAll(async () => {
+    system = await System.start();
+    older = await system.enrol('child01');
+    succeeded(await system.sallyport('ca', 'export', '--output', 'root.pem'));
+    await writeFile(join(system.directory, 'foo.txt'), 'Hello thin-edge.io\n');
+    await system.run('curl', ['-sS', '-T', 'foo.txt', `http://${system.fileUrl}/foo.txt`]);
+    succeeded(await system.sallyport('secure', 'mutual'));
+  });
+
+  afterAll(() => system.stop());
+
+  const openssl = async (...args: string[]) => succeeded(await system.run('openssl', args));
+  const issuerOf = async (certPath: string) =>
+    (await openssl('x509', '-in', certPath, '-noout', '-issuer', '-nameopt', 'RFC2253')).trim();
+  const read = async (...identity: string[]) =>
+    succeeded(await system.run('curl', [...identity, `https://${system.fileUrl}/foo.txt`]));
+
+  /** The chain a listener shows to those who connect as the device, and whether the device's ca.pem verifies it. */
+  async function serverSeenBy({ caPath, certPath, keyPath }: Device): Promise<string> {
+    const identity = ['-CAfile', caPath, '-cert', certPath, '-key', keyPath];
+    const connect = ['-connect', `localhost:${system.ports.http}`, '-verify_hostname', 'localhost', '-brief'];
+    const { stderr } = await system.run('sh', [
+      '-c',
+      'exec openssl s_client "$@" </dev/null',
+      'sh',
+      ...identity,
+      ...connect,
+    ]);
+    return stderr;
+  }
+
+  it('starts with certificates of the first device CA', async () => {
+    expect(await issuerOf(older.certPath)).toBe('issuer=CN=Sallyport Device Issuing G1,O=Sallyport');
+  });
+
+  it('has a second device CA after "ca rotate", and the first one retires', async () => {
+    const shown = succeeded(await system.sallyport('ca', 'rotate'));
+    expect(shown).toMatch(/^device-1 +device +retiring /m);
+    expect(shown).toMatch(/^device-2 +device +active /m);
+  });
+
+  it('still admits the certificates of the first', async () => {
+    expect(await read(...older.curl)).toBe('Hello thin-edge.io\n');
+  });
+
+  it('enrols new devices with the second, and admits them', async () => {
+    newer = await system.enrol('child02');
+    expect(await issuerOf(newer.certPath)).toBe('issuer=CN=Sallyport Device Issuing G2,O=Sallyport');
+    expect(await read(...newer.curl)).toBe('Hello thin-edge.io\n');
+  });
+
+  it('admits a new device that shows its leaf alone, since every listener has learnt the second CA', async () => {
+    await openssl('x509', '-in', newer.certPath, '-out', 'leaf.pem');
+    const identity = ['--cert', 'leaf.pem', '--key', newer.keyPath];
+    expect(await read('-sS', '--cacert', newer.caPath, ...identity)).toBe('Hello thin-edge.io\n');
+  });
+
+  it('moves a device to the second with "cert renew"', async () => {
+    succeeded(await system.sallyport('--config-dir', older.directory, 'cert', 'renew', '--url', system.estUrl));
+    expect(await issuerOf(older.certPath)).toBe('issuer=CN=Sallyport Device Issuing G2,O=Sallyport');
+    expect(await read(...older.curl)).toBe('Hello thin-edge.io\n');
+  });
+
+  it('shows server certificates of a second service CA, which the ca.pem of every device verifies', async () => {
+    const caBefore = await readFile(older.caPath, 'utf8');
+    expect(succeeded(await system.sallyport('ca', 'rotate', '--purpose', 'service'))).toMatch(/^service-2 .* active /m);
+    expect(await serverSeenBy(older)).toContain('Verification: OK');
+    succeeded(await system.sallyport('secure', 'plain'));
+    succeeded(await system.sallyport('secure', 'mutual'));
+    expect(await serverSeenBy(older)).toContain('Verification: OK');
+    const shown = succeeded(await system.sallyport('config', 'get', 'http.cert_path')).trim();
+    expect(await issuerOf(shown)).toBe('issuer=CN=Sallyport Service Issuing G2,O=Sallyport');
+    expect(await readFile(older.caPath, 'utf8')).toBe(caBefore);
+  });
+
+  it('publishes a CRL of each CA over plain HTTP, and openssl verifies it', async () => {
+    const { authorities } = await system.admin('pki-signer').get('/v1/ca', hierarchyDescription);
+    const issuing = authorities.filter(({ purpose }) => purpose !== 'root');
+    expect(issuing.map(({ id }) => id).sort()).toEqual(['device-1', 'device-2', 'service-1', 'service-2']);
+    for (const { id, keyId } of issuing) {
+      succeeded(await system.sallyport('ca', 'export', id, '--output', `${id}.pem`));
+      const crl = `http://localhost:${system.ports.pkiPublic}/crl/${keyId}.crl`;
+      succeeded(await system.run('curl', ['-sS', '--fail', '--output', `${id}.crl`, crl]));
+      const verified = await system.run('openssl', [
+        'crl',
+        '-inform',
+        'DER',
+        '-in',
+        `${id}.crl`,
+        '-noout',
+        '-CAfile',
+        `${id}.pem`,
+      ]);
+      expect(verified).toMatchObject({ code: 0, stderr: 'verify OK\n' });
+    }
+  });
+
+  it('lists a revoked device in the CRL its certificate names, and openssl refuses it', async () => {
+    succeeded(await system.sallyport('device', 'revoke', 'child02'));
+    const points = await openssl('x509', '-in', newer.certPath, '-noout', '-ext', 'crlDistributionPoints');
+    const [crl = ''] = /http:\S+/.exec(points) ?? [];
+    const check = ['verify', '-crl_check', '-CAfile', 'root.pem', '-CRLfile', 'now.crl'];
+    const verdict = async (device: Device) => {
+      succeeded(await system.run('curl', ['-sS', '--fail', '--output', 'now.crl', crl]));
+      const chain = ['-untrusted', device.certPath, device.certPath];
+      const { stdout, stderr } = await system.run('openssl', [...check, ...chain]);
+      return stdout + stderr;
+    };
+    await waitFor(async () => (await verdict(newer)).includes('certificate revoked'), { deadlineMs: 10_000 });
+    expect(await verdict(older)).toContain(': OK');
+  });
+});
