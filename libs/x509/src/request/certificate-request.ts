@@ -134,8 +134,8 @@ function skipValues(reader: DerReader, type: string): string {
  */
 export function verifyPossession(request: CertificateRequest): void {
   const { key, signatureAlgorithm, requestInfo, signature, spki } = request;
-  // Judged before any arithmetic: verifying with a 16,384-bit key is work the sender would not have to do.
-  const fault = signatureFault(signatureAlgorithm, key) ?? keySizeFault(key);
+  // Judged before any arithmetic: verifying with a huge key or exponent is work the sender would not have to do.
+  const fault = signatureFault(signatureAlgorithm, key) ?? keySizeFault(readPublicKeyInfo(spki, requestDocument));
   if (fault !== undefined)
     throw new Problem('csr-rejected', `CSR rejected: it ${fault}. Make a new key and send the CSR again.`);
   if (!isSignatureValid({ content: requestInfo, signature, algorithmName: signatureAlgorithm, spki, key }))

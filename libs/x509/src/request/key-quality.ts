@@ -2,21 +2,15 @@ import { oid } from '../der/oid.js';
 import { nullValue, sequence } from '../der/writer.js';
 import { requestDocument } from '../documents.js';
 import { oids } from '../oids.js';
-import {
-  type KeyDescription,
-  keyText,
-  type PublicKeyInfo,
-  readPublicKeyInfo,
-  readRsaPublicKey,
-} from '../public-key.js';
+import { keyText, type PublicKeyInfo, readPublicKeyInfo, readRsaPublicKey } from '../public-key.js';
 import { isOnCurve, namedCurve } from './elliptic-curve.js';
-import { rsaFault } from './rsa-quality.js';
+import { exponentFault, modulusFault } from './rsa-quality.js';
 
 const minimumRsaBits = 2048;
 const maximumRsaBits = 4096;
 
-/** What is wrong with the kind or the size of a key, continuing "it …"; undefined when nothing is. Costs nothing. */
-export function keySizeFault(key: KeyDescription): string | undefined {
+/** What is wrong with a key by its kind and size, continuing "it …"; undefined when nothing is. Costs nothing. */
+export function keySizeFault({ key, publicKey }: PublicKeyInfo): string | undefined {
   switch (key.type) {
     case 'ed25519':
       return undefined;
@@ -25,7 +19,7 @@ export function keySizeFault(key: KeyDescription): string | undefined {
         ? undefined
         : `has an EC key on the curve ${key.curve}; use P-256 or P-384, named and not spelled out`;
     case 'rsa':
-      return rsaSizeFault(key.bits);
+      return rsaSizeFault(key.bits) ?? exponentFault(readRsaPublicKey(publicKey, requestDocument).exponent);
     case 'other':
       return `has a key of the type ${key.oid}; use EC P-256, EC P-384, Ed25519 or RSA ${minimumRsaBits}`;
     default:
@@ -45,7 +39,7 @@ function rsaSizeFault(bits: number): string | undefined {
  */
 export function keyFault(spki: Buffer): string | undefined {
   const info = readPublicKeyInfo(spki, requestDocument);
-  return keySizeFault(info.key) ?? algorithmFault(info) ?? keyValueFault(info);
+  return keySizeFault(info) ?? algorithmFault(info) ?? keyValueFault(info);
 }
 
 /** By the name `keyText` gives a key; RSA of any size is `RSA`. */
@@ -65,8 +59,7 @@ function algorithmFault({ key, algorithmIdentifier }: PublicKeyInfo): string | u
 function keyValueFault({ key, publicKey }: PublicKeyInfo): string | undefined {
   if (key.type === 'ec') return pointFault(publicKey, key.curve);
   if (key.type === 'ed25519') return ed25519Fault(publicKey);
-  const { modulus, exponent } = readRsaPublicKey(publicKey, requestDocument);
-  return rsaFault(modulus, exponent);
+  return modulusFault(readRsaPublicKey(publicKey, requestDocument).modulus);
 }
 
 /** SEC 1 §2.3.3: 04, x and y. RFC 5480 §2.2 lets compressed points be; no peer of ours sends one. */
