@@ -3,16 +3,16 @@ import { type DeviceId, enrolmentSecretOf, Problem, parseEnrolmentToken } from '
 import {
   buildCertificateRequest,
   type Certificate,
-  derFromPem,
   parseCertificateRequest,
   pemFromDer,
   type SubjectAltName,
 } from '@sallyport/x509';
-import { readTextIfPresent, removeIfPresent, writeFileAtomic } from './atomic-file.js';
+import { removeIfPresent, writeFileAtomic } from './atomic-file.js';
 import { type CertificateFiles, recoverIdentity, replaceCertificate, replaceRoots } from './certificate-files.js';
 import { EstClient, type EstTrust } from './est-client.js';
 import { issuedChain } from './issued-chain.js';
 import { ensurePrivateKey, publicKeyDer } from './private-key.js';
+import { readSigningRequest } from './signing-request.js';
 
 export interface EnrolOptions {
   readonly files: CertificateFiles;
@@ -101,7 +101,7 @@ function pendingRequestPath({ certPath }: CertificateFiles): string {
 /** The CSR written down by an earlier try, or by the user, when it fits; else a new one, written down. */
 async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject): Promise<Buffer> {
   const path = csrPath ?? pendingRequestPath(files);
-  const earlier = requestFrom(await readTextIfPresent(path));
+  const earlier = await readSigningRequest(path);
   if (earlier !== undefined && fits(earlier, subject)) return earlier;
   if (earlier !== undefined && csrPath !== undefined)
     throw new Problem(
@@ -115,11 +115,6 @@ async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject
   });
   await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
   return csr;
-}
-
-function requestFrom(pem: string | undefined): Buffer | undefined {
-  // Other tools write "NEW CERTIFICATE REQUEST", and text before it.
-  return pem === undefined ? undefined : derFromPem(pem, /^(?:NEW )?CERTIFICATE REQUEST$/)[0];
 }
 
 function fits(der: Buffer, { privateKey, deviceId, subjectAltNames }: Subject): boolean {

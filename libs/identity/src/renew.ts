@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
-import { buildCertificateRequest, type Certificate } from '@sallyport/x509';
+import { buildCertificateRequest, type Certificate, parseCertificateRequest } from '@sallyport/x509';
 import { readTextIfPresent } from './atomic-file.js';
 import {
   type CertificateFiles,
@@ -13,12 +13,15 @@ import {
 import { EstClient, trustFromPem } from './est-client.js';
 import { type IssuedChain, issuedChain } from './issued-chain.js';
 import { newPrivateKey, publicKeyDer } from './private-key.js';
+import { readSigningRequest } from './signing-request.js';
 
 export interface RenewOptions {
   readonly files: CertificateFiles;
   readonly url: string;
   /** Whether to change the key too (RFC 7030 §4.2.2 calls it rekeying); recommended. */
   readonly newKey: boolean;
+  /** A CSR for the present key to send instead of one made here. */
+  readonly csrPath?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -35,7 +38,8 @@ export interface RenewedIdentity extends IssuedChain {
  * Killed at any point, the old pair or the new pair is in force, never a mixture: see `recoverIdentity`.
  *
  * @returns the new leaf
- * @throws Problem `not-found`: there is no certificate, key or CA file to renew with
+ * @throws Problem `not-found`: there is no certificate, key or CA file to renew with, or no CSR at `csrPath`
+ * @throws Problem `conflict`: the CSR at `csrPath` is for another key
  * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`, `certificate-rejected`: the old one stays
  * @throws Problem `unavailable`, `rate-limited`: try again, after `retryAfterSeconds` if given
  */
@@ -60,6 +64,10 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
       'There is no certificate to renew: certificate, private key and CA file must all exist. Enrol first: sallyport cert download.',
     );
   const privateKey = newKey ? await newPrivateKey() : identity.privateKey;
+  const csr =
+    options.csrPath === undefined
+      ? renewalRequest(identity, privateKey)
+      : await givenRequest(options.csrPath, privateKey);
   const client = new EstClient({
     url,
     trust: trustFromPem(rootsPem),
@@ -67,9 +75,23 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
     ...(signal === undefined ? {} : { signal }),
   });
   const published = await client.caCertificates();
-  const issued = await client.simpleReenroll(renewalRequest(identity, privateKey), identity);
+  const issued = await client.simpleReenroll(csr, identity);
   const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity) };
   return { privateKey, ...issuedChain(issued, published, expected) };
+}
+
+async function givenRequest(path: string, privateKey: KeyObject): Promise<Buffer> {
+  const der = await readSigningRequest(path);
+  if (der === undefined)
+    throw new Problem(
+      'not-found',
+      'There is no certificate signing request in the file given. Make one: sallyport cert create-csr',
+    );
+  if (parseCertificateRequest(der).spki.equals(publicKeyDer(privateKey))) return der;
+  throw new Problem(
+    'conflict',
+    'The certificate signing request given is for another key. Make one for the present key: sallyport cert create-csr',
+  );
 }
 
 /**

@@ -53,6 +53,15 @@ describe('cert download', () => {
     expect(await modeOf(join(certs, 'tedge-private-key.pem'))).toBe(0o400);
   });
 
+  it('remembers where renewals go', async () => {
+    const { download, run, cwd, token, server } = await childAndSigner();
+    await download(['--device-id', 'child01', '-p', token]);
+
+    expect((await run(['renew'])).exitCode).toBe(0);
+    const { stdout } = await runSallyport(['config', 'get', 'pki.url', '--config-dir', './child'], { cwd });
+    expect(stdout).toBe(`${server.url}\n`);
+  });
+
   it('asks for the names and addresses given', async () => {
     const { download, certs, token } = await childAndSigner();
     const hosts = ['--host', 'broker.example', '--host', '192.0.2.7'];
@@ -271,6 +280,19 @@ describe('cert renew', () => {
 
     expect((await run(['renew', '--new-key', '--url', server.url])).exitCode).toBe(0);
     expect(await read('tedge-private-key.pem')).not.toBe(key);
+  });
+
+  it('sends the signing request of a file, if it is for the present key', async () => {
+    const { run, server, cwd } = await enrolledChild();
+    await run(['create-csr', '--output-path', 'mine.csr']);
+    await mkdir(join(cwd, 'other'));
+    await runSallyport(['cert', 'create-csr', '--device-id', 'child01', '--config-dir', 'other'], { cwd });
+
+    const mine = await run(['renew', '--csr-path', 'mine.csr', '--url', server.url]);
+    const others = await run(['renew', '--csr-path', 'other/device-certs/tedge.csr', '--url', server.url]);
+
+    expect(mine.exitCode).toBe(0);
+    expect(others).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is for another key') });
   });
 
   it('for a cloud leaves the next certificate waiting beside the present one', async () => {

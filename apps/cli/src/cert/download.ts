@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
-import type { Settings } from '@sallyport/config';
+import { ConfigFile, type Settings } from '@sallyport/config';
 import { type EnrolOptions, type EstTrust, enrolIdentity, readTextIfPresent, trustFromPem } from '@sallyport/identity';
 import { type DeviceId, hostName, Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
@@ -86,9 +86,24 @@ async function download(context: CliContext, settings: Settings, given: Options)
     ...csr,
     ...trust,
   };
-  return new Progress(context.stderr).during(`Enrolling ${deviceId} at ${url}`, () =>
+  const certificate = await new Progress(context.stderr).during(`Enrolling ${deviceId} at ${url}`, () =>
     enrolPersistently(context, enrolment, given),
   );
+  if (!given.isForCloud) await rememberService(context, settings, url);
+  return certificate;
+}
+
+/** Renewals go where the first certificate came from, unless the settings say otherwise. */
+async function rememberService({ cwd, stderr }: CliContext, settings: Settings, url: string): Promise<void> {
+  const { origin } = new URL(url);
+  if (settings.source('pki.url') !== 'default' || settings.get('pki.url') === origin) return;
+  try {
+    await new ConfigFile({ directory: settings.directory, env: {}, cwd }).set({ key: 'pki.url' }, origin);
+  } catch (fault) {
+    if (!(fault instanceof Problem)) throw fault;
+    // The certificate is there, and that was the point.
+    stderr.write(`Warning: pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}\n`);
+  }
 }
 
 async function requirePassword(

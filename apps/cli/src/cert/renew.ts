@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
-import { globalOptions, openSettings, optionsOf } from '../options.js';
+import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { Progress } from '../output.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { cloudArgument } from './cloud-argument.js';
@@ -16,6 +16,7 @@ const options = globalOptions.extend({
   ca: z.enum(['site', 'self-signed', 'c8y']).default('site'),
   url: z.string().optional(),
   newKey: z.boolean().default(false),
+  csrPath: z.string().optional(),
 });
 type Options = z.infer<typeof options>;
 
@@ -32,6 +33,7 @@ export function renewCommand(context: CliContext, parent: Command): void {
     .addOption(new Option('--ca <ca>', 'who issues it').choices(['site', 'self-signed', 'c8y']).default('site'))
     .option('--url <url>', 'certificate service of the site (default: setting pki.url)')
     .option('--new-key', 'make a new private key too')
+    .option('--csr-path <file>', 'signing request for the present key to send (default: one made for it)')
     .addArgument(cloudArgument())
     .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
       const given = optionsOf(command, options);
@@ -61,7 +63,8 @@ async function renew(
       'Leave --ca out to renew with the CA of this site.',
     );
   if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
-  const request = { files, url: estUrl(given.url, settings), newKey: given.newKey, signal: context.signal };
+  const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
+  const request = { files, url: estUrl(given.url, settings), newKey: given.newKey, signal: context.signal, ...csr };
   const progress = new Progress(context.stderr);
   if (!given.isForCloud) {
     const certificate = await progress.during('Renewing', () => renewIdentity(request));

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TestCa } from '@sallyport/testkit';
+import { freePort, TestCa } from '@sallyport/testkit';
 import { certificateProfiles } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { examine, mend } from '../fixtures/mend.fixture.js';
@@ -293,6 +293,19 @@ describe('doctor, where a person has to act', () => {
     expect((await examine(site.run)).findings).toMatchObject([{ what: 'agent is not ready: mqtt is not connected.' }]);
   });
 
+  it('names an address under which the certificate service cannot prove itself', async () => {
+    await using site = await mutualSite();
+    await set(site, 'pki.url', `https://127.0.0.1:${site.ports.pki}`);
+
+    expect((await examine(site.run)).findings).toMatchObject([
+      {
+        id: 'certificate-service',
+        what: expect.stringContaining('it is for another host name'),
+        fix: expect.stringMatching(/config add pki\.hostnames 127\.0\.0\.1 && npm start/),
+      },
+    ]);
+  });
+
   it('names a revocation list that is stale', async () => {
     await using site = await mutualSite();
 
@@ -391,9 +404,25 @@ describe('doctor on a child device', () => {
       'ok       certificate of this device',
       'ok       certificates this machine shows as a client',
       'ok       permissions of keys and secrets',
-      'ok       clock, and the way to the certificate service',
+      'ok       clock',
+      'ok       certificate service',
       '',
     ]);
+  });
+
+  it('says that the certificate service cannot be reached', async () => {
+    await using site = await mutualSite();
+    const child = join(site.directory, 'child');
+    await mkdir(join(child, 'device-certs'), { recursive: true });
+    await writeFile(join(child, 'device-certs', 'ca.pem'), site.authority.rootPem);
+
+    const { exitCode, stdout } = await runSallyport(['doctor', '--config-dir', child], {
+      cwd: '/',
+      env: { TEDGE_PKI_URL: `https://localhost:${await freePort()}` },
+    });
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('warning  certificate service: Cannot talk to https://localhost:');
   });
 
   it('that has lost its key says where to get a token', async () => {

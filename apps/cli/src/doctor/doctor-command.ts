@@ -7,6 +7,7 @@ import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
 import { type Check, error, type Finding } from './check.js';
 import { authorities } from './checks/authorities.js';
+import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
 import { clock } from './checks/clock.js';
 import { deviceIdentity } from './checks/device-identity.js';
@@ -60,7 +61,7 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Res
 }
 
 function deviceChecks(settings: Check): Check[] {
-  return [settings, deviceIdentity, clientIdentities, permissions, clock];
+  return [settings, deviceIdentity, clientIdentities, permissions, clock, certificateService];
 }
 
 function gatewayChecks(settings: Check): Check[] {
@@ -78,6 +79,7 @@ function gatewayChecks(settings: Check): Check[] {
     clientIdentities,
     permissions,
     clock,
+    certificateService,
     authorities,
   ];
 }

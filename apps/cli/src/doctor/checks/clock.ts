@@ -1,30 +1,18 @@
 import { request } from 'node:https';
-import { type Check, error, type Finding, warning } from '../check.js';
-import { isRunning } from '../patient.js';
+import { type Check, error, type Finding } from '../check.js';
 
 const deadlineMs = 5_000;
 // Certificates are dated back by five minutes; a clock further off makes fresh ones "not valid yet".
 const toleratedSkewMs = 300_000;
 
-/** The clock of this machine against the signer's, and the signer's address. */
+/** The clock of this machine against the signer's. */
 export const clock: Check = {
   id: 'clock',
-  title: 'clock, and the way to the certificate service',
-  run: async (patient) => {
-    const { context, site, remedies, isGateway } = patient;
-    // Why the signer of this machine does not answer is told by the check of the services.
-    if (isGateway && !isRunning(patient, 'pki-signer')) return [];
-    const url = new URL('/.well-known/est/cacerts', site.settings.require('pki.url'));
-    const signerTime = await timeAt(url);
-    if (signerTime === undefined && !isGateway && site.settings.source('pki.url') === 'default') return [];
-    if (signerTime === undefined)
-      return [
-        warning(
-          `The certificate service does not answer at ${url.origin} (pki.url), so nothing can be renewed.`,
-          remedies.startServices(),
-        ),
-      ];
-    return skewFindings(context.now().getTime() - signerTime.getTime());
+  title: 'clock',
+  run: async ({ context, site }) => {
+    const signerTime = await timeAt(new URL('/.well-known/est/cacerts', site.settings.require('pki.url')));
+    // Whether the signer can be reached is another check's question.
+    return signerTime === undefined ? [] : skewFindings(context.now().getTime() - signerTime.getTime());
   },
 };
 

@@ -1,0 +1,59 @@
+import { EstClient, readTextIfPresent, trustFromPem } from '@sallyport/identity';
+import { Problem } from '@sallyport/protocol';
+import { pemFromDer } from '@sallyport/x509';
+import { deviceFiles } from '../../cert/device-files.js';
+import { type Check, error, type Finding, warning } from '../check.js';
+import { isRunning, type Patient } from '../patient.js';
+
+const timeoutMs = 5_000;
+
+/** The way renewals take: the certificate service answers at `pki.url`, and its own certificate holds. */
+export const certificateService: Check = {
+  id: 'certificate-service',
+  title: 'certificate service',
+  run: async (patient) => {
+    const { isGateway } = patient;
+    // Why the signer of this machine does not answer is told by the check of the services.
+    if (isGateway && !isRunning(patient, 'pki-signer')) return [];
+    const rootsPem = isGateway ? siteRoots(patient) : await deviceRoots(patient);
+    return rootsPem === '' ? [] : inspect(patient, rootsPem);
+  },
+};
+
+function siteRoots({ trust }: Patient): string {
+  return trust.roots.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
+}
+
+async function deviceRoots({ site }: Patient): Promise<string> {
+  return (await readTextIfPresent(deviceFiles(site.settings).caPath)) ?? '';
+}
+
+async function inspect(patient: Patient, rootsPem: string): Promise<Finding[]> {
+  const { site, context } = patient;
+  const url = site.settings.require('pki.url');
+  try {
+    await new EstClient({ url, trust: trustFromPem(rootsPem), timeoutMs, signal: context.signal }).caCertificates();
+    return [];
+  } catch (fault) {
+    if (fault instanceof Problem) return [finding(patient, fault, new URL(url).hostname)];
+    throw fault;
+  }
+}
+
+function finding({ remedies, isGateway, site }: Patient, fault: Problem, host: string): Finding {
+  const what = `${fault.message} Nothing can be renewed until then.`;
+  const isWrongName = codeOf(fault) === 'ERR_TLS_CERT_ALTNAME_INVALID';
+  if (isWrongName && isGateway)
+    return error(what, remedies.all(remedies.run('config', 'add', 'pki.hostnames', host), remedies.startServices()));
+  if (isGateway) return error(what, remedies.startServices());
+  // On a device the address is all that can be mended; who knows the right one is the gateway.
+  const isGuess = site.settings.source('pki.url') === 'default';
+  return warning(
+    isGuess ? `pki.url is not set. ${what}` : what,
+    remedies.run('config', 'set', 'pki.url', 'https://GATEWAY:8443'),
+  );
+}
+
+function codeOf({ extensions: { code } }: Problem): unknown {
+  return code;
+}
