@@ -1,8 +1,14 @@
+import { sign } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { ecKeyPair, leafIssuer, leafRequest, makeIssuing, makeRoot, makeSite, thrownBy } from './authority.fixture.js';
-import { sequence } from './der/writer.js';
+import { oid } from './der/oid.js';
+import { DerReader } from './der/reader.js';
+import { contextConstructed, tags } from './der/tags.js';
+import { bitString, nullValue, sequence, tlv } from './der/writer.js';
+import { certificateDocument } from './documents.js';
 import { derFromPem, parseCertificate, verifySignedBy } from './index.js';
+import { oids } from './oids.js';
 import { vector } from './vectors.fixture.js';
 
 const certificateOf = (path: string) => {
@@ -10,6 +16,15 @@ const certificateOf = (path: string) => {
   const [der = content] = derFromPem(content.toString('latin1'), /CERTIFICATE$/);
   return der;
 };
+
+/** The elements inside a SEQUENCE. */
+function elementsOf(der: Buffer): Buffer[] {
+  const reader = new DerReader(der, certificateDocument);
+  const elements: Buffer[] = [];
+  reader.enter(tags.sequence);
+  while (!reader.isAtEnd) elements.push(reader.readElement());
+  return elements;
+}
 
 describe('parsing a certificate (RFC 5280 §4.1)', () => {
   it('reads every field of a certificate made elsewhere', () => {
@@ -43,6 +58,18 @@ describe('parsing a certificate (RFC 5280 §4.1)', () => {
     const root = parseCertificate(certificateOf('x509/verisign_md2_root.pem'));
     expect(root).toMatchObject({ version: 1, signatureAlgorithm: 'md2WithRSAEncryption', isCa: false, extensions: [] });
     expect(root.keyUsages).toBeUndefined();
+  });
+
+  it('takes no ECDSA signature for the RSA-PSS one it is called', () => {
+    const { root, issuing } = makeSite();
+    const hash = tlv(contextConstructed(0), sequence(oid(oids.sha256), nullValue()));
+    const pss = sequence(oid(oids.rsassaPss), sequence(hash));
+    const fields = elementsOf(issuing.certificate.tbsCertificate).with(2, pss);
+    const content = sequence(...fields);
+    const signature = sign('sha256', content, root.privateKey);
+    const forged = parseCertificate(sequence(content, pss, bitString(signature)));
+    expect(forged.signatureAlgorithm).toBe('rsassaPss-SHA256');
+    expect(verifySignedBy(forged, root.certificate)).toBe(false);
   });
 
   it('says which critical extensions nobody here processes', () => {
