@@ -44,6 +44,9 @@ describe('alternative names (RFC 5280 §4.2.1.6)', () => {
     ['an empty list', sequence()],
     ['an address of five octets', sequence(tlv(0x87, Buffer.alloc(5)))],
     ['a DNS name outside ASCII', sequence(tlv(0x82, Buffer.from('ü')))],
+    ['a DNS name with a NUL in it', sequence(tlv(0x82, Buffer.from('good.example\0.evil.example')))],
+    ['a URI with a line feed in it', sequence(tlv(0x86, Buffer.from('spiffe://a/device/b\n')))],
+    ['a mail address with an escape sequence in it', sequence(tlv(0x81, Buffer.from('\u001b[2Ja@b.example')))],
   ])('refuses %s', (_case, element) => {
     expect(() => reading(element)).toThrow('Certificate rejected');
   });

@@ -38,11 +38,11 @@ export function readGeneralName(reader: DerReader): SubjectAltName {
   const tag = reader.nextTag;
   switch (tag) {
     case generalNameTags.dns:
-      return { type: 'dns', value: readAscii(reader, tag) };
+      return { type: 'dns', value: readVisible(reader, tag) };
     case generalNameTags.uri:
-      return { type: 'uri', value: readAscii(reader, tag) };
+      return { type: 'uri', value: readVisible(reader, tag) };
     case generalNameTags.email:
-      return { type: 'email', value: readAscii(reader, tag) };
+      return { type: 'email', value: readVisible(reader, tag) };
     case generalNameTags.ip:
       return { type: 'ip', value: readAddress(reader) };
     case generalNameTags.otherName:
@@ -52,6 +52,12 @@ export function readGeneralName(reader: DerReader): SubjectAltName {
     default:
       return { type: 'other', value: `#${reader.readElement().toString('hex')}` };
   }
+}
+
+/** No name needs a control character: a NUL cuts it short for readers in C, the others forge lines of logs and terminals. */
+function readVisible(reader: DerReader, tag: number): string {
+  const text = readAscii(reader, tag);
+  return /^[\x20-\x7e]*$/.test(text) ? text : reader.fail('holds a control character');
 }
 
 function readOtherName(reader: DerReader): string {
