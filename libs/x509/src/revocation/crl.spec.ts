@@ -1,6 +1,9 @@
 import { serialNumber } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { ecKeyPair, makeSite, now, thrownBy } from '../authority.fixture.js';
+import { oid } from '../der/oid.js';
+import { time } from '../der/time.js';
+import { bitString, booleanTrue, enumerated, integer, octetString, sequence } from '../der/writer.js';
 import {
   buildCrl,
   derFromPem,
@@ -10,6 +13,7 @@ import {
   revocationReasons,
   verifyCrlSignedBy,
 } from '../index.js';
+import { oids } from '../oids.js';
 import { vector } from '../vectors.fixture.js';
 
 const { root, issuing, device } = makeSite();
@@ -28,6 +32,14 @@ const vectorCrl = (path: string) => {
   const [der = content] = derFromPem(content.toString('latin1'), 'X509 CRL');
   return parseCrl(der);
 };
+
+/** A CRL with one entry; its signature does not hold. */
+function crlWithEntryExtensions(...extensions: readonly Buffer[]): Buffer {
+  const algorithm = sequence(oid(oids.ecdsaWithSha256));
+  const entry = sequence(integer(1), time(now), sequence(...extensions));
+  const content = sequence(integer(1), algorithm, issuing.certificate.subject.der, time(now), sequence(entry));
+  return sequence(content, algorithm, bitString(Buffer.alloc(64)));
+}
 
 describe('a CRL we make (RFC 5280 §5)', () => {
   it('lists what was revoked, when and why, under its number and the key of its issuer', () => {
@@ -90,6 +102,16 @@ describe('a CRL made elsewhere', () => {
   it('says that it is not a full one, when it is partitioned or a delta', () => {
     expect(vectorCrl('x509/custom/crl_idp_only_ca.pem').unknownCriticalExtensions).toEqual(['2.5.29.28']);
     expect(vectorCrl('x509/custom/crl_delta_crl_indicator.pem').unknownCriticalExtensions).toEqual(['2.5.29.27']);
+  });
+
+  it('says that it is not one we read, when an entry holds a critical extension nobody here knows', () => {
+    const certificateIssuer = sequence(oid('2.5.29.29'), booleanTrue(), octetString(sequence()));
+    expect(parseCrl(crlWithEntryExtensions(certificateIssuer)).unknownCriticalExtensions).toEqual(['2.5.29.29']);
+  });
+
+  it('is refused with two reasons in one entry', () => {
+    const reason = sequence(oid(oids.reasonCode), octetString(enumerated(1)));
+    expect(() => parseCrl(crlWithEntryExtensions(reason, reason))).toThrow('holds extension 2.5.29.21 twice');
   });
 
   it.each([

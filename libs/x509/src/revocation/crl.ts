@@ -21,7 +21,7 @@ export interface CertificateRevocationList {
   /** Lower-case hexadecimal. */
   readonly authorityKeyIdentifier?: string;
   readonly entries: readonly RevokedEntry[];
-  /** Critical extensions that change what the list covers (deltas, partitions): it is no full CRL then. */
+  /** Critical extensions, of the list or an entry, that change what it covers (deltas, partitions): it is no full CRL then. */
   readonly unknownCriticalExtensions: readonly string[];
   /** What the signature covers. */
   readonly tbsCertList: Buffer;
@@ -56,7 +56,8 @@ function readTbsCertList(reader: DerReader) {
   const issuer = readName(reader);
   const thisUpdate = readTime(reader);
   const nextUpdate = isTime(reader.nextTag) ? readTime(reader) : undefined;
-  const entries = reader.nextTag === tags.sequence ? readEntries(reader) : [];
+  const unknownInEntries = new Set<string>();
+  const entries = reader.nextTag === tags.sequence ? readEntries(reader, unknownInEntries) : [];
   const extensions = isVersion2 && !reader.isAtEnd ? readCrlExtensions(reader) : [];
   reader.leave();
   return {
@@ -67,6 +68,7 @@ function readTbsCertList(reader: DerReader) {
     ...(nextUpdate === undefined ? {} : { nextUpdate }),
     entries,
     ...decodeCrlExtensions(extensions),
+    unknownCriticalExtensions: [...unknownCritical(extensions, knownCrlExtensions), ...unknownInEntries],
   };
 }
 
@@ -75,21 +77,24 @@ function isTime(tag: number): boolean {
 }
 
 /** RFC 5280 §5.1.2.6: an empty list is left out, not encoded. */
-function readEntries(reader: DerReader): RevokedEntry[] {
+function readEntries(reader: DerReader, unknown: Set<string>): RevokedEntry[] {
   const entries: RevokedEntry[] = [];
   reader.enter(tags.sequence);
-  do entries.push(readEntry(reader));
+  do entries.push(readEntry(reader, unknown));
   while (!reader.isAtEnd);
   reader.leave();
   return entries;
 }
 
-function readEntry(reader: DerReader): RevokedEntry {
+/** RFC 5280 §5.3: whoever does not know a critical extension of an entry must not use the list. */
+function readEntry(reader: DerReader, unknown: Set<string>): RevokedEntry {
   reader.enter(tags.sequence);
   const serialNumber = readSerialNumber(reader);
   const revokedAt = readTime(reader);
-  const reason = reader.isAtEnd ? undefined : reasonAmong(readExtensions(reader));
+  const extensions = reader.isAtEnd ? [] : readDistinctExtensions(reader);
   reader.leave();
+  for (const oid of unknownCritical(extensions, knownEntryExtensions)) unknown.add(oid);
+  const reason = reasonAmong(extensions);
   return reason === undefined ? { serialNumber, revokedAt } : { serialNumber, revokedAt, reason };
 }
 
@@ -104,14 +109,23 @@ function reasonAmong(extensions: readonly Extension[]): RevocationReason | undef
 
 function readCrlExtensions(reader: DerReader): Extension[] {
   reader.enter(contextConstructed(0));
-  const extensions = readExtensions(reader);
-  const repeated = repeatedExtension(extensions);
-  if (repeated !== undefined) reader.fail(`ends a list that holds extension ${repeated} twice`);
+  const extensions = readDistinctExtensions(reader);
   reader.leave();
   return extensions;
 }
 
+function readDistinctExtensions(reader: DerReader): Extension[] {
+  const extensions = readExtensions(reader);
+  const repeated = repeatedExtension(extensions);
+  return repeated === undefined ? extensions : reader.fail(`ends a list that holds extension ${repeated} twice`);
+}
+
 const knownCrlExtensions: ReadonlySet<string> = new Set([oids.authorityKeyIdentifier, oids.crlNumber]);
+const knownEntryExtensions: ReadonlySet<string> = new Set([oids.reasonCode, oids.invalidityDate]);
+
+function unknownCritical(extensions: readonly Extension[], known: ReadonlySet<string>): string[] {
+  return extensions.filter(({ critical, oid }) => critical && !known.has(oid)).map(({ oid }) => oid);
+}
 
 function decodeCrlExtensions(extensions: readonly Extension[]) {
   const { authorityKeyIdentifier } = decodeExtensions(extensions, crlDocument);
@@ -119,9 +133,6 @@ function decodeCrlExtensions(extensions: readonly Extension[]) {
   return {
     ...(authorityKeyIdentifier === undefined ? {} : { authorityKeyIdentifier }),
     ...(number === undefined ? {} : { crlNumber: readCrlNumber(number) }),
-    unknownCriticalExtensions: extensions
-      .filter(({ critical, oid }) => critical && !knownCrlExtensions.has(oid))
-      .map(({ oid }) => oid),
   };
 }
 
