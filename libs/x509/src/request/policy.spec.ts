@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { child01, child01Uri, ecKeyPair, thrownBy } from '../authority.fixture.js';
 import { oid } from '../der/oid.js';
 import { contextConstructed } from '../der/tags.js';
-import { bitString, booleanTrue, integer, octetString, sequence, setOf, tlv } from '../der/writer.js';
+import { bitString, booleanTrue, integer, octetString, sequence, setOf, tlv, utf8String } from '../der/writer.js';
 import { caConstraints, extendedKeyUsage, keyUsage, leafConstraints, subjectAltName } from '../extension-writers.js';
 import {
   buildCertificateRequest,
@@ -42,6 +42,7 @@ const judge = (request: ReturnType<typeof requestWith>, profile: CertificateProf
 
 describe('what a request may not ask for', () => {
   const unknownCritical = sequence(oid('1.2.3.4'), booleanTrue(), octetString(sequence()));
+  const criticalPolicies = sequence(oid(oids.certificatePolicies), booleanTrue(), octetString(sequence()));
   const nameConstraints = sequence(oid(oids.nameConstraints), octetString(sequence()));
   const spelledOut = sequence(oid(oids.keyUsage), Buffer.of(1, 1, 0), octetString(Buffer.from('03020780', 'hex')));
   it.each([
@@ -53,6 +54,7 @@ describe('what a request may not ask for', () => {
     ['extended-key-usage', 'every purpose', [extendedKeyUsage(['anyExtendedKeyUsage'])]],
     ['name-constraints', 'name constraints', [nameConstraints]],
     ['extension-unknown', 'an unknown critical extension', [unknownCritical]],
+    ['extension-unknown', 'a critical extension that only the issuer sets', [criticalPolicies]],
     ['extension-repeated', 'an extension twice', [leafConstraints(), leafConstraints()]],
     ['extension-repeated', 'two lists of names', [subjectAltName([child01Uri]), subjectAltName([child01Uri])]],
     ['extension-encoding', 'an extension that spells out FALSE', [spelledOut]],
@@ -91,6 +93,16 @@ describe('what a request may not ask for', () => {
       type: 'csr-forbidden',
       extensions: { code: 'alternative-name' },
     });
+  });
+});
+
+describe('why a request is refused', () => {
+  it('is told in a few words, however long the name that was asked for', () => {
+    const message = (action: () => unknown) => String(thrownBy(action));
+    const value = 'a'.repeat(10_000);
+    expect(message(() => judge(asking({ type: 'dns', value }))).length).toBeLessThan(300);
+    const subject = sequence(setOf(sequence(oid(oids.commonName), utf8String(value))));
+    expect(message(() => judge(requestWith([], subject))).length).toBeLessThan(300);
   });
 });
 

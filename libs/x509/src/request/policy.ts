@@ -1,6 +1,6 @@
 import { type DeviceId, Problem } from '@sallyport/protocol';
 import { altNameFault } from '../alt-name-rules.js';
-import { isKnownExtension, repeatedExtension } from '../extensions.js';
+import { repeatedExtension } from '../extensions.js';
 import type { SubjectAltName } from '../general-name.js';
 import { identityUri } from '../identity.js';
 import type { AcceptedKey, CertificateProfile } from '../issuance/profiles.js';
@@ -84,6 +84,11 @@ function forbidden(code: string, reason: string): Problem {
   return new Problem('csr-forbidden', `CSR refused: it ${reason}.`, { extensions: { code } });
 }
 
+/** What the sender wrote, in so many characters that it does not fill the answer and the log. */
+function shortened(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
 /** The subject of the certificate is built by us; the request may only repeat the id it was authenticated as. */
 function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentity): void {
   const [commonName, ...others] = subject.commonNames;
@@ -91,12 +96,20 @@ function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentit
   if (commonName !== undefined && commonName !== deviceId)
     throw forbidden(
       'common-name',
-      `has the subject ${subject.text}, and you are ${deviceId}; send CN=${deviceId} or none`,
+      `has the subject ${shortened(subject.text)}, and you are ${deviceId}; send CN=${deviceId} or none`,
     );
 }
 
 /** RFC 5280 §4.2.1.12 purposes a TLS peer may have; which of them it gets is the profile's business. */
 const tlsPurposes: ReadonlySet<string> = new Set(['clientAuth', 'serverAuth']);
+
+/** Extensions a request has a say in, at least by what it may not ask for; a critical one must not be dropped in silence. */
+const askedFor: ReadonlySet<string> = new Set([
+  oids.subjectAltName,
+  oids.keyUsage,
+  oids.extendedKeyUsage,
+  oids.basicConstraints,
+]);
 
 function checkExtensions(request: CertificateRequest): void {
   const { requestedExtensions, isCa, keyUsages = [], extendedKeyUsages = [] } = request;
@@ -115,9 +128,9 @@ function checkExtensions(request: CertificateRequest): void {
   if (purpose !== undefined) throw forbidden('extended-key-usage', `asks for the purpose ${purpose}`);
   const steering = requestedExtensions.find(({ oid }) => oid === oids.nameConstraints);
   if (steering !== undefined) throw forbidden('name-constraints', 'asks for name constraints');
-  const unknown = requestedExtensions.find(({ critical, oid }) => critical && !isKnownExtension(oid));
-  if (unknown !== undefined)
-    throw forbidden('extension-unknown', `asks for the unknown critical extension ${unknown.oid}`);
+  const insistent = requestedExtensions.find(({ critical, oid }) => critical && !askedFor.has(oid));
+  if (insistent !== undefined)
+    throw forbidden('extension-unknown', `asks for the critical extension ${insistent.oid}, which it will not get`);
 }
 
 /** Boulder's number; each name costs every peer that ever reads the certificate. */
@@ -131,10 +144,10 @@ function checkNames(request: CertificateRequest, profile: CertificateProfile, id
     if (!isPermitted(name, profile, identity))
       throw forbidden(
         'alternative-name',
-        `asks for the name ${type} "${value}", which profile "${profile.name}" does not give to ${identity.deviceId}`,
+        `asks for the name ${type} "${shortened(value)}", which profile "${profile.name}" does not give to ${identity.deviceId}`,
       );
     const fault = altNameFault(name, profile.names);
-    if (fault !== undefined) throw rejected(`the name ${type} "${value}" ${fault}.`);
+    if (fault !== undefined) throw rejected(`the name ${type} "${shortened(value)}" ${fault}.`);
   }
   if (profile.names.requiresHost && !request.subjectAltNames.some(({ type }) => type === 'dns' || type === 'ip'))
     throw rejected(`profile "${profile.name}" needs a DNS name or an IP address among the alternative names.`);
