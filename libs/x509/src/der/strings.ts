@@ -62,7 +62,8 @@ function readUtf32(reader: DerReader): string {
   let text = '';
   for (let offset = 0; offset < content.length; offset += 4) {
     const codePoint = content.readUInt32BE(offset);
-    if (codePoint > 0x10_ffff) reader.fail('holds text that is not valid in its encoding');
+    if (codePoint > 0x10_ffff || (codePoint >= 0xd800 && codePoint < 0xe000))
+      reader.fail('holds text that is not valid in its encoding');
     text += String.fromCodePoint(codePoint);
   }
   return text;
