@@ -10,6 +10,16 @@ export {
   refusalReason,
 } from './admission.js';
 export {
+  type AuditPage,
+  type AuditQuery,
+  type AuditRow,
+  type AuditVerdict,
+  auditPage,
+  auditQuery,
+  auditRow,
+  auditVerdict,
+} from './audit.js';
+export {
   type EnrolmentToken,
   enrolmentSecretAlphabet,
   enrolmentSecretLength,
@@ -59,14 +69,6 @@ export {
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
 export { isRefusalReason, type RefusalReason, refusals } from './refusals.js';
 export {
-  type AuditPage,
-  type AuditQuery,
-  type AuditRow,
-  type AuditVerdict,
-  auditPage,
-  auditQuery,
-  auditRow,
-  auditVerdict,
   type DeviceAction,
   type DeviceActionRequest,
   type DeviceAuthority,

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hexadecimal');
+
+/** One row of a service's audit log. `hash` covers every other field, `previousHash` the row before. */
+export const auditRow = z.strictObject({
+  /** 1, 2, 3 and so on, without a gap. */
+  sequence: z.number().int().positive(),
+  at: z.iso.datetime(),
+  actor: z.string(),
+  action: z.string(),
+  /** What it is about: a device id, the id of a CA, or the name of a peer that was turned away. */
+  subject: z.string(),
+  outcome: z.enum(['succeeded', 'refused']),
+  details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** SHA-256 of the row before; 64 zeros for the first. */
+  previousHash: hash,
+  /** SHA-256 over the canonical JSON (RFC 8785) of the row without this field. */
+  hash,
+});
+export type AuditRow = z.infer<typeof auditRow>;
+
+export const auditQuery = z.strictObject({
+  /** Rows after this sequence number. */
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+export type AuditQuery = z.infer<typeof auditQuery>;
+
+/** `GET /v1/audit`, oldest first. */
+export const auditPage = z.strictObject({
+  rows: z.array(auditRow),
+  /** Value of `after` for the next page; absent on the last. */
+  after: z.number().int().optional(),
+});
+export type AuditPage = z.infer<typeof auditPage>;
+
+/** `GET /v1/audit/verify`. Keep `headHash` elsewhere to notice also a log that was rewritten as a whole. */
+export const auditVerdict = z.discriminatedUnion('intact', [
+  z.strictObject({ intact: z.literal(true), rows: z.number().int().min(0), headHash: hash }),
+  z.strictObject({
+    intact: z.literal(false),
+    /** Rows before the first fault. */
+    rows: z.number().int().min(0),
+    /** Sequence number at which the chain breaks. */
+    brokenAt: z.number().int().positive(),
+    fault: z.string(),
+  }),
+]);
+export type AuditVerdict = z.infer<typeof auditVerdict>;
