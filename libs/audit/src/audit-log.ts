@@ -1,0 +1,136 @@
+import { type AuditPage, type AuditVerdict, auditQuery, Problem } from '@sallyport/protocol';
+import type { Store } from '@sallyport/store';
+import { type AuditHead, sealRows } from './audit-chain.js';
+import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
+import { appendOperations, headKey, readHead, readRows, type StoredHead } from './stored-log.js';
+import { verifyLog } from './verify-log.js';
+
+const mostTries = 20;
+
+/** The time of day. */
+export interface AuditLogClock {
+  now(): Date;
+}
+
+/**
+ * The append-only log of what a service did and refused, kept in the service's own part of the store below `audit/`.
+ *
+ * A row is written in the transaction of the change it tells about: there is no change without its row, and no row of a
+ * change that did not happen. Each row holds the hash of the one before, so a flipped byte and a row that was removed,
+ * moved or added all show. Changes of one process wait for one another here, and those that waited together share a
+ * transaction; replicas meet at the head of the chain and try again.
+ *
+ * @typeParam Action what the service may write down, when it keeps a list
+ * @example
+ *   const isWritten = await log.commit({ compares, operations, entries: [{ actor, action, subject, outcome, details }] });
+ */
+export class AuditLog<Action extends string = string> {
+  private readonly waiting: PendingChange[] = [];
+  private draining: Promise<void> | undefined;
+  private known: StoredHead | undefined;
+
+  /** @param clock gives rows their time */
+  constructor(
+    private readonly store: Store,
+    private readonly clock: AuditLogClock,
+  ) {}
+
+  /**
+   * Makes the change and writes its rows, both or neither, in the order of calls.
+   *
+   * @returns false when one of the change's own conditions does not hold; nothing was written
+   * @throws Problem `unavailable`: the store does not answer (the change may then have been made or not), or other
+   * replicas write so much that this one never gets its turn
+   * @throws Problem `storage-full`, `invalid-request`: as the store says; nothing was written
+   * @throws Problem `internal`: the head of the log is damaged; nothing was written
+   */
+  commit(change: AuditedChange<Action>): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    this.waiting.push({ change, resolve, reject });
+    this.draining ??= this.drain();
+    return promise;
+  }
+
+  /**
+   * Answers `GET /v1/audit`.
+   *
+   * @param query the query as it came; see `auditQuery` in the protocol
+   * @throws ZodError: the query is not valid
+   */
+  async page(query: unknown): Promise<AuditPage> {
+    const { after, limit } = auditQuery.parse(query);
+    return this.rows(after, limit);
+  }
+
+  /** At most `limit` rows after a sequence number, oldest first. One that is gone or unreadable is left out. */
+  async rows(after: number, limit: number): Promise<AuditPage> {
+    const { sequence: end } = await this.head();
+    const last = Math.min(after + limit, end);
+    const sequences = Array.from({ length: Math.max(0, last - after) }, (_, index) => after + 1 + index);
+    const rows = await readRows(this.store, sequences);
+    return last < end ? { rows, after: last } : { rows };
+  }
+
+  /** Answers `GET /v1/audit/verify`: recomputes the whole chain, while rows may be appended. */
+  verify(): Promise<AuditVerdict> {
+    return verifyLog(this.store);
+  }
+
+  /** How many rows there are, and the hash of the last. */
+  async head(): Promise<AuditHead> {
+    return (await readHead(this.store)).head;
+  }
+
+  private async drain(): Promise<void> {
+    // Changes made in the same turn of the event loop go together.
+    await Promise.resolve();
+    while (this.waiting.length > 0) await this.settle(takeBatch(this.waiting));
+    this.draining = undefined;
+  }
+
+  private async settle(batch: readonly PendingChange[]): Promise<void> {
+    try {
+      const isCommitted = await this.commitTogether(batch.map(({ change }) => change));
+      if (!isCommitted && batch.length > 1) await this.settleOneByOne(batch);
+      else for (const { resolve } of batch) resolve(isCommitted);
+    } catch (error) {
+      if (isRefused(error) && batch.length > 1) await this.settleOneByOne(batch);
+      else for (const { reject } of batch) reject(error);
+    }
+  }
+
+  /** One change that cannot be made must not spoil it for the others. */
+  private async settleOneByOne(batch: readonly PendingChange[]): Promise<void> {
+    for (const pending of batch) await this.settle([pending]);
+  }
+
+  private async commitTogether(changes: readonly AuditedChange[]): Promise<boolean> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const known = this.known ?? (await readHead(this.store));
+      if (await this.tryCommit(changes, known)) return true;
+      const current = await readHead(this.store);
+      this.known = current;
+      if (current.revision === known.revision) return false;
+    }
+    throw new Problem('unavailable', 'The audit log is too busy. Try again.', { retryAfterSeconds: 1 });
+  }
+
+  private async tryCommit(changes: readonly AuditedChange[], known: StoredHead): Promise<boolean> {
+    const entries = changes.flatMap((change) => change.entries);
+    const rows = sealRows(known.head, entries, this.clock.now().toISOString());
+    const { sequence, hash } = rows.at(-1) ?? known.head;
+    // Unknown until the store has answered: a call that failed may have been carried out.
+    this.known = undefined;
+    const { committed, revision } = await this.store.transaction(
+      [...changes.flatMap(({ compares = [] }) => compares), { key: headKey, revision: known.revision }],
+      [...changes.flatMap(({ operations = [] }) => operations), ...appendOperations(rows, { sequence, hash })],
+    );
+    if (committed) this.known = { head: { sequence, hash }, revision };
+    return committed;
+  }
+}
+
+/** Whether nothing was written for sure; after `unavailable` nobody knows, and a second try may write twice. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Problem && error.type !== 'unavailable';
+}

@@ -1,0 +1,3 @@
+export type { AuditEntry, AuditHead } from './audit-chain.js';
+export { AuditLog, type AuditLogClock } from './audit-log.js';
+export type { AuditedChange } from './change-batch.js';
