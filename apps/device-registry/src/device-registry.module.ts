@@ -1,5 +1,8 @@
-import { Module } from '@nestjs/common';
+import { Module, type Provider } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
+import { Clock } from '@sallyport/runtime';
+import { Store } from '@sallyport/store';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
 import { EnrolmentCheck } from './admission/enrolment-check.js';
@@ -8,7 +11,6 @@ import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalLedger } from './admission/refusal-ledger.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { AuditController } from './audit/audit.controller.js';
-import { AuditLog } from './audit/audit-log.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DevicesController } from './devices/devices.controller.js';
@@ -16,12 +18,18 @@ import { Devices } from './devices/devices.js';
 import { RemoteAdmin } from './remote-admin.js';
 import { StatusController } from './status.controller.js';
 
+const auditLog: Provider = {
+  provide: AuditLog,
+  useFactory: (store: Store, clock: Clock) => new AuditLog(store, clock),
+  inject: [Store, Clock],
+};
+
 /** Wiring of the device registry. */
 @Module({
   imports: [EntranceModule],
   controllers: [AdmissionController, AuditController, DevicesController, StatusController],
   providers: [
-    AuditLog,
+    auditLog,
     CertificateEvents,
     DeviceAnnouncements,
     DeviceLifecycle,

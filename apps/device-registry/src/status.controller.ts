@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
 import type { RegistryStatus } from '@sallyport/protocol';
-import { AuditLog } from './audit/audit-log.js';
 import { Devices } from './devices/devices.js';
 
 /** How the registry is, for `sallyport status`. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
 import type { DeviceCertificate, IssuedCertificate, StateChange } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
-import type { AuditEntry } from '../audit/audit-chain.js';
 import {
   type DeviceRecord,
   fingerprintsOf,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
 import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
-import type { AuditEntry } from '../audit/audit-chain.js';
 import { registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
 import { authorityOf, judgePeer } from './admission-rules.js';

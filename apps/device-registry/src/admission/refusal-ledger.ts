@@ -1,9 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
+import { AuditLog } from '@sallyport/audit';
 import { type DeviceId, deviceId, type Fingerprint, type RefusalReason } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import type { Operation } from '@sallyport/store';
-import type { AuditEntry } from '../audit/audit-chain.js';
-import { AuditLog } from '../audit/audit-log.js';
 import { type DeviceRecord, foldedName } from '../devices/device-record.js';
 import { Devices } from '../devices/devices.js';
 import { RecordingBudget } from './recording-budget.js';
@@ -58,7 +58,7 @@ export class RefusalLedger implements OnApplicationBootstrap, BeforeApplicationS
       const device = name === undefined ? undefined : (await this.devices.find(name))?.record;
       if (!this.budget.take(sourceOf(refusal, device), this.clock.now().getTime())) return;
       const operations = device === undefined ? [] : [await this.deviceOperation(device, refusal)];
-      await this.audit.commit({ compares: [], operations, entries: [auditEntry(refusal, device)] });
+      await this.audit.commit({ operations, entries: [auditEntry(refusal, device)] });
     } catch (error) {
       // The peer stays outside whether or not this can be written down.
       this.log.error({ error, reason: refusal.reason }, 'refusal could not be recorded');
@@ -71,7 +71,7 @@ export class RefusalLedger implements OnApplicationBootstrap, BeforeApplicationS
     if (count === 0) return;
     const entry = { actor: 'device-registry', action: 'refusals-left-out', subject: 'peers', details: { count } };
     try {
-      await this.audit.commit({ compares: [], operations: [], entries: [{ ...entry, outcome: 'refused' }] });
+      await this.audit.commit({ entries: [{ ...entry, outcome: 'refused' }] });
     } catch (error) {
       this.log.error({ error, count }, 'number of refusals left out could not be recorded');
     }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
 import type { RevokedCertificate } from '@sallyport/protocol';
-import type { AuditEntry } from '../audit/audit-chain.js';
 import { withRevoked } from '../devices/device-record.js';
 import { type Decision, Devices, type StoredDevice } from '../devices/devices.js';
 

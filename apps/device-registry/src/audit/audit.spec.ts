@@ -1,5 +1,4 @@
-import { auditPage, auditVerdict } from '@sallyport/protocol';
-import type { JsonValue } from '@sallyport/store';
+import { auditPage, auditRow, auditVerdict } from '@sallyport/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf, peer, RegistryUnderTest } from '../registry.fixture.js';
 
@@ -13,9 +12,6 @@ describe('audit log', () => {
   afterEach(() => registry.stop());
 
   const verify = () => registry.get('/v1/audit/verify', auditVerdict);
-  const rowKey = (sequence: number) => `audit/row/${String(sequence).padStart(16, '0')}`;
-  const rowAt = async (sequence: number): Promise<JsonValue> =>
-    (await registry.store.get(rowKey(sequence)))?.value ?? null;
 
   it('tells who did what to whom, when, and with which outcome', async () => {
     await registry.change('c', 'lock', 'lost');
@@ -31,13 +27,6 @@ describe('audit log', () => {
         details: { from: 'active', to: 'locked', reason: 'lost' },
       },
     ]);
-  });
-
-  it('chains every row to the one before', async () => {
-    const { rows } = await registry.get('/v1/audit', auditPage);
-    expect(rows.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
-    expect(rows[0]?.previousHash).toBe('0'.repeat(64));
-    for (const [index, row] of rows.slice(1).entries()) expect(row.previousHash).toBe(rows[index]?.hash);
   });
 
   it('pages through all rows', async () => {
@@ -57,47 +46,15 @@ describe('audit log', () => {
     expect(await verify()).toMatchObject({ intact: true, rows: 6 });
   });
 
-  it.each(['sequence', 'at', 'actor', 'action', 'subject', 'outcome', 'details', 'previousHash', 'hash'])(
-    'shows a byte that was flipped in "%s" of a row',
-    async (field) => {
-      const row = JSON.stringify(await rowAt(3));
-      const value = row.indexOf(`"${field}":`) + field.length + 3;
-      const position = value + (row[value] === '"' ? 1 : row[value] === '{' ? 2 : 0);
-      const flipped = row[position] === '0' ? '1' : '0';
-      await registry.store.put(rowKey(3), JSON.parse(row.slice(0, position) + flipped + row.slice(position + 1)));
-      expect(await verify()).toMatchObject({ intact: false, rows: 2, brokenAt: 3 });
-    },
-  );
-
-  it('shows a row that was removed', async () => {
-    await registry.store.delete(rowKey(3));
-    expect(await verify()).toMatchObject({
+  it('shows a row that was changed', async () => {
+    const key = 'audit/row/0000000000000003';
+    const row = auditRow.parse((await registry.store.get(key))?.value);
+    await registry.store.put(key, { ...row, subject: 'somebody-else' });
+    expect(await verify()).toEqual({
       intact: false,
+      rows: 2,
       brokenAt: 3,
-      fault: 'row 4 stands where row 3 belongs; rows were removed or moved',
+      fault: 'row 3 was changed after it was written',
     });
-  });
-
-  it('shows rows that were removed at the end', async () => {
-    await registry.store.delete(rowKey(5));
-    await registry.store.delete(rowKey(4));
-    expect(await verify()).toMatchObject({ intact: false, brokenAt: 4, fault: 'the last 2 rows are gone' });
-  });
-
-  it('shows rows that changed places', async () => {
-    const [second, fourth] = [await rowAt(2), await rowAt(4)];
-    await registry.store.put(rowKey(2), fourth);
-    await registry.store.put(rowKey(4), second);
-    expect(await verify()).toMatchObject({ intact: false, rows: 1, brokenAt: 2 });
-  });
-
-  it('shows a row that was added', async () => {
-    await registry.store.put(rowKey(6), await rowAt(5));
-    expect(await verify()).toMatchObject({ intact: false, rows: 5, brokenAt: 6 });
-  });
-
-  it('shows a row that is no row any more', async () => {
-    await registry.store.put(rowKey(2), 'gone');
-    expect(await verify()).toMatchObject({ intact: false, brokenAt: 2, fault: 'a row is not readable' });
   });
 });

@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
+import { AuditLog } from '@sallyport/audit';
 import {
   type DeviceCertificate,
   type DeviceId,
@@ -9,8 +11,6 @@ import {
   Problem,
 } from '@sallyport/protocol';
 import { type Compare, type Operation, Store } from '@sallyport/store';
-import type { AuditEntry } from '../audit/audit-chain.js';
-import { AuditLog } from '../audit/audit-log.js';
 import { DeviceAnnouncements } from './device-announcements.js';
 import { type DeviceRecord, deviceRecord, foldedName } from './device-record.js';
 
