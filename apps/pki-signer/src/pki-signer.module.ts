@@ -1,8 +1,8 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
 import type { ServiceContext } from '@sallyport/runtime';
 import { AuditController } from './audit/audit.controller.js';
-import { AuditLog } from './audit/audit-log.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { Hierarchy } from './authority/hierarchy.js';

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
+import { AuditLog } from '@sallyport/audit';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
-import { AuditLog } from './audit/audit-log.js';
+import type { SignerAuditLog } from './audit/signer-audit.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { AuthorityMaker } from './authority/authority-maker.js';
 import { foundHierarchy } from './authority/founding.js';
@@ -62,11 +63,12 @@ export async function openSigner(options: SignerOptions) {
 /** What everything else reads and writes. */
 async function openState({ store, clock, metricsRegistry, settings }: SignerOptions) {
   const { keyDirectory, passphraseFile, pepperFile } = settings.files;
+  const audit: SignerAuditLog = new AuditLog(store, clock);
   return {
     keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
     pepper: await readOrCreateSecret(pepperFile),
     metrics: new SignerMetrics(metricsRegistry),
-    audit: new AuditLog(store, clock),
+    audit,
     outbox: new Outbox(store, 'outbox/'),
     inventory: new Inventory(store, clock),
   };

@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
-import { type AuditPage, type AuditVerdict, auditQuery } from '@sallyport/protocol';
-import { AuditLog } from './audit-log.js';
+import { AuditLog } from '@sallyport/audit';
+import type { AuditPage, AuditVerdict } from '@sallyport/protocol';
 
 /** The signer's audit log, to read and to verify; nothing of it can be changed from outside. */
 @Controller('v1/audit')
@@ -9,8 +9,7 @@ export class AuditController {
 
   @Get()
   list(@Query() query: unknown): Promise<AuditPage> {
-    const { after, limit } = auditQuery.parse(query);
-    return this.log.rows(after, limit);
+    return this.log.page(query);
   }
 
   @Get('verify')

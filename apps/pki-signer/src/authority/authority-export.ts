@@ -1,6 +1,6 @@
 import { type AuthorityExport, type AuthorityExportResponse, Problem } from '@sallyport/protocol';
 import { exportPkcs12, pemFromDer } from '@sallyport/x509';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { Hierarchy } from './hierarchy.js';
 
@@ -12,7 +12,7 @@ import type { Hierarchy } from './hierarchy.js';
  * @throws Problem `signing-key-unavailable`: a passphrase is given, but its key is not held here
  */
 export async function exportAuthority(
-  { hierarchy, keys, audit }: { hierarchy: Hierarchy; keys: KeyStore; audit: AuditLog },
+  { hierarchy, keys, audit }: { hierarchy: Hierarchy; keys: KeyStore; audit: SignerAuditLog },
   { id, passphrase }: AuthorityExport,
   actor: string,
 ): Promise<AuthorityExportResponse> {

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { type AuthorityImport, type AuthorityPurpose, Problem, refusals } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { type Certificate, checkLeaf, importBundle, verifySignedBy } from '@sallyport/x509';
-import type { AuditEntry } from '../audit/audit-chain.js';
+import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { AuthorityRecord } from './authority.js';
 import { type AuthorityMaker, authorityId } from './authority-maker.js';
@@ -151,7 +151,7 @@ function isPair(certificate: Certificate, privateKey: KeyObject): boolean {
   return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(certificate.spki);
 }
 
-function importedEvent({ id, certificate }: AuthorityRecord, actor: string): AuditEntry {
+function importedEvent({ id, certificate }: AuthorityRecord, actor: string): SignerAuditEntry {
   return { action: 'authority-imported', actor, subject: id, outcome: 'succeeded', details: { certificate } };
 }
 

@@ -8,7 +8,7 @@ import {
   newSerialNumber,
   validityOf,
 } from '@sallyport/x509';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import { type AuthorityRecord, keyIdOf } from './authority.js';
 
@@ -35,7 +35,7 @@ interface Design {
 export class AuthorityMaker {
   constructor(
     private readonly keys: KeyStore,
-    private readonly audit: AuditLog,
+    private readonly audit: SignerAuditLog,
     private readonly clock: Clock,
     private readonly policy: AuthorityPolicy,
   ) {}

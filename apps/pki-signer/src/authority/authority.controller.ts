@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
 import {
   type AuthorityExportResponse,
   authorityExport,
@@ -7,7 +8,6 @@ import {
   rotationRequest,
   type TrustBundle,
 } from '@sallyport/protocol';
-import { AuditLog } from '../audit/audit-log.js';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';

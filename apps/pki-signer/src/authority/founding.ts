@@ -1,5 +1,5 @@
 import { parseCertificate } from '@sallyport/x509';
-import type { AuditEntry } from '../audit/audit-chain.js';
+import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
@@ -19,7 +19,7 @@ export async function foundHierarchy(hierarchy: Hierarchy, maker: AuthorityMaker
 }
 
 /** The audit event after the signature of a CA certificate. */
-export function issuedEvent({ id, certificate }: AuthorityRecord): AuditEntry {
+export function issuedEvent({ id, certificate }: AuthorityRecord): SignerAuditEntry {
   const { fingerprint, serialNumber } = parseCertificate(Buffer.from(certificate, 'base64'));
   const details = { fingerprint, serialNumber, certificate };
   return { action: 'authority-issued', actor: 'signer', subject: id, outcome: 'succeeded', details };

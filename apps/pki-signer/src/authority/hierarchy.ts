@@ -3,8 +3,7 @@ import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } 
 import type { Outbox, Store } from '@sallyport/store';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
-import type { AuditEntry } from '../audit/audit-chain.js';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
 
 /** The CAs relying parties may trust, by role. */
@@ -23,7 +22,7 @@ export type SigningAuthority = Authority & { readonly keyName: string };
 /** CAs to store as they shall be, all or none. */
 export interface HierarchyChange {
   readonly records: readonly AuthorityRecord[];
-  readonly entries: readonly AuditEntry[];
+  readonly entries: readonly SignerAuditEntry[];
 }
 
 const authorityPrefix = 'authority/';
@@ -41,7 +40,7 @@ export class Hierarchy {
 
   constructor(
     private readonly store: Store,
-    private readonly audit: AuditLog,
+    private readonly audit: SignerAuditLog,
     private readonly outbox: Outbox,
   ) {}
 

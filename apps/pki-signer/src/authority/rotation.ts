@@ -1,7 +1,7 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Certificate } from '@sallyport/x509';
-import type { AuditEntry } from '../audit/audit-chain.js';
+import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { Authority, AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import { issuedEvent } from './founding.js';
@@ -139,6 +139,6 @@ export function nextGeneration(hierarchy: Hierarchy, purpose: AuthorityRecord['p
 }
 
 /** The audit event of a CA entering a state. */
-export function stateChange({ id, state }: AuthorityRecord, actor: string): AuditEntry {
+export function stateChange({ id, state }: AuthorityRecord, actor: string): SignerAuditEntry {
   return { action: 'authority-state-changed', actor, subject: id, outcome: 'succeeded', details: { state } };
 }

@@ -1,5 +1,5 @@
 import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
@@ -32,7 +32,7 @@ export interface EnrolmentOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: AuditLog;
+  readonly audit: SignerAuditLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;

@@ -15,7 +15,7 @@ import {
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Store } from '@sallyport/store';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import {
   isSameDigest,
   mostFailedTries,
@@ -27,7 +27,7 @@ import {
 
 export interface OneTimeTokensOptions {
   readonly store: Store;
-  readonly audit: AuditLog;
+  readonly audit: SignerAuditLog;
   readonly clock: Clock;
   /** Keys the digests; whoever reads the store alone can try no secret. */
   readonly pepper: Buffer;

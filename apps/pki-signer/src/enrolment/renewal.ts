@@ -1,7 +1,7 @@
 import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
@@ -31,7 +31,7 @@ export interface RenewalOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: AuditLog;
+  readonly audit: SignerAuditLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;

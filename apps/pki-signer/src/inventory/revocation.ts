@@ -10,7 +10,7 @@ import {
 import type { Clock } from '@sallyport/runtime';
 import type { Operation, Outbox } from '@sallyport/store';
 import { z } from 'zod';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditLog } from '../audit/signer-audit.js';
 import { blockKey } from '../issuance/key-owner.js';
 import type { CertificateRecord } from './certificate-record.js';
 import type { Inventory, StoredCertificate } from './inventory.js';
@@ -26,7 +26,7 @@ export type RevocationRecord = z.infer<typeof revocationRecord>;
 
 export interface RevocationOptions {
   readonly inventory: Inventory;
-  readonly audit: AuditLog;
+  readonly audit: SignerAuditLog;
   readonly outbox: Outbox;
   readonly clock: Clock;
 }

@@ -13,8 +13,7 @@ import {
   type SubjectAltName,
   validityOf,
 } from '@sallyport/x509';
-import type { AuditEntry } from '../audit/audit-chain.js';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { publicationUrls } from '../authority/authority-maker.js';
 import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
 import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
@@ -51,7 +50,7 @@ export interface IssueOrder {
 
 export interface CertificateIssuerOptions {
   readonly store: Store;
-  readonly audit: AuditLog;
+  readonly audit: SignerAuditLog;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
   readonly keys: KeyStore;
@@ -192,7 +191,7 @@ export class CertificateIssuer {
   }
 }
 
-function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft): AuditEntry {
+function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft): SignerAuditEntry {
   const { authority, serialNumber, notAfter } = draft;
   const details = {
     profile,
@@ -205,7 +204,7 @@ function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft
   return { action: 'certificate-intended', actor, subject: name, outcome: 'succeeded', details };
 }
 
-function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord): AuditEntry {
+function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord): SignerAuditEntry {
   const { deviceId, profile, issuer, serialNumber, fingerprint, certificate } = record;
   const details = { profile, provisioner, issuer, serialNumber, fingerprint, certificate };
   return { action: 'certificate-issued', actor, subject: deviceId, outcome: 'succeeded', details };
