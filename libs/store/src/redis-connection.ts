@@ -110,7 +110,7 @@ export class RedisConnection {
 
   private problemOf(error: unknown): Problem {
     const reason = error instanceof Error ? error.message : String(error);
-    if (reason.startsWith('OOM '))
+    if (isAnswer(reason, 'OOM'))
       return new Problem('storage-full', 'Redis has reached its maxmemory. Raise it, then try again.', {
         cause: error,
       });
@@ -137,7 +137,7 @@ async function clientOptionsFrom(options: RedisStoreOptions): Promise<ClientOpti
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelay,
     // After a fail-over the old primary answers READONLY: reconnect to find the new one.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error) => isAnswer(error.message, 'READONLY'),
   };
 }
 
@@ -148,6 +148,11 @@ function clusterFrom(redisOptions: ClientOptions): Cluster {
     enableOfflineQueue: false,
     clusterRetryStrategy: reconnectDelay,
   });
+}
+
+/** Whether a reply is this error; Redis 6 wraps what a command inside a script answered: `ERR Error running script …: -OOM …`. */
+function isAnswer(reply: string, code: string): boolean {
+  return reply.startsWith(`${code} `) || (reply.startsWith('ERR ') && reply.includes(` -${code} `));
 }
 
 function reconnectDelay(attempts: number): number {

@@ -1,8 +1,36 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
 import { freePort, spawnRedis, startDaemon, temporaryDirectory } from '@sallyport/testkit';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openRedisStore, type RedisStoreOptions, type Store, type WatchEvent } from './index.js';
+
+/** A server that takes every command, and answers the scripts it is sent with these errors, one after the other. */
+async function redisThatAnswersScripts(errors: readonly string[]) {
+  const waiting = [...errors];
+  const sockets: Socket[] = [];
+  const about = 'redis_version:6.0.16\r\nloading:0\r\n';
+  const answers = new Map([
+    ['info', () => `$${about.length}\r\n${about}\r\n`],
+    ['evalsha', () => `-${waiting.shift() ?? 'ERR'}\r\n`],
+  ]);
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      for (const [, name = ''] of String(chunk).matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g))
+        socket.write(answers.get(name.toLowerCase())?.() ?? '+OK\r\n');
+    });
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const stop = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  const connections = () => sockets.length;
+  return { url: `redis://127.0.0.1:${port}`, connections, [Symbol.asyncDispose]: stop };
+}
 
 describe('Redis store', () => {
   const cleanUps: (() => Promise<unknown>)[] = [];
@@ -70,6 +98,16 @@ describe('Redis store', () => {
     await admin.config('SET', 'maxmemory', '1mb');
     await expect(store.put('b', 'x'.repeat(500_000))).rejects.toMatchObject({ type: 'storage-full' });
     expect((await store.get('a'))?.value).toBe(1);
+  });
+
+  it('understands the errors of Redis 6, which wraps what a command inside a script answered', async () => {
+    const errors = ["-OOM command not allowed when used memory > 'maxmemory'.", '-READONLY You can not write.'];
+    await using server = await redisThatAnswersScripts(errors.map((error) => `ERR Error running script: ${error}`));
+    const store = await open({ url: server.url, deadlineMs: 2000 });
+    await expect(store.put('a', 1)).rejects.toMatchObject({ type: 'storage-full' });
+    await expect(store.put('a', 1)).rejects.toMatchObject({ type: 'unavailable' });
+    // The demoted primary is left for whoever answers at the address now.
+    await vi.waitFor(() => expect(server.connections()).toBe(2));
   });
 
   it('says where to look when there is no server', async () => {
