@@ -81,8 +81,9 @@ export class SqliteTables {
   }
 
   changesAfter(revision: number, limit: number): ChangePage {
-    const { oldest, newest } = logRow.parse(this.statements.bounds.get());
+    // Bounds last: what another process trims between the two statements then shows as a gap, not as silence.
     const changes = this.statements.changesAfter.all(revision, limit).map(changeFrom);
+    const { oldest, newest } = logRow.parse(this.statements.bounds.get());
     return { changes, oldestRevision: oldest ?? 0, newestRevision: newest ?? 0 };
   }
 
