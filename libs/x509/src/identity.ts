@@ -3,7 +3,7 @@ import type { Certificate } from './certificate.js';
 import type { SubjectAltName } from './general-name.js';
 
 /** Trust domain of the identity URI when a site has not set one. */
-export const defaultTrustDomain = 'sallyport.local';
+const defaultTrustDomain = 'sallyport.local';
 
 /**
  * The URI that says what a certificate stands for: `spiffe://<trust domain>/<kind>/<id>`, the id percent-encoded.

@@ -1,14 +1,14 @@
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
 export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
-export { isCertificateOf, type KeyBundle } from './containers/key-bundle.js';
+export type { KeyBundle } from './containers/key-bundle.js';
 export { exportPkcs12 } from './containers/pkcs12-export.js';
 export { importPkcs12 } from './containers/pkcs12-import.js';
 export { type CertificateDescription, describeCertificate } from './describe.js';
 export type { KeyUsage, Purpose } from './extension-writers.js';
 export type { Extension } from './extensions.js';
 export type { SubjectAltName } from './general-name.js';
-export { defaultTrustDomain, identityUri, peerKindOf } from './identity.js';
+export { identityUri, peerKindOf } from './identity.js';
 export {
   type CaCertificateOptions,
   issueCaCertificate,
@@ -38,4 +38,4 @@ export { type CsrAttributesOptions, encodeCsrAttributes } from './request/csr-at
 export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
 export { buildCrl, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
-export { type RevocationReason, type RevokedEntry, revocationReasons } from './revocation/revoked-entry.js';
+export type { RevocationReason, RevokedEntry } from './revocation/revoked-entry.js';

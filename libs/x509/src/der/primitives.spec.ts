@@ -146,9 +146,12 @@ describe('strings', () => {
     else expect(readString(reading(hex))).toBe(text);
   });
 
-  it.each(['1e0120', '1c03000041', '1c0400110000', '1c040000d800', '1e02d800'])('with half a character are refused: %s', (hex) => {
-    expect(() => readString(reading(hex))).toThrow('not valid in its encoding');
-  });
+  it.each(['1e0120', '1c03000041', '1c0400110000', '1c040000d800', '1e02d800'])(
+    'with half a character are refused: %s',
+    (hex) => {
+      expect(() => readString(reading(hex))).toThrow('not valid in its encoding');
+    },
+  );
 });
 
 describe('SET OF (X.690 §11.6)', () => {

@@ -4,17 +4,10 @@ import { ecKeyPair, makeSite, now, thrownBy } from '../authority.fixture.js';
 import { oid } from '../der/oid.js';
 import { time } from '../der/time.js';
 import { bitString, booleanTrue, enumerated, integer, octetString, sequence } from '../der/writer.js';
-import {
-  buildCrl,
-  derFromPem,
-  newSerialNumber,
-  parseCrl,
-  type RevokedEntry,
-  revocationReasons,
-  verifyCrlSignedBy,
-} from '../index.js';
+import { buildCrl, derFromPem, newSerialNumber, parseCrl, type RevokedEntry, verifyCrlSignedBy } from '../index.js';
 import { oids } from '../oids.js';
 import { vector } from '../vectors.fixture.js';
+import { revocationReasons } from './revoked-entry.js';
 
 const { root, issuing, device } = makeSite();
 const nextUpdate = new Date('2026-11-29T12:00:00Z');
