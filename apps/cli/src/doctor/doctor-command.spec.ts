@@ -249,6 +249,19 @@ describe('doctor', () => {
   });
 });
 
+describe('doctor, where one thing is wrong', () => {
+  it('finds nothing else, though a certificate that everybody may read stands where a key belongs', async () => {
+    await using site = await mutualSite();
+    await chmod(site.agent.cert, 0o444);
+    await set(site, 'http.cert_path', site.agent.key);
+    await set(site, 'http.key_path', site.agent.cert);
+
+    const { findings } = await examine(site.run);
+
+    expect(findings.map(({ id }) => id)).toEqual(['listener-files']);
+  });
+});
+
 describe('doctor, where a person has to act', () => {
   it('names a clock that is ten minutes ahead', async () => {
     await using site = await mutualSite();

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { deviceFiles } from '../../cert/device-files.js';
 import { localClient } from '../../secure/local-identity.js';
+import { readPemFile } from '../../site/pem-file.js';
 import { securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
 import type { Patient } from '../patient.js';
@@ -54,10 +55,16 @@ async function modeOf(path: string): Promise<number | undefined> {
 
 async function secretFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
   const mode = await modeOf(path);
-  if (mode === undefined || (mode & groupAndOthers) === 0) return [];
+  if (mode === undefined || (mode & groupAndOthers) === 0 || (await isPublic(path))) return [];
   return [
     error(`${path} can be used by other users of this machine (mode ${octal(mode)}).`, remedies.chmod('0600', path)),
   ];
+}
+
+/** A certificate where a key belongs: another check says so, and everybody may read it. */
+async function isPublic(path: string): Promise<boolean> {
+  const { certificates, description } = await readPemFile(path);
+  return certificates.length > 0 && !description.endsWith('private key');
 }
 
 async function folderFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
