@@ -15,6 +15,7 @@ describe('the place of node-forge', () => {
     expect(importers.map(({ name }) => name).sort()).toEqual([
       'containers/pkcs12-export.ts',
       'containers/pkcs12-import.ts',
+      'containers/pkcs12-iterations.ts',
     ]);
   });
 

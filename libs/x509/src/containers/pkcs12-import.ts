@@ -4,25 +4,9 @@ import forge from 'node-forge';
 import { type Certificate, parseCertificate } from '../certificate.js';
 import { oids } from '../oids.js';
 import { type KeyBundle, ownCertificateFirst } from './key-bundle.js';
-
-declare module 'node-forge' {
-  namespace asn1 {
-    /** The typings know only `strict`; the options are what keeps the parser bounded. */
-    function fromDer(bytes: Bytes, options: ParseOptions): Asn1;
-
-    interface ParseOptions {
-      readonly strict: boolean;
-      readonly parseAllBytes: boolean;
-      readonly decodeBitStrings: boolean;
-      readonly maxDepth: number;
-    }
-  }
-}
+import { readAsn1, requireBoundedIterations } from './pkcs12-iterations.js';
 
 const maximumBytes = 1024 * 1024;
-
-/** Java makes 10,000; a million takes seconds here, and the count is read before the password is proved. */
-const maximumMacIterations = 1_000_000;
 
 /**
  * Opens a PKCS #12 file: EC, Ed25519 or RSA, encrypted with AES or 3DES, with a password MAC, as `openssl pkcs12 -export`
@@ -50,38 +34,14 @@ export function importPkcs12(der: Buffer, password: string): KeyBundle {
 
 function openBags(der: Buffer, password: string): forge.pkcs12.Bag[] {
   try {
-    const pfx = readAsn1(der);
-    requireMac(pfx);
+    if (der.length > maximumBytes)
+      throw new Problem('invalid-request', `The PKCS #12 file has ${der.length} bytes, the limit is ${maximumBytes}.`);
+    const pfx = readAsn1(der.toString('latin1'));
+    requireBoundedIterations(pfx, password);
     return forge.pkcs12.pkcs12FromAsn1(pfx, true, password).safeContents.flatMap(({ safeBags }) => safeBags);
   } catch (error) {
     throw error instanceof Problem ? error : problemOf(error);
   }
-}
-
-/** Bit strings stay bytes: decoding them would take an ECDSA signature apart. */
-function readAsn1(der: Buffer): forge.asn1.Asn1 {
-  if (der.length > maximumBytes)
-    throw new Problem('invalid-request', `The PKCS #12 file has ${der.length} bytes, the limit is ${maximumBytes}.`);
-  const strictly = { strict: true, parseAllBytes: true, decodeBitStrings: false, maxDepth: 32 };
-  return forge.asn1.fromDer(der.toString('latin1'), strictly);
-}
-
-/** The MAC proves the password before anything is decrypted; a file without one proves nothing (RFC 7292 §4). */
-function requireMac(pfx: forge.asn1.Asn1): void {
-  const macData = childrenOf(pfx)[2];
-  if (macData === undefined)
-    throw new Problem('invalid-request', 'The PKCS #12 file has no MAC. Export it again without -nomac.');
-  const iterations = childrenOf(macData)[2]?.value;
-  const count = typeof iterations === 'string' ? Number.parseInt(forge.util.bytesToHex(iterations), 16) : 1;
-  if (count > maximumMacIterations)
-    throw new Problem(
-      'invalid-request',
-      `The PKCS #12 file asks for ${count} iterations, the limit is ${maximumMacIterations}.`,
-    );
-}
-
-function childrenOf({ value }: forge.asn1.Asn1): readonly forge.asn1.Asn1[] {
-  return Array.isArray(value) ? value : [];
 }
 
 function problemOf(cause: unknown): Problem {

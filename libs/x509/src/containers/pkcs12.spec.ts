@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createCipheriv, generateKeyPairSync, type KeyObject, pbkdf2Sync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
@@ -11,8 +11,11 @@ import {
   spkiOf,
   thrownBy,
 } from '../authority.fixture.js';
-import { integer, octetString, sequence } from '../der/writer.js';
+import { oid } from '../der/oid.js';
+import { contextConstructed, contextPrimitive } from '../der/tags.js';
+import { integer, nullValue, octetString, sequence, tlv } from '../der/writer.js';
 import { exportPkcs12, importPkcs12, pemFromDer, verifySignedBy } from '../index.js';
+import { oids } from '../oids.js';
 import { withWorkbench } from '../openssl.fixture.js';
 import { vector } from '../vectors.fixture.js';
 
@@ -30,6 +33,32 @@ const certified = (kind: (typeof kinds)[number]) => {
   return { privateKey, certificate: issuer.issue(leafRequest({ spki: spkiOf(publicKey) })).certificate };
 };
 const pemOf = (privateKey: KeyObject) => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+const salt = Buffer.alloc(16);
+
+/** PBES2 with AES-256 and an IV of zeros. */
+function pbes2(iterations: number): Buffer {
+  const derivation = sequence(octetString(salt), integer(iterations), sequence(oid(oids.hmacWithSha256), nullValue()));
+  const cipher = sequence(oid(oids.aes256Cbc), octetString(salt));
+  return sequence(oid(oids.pbes2), sequence(sequence(oid(oids.pbkdf2), derivation), cipher));
+}
+
+function plainContent(content: Buffer): Buffer {
+  return sequence(oid(oids.pkcs7Data), tlv(contextConstructed(0), octetString(content)));
+}
+
+/** Encrypted with one iteration, whatever it says. */
+function encryptedContent(content: Buffer, iterations: number): Buffer {
+  const cipher = createCipheriv('aes-256-cbc', pbkdf2Sync('secret', salt, 1, 32, 'sha256'), salt);
+  const ciphertext = Buffer.concat([cipher.update(content), cipher.final()]);
+  const info = sequence(oid(oids.pkcs7Data), pbes2(iterations), tlv(contextPrimitive(0), ciphertext));
+  return sequence(oid(oids.pkcs7EncryptedData), tlv(contextConstructed(0), sequence(integer(0), info)));
+}
+
+function keyBagOf(iterations: number): Buffer {
+  const key = sequence(pbes2(iterations), octetString(Buffer.alloc(16)));
+  return sequence(oid(oids.pkcs8ShroudedKeyBag), tlv(contextConstructed(0), key));
+}
 
 describe('PKCS #12 (RFC 7292)', () => {
   it.each(kinds)('comes back as it went out with a key of type %s', (kind) => {
@@ -154,6 +183,16 @@ describe('PKCS #12 (RFC 7292)', () => {
   it('is refused when its MAC asks for more than a million iterations, before one is made', () => {
     const macData = sequence(sequence(), octetString(Buffer.alloc(8)), integer(2 ** 31 - 1));
     const hostile = sequence(integer(3), sequence(), macData);
+    expect(() => importPkcs12(hostile, 'secret')).toThrow('asks for 2147483647 iterations, the limit is 1000000');
+  });
+
+  it.each([
+    ['its contents', encryptedContent(sequence(), 2 ** 31 - 1)],
+    ['a key in the open', plainContent(sequence(keyBagOf(2 ** 31 - 1)))],
+    ['a key inside encrypted contents', encryptedContent(sequence(keyBagOf(2 ** 31 - 1)), 1)],
+  ])('is refused when the encryption of %s asks for more than a million iterations', (_case, content) => {
+    const macData = sequence(sequence(), octetString(Buffer.alloc(8)), integer(1));
+    const hostile = sequence(integer(3), plainContent(sequence(content)), macData);
     expect(() => importPkcs12(hostile, 'secret')).toThrow('asks for 2147483647 iterations, the limit is 1000000');
   });
 
