@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cpuMillisecondsOf } from '../enrolments/cpu-time.js';
 import type { Contestant } from './contestants.js';
 import { LoadConnection, type LoadRequest } from './load-connection.js';
@@ -42,10 +42,16 @@ export async function runRound(contestant: Contestant, load: Load): Promise<Roun
   }
 }
 
-/** The most memory a process has had resident so far, megabytes. */
+/** The most memory a process has had resident since `forgetPeak`, megabytes. */
 export async function peakMegabytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return (Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
+}
+
+/** Lets the peak begin anew at what is resident now. */
+export async function forgetPeak(pid: number): Promise<void> {
+  // proc(5): 5 resets the peak resident set size.
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
 async function loop(
