@@ -29,7 +29,7 @@ describe('a TLS port', () => {
 
     await closing(connect(port, '127.0.0.1'));
 
-    expect(listener.counters.silent).toBe(1);
+    await expect.poll(() => listener.counters.silent).toBe(1);
     expect(refusals).toEqual([]);
   });
 

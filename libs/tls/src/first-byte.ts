@@ -4,19 +4,16 @@ import type { Socket } from 'node:net';
 const tlsHandshakeRecord = 0x16;
 
 /**
- * What a client speaks, told from its first byte. `silent`: it went away, or said nothing in time.
- * Everything that is not TLS is `plain`; the HTTP parser then decides whether it is HTTP.
+ * What a client speaks, told from its first byte; `silent`: it closed without one. Everything that is not TLS is
+ * `plain`; the HTTP parser then decides whether it is HTTP.
  */
 export type Speech = 'tls' | 'plain' | 'silent';
 
 /** Reads the first byte and puts it back, so whoever takes the socket next reads the stream from its start. */
-export function listenForSpeech(socket: Socket, deadlineMs: number): Promise<Speech> {
+export function listenForSpeech(socket: Socket): Promise<Speech> {
   return new Promise((resolve) => {
     const settle = (speech: Speech) => {
-      clearTimeout(deadline);
-      socket.off('readable', onReadable);
-      socket.off('end', onEnd);
-      socket.off('close', onEnd);
+      socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
       resolve(speech);
     };
     // Not 'data': that would leave the socket paused or flowing, and its next owner expects neither.
@@ -27,9 +24,6 @@ export function listenForSpeech(socket: Socket, deadlineMs: number): Promise<Spe
       settle(chunk[0] === tlsHandshakeRecord ? 'tls' : 'plain');
     };
     const onEnd = () => settle('silent');
-    const deadline = setTimeout(onEnd, deadlineMs);
-    socket.on('readable', onReadable);
-    socket.once('end', onEnd);
-    socket.once('close', onEnd);
+    socket.on('readable', onReadable).once('end', onEnd).once('close', onEnd);
   });
 }

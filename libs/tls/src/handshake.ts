@@ -14,18 +14,17 @@ export type HandshakeResult =
 export interface HandshakeOptions {
   readonly context: SecureContext;
   readonly clientCertificate: ClientCertificatePolicy;
-  readonly deadlineMs: number;
   /** One more certificate than this is read of a chain, so that a longer one is noticed. */
   readonly chainCertificates: number;
   readonly protocols: readonly string[];
 }
 
 /**
- * Makes the server side of a TLS connection. The socket it gives holds back whatever the client sends after the
+ * Makes the server side of a TLS connection; the caller's deadline closes `raw`. The socket it gives holds back whatever the client sends after the
  * handshake until somebody reads it. A failed one is destroyed, after the TLS alert that says why.
  */
 export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<HandshakeResult> {
-  const { context, clientCertificate, deadlineMs, protocols } = options;
+  const { context, clientCertificate, protocols } = options;
   const socket = new TLSSocket(raw, {
     isServer: true,
     secureContext: context,
@@ -35,20 +34,16 @@ export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<Hand
     ALPNProtocols: [...protocols],
   });
   return new Promise((resolve) => {
-    const settle = (result: HandshakeResult) => {
-      clearTimeout(deadline);
-      // These events come from inside OpenSSL. To close the TCP connection there would free what OpenSSL still uses
-      // and crash the process, so whoever waits goes on when its stack is gone.
-      setImmediate(resolve, result);
-    };
+    // These events come from inside OpenSSL. To close the TCP connection there would free what OpenSSL still uses
+    // and crash the process, so whoever waits goes on when its stack is gone.
+    const settle = (result: HandshakeResult) => setImmediate(resolve, result);
     const fail = (reason: RefusalReason, detail: string) => {
       socket.destroy();
       settle({ outcome: 'failed', reason, detail });
     };
-    const deadline = setTimeout(() => fail('handshake-timeout', `not finished after ${deadlineMs} ms`), deadlineMs);
     // Stays for the life of the socket: an `error` nobody listens to would end the process.
     socket.on('error', (error) => fail(reasonForHandshakeError(codeOf(error)), codeOf(error)));
-    socket.once('close', () => fail('handshake-failed', 'the client closed the connection'));
+    socket.once('close', () => fail('handshake-failed', 'the connection was closed'));
     socket.once('secure', () =>
       settle({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) }),
     );

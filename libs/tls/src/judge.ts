@@ -3,7 +3,7 @@ import { type Certificate, checkLeaf, parseCertificate, peerKindOf } from '@sall
 import type { ChainFault } from './openssl.js';
 import { reasonForChainFault } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
-import type { IssuerPath, TrustStore } from './trust-store.js';
+import type { IssuerPath, KnownLeaf, TrustStore } from './trust-store.js';
 
 /** What a finished handshake proved. */
 export interface Evidence {
@@ -54,11 +54,13 @@ export function judge(evidence: Evidence, rules: Rules): Judgement {
   if (rules.clientCertificate === 'none') return { outcome: 'anonymous' };
   if (evidence.leaf === undefined)
     return rules.clientCertificate === 'optional' ? { outcome: 'anonymous' } : refuse('no-certificate');
-  const certificate = parsed(evidence.leaf);
+  const known = rules.trust.recall(evidence.leaf);
+  const certificate = known?.certificate ?? parsed(evidence.leaf);
   if (!('der' in certificate)) return certificate;
   if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
   if (evidence.presented.length >= rules.chainCertificates) return refuse('chain-too-long', { certificate });
-  return judgeCertificate(certificate, evidence, rules);
+  const path = known?.path ?? rules.trust.findPath(certificate, parsedPresented(evidence.presented));
+  return path === undefined ? refuse('issuer-unknown', { certificate }) : judgeLeaf({ certificate, path }, rules);
 }
 
 function refuse(reason: RefusalReason, more: Pick<Refusal, 'certificate' | 'detail'> = {}): Refusal {
@@ -96,10 +98,7 @@ function explain(fault: ChainFault, certificate: Certificate, { presented }: Evi
   }
 }
 
-function judgeCertificate(certificate: Certificate, { presented }: Evidence, rules: Rules): Judgement {
-  const above = parsedPresented(presented);
-  const path = rules.trust.findPath(certificate, above);
-  if (path === undefined) return refuse('issuer-unknown', { certificate });
+function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const expired = path.find(({ notAfter }) => notAfter < rules.now);
   if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
   const fault = checkLeaf(certificate, { now: rules.now });

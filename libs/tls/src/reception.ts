@@ -15,12 +15,7 @@ import { printable } from './printable.js';
 import { Session, type Standing } from './session.js';
 import { SessionTable } from './session-table.js';
 import type { Tally } from './tally.js';
-
-/** A TCP connection on its way to becoming a session. */
-interface Visitor {
-  readonly raw: Socket;
-  readonly remoteAddress: string;
-}
+import { Visitor } from './visitor.js';
 
 type Turned = Omit<Refusal, 'outcome'>;
 
@@ -62,16 +57,18 @@ export class Reception {
 
   /** Receives a new TCP connection. */
   welcome(raw: Socket): void {
-    const visitor = { raw, remoteAddress: raw.remoteAddress ?? 'unknown' };
+    const visitor = new Visitor(raw, this.#limits.handshakeMs);
     this.#tally.counters.accepted += 1;
     // Peers reset connections all the time; what counts is that it is closed.
     raw.on('error', () => raw.destroy());
     if (!this.#gate.enter(visitor.remoteAddress)) {
+      visitor.settle();
       this.#turnAway(visitor, { reason: 'too-many-connections' });
       return;
     }
     this.#visitors.add(raw);
     raw.once('close', () => {
+      visitor.settle();
       this.#visitors.delete(raw);
       this.#gate.leave(visitor.remoteAddress);
     });
@@ -123,7 +120,7 @@ export class Reception {
   }
 
   async #receive(visitor: Visitor): Promise<void> {
-    const speech = await listenForSpeech(visitor.raw, this.#limits.handshakeMs);
+    const speech = await listenForSpeech(visitor.raw);
     switch (speech) {
       case 'silent':
         this.#tally.counters.silent += 1;
@@ -156,11 +153,11 @@ export class Reception {
     const result = await shakeHands(visitor.raw, {
       context,
       clientCertificate,
-      deadlineMs: this.#limits.handshakeMs,
       chainCertificates: this.#limits.chainCertificates,
       protocols: this.#front === undefined ? [] : ['http/1.1'],
     }).finally(() => this.#gate.endHandshake());
-    if (result.outcome === 'failed') return this.#turnAway(visitor, result);
+    if (result.outcome === 'failed')
+      return this.#turnAway(visitor, visitor.isLate ? { reason: 'handshake-timeout' } : result);
     this.#tally.counters.handshakes += 1;
     const judgement = judge(result.evidence, {
       clientCertificate,
@@ -220,15 +217,18 @@ export class Reception {
   }
 
   #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {
+    const { raw, remoteAddress } = visitor;
+    visitor.settle();
     const session = new Session({
-      ...visitor,
+      raw,
+      remoteAddress,
       socket,
       standing,
       since: this.#now(),
       lingerMs: this.#limits.lingerMs,
       ...(vouched !== undefined && { vouched }),
     });
-    this.#visitors.delete(visitor.raw);
+    this.#visitors.delete(raw);
     this.sessions.add(session);
     return session;
   }

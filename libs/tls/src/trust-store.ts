@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto';
 import type { Fingerprint } from '@sallyport/protocol';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { nameKey } from './name-key.js';
+import { Recent } from './recent.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
 /** From the CA that issued the leaf up to a trusted one, both included. Never empty. */
@@ -13,11 +15,21 @@ function mayHaveIssued(issuer: Certificate, { authorityKeyIdentifier }: Certific
   return authorityKeyIdentifier === subjectKeyIdentifier;
 }
 
+/** A leaf and the CAs whose keys signed it. */
+export interface KnownLeaf {
+  readonly certificate: Certificate;
+  readonly path: IssuerPath;
+}
+
+/** Devices that come back are recognised, as far as there are no more than this; each takes a few kilobytes. */
+const mostKnownLeaves = 2000;
+
 /** Finds out which CA's key vouches for a leaf, which is what tells two CAs with one name apart. */
 export class TrustStore {
   readonly #anchorsBySubject = new Map<string, Certificate[]>();
   readonly #anchors = new Set<Fingerprint>();
   readonly #ownIssuers: ReadonlySet<Fingerprint>;
+  readonly #known = new Recent<string, KnownLeaf>(mostKnownLeaves);
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
     this.#ownIssuers = ownIssuers;
@@ -40,7 +52,17 @@ export class TrustStore {
    * @param presented  certificates the client sent after its leaf, at most a handful.
    */
   findPath(leaf: Certificate, presented: readonly Certificate[]): IssuerPath | undefined {
-    return this.#climb(leaf, new Set(presented));
+    const path = this.#climb(leaf, new Set(presented));
+    if (path !== undefined) this.#known.set(leaf.fingerprint, { certificate: leaf, path });
+    return path;
+  }
+
+  /**
+   * A leaf `findPath` found a path for before. That a key signed it stays true for ever, so neither parsing nor checking
+   * the signature again would tell anything new; whether it may pass now has to be judged each time.
+   */
+  recall(der: Buffer): KnownLeaf | undefined {
+    return this.#known.get(hash('sha256', der, 'hex'));
   }
 
   /** Each presented certificate is climbed at most once, so no arrangement of cross-signed ones costs more. */
