@@ -6,6 +6,11 @@ import type { ProcessOptions } from './file-transfer-process.fixture.js';
 
 const startMessage = z.strictObject({ port: z.number() });
 
+export interface Confinement {
+  readonly uid?: number;
+  readonly openFiles?: number;
+}
+
 /** The file transfer service in a process of its own. */
 export class ServedProcess implements AsyncDisposable {
   private constructor(
@@ -15,11 +20,14 @@ export class ServedProcess implements AsyncDisposable {
 
   /**
    * @param script `file-transfer-process.fixture.ts`, bundled
-   * @param uid whose rights it has; our own when absent
+   * @param confinement whose rights it has, and how many files it may have open; our own when absent
    */
-  static async start(script: string, options: ProcessOptions, uid?: number): Promise<ServedProcess> {
+  static async start(script: string, options: ProcessOptions, confinement: Confinement = {}): Promise<ServedProcess> {
+    const { uid, openFiles } = confinement;
     const rights = uid === undefined ? {} : { uid, gid: uid };
-    const child = fork(script, { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'], ...rights });
+    const confined = `ulimit -n ${openFiles}; exec "${process.execPath}" "$0"`;
+    const program = openFiles === undefined ? { execArgv: [] } : { execPath: '/bin/sh', execArgv: ['-c', confined] };
+    const child = fork(script, { ...program, ...rights, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     // What it says only matters when it does not start.
     let complaints = '';
     child.stderr?.on('data', (text) => {

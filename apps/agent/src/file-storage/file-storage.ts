@@ -72,8 +72,11 @@ export class FileStorage {
     const storage = new FileStorage(root, readable, options);
     await removeStaleUploads(root.location);
     if (limitBytes === undefined) return storage;
-    const count = () => storage.locks.atStandstill(() => countStoredBytes(root.location));
-    storage.quota = await StorageQuota.open({ limitBytes, count, nowMs });
+    storage.quota = await StorageQuota.open({
+      ...{ limitBytes, nowMs },
+      count: () => countStoredBytes(root.location),
+      atStandstill: (task) => storage.locks.atStandstill(task),
+    });
     return storage;
   }
 

@@ -22,6 +22,12 @@ export function explainFault(error: unknown, text: string): unknown {
         `No space left to store ${JSON.stringify(text)}; nothing was changed. Delete files, or make room on the disk.`,
         { cause: error },
       );
+    case 'EMFILE':
+    case 'ENFILE':
+      return new Problem('unavailable', 'Too many files are open at the moment. Try again in a few seconds.', {
+        cause: error,
+        retryAfterSeconds: 5,
+      });
     case 'ENAMETOOLONG':
       return nameTooLong(text, { cause: error });
     case 'ELOOP':

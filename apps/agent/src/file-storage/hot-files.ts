@@ -2,6 +2,8 @@ import { type Stats, statSync } from 'node:fs';
 import type { FileVersion } from './file-version.js';
 
 const capacityBytes = 8 * 1024 * 1024;
+// What an entry takes beside the content, roughly; empty files count too.
+const entryBytes = 1024;
 // A file changed twice within one tick of the file system's clock keeps its time stamp, so young files are read anew.
 const youngestCachedMs = 2_000;
 
@@ -51,12 +53,12 @@ export class HotFiles {
 
   private keep(path: string, file: CachedFile): void {
     this.byPath.set(path, file);
-    this.bytes += file.content.length;
+    this.bytes += file.content.length + entryBytes;
   }
 
   private forget(path: string, file: CachedFile): void {
     this.byPath.delete(path);
-    this.bytes -= file.content.length;
+    this.bytes -= file.content.length + entryBytes;
   }
 }
 

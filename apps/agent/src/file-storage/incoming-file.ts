@@ -16,7 +16,7 @@ export interface IncomingFileTarget {
   readonly create: () => TemporaryFile;
   /** Puts the finished file in its place, durably. */
   readonly publish: (temporary: TemporaryFile) => Promise<void>;
-  /** Gives back reservations and folders; called once, at the end. */
+  /** Gives back what is reserved and not used; may be called twice. */
   readonly release: () => void;
 }
 
@@ -68,7 +68,7 @@ export class IncomingFile {
 
   /** Leaves nothing behind. */
   async discard(): Promise<void> {
-    this.full.length = 0;
+    for (const buffer of this.full.splice(0)) this.target.buffers.giveBack(buffer);
     await this.writing;
     try {
       await this.temporary?.remove();
@@ -133,10 +133,11 @@ export class IncomingFile {
   }
 
   private async end(): Promise<void> {
-    if (this.filling !== undefined) this.target.buffers.giveBack(this.filling.buffer);
-    this.filling = undefined;
+    const { filling, temporary } = this;
+    [this.filling, this.temporary] = [undefined, undefined];
+    if (filling !== undefined) this.target.buffers.giveBack(filling.buffer);
     try {
-      await this.temporary?.close();
+      await temporary?.close();
     } finally {
       this.target.release();
     }

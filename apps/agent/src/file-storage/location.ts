@@ -1,14 +1,18 @@
 import { readlinkSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
-
-const isLinux = process.platform === 'linux';
+import { faultCode } from './file-system-fault.js';
 
 /**
  * Where an open file really lies. Linux is asked about the descriptor itself, so that no link can be swapped in between
- * the check and the use; elsewhere the path is resolved.
+ * the check and the use; where there is no `/proc`, the path is resolved.
  */
 export function locationOfOpen(fd: number, path: string): string {
-  return isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : realpathSync.native(path);
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch (error) {
+    if (faultCode(error) !== 'ENOENT') throw error;
+    return realpathSync.native(path);
+  }
 }
 
 /** True when `location` is `folder` or lies below it; both with all links followed. */

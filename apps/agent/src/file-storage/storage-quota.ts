@@ -5,8 +5,10 @@ const recountIntervalMs = 5_000;
 
 export interface QuotaOptions {
   readonly limitBytes: number;
-  /** Counts the bytes of all stored files, unfinished uploads left out, while nothing changes. */
+  /** Counts the bytes of all stored files, unfinished uploads left out. */
   readonly count: () => Promise<number>;
+  /** Runs a task while no file is put in its place and none removed. */
+  readonly atStandstill: (task: () => Promise<void>) => Promise<void>;
   readonly nowMs: () => number;
 }
 
@@ -121,8 +123,12 @@ export class StorageQuota {
   }
 
   private async recount(): Promise<void> {
-    this.storedBytes = await this.options.count();
-    this.countedAtMs = this.options.nowMs();
+    const { count, atStandstill, nowMs } = this.options;
+    // The sum is taken over before anything changes again, or the change would be lost from it.
+    await atStandstill(async () => {
+      this.storedBytes = await count();
+    });
+    this.countedAtMs = nowMs();
   }
 
   private full(bytes: number, text: string): Problem {

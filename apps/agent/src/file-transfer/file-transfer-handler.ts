@@ -3,8 +3,8 @@ import { Problem } from '@sallyport/protocol';
 import type { FileStorage } from '../file-storage/file-storage.js';
 import { explainFault } from '../file-storage/file-system-fault.js';
 import { parseStoragePath } from '../file-storage/storage-path.js';
-import { answer } from './answer.js';
-import { answerRead, type DownloadTools } from './download.js';
+import { type Answer, answer } from './answer.js';
+import { answerRead } from './download.js';
 import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
 import type { AccessRule } from './path-ownership.js';
 import { answerDelete } from './removal.js';
@@ -41,13 +41,10 @@ export function fileTransferHandler(options: FileTransferOptions): (req: Incomin
   };
 }
 
-class FileTransfer {
-  private readonly tools: DownloadTools;
+const allowedMethods = ['GET', 'HEAD', 'PUT', 'DELETE'];
 
-  constructor(private readonly options: FileTransferOptions) {
-    const { storage, nowMs } = options;
-    this.tools = { storage, nowMs };
-  }
+class FileTransfer {
+  constructor(private readonly options: FileTransferOptions) {}
 
   serve(req: IncomingMessage, res: ServerResponse): void {
     const target = parseRequestTarget(req.url ?? '');
@@ -62,34 +59,36 @@ class FileTransfer {
   }
 
   private async dispatch(exchange: Exchange, encodedPath: string): Promise<void> {
-    const { req } = exchange;
-    switch (req.method) {
-      case 'GET':
-      case 'HEAD':
-        return answerRead(this.fileExchange(exchange, encodedPath), this.tools);
-      case 'PUT':
-        return answerPut(this.fileExchange(exchange, encodedPath), this.options);
-      case 'DELETE':
-        return answerDelete(this.fileExchange(exchange, encodedPath), this.options);
-      default:
-        return answer(exchange, { status: 405, headers: ['Allow', 'GET,HEAD,PUT,DELETE'] });
+    const { method = '' } = exchange.req;
+    if (!allowedMethods.includes(method))
+      return answer(exchange, { status: 405, headers: ['Allow', allowedMethods.join(',')] });
+    const path = parseStoragePath(percentDecoded(encodedPath));
+    this.options.access(exchange.req, path);
+    try {
+      await this.transfer(method, { ...exchange, path });
+    } catch (error) {
+      throw explainFault(error, path.text);
     }
   }
 
-  private fileExchange(exchange: Exchange, encodedPath: string): FileExchange {
-    const path = parseStoragePath(percentDecoded(encodedPath));
-    this.options.access(exchange.req, path);
-    return { ...exchange, path };
+  private transfer(method: string, exchange: FileExchange): Promise<void> {
+    if (method === 'PUT') return answerPut(exchange, this.options);
+    if (method === 'DELETE') return answerDelete(exchange, this.options);
+    return answerRead(exchange, this.options);
   }
 
   private fail(exchange: Exchange, encodedPath: string, error: unknown): void {
     const { req, res } = exchange;
-    if (error instanceof PeerLost || req.socket.destroyed) return;
-    const explained = explainFault(error, encodedPath);
-    if (!(explained instanceof Problem)) this.options.onFault(error, { method: req.method ?? '', path: encodedPath });
+    if (error instanceof PeerLost) return;
+    if (!(error instanceof Problem)) this.options.onFault(error, { method: req.method ?? '', path: encodedPath });
+    if (req.socket.destroyed) return;
     // Part of a file is out already: only a broken connection tells the peer that the rest is missing.
     if (res.headersSent) res.destroy();
-    else if (explained instanceof Problem) answer(exchange, { status: explained.status, text: explained.message });
-    else answer(exchange, { status: 500, text: 'Internal error' });
+    else answer(exchange, error instanceof Problem ? refusal(error) : { status: 500, text: 'Internal error' });
   }
+}
+
+function refusal({ status, message, retryAfterSeconds }: Problem): Answer {
+  const headers = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)];
+  return { status, headers, text: message };
 }

@@ -20,7 +20,10 @@ export function parseHttpDate(text: string, now: Date): number | undefined {
     const [hour = 0, minute = 0, second = 0] = time.split(':').map(Number);
     const monthIndex = months.indexOf(month);
     if (monthIndex < 0 || hour > 23 || minute > 59 || second > 60) return undefined;
-    return Date.UTC(fullYear(year, now), monthIndex, Number(day), hour, minute, second) / 1000;
+    const date = new Date(Date.UTC(fullYear(year, now), monthIndex, Number(day)));
+    // Otherwise 30 February would be a day in March.
+    if (date.getUTCMonth() !== monthIndex) return undefined;
+    return date.getTime() / 1000 + (hour * 60 + minute) * 60 + second;
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { type ClientRequest, get, request } from 'node:http';
+import { Agent, type ClientRequest, get, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
@@ -36,6 +36,15 @@ function beginUpload(port: number, path: string, sentBytes: number): ClientReque
   upload.on('error', () => undefined);
   upload.write(Buffer.alloc(sentBytes, 'n'));
   return upload;
+}
+
+function answerTo(url: string, agent: Agent): Promise<{ status: number | undefined; retryAfter: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    const asked = get(url, { agent }, (reply) => {
+      reply.resume().once('end', () => resolve({ status: reply.statusCode, retryAfter: reply.headers['retry-after'] }));
+    });
+    asked.once('error', reject);
+  });
 }
 
 /** Downloads and counts. */
@@ -167,7 +176,7 @@ describe('memory of the service', () => {
 
 describe('a service without the rights it needs', () => {
   // Root may do anything, so the service gets the rights of nobody where the tests run as root.
-  const uid = process.getuid?.() === 0 ? 65_534 : undefined;
+  const confinement = process.getuid?.() === 0 ? { uid: 65_534 } : {};
 
   it('answers 500 "Internal error" for a file it may not read, and for a folder it may not write to', async () => {
     await using folder = temporaryDirectory();
@@ -175,7 +184,7 @@ describe('a service without the rights it needs', () => {
     await writeFile(join(folder.path, 'secret'), 'x', { mode: 0o600 });
     await chmod(join(folder.path, 'secret'), 0);
     await mkdir(join(folder.path, 'fixed'), { mode: 0o555 });
-    await using service = await ServedProcess.start(script, { directory: folder.path }, uid);
+    await using service = await ServedProcess.start(script, { directory: folder.path }, confinement);
     const read = await fetch(`${service.url}/te/v1/files/secret`);
     expect([read.status, await read.text()]).toEqual([500, 'Internal error']);
     for (const size of [10, 2 * mebibyte]) {
@@ -183,5 +192,20 @@ describe('a service without the rights it needs', () => {
       expect([write.status, await write.text()]).toEqual([500, 'Internal error']);
     }
     expect(await readdir(join(folder.path, 'fixed'))).toEqual([]);
+  });
+});
+
+describe('a service out of file descriptors', () => {
+  it('answers 503 with Retry-After, lives on, and serves again once connections have gone', async () => {
+    await using folder = temporaryDirectory();
+    await using service = await ServedProcess.start(script, { directory: folder.path }, { openFiles: 48 });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = () => answerTo(`${service.url}/te/v1/files/foo`, agent);
+    expect((await ask()).status).toBe(404);
+    const idle = Array.from({ length: 60 }, () => connect(service.port, '127.0.0.1').on('error', () => undefined));
+    await expect.poll(ask).toEqual({ status: 503, retryAfter: '5' });
+    for (const socket of idle) socket.destroy();
+    await expect.poll(ask).toEqual({ status: 404, retryAfter: undefined });
+    agent.destroy();
   });
 });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -137,6 +137,28 @@ describe('the storage quota', () => {
     await using files = await ServedFiles.start({ directory: folder.path, quotaBytes: 1000 });
     expect((await files.put('/te/v1/files/foo', Buffer.alloc(601))).text).toBe(full(601, 400));
     expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
+  });
+
+  it('stays exact while uploads, deletions and new counts run side by side', async () => {
+    let nowMs = Date.now();
+    // Every refusal comes 10 s later, so every one counts anew.
+    const clock = () => {
+      nowMs += 10_000;
+      return nowMs;
+    };
+    await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: clock });
+    await Promise.all(
+      Array.from({ length: 120 }, (_, index) =>
+        index % 4 === 3
+          ? files.delete(`/te/v1/files/f${index % 7}`)
+          : files.put(`/te/v1/files/f${index % 13}`, Buffer.alloc(50 + index)),
+      ),
+    );
+    const stored = (await Promise.all((await files.entries()).map((name) => stat(join(files.directory, name)))))
+      .map(({ size }) => size)
+      .reduce((sum, size) => sum + size, 0);
+    expect((await files.put('/te/v1/files/last', Buffer.alloc(1001 - stored))).status).toBe(507);
+    expect((await files.put('/te/v1/files/last', Buffer.alloc(1000 - stored))).status).toBe(201);
   });
 
   it('looks again before it refuses, for local processes delete files too', async () => {
