@@ -93,6 +93,19 @@ describe('the renewal schedule', () => {
     expect(tries).toEqual([start]);
   });
 
+  it('never renews more often than once a minute, however short the certificates it gets', async () => {
+    // As of a signer that dates certificates back by 5 minutes and lets them live for 1 minute.
+    const backdated = (_: number, { now }: JumpingClock): Certificate => ({
+      ...sample,
+      notBefore: new Date(now.getTime() - 300_000),
+      notAfter: new Date(now.getTime() + 60_000),
+    });
+
+    const { tries } = await run(backdated, { renewals: 3, certificate: backdated(0, new JumpingClock()) });
+
+    expect(tries).toEqual([start, new Date(start.getTime() + 60_000), new Date(start.getTime() + 120_000)]);
+  });
+
   it('tries again after 1, 2, 4 … minutes up to an hour, shortened by up to half', async () => {
     const failing = (attempt: number, clock: JumpingClock) => {
       if (attempt <= 8) throw new Error('no network');

@@ -21,6 +21,8 @@ export interface RenewalScheduleOptions {
 
 // A timer does not run while the machine sleeps, and overflows after 24 days: look at the clock at least this often.
 const longestWaitMs = 3_600_000;
+// A certificate dated back by more than it lives on is due for renewal when it is issued.
+const shortestPauseMs = 60_000;
 const firstRetryMs = 60_000;
 const longestRetryMs = 3_600_000;
 const shortestRetryMs = 10_000;
@@ -30,8 +32,8 @@ const jitterShare = 1 / 4;
 /**
  * Renews a certificate from two thirds of its life on, again and again until stopped. First tries are spread over the
  * quarter of the remaining life that follows; failed ones are repeated after one minute, two, four and so on up to one
- * hour, sooner when the end is near, later when the server says so. It goes on after the end of life: a signer may
- * renew an expired certificate.
+ * hour, sooner when the end is near, later when the server says so. After a success the next try is a minute away at
+ * least, whatever the certificate says. It goes on after the end of life: a signer may renew an expired certificate.
  */
 export class RenewalSchedule {
   readonly #options: RenewalScheduleOptions;
@@ -56,11 +58,13 @@ export class RenewalSchedule {
   async #run(): Promise<void> {
     const { signal } = this.#abort;
     let { certificate } = this.#options;
+    let earliestMs = 0;
     while (!signal.aborted) {
-      await this.#waitUntil(this.#firstTryAt(certificate));
+      await this.#waitUntil(new Date(Math.max(this.#firstTryAt(certificate).getTime(), earliestMs)));
       const renewed = await this.#renewPersistently(certificate);
       if (renewed === undefined) return;
       certificate = renewed;
+      earliestMs = this.#now().getTime() + shortestPauseMs;
       this.#options.onRenewed?.(renewed);
     }
   }
