@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, positiveDuration } from './durations.js';
+import { certificateValidity, duration, positiveDuration } from './durations.js';
 
 const secondsOf = (text: string) => duration.schema.safeParse(duration.fromText(text)).data;
 
@@ -51,5 +51,11 @@ describe('durations', () => {
   it('refuses zero where something has to last', () => {
     expect(positiveDuration.schema.safeParse('0s').success).toBe(false);
     expect(positiveDuration.schema.safeParse('1s').data).toBe(1);
+  });
+
+  it('takes 10 minutes and no less for a certificate that renews itself', () => {
+    expect(certificateValidity.schema.safeParse('10m').data).toBe(600);
+    expect(certificateValidity.schema.safeParse('9m 59s').success).toBe(false);
+    expect(certificateValidity.schema.safeParse(599).success).toBe(false);
   });
 });

@@ -54,3 +54,15 @@ export const positiveDuration = {
   ),
   unit: 'seconds',
 } as const satisfies ValueType;
+
+// Certificates are dated back by 5 minutes, for clocks that are behind, and renewed from two thirds of their life on.
+// One of 10 minutes is due 5 minutes after it was issued; one of 2 minutes would be due before.
+const leastValiditySeconds = 600;
+
+/** How long a certificate that renews itself lives; programs read seconds. */
+export const certificateValidity = {
+  ...amountParsedBy('SecondsOrHumanTime', 'a time from 10m to 1000y, such as 12h, 30d or 1y', (stored) =>
+    secondsFrom(stored, leastValiditySeconds),
+  ),
+  unit: 'seconds',
+} as const satisfies ValueType;

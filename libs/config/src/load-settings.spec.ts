@@ -284,6 +284,18 @@ describe('old and unknown names in the file', () => {
 });
 
 describe('faults', () => {
+  it.each(['device', 'service'])(
+    'name a validity of %s certificates too short to renew, and the least',
+    async (kind) => {
+      await expect(load(`pki.profile.${kind}.validity = "1m"\n`)).rejects.toMatchObject({
+        type: 'config-invalid',
+        message: expect.stringContaining(
+          `pki.profile.${kind}.validity (tedge.toml) is "1m": must be a time from 10m to 1000y, such as 12h, 30d or 1y`,
+        ),
+      });
+    },
+  );
+
   it('are reported all at once, each with key, place, value and rule', async () => {
     const toml = 'mqtt = { topic_root = "te/#", bind = { port = "1883" } }\npki.token.validity = "soon"\n';
     const env = { TEDGE_HTTP_BIND_PORT: 'x', TEDGE_STORE_URL: 'redis://me:secret@redis' };

@@ -1,4 +1,4 @@
-import { positiveDuration } from '../durations.js';
+import { certificateValidity, positiveDuration } from '../durations.js';
 import { hostList, httpUrl, ipAddress, port } from '../network-values.js';
 import { setting } from '../setting.js';
 import { subjectName, trustDomain } from '../text-values.js';
@@ -63,14 +63,14 @@ const lifetimes = {
     examples: ['24h'],
     isOwn,
   }),
-  'pki.profile.device.validity': setting(positiveDuration, {
-    doc: 'Lifetime of device certificates.',
+  'pki.profile.device.validity': setting(certificateValidity, {
+    doc: 'Lifetime of device certificates, which are renewed from two thirds of it on.',
     default: '90d',
     examples: ['90d'],
     isOwn,
   }),
-  'pki.profile.service.validity': setting(positiveDuration, {
-    doc: 'Lifetime of the certificates Sallyport uses itself.',
+  'pki.profile.service.validity': setting(certificateValidity, {
+    doc: 'Lifetime of the certificates Sallyport uses itself, which renew themselves from two thirds of it on.',
     default: '30d',
     examples: ['30d'],
     isOwn,
