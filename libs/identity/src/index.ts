@@ -11,6 +11,7 @@ export {
 } from './certificate-files.js';
 export { type EnrolOptions, enrolIdentity } from './enrol.js';
 export { EstClient, type EstClientOptions, type EstTrust, trustFromPem } from './est-client.js';
+export { type LocalIdentityName, localIdentityFiles } from './local-identity-files.js';
 export {
   ensurePrivateKey,
   newPrivateKey,

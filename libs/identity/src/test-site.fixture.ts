@@ -65,14 +65,14 @@ export class TestSite {
     return { certPem: pemOf(certificate) + pemOf(this.issuing), keyPem };
   }
 
-  /** Signs the CSR of a device, under the name it asks for or another one. */
-  issueDevice(csrDer: Buffer, as?: string): Certificate {
+  /** Signs the CSR of a device, under the name it asks for or another one; valid for 90 days unless told otherwise. */
+  issueDevice(csrDer: Buffer, as?: string, life = lifeOf(90)): Certificate {
     const { spki, subject } = parseCertificateRequest(csrDer);
     const id = deviceId.parse(as ?? subject.commonNames[0]);
     const profile = certificateProfiles.device;
     const issuer = new LeafIssuer({ issuer: this.issuing, privateKey: this.issuingKey, profile });
     const subjectAltNames = [identityUri({ kind: 'device', deviceId: id })];
-    return issuer.issue({ subject: { commonName: id }, spki, subjectAltNames, ...lifeOf(90) }).certificate;
+    return issuer.issue({ subject: { commonName: id }, spki, subjectAltNames, ...life }).certificate;
   }
 }
 

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { readTextIfPresent } from '@sallyport/identity';
+import { type CertificateFiles, localIdentityFiles, readTextIfPresent } from '@sallyport/identity';
 import { adminSocketPath, type ServiceName } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
@@ -9,13 +8,8 @@ import { AdminClient } from './admin-client.js';
 import type { AdminRoute } from './admin-exchange.js';
 
 /** Where an administrator's certificate lies unless options say otherwise. */
-export function adminIdentityFiles({ directory }: Settings) {
-  const folder = join(directory, 'admin-certs');
-  return {
-    certPath: join(folder, 'certificate.pem'),
-    keyPath: join(folder, 'private-key.pem'),
-    caPath: join(folder, 'ca.pem'),
-  };
+export function adminIdentityFiles({ directory }: Settings): CertificateFiles {
+  return localIdentityFiles(directory, 'administrator');
 }
 
 /**

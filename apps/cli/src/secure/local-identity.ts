@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import {
   type CertificateFiles,
   ensurePrivateKey,
+  localIdentityFiles,
   needsRenewal,
   publicKeyDer,
   readIdentity,
@@ -27,13 +28,7 @@ export interface LocalIdentity {
 
 /** What clients of this machine show to the listeners of the site. */
 export function localClient({ directory }: Settings): LocalIdentity {
-  const folder = join(directory, 'client-certs');
-  const files = {
-    certPath: join(folder, 'certificate.pem'),
-    keyPath: join(folder, 'private-key.pem'),
-    caPath: join(folder, 'ca.pem'),
-  };
-  return { name: 'local-client', profile: 'service', files };
+  return { name: 'local-client', profile: 'service', files: localIdentityFiles(directory, 'client') };
 }
 
 /** What this program shows to the admin API on the network. */
