@@ -262,6 +262,24 @@ describe('doctor, where one thing is wrong', () => {
   });
 });
 
+describe("doctor, where the operator's own files are wrong", () => {
+  it.each([
+    ['an encrypted key', '-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n'],
+    ['a key nobody can read', 'garbage'],
+  ])('gives a command that leaves %s where it is', async (_case, content) => {
+    await using site = await mutualSite();
+    const path = join(site.directory, 'server.key');
+    await writeFile(path, content, { mode: 0o600 });
+    await set(site, 'http.key_path', path);
+
+    const { findings } = await examine(site.run);
+    await mend(site.run, findings[0]?.fix ?? '');
+
+    expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
+    expect(await readFile(path, 'utf8')).toBe(content);
+  });
+});
+
 describe('doctor, where a person has to act', () => {
   it('names a clock that is ten minutes ahead', async () => {
     await using site = await mutualSite();

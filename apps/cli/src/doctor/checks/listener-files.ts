@@ -1,3 +1,4 @@
+import { join, sep } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import { Problem } from '@sallyport/protocol';
 import { readSecurityFiles } from '@sallyport/tls';
@@ -92,8 +93,8 @@ function misplacement({ remedies }: Patient, { keys }: SecuredGroup, now: Slots,
 function remedyFor(patient: Patient, secured: SecuredGroup, { cert, key, ca }: Slots): string {
   const { remedies, site } = patient;
   const { keys } = secured;
-  const isOwnKey = key?.path.startsWith(site.settings.directory) === true;
-  // A service never overwrites a file that stands where its key belongs.
+  // A service never overwrites a file that stands where its key belongs. Anything else there is may be the operator's.
+  const isOwnKey = key?.path.startsWith(join(site.settings.directory, 'service-certs', sep)) === true;
   const isInTheWay = isOwnKey && key?.state === 'file' && key.privateKey === undefined;
   const set = [cert && keys.cert, key && keys.key, ca && keys.ca].filter((name) => name !== undefined);
   return remedies.all(
