@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { EntranceModule } from '@sallyport/entrance';
 import { FileTransferEntrance } from './file-transfer-entrance.js';
+import { LocalCertificates } from './local-certificates.js';
 
 /** Wiring of the agent. */
-@Module({ imports: [EntranceModule], providers: [FileTransferEntrance] })
+@Module({ imports: [EntranceModule], providers: [FileTransferEntrance, LocalCertificates] })
 export class AgentModule {}

@@ -3,7 +3,7 @@ const largeBytes = 1024 * 1024;
 const smallBytes = 64 * 1024;
 // So transfers never hold more than 32 MiB in large buffers, however many there are.
 const mostLarge = 32;
-const mostIdle = 16;
+const mostIdle = 8;
 
 /**
  * Lends the buffers that bytes pass through between disk and network: large ones first, small ones when many are out.

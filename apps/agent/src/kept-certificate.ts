@@ -1,0 +1,120 @@
+import {
+  type CertificateFiles,
+  type LocalIdentityName,
+  localIdentityFiles,
+  RenewalSchedule,
+  readIdentity,
+  readTextIfPresent,
+  renewIdentity,
+} from '@sallyport/identity';
+import { Problem } from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import { type Certificate, certificatesFromPem } from '@sallyport/x509';
+
+/** A certificate that another program put on disk and that is renewed here, for as long as it is there. */
+export class KeptCertificate {
+  private readonly files: CertificateFiles;
+  private certificate: Certificate | undefined;
+  private schedule: RenewalSchedule | undefined;
+  private isRenewing = false;
+  private complaint: string | undefined;
+
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly name: LocalIdentityName,
+  ) {
+    this.files = localIdentityFiles(context.settings.directory, name);
+  }
+
+  /**
+   * Takes up what is on disk now: a certificate that appeared, was replaced or has gone. Files that cannot be used are
+   * complained about once; what was known before stays in force until they can.
+   */
+  async look(): Promise<void> {
+    const { certificate: known } = this;
+    try {
+      const found = await this.find();
+      this.complaint = undefined;
+      // A renewal changes the files too, and says so itself.
+      if (this.isRenewing || this.certificate !== known || found?.fingerprint === known?.fingerprint) return;
+      await this.takeUp(found);
+    } catch (error) {
+      this.complainAbout(error);
+    }
+  }
+
+  /** Ends the wait for the next renewal, or the renewal under way. */
+  async stop(): Promise<void> {
+    await this.schedule?.stop();
+  }
+
+  /** The pair is read, and put right if a writer died, only when the certificate is not the one known already. */
+  private async find(): Promise<Certificate | undefined> {
+    const pem = await readTextIfPresent(this.files.certPath);
+    if (pem === undefined) return undefined;
+    const [leaf] = certificatesFromPem(pem);
+    if (this.isRenewing || (leaf !== undefined && leaf.fingerprint === this.certificate?.fingerprint)) return leaf;
+    return (await readIdentity(this.files))?.certificates[0];
+  }
+
+  private async takeUp(certificate: Certificate | undefined): Promise<void> {
+    const { schedule: former } = this;
+    this.certificate = certificate;
+    this.schedule = certificate && this.scheduleFor(certificate);
+    this.schedule?.start();
+    await former?.stop();
+    const fields = certificate === undefined ? { identity: this.name } : this.fieldsOf(certificate);
+    this.context.log.info(
+      fields,
+      certificate === undefined ? 'local certificate gone, no longer renewed' : 'local certificate found, kept renewed',
+    );
+  }
+
+  private scheduleFor(certificate: Certificate): RenewalSchedule {
+    const { log, clock } = this.context;
+    return new RenewalSchedule({
+      certificate,
+      now: () => clock.now(),
+      renew: (signal) => this.renew(signal),
+      onRenewed: (renewed) => log.info(this.fieldsOf(renewed), 'local certificate renewed'),
+      onFailure: (error, retryInMs) =>
+        log.warn(
+          { identity: this.name, error, retryInSeconds: Math.round(retryInMs / 1000) },
+          'local certificate could not be renewed, will try again',
+        ),
+    });
+  }
+
+  private async renew(signal: AbortSignal): Promise<Certificate> {
+    const url = this.context.settings.require('pki.url');
+    this.isRenewing = true;
+    try {
+      this.certificate = await renewIdentity({ files: this.files, url, newKey: true, signal });
+      return this.certificate;
+    } finally {
+      this.isRenewing = false;
+    }
+  }
+
+  private fieldsOf({ fingerprint, notAfter }: Certificate) {
+    return { identity: this.name, fingerprint, notAfter };
+  }
+
+  private complainAbout(error: unknown): void {
+    const complaint = complaintOf(error);
+    if (complaint === this.complaint) return;
+    this.complaint = complaint;
+    this.context.log.warn(
+      { identity: this.name, reason: complaint },
+      'local certificate cannot be used, will not be renewed',
+    );
+  }
+}
+
+/** What is wrong, the same words each time it is. */
+function complaintOf(error: unknown): string {
+  if (error instanceof Problem || !(error instanceof Error)) return String(error);
+  return 'code' in error && error.code === 'EACCES'
+    ? `${error.message}; files and folder must belong to the user this service runs as`
+    : error.message;
+}
