@@ -278,6 +278,21 @@ describe("doctor, where the operator's own files are wrong", () => {
     expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
     expect(await readFile(path, 'utf8')).toBe(content);
   });
+
+  it('gives a command that moves a key out of the folder of CAs and keeps it', async () => {
+    await using site = await mutualSite();
+    const folder = join(site.directory, 'cas');
+    const content = otherKey();
+    await mkdir(folder);
+    await symlink(site.agent.ca, join(folder, 'site.pem'));
+    await writeFile(join(folder, 'server.key'), content);
+    await set(site, 'http.ca_path', folder);
+
+    const { findings } = await examine(site.run);
+    await mend(site.run, findings[0]?.fix ?? '');
+
+    expect(await readFile(join(site.directory, 'server.key'), 'utf8')).toBe(content);
+  });
 });
 
 describe('doctor, where a person has to act', () => {

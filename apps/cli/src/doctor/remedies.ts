@@ -63,6 +63,11 @@ export class Remedies {
     return `rm -f ${quoted(path)}`;
   }
 
+  /** Into another folder, where nothing of the same name is overwritten. */
+  move(path: string, folder: string): string {
+    return `mv -n ${quoted(path)} ${quoted(folder)}`;
+  }
+
   /** Several commands, each after the success of the one before. */
   all(...commands: readonly string[]): string {
     return commands.join(' && ');

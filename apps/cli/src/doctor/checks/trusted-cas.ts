@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { readTrustAnchors } from '@sallyport/tls';
 import { readPemFile } from '../../site/pem-file.js';
@@ -57,5 +57,6 @@ async function passedOver(
   const { state } = await readPemFile(path);
   if (state !== 'directory') return warning(`${key}: ${text}`, remedies.run('ca', 'export', '--output', path));
   const entry = join(path, name);
-  return warning(`${key}: ${entry}: ${reason}`, remedies.remove(entry));
+  // Moved, not removed: it may be a key of which there is no other.
+  return warning(`${key}: ${entry}: ${reason}`, remedies.move(entry, dirname(path)));
 }
