@@ -58,6 +58,12 @@ describe('closing a listener', () => {
 });
 
 describe('opening a listener', () => {
+  it('is refused the second time', async () => {
+    const { listener } = await site.openListener(plain);
+
+    await expect(listener.listen()).rejects.toMatchObject({ type: 'conflict' });
+  });
+
   it('fails with the address when another program holds the port', async () => {
     const { port } = await site.openListener(plain);
 

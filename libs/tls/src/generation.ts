@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import type { PeerKind, RefusalReason, SecurityLevel } from '@sallyport/protocol';
-import { buildSecureContext } from './secure-context.js';
+import { buildSecureContext, contextWarnings } from './secure-context.js';
 import type { Session, Vouched } from './session.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
@@ -12,6 +12,8 @@ export interface Generation {
   readonly trust: TrustStore;
   /** Absent at level `plain`. */
   readonly context?: SecureContext;
+  /** What the operator should know, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /** @throws Problem `config-invalid`: the settings are incomplete, or OpenSSL does not take them. */
@@ -19,8 +21,10 @@ export async function makeGeneration(name: string, settings: SecuritySettings): 
   checkComplete(name, settings);
   const level = levelOf(settings);
   const trust = new TrustStore(settings.ca ?? { certificates: [], ownIssuers: new Set() });
-  if (level === 'plain') return { level, clientCertificate: 'none', trust };
-  return { level, clientCertificate: settings.clientCertificate, trust, context: await buildSecureContext(settings) };
+  if (level === 'plain') return { level, clientCertificate: 'none', trust, warnings: [] };
+  const context = await buildSecureContext(settings);
+  const { clientCertificate } = settings;
+  return { level, clientCertificate, trust, context, warnings: contextWarnings(settings) };
 }
 
 /** What becomes of a session that began under former settings. */

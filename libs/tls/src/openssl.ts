@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import type { SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
 
 /*
  * The two things this product needs from OpenSSL that Node has inside but does not offer by a public name. Each is
@@ -48,18 +48,29 @@ export function addTrustedCa(context: SecureContext, pem: string): boolean {
 
 /**
  * SSL_OP_DISABLE_TLSEXT_CA_NAMES, which `crypto.constants` lacks: do not list the subjects of the trusted CAs in the
- * handshake. The list is limited to 65,535 bytes (RFC 8446 §4.2.4); with one byte more OpenSSL fails every handshake.
+ * handshake.
  */
 const leaveOutCaNames = 0x200;
+
+/** The list is limited to 65,535 bytes (RFC 8446 §4.2.4); with one byte more OpenSSL fails every handshake. */
+const mostCaNameBytes = 60_000;
+
+/** Whether a handshake can list these subjects; each stands there with a length of two bytes. */
+export function fitIntoHandshake(subjects: readonly Buffer[]): boolean {
+  return subjects.reduce((sum, subject) => sum + subject.length + 2, 0) <= mostCaNameBytes;
+}
 
 /**
  * Options of every context.
  *
  * SSL_OP_NO_TICKET: a resumed session is `authorized` without a certificate, and survives the removal of its CA, so
  * nothing may be resumed. SSL_OP_NO_RENEGOTIATION: TLS 1.2 clients could otherwise make us handshake again for free.
+ *
+ * CA names that do not fit are left out. OpenSSL then sends an empty list, which TLS 1.2 allows (RFC 5246 §7.4.4) and
+ * TLS 1.3 does not: rustls and Go refuse it. So such a listener speaks TLS 1.2 only.
  */
-export function contextOptions(caNameBytes: number): number {
+export function protocolOptions(doCaNamesFit: boolean): Pick<SecureContextOptions, 'secureOptions' | 'maxVersion'> {
   const always =
     constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
-  return caNameBytes > 60_000 ? always | leaveOutCaNames : always;
+  return doCaNamesFit ? { secureOptions: always } : { secureOptions: always | leaveOutCaNames, maxVersion: 'TLSv1.2' };
 }

@@ -87,7 +87,9 @@ export class Reception {
     for (const session of this.sessions) this.#reconsider(session);
   }
 
+  /** Ends a session for a reason, and reports it once. */
   cut(session: Session, reason: RefusalReason): void {
+    if (session.isCut) return;
     this.#report(session.remoteAddress, {
       reason,
       ...(session.vouched !== undefined && { certificate: session.vouched.peer.certificate }),

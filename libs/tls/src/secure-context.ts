@@ -2,7 +2,7 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, pemFromDer } from '@sallyport/x509';
 import { Breather } from './breather.js';
-import { addTrustedCa, contextOptions } from './openssl.js';
+import { addTrustedCa, fitIntoHandshake, protocolOptions } from './openssl.js';
 import type { SecuritySettings } from './settings.js';
 
 /** Hybrid with ML-KEM-768 first: what is recorded today stays secret from the quantum computers of tomorrow. */
@@ -41,6 +41,23 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
   }
 }
 
+/** Who may vouch for clients of a listener with these settings. */
+function trustedBy({ clientCertificate, ca }: SecuritySettings): readonly Certificate[] {
+  return clientCertificate === 'none' || ca === undefined ? [] : ca.certificates;
+}
+
+const subjectOf = ({ subject }: Certificate): Buffer => subject.der;
+const pemOf = ({ der }: Certificate): string => pemFromDer('CERTIFICATE', der);
+
+/** What an operator should know about a context made of these settings. */
+export function contextWarnings(settings: SecuritySettings): string[] {
+  const trusted = trustedBy(settings);
+  if (fitIntoHandshake(trusted.map(subjectOf))) return [];
+  return [
+    `the names of ${trusted.length} trusted CAs do not fit into a TLS handshake, so none is sent and the listener speaks TLS 1.2 only; trust fewer CAs to have TLS 1.3 and the hybrid key exchange`,
+  ];
+}
+
 /**
  * Builds the TLS context of a listener: TLS 1.2 or newer, no resumption, no renegotiation, hybrid key exchange first.
  * Adds many CAs in short stretches, so a running service keeps answering meanwhile.
@@ -48,20 +65,15 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
  * @throws Problem `config-invalid`: OpenSSL does not take the certificate or the key, or they do not belong together.
  */
 export async function buildSecureContext(settings: SecuritySettings): Promise<SecureContext> {
-  const trusted: readonly Certificate[] =
-    settings.clientCertificate === 'none' ? [] : (settings.ca?.certificates ?? []);
-  // Each name stands in the list with a length of two bytes.
-  const caNameBytes = trusted.reduce((sum, { subject }) => sum + subject.der.length + 2, 0);
-  const secureOptions = contextOptions(caNameBytes);
+  const trusted = trustedBy(settings);
+  const options = protocolOptions(fitIntoHandshake(trusted.map(subjectOf)));
   // Always a list: without one, Node trusts the public web PKI.
-  const context = contextFrom(settings, { ca: trusted.slice(0, casAtOnce).map(pemOf), secureOptions });
+  const context = contextFrom(settings, { ...options, ca: trusted.slice(0, casAtOnce).map(pemOf) });
   const breather = new Breather();
   for (const certificate of trusted.slice(casAtOnce)) {
     if (!addTrustedCa(context, pemOf(certificate)))
-      return contextFrom(settings, { ca: trusted.map(pemOf), secureOptions });
+      return contextFrom(settings, { ...options, ca: trusted.map(pemOf) });
     await breather.breathe();
   }
   return context;
 }
-
-const pemOf = ({ der }: Certificate): string => pemFromDer('CERTIFICATE', der);

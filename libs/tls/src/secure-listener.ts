@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { Problem, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
-import { makeGeneration } from './generation.js';
+import { type Generation, makeGeneration } from './generation.js';
 import { defaultLimits, type Limits } from './limits.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import type { Peer } from './peer.js';
@@ -64,14 +64,16 @@ export class SecureListener {
    *
    * @returns where it listens; the port is the real one when 0 was asked for.
    * @throws Problem `config-invalid`: the settings are incomplete or unusable, or the address cannot be used.
+   * @throws Problem `conflict`: it has been opened before.
    */
   async listen(): Promise<{ host: string; port: number }> {
     const { name, host } = this.#options;
+    if (this.#server !== undefined) throw new Problem('conflict', `Listener "${name}" is open already.`);
     const reception = new Reception({
       options: this.#options,
       limits: this.#limits,
       tally: this.#tally,
-      generation: await makeGeneration(name, this.#security),
+      generation: await this.#prepare(this.#security),
     });
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
       reception.welcome(socket),
@@ -105,8 +107,15 @@ export class SecureListener {
     return reloaded;
   }
 
+  async #prepare(security: SecuritySettings): Promise<Generation> {
+    const { name, events } = this.#options;
+    const generation = await makeGeneration(name, security);
+    for (const warning of generation.warnings) events.onWarning(warning, { listener: name });
+    return generation;
+  }
+
   async #reload(security: SecuritySettings): Promise<void> {
-    const generation = await makeGeneration(this.#options.name, security);
+    const generation = await this.#prepare(security);
     this.#security = security;
     this.#reception?.enter(generation);
   }
@@ -120,8 +129,8 @@ export class SecureListener {
   refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
     let ended = 0;
     for (const session of this.#reception?.sessions ?? []) {
-      const { vouched, isOver } = session;
-      const reason = vouched === undefined || isOver ? undefined : match(vouched.peer);
+      const { vouched, isCut } = session;
+      const reason = vouched === undefined || isCut ? undefined : match(vouched.peer);
       if (reason === undefined) continue;
       this.#reception?.cut(session, reason);
       ended += 1;

@@ -55,6 +55,8 @@ export class Session {
   isEstablished = false;
   /** True when nothing it brings may be served any more. */
   isOver: boolean;
+  /** True when not even what has been written may reach the peer any more. */
+  isCut = false;
 
   constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs }: SessionOptions) {
     this.socket = socket;
@@ -128,6 +130,7 @@ export class Session {
    */
   cut(): void {
     this.isOver = true;
+    this.isCut = true;
     setImmediate(() => {
       this.#raw.resetAndDestroy();
       this.socket.destroy();

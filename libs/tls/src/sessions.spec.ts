@@ -122,10 +122,41 @@ describe('a live session', () => {
     expect(opened.listener.counters.established).toBe(0);
   });
 
+  it('is reported once, however often its device is revoked', async () => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]));
+    await connectDevice(opened, forgeDevice('dev-1', ca));
+
+    expect(opened.listener.refuseSessions(isDevice('dev-1'))).toBe(1);
+    expect(opened.listener.refuseSessions(isDevice('dev-1'))).toBe(0);
+
+    expect(opened.refusals).toHaveLength(1);
+  });
+
+  it('ends when its owner asks the registry again and it says no, and others go on', async () => {
+    const ca = forgeCa('fleet');
+    const locked = new Set<string>();
+    const opened = await site.openListener(mutual([ca]), {
+      admission: {
+        admit: async (request) =>
+          locked.has(request.deviceId) ? { outcome: 'refused', reason: 'device-locked' } : admitAll.admit(request),
+      },
+    });
+    const ended = await connectDevice(opened, forgeDevice('dev-1', ca));
+    await connectDevice(opened, forgeDevice('dev-2', ca));
+    locked.add('dev-1');
+
+    await opened.listener.revalidateSessions(() => true);
+    await closing(ended);
+
+    expect(opened.refusals.map(({ reason }) => reason)).toEqual(['device-locked']);
+    expect(opened.listener.sessions.map(({ peer }) => peer?.deviceId)).toEqual(['dev-2']);
+  });
+
   it('ends when its certificate expires', async () => {
     const ca = forgeCa('fleet');
     const opened = await site.openListener(mutual([ca]));
-    const notAfter = new Date(Date.now() + 1000);
+    const notAfter = new Date(Date.now() + 3000);
     const socket = await connectDevice(opened, forgeDevice('dev-1', ca, { notAfter }));
 
     await closing(socket);
@@ -135,7 +166,7 @@ describe('a live session', () => {
   });
 
   it('ends when the CA that vouches for it expires', async () => {
-    const ca = forgeCa('fleet', { notAfter: new Date(Date.now() + 2000) });
+    const ca = forgeCa('fleet', { notAfter: new Date(Date.now() + 3000) });
     const opened = await site.openListener(mutual([ca]));
     const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
 
