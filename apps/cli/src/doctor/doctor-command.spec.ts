@@ -215,6 +215,21 @@ const breakages: readonly Breakage[] = [
     finds: ['client-identities', 'they do not pair'],
   },
   {
+    what: 'the certificate of the operator has expired',
+    breakIt: ({ replaceOperator }) => replaceOperator({ notBefore: ago(40), notAfter: ago(10) }),
+    finds: ['client-identities', /admin-certs\/certificate\.pem \(certificate of the operator\) expired \d{4}-/],
+  },
+  {
+    what: 'the certificate of the operator is overdue for renewal',
+    breakIt: ({ replaceOperator }) => replaceOperator({ notBefore: ago(25), notAfter: ahead(5) }),
+    finds: ['client-identities', /admin-certs\/certificate\.pem \(certificate of the operator\) expires \d{4}-/],
+  },
+  {
+    what: 'the key of the operator holds garbage',
+    breakIt: ({ operator }) => writeFile(operator.key, 'garbage'),
+    finds: ['client-identities', /key of the operator .* nothing in PEM; they do not pair/],
+  },
+  {
     what: 'clients look for the file transfer at another port',
     breakIt: (site) => unset(site, 'http.client.port'),
     finds: ['settings', 'but http.client.port is 8000, so clients here miss it'],
@@ -296,6 +311,15 @@ describe("doctor, where the operator's own files are wrong", () => {
 });
 
 describe('doctor, where a person has to act', () => {
+  it('names the command that gives the operator a new certificate', async () => {
+    await using site = await mutualSite();
+    await site.replaceOperator({ notBefore: ago(40), notAfter: ago(10) });
+
+    expect((await examine(site.run)).findings).toEqual([
+      expect.objectContaining({ severity: 'error', fix: `sallyport --config-dir ${site.directory} secure mutual` }),
+    ]);
+  });
+
   it('names a clock that is ten minutes ahead', async () => {
     await using site = await mutualSite();
     const now = () => new Date(Date.now() + 10 * 60_000);

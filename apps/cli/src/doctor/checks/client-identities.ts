@@ -1,4 +1,5 @@
 import { needsRenewal } from '@sallyport/identity';
+import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { localClient } from '../../secure/local-identity.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import type { PathKey } from '../../site/secured-group.js';
@@ -11,26 +12,51 @@ interface ClientGroup {
   readonly key: PathKey;
 }
 
+/** A certificate this machine shows, with its key, and what mends them. */
+interface Shown {
+  readonly cert: PemFile;
+  readonly key: PemFile;
+  /** What findings call the two files. */
+  readonly names: { readonly cert: string; readonly key: string };
+  /** Puts right settings that name the one file in the place of the other. */
+  readonly exchange?: string;
+  readonly replacement: string;
+}
+
 const groups: readonly ClientGroup[] = [
   { cert: 'http.client.auth.cert_file', key: 'http.client.auth.key_file' },
   { cert: 'mqtt.client.auth.cert_file', key: 'mqtt.client.auth.key_file' },
 ];
 
-/** What this machine shows to the file transfer service and to the broker. */
+/** What this machine shows to the file transfer service and to the broker, and its operator to the admin API. */
 export const clientIdentities: Check = {
   id: 'client-identities',
   title: 'certificates this machine shows as a client',
-  run: async (patient) => (await Promise.all(groups.map((group) => inspect(patient, group)))).flat(),
+  run: async (patient) => {
+    const ofGroups = await Promise.all(groups.map((group) => inspectGroup(patient, group)));
+    return [...ofGroups.flat(), ...(await inspectOperator(patient))];
+  },
 };
 
-async function inspect(patient: Patient, group: ClientGroup): Promise<Finding[]> {
-  const { settings } = patient.site;
-  const [certPath, keyPath] = [settings.get(group.cert), settings.get(group.key)];
+async function inspectGroup(patient: Patient, group: ClientGroup): Promise<Finding[]> {
+  const { remedies, site } = patient;
+  const [certPath, keyPath] = [site.settings.get(group.cert), site.settings.get(group.key)];
   if (certPath === undefined && keyPath === undefined) return [];
   if (certPath === undefined || keyPath === undefined)
     return [halfSet(patient, group, certPath !== undefined ? 'cert' : 'key')];
   const [cert, key] = [await readPemFile(certPath), await readPemFile(keyPath)];
-  return pairFinding(patient, group, { cert, key }) ?? certificateFindings(patient, group, cert);
+  const exchange = remedies.all(remedies.set(group.cert, keyPath), remedies.set(group.key, certPath));
+  return inspect(patient, { cert, key, names: group, exchange, replacement: groupReplacement(patient, group, key) });
+}
+
+/** Below level mutual nobody asks for the certificate, and what mends it would change the level. */
+async function inspectOperator(patient: Patient): Promise<Finding[]> {
+  if (patient.level !== 'mutual') return [];
+  const { certPath, keyPath } = adminIdentityFiles(patient.site.settings);
+  const [cert, key] = [await readPemFile(certPath), await readPemFile(keyPath)];
+  if (cert.state === 'missing' && key.state === 'missing') return [];
+  const names = { cert: 'certificate of the operator', key: 'key of the operator' };
+  return inspect(patient, { cert, key, names, replacement: managedReplacement(patient, key) });
 }
 
 function halfSet({ remedies }: Patient, group: ClientGroup, present: 'cert' | 'key'): Finding {
@@ -38,54 +64,46 @@ function halfSet({ remedies }: Patient, group: ClientGroup, present: 'cert' | 'k
   return error(`${group[present]} is set and ${missing} is not; both are needed.`, remedies.unset(group[present]));
 }
 
-function pairFinding(
-  patient: Patient,
-  group: ClientGroup,
-  { cert, key }: { cert: PemFile; key: PemFile },
-): Finding[] | undefined {
-  if (isPair(cert, key)) return undefined;
-  const { remedies } = patient;
-  if (isPair(key, cert))
-    return [
-      error(
-        `${group.cert} and ${group.key} are exchanged: ${cert.path} holds ${cert.description}, ${key.path} ${key.description}.`,
-        remedies.all(remedies.set(group.cert, key.path), remedies.set(group.key, cert.path)),
-      ),
-    ];
-  const what = `${group.cert} (${cert.path}) holds ${cert.description} and ${group.key} (${key.path}) ${key.description}; they do not pair.`;
-  return [error(what, replacement(patient, group, key))];
+function inspect({ context }: Patient, shown: Shown): Finding[] {
+  const finding = isPair(shown.cert, shown.key) ? certificateFinding(shown, context.now()) : pairFinding(shown);
+  return finding === undefined ? [] : [finding];
 }
 
-function certificateFindings(patient: Patient, group: ClientGroup, cert: PemFile): Finding[] {
+function pairFinding({ cert, key, names, exchange, replacement }: Shown): Finding {
+  if (exchange !== undefined && isPair(key, cert))
+    return error(
+      `${names.cert} and ${names.key} are exchanged: ${cert.path} holds ${cert.description}, ${key.path} ${key.description}.`,
+      exchange,
+    );
+  const what = `${names.cert} (${cert.path}) holds ${cert.description} and ${names.key} (${key.path}) ${key.description}; they do not pair.`;
+  return error(what, replacement);
+}
+
+function certificateFinding({ cert, names, replacement }: Shown, now: Date): Finding | undefined {
   const [leaf] = cert.certificates;
-  const now = patient.context.now();
-  if (leaf === undefined) return [];
+  if (leaf === undefined) return undefined;
   const purposes = leaf.extendedKeyUsages;
   const isForClients =
     purposes?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
-  const remedy = replacement(patient, group, undefined);
-  if (now > leaf.notAfter)
-    return [error(`${cert.path} (${group.cert}) expired ${leaf.notAfter.toISOString()}.`, remedy)];
+  const name = `${cert.path} (${names.cert})`;
+  if (now > leaf.notAfter) return error(`${name} expired ${leaf.notAfter.toISOString()}.`, replacement);
   if (!isForClients)
-    return [
-      error(
-        `${cert.path} (${group.cert}) may not be used by a client: it lacks extended key usage clientAuth.`,
-        remedy,
-      ),
-    ];
-  return needsRenewal(leaf, now)
-    ? [warning(`${cert.path} (${group.cert}) expires ${leaf.notAfter.toISOString()}.`, remedy)]
-    : [];
+    return error(`${name} may not be used by a client: it lacks extended key usage clientAuth.`, replacement);
+  return needsRenewal(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;
 }
 
 /** `secure mutual` issues what it manages itself; a stranger's file has to go from the settings first. */
-function replacement({ remedies, site }: Patient, group: ClientGroup, key: PemFile | undefined): string {
+function groupReplacement(patient: Patient, group: ClientGroup, key: PemFile): string {
+  const { remedies, site } = patient;
   const { certPath, keyPath } = localClient(site.settings).files;
   const isManaged = site.settings.get(group.cert) === certPath && site.settings.get(group.key) === keyPath;
-  const isInTheWay = isManaged && key?.state === 'file' && key.privateKey === undefined;
-  return remedies.all(
-    ...(isManaged ? [] : [remedies.unset(group.cert, group.key)]),
-    ...(isInTheWay ? [remedies.remove(keyPath)] : []),
-    remedies.secure('mutual'),
-  );
+  return isManaged
+    ? managedReplacement(patient, key)
+    : remedies.all(remedies.unset(group.cert, group.key), remedies.secure('mutual'));
+}
+
+/** What lies in the place of the key and is none has to go: a key that is there is kept. */
+function managedReplacement({ remedies }: Patient, key: PemFile): string {
+  const isInTheWay = key.state === 'file' && key.privateKey === undefined;
+  return remedies.all(...(isInTheWay ? [remedies.remove(key.path)] : []), remedies.secure('mutual'));
 }
