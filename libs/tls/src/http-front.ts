@@ -114,9 +114,9 @@ export class HttpFront {
   #answerParserError(error: Error, socket: Duplex): void {
     if (this.#answered.has(socket)) return;
     this.#answered.add(socket);
-    this.#options.onTurned('fault');
     const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
     const isOfTheRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    if (isOfTheRequest) this.#options.onTurned('fault');
     const isMidAnswer = this.#options.sessionOf(socket)?.hasBegunAnswer === true;
     if (!isOfTheRequest || !socket.writable || isMidAnswer) {
       socket.destroy();
