@@ -1,5 +1,6 @@
 const firstDelayMs = 100;
-const longestDelayMs = 15_000;
+// While a broker is away nobody gets in at the doors, so what counts is how soon we see that it is back.
+const longestDelayMs = 5_000;
 // A connection that lived this long was a good one: the next loss starts from the first delay again.
 const stableAfterMs = 30_000;
 
@@ -13,7 +14,7 @@ export class Backoff {
    * The delay before the next attempt.
    *
    * @param livedMs how long the connection that just ended had worked; 0 when it never did
-   * @returns milliseconds, 100 to 15 000
+   * @returns milliseconds, 100 to 5 000
    */
   next(livedMs: number): number {
     if (livedMs >= stableAfterMs) this.previousMs = firstDelayMs;
