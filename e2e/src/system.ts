@@ -73,10 +73,6 @@ export class System {
     return `https://localhost:${this.ports.pki}`;
   }
 
-  get pid(): number {
-    return this.child.pid ?? 0;
-  }
-
   /** Runs the CLI as a user types it. */
   sallyport(...args: string[]): Promise<CommandResult> {
     return this.run(process.execPath, ['--disable-warning=DEP0169', cliBundle, ...args]);
