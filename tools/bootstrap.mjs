@@ -8,6 +8,10 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
 const oldestRuntime = 24;
 
+// MQTT.js still calls url.parse. The other two keep a gateway's memory small: 146 MB instead of 165 with a 1 GiB file
+// under way. Source maps alone would cost another 120 MB; the bundles keep their names, so stacks can be read without.
+export const runtimeFlags = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size'];
+
 /** Installs the locked dependencies when they are missing or older than the lock file. */
 export function ensureInstalled() {
   const lock = join(root, 'package-lock.json');

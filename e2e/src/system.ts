@@ -133,7 +133,7 @@ export class System {
 
 async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: string }): Promise<ChildProcess> {
   const before = output.text.length;
-  const args = ['--disable-warning=DEP0169', '--enable-source-maps', standaloneBundle];
+  const args = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size', standaloneBundle];
   const child = spawn(process.execPath, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = (): void => void child.kill('SIGKILL');
   process.once('exit', end);
