@@ -17,7 +17,8 @@ export class Unit {
   private child: ChildProcess | undefined;
   private output = '';
 
-  private constructor(
+  /** @param command program and arguments */
+  constructor(
     private readonly command: readonly string[],
     private readonly env: NodeJS.ProcessEnv,
   ) {}
@@ -53,12 +54,10 @@ export class Unit {
   async prints(text: string, act: () => Promise<unknown> | unknown = () => undefined): Promise<void> {
     const before = this.times(text);
     await act();
-    const what = `"${text}" in the log:\n${this.output.slice(-4_000)}`;
-    await waitFor(() => this.times(text) > before, { what, deadlineMs: 30_000 });
-  }
-
-  async startAndWait(): Promise<void> {
-    await this.prints('"message":"service started"', () => this.start());
+    const isPrinted = (): boolean => this.times(text) > before;
+    const hasEnded = (): boolean => this.child?.exitCode !== null || this.child.signalCode !== null;
+    await waitFor(() => isPrinted() || hasEnded(), { deadlineMs: 20_000 }).catch(() => undefined);
+    if (!isPrinted()) throw new Error(`"${text}" is not in the log:\n${this.output.slice(-4_000)}`);
   }
 
   /** Sends a signal and waits for the end; answers the exit code, or undefined when the signal itself ended it. */

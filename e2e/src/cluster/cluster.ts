@@ -1,0 +1,166 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  freePort,
+  type ProgramResult,
+  type RunOptions,
+  runProgram,
+  type TemporaryDirectory,
+  temporaryDirectory,
+} from '@sallyport/testkit';
+import { extractCommands } from '../seeds/extract-commands.js';
+import { Unit } from './unit.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const page = readFileSync(join(root, 'docs/deploy.md'), 'utf8');
+
+/** The configuration directory of one machine, and the environment of everybody who works on it. */
+export interface Machine {
+  readonly site: string;
+  readonly httpPort: number;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** A site of several machines in one temporary directory, set up by the commands of `docs/deploy.md`. */
+export class Cluster implements AsyncDisposable {
+  private readonly units: Unit[] = [];
+
+  private constructor(
+    private readonly directory: TemporaryDirectory,
+    readonly brokerPort: number,
+    private readonly shared: NodeJS.ProcessEnv,
+    /** Where the signer and the registry are, and the first agent. */
+    readonly main: Machine,
+  ) {}
+
+  /** @param settings of the services, as `TEDGE_*` variables, and variables of the page */
+  static async prepare(settings: NodeJS.ProcessEnv = {}): Promise<Cluster> {
+    const directory = temporaryDirectory('sp-');
+    const [prefix, brokerPort, pkiPort] = [directory.file('opt'), await freePort(), await freePort()];
+    const shared = {
+      ...process.env,
+      PATH: `${prefix}/bin:${process.env['PATH']}`,
+      PREFIX: prefix,
+      BROKER: directory.file('broker'),
+      BROKER_HOST: 'localhost',
+      BROKER_PORT: String(brokerPort),
+      SIGNER: `https://localhost:${pkiPort}`,
+      HERE: 'localhost',
+      TOKEN_FILE: directory.file('token'),
+      TEDGE_PKI_BIND_PORT: String(pkiPort),
+      ...settings,
+    };
+    mkdirSync(shared.BROKER);
+    writeFileSync(directory.file('foo.txt'), 'Hello thin-edge.io\n');
+    return new Cluster(directory, brokerPort, shared, await machineIn(directory.file('etc'), shared));
+  }
+
+  get path(): string {
+    return this.directory.path;
+  }
+
+  get broker() {
+    const { directory, brokerPort } = this;
+    return { identity: directory.file('broker'), state: directory.file('broker-state'), port: brokerPort };
+  }
+
+  /** One more machine of the site. */
+  addMachine(name: string): Promise<Machine> {
+    return machineIn(this.directory.file(name), this.shared);
+  }
+
+  /** A service as the unit file of its name says; it ends with the cluster. */
+  unit(name: string, { site, env }: Machine = this.main): Unit {
+    const unit = Unit.of(name, { prefix: this.directory.file('opt'), site }, env);
+    this.units.push(unit);
+    return unit;
+  }
+
+  /** A service with nothing set but its configuration directory, its ports, and a plain broker. */
+  process(service: string): Unit {
+    const command = [this.directory.file('opt/bin/node'), this.directory.file('opt', service, 'main.js')];
+    const unit = new Unit(command, { ...this.main.env, TEDGE_MQTT_CLIENT_PORT: String(this.brokerPort) });
+    this.units.push(unit);
+    return unit;
+  }
+
+  /** Ends whatever runs, as a crash does. */
+  async endUnits(): Promise<void> {
+    await Promise.all(this.units.splice(0).map((unit) => unit.end('SIGKILL')));
+  }
+
+  /** Runs the command blocks a section of the page prints, or some of them; they must succeed. */
+  async run(section: string, { env }: Machine = this.main, blocks?: readonly number[]): Promise<void> {
+    const commands = extractCommands(page, [section])
+      .filter((_, block) => blocks?.includes(block) ?? true)
+      .map((block) => block.commands);
+    // The installation copies from the clone; whatever is written elsewhere goes to the test's directory.
+    const cwd = section === 'Install' ? root : this.path;
+    const { exitCode, stderr } = await runProgram('sh', ['-e', '-c', commands.join('\n')], {
+      env,
+      cwd,
+      deadlineMs: 60_000,
+    });
+    if (exitCode !== 0) throw new Error(`the commands of "${section}" failed: ${stderr}`);
+  }
+
+  sallyport(...args: string[]): Promise<ProgramResult> {
+    return this.program('sallyport', args);
+  }
+
+  program(name: string, args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
+    const path = name === 'sallyport' ? this.directory.file('opt/bin/sallyport') : name;
+    return runProgram(path, args, { env: this.main.env, cwd: this.path, ...options });
+  }
+
+  /** Enrols a child device by the CLI; its files are in the directory of its name. */
+  async enrol(name: string): Promise<void> {
+    const token = await this.sallyport('device', 'enroll-token', name);
+    const words = ['--config-dir', name, '--device-id', name, '--one-time-password', token.stdout.trim()];
+    mkdirSync(this.directory.file(name));
+    const { exitCode, stderr } = await this.sallyport(
+      'cert',
+      'download',
+      ...words,
+      '--url',
+      this.shared['SIGNER'] ?? '',
+    );
+    if (exitCode !== 0) throw new Error(`${name} could not enrol: ${stderr}`);
+  }
+
+  /** The files of a child: CA, certificate and key. */
+  filesOf(name: string) {
+    const file = (base: string) => this.directory.file(name, 'device-certs', base);
+    return { ca: file('ca.pem'), cert: file('tedge-certificate.pem'), key: file('tedge-private-key.pem') };
+  }
+
+  /** What curl prints when a child asks an agent for the file. */
+  async curl(name: string, { httpPort }: Machine = this.main, ...args: string[]): Promise<ProgramResult> {
+    const { ca, cert, key } = this.filesOf(name);
+    const options = ['--silent', '--show-error', '--max-time', '10', '--cacert', ca, '--cert', cert, '--key', key];
+    return this.program('curl', [...options, ...args, `https://localhost:${httpPort}/tedge/file-transfer/foo.txt`]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.endUnits();
+    await this.directory.remove();
+  }
+}
+
+async function machineIn(site: string, shared: NodeJS.ProcessEnv): Promise<Machine> {
+  mkdirSync(site);
+  const httpPort = await freePort();
+  const env = {
+    ...shared,
+    SITE: site,
+    TEDGE_CONFIG_DIR: site,
+    TEDGE_RUN_PATH: `${site}/run`,
+    TEDGE_HTTP_BIND_PORT: String(httpPort),
+    TEDGE_HTTP_CLIENT_PORT: String(httpPort),
+    TEDGE_REGISTRY_BIND_PORT: String(await freePort()),
+    TEDGE_PKI_PUBLIC_BIND_PORT: String(await freePort()),
+    TEDGE_MQTT_BIND_PORT: String(await freePort()),
+  };
+  return { site, httpPort, env };
+}
