@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import {
   type Fingerprint,
   fingerprint as fingerprintSchema,
@@ -15,7 +15,7 @@ import { decodeExtensions, type Extension, isKnownExtension, readExtensions, rep
 import type { SubjectAltName } from './general-name.js';
 import { isSameName, type Name, readName } from './name.js';
 import { type KeyDescription, readPublicKeyInfo } from './public-key.js';
-import { isSignatureValid, readSignatureAlgorithm } from './signature.js';
+import { importPublicKey, isSignatureValid, readSignatureAlgorithm } from './signature.js';
 
 /** An X.509 certificate (RFC 5280 §4.1). Buffers are views of the DER it was parsed from: do not write to them. */
 export interface Certificate {
@@ -193,6 +193,22 @@ function actedOn(extensions: readonly Extension[]) {
   };
 }
 
+// A CA judges many leaves; importing its key each time would take longer than the check itself.
+const keyByIssuer = new WeakMap<Certificate, KeyObject>();
+
+/** The issuer's key, imported once; none when OpenSSL cannot take it, and the check then says so. */
+function knownKeyOf(issuer: Certificate): { readonly publicKey?: KeyObject } {
+  const known = keyByIssuer.get(issuer);
+  if (known !== undefined) return { publicKey: known };
+  try {
+    const publicKey = importPublicKey(issuer.spki);
+    keyByIssuer.set(issuer, publicKey);
+    return { publicKey };
+  } catch {
+    return {};
+  }
+}
+
 /**
  * Whether `issuer` signed `certificate`: the names match and the signature holds. Nothing else is asked: not dates, not
  * the CA flag, not key usage.
@@ -206,6 +222,7 @@ export function verifySignedBy(certificate: Certificate, issuer: Certificate): b
       algorithmName: certificate.signatureAlgorithm,
       spki: issuer.spki,
       key: issuer.key,
+      ...knownKeyOf(issuer),
     })
   );
 }

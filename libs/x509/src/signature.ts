@@ -1,4 +1,4 @@
-import { constants, type KeyObject, sign, verify } from 'node:crypto';
+import { constants, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { oid, readOid } from './der/oid.js';
 import { type DerDocument, DerReader } from './der/reader.js';
@@ -131,6 +131,8 @@ interface Signed {
   readonly algorithmName: string;
   readonly spki: Buffer;
   readonly key: KeyDescription;
+  /** The key in `spki`, where it has been imported already. */
+  readonly publicKey?: KeyObject;
 }
 
 /**
@@ -140,13 +142,14 @@ interface Signed {
  *   that does not fit the key.
  */
 export function isSignatureValid(signed: Signed): boolean {
-  const { content, signature, algorithmName, spki, key } = signed;
+  const { content, signature, algorithmName, key } = signed;
+  const publicKey = signed.publicKey ?? publicKeyPem(signed.spki);
   try {
     const pssHash = pssHashes.get(algorithmName);
     // Asked first: with a key that is not RSA, node:crypto ignores the padding and checks the signature of another kind.
-    if (pssHash !== undefined) return isRsa(key) && verify(pssHash, content, pssKey(spki), signature);
+    if (pssHash !== undefined) return isRsa(key) && verify(pssHash, content, pssKey(publicKey), signature);
     const algorithm = algorithmByName.get(algorithmName);
-    return algorithm?.keyType === key.type && verify(algorithm.hash, content, publicKeyPem(spki), signature);
+    return algorithm?.keyType === key.type && verify(algorithm.hash, content, publicKey, signature);
   } catch {
     // OpenSSL throws for a key it finds malformed, where for a wrong signature it says no: both prove nothing.
     return false;
@@ -158,9 +161,14 @@ function isRsa(key: KeyDescription): boolean {
 }
 
 /** The salt is as long as the signer made it (RFC 8017 §9.1.2); the mask is made with the digest, as everybody does. */
-function pssKey(spki: Buffer) {
+function pssKey(publicKey: KeyObject | string) {
   const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants;
-  return { key: publicKeyPem(spki), padding, saltLength };
+  return { key: publicKey, padding, saltLength };
+}
+
+/** Imports a key for many checks. Throws what OpenSSL throws for a key it cannot take. */
+export function importPublicKey(spki: Buffer): KeyObject {
+  return createPublicKey(publicKeyPem(spki));
 }
 
 /**
