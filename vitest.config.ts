@@ -15,6 +15,7 @@ export default defineConfig({
   test: {
     isolate: false,
     pool: 'threads',
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
