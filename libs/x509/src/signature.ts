@@ -143,13 +143,12 @@ interface Signed {
  */
 export function isSignatureValid(signed: Signed): boolean {
   const { content, signature, algorithmName, key } = signed;
-  const publicKey = signed.publicKey ?? publicKeyPem(signed.spki);
   try {
     const pssHash = pssHashes.get(algorithmName);
     // Asked first: with a key that is not RSA, node:crypto ignores the padding and checks the signature of another kind.
-    if (pssHash !== undefined) return isRsa(key) && verify(pssHash, content, pssKey(publicKey), signature);
+    if (pssHash !== undefined) return isRsa(key) && verify(pssHash, content, pssKey(signed), signature);
     const algorithm = algorithmByName.get(algorithmName);
-    return algorithm?.keyType === key.type && verify(algorithm.hash, content, publicKey, signature);
+    return algorithm?.keyType === key.type && verify(algorithm.hash, content, keyOf(signed), signature);
   } catch {
     // OpenSSL throws for a key it finds malformed, where for a wrong signature it says no: both prove nothing.
     return false;
@@ -161,9 +160,13 @@ function isRsa(key: KeyDescription): boolean {
 }
 
 /** The salt is as long as the signer made it (RFC 8017 §9.1.2); the mask is made with the digest, as everybody does. */
-function pssKey(publicKey: KeyObject | string) {
+function pssKey({ publicKey, spki }: Signed) {
   const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants;
-  return { key: publicKey, padding, saltLength };
+  return { key: publicKey ?? importPublicKey(spki), padding, saltLength };
+}
+
+function keyOf({ publicKey, spki }: Signed): KeyObject | string {
+  return publicKey ?? publicKeyPem(spki);
 }
 
 /** Imports a key for many checks. Throws what OpenSSL throws for a key it cannot take. */
