@@ -1,6 +1,6 @@
 // Brings a fresh clone to where its own tools run. Node built-ins only: nothing is installed yet when this starts.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,29 +12,74 @@ const oldestRuntime = 24;
 // under way. Source maps alone would cost another 120 MB; the bundles keep their names, so stacks can be read without.
 export const runtimeFlags = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size'];
 
-/** Installs the locked dependencies when they are missing or older than the lock file. */
-export function ensureInstalled() {
-  const lock = join(root, 'package-lock.json');
-  const installed = join(root, 'node_modules', '.package-lock.json');
+/**
+ * Installs the locked dependencies when they are missing or older than the lock file.
+ *
+ * @param folder of the clone
+ * @param install resolves nothing; ends this process when it fails
+ */
+export function ensureInstalled(folder = root, install = npmCi) {
+  const lock = join(folder, 'package-lock.json');
+  const installed = join(folder, 'node_modules', '.package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  install(folder);
+}
+
+function npmCi(folder) {
   console.error('Installing dependencies (npm ci) …');
   // No package of ours needs an install script; not running them is one door less.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath;
   const [command, full] = npm ? [process.execPath, [npm, ...args]] : ['npm', args];
-  const { status } = spawnSync(command, full, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync(command, full, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0)
     fail('npm ci failed; its own words are above. Check the network and the disk, then run this again.');
 }
 
+const thisProcess = { version: process.versions.node, execPath: process.execPath, hasFile: existsSync, fail };
+
 /** The Node that runs Sallyport: this one when it is new enough, else the one that came with the dependencies. */
-export function runtime() {
-  if (Number(process.versions.node.split('.')[0]) >= oldestRuntime) return process.execPath;
-  const bundled = join(bin, 'node');
-  if (existsSync(bundled)) return bundled;
-  fail(
-    `Sallyport runs on Node ${oldestRuntime} or newer; this is ${process.version}, and no packaged Node exists for ${process.platform}-${process.arch}. Install Node ${oldestRuntime}.`,
+export function runtime(machine = thisProcess) {
+  if (Number(machine.version.split('.')[0]) >= oldestRuntime) return machine.execPath;
+  const packaged = join(bin, 'node');
+  if (machine.hasFile(packaged)) return packaged;
+  return machine.fail(
+    `Sallyport runs on Node ${oldestRuntime} or newer; this is ${machine.version}, and no packaged Node exists for ${process.platform}-${process.arch}. Install Node ${oldestRuntime}.`,
   );
+}
+
+/**
+ * True when every bundle is newer than all it could have been made of. Nx knows better, but takes seconds to say so.
+ *
+ * @param bundles relative to the folder
+ */
+export function isBuilt(bundles, folder = root) {
+  if (!bundles.every((bundle) => existsSync(join(folder, bundle)))) return false;
+  const oldest = Math.min(...bundles.map((bundle) => statSync(join(folder, bundle)).mtimeMs));
+  return sourcesIn(folder).every((path) => statSync(path).mtimeMs < oldest);
+}
+
+/** What has just been built counts as new, also when Nx found it had nothing to do. */
+export function markBuilt(bundles, folder = root) {
+  const now = new Date();
+  for (const bundle of bundles) utimesSync(join(folder, bundle), now, now);
+}
+
+function sourcesIn(folder) {
+  const folders = ['apps', 'libs'].flatMap((top) => readdirSync(join(folder, top)).map((name) => join(top, name)));
+  // A project of another branch leaves what Git does not know behind.
+  const projects = folders.filter((project) => existsSync(join(folder, project, 'package.json')));
+  const shared = ['package-lock.json', 'rolldown.config.mjs', 'tsconfig.base.json'];
+  return [
+    ...shared.map((name) => join(folder, name)),
+    ...projects.map((project) => join(folder, project, 'package.json')),
+    ...projects.flatMap((project) => entriesBelow(join(folder, project, 'src'))),
+  ];
+}
+
+/** Files and folders: a file that was removed shows in its folder. */
+function entriesBelow(folder) {
+  return [folder, ...readdirSync(folder, { recursive: true }).map((name) => join(folder, name))];
 }
 
 /** Environment in which the workspace's own tools, and its Node, come first. */

@@ -1,0 +1,110 @@
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ensureInstalled, isBuilt, markBuilt, runtime } from './bootstrap.mjs';
+
+let folder;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-clone-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Writes a file of a clone, as old as the test wants it, in seconds since 1970. */
+function file(path, seconds) {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), '');
+  utimesSync(join(folder, path), seconds, seconds);
+}
+
+describe('installation', () => {
+  function installsWhen() {
+    const installs = [];
+    ensureInstalled(folder, (where) => installs.push(where));
+    return installs;
+  }
+
+  it('happens in a fresh clone', () => {
+    file('package-lock.json', 100);
+    expect(installsWhen()).toEqual([folder]);
+  });
+
+  it('happens again when the lock file is newer than what is installed', () => {
+    file('node_modules/.package-lock.json', 100);
+    file('package-lock.json', 101);
+    expect(installsWhen()).toEqual([folder]);
+  });
+
+  it('happens once', () => {
+    file('package-lock.json', 100);
+    file('node_modules/.package-lock.json', 100);
+    expect(installsWhen()).toEqual([]);
+  });
+});
+
+describe('the Node that runs Sallyport', () => {
+  const machine = (version, hasPackaged) => ({
+    version,
+    execPath: '/usr/bin/node',
+    hasFile: () => hasPackaged,
+    fail: (message) => `failed: ${message}`,
+  });
+
+  it.each(['24.0.0', '26.10.0'])('is the one that runs already when it is new enough: %s', (version) => {
+    expect(runtime(machine(version, true))).toBe('/usr/bin/node');
+  });
+
+  it('is the packaged one when the one that runs is too old', () => {
+    expect(runtime(machine('20.20.2', true))).toMatch(/\/node_modules\/\.bin\/node$/);
+  });
+
+  it('is asked for in words on a platform it is not packaged for', () => {
+    expect(runtime(machine('20.20.2', false))).toMatch(
+      /^failed: Sallyport runs on Node 24 or newer; this is 20\.20\.2/,
+    );
+  });
+});
+
+describe('the build', () => {
+  const bundle = 'apps/agent/dist/bundle/main.js';
+
+  beforeEach(() => {
+    for (const path of ['package-lock.json', 'rolldown.config.mjs', 'tsconfig.base.json']) file(path, 100);
+    for (const path of ['apps/agent/package.json', 'apps/agent/src/main.ts']) file(path, 100);
+    for (const path of ['libs/tls/package.json', 'libs/tls/src/deep/inside.ts']) file(path, 100);
+    for (const path of ['apps/agent/src', 'libs/tls/src', 'libs/tls/src/deep'])
+      utimesSync(join(folder, path), 100, 100);
+  });
+
+  it('is missing in a fresh clone', () => {
+    expect(isBuilt([bundle], folder)).toBe(false);
+  });
+
+  it('is done while nothing changes', () => {
+    file(bundle, 101);
+    expect(isBuilt([bundle], folder)).toBe(true);
+  });
+
+  it.each(['libs/tls/src/deep/inside.ts', 'libs/tls/package.json', 'package-lock.json', 'rolldown.config.mjs'])(
+    'is old when %s changed after it',
+    (path) => {
+      file(bundle, 101);
+      file(path, 102);
+      expect(isBuilt([bundle], folder)).toBe(false);
+    },
+  );
+
+  it('is old when a file was removed after it', () => {
+    file(bundle, 101);
+    rmSync(join(folder, 'libs/tls/src/deep/inside.ts'));
+    expect(isBuilt([bundle], folder)).toBe(false);
+  });
+
+  it('is done after it has been asked for, though nothing had to be made anew', () => {
+    file(bundle, 50);
+    markBuilt([bundle], folder);
+    expect(isBuilt([bundle], folder)).toBe(true);
+  });
+});
