@@ -106,9 +106,19 @@ export function replaceBy(script, args, { env = {}, nodeArgs = [] } = {}) {
   // Ctrl-C reaches the child through the terminal; what is sent to this process alone is passed on.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
+  const watch = process.env.npm_lifecycle_event === undefined ? undefined : whenOrphaned(() => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => {
+    clearInterval(watch);
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1);
   });
+}
+
+/** A signal to npm ends npm and its shell, and nobody tells us: we would run on alone. */
+function whenOrphaned(act) {
+  const parent = process.ppid;
+  return setInterval(() => {
+    if (process.ppid !== parent) act();
+  }, 250);
 }
 
 export function fail(message, code = 1) {
