@@ -125,6 +125,16 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     expect(session.isOpen).toBe(true);
   });
 
+  it("shows the broker's next certificate once it has been renewed, and keeps every connection", async () => {
+    const before = await cluster.brokerFingerprint();
+    // As it will be when its time has come.
+    const due = { ...cluster.main, env: { ...cluster.main.env, TEDGE_CERTIFICATE_VALIDITY_MINIMUM_DURATION: '90d' } };
+    await cluster.run("Renewal of the broker's certificate", due);
+    process.kill(broker.pid, 'SIGHUP');
+    await waitFor(async () => (await cluster.brokerFingerprint()) !== before, { what: 'the new certificate' });
+    expect(agent.log).not.toContain('connected to the MQTT broker again');
+  });
+
   it('ends the sessions of a revoked child at every agent within a second, and lets it in nowhere', async () => {
     const files = cluster.filesOf('child01');
     const sessions = await Promise.all([cluster.main, second].map(({ httpPort }) => OpenSession.open(httpPort, files)));

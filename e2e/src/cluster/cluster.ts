@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import {
   freePort,
@@ -140,6 +143,18 @@ export class Cluster implements AsyncDisposable {
     const { ca, cert, key } = this.filesOf(name);
     const options = ['--silent', '--show-error', '--max-time', '10', '--cacert', ca, '--cert', cert, '--key', key];
     return this.program('curl', [...options, ...args, `https://localhost:${httpPort}/tedge/file-transfer/foo.txt`]);
+  }
+
+  /** SHA-256 of the certificate the broker shows to a child. */
+  async brokerFingerprint(): Promise<string> {
+    const { ca, cert, key } = this.filesOf('child01');
+    const [caPem, certPem, keyPem] = await Promise.all([ca, cert, key].map((path) => readFile(path, 'utf8')));
+    const identity = { ca: [caPem ?? ''], cert: certPem, key: keyPem };
+    const socket = connect({ host: 'localhost', port: this.brokerPort, ...identity });
+    await once(socket, 'secureConnect');
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
