@@ -29,6 +29,9 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
 /**
  * The registry's answers, remembered by certificate fingerprint until the registry announces a change. Only "admitted"
  * is remembered: a refused peer that has been put right gets in at its next try. Fails closed: no answer, no entry.
+ *
+ * While announcements cannot be heard the registry is asked again; only when it is out of reach too does its last answer
+ * hold, for the rest of its minute.
  */
 export class AdmissionClient implements AdmissionPort {
   private readonly decisions = new Map<Fingerprint, CachedDecision>();
@@ -53,11 +56,12 @@ export class AdmissionClient implements AdmissionPort {
   async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
     const nowMs = this.context.clock.now().getTime();
     const cached = this.decisions.get(request.fingerprint);
-    if (cached !== undefined && cached.expiresAtMs > nowMs) return cached.decision;
+    const known = cached !== undefined && cached.expiresAtMs > nowMs ? cached.decision : undefined;
+    if (known !== undefined && this.context.mqtt.isConnected) return known;
     const changesBefore = this.changes;
     const decision = await this.ask(request);
     if (decision.outcome === 'admitted' && this.changes === changesBefore) this.remember(request, decision, nowMs);
-    return decision;
+    return known !== undefined && isNoAnswer(decision) ? known : decision;
   }
 
   /** Asks the registry past the cache. */
@@ -65,7 +69,7 @@ export class AdmissionClient implements AdmissionPort {
     try {
       return await this.context.rpc.call(admitPeer, request, { deadlineMs: registryDeadlineMs });
     } catch (error) {
-      this.context.log.warn({ error, entrance: request.entrance }, 'device registry did not answer, peer refused');
+      this.context.log.warn({ error, entrance: request.entrance }, 'device registry did not answer');
       return { outcome: 'refused', reason: 'admission-unavailable' };
     }
   }
@@ -91,4 +95,8 @@ export class AdmissionClient implements AdmissionPort {
     this.decisions.clear();
     for (const listener of this.listeners) listener('resynchronise');
   }
+}
+
+function isNoAnswer(decision: AdmissionDecision): boolean {
+  return decision.outcome === 'refused' && decision.reason === 'admission-unavailable';
 }

@@ -228,6 +228,26 @@ describe('a door of a service', () => {
     await expect(greetingOverTls()).rejects.toThrow();
   });
 
+  it('asks the registry again while its announcements cannot be heard', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    expect(await greetingOverTls()).toBe('200 hello');
+    await context.mqtt.close();
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-revoked' });
+    await expect(greetingOverTls()).rejects.toThrow();
+  });
+
+  it('goes by the last answer for its minute when neither registry nor announcements can be reached', async () => {
+    await startRegistry();
+    await configureMutual();
+    await openDoor();
+    expect(await greetingOverTls()).toBe('200 hello');
+    await context.mqtt.close();
+    await registryApp?.close();
+    expect(await greetingOverTls()).toBe('200 hello');
+  });
+
   it('tells the audit log about a peer the registry was never asked about', async () => {
     const registry = await startRegistry();
     await configureMutual();
