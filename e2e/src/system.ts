@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceName } from '@sallyport/protocol';
+import { freePorts } from '@sallyport/testkit';
 import { AdminApi } from './admin-api.js';
 import { Device } from './device.js';
-import { unusedPorts } from './unused-ports.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const standaloneBundle = join(root, 'apps/standalone/dist/bundle/main.js');
@@ -155,7 +155,7 @@ function exited(child: ChildProcess): Promise<number | null> {
 }
 
 async function choosePorts(): Promise<Ports> {
-  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await unusedPorts(5);
+  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await freePorts(5);
   return { http, pki, pkiPublic, registry, mqtt };
 }
 

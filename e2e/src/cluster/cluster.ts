@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import {
+  freePort,
   type ProgramResult,
   type RunOptions,
   runProgram,
@@ -12,7 +13,6 @@ import {
   temporaryDirectory,
 } from '@sallyport/testkit';
 import { extractCommands } from '../seeds/extract-commands.js';
-import { reservedPort } from './reserved-port.js';
 import { Unit } from './unit.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -40,7 +40,7 @@ export class Cluster implements AsyncDisposable {
   /** @param settings of the services, as `TEDGE_*` variables, and variables of the page */
   static async prepare(settings: NodeJS.ProcessEnv = {}): Promise<Cluster> {
     const directory = temporaryDirectory('sp-');
-    const [prefix, brokerPort, pkiPort] = [directory.file('opt'), await reservedPort(), await reservedPort()];
+    const [prefix, brokerPort, pkiPort] = [directory.file('opt'), await freePort(), await freePort()];
     const shared = {
       ...process.env,
       PATH: `${prefix}/bin:${process.env['PATH']}`,
@@ -165,7 +165,7 @@ export class Cluster implements AsyncDisposable {
 
 async function machineIn(site: string, shared: NodeJS.ProcessEnv): Promise<Machine> {
   mkdirSync(site);
-  const httpPort = await reservedPort();
+  const httpPort = await freePort();
   const env = {
     ...shared,
     SITE: site,
@@ -173,9 +173,9 @@ async function machineIn(site: string, shared: NodeJS.ProcessEnv): Promise<Machi
     TEDGE_RUN_PATH: `${site}/run`,
     TEDGE_HTTP_BIND_PORT: String(httpPort),
     TEDGE_HTTP_CLIENT_PORT: String(httpPort),
-    TEDGE_REGISTRY_BIND_PORT: String(await reservedPort()),
-    TEDGE_PKI_PUBLIC_BIND_PORT: String(await reservedPort()),
-    TEDGE_MQTT_BIND_PORT: String(await reservedPort()),
+    TEDGE_REGISTRY_BIND_PORT: String(await freePort()),
+    TEDGE_PKI_PUBLIC_BIND_PORT: String(await freePort()),
+    TEDGE_MQTT_BIND_PORT: String(await freePort()),
   };
   return { site, httpPort, env };
 }

@@ -1,16 +1,32 @@
-import { once } from 'node:events';
 import { createServer } from 'node:net';
 
+// Below the range the kernel gives to outgoing connections, so that none of them takes a port while its server restarts.
+const [first, last] = [10_000, 32_000];
+
 /**
- * A TCP port on loopback that nobody listens on at the moment, for programs that cannot be told to choose one.
+ * Different TCP ports of loopback that nobody listens on at the moment, for programs that have to be told theirs.
  * Prefer port 0 wherever the program reports what it got.
  */
+export async function freePorts(count: number): Promise<number[]> {
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = first + Math.floor(Math.random() * (last - first));
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
+}
+
+/** One such port. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the probe got no port');
-  return address.port;
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error('no port was found');
+  return port;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

@@ -1,5 +1,5 @@
 export { type Daemon, type DaemonOptions, startDaemon } from './daemon.js';
-export { freePort } from './free-port.js';
+export { freePort, freePorts } from './free-port.js';
 export { RawConnection, type RawResponse, type RawTarget } from './raw-connection.js';
 export { mustRun, type ProgramResult, type RunOptions, runProgram } from './run-program.js';
 export { type MosquittoOptions, spawnMosquitto, spawnNginx, spawnRedis } from './servers.js';
