@@ -11,8 +11,7 @@ import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.
 import { openSigner } from '../signer.js';
 import { tokenRecord } from './token-record.js';
 
-const mostKills = 100;
-const mostMilliseconds = 10_000;
+const kills = 100;
 // An enrolment takes about a tenth of it, so kills fall before, into and behind one.
 const longestLifeMs = 80;
 
@@ -65,16 +64,12 @@ async function openSite(site: string) {
   return { all, signer, [Symbol.asyncDispose]: () => whole.close() };
 }
 
-describe('enrolment in a process that is killed again and again', () => {
+describe('enrolment in a process that is killed a hundred times', () => {
   it('burns no token without a certificate, issues none without its audit record, and no serial number twice', async () => {
     await using directory = temporaryDirectory();
     const program = await bundled(directory);
     const answered: string[] = [];
-    const endsAt = performance.now() + mostMilliseconds;
-    let kills = 0;
-    for (; kills < mostKills && performance.now() < endsAt; kills += 1)
-      answered.push(...(await runAndKill(program, directory.path)));
-    expect(kills).toBeGreaterThan(5);
+    for (let kill = 0; kill < kills; kill += 1) answered.push(...(await runAndKill(program, directory.path)));
     expect(answered.length).toBeGreaterThan(5);
 
     await using site = await openSite(directory.path);
@@ -92,5 +87,5 @@ describe('enrolment in a process that is killed again and again', () => {
     expect(new Set<string>(spent)).toEqual(fingerprints);
     expect(new Set(certificates.map(({ serialNumber }) => serialNumber)).size).toBe(certificates.length);
     for (const line of answered) expect(fingerprints.has(line.split(' ')[1] ?? '')).toBe(true);
-  }, 60_000);
+  }, 240_000);
 });
