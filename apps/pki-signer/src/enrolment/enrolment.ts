@@ -12,6 +12,7 @@ import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { KeyedQueue } from './keyed-queue.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
+import { untilStored } from './until-stored.js';
 
 /** A first enrolment, as it came in. */
 export interface EnrolmentRequest {
@@ -46,7 +47,6 @@ export interface CallerLimits {
 
 // A wrong secret costs as much as this many requests.
 const failureCost = 10;
-const mostTries = 3;
 const longestName = 64;
 
 /** Pays for a certificate with a one-time token. */
@@ -71,15 +71,8 @@ export class Enrolment {
     return this.queue.run(callerOf(request), () => this.enrolInTurn(request));
   }
 
-  private async enrolInTurn(request: EnrolmentRequest): Promise<CertificateRecord> {
-    for (let tries = 0; tries < mostTries; tries += 1) {
-      const token = await this.present(request);
-      const issued = await this.redeem(token, request);
-      if (issued !== undefined) return issued;
-      // Another replica spent the token or rotated the CA meanwhile.
-      await this.options.hierarchy.load();
-    }
-    throw new Problem('unavailable', 'The signer is too busy. Try again.', { retryAfterSeconds: 1 });
+  private enrolInTurn(request: EnrolmentRequest): Promise<CertificateRecord> {
+    return untilStored(this.options.hierarchy, async () => this.redeem(await this.present(request), request));
   }
 
   private async present(request: EnrolmentRequest): Promise<PresentedToken> {

@@ -13,6 +13,7 @@ import { asksForSameNames } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import type { CallerLimits } from './enrolment.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { untilStored } from './until-stored.js';
 
 /** A renewal, as it came in over a connection that proved possession of the certificate's key. */
 export interface RenewalRequest {
@@ -38,7 +39,6 @@ export interface RenewalOptions {
 }
 
 const replayWindowSeconds = 10 * 60;
-const mostTries = 3;
 
 /** Renews a certificate with itself as the credential (RFC 7030 §4.2.2). The old one stays good until it expires. */
 export class Renewal {
@@ -66,12 +66,10 @@ export class Renewal {
     const incoming = await this.audited(request, () =>
       metrics.timed('verify', () => readRequest(request.csr, request.channelBindings)),
     );
-    for (let tries = 0; tries < mostTries; tries += 1) {
-      const issued = (await this.replay(request, incoming)) ?? (await this.tryIssue(request, incoming));
-      if (issued !== undefined) return issued;
-      await hierarchy.load();
-    }
-    throw new Problem('unavailable', 'The signer is too busy. Try again.', { retryAfterSeconds: 1 });
+    return untilStored(
+      hierarchy,
+      async () => (await this.replay(request, incoming)) ?? (await this.tryIssue(request, incoming)),
+    );
   }
 
   private async replay({ fingerprint: renewed }: RenewalRequest, { digest }: IncomingRequest) {
