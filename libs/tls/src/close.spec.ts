@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
 import { closing, get, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
@@ -22,6 +24,53 @@ describe('closing a listener', () => {
     response.end('whole');
 
     expect((await answered).body).toBe('whole');
+    await closed;
+  });
+
+  it('answers every request it has taken from a connection, and takes none after that', async () => {
+    const taken: [path: string | undefined, response: ServerResponse][] = [];
+    const { listener, port } = await site.openListener(plain, {
+      handler: { http: (request, response) => taken.push([request.url, response]) },
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n');
+    await expect.poll(() => taken.length).toBe(2);
+
+    const closed = listener.close();
+    await new Promise((done) => socket.write('GET /c HTTP/1.1\r\nHost: a\r\n\r\n', done));
+    for (const [path, response] of taken) response.end(`served ${path}`);
+
+    expect((await text(socket)).match(/Connection: .*|served .*?(?=HTTP|$)/g)).toEqual([
+      'Connection: keep-alive',
+      'served /a',
+      'Connection: close',
+      'served /b',
+    ]);
+    await closed;
+    expect(taken).toHaveLength(2);
+  });
+
+  it('does not lose the end of an answer to a request that comes too late', async () => {
+    const begun = Promise.withResolvers<ServerResponse>();
+    const { listener, port } = await site.openListener(plain, {
+      handler: { http: (_, response) => begun.resolve(response) },
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\n');
+    const response = await begun.promise;
+    const answer = 'x'.repeat(300_000);
+    response.write(answer);
+    const closed = listener.close();
+    // Ended in a later turn than the close: the connection was busy with an answer that had begun.
+    await nextTurn();
+    response.end();
+    await once(response, 'close');
+
+    const tooLate = Buffer.alloc(3_000_000);
+    socket.write(`PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: ${tooLate.length}\r\n\r\n`);
+    await new Promise((done) => socket.write(tooLate, done));
+
+    expect((await text(socket)).replace(/[^x]/g, '')).toHaveLength(answer.length);
     await closed;
   });
 

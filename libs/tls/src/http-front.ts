@@ -71,15 +71,21 @@ export class HttpFront {
   /** True when the request goes to the handler; otherwise it has been answered here. */
   #isServed(request: IncomingMessage, response: ServerResponse): boolean {
     const session = this.#options.sessionOf(request.socket);
-    if (session === undefined || session.isOver) {
+    if (session === undefined) {
       response.destroy();
+      return false;
+    }
+    if (session.isOver || session.hasLastRequest) {
+      // To close now, with bytes unread, would be a TCP reset and could destroy the answer before.
+      request.resume();
       return false;
     }
     session.track(response);
     const fault = requestFault(request);
+    if (fault === undefined && session.standing !== 'redirected') return true;
+    session.closeAfter(response);
     if (fault !== undefined) this.#answerFault(request, response, fault);
-    else if (session.standing === 'redirected') this.#redirect(request, response);
-    else return true;
+    else this.#redirect(request, response);
     return false;
   }
 

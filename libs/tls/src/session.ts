@@ -50,6 +50,7 @@ export class Session {
   readonly #timers = new Set<NodeJS.Timeout>();
   #standing: Standing;
   #endsWhenIdle = false;
+  #hasLastRequest = false;
   vouched: Vouched | undefined;
   /** False while the admission port is still thinking. */
   isEstablished = false;
@@ -92,10 +93,15 @@ export class Session {
     return { remoteAddress, since, isSecure, ...(this.vouched !== undefined && { peer: this.vouched.peer }) };
   }
 
+  /** True when a response in flight ends the connection: what was pipelined behind its request is not for anybody. */
+  get hasLastRequest(): boolean {
+    return this.#hasLastRequest;
+  }
+
   /** Notes a request in flight, until its response is over. */
   track(response: ServerResponse): void {
     this.#responses.add(response);
-    if (this.#standing !== 'current') response.shouldKeepAlive = false;
+    if (this.#standing !== 'current') this.closeAfter(response);
     response.once('close', () => {
       this.#responses.delete(response);
       if (this.#endsWhenIdle && !this.isAnswering) this.end();
@@ -103,13 +109,24 @@ export class Session {
   }
 
   /**
-   * Lets the connection go without breaking a request: responses not begun yet say `Connection: close`, an idle
-   * connection gets `idleMs` to bring its next request (closing it at once would race with one on its way), and
-   * whatever is left after `hardMs` is cut.
+   * Makes a response, of which nothing has been sent yet, the last one: it says `Connection: close`.
+   *
+   * @see RFC 9112 §9.6: no request behind it may be processed.
+   */
+  closeAfter(response: ServerResponse): void {
+    response.shouldKeepAlive = false;
+    this.#hasLastRequest = true;
+  }
+
+  /**
+   * Lets the connection go without breaking a request: the newest response says `Connection: close`, or the next one
+   * where that has begun already; an idle connection gets `idleMs` to bring its next request (closing it at once would
+   * race with one on its way), and whatever is left after `hardMs` is cut.
    */
   retire(standing: Standing, { idleMs, hardMs }: { readonly idleMs: number; readonly hardMs: number }): void {
     this.#standing = standing;
-    for (const response of this.#responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    const newest = [...this.#responses].at(-1);
+    if (newest?.headersSent === false) this.closeAfter(newest);
     this.#after(idleMs, () => {
       this.#endsWhenIdle = true;
       if (!this.isAnswering) this.end();

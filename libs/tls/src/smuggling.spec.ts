@@ -64,6 +64,19 @@ describe('a request that two servers could read in two ways', () => {
     expect(said).toMatch(/^HTTP\/1\.1 400 /);
   });
 
+  it.each([
+    ['without a body', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+    ['with a body', `POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\n${body}\r\nabcd`],
+  ])('takes what is pipelined behind it along, when it comes %s (RFC 9112 §9.6)', async (_, request) => {
+    const seen: unknown[] = [];
+    const { port } = await site.openListener(plain, { handler: { http: (each) => seen.push(each.url) } });
+
+    const said = await exchange(port, `${request}DELETE /victim HTTP/1.1\r\nHost: a\r\n\r\n`);
+
+    expect(said.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400']);
+    expect(seen).toEqual([]);
+  });
+
   it('gets no connection at all for CONNECT', async () => {
     const { port } = await site.openListener(plain);
 
