@@ -8,6 +8,8 @@ export interface CliOutput {
 /** Where a command reads, piece by piece. */
 export interface CliInput extends AsyncIterable<string | Uint8Array> {
   readonly isTTY?: boolean;
+  /** Terminals only: true gives every key to the program and shows none. Ctrl-C is a character then. */
+  setRawMode?(isRaw: boolean): unknown;
 }
 
 /** Everything of the world outside that a command may touch, so that tests run commands without touching their own. */

@@ -23,6 +23,11 @@ export class ExitStatus extends Error {
   }
 }
 
+/** Ctrl-C at a terminal that hands keys over as characters, where the system sends no signal for it. */
+export class Interruption extends Error {
+  override readonly name = 'Interruption';
+}
+
 /** A fault in the words shown to the user. */
 export interface FaultReport {
   readonly what: string;

@@ -1,6 +1,7 @@
 import { readTextIfPresent } from '@sallyport/identity';
 import type { CliContext } from './cli-context.js';
 import { Failure } from './failure.js';
+import { inputText } from './input-text.js';
 import { absolutePath } from './options.js';
 
 const longestLine = 1_024;
@@ -30,10 +31,10 @@ async function readFileText(path: string, what: string): Promise<string> {
   return text;
 }
 
-async function readInput({ stdin }: CliContext): Promise<string> {
+async function readInput(context: CliContext): Promise<string> {
   let text = '';
-  for await (const chunk of stdin) {
-    text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
+  for await (const piece of inputText(context)) {
+    text += piece;
     if (text.length > longestLine || text.includes('\n')) break;
   }
   return text;

@@ -22,3 +22,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   signal: interruption.signal,
   programName: `${npmCommand === 'exec' ? 'npx ' : ''}${basename(process.argv[1] ?? 'sallyport').replace(/\.m?js$/, '')}`,
 });
+
+// A read that was interrupted is still waiting for input, and would keep the process.
+process.stdin.destroy();

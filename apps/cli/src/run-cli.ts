@@ -1,5 +1,5 @@
 import type { CliContext } from './cli-context.js';
-import { describeFault, exitCodeOf } from './failure.js';
+import { describeFault, exitCodeOf, type FaultReport, Interruption } from './failure.js';
 import { createProgram } from './program.js';
 
 /**
@@ -14,14 +14,14 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     await program.parseAsync([...argv], { from: 'user' });
     return 0;
   } catch (fault) {
-    reportFault(fault, context, argv.includes('--json'));
-    return exitCodeOf(fault, context.signal.aborted);
+    const isInterrupted = context.signal.aborted || fault instanceof Interruption;
+    const report = isInterrupted ? interrupted : describeFault(fault);
+    if (report !== undefined) writeReport(report, context, argv.includes('--json'));
+    return exitCodeOf(fault, isInterrupted);
   }
 }
 
-function reportFault(fault: unknown, { stderr, signal }: CliContext, asJson: boolean): void {
-  const report = signal.aborted ? interrupted : describeFault(fault);
-  if (report === undefined) return;
+function writeReport(report: FaultReport, { stderr }: CliContext, asJson: boolean): void {
   if (asJson) stderr.write(`${JSON.stringify({ error: report })}\n`);
   else stderr.write(`Error: ${report.what}\n${report.remedy === '' ? '' : `${report.remedy}\n`}`);
 }

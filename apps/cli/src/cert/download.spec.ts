@@ -218,6 +218,19 @@ describe('cert download', () => {
     expect(await running).toMatchObject({ exitCode: 130 });
   });
 
+  it('stops waiting for the token at Ctrl-C', async () => {
+    const { download } = await childAndSigner();
+    const abort = new AbortController();
+    async function* silence(): AsyncGenerator<string> {
+      abort.abort();
+      await new Promise(() => undefined);
+    }
+
+    const words = ['--device-id', 'child01', '--one-time-password-file', '-'];
+
+    expect(await download(words, { stdin: silence(), signal: abort.signal })).toMatchObject({ exitCode: 130 });
+  });
+
   it('for a cloud makes up a password, shows where to register it, and asks until it is registered', async () => {
     const { cwd, server } = await childAndSigner();
     await mkdir(join(cwd, 'child'));

@@ -4,7 +4,7 @@ import { ConfigFile, type Settings } from '@sallyport/config';
 import { type EnrolOptions, type EstTrust, enrolIdentity, readTextIfPresent, trustFromPem } from '@sallyport/identity';
 import { type DeviceId, hostName, Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { describeFault, Failure } from '../failure.js';
@@ -23,12 +23,13 @@ import { writeCertificateSummary } from './certificate-summary.js';
 import { cloudArgument } from './cloud-argument.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
 import { estUrl } from './est-url.js';
-import { givenPassword, newPassword } from './one-time-password.js';
+import { givenPassword, newPassword, passwordInEnvironment } from './one-time-password.js';
 
 const options = globalOptions.extend({
   deviceId: z.custom<DeviceId>().optional(),
   oneTimePassword: z.string().optional(),
   oneTimePasswordFile: z.string().optional(),
+  prompt: z.boolean().default(false),
   url: z.string().optional(),
   ca: z.string().optional(),
   host: z.array(hostName).default([]),
@@ -46,6 +47,12 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     .option('--device-id <id>', 'name of the device (default: setting device.id)', deviceIdArgument)
     .option('-p, --one-time-password <token>', 'token of "device enroll-token" (env: DEVICE_ONE_TIME_PASSWORD)')
     .option('--one-time-password-file <file>', 'read the token from the first line of a file, or of stdin with "-"')
+    .addOption(
+      new Option('--prompt', 'ask for the token on the terminal, without showing it').conflicts([
+        'oneTimePassword',
+        'oneTimePasswordFile',
+      ]),
+    )
     .option('--url <url>', 'certificate service: https://HOST:PORT or HOST[:PORT] (default: setting pki.url)')
     .option('--ca <file>', 'CA certificates to trust, for a password that holds no CA fingerprint')
     .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
@@ -58,6 +65,10 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     .addArgument(cloudArgument())
     .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
       const given = { ...optionsOf(command, options), isForCloud: cloud !== undefined };
+      if (given.prompt && passwordInEnvironment(context) !== undefined)
+        command.error("error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'", {
+          exitCode: 2,
+        });
       const settings = await openSettings(context, given);
       const certificate = await download(context, settings, given);
       writeCertificateSummary(context, deviceFiles(settings).certPath, certificate, {
