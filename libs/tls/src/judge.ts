@@ -59,7 +59,11 @@ export function judge(evidence: Evidence, rules: Rules): Judgement {
   if (!('der' in certificate)) return certificate;
   if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
   if (evidence.presented.length >= rules.chainCertificates) return refuse('chain-too-long', { certificate });
-  const path = known?.path ?? rules.trust.findPath(certificate, parsedPresented(evidence.presented));
+  // What was found before may lead through a CA that has expired since; this time its successor may have been sent.
+  const path =
+    known !== undefined && expiredIn(known.path, rules) === undefined
+      ? known.path
+      : rules.trust.findPath(certificate, parsedPresented(evidence.presented));
   return path === undefined ? refuse('issuer-unknown', { certificate }) : judgeLeaf({ certificate, path }, rules);
 }
 
@@ -98,8 +102,12 @@ function explain(fault: ChainFault, certificate: Certificate, { presented }: Evi
   }
 }
 
+function expiredIn(path: IssuerPath, { now }: Rules): Certificate | undefined {
+  return path.find(({ notAfter }) => notAfter < now);
+}
+
 function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
-  const expired = path.find(({ notAfter }) => notAfter < rules.now);
+  const expired = expiredIn(path, rules);
   if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
   const fault = checkLeaf(certificate, { now: rules.now });
   if (fault !== undefined) return refuse(fault, { certificate });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { forge, forgeCa, forgeDevice, newKeys, newRsaKeys } from './fixtures/forge.js';
+import { type Forged, forge, forgeCa, forgeDevice, newKeys, newRsaKeys } from './fixtures/forge.js';
 import { admitAll, closing, get, identity, mutual, recordingAdmission, Site, trusting } from './fixtures/site.js';
 import { makeTrustAnchors } from './index.js';
 
@@ -142,6 +142,24 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
 
     await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).rejects.toThrow();
     expect((await firstRefusal).reason).toBe('issuer-expired');
+  });
+
+  it.each([
+    ['alone', (_: Forged, renewed: Forged) => [renewed]],
+    ['behind the expired one', (expired: Forged, renewed: Forged) => [expired, renewed]],
+  ])('M11: admits a leaf whose intermediate CA was renewed with the same key, when that comes %s', async (_, chain) => {
+    const root = forgeCa('root');
+    const [keys, hour] = [newKeys(), 3_600_000];
+    const former = forgeCa('issuing', { issuer: root, keys, notAfter: new Date(Date.now() + hour) });
+    const renewed = forgeCa('issuing', { issuer: root, keys });
+    const leaf = forgeDevice('dev-1', former);
+    const clock = { now: new Date() };
+    const { port } = await site.openListener(mutual([root]), { now: () => clock.now });
+    expect((await get(`https://127.0.0.1:${port}/a`, identity(leaf, former))).status).toBe(200);
+
+    clock.now = new Date(Date.now() + 2 * hour);
+
+    expect((await get(`https://127.0.0.1:${port}/b`, identity(leaf, ...chain(former, renewed)))).status).toBe(200);
   });
 
   it('M12: keeps the DNS constraint OpenSSL checks for names with a dot, and leaves plain device ids alone', async () => {

@@ -15,6 +15,11 @@ function mayHaveIssued(issuer: Certificate, { authorityKeyIdentifier }: Certific
   return authorityKeyIdentifier === subjectKeyIdentifier;
 }
 
+/** A renewed CA stands beside the one it replaces, with the same key and name. */
+function longerLivedFirst(one: Certificate, other: Certificate): number {
+  return other.notAfter.getTime() - one.notAfter.getTime();
+}
+
 /** A leaf and the CAs whose keys signed it. */
 export interface KnownLeaf {
   readonly certificate: Certificate;
@@ -40,9 +45,7 @@ export class TrustStore {
       if (namesakes === undefined) this.#anchorsBySubject.set(key, [certificate]);
       else namesakes.push(certificate);
     }
-    // A renewed CA stands beside the one it replaces; the longer-lived of the two is tried first.
-    for (const namesakes of this.#anchorsBySubject.values())
-      namesakes.sort((one, other) => other.notAfter.getTime() - one.notAfter.getTime());
+    for (const namesakes of this.#anchorsBySubject.values()) namesakes.sort(longerLivedFirst);
   }
 
   /**
@@ -52,7 +55,7 @@ export class TrustStore {
    * @param presented  certificates the client sent after its leaf, at most a handful.
    */
   findPath(leaf: Certificate, presented: readonly Certificate[]): IssuerPath | undefined {
-    const path = this.#climb(leaf, new Set(presented));
+    const path = this.#climb(leaf, new Set(presented.toSorted(longerLivedFirst)));
     if (path !== undefined) this.#known.set(leaf.fingerprint, { certificate: leaf, path });
     return path;
   }
