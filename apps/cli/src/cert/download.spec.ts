@@ -32,6 +32,18 @@ async function childAndSigner() {
   };
 }
 
+/** A child device whose certificate comes from a cloud, which has a CA of its own. */
+async function childOfCloud() {
+  const child = await childAndSigner();
+  await writeFile(join(child.cwd, 'ca.pem'), child.server.authority.rootPem);
+  const words = ['--device-id', 'child01', '--ca', 'ca.pem', '--retry-every', '1ms'];
+  return {
+    ...child,
+    download: (more: readonly string[], world: Partial<World> = {}) =>
+      child.download(['c8y', ...words, ...more], world),
+  };
+}
+
 function tokenOf({ authority }: EstServer): string {
   return formatEnrolmentToken({ secret, caFingerprint: authority.root.fingerprint });
 }
@@ -232,29 +244,10 @@ describe('cert download', () => {
   });
 
   it('for a cloud makes up a password, shows where to register it, and asks until it is registered', async () => {
-    const { cwd, server } = await childAndSigner();
-    await mkdir(join(cwd, 'child'));
-    await writeFile(join(cwd, 'ca.pem'), server.authority.rootPem);
+    const { server, download } = await childOfCloud();
     server.refusals.push({ status: 401 });
 
-    const { exitCode, stderr } = await runSallyport(
-      [
-        'cert',
-        'download',
-        'c8y',
-        '--config-dir',
-        './child',
-        '--url',
-        server.url,
-        '--device-id',
-        'child01',
-        '--ca',
-        'ca.pem',
-        '--retry-every',
-        '1ms',
-      ],
-      { cwd },
-    );
+    const { exitCode, stderr } = await download([]);
 
     const [, made = ''] = /One-time password: ([A-Za-z0-9]{32})\n/.exec(stderr) ?? [];
     expect(exitCode).toBe(0);
@@ -262,6 +255,39 @@ describe('cert download', () => {
       `${server.url}/apps/devicemanagement/index.html#/deviceregistration?externalId=child01&one-time-password=${made}\n`,
     );
     expect(server.passwords).toEqual([`child01:${made}`, `child01:${made}`]);
+  });
+
+  it('for a cloud leaves a password the user chose out of the link', async () => {
+    const { server, download } = await childOfCloud();
+
+    const { exitCode, stderr } = await download(['-p', 'chosen']);
+
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: `Register the device here: ${server.url}/apps/devicemanagement/index.html#/deviceregistration?externalId=child01&one-time-password=\n`,
+    });
+    expect(server.passwords).toEqual(['child01:chosen']);
+  });
+
+  it.each([
+    ['--no-registration-url', ['--no-registration-url'], {}],
+    ['DEVICE_NO_REGISTRATION_URL=true', [], { DEVICE_NO_REGISTRATION_URL: 'true' }],
+    ['DEVICE_NO_REGISTRATION_URL=1', [], { DEVICE_NO_REGISTRATION_URL: '1' }],
+  ])('for a cloud prints the password it made up, but no link, with %s', async (_, words, env) => {
+    const { server, download } = await childOfCloud();
+
+    const { exitCode, stderr } = await download(words, { env });
+
+    expect(exitCode).toBe(0);
+    expect(server.passwords).toEqual([`child01:${stderr.slice('One-time password: '.length, -1)}`]);
+  });
+
+  it.each(['', '0', 'False', 'off', 'no'])('prints the link when DEVICE_NO_REGISTRATION_URL is "%s"', async (no) => {
+    const { download } = await childOfCloud();
+
+    const { stderr } = await download([], { env: { DEVICE_NO_REGISTRATION_URL: no } });
+
+    expect(stderr).toContain('Register the device here: https://');
   });
 });
 

@@ -33,6 +33,7 @@ const options = globalOptions.extend({
   url: z.string().optional(),
   ca: z.string().optional(),
   host: z.array(hostName).default([]),
+  registrationUrl: z.boolean(),
   csrPath: z.string().optional(),
   retryEvery: z.number(),
   maxTimeout: z.number(),
@@ -56,6 +57,7 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     .option('--url <url>', 'certificate service: https://HOST:PORT or HOST[:PORT] (default: setting pki.url)')
     .option('--ca <file>', 'CA certificates to trust, for a password that holds no CA fingerprint')
     .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
+    .option('--no-registration-url', 'do not print where to register the device (env: DEVICE_NO_REGISTRATION_URL)')
     .option(
       '--csr-path <file>',
       'signing request to send, made there when there is none (default: one made and removed)',
@@ -117,24 +119,38 @@ async function rememberService({ cwd, stderr }: CliContext, settings: Settings, 
   }
 }
 
-async function requirePassword(
-  context: CliContext,
-  given: Options,
-  { url, deviceId }: { url: string; deviceId: DeviceId },
-): Promise<string> {
-  const password = await givenPassword(context, given);
-  if (password !== undefined) return password;
-  if (!given.isForCloud)
+async function requirePassword(context: CliContext, given: Options, { url, deviceId }: Registration): Promise<string> {
+  const chosen = await givenPassword(context, given);
+  if (chosen === undefined && !given.isForCloud)
     throw new Failure(
       'No one-time token is given.',
       `Make one on the gateway (sallyport device enroll-token ${deviceId}) and pass it: --one-time-password TOKEN`,
     );
-  const made = newPassword();
-  const query = new URLSearchParams({ externalId: deviceId, 'one-time-password': made });
-  context.stderr.write(
-    `One-time password: ${made}\nRegister the device here: ${new URL(url).origin}/apps/devicemanagement/index.html#/deviceregistration?${query}\n`,
-  );
-  return made;
+  const password = chosen ?? newPassword();
+  if (chosen === undefined) context.stderr.write(`One-time password: ${password}\n`);
+  if (given.isForCloud && isUrlWanted(context, given))
+    writeRegistrationUrl(context, { url, deviceId }, chosen === undefined ? password : '');
+  return password;
+}
+
+// Clap, which parses thin-edge.io's options, takes any other text for yes.
+const noes = ['', 'n', 'no', 'f', 'false', 'off', '0'];
+
+function isUrlWanted({ env }: CliContext, { registrationUrl }: Options): boolean {
+  const { DEVICE_NO_REGISTRATION_URL: suppressed = '' } = env;
+  return registrationUrl && noes.includes(suppressed.toLowerCase());
+}
+
+interface Registration {
+  readonly url: string;
+  readonly deviceId: DeviceId;
+}
+
+/** Where somebody registers the device at its cloud. A password the user chose is left for the user to fill in. */
+function writeRegistrationUrl({ stderr }: CliContext, { url, deviceId }: Registration, password: string): void {
+  const query = new URLSearchParams({ externalId: deviceId, 'one-time-password': password });
+  const page = `${new URL(url).origin}/apps/devicemanagement/index.html#/deviceregistration?${query}`;
+  stderr.write(`Register the device here: ${page}\n`);
 }
 
 /** A token of a site says itself whom to trust; a bare password needs a CA file, or the CAs of this system. */
