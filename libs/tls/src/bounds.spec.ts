@@ -163,6 +163,24 @@ describe('a full listener', () => {
   });
 });
 
+describe('a flood of stalled handshakes', () => {
+  it('from one address leaves half of the places to the others', async () => {
+    const { port } = await site.openListener(serverOnly(), { host: '0.0.0.0', limits: { concurrentHandshakes: 4 } });
+    for (const _ of [1, 2, 3, 4]) {
+      const stalled = connect(port, '127.0.0.1');
+      onTestFinished(() => {
+        stalled.destroy();
+      });
+      stalled.on('error', () => stalled.destroy());
+      await new Promise((done) => stalled.write(stalledHello, done));
+    }
+
+    const elsewhere = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+
+    expect((await site.openTls(port, { socket: elsewhere })).encrypted).toBe(true);
+  });
+});
+
 describe.each(['plain', 'mutual'] as const)('HTTP at level %s', (level) => {
   async function open(limits: Partial<Limits> = {}, more: Partial<SecureListenerOptions> = {}) {
     const ca = forgeCa('fleet');

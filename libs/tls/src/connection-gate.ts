@@ -2,43 +2,59 @@ import type { Limits } from './limits.js';
 
 /** Counts connections and handshakes, in all and per address, and says when the entrance is full. */
 export class ConnectionGate {
-  readonly #limits: Limits;
-  readonly #byAddress = new Map<string, number>();
-  #connections = 0;
-  #handshakes = 0;
+  readonly #connections: Places;
+  readonly #handshakes: Places;
 
   constructor(limits: Limits) {
-    this.#limits = limits;
-  }
-
-  get connections(): number {
-    return this.#connections;
+    const { connections, connectionsPerAddress, concurrentHandshakes } = limits;
+    this.#connections = new Places(connections, connectionsPerAddress);
+    // One host that stalls its handshakes, again and again, must not keep everybody else out.
+    this.#handshakes = new Places(concurrentHandshakes, Math.ceil(concurrentHandshakes / 2));
   }
 
   /** Takes a place for a connection; false when there is none. Each true needs one `leave`. */
   enter(address: string): boolean {
-    const fromThere = this.#byAddress.get(address) ?? 0;
-    if (this.#connections >= this.#limits.connections || fromThere >= this.#limits.connectionsPerAddress) return false;
-    this.#connections += 1;
-    this.#byAddress.set(address, fromThere + 1);
-    return true;
+    return this.#connections.take(address);
   }
 
   leave(address: string): void {
-    this.#connections -= 1;
-    const rest = (this.#byAddress.get(address) ?? 1) - 1;
-    if (rest === 0) this.#byAddress.delete(address);
-    else this.#byAddress.set(address, rest);
+    this.#connections.giveBack(address);
   }
 
   /** Takes a place for a handshake; false when there is none. Each true needs one `endHandshake`. */
-  beginHandshake(): boolean {
-    if (this.#handshakes >= this.#limits.concurrentHandshakes) return false;
-    this.#handshakes += 1;
+  beginHandshake(address: string): boolean {
+    return this.#handshakes.take(address);
+  }
+
+  endHandshake(address: string): void {
+    this.#handshakes.giveBack(address);
+  }
+}
+
+/** So many places in all, and so many for one address. */
+class Places {
+  readonly #most: number;
+  readonly #mostPerAddress: number;
+  readonly #takenByAddress = new Map<string, number>();
+  #taken = 0;
+
+  constructor(most: number, mostPerAddress: number) {
+    this.#most = most;
+    this.#mostPerAddress = mostPerAddress;
+  }
+
+  take(address: string): boolean {
+    const takenThere = this.#takenByAddress.get(address) ?? 0;
+    if (this.#taken >= this.#most || takenThere >= this.#mostPerAddress) return false;
+    this.#taken += 1;
+    this.#takenByAddress.set(address, takenThere + 1);
     return true;
   }
 
-  endHandshake(): void {
-    this.#handshakes -= 1;
+  giveBack(address: string): void {
+    this.#taken -= 1;
+    const rest = (this.#takenByAddress.get(address) ?? 1) - 1;
+    if (rest === 0) this.#takenByAddress.delete(address);
+    else this.#takenByAddress.set(address, rest);
   }
 }

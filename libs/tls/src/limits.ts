@@ -4,7 +4,7 @@ export interface Limits {
   readonly handshakeMs: number;
   /** How long the admission port may think; after that the peer is refused. */
   readonly admissionMs: number;
-  /** TLS handshakes in progress at the same time. */
+  /** TLS handshakes in progress at the same time; half of them at most from one address. */
   readonly concurrentHandshakes: number;
   readonly connections: number;
   /** Generous: a whole site of child devices may share one address behind a gateway. */

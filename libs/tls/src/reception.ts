@@ -151,13 +151,14 @@ export class Reception {
     const generation = this.#tlsGeneration();
     const { context, clientCertificate, trust } = generation;
     if (context === undefined) return this.#answerPlainly(visitor);
-    if (!this.#gate.beginHandshake()) return this.#turnAway(visitor, { reason: 'too-many-connections' });
+    if (!this.#gate.beginHandshake(visitor.remoteAddress))
+      return this.#turnAway(visitor, { reason: 'too-many-connections' });
     const result = await shakeHands(visitor.raw, {
       context,
       clientCertificate,
       chainCertificates: this.#limits.chainCertificates,
       protocols: this.#front === undefined ? [] : ['http/1.1'],
-    }).finally(() => this.#gate.endHandshake());
+    }).finally(() => this.#gate.endHandshake(visitor.remoteAddress));
     if (result.outcome === 'failed')
       return this.#turnAway(visitor, visitor.isLate ? { reason: 'handshake-timeout' } : result);
     this.#tally.counters.handshakes += 1;
