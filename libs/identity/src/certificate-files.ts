@@ -38,7 +38,7 @@ const privateKeyMode = 0o400;
 export async function recoverIdentity(files: CertificateFiles, now = new Date()): Promise<void> {
   for (const path of [files.certPath, files.keyPath, pairPathOf(files), files.caPath])
     await sweepTemporaryFiles(path, now);
-  const pair = await readTextIfPresent(pairPathOf(files));
+  const pair = await committedPair(files);
   if (pair !== undefined) await putPairInForce(files, pair);
 }
 
@@ -50,18 +50,16 @@ export async function recoverIdentity(files: CertificateFiles, now = new Date())
  */
 export async function readIdentity(files: CertificateFiles): Promise<Identity | undefined> {
   await recoverIdentity(files);
-  const certPem = await readTextIfPresent(files.certPath);
-  const keyPem = await readTextIfPresent(files.keyPath);
-  if (certPem === undefined || keyPem === undefined) return undefined;
-  const [leaf, ...intermediates] = certificatesFromPem(certPem);
-  if (leaf === undefined) throw new Problem('config-invalid', 'The certificate file holds no certificate in PEM.');
-  const privateKey = privateKeyFromPem(keyPem);
-  if (!publicKeyDer(privateKey).equals(leaf.spki))
-    throw new Problem(
-      'config-invalid',
-      'The private key does not belong to the certificate beside it. Remove both (sallyport cert remove) and enrol again.',
-    );
-  return { certificates: [leaf, ...intermediates], certPem, keyPem, privateKey };
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const pair = await pairOnDisk(files);
+    if (pair === undefined) return undefined;
+    const identity = identityFrom(pair) ?? (await committedIdentity(files));
+    if (identity !== undefined) return identity;
+  }
+  throw new Problem(
+    'config-invalid',
+    'The private key does not belong to the certificate beside it. Remove both (sallyport cert remove) and enrol again.',
+  );
 }
 
 /** Replaces the certificate chain; the key stays. */
@@ -69,14 +67,30 @@ export async function replaceCertificate(files: CertificateFiles, chain: readonl
   await writeFileAtomic(files.certPath, pemOf(chain), certificateMode);
 }
 
-/** Replaces key and certificate chain. Killed at any point, `recoverIdentity` yields the old pair or the new one. */
+/**
+ * Replaces the certificate chain of a key that is in force; when somebody has replaced that key meanwhile, it comes back
+ * with its chain.
+ */
+export async function replaceCertificateOf(
+  files: CertificateFiles,
+  privateKey: KeyObject,
+  chain: readonly Certificate[],
+): Promise<void> {
+  await replaceCertificate(files, chain);
+  if (!(await isPaired(files))) await replacePair(files, privateKey, chain);
+}
+
+/**
+ * Replaces key and certificate chain. Killed at any point, `recoverIdentity` yields the old pair or the new one; of
+ * several at once, one whole pair is left.
+ */
 export async function replacePair(
   files: CertificateFiles,
   privateKey: KeyObject,
   chain: readonly Certificate[],
 ): Promise<void> {
-  const pair = privateKeyPem(privateKey) + pemOf(chain);
-  await writeFileAtomic(pairPathOf(files), pair, privateKeyMode);
+  const pair = { keyPem: privateKeyPem(privateKey), certPem: pemOf(chain) };
+  await commitPair(files, pair);
   await putPairInForce(files, pair);
 }
 
@@ -96,27 +110,78 @@ function pairPathOf({ keyPath }: CertificateFiles): string {
   return `${keyPath}.next`;
 }
 
-// Two processes that replace the pair at once can interleave; whoever writes last notices and repairs it.
-const interleavingTries = 5;
+/** A key and the chain that goes with it, in PEM. */
+interface PairPem {
+  readonly keyPem: string;
+  readonly certPem: string;
+}
 
-async function putPairInForce(files: CertificateFiles, pair: string): Promise<void> {
-  const { keyPem, certPem } = splitPair(pair);
-  for (let tries = 0; tries < interleavingTries; tries++) {
-    await writeFileAtomic(files.keyPath, keyPem, privateKeyMode);
-    await writeFileAtomic(files.certPath, certPem, certificateMode);
-    if (await isPaired(files)) break;
+const mostTries = 20;
+
+/**
+ * Several processes may do this at once, with different pairs: each goes on to the pair committed last, and whoever finds
+ * a key beside the certificate of another commits a whole pair again. What is not done after 20 tries stays committed.
+ */
+async function putPairInForce(files: CertificateFiles, committed: PairPem): Promise<void> {
+  let pair = committed;
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    await writeFileAtomic(files.keyPath, pair.keyPem, privateKeyMode);
+    await writeFileAtomic(files.certPath, pair.certPem, certificateMode);
+    const latest = (await committedPair(files)) ?? pair;
+    const isLatest = latest.keyPem === pair.keyPem && latest.certPem === pair.certPem;
+    pair = latest;
+    if (!isLatest) continue;
+    if (await isPaired(files)) {
+      await removeIfPresent(pairPathOf(files));
+      return;
+    }
+    await commitPair(files, pair);
   }
-  await removeIfPresent(pairPathOf(files));
 }
 
-function splitPair(pair: string): { keyPem: string; certPem: string } {
-  const start = pair.indexOf('-----BEGIN CERTIFICATE-----');
-  return { keyPem: pair.slice(0, start), certPem: pair.slice(start) };
+async function commitPair(files: CertificateFiles, { keyPem, certPem }: PairPem): Promise<void> {
+  await writeFileAtomic(pairPathOf(files), keyPem + certPem, privateKeyMode);
 }
 
-async function isPaired({ certPath, keyPath }: CertificateFiles): Promise<boolean> {
+/** The pair that was committed and is not in force yet; undefined also when what lies there is no pair. */
+async function committedPair(files: CertificateFiles): Promise<PairPem | undefined> {
+  const pem = (await readTextIfPresent(pairPathOf(files))) ?? '';
+  const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
+  if (start < 0) return undefined;
+  const pair = { keyPem: pem.slice(0, start), certPem: pem.slice(start) };
+  return isPair(pair) ? pair : undefined;
+}
+
+/** Somebody is replacing both and has got as far as one of them: what was committed counts. */
+async function committedIdentity(files: CertificateFiles): Promise<Identity | undefined> {
+  const pair = await committedPair(files);
+  return pair && identityFrom(pair);
+}
+
+async function pairOnDisk({ certPath, keyPath }: CertificateFiles): Promise<PairPem | undefined> {
   const [certPem, keyPem] = [await readTextIfPresent(certPath), await readTextIfPresent(keyPath)];
-  const [leaf] = certPem === undefined ? [] : certificatesFromPem(certPem);
-  if (leaf === undefined || keyPem === undefined) return false;
-  return publicKeyDer(privateKeyFromPem(keyPem)).equals(leaf.spki);
+  return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
+}
+
+async function isPaired(files: CertificateFiles): Promise<boolean> {
+  const pair = await pairOnDisk(files);
+  return pair !== undefined && isPair(pair);
+}
+
+function isPair(pem: PairPem): boolean {
+  try {
+    return identityFrom(pem) !== undefined;
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
+}
+
+/** Undefined when key and certificate do not pair. @throws Problem `config-invalid`: one of them is none */
+function identityFrom({ certPem, keyPem }: PairPem): Identity | undefined {
+  const [leaf, ...intermediates] = certificatesFromPem(certPem);
+  if (leaf === undefined) throw new Problem('config-invalid', 'The certificate file holds no certificate in PEM.');
+  const privateKey = privateKeyFromPem(keyPem);
+  if (!publicKeyDer(privateKey).equals(leaf.spki)) return undefined;
+  return { certificates: [leaf, ...intermediates], certPem, keyPem, privateKey };
 }

@@ -8,7 +8,7 @@ import {
   type SubjectAltName,
 } from '@sallyport/x509';
 import { removeIfPresent, writeFileAtomic } from './atomic-file.js';
-import { type CertificateFiles, recoverIdentity, replaceCertificate, replaceRoots } from './certificate-files.js';
+import { type CertificateFiles, recoverIdentity, replaceCertificateOf, replaceRoots } from './certificate-files.js';
 import { EstClient, type EstTrust } from './est-client.js';
 import { issuedChain } from './issued-chain.js';
 import { ensurePrivateKey, publicKeyDer } from './private-key.js';
@@ -70,7 +70,7 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
   const issued = await client.simpleEnroll(csr, { username: deviceId, password });
   const { chain, roots } = issuedChain(issued, published, { spki: publicKeyDer(privateKey), deviceId });
   if (roots.length > 0) await replaceRoots(files, roots);
-  await replaceCertificate(files, chain);
+  await replaceCertificateOf(files, privateKey, chain);
   if (options.csrPath === undefined) await removeIfPresent(pendingRequestPath(files));
   return chain[0];
 }
