@@ -142,15 +142,18 @@ describe('the request (RFC 7030 §4.2.1, RFC 8951 §3)', () => {
     await expect(new EstClient({ url, trust }).caCertificates()).resolves.toHaveLength(2);
   });
 
-  it.each(['http://localhost:8443', 'localhost:8443', '', 'https://user:secret@localhost'])(
-    'is not sent to "%s", which is no https address',
-    (url) => {
-      const make = () => new EstClient({ url, trust: { rootsPem: [] } });
+  it.each([
+    'http://localhost:8443',
+    'localhost:8443',
+    '',
+    'https://user:secret@localhost',
+    'https://user:p@secret@localhost',
+  ])('is not sent to "%s", which is no https address', (url) => {
+    const make = () => new EstClient({ url, trust: { rootsPem: [] } });
 
-      expect(make).toThrow(expect.objectContaining({ type: 'invalid-request' }));
-      expect(make).not.toThrow('secret');
-    },
-  );
+    expect(make).toThrow(expect.objectContaining({ type: 'invalid-request' }));
+    expect(make).not.toThrow('secret');
+  });
 });
 
 describe('the answer', () => {
@@ -251,6 +254,17 @@ describe('the answer', () => {
       extensions: { serverStatus: status },
     });
     expect(responder.operations.filter((operation) => operation === 'simpleenroll')).toHaveLength(1);
+  });
+
+  it('is an error when it changes to another protocol', async () => {
+    responder.on('simpleenroll', (_, { socket }) => {
+      socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+      return undefined;
+    });
+
+    await expect(trustingClient({ timeoutMs: 5_000 }).simpleEnroll(csr, credentials)).rejects.toMatchObject({
+      type: 'unavailable',
+    });
   });
 
   it.each([202, 429, 503])('with status %i says when to ask again', async (status) => {

@@ -157,7 +157,7 @@ function estBase(text: string): URL {
 }
 
 function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//');
+  return url.replace(/\/\/.*@/s, '//');
 }
 
 /** Roots in PEM from the text of a CA file. */

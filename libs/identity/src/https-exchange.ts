@@ -70,6 +70,8 @@ function send({ url, method, headers, body, tls }: HttpsExchange, signal: AbortS
     });
     outgoing.once('response', resolve);
     outgoing.on('error', reject);
+    // An answer that changes the protocol ends the request without an error, and neither deadline nor signal is heard.
+    outgoing.once('close', () => reject(new Error('it ended the request without an answer')));
     outgoing.end(body);
   });
 }
