@@ -33,10 +33,12 @@ async function run(
   {
     renewals = 1,
     random = 0,
+    clock = new JumpingClock(),
     ...options
-  }: { renewals?: number; random?: number } & Partial<Omit<RenewalScheduleOptions, 'random'>> = {},
+  }: { renewals?: number; random?: number; clock?: JumpingClock } & Partial<
+    Omit<RenewalScheduleOptions, 'random'>
+  > = {},
 ): Promise<{ tries: Date[]; clock: JumpingClock; retries: number[] }> {
-  const clock = new JumpingClock();
   const tries: Date[] = [];
   const retries: number[] = [];
   await new Promise<void>((resolve) => {
@@ -141,6 +143,26 @@ describe('the renewal schedule', () => {
     });
 
     expect(retries).toEqual([600_000, hour]);
+  });
+
+  it.each([
+    ['tries again', [30_000, 30_000], { failures: 1, renewals: 1 }],
+    ['goes on after a success', [60_000, 60_000], { failures: 0, renewals: 2 }],
+  ])('is not held up when the clock is set back by a year before it %s', async (_, waits, { failures, renewals }) => {
+    const clock = new JumpingClock();
+    const expired = certificateOf(new Date('2020-01-01T00:00:00Z'), 90);
+    const setBack = async (milliseconds: number, signal: AbortSignal) => {
+      await clock.wait(milliseconds, signal);
+      if (clock.waits.length === 1) clock.now = new Date(clock.now.getTime() - 365 * day);
+    };
+    const renew = (attempt: number) => {
+      if (attempt <= failures) throw new Error('no network');
+      return expired;
+    };
+
+    await run(renew, { clock, certificate: expired, wait: setBack, renewals });
+
+    expect(clock.waits).toEqual(waits);
   });
 
   it('goes on after the end of life', async () => {

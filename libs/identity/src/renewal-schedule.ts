@@ -58,14 +58,13 @@ export class RenewalSchedule {
   async #run(): Promise<void> {
     const { signal } = this.#abort;
     let { certificate } = this.#options;
-    let earliestMs = 0;
     while (!signal.aborted) {
-      await this.#waitUntil(new Date(Math.max(this.#firstTryAt(certificate).getTime(), earliestMs)));
+      await this.#waitUntil(this.#firstTryAt(certificate));
       const renewed = await this.#renewPersistently(certificate);
       if (renewed === undefined) return;
       certificate = renewed;
-      earliestMs = this.#now().getTime() + shortestPauseMs;
       this.#options.onRenewed?.(renewed);
+      await this.#pause(shortestPauseMs);
     }
   }
 
@@ -85,7 +84,7 @@ export class RenewalSchedule {
         if (signal.aborted) return undefined;
         const retryInMs = this.#retryInMs(error, failures, certificate);
         this.#options.onFailure?.(error, retryInMs);
-        await this.#waitUntil(new Date(this.#now().getTime() + retryInMs));
+        await this.#pause(retryInMs);
       }
     }
     return undefined;
@@ -99,17 +98,33 @@ export class RenewalSchedule {
     return Math.max(Math.min(backOffMs, urgentMs), Math.min(askedForMs, longestRetryMs));
   }
 
+  /** Waits for a length of time; a clock that is set back meanwhile begins it once more, and does not stretch it. */
+  async #pause(milliseconds: number): Promise<void> {
+    let end = this.#now().getTime() + milliseconds;
+    for (;;) {
+      const now = this.#now().getTime();
+      end = Math.min(end, now + milliseconds);
+      if (now >= end || this.#abort.signal.aborted) return;
+      await this.#wait(end - now);
+    }
+  }
+
   async #waitUntil(moment: Date): Promise<void> {
-    const { signal } = this.#abort;
-    const wait = this.#options.wait ?? waitWithoutHoldingTheProcess;
     for (;;) {
       const remainingMs = moment.getTime() - this.#now().getTime();
-      if (remainingMs <= 0 || signal.aborted) return;
-      try {
-        await wait(Math.min(remainingMs, longestWaitMs), signal);
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
+      if (remainingMs <= 0 || this.#abort.signal.aborted) return;
+      await this.#wait(remainingMs);
+    }
+  }
+
+  /** Waits, but an hour at most, and not for longer than it takes to be stopped. */
+  async #wait(milliseconds: number): Promise<void> {
+    const { signal } = this.#abort;
+    const wait = this.#options.wait ?? waitWithoutHoldingTheProcess;
+    try {
+      await wait(Math.min(milliseconds, longestWaitMs), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
