@@ -4,7 +4,6 @@ import {
   type AdmissionRequest,
   admitPeer,
   type DeviceChange,
-  type DeviceId,
   deviceChanged,
   type Fingerprint,
 } from '@sallyport/protocol';
@@ -19,8 +18,8 @@ const registryDeadlineMs = 2_500;
 
 interface CachedDecision {
   readonly decision: AdmissionDecision;
-  readonly deviceId: DeviceId;
-  readonly expiresAtMs: number;
+  readonly request: AdmissionRequest;
+  readonly decidedAtMs: number;
 }
 
 /** Told about every change the registry announces, after the cache has forgotten what it concerns. */
@@ -35,11 +34,13 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
  */
 export class AdmissionClient implements AdmissionPort {
   private readonly decisions = new Map<Fingerprint, CachedDecision>();
-  private readonly listeners: AdmissionListener[] = [];
   // An answer given before a change was announced must not be remembered after it.
   private changes = 0;
 
-  constructor(private readonly context: ServiceContext) {}
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly onChange: AdmissionListener,
+  ) {}
 
   /** Subscribes to the registry's announcements; without them nothing would be forgotten in time. */
   async start(): Promise<void> {
@@ -49,14 +50,9 @@ export class AdmissionClient implements AdmissionPort {
     mqtt.onReconnect(() => this.resynchronise());
   }
 
-  onChange(listener: AdmissionListener): void {
-    this.listeners.push(listener);
-  }
-
   async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
     const nowMs = this.context.clock.now().getTime();
-    const cached = this.decisions.get(request.fingerprint);
-    const known = cached !== undefined && cached.expiresAtMs > nowMs ? cached.decision : undefined;
+    const known = this.recall(request, nowMs);
     if (known !== undefined && this.context.mqtt.isConnected) return known;
     const changesBefore = this.changes;
     const decision = await this.ask(request);
@@ -74,27 +70,41 @@ export class AdmissionClient implements AdmissionPort {
     }
   }
 
+  private recall(request: AdmissionRequest, nowMs: number): AdmissionDecision | undefined {
+    const cached = this.decisions.get(request.fingerprint);
+    if (cached === undefined || !isSameQuestion(cached.request, request)) return undefined;
+    const ageMs = nowMs - cached.decidedAtMs;
+    // A clock that was set back makes no answer last longer.
+    return ageMs >= 0 && ageMs < cacheLifetimeMs ? cached.decision : undefined;
+  }
+
   private remember(request: AdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
     this.decisions.delete(request.fingerprint);
     const oldest = this.decisions.size >= cacheLimit ? this.decisions.keys().next().value : undefined;
     if (oldest !== undefined) this.decisions.delete(oldest);
-    const { deviceId } = request;
-    this.decisions.set(request.fingerprint, { decision, deviceId, expiresAtMs: nowMs + cacheLifetimeMs });
+    this.decisions.set(request.fingerprint, { decision, request, decidedAtMs: nowMs });
   }
 
   private forget(change: DeviceChange): void {
     this.changes += 1;
     for (const fingerprint of change.fingerprints) this.decisions.delete(fingerprint);
-    for (const [fingerprint, { deviceId }] of this.decisions)
-      if (deviceId === change.deviceId) this.decisions.delete(fingerprint);
-    for (const listener of this.listeners) listener(change);
+    for (const [fingerprint, { request }] of this.decisions)
+      if (request.deviceId === change.deviceId) this.decisions.delete(fingerprint);
+    this.onChange(change);
   }
 
   private resynchronise(): void {
     this.changes += 1;
     this.decisions.clear();
-    for (const listener of this.listeners) listener('resynchronise');
+    this.onChange('resynchronise');
   }
+}
+
+/** One certificate is another peer to the registry once other CAs count as the site's own. */
+function isSameQuestion(one: AdmissionRequest, other: AdmissionRequest): boolean {
+  return (
+    one.kind === other.kind && one.issuedHere === other.issuedHere && one.issuerFingerprint === other.issuerFingerprint
+  );
 }
 
 function isNoAnswer(decision: AdmissionDecision): boolean {

@@ -56,6 +56,10 @@ export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
   private door: OpenDoor | undefined;
+  // Shut, but with requests that are still being answered.
+  private draining: SecureListener | undefined;
+  private lastChange: Promise<void> = Promise.resolve();
+  private isClosed = false;
 
   /**
    * @param context of the service the door belongs to
@@ -68,23 +72,17 @@ export class Entrance {
   ) {
     this.group = options.source.group;
     this.metrics = new EntranceMetrics(context.metrics, this.group);
-    admission.onChange((change) => this.applyChange(change));
   }
 
   /**
    * Puts in force what settings and files say now: opens the door, changes its level, certificate or CAs, or shuts it.
-   * Sessions that still hold go on.
+   * Sessions that still hold go on. Does nothing after `close`.
    *
    * @throws Problem `config-invalid`: settings or files do not fit together; nothing changed.
    * @throws Problem `unavailable`: the address cannot be bound.
    */
-  async apply(): Promise<void> {
-    const { level, security, warnings } = await this.options.source.read();
-    for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
-    if (this.options.mutualOnly === true && level !== 'mutual') return this.close();
-    await this.putInForce(security);
-    const { host, port } = this.door ?? this.options.source.address();
-    this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
+  apply(): Promise<void> {
+    return this.inTurn(() => this.readAndApply());
   }
 
   describe(): EntranceDescription {
@@ -105,11 +103,46 @@ export class Entrance {
     };
   }
 
-  /** Shuts the door: no new connection, those under way may finish within a few seconds. */
-  async close(): Promise<void> {
-    const closing = this.door;
+  /** Shuts the door for good: no new connection, those under way may finish within a few seconds. */
+  close(): Promise<void> {
+    this.isClosed = true;
+    return this.inTurn(() => this.shut());
+  }
+
+  /** Ends the sessions a change concerns, unless the registry still admits their peer. */
+  follow(change: DeviceChange | 'resynchronise'): void {
+    const concerns = (peer: Peer) => change === 'resynchronise' || peer.deviceId === change.deviceId;
+    if (change === 'resynchronise' || change.state === 'active') this.revalidate(concerns);
+    else this.endSessions(concerns, `device-${change.state}`);
+  }
+
+  /** One change after the other: what was read earlier must not come into force later. */
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.lastChange.then(change);
+    // Who asked for a change hears of its failure; the next one must not.
+    this.lastChange = changed.catch(() => undefined);
+    return changed;
+  }
+
+  private async readAndApply(): Promise<void> {
+    const { level, security, warnings } = await this.options.source.read();
+    if (this.isClosed) return;
+    for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
+    if (this.options.mutualOnly === true && level !== 'mutual') return this.shut();
+    await this.putInForce(security);
+    const { host, port } = this.door ?? this.options.source.address();
+    this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
+  }
+
+  private async shut(): Promise<void> {
+    this.draining = this.door?.listener;
     this.door = undefined;
-    await closing?.listener.close({ drainMs });
+    await this.draining?.close({ drainMs });
+    this.draining = undefined;
+  }
+
+  private get listener(): SecureListener | undefined {
+    return this.door?.listener ?? this.draining;
   }
 
   private get level(): SecurityLevel {
@@ -156,21 +189,14 @@ export class Entrance {
       .catch((error: unknown) => this.context.log.warn({ error }, 'refusal could not be recorded in the audit log'));
   }
 
-  /** Ends the sessions a change concerns, unless the registry still admits their peer. */
-  private applyChange(change: DeviceChange | 'resynchronise'): void {
-    const concerns = (peer: Peer) => change === 'resynchronise' || peer.deviceId === change.deviceId;
-    if (change === 'resynchronise' || change.state === 'active') this.revalidate(concerns);
-    else this.endSessions(concerns, `device-${change.state}`);
-  }
-
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {
-    const ended = this.door?.listener.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
+    const ended = this.listener?.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
     if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
   }
 
   private revalidate(concerns: (peer: Peer) => boolean): void {
-    this.door?.listener
-      .revalidateSessions(concerns)
+    this.listener
+      ?.revalidateSessions(concerns)
       .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
   }
 }

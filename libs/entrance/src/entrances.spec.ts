@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
+import { dirname } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -17,11 +18,13 @@ import {
   type Fingerprint,
   recordRefusal,
 } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
+import { ServiceContext } from '@sallyport/runtime';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { certificatesFromPem } from '@sallyport/x509';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { EntranceOptions } from './entrance.js';
+import { serviceCertificateFiles } from './entrance-settings.js';
 import { Entrances } from './entrances.js';
 import { configuredSource } from './security-source.js';
 
@@ -103,7 +106,7 @@ describe('a door of a service', () => {
   }
 
   /** A door behind which every request is answered "hello". */
-  async function openDoor(options: { readonly mutualOnly?: boolean } = {}): Promise<void> {
+  async function openDoor(options: Partial<EntranceOptions> = {}): Promise<void> {
     await context.reloadSettings();
     await entrances.open({
       name: 'greetings',
@@ -207,6 +210,42 @@ describe('a door of a service', () => {
     expect(await greetingOverTls()).toBe('200 hello');
   });
 
+  it.each([
+    ['a minute is over', 60_000],
+    ['the clock has been set back', -3_600_000],
+  ])('asks again when %s', async (_, shiftMs) => {
+    let shift = 0;
+    const clock = { now: () => new Date(Date.now() + shift) };
+    const readSettings = () => context.reloadSettings();
+    entrances = new Entrances(new ServiceContext({ ...context, settings: context.settings, readSettings, clock }));
+    await entrances.onModuleInit();
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    expect(await greetingOverTls()).toBe('200 hello');
+
+    shift = shiftMs;
+
+    expect(await greetingOverTls()).toBe('200 hello');
+    expect(registry.asked).toHaveLength(2);
+  });
+
+  it('asks again about a certificate it judges differently from before', async () => {
+    const registry = await startRegistry();
+    registry.decide = (asked) => (asked.issuedHere ? admitAll(asked) : { outcome: 'refused', reason: 'not-permitted' });
+    const { clientCaPath } = serviceCertificateFiles(context.settings, 'agent');
+    await mkdir(dirname(clientCaPath), { recursive: true });
+    await writeFile(clientCaPath, ca.certPem);
+    await configureMutual();
+    await openDoor();
+    expect(await greetingOverTls()).toBe('200 hello');
+
+    await rm(clientCaPath);
+    await entrances.reload();
+
+    await expect(greetingOverTls()).rejects.toThrow();
+  });
+
   it('does not remember an answer that a change overtook', async () => {
     const registry = await startRegistry();
     await configureMutual();
@@ -273,6 +312,19 @@ describe('a door of a service', () => {
       expect(performance.now() - startedAt).toBeLessThan(1_000);
     },
   );
+
+  it('ends the session of a revoked device also while the door is shutting', async () => {
+    await startRegistry();
+    await configureMutual();
+    await openDoor({ handler: { http: (_request, response) => void response.write('a long answer') } });
+    const session = await openSession(port(), ca, child);
+    const startedAt = performance.now();
+    const shut = entrances.beforeApplicationShutdown();
+    await announce('revoked');
+    await session.ended;
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    await shut;
+  });
 
   it('ends the session of a revoked certificate and leaves the same device with its new one alone', async () => {
     const registry = await startRegistry();

@@ -21,7 +21,9 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly identity: ServiceIdentity;
 
   constructor(private readonly context: ServiceContext) {
-    this.admission = new AdmissionClient(context);
+    this.admission = new AdmissionClient(context, (change) => {
+      for (const entrance of this.opened) entrance.follow(change);
+    });
     this.identity = new ServiceIdentity(context, () => this.reload());
   }
 
@@ -33,7 +35,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.identity.stop();
-    await Promise.all(this.opened.splice(0).map((entrance) => entrance.close()));
+    await Promise.all(this.opened.map((entrance) => entrance.close()));
   }
 
   /**
@@ -43,8 +45,14 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
    */
   async open(options: EntranceOptions): Promise<Entrance> {
     const entrance = new Entrance(this.context, this.admission, options);
-    await entrance.apply();
+    // Before it is open: what changes meanwhile concerns it too.
     this.opened.push(entrance);
+    try {
+      await entrance.apply();
+    } catch (error) {
+      this.opened.splice(this.opened.indexOf(entrance), 1);
+      throw error;
+    }
     return entrance;
   }
 

@@ -1,0 +1,109 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ServiceContext } from '@sallyport/runtime';
+import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { type TemporaryDirectory, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Entrances } from './entrances.js';
+import type { SecurityInForce, SecuritySource } from './security-source.js';
+
+const plain: SecurityInForce = { level: 'plain', security: { clientCertificate: 'none' }, warnings: [] };
+
+/** Gives what it is told to, each time when it is told to. */
+class SlowSource implements SecuritySource {
+  readonly group = 'http';
+  readonly #answers: Promise<SecurityInForce>[] = [];
+  readonly address = () => ({ host: '127.0.0.1', port: 0 });
+
+  /** The answer to one more reading. */
+  add(answer: SecurityInForce | Promise<SecurityInForce>): void {
+    this.#answers.push(Promise.resolve(answer));
+  }
+
+  read(): Promise<SecurityInForce> {
+    return this.#answers.shift() ?? Promise.reject(new Error('one reading too many'));
+  }
+}
+
+describe('changes to a door that overlap', () => {
+  let ca: TestCa;
+  let overTls: SecurityInForce;
+  let directory: TemporaryDirectory;
+  let context: ServiceContext;
+  let entrances: Entrances;
+  let source: SlowSource;
+
+  beforeAll(async () => {
+    ca = await TestCa.create();
+    const { certPem, keyPem } = await ca.issue({ commonName: 'agent', subjectAltNames: ['DNS:localhost'] });
+    const security = { certificatePem: certPem, keyPem, clientCertificate: 'none' } as const;
+    overTls = { level: 'server', security, warnings: [] };
+  });
+
+  afterAll(() => ca[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    directory = temporaryDirectory();
+    context = await openTestContext(directory.path);
+    entrances = new Entrances(context);
+    source = new SlowSource();
+  });
+
+  afterEach(async () => {
+    await entrances.beforeApplicationShutdown();
+    await closeTestContext(context);
+    await directory.remove();
+  });
+
+  const open = () => entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end() } });
+
+  it('leave in force what was read last', async () => {
+    source.add(plain);
+    const entrance = await open();
+    const slow = Promise.withResolvers<SecurityInForce>();
+    source.add(slow.promise);
+    source.add(plain);
+
+    const changes = [entrance.apply(), entrance.apply()];
+    await nextTurn();
+    slow.resolve(overTls);
+    await Promise.all(changes);
+
+    expect(entrances.describe()).toMatchObject([{ level: 'plain' }]);
+  });
+
+  it('reach a door that is still being opened', async () => {
+    const slow = Promise.withResolvers<SecurityInForce>();
+    source.add(slow.promise);
+    source.add(overTls);
+
+    const opening = open();
+    const { settings } = context;
+    const reloaded = entrances.reload();
+    await waitFor(() => context.settings !== settings);
+    await nextTurn();
+    slow.resolve(plain);
+    await Promise.all([opening, reloaded]);
+
+    expect(entrances.describe()).toMatchObject([{ level: 'server' }]);
+  });
+
+  it('open no door after the service has stopped', async () => {
+    const slow = Promise.withResolvers<SecurityInForce>();
+    source.add(slow.promise);
+
+    const opening = open();
+    const stopped = entrances.beforeApplicationShutdown();
+    await nextTurn();
+    slow.resolve(plain);
+    const entrance = await opening;
+    await stopped;
+
+    expect(entrance.describe().isOpen).toBe(false);
+  });
+
+  it('leave no trace of a door that could not be opened', async () => {
+    source.add(Promise.reject(new Error('no such file')));
+    await expect(open()).rejects.toThrow('no such file');
+    expect(entrances.describe()).toEqual([]);
+  });
+});
