@@ -9,7 +9,7 @@ import { foundHierarchy } from './authority/founding.js';
 import { Hierarchy } from './authority/hierarchy.js';
 import { Rotation } from './authority/rotation.js';
 import { CrlPublisher } from './crl/crl-publisher.js';
-import { Enrolment } from './enrolment/enrolment.js';
+import { type CallerLimits, Enrolment } from './enrolment/enrolment.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
 import { RateLimit } from './enrolment/rate-limit.js';
 import { Renewal } from './enrolment/renewal.js';
@@ -105,14 +105,18 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
     defaultValiditySeconds: settings.tokenValiditySeconds,
     rootFingerprint: () => hierarchy.rootFingerprint,
   });
-  const limits = { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, nameLimit) };
   return {
     issuer,
     tokens,
-    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, limits }),
-    renewal: new Renewal({ ...parts, store, issuer, registry, limits }),
+    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, limits: callerLimits(clock) }),
+    // Its own: what strangers owe for guessing a name's password must not keep the device from renewing.
+    renewal: new Renewal({ ...parts, store, issuer, registry, limits: callerLimits(clock) }),
     adminSigning: new AdminSigning(issuer, hierarchy, registry),
   };
+}
+
+function callerLimits(clock: Clock): CallerLimits {
+  return { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, nameLimit) };
 }
 
 type Issuance = ReturnType<typeof issuanceOf>;

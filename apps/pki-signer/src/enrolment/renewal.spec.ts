@@ -116,6 +116,17 @@ describe('renewal with the certificate itself', () => {
     expect((await problemOf(site.signer.renewal.renew(renewalOf(foreign)))).status).toBe(403);
   });
 
+  it.each([
+    ['its name from elsewhere', '192.0.2.9'],
+    ['its name from its own address', '127.0.0.1'],
+  ])('works however often strangers guess the one-time password of %s', async (_case, remoteAddress) => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    const guesses = Array.from({ length: 50 }, () => ({ ...enrolmentOf('child01', 'WRONG'), remoteAddress }));
+    await Promise.allSettled(guesses.map((guess) => site.signer.enrolment.enrol(guess)));
+    expect((await site.signer.renewal.renew(renewalOf(old))).renews).toBe(old.fingerprint);
+  });
+
   it('answers "try again" while the registry is away, and works when it is back', async () => {
     await using site = await openTestSite();
     const request = renewalOf(await enrolled(site));
