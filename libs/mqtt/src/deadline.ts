@@ -4,16 +4,17 @@
  * @param deadlineMs milliseconds from now
  * @throws what `late` makes, when the deadline passes first; the work itself is not stopped
  */
-export async function within<T>(work: Promise<T>, deadlineMs: number, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), deadlineMs);
+export function within<T>(work: Promise<T>, deadlineMs: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), deadlineMs);
+    const inTime =
+      <Outcome>(settle: (outcome: Outcome) => void) =>
+      (outcome: Outcome): void => {
+        clearTimeout(timer);
+        settle(outcome);
+      };
+    work.then(inTime(resolve), inTime(reject));
   });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Waits, or returns early when the signal fires. */

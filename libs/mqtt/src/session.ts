@@ -43,7 +43,7 @@ export class Session {
     };
     const session = new Session({ ...options, onFault });
     try {
-      await start.wait(session.connected(session.closing.signal));
+      await start.wait(session.connected(new Attempt()));
       return session;
     } catch (error) {
       await session.close();
@@ -58,23 +58,23 @@ export class Session {
   /** Sends a message, again after each loss of the connection, until the broker has it or the deadline passes. */
   async publish(topic: string, payload: Buffer | string, options: PublishOptions = {}): Promise<void> {
     const { qos = 1, retain = false, deadlineMs = publishDeadlineMs } = options;
-    const attempt = new AbortController();
-    const work = this.publishUntilAcknowledged(topic, payload, { qos, retain }, attempt.signal);
+    const attempt = new Attempt();
+    const work = this.publishUntilAcknowledged(topic, payload, { qos, retain }, attempt);
     try {
       await within(work, deadlineMs, () => notAcknowledged(topic, deadlineMs));
     } finally {
-      attempt.abort();
+      attempt.end();
     }
   }
 
   /** Removes a filter from the broker's side of the session. */
   async unsubscribe(filter: string): Promise<void> {
-    const attempt = new AbortController();
-    const work = this.connected(attempt.signal).then((link) => link.unsubscribe(filter));
+    const attempt = new Attempt();
+    const work = this.connected(attempt).then((link) => link.unsubscribe(filter));
     try {
       await within(work, publishDeadlineMs, () => notReached(undefined));
     } finally {
-      attempt.abort();
+      attempt.end();
     }
   }
 
@@ -91,10 +91,10 @@ export class Session {
     topic: string,
     payload: Buffer | string,
     options: { qos: 0 | 1; retain: boolean },
-    signal: AbortSignal,
+    attempt: Attempt,
   ): Promise<void> {
-    while (!signal.aborted) {
-      const link = await this.connected(signal);
+    while (!attempt.isOver) {
+      const link = await this.connected(attempt);
       try {
         await link.publish(topic, payload, options);
         return;
@@ -104,14 +104,14 @@ export class Session {
     }
   }
 
-  /** Waits for the connection until the signal fires: whoever gave up must not send later. */
-  private connected(signal: AbortSignal): Promise<Link> {
+  /** Waits for the connection until the attempt ends: whoever gave up must not send later. */
+  private connected(attempt: Attempt): Promise<Link> {
     if (this.link !== undefined) return Promise.resolve(this.link);
     if (this.closing.signal.aborted) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
       const waiter = { resolve, reject };
       this.waiting.add(waiter);
-      signal.addEventListener('abort', () => this.waiting.delete(waiter), { once: true });
+      attempt.onEnd = () => this.waiting.delete(waiter);
     });
   }
 
@@ -166,6 +166,21 @@ export class Session {
     for (const { resolve } of this.waiting) resolve(link);
     this.waiting.clear();
     this.options.onConnected?.();
+  }
+}
+
+/**
+ * One caller's wish for the connection. An AbortController would do, but its end makes an exception with a stack, and
+ * every message ends one.
+ */
+class Attempt {
+  isOver = false;
+  /** Called once, when the caller has what it wanted or has given up. */
+  onEnd: (() => void) | undefined;
+
+  end(): void {
+    this.isOver = true;
+    this.onEnd?.();
   }
 }
 
