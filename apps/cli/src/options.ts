@@ -27,10 +27,18 @@ export function optionsOf<Options extends z.ZodType>(command: Command, schema: O
 /**
  * The settings in force for a command; what is odd about them goes to stderr.
  *
+ * @param choice profile of the cloud the settings below `c8y` are those of
  * @throws Problem `config-invalid`: every fault of the settings at once
+ * @throws Problem `not-found`: nothing is configured for the profile
  */
-export async function openSettings(context: CliContext, options: GlobalOptions): Promise<Settings> {
-  const { settings, warnings } = await loadSettings(settingsSource(context, options));
+export async function openSettings(
+  context: CliContext,
+  options: GlobalOptions,
+  choice: { readonly profile?: string } = {},
+): Promise<Settings> {
+  const { profile } = choice;
+  const source = { ...settingsSource(context, options), ...(profile === undefined ? {} : { profile }) };
+  const { settings, warnings } = await loadSettings(source);
   for (const warning of warnings) context.stderr.write(`Warning: ${warning}\n`);
   return settings;
 }

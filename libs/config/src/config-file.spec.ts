@@ -293,6 +293,19 @@ describe('profiles', () => {
     expect((await file.get(url)).value).toBe('env.example');
   });
 
+  it('have the identity of the device unless they have their own', async () => {
+    const readDeviceId = async (path: string) => (path === '/c.pem' ? 'child01' : undefined);
+    const toml = 'device.cert_path = "/c.pem"\n[c8y.profiles.plant2]\ndevice.key_path = "/k"\n';
+    const { file } = await openFile(toml, { readDeviceId });
+    const get = async (key: 'c8y.device.id' | 'c8y.device.cert_path' | 'c8y.device.key_path') =>
+      (await file.get({ key, profile: 'plant2' })).value;
+    expect(await get('c8y.device.id')).toBe('child01');
+    expect(await get('c8y.device.cert_path')).toBe('/c.pem');
+    expect(await get('c8y.device.key_path')).toBe('/k');
+    await file.set({ key: 'c8y.device.id', profile: 'plant2' }, 'gateway');
+    expect(await get('c8y.device.id')).toBe('gateway');
+  });
+
   it('cannot be read when nothing is configured for them', async () => {
     const { file } = await openFile('[c8y]\nurl = "main.example"\n');
     await expect(file.get(url)).rejects.toMatchObject({

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { deviceId, Problem } from '@sallyport/protocol';
+import { Problem } from '@sallyport/protocol';
 import { replaceTextFile } from './atomic-write.js';
 import { isWritableDirectory } from './config-directory.js';
+import { deviceIdInForce } from './device-ids.js';
 import type { Environment } from './environment.js';
 import { errorCode } from './error-code.js';
 import { problemOf, shownValue } from './faults.js';
@@ -63,8 +64,7 @@ export class ConfigFile {
    */
   async get(reference: KeyReference): Promise<{ value: string | undefined; warnings: readonly string[] }> {
     const view = await this.#view(this.#options.env);
-    const { profile } = reference;
-    if (profile !== undefined && !view.profiles.includes(profile)) throw noSuchProfile(profile);
+    if (reference.profile !== undefined) view.requireProfile(reference.profile);
     const faults = view.faultsOf(reference);
     if (faults.length > 0) throw problemOf(faults);
     return { value: await this.#printed(view, reference), warnings: view.warnings };
@@ -142,10 +142,8 @@ export class ConfigFile {
 
   async #printed(view: Resolution, reference: KeyReference): Promise<string | undefined> {
     const { value } = view.resolve(reference);
-    if (value !== undefined || reference.key !== 'device.id') return printedValue(value);
-    const certificatePath = view.resolve({ key: 'device.cert_path' }).value;
-    const commonName = await this.#options.readDeviceId?.(String(certificatePath));
-    return deviceId.safeParse(commonName).data;
+    if (value !== undefined || !isDeviceId(reference)) return printedValue(value);
+    return deviceIdInForce(view, reference, this.#options.readDeviceId ?? (async () => undefined));
   }
 
   #storedValue(reference: KeyReference, text: string): StoredValue {
@@ -193,6 +191,10 @@ interface Change {
   readonly value: StoredValue | undefined;
 }
 
+function isDeviceId({ key }: KeyReference): boolean {
+  return key === 'device.id' || key === 'c8y.device.id';
+}
+
 function isList({ key }: KeyReference): boolean {
   return describeKey(key).type.isList === true;
 }
@@ -222,10 +224,6 @@ function meansSame(view: Resolution, reference: KeyReference, given: StoredValue
 function printedValue(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   return Array.isArray(value) ? `[${value.map((item) => JSON.stringify(item)).join(', ')}]` : String(value);
-}
-
-function noSuchProfile(profile: string): Problem {
-  return new Problem('not-found', `There is no profile "${profile}". Make it by setting one of its keys.`);
 }
 
 /** System calls that fail for a reason a person can mend, in words. */

@@ -25,6 +25,10 @@ describe('key names', () => {
     expect(findKey('c8y.profiles.plant2.proxy.bind.port')).toEqual({ key: 'c8y.proxy.bind.port', profile: 'plant2' });
   });
 
+  it('takes the name of a profile in any case of letters', () => {
+    expect(findKey('c8y.profiles.Plant2.device.key_path')).toEqual({ key: 'c8y.device.key_path', profile: 'plant2' });
+  });
+
   it.each(['', '.', 'http', 'http.bind', 'http.bind.port.x', 'HTTP.BIND.PORT', '__proto__', 'constructor', 'toString'])(
     'knows no key %j',
     (text) => {

@@ -67,7 +67,12 @@ function spellingOf(name: string): string {
  * understood, and a key of a profile may be written out (`c8y.profiles.NAME.url`). Undefined: there is no such key.
  */
 export function findKey(text: string): NamedKey | undefined {
-  return keyOfProfile(text.split('.')) ?? keyBySpelling.get(spellingOf(text));
+  return keyOfProfile(lowerCaseProfile(text.split('.'))) ?? keyBySpelling.get(spellingOf(text));
+}
+
+// As with `--profile`, a person need not mind the case of a profile's name.
+function lowerCaseProfile(path: readonly string[]): string[] {
+  return path.map((part, index) => (index === 2 ? part.toLowerCase() : part));
 }
 
 /** The key stored at a path of tedge.toml, old names included. */

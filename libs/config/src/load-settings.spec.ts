@@ -380,4 +380,74 @@ describe('profiles', () => {
     expect(settings.get('c8y.url')).toBeUndefined();
     expect(warnings).toEqual([]);
   });
+
+  it('give the keys of the cloud their values when one is chosen, and leave the others', async () => {
+    const toml = 'http.bind.port = 1\nc8y.url = "main.example"\n[c8y.profiles.plant2]\nurl = "plant2.example"\n';
+    const { settings } = await loadSettings({
+      configDir: await directoryWith(toml),
+      env: { TEDGE_C8Y_PROFILES_PLANT2_PROXY_BIND_PORT: '7' },
+      cwd: '/',
+      profile: 'plant2',
+    });
+    expect(settings.get('c8y.url')).toBe('plant2.example');
+    expect(settings.get('c8y.proxy.client.port')).toBe(7);
+    expect(settings.source('c8y.proxy.bind.port')).toBe('env');
+    expect(settings.get('http.bind.port')).toBe(1);
+  });
+
+  it('cannot be chosen before something is set for them, and the others are named', async () => {
+    const configDir = await directoryWith('c8y.profiles.a.url = "a"\nc8y.profiles.b.url = "b"\n');
+    await expect(loadSettings({ configDir, env: {}, cwd: '/', profile: 'c' })).rejects.toMatchObject({
+      type: 'not-found',
+      message:
+        'There is no profile "c". There are: a, b. ' +
+        'Make it by setting one of its keys: tedge config set c8y.url HOST --profile c',
+    });
+  });
+});
+
+describe('the identity at the cloud', () => {
+  const names = new Map([
+    ['/certs/device.pem', 'common-name'],
+    ['/certs/plant2.pem', 'plant2-common-name'],
+    ['/certs/odd.pem', 'a/#'],
+  ]);
+  const loadProfile = async (toml: string, profile?: string) =>
+    loadSettings({
+      configDir: await directoryWith(toml),
+      env: {},
+      cwd: '/',
+      readDeviceId: async (path) => names.get(path),
+      ...(profile === undefined ? {} : { profile }),
+    });
+  const ownCert = '\n[c8y.profiles.plant2.device]\ncert_path = "/certs/plant2.pem"\n';
+
+  it.each([
+    ['its own id', 'device.id = "global"\nc8y.device.id = "main"', undefined, 'main'],
+    ['the id of its profile', `c8y.device.id = "main"${ownCert}id = "plant2"\n`, 'plant2', 'plant2'],
+    ['device.id', 'device.id = "global"', undefined, 'global'],
+    ['device.id, whatever the certificate of the profile says', `device.id = "global"${ownCert}`, 'plant2', 'global'],
+    ['device.id, and nothing of another profile', `device.id = "global"${ownCert}id = "x"\n`, undefined, 'global'],
+    ['the name in the certificate of the profile', ownCert, 'plant2', 'plant2-common-name'],
+    ['the name in the device certificate', 'device.cert_path = "/certs/device.pem"', undefined, 'common-name'],
+    [
+      'the name in the device certificate when its own has none',
+      'device.cert_path = "/certs/device.pem"\nc8y.device.cert_path = "/certs/odd.pem"',
+      undefined,
+      'common-name',
+    ],
+    ['nothing', '', undefined, undefined],
+  ])('has %s for c8y.device.id', async (_, toml, profile, id) => {
+    const { settings, warnings } = await loadProfile(toml, profile);
+    expect(settings.get('c8y.device.id')).toBe(id);
+    expect(warnings).toEqual([]);
+  });
+
+  it('has the files of the device unless it has its own', async () => {
+    const toml = 'device.key_path = "/k"\ndevice.csr_path = "/r"\nc8y.device.csr_path = "/other"\n';
+    const { settings } = await loadProfile(`${toml}${ownCert}`, 'plant2');
+    expect(settings.get('c8y.device.key_path')).toBe('/k');
+    expect(settings.get('c8y.device.csr_path')).toBe('/r');
+    expect(settings.get('c8y.device.cert_path')).toBe('/certs/plant2.pem');
+  });
 });

@@ -1,10 +1,12 @@
-import { deviceId, Problem } from '@sallyport/protocol';
+import { Problem } from '@sallyport/protocol';
 import { readArguments } from './arguments.js';
 import { isWritableDirectory, resolveConfigDirectory } from './config-directory.js';
+import { deviceIdInForce } from './device-ids.js';
 import type { Environment } from './environment.js';
 import { problemOf } from './faults.js';
+import { isProfiled, type KeyReference } from './key-names.js';
 import type { Source } from './layer.js';
-import { Resolution } from './resolution.js';
+import { Resolution, type Resolved } from './resolution.js';
 import { riskWarnings } from './risks.js';
 import { type ConfigKey, type ConfigValue, type ConfigValues, configKeys, configSchema } from './schema.js';
 import type { DeviceIdReader, Settings } from './settings.js';
@@ -21,6 +23,8 @@ export interface LoadOptions {
   readonly argv?: readonly string[];
   /** Gives `device.id` the common name of the device certificate when nobody set it. */
   readonly readDeviceId?: DeviceIdReader;
+  /** Profile of the cloud the keys under `c8y` are read from, in lower case; left out: those outside of profiles. */
+  readonly profile?: string;
 }
 
 /**
@@ -31,6 +35,7 @@ export interface LoadOptions {
  * @returns the settings and what a person should know about them (unknown and deprecated names, risky combinations).
  * @throws Problem `config-invalid`: everything that is wrong, at once; its extension `faults` lists key, place, value
  *   and rule of each.
+ * @throws Problem `not-found`: nothing is configured for the profile.
  */
 export async function loadSettings(options: LoadOptions): Promise<{ settings: Settings; warnings: string[] }> {
   const { argv = [], env, cwd } = options;
@@ -41,32 +46,29 @@ export async function loadSettings(options: LoadOptions): Promise<{ settings: Se
   const isRunWritable = await isWritableDirectory('/run');
   const resolution = new Resolution({ table, env, cwd, configDirectory, isRunWritable, flags });
   if (resolution.faults.length > 0) throw problemOf(resolution.faults);
-  const stored = Object.fromEntries(configKeys.map((key) => [key, resolution.resolve({ key }).value]));
-  const { values, warnings } = await withDeviceId(configSchema.parse(stored), options.readDeviceId);
-  const settings = new LoadedSettings(values, resolution, configDirectory);
+  const { readDeviceId = async () => undefined, profile } = options;
+  if (profile !== undefined) resolution.requireProfile(profile);
+  const settings = new LoadedSettings(resolution, { directory: configDirectory, profile });
+  const warnings = await settings.findDeviceIds(readDeviceId);
   return { settings, warnings: [...resolution.warnings, ...warnings, ...riskWarnings(settings)] };
 }
 
-// An explicit id wins over the certificate, as in thin-edge.io's mapper and against its older global reader: what an
-// administrator typed is never replaced by the content of a file somebody else may write.
-async function withDeviceId(values: ConfigValues, readDeviceId: DeviceIdReader = async () => undefined) {
-  if (values['device.id'] !== undefined) return { values, warnings: [] };
-  const commonName = await readDeviceId(values['device.cert_path']);
-  if (commonName === undefined) return { values, warnings: [] };
-  const id = deviceId.safeParse(commonName);
-  if (id.success) return { values: { ...values, 'device.id': id.data }, warnings: [] };
-  return { values, warnings: ['The common name of the device certificate is no device id, so device.id stays unset.'] };
+interface LoadedFrom {
+  readonly directory: string;
+  readonly profile: string | undefined;
 }
 
 class LoadedSettings implements Settings {
   readonly directory: string;
-  readonly #values: ConfigValues;
+  readonly #profile: string | undefined;
   readonly #resolution: Resolution;
+  #values: ConfigValues;
 
-  constructor(values: ConfigValues, resolution: Resolution, directory: string) {
+  constructor(resolution: Resolution, { directory, profile }: LoadedFrom) {
     this.directory = directory;
-    this.#values = values;
+    this.#profile = profile;
     this.#resolution = resolution;
+    this.#values = configSchema.parse(Object.fromEntries(configKeys.map((key) => [key, this.#resolved(key).value])));
   }
 
   get dataDirectory(): string {
@@ -84,6 +86,25 @@ class LoadedSettings implements Settings {
   }
 
   source(key: ConfigKey): Source {
-    return this.#resolution.resolve({ key }).source;
+    return this.#resolved(key).source;
+  }
+
+  /** Gives the keys of device ids what certificates say, where nobody set them; returns what is odd about those. */
+  async findDeviceIds(readDeviceId: DeviceIdReader): Promise<string[]> {
+    for (const key of ['device.id', 'c8y.device.id'] as const) {
+      const id = await deviceIdInForce(this.#resolution, this.#reference(key), readDeviceId);
+      if (id !== undefined) this.#values = { ...this.#values, [key]: id };
+    }
+    if (this.get('device.id') !== undefined || (await readDeviceId(this.get('device.cert_path'))) === undefined)
+      return [];
+    return ['The common name of the device certificate is no device id, so device.id stays unset.'];
+  }
+
+  #resolved(key: ConfigKey): Resolved {
+    return this.#resolution.resolve(this.#reference(key));
+  }
+
+  #reference(key: ConfigKey): KeyReference {
+    return this.#profile !== undefined && isProfiled(key) ? { key, profile: this.#profile } : { key };
   }
 }

@@ -62,7 +62,8 @@ tedge config list --doc http                      # this page, for keys that con
 - Keys under \`c8y\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored under
   \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`. \`TEDGE_CLOUD_PROFILE\` names the profile commands
   use when \`--profile\` is left out.
-- The keys under \`c8y\` are accepted, so that scripts for thin-edge.io run; this release has no Cumulocity proxy to read them.
+- The keys under \`c8y.device\` and \`c8y.url\` are for \`tedge cert ... c8y [--profile NAME]\`. Those under \`c8y.proxy\` are
+  accepted, so that scripts for thin-edge.io run; this release has no Cumulocity proxy to read them.
 - A certificate and its key only work together: with one of them set and the other not, nothing starts.
 - \`device.id\`: the value somebody set wins; without one it is the common name of the certificate at \`device.cert_path\`.
 

@@ -1,3 +1,4 @@
+import { Problem } from '@sallyport/protocol';
 import { type Environment, readEnvironment } from './environment.js';
 import { type Fault, shownValue } from './faults.js';
 import { isProfiled, type KeyReference, nameOf } from './key-names.js';
@@ -64,6 +65,17 @@ export class Resolution {
   get profiles(): string[] {
     const references = this.#layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
     return [...new Set(references.flatMap(({ profile }) => profile ?? []))].toSorted();
+  }
+
+  /** Throws Problem `not-found` for a profile nobody gave a value for; the message lists the others. */
+  requireProfile(profile: string): void {
+    const { profiles } = this;
+    if (profiles.includes(profile)) return;
+    const known = profiles.length === 0 ? 'There are none yet.' : `There are: ${profiles.join(', ')}.`;
+    throw new Problem(
+      'not-found',
+      `There is no profile "${profile}". ${known} Make it by setting one of its keys: tedge config set c8y.url HOST --profile ${profile}`,
+    );
   }
 
   /** Every key, then every key of every profile. */

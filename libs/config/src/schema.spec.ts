@@ -12,6 +12,7 @@ const thinEdgeKeys: [string, string, unknown, string[]][] = [
   ['certificate.organization', 'String', 'Thin Edge', []],
   ['certificate.organization_unit', 'String', 'Device', []],
   ['c8y.url', 'ConnectUrl', undefined, []],
+  ['c8y.device.id', 'DeviceId', undefined, []],
   ['c8y.proxy.bind.address', 'IpAddr', '127.0.0.1', []],
   ['c8y.proxy.bind.port', 'u16', 8001, []],
   ['c8y.proxy.client.host', 'Host', '127.0.0.1', []],

@@ -4,9 +4,10 @@ import { buildCertificateRequest, pemFromDer } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { absolutePath, deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
-import { cloudArgument } from './cloud-argument.js';
+import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
 
 const options = globalOptions.extend({
@@ -26,11 +27,13 @@ export function createCsrCommand(context: CliContext, parent: Command): void {
     )
     .option('--output-path <file>', 'where to write it (default: setting device.csr_path)')
     .addArgument(cloudArgument())
+    .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
       const given = optionsOf(command, options);
-      const settings = await openSettings(context, given);
-      const { keyPath, csrPath } = deviceFiles(settings);
-      const commonName = requireDeviceId(given.deviceId, settings);
+      const choice = chosenCloud(context, command);
+      const settings = await openSettings(context, given, choice);
+      const { keyPath, csrPath } = deviceFiles(settings, choice);
+      const commonName = requireDeviceId(given.deviceId, settings, choice);
       const path = given.outputPath === undefined ? csrPath : absolutePath(context, given.outputPath);
       await prepareFolders(settings, [keyPath, path]);
       const csr = buildCertificateRequest({

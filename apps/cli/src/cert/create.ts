@@ -5,10 +5,11 @@ import { certificatesFromPem, pemFromDer, selfSignedDeviceCertificate } from '@s
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeCertificateSummary } from './certificate-summary.js';
-import { cloudArgument } from './cloud-argument.js';
+import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles, exists, prepareFolders, readLeaf, requireDeviceId } from './device-files.js';
 
 const options = globalOptions.extend({ deviceId: z.custom<DeviceId>().optional() });
@@ -23,11 +24,14 @@ export function createCommand(context: CliContext, parent: Command): void {
     .description('make a private key and a self-signed certificate for this device')
     .option('--device-id <id>', 'common name of the certificate (default: setting device.id)', deviceIdArgument)
     .addArgument(cloudArgument())
+    .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
       const given = optionsOf(command, options);
-      const settings = await openSettings(context, given);
-      const files = deviceFiles(settings);
-      await create(files, settings, { deviceId: requireDeviceId(given.deviceId, settings), now: context.now() });
+      const choice = chosenCloud(context, command);
+      const settings = await openSettings(context, given, choice);
+      const files = deviceFiles(settings, choice);
+      const deviceId = requireDeviceId(given.deviceId, settings, choice);
+      await create(files, settings, { deviceId, now: context.now() });
       writeCertificateSummary(context, files.certPath, await readLeaf(files.certPath), {
         json: given.json,
         minimumSeconds: settings.require('certificate.validity.minimum_duration'),

@@ -5,6 +5,7 @@ import { type CertificateFiles, readTextIfPresent } from '@sallyport/identity';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import { Failure } from '../failure.js';
+import type { CloudChoice } from './cloud-choice.js';
 
 /** Where the identity of this device lives. */
 export interface DeviceFiles extends CertificateFiles {
@@ -13,14 +14,22 @@ export interface DeviceFiles extends CertificateFiles {
   readonly waitingCertPath: string;
 }
 
-/** The paths the settings `device.*` say; the CA certificates lie beside the device's. */
-export function deviceFiles(settings: Settings): DeviceFiles {
-  const certPath = settings.require('device.cert_path');
+/**
+ * The paths the settings `device.*` say, or `c8y.device.*` for that cloud. The CA certificates lie beside the device's;
+ * those of a cloud that has a certificate of its own have a name of their own too.
+ */
+export function deviceFiles(
+  settings: Settings,
+  { cloud }: Pick<CloudChoice, 'cloud'> = { cloud: undefined },
+): DeviceFiles {
+  const table = cloud === 'c8y' ? 'c8y.device' : 'device';
+  const certPath = settings.require(`${table}.cert_path`);
+  const isOwn = certPath !== settings.require('device.cert_path');
   return {
     certPath,
-    keyPath: settings.require('device.key_path'),
-    csrPath: settings.require('device.csr_path'),
-    caPath: join(dirname(certPath), 'ca.pem'),
+    keyPath: settings.require(`${table}.key_path`),
+    csrPath: settings.require(`${table}.csr_path`),
+    caPath: isOwn ? `${certPath}.ca` : join(dirname(certPath), 'ca.pem'),
     waitingCertPath: `${certPath}.new`,
   };
 }
@@ -48,12 +57,16 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The id to use: what the command line says, else the settings.
+ * The id to use: what the command line says, else the settings of the cloud, else those of the device.
  *
  * @throws Failure when there is none
  */
-export function requireDeviceId(given: DeviceId | undefined, settings: Settings): DeviceId {
-  const id = given ?? settings.get('device.id');
+export function requireDeviceId(
+  given: DeviceId | undefined,
+  settings: Settings,
+  { cloud }: Pick<CloudChoice, 'cloud'>,
+): DeviceId {
+  const id = given ?? settings.get(cloud === 'c8y' ? 'c8y.device.id' : 'device.id');
   if (id === undefined)
     throw new Failure('No device id is known.', 'Pass it (--device-id ID) or set it (tedge config set device.id ID).');
   return deviceId.parse(id);

@@ -7,12 +7,12 @@ import type { Certificate } from '@sallyport/x509';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { describeFault, Failure } from '../failure.js';
 import {
   absolutePath,
   deviceIdArgument,
   durationArgument,
-  type GlobalOptions,
   globalOptions,
   hostArgument,
   openSettings,
@@ -20,7 +20,7 @@ import {
 } from '../options.js';
 import { Progress } from '../output.js';
 import { writeCertificateSummary } from './certificate-summary.js';
-import { cloudArgument } from './cloud-argument.js';
+import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
 import { estUrl } from './est-url.js';
 import { givenPassword, newPassword, passwordInEnvironment } from './one-time-password.js';
@@ -38,7 +38,7 @@ const options = globalOptions.extend({
   retryEvery: z.number(),
   maxTimeout: z.number(),
 });
-type Options = z.infer<typeof options> & GlobalOptions & { readonly isForCloud: boolean };
+type Options = z.infer<typeof options> & CloudChoice;
 
 /** `cert download`: enrolment by EST with a one-time password; asks again until the registration is done. */
 export function downloadCommand(context: CliContext, parent: Command): void {
@@ -64,16 +64,17 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     )
     .option('--retry-every <duration>', 'pause between tries', durationArgument, 30)
     .option('--max-timeout <duration>', 'give up after', durationArgument, 600)
-    .addArgument(cloudArgument())
-    .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
-      const given = { ...optionsOf(command, options), isForCloud: cloud !== undefined };
+    .addArgument(cloudArgument(['c8y']))
+    .addOption(profileOption())
+    .action(async (_cloud, _options, command: Command) => {
+      const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
       if (given.prompt && passwordInEnvironment(context) !== undefined)
         command.error("error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'", {
           exitCode: 2,
         });
-      const settings = await openSettings(context, given);
+      const settings = await openSettings(context, given, given);
       const certificate = await download(context, settings, given);
-      writeCertificateSummary(context, deviceFiles(settings).certPath, certificate, {
+      writeCertificateSummary(context, deviceFiles(settings, given).certPath, certificate, {
         json: given.json,
         minimumSeconds: settings.require('certificate.validity.minimum_duration'),
       });
@@ -81,9 +82,9 @@ export function downloadCommand(context: CliContext, parent: Command): void {
 }
 
 async function download(context: CliContext, settings: Settings, given: Options): Promise<Certificate> {
-  const files = deviceFiles(settings);
-  const deviceId = requireDeviceId(given.deviceId, settings);
-  const url = estUrl(given.url, settings, given.isForCloud);
+  const files = deviceFiles(settings, given);
+  const deviceId = requireDeviceId(given.deviceId, settings, given);
+  const url = estUrl(given.url, settings, given);
   const oneTimePassword = await requirePassword(context, given, { url, deviceId });
   await prepareFolders(settings, [files.certPath, files.keyPath]);
   const trust = await trustFor(context, given, oneTimePassword);
@@ -102,7 +103,7 @@ async function download(context: CliContext, settings: Settings, given: Options)
   const certificate = await new Progress(context.stderr).during(`Enrolling ${deviceId} at ${url}`, () =>
     enrolPersistently(context, enrolment, given),
   );
-  if (!given.isForCloud) await rememberService(context, settings, url);
+  if (given.cloud === undefined) await rememberService(context, settings, url);
   return certificate;
 }
 
@@ -121,14 +122,14 @@ async function rememberService({ cwd, stderr }: CliContext, settings: Settings, 
 
 async function requirePassword(context: CliContext, given: Options, { url, deviceId }: Registration): Promise<string> {
   const chosen = await givenPassword(context, given);
-  if (chosen === undefined && !given.isForCloud)
+  if (chosen === undefined && given.cloud === undefined)
     throw new Failure(
       'No one-time token is given.',
       `Make one on the gateway (sallyport device enroll-token ${deviceId}) and pass it: --one-time-password TOKEN`,
     );
   const password = chosen ?? newPassword();
   if (chosen === undefined) context.stderr.write(`One-time password: ${password}\n`);
-  if (given.isForCloud && isUrlWanted(context, given))
+  if (given.cloud !== undefined && isUrlWanted(context, given))
     writeRegistrationUrl(context, { url, deviceId }, chosen === undefined ? password : '');
   return password;
 }
@@ -154,18 +155,14 @@ function writeRegistrationUrl({ stderr }: CliContext, { url, deviceId }: Registr
 }
 
 /** A token of a site says itself whom to trust; a bare password needs a CA file, or the CAs of this system. */
-async function trustFor(
-  context: CliContext,
-  { ca, isForCloud }: Options,
-  password: string,
-): Promise<{ trust?: EstTrust }> {
+async function trustFor(context: CliContext, { ca, cloud }: Options, password: string): Promise<{ trust?: EstTrust }> {
   if (ca !== undefined) {
     const path = absolutePath(context, ca);
     const pem = await readTextIfPresent(path);
     if (pem === undefined) throw new Failure(`There is no CA file ${path}.`, 'Check the path given with --ca.');
     return { trust: trustFromPem(pem) };
   }
-  if (password.includes('.') && !isForCloud) return {};
+  if (password.includes('.') && cloud === undefined) return {};
   return { trust: { rootsPem: getCACertificates('system') } };
 }
 
@@ -176,7 +173,7 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
     try {
       return await enrolIdentity(enrolment);
     } catch (fault) {
-      if (!isWorthRepeating(fault, given.isForCloud) || context.now().getTime() >= giveUpAt) throw fault;
+      if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt) throw fault;
       const pauseSeconds = Math.max(given.retryEvery, fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0);
       context.stderr.write(`${describeFault(fault)?.what ?? ''} Trying again in ${pauseSeconds} s.\n`);
       await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
@@ -185,8 +182,8 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
 }
 
 /** A cloud refuses a device until somebody registers it; a site's refusal is final, and each one counts against the token. */
-function isWorthRepeating(fault: unknown, isForCloud: boolean): boolean {
+function isWorthRepeating(fault: unknown, { cloud }: CloudChoice): boolean {
   if (!(fault instanceof Problem)) return false;
   if (fault.type === 'unavailable' || fault.type === 'rate-limited') return true;
-  return isForCloud && 'serverStatus' in fault.extensions;
+  return cloud !== undefined && 'serverStatus' in fault.extensions;
 }

@@ -1,5 +1,6 @@
 import type { Settings } from '@sallyport/config';
 import { Failure } from '../failure.js';
+import type { CloudChoice } from './cloud-choice.js';
 
 /** The port the certificate service of a site listens on unless its settings say otherwise. */
 const sitePort = 8443;
@@ -11,8 +12,8 @@ const cloudPort = 443;
  *
  * @throws Failure: the text is no address
  */
-export function estUrl(given: string | undefined, settings: Settings, isForCloud = false): string {
-  const cloudHost = isForCloud ? settings.get('c8y.url') : undefined;
+export function estUrl(given: string | undefined, settings: Settings, { cloud }: Pick<CloudChoice, 'cloud'>): string {
+  const cloudHost = cloud === 'c8y' ? settings.get('c8y.url') : undefined;
   const text = given ?? cloudHost;
   if (text === undefined) return settings.require('pki.url');
   if (text.startsWith('https://')) return text;
@@ -24,5 +25,5 @@ export function estUrl(given: string | undefined, settings: Settings, isForCloud
     );
   // The default port of https disappears when a URL is parsed, so look at the text.
   const hasPort = /:\d+$/.test(text);
-  return hasPort ? `https://${text}` : `https://${url.hostname}:${isForCloud ? cloudPort : sitePort}`;
+  return hasPort ? `https://${text}` : `https://${url.hostname}:${cloud === 'c8y' ? cloudPort : sitePort}`;
 }

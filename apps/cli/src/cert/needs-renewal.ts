@@ -4,13 +4,13 @@ import type { Certificate } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { describeFault, ExitStatus } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
-import { cloudArgument } from './cloud-argument.js';
+import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';
 
 const options = globalOptions.extend({ certPath: z.string().optional() });
-type Options = z.infer<typeof options>;
 
 /** `cert needs-renewal`: exit code 0 = renew it, 1 = it is fine, 2 = cannot tell; for timers and scripts. */
 export function needsRenewalCommand(context: CliContext, parent: Command): void {
@@ -19,19 +19,23 @@ export function needsRenewalCommand(context: CliContext, parent: Command): void 
     .description('tell by exit code whether the certificate should be renewed: 0 yes, 1 no, 2 error')
     .option('--cert-path <file>', 'certificate to judge (default: setting device.cert_path)')
     .addArgument(cloudArgument())
+    .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
-      const isDue = await isRenewalDue(context, optionsOf(command, options)).catch((fault: unknown) => {
+      const isDue = await isRenewalDue(context, command).catch((fault: unknown) => {
         const report = describeFault(fault);
-        context.stderr.write(`Error: ${report?.what ?? 'unknown'}\n${report?.remedy ?? ''}\n`);
+        if (report === undefined) throw fault;
+        context.stderr.write(`Error: ${report.what}\n${report.remedy}\n`);
         throw new ExitStatus(2);
       });
       if (!isDue) throw new ExitStatus(1);
     });
 }
 
-async function isRenewalDue(context: CliContext, given: Options): Promise<boolean> {
-  const settings = await openSettings(context, given);
-  const { certPath } = deviceFiles(settings);
+async function isRenewalDue(context: CliContext, command: Command): Promise<boolean> {
+  const given = optionsOf(command, options);
+  const choice = chosenCloud(context, command);
+  const settings = await openSettings(context, given, choice);
+  const { certPath } = deviceFiles(settings, choice);
   const leaf = await readLeaf(given.certPath === undefined ? certPath : absolutePath(context, given.certPath));
   return needsRenewal(leaf, context.now(), minimumSecondsFor(leaf, settings));
 }

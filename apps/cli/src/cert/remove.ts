@@ -1,10 +1,11 @@
 import { removeIfPresent } from '@sallyport/identity';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
-import { cloudArgument } from './cloud-argument.js';
-import { deviceFiles } from './device-files.js';
+import { chosenCloud, cloudArgument } from './cloud-choice.js';
+import { type DeviceFiles, deviceFiles } from './device-files.js';
 
 /** `cert remove`: deletes certificate, key and what waits beside them. Whoever trusts the certificate still does. */
 export function removeCommand(context: CliContext, parent: Command): void {
@@ -12,15 +13,27 @@ export function removeCommand(context: CliContext, parent: Command): void {
     .command('remove')
     .description('delete the certificate and the private key of this device')
     .addArgument(cloudArgument())
+    .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
       const given = optionsOf(command, globalOptions);
-      const { certPath, keyPath, csrPath, waitingCertPath } = deviceFiles(await openSettings(context, given));
+      const choice = chosenCloud(context, command);
+      const settings = await openSettings(context, given, choice);
       const removed: string[] = [];
-      // A signing request belongs to its key, and `.next` holds a renewal that was under way.
-      for (const path of [waitingCertPath, `${keyPath}.next`, certPath, `${certPath}.csr`, keyPath, csrPath])
+      for (const path of doomedPaths(deviceFiles(settings, choice), deviceFiles(settings)))
         if (await removeIfPresent(path)) removed.push(path);
       if (given.json) writeJson(context, { removed });
       else
         writeLines(context, removed.length === 0 ? ['Nothing to remove.'] : removed.map((path) => `Removed ${path}`));
     });
+}
+
+/**
+ * What makes up an identity. A signing request belongs to its key, and `.next` holds a renewal that was under way.
+ * Files a cloud shares with the device stay, if the cloud has a certificate of its own: the device still needs them.
+ */
+function doomedPaths({ certPath, keyPath, csrPath, waitingCertPath }: DeviceFiles, device: DeviceFiles): string[] {
+  const paths = [waitingCertPath, `${keyPath}.next`, certPath, `${certPath}.csr`, keyPath, csrPath];
+  if (certPath === device.certPath) return paths;
+  const shared = new Set([device.keyPath, `${device.keyPath}.next`, device.csrPath]);
+  return paths.filter((path) => !shared.has(path));
 }

@@ -4,11 +4,12 @@ import { type Certificate, parseCertificate, selfSignedDeviceCertificate, verify
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { Progress } from '../output.js';
 import { writeCertificateSummary } from './certificate-summary.js';
-import { cloudArgument } from './cloud-argument.js';
+import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 import { estUrl } from './est-url.js';
 
@@ -18,7 +19,7 @@ const options = globalOptions.extend({
   newKey: z.boolean().default(false),
   csrPath: z.string().optional(),
 });
-type Options = z.infer<typeof options>;
+type Options = z.infer<typeof options> & CloudChoice;
 
 const day = 86_400_000;
 
@@ -35,10 +36,11 @@ export function renewCommand(context: CliContext, parent: Command): void {
     .option('--new-key', 'make a new private key too')
     .option('--csr-path <file>', 'signing request for the present key to send (default: one made for it)')
     .addArgument(cloudArgument())
-    .action(async (cloud: string | undefined, _options: unknown, command: Command) => {
-      const given = optionsOf(command, options);
-      const settings = await openSettings(context, given);
-      const { path, certificate } = await renew(context, settings, { ...given, isForCloud: cloud !== undefined });
+    .addOption(profileOption())
+    .action(async (_cloud, _options, command: Command) => {
+      const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
+      const settings = await openSettings(context, given, given);
+      const { path, certificate } = await renew(context, settings, given);
       writeCertificateSummary(context, path, certificate, {
         json: given.json,
         minimumSeconds: settings.require('certificate.validity.minimum_duration'),
@@ -51,12 +53,8 @@ interface Renewed {
   readonly certificate: Certificate;
 }
 
-async function renew(
-  context: CliContext,
-  settings: Settings,
-  given: Options & { isForCloud: boolean },
-): Promise<Renewed> {
-  const files = deviceFiles(settings);
+async function renew(context: CliContext, settings: Settings, given: Options): Promise<Renewed> {
+  const files = deviceFiles(settings, given);
   if (given.ca === 'c8y')
     throw new Failure(
       'Renewal by the Cumulocity CA needs the Cumulocity proxy, which does not run here.',
@@ -64,9 +62,15 @@ async function renew(
     );
   if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
   const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
-  const request = { files, url: estUrl(given.url, settings), newKey: given.newKey, signal: context.signal, ...csr };
+  const request = {
+    files,
+    url: estUrl(given.url, settings, { cloud: undefined }),
+    newKey: given.newKey,
+    signal: context.signal,
+    ...csr,
+  };
   const progress = new Progress(context.stderr);
-  if (!given.isForCloud) {
+  if (given.cloud === undefined) {
     const certificate = await progress.during('Renewing', () => renewIdentity(request));
     return { path: files.certPath, certificate };
   }

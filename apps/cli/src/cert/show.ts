@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeCertificateSummary } from './certificate-summary.js';
-import { cloudArgument } from './cloud-argument.js';
+import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';
 
 const options = globalOptions.extend({ certPath: z.string().optional(), new: z.boolean().default(false) });
@@ -16,10 +17,12 @@ export function showCommand(context: CliContext, parent: Command): void {
     .option('--cert-path <file>', 'certificate to print (default: setting device.cert_path)')
     .option('--new', 'print the renewed certificate that is not in force yet')
     .addArgument(cloudArgument())
+    .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
       const given = optionsOf(command, options);
-      const settings = await openSettings(context, given);
-      const files = deviceFiles(settings);
+      const choice = chosenCloud(context, command);
+      const settings = await openSettings(context, given, choice);
+      const files = deviceFiles(settings, choice);
       const configured = given.new ? files.waitingCertPath : files.certPath;
       const path = given.certPath === undefined ? configured : absolutePath(context, given.certPath);
       writeCertificateSummary(context, path, await readLeaf(path), {

@@ -2,8 +2,9 @@ import type { ConfigFile, KeyReference } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { globalOptions, optionsOf } from '../options.js';
-import { chosenKey, keyArgument, profileOption } from './key-argument.js';
+import { chosenKey, keyArgument } from './key-argument.js';
 import { openConfigFile } from './open-config-file.js';
 
 const options = globalOptions.extend({ profile: z.string().optional() });

@@ -216,6 +216,21 @@ describe('profiles', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'There is no profile "plant2".' });
   });
 
+  it('are listed with what is set for them', async () => {
+    const { run } = await deviceWith('[c8y.profiles.plant2.device]\nid = "a"\ncert_path = "/c"\n');
+    const { stdout } = await run('list', 'c8y.profiles.plant2.device.c');
+    expect(stdout).toMatch(
+      /^c8y\.profiles\.plant2\.device\.cert_path=\/c\nc8y\.profiles\.plant2\.device\.csr_path=.*\n$/,
+    );
+  });
+
+  it('are told from a setting when their name is none', async () => {
+    const { run } = await deviceWith('');
+    const { exitCode, stderr } = await run('set', 'c8y.profiles.a b.device.id', 'x');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('A profile name has letters, digits, - and _, at least one letter or digit');
+  });
+
   it('are not chosen by a name that is none', async () => {
     const { run } = await deviceWith('', { TEDGE_CLOUD_PROFILE: 'a b' });
     expect((await run('get', 'c8y.url', '--profile', 'a.b')).exitCode).toBe(2);

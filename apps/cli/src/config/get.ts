@@ -2,10 +2,11 @@ import { nameOf } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
+import { profileOption } from '../cloud-profile.js';
 import { ExitStatus } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
-import { chosenKey, keyArgument, profileOption } from './key-argument.js';
+import { chosenKey, keyArgument } from './key-argument.js';
 import { openConfigFile, writeWarnings } from './open-config-file.js';
 
 const options = globalOptions.extend({ profile: z.string().optional() });

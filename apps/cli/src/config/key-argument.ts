@@ -1,14 +1,7 @@
-import {
-  cloudProfileIn,
-  findKey,
-  isProfiled,
-  type KeyReference,
-  nameOf,
-  parseProfileName,
-  similarKeys,
-} from '@sallyport/config';
-import { Argument, InvalidArgumentError, Option } from 'commander';
+import { findKey, isProfiled, type KeyReference, nameOf, parseProfileName, similarKeys } from '@sallyport/config';
+import { Argument, InvalidArgumentError } from 'commander';
 import type { CliContext } from '../cli-context.js';
+import { profileNameRule, usualProfile } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 
 /** What stands for a setting on the command line: its name, and the profile beside it. */
@@ -22,21 +15,12 @@ export function keyArgument(): Argument {
   return new Argument('<key>', 'name of the setting, such as http.bind.port').argParser(knownKey);
 }
 
-/** The option that names a profile of the cloud. */
-export function profileOption(): Option {
-  return new Option('--profile <name>', 'profile of the cloud (default: $TEDGE_CLOUD_PROFILE)').argParser(profileName);
-}
-
 function knownKey(text: string): string {
   if (findKey(text) !== undefined) return text;
+  const [, profile] = /^c8y\.profiles\.(.*?)\./.exec(text) ?? [];
+  if (profile !== undefined && parseProfileName(profile) === undefined) throw new InvalidArgumentError(profileNameRule);
   const similar = similarKeys(text).join(', ');
   throw new InvalidArgumentError(`There is no such setting.${similar === '' ? '' : ` Did you mean ${similar}?`}`);
-}
-
-function profileName(text: string): string {
-  const name = parseProfileName(text);
-  if (name !== undefined) return name;
-  throw new InvalidArgumentError('A profile name has letters, digits, - and _ only.');
 }
 
 /**
@@ -57,15 +41,4 @@ export function chosenKey(context: CliContext, choice: KeyChoice): KeyReference 
   if (profile === undefined) return { key };
   if (isProfiled(key)) return { key, profile };
   throw new Failure(`${key} is the same in every profile.`, 'Leave --profile out.');
-}
-
-function usualProfile({ env }: CliContext): string | undefined {
-  const text = cloudProfileIn(env);
-  if (text === undefined) return undefined;
-  const name = parseProfileName(text);
-  if (name !== undefined) return name;
-  throw new Failure(
-    `TEDGE_CLOUD_PROFILE is "${text}", which is no profile name.`,
-    'Use letters, digits, - and _ only.',
-  );
 }

@@ -1,12 +1,35 @@
 import { connectUrl, host, ipAddress, port } from '../network-values.js';
-import { optionalSetting, setting } from '../setting.js';
-import { absolutePath } from '../text-values.js';
+import { type DerivedDefault, optionalSetting, setting } from '../setting.js';
+import { absolutePath, deviceId } from '../text-values.js';
 
-/** The Cumulocity tenant and the proxy to its REST API. Every key may be given per profile. */
+function sameAs(key: string): DerivedDefault {
+  return { text: `the value of \`${key}\``, from: (context) => context.value(key) };
+}
+
+/** The Cumulocity tenant, the identity this device has there, and the proxy to its REST API. Every key may be given per profile. */
 export const c8yKeys = {
   'c8y.url': optionalSetting(connectUrl, {
     doc: 'Host of the Cumulocity tenant.',
     examples: ['your-tenant.cumulocity.com'],
+  }),
+  'c8y.device.id': optionalSetting(deviceId, {
+    doc: 'Identity of this device at the tenant. Unset: the value of `device.id`, else the common name of the certificate at `c8y.device.cert_path`.',
+    examples: ['rpi4-dca632efb150'],
+  }),
+  'c8y.device.key_path': setting(absolutePath, {
+    doc: 'Where the private key for the tenant is.',
+    default: sameAs('device.key_path'),
+    examples: ['/etc/tedge/device-certs/plant2-private-key.pem'],
+  }),
+  'c8y.device.cert_path': setting(absolutePath, {
+    doc: 'Where the certificate for the tenant is.',
+    default: sameAs('device.cert_path'),
+    examples: ['/etc/tedge/device-certs/plant2-certificate.pem'],
+  }),
+  'c8y.device.csr_path': setting(absolutePath, {
+    doc: 'Where the certificate signing request for the tenant is written.',
+    default: sameAs('device.csr_path'),
+    examples: ['/etc/tedge/device-certs/plant2.csr'],
   }),
   'c8y.proxy.bind.address': setting(ipAddress, {
     doc: 'Address the Cumulocity proxy listens on.',
@@ -25,7 +48,7 @@ export const c8yKeys = {
   }),
   'c8y.proxy.client.port': setting(port, {
     doc: 'Port where clients of this device find the Cumulocity proxy.',
-    default: { text: 'the value of `c8y.proxy.bind.port`', from: (context) => context.value('c8y.proxy.bind.port') },
+    default: sameAs('c8y.proxy.bind.port'),
     examples: ['8001'],
   }),
   'c8y.proxy.cert_path': optionalSetting(absolutePath, {
