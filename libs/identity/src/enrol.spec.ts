@@ -67,6 +67,15 @@ describe('enrolment with a one-time token', () => {
     expect(headers?.authorization).toBe(`Basic ${Buffer.from(`child01:${secret}`).toString('base64')}`);
   });
 
+  it('does not mind white space around a token', async () => {
+    const token = formatEnrolmentToken({ secret, caFingerprint: responder.site.root.fingerprint });
+
+    await enrol({ oneTimePassword: ` ${token}\n` });
+
+    const { headers } = responder.seen.at(-1) ?? {};
+    expect(headers?.authorization).toBe(`Basic ${Buffer.from(`child01:${secret}`).toString('base64')}`);
+  });
+
   it('asks for the names a service needs', async () => {
     await enrol({
       subjectAltNames: [
@@ -112,6 +121,15 @@ describe('enrolment with a bare one-time password', () => {
     const leaf = await enrol({ oneTimePassword: 'secret', trust: { rootsPem: [responder.site.rootPem] } });
 
     expect(leaf.subject.commonNames).toEqual(['child01']);
+  });
+});
+
+describe('the password of a cloud', () => {
+  it.each(['pass.word', 'a.b.c', `${secret}.short`, '.'])('is sent whole: %s', async (oneTimePassword) => {
+    await enrol({ oneTimePassword, trust: { rootsPem: [responder.site.rootPem] } });
+
+    const { headers } = responder.seen.at(-1) ?? {};
+    expect(headers?.authorization).toBe(`Basic ${Buffer.from(`child01:${oneTimePassword}`).toString('base64')}`);
   });
 });
 
@@ -200,6 +218,13 @@ describe('a certificate that is not what was asked for', () => {
     ['another key', () => certsOnly([responder.site.root.der])],
     ['another name', (csr: Buffer) => certsOnly([responder.site.issueDevice(csr, 'child99').der])],
     ['another CA', (csr: Buffer) => certsOnly([new TestSite('Stranger').issueDevice(csr).der])],
+    [
+      'the past, from a signer whose clock is wrong',
+      (csr: Buffer) => {
+        const past = { notBefore: new Date(Date.now() - 7_200_000), notAfter: new Date(Date.now() - 60_000) };
+        return certsOnly([responder.site.issueDevice(csr, 'child01', past).der]);
+      },
+    ],
   ])('is not written: it is for or from %s', async (_, answer) => {
     responder.on('simpleenroll', ({ body }) => answer(Buffer.from(body, 'base64')));
 

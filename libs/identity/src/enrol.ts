@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { type DeviceId, enrolmentSecretOf, Problem, parseEnrolmentToken } from '@sallyport/protocol';
+import { type DeviceId, Problem, parseEnrolmentToken } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
   type Certificate,
@@ -55,6 +55,7 @@ interface Subject {
 export async function enrolIdentity(options: EnrolOptions): Promise<Certificate> {
   const { files, deviceId, oneTimePassword, url, subjectAltNames = [], timeoutMs, signal } = options;
   const trust = options.trust ?? trustFromToken(oneTimePassword);
+  const password = passwordOf(oneTimePassword);
   await recoverIdentity(files);
   const privateKey = await ensurePrivateKey(files.keyPath);
   const csr = await writtenRequest(options, { privateKey, deviceId, subjectAltNames });
@@ -66,9 +67,12 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
   });
   // Before the token is spent: an answer that cannot be checked would be worth nothing.
   const published = await publishedBy(client, trust);
-  const password = enrolmentSecretOf(oneTimePassword);
   const issued = await client.simpleEnroll(csr, { username: deviceId, password });
-  const { chain, roots } = issuedChain(issued, published, { spki: publicKeyDer(privateKey), deviceId });
+  const { chain, roots } = issuedChain(issued, published, {
+    spki: publicKeyDer(privateKey),
+    deviceId,
+    now: new Date(),
+  });
   if (roots.length > 0) await replaceRoots(files, roots);
   await replaceCertificateOf(files, privateKey, chain);
   if (options.csrPath === undefined) await removeIfPresent(pendingRequestPath(files));
@@ -82,6 +86,16 @@ function trustFromToken(token: string): EstTrust {
       'The one-time password holds no CA fingerprint, so the server could not be told from an impostor; nothing was sent. Pass the whole token of "sallyport device enroll-token", or the CA file.',
     );
   return { caFingerprint: parseEnrolmentToken(token).caFingerprint };
+}
+
+/** The secret of a token of ours; the password of another signer as it is, dots included. */
+function passwordOf(oneTimePassword: string): string {
+  try {
+    return parseEnrolmentToken(oneTimePassword).secret;
+  } catch (error) {
+    if (error instanceof Problem) return oneTimePassword;
+    throw error;
+  }
 }
 
 /** A cloud may offer no `cacerts`; a server we know by its CA's fingerprint does. */

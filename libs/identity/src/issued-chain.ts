@@ -13,7 +13,7 @@ const longestChain = 6;
 
 /**
  * Orders what an EST server issued into a chain, and checks it before anything is written: it is for our key and our
- * name, and it leads to a root the server publishes.
+ * name, it has not ended, and it leads to a root the server publishes.
  *
  * @param issued the answer to simpleenroll or simplereenroll, in any order, intermediates or not (RFC 7030 §4.2.3)
  * @param published the answer to cacerts; empty when the server has none, and then there is no root to lead to
@@ -22,13 +22,15 @@ const longestChain = 6;
 export function issuedChain(
   issued: readonly Certificate[],
   published: readonly Certificate[],
-  expected: { readonly spki: Buffer; readonly deviceId: DeviceId },
+  expected: { readonly spki: Buffer; readonly deviceId: DeviceId; readonly now: Date },
 ): IssuedChain {
   const leaf = issued.find(({ spki, isCa }) => !isCa && spki.equals(expected.spki));
   if (leaf === undefined) throw rejected('it is for another key than the one in the request');
   const [commonName] = leaf.subject.commonNames;
   if (commonName !== expected.deviceId)
     throw rejected(`it names "${commonName ?? ''}", and the request was for "${expected.deviceId}"`);
+  // Of a signer whose clock is behind; put in force, it would take the place of one that may still renew itself.
+  if (leaf.notAfter <= expected.now) throw rejected(`it ended on ${leaf.notAfter.toISOString()}`);
   const intermediates = [...issued, ...published].filter((certificate) => certificate.isCa && !isRoot(certificate));
   const roots = published.filter(isRoot);
   const { chain, isComplete } = chainFrom(leaf, intermediates, roots);

@@ -76,7 +76,7 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
   });
   const published = await client.caCertificates();
   const issued = await client.simpleReenroll(csr, identity);
-  const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity) };
+  const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity), now: new Date() };
   return { privateKey, ...issuedChain(issued, published, expected) };
 }
 
