@@ -7,7 +7,7 @@ import { ChangeLocks } from './change-locks.js';
 import { faultCode, isAbsence } from './file-system-fault.js';
 import { type FileVersion, fileVersion, UploadClock } from './file-version.js';
 import { FolderFlushes } from './folder-flushes.js';
-import { type Destination, entryOf, Folders, type StorageRoot } from './folders.js';
+import { type Destination, entryOf, Folders } from './folders.js';
 import { type HotFile, HotFiles } from './hot-files.js';
 import { IncomingFile, smallFileBytes } from './incoming-file.js';
 import { OpenFile } from './open-file.js';
@@ -53,7 +53,8 @@ export class FileStorage {
   private quota: StorageQuota | undefined;
 
   private constructor(
-    private readonly root: StorageRoot,
+    /** The folder everything is stored below, with all links followed. */
+    private readonly root: string,
     private readonly readableLocations: readonly string[],
     { nowMs, durability = 'power-cut' }: StorageOptions,
   ) {
@@ -67,14 +68,14 @@ export class FileStorage {
   static async open(options: StorageOptions): Promise<FileStorage> {
     const { directory: path, linkTargets = [], quotaBytes: limitBytes, nowMs } = options;
     await mkdir(path, { recursive: true, mode: 0o755 });
-    const root = { path, location: await realpath(path) };
-    const readable = [root.location, ...(await Promise.all(linkTargets.map(locationOf)))];
+    const root = await realpath(path);
+    const readable = [root, ...(await Promise.all(linkTargets.map(locationOf)))];
     const storage = new FileStorage(root, readable, options);
-    await removeStaleUploads(root.location);
+    await removeStaleUploads(root);
     if (limitBytes === undefined) return storage;
     storage.quota = await StorageQuota.open({
       ...{ limitBytes, nowMs },
-      count: () => countStoredBytes(root.location),
+      count: () => countStoredBytes(root),
       atStandstill: (task) => storage.locks.atStandstill(task),
     });
     return storage;
@@ -190,7 +191,7 @@ export class FileStorage {
   }
 
   private diskPath(path: StoragePath): string {
-    return `${this.root.path}/${keyOf(path)}`;
+    return `${this.root}/${keyOf(path)}`;
   }
 }
 

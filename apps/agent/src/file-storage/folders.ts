@@ -1,14 +1,10 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { faultCode } from './file-system-fault.js';
 import { liesWithin } from './location.js';
-import { invalidPath, type StoragePath } from './storage-path.js';
+import { invalidPath, nameTooLong, type StoragePath } from './storage-path.js';
 
-/** The folder everything is stored below. */
-export interface StorageRoot {
-  readonly path: string;
-  /** Its path with all links followed. */
-  readonly location: string;
-}
+// Linux PATH_MAX, less the final NUL. Known before the first folder is made, or half of them would stay.
+const longestPathBytes = 4095;
 
 /** Where a file is to be put: a folder that exists, its links followed, and the names still missing below it. */
 export interface Destination {
@@ -22,85 +18,88 @@ export function entryOf({ folder, missing, name }: Destination): string | undefi
   return missing.length === 0 ? `${folder}/${name}` : undefined;
 }
 
-interface KnownFolder {
-  readonly inode: number;
-  readonly device: number;
-  readonly location: string;
-}
-
-const mostKnown = 1_000;
-
 /**
- * Finds and makes the folders of the storage. Links are followed as far as they stay inside it. Where a folder lies is
- * asked once; after that, that its path still leads to the same inode.
+ * Finds and makes the folders of the storage. Each on the way is looked at every time, as local processes move folders
+ * and put links in their places; links are followed as far as they stay inside the storage.
  */
 export class Folders {
-  private readonly knownByPath = new Map<string, KnownFolder>();
-
-  constructor(private readonly root: StorageRoot) {}
+  /** @param root the folder everything is stored below, with all links followed */
+  constructor(private readonly root: string) {}
 
   /**
    * Finds the deepest folder that exists on the way to a file.
    *
    * @param path not the root itself
-   * @throws Problem `not-found`: a link on the way leads out of the storage.
+   * @throws Problem `not-found`: a link on the way leads out of the storage; `invalid-request`: the path is too long.
    * @throws Error with code `ENOTDIR`: a file is on the way.
    */
-  find(path: StoragePath): Destination {
-    const { segments } = path;
+  find({ text, segments }: StoragePath): Destination {
+    if (Buffer.byteLength(`${this.root}/${segments.join('/')}`) > longestPathBytes) throw nameTooLong(text);
     const name = segments.at(-1) ?? '';
-    for (let depth = segments.length - 1; depth >= 0; depth -= 1) {
-      const folder = this.locate(path, depth);
-      if (folder !== undefined) return { folder, missing: segments.slice(depth, -1), name };
+    let folder = this.enterRoot(text);
+    for (let depth = 0; depth < segments.length - 1; depth += 1) {
+      const next = this.enter(`${folder}/${segments[depth]}`, text);
+      if (next === undefined) return { folder, missing: segments.slice(depth, -1), name };
+      folder = next;
     }
-    // Somebody removed the root under us.
-    mkdirSync(this.root.path, { recursive: true, mode: 0o755 });
-    return this.find(path);
+    return { folder, missing: [], name };
   }
 
   /**
    * Makes what is missing on the way to a file; others may make the same folders meanwhile.
    *
    * @returns the file's path, and the folders whose entries change
+   * @throws Problem `not-found`: a link on the way leads nowhere, or somebody removed what was just made.
    */
   make(path: StoragePath): { readonly entry: string; readonly folders: readonly string[] } {
-    const folders: string[] = [];
-    // Each round makes one folder, so there are no more rounds than segments unless a link leads nowhere.
-    for (const _ of path.segments) {
-      const destination = this.find(path);
-      folders.push(destination.folder);
-      const entry = entryOf(destination);
-      if (entry !== undefined) return { entry, folders };
-      makeFolder(`${destination.folder}/${destination.missing[0]}`);
+    const found = this.find(path);
+    const changed: string[] = [];
+    let folder = found.folder;
+    for (const name of found.missing) {
+      changed.push(folder);
+      folder = `${folder}/${name}`;
+      if (!makeFolder(folder)) break;
     }
-    throw invalidPath(path.text);
+    // What others made meanwhile may be links.
+    const destination = found.missing.length === 0 ? found : this.find(path);
+    const entry = entryOf(destination);
+    if (entry === undefined) throw invalidPath(path.text);
+    return { entry, folders: [...changed, destination.folder] };
   }
 
-  /** Where the folder of the first `depth` segments lies; undefined when it does not exist. */
-  private locate({ text, segments }: StoragePath, depth: number): string | undefined {
-    const path = [this.root.path, ...segments.slice(0, depth)].join('/');
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    if (!stats.isDirectory()) throw Object.assign(new Error(`${path} is not a folder.`), { code: 'ENOTDIR' });
-    const known = this.knownByPath.get(path);
-    if (known?.inode === stats.ino && known.device === stats.dev) return known.location;
+  /** Makes the root anew if somebody removed it under us; a link in its place leads out of it. */
+  private enterRoot(text: string): string {
+    const stats = lstatSync(this.root, { throwIfNoEntry: false });
+    if (stats === undefined) mkdirSync(this.root, { recursive: true, mode: 0o755 });
+    else if (!stats.isDirectory()) throw invalidPath(text);
+    return this.root;
+  }
+
+  /** Where the folder of that path really lies; undefined when there is none. */
+  private enter(path: string, text: string): string | undefined {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined || stats.isDirectory()) return stats && path;
+    if (!stats.isSymbolicLink()) throw notAFolder(path);
+    const target = statSync(path, { throwIfNoEntry: false });
+    if (target === undefined) return undefined;
     const location = realpathSync.native(path);
-    if (!liesWithin(location, this.root.location)) throw invalidPath(text);
-    this.remember(path, { inode: stats.ino, device: stats.dev, location });
+    if (!liesWithin(location, this.root)) throw invalidPath(text);
+    if (!target.isDirectory()) throw notAFolder(path);
     return location;
-  }
-
-  private remember(path: string, folder: KnownFolder): void {
-    const oldest = this.knownByPath.size < mostKnown ? undefined : this.knownByPath.keys().next().value;
-    if (oldest !== undefined) this.knownByPath.delete(oldest);
-    this.knownByPath.set(path, folder);
   }
 }
 
-function makeFolder(path: string): void {
+function notAFolder(path: string): Error {
+  return Object.assign(new Error(`${path} is not a folder.`), { code: 'ENOTDIR' });
+}
+
+/** False when the folder above is not there: a link that leads nowhere has its name. */
+function makeFolder(path: string): boolean {
   try {
     mkdirSync(path, 0o755);
   } catch (error) {
+    if (faultCode(error) === 'ENOENT') return false;
     if (faultCode(error) !== 'EEXIST') throw error;
   }
+  return true;
 }

@@ -5,6 +5,8 @@ export const temporaryPrefix = '.tmp-';
 
 // NAME_MAX of every file system we meet, in bytes.
 const longestNameBytes = 255;
+// Far more than anybody nests, and few enough for one request to look at, make and flush.
+const mostParts = 100;
 
 /** A place below the storage root that is safe to use: no segment is empty, `.`, `..` or the name of an unfinished upload. */
 export interface StoragePath {
@@ -18,7 +20,7 @@ export interface StoragePath {
  * Reads a path as thin-edge.io does: `.`, `..`, repeated and trailing slashes are resolved by their text alone.
  *
  * @throws Problem `not-found`: absolute, leaves the root, or holds a NUL, a backslash or a reserved name.
- * @throws Problem `invalid-request`: a segment is longer than 255 bytes.
+ * @throws Problem `invalid-request`: a segment is longer than 255 bytes, or there are more than 100.
  */
 export function parseStoragePath(text: string): StoragePath {
   if (text.startsWith('/') || /[\0\\]/.test(text)) throw invalidPath(text);
@@ -28,6 +30,7 @@ export function parseStoragePath(text: string): StoragePath {
     if (segment !== '..') segments.push(segment);
     else if (segments.pop() === undefined) throw invalidPath(text);
   }
+  if (segments.length > mostParts) throw tooDeep(text);
   for (const segment of segments) {
     if (segment.startsWith(temporaryPrefix)) throw invalidPath(text);
     if (Buffer.byteLength(segment) > longestNameBytes) throw nameTooLong(text);
@@ -47,6 +50,10 @@ export function nameTooLong(text: string, options?: ErrorOptions): Problem {
     `Path too long: ${JSON.stringify(text)} has a part of more than ${longestNameBytes} bytes, or more than 4096 bytes in all. Use shorter names.`,
     options,
   );
+}
+
+function tooDeep(text: string): Problem {
+  return new Problem('invalid-request', `Path too deep: ${JSON.stringify(text)} has more than ${mostParts} parts.`);
 }
 
 /** A folder stands where a file was asked for. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -103,6 +103,31 @@ describe('paths of the file transfer service', () => {
       expect((await files.request(method, `/te/v1/files/${path}`)).status).toBe(400);
     expect(await files.entries()).toEqual([]);
   });
+
+  it('take 100 parts, and answer 400 to more at once', async () => {
+    await using files = await ServedFiles.start();
+    const deepest = `${'a/'.repeat(99)}b`;
+    expect((await files.put(`/te/v1/files/${deepest}`, 'x')).status).toBe(201);
+    expect((await files.get(`/te/v1/files/${deepest}`)).text).toBe('x');
+    for (const parts of [100, 1900]) {
+      const path = `${'c/'.repeat(parts)}b`;
+      for (const method of ['GET', 'PUT', 'DELETE']) {
+        const reply = await files.request(method, `/te/v1/files/${path}`);
+        expect([reply.status, reply.text]).toEqual([400, `Path too deep: "${path}" has more than 100 parts.`]);
+      }
+    }
+    expect((await files.entries())[0]).toBe('a');
+    expect(await files.entries()).toHaveLength(100);
+  });
+
+  it('work again at once when somebody removed the root', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/a', 'x');
+    await rm(files.directory, { recursive: true });
+    expect((await files.get('/te/v1/files/a')).status).toBe(404);
+    expect((await files.put('/te/v1/files/b/c', 'x')).status).toBe(201);
+    expect(await files.entries()).toEqual(['b', 'b/c']);
+  });
 });
 
 describe('links below the root', () => {
@@ -151,6 +176,17 @@ describe('links below the root', () => {
     await symlink(folder.path, join(files.directory, 'dir'));
     expect((await files.get('/te/v1/files/dir/secret')).status).toBe(404);
     expect((await files.put('/te/v1/files/dir/secret', 'x')).status).toBe(404);
+  });
+
+  it('to a folder outside lead nowhere even if it was moved there from the place of the link', async () => {
+    await using folder = await outside();
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/a/b/foo', 'x');
+    await rename(join(files.directory, 'a'), join(folder.path, 'a'));
+    await symlink(join(folder.path, 'a'), join(files.directory, 'a'));
+    expect((await files.put('/te/v1/files/a/b/bar', 'x')).status).toBe(404);
+    expect((await files.delete('/te/v1/files/a/b/foo')).status).toBe(404);
+    expect(await readdir(join(folder.path, 'a', 'b'))).toEqual(['foo']);
   });
 
   it('to a permitted folder outside are read, never written through', async () => {
