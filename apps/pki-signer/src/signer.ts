@@ -124,7 +124,7 @@ type Issuance = ReturnType<typeof issuanceOf>;
 function publicationOf({ store, clock, log, settings }: SignerOptions, parts: State & Authorities & Issuance) {
   const { crlValiditySeconds: validitySeconds, crlIntervalSeconds: intervalSeconds, files, hostnames } = settings;
   return {
-    revocation: new Revocation({ ...parts, clock }),
+    revocation: new Revocation({ ...parts, store, clock }),
     crls: new CrlPublisher({ ...parts, store, clock, log, validitySeconds, intervalSeconds }),
     serverCertificate: new ServerCertificate({
       ...parts,

@@ -13,7 +13,8 @@ type SignerAction =
   | 'certificate-intended'
   | 'certificate-issued'
   | 'request-refused'
-  | 'certificate-revoked';
+  | 'certificate-revoked'
+  | 'key-blocked';
 
 /** What happened in the signer, before it has its place in the log. */
 export type SignerAuditEntry = AuditEntry<SignerAction>;

@@ -1,9 +1,11 @@
+import type { KeyObject } from 'node:crypto';
 import { certificateRevoked, type DeviceChange } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
-import { enrolmentOf, id, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
+import { csrFor, enrolmentOf, id, newKey, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
+import type { CertificateRecord } from './certificate-record.js';
 
-const enrolled = async (site: TestSite, name = 'child01') =>
-  site.signer.enrolment.enrol(enrolmentOf(name, await site.token({ deviceId: name })));
+const enrolled = async (site: TestSite, name = 'child01', csr = csrFor(name)) =>
+  site.signer.enrolment.enrol(enrolmentOf(name, await site.token({ deviceId: name }), csr));
 
 const reasonsOf = async (site: TestSite, name: string) =>
   (await site.signer.inventory.list({ deviceId: id(name), limit: 10 })).records.map((r) => r.revocation?.reason);
@@ -57,6 +59,45 @@ describe('revocation', () => {
     await using site = await openTestSite();
     const problem = await problemOf(site.signer.revocation.revoke('ab'.repeat(32), 'unspecified', 'admin'));
     expect(problem.message).toBe('No certificate has this fingerprint or serial number. See "sallyport device show".');
+  });
+});
+
+describe('a key reported as compromised', () => {
+  const renewed = (site: TestSite, { fingerprint, deviceId }: CertificateRecord, key: KeyObject) => {
+    const connection = { channelBindings: () => [], remoteAddress: '127.0.0.1' };
+    return site.signer.renewal.renew({ fingerprint, deviceId, csr: csrFor(deviceId, key), ...connection });
+  };
+
+  it('takes every certificate it stands in, and no certificate of another key', async () => {
+    await using site = await openTestSite();
+    const key = newKey();
+    const first = await enrolled(site, 'child01', csrFor('child01', key));
+    const second = await renewed(site, first, key);
+    const rekeyed = await renewed(site, first, newKey());
+    await site.signer.revocation.revoke(first.fingerprint, 'keyCompromise', 'admin');
+    const reasonOf = async ({ fingerprint }: CertificateRecord) =>
+      (await site.signer.inventory.find(fingerprint)).record.revocation?.reason;
+    expect([await reasonOf(first), await reasonOf(second), await reasonOf(rekeyed)]).toEqual([
+      'keyCompromise',
+      'keyCompromise',
+      undefined,
+    ]);
+  });
+
+  it('is blocked although the certificate was revoked for another reason before', async () => {
+    await using site = await openTestSite();
+    const key = newKey();
+    const { fingerprint } = await enrolled(site, 'child01', csrFor('child01', key));
+    await site.signer.revocation.revoke(fingerprint, 'superseded', 'admin');
+    for (let times = 0; times < 2; times += 1)
+      await site.signer.revocation.revoke(fingerprint, 'keyCompromise', 'admin');
+    expect((await problemOf(enrolled(site, 'child01', csrFor('child01', key)))).message).toBe(
+      'This key was reported as compromised. Make a new key and send a new CSR.',
+    );
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
+    expect(records.filter(({ action }) => action === 'key-blocked')).toMatchObject([
+      { actor: 'admin', subject: 'child01', details: { fingerprint } },
+    ]);
   });
 });
 

@@ -8,10 +8,10 @@ import {
   serialNumber,
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import type { Operation, Outbox } from '@sallyport/store';
+import type { Operation, Outbox, Store } from '@sallyport/store';
 import { z } from 'zod';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
-import { blockKey } from '../issuance/key-owner.js';
+import { blockKey, hasSameKey, isKeyBlocked } from '../issuance/key-owner.js';
 import type { CertificateRecord } from './certificate-record.js';
 import type { Inventory, StoredCertificate } from './inventory.js';
 
@@ -25,6 +25,7 @@ export const revocationRecord = z.strictObject({
 export type RevocationRecord = z.infer<typeof revocationRecord>;
 
 export interface RevocationOptions {
+  readonly store: Store;
   readonly inventory: Inventory;
   readonly audit: SignerAuditLog;
   readonly outbox: Outbox;
@@ -38,12 +39,19 @@ export class Revocation {
   constructor(private readonly options: RevocationOptions) {}
 
   /**
-   * Revokes one certificate; one revoked before keeps its first date and reason.
+   * Revokes one certificate; one revoked before keeps its first date and reason. With the reason `keyCompromise` its key
+   * is blocked for ever, and every other certificate the key stands in is revoked too.
    *
    * @param id fingerprint or serial number
    * @throws Problem `not-found`
    */
   async revoke(id: string, reason: RevocationReason, actor: string): Promise<CertificateRecord> {
+    const revoked = await this.revokeOne(id, reason, actor);
+    if (reason === 'keyCompromise') await this.abandonKey(revoked, actor);
+    return revoked;
+  }
+
+  private async revokeOne(id: string, reason: RevocationReason, actor: string): Promise<CertificateRecord> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const stored = await this.options.inventory.find(id);
       if (stored.record.revocation !== undefined) return stored.record;
@@ -67,6 +75,20 @@ export class Revocation {
       named.has(fingerprint) || Date.parse(issuedAt) <= Date.parse(changedAt);
     const live = await this.options.inventory.live(deviceId);
     for (const { fingerprint } of live.filter(isConcerned)) await this.revoke(fingerprint, reason, 'device-registry');
+  }
+
+  /** Whoever stole a key can use it with any certificate of it, whatever the one reported was revoked for before. */
+  private async abandonKey(stolen: CertificateRecord, actor: string): Promise<void> {
+    const { store, audit, inventory } = this.options;
+    if (!(await isKeyBlocked(store, stolen))) {
+      const { deviceId: subject, fingerprint } = stolen;
+      const entry = { action: 'key-blocked', actor, subject, outcome: 'succeeded', details: { fingerprint } } as const;
+      await audit.commit({ operations: [blockKey(stolen)], entries: [entry] });
+    }
+    // No other name ever has the same key.
+    const live = await inventory.live(stolen.deviceId);
+    for (const { fingerprint } of live.filter((record) => hasSameKey(record, stolen)))
+      await this.revokeOne(fingerprint, 'keyCompromise', actor);
   }
 
   private async tryRevoke(

@@ -34,9 +34,23 @@ export async function claimKey(store: Store, spki: Buffer, name: DeviceId): Prom
 }
 
 /** The change that keeps the key of a certificate from ever being used again. */
-export function blockKey({ certificate, deviceId: name }: CertificateRecord): Operation {
-  const { spki } = parseCertificate(Buffer.from(certificate, 'base64'));
-  return { put: storeKeyOf(spki), value: { deviceId: name, isBlocked: true } };
+export function blockKey(record: CertificateRecord): Operation {
+  return { put: storeKeyOf(spkiOf(record)), value: { deviceId: record.deviceId, isBlocked: true } };
+}
+
+/** Whether the key of a certificate may not be used again. */
+export async function isKeyBlocked(store: Store, record: CertificateRecord): Promise<boolean> {
+  const entry = await store.get(storeKeyOf(spkiOf(record)));
+  return entry !== undefined && keyOwner.parse(entry.value).isBlocked;
+}
+
+/** Whether two certificates are for the same key. */
+export function hasSameKey(one: CertificateRecord, other: CertificateRecord): boolean {
+  return spkiOf(one).equals(spkiOf(other));
+}
+
+function spkiOf({ certificate }: CertificateRecord): Buffer {
+  return parseCertificate(Buffer.from(certificate, 'base64')).spki;
 }
 
 function storeKeyOf(spki: Buffer): string {
