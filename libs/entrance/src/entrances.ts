@@ -29,7 +29,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     await this.admission.start();
-    await subscribeEvent(this.context.mqtt, trustBundleChanged, async () => this.adoptTrustBundle());
+    await subscribeEvent(this.context.mqtt, trustBundleChanged, async () => this.identity.keepUp());
     await this.identity.start();
   }
 
@@ -85,9 +85,5 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     if (this.opened.some((entrance) => entrance.group === group)) return;
     const known = this.opened.map((entrance) => entrance.group).join(', ') || 'none';
     throw new Problem('not-found', `Service ${this.context.name} has no entrance "${group}"; it has: ${known}.`);
-  }
-
-  private async adoptTrustBundle(): Promise<void> {
-    if (await this.identity.refreshTrust()) await this.reload();
   }
 }

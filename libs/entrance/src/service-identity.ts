@@ -15,7 +15,7 @@ import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x5
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { fetchTrustBundle } from './trust-bundle.js';
 
-const trustRetryMs = 2_000;
+const retryMs = 2_000;
 
 /**
  * The certificate a service enrolled for by itself: key made here, renewed from two thirds of its life on, without a
@@ -23,13 +23,21 @@ const trustRetryMs = 2_000;
  */
 export class ServiceIdentity {
   private readonly stopping = new AbortController();
+  private readonly faults: FaultLog;
   private schedule: RenewalSchedule | undefined;
   private catchingUp: Promise<void> | undefined;
+  private lastRefresh: Promise<unknown> = Promise.resolve();
+  private isBehind = false;
+  // The files of this service have changed since the doors last read them.
+  private isReloadDue = false;
 
+  /** @param reloadDoors puts in force what is on disk; rejects when that is not possible now */
   constructor(
     private readonly context: ServiceContext,
-    private readonly onChanged: () => Promise<unknown>,
-  ) {}
+    private readonly reloadDoors: () => Promise<unknown>,
+  ) {
+    this.faults = new FaultLog(context.log, context.clock, 'certificates of this site not up to date, will try again');
+  }
 
   /** Takes up the renewal of a certificate enrolled for in an earlier run. */
   async start(): Promise<void> {
@@ -37,7 +45,7 @@ export class ServiceIdentity {
     const certificate = await this.current();
     if (certificate === undefined) return;
     this.scheduleRenewal(certificate);
-    this.catchingUp = this.catchUp();
+    this.keepUp();
   }
 
   async stop(): Promise<void> {
@@ -65,35 +73,63 @@ export class ServiceIdentity {
     return { fingerprint: certificate.fingerprint, certPath, keyPath, caPath: clientCaPath };
   }
 
-  /** Brings the file of client CAs up to date with the signer's trust bundle; true when it changed. */
-  async refreshTrust(): Promise<boolean> {
-    if ((await this.current()) === undefined) return false;
+  /**
+   * Brings the CAs of this site up to date with the signer's trust bundle, and the doors with both files, in the
+   * background. The signer may start after us, or the settings be broken for a while: goes on until it is done.
+   */
+  keepUp(): void {
+    this.isBehind = true;
+    this.catchingUp ??= this.catchUp().finally(() => {
+      this.catchingUp = undefined;
+    });
+  }
+
+  private async catchUp(): Promise<void> {
+    const { signal } = this.stopping;
+    while (this.isBehind && !signal.aborted) {
+      this.isBehind = false;
+      try {
+        // What is on disk already need not wait for the signer.
+        await this.reloadIfDue();
+        await this.refreshTrust();
+        await this.reloadIfDue();
+      } catch (error) {
+        this.isBehind = true;
+        if (!signal.aborted) this.faults.note(error);
+        // Stopping ends the pause early.
+        await delay(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
+  }
+
+  private async reloadIfDue(): Promise<void> {
+    if (!this.isReloadDue) return;
+    // Before, not after: the files may change again while the doors read them.
+    this.isReloadDue = false;
+    try {
+      await this.reloadDoors();
+    } catch (error) {
+      this.isReloadDue = true;
+      throw error;
+    }
+  }
+
+  /** One after the other: an answer the signer gave earlier must not be written later. */
+  private refreshTrust(): Promise<void> {
+    const refreshed = this.lastRefresh.then(() => this.fetchTrust());
+    // Who asked hears of the failure; the next one must not.
+    this.lastRefresh = refreshed.catch(() => undefined);
+    return refreshed;
+  }
+
+  private async fetchTrust(): Promise<void> {
+    if ((await this.current()) === undefined) return;
     const bundle = await fetchTrustBundle(this.context, this.stopping.signal);
     const pem = bundle.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
     const { clientCaPath } = this.files;
-    if ((await readTextIfPresent(clientCaPath)) === pem) return false;
+    if ((await readTextIfPresent(clientCaPath)) === pem) return;
     await writeFileAtomic(clientCaPath, pem, 0o644);
-    return true;
-  }
-
-  /**
-   * The bundle may have changed while this service was down, and a service enrolled by the CLI has none yet: until it has,
-   * no peer of this site is known as one. The signer may start after us, so ask until it answers.
-   */
-  private async catchUp(): Promise<void> {
-    const { log, clock } = this.context;
-    const faults = new FaultLog(log, clock, 'CAs of this site not known yet, will ask the signer again');
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        if (await this.refreshTrust()) await this.onChanged();
-        return;
-      } catch (error) {
-        if (!signal.aborted) faults.note(error);
-        // Stopping ends the pause early.
-        await delay(trustRetryMs, undefined, { signal, ref: false }).catch(() => undefined);
-      }
-    }
+    this.isReloadDue = true;
   }
 
   private get files(): ServiceCertificateFiles {
@@ -119,8 +155,9 @@ export class ServiceIdentity {
   private async renew(signal: AbortSignal): Promise<Certificate> {
     const url = this.context.settings.require('pki.url');
     const renewed = await renewIdentity({ files: this.files, url, newKey: true, signal });
-    await this.refreshTrust();
-    await this.onChanged();
+    // Not awaited: the renewal is done, and to repeat it because a door cannot take it up would waste certificates.
+    this.isReloadDue = true;
+    this.keepUp();
     return renewed;
   }
 }
