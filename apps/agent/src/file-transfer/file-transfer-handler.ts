@@ -36,8 +36,14 @@ export function fileTransferHandler(options: FileTransferOptions): (req: Incomin
   const { idleTimeoutMs = 60_000 } = options;
   const service = new FileTransfer(options);
   return (req, res) => {
-    req.socket.setTimeout(idleTimeoutMs);
-    service.serve(req, res);
+    const begin = (): void => {
+      req.socket.setTimeout(idleTimeoutMs);
+      service.serve(req, res);
+    };
+    // RFC 9112 §9.3.2: only safe methods may be processed in parallel, and what they read would have to wait in memory.
+    // A response gets its connection when those before it are over.
+    if (res.socket === null) res.once('socket', begin);
+    else begin();
   };
 }
 

@@ -81,4 +81,16 @@ describe('routes of the file transfer service', () => {
     expect(await files.entries()).toEqual(['foo.txt']);
     expect((await files.get('/te/v1/files/foo.txt?a=b#c')).text).toBe('one');
   });
+
+  it('serve the requests of one connection in their order, also when they do not wait for each other', async () => {
+    await using files = await ServedFiles.start();
+    const replies = await files.raw(
+      'PUT /te/v1/files/foo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nnew' +
+        'GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n' +
+        'DELETE /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n' +
+        'GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
+    expect(replies.match(/HTTP\/1\.1 \d+/g)).toEqual([201, 200, 202, 404].map((status) => `HTTP/1.1 ${status}`));
+    expect(replies).toContain('\r\n\r\nnewHTTP/1.1 202 ');
+  });
 });
