@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, truncate, writeFile } from 'node:fs/promises';
 import { Agent, type ClientRequest, get, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -92,6 +92,42 @@ describe('an upload cut short by its client', () => {
     await once(socket, 'close');
     expect(await files.entries()).toEqual([]);
     expect(files.faults).toEqual([]);
+  });
+});
+
+describe('a download cut short by its client', () => {
+  const openFiles = async (directory: string) => {
+    const links = await readdir('/proc/self/fd');
+    const targets = await Promise.all(links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    return targets.filter((target) => target.startsWith(directory)).length;
+  };
+
+  it('before its first byte closes the file, 300 times over', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/foo', Buffer.alloc(200_000));
+    for (let round = 0; round < 300; round += 1) {
+      const socket = connect(files.port, '127.0.0.1').on('error', () => undefined);
+      socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n', () => socket.resetAndDestroy());
+      await once(socket, 'close');
+    }
+    await expect.poll(() => files.connections()).toBe(0);
+    await expect.poll(() => openFiles(files.directory)).toBe(0);
+    expect(files.faults).toEqual([]);
+  });
+
+  it('holds one file open, and closes it, however many requests wait behind it on the connection', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/foo', Buffer.alloc(32 * mebibyte));
+    const socket = connect(files.port, '127.0.0.1').pause();
+    await new Promise((resolve) =>
+      socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500), resolve),
+    );
+    await vi.waitUntil(async () => (await openFiles(files.directory)) > 0, { interval: 1 });
+    // Answered on another connection: by then the 500 have been read.
+    expect((await files.get('/te/v1/files/missing')).status).toBe(404);
+    expect(await openFiles(files.directory)).toBe(1);
+    socket.destroy();
+    await expect.poll(() => openFiles(files.directory)).toBe(0);
   });
 });
 

@@ -73,6 +73,8 @@ export function readSome(
 function send(res: ServerResponse, bytes: Buffer, { isLast }: { isLast: boolean }): Promise<void> {
   return new Promise((resolve, reject) => {
     const lose = (): void => reject(new PeerLost('The connection ended within a download.'));
+    // It will not say so again, and Node calls nobody back about the last bytes of a response that is over.
+    if (res.destroyed) return lose();
     const settle = (error?: Error | null): void => {
       res.off('close', lose);
       if (error) lose();
