@@ -117,6 +117,28 @@ describe('rotation of an issuing CA', () => {
     expect(Date.parse(notAfter) - site.clock.now().getTime()).toBeGreaterThan(89 * day * 1000);
   });
 
+  it.each([
+    ['woke with too little left of its CA for one whole life', 5 * 365 - 30],
+    ['slept until after the end of its CA', 5 * 365 + 30],
+  ])('lets a signer that %s sign at once', async (_case, days) => {
+    await using site = await openTestSite();
+    site.clock.advance(days * day);
+    await site.signer.rotation.advance();
+    expect((await enrolled(site, 'child01')).issuer).toBe('device-2');
+  });
+
+  it('ends the overlap before the old CA would have to cut certificates short', async () => {
+    await using site = await openTestSite();
+    site.clock.advance((5 * 365 - 200) * day);
+    await rotate(site, 365 * day);
+    site.clock.advance(109 * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-1': 'active', 'device-2': 'published' });
+    site.clock.advance(2 * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-1': 'retired', 'device-2': 'active' });
+  });
+
   it('reaches a replica that still signed with the old CA', async () => {
     await using site = await openTestSite();
     const replica = await site.restart();

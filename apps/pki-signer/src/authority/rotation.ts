@@ -56,9 +56,11 @@ export class Rotation {
   /** Takes every step that is due: replaces CAs that end, activates published ones, retires what nobody needs. */
   async advance(): Promise<void> {
     for (const purpose of issuingPurposes) if (this.isDue(purpose)) await this.rotateInTime(purpose);
-    const now = this.clock.now().toISOString();
-    for (const { record } of this.hierarchy.all)
-      if (record.state === 'published' && (record.activatesAt ?? now) <= now) await this.activate(record);
+    for (const purpose of issuingPurposes) {
+      const published = this.publishedOf(purpose);
+      if (published !== undefined && this.isOverlapOver(purpose, published.record))
+        await this.activate(published.record);
+    }
     for (const authority of this.hierarchy.all)
       if (authority.record.state === 'retiring' && !(await this.isNeeded(authority)))
         await this.retire(authority.record);
@@ -71,12 +73,23 @@ export class Rotation {
   private isDue(purpose: IssuingPurpose): boolean {
     if (this.publishedOf(purpose) !== undefined) return false;
     const current = this.hierarchy.signing(purpose);
-    const { notBefore, notAfter } = current.certificate;
+    const { notAfter } = current.certificate;
     const root = this.hierarchy.rootOf(current);
     if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
+    return this.endsWithin(current, 2 * this.leafValiditySeconds[purpose]);
+  }
+
+  /** Early when the present CA, after a long sleep or for a long overlap, could not give a whole life any more. */
+  private isOverlapOver(purpose: IssuingPurpose, { activatesAt }: AuthorityRecord): boolean {
+    if (activatesAt === undefined || Date.parse(activatesAt) <= this.clock.now().getTime()) return true;
+    return this.endsWithin(this.hierarchy.signing(purpose), this.leafValiditySeconds[purpose]);
+  }
+
+  /** Whether so little of its life is left; never in the first half of it. */
+  private endsWithin({ certificate: { notBefore, notAfter } }: Authority, seconds: number): boolean {
     const remainingSeconds = (notAfter.getTime() - this.clock.now().getTime()) / 1000;
     const halfLifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 2000;
-    return remainingSeconds < Math.min(2 * this.leafValiditySeconds[purpose], halfLifeSeconds);
+    return remainingSeconds < Math.min(seconds, halfLifeSeconds);
   }
 
   private publishedOf(purpose: IssuingPurpose): Authority | undefined {
