@@ -1,10 +1,19 @@
 import { Problem } from '@sallyport/protocol';
+import { deserialise } from './limits.js';
 import type { WatchEvent, WatchOptions } from './store.js';
+
+/** One change as the log holds it. */
+export interface LoggedChange {
+  readonly key: string;
+  readonly revision: number;
+  /** The value's JSON; null when the key was deleted. */
+  readonly text: string | null;
+}
 
 /** A window on the log of changes: everything after a revision, oldest first, as far as one page goes. */
 export interface ChangePage {
   /** In order of revision. */
-  readonly changes: readonly WatchEvent[];
+  readonly changes: readonly LoggedChange[];
   readonly newestRevision: number;
   /** 0 when the log is empty. */
   readonly oldestRevision: number;
@@ -59,9 +68,12 @@ export class ChangeFeed {
     signal.addEventListener('abort', onAbort, { once: true });
     this.join();
     try {
-      for await (const change of this.changesAfter(position, signal)) {
-        if (signal.aborted) return;
-        if (keyOf(change).startsWith(prefix)) yield change;
+      for await (const page of this.pagesAfter(position, signal)) {
+        // A value is parsed for those alone who watch it: most changes concern somebody else.
+        for (const change of page.filter(({ key }) => key.startsWith(prefix))) {
+          if (signal.aborted) return;
+          yield eventFrom(change);
+        }
       }
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -69,7 +81,7 @@ export class ChangeFeed {
     }
   }
 
-  private async *changesAfter(start: number, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+  private async *pagesAfter(start: number, signal: AbortSignal): AsyncGenerator<readonly LoggedChange[]> {
     let position = start;
     while (!signal.aborted) {
       // Taken before reading, so that a change between reading and waiting is not missed.
@@ -77,10 +89,9 @@ export class ChangeFeed {
       const page = await this.source.changesAfter(position, pageSize, signal);
       if (signal.aborted) return;
       checkRetained(position, page);
-      const last = page.changes.at(-1);
-      position = last === undefined ? position : revisionOf(last);
-      yield* page.changes;
-      if (last === undefined) await woken;
+      position = page.changes.at(-1)?.revision ?? position;
+      yield page.changes;
+      if (page.changes.length === 0) await woken;
     }
   }
 
@@ -107,10 +118,7 @@ function checkRetained(position: number, page: ChangePage): void {
   );
 }
 
-function keyOf(change: WatchEvent): string {
-  return change.type === 'put' ? change.entry.key : change.key;
-}
-
-function revisionOf(change: WatchEvent): number {
-  return change.type === 'put' ? change.entry.revision : change.revision;
+function eventFrom({ key, revision, text }: LoggedChange): WatchEvent {
+  if (text === null) return { type: 'delete', key, revision };
+  return { type: 'put', entry: { key, revision, value: deserialise(text) } };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
-import { ChangeFeed, type ChangePage, type ChangeSource } from './change-feed.js';
+import { ChangeFeed, type ChangePage, type ChangeSource, type LoggedChange } from './change-feed.js';
 import {
   checkKey,
   checkLifetime,
@@ -218,10 +218,8 @@ function lifetimeOf(ttlSeconds: number | undefined): string {
   return ttlSeconds === undefined ? '' : String(Math.ceil(ttlSeconds * 1000));
 }
 
-function changeFrom([key, text, written]: readonly (string | null)[]): WatchEvent {
-  const change = { key: key ?? '', revision: Number(written) };
-  if (text === null || text === undefined) return { type: 'delete', ...change };
-  return { type: 'put', entry: { ...change, value: deserialise(text) } };
+function changeFrom([key, text, written]: readonly (string | null)[]): LoggedChange {
+  return { key: key ?? '', revision: Number(written), text: text ?? null };
 }
 
 /** A flat reply in groups of three. */

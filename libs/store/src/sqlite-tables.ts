@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { z } from 'zod';
-import type { ChangePage } from './change-feed.js';
+import type { ChangePage, LoggedChange } from './change-feed.js';
 import { deserialise, type PageRange } from './limits.js';
-import type { Entry, WatchEvent } from './store.js';
+import type { Entry } from './store.js';
 
 const entryRow = z.object({ key: z.string(), value: z.string(), revision: z.number() });
 const changeRow = z.object({ key: z.string(), value: z.string().nullable(), revision: z.number() });
@@ -137,8 +137,7 @@ function entryFrom(row: unknown): Entry {
   return { key, value: deserialise(value), revision };
 }
 
-function changeFrom(row: unknown): WatchEvent {
+function changeFrom(row: unknown): LoggedChange {
   const { key, value, revision } = changeRow.parse(row);
-  if (value === null) return { type: 'delete', key, revision };
-  return { type: 'put', entry: { key, value: deserialise(value), revision } };
+  return { key, revision, text: value };
 }
