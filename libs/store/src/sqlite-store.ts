@@ -67,7 +67,10 @@ class SqliteStore extends Store implements ChangeSource {
   ) {
     super();
     this.tables = new SqliteTables(database, bounds);
-    this.writes = new SqliteWriteQueue(database, () => this.feed.notify());
+    this.writes = new SqliteWriteQueue(database, {
+      onBegin: () => this.tables.startTransaction(),
+      onCommit: () => this.feed.notify(),
+    });
   }
 
   override async get(key: string): Promise<Entry | undefined> {

@@ -8,6 +8,8 @@ const entryRow = z.object({ key: z.string(), value: z.string(), revision: z.numb
 const changeRow = z.object({ key: z.string(), value: z.string().nullable(), revision: z.number() });
 const logRow = z.object({ oldest: z.number().nullable(), newest: z.number().nullable() });
 const markRow = z.object({ revision: z.number(), bytes_so_far: z.number() });
+const dueRow = z.object({ key: z.string() });
+const versionRow = z.object({ data_version: z.number() });
 
 const sweepLimit = 200;
 const trimEvery = 64;
@@ -21,6 +23,8 @@ export interface ChangeLogBounds {
 /** The two tables and every statement on them, prepared once. Times are milliseconds since the epoch. */
 export class SqliteTables {
   private readonly statements: Record<keyof typeof statementTexts, StatementSync>;
+  /** The newest change, as long as nobody else can add one. */
+  private newestInTransaction: z.infer<typeof markRow> | undefined;
 
   constructor(
     database: DatabaseSync,
@@ -37,10 +41,15 @@ export class SqliteTables {
       bounds: prepare(statementTexts.bounds),
       log: prepare(statementTexts.log),
       changesAfter: prepare(statementTexts.changesAfter),
-      oldestChanges: prepare(statementTexts.oldestChanges),
+      oldest: prepare(statementTexts.oldest),
       trim: prepare(statementTexts.trim),
       dataVersion: prepare(statementTexts.dataVersion),
     };
+  }
+
+  /** To be called whenever a write transaction has begun: from here to its end only we change anything. */
+  startTransaction(): void {
+    this.newestInTransaction = undefined;
   }
 
   get(key: string, now: number): Entry | undefined {
@@ -66,18 +75,16 @@ export class SqliteTables {
   }
 
   hasDue(now: number): boolean {
-    return this.statements.due.get(now, 1) !== undefined;
+    return this.statements.due.get(now) !== undefined;
   }
 
   /** Deletes what has expired. */
   sweep(now: number): void {
-    const due = this.statements.due.all(now, sweepLimit).map((row) => z.object({ key: z.string() }).parse(row));
-    for (const { key } of due) this.remove(key);
+    for (const row of this.statements.due.all(now)) this.remove(dueRow.parse(row).key);
   }
 
   newestRevision(): number {
-    const row = this.statements.newest.get();
-    return row === undefined ? 0 : markRow.parse(row).revision;
+    return this.newest().revision;
   }
 
   changesAfter(revision: number, limit: number): ChangePage {
@@ -89,46 +96,52 @@ export class SqliteTables {
 
   /** Differs from the last answer after another connection has committed. */
   dataVersion(): number {
-    return z.object({ data_version: z.number() }).parse(this.statements.dataVersion.get()).data_version;
+    return versionRow.parse(this.statements.dataVersion.get()).data_version;
   }
 
   private log(key: string, value: string | null): number {
-    const last = this.statements.newest.get();
-    const newest = last === undefined ? { revision: 0, bytes_so_far: 0 } : markRow.parse(last);
+    const newest = this.newestInTransaction ?? this.newest();
     const revision = newest.revision + 1;
     const bytes = newest.bytes_so_far + Buffer.byteLength(key) + (value === null ? 0 : Buffer.byteLength(value));
     this.statements.log.run(revision, key, value, bytes);
+    this.newestInTransaction = { revision, bytes_so_far: bytes };
     if (revision % Math.min(trimEvery, this.bounds.changes) === 0) this.trim(revision, bytes);
     return revision;
   }
 
+  private newest(): z.infer<typeof markRow> {
+    const row = this.statements.newest.get();
+    return row === undefined ? { revision: 0, bytes_so_far: 0 } : markRow.parse(row);
+  }
+
   /** Forgets the oldest changes beyond the bounds; the newest always stays, because it holds the revision counter. */
   private trim(newestRevision: number, newestBytes: number): void {
-    const oldest = this.statements.oldestChanges.all(trimEvery * 2).map((row) => markRow.parse(row));
-    const outdated = oldest.filter(
-      ({ revision, bytes_so_far: bytes }) =>
-        revision < newestRevision &&
-        (revision <= newestRevision - this.bounds.changes || bytes <= newestBytes - this.bounds.bytes),
-    );
-    const last = outdated.at(-1);
-    if (last !== undefined) this.statements.trim.run(last.revision);
+    const [revision, bytes] = [newestRevision - this.bounds.changes, newestBytes - this.bounds.bytes];
+    const oldest = markRow.parse(this.statements.oldest.get());
+    if (oldest.revision > revision && oldest.bytes_so_far > bytes) return;
+    this.statements.trim.run(newestRevision, revision, bytes);
   }
 }
 
+// Limits are numbers in the text, or expressions: SQLite looks into a bare parameter there to plan for its value, and so
+// plans anew for each.
 const statementTexts = {
   get: 'SELECT key, value, revision FROM entries WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)',
   list: `SELECT key, value, revision FROM entries
-         WHERE key >= ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?`,
+         WHERE key >= ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ? + 0`,
   put: `INSERT INTO entries (key, value, revision, expires_at) VALUES (?, ?, ?, ?)
         ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at`,
   remove: 'DELETE FROM entries WHERE key = ?',
-  due: 'SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
+  due: `SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ${sweepLimit}`,
   newest: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision DESC LIMIT 1',
   bounds: 'SELECT (SELECT min(revision) FROM changes) AS oldest, (SELECT max(revision) FROM changes) AS newest',
   log: 'INSERT INTO changes (revision, key, value, bytes_so_far) VALUES (?, ?, ?, ?)',
-  changesAfter: 'SELECT revision, key, value FROM changes WHERE revision > ? ORDER BY revision LIMIT ?',
-  oldestChanges: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision LIMIT ?',
-  trim: 'DELETE FROM changes WHERE revision <= ?',
+  changesAfter: 'SELECT revision, key, value FROM changes WHERE revision > ? ORDER BY revision LIMIT ? + 0',
+  oldest: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision LIMIT 1',
+  trim: `DELETE FROM changes WHERE revision <= (
+           SELECT max(revision)
+           FROM (SELECT revision, bytes_so_far FROM changes ORDER BY revision LIMIT ${trimEvery * 2})
+           WHERE revision < ? AND (revision <= ? OR bytes_so_far <= ?))`,
   dataVersion: 'PRAGMA data_version',
 } as const;
 

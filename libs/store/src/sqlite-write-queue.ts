@@ -27,7 +27,7 @@ export class SqliteWriteQueue {
 
   constructor(
     private readonly database: DatabaseSync,
-    private readonly onCommit: () => void,
+    private readonly listener: { onBegin(): void; onCommit(): void },
   ) {}
 
   /**
@@ -87,7 +87,7 @@ export class SqliteWriteQueue {
       throw error;
     }
     for (const job of batch) job.resolve();
-    this.onCommit();
+    this.listener.onCommit();
   }
 
   /** Takes the write lock, waiting on a timer while another process holds it. */
@@ -96,6 +96,7 @@ export class SqliteWriteQueue {
     for (;;) {
       try {
         this.database.exec('BEGIN IMMEDIATE');
+        this.listener.onBegin();
         return;
       } catch (error) {
         if (resultCode(error) !== sqliteBusy || performance.now() > deadline) throw error;
