@@ -1,11 +1,9 @@
-import { lstatSync, statSync, unlink } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { Problem } from '@sallyport/protocol';
 import { BodyGarbage } from './body-garbage.js';
 import { ChangeLocks } from './change-locks.js';
 import { faultCode, isAbsence } from './file-system-fault.js';
-import { type FileVersion, fileVersion, UploadClock } from './file-version.js';
+import { type FileVersion, UploadClock } from './file-version.js';
 import { FolderFlushes } from './folder-flushes.js';
 import { type Destination, entryOf, Folders } from './folders.js';
 import { type HotFile, HotFiles } from './hot-files.js';
@@ -13,11 +11,10 @@ import { IncomingFile, smallFileBytes } from './incoming-file.js';
 import { OpenFile } from './open-file.js';
 import { isDirectory, type StoragePath } from './storage-path.js';
 import { type QuotaClaim, StorageQuota } from './storage-quota.js';
+import { lookAt, type StoredEntry, storedBytesOf, unlinkIfPresent, versionOf } from './stored-entry.js';
 import { countStoredBytes, removeStaleUploads } from './stored-tree.js';
 import { TemporaryFile } from './temporary-file.js';
 import { TransferBuffers } from './transfer-buffers.js';
-
-const unlinkAsync = promisify(unlink);
 
 export interface StorageOptions {
   /** Made when missing. */
@@ -113,7 +110,7 @@ export class FileStorage {
     if (path.segments.length === 0) throw isDirectory('conflict', path.text);
     const { expectedBytes = 0, check } = options;
     // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
-    if (!isSmall(options)) checkTarget(path, entryOf(this.folders.find(path)), check);
+    if (!isSmall(options)) this.judge(path, entryOf(this.folders.find(path)), check);
     const claim = this.quota?.claimFor(path.text);
     await claim?.expect(expectedBytes);
     return new IncomingFile({
@@ -147,9 +144,8 @@ export class FileStorage {
     if (this.isFlushed) await temporary.flush();
     const changed = await this.locks.change(keyOf(path), async () => {
       const { folders, entry } = this.folders.make(path);
-      if (check !== undefined) checkTarget(path, entry, check);
-      const replacedBytes = storedBytesOf(entry);
-      await moveInto(entry, { temporary, replacedBytes, text: path.text });
+      const replacedBytes = storedBytesOf(this.judge(path, entry, check));
+      await temporary.moveTo(entry, replacedBytes);
       claim?.settle(replacedBytes);
       return folders;
     });
@@ -160,14 +156,21 @@ export class FileStorage {
     if (this.isFlushed) await Promise.all(folders.map((folder) => this.folderFlushes.flush(folder)));
   }
 
+  /** What an upload would replace, if it may. */
+  private judge(path: StoragePath, entry: string | undefined, check: VersionCheck | undefined): StoredEntry {
+    const present = entry === undefined ? nothing : lookAt(entry, this.readableLocations);
+    if (present.shown?.isDirectory()) throw isDirectory('conflict', path.text);
+    check?.(versionOf(present));
+    return present;
+  }
+
   /** True when there was something to remove. */
   private async unlink(entry: string, path: StoragePath, check: VersionCheck | undefined): Promise<boolean> {
-    const stats = lstatSync(entry, { throwIfNoEntry: false });
-    if (stats?.isDirectory()) throw isDirectory('not-found', path.text);
-    check?.(currentVersion(entry));
-    if (stats === undefined) return false;
-    await unlinkAsync(entry);
-    if (stats.isFile()) this.quota?.forget(stats.size);
+    const present = lookAt(entry, this.readableLocations);
+    if (present.own?.isDirectory()) throw isDirectory('not-found', path.text);
+    check?.(versionOf(present));
+    if (present.own === undefined || !(await unlinkIfPresent(entry))) return false;
+    this.quota?.forget(storedBytesOf(present));
     return true;
   }
 
@@ -195,6 +198,8 @@ export class FileStorage {
   }
 }
 
+const nothing: StoredEntry = { own: undefined, shown: undefined };
+
 interface PendingUpload {
   readonly path: StoragePath;
   readonly claim: QuotaClaim | undefined;
@@ -214,35 +219,6 @@ async function locationOf(folder: string): Promise<string> {
     return await realpath(folder);
   } catch (error) {
     if (isAbsence(error)) return folder;
-    throw error;
-  }
-}
-
-function checkTarget(path: StoragePath, entry: string | undefined, check: VersionCheck | undefined): void {
-  const stats = entry === undefined ? undefined : statSync(entry, { throwIfNoEntry: false });
-  if (stats?.isDirectory()) throw isDirectory('conflict', path.text);
-  check?.(stats?.isFile() ? fileVersion(stats) : undefined);
-}
-
-function currentVersion(entry: string): FileVersion | undefined {
-  const stats = statSync(entry, { throwIfNoEntry: false });
-  return stats?.isFile() ? fileVersion(stats) : undefined;
-}
-
-/** As the quota counts: links and their targets take no space of their own. */
-function storedBytesOf(entry: string): number {
-  const stats = lstatSync(entry, { throwIfNoEntry: false });
-  return stats?.isFile() ? stats.size : 0;
-}
-
-async function moveInto(
-  entry: string,
-  { temporary, replacedBytes, text }: { temporary: TemporaryFile; replacedBytes: number; text: string },
-): Promise<void> {
-  try {
-    await temporary.moveTo(entry, replacedBytes);
-  } catch (error) {
-    if (faultCode(error) === 'EISDIR') throw isDirectory('conflict', text);
     throw error;
   }
 }

@@ -149,6 +149,25 @@ describe('links below the root', () => {
     expect(await readFile(join(folder.path, 'secret'), 'utf8')).toBe('secret');
   });
 
+  it.each([
+    ['PUT', { 'if-none-match': '*' }, 201],
+    ['PUT', { 'if-match': '*' }, 412],
+    ['DELETE', { 'if-match': '*' }, 412],
+  ])('to a file outside hold nothing, for %s with %o, too', async (method, headers, status) => {
+    await using folder = await outside();
+    await using files = await ServedFiles.start();
+    await symlink(join(folder.path, 'secret'), join(files.directory, 'link'));
+    expect((await files.request(method, '/te/v1/files/link', { headers, body: 'x' })).status).toBe(status);
+  });
+
+  it.each([10, 2_000_000])('to a folder outside are replaced by an upload of %i bytes', async (size) => {
+    await using folder = await outside();
+    await using files = await ServedFiles.start();
+    await symlink(folder.path, join(files.directory, 'link'));
+    expect((await files.put('/te/v1/files/link', Buffer.alloc(size))).status).toBe(201);
+    expect((await files.get('/te/v1/files/link')).bytes).toHaveLength(size);
+  });
+
   it('to a folder outside lead nowhere', async () => {
     await using folder = await outside();
     await using files = await ServedFiles.start();

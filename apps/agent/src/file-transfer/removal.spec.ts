@@ -48,6 +48,18 @@ describe('DELETE of a file', () => {
     expect(await files.entries()).toEqual(['target']);
   });
 
+  it('answers 202 to two who remove one file at the same time, also under two names', async () => {
+    await using files = await ServedFiles.start();
+    await mkdir(join(files.directory, 'dir'));
+    await symlink('dir', join(files.directory, 'link'));
+    for (let turn = 0; turn < 50; turn += 1) {
+      await writeFile(join(files.directory, 'dir', 'foo'), 'x');
+      const replies = await Promise.all(['dir', 'link'].map((name) => files.delete(`/te/v1/files/${name}/foo`)));
+      expect(replies.map(({ status }) => status)).toEqual([202, 202]);
+    }
+    expect(files.faults).toEqual([]);
+  });
+
   it.each([
     ['If-Match with the tag', { 'if-match': 'TAG' }, 202, 412],
     ['If-Match with another tag', { 'if-match': '"a"' }, 412, 412],

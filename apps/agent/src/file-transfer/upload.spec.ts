@@ -87,6 +87,15 @@ describe('PUT of a file', () => {
     expect(await files.entries()).toEqual(['dir']);
   });
 
+  it.each([10, 2 * mebibyte])('answers 409 when the target is a link to a directory (%i bytes)', async (size) => {
+    await using files = await ServedFiles.start();
+    await mkdir(join(files.directory, 'dir'));
+    await symlink('dir', join(files.directory, 'link'));
+    const reply = await files.put('/te/v1/files/link', Buffer.alloc(size));
+    expect([reply.status, reply.text]).toEqual([409, 'Not a file: "link" is a directory']);
+    expect(await files.entries()).toEqual(['dir', 'link']);
+  });
+
   it('answers 409 for the root itself', async () => {
     await using files = await ServedFiles.start();
     const reply = await files.put('/te/v1/files/.', 'x');
