@@ -1,3 +1,4 @@
+export { altNameFault } from './alt-name-rules.js';
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
 export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';

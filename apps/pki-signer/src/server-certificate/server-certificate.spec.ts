@@ -122,6 +122,11 @@ describe('names of the server certificate', () => {
     ['an address', '10.0.0.1', ['10.0.0.1']],
     ['an empty name', '', []],
     ['a name that is there already', 'localhost', []],
+    ['a container of digits', '123456789012', []],
+    ['a number as the last label', 'box.42', []],
+    ['hyphens where only an A-label has them', 'ab--cd', []],
+    ['an address of one link', 'fe80::1%eth0', []],
+    ['every address', '0.0.0.0', []],
   ])('leave out what no certificate may hold: %s', (_case, hostname, more) => {
     expect(serverNames(hostname, []).map(({ value }) => value)).toEqual(['localhost', ...more, '127.0.0.1', '::1']);
   });

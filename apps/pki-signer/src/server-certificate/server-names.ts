@@ -1,20 +1,27 @@
 import { isIP } from 'node:net';
-import type { SubjectAltName } from '@sallyport/x509';
-
-// RFC 1123 §2.1: letters, digits and hyphens; what a machine calls itself is not always such a name.
-const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-const hostPattern = new RegExp(`^${label}(?:\\.${label})*$`);
+import { altNameFault, type SubjectAltName } from '@sallyport/x509';
 
 /**
- * The names the signer's own listener can be reached under: this machine's, and those the site has set.
+ * The names the signer's own listener can be reached under: this machine's, and those the site has set. What no
+ * certificate may hold is left out: what a machine calls itself is often no host name, as the digits of a container.
  *
- * @param hostname of the machine; left out when it is no host name
+ * @param hostname of the machine
  * @param configured `pki.hostnames`: names and addresses
  */
 export function serverNames(hostname: string, configured: readonly string[]): SubjectAltName[] {
-  const wanted = ['localhost', hostname, '127.0.0.1', '::1', ...configured].map(canonicalHost);
-  const usable = wanted.filter((name) => isIP(name) !== 0 || hostPattern.test(name));
-  return [...new Set(usable)].map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }));
+  const wanted = ['localhost', hostname, '127.0.0.1', '::1', ...configured].filter(isForAnybody).map(canonicalHost);
+  return [...new Set(wanted)]
+    .map(altNameOf)
+    .filter((name) => altNameFault(name, { permitsWildcard: false }) === undefined);
+}
+
+function altNameOf(value: string): SubjectAltName {
+  return { type: isIP(value) === 0 ? 'dns' : 'ip', value };
+}
+
+/** RFC 4007 §11: an address with a zone, `fe80::1%eth0`, means something on one machine only. */
+function isForAnybody(name: string): boolean {
+  return isIP(name) === 0 || !name.includes('%');
 }
 
 /** One spelling for each name and address: lower case, and for IPv6 the short form of RFC 5952. */
