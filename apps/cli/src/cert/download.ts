@@ -42,43 +42,49 @@ type Options = z.infer<typeof options> & CloudChoice;
 
 /** `cert download`: enrolment by EST with a one-time password; asks again until the registration is done. */
 export function downloadCommand(context: CliContext, parent: Command): void {
-  parent
+  const command = parent
     .command('download')
     .description('enrol this device: make its key, and get its certificate with a one-time token')
-    .option('--device-id <id>', 'name of the device (default: setting device.id)', deviceIdArgument)
+    .addArgument(cloudArgument(['c8y']));
+  for (const add of [passwordOptions, serverOptions, requestOptions]) add(command);
+  command.action(async () => {
+    const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
+    if (given.prompt && passwordInEnvironment(context) !== undefined) command.error(promptConflict, { exitCode: 2 });
+    const settings = await openSettings(context, given, given);
+    const certificate = await download(context, settings, given);
+    writeCertificateSummary(context, deviceFiles(settings, given).certPath, certificate, {
+      json: given.json,
+      minimumSeconds: settings.require('certificate.validity.minimum_duration'),
+    });
+  });
+}
+
+const promptConflict = "error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'";
+
+function passwordOptions(command: Command): void {
+  const prompt = new Option('--prompt', 'ask for the token on the terminal, without showing it');
+  command
     .option('-p, --one-time-password <token>', 'token of "device enroll-token" (env: DEVICE_ONE_TIME_PASSWORD)')
     .option('--one-time-password-file <file>', 'read the token from the first line of a file, or of stdin with "-"')
-    .addOption(
-      new Option('--prompt', 'ask for the token on the terminal, without showing it').conflicts([
-        'oneTimePassword',
-        'oneTimePasswordFile',
-      ]),
-    )
+    .addOption(prompt.conflicts(['oneTimePassword', 'oneTimePasswordFile']));
+}
+
+function serverOptions(command: Command): void {
+  command
+    .addOption(profileOption())
     .option('--url <url>', 'certificate service: https://HOST:PORT or HOST[:PORT] (default: setting pki.url)')
     .option('--ca <file>', 'CA certificates to trust, for a password that holds no CA fingerprint')
-    .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
     .option('--no-registration-url', 'do not print where to register the device (env: DEVICE_NO_REGISTRATION_URL)')
-    .option(
-      '--csr-path <file>',
-      'signing request to send, made there when there is none (default: one made and removed)',
-    )
     .option('--retry-every <duration>', 'pause between tries', durationArgument, 30)
-    .option('--max-timeout <duration>', 'give up after', durationArgument, 600)
-    .addArgument(cloudArgument(['c8y']))
-    .addOption(profileOption())
-    .action(async (_cloud, _options, command: Command) => {
-      const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
-      if (given.prompt && passwordInEnvironment(context) !== undefined)
-        command.error("error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'", {
-          exitCode: 2,
-        });
-      const settings = await openSettings(context, given, given);
-      const certificate = await download(context, settings, given);
-      writeCertificateSummary(context, deviceFiles(settings, given).certPath, certificate, {
-        json: given.json,
-        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
-      });
-    });
+    .option('--max-timeout <duration>', 'give up after', durationArgument, 600);
+}
+
+function requestOptions(command: Command): void {
+  const csrPath = 'signing request to send, made there when there is none (default: one made and removed)';
+  command
+    .option('--device-id <id>', 'name of the device (default: setting device.id)', deviceIdArgument)
+    .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
+    .option('--csr-path <file>', csrPath);
 }
 
 async function download(context: CliContext, settings: Settings, given: Options): Promise<Certificate> {
