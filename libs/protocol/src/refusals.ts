@@ -88,6 +88,11 @@ export const refusals = {
     meaning: 'Another CA already vouches for a device of this name.',
     remedy: 'Rename the device, or retire the one that holds the name.',
   },
+  'too-many-new-certificates': {
+    meaning: 'CAs outside this site vouch for more new certificates than are taken on at once.',
+    remedy:
+      'Try again in a minute. If no fleet is being rolled out, the key of such a CA may be stolen: remove it from the trusted CAs.',
+  },
   'not-permitted': {
     meaning: 'This kind of certificate has no access to this entrance.',
     remedy: 'Use a certificate of the right kind (device, service or admin).',

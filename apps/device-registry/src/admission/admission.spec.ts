@@ -176,6 +176,15 @@ describe('admission', () => {
     expect(await actions()).toEqual(['device-registered', 'peer-refused', 'peer-refused']);
   });
 
+  it('writes refusals down again after the clock was set back by a day', async () => {
+    await registry.admit(peer(foreign));
+    const conflicting = peer({ ...secondCertificate });
+    await registry.admit(conflicting);
+    registry.clock.advance(-86_400);
+    await registry.admit(conflicting);
+    expect(await actions()).toEqual(['device-registered', 'peer-refused', 'peer-refused']);
+  });
+
   describe('before enrolment', () => {
     const question = { deviceId: 'child01', kind: 'device', reinstate: false } as const;
 
@@ -212,6 +221,7 @@ describe('admission', () => {
 
     it('keeps the names of services for services', async () => {
       expect(await registry.mayEnrol({ ...question, deviceId: 'agent' })).toBe('name-conflict');
+      expect(await registry.mayEnrol({ ...question, deviceId: 'agent', kind: 'admin' })).toBe('name-conflict');
       expect(await registry.mayEnrol({ ...question, deviceId: 'agent', kind: 'service' })).toBe('allowed');
     });
   });

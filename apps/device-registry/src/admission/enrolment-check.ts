@@ -19,7 +19,7 @@ export class EnrolmentCheck {
   /** @returns why not; undefined when a certificate may be issued */
   async refusalOf({ deviceId, kind, reinstate }: EnrolmentQuestion): Promise<RefusalReason | undefined> {
     const record = (await this.devices.find(deviceId))?.record;
-    if (record === undefined) return kind === 'device' && isServiceName(deviceId) ? 'name-conflict' : undefined;
+    if (record === undefined) return kind !== 'service' && isServiceName(deviceId) ? 'name-conflict' : undefined;
     if (!isSameParty({ deviceId, kind }, record)) return 'name-conflict';
     if (record.state === 'locked' || record.state === 'retired') return `device-${record.state}`;
     if (reinstate) return undefined;
