@@ -139,6 +139,17 @@ describe('devices', () => {
     expect((await registry.device('alice')).kind).toBe('admin');
   });
 
+  it.each(['/v1/devices/child01', '/v1/devices', '/v1/devices?state=active'])(
+    'are not blamed on who asks when the store holds a damaged one: %s',
+    async (path) => {
+      await registry.admit(peer());
+      await registry.store.put('device/child01', { deviceId: 'child01' });
+      expect(await registry.refusal('GET', path)).toBe(
+        '500 What the store holds of device "child01" is not readable. Restore a backup.',
+      );
+    },
+  );
+
   it.each([
     [
       'GET',

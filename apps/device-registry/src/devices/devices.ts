@@ -10,7 +10,7 @@ import {
   type Fingerprint,
   Problem,
 } from '@sallyport/protocol';
-import { type Compare, type Operation, Store } from '@sallyport/store';
+import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
 import { DeviceAnnouncements } from './device-announcements.js';
 import { type DeviceRecord, deviceRecord, foldedName } from './device-record.js';
 
@@ -54,9 +54,10 @@ export class Devices {
     private readonly announcements: DeviceAnnouncements,
   ) {}
 
+  /** @throws Problem `internal`: what the store holds is no device, so nothing can be decided about it */
   async find(name: DeviceId): Promise<StoredDevice | undefined> {
     const entry = await this.store.get(deviceKey(name));
-    return entry && { record: deviceRecord.parse(entry.value), revision: entry.revision };
+    return entry && { record: recordOf(entry), revision: entry.revision };
   }
 
   /** @throws Problem `not-found` */
@@ -71,15 +72,14 @@ export class Devices {
   async list(page: { cursor?: string; limit: number }, state?: DeviceState) {
     if (state === undefined) {
       const { entries, ...rest } = await this.store.list(devicePrefix, page);
-      return { records: entries.map(({ value }) => deviceRecord.parse(value)), ...rest };
+      return { records: entries.map(recordOf), ...rest };
     }
     const prefix = statePrefix(state);
     const { entries, ...rest } = await this.store.list(prefix, page);
     const found = await Promise.all(
       entries.map(({ key }) => this.store.get(`${devicePrefix}${key.slice(prefix.length)}`)),
     );
-    const records = found.filter((entry) => entry !== undefined).map(({ value }) => deviceRecord.parse(value));
-    return { records, ...rest };
+    return { records: found.filter((entry) => entry !== undefined).map(recordOf), ...rest };
   }
 
   /** How many devices are in a state. */
@@ -168,6 +168,16 @@ function indexOperations(oldState: DeviceState | undefined, after: DeviceRecord)
   const name = foldedName(after.deviceId);
   const entered: Operation = { put: `${statePrefix(after.state)}${name}`, value: null };
   return oldState === undefined ? [entered] : [{ delete: `${statePrefix(oldState)}${name}` }, entered];
+}
+
+/** @throws Problem `internal` */
+function recordOf({ key, value }: Entry): DeviceRecord {
+  const { data: record, error } = deviceRecord.safeParse(value);
+  if (record !== undefined) return record;
+  const name = key.slice(devicePrefix.length);
+  throw new Problem('internal', `What the store holds of device "${name}" is not readable. Restore a backup.`, {
+    cause: error,
+  });
 }
 
 function deviceKey(name: DeviceId): string {
