@@ -1,12 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
-import { certificatesFromPem } from '@sallyport/x509';
+import { openSqliteStore, scopedStore } from '@sallyport/store';
+import { certificatesFromPem, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { openEstDoor } from '../est/est-door.fixture.js';
 import { estSecurity } from '../est/est-security-source.js';
-import { day, openTestSite } from '../signer.fixture.js';
-import type { Signer } from '../signer.js';
+import { day, openTestSite, signerOptions, type TestSite } from '../signer.fixture.js';
+import { openSigner, type Signer } from '../signer.js';
 import { serverNames } from './server-names.js';
 
 const leafOf = ({ serverCertificate }: Signer) => {
@@ -14,6 +15,14 @@ const leafOf = ({ serverCertificate }: Signer) => {
   if (leaf === undefined) throw new Error('no certificate');
   return leaf;
 };
+
+/** The site after its data were lost and its configuration was kept. */
+async function foundAnew({ settings, clock, registry, directory }: TestSite) {
+  const whole = await openSqliteStore({ file: `${directory}/new.db` });
+  const files = { ...settings.files, keyDirectory: `${directory}/new-keys` };
+  const parts = { store: scopedStore(whole, 'pki-signer/'), clock, registry, settings: { ...settings, files } };
+  return { signer: await openSigner(signerOptions(parts)), [Symbol.asyncDispose]: () => whole.close() };
+}
 
 describe('the certificate of the signer itself', () => {
   it('is good for localhost, the loopback addresses and the names of the site', async () => {
@@ -89,6 +98,30 @@ describe('the certificate of the signer itself', () => {
     await site.signer.rotation.rotate({ purpose: 'service', overlapSeconds: 0 }, 'admin');
     await site.signer.serverCertificate.renewIfDue();
     expect(leafOf(site.signer).issuer.text).toBe('CN=Test Site Service Issuing G2,O=Test Site');
+  });
+
+  it('is made anew when its issuer only bears the name of the present service CA, as after a new start of the site', async () => {
+    await using before = await openTestSite();
+    await before.signer.serverCertificate.renewIfDue();
+    await using founded = await foundAnew(before);
+    await founded.signer.serverCertificate.renewIfDue();
+    const { certificate } = founded.signer.hierarchy.signing('service');
+    expect(certificate.subject.der).toEqual(leafOf(before.signer).issuer.der);
+    expect(verifySignedBy(leafOf(founded.signer), certificate)).toBe(true);
+  });
+
+  it.each([
+    ['keyCompromise', false],
+    ['unspecified', false],
+    // As for a signer the registry has revoked: the next certificate would go the same way, and the next.
+    ['privilegeWithdrawn', true],
+  ] as const)('that was revoked with the reason %s is kept: %s', async (reason, isKept) => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const { fingerprint } = leafOf(site.signer);
+    await site.signer.revocation.revoke(fingerprint, reason, 'admin');
+    await site.signer.serverCertificate.renewIfDue();
+    expect(leafOf(site.signer).fingerprint === fingerprint).toBe(isKept);
   });
 
   it('changes at the open door without a restart', async () => {

@@ -13,9 +13,11 @@ import {
   parseCertificateRequest,
   pemFromDer,
   type SubjectAltName,
+  verifySignedBy,
 } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
+import type { Inventory } from '../inventory/inventory.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
 import { canonicalHost } from './server-names.js';
@@ -23,6 +25,7 @@ import { canonicalHost } from './server-names.js';
 export interface ServerCertificateOptions {
   readonly issuer: CertificateIssuer;
   readonly hierarchy: Hierarchy;
+  readonly inventory: Inventory;
   readonly clock: Clock;
   /** Holds key and chain together, mode 0600, so that they change as one. */
   readonly path: string;
@@ -56,22 +59,31 @@ export class ServerCertificate {
     this.listeners.push(listener);
   }
 
-  /** Makes a certificate when there is none, when a third of its life is left, or when names or issuer have changed. */
+  /**
+   * Makes a certificate when there is none, when a third of its life is left, when names or issuer have changed, or when
+   * it was revoked.
+   */
   async renewIfDue(): Promise<void> {
     this.current ??= identityFrom(await readTextIfPresent(this.options.path));
-    if (this.current !== undefined && !this.isDue(certificateOf(this.current))) return;
+    if (this.current !== undefined && !(await this.isDue(certificateOf(this.current)))) return;
     this.current = await this.make();
     for (const listener of this.listeners) await listener();
   }
 
-  private isDue(certificate: Certificate): boolean {
-    const { clock, hierarchy, names } = this.options;
-    if (needsRenewal(certificate, clock.now())) return true;
-    // Tokens name the root of the active service CA, so this certificate must lead there.
-    if (!certificate.issuer.der.equals(hierarchy.signing('service').certificate.subject.der)) return true;
-    const held = certificate.subjectAltNames.filter(({ type }) => type !== 'uri');
-    const canonical = held.map(({ value }) => canonicalHost(value));
-    return JSON.stringify(canonical) !== JSON.stringify(names().map(({ value }) => value));
+  private async isDue(certificate: Certificate): Promise<boolean> {
+    const { clock, hierarchy, inventory } = this.options;
+    if (needsRenewal(certificate, clock.now()) || !this.hasNames(certificate)) return true;
+    // Tokens name the root of the active service CA, so this certificate must lead there; by its key, since another CA
+    // may bear the same name.
+    if (!verifySignedBy(certificate, hierarchy.signing('service').certificate)) return true;
+    const reason = (await inventory.get(certificate.fingerprint))?.record.revocation?.reason;
+    // What the registry took from the signer's name, it would take from the next certificate too.
+    return reason !== undefined && reason !== 'privilegeWithdrawn' && reason !== 'cessationOfOperation';
+  }
+
+  private hasNames({ subjectAltNames }: Certificate): boolean {
+    const held = subjectAltNames.filter(({ type }) => type !== 'uri').map(({ value }) => canonicalHost(value));
+    return JSON.stringify(held) === JSON.stringify(this.options.names().map(({ value }) => value));
   }
 
   private async make(): Promise<ServerIdentity> {
