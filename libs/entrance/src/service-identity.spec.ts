@@ -6,7 +6,7 @@ import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { certsOnly, EstResponder } from '@sallyport/identity/testing';
 import { mqttRpcServer, publishEvent, RpcHandler } from '@sallyport/mqtt';
-import { readTrustBundle, trustBundleChanged } from '@sallyport/protocol';
+import { enrolmentSecretLength, formatEnrolmentToken, readTrustBundle, trustBundleChanged } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import {
@@ -169,11 +169,7 @@ describe('a service with a certificate of its own', () => {
     const responder = await EstResponder.start();
     const { site } = responder;
     responder.on('simplereenroll', ({ body }) => certsOnly([site.issueDevice(Buffer.from(body, 'base64')).der]));
-    const day = 86_400_000;
-    const { certPath, keyPath, caPath } = await enrolledByHand({
-      notBefore: new Date(Date.now() - 89 * day),
-      notAfter: new Date(Date.now() + day),
-    });
+    const { certPath, keyPath, caPath } = await enrolledByHand(dueForRenewal());
     await writeFile(caPath, site.rootPem);
     await configure(`cert_path = "${certPath}"`, `key_path = "${keyPath}"`, '[pki]', `url = "${responder.url}"`);
     await context.reloadSettings();
@@ -188,7 +184,37 @@ describe('a service with a certificate of its own', () => {
     await entrances.beforeApplicationShutdown();
     await responder.close();
   });
+
+  it('renews a certificate it has enrolled for though it could not learn the CAs of its site then', async () => {
+    const responder = await EstResponder.start();
+    const { site } = responder;
+    const issueOld = (csr: Buffer) => certsOnly([site.issueDevice(csr, undefined, dueForRenewal()).der]);
+    responder.on('simpleenroll', ({ body }) => issueOld(Buffer.from(body, 'base64')));
+    await configure('[pki]', `url = "${responder.url}"`);
+    await context.reloadSettings();
+    const entrances = new Entrances(context);
+    const source = configuredSource(context, 'http');
+    await entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end('hello') } });
+
+    const secret = 'A'.repeat(enrolmentSecretLength);
+    const enrolled = entrances.enrol({
+      group: 'http',
+      oneTimePassword: formatEnrolmentToken({ secret, caFingerprint: site.root.fingerprint }),
+      url: responder.url,
+      subjectAltNames: [{ type: 'dns', value: 'localhost' }],
+    });
+
+    await expect(enrolled).rejects.toMatchObject({ type: 'unavailable' });
+    await waitFor(() => responder.operations.includes('simplereenroll'));
+    await entrances.beforeApplicationShutdown();
+    await responder.close();
+  });
 });
+
+function dueForRenewal() {
+  const hour = 3_600_000;
+  return { notBefore: new Date(Date.now() - 20 * hour), notAfter: new Date(Date.now() + hour) };
+}
 
 /** Connects with a certificate and waits until the connection is over. */
 async function knock(port: number, { certPem, keyPem }: TestCertificate): Promise<void> {

@@ -65,9 +65,9 @@ export class ServiceIdentity {
       url: request.url,
       subjectAltNames: request.subjectAltNames,
     });
-    await this.refreshTrust();
     await this.schedule?.stop();
     this.scheduleRenewal(certificate);
+    await this.refreshTrust();
     const { certPath, keyPath, clientCaPath } = files;
     this.context.log.info({ fingerprint: certificate.fingerprint }, 'service certificate enrolled');
     return { fingerprint: certificate.fingerprint, certPath, keyPath, caPath: clientCaPath };
