@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories } from './config-directory.fixture.js';
@@ -163,6 +163,28 @@ describe('set', () => {
       type: 'forbidden',
       message: expect.stringMatching(/^tedge\.toml was not changed \(ENOTDIR\)\. Check the permissions/),
     });
+  });
+});
+
+describe("a file that is somebody else's", () => {
+  it('still is when another user has changed it', async () => {
+    const { directory, file } = await openFile('# mine\n');
+    const path = join(directory, 'tedge.toml');
+    // Only root may give a file away; for others it stays theirs.
+    if (process.getuid?.() === 0) await chown(path, 12_345, 12_346);
+    const before = await stat(path);
+    await file.set(port, '1');
+    const after = await stat(path);
+    expect({ uid: after.uid, gid: after.gid }).toEqual({ uid: before.uid, gid: before.gid });
+  });
+
+  it('is made where a symbolic link points that leads nowhere yet', async () => {
+    const elsewhere = await directoryWith();
+    const { directory, file } = await openFile();
+    await symlink(join(elsewhere, 'settings.toml'), join(directory, 'tedge.toml'));
+    await file.set(port, '1');
+    expect(await readFile(join(elsewhere, 'settings.toml'), 'utf8')).toBe('[http.bind]\nport = 1\n');
+    expect(await readlink(join(directory, 'tedge.toml'))).toBe(join(elsewhere, 'settings.toml'));
   });
 });
 

@@ -16,9 +16,15 @@ const longestShown = 120;
 
 /** Text of a value for an error message: one line, cut when long, without the password of a URL. */
 export function shownValue(value: unknown): string {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
-  const redacted = text.replaceAll(/(\/\/[^/\s:@]*):[^/\s@]*@/g, '$1:<redacted>@');
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value, withDigits) ?? String(value));
+  // A password may hold anything, an @ of its own included: all up to the last one goes.
+  const redacted = text.replace(/(\/\/[^/\s:@]*):.*@/, '$1:<redacted>@');
   return redacted.length > longestShown ? `${redacted.slice(0, longestShown)}...` : redacted;
+}
+
+/** TOML has integers that JSON.stringify refuses. */
+function withDigits(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 /** One line for a person: the place, the key, the value and the rule it breaks. */

@@ -359,6 +359,29 @@ describe('faults', () => {
     await expect(load(toml)).rejects.toThrow(message);
   });
 
+  it.each([
+    'pki.hostnames = [9007199254740993]',
+    'http.bind = [9007199254740993]',
+    'http.bind.port = 9007199254740993',
+    'http.bind.port = 9223372036854775807',
+    'http.bind.port = 1979-05-27T07:32:00Z',
+    'http.bind.port = nan',
+    'http.bind.port = [[], {}]',
+  ])('reports %s instead of failing', async (toml) => {
+    await expect(load(toml)).rejects.toMatchObject({ type: 'config-invalid' });
+  });
+
+  it.each([
+    ['redis://me:pass@word@redis', '"redis://me:<redacted>@redis"'],
+    ['redis://me:pass/word@redis', '"redis://me:<redacted>@redis"'],
+    ['redis://:pass word@redis', '"redis://:<redacted>@redis"'],
+    ['rediss://me:a"b@redis', '"rediss://me:<redacted>@redis"'],
+  ])('blanks out the password of %s', async (url, value) => {
+    await expect(load(undefined, { TEDGE_STORE_URL: url })).rejects.toMatchObject({
+      extensions: { faults: [{ key: 'store.url', value }] },
+    });
+  });
+
   it('cuts a long value short', async () => {
     const problem = await load(`http.cert_path = "${'x'.repeat(5000)}"`).catch(String);
     expect(String(problem).length).toBeLessThan(300);
