@@ -12,14 +12,16 @@ const processOptions = z.strictObject({
   keyPath: z.string().optional(),
   caPath: z.string().optional(),
   durability: z.enum(['power-cut', 'process-end']).optional(),
+  quotaBytes: z.number().optional(),
 });
 export type ProcessOptions = z.input<typeof processOptions>;
 
 async function serve(message: unknown): Promise<number> {
-  const { directory, durability = 'power-cut', ...paths } = processOptions.parse(message);
+  const { directory, durability = 'power-cut', quotaBytes, ...paths } = processOptions.parse(message);
   const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
   const { settings } = await readSecurityFiles({ ...paths, keys });
-  const storage = await FileStorage.open({ directory, durability, nowMs: Date.now });
+  const quota = quotaBytes === undefined ? {} : { quotaBytes };
+  const storage = await FileStorage.open({ directory, durability, nowMs: Date.now, ...quota });
   const onFault = (error: unknown) => console.error(error);
   const handler = fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault });
   const listener = new SecureListener({

@@ -2,6 +2,8 @@ import { Problem } from '@sallyport/protocol';
 
 // A refusal is worth a look at the disk, as local processes delete files too; but not one a request.
 const recountIntervalMs = 5_000;
+// They add files, too. Those were never added to the sum, but are taken off it when a peer deletes or replaces them.
+const longestTrustMs = 60_000;
 
 export interface QuotaOptions {
   readonly limitBytes: number;
@@ -100,7 +102,8 @@ export class StorageQuota {
   }
 
   private async reserve(bytes: number, text: string): Promise<void> {
-    if (!this.fits(bytes)) await this.recountUnlessRecent();
+    await this.recountIfOlder(longestTrustMs);
+    if (!this.fits(bytes)) await this.recountIfOlder(recountIntervalMs);
     if (!this.fits(bytes)) throw this.full(bytes, text);
     this.reservedBytes += bytes;
   }
@@ -114,8 +117,10 @@ export class StorageQuota {
     return this.usedBytes + bytes <= this.options.limitBytes;
   }
 
-  private async recountUnlessRecent(): Promise<void> {
-    if (this.options.nowMs() - this.countedAtMs < recountIntervalMs) return;
+  private async recountIfOlder(ageMs: number): Promise<void> {
+    const sinceMs = this.options.nowMs() - this.countedAtMs;
+    // Negative when the clock was set back.
+    if (sinceMs >= 0 && sinceMs < ageMs) return;
     this.counting ??= this.recount().finally(() => {
       this.counting = undefined;
     });

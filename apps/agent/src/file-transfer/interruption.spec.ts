@@ -231,6 +231,36 @@ describe('a service without the rights it needs', () => {
   });
 });
 
+describe('a storage with folders of somebody else', () => {
+  // Root sees everything.
+  it.runIf(process.getuid?.() === 0)(
+    'such as lost+found is served, counted and swept as far as it is ours',
+    async () => {
+      await using folder = temporaryDirectory();
+      await chmod(folder.path, 0o777);
+      const leftover = '.tmp-0b7e3c1a-1111-4222-8333-123456789abc';
+      for (const [name, mode] of [
+        ['lost+found', 0o700],
+        ['unsearchable', 0o744],
+        ['fixed', 0o755],
+      ] as const) {
+        await mkdir(join(folder.path, name));
+        await writeFile(join(folder.path, name, leftover), 'x');
+        await writeFile(join(folder.path, name, 'kept'), Buffer.alloc(400));
+        await chmod(join(folder.path, name), mode);
+      }
+      await using service = await ServedProcess.start(
+        script,
+        { directory: folder.path, quotaBytes: 1000 },
+        { uid: 65_534 },
+      );
+      const put = async (size: number) =>
+        (await fetch(`${service.url}/te/v1/files/foo`, { method: 'PUT', body: Buffer.alloc(size) })).status;
+      expect([await put(601), await put(600)]).toEqual([507, 201]);
+    },
+  );
+});
+
 describe('a service out of file descriptors', () => {
   it('answers 503 with Retry-After, lives on, and serves again once connections have gone', async () => {
     await using folder = temporaryDirectory();

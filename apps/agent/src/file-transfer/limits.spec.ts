@@ -161,6 +161,19 @@ describe('the storage quota', () => {
     expect((await files.put('/te/v1/files/last', Buffer.alloc(1000 - stored))).status).toBe(201);
   });
 
+  it('notices within a minute what local processes add, even if a peer deletes it again', async () => {
+    let nowMs = Date.now();
+    await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: () => nowMs });
+    for (const name of ['a', 'b']) {
+      await writeFile(join(files.directory, name), Buffer.alloc(900));
+      expect((await files.delete(`/te/v1/files/${name}`)).status).toBe(202);
+    }
+    await writeFile(join(files.directory, 'local'), Buffer.alloc(400));
+    nowMs += 60_000;
+    expect((await files.put('/te/v1/files/foo', Buffer.alloc(601))).text).toBe(full(601, 400));
+    expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
+  });
+
   it('looks again before it refuses, for local processes delete files too', async () => {
     let nowMs = Date.now();
     await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: () => nowMs });
