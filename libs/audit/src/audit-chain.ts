@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AuditRow } from '@sallyport/protocol';
+import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
 import { canonicalJson } from './canonical-json.js';
 
 /** What happened, before it has its place in the log. Never holds a secret. */
@@ -14,7 +14,11 @@ export type AuditHead = Pick<AuditRow, 'sequence' | 'hash'>;
 /** The head of a log without rows. */
 export const emptyLog: AuditHead = { sequence: 0, hash: '0'.repeat(64) };
 
-/** Gives entries their places behind the head, in order. `at` is an ISO 8601 time in UTC. */
+/**
+ * Gives entries their places behind the head, in order. `at` is an ISO 8601 time in UTC.
+ *
+ * @throws Problem `internal`: an entry holds what no store gives back, such as NaN, and would break the chain for good
+ */
 export function sealRows(head: AuditHead, entries: readonly AuditEntry[], at: string): AuditRow[] {
   let { sequence, hash: previousHash } = head;
   return entries.map(({ actor, action, subject, outcome, details }) => {
@@ -22,6 +26,8 @@ export function sealRows(head: AuditHead, entries: readonly AuditEntry[], at: st
     const unsealed = { sequence, at, actor, action, subject, outcome, details, previousHash };
     const row = { ...unsealed, hash: hashOf(unsealed) };
     previousHash = row.hash;
+    const { error } = auditRow.safeParse(row);
+    if (error !== undefined) throw new Problem('internal', `The audit row "${action}" is not valid.`, { cause: error });
     return row;
   });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Operation } from '@sallyport/store';
+import type { JsonValue, Operation, Store } from '@sallyport/store';
 import { describe, expect, it } from 'vitest';
 import { event, noon, openLog } from './audit-log.fixture.js';
 
@@ -62,6 +62,31 @@ describe('audit log', () => {
     expect(await log.audit.verify()).toMatchObject({ intact: true, rows: 1 });
   });
 
+  it.each([
+    ['no number', { count: Number.NaN }],
+    ['an infinite number', { count: Number.POSITIVE_INFINITY }],
+  ])('takes no row that could not be read back: it holds %s', async (_case, details) => {
+    await using log = await openLog();
+    const change = { operations: [{ put: 'k', value: 1 }], entries: [{ ...event('a'), details }] };
+    await expect(log.audit.commit(change)).rejects.toMatchObject({ type: 'internal' });
+    expect(await log.store.get('k')).toBeUndefined();
+    await log.append('b');
+    expect(await log.audit.verify()).toMatchObject({ intact: true, rows: 1 });
+  });
+
+  it.each([-0, 1e21, 5e-324, 123456789012345680000, 0.1 + 0.2])('holds the number %d as it is', async (count) => {
+    await using log = await openLog();
+    await log.audit.commit({ entries: [{ ...event('a'), details: { count } }] });
+    expect(await log.audit.verify()).toMatchObject({ intact: true, rows: 1 });
+  });
+
+  it.each(['\ud800', '\0', '\u2028', 'e\u0301', '\u{1f600}'])('holds the text %j as it is', async (text) => {
+    await using log = await openLog();
+    await log.audit.commit({ entries: [{ ...event(text), details: { [text]: text, '\uffff': 1, '\u{10000}': 2 } }] });
+    expect(await log.subjects()).toEqual([text]);
+    expect(await log.audit.verify()).toMatchObject({ intact: true, rows: 1 });
+  });
+
   it('stays one chain when replicas write at once', async () => {
     await using log = await openLog();
     const writers = [log.audit, log.replica(), log.replica()];
@@ -85,6 +110,30 @@ describe('audit log', () => {
     const attempt = log.replica().commit({ operations: [{ put: 'k', value: 1 }], entries: [event('b')] });
     await expect(attempt).rejects.toMatchObject({ type: 'internal' });
     expect(await log.store.get('k')).toBeUndefined();
+  });
+});
+
+describe('a head that does not know of the last rows', () => {
+  it.each([
+    ['was removed', async (store: Store) => void (await store.delete('audit/head'))],
+    ['was put back', async (store: Store, early: JsonValue) => void (await store.put('audit/head', early))],
+  ])('because it %s lets no row be written over', async (_case, damage) => {
+    await using log = await openLog();
+    await log.append('a');
+    const early = (await log.store.get('audit/head'))?.value ?? null;
+    await log.append('b', 'c');
+    await damage(log.store, early);
+    const rows = (await log.store.list('audit/row/')).entries;
+
+    for (const writer of [log.replica(), log.audit]) {
+      const attempts = ['d', 'e'].map((subject) =>
+        writer.commit({ operations: [{ put: subject, value: 1 }], entries: [event(subject)] }),
+      );
+      for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ type: 'internal' });
+    }
+
+    expect((await log.store.list('audit/row/')).entries).toEqual(rows);
+    expect(await log.store.get('d')).toBeUndefined();
   });
 });
 

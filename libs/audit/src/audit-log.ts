@@ -2,7 +2,15 @@ import { type AuditPage, type AuditVerdict, auditQuery, Problem } from '@sallypo
 import type { Store } from '@sallyport/store';
 import { type AuditHead, sealRows } from './audit-chain.js';
 import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
-import { appendOperations, headKey, readHead, readRows, type StoredHead } from './stored-log.js';
+import {
+  appendOperations,
+  headKey,
+  isCutShort,
+  placeAfter,
+  readHead,
+  readRows,
+  type StoredHead,
+} from './stored-log.js';
 import { verifyLog } from './verify-log.js';
 
 const mostTries = 20;
@@ -42,7 +50,7 @@ export class AuditLog<Action extends string = string> {
    * @throws Problem `unavailable`: the store does not answer (the change may then have been made or not), or other
    * replicas write so much that this one never gets its turn
    * @throws Problem `storage-full`, `invalid-request`: as the store says; nothing was written
-   * @throws Problem `internal`: the head of the log is damaged; nothing was written
+   * @throws Problem `internal`: the head of the log is damaged, or the rows are not valid; nothing was written
    */
   commit(change: AuditedChange<Action>): Promise<boolean> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
@@ -110,7 +118,9 @@ export class AuditLog<Action extends string = string> {
       if (await this.tryCommit(changes, known)) return true;
       const current = await readHead(this.store);
       this.known = current;
-      if (current.revision === known.revision) return false;
+      if (current.revision !== known.revision) continue;
+      if (await isCutShort(this.store, current)) throw damaged();
+      return false;
     }
     throw new Problem('unavailable', 'The audit log is too busy. Try again.', { retryAfterSeconds: 1 });
   }
@@ -122,12 +132,23 @@ export class AuditLog<Action extends string = string> {
     // Unknown until the store has answered: a call that failed may have been carried out.
     this.known = undefined;
     const { committed, revision } = await this.store.transaction(
-      [...changes.flatMap(({ compares = [] }) => compares), { key: headKey, revision: known.revision }],
+      [
+        ...changes.flatMap(({ compares = [] }) => compares),
+        { key: headKey, revision: known.revision },
+        placeAfter(known.head),
+      ],
       [...changes.flatMap(({ operations = [] }) => operations), ...appendOperations(rows, { sequence, hash })],
     );
     if (committed) this.known = { head: { sequence, hash }, revision };
     return committed;
   }
+}
+
+function damaged(): Problem {
+  return new Problem(
+    'internal',
+    'The audit log holds rows its head does not know of, so no row can follow. Restore a backup.',
+  );
 }
 
 /** Whether nothing was written for sure; after `unavailable` nobody knows, and a second try may write twice. */

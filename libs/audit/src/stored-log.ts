@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
-import type { Entry, Operation, Store } from '@sallyport/store';
+import type { Compare, Entry, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import { type AuditHead, emptyLog } from './audit-chain.js';
 
@@ -46,6 +46,18 @@ export async function readHead(store: Store): Promise<StoredHead> {
   const stored = await findHead(store);
   if (stored !== undefined) return stored;
   throw new Problem('internal', 'The head of the audit log is not readable, so no row can follow. Restore a backup.');
+}
+
+/** The condition that nothing stands where the next row belongs: an append-only log never writes over a row. */
+export function placeAfter({ sequence }: AuditHead): Compare {
+  return { key: rowKey(sequence + 1), revision: 0 };
+}
+
+/** Whether there is a row after the head, which was removed, or put back to an earlier one. */
+export async function isCutShort(store: Store, { head, revision }: StoredHead): Promise<boolean> {
+  if ((await store.get(placeAfter(head).key)) === undefined) return false;
+  // Head and rows change together: when the head has moved on, the row came with it.
+  return (await readHead(store)).revision === revision;
 }
 
 /** Rows by sequence number. One that is gone or unreadable is left out: no reason to hide the others. */
