@@ -4,7 +4,7 @@ import type { FileVersion } from './file-version.js';
 const capacityBytes = 8 * 1024 * 1024;
 // What an entry takes beside the content, roughly; empty files count too.
 const entryBytes = 1024;
-// A file changed twice within one tick of the file system's clock keeps its time stamp, so young files are read anew.
+// A file changed twice within one tick of the file system's clock keeps its time stamps, so young files are read anew.
 const youngestCachedMs = 2_000;
 
 /** A small file in memory. */
@@ -41,7 +41,9 @@ export class HotFiles {
 
   /** Keeps what has been read under the path whose open file had these `stats`. */
   remember(path: string, cached: CachedFile): void {
-    if (this.nowMs() - cached.stats.mtimeMs < youngestCachedMs) return;
+    // Programs that copy files set back the time of modification, but not the time of change.
+    const { mtimeMs, ctimeMs } = cached.stats;
+    if (this.nowMs() - Math.max(mtimeMs, ctimeMs) < youngestCachedMs) return;
     const before = this.byPath.get(path);
     if (before !== undefined) this.forget(path, before);
     this.keep(path, cached);

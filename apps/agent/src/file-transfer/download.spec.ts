@@ -9,7 +9,8 @@ const lastYear = new Date('2025-03-04T05:06:07.500Z');
 
 /** A service with one file, `foo`, that was last changed long ago. */
 async function serveFoo(content: string | Buffer = '0123456789'): Promise<ServedFiles> {
-  const files = await ServedFiles.start();
+  // Ten seconds later: old enough to be kept in memory, so that a second request is served from there.
+  const files = await ServedFiles.start({ nowMs: () => Date.now() + 10_000 });
   await writeFile(join(files.directory, 'foo'), content);
   await utimes(join(files.directory, 'foo'), lastYear, lastYear);
   return files;
@@ -129,7 +130,8 @@ describe('GET and HEAD of a file', () => {
   });
 
   it('never claim a modification in the future', async () => {
-    await using files = await serveFoo();
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/foo', 'x');
     const future = new Date(Date.now() + 3_600_000);
     await utimes(join(files.directory, 'foo'), future, future);
     const { headers } = await files.get('/te/v1/files/foo');
