@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Problem } from '@sallyport/protocol';
 import type { FileStorage } from '../file-storage/file-storage.js';
 import { explainFault } from '../file-storage/file-system-fault.js';
-import { parseStoragePath } from '../file-storage/storage-path.js';
+import { parseStoragePath, type StoragePath } from '../file-storage/storage-path.js';
 import { type Answer, answer } from './answer.js';
 import { answerRead } from './download.js';
 import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
@@ -78,6 +78,7 @@ class FileTransfer {
   }
 
   private transfer(method: string, exchange: FileExchange): Promise<void> {
+    if (method === 'PUT' && exchange.req.headers['content-range'] !== undefined) throw partialUpload(exchange.path);
     if (method === 'PUT') return answerPut(exchange, this.options);
     if (method === 'DELETE') return answerDelete(exchange, this.options);
     return answerRead(exchange, this.options);
@@ -92,6 +93,14 @@ class FileTransfer {
     if (res.headersSent) res.destroy();
     else answer(exchange, error instanceof Problem ? refusal(error) : { status: 500, text: 'Internal error' });
   }
+}
+
+/** RFC 9110 §14.5: 400 where no part of a file can be put; stored as it comes, the part would pass for the whole. */
+function partialUpload({ text }: StoragePath): Problem {
+  return new Problem(
+    'invalid-request',
+    `${JSON.stringify(text)} cannot be put in parts (Content-Range). Send the whole file, with curl without -C.`,
+  );
 }
 
 function refusal({ status, message, retryAfterSeconds }: Problem): Answer {

@@ -76,6 +76,17 @@ describe('PUT of a file', () => {
     },
   );
 
+  it('answers 400 to a part of a file, which would otherwise pass for the whole', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/foo', '0123');
+    const reply = await files.put('/te/v1/files/foo', '4567', { 'content-range': 'bytes 4-7/8' });
+    expect([reply.status, reply.text]).toEqual([
+      400,
+      '"foo" cannot be put in parts (Content-Range). Send the whole file, with curl without -C.',
+    ]);
+    expect((await files.get('/te/v1/files/foo')).text).toBe('0123');
+  });
+
   it('answers 409 when the target is a directory, whatever the size of the body', async () => {
     await using files = await ServedFiles.start();
     await mkdir(join(files.directory, 'dir'));
