@@ -3,6 +3,7 @@ import { type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqt
 import { toError, within } from './deadline.js';
 import type { MessageHandler, MqttConnection, MqttCredentials } from './port.js';
 import { openTransport } from './transport.js';
+import { gatherWrites } from './write-gathering.js';
 
 // A dead peer is noticed after 1.5 times this; a message handler (20 s) must fit in between two pings.
 const keepaliveSeconds = 60;
@@ -40,6 +41,7 @@ export class Link {
     { clientId, clean, onMessage }: LinkOptions,
     credentials: Partial<MqttCredentials>,
   ) {
+    gatherWrites(stream);
     this.client = new MqttClient(() => stream, {
       ...credentials,
       clientId,
