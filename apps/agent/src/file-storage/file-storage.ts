@@ -1,4 +1,5 @@
 import { mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { BodyGarbage } from './body-garbage.js';
 import { ChangeLocks } from './change-locks.js';
@@ -214,11 +215,12 @@ function keyOf(path: StoragePath): string {
   return path.segments.join('/');
 }
 
+/** Where a folder lies, links followed, or will lie when somebody makes it. */
 async function locationOf(folder: string): Promise<string> {
   try {
     return await realpath(folder);
   } catch (error) {
-    if (isAbsence(error)) return folder;
-    throw error;
+    if (!isAbsence(error) || dirname(folder) === folder) throw error;
+    return join(await locationOf(dirname(folder)), basename(folder));
   }
 }

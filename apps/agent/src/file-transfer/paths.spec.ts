@@ -219,6 +219,16 @@ describe('links below the root', () => {
     expect(await readFile(join(folder.path, 'secret'), 'utf8')).toBe('secret');
   });
 
+  it('to a permitted folder are read even if it was made later, and is reached by a link itself', async () => {
+    await using folder = await outside();
+    await symlink('dir', join(folder.path, 'data'));
+    await using files = await ServedFiles.start({ linkTargets: [join(folder.path, 'data', 'cache')] });
+    await mkdir(join(folder.path, 'dir', 'cache'));
+    await writeFile(join(folder.path, 'dir', 'cache', 'abc'), 'firmware');
+    await symlink(join(folder.path, 'data', 'cache', 'abc'), join(files.directory, 'firmware'));
+    expect((await files.get('/te/v1/files/firmware')).text).toBe('firmware');
+  });
+
   it('to a folder inside work as that folder', async () => {
     await using files = await ServedFiles.start();
     await mkdir(join(files.directory, 'dir'));
