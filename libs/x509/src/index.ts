@@ -37,6 +37,6 @@ export { buildCertificateRequest, type RequestOptions } from './request/build.js
 export { type CertificateRequest, parseCertificateRequest, verifyPossession } from './request/certificate-request.js';
 export { type CsrAttributesOptions, encodeCsrAttributes } from './request/csr-attributes.js';
 export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
-export { buildCrl, type CrlOptions } from './revocation/build-crl.js';
+export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
 export type { RevocationReason, RevokedEntry } from './revocation/revoked-entry.js';

@@ -1,10 +1,19 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mustRun, runProgram } from '@sallyport/testkit';
-import { parseCertificate, parseCrl, pemFromDer } from '@sallyport/x509';
+import { mustRun, runProgram, TestCa } from '@sallyport/testkit';
+import {
+  certificatesFromPem,
+  issueCaCertificate,
+  newSerialNumber,
+  parseCertificate,
+  parseCrl,
+  pemFromDer,
+} from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { keyIdOf } from '../authority/authority.js';
-import { day, enrolmentOf, openTestSite, type TestSite } from '../signer.fixture.js';
+import { revocationPrefix } from '../inventory/revocation.js';
+import { day, enrolmentOf, newKey, openTestSite, type TestSite } from '../signer.fixture.js';
 import type { Signer } from '../signer.js';
 
 const crlOf = ({ crls, hierarchy }: Signer, ca: string) => {
@@ -32,6 +41,18 @@ async function writeForOpenssl({ directory, signer }: TestSite, leaf: string) {
     crls: await write('crls.pem', crlPem('root-1') + crlPem('device-1')),
     deviceCrl: await write('device.crl', crlPem('device-1')),
   };
+}
+
+/** Imports a device CA with this key, signed by that root. */
+async function importIssuing({ signer }: TestSite, root: TestCa, key: KeyObject, notAfter: Date): Promise<void> {
+  const [issuer] = certificatesFromPem(root.certPem);
+  if (issuer === undefined) throw new Error('no root');
+  const issuerKey = createPrivateKey(root.certificate.keyPem);
+  const names = { commonName: 'Acme Devices', notBefore: issuer.notBefore, notAfter };
+  const der = issueCaCertificate({ issuer, issuerKey, publicKey: createPublicKey(key), ...names });
+  const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const bundle = Buffer.from(pemFromDer('CERTIFICATE', der) + root.certPem + keyPem).toString('base64');
+  await signer.importer.import({ purpose: 'device', bundle }, 'admin');
 }
 
 describe('certificate revocation list', () => {
@@ -117,7 +138,9 @@ describe('certificate revocation list', () => {
     await using site = await openTestSite();
     await site.signer.crls.buildDue();
     const before = crlOf(site.signer, 'device-1').crlNumber;
-    await site.store.delete('crl-number/device-1');
+    const { entries: numbers } = await site.store.list('crl-number/');
+    expect(numbers).toHaveLength(3);
+    for (const { key } of numbers) await site.store.delete(key);
     site.clock.advance(1);
     const restored = await site.restart();
     await restored.crls.buildDue();
@@ -134,6 +157,61 @@ describe('certificate revocation list', () => {
     expect(crlOf(restarted, 'device-1').crlNumber).toBe(before + 1n);
   });
 
+  it('is built anew when the clock was set back behind its beginning', async () => {
+    await using site = await openTestSite();
+    site.clock.advance(365 * day);
+    await site.signer.crls.buildDue();
+    const before = crlOf(site.signer, 'device-1').crlNumber;
+    site.clock.advance(-365 * day);
+    await site.signer.crls.buildDue();
+    const { thisUpdate, crlNumber } = crlOf(site.signer, 'device-1');
+    expect(thisUpdate.getTime()).toBe(Math.floor(site.clock.now().getTime() / 1000) * 1000);
+    expect(crlNumber).toBe(before + 1n);
+  });
+
+  it('never lapses, however the interval is set', async () => {
+    await using site = await openTestSite({ crlValiditySeconds: 3600, crlIntervalSeconds: day });
+    await site.signer.crls.buildDue();
+    site.clock.advance(1800);
+    await site.signer.crls.buildDue();
+    expect(crlOf(site.signer, 'device-1').thisUpdate.getTime()).toBeGreaterThan(site.clock.now().getTime() - 1000);
+  });
+
+  it('names a revoked certificate on every replica, whichever builds first', async () => {
+    await using site = await openTestSite();
+    const replicas = [site.signer, await site.restart()];
+    const { fingerprint, serialNumber } = await enrolled(site);
+    for (const { crls } of replicas) await crls.buildDue();
+    await site.signer.revocation.revoke(fingerprint, 'superseded', 'admin');
+    for (const { crls } of replicas) await crls.buildDue();
+    const listed = replicas.map((signer) => parseCrl(crlOf(signer, 'device-1').der).entries[0]?.serialNumber);
+    expect(listed).toEqual([serialNumber, serialNumber]);
+  });
+
+  it('leaves time for other work while it is built', async () => {
+    await using site = await openTestSite();
+    const [revokedAt, notAfter] = [site.clock.now().toISOString(), '2099-01-01T00:00:00.000Z'];
+    const revocation = { revokedAt, notAfter, reason: 'superseded' };
+    for (let thousands = 0; thousands < 2; thousands += 1) {
+      const serials = Array.from({ length: 1000 }, newSerialNumber);
+      const put = (serialNumber: string) => ({
+        put: `${revocationPrefix('device-1')}${serialNumber}`,
+        value: { ...revocation, serialNumber },
+      });
+      await site.store.transaction([], serials.map(put));
+    }
+    let [turns, isBuilt] = [0, false];
+    const count = () => {
+      turns += 1;
+      if (!isBuilt) setImmediate(count);
+    };
+    setImmediate(count);
+    await site.signer.crls.buildDue();
+    isBuilt = true;
+    expect(parseCrl(crlOf(site.signer, 'device-1').der).entries).toHaveLength(2000);
+    expect(turns).toBeGreaterThanOrEqual(8);
+  });
+
   it('keeps an entry one list longer than its certificate lives, then drops it', async () => {
     await using site = await openTestSite({ deviceValiditySeconds: 3600 });
     const { fingerprint } = await enrolled(site);
@@ -144,6 +222,22 @@ describe('certificate revocation list', () => {
     site.clock.advance(6 * 3600 + 1);
     await site.signer.crls.buildDue();
     expect(parseCrl(crlOf(site.signer, 'device-1').der).entries).toHaveLength(0);
+  });
+
+  it('of a CA whose certificate was renewed with the same key names what was issued under either', async () => {
+    await using site = await openTestSite();
+    await using root = await TestCa.create({ commonName: 'Acme Root', notAfter: new Date('2045-01-01T00:00:00Z') });
+    const key = newKey();
+    const serials: string[] = [];
+    for (const year of [2040, 2041]) {
+      await importIssuing(site, root, key, new Date(`${year}-01-01T00:00:00Z`));
+      const { fingerprint, serialNumber } = await enrolled(site);
+      serials.push(serialNumber);
+      await site.signer.revocation.revoke(fingerprint, 'superseded', 'admin');
+      await site.signer.crls.buildDue();
+    }
+    const { entries } = parseCrl(crlOf(site.signer, 'device-3').der);
+    expect(entries.map(({ serialNumber }) => serialNumber)).toEqual(serials);
   });
 
   it('is where the leaf says it is', async () => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isTrusted, keyIdOf } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
@@ -7,6 +7,8 @@ import type { CrlPublisher } from './crl-publisher.js';
 interface Document {
   readonly contentType: string;
   readonly der: Buffer;
+  /** SHA-256 of the DER, base64url. */
+  readonly digest: string;
   readonly lastModified: Date;
 }
 
@@ -39,17 +41,23 @@ function documentAt(
   const [, folder, keyId = '', suffix] = documentPath.exec(url.split('?', 1)[0] ?? '') ?? [];
   if (folder === 'crl' && suffix === 'crl') {
     const crl = crls.find(keyId);
-    return crl && { contentType: 'application/pkix-crl', der: crl.der, lastModified: crl.thisUpdate };
+    return crl && { contentType: 'application/pkix-crl', ...crl, lastModified: crl.thisUpdate };
   }
   if (folder !== 'ca' || suffix !== 'cer') return undefined;
   const authority = hierarchy.all.find((candidate) => isTrusted(candidate) && keyIdOf(candidate.certificate) === keyId);
   if (authority === undefined) return undefined;
   const { der, notBefore } = authority.certificate;
-  return { contentType: 'application/pkix-cert', der, lastModified: notBefore };
+  return {
+    contentType: 'application/pkix-cert',
+    der,
+    digest: hash('sha256', der, 'base64url'),
+    lastModified: notBefore,
+  };
 }
 
-function serve(request: IncomingMessage, response: ServerResponse, { contentType, der, lastModified }: Document): void {
-  const etag = `"${createHash('sha256').update(der).digest('base64url')}"`;
+function serve(request: IncomingMessage, response: ServerResponse, found: Document): void {
+  const { contentType, der, digest, lastModified } = found;
+  const etag = `"${digest}"`;
   const headers = {
     etag,
     'cache-control': `public, max-age=${maxAgeSeconds}`,

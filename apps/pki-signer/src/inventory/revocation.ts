@@ -106,7 +106,7 @@ export class Revocation {
       operations: [
         inventory.updateOf(record),
         this.crlEntryOf(record, revokedAt, reason),
-        { put: dirtyKey(issuer), value: revokedAt },
+        { put: latestRevocationKey(issuer), value: revokedAt },
         ...(reason === 'keyCompromise' ? [blockKey(record)] : []),
         outbox.record(certificateRevoked.topic, event),
       ],
@@ -130,7 +130,7 @@ export function revocationPrefix(issuerId: string): string {
   return `revocation/${issuerId}/`;
 }
 
-/** Exists from a revocation until a CRL that contains it has been published. */
-export function dirtyKey(issuerId: string): string {
-  return `crl-outdated/${issuerId}`;
+/** Written by every revocation, so that its revision tells whether a CRL contains the latest. */
+export function latestRevocationKey(issuerId: string): string {
+  return `latest-revocation/${issuerId}`;
 }

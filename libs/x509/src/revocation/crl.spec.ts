@@ -4,7 +4,15 @@ import { ecKeyPair, makeSite, now, thrownBy } from '../authority.fixture.js';
 import { oid } from '../der/oid.js';
 import { time } from '../der/time.js';
 import { bitString, booleanTrue, enumerated, integer, octetString, sequence } from '../der/writer.js';
-import { buildCrl, derFromPem, newSerialNumber, parseCrl, type RevokedEntry, verifyCrlSignedBy } from '../index.js';
+import {
+  buildCrl,
+  CrlBuilder,
+  derFromPem,
+  newSerialNumber,
+  parseCrl,
+  type RevokedEntry,
+  verifyCrlSignedBy,
+} from '../index.js';
 import { oids } from '../oids.js';
 import { vector } from '../vectors.fixture.js';
 import { revocationReasons } from './revoked-entry.js';
@@ -66,6 +74,17 @@ describe('a CRL we make (RFC 5280 §5)', () => {
   it('leaves the reason out when it is unspecified', () => {
     const entry = { serialNumber: newSerialNumber(), revokedAt: now };
     expect(parseCrl(crlOf([{ ...entry, reason: 'unspecified' }])).entries).toEqual([entry]);
+  });
+
+  it('is the same made in pieces, apart from its signature', () => {
+    const entries = Array.from({ length: 5 }, () => ({ serialNumber: newSerialNumber(), revokedAt: now }));
+    const builder = new CrlBuilder();
+    for (const piece of [entries.slice(0, 2), [], entries.slice(2)]) builder.add(piece);
+    const { certificate, privateKey } = issuing;
+    const der = builder.sign({ issuer: certificate, privateKey, crlNumber: 1n, thisUpdate: now, nextUpdate });
+    expect(builder.entryCount).toBe(5);
+    expect(parseCrl(der).tbsCertList).toEqual(parseCrl(crlOf(entries)).tbsCertList);
+    expect(verifyCrlSignedBy(parseCrl(der), certificate)).toBe(true);
   });
 
   it('takes 35 octets an entry, also with a hundred thousand of them', () => {
