@@ -239,7 +239,7 @@ export function issued(overrides: Partial<z.input<typeof certificateIssued.paylo
     profile: 'device',
     notBefore: '2026-05-01T00:00:00Z',
     notAfter: '2026-08-01T00:00:00Z',
-    issuedAt: '2026-05-01T00:05:00Z',
+    issuedAt: '2026-06-01T12:00:01Z',
     reinstate: false,
     ...overrides,
   });

@@ -104,6 +104,17 @@ describe('events of the signer', () => {
     expect(await registry.admit(peer(second))).toBe('device-revoked');
   });
 
+  it('do not undo a revocation that came after the certificate, however late they are', async () => {
+    await registry.admit(peer());
+    registry.clock.advance(60);
+    await registry.change('child01', 'revoke', 'stolen');
+    await registry.issued(issued({ ...second, issuedAt: '2026-06-01T12:00:30Z', reinstate: true }));
+    await rowOf('certificate-refused');
+    expect((await registry.device('child01')).state).toBe('revoked');
+    await waitFor(() => registry.announced.length > 2);
+    expect(registry.announced.at(-1)).toMatchObject({ state: 'revoked', fingerprints: [second.fingerprint] });
+  });
+
   it('move a device from a foreign CA to this site when an administrator means it', async () => {
     await registry.admit(peer({ issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') }));
     await registry.issued(issued({ ...second, reinstate: true }));

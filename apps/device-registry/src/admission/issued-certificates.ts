@@ -107,10 +107,15 @@ export class IssuedCertificates {
 function standingOf(issued: IssuedCertificate, record: DeviceRecord) {
   if (!isSameParty(issued, record)) return 'conflict';
   if (record.state === 'retired') return 'too-late';
-  if (record.state === 'revoked') return issued.reinstate ? 'reinstates' : 'too-late';
+  if (record.state === 'revoked') return issued.reinstate && cameAfter(issued, record) ? 'reinstates' : 'too-late';
   if (record.authority === 'site') return 'in-order';
   // An administrator may move a device from another CA to this site's: the token says so.
   return issued.reinstate && record.state === 'active' ? 'reinstates' : 'conflict';
+}
+
+/** An event may be so late that the device was revoked after it; the signer compares the same two times. */
+function cameAfter({ issuedAt }: IssuedCertificate, { states, registeredAt }: DeviceRecord): boolean {
+  return Date.parse(issuedAt) > Date.parse(states[0]?.at ?? registeredAt);
 }
 
 /** The name belongs to another party; the certificate is denied, so that the event means nothing when it comes again. */
