@@ -150,6 +150,15 @@ describe('devices', () => {
     },
   );
 
+  it('are shown without their refusals when these are not readable', async () => {
+    await registry.admit(peer());
+    await registry.store.put('refusals/child01', [{ reason: 'of a newer version' }]);
+    expect(await registry.device('child01')).toMatchObject({ deviceId: 'child01', refusals: [] });
+    await registry.change('child01', 'lock');
+    await registry.admit(peer());
+    expect((await registry.device('child01')).refusals).toMatchObject([{ reason: 'device-locked' }]);
+  });
+
   it.each([
     [
       'GET',

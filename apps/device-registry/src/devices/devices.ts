@@ -100,10 +100,10 @@ export class Devices {
     return found.some((entry) => entry !== undefined);
   }
 
-  /** Why a device was turned away lately, newest first. */
+  /** Why a device was turned away lately, newest first; nothing when that is not readable. */
   async refusals(name: DeviceId): Promise<DeviceRefusal[]> {
     const entry = await this.store.get(refusalsKey(name));
-    return entry === undefined ? [] : deviceDescription.shape.refusals.parse(entry.value);
+    return deviceDescription.shape.refusals.safeParse(entry?.value).data ?? [];
   }
 
   /** The operation that adds one refusal; only the newest few are kept. */
