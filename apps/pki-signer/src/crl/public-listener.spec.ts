@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { parseCertificate, parseCrl } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { keyIdOf } from '../authority/authority.js';
@@ -69,5 +70,20 @@ describe('public listener', () => {
     await using door = await openPublic();
     const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  });
+
+  it('cuts a connection that asks for a large list and does not read it', async () => {
+    const { promise: cut, resolve } = Promise.withResolvers<boolean>();
+    // More than what the two sockets hold between them.
+    const large = Buffer.alloc(32 * 1024 * 1024);
+    const listener = new PublicListener({ host: '127.0.0.1', port: 0, idleMs: 200 }, (_request, response) => {
+      response.once('close', () => resolve(response.writableFinished)).end(large);
+    });
+    const { port } = await listener.listen();
+    const socket = connect(port, '127.0.0.1').pause();
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    expect(await cut).toBe(false);
+    socket.destroy();
+    await listener.close();
   });
 });

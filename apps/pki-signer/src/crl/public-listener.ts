@@ -2,12 +2,19 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Problem } from '@sallyport/protocol';
 
+export interface PublicListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Silence on a connection, in either direction, after which it is cut; default 30 s. */
+  readonly idleMs?: number;
+}
+
 /** The plain HTTP listener for CRLs and CA certificates: small documents, read only, for anybody. */
 export class PublicListener {
   private readonly server: Server;
 
   constructor(
-    private readonly options: { readonly host: string; readonly port: number },
+    private readonly options: PublicListenerOptions,
     handler: RequestListener,
   ) {
     this.server = createServer(
@@ -20,6 +27,8 @@ export class PublicListener {
       },
       handler,
     );
+    // Who asks for a large list and does not read it would hold one of the places for ever.
+    this.server.timeout = options.idleMs ?? 30_000;
     this.server.maxConnections = 1_000;
     this.server.maxRequestsPerSocket = 100;
   }
