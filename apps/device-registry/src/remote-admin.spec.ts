@@ -1,4 +1,4 @@
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import { auditPage, deviceList } from '@sallyport/protocol';
 import { TestCa, type TestCertificate, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,11 +35,16 @@ describe('admin API on the network', () => {
   const certificateOf = (kind: 'device' | 'admin', name: string) =>
     issuing.issue({ commonName: name, subjectAltNames: [`URI:spiffe://sallyport.local/${kind}/${name}`], ...dates });
 
-  const send = (method: string, path: string, { chainPem, keyPem }: TestCertificate) =>
+  const send = (
+    method: string,
+    path: string,
+    { chainPem, keyPem }: TestCertificate,
+    { agent = false, headers = {} }: { agent?: Agent | false; headers?: Readonly<Record<string, string>> } = {},
+  ) =>
     new Promise<{ status: number; body: string }>((resolve, reject) => {
       const { port } = registry.remoteAdmin;
       const tls = { ca: [site.certPem], cert: chainPem, key: keyPem };
-      const call = request({ host: 'localhost', port, path, method, agent: false, ...tls }, (response) => {
+      const call = request({ host: 'localhost', port, path, method, agent, headers, ...tls }, (response) => {
         let body = '';
         response.on('data', (chunk: Buffer) => {
           body += chunk.toString();
@@ -69,6 +74,37 @@ describe('admin API on the network', () => {
     expect((await send('POST', '/v1/devices/child01/lock', alice)).status).toBe(200);
     const { rows } = await registry.get('/v1/audit', auditPage);
     expect(rows.at(-1)).toMatchObject({ action: 'device-locked', actor: 'admin:alice', subject: 'child01' });
+  });
+
+  it.each(['lock', 'revoke'])(
+    'ends the connection of an administrator after "%s", and takes no new one',
+    async (action) => {
+      await start(mutual());
+      const alice = await certificateOf('admin', 'alice');
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      expect((await send('GET', '/v1/devices', alice, { agent })).status).toBe(200);
+
+      await registry.change('alice', action);
+
+      await waitFor(() => Object.keys(agent.freeSockets).length === 0);
+      await expect(send('GET', '/v1/devices', alice)).rejects.toThrow();
+      agent.destroy();
+    },
+  );
+
+  it('takes no order from a page in the browser of an administrator', async () => {
+    await start(mutual());
+    const alice = await certificateOf('admin', 'alice');
+    await registry.admit(peer());
+
+    const headers = { origin: 'https://elsewhere.example' };
+    const { status, body } = await send('POST', '/v1/devices/child01/revoke', alice, { headers });
+
+    expect([status, JSON.parse(body).detail]).toEqual([
+      403,
+      'This API takes no requests from web pages. Use the command line: sallyport device.',
+    ]);
+    expect((await registry.device('child01')).state).toBe('active');
   });
 
   it('turns a device away, and writes that down', async () => {

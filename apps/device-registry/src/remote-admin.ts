@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { configuredSource, Entrances } from '@sallyport/entrance';
+import { Problem } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 
 /** The part of Fastify that takes a request from a server of our own. */
@@ -9,7 +10,10 @@ interface Router {
   routing(request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** Offers the admin API on the network too: at level mutual only, and to certificates of kind `admin` only. */
+/**
+ * Offers the admin API on the network too: at level mutual only, and to certificates of kind `admin` only. A browser
+ * that holds such a certificate shows it for whatever page asks, so requests that come from pages are refused.
+ */
 @Injectable()
 export class RemoteAdmin implements OnApplicationBootstrap {
   constructor(
@@ -22,13 +26,25 @@ export class RemoteAdmin implements OnApplicationBootstrap {
     await this.entrances.open({
       name: 'registry admin API',
       source: configuredSource(this.context, 'registry'),
-      handler: { http: (request, response) => this.router.routing(request, response) },
+      handler: { http: (request, response) => this.pass(request, response) },
       permittedKinds: new Set(['admin']),
       mutualOnly: true,
     });
   }
 
+  private pass(request: IncomingMessage, response: ServerResponse): void {
+    // Fetch §3.2: every browser sends Origin with what may change something, and no other client does.
+    if (request.headers.origin === undefined) this.router.routing(request, response);
+    else refusePage(response);
+  }
+
   private get router(): Router {
     return this.adapterHost.httpAdapter.getInstance<Router>();
   }
+}
+
+function refusePage(response: ServerResponse): void {
+  const detail = 'This API takes no requests from web pages. Use the command line: sallyport device.';
+  const body = JSON.stringify(new Problem('forbidden', detail));
+  response.writeHead(403, { 'content-type': 'application/problem+json', connection: 'close' }).end(body);
 }
