@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { RefusalReason } from '@sallyport/protocol';
+import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import { admissionRequestFor, askAdmission } from './admission.js';
 import { ConnectionGate } from './connection-gate.js';
 import { listenForSpeech } from './first-byte.js';
@@ -12,6 +12,7 @@ import type { Limits } from './limits.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import { introduce, type Peer } from './peer.js';
 import { printable } from './printable.js';
+import { type Revalidation, revalidate } from './revalidation.js';
 import { Session, type Standing } from './session.js';
 import { SessionTable } from './session-table.js';
 import type { Tally } from './tally.js';
@@ -209,14 +210,16 @@ export class Reception {
     this.#establish(session, generation);
   }
 
-  /** Asks again about a session's peer; an answer other than "admitted" cuts the session. */
-  async revalidate(session: Session): Promise<void> {
-    const { vouched, remoteAddress } = session;
-    if (vouched === undefined) return;
+  /** Asks again about the sessions given; cuts those that are not admitted any more, or not vouched for in time. */
+  revalidate(sessions: readonly Session[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
+    return revalidate(sessions, { graceMs, ask: (each) => this.#askAgain(each), cut: (...args) => this.cut(...args) });
+  }
+
+  async #askAgain({ vouched, remoteAddress }: Session): Promise<AdmissionDecision> {
+    if (vouched === undefined) return { outcome: 'refused', reason: 'no-certificate' };
     const candidate = { ...vouched.peer, path: vouched.path };
     const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
-    const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
-    if (decision.outcome === 'refused' && !session.socket.destroyed) this.cut(session, decision.reason);
+    return await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
   }
 
   #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {

@@ -139,14 +139,20 @@ export class SecureListener {
   }
 
   /**
-   * Asks the admission port again about every session whose peer matches, and ends those it no longer admits. For an
-   * owner whose port has learnt something new, or may have missed something.
+   * Asks the admission port again about every session whose peer matches, a few at a time, and ends those it no longer
+   * admits. For an owner whose port has learnt something new, or may have missed something.
+   *
+   * @param options.graceMs  how long sessions live on while the port gives no answer, in milliseconds; by default one
+   *   question without an answer ends them.
    */
-  async revalidateSessions(match: (peer: Peer) => boolean): Promise<void> {
-    const reception = this.#reception;
-    if (reception === undefined) return;
-    const concerned = [...reception.sessions].filter(({ vouched }) => vouched !== undefined && match(vouched.peer));
-    await Promise.all(concerned.map((session) => reception.revalidate(session)));
+  async revalidateSessions(
+    match: (peer: Peer) => boolean,
+    { graceMs = 0 }: { readonly graceMs?: number } = {},
+  ): Promise<void> {
+    const concerned = [...(this.#reception?.sessions ?? [])].filter(
+      ({ vouched }) => vouched !== undefined && match(vouched.peer),
+    );
+    await this.#reception?.revalidate(concerned, { graceMs });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forgeCa, forgeDevice } from './fixtures/forge.js';
@@ -151,6 +152,50 @@ describe('a live session', () => {
 
     expect(opened.refusals.map(({ reason }) => reason)).toEqual(['device-locked']);
     expect(opened.listener.sessions.map(({ peer }) => peer?.deviceId)).toEqual(['dev-2']);
+  });
+
+  it('is asked about again together with few others, so that the registry can answer', async () => {
+    const ca = forgeCa('fleet');
+    let [asking, most] = [0, 0];
+    const opened = await site.openListener(mutual([ca]), {
+      admission: {
+        admit: async (request) => {
+          most = Math.max(most, ++asking);
+          await nextTurn();
+          asking -= 1;
+          return admitAll.admit(request);
+        },
+      },
+    });
+    const device = forgeDevice('dev-1', ca);
+    await Promise.all(Array.from({ length: 40 }, () => connectDevice(opened, device)));
+    most = 0;
+
+    await opened.listener.revalidateSessions(() => true);
+
+    expect(most).toBe(32);
+    expect(opened.listener.sessions).toHaveLength(40);
+  });
+
+  it.each([
+    ['goes on when the registry answers within the grace it is given', 60_000, []],
+    ['ends when the registry does not answer at once, and no grace is given', 0, ['admission-unavailable']],
+  ])('%s', async (_, graceMs, reasons) => {
+    const ca = forgeCa('fleet');
+    let failures = 0;
+    const opened = await site.openListener(mutual([ca]), {
+      admission: {
+        admit: async (request) =>
+          failures-- > 0 ? { outcome: 'refused', reason: 'admission-unavailable' } : admitAll.admit(request),
+      },
+    });
+    await connectDevice(opened, forgeDevice('dev-1', ca));
+    failures = 1;
+
+    await opened.listener.revalidateSessions(() => true, { graceMs });
+
+    expect(opened.refusals.map(({ reason }) => reason)).toEqual(reasons);
+    await expect.poll(() => opened.listener.sessions.length).toBe(1 - reasons.length);
   });
 
   it('ends when its certificate expires', async () => {

@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
+import type { Session } from './session.js';
+
+/** Sessions asked about at the same time: a registry takes so much at once, and refuses more. */
+const askedAtOnce = 32;
+
+/** Time between two tries, in milliseconds. */
+const pauseMs = 1_000;
+
+export interface Revalidation {
+  readonly ask: (session: Session) => Promise<AdmissionDecision>;
+  readonly cut: (session: Session, reason: RefusalReason) => void;
+  /** How long sessions live on without an answer, in milliseconds. */
+  readonly graceMs: number;
+}
+
+/** Asks about each session again, until every question has been answered or the grace is over; cuts the refused ones. */
+export async function revalidate(sessions: readonly Session[], revalidation: Revalidation): Promise<void> {
+  const graceEndsAt = performance.now() + revalidation.graceMs;
+  let left = sessions;
+  for (;;) {
+    left = await askAbout(left, revalidation);
+    if (left.length === 0) return;
+    if (performance.now() >= graceEndsAt) break;
+    await delay(pauseMs, undefined, { ref: false });
+  }
+  for (const session of left) revalidation.cut(session, 'admission-unavailable');
+}
+
+/** Stops at the first question without an answer; gives the sessions that still wait for one. */
+async function askAbout(sessions: readonly Session[], { ask, cut }: Revalidation): Promise<Session[]> {
+  const waiting = sessions.filter(({ isOver }) => !isOver);
+  const unanswered: Session[] = [];
+  const work = async () => {
+    while (unanswered.length === 0) {
+      const session = waiting.pop();
+      if (session === undefined) return;
+      const decision = await ask(session);
+      if (session.isOver || decision.outcome === 'admitted') continue;
+      if (decision.reason === 'admission-unavailable') unanswered.push(session);
+      else cut(session, decision.reason);
+    }
+  };
+  await Promise.all(Array.from({ length: askedAtOnce }, work));
+  return [...waiting, ...unanswered];
+}
