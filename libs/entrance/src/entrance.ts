@@ -34,6 +34,9 @@ export interface EntranceOptions {
 // Long enough for a download to end; what is still open then is cut.
 const drainMs = 5_000;
 
+// After the broker was away the registry may come back later than we do; as long as a lost event could matter anyway.
+const registryGraceMs = 60_000;
+
 /** A listener with what it was last given. */
 interface OpenDoor {
   readonly listener: SecureListener;
@@ -112,7 +115,8 @@ export class Entrance {
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
   follow(change: DeviceChange | 'resynchronise'): void {
     const concerns = (peer: Peer) => change === 'resynchronise' || peer.deviceId === change.deviceId;
-    if (change === 'resynchronise' || change.state === 'active') this.revalidate(concerns);
+    if (change === 'resynchronise') this.revalidate(concerns, registryGraceMs);
+    else if (change.state === 'active') this.revalidate(concerns);
     else this.endSessions(concerns, `device-${change.state}`);
   }
 
@@ -194,9 +198,9 @@ export class Entrance {
     if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
   }
 
-  private revalidate(concerns: (peer: Peer) => boolean): void {
+  private revalidate(concerns: (peer: Peer) => boolean, graceMs = 0): void {
     this.listener
-      ?.revalidateSessions(concerns)
+      ?.revalidateSessions(concerns, { graceMs })
       .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
   }
 }

@@ -3,10 +3,11 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { mqttRpcServer, publishEvent, RpcHandler } from '@sallyport/mqtt';
+import { connectMqtt, mqttRpcServer, publishEvent, RpcHandler } from '@sallyport/mqtt';
 import {
   type AdmissionDecision,
   type AdmissionRequest,
@@ -18,7 +19,7 @@ import {
   type Fingerprint,
   recordRefusal,
 } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { openLog, ServiceContext, type ServiceContextOptions } from '@sallyport/runtime';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { certificatesFromPem } from '@sallyport/x509';
@@ -216,8 +217,7 @@ describe('a door of a service', () => {
   ])('asks again when %s', async (_, shiftMs) => {
     let shift = 0;
     const clock = { now: () => new Date(Date.now() + shift) };
-    const readSettings = () => context.reloadSettings();
-    entrances = new Entrances(new ServiceContext({ ...context, settings: context.settings, readSettings, clock }));
+    entrances = new Entrances(contextWith(context, { clock }));
     await entrances.onModuleInit();
     const registry = await startRegistry();
     await configureMutual();
@@ -326,6 +326,34 @@ describe('a door of a service', () => {
     await shut;
   });
 
+  it('keeps its sessions when the registry comes back to the broker later than the door', async () => {
+    const streams: Duplex[] = [];
+    const openStream = () => {
+      const stream = openBrokerStream(context);
+      streams.push(stream);
+      return stream;
+    };
+    const mqtt = await connectMqtt({ kind: 'in-process', openStream, clientId: 'door' });
+    const lines: string[] = [];
+    const log = openLog({ destination: { write: (line) => lines.push(line) } });
+    entrances = new Entrances(contextWith(context, { mqtt, log }));
+    await entrances.onModuleInit();
+    await startRegistry();
+    await configureMutual();
+    await openDoor();
+    const session = await openSession(port(), ca, child);
+
+    await registryApp?.close();
+    streams.at(-1)?.destroy();
+    await waitFor(() => lines.some((line) => line.includes('device registry did not answer')));
+    const registry = await startRegistry();
+    await waitFor(() => registry.asked.length > 0);
+
+    expect(session.isOpen()).toBe(true);
+    session.close();
+    await mqtt.close();
+  });
+
   it('ends the session of a revoked certificate and leaves the same device with its new one alone', async () => {
     const registry = await startRegistry();
     await configureMutual();
@@ -341,6 +369,16 @@ describe('a door of a service', () => {
     newSession.close();
   });
 });
+
+function contextWith(context: ServiceContext, changes: Partial<ServiceContextOptions>): ServiceContext {
+  const readSettings = () => context.reloadSettings();
+  return new ServiceContext({ ...context, settings: context.settings, readSettings, ...changes });
+}
+
+function openBrokerStream({ mqttConnection }: ServiceContext): Duplex {
+  if (mqttConnection.kind !== 'in-process') throw new Error('the broker of a test is in memory');
+  return mqttConnection.openStream();
+}
 
 function named(name: string): DeviceId {
   return deviceId.parse(name);
