@@ -1,7 +1,8 @@
 import 'reflect-metadata';
+import { once } from 'node:events';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -117,6 +118,50 @@ describe('the agent', () => {
     expect([await put('a', 101), await put('a', 100), await put('b', 51), await put('b', 50)]).toEqual([
       413, 201, 507, 201,
     ]);
+  });
+
+  it('counts requests by method and class of status, and the bytes of files', async () => {
+    await start();
+    const answers = async (method: string, path: string, body?: Uint8Array<ArrayBuffer>) => {
+      const reply = await fetch(url(path), { method, ...(body === undefined ? {} : { body }) });
+      await reply.arrayBuffer();
+    };
+    await answers('PUT', 'small', new Uint8Array(10));
+    await answers('PUT', 'large', new Uint8Array(3_000_000));
+    for (const method of ['GET', 'HEAD', 'GET']) for (const path of ['small', 'large']) await answers(method, path);
+    for (const method of ['GET', 'DELETE', 'MKCOL', 'PROPFIND']) await answers(method, 'missing');
+    const counted = async () => (await context.metrics.metrics()).match(/^sallyport_file_transfer_.*$/gm)?.sort();
+    await expect
+      .poll(counted)
+      .toEqual([
+        'sallyport_file_transfer_received_bytes_total 3000010',
+        'sallyport_file_transfer_requests_total{method="DELETE",status="2xx"} 1',
+        'sallyport_file_transfer_requests_total{method="GET",status="2xx"} 4',
+        'sallyport_file_transfer_requests_total{method="GET",status="4xx"} 1',
+        'sallyport_file_transfer_requests_total{method="HEAD",status="2xx"} 2',
+        'sallyport_file_transfer_requests_total{method="PUT",status="2xx"} 2',
+        'sallyport_file_transfer_requests_total{method="other",status="4xx"} 2',
+        'sallyport_file_transfer_sent_bytes_total 6000020',
+      ]);
+  });
+
+  it('counts a download that breaks off as cut, and an upload that is refused as refused', async () => {
+    await start(['http.max_upload_size = 100']);
+    await writeFile(directory.file('data', 'file-transfer', 'large'), Buffer.alloc(64 * 1024 * 1024));
+    for (const head of ['GET /te/v1/files/large HTTP/1.1', 'PUT /te/v1/files/foo HTTP/1.1\r\nContent-Length: 100000']) {
+      const socket = connect(port(), '127.0.0.1');
+      socket.write(`${head}\r\nHost: x\r\n\r\n`);
+      await once(socket, 'data');
+      socket.destroy();
+    }
+    const counted = async () =>
+      (await context.metrics.metrics()).match(/^sallyport_file_transfer_requests.*$/gm)?.sort();
+    await expect
+      .poll(counted)
+      .toEqual([
+        'sallyport_file_transfer_requests_total{method="GET",status="cut"} 1',
+        'sallyport_file_transfer_requests_total{method="PUT",status="4xx"} 1',
+      ]);
   });
 
   it('serves firmware that is linked from data.path/cache', async () => {

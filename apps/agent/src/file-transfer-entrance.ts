@@ -7,6 +7,7 @@ import { peerOf } from '@sallyport/tls';
 import { FileStorage } from './file-storage/file-storage.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
 import { anyPath, ownPathOnly } from './file-transfer/path-ownership.js';
+import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
 // The main device's entity topic id; a child device runs no file transfer service.
 const mainDevice = 'device/main//';
@@ -33,7 +34,8 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     const source = configuredSource(this.context, 'http');
     const isByOwner = settings.require('http.authorization') === 'own';
     if (isByOwner) await requireMutual(source);
-    const handler = fileTransferHandler({ storage: await this.openStorage(), ...this.rules() });
+    const metrics = new TransferMetrics(this.context.metrics);
+    const handler = fileTransferHandler({ storage: await this.openStorage(metrics), metrics, ...this.rules() });
     await this.entrances.open({
       ...{ name: 'file transfer', source, handler: { http: handler } },
       // A later change of level shuts the door rather than let in peers who own nothing.
@@ -41,7 +43,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     });
   }
 
-  private openStorage(): Promise<FileStorage> {
+  private openStorage(metrics: TransferMetrics): Promise<FileStorage> {
     const { settings } = this.context;
     const quotaBytes = settings.get('http.storage_quota');
     const dataDirectory = settings.require('data.path');
@@ -50,11 +52,12 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       // thin-edge.io keeps firmware there and offers it by links in the file transfer directory.
       linkTargets: [join(dataDirectory, 'cache')],
       nowMs: () => this.nowMs(),
+      onReceived: (bytes) => metrics.received(bytes),
       ...(quotaBytes === undefined ? {} : { quotaBytes }),
     });
   }
 
-  private rules(): Omit<FileTransferOptions, 'storage'> {
+  private rules(): Omit<FileTransferOptions, 'storage' | 'metrics'> {
     const { log, settings } = this.context;
     const maxUploadBytes = settings.get('http.max_upload_size');
     return {

@@ -30,6 +30,8 @@ export interface StorageOptions {
    */
   readonly durability?: Durability;
   readonly nowMs: () => number;
+  /** Told of the bytes of uploads, as they go to the disk. */
+  readonly onReceived?: (bytes: number) => void;
 }
 
 export type Durability = 'power-cut' | 'process-end';
@@ -48,18 +50,20 @@ export class FileStorage {
   private readonly hotFiles: HotFiles;
   private readonly uploadClock: UploadClock;
   private readonly isFlushed: boolean;
+  private readonly onReceived: ((bytes: number) => void) | undefined;
   private quota: StorageQuota | undefined;
 
   private constructor(
     /** The folder everything is stored below, with all links followed. */
     private readonly root: string,
     private readonly readableLocations: readonly string[],
-    { nowMs, durability = 'power-cut' }: StorageOptions,
+    { nowMs, durability = 'power-cut', onReceived }: StorageOptions,
   ) {
     this.folders = new Folders(root);
     this.hotFiles = new HotFiles(nowMs);
     this.uploadClock = new UploadClock(nowMs);
     this.isFlushed = durability === 'power-cut';
+    this.onReceived = onReceived;
   }
 
   /** Makes the root folder, removes what an earlier process left unfinished, and counts what is stored if there is a quota. */
@@ -117,7 +121,10 @@ export class FileStorage {
     return new IncomingFile({
       buffers: this.buffers,
       garbage: this.garbage,
-      reserve: async (bytes) => claim?.use(bytes),
+      reserve: async (bytes) => {
+        this.onReceived?.(bytes);
+        await claim?.use(bytes);
+      },
       // In the deepest folder that exists: on the same file system as those still to be made below it.
       create: () => TemporaryFile.create(this.folders.find(path).folder),
       publish: (temporary) => this.publish(temporary, { path, claim, check }),

@@ -2,16 +2,17 @@ import type { FileStorage } from '../file-storage/file-storage.js';
 import type { FileVersion } from '../file-storage/file-version.js';
 import type { HotFile } from '../file-storage/hot-files.js';
 import type { OpenFile } from '../file-storage/open-file.js';
-import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
 import { type Answer, answer } from './answer.js';
 import { selectRange } from './byte-range.js';
 import type { FileExchange } from './exchange.js';
 import { judgePreconditions, permitsRange, preconditionFailed } from './preconditions.js';
 import { readSome, type Stretch, streamFile } from './stream-file.js';
+import type { TransferMetrics } from './transfer-metrics.js';
 
 export interface DownloadTools {
   readonly storage: FileStorage;
   readonly nowMs: () => number;
+  readonly metrics?: TransferMetrics;
 }
 
 // Up to here a file is read in one go, and kept in memory.
@@ -49,10 +50,10 @@ async function sendFile(exchange: FileExchange, file: OpenFile, tools: DownloadT
   if (selection.kind === 'answer') return answer(exchange, selection.answer);
   const { stretch } = selection;
   if (exchange.req.method === 'HEAD') return sendBytes(exchange, selection, nothing);
-  if (stretch.length > smallFileBytes)
-    return streamBytes(exchange, selection, { file, buffers: tools.storage.buffers });
+  if (stretch.length > smallFileBytes) return streamBytes(exchange, selection, { file, tools });
   const content = await readStretch(file, stretch);
   if (stretch.length === file.version.sizeBytes) tools.storage.keepHot(exchange.path, file, content);
+  tools.metrics?.sent(content.length);
   sendBytes(exchange, selection, content);
 }
 
@@ -63,6 +64,7 @@ function sendHot(exchange: FileExchange, { version, content }: HotFile, tools: D
     return;
   }
   const { first, length } = selection.stretch;
+  if (exchange.req.method === 'GET') tools.metrics?.sent(length);
   sendBytes(exchange, selection, content.slice(first, first + length));
 }
 
@@ -74,10 +76,11 @@ function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, co
 async function streamBytes(
   { res }: FileExchange,
   { status, headers, stretch }: SelectedBytes,
-  { file, buffers }: { file: OpenFile; buffers: TransferBuffers },
+  { file, tools }: { file: OpenFile; tools: DownloadTools },
 ): Promise<void> {
   res.writeHead(status, [...headers]);
-  await streamFile(res, { file, ...stretch }, buffers);
+  const onSent = (bytes: number) => tools.metrics?.sent(bytes);
+  await streamFile(res, { file, ...stretch, onSent }, tools.storage.buffers);
 }
 
 async function readStretch(file: OpenFile, { first, length }: Stretch): Promise<Buffer> {

@@ -9,6 +9,7 @@ import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
 import type { AccessRule } from './path-ownership.js';
 import { answerDelete } from './removal.js';
 import { parseRequestTarget, percentDecoded } from './request-target.js';
+import type { TransferMetrics } from './transfer-metrics.js';
 import { answerPut } from './upload.js';
 
 export interface FileTransferOptions {
@@ -19,6 +20,7 @@ export interface FileTransferOptions {
   /** A connection on which nothing moves for so long in the middle of a request is ended; default 60 s. */
   readonly idleTimeoutMs?: number;
   readonly nowMs: () => number;
+  readonly metrics?: TransferMetrics;
   /** Told about every failure that is ours; the peer reads "Internal error" only. */
   readonly onFault: (error: unknown, request: { method: string; path: string }) => void;
 }
@@ -38,6 +40,7 @@ export function fileTransferHandler(options: FileTransferOptions): (req: Incomin
   return (req, res) => {
     const begin = (): void => {
       req.socket.setTimeout(idleTimeoutMs);
+      options.metrics?.watch(req, res);
       service.serve(req, res);
     };
     // RFC 9112 §9.3.2: only safe methods may be processed in parallel, and what they read would have to wait in memory.

@@ -12,6 +12,8 @@ export interface Stretch {
 /** What is to be sent, from `first` for `length` bytes. */
 interface Shipment extends Stretch {
   readonly file: OpenFile;
+  /** Told of the bytes that have left for the network. */
+  readonly onSent: (bytes: number) => void;
 }
 
 /**
@@ -36,7 +38,7 @@ export async function streamFile(res: ServerResponse, shipment: Shipment, buffer
 
 async function sendByTurns(
   res: ServerResponse,
-  { file, first, length }: Shipment,
+  { file, first, length, onSent }: Shipment,
   buffers: readonly Buffer[],
 ): Promise<void> {
   const end = first + length;
@@ -48,7 +50,7 @@ async function sendByTurns(
     const wanted = { length: Math.min(filling.length, end - position), position };
     const [bytes] = await Promise.all([readSome(file, filling, wanted), sent]);
     position += bytes;
-    sent = send(res, filling.subarray(0, bytes), { isLast: position === end });
+    sent = send(res, filling.subarray(0, bytes), { isLast: position === end }).then(() => onSent(bytes));
     [filling, sending] = [sending, filling];
   }
   await sent;
