@@ -223,6 +223,7 @@ describe('a connection that goes silent', () => {
     await using files = await ServedFiles.start({ idleTimeoutMs: 100 });
     await files.put('/te/v1/files/foo', Buffer.alloc(32 * mebibyte));
     const socket = connect(files.port, '127.0.0.1');
+    socket.on('error', () => undefined);
     socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n');
     socket.pause();
     await expect.poll(() => files.connections()).toBe(0);
