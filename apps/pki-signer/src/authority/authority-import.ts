@@ -34,6 +34,7 @@ export class AuthorityImporter {
    * @throws Problem `conflict`: this CA is part of the hierarchy already
    */
   async import({ purpose, bundle, passphrase }: AuthorityImport, actor: string): Promise<void> {
+    const basedOn = this.hierarchy.revision;
     const imported = this.read(Buffer.from(bundle, 'base64'), purpose, passphrase);
     const [certificate] = imported.chain;
     if (this.hierarchy.all.some((known) => known.certificate.fingerprint === certificate.fingerprint))
@@ -47,7 +48,7 @@ export class AuthorityImporter {
       ...made.map(issuedEvent),
       ...records.map((record) => stateChange(record, actor)),
     ];
-    if (!(await this.hierarchy.apply({ records, entries })))
+    if (!(await this.hierarchy.apply({ basedOn, records, entries })))
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Import again.');
   }
 

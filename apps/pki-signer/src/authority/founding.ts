@@ -11,11 +11,12 @@ import type { Hierarchy } from './hierarchy.js';
 export async function foundHierarchy(hierarchy: Hierarchy, maker: AuthorityMaker): Promise<void> {
   await hierarchy.load();
   if (hierarchy.isFounded) return;
+  const basedOn = hierarchy.revision;
   const root = await maker.makeRoot(1);
   const issuer = { keyName: root.keyName, certificate: parseCertificate(Buffer.from(root.certificate, 'base64')) };
   const records = [root, await maker.makeIssuing('device', 1, issuer), await maker.makeIssuing('service', 1, issuer)];
   // Lost against another replica, its hierarchy has been loaded and ours was never seen by anybody.
-  await hierarchy.apply({ records, entries: records.map(issuedEvent) });
+  await hierarchy.apply({ basedOn, records, entries: records.map(issuedEvent) });
 }
 
 /** The audit event after the signature of a CA certificate. */

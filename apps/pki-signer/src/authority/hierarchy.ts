@@ -21,6 +21,8 @@ export type SigningAuthority = Authority & { readonly keyName: string };
 
 /** CAs to store as they shall be, all or none. */
 export interface HierarchyChange {
+  /** `hierarchy.revision` as it was before anything was decided. */
+  readonly basedOn: number;
   readonly records: readonly AuthorityRecord[];
   readonly entries: readonly SignerAuditEntry[];
 }
@@ -60,6 +62,11 @@ export class Hierarchy {
   /** Calls back after every change of the trust bundle this process has learned of. */
   onChange(listener: () => void): void {
     this.listeners.push(listener);
+  }
+
+  /** Of the last change there was when it was read; a change that is decided over some time names it. */
+  get revision(): number {
+    return this.version.revision;
   }
 
   /** Whether there is one at all: false before the first start has finished. */
@@ -121,15 +128,13 @@ export class Hierarchy {
   /**
    * Stores CAs, writes the audit log, raises the version of the trust bundle and announces it, in one transaction.
    *
-   * @returns false when another writer was faster; the hierarchy has been read again
+   * @returns false when the hierarchy is not as it was any more, here or by another writer; it has been read again
    */
-  async apply({ records, entries }: HierarchyChange): Promise<boolean> {
+  async apply({ basedOn, records, entries }: HierarchyChange): Promise<boolean> {
     const version = this.version.number + 1;
     const isApplied = await this.audit.commit({
-      compares: [
-        { key: versionKey, revision: this.version.revision },
-        ...records.map(({ id }) => ({ key: keyOf(id), revision: this.revisionOf(id) })),
-      ],
+      // Every change writes the version, so it stands for all of them.
+      compares: [{ key: versionKey, revision: basedOn }],
       operations: [
         ...records.map((record) => ({ put: keyOf(record.id), value: record })),
         { put: versionKey, value: { version } },
@@ -152,10 +157,6 @@ export class Hierarchy {
     const known = this.rootIds.get(top.fingerprint);
     if (known !== undefined) return roots.find(({ record }) => record.id === known);
     return roots.find(({ certificate }) => verifySignedBy(top, certificate));
-  }
-
-  private revisionOf(id: string): number {
-    return this.authorities.find(({ record }) => record.id === id)?.revision ?? 0;
   }
 }
 

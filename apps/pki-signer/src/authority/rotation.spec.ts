@@ -1,3 +1,4 @@
+import { TestCa } from '@sallyport/testkit';
 import { parseCertificate, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { day, enrolmentOf, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
@@ -11,6 +12,19 @@ const enrolled = async (site: TestSite, name: string) =>
 
 const rotate = ({ signer }: TestSite, overlapSeconds = 0) =>
   signer.rotation.rotate({ purpose: 'device', overlapSeconds }, 'admin');
+
+/** A root about to be imported. */
+async function readyImport({ signer }: TestSite) {
+  await using ca = await TestCa.create({ commonName: 'Acme Root', notAfter: new Date('2045-01-01T00:00:00Z') });
+  const bundle = Buffer.from(ca.certPem + ca.certificate.keyPem).toString('base64');
+  return () => signer.importer.import({ purpose: 'root', bundle }, 'admin');
+}
+
+/** Another signer about to rotate. */
+async function readyReplica(site: TestSite) {
+  const { rotation } = await site.restart();
+  return () => rotation.rotate({ purpose: 'device', overlapSeconds: 0 }, 'admin');
+}
 
 describe('rotation of an issuing CA', () => {
   it('lets the new CA sign and keeps the old one in the trust bundle', async () => {
@@ -100,6 +114,23 @@ describe('rotation of an issuing CA', () => {
     expect((await problemOf(rotate(site))).message).toBe('CA "device-2" already waits to become the active device CA.');
     await site.signer.rotation.rotate({ purpose: 'service', overlapSeconds: 0 }, 'admin');
     expect(statesOf(site)).toMatchObject({ 'service-1': 'retired', 'service-2': 'active' });
+  });
+
+  it.each([
+    ['another rotation', async (site: TestSite) => () => rotate(site)],
+    ['an import', readyImport],
+    ['a rotation of another signer on the same store', readyReplica],
+  ])('leaves one next CA when %s happens at the same time', async (_case, prepare) => {
+    await using site = await openTestSite();
+    const other = await prepare(site);
+    const changes = await Promise.allSettled([rotate(site), other()]);
+    expect(changes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
+    const issued = records.filter(({ action, subject }) => action === 'authority-issued' && subject === 'device-2');
+    expect(issued).toHaveLength(1);
+    await site.signer.hierarchy.load();
+    const { certificate } = site.signer.hierarchy.signing('device');
+    expect(issued[0]?.details).toMatchObject({ fingerprint: certificate.fingerprint });
   });
 
   it('happens by itself before certificates would have to be cut short', async () => {

@@ -41,6 +41,7 @@ export class Rotation {
   }
 
   private async publish({ purpose, overlapSeconds }: RotationRequest, actor: string): Promise<void> {
+    const basedOn = this.hierarchy.revision;
     const published = this.publishedOf(purpose);
     if (published !== undefined)
       throw new Problem('conflict', `CA "${published.record.id}" already waits to become the active ${purpose} CA.`);
@@ -49,7 +50,7 @@ export class Rotation {
     const activatesAt = new Date(this.clock.now().getTime() + overlapSeconds * 1000).toISOString();
     const record: AuthorityRecord = { ...made, state: 'published', activatesAt };
     const entries = [issuedEvent(record), stateChange(record, actor)];
-    if (!(await this.hierarchy.apply({ records: [record], entries })))
+    if (!(await this.hierarchy.apply({ basedOn, records: [record], entries })))
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Look at it, and rotate again if need be.');
   }
 
@@ -61,9 +62,7 @@ export class Rotation {
       if (published !== undefined && this.isOverlapOver(purpose, published.record))
         await this.activate(published.record);
     }
-    for (const authority of this.hierarchy.all)
-      if (authority.record.state === 'retiring' && !(await this.isNeeded(authority)))
-        await this.retire(authority.record);
+    for (const { record } of this.hierarchy.all) await this.retireUnneeded(record.id);
   }
 
   /**
@@ -113,18 +112,22 @@ export class Rotation {
   }
 
   private async activate(published: AuthorityRecord): Promise<void> {
+    const basedOn = this.hierarchy.revision;
     const { activatesAt: _done, ...kept } = published;
     const predecessors = this.hierarchy.all
       .map(({ record }) => record)
       .filter(({ purpose, state }) => purpose === published.purpose && state === 'active');
-    await this.change([
+    await this.change(basedOn, [
       { ...kept, state: 'active' },
       ...predecessors.map((record) => ({ ...record, state: 'retiring' as const })),
     ]);
   }
 
-  private retire(record: AuthorityRecord): Promise<void> {
-    return this.change([{ ...record, state: 'retired' }]);
+  private async retireUnneeded(id: string): Promise<void> {
+    const basedOn = this.hierarchy.revision;
+    const authority = this.hierarchy.byId(id);
+    if (authority.record.state !== 'retiring' || (await this.isNeeded(authority))) return;
+    await this.change(basedOn, [{ ...authority.record, state: 'retired' }]);
   }
 
   /** A CA is needed while a certificate below it can still be shown to somebody. */
@@ -140,8 +143,8 @@ export class Rotation {
   }
 
   // A faster replica has taken the same step: nothing is left to do.
-  private async change(records: readonly AuthorityRecord[]): Promise<void> {
-    await this.hierarchy.apply({ records, entries: records.map((record) => stateChange(record, 'signer')) });
+  private async change(basedOn: number, records: readonly AuthorityRecord[]): Promise<void> {
+    await this.hierarchy.apply({ basedOn, records, entries: records.map((record) => stateChange(record, 'signer')) });
   }
 }
 
