@@ -183,6 +183,17 @@ describe('the kind of a peer', () => {
     expect(admission.requests).toEqual([]);
   });
 
+  it('keeps a peer out when the registry makes it another one than may pass', async () => {
+    const ca = forgeCa('vendor');
+    const { port, firstRefusal } = await site.openListener(mutual([ca]), {
+      permittedKinds: new Set(['device']),
+      admission: { admit: async ({ deviceId }) => ({ outcome: 'admitted', deviceId, kind: 'admin' }) },
+    });
+
+    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca)))).rejects.toThrow();
+    expect((await firstRefusal).reason).toBe('not-permitted');
+  });
+
   it('and its name are what the registry says in the end', async () => {
     const ca = forgeCa('vendor');
     const { port } = await site.openListener(mutual([ca]), {

@@ -75,7 +75,7 @@ describe('closing a listener', () => {
   });
 
   it('ends idle connections, and those that have not said anything yet', async () => {
-    const { listener, port } = await site.openListener(serverOnly());
+    const { listener, port } = await site.openListener(serverOnly(), { limits: { handshakeMs: 3_600_000 } });
     const silent = connect(port, '127.0.0.1');
     const idle = await site.openTls(port);
     idle.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

@@ -1,5 +1,5 @@
 import type { SecureContext } from 'node:tls';
-import type { PeerKind, RefusalReason, SecurityLevel } from '@sallyport/protocol';
+import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import type { Session, Vouched } from './session.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
@@ -37,11 +37,7 @@ export type Verdict =
  * Whether a session would be admitted now. One that lacks what a stricter level asks for may come back over a new
  * connection and show it; one whose certificate is no longer vouched for is cut.
  */
-export function reconsider(
-  session: Session,
-  { level, clientCertificate, trust }: Generation,
-  permittedKinds?: ReadonlySet<PeerKind>,
-): Verdict {
+export function reconsider(session: Session, { level, clientCertificate, trust }: Generation): Verdict {
   if (level === 'plain') return { outcome: 'keep' };
   if (!session.isSecure) return { outcome: 'redirect' };
   if (clientCertificate === 'none') return { outcome: 'keep' };
@@ -51,6 +47,5 @@ export function reconsider(
   const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
   if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
-  if (permittedKinds?.has(peer.kind) === false) return { outcome: 'cut', reason: 'not-permitted' };
   return { outcome: 'keep', vouched: { peer, path } };
 }

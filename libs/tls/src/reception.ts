@@ -255,7 +255,7 @@ export class Reception {
   }
 
   #reconsider(session: Session): void {
-    const verdict = reconsider(session, this.#generation, this.#options.permittedKinds);
+    const verdict = reconsider(session, this.#generation);
     switch (verdict.outcome) {
       case 'keep':
         session.vouched = verdict.vouched ?? session.vouched;

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { Agent, get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice, forgeServer, newKeys } from './fixtures/forge.js';
 import { closing, get, identity, mutual, plain, Site, serverOnly, trusting } from './fixtures/site.js';
@@ -106,6 +107,55 @@ describe('reload', () => {
   });
 });
 
+describe('a handshake that began before a reload', () => {
+  /** Lets a client send its first flight, and holds the rest back until it is told. */
+  async function openBrake(port: number) {
+    const greeted = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const brake = createServer((client) => {
+      const server = connect(port, '127.0.0.1');
+      client.once('data', (hello) => {
+        server.write(hello);
+        client.on('data', (rest) => void released.promise.then(() => server.write(rest)));
+      });
+      server.once('data', () => greeted.resolve());
+      server.pipe(client).on('error', () => client.destroy());
+      server.on('error', () => client.destroy()).on('close', () => client.destroy());
+    });
+    brake.listen(0, '127.0.0.1');
+    onTestFinished(() => void brake.close());
+    await once(brake, 'listening');
+    const address = brake.address();
+    const brakePort = typeof address === 'object' && address !== null ? address.port : 0;
+    return { port: brakePort, greeted: greeted.promise, release: () => released.resolve() };
+  }
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is judged by the new settings, over %s', async (maxVersion) => {
+    const [former, present] = [forgeCa('former'), forgeCa('present')];
+    const served: unknown[] = [];
+    const { listener, port, firstRefusal } = await site.openListener(mutual([former]), {
+      handler: { stream: (_, peer) => served.push(peer) },
+    });
+    const brake = await openBrake(port);
+    const socket = connectTls({
+      ...identity(forgeDevice('dev-1', former)),
+      port: brake.port,
+      host: '127.0.0.1',
+      maxVersion,
+      rejectUnauthorized: false,
+    });
+    const closed = closing(socket);
+    await brake.greeted;
+
+    await listener.reload(mutual([present]));
+    brake.release();
+
+    expect((await firstRefusal).reason).toBe('issuer-unknown');
+    await closed;
+    expect(served).toEqual([]);
+  });
+});
+
 describe('a stricter level', () => {
   it('sends the next request of an open plain connection to https, and closes it', async () => {
     const { listener, port } = await site.openListener(plain);
@@ -188,6 +238,17 @@ describe('a laxer level', () => {
     expect(await ask(socket, '/b')).toContain('served /b');
     expect((await get(`https://127.0.0.1:${port}/c`, device)).body).toBe('served /c');
     expect((await get(`http://127.0.0.1:${port}/d`)).body).toBe('served /d');
+  });
+
+  it('keeps the sessions of devices when their certificates are no longer asked for', async () => {
+    const ca = forgeCa('fleet');
+    const { listener, port } = await site.openListener(mutual([ca]));
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', ca)));
+    await ask(socket, '/a');
+
+    await listener.reload(serverOnly());
+
+    expect(await ask(socket, '/b')).toContain('served /b');
   });
 
   it('does not take new TLS connections after that', async () => {

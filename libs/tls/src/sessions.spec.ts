@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
+import type { AdmissionDecision } from '@sallyport/protocol';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forgeCa, forgeDevice } from './fixtures/forge.js';
 import { admitAll, closing, identity, mutual, type OpenListener, Site } from './fixtures/site.js';
@@ -121,6 +123,37 @@ describe('a live session', () => {
 
     expect(seen).toEqual([]);
     expect(opened.listener.counters.established).toBe(0);
+  });
+
+  it('is reported once when its device is revoked while the registry is saying no', async () => {
+    const ca = forgeCa('fleet');
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<AdmissionDecision>();
+    const admit = () => {
+      asked.resolve();
+      return answer.promise;
+    };
+    const opened = await site.openListener(mutual([ca]), { admission: { admit } });
+    const socket = await site.openTls(opened.port, identity(forgeDevice('dev-1', ca)));
+    await asked.promise;
+
+    opened.listener.refuseSessions(isDevice('dev-1'));
+    answer.resolve({ outcome: 'refused', reason: 'device-revoked' });
+    await closing(socket);
+
+    expect(opened.refusals).toHaveLength(1);
+  });
+
+  it('outlives the deadline of its handshake', async () => {
+    const ca = forgeCa('fleet');
+    const opened = await site.openListener(mutual([ca]), { limits: { handshakeMs: 200 } });
+    const socket = await connectDevice(opened, forgeDevice('dev-1', ca));
+
+    // Opened later, so its own deadline is over later.
+    await closing(connect(opened.port, '127.0.0.1'));
+
+    socket.write('GET /b HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(String((await once(socket, 'data'))[0])).toContain('served /b');
   });
 
   it('is reported once, however often its device is revoked', async () => {
