@@ -51,6 +51,17 @@ describe('enrolment with a one-time token', () => {
     expect(leaf.subject.commonNames).toEqual(['child01']);
   });
 
+  it('finds the way to a root that is published, when the issuing CA has a certificate of another root too', async () => {
+    const { site } = responder;
+    const former = new TestSite('Former').crossCertify(site);
+    responder.on('cacerts', () => certsOnly([former.der, site.issuing.der, site.root.der]));
+
+    const leaf = await enrol();
+
+    const written = certificatesFromPem(await readFile(files.certPath, 'utf8'));
+    expect(written.map(({ fingerprint }) => fingerprint)).toEqual([leaf.fingerprint, site.issuing.fingerprint]);
+  });
+
   it('keeps the key from everybody else, and the certificates from being changed', async () => {
     await enrol();
 

@@ -33,23 +33,44 @@ export function issuedChain(
   if (leaf.notAfter <= expected.now) throw rejected(`it ended on ${leaf.notAfter.toISOString()}`);
   const intermediates = [...issued, ...published].filter((certificate) => certificate.isCa && !isRoot(certificate));
   const roots = published.filter(isRoot);
-  const { chain, isComplete } = chainFrom(leaf, intermediates, roots);
-  if (!isComplete && published.length > 0) throw rejected('it does not lead to a root that the server publishes');
-  return { chain, roots };
+  const complete = wayToRoot(leaf, { intermediates: new Set(intermediates), roots });
+  if (complete === undefined && published.length > 0)
+    throw rejected('it does not lead to a root that the server publishes');
+  return { chain: complete ?? wayUp(leaf, intermediates), roots };
 }
 
-function chainFrom(leaf: Certificate, intermediates: readonly Certificate[], roots: readonly Certificate[]) {
-  const chain: [Certificate, ...Certificate[]] = [leaf];
-  let last = leaf;
-  while (chain.length < longestChain) {
-    const child = last;
-    if (roots.some((root) => verifySignedBy(child, root))) return { chain, isComplete: true };
-    const issuer = intermediates.find((candidate) => verifySignedBy(child, candidate));
-    if (issuer === undefined) break;
-    chain.push(issuer);
-    last = issuer;
+type Chain = [Certificate, ...Certificate[]];
+
+interface Authorities {
+  /** Each is tried once. */
+  readonly intermediates: Set<Certificate>;
+  readonly roots: readonly Certificate[];
+}
+
+/** An issuing CA may have certificates of several roots, not all of them published: when one way ends, another is tried. */
+function wayToRoot(last: Certificate, authorities: Authorities, longest = longestChain): Chain | undefined {
+  const { intermediates, roots } = authorities;
+  if (roots.some((root) => verifySignedBy(last, root))) return [last];
+  if (longest === 1) return undefined;
+  for (const issuer of intermediates) {
+    if (!verifySignedBy(last, issuer)) continue;
+    intermediates.delete(issuer);
+    const rest = wayToRoot(issuer, authorities, longest - 1);
+    if (rest !== undefined) return [last, ...rest];
   }
-  return { chain, isComplete: false };
+  return undefined;
+}
+
+/** As far up as the intermediates go, where no root is known. */
+function wayUp(leaf: Certificate, intermediates: readonly Certificate[]): Chain {
+  const chain: Chain = [leaf];
+  let issuer = intermediates.find((candidate) => verifySignedBy(leaf, candidate));
+  while (issuer !== undefined && chain.length < longestChain) {
+    const child = issuer;
+    chain.push(child);
+    issuer = intermediates.find((candidate) => verifySignedBy(child, candidate));
+  }
+  return chain;
 }
 
 /** Self-signed, and its own signature holds. */

@@ -25,9 +25,10 @@ export class TestSite {
   readonly root: Certificate;
   readonly issuing: Certificate;
   private readonly issuingKey = newKey();
+  private readonly rootKey = newKey();
 
-  constructor(name: string) {
-    const rootKey = newKey();
+  constructor(private readonly name: string) {
+    const { rootKey } = this;
     const common = {
       organization: name,
       notBefore: new Date(Date.now() - day),
@@ -48,6 +49,21 @@ export class TestSite {
       ...common,
     });
     this.issuing = parseCertificate(issuingDer);
+  }
+
+  /** Another certificate of the issuing CA of a site, by the root of this one. */
+  crossCertify(site: TestSite): Certificate {
+    const { notBefore, notAfter } = site.issuing;
+    const der = issueCaCertificate({
+      issuer: this.root,
+      issuerKey: this.rootKey,
+      publicKey: createPublicKey(site.issuingKey),
+      commonName: `${site.name} issuing`,
+      organization: site.name,
+      notBefore,
+      notAfter,
+    });
+    return parseCertificate(der);
   }
 
   get rootPem(): string {
