@@ -18,8 +18,7 @@ export {
   privateKeyFromPem,
   privateKeyPem,
   publicKeyDer,
-  readPrivateKey,
 } from './private-key.js';
 export { type RenewedIdentity, type RenewOptions, renewIdentity, requestRenewal } from './renew.js';
-export { needsRenewal, renewalDueAt } from './renewal-due.js';
+export { needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions } from './renewal-schedule.js';

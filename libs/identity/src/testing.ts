@@ -1,2 +1,1 @@
-export { certsOnly, type EstAnswer, EstResponder, type SeenRequest } from './est-responder.fixture.js';
-export { TestSite } from './test-site.fixture.js';
+export { certsOnly, EstResponder } from './est-responder.fixture.js';
