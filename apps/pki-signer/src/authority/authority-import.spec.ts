@@ -1,8 +1,9 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuthorityPurpose } from '@sallyport/protocol';
 import { mustRun, TestCa } from '@sallyport/testkit';
-import { importBundle } from '@sallyport/x509';
+import { importBundle, issueRootCertificate, parseCertificate, pemFromDer } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { enrolmentOf, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
 import { exportAuthority } from './authority-export.js';
@@ -80,6 +81,20 @@ describe('import of a root CA', () => {
     const { deviceId } = old;
     const request = { fingerprint: old.fingerprint, deviceId, csr, channelBindings: () => [], remoteAddress: '::1' };
     expect((await site.signer.renewal.renew(request)).issuer).toBe('device-2');
+  });
+
+  it('that was renewed with its key gives tokens the fingerprint of the new certificate, and retires the old', async () => {
+    await using site = await openTestSite();
+    await using ca = await TestCa.create(acme);
+    await importInto(site, 'root', bundleOf(ca));
+    const privateKey = createPrivateKey(ca.certificate.keyPem);
+    const [notBefore, notAfter] = [new Date('2026-01-01T00:00:00Z'), new Date('2050-01-01T00:00:00Z')];
+    const keys = { privateKey, publicKey: createPublicKey(privateKey) };
+    const renewed = issueRootCertificate({ ...keys, commonName: 'Acme Root', notBefore, notAfter });
+    await importInto(site, 'root', pemFromDer('CERTIFICATE', renewed) + ca.certificate.keyPem);
+    expect(site.signer.hierarchy.rootFingerprint).toBe(parseCertificate(renewed).fingerprint);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'root-2': 'retired', 'root-3': 'active', 'device-3': 'active' });
   });
 
   it('is written into the audit log', async () => {
@@ -181,6 +196,23 @@ describe('a bundle that cannot be used', () => {
     const [, message] = await refused('root', bundleOf(ca));
     expect(message).toMatch(
       /^The CA bundle cannot be used. "CN=Acme Root" ends on \S+, too soon for what it would issue/,
+    );
+  });
+
+  it('is refused before it is valid', async () => {
+    await using ca = await TestCa.create({ ...acme, notBefore: new Date('2040-01-01T00:00:00Z') });
+    expect((await refused('root', bundleOf(ca)))[1]).toBe(
+      'The CA bundle cannot be used. "CN=Acme Root" is not valid before 2040-01-01T00:00:00.000Z. Import it then.',
+    );
+  });
+
+  it.each(['root', 'device'] as const)('is refused as %s when its root permits no CA below it', async (purpose) => {
+    const extensions = ['basicConstraints=critical,CA:TRUE,pathlen:0', 'keyUsage=critical,keyCertSign,cRLSign'];
+    await using root = await TestCa.create({ ...acme, extensions });
+    await using issuing = await root.intermediate({ ...acme, commonName: 'Acme Devices' });
+    const bundle = purpose === 'root' ? bundleOf(root) : bundleOf(issuing) + root.certPem;
+    expect((await refused(purpose, bundle))[1]).toBe(
+      'The CA bundle cannot be used. The path length of "CN=Acme Root" is 0, and the number of CAs below it would be 1.',
     );
   });
 

@@ -60,14 +60,13 @@ export class AuthorityImporter {
     if (certificate === undefined) throw rejected('The private key belongs to none of its certificates.');
     const chain = chainFrom(certificate, certificates);
     for (const link of chain) this.checkUsable(link);
+    checkPathLengths(chain, purpose);
     if ((purpose === 'root') !== (chain.length === 1))
       throw rejected(
         purpose === 'root'
           ? `"${certificate.subject.text}" is not self-signed. Import it with purpose "device" or "service".`
           : `"${certificate.subject.text}" is self-signed. Import it with purpose "root".`,
       );
-    if (purpose === 'root' && certificate.pathLength === 0)
-      throw rejected('Its path length is 0: it may not have issuing CAs below it.');
     return { privateKey, chain };
   }
 
@@ -87,8 +86,9 @@ export class AuthorityImporter {
       throw rejected(`${name}: ${refusals[weakness].meaning}`);
   }
 
-  private checkLife({ notAfter }: Certificate, name: string): void {
+  private checkLife({ notBefore, notAfter }: Certificate, name: string): void {
     const now = this.clock.now();
+    if (notBefore > now) throw rejected(`${name} is not valid before ${notBefore.toISOString()}. Import it then.`);
     if (notAfter <= now) throw rejected(`${name} expired on ${notAfter.toISOString()}.`);
     const remainingSeconds = (notAfter.getTime() - now.getTime()) / 1000;
     if (remainingSeconds < this.minimumLifeSeconds)
@@ -146,6 +146,17 @@ function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Cer
     link = issuer;
   }
   return chain;
+}
+
+/** RFC 5280 §4.2.1.9: how many CAs may stand between a CA and a leaf; below a root we make issuing CAs. */
+function checkPathLengths(chain: readonly Certificate[], purpose: AuthorityPurpose): void {
+  for (const [index, { pathLength, subject }] of chain.entries()) {
+    const authoritiesBelow = purpose === 'root' ? index + 1 : index;
+    if (pathLength !== undefined && pathLength < authoritiesBelow)
+      throw rejected(
+        `The path length of "${subject.text}" is ${pathLength}, and the number of CAs below it would be ${authoritiesBelow}.`,
+      );
+  }
 }
 
 function isPair(certificate: Certificate, privateKey: KeyObject): boolean {

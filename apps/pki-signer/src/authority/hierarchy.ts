@@ -56,7 +56,9 @@ export class Hierarchy {
       version === undefined
         ? { number: 0, revision: 0 }
         : { number: storedVersion.parse(version.value).version, revision: version.revision };
-    if (before.number !== this.version.number) for (const listener of this.listeners) listener();
+    if (before.number === this.version.number) return;
+    this.rootIds.clear();
+    for (const listener of this.listeners) listener();
   }
 
   /** Calls back after every change of the trust bundle this process has learned of. */
@@ -151,12 +153,16 @@ export class Hierarchy {
     return { key: keyOf(record.id), revision };
   }
 
-  /** A root once found stays the root: its id saves a P-384 verification, about a millisecond, each time. */
+  /**
+   * Of several, as when a root was renewed with its key, the one relying parties are given: in the trust bundle, and the
+   * newest. Found once, its id saves a P-384 verification, about a millisecond, each time.
+   */
   private rootAbove(top: Certificate): Authority | undefined {
     const roots = this.authorities.filter(({ record }) => record.purpose === 'root');
     const known = this.rootIds.get(top.fingerprint);
     if (known !== undefined) return roots.find(({ record }) => record.id === known);
-    return roots.find(({ certificate }) => verifySignedBy(top, certificate));
+    const candidates = [...roots.filter(isTrusted).sort(newestFirst), ...roots.filter((root) => !isTrusted(root))];
+    return candidates.find(({ certificate }) => verifySignedBy(top, certificate));
   }
 }
 
