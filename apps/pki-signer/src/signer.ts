@@ -24,6 +24,7 @@ import { serverNames } from './server-certificate/server-names.js';
 import type { SignerSettings } from './signer-settings.js';
 import { FileKeyStore } from './signing-key/file-key-store.js';
 import { readOrCreateSecret } from './signing-key/secret-file.js';
+import type { KeyStore } from './signing-key/signing-key.js';
 
 export interface SignerOptions {
   /** Below the signer's own prefix. */
@@ -51,6 +52,7 @@ export async function openSigner(options: SignerOptions) {
   const state = await openState(options);
   const authorities = authoritiesOf(options, state);
   await foundHierarchy(authorities.hierarchy, authorities.maker);
+  await proveSigningKeys(authorities.hierarchy, state.keys);
   const issuance = issuanceOf(options, { ...state, ...authorities });
   return {
     ...state,
@@ -58,6 +60,13 @@ export async function openSigner(options: SignerOptions) {
     ...issuance,
     ...publicationOf(options, { ...state, ...authorities, ...issuance }),
   };
+}
+
+/** Opens the keys certificates are signed with, each with a self-test: a wrong passphrase shows now, not to a device. */
+async function proveSigningKeys({ all }: Hierarchy, keys: KeyStore): Promise<void> {
+  // A root may be kept elsewhere between rotations.
+  const signing = all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
+  for (const { keyName } of signing.map(({ record }) => record)) if (keyName !== undefined) await keys.open(keyName);
 }
 
 /** What everything else reads and writes. */

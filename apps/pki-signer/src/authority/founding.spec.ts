@@ -1,8 +1,10 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openSqliteStore, Store, scopedStore } from '@sallyport/store';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { lintCertificate, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { openTestSite, signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
+import { openTestSite, problemOf, signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 
 /** A store whose process dies before, or just after, its nth transaction. */
@@ -117,4 +119,26 @@ describe('the first start', () => {
       expect(await signer.audit.verify()).toMatchObject({ intact: true });
     },
   );
+});
+
+describe('a start with a hierarchy', () => {
+  it.each([
+    ['the passphrase file is of another installation', 'passphraseFile', undefined],
+    ['the key of the device CA is gone', 'keyDirectory', 'device-1.key.pem'],
+    ['the key of the service CA is gone', 'keyDirectory', 'service-1.key.pem'],
+  ] as const)('is refused when %s', async (_case, file, name) => {
+    await using site = await openTestSite();
+    const path = site.settings.files[file];
+    if (name === undefined) await writeFile(path, 'ab'.repeat(32));
+    else await rm(join(path, name));
+    const problem = await problemOf(site.restart());
+    expect(problem.type).toBe('signing-key-unavailable');
+    expect(problem.message).not.toContain(site.directory);
+  });
+
+  it('does without the key of the root', async () => {
+    await using site = await openTestSite();
+    await rm(join(site.settings.files.keyDirectory, 'root-1.key.pem'));
+    await site.restart();
+  });
 });
