@@ -17,6 +17,8 @@ export function fileVersion({ ino, size, mtimeMs }: Stats): FileVersion {
 
 // A double holds the seconds since 1970 to a quarter of a microsecond, and the kernel's answer is cut off to whole ones.
 const stepMicroseconds = 2;
+// More than uploads in a row ever get ahead of the clock.
+const setBackMicroseconds = 1_000_000;
 
 /**
  * Gives every upload a modification time of its own. The kernel stamps files with the time of its last tick (up to 10 ms
@@ -27,9 +29,14 @@ export class UploadClock {
 
   constructor(private readonly nowMs: () => number) {}
 
-  /** Seconds since 1970, never the same twice after it has been through a file's time stamp. */
+  /**
+   * Seconds since 1970, never the same twice after it has been through a file's time stamp, unless the clock is set back:
+   * then uploads are dated by it again rather than in the future.
+   */
   next(): number {
-    this.lastMicroseconds = Math.max(Math.floor(this.nowMs() * 1000), this.lastMicroseconds + stepMicroseconds);
+    const now = Math.floor(this.nowMs() * 1000);
+    const isSetBack = now < this.lastMicroseconds - setBackMicroseconds;
+    this.lastMicroseconds = isSetBack ? now : Math.max(now, this.lastMicroseconds + stepMicroseconds);
     return this.lastMicroseconds / 1e6;
   }
 }

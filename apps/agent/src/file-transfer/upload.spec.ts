@@ -142,6 +142,24 @@ describe('PUT of a file', () => {
     expect(tags.size).toBe(200);
   });
 
+  it('dates uploads by the clock again when it is set back', async () => {
+    let nowMs = Date.parse('2040-01-01T00:00:00Z');
+    await using files = await ServedFiles.start({ nowMs: () => nowMs });
+    await files.put('/te/v1/files/foo', 'x');
+    nowMs = Date.parse('2026-01-01T00:00:00Z');
+    await files.put('/te/v1/files/foo', 'x');
+    expect((await stat(join(files.directory, 'foo'))).mtime).toEqual(new Date('2026-01-01T00:00:00Z'));
+  });
+
+  it('gives a file a tag that outlives the service', async () => {
+    await using first = await ServedFiles.start();
+    await first.put('/te/v1/files/foo', 'x');
+    const { etag } = (await first.get('/te/v1/files/foo')).headers;
+    await using second = await ServedFiles.start({ directory: first.directory });
+    expect((await second.get('/te/v1/files/foo')).headers.etag).toBe(etag);
+    expect((await second.request('HEAD', '/te/v1/files/foo')).headers.etag).toBe(etag);
+  });
+
   it('shows to readers beside it the whole old or the whole new content, never a mixture', async () => {
     await using files = await ServedFiles.start();
     const contents = ['a', 'b', 'c', 'd'].map((letter) => Buffer.alloc(mebibyte, letter));
