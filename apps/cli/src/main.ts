@@ -6,8 +6,8 @@ const { env, cwd } = processArguments();
 // npx sets this; what the user types next must work as it is shown.
 const { npm_command: npmCommand } = env;
 const interruption = new AbortController();
-// Once: the second Ctrl-C ends the process at once, as the system does it.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
+// Once: the second Ctrl-C ends the process at once, as the system does it. SIGHUP: the terminal was closed.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
 
 // Whoever read our output has gone (`sallyport device list | head`): what is under way is taken back as at Ctrl-C.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => interruption.abort());

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/identity';
-import { type DeviceId, deviceId, type HostName } from '@sallyport/protocol';
+import { type DeviceId, deviceId, type HostName, Problem } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from './cli-context.js';
+import { writeWarnings } from './output.js';
 import { hostNameOf } from './site/host-names.js';
 
 /** Options every command takes. */
@@ -39,7 +40,7 @@ export async function openSettings(
   const { profile } = choice;
   const source = { ...settingsSource(context, options), ...(profile === undefined ? {} : { profile }) };
   const { settings, warnings } = await loadSettings(source);
-  for (const warning of warnings) context.stderr.write(`Warning: ${warning}\n`);
+  writeWarnings(context, warnings);
   return settings;
 }
 
@@ -48,9 +49,16 @@ export function settingsSource({ env, cwd }: CliContext, { configDir }: GlobalOp
   return { env, cwd, readDeviceId: nameInCertificate, ...(configDir === undefined ? {} : { configDir }) };
 }
 
+/** Undefined for a file that cannot be read too: a command that needs it says so, and others have work to do. */
 async function nameInCertificate(path: string): Promise<string | undefined> {
-  const [leaf] = certificatesFromPem((await readTextIfPresent(path)) ?? '');
-  return leaf?.subject.commonNames[0];
+  try {
+    const [leaf] = certificatesFromPem((await readTextIfPresent(path)) ?? '');
+    return leaf?.subject.commonNames[0];
+  } catch (fault) {
+    const isUnreadable = fault instanceof Problem || (fault instanceof Error && 'code' in fault);
+    if (isUnreadable) return undefined;
+    throw fault;
+  }
 }
 
 /** A file argument as an absolute path. */

@@ -5,9 +5,19 @@ export function writeJson({ stdout }: CliContext, value: unknown): void {
   stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-/** Lines of text. */
+/** Lines of text; control characters in them are shown as blanks, so that nobody's name steers the terminal. */
 export function writeLines({ stdout }: CliContext, lines: readonly string[]): void {
-  stdout.write(lines.map((line) => `${line}\n`).join(''));
+  stdout.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
+}
+
+/** What a person should know, one line each on stderr. */
+export function writeWarnings({ stderr }: Pick<CliContext, 'stderr'>, warnings: readonly string[]): void {
+  for (const warning of warnings) stderr.write(`${withoutControls(`Warning: ${warning}`)}\n`);
+}
+
+/** Text with blanks for control characters; line ends stay. */
+export function withoutControls(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, ' ');
 }
 
 /** Columns under headings, aligned; control characters of foreign text are shown as blanks. */

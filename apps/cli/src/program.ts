@@ -48,6 +48,11 @@ function confined(command: Command, { stdout, stderr }: CliContext): Command {
       writeErr: (text) => void stderr.write(text),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
-      outputError: (text, write) => write(text.replace(/^error: /, 'Error: ')),
+      outputError: (text, write) => write(withoutValue(text).replace(/^error: /, 'Error: ')),
     });
+}
+
+/** An unknown option without what was given to it: misspelt, it may be a secret. */
+function withoutValue(text: string): string {
+  return text.replace(/unknown option '(--[^'=]*|-[^-'])[\s\S]*'/, "unknown option '$1'");
 }

@@ -33,6 +33,17 @@ describe('sallyport', () => {
     expect(stderr).not.toBe('');
   });
 
+  it.each([
+    ['cert', 'download', '--one-time-pasword=very-secret'],
+    ['cert', 'download', '--one-time-password-fil=very-secret'],
+    ['cert', 'show', '-pvery-secret'],
+  ])('does not repeat what was given to an option it does not know: %j', async (...words) => {
+    const { exitCode, stderr } = await run(...words);
+
+    expect(exitCode).toBe(2);
+    expect(stderr).not.toContain('secret');
+  });
+
   it('suggests what was meant', async () => {
     expect((await run('cert', 'shwo')).stderr).toContain('Did you mean show?');
   });

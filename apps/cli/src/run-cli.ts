@@ -1,6 +1,7 @@
 import type { CliContext } from './cli-context.js';
-import { describeFault, exitCodeOf, type FaultReport, Interruption } from './failure.js';
+import { describeFault, exitCodeOf, Interruption } from './failure.js';
 import { createProgram } from './program.js';
+import { writeReport } from './report.js';
 
 /**
  * Runs one command line.
@@ -16,14 +17,9 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    if (report !== undefined) writeReport(report, context, argv.includes('--json'));
+    if (report !== undefined) writeReport(context, report, argv.includes('--json'));
     return exitCodeOf(fault, isInterrupted);
   }
-}
-
-function writeReport(report: FaultReport, { stderr }: CliContext, asJson: boolean): void {
-  if (asJson) stderr.write(`${JSON.stringify({ error: report })}\n`);
-  else stderr.write(`Error: ${report.what}\n${report.remedy === '' ? '' : `${report.remedy}\n`}`);
 }
 
 const interrupted = { what: 'Interrupted.', remedy: 'Run the command again to go on.', type: 'interrupted' };

@@ -104,7 +104,7 @@ function problemFrom(service: ServiceName, { status, text, headers }: AdminAnswe
 }
 
 function isProblemType(type: string): type is ProblemType {
-  return type in problems;
+  return Object.hasOwn(problems, type);
 }
 
 function unreachable({ service, route }: AdminClientOptions, error: unknown): ServiceUnreachable {

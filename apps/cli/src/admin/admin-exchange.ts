@@ -50,7 +50,8 @@ function open(route: AdminRoute, options: RequestOptions) {
   const { url, ca, cert, key } = route;
   return requestTls({
     ...options,
-    hostname: url.hostname,
+    // A URL writes an IPv6 address in brackets, which are no part of it.
+    hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port || 443,
     ca: [ca],
     cert,

@@ -2,6 +2,7 @@ import { hierarchyDescription, rotationRequest } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
+import { validRequest } from '../admin/valid-request.js';
 import type { CliContext } from '../cli-context.js';
 import { durationArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
@@ -27,7 +28,7 @@ export function rotateCommand(context: CliContext, parent: Command): void {
         context,
         options: given,
       });
-      const request = rotationRequest.parse({ purpose: given.purpose, overlapSeconds: given.overlap });
+      const request = validRequest(rotationRequest, { purpose: given.purpose, overlapSeconds: given.overlap });
       const hierarchy = await new Progress(context.stderr).during('Rotating', () =>
         signer.post('/v1/ca/rotate', request, hierarchyDescription),
       );

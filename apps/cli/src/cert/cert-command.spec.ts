@@ -301,6 +301,44 @@ describe('cert remove', () => {
   });
 });
 
+describe('cert needs-renewal --json', () => {
+  it('tells a program in JSON why it cannot tell', async () => {
+    const { run } = await device();
+
+    const { exitCode, stdout, stderr } = await run(['cert', 'needs-renewal', '--json']);
+
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { type: 'failed', what: expect.stringContaining('no certificate') },
+    });
+  });
+});
+
+describe('a device certificate that cannot be read', () => {
+  const damaged = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+
+  it('does not keep other commands from their work, least of all the one that removes it', async () => {
+    const { run, certs, cert } = await device();
+    await mkdir(certs, { recursive: true });
+    await writeFile(cert, damaged);
+
+    expect((await run(['config', 'get', 'http.bind.port'])).exitCode).toBe(0);
+    expect(await run(['config', 'get', 'device.id'])).toMatchObject({ exitCode: 1, stdout: '' });
+    expect((await run(['cert', 'create-csr', '--device-id', 'gw'])).exitCode).toBe(0);
+    expect((await run(['cert', 'show'])).stderr).toContain('holds a certificate that cannot be read');
+    expect((await run(['cert', 'remove'])).exitCode).toBe(0);
+    expect(await readdir(certs)).toEqual([]);
+  });
+
+  it('is no certificate when it is a directory', async () => {
+    const { run, cert } = await device();
+    await mkdir(cert, { recursive: true });
+
+    expect((await run(['config', 'list', 'http.bind'])).exitCode).toBe(0);
+    expect((await run(['cert', 'create-csr', '--device-id', 'gw'])).exitCode).toBe(0);
+  });
+});
+
 describe('certificates for profiles of a cloud', () => {
   const settings = `[device]
 id = "gateway"

@@ -5,6 +5,7 @@ import { type CertificateFiles, readTextIfPresent } from '@sallyport/identity';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import { Failure } from '../failure.js';
+import { quoted } from '../shell-word.js';
 import type { CloudChoice } from './cloud-choice.js';
 
 /** Where the identity of this device lives. */
@@ -46,7 +47,7 @@ export async function prepareFolders(settings: Settings, paths: readonly string[
     else if (!(await exists(folder)))
       throw new Failure(
         `The folder ${folder} does not exist.`,
-        `Create it (mkdir -p ${folder}) or change the setting that names it.`,
+        `Create it (mkdir -p ${quoted(folder)}) or change the setting that names it.`,
       );
   }
 }

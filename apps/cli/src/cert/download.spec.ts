@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
@@ -216,6 +217,39 @@ describe('cert download', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain('refused the one-time token');
     expect(server.passwords).toHaveLength(1);
+  });
+
+  it('does not ask a server again at once that asks for a pause longer than timers last', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 503, headers: { 'retry-after': '3000000' } });
+    const abort = new AbortController();
+
+    const running = download(['--device-id', 'child01', '-p', token], { signal: abort.signal });
+    while (server.passwords.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Long enough for a timer that overflowed, which fires after a millisecond.
+    const second = once(server.answered, 'answer', { signal: AbortSignal.timeout(300) });
+    await expect(second).rejects.toThrow();
+    abort.abort();
+
+    expect(await running).toMatchObject({ exitCode: 130 });
+  });
+
+  it.each([
+    'https://',
+    'https://[::1',
+    'https://user:secret@host',
+    'https://host/path?x',
+    'ftp://host',
+    'host/path',
+    '',
+  ])('refuses the address %j, and says how to write one', async (url) => {
+    const { run, token } = await childAndSigner();
+
+    const { exitCode, stderr } = await run(['download', '--url', url, '--device-id', 'child01', '-p', token]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is no address of a certificate service.\nWrite https://HOST:PORT, HOST:PORT or HOST.');
+    expect(stderr).not.toContain('secret');
   });
 
   it('stops waiting at Ctrl-C', async () => {

@@ -18,7 +18,8 @@ import {
   openSettings,
   optionsOf,
 } from '../options.js';
-import { Progress } from '../output.js';
+import { Progress, withoutControls, writeWarnings } from '../output.js';
+import { quoted } from '../shell-word.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
@@ -122,7 +123,7 @@ async function rememberService({ cwd, stderr }: CliContext, settings: Settings, 
   } catch (fault) {
     if (!(fault instanceof Problem)) throw fault;
     // The certificate is there, and that was the point.
-    stderr.write(`Warning: pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}\n`);
+    writeWarnings({ stderr }, [`pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}`]);
   }
 }
 
@@ -131,7 +132,7 @@ async function requirePassword(context: CliContext, given: Options, { url, devic
   if (chosen === undefined && given.cloud === undefined)
     throw new Failure(
       'No one-time token is given.',
-      `Make one on the gateway (sallyport device enroll-token ${deviceId}) and pass it: --one-time-password TOKEN`,
+      `Make one on the gateway (sallyport device enroll-token ${quoted(deviceId)}) and pass it: --one-time-password TOKEN`,
     );
   const password = chosen ?? newPassword();
   if (chosen === undefined) context.stderr.write(`One-time password: ${password}\n`);
@@ -180,12 +181,21 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
       return await enrolIdentity(enrolment);
     } catch (fault) {
       if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt) throw fault;
-      const pauseSeconds = Math.max(given.retryEvery, fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0);
-      context.stderr.write(`${describeFault(fault)?.what ?? ''} Trying again in ${pauseSeconds} s.\n`);
+      const pauseSeconds = pauseAfter(fault, given.retryEvery, (giveUpAt - context.now().getTime()) / 1000);
+      context.stderr.write(`${withoutControls(describeFault(fault)?.what ?? '')} Trying again in ${pauseSeconds} s.\n`);
       await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
     }
   }
 }
+
+/** Seconds to wait. What the server wishes counts, but not beyond the time the user gives it all. */
+function pauseAfter(fault: unknown, retryEvery: number, remainingSeconds: number): number {
+  const wished = fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0;
+  return Math.min(Math.max(retryEvery, Math.min(wished, Math.ceil(remainingSeconds))), longestPauseSeconds);
+}
+
+// A timer of Node.js for longer than 2^31 - 1 milliseconds fires at once.
+const longestPauseSeconds = 2_147_483;
 
 /** A cloud refuses a device until somebody registers it; a site's refusal is final, and each one counts against the token. */
 function isWorthRepeating(fault: unknown, { cloud }: CloudChoice): boolean {

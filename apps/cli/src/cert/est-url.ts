@@ -16,14 +16,20 @@ export function estUrl(given: string | undefined, settings: Settings, { cloud }:
   const cloudHost = cloud === 'c8y' ? settings.get('c8y.url') : undefined;
   const text = given ?? cloudHost;
   if (text === undefined) return settings.require('pki.url');
-  if (text.startsWith('https://')) return text;
-  const url = URL.parse(`https://${text}`);
-  if (url === null || text.includes('://') || url.pathname !== '/' || url.username !== '')
+  const address = addressIn(text);
+  if (address === undefined)
     throw new Failure(
-      `"${text}" is no address of a certificate service.`,
+      `"${text.replace(/\/\/.*@/, '//…@')}" is no address of a certificate service.`,
       'Write https://HOST:PORT, HOST:PORT or HOST.',
     );
   // The default port of https disappears when a URL is parsed, so look at the text.
-  const hasPort = /:\d+$/.test(text);
-  return hasPort ? `https://${text}` : `https://${url.hostname}:${cloud === 'c8y' ? cloudPort : sitePort}`;
+  const hasPort = text.startsWith('https://') || /:\d+$/.test(text);
+  return hasPort ? address.origin : `${address.origin}:${cloud === 'c8y' ? cloudPort : sitePort}`;
+}
+
+/** An origin and nothing more: EST has a path of its own (RFC 7030 §3.2.2). */
+function addressIn(text: string): URL | undefined {
+  const url = URL.parse(text.startsWith('https://') ? text : `https://${text}`);
+  const isOrigin = url !== null && `${url.username}${url.password}${url.pathname}${url.search}${url.hash}` === '/';
+  return isOrigin && !/[\s\p{Cc}]/u.test(text) ? url : undefined;
 }

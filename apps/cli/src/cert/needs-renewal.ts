@@ -7,6 +7,7 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { describeFault, ExitStatus } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeReport } from '../report.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';
 
@@ -24,7 +25,7 @@ export function needsRenewalCommand(context: CliContext, parent: Command): void 
       const isDue = await isRenewalDue(context, command).catch((fault: unknown) => {
         const report = describeFault(fault);
         if (report === undefined) throw fault;
-        context.stderr.write(`Error: ${report.what}\n${report.remedy}\n`);
+        writeReport(context, report, optionsOf(command, options).json);
         throw new ExitStatus(2);
       });
       if (!isDue) throw new ExitStatus(1);

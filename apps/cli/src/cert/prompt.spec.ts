@@ -93,11 +93,11 @@ describe('cert download --prompt', () => {
     expect(terminal.screen).not.toContain('AAA');
   });
 
-  it('ends when the system asks it to, without waiting for a line', async () => {
+  it.each(['SIGTERM', 'SIGHUP'] as const)('ends at %s, without waiting for a line', async (signal) => {
     const { terminal } = await enrolmentAtTerminal();
     const [, pid = ''] = /process (\d+)/.exec(terminal.screen) ?? [];
 
-    process.kill(Number(pid), 'SIGTERM');
+    process.kill(Number(pid), signal);
     await terminal.shows('exit code 130');
     await terminal.end();
 

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { mustRun, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
@@ -33,6 +33,19 @@ describe('completion bash', () => {
 
   it('offers files where nothing else fits', async () => {
     expect(await offered(['sallyport', 'ca', 'import', 'sp.'])).toEqual(['sp.bash']);
+  });
+
+  it.each(['my cert.pem', 'a*', '$(touch owned)', "it's"])('offers the file %j whole', async (name) => {
+    await using directory = temporaryDirectory();
+    const { stdout } = await runSallyport(['completion', 'bash'], { cwd: '/' });
+    await writeFile(directory.file('sp.bash'), stdout);
+    await mkdir(directory.file('files'));
+    for (const file of [name, 'a1']) await writeFile(directory.file('files', file), '');
+    const program = `source ./sp.bash; COMP_WORDS=(sallyport ca import files/); COMP_CWORD=3; _sallyport; printf '%s\\n' "\${COMPREPLY[@]}"`;
+
+    const offers = (await mustRun('bash', ['-c', program], { cwd: directory.path })).trim().split('\n');
+
+    expect(offers.sort()).toEqual([`files/${name}`, 'files/a1'].sort());
   });
 });
 

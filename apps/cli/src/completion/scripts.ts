@@ -38,7 +38,8 @@ function bashScript(nodes: readonly CompletionNode[]): string {
 ${cases.join('\n')}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
-  [ \${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- "$current"))
+  [ \${#COMPREPLY[@]} -gt 0 ] && return
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
 }
 complete -o filenames -F _sallyport ${programs.join(' ')}
 `;

@@ -5,9 +5,9 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { ExitStatus } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
-import { writeJson, writeLines } from '../output.js';
+import { writeJson, writeLines, writeWarnings } from '../output.js';
 import { chosenKey, keyArgument } from './key-argument.js';
-import { openConfigFile, writeWarnings } from './open-config-file.js';
+import { openConfigFile } from './open-config-file.js';
 
 const options = globalOptions.extend({ profile: z.string().optional() });
 

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { globalOptions, optionsOf } from '../options.js';
-import { writeJson, writeLines } from '../output.js';
-import { openConfigFile, writeWarnings } from './open-config-file.js';
+import { writeJson, writeLines, writeWarnings } from '../output.js';
+import { openConfigFile } from './open-config-file.js';
 
 const options = globalOptions.extend({ all: z.boolean().default(false), doc: z.boolean().default(false) });
 

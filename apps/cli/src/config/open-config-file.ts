@@ -7,8 +7,3 @@ export async function openConfigFile(context: CliContext, options: GlobalOptions
   const source = settingsSource(context, options);
   return new ConfigFile({ ...source, directory: await resolveConfigDirectory(source) });
 }
-
-/** What a person should know about the configuration, on stderr. */
-export function writeWarnings({ stderr }: CliContext, warnings: readonly string[]): void {
-  for (const warning of warnings) stderr.write(`Warning: ${warning}\n`);
-}

@@ -2,6 +2,7 @@ import { type DeviceAction, type DeviceId, deviceActionRequest, deviceDescriptio
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
+import { validRequest } from '../admin/valid-request.js';
 import type { CliContext } from '../cli-context.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
@@ -44,7 +45,7 @@ async function change(
     context,
     options: given,
   });
-  const request = deviceActionRequest.parse(given.reason === undefined ? {} : { reason: given.reason });
+  const request = validRequest(deviceActionRequest, given.reason === undefined ? {} : { reason: given.reason });
   const path = `/v1/devices/${encodeURIComponent(deviceId)}/${action}`;
   const device = await registry.post(path, request, deviceDescription);
   if (given.json) writeJson(context, device);

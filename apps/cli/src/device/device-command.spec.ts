@@ -1,3 +1,4 @@
+import { Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 import { tokenFor } from '../fixtures/token.fixture.js';
@@ -218,6 +219,16 @@ describe('the admin API on the network', () => {
     expect(stderr).toContain('The service device-registry answered with status 404.');
   });
 
+  it('is reached at an IPv6 address', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+
+    const { stderr } = await site.run(['device', 'list', '--admin-url', `https://[::1]:${site.ports.registry}`]);
+
+    // Nothing listens at that address, which is known without asking a name server for it.
+    expect(stderr).toContain('nothing listens at https://[::1]:');
+  });
+
   it('is not offered by the signer', async () => {
     await using site = await fakeSite();
 
@@ -232,5 +243,69 @@ describe('the admin API on the network', () => {
     const { stderr } = await site.run(['device', 'list', '--admin-url', 'https://localhost:8002']);
 
     expect(stderr).toContain(`There is no file ${site.directory}/admin-certs/certificate.pem.`);
+  });
+});
+
+describe('what the registry answers', () => {
+  it('cannot steer the terminal it is printed on', async () => {
+    await using site = await fakeSite();
+    const [refusal = {}] = description.refusals;
+    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
+      ...description,
+      refusals: [{ ...refusal, remoteAddress: '192.0.2.9\u001b[2J\u009b31m' }],
+    }));
+    site.admin['device-registry'].routes.set('POST /v1/devices/:id/lock', () => {
+      throw new Problem('conflict', 'No.\u001b]0;owned\u0007 Try again.\nError: forged');
+    });
+
+    const shown = await site.run(['device', 'show', 'child01']);
+    const refused = await site.run(['device', 'lock', 'child01']);
+
+    expect(shown.stdout).toContain('from 192.0.2.9 [2J 31m: device-revoked.');
+    expect(shown.stdout + refused.stderr).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
+  it.each(['constructor', 'toString', '__proto__'])('is not believed about a problem called %s', async (name) => {
+    await using site = await fakeSite();
+    const { routes } = site.admin['device-registry'];
+    routes.set('POST /v1/devices/:id/lock', () => {
+      throw Object.assign(new Problem('conflict', 'Something.'), {
+        toJSON: () => ({ type: `urn:sallyport:problem:${name}`, detail: 'Something.' }),
+      });
+    });
+
+    const { exitCode, stderr } = await site.run(['device', 'lock', 'child01']);
+
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: 'Error: The service device-registry answered with status 409.\nLook into its log.\n',
+    });
+  });
+});
+
+describe('what is asked of the registry', () => {
+  it.each([
+    ['device lock', ['device', 'lock', 'child01', '--reason', 'x'.repeat(5_000)]],
+    ['ca rotate', ['ca', 'rotate', '--overlap', '900y']],
+    ['device enroll-token', ['device', 'enroll-token', 'child01', '--validity', '900y']],
+    ['device enroll-token', ['device', 'enroll-token', 'child01', '--validity', '0s']],
+  ])('is explained when %s cannot ask it', async (_, words) => {
+    await using site = await fakeSite();
+
+    const { exitCode, stderr } = await site.run(words);
+
+    expect(exitCode).toBeGreaterThan(0);
+    expect(stderr).not.toContain('Unexpected failure');
+    expect(stderr.split('\n').length).toBeLessThan(4);
+  });
+});
+
+describe('a device whose name a shell would read otherwise', () => {
+  it('is quoted in the command to run next', async () => {
+    await using site = await fakeSite();
+
+    const { stderr } = await site.run(['device', 'enroll-token', "a'b(c)*"], { isTerminal: true });
+
+    expect(stderr).toContain(`cert download --device-id 'a'\\''b(c)*' --one-time-password TOKEN`);
   });
 });

@@ -1,7 +1,8 @@
-import { type DeviceId, type EnrollmentRequest, enrollmentResponse, hostName, leafProfile } from '@sallyport/protocol';
+import { type DeviceId, enrollmentRequest, enrollmentResponse, hostName, leafProfile } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
+import { validRequest } from '../admin/valid-request.js';
 import type { CliContext } from '../cli-context.js';
 import {
   deviceIdArgument,
@@ -12,6 +13,7 @@ import {
   optionsOf,
 } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
+import { quoted } from '../shell-word.js';
 
 const options = globalOptions.extend({
   reinstate: z.boolean().default(false),
@@ -45,13 +47,13 @@ async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer
   const settings = await openSettings(context, given);
   const signer = await adminClientFor('pki-signer', settings, { context, options: given });
   const { reinstate, profile, validity, host: subjectAltNames } = given;
-  const request: EnrollmentRequest = {
+  const request = validRequest(enrollmentRequest, {
     deviceId,
     profile,
     reinstate,
     subjectAltNames,
     ...(validity === undefined ? {} : { validitySeconds: validity }),
-  };
+  });
   const made = await signer.post('/v1/enrollments', request, enrollmentResponse);
   if (given.json) return writeJson(context, made);
   writeLines(context, [made.token]);
@@ -61,5 +63,5 @@ async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer
 }
 
 function nextCommand({ programName }: CliContext, deviceId: DeviceId, url: string): string {
-  return `${programName} cert download --device-id ${deviceId} --one-time-password TOKEN --url ${url}`;
+  return `${programName} cert download --device-id ${quoted(deviceId)} --one-time-password TOKEN --url ${quoted(url)}`;
 }

@@ -2,13 +2,7 @@ import type { Settings } from '@sallyport/config';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import type { GlobalOptions } from '../options.js';
-
-const plainWord = /^[\w@%+=:,./-]+$/;
-
-/** A word as a POSIX shell reads it. */
-export function quoted(word: string): string {
-  return plainWord.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
+import { quoted } from '../shell-word.js';
 
 /** Commands that mend things, as the user has to type them. */
 export class Remedies {
