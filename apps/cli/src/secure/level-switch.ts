@@ -24,6 +24,7 @@ export class LevelSwitch {
     const { site, level, steps } = this;
     const { doors, absent } = await steps.run('find the listeners', () => findDoors(site));
     for (const { service } of absent) steps.note(`find ${service}`, 'skipped', 'not part of this site');
+    refuseOverriddenSettings(site, doors);
     const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
     const change = new SettingsChange(site.settingsFile, wishesFor(level, site, preparation.certificates));
     try {
@@ -53,12 +54,13 @@ export class LevelSwitch {
 
   private async reload(door: Door): Promise<EntranceDescription> {
     const entrance = await reloadDoor(door);
-    if (entrance.isOpen && entrance.level !== this.level)
-      throw new Failure(
-        `The listener of ${door.secured.service} is at level ${entrance.level} instead of ${this.level}.`,
-        'Look for the reason in the log of the service.',
-      );
-    return entrance;
+    const { service, isMutualOnly } = door.secured;
+    const isRight = entrance.isOpen ? entrance.level === this.level : isMutualOnly && this.level !== 'mutual';
+    if (isRight) return entrance;
+    throw new Failure(
+      `The listener of ${service} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'} instead of at level ${this.level}.`,
+      'Look for the reason in the log of the service.',
+    );
   }
 
   /** A refused client sees a closed connection and no more; the registry knows the reason. */
@@ -81,19 +83,25 @@ export class LevelSwitch {
   }
 
   private async takeBack(change: SettingsChange, doors: readonly Door[], reason: unknown): Promise<void> {
-    try {
-      await change.takeBack();
+    const faults: string[] = [];
+    const attempt = async (step: string, work: () => Promise<void>) =>
+      work().catch((fault: unknown) => {
+        const what = describeFault(fault)?.what ?? String(fault);
+        this.steps.note(step, 'failed', what);
+        faults.push(what);
+      });
+    await attempt('put the former settings back', () => change.takeBack());
+    // With the new settings still in the file, a reload would be no way back.
+    if (faults.length === 0) {
       this.steps.note('put the former settings back', 'taken back');
-      for (const door of doors) await this.takeDoorBack(door);
-    } catch (fault) {
-      const what = describeFault(fault)?.what ?? String(fault);
-      this.steps.note('take back the change', 'failed', what);
-      throw new Failure(
-        `${describeFault(reason)?.what ?? String(reason)} Taking it back failed too: ${what}`,
-        'Restart the services; the settings file (sallyport config list) says which level they will have.',
-        { cause: reason },
-      );
+      for (const door of doors) await attempt(`take back ${door.secured.service}`, () => this.takeDoorBack(door));
     }
+    if (faults.length === 0) return;
+    throw new Failure(
+      `${describeFault(reason)?.what ?? String(reason)} Taking it back failed too: ${faults.join(' ')}`,
+      'Restart the services; the settings file (sallyport config list) says which level they will have.',
+      { cause: reason },
+    );
   }
 
   private async takeDoorBack({ secured, client, entrance }: Door): Promise<void> {
@@ -102,6 +110,17 @@ export class LevelSwitch {
       throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${entrance.level}.`, '');
     this.steps.note(`reload ${secured.service}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
   }
+}
+
+/** What the environment sets, writing the settings file would not change. */
+function refuseOverriddenSettings({ settings }: Site, doors: readonly Door[]): void {
+  const keys = doors.flatMap(({ secured }) => Object.values(secured.keys));
+  const overridden = keys.filter((key) => settings.source(key) === 'env');
+  if (overridden.length > 0)
+    throw new Failure(
+      `The environment sets ${overridden.join(', ')}, and beats what this command would write.`,
+      'Unset the TEDGE_ variables of these settings, for the services too, and run the command again.',
+    );
 }
 
 // A refusal older than a proof takes has another cause.

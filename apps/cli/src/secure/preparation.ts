@@ -37,7 +37,6 @@ export async function prepare(
   doors: readonly Door[],
   { level, steps }: { level: Exclude<SecurityLevel, 'plain'>; steps: StepLog },
 ): Promise<Preparation> {
-  refuseOverriddenSettings(site, doors);
   const signer = await site.client('pki-signer');
   const siteTrust = await steps.run('get the CA of the site', () => keepRoots(site, signer));
   const certificates = new Map<Door, ServerCertificate>();
@@ -55,17 +54,6 @@ export async function prepare(
   const client = await prepareClient(localClient(site.settings), issuance, steps);
   const admin = await prepareClient(administrator(site.settings), issuance, steps);
   return { certificates, clients: { http: client, mqtt: client, registry: admin } };
-}
-
-/** What the environment sets, writing the settings file would not change. */
-function refuseOverriddenSettings({ settings }: Site, doors: readonly Door[]): void {
-  const keys = doors.flatMap(({ secured }) => Object.values(secured.keys));
-  const overridden = keys.filter((key) => settings.source(key) === 'env');
-  if (overridden.length > 0)
-    throw new Failure(
-      `The environment sets ${overridden.join(', ')}, and beats what this command would write.`,
-      'Unset the TEDGE_ variables of these settings, for the services too, and run the command again.',
-    );
 }
 
 /** Clients on this machine find the roots beside their certificate, also while they have none. */

@@ -8,6 +8,17 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 export interface ProbeTarget {
   readonly host: string;
   readonly port: number;
+  /** Milliseconds a listener may take to answer; 5 s when absent. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** A listener that took the connection and then said nothing: neither let in nor turned away. */
+export class Silence extends Error {
+  override readonly name = 'Silence';
+
+  constructor() {
+    super('no answer in time');
+  }
 }
 
 /** When to believe a listener: its certificate chains to these roots and is for localhost, or it is this very one. */
@@ -32,7 +43,7 @@ export interface ProbeAnswer {
   readonly location: string | undefined;
 }
 
-const deadlineMs = 5_000;
+const usualDeadlineMs = 5_000;
 // Nobody stores a file of this name; "not found" is as good an answer as any.
 const probePath = '/sallyport-probe';
 
@@ -43,33 +54,40 @@ export function reachableHost(bindAddress: string): string {
 
 /** One GET over TLS; rejects when TLS does not come about or the connection ends without an answer. */
 export function probeHttps(target: ProbeTarget, credentials: ProbeCredentials): Promise<ProbeAnswer> {
-  const outgoing = requestTls({
-    ...target,
-    ...tlsOptions(credentials),
-    path: probePath,
-    agent: false,
-    signal: deadline(),
+  return answerOf(requestTls({ ...tlsOptions(credentials), ...requestOptions(target) }));
+}
+
+/** True when something takes connections there, whatever it speaks. */
+export function takesConnections({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectPlain({ host, port, timeout: deadlineMs });
+    const end = (isConnected: boolean) => {
+      socket.destroy();
+      resolve(isConnected);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
   });
-  return answerOf(outgoing);
 }
 
 /** One GET without TLS. */
 export function probeHttp(target: ProbeTarget): Promise<ProbeAnswer> {
-  return answerOf(requestPlain({ ...target, path: probePath, agent: false, signal: deadline() }));
+  return answerOf(requestPlain(requestOptions(target)));
 }
 
 /** An MQTT session over TLS; resolves when the broker accepts it. */
-export function probeMqtts(target: ProbeTarget, credentials: ProbeCredentials): Promise<void> {
-  return acceptedSession(connectTls({ ...target, ...tlsOptions(credentials) }), 'secureConnect');
+export function probeMqtts({ host, port, deadlineMs }: ProbeTarget, credentials: ProbeCredentials): Promise<void> {
+  return acceptedSession(connectTls({ host, port, ...tlsOptions(credentials) }), 'secureConnect', deadlineMs);
 }
 
 /** An MQTT session without TLS. */
-export function probeMqtt(target: ProbeTarget): Promise<void> {
-  return acceptedSession(connectPlain(target), 'connect');
+export function probeMqtt({ host, port, deadlineMs }: ProbeTarget): Promise<void> {
+  return acceptedSession(connectPlain({ host, port }), 'connect', deadlineMs);
 }
 
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(deadlineMs);
+function requestOptions({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget) {
+  return { host, port, path: probePath, agent: false, signal: AbortSignal.timeout(deadlineMs) } as const;
 }
 
 function tlsOptions({ trust, client }: ProbeCredentials) {
@@ -96,19 +114,27 @@ function answerOf(outgoing: ReturnType<typeof requestPlain>): Promise<ProbeAnswe
       resolve({ status: answer.statusCode ?? 0, location: answer.headers.location });
       outgoing.destroy();
     });
-    outgoing.on('error', reject);
+    outgoing.on('error', (error) => reject(isTimeout(error) ? new Silence() : error));
     outgoing.end();
   });
 }
 
-function acceptedSession(socket: Socket | TLSSocket, ready: 'connect' | 'secureConnect'): Promise<void> {
+function isTimeout({ cause }: Error): boolean {
+  return cause instanceof Error && cause.name === 'TimeoutError';
+}
+
+function acceptedSession(
+  socket: Socket | TLSSocket,
+  ready: 'connect' | 'secureConnect',
+  deadlineMs = usualDeadlineMs,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (fault?: Error) => {
       socket.destroy();
       if (fault === undefined) resolve();
       else reject(fault);
     };
-    socket.setTimeout(deadlineMs, () => end(new Error('no answer in time')));
+    socket.setTimeout(deadlineMs, () => end(new Silence()));
     socket.once(ready, () => socket.write(connectPacket()));
     socket.once('data', (bytes: Buffer) => end(connackFault(bytes)));
     socket.once('error', end);

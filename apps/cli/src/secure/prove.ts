@@ -11,6 +11,8 @@ import {
   probeMqtts,
   reachableHost,
   type ServerTrust,
+  Silence,
+  takesConnections,
 } from './probe.js';
 
 export interface Proof {
@@ -21,6 +23,8 @@ export interface Proof {
   readonly trust?: ServerTrust | undefined;
   /** Whom to connect as; needed at level mutual. */
   readonly client?: ClientIdentity | undefined;
+  /** Milliseconds one attempt may take; 5 s when absent. */
+  readonly deadlineMs?: number;
 }
 
 // Listeners and registry hear of a change by events, which take a moment.
@@ -35,8 +39,9 @@ const pauseMs = 100;
  * @throws Failure: what was seen instead
  */
 export async function prove(proof: Proof): Promise<string> {
-  const target = { host: reachableHost(proof.entrance.host), port: proof.entrance.port };
-  if (!proof.entrance.isOpen) return proveClosed(target);
+  const { entrance, deadlineMs } = proof;
+  const target = { host: reachableHost(entrance.host), port: entrance.port, deadlineMs };
+  if (!entrance.isOpen) return proveClosed(target);
   switch (proof.level) {
     case 'plain':
       return provePlain(proof, target);
@@ -50,8 +55,7 @@ export async function prove(proof: Proof): Promise<string> {
 }
 
 async function proveClosed(target: ProbeTarget): Promise<string> {
-  if (await succeeds(() => probeHttp(target)))
-    throw seen(target, 'something answers although the door should be closed');
+  if (await takesConnections(target)) throw seen(target, 'something answers although the door should be closed');
   return 'closed until level mutual';
 }
 
@@ -72,7 +76,8 @@ async function proveServer(proof: Proof, target: ProbeTarget): Promise<string> {
 
 async function proveMutual(proof: Proof, target: ProbeTarget): Promise<string> {
   await eventually(target, () => connect(proof, target, proof.client));
-  if (await succeeds(() => connect(proof, target))) throw seen(target, 'a client without a certificate was let in');
+  if (!(await isRefused(target, () => connect(proof, target))))
+    throw seen(target, 'a client without a certificate was let in');
   return `lets a certificate of this site in and nobody else; ${await provePlainIsRefused(proof, target)}`;
 }
 
@@ -84,7 +89,7 @@ async function connect({ group, trust }: Proof, target: ProbeTarget, client?: Cl
 
 async function provePlainIsRefused({ group }: Proof, target: ProbeTarget): Promise<string> {
   if (group === 'mqtt') {
-    if (await succeeds(() => probeMqtt(target))) throw seen(target, 'a client without TLS was let in');
+    if (!(await isRefused(target, () => probeMqtt(target)))) throw seen(target, 'a client without TLS was let in');
     return 'refuses clients without TLS';
   }
   const { status, location } = await probeHttp(target);
@@ -93,10 +98,14 @@ async function provePlainIsRefused({ group }: Proof, target: ProbeTarget): Promi
   return 'redirects plain HTTP';
 }
 
-async function succeeds(attempt: () => Promise<unknown>): Promise<boolean> {
+/** True when the listener turned the attempt away. A listener that says nothing has done neither. */
+async function isRefused(target: ProbeTarget, attempt: () => Promise<unknown>): Promise<boolean> {
   return attempt().then(
-    () => true,
     () => false,
+    (fault: unknown) => {
+      if (fault instanceof Silence) throw seen(target, 'a client that should be refused got no answer', fault);
+      return true;
+    },
   );
 }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { TestCa } from '@sallyport/testkit';
@@ -274,6 +276,36 @@ describe('a switch that fails', () => {
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 
+  it('because a door stays closed does not pass for a success', async () => {
+    await using site = await fakeSite();
+    const { doors, admin } = site;
+    admin['device-registry'].routes.set('POST /v1/entrance/reload', () => ({ entrances: [doors.registry.describe()] }));
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('"reload device-registry" failed: The listener of device-registry is closed');
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+  });
+
+  it('takes every other listener back when one cannot be taken back', async () => {
+    await using site = await fakeSite();
+    const { doors, admin } = site;
+    failNextReload(site, 'mqtt-broker');
+    admin.agent.routes.set('POST /v1/entrance/reload', async () => {
+      if (doors.http.describe().level === 'mutual') throw new Problem('internal', 'The disk is gone.');
+      await doors.http.apply();
+      return { entrances: [doors.http.describe()] };
+    });
+
+    const { exitCode, stdout, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Taking it back failed too: The disk is gone.');
+    expect(stdout).toContain('FAILED take back agent: The disk is gone.');
+    expect(levelsOf(site)).toEqual(['mutual', 'closed', 'plain']);
+  });
+
   it('says so when taking it back fails too', async () => {
     await using site = await fakeSite();
     site.admin.agent.routes.set('POST /v1/entrance/reload', () => {
@@ -331,5 +363,32 @@ describe('a site that cannot be switched', () => {
 
     expect(exitCode).toBe(1);
     expect(stderr).toContain('The environment sets http.ca_path');
+  });
+
+  it('is left alone by secure plain too while the environment beats what would be written', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const before = await site.settings();
+
+    const { exitCode, stderr } = await site.run(['secure', 'plain'], { env: { TEDGE_HTTP_CA_PATH: '/etc/ssl/certs' } });
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The environment sets http.ca_path');
+    expect(await site.settings()).toBe(before);
+    expect(levelsOf(site)).toEqual(['mutual', 'mutual', 'mutual']);
+  });
+
+  it('is left alone while something else listens where a door is closed', async () => {
+    await using site = await fakeSite();
+    const stranger = createServer((socket) => socket.end());
+    stranger.listen(site.ports.registry, '127.0.0.1');
+    await once(stranger, 'listening');
+
+    const { exitCode, stderr } = await site.run(['secure', 'server']);
+    stranger.close();
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('something answers although the door should be closed');
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 });

@@ -1,6 +1,6 @@
 import type { CliContext } from '../cli-context.js';
 import { describeFault, Failure } from '../failure.js';
-import { Progress } from '../output.js';
+import { Progress, writeLines } from '../output.js';
 
 /** One step of a longer work, and how it went. */
 export interface Step {
@@ -52,7 +52,7 @@ export class StepLog {
   note(step: string, outcome: Step['outcome'], detail?: string): void {
     this.steps.push({ step, outcome, ...(detail === undefined ? {} : { detail }) });
     if (!this.isSilent)
-      this.context.stdout.write(`${marks[outcome]} ${step}${detail === undefined ? '' : `: ${detail}`}\n`);
+      writeLines(this.context, [`${marks[outcome]} ${step}${detail === undefined ? '' : `: ${detail}`}`]);
   }
 
   private failed(step: string, fault: unknown): Failure {

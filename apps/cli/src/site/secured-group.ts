@@ -6,6 +6,8 @@ export interface SecuredGroup {
   readonly group: Exclude<EntranceGroup, 'pki'>;
   readonly service: ServiceName;
   readonly keys: SecurityKeys;
+  /** True for a listener that is closed below level mutual: nobody could be told apart there. */
+  readonly isMutualOnly: boolean;
 }
 
 export interface SecurityKeys {
@@ -23,15 +25,18 @@ export const securedGroups: readonly SecuredGroup[] = [
     group: 'http',
     service: 'agent',
     keys: { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' },
+    isMutualOnly: false,
   },
   {
     group: 'registry',
     service: 'device-registry',
     keys: { cert: 'registry.cert_path', key: 'registry.key_path', ca: 'registry.ca_path' },
+    isMutualOnly: true,
   },
   {
     group: 'mqtt',
     service: 'mqtt-broker',
     keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
+    isMutualOnly: false,
   },
 ];

@@ -1,11 +1,8 @@
-import { connect } from 'node:net';
 import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
-import { reachableHost } from '../../secure/probe.js';
+import { reachableHost, takesConnections } from '../../secure/probe.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
 import type { Patient } from '../patient.js';
-
-const deadlineMs = 3_000;
 
 /** Each listener is at the level its settings say, shows the certificate its files hold, and can be reached. */
 export const listeners: Check = {
@@ -31,10 +28,11 @@ async function inspect(patient: Patient, entrance: EntranceDescription): Promise
         remedies.secure(level),
       ),
     ];
-  if (await canConnect(entrance)) return [];
+  const target = { host: reachableHost(entrance.host), port: entrance.port };
+  if (await takesConnections(target)) return [];
   return [
     error(
-      `Nothing answers at ${reachableHost(entrance.host)}:${entrance.port}, where ${entrance.name} should be.`,
+      `Nothing answers at ${target.host}:${target.port}, where ${entrance.name} should be.`,
       remedies.startServices(),
     ),
   ];
@@ -43,17 +41,4 @@ async function inspect(patient: Patient, entrance: EntranceDescription): Promise
 function levelIn({ site: { settings } }: Patient, { keys }: SecuredGroup): SecurityLevel {
   if (settings.get(keys.cert) === undefined) return 'plain';
   return settings.get(keys.ca) === undefined ? 'server' : 'mutual';
-}
-
-function canConnect({ host, port }: EntranceDescription): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: reachableHost(host), port, timeout: deadlineMs });
-    const end = (isConnected: boolean) => {
-      socket.destroy();
-      resolve(isConnected);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('timeout', () => end(false));
-    socket.once('error', () => end(false));
-  });
 }
