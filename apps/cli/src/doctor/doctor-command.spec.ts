@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { Problem } from '@sallyport/protocol';
 import { freePort, TestCa } from '@sallyport/testkit';
 import { certificateProfiles } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
@@ -507,5 +510,37 @@ describe('doctor on a child device', () => {
     expect(stdout).toContain(
       'cert download --device-id gateway --url https://localhost:8443 --one-time-password TOKEN',
     );
+  });
+});
+
+describe('doctor, where an answer is of no use', () => {
+  it('goes on when a revocation list is none', async () => {
+    await using site = await mutualSite();
+    const stranger = createServer((_request, response) => void response.end('<html>'));
+    stranger.listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const address = stranger.address();
+    await set(site, 'pki.public.url', `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+
+    const { exitCode, stdout } = await site.run(['doctor']);
+    stranger.close();
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^error +CAs and revocation lists: The revocation list of .* cannot be read/m);
+    expect(stdout).toMatch(/^ok +clock$/m);
+  });
+
+  it.each(['GET /v1/trust-bundle', 'GET /v1/ca'])('goes on when the signer cannot answer %s', async (route) => {
+    await using site = await mutualSite();
+    site.admin['pki-signer'].routes.set(route, () => {
+      throw new Problem('unavailable', 'The store is away. Try again later.');
+    });
+
+    const { exitCode, stdout } = await site.run(['doctor']);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('The store is away.');
+    expect(stdout).toMatch(/^ok +clock$/m);
+    expect(stdout.match(/^error/gm)).toHaveLength(1);
   });
 });

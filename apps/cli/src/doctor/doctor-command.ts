@@ -2,7 +2,7 @@ import { Problem } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
-import { ExitStatus } from '../failure.js';
+import { describeFault, ExitStatus } from '../failure.js';
 import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
 import { type Check, error, type Finding } from './check.js';
@@ -18,7 +18,7 @@ import { serverChains, serverDates, serverNames, serverPurposes } from './checks
 import { services } from './checks/services.js';
 import { settingsCheck } from './checks/settings.js';
 import { trustedCas } from './checks/trusted-cas.js';
-import { openPatient } from './patient.js';
+import { openPatient, type Patient } from './patient.js';
 import { editSettings, settingRemedy } from './settings-remedy.js';
 
 interface Result {
@@ -49,7 +49,7 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Res
     const results: Result[] = [];
     for (const check of checks) {
       context.signal.throwIfAborted();
-      const findings = await new Progress(context.stderr).during(check.title, () => check.run(patient));
+      const findings = await new Progress(context.stderr).during(check.title, () => findingsOf(check, patient));
       results.push({ id: check.id, title: check.title, findings });
     }
     return results;
@@ -57,6 +57,17 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Res
     // Without settings there is nothing else to look at.
     if (!(fault instanceof Problem) || fault.type !== 'config-invalid') throw fault;
     return [{ id: settings.id, title: settings.title, findings: await settingsFindings(context, options, fault) }];
+  }
+}
+
+/** A check that cannot be made is a finding, and no reason to leave out the others. */
+async function findingsOf(check: Check, patient: Patient): Promise<Finding[]> {
+  try {
+    return await check.run(patient);
+  } catch (fault) {
+    patient.context.signal.throwIfAborted();
+    const what = describeFault(fault)?.what ?? String(fault);
+    return [error(`This could not be looked at: ${what}`, patient.remedies.startServices())];
   }
 }
 

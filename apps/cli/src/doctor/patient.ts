@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import type { SecurityLevel, ServiceName } from '@sallyport/protocol';
+import { Problem, type SecurityLevel, type ServiceName } from '@sallyport/protocol';
 import { exists } from '../cert/device-files.js';
 import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
 import type { GlobalOptions } from '../options.js';
 import { securedGroups } from '../site/secured-group.js';
 import { type ServiceState, serviceStates } from '../site/service-state.js';
@@ -19,6 +20,8 @@ export interface Patient {
   readonly services: readonly ServiceState[];
   /** The CAs of the site; none when its signer does not answer. */
   readonly trust: SiteTrust;
+  /** Why a signer that runs does not tell the CAs; undefined when it does. */
+  readonly trustFault: string | undefined;
   /** The highest level any listener is set to. */
   readonly level: SecurityLevel;
 }
@@ -35,9 +38,19 @@ export async function openPatient(context: CliContext, options: GlobalOptions): 
     remedies: new Remedies(context, options, site.settings),
     isGateway: services.some(isPresent) || (await exists(join(site.settings.directory, 'pki'))),
     services,
-    trust: signer?.isRunning === true ? await fetchTrust(signer.client) : noTrust,
+    ...(await trustOf(signer)),
     level: configuredLevel(site),
   };
+}
+
+async function trustOf(signer: ServiceState | undefined): Promise<Pick<Patient, 'trust' | 'trustFault'>> {
+  if (signer?.isRunning !== true) return { trust: noTrust, trustFault: undefined };
+  try {
+    return { trust: await fetchTrust(signer.client), trustFault: undefined };
+  } catch (fault) {
+    if (!(fault instanceof Problem || fault instanceof Failure)) throw fault;
+    return { trust: noTrust, trustFault: fault.message };
+  }
 }
 
 /** Whether a service answers at the moment. */

@@ -1,3 +1,4 @@
+import { Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 
@@ -55,5 +56,23 @@ describe('status', () => {
       configDirectory: site.directory,
       services: expect.arrayContaining([{ service: 'agent', state: 'ready' }]),
     });
+  });
+
+  it('shows what it can when a service cannot answer a question', async () => {
+    await using site = await fakeSite();
+    const unable = () => {
+      throw new Problem('unavailable', 'The store is away. Try again later.');
+    };
+    site.admin['pki-signer'].routes.set('GET /v1/ca', unable);
+    site.admin['pki-signer'].routes.set('GET /readyz', () => ({ ready: false, faults: { store: 'is away' } }));
+    site.admin['device-registry'].routes.set('GET /v1/status', unable);
+
+    const { exitCode, stdout } = await site.run(['status']);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(
+      /^pki-signer +not ready: store is away; admin API says: The store is away\. Try again later\.$/m,
+    );
+    expect(stdout).toMatch(/^agent +ready$/m);
   });
 });

@@ -1,7 +1,14 @@
-import { type EntranceDescription, hierarchyDescription, registryStatus } from '@sallyport/protocol';
+import {
+  type EntranceDescription,
+  hierarchyDescription,
+  Problem,
+  registryStatus,
+  type ServiceName,
+} from '@sallyport/protocol';
 import type { Command } from 'commander';
+import type { AdminClient } from '../admin/admin-client.js';
 import type { CliContext } from '../cli-context.js';
-import { ExitStatus } from '../failure.js';
+import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
 import { type ServiceState, serviceStates } from '../site/service-state.js';
@@ -24,34 +31,49 @@ export function statusCommand(context: CliContext, program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const given = optionsOf(command, globalOptions);
       const site = await openSite(context, given);
-      const states = await serviceStates(site);
-      const status = await siteStatus(site, states);
+      const { status, isWell } = await siteStatus(site, await serviceStates(site));
       if (given.json) writeJson(context, status);
       else writeLines(context, statusLines(status));
-      if (!states.every(isWell)) throw new ExitStatus(1);
+      if (!isWell) throw new ExitStatus(1);
     });
 }
 
 /** A broker of another make has no admin API; any other service has to run. */
-function isWell(state: ServiceState): boolean {
+function isInOrder(state: ServiceState): boolean {
   if (state.isRunning) return Object.keys(state.faults).length === 0;
   return state.service === 'mqtt-broker' && state.code === 'ENOENT';
 }
 
-async function siteStatus({ settings }: Site, states: readonly ServiceState[]): Promise<SiteStatus> {
-  const [signer, registry] = ['pki-signer', 'device-registry'].map((name) => {
-    const state = states.find(({ service }) => service === name);
-    return state?.isRunning === true ? state.client : undefined;
-  });
-  const hierarchy = await signer?.get('/v1/ca', hierarchyDescription);
-  const devices = (await registry?.get('/v1/status', registryStatus))?.devices;
-  return {
+async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
+  const hierarchy = await answerOf(states, 'pki-signer', (client) => client.get('/v1/ca', hierarchyDescription));
+  const registry = await answerOf(hierarchy.states, 'device-registry', (client) =>
+    client.get('/v1/status', registryStatus),
+  );
+  const status: SiteStatus = {
     configDirectory: settings.directory,
-    services: states.map(serviceLine),
+    services: registry.states.map(serviceLine),
     listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
-    ...(hierarchy === undefined ? {} : { caFingerprint: hierarchy.caFingerprint }),
-    ...(devices === undefined ? {} : { devices }),
+    ...(hierarchy.answer === undefined ? {} : { caFingerprint: hierarchy.answer.caFingerprint }),
+    ...(registry.answer === undefined ? {} : { devices: registry.answer.devices }),
   };
+  return { status, isWell: registry.states.every(isInOrder) };
+}
+
+/** Asks a service that runs; one that cannot answer has a fault more. */
+async function answerOf<Answer>(
+  states: readonly ServiceState[],
+  service: ServiceName,
+  ask: (client: AdminClient) => Promise<Answer>,
+): Promise<{ answer?: Answer; states: readonly ServiceState[] }> {
+  const state = states.find((candidate) => candidate.service === service);
+  if (state?.isRunning !== true) return { states };
+  try {
+    return { answer: await ask(state.client), states };
+  } catch (fault) {
+    if (!(fault instanceof Problem || fault instanceof Failure)) throw fault;
+    const faulty = { ...state, faults: { ...state.faults, 'admin API': `says: ${fault.message}` } };
+    return { states: states.map((candidate) => (candidate === state ? faulty : candidate)) };
+  }
 }
 
 function serviceLine(state: ServiceState): SiteStatus['services'][number] {

@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { type AuthorityDescription, hierarchyDescription } from '@sallyport/protocol';
+import { type AuthorityDescription, hierarchyDescription, Problem } from '@sallyport/protocol';
 import { type Certificate, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { Patient } from '../patient.js';
@@ -53,10 +53,20 @@ async function crlFindings(patient: Patient, { id, keyId, fingerprint }: Authori
 }
 
 function crlFault(der: Buffer, issuer: Certificate | undefined, now: Date): string | undefined {
-  const crl = parseCrl(der);
+  const crl = crlIn(der);
+  if (crl === undefined) return 'cannot be read';
   if (issuer !== undefined && !verifyCrlSignedBy(crl, issuer)) return 'is not signed by that CA';
   if (crl.nextUpdate !== undefined && crl.nextUpdate < now) return `is stale since ${crl.nextUpdate.toISOString()}`;
   return undefined;
+}
+
+function crlIn(der: Buffer): ReturnType<typeof parseCrl> | undefined {
+  try {
+    return parseCrl(der);
+  } catch (fault) {
+    if (fault instanceof Problem) return undefined;
+    throw fault;
+  }
 }
 
 function download(url: URL): Promise<Buffer | undefined> {

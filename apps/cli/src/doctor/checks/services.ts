@@ -6,8 +6,15 @@ export const services: Check = {
   id: 'services',
   title: 'services',
   run: async (patient) => {
-    const { services: states, remedies, site } = patient;
-    if (states.some(({ isRunning }) => isRunning)) return states.flatMap((state) => stateFindings(patient, state));
+    const { services: states, remedies, site, trustFault } = patient;
+    if (states.some(({ isRunning }) => isRunning)) {
+      const findings = states.flatMap((state) => stateFindings(patient, state));
+      if (trustFault === undefined) return findings;
+      return [
+        ...findings,
+        error(`pki-signer does not tell the CAs of this site: ${trustFault}`, remedies.startServices()),
+      ];
+    }
     return [error(`No service runs on ${site.settings.directory}.`, remedies.startServices())];
   },
 };
