@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureInstalled, isBuilt, markBuilt, runtime } from './bootstrap.mjs';
+import { ensureInstalled, isBuilt, markBuilt, root, runtime, runtimeFlags } from './bootstrap.mjs';
 
 let folder;
 
@@ -107,4 +107,14 @@ describe('the build', () => {
     markBuilt([bundle], folder);
     expect(isBuilt([bundle], folder)).toBe(true);
   });
+});
+
+describe('flags of the runtime', () => {
+  it.each(['systemd/sallyport.service', 'systemd/sallyport@.service', 'Dockerfile'])(
+    'are those of `npm start` in deploy/%s too',
+    (path) => {
+      const words = readFileSync(join(root, 'deploy', path), 'utf8').split(/[\s",[\]]+/);
+      expect(words.filter((word) => /^--(disable|max|optimize)/.test(word))).toEqual(runtimeFlags);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceName } from '@sallyport/protocol';
-import { freePorts } from '@sallyport/testkit';
+import { freePorts, shippedNodeFlags } from '@sallyport/testkit';
 import { AdminApi } from './admin-api.js';
 import { Device } from './device.js';
 
@@ -133,8 +133,11 @@ export class System {
 
 async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: string }): Promise<ChildProcess> {
   const before = output.text.length;
-  const args = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size', standaloneBundle];
-  const child = spawn(process.execPath, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...shippedNodeFlags(root), standaloneBundle], {
+    env,
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const end = (): void => void child.kill('SIGKILL');
   process.once('exit', end);
   child.once('exit', () => process.off('exit', end));

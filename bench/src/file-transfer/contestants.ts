@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mustRun, spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
+import { mustRun, shippedNodeFlags, spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
 import type { ServerAddress } from './load-connection.js';
 
 export const levels = ['plain', 'server', 'mutual'] as const;
@@ -53,7 +53,7 @@ export async function startOurs(
 ): Promise<Contestant> {
   const directory = join(stage.directory, `ours-${level}-${durability}`);
   const child = fork(script, {
-    execArgv: ['--disable-warning=DEP0169'],
+    execArgv: shippedNodeFlags(root),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   child.send({ directory, durability, ...securityPaths(level, stage) });

@@ -3,6 +3,7 @@ export { freePort, freePorts } from './free-port.js';
 export { RawConnection, type RawResponse, type RawTarget } from './raw-connection.js';
 export { mustRun, type ProgramResult, type RunOptions, runProgram } from './run-program.js';
 export { type MosquittoOptions, spawnMosquitto, spawnNginx, spawnRedis } from './servers.js';
+export { shippedNodeFlags } from './shipped-flags.js';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
 export {
   type CertificateOptions,
