@@ -119,7 +119,7 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
     tokens,
     enrolment: new Enrolment({ ...parts, tokens, issuer, registry, limits: callerLimits(clock) }),
     // Its own: what strangers owe for guessing a name's password must not keep the device from renewing.
-    renewal: new Renewal({ ...parts, store, issuer, registry, limits: callerLimits(clock) }),
+    renewal: new Renewal({ ...parts, store, clock, issuer, registry, limits: callerLimits(clock) }),
     adminSigning: new AdminSigning(issuer, hierarchy, registry),
   };
 }

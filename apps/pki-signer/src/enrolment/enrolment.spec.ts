@@ -125,6 +125,18 @@ describe('a one-time token', () => {
     expect((await problemOf(site.signer.enrolment.enrol(request))).status).toBe(401);
   });
 
+  it('does not give the certificate again once it is revoked', async () => {
+    await using site = await openTestSite();
+    const request = enrolmentOf('child01', await site.token({ deviceId: 'child01' }));
+    const { fingerprint } = await site.signer.enrolment.enrol(request);
+    await site.signer.revocation.revoke(fingerprint, 'superseded', 'admin');
+    const problem = await problemOf(site.signer.enrolment.enrol(request));
+    expect([problem.status, problem.message]).toEqual([
+      403,
+      'The certificate issued for this request has been revoked. Get a new token.',
+    ]);
+  });
+
   it('is refused to another request once it is used', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });

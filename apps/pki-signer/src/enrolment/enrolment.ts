@@ -91,13 +91,18 @@ export class Enrolment {
 
   private async redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
     const { use } = token.record;
-    if (use !== undefined) return (await this.options.inventory.find(use.fingerprint)).record;
     try {
-      return await this.issueFor(token, request);
+      return use === undefined ? await this.issueFor(token, request) : await this.issuedBefore(use.fingerprint);
     } catch (error) {
       if (error instanceof Problem && error.status < 500) await this.recordRefusal(token, request, error);
       throw error;
     }
+  }
+
+  private async issuedBefore(fingerprint: Fingerprint): Promise<CertificateRecord> {
+    const { record } = await this.options.inventory.find(fingerprint);
+    if (record.revocation === undefined) return record;
+    throw new Problem('forbidden', 'The certificate issued for this request has been revoked. Get a new token.');
   }
 
   private async issueFor(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {

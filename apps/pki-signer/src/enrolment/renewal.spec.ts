@@ -98,6 +98,30 @@ describe('renewal with the certificate itself', () => {
     ]);
   });
 
+  it('is refused to an expired certificate, from the second after its end', async () => {
+    await using site = await openTestSite({ deviceValiditySeconds: 3600 });
+    const old = await enrolled(site);
+    site.clock.advance(3599);
+    await site.signer.renewal.renew(renewalOf(old));
+    site.clock.advance(2);
+    const problem = await problemOf(site.signer.renewal.renew(renewalOf(old)));
+    expect([problem.status, problem.message]).toEqual([
+      403,
+      `The certificate expired ${old.notAfter}. Enrol again with a new one-time token.`,
+    ]);
+  });
+
+  it.each(['old', 'new'] as const)('is not repeated once the %s certificate is revoked', async (which) => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    const request = renewalOf(old);
+    const certificates = { old, new: await site.signer.renewal.renew(request) };
+    await site.signer.revocation.revoke(certificates[which].fingerprint, 'superseded', 'admin');
+    expect((await problemOf(site.signer.renewal.renew(request))).message).toBe(
+      'The certificate has been revoked. Enrol again with a new one-time token.',
+    );
+  });
+
   it('is refused to a device the registry has locked', async () => {
     await using site = await openTestSite();
     const old = await enrolled(site);

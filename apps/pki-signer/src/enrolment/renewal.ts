@@ -1,4 +1,5 @@
 import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
@@ -29,6 +30,7 @@ export interface RenewalRequest {
 
 export interface RenewalOptions {
   readonly store: Store;
+  readonly clock: Clock;
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
@@ -50,7 +52,8 @@ export class Renewal {
    * Issues a certificate of the same names and profile; the key may be a new one. The same request again, within ten
    * minutes, gets the same certificate again.
    *
-   * @throws Problem `forbidden`: the certificate is revoked or not of this signer, or its device may not have another
+   * @throws Problem `forbidden`: the certificate is revoked, expired or not of this signer, or its device may not have
+   * another
    * @throws Problem `csr-rejected`, `csr-forbidden`: the request asks for other names, or breaks the profile
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later
    */
@@ -66,20 +69,14 @@ export class Renewal {
     const incoming = await this.audited(request, () =>
       metrics.timed('verify', () => readRequest(request.csr, request.channelBindings)),
     );
-    return untilStored(
-      hierarchy,
-      async () => (await this.replay(request, incoming)) ?? (await this.tryIssue(request, incoming)),
-    );
+    return untilStored(hierarchy, () => this.audited(request, () => this.tryRenew(request, incoming)));
   }
 
-  private async replay({ fingerprint: renewed }: RenewalRequest, { digest }: IncomingRequest) {
-    const entry = await this.options.store.get(replayKey(renewed, digest));
-    if (entry === undefined) return undefined;
-    return (await this.options.inventory.find(fingerprint.parse(entry.value))).record;
-  }
-
-  private tryIssue(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
-    return this.audited(request, async () => this.issueFor(await this.renewable(request), incoming, request));
+  private async tryRenew(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
+    const renewable = await this.inForce(request.fingerprint);
+    const before = await this.options.store.get(replayKey(request.fingerprint, incoming.digest));
+    if (before === undefined) return this.issueFor(renewable, incoming, request);
+    return (await this.inForce(fingerprint.parse(before.value))).record;
   }
 
   /** Writes a request that is turned away into the audit log. */
@@ -92,12 +89,18 @@ export class Renewal {
     }
   }
 
-  private async renewable({ fingerprint: presented }: RenewalRequest): Promise<StoredCertificate> {
-    const stored = await this.options.inventory.get(presented);
+  private async inForce(presented: Fingerprint): Promise<StoredCertificate> {
+    const { inventory, clock } = this.options;
+    const stored = await inventory.get(presented);
     if (stored === undefined)
       throw new Problem('forbidden', 'This signer did not issue the certificate. Enrol with a one-time token.');
-    if (stored.record.revocation === undefined) return stored;
-    throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
+    const { revocation, notAfter } = stored.record;
+    if (revocation !== undefined)
+      throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
+    // The listener refuses it at the handshake; a connection may have been open since before.
+    if (Date.parse(notAfter) < clock.now().getTime())
+      throw new Problem('forbidden', `The certificate expired ${notAfter}. Enrol again with a new one-time token.`);
+    return stored;
   }
 
   private async issueFor(
