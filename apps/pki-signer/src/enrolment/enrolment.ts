@@ -9,10 +9,10 @@ import { type IncomingRequest, readRequest } from '../issuance/incoming-request.
 import type { RegistryGate } from '../issuance/registry-gate.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import { untilStored } from '../issuance/until-stored.js';
 import { KeyedQueue } from './keyed-queue.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
-import { untilStored } from './until-stored.js';
 
 /** A first enrolment, as it came in. */
 export interface EnrolmentRequest {

@@ -12,9 +12,9 @@ import { type IncomingRequest, readRequest } from '../issuance/incoming-request.
 import type { RegistryGate } from '../issuance/registry-gate.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import { untilStored } from '../issuance/until-stored.js';
 import type { CallerLimits } from './enrolment.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { untilStored } from './until-stored.js';
 
 /** A renewal, as it came in over a connection that proved possession of the certificate's key. */
 export interface RenewalRequest {
