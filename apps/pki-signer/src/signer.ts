@@ -17,6 +17,7 @@ import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
+import { RefusalLog } from './issuance/refusal-log.js';
 import type { RegistryGate } from './issuance/registry-gate.js';
 import { SignerMetrics } from './issuance/signer-metrics.js';
 import { ServerCertificate } from './server-certificate/server-certificate.js';
@@ -107,6 +108,7 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
   const validitySeconds = { device: deviceValiditySeconds, service, admin: service, server: service };
   const names = { organization, trustDomain, publicUrl };
   const issuer = new CertificateIssuer({ ...parts, ...names, store, clock, validitySeconds });
+  const refusals = new RefusalLog(parts.audit, parts.metrics);
   const tokens = new OneTimeTokens({
     ...parts,
     store,
@@ -117,10 +119,10 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
   return {
     issuer,
     tokens,
-    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, limits: callerLimits(clock) }),
+    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, refusals, limits: callerLimits(clock) }),
     // Its own: what strangers owe for guessing a name's password must not keep the device from renewing.
-    renewal: new Renewal({ ...parts, store, clock, issuer, registry, limits: callerLimits(clock) }),
-    adminSigning: new AdminSigning(issuer, hierarchy, registry),
+    renewal: new Renewal({ ...parts, store, clock, issuer, registry, refusals, limits: callerLimits(clock) }),
+    adminSigning: new AdminSigning({ issuer, hierarchy, registry, refusals }),
   };
 }
 

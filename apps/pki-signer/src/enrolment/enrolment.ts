@@ -1,11 +1,11 @@
 import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
-import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { sha256Hex } from '../issuance/digest.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
+import type { RefusalLog } from '../issuance/refusal-log.js';
 import type { RegistryGate } from '../issuance/registry-gate.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
@@ -33,7 +33,7 @@ export interface EnrolmentOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: SignerAuditLog;
+  readonly refusals: RefusalLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;
@@ -89,14 +89,11 @@ export class Enrolment {
     }
   }
 
-  private async redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
-    const { use } = token.record;
-    try {
-      return use === undefined ? await this.issueFor(token, request) : await this.issuedBefore(use.fingerprint);
-    } catch (error) {
-      if (error instanceof Problem && error.status < 500) await this.recordRefusal(token, request, error);
-      throw error;
-    }
+  private redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
+    const { use, deviceId: subject } = token.record;
+    return this.options.refusals.watch({ actor: actorOf(token, request), subject, csr: request.csr }, async () =>
+      use === undefined ? this.issueFor(token, request) : this.issuedBefore(use.fingerprint),
+    );
   }
 
   private async issuedBefore(fingerprint: Fingerprint): Promise<CertificateRecord> {
@@ -128,15 +125,6 @@ export class Enrolment {
   private payment(token: PresentedToken, { digest }: IncomingRequest, fingerprint: Fingerprint) {
     const [compare, operation] = this.options.tokens.spending(token, digest, fingerprint);
     return { compares: [compare], operations: [operation] };
-  }
-
-  private async recordRefusal(token: PresentedToken, request: EnrolmentRequest, problem: Problem): Promise<void> {
-    this.options.metrics.rejected.inc({ reason: problem.type });
-    const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
-    const [actor, subject] = [actorOf(token, request), token.record.deviceId];
-    await this.options.audit.commit({
-      entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
-    });
   }
 }
 

@@ -2,13 +2,12 @@ import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallypor
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
-import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
 import type { CertificateIssuer, LeafProfileName } from '../issuance/certificate-issuer.js';
-import { sha256Hex } from '../issuance/digest.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
+import type { RefusalLog } from '../issuance/refusal-log.js';
 import type { RegistryGate } from '../issuance/registry-gate.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
@@ -34,7 +33,7 @@ export interface RenewalOptions {
   readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
   readonly hierarchy: Hierarchy;
-  readonly audit: SignerAuditLog;
+  readonly refusals: RefusalLog;
   readonly registry: RegistryGate;
   readonly limits: CallerLimits;
   readonly metrics: SignerMetrics;
@@ -66,10 +65,10 @@ export class Renewal {
 
   private async renewInTurn(request: RenewalRequest): Promise<CertificateRecord> {
     const { metrics, hierarchy } = this.options;
-    const incoming = await this.audited(request, () =>
+    const incoming = await this.watched(request, () =>
       metrics.timed('verify', () => readRequest(request.csr, request.channelBindings)),
     );
-    return untilStored(hierarchy, () => this.audited(request, () => this.tryRenew(request, incoming)));
+    return untilStored(hierarchy, () => this.watched(request, () => this.tryRenew(request, incoming)));
   }
 
   private async tryRenew(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
@@ -79,14 +78,9 @@ export class Renewal {
     return (await this.inForce(fingerprint.parse(before.value))).record;
   }
 
-  /** Writes a request that is turned away into the audit log. */
-  private async audited<Result>(request: RenewalRequest, work: () => Promise<Result>): Promise<Result> {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof Problem && error.status < 500) await this.recordRefusal(request, error);
-      throw error;
-    }
+  private watched<Result>(request: RenewalRequest, work: () => Promise<Result>): Promise<Result> {
+    const { deviceId: subject, csr } = request;
+    return this.options.refusals.watch({ actor: actorOf(request), subject, csr }, work);
   }
 
   private async inForce(presented: Fingerprint): Promise<StoredCertificate> {
@@ -134,15 +128,6 @@ export class Renewal {
         compares: [{ key: replay, revision: 0 }, this.options.inventory.unchanged(stored)],
         operations: [{ put: replay, value: issued, ttlSeconds: replayWindowSeconds }],
       }),
-    });
-  }
-
-  private async recordRefusal(request: RenewalRequest, problem: Problem): Promise<void> {
-    this.options.metrics.rejected.inc({ reason: problem.type });
-    const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(request.csr) };
-    const [actor, subject] = [actorOf(request), request.deviceId];
-    await this.options.audit.commit({
-      entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
     });
   }
 }

@@ -20,6 +20,7 @@ import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
+import { untilStored } from '../issuance/until-stored.js';
 import { canonicalHost } from './server-names.js';
 
 export interface ServerCertificateOptions {
@@ -99,12 +100,13 @@ export class ServerCertificate {
     return { certificatePem, keyPem };
   }
 
-  private async issueFor(privateKey: KeyObject): Promise<CertificateRecord> {
+  private issueFor(privateKey: KeyObject): Promise<CertificateRecord> {
+    const { hierarchy, issuer } = this.options;
     const names = this.options.names();
     const csr = parseCertificateRequest(
       buildCertificateRequest({ privateKey, commonName: signerName, subjectAltNames: names }),
     );
-    const record = await this.options.issuer.issue({
+    const order = {
       csr,
       name: signerName,
       profile: 'server',
@@ -114,9 +116,8 @@ export class ServerCertificate {
       requested: requestedNamesOf(csr),
       reinstate: false,
       payment: () => ({ compares: [], operations: [] }),
-    });
-    if (record !== undefined) return record;
-    throw new Problem('unavailable', 'The CA hierarchy was changed meanwhile; the signer tries again.');
+    } as const;
+    return untilStored(hierarchy, () => issuer.issue(order));
   }
 }
 
