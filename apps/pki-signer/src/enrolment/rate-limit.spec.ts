@@ -55,6 +55,15 @@ describe('rate limit', () => {
     expect(admitted(limit, 'a', 9)).toBe(4);
   });
 
+  it('gives back as fast as ever after the clock was set back', () => {
+    const { clock, limit } = limitOf({ burst: 1, perSecond: 1 });
+    limit.admit('a');
+    clock.advance(-365 * 86_400);
+    expect(admitted(limit, 'a', 1)).toBe(0);
+    clock.advance(1);
+    expect(admitted(limit, 'a', 1)).toBe(1);
+  });
+
   it('remembers only so many callers, and forgets the one unseen longest', () => {
     const { limit } = limitOf({ burst: 1, perSecond: 0.001, mostCallers: 2 });
     for (const caller of ['a', 'b', 'c']) limit.admit(caller);

@@ -55,8 +55,10 @@ export class RateLimit {
     const { burst, perSecond } = this.options;
     const bucket = this.buckets.get(caller);
     if (bucket === undefined) return burst;
-    // A clock set back must not take anything away.
-    const elapsedSeconds = Math.max(this.clock.now().getTime() - bucket.atMs, 0) / 1000;
+    const nowMs = this.clock.now().getTime();
+    // A clock set back takes nothing away, and what comes back counts from where it was set.
+    if (nowMs < bucket.atMs) this.buckets.set(caller, { level: bucket.level, atMs: nowMs });
+    const elapsedSeconds = Math.max(nowMs - bucket.atMs, 0) / 1000;
     return Math.min(bucket.level + elapsedSeconds * perSecond, burst);
   }
 }
