@@ -7,7 +7,7 @@ import {
   deviceChanged,
   type Fingerprint,
 } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
+import { FaultLog, type ServiceContext } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
 
 // The registry's decision is good until it says otherwise; the limit only bounds how long a lost event could matter.
@@ -33,6 +33,7 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
  * hold, for the rest of its minute.
  */
 export class AdmissionClient implements AdmissionPort {
+  private readonly faults: FaultLog;
   private readonly decisions = new Map<Fingerprint, CachedDecision>();
   // An answer given before a change was announced must not be remembered after it.
   private changes = 0;
@@ -40,7 +41,9 @@ export class AdmissionClient implements AdmissionPort {
   constructor(
     private readonly context: ServiceContext,
     private readonly onChange: AdmissionListener,
-  ) {}
+  ) {
+    this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');
+  }
 
   /** Subscribes to the registry's announcements; without them nothing would be forgotten in time. */
   async start(): Promise<void> {
@@ -65,7 +68,7 @@ export class AdmissionClient implements AdmissionPort {
     try {
       return await this.context.rpc.call(admitPeer, request, { deadlineMs: registryDeadlineMs });
     } catch (error) {
-      this.context.log.warn({ error, entrance: request.entrance }, 'device registry did not answer');
+      this.faults.note(error);
       return { outcome: 'refused', reason: 'admission-unavailable' };
     }
   }

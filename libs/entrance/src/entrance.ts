@@ -4,7 +4,6 @@ import {
   type EntranceGroup,
   type PeerKind,
   type RefusalReason,
-  recordRefusal,
   type SecurityLevel,
 } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
@@ -18,6 +17,7 @@ import {
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
+import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
 
 export interface EntranceOptions {
@@ -58,6 +58,7 @@ const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
 export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
+  private readonly reports: RefusalReports;
   private door: OpenDoor | undefined;
   // Shut, but with requests that are still being answered.
   private draining: SecureListener | undefined;
@@ -75,6 +76,7 @@ export class Entrance {
   ) {
     this.group = options.source.group;
     this.metrics = new EntranceMetrics(context.metrics, this.group);
+    this.reports = new RefusalReports(context);
   }
 
   /**
@@ -184,13 +186,10 @@ export class Entrance {
   }
 
   private noteRefusal(refusal: RefusalEvent): void {
-    const { detail: _, ...record } = refusal;
     this.metrics.refused(refusal.reason);
     this.context.log.info({ ...refusal, entrance: this.group }, 'peer refused');
     if (registryVerdicts.has(refusal.reason)) return;
-    this.context.rpc
-      .call(recordRefusal, { ...record, entrance: this.group })
-      .catch((error: unknown) => this.context.log.warn({ error }, 'refusal could not be recorded in the audit log'));
+    this.reports.report(refusal, this.group);
   }
 
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {

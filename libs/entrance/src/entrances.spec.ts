@@ -41,6 +41,8 @@ class SmallRegistry {
   decide: (asked: AdmissionRequest) => AdmissionDecision | Promise<AdmissionDecision> = admitAll;
   readonly asked: AdmissionRequest[] = [];
   readonly recorded: string[] = [];
+  /** Ends the wait of every refusal. */
+  recording: Promise<void> = Promise.resolve();
 
   @RpcHandler(admitPeer)
   admit(asked: AdmissionRequest): AdmissionDecision | Promise<AdmissionDecision> {
@@ -49,8 +51,9 @@ class SmallRegistry {
   }
 
   @RpcHandler(recordRefusal)
-  record({ reason }: { readonly reason: string }): Record<string, never> {
+  async record({ reason }: { readonly reason: string }): Promise<Record<string, never>> {
     this.recorded.push(reason);
+    await this.recording;
     return {};
   }
 }
@@ -297,6 +300,40 @@ describe('a door of a service', () => {
     expect(registry.recorded).toEqual(['issuer-unknown']);
     expect(registry.asked).toEqual([]);
     await stranger[Symbol.asyncDispose]();
+  });
+
+  it('leaves the registry time for admissions in a flood of refusals', async () => {
+    const registry = await startRegistry();
+    const held = Promise.withResolvers<void>();
+    registry.recording = held.promise;
+    await configureMutual();
+    await openDoor();
+    const noCertificate = () => answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }));
+
+    await Promise.allSettled(Array.from({ length: 40 }, noCertificate));
+    expect(await greetingOverTls()).toBe('200 hello');
+    expect(registry.recorded).toHaveLength(16);
+    expect(await refusalsCounted(context)).toContain('entrance="http",reason="no-certificate"} 40');
+
+    held.resolve();
+    await waitFor(async () => {
+      await noCertificate().catch(() => undefined);
+      return registry.recorded.length > 16;
+    });
+  });
+
+  it('says once a minute that the registry is silent, however many knock', async () => {
+    const lines: string[] = [];
+    const log = openLog({ level: 'warn', destination: { write: (line) => lines.push(line) } });
+    entrances = new Entrances(contextWith(context, { log }));
+    await entrances.onModuleInit();
+    await configureMutual();
+    await openDoor();
+
+    await Promise.allSettled(Array.from({ length: 10 }, () => greetingOverTls()));
+
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('device registry did not answer');
   });
 
   it.each(['locked', 'revoked', 'retired'] as const)(
