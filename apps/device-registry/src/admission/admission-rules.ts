@@ -34,7 +34,7 @@ export function authorityOf({ issuedHere, issuerFingerprint }: AdmissionRequest)
 export function judgePeer(request: AdmissionRequest, { record, isDenied }: Situation): Verdict {
   if (!request.issuedHere && request.kind !== 'device') return refuse('not-permitted');
   if (record === undefined) return judgeStranger(request, isDenied);
-  if (!isSameParty(request, record) || authorityOf(request) !== record.authority) return refuse('name-conflict');
+  if (!isSameParty(request, record) || !isSameAuthority(request, record)) return refuse('name-conflict');
   if (record.state !== 'active') return refuse(`device-${record.state}`);
   if (isDenied || isOutdated(request, record)) return refuse('certificate-revoked');
   return holdsCertificate(record, request.fingerprint) ? { kind: 'admit' } : { kind: 'remember' };
@@ -53,6 +53,19 @@ export function isSameParty(
   record: DeviceRecord,
 ): boolean {
   return record.deviceId === deviceId && record.kind === kind;
+}
+
+/**
+ * Whether the CA of a request is the one that vouches for a name. An entrance may not know that a CA is one of this site,
+ * because its service has not enrolled here; by its certificate it is the same CA all the same.
+ */
+function isSameAuthority({ issuedHere, issuerFingerprint }: AdmissionRequest, record: DeviceRecord): boolean {
+  if (record.authority === issuerFingerprint) return true;
+  if (record.authority !== 'site' || issuedHere) return record.authority === 'site';
+  // Those of a CA the device was moved away from are revoked.
+  return record.certificates.some(
+    (certificate) => certificate.revocation === undefined && certificate.issuerFingerprint === issuerFingerprint,
+  );
 }
 
 /** Names that only services of this site may bear. */

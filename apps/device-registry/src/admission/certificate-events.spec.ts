@@ -59,6 +59,42 @@ describe('events of the signer', () => {
     expect((await registry.device('child01')).certificates).toMatchObject([{ source: 'contact' }]);
   });
 
+  describe('about a CA that an entrance did not know as one of this site', () => {
+    const unknown = { issuedHere: false };
+
+    it('make its device one of this site', async () => {
+      expect(await registry.admit(peer(unknown))).toBe('admitted');
+      await registry.issued(issued());
+      await rowOf('device-recognised');
+      expect((await registry.device('child01')).authority).toBe('site');
+      for (const entrance of [unknown, {}]) expect(await registry.admit(peer(entrance))).toBe('admitted');
+    });
+
+    it('let its device in with the next certificate too', async () => {
+      await registry.admit(peer(unknown));
+      await registry.issued(issued(second));
+      await rowOf('certificate-recorded');
+      expect((await registry.device('child01')).authority).toBe('site');
+      for (const entrance of [unknown, {}])
+        expect(await registry.admit(peer({ ...second, ...entrance }))).toBe('admitted');
+    });
+
+    it('let its device in wherever it comes first', async () => {
+      await registry.issued(issued());
+      await rowOf('device-registered');
+      for (const entrance of [unknown, {}, unknown]) expect(await registry.admit(peer(entrance))).toBe('admitted');
+      const stranger = { ...unknown, ...second, issuerFingerprint: fingerprintOf('foreign CA') };
+      expect(await registry.admit(peer(stranger))).toBe('name-conflict');
+    });
+
+    it('are not needed when another entrance knows it', async () => {
+      await registry.admit(peer(unknown));
+      expect(await registry.admit(peer())).toBe('admitted');
+      expect(await registry.admit(peer(second))).toBe('admitted');
+      expect((await registry.device('child01')).authority).toBe('site');
+    });
+  });
+
   it('are not lost while the registry is away', async () => {
     await registry.stopService();
     await registry.issued(issued());
@@ -113,6 +149,16 @@ describe('events of the signer', () => {
     expect((await registry.device('child01')).state).toBe('revoked');
     await waitFor(() => registry.announced.length > 2);
     expect(registry.announced.at(-1)).toMatchObject({ state: 'revoked', fingerprints: [second.fingerprint] });
+  });
+
+  it('leave the CA out that a device was moved away from', async () => {
+    const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
+    await registry.admit(peer(foreign));
+    await registry.issued(issued({ ...second, reinstate: true }));
+    await rowOf('device-reinstated');
+    expect(await registry.admit(peer({ ...foreign, fingerprint: fingerprintOf('third'), serialNumber: '03' }))).toBe(
+      'name-conflict',
+    );
   });
 
   it('move a device from a foreign CA to this site when an administrator means it', async () => {

@@ -30,10 +30,13 @@ export class IssuedCertificates {
   }
 
   private async decide(issued: IssuedCertificate, device: StoredDevice | undefined): Promise<Decision<void>> {
-    const isSettled = await this.devices.isDenied(issued);
-    if (isSettled || (device !== undefined && holdsCertificate(device.record, issued.fingerprint)))
-      return { result: undefined };
-    return { result: undefined, change: this.changeFor(issued, device) };
+    if (await this.devices.isDenied(issued)) return { result: undefined };
+    const recognised = device && asOfSite(issued, device);
+    if (recognised === undefined || !holdsCertificate(recognised.record, issued.fingerprint))
+      return { result: undefined, change: this.changeFor(issued, recognised) };
+    if (recognised === device) return { result: undefined };
+    const change = { before: device, after: recognised.record, audit: [entryOf('device-recognised', issued)] };
+    return { result: undefined, change };
   }
 
   private changeFor(issued: IssuedCertificate, device: StoredDevice | undefined): DeviceChangeSet {
@@ -101,6 +104,12 @@ export class IssuedCertificates {
   private now(): string {
     return this.clock.now().toISOString();
   }
+}
+
+/** A device that an entrance took for one of a foreign CA, not knowing that this CA is one of the site. */
+function asOfSite({ issuerFingerprint, kind }: IssuedCertificate, device: StoredDevice): StoredDevice {
+  if (device.record.authority !== issuerFingerprint) return device;
+  return { ...device, record: { ...device.record, authority: 'site', kind } };
 }
 
 /** What a new certificate means for a name the registry knows. */

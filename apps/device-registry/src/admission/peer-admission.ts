@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
 import { Clock, FaultLog, Log } from '@sallyport/runtime';
-import { registered, withCertificate } from '../devices/device-record.js';
+import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
 import { authorityOf, judgePeer } from './admission-rules.js';
 import { RefusalLedger } from './refusal-ledger.js';
@@ -74,7 +74,9 @@ export class PeerAdmission {
   }
 
   private nextCertificate(request: AdmissionRequest, before: StoredDevice): DeviceChangeSet {
-    const after = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
+    const renewed = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
+    // An entrance that did not know the CA may have come first.
+    const after: DeviceRecord = request.issuedHere ? { ...renewed, authority: 'site' } : renewed;
     return { before, after, audit: [entryOf('certificate-recorded', request)] };
   }
 }
