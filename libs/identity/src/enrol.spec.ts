@@ -168,6 +168,15 @@ describe('a signing request of the user', () => {
     expect(await readdir(folder)).toContain('my.csr');
   });
 
+  it('is neither sent nor overwritten when it is not readable', async () => {
+    const csrPath = join(folder, 'my.csr');
+    const text = '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n';
+    await writeFile(csrPath, text);
+
+    await expect(enrol({ csrPath })).rejects.toMatchObject({ type: 'csr-rejected' });
+    expect(await readFile(csrPath, 'utf8')).toBe(text);
+  });
+
   it('is neither sent nor overwritten when it is for another key', async () => {
     const csrPath = join(folder, 'my.csr');
     const privateKey = await ensurePrivateKey(join(folder, 'other-key.pem'));
@@ -206,6 +215,15 @@ describe('a broken enrolment', () => {
     const names = sentCsrs().map((csr) => parseCertificateRequest(Buffer.from(csr, 'base64')).subject.commonNames);
     expect(names).toEqual([['child01'], ['child02']]);
   });
+
+  it.each(['-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n', '-----BEGIN', ''])(
+    'is not held up by what is left of the signing request: %j',
+    async (rest) => {
+      await writeFile(`${files.certPath}.csr`, rest);
+
+      await expect(enrol()).resolves.toMatchObject({ subject: { commonNames: ['child01'] } });
+    },
+  );
 
   it('does not spend the token when the CA certificates cannot be had', async () => {
     const trust = { rootsPem: [responder.site.rootPem] };

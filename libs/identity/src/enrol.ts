@@ -115,13 +115,8 @@ function pendingRequestPath({ certPath }: CertificateFiles): string {
 /** The CSR written down by an earlier try, or by the user, when it fits; else a new one, written down. */
 async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject): Promise<Buffer> {
   const path = csrPath ?? pendingRequestPath(files);
-  const earlier = await readSigningRequest(path);
-  if (earlier !== undefined && fits(earlier, subject)) return earlier;
-  if (earlier !== undefined && csrPath !== undefined)
-    throw new Problem(
-      'conflict',
-      'The certificate signing request given is for another key or another name, and was left alone. Remove it, or give the path of one that fits.',
-    );
+  const earlier = csrPath === undefined ? await pendingRequest(path, subject) : await givenRequest(path, subject);
+  if (earlier !== undefined) return earlier;
   const csr = buildCertificateRequest({
     privateKey: subject.privateKey,
     commonName: subject.deviceId,
@@ -129,6 +124,26 @@ async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject
   });
   await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
   return csr;
+}
+
+async function givenRequest(path: string, subject: Subject): Promise<Buffer | undefined> {
+  const given = await readSigningRequest(path);
+  if (given === undefined || fits(given, subject)) return given;
+  throw new Problem(
+    'conflict',
+    'The certificate signing request given is for another key or another name, and was left alone. Remove it, or give the path of one that fits.',
+  );
+}
+
+/** Of our own; what does not fit, or cannot be read, makes way for a new one. */
+async function pendingRequest(path: string, subject: Subject): Promise<Buffer | undefined> {
+  try {
+    const pending = await readSigningRequest(path);
+    return pending !== undefined && fits(pending, subject) ? pending : undefined;
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
 }
 
 function fits(der: Buffer, { privateKey, deviceId, subjectAltNames }: Subject): boolean {
