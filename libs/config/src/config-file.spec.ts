@@ -166,6 +166,44 @@ describe('set', () => {
   });
 });
 
+describe('exchange', () => {
+  it('changes several keys and tells what they were, so that they can be put back', async () => {
+    const before = '[http]\nport = 7 # old name\ncert_path = "/c"\n';
+    const { file, text } = await openFile(before);
+    const former = await file.exchange([
+      { reference: port, text: '8' },
+      { reference: { key: 'http.cert_path' }, text: '/c' },
+      { reference: { key: 'http.key_path' }, text: '/k' },
+    ]);
+    expect(former).toEqual([
+      { reference: port, text: '7' },
+      { reference: { key: 'http.key_path' }, text: undefined },
+    ]);
+    await file.exchange(former);
+    expect((await file.get(port)).value).toBe('7');
+    expect(await text()).toBe('[http]\ncert_path = "/c"\n\n[http.bind]\nport = 7\n');
+  });
+
+  it('leaves a default to be one', async () => {
+    const { file, text } = await openFile('# mine\n');
+    const former = await file.exchange([{ reference: port, text: '8' }]);
+    await file.exchange(former);
+    expect(former).toEqual([{ reference: port, text: undefined }]);
+    expect(await text()).toContain('# mine\n');
+    expect(await text()).not.toContain('port');
+  });
+
+  it('changes nothing when one of the values breaks its rule', async () => {
+    const { file, text } = await openFile('# mine\n');
+    const wishes = [
+      { reference: port, text: '8' },
+      { reference: { key: 'http.client.port' } as const, text: 'x' },
+    ];
+    await expect(file.exchange(wishes)).rejects.toMatchObject({ type: 'config-invalid' });
+    expect(await text()).toBe('# mine\n');
+  });
+});
+
 describe("a file that is somebody else's", () => {
   it('still is when another user has changed it', async () => {
     const { directory, file } = await openFile('# mine\n');

@@ -39,8 +39,14 @@ export interface Reading {
   readonly value: string | undefined;
 }
 
+/** What a setting is to become: a value as typed, or unset. */
+export interface Wish {
+  readonly reference: KeyReference;
+  readonly text: string | undefined;
+}
+
 /**
- * The settings as a person reads and changes them, one at a time.
+ * The settings as a person reads and changes them, one at a time, or several that only work together.
  *
  * Reading lays the environment over the file; changing looks at the file alone. A change keeps every comment, the order
  * and the unknown keys of tedge.toml, is written whole or not at all, and waits for other processes that change it.
@@ -90,13 +96,36 @@ export class ConfigFile {
    * @throws Problem `config-invalid`: the value breaks the rule of the key.
    */
   async set(reference: KeyReference, text: string): Promise<void> {
-    const value = this.#storedValue(reference, text);
-    await this.#change(reference, () => ({ value }));
+    await this.exchange([{ reference, text }]);
   }
 
   /** Takes a key out of the file; does nothing when it is not there. */
   async unset(reference: KeyReference): Promise<void> {
-    await this.#change(reference, () => ({ value: undefined }));
+    await this.exchange([{ reference, text: undefined }]);
+  }
+
+  /**
+   * Changes several keys in one write: whoever reads the file finds all of it changed, or nothing.
+   *
+   * @returns what the file said before about those that changed, to be handed back in for taking it all back.
+   * @throws Problem `config-invalid`: a value breaks the rule of its key; nothing was changed.
+   */
+  async exchange(wishes: readonly Wish[]): Promise<Wish[]> {
+    const changes = wishes.map(({ reference, text }): Change => {
+      return { reference, value: text === undefined ? undefined : this.#storedValue(reference, text) };
+    });
+    const former: Wish[] = [];
+    await this.#change((view) => {
+      const changing = changes.filter(
+        ({ reference, value }) => !isDeepStrictEqual(writtenValue(view, reference), value),
+      );
+      former.push(
+        ...changing.map(({ reference }) => ({ reference, text: printedValue(writtenValue(view, reference)) })),
+      );
+      // All of them: an old name of a key goes also when its value stays.
+      return changes;
+    });
+    return former;
   }
 
   /**
@@ -108,7 +137,7 @@ export class ConfigFile {
   async add(reference: KeyReference, text: string): Promise<void> {
     if (!isList(reference)) return this.set(reference, text);
     const added = textsIn(this.#storedValue(reference, text));
-    await this.#change(reference, (view) => ({ value: sortedSet([...currentItems(view, reference), ...added]) }));
+    await this.#change((view) => [{ reference, value: sortedSet([...currentItems(view, reference), ...added]) }]);
   }
 
   /**
@@ -120,13 +149,12 @@ export class ConfigFile {
   async remove(reference: KeyReference, text: string): Promise<void> {
     const given = this.#storedValue(reference, text);
     if (!isList(reference))
-      return this.#change(reference, (view) => (meansSame(view, reference, given) ? { value: undefined } : undefined));
+      return this.#change((view) => (meansSame(view, reference, given) ? [{ reference, value: undefined }] : []));
     const removed = new Set(textsIn(given));
-    await this.#change(reference, (view) => {
+    await this.#change((view) => {
       const items = currentItems(view, reference);
-      return items.some((item) => removed.has(item))
-        ? { value: items.filter((item) => !removed.has(item)) }
-        : undefined;
+      const kept = items.filter((item) => !removed.has(item));
+      return kept.length < items.length ? [{ reference, value: kept }] : [];
     });
   }
 
@@ -155,44 +183,46 @@ export class ConfigFile {
     throw problemOf([{ key: name, where: name, value: shownValue(value), rule }]);
   }
 
-  async #change(reference: KeyReference, decide: (view: Resolution) => Change | undefined): Promise<void> {
+  async #change(decide: (view: Resolution) => readonly Change[]): Promise<void> {
     const { directory, lockWaitMs } = this.#options;
     const path = join(directory, settingsFileName);
     try {
       await mkdir(directory, { recursive: true, mode: 0o755 });
-      await withFileLock(`${path}.lock`, () => this.#rewrite(path, reference, decide), lockWaitMs);
+      await withFileLock(`${path}.lock`, () => this.#rewrite(path, decide), lockWaitMs);
     } catch (error) {
       throw writeProblem(error) ?? error;
     }
   }
 
-  async #rewrite(
-    path: string,
-    reference: KeyReference,
-    decide: (view: Resolution) => Change | undefined,
-  ): Promise<void> {
+  async #rewrite(path: string, decide: (view: Resolution) => readonly Change[]): Promise<void> {
     const text = await readSettingsText(this.#options.directory);
     // The environment beats the file for readers only: a change starts from what the file says.
-    const change = decide(await this.#resolution(parseToml(text, settingsFileName), {}));
-    if (change === undefined) return;
-    const [present = [], ...old] = pathsOf(reference);
-    const edits = [
-      ...old.map((oldPath) => ({ path: oldPath, value: undefined })),
-      { path: present, value: change.value },
-    ];
+    const changes = decide(await this.#resolution(parseToml(text, settingsFileName), {}));
+    const edits = changes.flatMap(({ reference, value }) => {
+      const [present = [], ...old] = pathsOf(reference);
+      return [...old.map((oldPath) => ({ path: oldPath, value: undefined })), { path: present, value }];
+    });
     const changed = edits.reduce((before, edit) => editToml(before, { ...edit, name: settingsFileName }), text);
     if (changed === text) return;
-    await replaceTextFile(path, changed);
+    // First, so that an error always means that the file is as it was.
     await removeLeftovers(this.#options.directory);
+    await replaceTextFile(path, changed);
   }
 }
 
 interface Change {
+  readonly reference: KeyReference;
   readonly value: StoredValue | undefined;
 }
 
 function isDeviceId({ key }: KeyReference): boolean {
   return key === 'device.id' || key === 'c8y.device.id';
+}
+
+/** What the file itself says; undefined when it leaves the key to its default. */
+function writtenValue(view: Resolution, reference: KeyReference): unknown {
+  const { value, source } = view.resolve(reference);
+  return source === 'file' ? value : undefined;
 }
 
 function isList({ key }: KeyReference): boolean {

@@ -1,5 +1,5 @@
 export { resolveConfigDirectory } from './config-directory.js';
-export { ConfigFile, type ConfigFileOptions, type Reading } from './config-file.js';
+export { ConfigFile, type ConfigFileOptions, type Reading, type Wish } from './config-file.js';
 export { cloudProfileIn, type Environment } from './environment.js';
 export type { Fault } from './faults.js';
 export { requireGroup, type TextKey } from './groups.js';

@@ -31,7 +31,7 @@ export class LevelSwitch {
       await steps.run(
         'write the settings',
         () => change.apply(),
-        (keys) => (keys.length === 0 ? 'nothing to change' : `${keys.length} changed`),
+        (count) => (count === 0 ? 'nothing to change' : `${count} changed`),
       );
       for (const door of doors) await this.switchDoor(door, preparation);
     } catch (fault) {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
+import { watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
-import { TestCa } from '@sallyport/testkit';
+import { TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
@@ -97,6 +98,20 @@ describe('secure mutual', () => {
       `mqtt.client.auth.key_file=${folder}/private-key.pem`,
     ]);
     expect((await readdir(folder)).sort()).toEqual(['ca.pem', 'certificate.pem', 'private-key.pem']);
+  });
+
+  it('writes all settings at once, so that no service ever starts with half of them', async () => {
+    await using site = await fakeSite();
+    const changes: string[] = [];
+    const watcher = watch(site.directory, (event, name) => changes.push(`${event} ${name}`));
+
+    await site.run(['secure', 'mutual']);
+    await site.run(['config', 'set', 'device.type', 'last']);
+    const writes = () => changes.filter((change) => change === 'rename tedge.toml');
+    await waitFor(() => writes().length >= 2);
+    watcher.close();
+
+    expect(writes()).toHaveLength(2);
   });
 
   it('passes over a broker that is not part of the site', async () => {

@@ -1,39 +1,29 @@
-import type { ConfigFile } from '@sallyport/config';
+import type { ConfigFile, Wish } from '@sallyport/config';
 import type { PathKey } from '../site/secured-group.js';
 
-/** What a setting becomes; undefined means unset. */
-export interface Wish {
+/** What a setting of the security level becomes; undefined means unset. */
+export interface PathWish {
   readonly key: PathKey;
   readonly value: string | undefined;
 }
 
 /** Settings that are changed together and can be put back together. */
 export class SettingsChange {
-  private readonly former: Wish[] = [];
+  private former: readonly Wish[] = [];
 
   constructor(
     private readonly file: ConfigFile,
-    private readonly wishes: readonly Wish[],
+    private readonly wishes: readonly PathWish[],
   ) {}
 
-  /** Writes what differs; returns the settings that changed. */
-  async apply(): Promise<PathKey[]> {
-    for (const { key, value } of this.wishes) {
-      const { value: former } = await this.file.get({ key });
-      if (former === value) continue;
-      // Before the write: a write that fails half-way is taken back too.
-      this.former.unshift({ key, value: former });
-      await this.write(key, value);
-    }
-    return this.former.map(({ key }) => key);
+  /** Writes what differs, all at once; returns how many settings changed. */
+  async apply(): Promise<number> {
+    this.former = await this.file.exchange(this.wishes.map(({ key, value }) => ({ reference: { key }, text: value })));
+    return this.former.length;
   }
 
-  /** Puts back what `apply` changed, in the opposite order. */
+  /** Puts back what `apply` changed. */
   async takeBack(): Promise<void> {
-    for (const { key, value } of this.former.splice(0)) await this.write(key, value);
-  }
-
-  private write(key: PathKey, value: string | undefined): Promise<void> {
-    return value === undefined ? this.file.unset({ key }) : this.file.set({ key }, value);
+    if (this.former.length > 0) await this.file.exchange(this.former);
   }
 }

@@ -4,14 +4,14 @@ import type { Site } from '../site/site.js';
 import type { Door } from './doors.js';
 import { localClient } from './local-identity.js';
 import type { ServerCertificate } from './server-certificates.js';
-import type { Wish } from './settings-change.js';
+import type { PathWish } from './settings-change.js';
 
 /** Every setting a level needs, and every setting it must not have. */
 export function wishesFor(
   level: SecurityLevel,
   site: Site,
   certificates: ReadonlyMap<Door, ServerCertificate>,
-): Wish[] {
+): PathWish[] {
   if (level === 'plain') return [...plainWishes(), ...clientWishes(level, site), ...mqttClientWishes(level, site)];
   const wishes = [...certificates].flatMap(
     ([
@@ -29,12 +29,12 @@ export function wishesFor(
   return [...wishes, ...clientWishes(level, site), ...(isMqttSecured ? mqttClientWishes(level, site) : [])];
 }
 
-function plainWishes(): Wish[] {
+function plainWishes(): PathWish[] {
   return securedGroups.flatMap(({ keys }) => Object.values(keys).map((key) => ({ key, value: undefined })));
 }
 
 /** What clients on this machine show to the file transfer service. */
-function clientWishes(level: SecurityLevel, site: Site): Wish[] {
+function clientWishes(level: SecurityLevel, site: Site): PathWish[] {
   const { certPath, keyPath } = localClient(site.settings).files;
   const own: OwnSetting[] = [
     { key: 'http.client.auth.cert_file', value: certPath, levels: ['mutual'] },
@@ -44,7 +44,7 @@ function clientWishes(level: SecurityLevel, site: Site): Wish[] {
 }
 
 /** What clients on this machine need to talk to the broker of the site. */
-function mqttClientWishes(level: SecurityLevel, site: Site): Wish[] {
+function mqttClientWishes(level: SecurityLevel, site: Site): PathWish[] {
   const { certPath, keyPath, caPath } = localClient(site.settings).files;
   return ownWishes(level, site, [
     { key: 'mqtt.client.auth.ca_file', value: caPath, levels: ['server', 'mutual'] },
@@ -61,7 +61,7 @@ interface OwnSetting {
   readonly levels: readonly SecurityLevel[];
 }
 
-function ownWishes(level: SecurityLevel, { settings }: Site, own: readonly OwnSetting[]): Wish[] {
+function ownWishes(level: SecurityLevel, { settings }: Site, own: readonly OwnSetting[]): PathWish[] {
   return own
     .filter(({ key, value }) => settings.get(key) === undefined || settings.get(key) === value)
     .map(({ key, value, levels }) => ({ key, value: levels.includes(level) ? value : undefined }));
