@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
-import { closing, get, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
+import { admitAll, closing, get, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
+import { SecureListener } from './index.js';
 
 const site = new Site(onTestFinished);
 
@@ -103,6 +104,46 @@ describe('closing a listener', () => {
     const { listener } = await site.openListener(plain);
 
     await Promise.all([listener.close(), listener.close()]);
+  });
+});
+
+describe('a listener that is being opened', () => {
+  const opening = (security = plain) => {
+    const listener = new SecureListener({
+      name: 'agent',
+      host: '127.0.0.1',
+      port: 0,
+      security,
+      admission: admitAll,
+      events: { onRefusal: () => undefined, onWarning: () => undefined },
+      handler: { http: (_, response) => response.end() },
+    });
+    onTestFinished(() => listener.close());
+    return { listener, opened: listener.listen() };
+  };
+
+  it('is opened once, however often it is asked to', async () => {
+    const { listener, opened } = opening();
+
+    await expect(listener.listen()).rejects.toMatchObject({ type: 'conflict' });
+    await opened;
+  });
+
+  it('takes up a reload that comes meanwhile', async () => {
+    const { listener, opened } = opening();
+
+    await listener.reload(serverOnly());
+    await opened;
+
+    expect(listener.level).toBe('server');
+  });
+
+  it('is closed when that is asked for meanwhile', async () => {
+    const { listener, opened } = opening();
+
+    await listener.close();
+
+    await expect(get(`http://127.0.0.1:${(await opened).port}/`)).rejects.toThrow('ECONNREFUSED');
   });
 });
 

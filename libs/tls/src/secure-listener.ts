@@ -30,7 +30,8 @@ export class SecureListener {
   #security: SecuritySettings;
   #server: Server | undefined;
   #reception: Reception | undefined;
-  #lastReload: Promise<void> = Promise.resolve();
+  #opened: Promise<unknown> | undefined;
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(options: SecureListenerOptions) {
     this.#options = options;
@@ -67,8 +68,16 @@ export class SecureListener {
    * @throws Problem `conflict`: it has been opened before.
    */
   async listen(): Promise<{ host: string; port: number }> {
+    if (this.#opened !== undefined) throw new Problem('conflict', `Listener "${this.#options.name}" is open already.`);
+    const opened = this.#inTurn(() => this.#listen());
+    this.#opened = opened.catch(() => {
+      this.#opened = undefined;
+    });
+    return await opened;
+  }
+
+  async #listen(): Promise<{ host: string; port: number }> {
     const { name, host } = this.#options;
-    if (this.#server !== undefined) throw new Problem('conflict', `Listener "${name}" is open already.`);
     const reception = new Reception({
       options: this.#options,
       limits: this.#limits,
@@ -101,10 +110,14 @@ export class SecureListener {
    * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
    */
   reload(security: SecuritySettings): Promise<void> {
-    const reloaded = this.#lastReload.then(() => this.#reload(security));
-    // The caller hears of the failure; the next reload must not.
-    this.#lastReload = reloaded.catch(() => undefined);
-    return reloaded;
+    return this.#inTurn(() => this.#reload(security));
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#lastChange.then(change);
+    // The caller hears of the failure; the next change must not.
+    this.#lastChange = changed.catch(() => undefined);
+    return changed;
   }
 
   async #prepare(security: SecuritySettings): Promise<Generation> {
@@ -160,6 +173,7 @@ export class SecureListener {
    * Resolves when the last connection is gone.
    */
   async close({ drainMs = this.#limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
+    await this.#opened;
     const server = this.#server;
     if (server === undefined) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
