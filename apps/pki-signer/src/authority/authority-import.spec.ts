@@ -5,7 +5,7 @@ import type { AuthorityPurpose } from '@sallyport/protocol';
 import { mustRun, TestCa } from '@sallyport/testkit';
 import { importBundle, issueRootCertificate, parseCertificate, pemFromDer } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { enrolmentOf, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
+import { day, enrolmentOf, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
 import { exportAuthority } from './authority-export.js';
 
 const importInto = ({ signer }: TestSite, purpose: AuthorityPurpose, bundle: string | Buffer, passphrase?: string) =>
@@ -83,7 +83,7 @@ describe('import of a root CA', () => {
     expect((await site.signer.renewal.renew(request)).issuer).toBe('device-2');
   });
 
-  it('that was renewed with its key gives tokens the fingerprint of the new certificate, and retires the old', async () => {
+  it('that was renewed with its key gives tokens the fingerprint of the new certificate', async () => {
     await using site = await openTestSite();
     await using ca = await TestCa.create(acme);
     await importInto(site, 'root', bundleOf(ca));
@@ -93,8 +93,7 @@ describe('import of a root CA', () => {
     const renewed = issueRootCertificate({ ...keys, commonName: 'Acme Root', notBefore, notAfter });
     await importInto(site, 'root', pemFromDer('CERTIFICATE', renewed) + ca.certificate.keyPem);
     expect(site.signer.hierarchy.rootFingerprint).toBe(parseCertificate(renewed).fingerprint);
-    await site.signer.rotation.advance();
-    expect(statesOf(site)).toMatchObject({ 'root-2': 'retired', 'root-3': 'active', 'device-3': 'active' });
+    expect(statesOf(site)).toMatchObject({ 'root-2': 'retiring', 'root-3': 'active', 'device-3': 'active' });
   });
 
   it('is written into the audit log', async () => {
@@ -129,6 +128,23 @@ describe('import of an issuing CA', () => {
     expect((await problemOf(rotated)).message).toBe(
       'The key of the root above CA "device-2" is held elsewhere. Get the next device CA signed there and import it: sallyport ca import.',
     );
+  });
+});
+
+describe('an imported CA that was replaced', () => {
+  it('is trusted until it ends, since it may have issued certificates before it came here', async () => {
+    await using site = await openTestSite();
+    await using root = await TestCa.create(acme);
+    const notAfter = new Date(site.clock.now().getTime() + 400 * day * 1000);
+    await using first = await root.intermediate({ commonName: 'Acme Devices 1', notAfter });
+    await using second = await root.intermediate({ ...acme, commonName: 'Acme Devices 2' });
+    for (const issuing of [first, second]) await importInto(site, 'device', bundleOf(issuing) + root.certPem);
+    await site.signer.rotation.advance();
+    const { retiring } = site.signer.hierarchy.trustBundle;
+    expect(retiring.map(({ subject }) => subject.text)).toEqual(['CN=Acme Devices 1']);
+    site.clock.advance(401 * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-2': 'retired', 'device-3': 'active' });
   });
 });
 

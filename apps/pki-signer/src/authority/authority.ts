@@ -47,6 +47,11 @@ export function keyIdOf(certificate: Certificate): string {
   return certificate.subjectKeyIdentifier?.toLowerCase() ?? certificate.fingerprint.slice(0, 40);
 }
 
+/** Whether it was made elsewhere: the keys of our own bear their ids. */
+export function isImported({ record }: Authority): boolean {
+  return record.keyName !== record.id;
+}
+
 /** States in which a CA is part of the trust bundle. */
 export function isTrusted({ record }: Authority): boolean {
   return record.state === 'published' || record.state === 'active' || record.state === 'retiring';

@@ -2,7 +2,7 @@ import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Certificate } from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
-import type { Authority, AuthorityRecord } from './authority.js';
+import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
@@ -18,7 +18,8 @@ export interface LeafCensus {
 
 /**
  * Moves issuing CAs through their states. A new one is published in the trust bundle before it signs; the old one
- * stays there, and signs CRLs, until the last certificate it issued has expired. So no certificate loses its chain.
+ * stays there, and signs CRLs, until the last certificate it issued has expired, or, when it was imported, until it
+ * expires itself. So no certificate loses its chain.
  */
 export class Rotation {
   constructor(
@@ -133,6 +134,8 @@ export class Rotation {
   /** A CA is needed while a certificate below it can still be shown to somebody. */
   private async isNeeded(authority: Authority): Promise<boolean> {
     if (authority.certificate.notAfter <= this.clock.now()) return false;
+    // What it issued before it came here, nobody here has counted.
+    if (isImported(authority)) return true;
     if (authority.record.purpose !== 'root') return this.census.hasUnexpiredLeaves(authority.record.id);
     return this.hierarchy.all.some(
       (other) =>
