@@ -1,0 +1,101 @@
+import { loadSettings } from '@sallyport/config';
+import { connectRpcClient, type RpcClient } from '@sallyport/mqtt';
+import { type AdmissionRequest, admitPeer, auditPage, auditVerdict, deviceList } from '@sallyport/protocol';
+import { openLog, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
+import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
+import { spawnMosquitto, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { fingerprintOf, peer } from './registry.fixture.js';
+import { deviceRegistry } from './service.js';
+
+const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
+const other = {
+  issuedHere: false,
+  issuerFingerprint: fingerprintOf('another CA'),
+  fingerprint: fingerprintOf('second'),
+  serialNumber: '02',
+};
+
+/** Says how each replica opens the one store. */
+type Engine = (opened: AsyncDisposableStack) => Promise<() => Promise<Store>>;
+
+const onSqlite: Engine = async (opened) => {
+  const directory = temporaryDirectory();
+  opened.defer(() => directory.remove());
+  return () => openSqliteStore({ file: directory.file('store.db') });
+};
+const onRedis: Engine = async (opened) => {
+  const redis = await spawnRedis();
+  opened.defer(() => redis.kill());
+  return () => openRedisStore({ url: redis.url });
+};
+
+describe.each([
+  ['SQLite', onSqlite],
+  ['Redis', onRedis],
+])('three registries of one site on %s', (_, engine) => {
+  let opened: AsyncDisposableStack;
+  let hosts: ServiceHost[];
+  let rpc: RpcClient;
+
+  beforeEach(async () => {
+    opened = new AsyncDisposableStack();
+    hosts = [];
+    const broker = await spawnMosquitto({ config: ['set_tcp_nodelay true'] });
+    opened.defer(() => broker.kill());
+    const openStore = await engine(opened);
+    for (const replica of ['a', 'b', 'c']) hosts.push(await startReplica(replica, { url: broker.url, openStore }));
+    const client = await connectRpcClient({ kind: 'network', url: broker.url, clientId: 'entrance' });
+    opened.defer(() => client.close());
+    rpc = client;
+  });
+  afterEach(() => opened.disposeAsync());
+
+  async function startReplica(replica: string, site: { url: string; openStore: () => Promise<Store> }) {
+    const directory = temporaryDirectory();
+    opened.defer(() => directory.remove());
+    const env = { TEDGE_RUN_PATH: directory.file('run') };
+    const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });
+    const store = await site.openStore();
+    opened.defer(() => store.close());
+    const services = new RunningServices({
+      settings,
+      readSettings: async () => settings,
+      log: openLog({ destination: { write: () => undefined } }),
+      clock: new SystemClock(),
+      store,
+      connectionFor: (service) => ({ kind: 'network', url: site.url, clientId: `${service}-${replica}` }),
+    });
+    opened.defer(() => services.stop());
+    return services.start(deviceRegistry);
+  }
+
+  /** Whichever replica the broker chooses answers. */
+  const admit = async (request: AdmissionRequest) => {
+    const decision = await rpc.call(admitPeer, request, { deadlineMs: 10_000 });
+    return decision.outcome === 'admitted' ? 'admitted' : decision.reason;
+  };
+  const everywhere = <Schema extends z.ZodType>(url: string, schema: Schema) =>
+    Promise.all(hosts.map(async ({ app }) => schema.parse((await app.inject({ method: 'GET', url })).json<unknown>())));
+
+  it('make one device and one audit row of fifty first contacts at once', async () => {
+    const decisions = await Promise.all(Array.from({ length: 50 }, () => admit(peer(foreign))));
+
+    expect(new Set(decisions)).toEqual(new Set(['admitted']));
+    for (const { devices } of await everywhere('/v1/devices', deviceList)) expect(devices).toHaveLength(1);
+    for (const { rows } of await everywhere('/v1/audit', auditPage))
+      expect(rows.map(({ action }) => action)).toEqual(['device-registered']);
+  });
+
+  it('let exactly one of two CAs take a name when both come twenty times at once', async () => {
+    const decisions = await Promise.all(
+      Array.from({ length: 40 }, (_request, index) => admit(peer(index % 2 === 0 ? foreign : other))),
+    );
+
+    const [first, second] = [decisions.filter((_d, i) => i % 2 === 0), decisions.filter((_d, i) => i % 2 === 1)];
+    expect([new Set(first), new Set(second)]).toContainEqual(new Set(['admitted']));
+    expect([new Set(first), new Set(second)]).toContainEqual(new Set(['name-conflict']));
+    for (const verdict of await everywhere('/v1/audit/verify', auditVerdict)) expect(verdict.intact).toBe(true);
+  });
+});
