@@ -133,7 +133,7 @@ export class System {
 
 async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: string }): Promise<ChildProcess> {
   const before = output.text.length;
-  const child = spawn(process.execPath, [...shippedNodeFlags(root), standaloneBundle], {
+  const child = spawn(process.execPath, [...shippedNodeFlags(root, 'sallyport'), standaloneBundle], {
     env,
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -53,7 +53,7 @@ export async function startOurs(
 ): Promise<Contestant> {
   const directory = join(stage.directory, `ours-${level}-${durability}`);
   const child = fork(script, {
-    execArgv: shippedNodeFlags(root),
+    execArgv: shippedNodeFlags(root, 'sallyport@'),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   child.send({ directory, durability, ...securityPaths(level, stage) });

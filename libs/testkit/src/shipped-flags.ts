@@ -5,9 +5,10 @@ import { join } from 'node:path';
  * The flags Node gets in production, as the systemd unit has them: what a test or a benchmark starts is what operators run.
  *
  * @param root folder of the repository
+ * @param unit `sallyport`: everything in one process; `sallyport@`: each service in its own
  */
-export function shippedNodeFlags(root: string): string[] {
-  const unit = readFileSync(join(root, 'deploy/systemd/sallyport.service'), 'utf8');
-  const [, command = ''] = /^ExecStart=(.+)$/m.exec(unit) ?? [];
+export function shippedNodeFlags(root: string, unit: 'sallyport' | 'sallyport@'): string[] {
+  const lines = readFileSync(join(root, `deploy/systemd/${unit}.service`), 'utf8');
+  const [, command = ''] = /^ExecStart=(.+)$/m.exec(lines) ?? [];
   return command.split(' ').filter((word) => word.startsWith('--'));
 }
