@@ -155,6 +155,16 @@ describe('admission', () => {
     ]);
   });
 
+  it.each(['OU=x\\,CN=child01,CN=other', 'CN=child\\01', 'CN=child01\\,x', 'OU=child01', 'O=CN=child01'])(
+    'shows no device the refusal of a certificate with another name: %s',
+    async (subject) => {
+      await registry.admit(peer());
+      const refusal = { entrance: 'mqtt', remoteAddress: '192.0.2.9', reason: 'issuer-unknown' } as const;
+      await registry.refused({ ...refusal, subject });
+      expect((await registry.device('child01')).refusals).toEqual([]);
+    },
+  );
+
   it('writes a flood of refusals down at a bounded rate, and counts the rest', async () => {
     const refusal = { reason: 'issuer-unknown', entrance: 'mqtt' } as const;
     const flood = Array.from({ length: 600 }, (_, index) => ({ ...refusal, remoteAddress: `192.0.2.${index % 300}` }));

@@ -109,7 +109,8 @@ function sourceOf({ reason, fingerprint, remoteAddress }: Refusal, device: Devic
 
 /** The device a subject names; it proves nothing, but tells an operator which device does not get in. */
 function namedDevice(subject: string | undefined): DeviceId | undefined {
-  // RFC 4514 §2.4: special characters of a value stand behind a backslash.
-  const escaped = /(?:^|,)CN=((?:\\.|[^,+\\])+)/.exec(subject ?? '')?.[1];
-  return deviceId.safeParse(escaped?.replace(/\\(.)/g, '$1')).data;
+  const commonName = subject?.match(/(?:\\.|[^,+\\])+/g)?.find((attribute) => attribute.startsWith('CN='));
+  // RFC 4514 §2.4: special characters of a value stand behind a backslash, and others as two digits behind one; no
+  // device id holds these, and the backslash left there says so.
+  return deviceId.safeParse(commonName?.slice(3).replace(/\\([^0-9A-Fa-f])/g, '$1')).data;
 }
