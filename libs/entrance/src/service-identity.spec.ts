@@ -159,7 +159,7 @@ describe('a service with a certificate of its own', () => {
         // The registry is not there to admit it; but it is asked, so the CA is known.
         return (await refusals()).includes('reason="admission-unavailable"');
       },
-      { deadlineMs: 10_000 },
+      { deadlineMs: 25_000 },
     );
     await entrances.beforeApplicationShutdown();
     await newer[Symbol.asyncDispose]();

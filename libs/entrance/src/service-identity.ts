@@ -15,7 +15,9 @@ import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x5
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { fetchTrustBundle } from './trust-bundle.js';
 
-const retryMs = 2_000;
+const firstRetryMs = 2_000;
+// A reload that fails, fails on settings: each try reads every file again, and a person has to mend them.
+const longestRetryMs = 30_000;
 
 /**
  * The certificate a service enrolled for by itself: key made here, renewed from two thirds of its life on, without a
@@ -86,6 +88,7 @@ export class ServiceIdentity {
 
   private async catchUp(): Promise<void> {
     const { signal } = this.stopping;
+    let retryMs = firstRetryMs;
     while (this.isBehind && !signal.aborted) {
       this.isBehind = false;
       try {
@@ -98,6 +101,7 @@ export class ServiceIdentity {
         if (!signal.aborted) this.faults.note(error);
         // Stopping ends the pause early.
         await delay(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
+        retryMs = Math.min(retryMs * 2, longestRetryMs);
       }
     }
   }
