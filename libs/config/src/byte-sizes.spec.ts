@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { byteSize, mqttPayloadLimit } from './byte-sizes.js';
+import { byteSize } from './byte-sizes.js';
 
 const bytesOf = (text: string) => byteSize.schema.safeParse(byteSize.fromText(text)).data;
-const limitOf = (text: string) => mqttPayloadLimit.schema.safeParse(mqttPayloadLimit.fromText(text)).data;
 
 describe('sizes', () => {
   it.each([
@@ -26,19 +25,5 @@ describe('sizes', () => {
 
   it.each([0.5, Number.NaN, true, ['1'], 5n])('refuses %s in the file', (value) => {
     expect(byteSize.schema.safeParse(value).success).toBe(false);
-  });
-});
-
-describe('MQTT payload limit (MQTT 5.0 §2.1.4)', () => {
-  it.each([
-    ['0', 0],
-    ['16184', 16_184],
-    ['268435455', 268_435_455],
-  ])('takes %s', (text, bytes) => {
-    expect(limitOf(text)).toBe(bytes);
-  });
-
-  it.each(['-1', '268435456', '1.5', '16KiB', ''])('refuses %j', (text) => {
-    expect(limitOf(text)).toBeUndefined();
   });
 });

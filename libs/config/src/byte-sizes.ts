@@ -1,4 +1,4 @@
-import { amountParsedBy, integerFrom, type ValueType } from './value-type.js';
+import { amountParsedBy, type ValueType } from './value-type.js';
 
 const bytesByUnit = new Map([
   ['', 1],
@@ -28,11 +28,5 @@ function positiveBytes(stored: string | number): number | undefined {
 /** A size of one byte or more; programs read bytes. */
 export const byteSize = {
   ...amountParsedBy('Bytes', 'a number of bytes above 0, or a size such as 500kB, 100MiB or 2GiB', positiveBytes),
-  unit: 'bytes',
-} as const satisfies ValueType;
-
-/** Largest MQTT payload (MQTT 5.0 §2.1.4: the remaining length ends at 268,435,455); programs read bytes. */
-export const mqttPayloadLimit = {
-  ...integerFrom('MqttPayloadLimit', 'a number of bytes from 0 to 268435455', { least: 0, most: 268_435_455 }),
   unit: 'bytes',
 } as const satisfies ValueType;

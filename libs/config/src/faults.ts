@@ -28,7 +28,7 @@ function withDigits(_key: string, value: unknown): unknown {
 }
 
 /** One line for a person: the place, the key, the value and the rule it breaks. */
-export function faultLine({ key, where, value, rule }: Fault): string {
+function faultLine({ key, where, value, rule }: Fault): string {
   const given = value === '' ? '' : ` is ${value}:`;
   return `${key}${where === key ? '' : ` (${where})`}${given} ${rule}`;
 }

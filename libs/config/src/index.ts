@@ -1,14 +1,11 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type Wish } from './config-file.js';
 export { cloudProfileIn, type Environment } from './environment.js';
-export type { Fault } from './faults.js';
 export { requireGroup, type TextKey } from './groups.js';
 export {
-  environmentNameOf,
   findKey,
   isProfiled,
   type KeyReference,
-  type NamedKey,
   nameOf,
   parseProfileName,
   similarKeys,
@@ -26,6 +23,4 @@ export {
   describeKey,
   isConfigKey,
 } from './schema.js';
-export type { SettingDescription } from './setting.js';
 export type { DeviceIdReader, Settings } from './settings.js';
-export type { ValueType } from './value-type.js';

@@ -1,16 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  connectUrl,
-  host,
-  hostList,
-  hostPort,
-  httpUrl,
-  ipAddress,
-  nonZeroPort,
-  port,
-  proxyUrl,
-  redisUrl,
-} from './network-values.js';
+import { connectUrl, host, hostList, httpUrl, ipAddress, nonZeroPort, port, redisUrl } from './network-values.js';
 import type { ValueType } from './value-type.js';
 
 const read = (type: ValueType, text: string): unknown => type.schema.safeParse(type.fromText(text, '/')).data;
@@ -88,53 +77,6 @@ describe('cloud hosts (ConnectUrl)', () => {
     '',
   ])('refuses %j', (text) => {
     expect(read(connectUrl, text)).toBeUndefined();
-  });
-});
-
-describe('HostPort', () => {
-  it.each([
-    ['test.com', { host: 'test.com', port: 443 }],
-    ['test.com:8443', { host: 'test.com', port: 8443 }],
-    ['10.0.0.1:1', { host: '10.0.0.1', port: 1 }],
-  ])('reads %s', (text, value) => {
-    expect(read(hostPort(443), text)).toEqual(value);
-  });
-
-  it.each([
-    'test.com:8080:443',
-    ':8080',
-    '[::1]:8080',
-    '::1',
-    'test.com:',
-    'test.com:0',
-    'test.com:65536',
-    'test.com:x',
-    '',
-  ])('refuses %j', (text) => {
-    expect(read(hostPort(443), text)).toBeUndefined();
-  });
-});
-
-describe('ProxyUrl', () => {
-  it.each([
-    ['https://proxy-host:8000', 'https://proxy-host:8000'],
-    ['http://192.168.1.2', 'http://192.168.1.2'],
-    ['proxy.local:3128', 'http://proxy.local:3128'],
-  ])('reads %s as %s', (text, value) => {
-    expect(read(proxyUrl, text)).toBe(value);
-  });
-
-  it.each([
-    'http://user@host',
-    'http://:secret@host',
-    'user:secret@host',
-    'ftp://host',
-    'http://host:port',
-    'http://?x',
-    '',
-    'a b',
-  ])('refuses %j', (text) => {
-    expect(read(proxyUrl, text)).toBeUndefined();
   });
 });
 

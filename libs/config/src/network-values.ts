@@ -32,19 +32,6 @@ export const connectUrl = textThat('ConnectUrl', 'a bare host name, without sche
 /** Names and addresses of hosts. */
 export const hostList = listOf('HostList', 'host names and IP addresses, separated by commas', host.schema);
 
-/**
- * `host` or `host:port`, read as both parts.
- *
- * @param defaultPort port when the text names none: 443 for HTTPS, 8883 for MQTT over TLS.
- */
-export function hostPort(defaultPort: number) {
-  return textParsedBy('HostPort', `a host name, or host:port (port ${defaultPort} when left out)`, (text) => {
-    const [, name = '', digits] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
-    const number = digits === undefined ? defaultPort : Number(digits);
-    return isHostName(name) && number >= 1 && number <= 65_535 ? { host: name, port: number } : undefined;
-  });
-}
-
 function urlIn(text: string, schemes: readonly string[]): URL | undefined {
   const url = /[\s\p{Cc}]/u.test(text) ? null : URL.parse(text);
   return url !== null && url.hostname !== '' && schemes.includes(url.protocol) ? url : undefined;
@@ -60,16 +47,6 @@ export const httpUrl = textParsedBy(
   'an address like https://host:8443, without path or credentials',
   (text) => {
     const url = urlIn(text, ['http:', 'https:']);
-    return url !== undefined && isOrigin(url) ? url.origin : undefined;
-  },
-);
-
-/** Forward proxy, where a missing scheme means `http`; programs read the URL with its scheme. */
-export const proxyUrl = textParsedBy(
-  'ProxyUrl',
-  'an http:// or https:// address without user name or password',
-  (text) => {
-    const url = urlIn(/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`, ['http:', 'https:']);
     return url !== undefined && isOrigin(url) ? url.origin : undefined;
   },
 );

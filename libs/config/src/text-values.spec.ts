@@ -1,15 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   absolutePath,
-  authMethod,
-  autoFlag,
-  cryptoki,
   deviceId,
   entityTopicId,
   fileAuthorization,
   flag,
   subjectName,
-  templatesSet,
   text,
   topicPrefix,
   trustDomain,
@@ -68,16 +64,6 @@ describe.each<[string, ValueType, unknown[][], string[]]>([
     ['', 'yes', 'TRUE', '1', 'auto'],
   ],
   [
-    'AutoFlag',
-    autoFlag,
-    [
-      ['true', true],
-      ['false', false],
-      ['auto', 'auto'],
-    ],
-    ['', 'maybe', 'Auto'],
-  ],
-  [
     'TopicPrefix',
     topicPrefix,
     [
@@ -96,27 +82,6 @@ describe.each<[string, ValueType, unknown[][], string[]]>([
     ['', 'device/main', 'device/main/', 'a/b/c/d/e', '///', 'device/+//', 'device/main//#'],
   ],
   [
-    'AuthMethod',
-    authMethod,
-    [
-      ['certificate', 'certificate'],
-      ['basic', 'basic'],
-      ['password', 'basic'],
-      ['auto', 'auto'],
-    ],
-    ['', 'token', 'Basic'],
-  ],
-  [
-    'Cryptoki',
-    cryptoki,
-    [
-      ['off', 'off'],
-      ['module', 'module'],
-      ['socket', 'socket'],
-    ],
-    ['', 'on', 'true'],
-  ],
-  [
     'FileAuthorization',
     fileAuthorization,
     [
@@ -133,15 +98,6 @@ describe.each<[string, ValueType, unknown[][], string[]]>([
       ['a_b-1', 'a_b-1'],
     ],
     ['', 'Upper', 'a/b', 'a b', 'x'.repeat(256)],
-  ],
-  [
-    'TemplatesSet',
-    templatesSet,
-    [
-      ['b, a,,b', ['b', 'a', 'b']],
-      ['', []],
-    ],
-    ['a\0,b'],
   ],
 ])('%s', (_name, type, accepted, refused) => {
   it.each(accepted)('reads %j as %j', (typed, value) => {

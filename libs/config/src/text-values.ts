@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { deviceId as deviceIdSchema } from '@sallyport/protocol';
 import { z } from 'zod';
-import { asFlag, asWritten, listOf, oneOf, textParsedBy, textThat, type ValueType } from './value-type.js';
+import { asFlag, asWritten, oneOf, textThat, type ValueType } from './value-type.js';
 
 /** Control characters (NUL and line breaks among them) end up in paths, logs and topics: nothing may hold one. */
 function isOneLine(value: string, longest: number): boolean {
@@ -36,17 +36,6 @@ export const flag = {
   fromText: asFlag,
 } as const satisfies ValueType;
 
-/** `true`, `false` or `auto`. */
-export const autoFlag = {
-  name: 'AutoFlag',
-  rule: 'true, false or auto',
-  schema: z.union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' }),
-  fromText: asFlag,
-} as const satisfies ValueType;
-
-/** A set of texts. */
-export const templatesSet = listOf('TemplatesSet', 'texts, separated by commas', text.schema);
-
 // MQTT 5.0 §4.7.1: + and # are wildcards, so neither may stand in a topic to publish to.
 function isTopicPrefix(prefix: string): boolean {
   return isOneLine(prefix, 255) && !/[#+]/.test(prefix) && prefix !== 'c8y-internal';
@@ -61,15 +50,6 @@ export const entityTopicId = textThat(
   'four topic levels without # or +, such as device/main// or device/child01//',
   (id) => isOneLine(id, 255) && /^[^/#+]+(?:\/[^/#+]*){3}$/.test(id),
 );
-
-/** How a device proves itself to its cloud; `password` is another word for `basic`. */
-export const authMethod = textParsedBy('AuthMethod', 'one of certificate, basic, auto', (method) => {
-  if (method === 'basic' || method === 'password') return 'basic';
-  return method === 'certificate' || method === 'auto' ? method : undefined;
-});
-
-/** Where the device key lives: in a file (`off`), behind a PKCS#11 module, or behind a signing socket. */
-export const cryptoki = oneOf('Cryptoki', ['off', 'module', 'socket']);
 
 /** Who may touch which file of the file transfer service. */
 export const fileAuthorization = oneOf('FileAuthorization', ['any', 'own']);

@@ -59,7 +59,7 @@ const units = [
 ] as const;
 
 /** `89d 23h 59m 55s`; the parts that are zero are left out. */
-export function durationText(seconds: number): string {
+function durationText(seconds: number): string {
   let rest = Math.max(0, Math.round(seconds));
   const parts: string[] = [];
   for (const [unit, size] of units) {

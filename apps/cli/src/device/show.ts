@@ -24,7 +24,7 @@ export function showCommand(context: CliContext, parent: Command): void {
 }
 
 /** A device for people. */
-export function deviceLines(device: DeviceDescription): string[] {
+function deviceLines(device: DeviceDescription): string[] {
   return [
     ...labelledLines([
       ['Device', device.deviceId],
