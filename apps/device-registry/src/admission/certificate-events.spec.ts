@@ -184,6 +184,16 @@ describe('events of the signer', () => {
     },
   );
 
+  it('about a certificate that came too late do not touch one that was made to reinstate since', async () => {
+    await registry.admit(peer());
+    await registry.change('child01', 'revoke');
+    registry.clock.advance(60);
+    await registry.issued(issued(second));
+    await waitFor(() => registry.announced.length > 2);
+    // The signer revokes what it issued up to this moment.
+    expect(registry.announced.at(-1)?.changedAt).toBe('2026-06-01T12:00:00.000Z');
+  });
+
   it('never bring back a retired name', async () => {
     await registry.admit(peer());
     await registry.change('child01', 'retire');

@@ -34,8 +34,10 @@ export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplic
   }
 
   /** The operation that announces a record as it is after the change, and the certificates the change concerns. */
-  record({ deviceId, state }: DeviceRecord, fingerprints: readonly Fingerprint[]): Operation {
-    const changedAt = this.clock.now().toISOString();
+  record({ deviceId, state, states }: DeviceRecord, fingerprints: readonly Fingerprint[]): Operation {
+    // The signer revokes what it issued until the device was revoked or retired, and leaves alone what came after.
+    const since = state === 'active' ? undefined : states[0]?.at;
+    const changedAt = since ?? this.clock.now().toISOString();
     return this.outbox.record(deviceChanged.topic, { deviceId, state, fingerprints: [...fingerprints], changedAt });
   }
 }
