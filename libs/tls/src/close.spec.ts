@@ -88,6 +88,16 @@ describe('closing a listener', () => {
     expect(listener.sessions).toEqual([]);
   });
 
+  it('does not wait for a client that never hangs up', async () => {
+    const { listener, port } = await site.openListener(plain, { limits: { lingerMs: 50, drainMs: 3_600_000 } });
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => socket.destroy());
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(socket, 'data');
+
+    await listener.close();
+  });
+
   it('cuts what is left when the time to drain is over', async () => {
     const { listener, port } = await site.openListener(plain, {
       handler: { http: (_: IncomingMessage, response: ServerResponse) => void response.write('never ends') },

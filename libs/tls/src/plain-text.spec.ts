@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa } from './fixtures/forge.js';
-import { exchange, get, mutual, plain, Site, serverOnly } from './fixtures/site.js';
+import { closing, exchange, get, mutual, plain, Site, serverOnly } from './fixtures/site.js';
 
 const site = new Site(onTestFinished);
 
@@ -47,6 +47,17 @@ describe('plain HTTP on a TLS port', () => {
     const [chunk] = await once(socket, 'data');
 
     expect(String(chunk)).toMatch(/^HTTP\/1\.1 307 /);
+  });
+
+  it('does not read more than a little of a body nobody wants', async () => {
+    const { port } = await site.openListener(serverOnly(), { limits: { lingerMs: 3_600_000 } });
+    const socket = connect(port, '127.0.0.1');
+    const closed = closing(socket);
+    socket.resume();
+    socket.write('PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1073741824\r\n\r\n');
+    socket.write(Buffer.alloc(2 * 1024 * 1024));
+
+    await closed;
   });
 
   it('does not ask for a body it will not read', async () => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { closing, exchange, plain, Site, serverOnly } from './fixtures/site.js';
 
@@ -75,6 +78,30 @@ describe('a request that two servers could read in two ways', () => {
 
     expect(said.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400']);
     expect(seen).toEqual([]);
+  });
+
+  it('writes nothing into an answer that has begun, when it comes behind a good one', async () => {
+    const { port } = await site.openListener(plain, {
+      handler: { http: (_, response) => void response.writeHead(200, { 'content-length': 1000 }).write('begun') },
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const [begun] = await once(socket, 'data');
+
+    socket.write('no HTTP\r\n\r\n');
+
+    expect(String(begun)).toMatch(/^HTTP\/1\.1 200 [\s\S]*begun$/);
+    expect(await text(socket)).toBe('');
+  });
+
+  it('is not waited for when its sender never hangs up', async () => {
+    const { listener, port } = await site.openListener(plain, { limits });
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => socket.destroy());
+    socket.write('no HTTP\r\n\r\n');
+    await once(socket, 'data');
+
+    await expect.poll(() => listener.sessions).toEqual([]);
   });
 
   it('gets no connection at all for CONNECT', async () => {
