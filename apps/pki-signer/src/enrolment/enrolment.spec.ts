@@ -382,6 +382,24 @@ describe('a token for a service', () => {
   });
 });
 
+describe('an address in a token', () => {
+  it.each(['2001:DB8:0::0001', '2001:db8::1'])('may be spelled as %s', async (value) => {
+    await using site = await openTestSite();
+    const subjectAltNames = [{ type: 'ip' as const, value }];
+    const token = await site.token({ deviceId: 'agent', profile: 'service', subjectAltNames });
+    const csr = csrFor('agent', newKey(), [{ type: 'ip', value: '2001:db8::1' }]);
+    expect((await site.signer.enrolment.enrol(enrolmentOf('agent', token, csr))).deviceId).toBe('agent');
+  });
+
+  it('with a zone permits no address', async () => {
+    await using site = await openTestSite();
+    const subjectAltNames = [{ type: 'ip' as const, value: 'fe80::1%eth0' }];
+    const token = await site.token({ deviceId: 'agent', profile: 'service', subjectAltNames });
+    const csr = csrFor('agent', newKey(), [{ type: 'ip', value: 'fe80::1' }]);
+    expect((await problemOf(site.signer.enrolment.enrol(enrolmentOf('agent', token, csr)))).status).toBe(403);
+  });
+});
+
 describe('a challengePassword', () => {
   const binding = Buffer.from('tls-unique').toString('base64');
   const challenged = () =>

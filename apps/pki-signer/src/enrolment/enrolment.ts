@@ -2,6 +2,7 @@ import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
+import { canonicalHost } from '../issuance/canonical-host.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { sha256Hex } from '../issuance/digest.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
@@ -115,7 +116,7 @@ export class Enrolment {
       profile,
       provisioner: 'token',
       actor: actorOf(token, request),
-      permittedHosts: subjectAltNames.map(({ value }) => value.toLowerCase()),
+      permittedHosts: subjectAltNames.map(({ value }) => canonicalHost(value)),
       requested: requestedNamesOf(incoming.csr),
       reinstate,
       payment: (fingerprint) => this.payment(token, incoming, fingerprint),

@@ -2,6 +2,7 @@ import { Problem, type SigningRequest, type SigningResponse } from '@sallyport/p
 import { derFromPem, pemFromDer } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
+import { canonicalHost } from './canonical-host.js';
 import type { CertificateIssuer } from './certificate-issuer.js';
 import { readRequest } from './incoming-request.js';
 import type { RefusalLog } from './refusal-log.js';
@@ -53,7 +54,7 @@ export class AdminSigning {
       profile,
       provisioner: 'admin',
       actor,
-      permittedHosts: subjectAltNames.map(({ value }) => value.toLowerCase()),
+      permittedHosts: subjectAltNames.map(({ value }) => canonicalHost(value)),
       requested: requestedNamesOf(csr),
       reinstate: false,
       payment: () => ({ compares: [], operations: [] }),

@@ -18,10 +18,10 @@ import {
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
+import { canonicalHost } from '../issuance/canonical-host.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
 import { untilStored } from '../issuance/until-stored.js';
-import { canonicalHost } from './server-names.js';
 
 export interface ServerCertificateOptions {
   readonly issuer: CertificateIssuer;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { altNameFault, type SubjectAltName } from '@sallyport/x509';
+import { canonicalHost } from '../issuance/canonical-host.js';
 
 /**
  * The names the signer's own listener can be reached under: this machine's, and those the site has set. What no
@@ -22,9 +23,4 @@ function altNameOf(value: string): SubjectAltName {
 /** RFC 4007 §11: an address with a zone, `fe80::1%eth0`, means something on one machine only. */
 function isForAnybody(name: string): boolean {
   return isIP(name) === 0 || !name.includes('%');
-}
-
-/** One spelling for each name and address: lower case, and for IPv6 the short form of RFC 5952. */
-export function canonicalHost(name: string): string {
-  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 }
