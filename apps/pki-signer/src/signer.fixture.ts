@@ -102,3 +102,16 @@ export async function problemOf(attempt: Promise<unknown>): Promise<Problem> {
   if (outcome instanceof Problem) return outcome;
   throw new Error('expected a Problem', { cause: outcome });
 }
+
+/** How often other work had its turn while this was done. */
+export async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let [turns, isDone] = [0, false];
+  const count = () => {
+    turns += 1;
+    if (!isDone) setImmediate(count);
+  };
+  setImmediate(count);
+  await work();
+  isDone = true;
+  return turns;
+}

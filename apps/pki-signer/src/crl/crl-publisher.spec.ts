@@ -13,7 +13,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { keyIdOf } from '../authority/authority.js';
 import { revocationPrefix } from '../inventory/revocation.js';
-import { day, enrolmentOf, newKey, openTestSite, type TestSite } from '../signer.fixture.js';
+import { day, enrolmentOf, newKey, openTestSite, type TestSite, turnsDuring } from '../signer.fixture.js';
 import type { Signer } from '../signer.js';
 
 const crlOf = ({ crls, hierarchy }: Signer, ca: string) => {
@@ -200,14 +200,7 @@ describe('certificate revocation list', () => {
       });
       await site.store.transaction([], serials.map(put));
     }
-    let [turns, isBuilt] = [0, false];
-    const count = () => {
-      turns += 1;
-      if (!isBuilt) setImmediate(count);
-    };
-    setImmediate(count);
-    await site.signer.crls.buildDue();
-    isBuilt = true;
+    const turns = await turnsDuring(() => site.signer.crls.buildDue());
     expect(parseCrl(crlOf(site.signer, 'device-1').der).entries).toHaveLength(2000);
     expect(turns).toBeGreaterThanOrEqual(8);
   });

@@ -1,5 +1,6 @@
+import { newSerialNumber } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { day, enrolmentOf, id, openTestSite, type TestSite } from '../signer.fixture.js';
+import { day, enrolmentOf, id, openTestSite, type TestSite, turnsDuring } from '../signer.fixture.js';
 import { describeRecord } from './certificate-record.js';
 
 const enrolled = async (site: TestSite, name: string) =>
@@ -45,5 +46,28 @@ describe('certificate inventory', () => {
     expect([describeRecord(valid, now).state, describeRecord(valid, later).state]).toEqual(['valid', 'expired']);
     expect(describeRecord(revoked, later)).toMatchObject({ state: 'revoked', revocation: { reason: 'superseded' } });
     expect(describeRecord(valid, now)).not.toHaveProperty('certificate');
+  });
+
+  it('leaves time for other work while it looks for a certificate in date', async () => {
+    await using site = await openTestSite();
+    const notAfter = new Date(site.clock.now().getTime() - 1000).toISOString();
+    const expired = Array.from({ length: 1000 }, newSerialNumber).map((serialNumber) => ({
+      put: `certificate-of-issuer/device-1/${serialNumber}`,
+      value: { fingerprint: 'ab'.repeat(32), notAfter },
+    }));
+    await site.store.transaction([], expired);
+    const { inventory } = site.signer;
+    expect(await turnsDuring(() => inventory.hasUnexpiredLeaves('device-1'))).toBeGreaterThanOrEqual(4);
+    expect(await inventory.hasUnexpiredLeaves('device-1')).toBe(false);
+  });
+
+  it('does not look for a certificate in date again before the end of the one it found', async () => {
+    await using site = await openTestSite();
+    const { inventory } = site.signer;
+    await enrolled(site, 'child01');
+    expect(await inventory.hasUnexpiredLeaves('device-1')).toBe(true);
+    expect(await turnsDuring(() => inventory.hasUnexpiredLeaves('device-1'))).toBe(0);
+    site.clock.advance(91 * day);
+    expect(await inventory.hasUnexpiredLeaves('device-1')).toBe(false);
   });
 });
