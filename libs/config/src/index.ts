@@ -1,6 +1,7 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type Wish } from './config-file.js';
 export { cloudProfileIn, type Environment } from './environment.js';
+export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';
 export {
   findKey,

@@ -355,6 +355,49 @@ describe('a switch that fails', () => {
   );
 });
 
+describe('a switch that was killed after it wrote the settings', () => {
+  async function killedSite() {
+    const site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const settings = await site.settings();
+    await site.run(['secure', 'plain']);
+    await writeFile(join(site.directory, 'tedge.toml'), settings);
+    return site;
+  }
+
+  it('is finished by running it again', async () => {
+    await using site = await killedSite();
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('write the settings: nothing to change');
+    expect(levelsOf(site)).toEqual(['mutual', 'mutual', 'mutual']);
+  });
+
+  it('is undone by the level it came from', async () => {
+    await using site = await killedSite();
+
+    expect((await site.run(['secure', 'plain'])).exitCode).toBe(0);
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+    expect(await site.settings()).not.toContain('cert_path');
+  });
+});
+
+describe('two switches at the same time', () => {
+  it('are one: the other is told to wait, and changes nothing', async () => {
+    await using site = await fakeSite();
+
+    const both = await Promise.all([site.run(['secure', 'mutual']), site.run(['secure', 'server'])]);
+
+    const [winner, loser] = both.toSorted((a, b) => a.exitCode - b.exitCode);
+    expect([winner?.exitCode, loser?.exitCode]).toEqual([0, 1]);
+    expect(loser?.stderr).toContain('secure.lock');
+    const isMutual = winner?.stdout.includes('prove agent: lets a certificate of this site in');
+    expect(levelsOf(site)).toEqual(isMutual ? ['mutual', 'mutual', 'mutual'] : ['server', 'closed', 'server']);
+  });
+});
+
 describe('a site that cannot be switched', () => {
   it('is left alone while a service does not run', async () => {
     await using site = await fakeSite();
