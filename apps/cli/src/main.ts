@@ -10,7 +10,12 @@ const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
 
 // Whoever read our output has gone (`sallyport device list | head`): what is under way is taken back as at Ctrl-C.
-for (const output of [process.stdout, process.stderr]) output.on('error', () => interruption.abort());
+let outputFault = '';
+for (const output of [process.stdout, process.stderr])
+  output.on('error', (error) => {
+    outputFault ||= errorCode(error);
+    interruption.abort();
+  });
 
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
@@ -22,6 +27,17 @@ process.exitCode = await runCli(process.argv.slice(2), {
   signal: interruption.signal,
   programName: `${npmCommand === 'exec' ? 'npx ' : ''}${basename(process.argv[1] ?? 'sallyport').replace(/\.m?js$/, '')}`,
 });
+
+// Nobody is to take half of an output for all of it. A reader that left has what it wanted.
+await new Promise((resolve) => process.stdout.write('', resolve));
+if (outputFault !== '' && outputFault !== 'EPIPE') {
+  process.stderr.write(`Error: The output could not be written (${outputFault}).\n`);
+  process.exitCode = 1;
+}
+
+function errorCode(error: Error): string {
+  return 'code' in error ? String(error.code) : error.message;
+}
 
 // A read that was interrupted is still waiting for input, and would keep the process.
 process.stdin.destroy();

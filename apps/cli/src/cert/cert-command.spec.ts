@@ -395,6 +395,17 @@ cert_path = "CERTS/shared.pem"
     expect((await run(['cert', 'show', 'c8y'])).stdout).toContain('CN=gateway');
   });
 
+  it('are removed by the command an error about them names', async () => {
+    const { run, files } = await deviceWithProfiles();
+    await run(['cert', 'create']);
+    await run(['cert', 'create', ...own]);
+
+    const { stderr } = await run(['cert', 'create', ...own]);
+
+    expect(stderr).toContain('Remove certificate and key first: tedge cert remove c8y --profile plant2\n');
+    expect(await files()).toContain('tedge-private-key.pem');
+  });
+
   it('are removed without the key of the device, which another certificate needs', async () => {
     const { run, files, certs } = await deviceWithProfiles();
     await run(['cert', 'create']);

@@ -9,7 +9,7 @@ import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeCertificateSummary } from './certificate-summary.js';
-import { chosenCloud, cloudArgument } from './cloud-choice.js';
+import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles, exists, prepareFolders, readLeaf, requireDeviceId } from './device-files.js';
 
 const options = globalOptions.extend({ deviceId: z.custom<DeviceId>().optional() });
@@ -31,7 +31,7 @@ export function createCommand(context: CliContext, parent: Command): void {
       const settings = await openSettings(context, given, choice);
       const files = deviceFiles(settings, choice);
       const deviceId = requireDeviceId(given.deviceId, settings, choice);
-      await create(files, settings, { deviceId, now: context.now() });
+      await create(files, settings, { deviceId, now: context.now(), choice });
       writeCertificateSummary(context, files.certPath, await readLeaf(files.certPath), {
         json: given.json,
         minimumSeconds: settings.require('certificate.validity.minimum_duration'),
@@ -42,10 +42,10 @@ export function createCommand(context: CliContext, parent: Command): void {
 async function create(
   files: DeviceFiles,
   settings: Settings,
-  { deviceId, now }: { deviceId: DeviceId; now: Date },
+  { deviceId, now, choice }: { deviceId: DeviceId; now: Date; choice: CloudChoice },
 ): Promise<void> {
   const { certPath, keyPath } = files;
-  for (const path of [certPath, keyPath]) if (await exists(path)) throw alreadyThere(path);
+  for (const path of [certPath, keyPath]) if (await exists(path)) throw alreadyThere(path, choice);
   await prepareFolders(settings, [certPath, keyPath]);
   const privateKey = await newPrivateKey();
   const lifeSeconds = settings.require('certificate.validity.requested_duration');
@@ -59,16 +59,17 @@ async function create(
   });
   const certPem = pemFromDer('CERTIFICATE', der);
   if (certificatesFromPem(certPem).length !== 1) throw new Error('the certificate just made cannot be read');
-  if (!(await writeFileOnce(keyPath, privateKeyPem(privateKey), 0o400))) throw alreadyThere(keyPath);
+  if (!(await writeFileOnce(keyPath, privateKeyPem(privateKey), 0o400))) throw alreadyThere(keyPath, choice);
   if (await writeFileOnce(certPath, certPem, 0o444)) return;
   // Somebody else was faster with the certificate: the key just written would fit nothing.
   await removeIfPresent(keyPath);
-  throw alreadyThere(certPath);
+  throw alreadyThere(certPath, choice);
 }
 
-function alreadyThere(path: string): Failure {
+function alreadyThere(path: string, { cloud, profile }: CloudChoice): Failure {
+  const words = ['tedge cert remove', cloud ?? [], profile === undefined ? [] : `--profile ${profile}`].flat();
   return new Failure(
     `${path} is there already; nothing was changed.`,
-    'Remove certificate and key first: tedge cert remove',
+    `Remove certificate and key first: ${words.join(' ')}`,
   );
 }

@@ -170,6 +170,20 @@ describe('config list', () => {
     );
   });
 
+  it('prints documentation as JSON on demand', async () => {
+    const { run } = await deviceWith('');
+    const { stdout } = await run('list', '--doc', '--json', 'http.bind.port');
+    expect(JSON.parse(stdout)).toEqual({
+      'http.bind.port': {
+        doc: 'Port the file transfer service listens on; 0 takes any free port.',
+        type: 'u16',
+        rule: 'a port number from 0 to 65535',
+        examples: ['8000'],
+        deprecatedNames: ['http.port'],
+      },
+    });
+  });
+
   it('prints JSON on demand', async () => {
     const { run } = await deviceWith('');
     const { stdout } = await run('list', '--all', '--json', 'http.c');

@@ -1,4 +1,4 @@
-import { configKeys, describeSetting, type Reading } from '@sallyport/config';
+import { type ConfigKey, configKeys, describeKey, describeSetting, type Reading } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -18,7 +18,7 @@ export function listCommand(context: CliContext, parent: Command): void {
     .option('--doc', 'print what they are for instead')
     .action(async (filter: string, _options, command: Command) => {
       const given = optionsOf(command, options);
-      if (given.doc) return writeLines(context, [descriptions(filter)]);
+      if (given.doc) return writeDescriptions(context, filter, given.json);
       const { readings, warnings } = await (await openConfigFile(context, given)).list();
       writeWarnings(context, warnings);
       const chosen = readings.filter(({ name, value }) => name.includes(filter) && (given.all || value !== undefined));
@@ -27,9 +27,15 @@ export function listCommand(context: CliContext, parent: Command): void {
     });
 }
 
-function descriptions(filter: string): string {
+function writeDescriptions(context: CliContext, filter: string, asJson: boolean): void {
   const keys = configKeys.filter((key) => key.includes(filter));
-  return keys.map(describeSetting).join('\n\n');
+  if (asJson) writeJson(context, Object.fromEntries(keys.map((key) => [key, descriptionOf(key)])));
+  else writeLines(context, [keys.map(describeSetting).join('\n\n')]);
+}
+
+function descriptionOf(key: ConfigKey) {
+  const { doc, type, examples, deprecatedNames } = describeKey(key);
+  return { doc, type: type.name, rule: type.rule, examples, deprecatedNames };
 }
 
 function valueLines(readings: readonly Reading[]): string[] {

@@ -1,12 +1,14 @@
+import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { EstServer } from '../fixtures/est-server.fixture.js';
-import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
-import { Terminal } from '../fixtures/terminal.fixture.js';
+import { EstServer } from './fixtures/est-server.fixture.js';
+import { runSallyport } from './fixtures/run-sallyport.fixture.js';
+import { Terminal } from './fixtures/terminal.fixture.js';
 
 const secret = 'A'.repeat(enrolmentSecretLength);
 let program = '';
@@ -20,7 +22,7 @@ beforeAll(async () => {
 /** Bundles the program as it is now into a folder; returns the file to run. */
 async function bundleProgram(folder: string): Promise<string> {
   const bundle = await rolldown({
-    input: join(import.meta.dirname, '..', 'main.ts'),
+    input: join(import.meta.dirname, 'main.ts'),
     platform: 'node',
     resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
   });
@@ -147,5 +149,28 @@ describe('cert download --prompt', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain("option '--prompt' cannot be used with");
     expect(stderr).toContain(name);
+  });
+});
+
+describe('standard output', () => {
+  const run = async (command: string) => {
+    const shell = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
+    const [stdout, stderr] = await Promise.all([text(shell.stdout), text(shell.stderr)]);
+    return { stdout, stderr };
+  };
+  const list = () => `${process.execPath} ${program} --config-dir /nowhere config list --doc`;
+
+  it('that cannot be written makes the command fail', async () => {
+    expect(await run(`${list()} > /dev/full; echo "exit code $?"`)).toEqual({
+      stdout: 'exit code 1\n',
+      stderr: 'Error: The output could not be written (ENOSPC).\n',
+    });
+  });
+
+  it('may be left by its reader', async () => {
+    expect(await run(`(${list()}; echo "exit code $?" >&2) | head -1`)).toEqual({
+      stdout: 'device.id\n',
+      stderr: 'exit code 0\n',
+    });
   });
 });
