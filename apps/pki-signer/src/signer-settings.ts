@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
+import { Problem } from '@sallyport/protocol';
 
 /** What the signer takes from the configuration; durations in seconds. */
 export interface SignerSettings {
@@ -29,8 +30,15 @@ export interface SignerFiles {
   readonly serverIdentityFile: string;
 }
 
-/** Reads the settings of the signer. */
+const leafValidityKeys = ['pki.profile.device.validity', 'pki.profile.service.validity'] as const;
+
+/**
+ * Reads the settings of the signer.
+ *
+ * @throws Problem `config-invalid`: a certificate would live longer than the CA that issues it
+ */
 export function signerSettings(settings: Settings): SignerSettings {
+  for (const key of leafValidityKeys) requireShorterThanIssuer(settings, key);
   return {
     organization: settings.require('pki.organization'),
     trustDomain: settings.require('pki.trust_domain'),
@@ -45,6 +53,16 @@ export function signerSettings(settings: Settings): SignerSettings {
     hostnames: settings.require('pki.hostnames'),
     files: signerFiles(settings),
   };
+}
+
+/** Certificates never outlive their CA, and soon would be cut too short to be issued at all. */
+function requireShorterThanIssuer(settings: Settings, key: (typeof leafValidityKeys)[number]): void {
+  const [leafSeconds, issuerSeconds] = [settings.require(key), settings.require('pki.issuing.validity')];
+  if (leafSeconds <= issuerSeconds) return;
+  throw new Problem(
+    'config-invalid',
+    `${key} is ${leafSeconds} s, longer than pki.issuing.validity, ${issuerSeconds} s: a certificate cannot outlive the CA that issues it. Make one shorter or the other longer.`,
+  );
 }
 
 function signerFiles({ directory, dataDirectory }: Settings): SignerFiles {
