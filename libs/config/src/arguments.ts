@@ -1,5 +1,5 @@
 import { Problem } from '@sallyport/protocol';
-import { findKey, nameOf } from './key-names.js';
+import { findKey, type KeyReference, nameOf } from './key-names.js';
 import type { Given, Layer } from './layer.js';
 import { describeKey } from './schema.js';
 
@@ -26,14 +26,14 @@ export function readArguments(argv: readonly string[], cwd: string): Arguments {
     const text = inline ?? words.shift();
     if (text === undefined) throw new Problem('config-invalid', `--${flag} needs a value: --${flag} VALUE.`);
     if (named === undefined) configDir = text;
-    else given.set(nameOf(named), argument(named.key, text, { flag: `--${flag}`, cwd }));
+    else given.set(nameOf(named), argument(named, text, { flag: `--${flag}`, cwd }));
   }
   return { given, warnings: [], faults: [], ...(configDir === undefined ? {} : { configDir }) };
 }
 
-function argument(key: Given['reference']['key'], text: string, { flag, cwd }: { flag: string; cwd: string }): Given {
-  const value = text === '' ? undefined : describeKey(key).type.fromText(text, cwd);
-  return { reference: { key }, source: 'argument', where: flag, value };
+function argument(reference: KeyReference, text: string, { flag, cwd }: { flag: string; cwd: string }): Given {
+  const value = text === '' ? undefined : describeKey(reference.key).type.fromText(text, cwd);
+  return { reference, source: 'argument', where: flag, value };
 }
 
 function unknownFlag(word: string): Problem {

@@ -418,6 +418,21 @@ describe('profiles', () => {
     expect(settings.get('http.bind.port')).toBe(1);
   });
 
+  it('are given by flags too', async () => {
+    const argv = ['--c8y.profiles.plant2.url', 'plant2.example'];
+    const { settings } = await loadSettings({
+      configDir: await directoryWith(),
+      env: {},
+      cwd: '/',
+      argv,
+      profile: 'plant2',
+    });
+    expect([settings.get('c8y.url'), settings.source('c8y.url')]).toEqual(['plant2.example', 'argument']);
+    await expect(load(undefined, {}, ['--c8y.profiles.plant2.url', 'https://x'])).rejects.toThrow(
+      'c8y.profiles.plant2.url (--c8y.profiles.plant2.url) is "https://x"',
+    );
+  });
+
   it('cannot be chosen before something is set for them, and the others are named', async () => {
     const configDir = await directoryWith('c8y.profiles.a.url = "a"\nc8y.profiles.b.url = "b"\n');
     await expect(loadSettings({ configDir, env: {}, cwd: '/', profile: 'c' })).rejects.toMatchObject({
