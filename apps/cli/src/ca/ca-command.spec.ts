@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
@@ -105,5 +105,19 @@ describe('ca import', () => {
     await using site = await fakeSite();
 
     expect((await site.run(['ca', 'import', ...words], { cwd: site.directory })).exitCode).toBe(exitCode);
+  });
+});
+
+describe('ca import of a file that is too large', () => {
+  it('says so without reading it', async () => {
+    await using site = await fakeSite();
+    const file = join(site.directory, 'disk.img');
+    await writeFile(file, '');
+    await truncate(file, 3 * 1024 ** 3);
+
+    const { exitCode, stderr } = await site.run(['ca', 'import', file, '--purpose', 'device']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('has 3221225472 bytes, a CA bundle has 1 to 180000.');
   });
 });

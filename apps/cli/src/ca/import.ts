@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { type AuthorityImport, authorityPurpose, hierarchyDescription } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
@@ -45,11 +45,17 @@ export function importCommand(context: CliContext, parent: Command): void {
 }
 
 async function readBundle(path: string): Promise<Buffer> {
+  // Before it is read; a pipe tells its size only by being read.
+  requireBundleSize(path, (await stat(path)).size || 1);
   const bundle = await readFile(path);
-  if (bundle.length === 0 || bundle.length > largestBundleBytes)
-    throw new Failure(
-      `${path} has ${bundle.length} bytes, a CA bundle has 1 to ${largestBundleBytes}.`,
-      'Give the file with the key, the certificate and its chain only.',
-    );
+  requireBundleSize(path, bundle.length);
   return bundle;
+}
+
+function requireBundleSize(path: string, bytes: number): void {
+  if (bytes > 0 && bytes <= largestBundleBytes) return;
+  throw new Failure(
+    `${path} has ${bytes} bytes, a CA bundle has 1 to ${largestBundleBytes}.`,
+    'Give the file with the key, the certificate and its chain only.',
+  );
 }

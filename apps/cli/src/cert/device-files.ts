@@ -86,8 +86,7 @@ export async function readLeaf(path: string): Promise<Certificate> {
       'Get one with "cert download", or make one with "cert create".',
     );
   const [leaf] = certificatesIn(path, pem);
-  if (leaf === undefined)
-    throw new Failure(`${path} holds no certificate in PEM.`, 'Remove the file (cert remove) and enrol again.');
+  if (leaf === undefined) throw new Failure(`${path} holds no certificate in PEM.`, 'Remove the file and enrol again.');
   return leaf;
 }
 
@@ -98,7 +97,7 @@ function certificatesIn(path: string, pem: string): Certificate[] {
     if (!(cause instanceof Problem)) throw cause;
     throw new Failure(
       `${path} holds a certificate that cannot be read: ${cause.message}`,
-      'Remove the file (cert remove) and enrol again.',
+      'Remove the file and enrol again.',
       { cause },
     );
   }

@@ -238,6 +238,7 @@ describe('cert download', () => {
     'https://',
     'https://[::1',
     'https://user:secret@host',
+    'user:secret@host',
     'https://host/path?x',
     'ftp://host',
     'host/path',
@@ -347,6 +348,23 @@ describe('cert download c8y --profile', () => {
     expect(server.passwords).toEqual(['at-plant2:chosen']);
     expect((await readdir(certs)).sort()).toEqual(['ca.pem', 'plant2.key', 'plant2.pem', 'plant2.pem.ca']);
     expect(await readFile(join(certs, 'ca.pem'), 'utf8')).toBe('CA of the site');
+  });
+
+  it('asks nobody while no host of the cloud is known, least of all the CA of the site', async () => {
+    const { run, server } = await childAndSigner();
+    const env = { TEDGE_PKI_URL: server.url, TEDGE_C8Y_PROFILES_PLANT2_DEVICE_ID: 'a' };
+
+    const main = await run(['download', 'c8y', '--device-id', 'a'], { env });
+    const profile = await run(['download', 'c8y', '--profile', 'plant2'], { env });
+
+    expect(main).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr:
+        'Error: No host of the cloud is known.\nPass it (--url HOST) or set it (tedge config set c8y.url HOST).\n',
+    });
+    expect(profile.stderr).toContain('(tedge config set c8y.url HOST --profile plant2)');
+    expect(server.passwords).toEqual([]);
   });
 
   it('names the host of the profile when it cannot be reached', async () => {

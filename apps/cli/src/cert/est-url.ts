@@ -10,21 +10,29 @@ const cloudPort = 443;
 /**
  * The address of an EST server: as given (`https://host:port`, `HOST` or `HOST:PORT`), else the cloud's, else `pki.url`.
  *
- * @throws Failure: the text is no address
+ * @throws Failure: the text is no address, or nobody said where the cloud is
  */
-export function estUrl(given: string | undefined, settings: Settings, { cloud }: Pick<CloudChoice, 'cloud'>): string {
-  const cloudHost = cloud === 'c8y' ? settings.get('c8y.url') : undefined;
-  const text = given ?? cloudHost;
-  if (text === undefined) return settings.require('pki.url');
+export function estUrl(given: string | undefined, settings: Settings, { cloud, profile }: CloudChoice): string {
+  if (given === undefined && cloud !== 'c8y') return settings.require('pki.url');
+  const text = given ?? settings.get('c8y.url');
+  if (text === undefined) throw unknownHost(profile);
   const address = addressIn(text);
   if (address === undefined)
     throw new Failure(
-      `"${text.replace(/\/\/.*@/, '//…@')}" is no address of a certificate service.`,
+      `"${text.replace(/^(https:\/\/)?.*@/, '$1…@')}" is no address of a certificate service.`,
       'Write https://HOST:PORT, HOST:PORT or HOST.',
     );
   // The default port of https disappears when a URL is parsed, so look at the text.
   const hasPort = text.startsWith('https://') || /:\d+$/.test(text);
   return hasPort ? address.origin : `${address.origin}:${cloud === 'c8y' ? cloudPort : sitePort}`;
+}
+
+function unknownHost(profile: string | undefined): Failure {
+  const option = profile === undefined ? '' : ` --profile ${profile}`;
+  return new Failure(
+    'No host of the cloud is known.',
+    `Pass it (--url HOST) or set it (tedge config set c8y.url HOST${option}).`,
+  );
 }
 
 /** An origin and nothing more: EST has a path of its own (RFC 7030 §3.2.2). */
