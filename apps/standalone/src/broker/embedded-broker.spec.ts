@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -276,6 +276,15 @@ describe('broker limits', () => {
     raw.send(bytes);
     await raw.closed();
     expect((await site.publish('a', 'x')).exitCode).toBe(0);
+  });
+
+  it('survive a packet over the limit that was there before the broker took the connection', async () => {
+    await using site = await openSite({ limits: { packetBytes: 100 } });
+    const connection = new PassThrough();
+    connection.write(Buffer.from('30ffffff7f', 'hex'));
+    setImmediate(() => site.broker.accept(connection, undefined));
+    await once(connection, 'close');
+    await waitFor(() => site.broker.clients === 0);
   });
 
   it('turn clients away when the broker is full', async () => {

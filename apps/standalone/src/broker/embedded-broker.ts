@@ -106,9 +106,11 @@ export class EmbeddedBroker {
 
   private async serve(stream: Duplex, origin: Origin): Promise<void> {
     this.origins.set(stream, origin);
+    // aedes listens from the next turn on; a fault before that is as much the end of this connection, and of no more.
+    stream.on('error', () => undefined);
     try {
       await this.ready;
-      this.aedes.handle(stream);
+      if (!stream.destroyed) this.aedes.handle(stream);
     } catch (error) {
       stream.destroy(error instanceof Error ? error : new Error(String(error)));
     }
