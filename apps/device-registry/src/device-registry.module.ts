@@ -6,6 +6,7 @@ import { Store } from '@sallyport/store';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
 import { EnrolmentCheck } from './admission/enrolment-check.js';
+import { ForeignNewcomers } from './admission/foreign-newcomers.js';
 import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalLedger } from './admission/refusal-ledger.js';
@@ -35,6 +36,7 @@ const auditLog: Provider = {
     DeviceLifecycle,
     Devices,
     EnrolmentCheck,
+    ForeignNewcomers,
     IssuedCertificates,
     PeerAdmission,
     RefusalLedger,

@@ -1,32 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
-import { Clock, FaultLog, Log } from '@sallyport/runtime';
+import { Clock } from '@sallyport/runtime';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
 import { authorityOf, judgePeer } from './admission-rules.js';
+import { ForeignNewcomers } from './foreign-newcomers.js';
 import { RefusalLedger } from './refusal-ledger.js';
-import { type Rate, TokenBucket } from './token-bucket.js';
-
-// A stolen key of a foreign CA makes as many names as its thief likes, and each is kept for good: a fleet of 2 000 is
-// taken on at once, and 170 000 a day, some 0.3 GB. Certificates of this site are bounded by those who sign them.
-const foreignRate: Rate = { burst: 2_000, refillMs: 500 };
 
 /** Answers whether a peer may pass, and registers those it meets for the first time. */
 @Injectable()
 export class PeerAdmission {
-  private readonly foreign: TokenBucket;
-  private readonly floods: FaultLog;
-
   constructor(
     private readonly devices: Devices,
     private readonly refusals: RefusalLedger,
+    private readonly newcomers: ForeignNewcomers,
     private readonly clock: Clock,
-    log: Log,
-  ) {
-    this.foreign = new TokenBucket(foreignRate, clock.now().getTime());
-    this.floods = new FaultLog(log, clock, 'new certificates under foreign CAs are turned away, there are too many');
-  }
+  ) {}
 
   /**
    * Idempotent: of fifty first contacts with one certificate, one registers the device and all are admitted.
@@ -52,17 +42,12 @@ export class PeerAdmission {
     if (verdict.kind === 'refuse') return { result: { outcome: 'refused', reason: verdict.reason } };
     const result = { outcome: 'admitted' as const, deviceId, kind };
     if (verdict.kind === 'admit') return { result };
-    if (!this.mayRemember(request)) return { result: { outcome: 'refused', reason: 'too-many-new-certificates' } };
+    if (!request.issuedHere && !this.newcomers.take(request))
+      return { result: { outcome: 'refused', reason: 'too-many-new-certificates' } };
     return {
       result,
       change: device === undefined ? this.registration(request) : this.nextCertificate(request, device),
     };
-  }
-
-  private mayRemember({ issuedHere, issuerFingerprint }: AdmissionRequest): boolean {
-    if (issuedHere || this.foreign.take(this.clock.now().getTime())) return true;
-    this.floods.note(`issuer ${issuerFingerprint}`);
-    return false;
   }
 
   private registration(request: AdmissionRequest): DeviceChangeSet {
