@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { utimes, writeFile } from 'node:fs/promises';
+import { symlink, utimes, writeFile } from 'node:fs/promises';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { fileVersion } from './file-version.js';
@@ -19,5 +19,23 @@ describe('small files in memory', () => {
     const files = new HotFiles(() => stats.ctimeMs + ageMs);
     files.remember(path, { version: fileVersion(stats), stats, content: 'x' });
     expect([files.get(path)].filter((file) => file !== undefined)).toHaveLength(kept);
+  });
+
+  it('are dropped, those first that were not asked for the longest, before they exceed 8 MiB', async () => {
+    await using folder = temporaryDirectory();
+    const path = folder.file('foo');
+    await writeFile(path, 'x');
+    const stats = statSync(path);
+    const files = new HotFiles(() => stats.ctimeMs + 10_000);
+    // All are links to one file, of which each claims 1 MiB less what an entry takes.
+    const paths = Array.from({ length: 9 }, (_, index) => folder.file(`link${index}`));
+    for (const link of paths) await symlink(path, link);
+    const content = 'x'.repeat(1024 * 1024 - 1024);
+    for (const link of paths.slice(0, 8)) files.remember(link, { version: fileVersion(stats), stats, content });
+    expect(files.get(paths[0] ?? '')).toBeDefined();
+    files.remember(paths[8] ?? '', { version: fileVersion(stats), stats, content });
+    expect(paths.map((link) => files.get(link) !== undefined)).toEqual([
+      ...[true, false, true, true, true, true, true, true, true],
+    ]);
   });
 });

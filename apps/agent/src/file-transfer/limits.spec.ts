@@ -114,6 +114,21 @@ describe('the storage quota', () => {
     await expect.poll(async () => (await files.put('/te/v1/files/foo', Buffer.alloc(1000))).status).toBe(201);
   });
 
+  it('keeps what an upload announced while it is on its way to the disk', async () => {
+    await using files = await ServedFiles.start({ quotaBytes: 6 * mebibyte });
+    const socket = connect(files.port, '127.0.0.1');
+    socket.write(
+      `PUT /te/v1/files/slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${4 * mebibyte}\r\n\r\n`,
+    );
+    socket.write(Buffer.alloc(3 * mebibyte));
+    await expect.poll(async () => (await files.entries()).length).toBe(1);
+    const [leftover = ''] = await files.entries();
+    await expect.poll(async () => (await stat(join(files.directory, leftover))).size).toBeGreaterThan(0);
+    expect((await files.put('/te/v1/files/foo', Buffer.alloc(3 * mebibyte))).status).toBe(507);
+    socket.write(Buffer.alloc(mebibyte));
+    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 201 /);
+  });
+
   it('lets no uploads side by side exceed it together', async () => {
     await using files = await ServedFiles.start({ quotaBytes: 1000 });
     const names = Array.from({ length: 30 }, (_, index) => `f${index}`);
@@ -221,7 +236,7 @@ describe('a connection that goes silent', () => {
 
   it('within a download is ended', async () => {
     await using files = await ServedFiles.start({ idleTimeoutMs: 100 });
-    await files.put('/te/v1/files/foo', Buffer.alloc(32 * mebibyte));
+    await writeFile(join(files.directory, 'foo'), Buffer.alloc(32 * mebibyte));
     const socket = connect(files.port, '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -232,7 +247,7 @@ describe('a connection that goes silent', () => {
   });
 
   it('is not ended while a slow upload still moves', async () => {
-    await using files = await ServedFiles.start({ idleTimeoutMs: 150 });
+    await using files = await ServedFiles.start({ idleTimeoutMs: 600 });
     const socket = connect(files.port, '127.0.0.1');
     socket.write('PUT /te/v1/files/foo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 8\r\n\r\n');
     let sent = 0;
@@ -240,7 +255,7 @@ describe('a connection that goes silent', () => {
       sent += 1;
       socket.write('x');
       if (sent === 8) clearInterval(drip);
-    }, 50);
+    }, 100);
     const [answer] = await once(socket, 'data');
     expect(String(answer)).toMatch(/^HTTP\/1\.1 201 /);
   });

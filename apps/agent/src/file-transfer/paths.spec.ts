@@ -149,6 +149,25 @@ describe('links below the root', () => {
     expect(await readFile(join(folder.path, 'secret'), 'utf8')).toBe('secret');
   });
 
+  it('in the place of the root lead nowhere', async () => {
+    await using files = await ServedFiles.start();
+    await rename(files.directory, `${files.directory}-moved`);
+    await symlink(`${files.directory}-moved`, files.directory);
+    for (const method of ['PUT', 'GET', 'DELETE'])
+      expect((await files.request(method, '/te/v1/files/foo', { body: 'x' })).status).toBe(404);
+    expect(await readdir(`${files.directory}-moved`)).toEqual([]);
+  });
+
+  it('to a folder beside the root whose name begins alike lead nowhere', async () => {
+    await using files = await ServedFiles.start();
+    await mkdir(`${files.directory}-backup`);
+    await writeFile(join(`${files.directory}-backup`, 'secret'), 'secret');
+    await symlink(`${files.directory}-backup`, join(files.directory, 'link'));
+    expect((await files.get('/te/v1/files/link/secret')).status).toBe(404);
+    expect((await files.put('/te/v1/files/link/secret', 'x')).status).toBe(404);
+    expect(await readFile(join(`${files.directory}-backup`, 'secret'), 'utf8')).toBe('secret');
+  });
+
   it.each([
     ['PUT', { 'if-none-match': '*' }, 201],
     ['PUT', { 'if-match': '*' }, 412],

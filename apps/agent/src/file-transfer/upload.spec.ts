@@ -132,8 +132,9 @@ describe('PUT of a file', () => {
     expect((await files.get('/te/v1/files/target')).text).toBe('kept');
   });
 
-  it('gives each of 200 uploads of the same size a tag of its own', async () => {
-    await using files = await ServedFiles.start({ durability: 'process-end' });
+  it('gives each of 200 uploads of the same size at the same time a tag of its own', async () => {
+    const nowMs = () => Date.parse('2026-11-22T00:00:00Z');
+    await using files = await ServedFiles.start({ durability: 'process-end', nowMs });
     const tags = new Set<string>();
     for (let index = 0; index < 200; index += 1) {
       await files.put('/te/v1/files/foo', String(1000 + index));
