@@ -309,6 +309,46 @@ describe('broker limits', () => {
     expect(site.warnings).toEqual(['a subscription was refused']);
   });
 
+  it('keep nothing of a subscription that was refused', async () => {
+    await using site = await openSite({ limits: { subscriptionsPerClient: 1 } });
+    await site.subscribe('a', 1, '-t', 'b', '-i', 'away', '-c', '-E');
+    for (const topic of ['a', 'b']) await site.publish(topic, 'meanwhile');
+    const { stdout } = await site.subscribe('a', 2, '-i', 'away', '-c');
+    expect(stdout).toBe('a meanwhile\n');
+  });
+
+  it('let a client subscribe anew to as many topics as it has left', async () => {
+    await using site = await openSite({ limits: { subscriptionsPerClient: 1 } });
+    await using raw = await RawConnection.open({ port: site.port });
+    // CONNECT of client "one", SUBSCRIBE to "a", UNSUBSCRIBE from it, SUBSCRIBE to "b": each is granted.
+    const steps = [
+      ['100f00044d5154540402003c00036f6e65', '20020000'],
+      ['8206000100016100', '9003000100'],
+      ['a2050002000161', 'b0020002'],
+      ['8206000300016200', '9003000300'],
+    ] as const;
+    for (const [packet, answer] of steps) {
+      raw.send(Buffer.from(packet, 'hex'));
+      await waitFor(() => raw.unread.toString('hex').endsWith(answer));
+    }
+  });
+
+  it('take a SUBSCRIBE packet with a hundred thousand filters in good time', async () => {
+    await using site = await openSite();
+    const filters = Array.from({ length: 100_000 }, (_, index) => {
+      const filter = Buffer.from(index.toString(36));
+      return Buffer.concat([Buffer.from([0, filter.length]), filter, Buffer.from([1])]);
+    });
+    const body = Buffer.concat([Buffer.from([0, 1]), ...filters]);
+    const length = [(body.length & 0x7f) | 0x80, ((body.length >> 7) & 0x7f) | 0x80, body.length >> 14];
+    await using raw = await RawConnection.open({ port: site.port });
+    // CONNECT of client "one" with a session to be kept.
+    raw.send(Buffer.from('100f00044d5154540400003c00036f6e65', 'hex'));
+    raw.send(Buffer.concat([Buffer.from([0x82, ...length]), body]));
+    await waitFor(() => raw.unread.length > 100_000, { deadlineMs: 5_000 });
+    expect(site.warnings).toEqual(['a subscription was refused']);
+  });
+
   it('drop the newest message for a client that is away and whose queue is full', async () => {
     await using site = await openSite({ limits: { queuedMessages: 2 } });
     await site.subscribe('a', 1, '-i', 'away', '-c', '-E');

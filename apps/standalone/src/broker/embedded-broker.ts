@@ -46,6 +46,8 @@ export class EmbeddedBroker {
   private readonly aedes: Aedes;
   private readonly origins = new WeakMap<object, Origin>();
   private readonly refused = new WeakSet<Client>();
+  /** Clients whose refused subscriptions the log knows about. */
+  private readonly reported = new WeakSet<Client>();
   private readonly subscribed = new WeakMap<Client, Set<string>>();
   private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
   private networkClients = 0;
@@ -144,6 +146,9 @@ export class EmbeddedBroker {
     // Its own declarations leave this event out; unheard it would end the process.
     const emitter: EventEmitter = aedes;
     emitter.on('error', (error) => this.warn('the broker could not pass a message on', { error }));
+    aedes.on('unsubscribe', (filters, client) => {
+      for (const filter of filters) this.subscribed.get(client)?.delete(filter);
+    });
     return aedes;
   }
 
@@ -158,7 +163,7 @@ export class EmbeddedBroker {
         else done(null, true);
       },
       authorizePublish: (client, packet, done) => void this.authorizePublish(client, packet, done),
-      authorizeSubscribe: (client, subscription, done) => done(null, this.authorizeSubscribe(client, subscription)),
+      authorizeSubscribe: (client, subscription, done) => void this.authorizeSubscribe(client, subscription, done),
       authorizeForward: (client, packet) => (mayReceive(this.originOf(client), packet.topic) ? packet : null),
     };
   }
@@ -193,13 +198,38 @@ export class EmbeddedBroker {
   }
 
   /** Null answers this subscription with failure (SUBACK 0x80) and leaves the others of the packet alone. */
-  private authorizeSubscribe(client: Client, subscription: Subscription): Subscription | null {
+  private async authorizeSubscribe(
+    client: Client,
+    subscription: Subscription,
+    done: (error: Error | null, granted?: Subscription | null) => void,
+  ): Promise<void> {
+    if (!this.takeSubscription(client, subscription.topic)) {
+      this.noteRefusal(client, subscription.topic);
+      done(null, null);
+      return;
+    }
+    try {
+      if (!client.clean) await this.persistence.keepSubscription(client, subscription);
+      done(null, subscription);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Once for each connection: one packet may ask for a hundred thousand filters. */
+  private noteRefusal(client: Client, filter: string): void {
+    if (this.reported.has(client)) return;
+    this.reported.add(client);
+    this.warn('a subscription was refused', { session: client.id, filter });
+  }
+
+  /** Whether the client may subscribe to the filter; counts it when so. */
+  private takeSubscription(client: Client, filter: string): boolean {
+    if (!maySubscribe(this.originOf(client), filter)) return false;
     const filters = this.subscribed.get(client) ?? new Set<string>();
-    this.subscribed.set(client, filters.add(subscription.topic));
-    const isAllowed = maySubscribe(this.originOf(client), subscription.topic);
-    if (isAllowed && filters.size <= this.limits.subscriptionsPerClient) return subscription;
-    this.warn('a subscription was refused', { session: client.id, filter: subscription.topic });
-    return null;
+    if (!filters.has(filter) && filters.size >= this.limits.subscriptionsPerClient) return false;
+    this.subscribed.set(client, filters.add(filter));
+    return true;
   }
 
   private originOf(client: Client): Origin {

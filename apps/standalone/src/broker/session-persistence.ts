@@ -73,9 +73,16 @@ export class SessionPersistence {
     return Readable.from(this.options.retained.matching(filters));
   }
 
-  async addSubscriptions({ id }: ClientReference, subscriptions: readonly StoredSubscription[]): Promise<void> {
+  /**
+   * aedes calls this once for each subscription it has granted, with all those of the packet, also the refused ones; so
+   * `keepSubscription` has kept each on its own by then.
+   */
+  async addSubscriptions(): Promise<void> {}
+
+  /** Keeps a subscription that was granted to a client which wants its session kept. */
+  async keepSubscription({ id }: ClientReference, subscription: StoredSubscription): Promise<void> {
     const session = this.sessionOf(id);
-    this.subscribe(session, subscriptions);
+    this.subscribe(session, [subscription]);
     if (isServiceSession(id)) await this.options.journal?.saveSession(id, [...session.subscriptions.values()]);
   }
 
