@@ -186,6 +186,18 @@ describe('admission', () => {
     expect(await actions()).toEqual(['device-registered', 'peer-refused', 'peer-refused']);
   });
 
+  it('goes on writing down at its rate when the clock is set back by a day in a flood', async () => {
+    const refusal = (host: number) =>
+      registry.refused({ reason: 'issuer-unknown', entrance: 'mqtt', remoteAddress: `192.0.2.${host}` });
+    await Promise.all(Array.from({ length: 200 }, (_, host) => refusal(host)));
+    registry.clock.advance(-86_400);
+    await refusal(200);
+    registry.clock.advance(10);
+    await refusal(201);
+    const { rows } = await registry.get('/v1/audit?after=200', auditPage);
+    expect(rows).toMatchObject([{ details: { remoteAddress: '192.0.2.201' } }]);
+  });
+
   it('writes refusals down again after the clock was set back by a day', async () => {
     await registry.admit(peer(foreign));
     const conflicting = peer({ ...secondCertificate });
