@@ -3,7 +3,9 @@ import type { Entry, Store } from '@sallyport/store';
 import { z } from 'zod';
 import type { StoredSubscription } from './session.js';
 
-// A service that has not come back for this long was removed or renamed: nobody waits for its messages any more.
+// A service that has not come back for this long, while another has, was removed or renamed: nobody waits for its
+// messages any more. Measured between services, not to now: a process that ran for longer has not said so meanwhile, and
+// a gateway may start with a clock that is years off.
 const forgottenAfterMs = 30 * 24 * 3_600_000;
 const pageSize = 1_000;
 
@@ -92,8 +94,8 @@ export class EventJournal {
   }
 
   private async loadSessions(): Promise<SavedSession[]> {
-    const oldest = (this.options.now ?? Date.now)() - forgottenAfterMs;
     const sessions = (await this.listAll('session/')).map(({ value }) => savedSession.parse(value));
+    const oldest = Math.max(...sessions.map(({ savedAt }) => savedAt)) - forgottenAfterMs;
     for (const { name } of sessions.filter(({ savedAt }) => savedAt < oldest)) await this.forgetSession(name);
     return sessions.filter(({ savedAt }) => savedAt >= oldest);
   }
