@@ -37,6 +37,15 @@ describe('the verdict on a handshake', () => {
     });
   });
 
+  it('refuses a leaf that another leaf vouches for, though OpenSSL accepted it', () => {
+    const ca = forgeCa('fleet');
+    const device = forgeDevice('dev-1', ca);
+    const rules = { trust: new TrustStore(trusting(ca)), chainCertificates: 10, now: new Date() };
+    const evidence = { isResumed: false, leaf: forgeDevice('dev-2', device).der, presented: [device.der] };
+
+    expect(judge(evidence, { ...rules, clientCertificate: 'required' })).toMatchObject({ reason: 'issuer-unknown' });
+  });
+
   it.each([
     ['UNABLE_TO_GET_ISSUER_CERT', 'unable to get issuer certificate', 'chain-incomplete'],
     ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'unable to get local issuer certificate', 'issuer-unknown'],

@@ -162,6 +162,19 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     expect((await get(`https://127.0.0.1:${port}/b`, identity(leaf, ...chain(former, renewed)))).status).toBe(200);
   });
 
+  it('M11: refuses a device once the trusted CA that issued it has expired, though it was known before', async () => {
+    const ca = forgeCa('fleet');
+    const device = identity(forgeDevice('dev-1', ca, { notAfter: new Date('2049-12-31T23:59:59Z') }));
+    const clock = { now: new Date() };
+    const { port, firstRefusal } = await site.openListener(mutual([ca]), { now: () => clock.now });
+    expect((await get(`https://127.0.0.1:${port}/a`, device)).status).toBe(200);
+
+    clock.now = new Date(ca.certificate.notAfter.getTime() + 1000);
+
+    await expect(get(`https://127.0.0.1:${port}/b`, device)).rejects.toThrow();
+    expect((await firstRefusal).reason).toBe('issuer-expired');
+  });
+
   it('M12: keeps the DNS constraint OpenSSL checks for names with a dot, and leaves plain device ids alone', async () => {
     const root = forgeCa('root');
     const issuing = forgeCa('issuing', { issuer: root, permittedDns: 'site.example' });

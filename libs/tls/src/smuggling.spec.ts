@@ -104,6 +104,15 @@ describe('a request that two servers could read in two ways', () => {
     await expect.poll(() => listener.sessions).toEqual([]);
   });
 
+  it('is not every chunked one', async () => {
+    const { port } = await site.openListener(plain, {
+      handler: { http: (request, response) => void text(request).then((sent) => response.end(`got ${sent}`)) },
+    });
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n';
+
+    expect(await exchange(port, `${head}3\r\nabc\r\n0\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 [\s\S]*got abc$/);
+  });
+
   it('gets no connection at all for CONNECT', async () => {
     const { port } = await site.openListener(plain);
 
