@@ -21,21 +21,18 @@ const mostInBatch = 40;
 const mostSteps = 997;
 
 /**
- * Takes from the front of the queue the changes that can share one transaction: none touches a key that another one
- * writes, so each sees the same state as if it were alone. The first goes however large it is; the store has the last
- * word on that.
+ * Takes from the front of the queue the changes that can share one transaction: none touches a key that one before it
+ * writes, so each sees what it would see if they came one after the other. The first goes however large it is; the store
+ * has the last word on that.
  */
 export function takeBatch(queue: PendingChange[]): PendingChange[] {
   const written = new Set<string>();
-  const touched = new Set<string>();
-  const isApart = (change: AuditedChange) =>
-    keysTouched(change).every((key) => !written.has(key)) && keysWritten(change).every((key) => !touched.has(key));
+  const isApart = (change: AuditedChange) => keysTouched(change).every((key) => !written.has(key));
   let [length, steps] = [0, 0];
   for (const { change } of queue.slice(0, mostInBatch)) {
     steps += stepsOf(change);
     if (length > 0 && (steps > mostSteps || !isApart(change))) break;
     for (const key of keysWritten(change)) written.add(key);
-    for (const key of keysTouched(change)) touched.add(key);
     length += 1;
   }
   return queue.splice(0, length);
