@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { deviceId } from '@sallyport/protocol';
 import { buildCertificateRequest, type Certificate } from '@sallyport/x509';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CertificateFiles, readIdentity, replacePair } from './certificate-files.js';
+import { type CertificateFiles, pemOf, readIdentity, replacePair } from './certificate-files.js';
 import { enrolIdentity } from './enrol.js';
 import { certsOnly, EstResponder } from './est-responder.fixture.js';
-import { newPrivateKey } from './private-key.js';
+import { newPrivateKey, privateKeyPem } from './private-key.js';
 import { renewIdentity } from './renew.js';
 
 let folder: string;
@@ -91,6 +91,18 @@ describe('a pair that is replaced', () => {
 
     while (isReplacing) expect((await inForce())?.subject.commonNames).toEqual(['child01']);
     await replacing;
+  });
+
+  it('before a crash does not come back over the enrolment that followed it', async () => {
+    await enrol();
+    const privateKey = await newPrivateKey();
+    const next = responder.site.issueDevice(buildCertificateRequest({ privateKey, commonName: 'child01' }));
+    await writeFile(`${files.keyPath}.next`, privateKeyPem(privateKey) + pemOf([next]));
+
+    const enrolled = await enrol();
+
+    expect((await inForce())?.fingerprint).toBe(enrolled.fingerprint);
+    expect((await readdir(folder)).sort()).toEqual(['ca.pem', 'cert.pem', 'key.pem']);
   });
 
   it('is left alone when what lies beside it under the name of the next is no pair', async () => {
