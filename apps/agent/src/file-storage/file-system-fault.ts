@@ -22,6 +22,12 @@ export function explainFault(error: unknown, text: string): unknown {
         `No space left to store ${JSON.stringify(text)}; nothing was changed. Delete files, or make room on the disk.`,
         { cause: error },
       );
+    case 'EFBIG':
+      return new Problem(
+        'too-large',
+        `${JSON.stringify(text)} is larger than a file can be where it is to be stored; nothing was changed.`,
+        { cause: error },
+      );
     case 'EMFILE':
     case 'ENFILE':
       return new Problem('unavailable', 'Too many files are open at the moment. Try again in a few seconds.', {

@@ -261,6 +261,23 @@ describe('a storage with folders of somebody else', () => {
   );
 });
 
+describe('a file system for small files only', () => {
+  it('answers 413 to a larger one, and leaves nothing of it', async () => {
+    await using folder = temporaryDirectory();
+    await using service = await ServedProcess.start(script, { directory: folder.path }, { fileBlocks: 2048 });
+    const put = async (body: Buffer<ArrayBuffer>) => {
+      const reply = await fetch(`${service.url}/te/v1/files/foo`, { method: 'PUT', body });
+      return [reply.status, await reply.text()];
+    };
+    expect(await put(Buffer.alloc(mebibyte + 1))).toEqual([
+      413,
+      '"foo" is larger than a file can be where it is to be stored; nothing was changed.',
+    ]);
+    expect(await put(Buffer.alloc(mebibyte))).toEqual([201, '']);
+    expect(await readdir(folder.path)).toEqual(['foo']);
+  });
+});
+
 describe('a service out of file descriptors', () => {
   it('answers 503 with Retry-After, lives on, and serves again once connections have gone', async () => {
     await using folder = temporaryDirectory();
