@@ -145,6 +145,7 @@ describe('an imported CA that was replaced', () => {
     site.clock.advance(401 * day);
     await site.signer.rotation.advance();
     expect(statesOf(site)).toMatchObject({ 'device-2': 'retired', 'device-3': 'active' });
+    expect(Object.keys(statesOf(site)).filter((id) => id.startsWith('root'))).toEqual(['root-1', 'root-2']);
   });
 });
 
@@ -215,6 +216,23 @@ describe('a bundle that cannot be used', () => {
     );
   });
 
+  it.each([
+    ['keyCertSign', 'critical,cRLSign', 'The key usage of "CN=Acme Root" lacks keyCertSign.'],
+    ['cRLSign', 'critical,keyCertSign', 'The key usage of "CN=Acme Root" lacks cRLSign.'],
+  ])('is refused when its key may not be used for %s', async (_case, keyUsage, reason) => {
+    const extensions = ['basicConstraints=critical,CA:TRUE', `keyUsage=${keyUsage}`];
+    await using ca = await TestCa.create({ ...acme, extensions });
+    expect((await refused('root', bundleOf(ca)))[1]).toBe(`The CA bundle cannot be used. ${reason}`);
+  });
+
+  it('is refused when it holds a critical extension nobody here knows', async () => {
+    const usual = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
+    await using ca = await TestCa.create({ ...acme, extensions: [...usual, '1.2.3.4=critical,DER:0500'] });
+    expect((await refused('root', bundleOf(ca)))[1]).toBe(
+      'The CA bundle cannot be used. "CN=Acme Root" has critical extensions we do not know: 1.2.3.4.',
+    );
+  });
+
   it('is refused before it is valid', async () => {
     await using ca = await TestCa.create({ ...acme, notBefore: new Date('2040-01-01T00:00:00Z') });
     expect((await refused('root', bundleOf(ca)))[1]).toBe(
@@ -236,6 +254,14 @@ describe('a bundle that cannot be used', () => {
     await using ca = await TestCa.create({ ...acme, commonName: 'Weak Root', key: 'RSA 1024' });
     expect((await refused('root', bundleOf(ca)))[1]).toBe(
       'The CA bundle cannot be used. "CN=Weak Root": The key is weaker than RSA 2048, P-256 or Ed25519.',
+    );
+  });
+
+  it('is refused when it was signed with SHA-1', async () => {
+    await using root = await TestCa.create(acme);
+    await using issuing = await root.intermediate({ ...acme, commonName: 'Acme Devices', digest: 'sha1' });
+    expect((await refused('device', bundleOf(issuing) + root.certPem))[1]).toBe(
+      'The CA bundle cannot be used. "CN=Acme Devices": The certificate is signed with MD5 or SHA-1.',
     );
   });
 

@@ -81,9 +81,6 @@ export class AuthorityImporter {
         `${name} has critical extensions we do not know: ${certificate.unknownCriticalExtensions.join(', ')}.`,
       );
     this.checkLife(certificate, name);
-    const weakness = checkLeaf(certificate, { now: this.clock.now() });
-    if (weakness === 'weak-key' || weakness === 'weak-signature')
-      throw rejected(`${name}: ${refusals[weakness].meaning}`);
   }
 
   private checkLife({ notBefore, notAfter }: Certificate, name: string): void {
@@ -136,6 +133,7 @@ export class AuthorityImporter {
 function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Certificate, ...Certificate[]] {
   const chain: [Certificate, ...Certificate[]] = [certificate];
   let link = certificate;
+  requireStrong(link);
   while (!verifySignedBy(link, link)) {
     const issuer = pool.find((candidate) => !chain.includes(candidate) && verifySignedBy(link, candidate));
     if (issuer === undefined)
@@ -144,8 +142,16 @@ function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Cer
       );
     chain.push(issuer);
     link = issuer;
+    requireStrong(link);
   }
   return chain;
+}
+
+/** First, since a weak signature never verifies, and its issuer would seem to be missing. */
+function requireStrong(certificate: Certificate): void {
+  const weakness = checkLeaf(certificate);
+  if (weakness === 'weak-key' || weakness === 'weak-signature')
+    throw rejected(`"${certificate.subject.text}": ${refusals[weakness].meaning}`);
 }
 
 /** RFC 5280 §4.2.1.9: how many CAs may stand between a CA and a leaf; below a root we make issuing CAs. */
