@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Headers, Res } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import {
   type AuthorityExportResponse,
@@ -6,8 +6,10 @@ import {
   authorityImport,
   type HierarchyDescription,
   rotationRequest,
+  signerRoutes,
   type TrustBundle,
 } from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';
@@ -25,7 +27,7 @@ interface Reply {
 const actor = 'admin';
 
 /** The CA hierarchy. */
-@Controller('v1')
+@Controller()
 export class AuthorityController {
   constructor(
     private readonly hierarchy: Hierarchy,
@@ -35,33 +37,30 @@ export class AuthorityController {
     private readonly audit: AuditLog,
   ) {}
 
-  @Get('ca')
+  @Serves(signerRoutes.showHierarchy)
   show(): HierarchyDescription {
     return describeHierarchy(this.hierarchy);
   }
 
-  @Post('ca/rotate')
-  @HttpCode(200)
+  @Serves(signerRoutes.rotateAuthority)
   async rotate(@Body() body: unknown): Promise<HierarchyDescription> {
     await this.rotation.rotate(rotationRequest.parse(body), actor);
     return describeHierarchy(this.hierarchy);
   }
 
-  @Post('ca/import')
-  @HttpCode(200)
+  @Serves(signerRoutes.importAuthority)
   async import(@Body() body: unknown): Promise<HierarchyDescription> {
     await this.importer.import(authorityImport.parse(body), actor);
     return describeHierarchy(this.hierarchy);
   }
 
-  @Post('ca/export')
-  @HttpCode(200)
+  @Serves(signerRoutes.exportAuthority)
   async export(@Body() body: unknown): Promise<AuthorityExportResponse> {
     const { hierarchy, keys, audit } = this;
     return exportAuthority({ hierarchy, keys, audit }, authorityExport.parse(body), actor);
   }
 
-  @Get('trust-bundle')
+  @Serves(signerRoutes.showTrustBundle)
   trustBundle(
     @Headers('if-none-match') known: string | undefined,
     @Res({ passthrough: true }) reply: Reply,

@@ -158,6 +158,28 @@ describe('rotation of an issuing CA', () => {
     expect((await enrolled(site, 'child01')).issuer).toBe('device-2');
   });
 
+  it('makes no CA after CA when the root itself is about to end', async () => {
+    await using site = await openTestSite();
+    for (const days of [20 * 365 - 100, 90]) {
+      site.clock.advance(days * day);
+      await site.signer.rotation.advance();
+    }
+    expect(statesOf(site)).toMatchObject({ 'device-2': 'active', 'service-2': 'active' });
+    expect(statesOf(site)).not.toHaveProperty('device-3');
+  });
+
+  it('passes over a CA whose root is held elsewhere', async () => {
+    await using site = await openTestSite();
+    await using root = await TestCa.create({ commonName: 'Acme Root', notAfter: new Date('2045-01-01T00:00:00Z') });
+    const notAfter = new Date(site.clock.now().getTime() + 5 * 365 * day * 1000);
+    await using issuing = await root.intermediate({ commonName: 'Acme Devices', notAfter });
+    const bundle = Buffer.from(issuing.certificate.certPem + issuing.certificate.keyPem + root.certPem);
+    await site.signer.importer.import({ purpose: 'device', bundle: bundle.toString('base64') }, 'admin');
+    site.clock.advance((5 * 365 - 30) * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-2': 'active', 'service-2': 'active' });
+  });
+
   it('ends the overlap before the old CA would have to cut certificates short', async () => {
     await using site = await openTestSite();
     site.clock.advance((5 * 365 - 200) * day);

@@ -176,6 +176,5 @@ export class CrlPublisher {
 }
 
 function crlEntry({ serialNumber, revokedAt, reason }: RevocationRecord): RevokedEntry {
-  // RFC 5280 §5.3.1: an unspecified reason is left out.
-  return { serialNumber, revokedAt: new Date(revokedAt), ...(reason === 'unspecified' ? {} : { reason }) };
+  return { serialNumber, revokedAt: new Date(revokedAt), reason };
 }

@@ -45,7 +45,8 @@ describe('public listener', () => {
     await using door = await openPublic();
     const url = door.url(`/crl/${door.keyId}.crl`);
     const etag = (await fetch(url)).headers.get('etag') ?? '';
-    expect((await fetch(url, { headers: { 'if-none-match': `"other", W/${etag}` } })).status).toBe(304);
+    for (const known of [`"other", W/${etag}`, '*'])
+      expect((await fetch(url, { headers: { 'if-none-match': known } })).status).toBe(304);
     door.site.clock.advance(6 * 3600);
     await door.site.signer.crls.buildDue();
     expect((await fetch(url, { headers: { 'if-none-match': etag } })).status).toBe(200);

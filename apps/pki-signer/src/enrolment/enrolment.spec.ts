@@ -114,6 +114,25 @@ describe('a one-time token', () => {
     expect(await site.signer.audit.verify()).toMatchObject({ intact: true });
   });
 
+  it('gives exactly one certificate when two devices use it at two signers at once', async () => {
+    await using site = await openTestSite();
+    const signers = [site.signer, await site.restart()];
+    const token = await site.token({ deviceId: 'child01' });
+    const outcomes = await Promise.allSettled(
+      signers.map(({ enrolment }) => enrolment.enrol(enrolmentOf('child01', token))),
+    );
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    expect(await issuedTo(site, 'child01')).toHaveLength(1);
+  });
+
+  it('is worthless for another name even when its row in the store is moved there', async () => {
+    await using site = await openTestSite();
+    const token = await site.token({ deviceId: 'child01' });
+    const row = await site.store.get('enrolment/child01');
+    await site.store.put('enrolment/child02', { ...Object(row?.value), deviceId: 'child02' });
+    expect((await problemOf(site.signer.enrolment.enrol(enrolmentOf('child02', token)))).status).toBe(401);
+  });
+
   it('gives the same certificate again to the same request within ten minutes', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });
@@ -319,6 +338,17 @@ describe('an enrolment that is turned away', () => {
     ]);
   });
 
+  it('refuses one of two devices that come with the same key at once', async () => {
+    await using site = await openTestSite();
+    const key = newKey();
+    const names = ['child01', 'child02'];
+    const tokens = [await site.token({ deviceId: 'child01' }), await site.token({ deviceId: 'child02' })];
+    const outcomes = await Promise.allSettled(
+      names.map((name, at) => site.signer.enrolment.enrol(enrolmentOf(name, tokens[at] ?? '', csrFor(name, key)))),
+    );
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  });
+
   it('refuses the key of one of our own CAs', async () => {
     await using site = await openTestSite();
     const { privateKey } = await site.signer.keys.open('device-1');
@@ -349,6 +379,25 @@ describe('an enrolment that is turned away', () => {
     expect((await problemOf(site.signer.enrolment.enrol(request))).message).toBe(
       'The one-time password is for profile "device".',
     );
+  });
+
+  it('happens after too many requests of one address, whatever the names', async () => {
+    await using site = await openTestSite();
+    const names = Array.from({ length: 7 }, (_, index) => `child0${index}`);
+    const requests: ReturnType<typeof enrolmentOf>[] = [];
+    for (const name of names) requests.push(enrolmentOf(name, await site.token({ deviceId: name })));
+    const outcomes: PromiseSettledResult<unknown>[] = [];
+    for (let times = 0; times < 58; times += 1)
+      outcomes.push(...(await Promise.allSettled(requests.map((request) => site.signer.enrolment.enrol(request)))));
+    expect(outcomes.slice(0, 400).every(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: { type: 'rate-limited' } });
+  });
+
+  it('happens ten times as soon to an address that guesses, whatever the names', async () => {
+    await using site = await openTestSite();
+    const guess = (index: number) => problemOf(site.signer.enrolment.enrol(enrolmentOf(`unknown-${index}`, 'WRONG')));
+    for (let index = 0; index < 37; index += 1) expect((await guess(index)).status).toBe(401);
+    expect((await guess(37)).status).toBe(429);
   });
 
   it('happens after too many requests of one name, with the time to wait', async () => {

@@ -63,6 +63,24 @@ describe('renewal with the certificate itself', () => {
     ]);
   });
 
+  it.each([
+    ['the name it asked for at first', [{ type: 'dns' as const, value: 'agent.local' }]],
+    [
+      'the names the certificate has',
+      [
+        { type: 'uri' as const, value: 'spiffe://sallyport.local/service/agent' },
+        { type: 'dns' as const, value: 'agent.local' },
+      ],
+    ],
+  ])('keeps the names of a service that asks for %s', async (_case, asked) => {
+    await using site = await openTestSite();
+    const names = [{ type: 'dns' as const, value: 'agent.local' }];
+    const token = await site.token({ deviceId: 'agent', profile: 'service', subjectAltNames: names });
+    const old = await site.signer.enrolment.enrol(enrolmentOf('agent', token, csrFor('agent', newKey(), names)));
+    const renewed = await site.signer.renewal.renew(renewalOf(old, csrFor('agent', newKey(), asked)));
+    expect(leafOf(renewed).subjectAltNames).toEqual(leafOf(old).subjectAltNames);
+  });
+
   it('understands a client that asks again for the subject it asked for at first', async () => {
     await using site = await openTestSite();
     const names = { commonName: 'child01', organization: 'Thin Edge', organizationalUnit: 'Device' };
@@ -119,6 +137,27 @@ describe('renewal with the certificate itself', () => {
     await site.signer.revocation.revoke(certificates[which].fingerprint, 'superseded', 'admin');
     expect((await problemOf(site.signer.renewal.renew(request))).message).toBe(
       'The certificate has been revoked. Enrol again with a new one-time token.',
+    );
+  });
+
+  it('is refused to a certificate that is revoked while the registry is asked', async () => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    site.registry.answer = async () => {
+      await site.signer.revocation.revoke(old.fingerprint, 'superseded', 'admin');
+      return { outcome: 'allowed' };
+    };
+    expect((await problemOf(site.signer.renewal.renew(renewalOf(old)))).status).toBe(403);
+  });
+
+  it('is refused to the certificate of the signer itself', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const { records } = await site.signer.inventory.list({ limit: 1 });
+    const [own] = records.map((record) => renewalOf(record));
+    if (own === undefined) throw new Error('no certificate');
+    expect((await problemOf(site.signer.renewal.renew(own))).message).toBe(
+      'Certificates of profile "server" are not renewed over EST.',
     );
   });
 

@@ -105,6 +105,14 @@ describe('EST simple enrolment (RFC 7030 §4.2.1)', () => {
     expect((await ask(door, enrolPath, { ...rest, headers: chunked })).status).toBe(200);
   });
 
+  it('enrols a device whose id holds colons, as a MAC address does', async () => {
+    await using door = await openEstDoor();
+    const name = 'AA:BB:CC:00:11:22';
+    const token = await door.site.token({ deviceId: name });
+    const reply = await ask(door, enrolPath, post(name, token, csrFor(name).toString('base64')));
+    expect([reply.status, certificatesIn(reply.body)[0]?.subject.text]).toEqual([200, `CN=${name},O=Test Site`]);
+  });
+
   it('takes the profile as a label, and only the right one', async () => {
     await using door = await openEstDoor();
     const request = post('child01', await door.site.token({ deviceId: 'child01' }), base64);

@@ -1,13 +1,14 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Param, Query } from '@nestjs/common';
 import {
   type CertificateDescription,
   type CertificateList,
   certificateQuery,
   revocationRequest,
   type SigningResponse,
+  signerRoutes,
   signingRequest,
 } from '@sallyport/protocol';
-import { Clock } from '@sallyport/runtime';
+import { Clock, Serves } from '@sallyport/runtime';
 import { AdminSigning } from '../issuance/admin-signing.js';
 import { describeRecord } from './certificate-record.js';
 import { Inventory } from './inventory.js';
@@ -17,7 +18,7 @@ import { Revocation } from './revocation.js';
 const actor = 'admin';
 
 /** The certificates the signer issued, and those an administrator has signed. */
-@Controller('v1/certificates')
+@Controller()
 export class InventoryController {
   constructor(
     private readonly inventory: Inventory,
@@ -26,7 +27,7 @@ export class InventoryController {
     private readonly clock: Clock,
   ) {}
 
-  @Get()
+  @Serves(signerRoutes.listCertificates)
   async list(@Query() query: unknown): Promise<CertificateList> {
     const { records, cursor } = await this.inventory.list(certificateQuery.parse(query));
     const certificates = records.map((record) => describeRecord(record, this.clock.now()));
@@ -34,19 +35,18 @@ export class InventoryController {
   }
 
   /** @param id fingerprint or serial number */
-  @Get(':id')
+  @Serves(signerRoutes.showCertificate)
   async get(@Param('id') id: string): Promise<CertificateDescription> {
     return describeRecord((await this.inventory.find(id)).record, this.clock.now());
   }
 
-  @Post()
+  @Serves(signerRoutes.signRequest)
   sign(@Body() body: unknown): Promise<SigningResponse> {
     return this.signing.sign(signingRequest.parse(body), actor);
   }
 
   /** @param id fingerprint or serial number */
-  @Post(':id/revoke')
-  @HttpCode(200)
+  @Serves(signerRoutes.revokeCertificate)
   async revoke(@Param('id') id: string, @Body() body: unknown): Promise<CertificateDescription> {
     const { reason } = revocationRequest.parse(body ?? {});
     return describeRecord(await this.revocation.revoke(id, reason, actor), this.clock.now());

@@ -25,9 +25,12 @@ describe('certificate inventory', () => {
     await using site = await openTestSite();
     await enrolled(site, 'child01');
     site.clock.advance(day);
-    await enrolled(site, 'child02');
+    for (const name of ['child02', 'child03']) await enrolled(site, name);
     const expiresBefore = new Date(site.clock.now().getTime() + 89.5 * day * 1000).toISOString();
-    expect(namesOf((await site.signer.inventory.list({ expiresBefore, limit: 100 })).records)).toEqual(['child01']);
+    const { records, cursor } = await site.signer.inventory.list({ expiresBefore, limit: 1 });
+    expect([namesOf(records), cursor]).toEqual([['child01'], expect.any(String)]);
+    const rest = await site.signer.inventory.list({ expiresBefore, limit: 1, cursor });
+    expect(rest).toEqual({ records: [] });
   });
 
   it('lists those of one device, and of no device whose name begins alike', async () => {

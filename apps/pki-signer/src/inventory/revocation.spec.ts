@@ -142,4 +142,15 @@ describe('an announcement of the device registry', () => {
     expect((await site.signer.inventory.get(reinstated.fingerprint))?.record.revocation).toBeUndefined();
     expect(new Set(await reasonsOf(site, 'child01'))).toEqual(new Set(['privilegeWithdrawn', undefined]));
   });
+
+  it('takes a certificate it names, though it was issued while the device was being revoked', async () => {
+    await using site = await openTestSite();
+    const before = change(site, 'revoked');
+    site.clock.advance(1);
+    const { fingerprint } = await enrolled(site);
+    await site.signer.revocation.follow(before);
+    expect(await reasonsOf(site, 'child01')).toEqual([undefined]);
+    await site.signer.revocation.follow({ ...before, fingerprints: [fingerprint] });
+    expect(await reasonsOf(site, 'child01')).toEqual(['privilegeWithdrawn']);
+  });
 });

@@ -35,6 +35,8 @@ describe('the certificate of the signer itself', () => {
     ]);
     for (const address of ['127.0.0.1', '::1', '192.168.1.6']) expect(certificate.checkIP(address)).toBeDefined();
     expect(leafOf(site.signer).extendedKeyUsages).toEqual(['serverAuth']);
+    const { record } = await site.signer.inventory.find(leafOf(site.signer).fingerprint);
+    expect([record.kind, record.profile]).toEqual(['service', 'server']);
   });
 
   it('comes with its issuing CA, so that the root is all a client needs', async () => {

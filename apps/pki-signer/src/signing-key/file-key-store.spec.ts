@@ -74,6 +74,19 @@ describe('CA keys on disk', () => {
     await expect(stat(files.passphraseFile)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it.each(['', 'abc', 'ab'.repeat(31), 'ab'.repeat(33)])(
+    'are not opened with a damaged passphrase (%j)',
+    async (content) => {
+      await using files = place();
+      await FileKeyStore.at(files.options);
+      await writeFile(files.passphraseFile, content);
+      await expect(FileKeyStore.at(files.options)).rejects.toMatchObject({
+        type: 'config-invalid',
+        message: 'A secret file of the signer is damaged. Restore it from a backup.',
+      });
+    },
+  );
+
   it('keep an imported key from being replaced by another one', async () => {
     await using files = place();
     const keys = await FileKeyStore.at(files.options);
