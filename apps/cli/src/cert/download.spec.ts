@@ -292,6 +292,17 @@ describe('cert download', () => {
     expect(server.passwords).toEqual([`child01:${made}`, `child01:${made}`]);
   });
 
+  it('for a cloud takes a password with a dot for no token that says whom to trust', async () => {
+    const { run, server } = await childAndSigner();
+    const words = ['download', 'c8y', '--device-id', 'child01', '--url', server.url, '--max-timeout', '0s'];
+
+    const { exitCode, stderr } = await run([...words, '-p', tokenOf(server)]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('not trusted here');
+    expect(server.passwords).toEqual([]);
+  });
+
   it('for a cloud leaves a password the user chose out of the link', async () => {
     const { server, download } = await childOfCloud();
 

@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
+import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 import { tokenFor } from '../fixtures/token.fixture.js';
 
 const at = '2026-05-01T12:00:00.000Z';
@@ -219,6 +222,19 @@ describe('the admin API on the network', () => {
     expect(stderr).toContain('The service device-registry answered with status 404.');
   });
 
+  it('is not believed with a certificate of another CA', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const ca = join(site.directory, 'other-ca.pem');
+    await writeFile(ca, new TestAuthority('Other').rootPem);
+    const url = `https://localhost:${site.ports.registry}`;
+
+    const { exitCode, stderr } = await site.run(['device', 'list', '--admin-url', url, '--admin-ca', ca]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/did not answer: .*certificate/);
+  });
+
   it('is reached at an IPv6 address', async () => {
     await using site = await fakeSite();
     await site.run(['secure', 'mutual']);
@@ -263,6 +279,17 @@ describe('what the registry answers', () => {
 
     expect(shown.stdout).toContain('from 192.0.2.9 [2J 31m: device-revoked.');
     expect(shown.stdout + refused.stderr).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
+  it('is not read without end', async () => {
+    await using site = await fakeSite();
+    const endless = 'x'.repeat(17 * 1024 * 1024);
+    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => endless);
+
+    const { exitCode, stderr } = await site.run(['device', 'show', 'child01']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('the answer is larger than 16777216 bytes');
   });
 
   it.each(['constructor', 'toString', '__proto__'])('is not believed about a problem called %s', async (name) => {

@@ -131,6 +131,11 @@ const breakages: readonly Breakage[] = [
     finds: ['server-dates', /expired \d{4}-/],
   },
   {
+    what: 'the certificate of a listener is not valid yet',
+    breakIt: ({ replaceAgent }) => replaceAgent({ notBefore: ahead(1), notAfter: ahead(60) }),
+    finds: ['server-dates', /is not valid before \d{4}-/],
+  },
+  {
     what: 'the certificate of a listener is overdue for renewal',
     breakIt: ({ replaceAgent }) => replaceAgent({ notBefore: ago(25), notAfter: ahead(5) }),
     finds: ['server-dates', 'has not been renewed yet'],
@@ -221,6 +226,11 @@ const breakages: readonly Breakage[] = [
     what: 'the certificate of the operator has expired',
     breakIt: ({ replaceOperator }) => replaceOperator({ notBefore: ago(40), notAfter: ago(10) }),
     finds: ['client-identities', /admin-certs\/certificate\.pem \(certificate of the operator\) expired \d{4}-/],
+  },
+  {
+    what: 'the certificate of the operator is not valid yet',
+    breakIt: ({ replaceOperator }) => replaceOperator({ notBefore: ahead(1), notAfter: ahead(60) }),
+    finds: ['client-identities', /\(certificate of the operator\) is not valid before \d{4}-/],
   },
   {
     what: 'the certificate of the operator is overdue for renewal',

@@ -1,47 +1,132 @@
 import { once } from 'node:events';
-import { createServer, type TLSSocket } from 'node:tls';
-import { describe, expect, it } from 'vitest';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { SecurityLevel } from '@sallyport/protocol';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
-import { prove } from './prove.js';
+import { type Proof, prove } from './prove.js';
 
-describe('the proof that a listener keeps to level mutual', () => {
+const notFound = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n';
+const redirect = 'HTTP/1.1 307 Temporary Redirect\r\nlocation: https://localhost/\r\ncontent-length: 0\r\n\r\n';
+const accepted = '\u0020\u0002\u0000\u0000';
+const notAuthorized = '\u0020\u0002\u0000\u0005';
+
+/** What a door answers to whom; undefined leaves them waiting. */
+interface Behaviour {
+  readonly known?: string;
+  readonly stranger?: string;
+  /** To who speaks no TLS; `close` ends the connection. */
+  readonly plain?: string;
+}
+
+/** A door that answers as it is told, whoever knocks, and one client its CA knows. */
+async function door(behaviour: Behaviour, authority = new TestAuthority()) {
+  const { certPem: cert, keyPem: key } = authority.issue({
+    commonName: 'agent',
+    kind: 'service',
+    hosts: [{ type: 'dns', value: 'localhost' }],
+  });
+  const options = { cert, key, ca: [authority.rootPem], requestCert: true, rejectUnauthorized: false };
+  // Never listens itself: it is handed the connections that begin with a ClientHello.
+  const secured = createTlsServer(options, (socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => answer(socket, socket.authorized ? behaviour.known : behaviour.stranger));
+  });
+  const answerPlain = (socket: Socket) =>
+    behaviour.plain === 'close' ? socket.destroy() : answer(socket, behaviour.plain);
+  const port = await listen((socket, first) =>
+    first[0] === 0x16 ? secured.emit('connection', socket) : answerPlain(socket),
+  );
+  const { certPem, keyPem } = authority.issue({ commonName: 'local-client', kind: 'service' });
+  return { port, authority, client: { certPem, keyPem } };
+}
+
+async function listen(onFirst: (socket: Socket, first: Buffer) => unknown): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.once('data', (first) => {
+      socket.pause();
+      socket.unshift(first);
+      onFirst(socket, first);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function answer(socket: Socket, text: string | undefined): void {
+  socket.resume();
+  if (text !== undefined) socket.end(text, 'latin1');
+}
+
+function proofOf(
+  group: Proof['group'],
+  level: SecurityLevel,
+  { port, authority, client }: Awaited<ReturnType<typeof door>>,
+): Promise<string> {
+  return prove({
+    group,
+    entrance: { name: 'door', group, host: '127.0.0.1', port, level, isOpen: true, sessions: 0 },
+    level,
+    trust: { kind: 'roots', rootsPem: [authority.rootPem] },
+    client,
+    deadlineMs: 400,
+    patienceMs: 0,
+  });
+}
+
+describe('the proof of a level', () => {
   it.each([
-    ['http', 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'],
-    ['mqtt', '\u0020\u0002\u0000\u0000'],
+    ['mutual', 'http', { known: notFound, plain: redirect }],
+    ['mutual', 'mqtt', { known: accepted, plain: 'close' }],
   ] as const)(
-    'fails for %s when a client without a certificate is left waiting instead of refused',
-    async (group, answer) => {
-      const authority = new TestAuthority();
-      const { certPem: cert, keyPem: key } = authority.issue({
-        commonName: 'agent',
-        kind: 'service',
-        hosts: [{ type: 'dns', value: 'localhost' }],
-      });
-      const { certPem, keyPem } = authority.issue({ commonName: 'local-client', kind: 'service' });
-      const sessions = new Set<TLSSocket>();
-      const options = { cert, key, ca: [authority.rootPem], requestCert: true, rejectUnauthorized: false };
-      const server = createServer(options, (socket) => {
-        sessions.add(socket);
-        socket.on('error', () => socket.destroy());
-        socket.once('data', () => (socket.authorized ? socket.end(answer, 'latin1') : undefined));
-      });
-      server.listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-
-      const outcome = prove({
-        group,
-        entrance: { name: 'door', group, host: '127.0.0.1', port, level: 'mutual', isOpen: true, sessions: 0 },
-        level: 'mutual',
-        trust: { kind: 'roots', rootsPem: [authority.rootPem] },
-        client: { certPem, keyPem },
-        deadlineMs: 300,
-      });
-
-      await expect(outcome).rejects.toThrow('a client that should be refused got no answer');
-      for (const socket of sessions) socket.destroy();
-      server.close();
+    'fails at %s for %s when a stranger is left waiting instead of refused',
+    async (level, group, behaviour) => {
+      await expect(proofOf(group, level, await door(behaviour))).rejects.toThrow(
+        'a client that should be refused got no answer',
+      );
     },
   );
+
+  it.each([
+    ['mutual', 'http', 'a stranger is let in', { known: notFound, stranger: notFound, plain: redirect }, 'let in'],
+    ['mutual', 'mqtt', 'a stranger is let in', { known: accepted, stranger: accepted, plain: 'close' }, 'let in'],
+    ['mutual', 'mqtt', 'its own client is refused', { known: notAuthorized, plain: 'close' }, 'return code 5'],
+    ['server', 'http', 'plain HTTP is answered', { stranger: notFound, plain: notFound }, 'answered with status 404'],
+    ['server', 'http', 'plain HTTP is left waiting', { stranger: notFound }, 'no answer in time'],
+    [
+      'server',
+      'mqtt',
+      'a client without TLS is let in',
+      { stranger: accepted, plain: accepted },
+      'without TLS was let in',
+    ],
+    ['plain', 'http', 'it still redirects', { plain: redirect }, 'still redirects to https'],
+    ['plain', 'mqtt', 'the broker refuses', { plain: notAuthorized }, 'return code 5'],
+    ['plain', 'mqtt', 'it is no broker', { plain: notFound }, 'the answer is not MQTT'],
+  ] as const)('fails at %s for %s when %s', async (level, group, _, behaviour, reason) => {
+    await expect(proofOf(group, level, await door(behaviour))).rejects.toThrow(reason);
+  });
+
+  it.each(['http', 'mqtt'] as const)('fails for %s when the certificate is not of this site', async (group) => {
+    const stranger = await door({ stranger: group === 'http' ? notFound : accepted });
+
+    await expect(proofOf(group, 'server', { ...stranger, authority: new TestAuthority() })).rejects.toThrow(
+      /certificate/,
+    );
+  });
+
+  it('holds for a door that does as its level says', async () => {
+    await expect(proofOf('http', 'server', await door({ stranger: notFound, plain: redirect }))).resolves.toBe(
+      'answers over TLS to clients that trust this site; redirects plain HTTP',
+    );
+  });
 });

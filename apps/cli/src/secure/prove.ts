@@ -25,10 +25,12 @@ export interface Proof {
   readonly client?: ClientIdentity | undefined;
   /** Milliseconds one attempt may take; 5 s when absent. */
   readonly deadlineMs?: number;
+  /** Milliseconds until who should get in has got in; 2 s when absent. */
+  readonly patienceMs?: number;
 }
 
 // Listeners and registry hear of a change by events, which take a moment.
-const patienceMs = 2_000;
+const usualPatienceMs = 2_000;
 const pauseMs = 100;
 
 /**
@@ -59,8 +61,8 @@ async function proveClosed(target: ProbeTarget): Promise<string> {
   return 'closed until level mutual';
 }
 
-async function provePlain({ group }: Proof, target: ProbeTarget): Promise<string> {
-  await eventually(target, () => (group === 'mqtt' ? probeMqtt(target) : answersWithoutRedirect(target)));
+async function provePlain(proof: Proof, target: ProbeTarget): Promise<string> {
+  await eventually(proof, target, () => (proof.group === 'mqtt' ? probeMqtt(target) : answersWithoutRedirect(target)));
   return 'answers without TLS';
 }
 
@@ -70,12 +72,12 @@ async function answersWithoutRedirect(target: ProbeTarget): Promise<void> {
 }
 
 async function proveServer(proof: Proof, target: ProbeTarget): Promise<string> {
-  await eventually(target, () => connect(proof, target));
+  await eventually(proof, target, () => connect(proof, target));
   return `answers over TLS to clients that trust this site; ${await provePlainIsRefused(proof, target)}`;
 }
 
 async function proveMutual(proof: Proof, target: ProbeTarget): Promise<string> {
-  await eventually(target, () => connect(proof, target, proof.client));
+  await eventually(proof, target, () => connect(proof, target, proof.client));
   if (!(await isRefused(target, () => connect(proof, target))))
     throw seen(target, 'a client without a certificate was let in');
   return `lets a certificate of this site in and nobody else; ${await provePlainIsRefused(proof, target)}`;
@@ -109,7 +111,11 @@ async function isRefused(target: ProbeTarget, attempt: () => Promise<unknown>): 
   );
 }
 
-async function eventually(target: ProbeTarget, attempt: () => Promise<void>): Promise<void> {
+async function eventually(
+  { patienceMs = usualPatienceMs }: Proof,
+  target: ProbeTarget,
+  attempt: () => Promise<void>,
+): Promise<void> {
   const giveUpAt = performance.now() + patienceMs;
   for (;;) {
     const fault: unknown = await attempt().then(

@@ -7,6 +7,7 @@ import { Problem } from '@sallyport/protocol';
 import { TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
+import { mutualSite } from '../fixtures/mutual-site.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
 const levelsOf = ({ doors }: FakeSite) =>
@@ -381,6 +382,53 @@ describe('a switch that was killed after it wrote the settings', () => {
     expect((await site.run(['secure', 'plain'])).exitCode).toBe(0);
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
     expect(await site.settings()).not.toContain('cert_path');
+  });
+});
+
+describe('a certificate that is not valid yet', () => {
+  it('of a listener is replaced, as after a clock that was ahead', async () => {
+    await using site = await mutualSite();
+    const [notBefore, notAfter] = [1, 60].map((days) => new Date(Date.now() + days * 86_400_000));
+    if (notBefore !== undefined && notAfter !== undefined) await site.replaceAgent({ notBefore, notAfter });
+
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('certificate of agent: issued');
+  });
+
+  it('of a client of this machine is replaced too', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const earlier = new Date(Date.now() - 7 * 86_400_000);
+
+    const { stdout } = await site.run(['secure', 'mutual'], { now: () => earlier });
+
+    expect(stdout).toContain('certificate of local-client: issued');
+    expect(stdout).toContain('certificate of operator: issued');
+  });
+});
+
+describe('a signer that issues something else than was asked for', () => {
+  const others: readonly (readonly [what: string, answer: (site: FakeSite) => { certPem: string }])[] = [
+    ['another key', ({ authority }) => authority.issue({ commonName: 'local-client', kind: 'service' })],
+    ['another CA', () => new TestAuthority('Other').issue({ commonName: 'local-client', kind: 'service' })],
+  ];
+
+  it.each(others)('is not believed: %s', async (_, answer) => {
+    await using site = await fakeSite();
+    const { certPem } = answer(site);
+    site.admin['pki-signer'].routes.set('POST /v1/certificates', () => ({
+      fingerprint: '0'.repeat(64),
+      notAfter: '2030-01-01T00:00:00.000Z',
+      chain: certPem,
+    }));
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The signer issued something else than was asked for local-client.');
+    expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 });
 

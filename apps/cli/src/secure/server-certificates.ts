@@ -103,12 +103,13 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
   }
 }
 
-/** Made for servers, far from its end, and good for every name clients may use. */
+/** Made for servers, valid, far from its end, and good for every name clients may use. */
 function servesOn({ entrance }: Door, { settings, context }: Site, leaf: Certificate): boolean {
   const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
   const isComplete = hostNames(settings, entrance.host).every(({ value }) => names.has(value));
   const isForServers = leaf.extendedKeyUsages?.includes('serverAuth') ?? true;
-  return isForServers && isComplete && !needsRenewal(leaf, context.now());
+  const now = context.now();
+  return isForServers && isComplete && now >= leaf.notBefore && !needsRenewal(leaf, now);
 }
 
 async function requireSiteAmong(

@@ -87,6 +87,7 @@ function certificateFinding({ cert, names, replacement }: Shown, now: Date): Fin
     purposes?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
   const name = `${cert.path} (${names.cert})`;
   if (now > leaf.notAfter) return error(`${name} expired ${leaf.notAfter.toISOString()}.`, replacement);
+  if (now < leaf.notBefore) return error(`${name} is not valid before ${leaf.notBefore.toISOString()}.`, replacement);
   if (!isForClients)
     return error(`${name} may not be used by a client: it lacks extended key usage clientAuth.`, replacement);
   return needsRenewal(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;
