@@ -81,9 +81,9 @@ export class Reception {
 
   /** Judges by new settings from here on, live sessions included. */
   enter(generation: Generation): void {
-    const until = performance.now() + this.#limits.formerTlsMs;
-    const mayLinger = generation.level === 'plain' && this.#generation.context !== undefined;
-    this.#former = mayLinger ? { generation: this.#generation, until } : undefined;
+    if (generation.level !== 'plain') this.#former = undefined;
+    else if (this.#generation.context !== undefined)
+      this.#former = { generation: this.#generation, until: performance.now() + this.#limits.formerTlsMs };
     this.#generation = generation;
     for (const session of this.sessions) this.#reconsider(session);
   }

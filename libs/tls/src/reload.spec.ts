@@ -240,6 +240,15 @@ describe('a laxer level', () => {
     expect((await get(`http://127.0.0.1:${port}/d`)).body).toBe('served /d');
   });
 
+  it('serves them for that while also when it is reloaded again', async () => {
+    const { listener, port } = await site.openListener(serverOnly());
+
+    await listener.reload(plain);
+    await listener.reload(plain);
+
+    expect((await get(`https://127.0.0.1:${port}/c`)).body).toBe('served /c');
+  });
+
   it('keeps the sessions of devices when their certificates are no longer asked for', async () => {
     const ca = forgeCa('fleet');
     const { listener, port } = await site.openListener(mutual([ca]));
