@@ -5,7 +5,14 @@ import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import type { MqttConnection } from '@sallyport/mqtt';
 import { pkiSigner } from '@sallyport/pki-signer';
 import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
-import { type Log, openConfiguredStore, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
+import {
+  type Log,
+  openConfiguredStore,
+  RunningServices,
+  type ServiceHost,
+  SystemClock,
+  stopInTurn,
+} from '@sallyport/runtime';
 import { type Store, scopedStore } from '@sallyport/store';
 import { EmbeddedBroker } from './broker/embedded-broker.js';
 import { mqttBroker } from './mqtt-broker.service.js';
@@ -42,7 +49,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Runni
   try {
     await system.start();
   } catch (error) {
-    await system.stop();
+    // What could not be stopped is in the log; the caller has to hear why the start failed.
+    await Promise.allSettled([system.stop()]);
     throw error;
   }
   return system;
@@ -56,6 +64,7 @@ class System implements RunningSystem {
   private readonly broker: EmbeddedBroker;
   private readonly services: RunningServices;
   private readonly hosts: ServiceHost[] = [];
+  private readonly log: Log;
 
   constructor(
     options: StandaloneOptions,
@@ -63,6 +72,7 @@ class System implements RunningSystem {
     private readonly store: Store,
   ) {
     const { log } = options;
+    this.log = log;
     this.broker = new EmbeddedBroker({
       store: scopedStore(store, 'mqtt-broker/'),
       onWarning: (text, fields) => log.warn({ ...fields, service: 'mqtt-broker' }, text),
@@ -89,9 +99,12 @@ class System implements RunningSystem {
   }
 
   async stop(): Promise<void> {
-    await this.services.stop();
-    await this.broker.close();
-    await this.store.close();
+    const parts = [
+      { name: 'services', stop: () => this.services.stop() },
+      { name: 'broker', stop: () => this.broker.close() },
+      { name: 'store', stop: () => this.store.close() },
+    ];
+    await stopInTurn(parts, this.log);
   }
 
   // Inside one process services reach the broker through memory: there is no port to protect.

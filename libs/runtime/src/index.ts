@@ -2,6 +2,7 @@ export { Clock, SystemClock } from './clock.js';
 export { openConfiguredStore } from './configured-store.js';
 export { FaultLog } from './fault-log.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
+export { Serves } from './openapi/serves.js';
 export { ProblemFilter } from './problem-filter.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness.js';
 export { runService, runUntilSignal } from './run.js';
@@ -10,3 +11,4 @@ export { ServiceContext, type ServiceContextOptions } from './service-context.js
 export type { ServiceDefinition } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
 export { startArguments } from './start-arguments.js';
+export { stopInTurn } from './stop-in-turn.js';

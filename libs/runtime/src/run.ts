@@ -6,6 +6,7 @@ import { networkConnection } from './network-connection.js';
 import { RunningServices } from './running-services.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { startArguments } from './start-arguments.js';
+import { stopInTurn } from './stop-in-turn.js';
 
 /**
  * Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name. Waits for
@@ -35,14 +36,16 @@ async function startService(
     store,
     connectionFor: (service) => networkConnection(settings, service),
   });
-  const stop = async (): Promise<void> => {
-    await services.stop();
-    await store.close();
-  };
+  const parts = [
+    { name: 'services', stop: () => services.stop() },
+    { name: 'store', stop: () => store.close() },
+  ];
+  const stop = () => stopInTurn(parts, log);
   try {
     await services.start(definition);
   } catch (error) {
-    await stop();
+    // What could not be stopped is in the log; the caller has to hear why the start failed.
+    await Promise.allSettled([stop()]);
     throw error;
   }
   return stop;

@@ -10,6 +10,7 @@ import { Readiness } from './readiness.js';
 import { ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
+import { type Stoppable, stopInTurn } from './stop-in-turn.js';
 import { untilAvailable } from './until-available.js';
 
 /** What the services of one process share. */
@@ -22,7 +23,12 @@ export interface ProcessResources {
   readonly store: Store;
   /** How a service reaches the broker; every service has an MQTT session of its own. */
   readonly connectionFor: (service: ServiceName) => MqttConnection;
+  /** How long all services together may take to stop, in milliseconds; default 10 000. */
+  readonly stopBudgetMs?: number;
 }
+
+// Doors drain for 5 s; what comes after the services, such as the store, needs some of the time there is.
+const defaultStopBudgetMs = 10_000;
 
 /** A service's way to the others. */
 interface Link {
@@ -36,7 +42,7 @@ interface Link {
 export class RunningServices {
   private readonly abort = new AbortController();
   /** Of everything opened, the last opened at the end. */
-  private readonly closers: (() => Promise<void>)[] = [];
+  private readonly opened: Stoppable[] = [];
 
   constructor(private readonly resources: ProcessResources) {}
 
@@ -50,14 +56,22 @@ export class RunningServices {
     const log = this.resources.log.child({ service: definition.name });
     const link = await this.connect(definition.name, log);
     const host = await ServiceHost.start(definition, this.contextOf(definition.name, log, link));
-    this.closers.push(() => host.stop());
+    this.opened.push({ name: definition.name, stop: () => host.stop() });
     return host;
   }
 
-  /** Stops every service, the last started first. Safe to call twice. */
+  /**
+   * Stops every service, the last started first. Safe to call twice.
+   *
+   * @throws the first fault, when one of them failed to stop or took too long; the others are stopped all the same
+   */
   async stop(): Promise<void> {
-    for (const close of this.closers.splice(0).reverse()) await close();
-    this.abort.abort();
+    const { log, stopBudgetMs = defaultStopBudgetMs } = this.resources;
+    try {
+      await stopInTurn(this.opened.splice(0).reverse(), log, stopBudgetMs);
+    } finally {
+      this.abort.abort();
+    }
   }
 
   private async connect(service: ServiceName, log: Log): Promise<Link> {
@@ -66,10 +80,10 @@ export class RunningServices {
     const mqttFaults = new FaultLog(log, this.resources.clock, 'MQTT fault, will be tried again', place);
     const onFault = mqttFaults.note;
     const mqtt = await untilAvailable(() => connectMqtt(mqttConnection, { onFault }), onFault);
-    this.closers.push(() => mqtt.close());
+    this.opened.push({ name: `MQTT of ${service}`, stop: () => mqtt.close() });
     mqtt.onReconnect(() => log.info(place, 'connected to the MQTT broker again'));
     const rpc = await untilAvailable(() => connectRpcClient(mqttConnection, { onFault }), onFault);
-    this.closers.push(() => rpc.close());
+    this.opened.push({ name: `RPC of ${service}`, stop: () => rpc.close() });
     return { mqttConnection, mqtt, rpc, mqttFaults };
   }
 

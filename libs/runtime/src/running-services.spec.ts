@@ -1,0 +1,63 @@
+import { Module } from '@nestjs/common';
+import { Problem, type ServiceName } from '@sallyport/protocol';
+import { temporaryDirectory } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { type ProcessResources, RunningServices } from './running-services.js';
+import { closeTestContext, openTestContext } from './testing.js';
+
+@Module({})
+class EmptyModule {}
+
+/** A service whose door closes as it is told. */
+function service(name: ServiceName, closeDoor: () => void | Promise<void>) {
+  const door = { beforeApplicationShutdown: closeDoor };
+  return { name, module: () => ({ module: EmptyModule, providers: [{ provide: 'door', useValue: door }] }) };
+}
+
+async function openSite(options: Partial<ProcessResources> = {}) {
+  const directory = temporaryDirectory();
+  const context = await openTestContext(directory.path);
+  const { settings, log, clock, store, mqttConnection } = context;
+  const readSettings = async () => settings;
+  const connectionFor = () => mqttConnection;
+  return {
+    services: new RunningServices({ settings, readSettings, log, clock, store, connectionFor, ...options }),
+    [Symbol.asyncDispose]: async () => {
+      await closeTestContext(context);
+      await directory.remove();
+    },
+  };
+}
+
+describe('services of one process', () => {
+  it('stop in the opposite order of their start', async () => {
+    await using site = await openSite();
+    const closed: string[] = [];
+    for (const name of ['device-registry', 'agent'] as const)
+      await site.services.start(service(name, () => void closed.push(name)));
+    await site.services.stop();
+    expect(closed).toEqual(['agent', 'device-registry']);
+  });
+
+  it('do not wait for ever for one that hangs', async () => {
+    await using site = await openSite({ stopBudgetMs: 50 });
+    const closed: string[] = [];
+    await site.services.start(service('device-registry', () => void closed.push('device-registry')));
+    const { context } = await site.services.start(service('agent', () => new Promise<void>(() => undefined)));
+    await expect(site.services.stop()).rejects.toThrow('agent did not stop within');
+    expect(closed).toEqual(['device-registry']);
+    expect(context.signal.aborted).toBe(true);
+    expect(context.mqtt.isConnected).toBe(false);
+  });
+
+  it('say why one could not start, although it cannot be stopped either', async () => {
+    await using site = await openSite();
+    const door = {
+      onApplicationBootstrap: () => Promise.reject(new Problem('config-invalid', 'Port 8000 is taken.')),
+      beforeApplicationShutdown: () => Promise.reject(new Error('never opened')),
+    };
+    const module = () => ({ module: EmptyModule, providers: [{ provide: 'door', useValue: door }] });
+    await expect(site.services.start({ name: 'agent', module })).rejects.toThrow('Port 8000 is taken.');
+    await site.services.stop();
+  });
+});

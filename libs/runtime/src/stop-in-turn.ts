@@ -1,0 +1,42 @@
+import type { Log } from './log.js';
+
+/** Something that was opened and has to be closed again. */
+export interface Stoppable {
+  /** What the operator knows it by. */
+  readonly name: string;
+  stop(): Promise<void>;
+}
+
+// systemd ends a process after 15 s (`TimeoutStopSec` of its units).
+const defaultBudgetMs = 12_000;
+// What comes after one that used up the time is closed all the same, and closes within this or not at all.
+const lastChanceMs = 100;
+
+/**
+ * Stops one after the other, each of them, whether or not those before it could be stopped: what keeps its data until the
+ * end usually comes last.
+ *
+ * @param budgetMs for all together, in milliseconds, default 12 000; one that hangs must not keep the process alive
+ * @throws the first fault, when all have had their turn; each is logged
+ */
+export async function stopInTurn(parts: readonly Stoppable[], log: Log, budgetMs = defaultBudgetMs): Promise<void> {
+  const deadline = performance.now() + budgetMs;
+  const faults: unknown[] = [];
+  for (const { name, stop } of parts) {
+    try {
+      await within(stop(), Math.max(lastChanceMs, deadline - performance.now()), name);
+    } catch (error) {
+      log.error({ part: name, error }, 'a part did not stop in order');
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
+}
+
+function within(work: Promise<void>, deadlineMs: number, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`${name} did not stop within ${Math.round(deadlineMs)} ms`));
+    const timer = setTimeout(late, deadlineMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
