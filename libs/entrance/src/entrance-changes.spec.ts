@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ServiceContext } from '@sallyport/runtime';
+import { ServiceContext } from '@sallyport/runtime';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -69,6 +69,22 @@ describe('changes to a door that overlap', () => {
     await Promise.all(changes);
 
     expect(entrances.describe()).toMatchObject([{ level: 'plain' }]);
+  });
+
+  it('leave in force the settings that were read last', async () => {
+    const [older, newer] = [await context.reloadSettings(), await context.reloadSettings()];
+    const slow = Promise.withResolvers<typeof older>();
+    const readings = [slow.promise, Promise.resolve(newer)];
+    const readSettings = () => readings.shift() ?? Promise.reject(new Error('one reading too many'));
+    const slowContext = new ServiceContext({ ...context, settings: older, readSettings });
+    const slowEntrances = new Entrances(slowContext);
+
+    const reloads = [slowEntrances.reload(), slowEntrances.reload()];
+    await nextTurn();
+    slow.resolve(older);
+    await Promise.all(reloads);
+
+    expect(slowContext.settings).toBe(newer);
   });
 
   it('reach a door that is still being opened', async () => {

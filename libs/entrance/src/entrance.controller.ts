@@ -1,25 +1,29 @@
-import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
-import { type EntranceDescription, type EntranceEnrolResponse, entranceEnrolRequest } from '@sallyport/protocol';
+import { Body, Controller } from '@nestjs/common';
+import {
+  type EntranceDescription,
+  type EntranceEnrolResponse,
+  entranceEnrolRequest,
+  entranceRoutes,
+} from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
 import { Entrances } from './entrances.js';
 
 /** Admin API of the doors: what is open, at which level; enrolment and reload. */
-@Controller('v1/entrance')
+@Controller()
 export class EntranceController {
   constructor(private readonly entrances: Entrances) {}
 
-  @Get()
+  @Serves(entranceRoutes.list)
   list(): { entrances: EntranceDescription[] } {
     return { entrances: this.entrances.describe() };
   }
 
-  @Post('enrol')
-  @HttpCode(200)
+  @Serves(entranceRoutes.enrol)
   enrol(@Body() body: unknown): Promise<EntranceEnrolResponse> {
     return this.entrances.enrol(entranceEnrolRequest.parse(body));
   }
 
-  @Post('reload')
-  @HttpCode(200)
+  @Serves(entranceRoutes.reload)
   async reload(): Promise<{ entrances: EntranceDescription[] }> {
     return { entrances: await this.entrances.reload() };
   }

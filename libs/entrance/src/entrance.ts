@@ -19,6 +19,7 @@ import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
+import { Turns } from './turns.js';
 
 export interface EntranceOptions {
   /** What passes through, in words: `file transfer`. */
@@ -62,7 +63,8 @@ export class Entrance {
   private door: OpenDoor | undefined;
   // Shut, but with requests that are still being answered.
   private draining: SecureListener | undefined;
-  private lastChange: Promise<void> = Promise.resolve();
+  // What was read earlier must not come into force later.
+  private readonly changes = new Turns();
   private isClosed = false;
 
   /**
@@ -87,7 +89,7 @@ export class Entrance {
    * @throws Problem `unavailable`: the address cannot be bound.
    */
   apply(): Promise<void> {
-    return this.inTurn(() => this.readAndApply());
+    return this.changes.take(() => this.readAndApply());
   }
 
   describe(): EntranceDescription {
@@ -111,7 +113,7 @@ export class Entrance {
   /** Shuts the door for good: no new connection, those under way may finish within a few seconds. */
   close(): Promise<void> {
     this.isClosed = true;
-    return this.inTurn(() => this.shut());
+    return this.changes.take(() => this.shut());
   }
 
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
@@ -120,14 +122,6 @@ export class Entrance {
     if (change === 'resynchronise') this.revalidate(concerns, registryGraceMs);
     else if (change.state === 'active') this.revalidate(concerns);
     else this.endSessions(concerns, `device-${change.state}`);
-  }
-
-  /** One change after the other: what was read earlier must not come into force later. */
-  private inTurn(change: () => Promise<void>): Promise<void> {
-    const changed = this.lastChange.then(change);
-    // Who asked for a change hears of its failure; the next one must not.
-    this.lastChange = changed.catch(() => undefined);
-    return changed;
   }
 
   private async readAndApply(): Promise<void> {

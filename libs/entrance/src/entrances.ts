@@ -12,6 +12,7 @@ import { ServiceContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { Entrance, type EntranceOptions } from './entrance.js';
 import { ServiceIdentity } from './service-identity.js';
+import { Turns } from './turns.js';
 
 /** The doors of one service, and the certificate it shows at them. */
 @Injectable()
@@ -19,6 +20,8 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly opened: Entrance[] = [];
   private readonly admission: AdmissionClient;
   private readonly identity: ServiceIdentity;
+  // Settings read earlier must not come into force later.
+  private readonly reloads = new Turns();
 
   constructor(private readonly context: ServiceContext) {
     this.admission = new AdmissionClient(context, (change) => {
@@ -65,10 +68,12 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
    *
    * @throws Problem `config-invalid`: the door named in the text, and those after it, are as they were.
    */
-  async reload(): Promise<EntranceDescription[]> {
-    await this.context.reloadSettings();
-    for (const entrance of this.opened) await entrance.apply();
-    return this.describe();
+  reload(): Promise<EntranceDescription[]> {
+    return this.reloads.take(async () => {
+      await this.context.reloadSettings();
+      for (const entrance of this.opened) await entrance.apply();
+      return this.describe();
+    });
   }
 
   /**

@@ -14,6 +14,7 @@ import { FaultLog, type ServiceContext } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { fetchTrustBundle } from './trust-bundle.js';
+import { Turns } from './turns.js';
 
 const firstRetryMs = 2_000;
 // A reload that fails, fails on settings: each try reads every file again, and a person has to mend them.
@@ -28,7 +29,8 @@ export class ServiceIdentity {
   private readonly faults: FaultLog;
   private schedule: RenewalSchedule | undefined;
   private catchingUp: Promise<void> | undefined;
-  private lastRefresh: Promise<unknown> = Promise.resolve();
+  // An answer the signer gave earlier must not be written later.
+  private readonly refreshes = new Turns();
   private isBehind = false;
   // The files of this service have changed since the doors last read them.
   private isReloadDue = false;
@@ -118,12 +120,8 @@ export class ServiceIdentity {
     }
   }
 
-  /** One after the other: an answer the signer gave earlier must not be written later. */
   private refreshTrust(): Promise<void> {
-    const refreshed = this.lastRefresh.then(() => this.fetchTrust());
-    // Who asked hears of the failure; the next one must not.
-    this.lastRefresh = refreshed.catch(() => undefined);
-    return refreshed;
+    return this.refreshes.take(() => this.fetchTrust());
   }
 
   private async fetchTrust(): Promise<void> {
@@ -159,8 +157,9 @@ export class ServiceIdentity {
   private async renew(signal: AbortSignal): Promise<Certificate> {
     const url = this.context.settings.require('pki.url');
     const renewed = await renewIdentity({ files: this.files, url, newKey: true, signal });
-    // Not awaited: the renewal is done, and to repeat it because a door cannot take it up would waste certificates.
     this.isReloadDue = true;
+    // Noted, not thrown: the renewal is done, and to repeat it because a door cannot take it up would waste certificates.
+    await this.reloadIfDue().catch(this.faults.note);
     this.keepUp();
     return renewed;
   }
