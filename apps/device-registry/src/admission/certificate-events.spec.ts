@@ -103,6 +103,19 @@ describe('events of the signer', () => {
     expect((await registry.device('child01')).state).toBe('active');
   });
 
+  it('write a certificate for a name of another CA down once, however often they come', async () => {
+    await registry.admit(peer({ issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') }));
+    await registry.issued(issued(second));
+    await registry.issued(issued(second));
+    await settle();
+    expect((await rows()).map(({ action, subject }) => `${action} ${subject}`)).toEqual([
+      'device-registered child01',
+      'certificate-refused child01',
+      'device-registered last',
+    ]);
+    expect(await registry.admit(peer(second))).toBe('name-conflict');
+  });
+
   it('survive a message that is no event', async () => {
     await registry.publishGarbage();
     await settle();
@@ -231,7 +244,29 @@ describe('events of the signer', () => {
     await registry.issued(issued());
     await settle();
     expect(await registry.admit(peer())).toBe('certificate-revoked');
+    expect(await registry.refusal('GET', '/v1/devices/child01')).toMatch(/^404 /);
   });
+
+  it('keep the date and reason of a certificate that was revoked before its device', async () => {
+    await registry.admit(peer());
+    await registry.revoked(revocation);
+    await rowOf('certificate-revoked');
+    const { certificates } = await registry.change('child01', 'revoke');
+    expect(certificates[0]?.revocation).toEqual({ revokedAt: '2026-06-01T11:00:00Z', reason: 'keyCompromise' });
+  });
+
+  it.each(['lock', 'revoke', 'retire'])(
+    'about one certificate announce nothing of a device after "%s"',
+    async (action) => {
+      await registry.admit(peer());
+      await registry.change('child01', action);
+      await registry.revoked({ ...revocation, fingerprint: fingerprintOf('forgotten'), serialNumber: '09' });
+      await rowOf('certificate-revoked');
+      await settle();
+      await waitFor(() => registry.announced.some(({ deviceId }) => deviceId === 'last'));
+      expect(registry.announced.map(({ deviceId }) => deviceId)).toEqual(['child01', 'child01', 'last']);
+    },
+  );
 
   it('never answer the signer with more than one announcement of one change', async () => {
     await registry.admit(peer());
