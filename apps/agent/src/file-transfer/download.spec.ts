@@ -114,6 +114,17 @@ describe('GET and HEAD of a file', () => {
     expect(bytes.equals(old) || bytes.equals(Buffer.from('new'))).toBe(true);
   });
 
+  it('leave no listeners behind, however many buffers go out', async () => {
+    await using files = await ServedFiles.start();
+    await writeFile(join(files.directory, 'foo'), Buffer.alloc(24 * 1024 * 1024));
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => warnings.push(name);
+    process.on('warning', note);
+    expect((await files.get('/te/v1/files/foo')).bytes).toHaveLength(24 * 1024 * 1024);
+    process.off('warning', note);
+    expect(warnings).not.toContain('MaxListenersExceededWarning');
+  });
+
   it('break the connection when a file is cut short under a download, so that nobody takes it for whole', async () => {
     await using files = await ServedFiles.start();
     const path = join(files.directory, 'foo');

@@ -80,6 +80,7 @@ describe('routes of the file transfer service', () => {
     await files.put('/te/v1/files/foo.txt?version=1', 'one');
     expect(await files.entries()).toEqual(['foo.txt']);
     expect((await files.get('/te/v1/files/foo.txt?a=b#c')).text).toBe('one');
+    expect((await files.get('/te/v1/files/foo.txt#c')).text).toBe('one');
   });
 
   it('serve the requests of one connection in their order, also when they do not wait for each other', async () => {
