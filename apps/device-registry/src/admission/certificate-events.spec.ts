@@ -87,6 +87,15 @@ describe('events of the signer', () => {
       expect(await registry.admit(peer(stranger))).toBe('name-conflict');
     });
 
+    it('make of a device what it is: a service', async () => {
+      const service = { deviceId: 'console' } as const;
+      await registry.admit(peer({ ...service, ...unknown }));
+      await registry.issued(issued({ ...service, kind: 'service', profile: 'service' }));
+      await rowOf('device-recognised');
+      expect((await registry.device('console')).kind).toBe('service');
+      expect(await registry.admit(peer({ ...service, kind: 'service' }))).toBe('admitted');
+    });
+
     it('are not needed when another entrance knows it', async () => {
       await registry.admit(peer(unknown));
       expect(await registry.admit(peer())).toBe('admitted');
