@@ -9,6 +9,12 @@ export {
   type PublishOptions,
   type TlsMaterial,
 } from './port.js';
-export { type CallOptions, connectRpcClient, RpcClient, type RpcClientOptions } from './rpc-client.js';
+export {
+  type CallOptions,
+  connectRpcClient,
+  type OpenRpcClient,
+  RpcClient,
+  type RpcClientOptions,
+} from './rpc-client.js';
 export { RpcHandler } from './rpc-handler.js';
 export { MqttRpcServer, mqttRpcServer, type RpcServerOptions } from './rpc-server.js';

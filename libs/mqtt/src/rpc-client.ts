@@ -39,6 +39,13 @@ export interface RpcClientOptions {
   readonly onFault?: (fault: Error) => void;
 }
 
+/** An RPC client as its owner sees it. */
+export type OpenRpcClient = RpcClient & {
+  /** False while the broker is away; calls made now wait for it until their deadline. */
+  readonly isConnected: boolean;
+  close(): Promise<void>;
+};
+
 /**
  * Opens an RPC client with a session and a reply topic of its own; waits up to 30 s for the broker.
  *
@@ -47,7 +54,7 @@ export interface RpcClientOptions {
 export async function connectRpcClient(
   connection: MqttConnection,
   options: RpcClientOptions = {},
-): Promise<RpcClient & { close(): Promise<void> }> {
+): Promise<OpenRpcClient> {
   const client = new MqttRpcClient();
   await client.open(connection, options);
   return client;
@@ -91,6 +98,10 @@ class MqttRpcClient extends RpcClient {
     const response = contract.response.safeParse(reply.response);
     if (!response.success) throw new Problem('internal', describe('response', contract.pattern, response.error));
     return response.data;
+  }
+
+  get isConnected(): boolean {
+    return this.session?.isConnected === true;
   }
 
   async close(): Promise<void> {

@@ -70,6 +70,11 @@ export class MqttRpcServer extends Server {
     }
   }
 
+  /** False while the broker is away, and with it every request. */
+  get isConnected(): boolean {
+    return this.session?.isConnected === true;
+  }
+
   /** Takes no more requests, lets those under way finish for up to 5 s, and disconnects. */
   override async close(): Promise<void> {
     this.isClosing = true;

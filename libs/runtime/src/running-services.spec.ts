@@ -1,6 +1,7 @@
+import type { Duplex } from 'node:stream';
 import { Module } from '@nestjs/common';
 import { Problem, type ServiceName } from '@sallyport/protocol';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type ProcessResources, RunningServices } from './running-services.js';
 import { closeTestContext, openTestContext } from './testing.js';
@@ -19,17 +20,45 @@ async function openSite(options: Partial<ProcessResources> = {}) {
   const context = await openTestContext(directory.path);
   const { settings, log, clock, store, mqttConnection } = context;
   const readSettings = async () => settings;
-  const connectionFor = () => mqttConnection;
-  return {
+  const streams: Duplex[] = [];
+  const site = { isBrokerAway: false, streams };
+  const openStream = (): Duplex => {
+    if (mqttConnection.kind !== 'in-process' || site.isBrokerAway) throw new Error('the broker is away');
+    const stream = mqttConnection.openStream();
+    streams.push(stream);
+    return stream;
+  };
+  const connectionFor = () => ({ kind: 'in-process', openStream, clientId: 'test' }) as const;
+  return Object.assign(site, {
     services: new RunningServices({ settings, readSettings, log, clock, store, connectionFor, ...options }),
     [Symbol.asyncDispose]: async () => {
       await closeTestContext(context);
       await directory.remove();
     },
-  };
+  });
 }
 
 describe('services of one process', () => {
+  it('are not ready while one of their connections to the broker is away', async () => {
+    await using site = await openSite();
+    const { services, streams } = site;
+    const { context } = await services.start(service('agent', () => undefined));
+    expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
+    site.isBrokerAway = true;
+    const connections = streams.splice(0);
+    expect(connections).toHaveLength(3);
+    // The first carries events; requests of ours and requests to us have connections of their own.
+    for (const connection of connections.slice(1)) connection.destroy();
+    await waitFor(async () => !(await context.readiness.report()).ready);
+    expect((await context.readiness.report()).faults).toEqual({
+      mqtt: 'is not connected to the broker',
+      rpc: 'is not connected to the broker',
+    });
+    site.isBrokerAway = false;
+    await waitFor(async () => (await context.readiness.report()).ready);
+    await services.stop();
+  });
+
   it('stop in the opposite order of their start', async () => {
     await using site = await openSite();
     const closed: string[] = [];

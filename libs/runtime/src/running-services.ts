@@ -1,5 +1,5 @@
 import type { Settings } from '@sallyport/config';
-import { connectMqtt, connectRpcClient, type Mqtt, type MqttConnection, type RpcClient } from '@sallyport/mqtt';
+import { connectMqtt, connectRpcClient, type Mqtt, type MqttConnection, type OpenRpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import { type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
@@ -34,7 +34,7 @@ const defaultStopBudgetMs = 10_000;
 interface Link {
   readonly mqttConnection: MqttConnection;
   readonly mqtt: Mqtt;
-  readonly rpc: RpcClient;
+  readonly rpc: OpenRpcClient;
   readonly mqttFaults: FaultLog;
 }
 
@@ -90,7 +90,8 @@ export class RunningServices {
   private contextOf(name: ServiceName, log: Log, link: Link): ServiceContext {
     const { settings, readSettings, store, clock } = this.resources;
     const readiness = new Readiness();
-    readiness.add('mqtt', () => (link.mqtt.isConnected ? undefined : 'is not connected to the broker'));
+    const isConnected = () => link.mqtt.isConnected && link.rpc.isConnected;
+    readiness.add('mqtt', () => (isConnected() ? undefined : 'is not connected to the broker'));
     readiness.add('store', () => answersQuickly(store));
     return new ServiceContext({
       ...link,

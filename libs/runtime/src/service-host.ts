@@ -59,7 +59,9 @@ async function createApplication(
   const logger = nestLog(context.log);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger, abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(context.log));
-  app.connectMicroservice({ strategy: mqttRpcServer(context.mqttConnection, rpcServerOptions(context)) });
+  const strategy = mqttRpcServer(context.mqttConnection, rpcServerOptions(context));
+  app.connectMicroservice({ strategy });
+  context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
   return app;
 }
 
