@@ -175,6 +175,15 @@ describe('a one-time token', () => {
     ]);
   });
 
+  it('is not said to be locked by wrong tries after it was used', async () => {
+    await using site = await openTestSite();
+    await site.signer.enrolment.enrol(enrolmentOf('child01', await site.token({ deviceId: 'child01' })));
+    for (let tries = 0; tries < 5; tries += 1)
+      await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
+    expect(await stateOf(site, 'child01')).toBe('used');
+    expect(await auditOf(site, 'enrolment-locked')).toEqual([]);
+  });
+
   it('still works after four wrong tries', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });

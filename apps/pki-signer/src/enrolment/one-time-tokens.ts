@@ -166,7 +166,9 @@ export class OneTimeTokens {
     const failedTries = record.failedTries + 1;
     const compares = [{ key, revision }];
     const operations = [this.writeOf(key, { ...record, failedTries })];
-    if (failedTries !== mostFailedTries) return (await store.transaction(compares, operations)).committed;
+    // A spent token has nothing left to lock.
+    if (failedTries !== mostFailedTries || record.use !== undefined)
+      return (await store.transaction(compares, operations)).committed;
     const subject = JSON.stringify(name.slice(0, longestShownName));
     const lock = {
       action: 'enrolment-locked',
