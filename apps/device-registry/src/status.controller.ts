@@ -1,17 +1,18 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
-import type { RegistryStatus } from '@sallyport/protocol';
+import { type RegistryStatus, registryRoutes } from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
 import { Devices } from './devices/devices.js';
 
 /** How the registry is, for `sallyport status`. */
-@Controller('v1/status')
+@Controller()
 export class StatusController {
   constructor(
     private readonly devices: Devices,
     private readonly audit: AuditLog,
   ) {}
 
-  @Get()
+  @Serves(registryRoutes.showStatus)
   async status(): Promise<RegistryStatus> {
     const { sequence, hash } = await this.audit.head();
     const [active, locked, revoked, retired] = await Promise.all([

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
-import { isRefusalReason, type RefusalReason } from './refusals.js';
+import { isRefusalReason, refusals } from './refusals.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
 /** A refusal code of `refusals`. */
-export const refusalReason = z.custom<RefusalReason>((code) => typeof code === 'string' && isRefusalReason(code));
+export const refusalReason = z.literal(Object.keys(refusals).filter(isRefusalReason));
 
 /** A peer that proved possession of a key whose certificate chains to a trusted CA of the entrance. */
 export const admissionRequest = z.strictObject({

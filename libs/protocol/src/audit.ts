@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AdminRoute } from './admin-route.js';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hexadecimal');
 
@@ -27,7 +28,7 @@ export const auditQuery = z.strictObject({
 });
 export type AuditQuery = z.infer<typeof auditQuery>;
 
-/** `GET /v1/audit`, oldest first. */
+/** Oldest first. */
 export const auditPage = z.strictObject({
   rows: z.array(auditRow),
   /** Value of `after` for the next page; absent on the last. */
@@ -35,7 +36,7 @@ export const auditPage = z.strictObject({
 });
 export type AuditPage = z.infer<typeof auditPage>;
 
-/** `GET /v1/audit/verify`. Keep `headHash` elsewhere to notice also a log that was rewritten as a whole. */
+/** Keep `headHash` elsewhere to notice also a log that was rewritten as a whole. */
 export const auditVerdict = z.discriminatedUnion('intact', [
   z.strictObject({ intact: z.literal(true), rows: z.number().int().min(0), headHash: hash }),
   z.strictObject({
@@ -48,3 +49,20 @@ export const auditVerdict = z.discriminatedUnion('intact', [
   }),
 ]);
 export type AuditVerdict = z.infer<typeof auditVerdict>;
+
+/** The audit log in the admin API of a service that keeps one. */
+export const auditRoutes = {
+  listRows: {
+    method: 'GET',
+    path: '/v1/audit',
+    summary: 'Lists the rows of the audit log, oldest first.',
+    query: auditQuery,
+    response: auditPage,
+  },
+  verify: {
+    method: 'GET',
+    path: '/v1/audit/verify',
+    summary: 'Checks the hash chain of the audit log from its first row to its last.',
+    response: auditVerdict,
+  },
+} as const satisfies Record<string, AdminRoute>;

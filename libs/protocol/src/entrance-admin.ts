@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AdminRoute } from './admin-route.js';
 import { fingerprint, securityLevel } from './ids.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
@@ -27,10 +28,9 @@ const entranceDescription = z.strictObject({
 });
 export type EntranceDescription = z.infer<typeof entranceDescription>;
 
-/** `GET /v1/entrance` and `POST /v1/entrance/reload`. */
 export const entranceList = z.strictObject({ entrances: z.array(entranceDescription) });
 
-/** `POST /v1/entrance/enrol`: the service makes a key, and gets its certificate with a one-time token. */
+/** The service makes a key, and gets its certificate with a one-time token. */
 export const entranceEnrolRequest = z.strictObject({
   group: entranceGroup,
   oneTimePassword: z.string().min(1).max(200),
@@ -61,3 +61,26 @@ export const readTrustBundle = defineRpc({
       .max(100),
   }),
 });
+
+/** The entrances in the admin API of a service that has any. */
+export const entranceRoutes = {
+  list: {
+    method: 'GET',
+    path: '/v1/entrance',
+    summary: 'Lists what is open, and at which level.',
+    response: entranceList,
+  },
+  enrol: {
+    method: 'POST',
+    path: '/v1/entrance/enrol',
+    summary: 'Makes a key in the service, and gets a certificate for it with a one-time token.',
+    request: entranceEnrolRequest,
+    response: entranceEnrolResponse,
+  },
+  reload: {
+    method: 'POST',
+    path: '/v1/entrance/reload',
+    summary: 'Puts in force what settings and files say now.',
+    response: entranceList,
+  },
+} as const satisfies Record<string, AdminRoute>;

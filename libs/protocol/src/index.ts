@@ -1,3 +1,4 @@
+export type { AdminRoute } from './admin-route.js';
 export { adminSocketDirectory, adminSocketPath } from './admin-socket.js';
 export {
   type AdmissionDecision,
@@ -16,6 +17,7 @@ export {
   type AuditVerdict,
   auditPage,
   auditQuery,
+  auditRoutes,
   auditRow,
   auditVerdict,
 } from './audit.js';
@@ -36,6 +38,7 @@ export {
   entranceEnrolResponse,
   entranceGroup,
   entranceList,
+  entranceRoutes,
   type HostName,
   hostName,
   readTrustBundle,
@@ -67,7 +70,7 @@ export {
   serviceName,
 } from './ids.js';
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
-export { isRefusalReason, type RefusalReason, refusals } from './refusals.js';
+export { type RefusalReason, refusals } from './refusals.js';
 export {
   type DeviceAction,
   type DeviceActionRequest,
@@ -85,6 +88,7 @@ export {
   deviceList,
   deviceQuery,
   type RegistryStatus,
+  registryRoutes,
   registryStatus,
   type StateChange,
 } from './registry-admin.js';
@@ -127,6 +131,7 @@ export {
   rotationRequest,
   type SigningRequest,
   type SigningResponse,
+  signerRoutes,
   signingRequest,
   signingResponse,
   type TrustBundle,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
 import { deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
@@ -28,7 +29,7 @@ export const deviceQuery = z.strictObject({
 });
 export type DeviceQuery = z.infer<typeof deviceQuery>;
 
-/** `GET /v1/devices`, by name. */
+/** By name. */
 export const deviceList = z.strictObject({ devices: z.array(deviceSummary), cursor: z.string().optional() });
 export type DeviceList = z.infer<typeof deviceList>;
 
@@ -63,7 +64,6 @@ const stateChange = z.strictObject({
 });
 export type StateChange = z.infer<typeof stateChange>;
 
-/** `GET /v1/devices/:id`, and the answer to each change of state. */
 export const deviceDescription = deviceSummary.extend({
   /** Newest first, at most 20. */
   certificates: z.array(deviceCertificate),
@@ -74,7 +74,7 @@ export const deviceDescription = deviceSummary.extend({
 });
 export type DeviceDescription = z.infer<typeof deviceDescription>;
 
-/** `POST /v1/devices/:id/lock`, `unlock`, `revoke` and `retire`. Each may be repeated. */
+/** Each may be repeated. */
 export const deviceAction = z.enum(['lock', 'unlock', 'revoke', 'retire']);
 export type DeviceAction = z.infer<typeof deviceAction>;
 
@@ -89,10 +89,42 @@ export const deviceActionRequest = z.strictObject({
 });
 export type DeviceActionRequest = z.infer<typeof deviceActionRequest>;
 
-/** `GET /v1/status` of the device registry. */
+/** How the device registry is. */
 export const registryStatus = z.strictObject({
   service: z.literal('device-registry'),
   devices: z.record(deviceState, z.number().int().min(0)),
   audit: z.strictObject({ rows: z.number().int().min(0), headHash: auditRow.shape.hash }),
 });
 export type RegistryStatus = z.infer<typeof registryStatus>;
+
+/** The admin API of the device registry. */
+export const registryRoutes = {
+  listDevices: {
+    method: 'GET',
+    path: '/v1/devices',
+    summary: 'Lists devices by name.',
+    query: deviceQuery,
+    response: deviceList,
+  },
+  showDevice: {
+    method: 'GET',
+    path: '/v1/devices/:id',
+    summary: 'Shows a device: its certificates, its states, and why it was turned away.',
+    parameters: { id: deviceId },
+    response: deviceDescription,
+  },
+  changeDevice: {
+    method: 'POST',
+    path: '/v1/devices/:id/:action',
+    summary: 'Changes the state of a device; may be repeated.',
+    parameters: { id: deviceId, action: deviceAction },
+    request: deviceActionRequest,
+    response: deviceDescription,
+  },
+  showStatus: {
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'Counts the devices, and names the newest row of the audit log.',
+    response: registryStatus,
+  },
+} as const satisfies Record<string, AdminRoute>;

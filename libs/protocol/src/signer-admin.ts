@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AdminRoute } from './admin-route.js';
 import { hostName } from './entrance-admin.js';
 import { deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
 
@@ -10,7 +11,7 @@ const pageLimit = z.coerce.number().int().min(1).max(1000);
 export const leafProfile = z.enum(['device', 'service', 'admin']);
 export type LeafProfile = z.infer<typeof leafProfile>;
 
-/** `POST /v1/enrollments`: a one-time token. A newer token replaces the open one of the same name. */
+/** A one-time token. A newer token replaces the open one of the same name. */
 export const enrollmentRequest = z.strictObject({
   deviceId,
   profile: leafProfile.default('device'),
@@ -53,7 +54,7 @@ export type EnrollmentDescription = z.infer<typeof enrollmentDescription>;
 
 export const enrollmentQuery = z.strictObject({ cursor: cursor.optional(), limit: pageLimit.default(100) });
 
-/** `GET /v1/enrollments`, by name. `DELETE /v1/enrollments/:deviceId` withdraws one. */
+/** By name. */
 export const enrollmentList = z.strictObject({
   enrollments: z.array(enrollmentDescription),
   cursor: cursor.optional(),
@@ -98,18 +99,17 @@ export const certificateQuery = z.strictObject({
 });
 export type CertificateQuery = z.infer<typeof certificateQuery>;
 
-/** `GET /v1/certificates`, by end date. */
+/** By end date. */
 export const certificateList = z.strictObject({
   certificates: z.array(certificateDescription),
   cursor: cursor.optional(),
 });
 export type CertificateList = z.infer<typeof certificateList>;
 
-/** `POST /v1/certificates/:id/revoke`, where `:id` is a fingerprint or a serial number. Answers a `certificateDescription`. */
 export const revocationRequest = z.strictObject({ reason: revocationReason.default('unspecified') });
 export type RevocationRequest = z.infer<typeof revocationRequest>;
 
-/** `POST /v1/certificates`: signs the CSR of an administrator or a service. */
+/** The CSR of an administrator or a service. */
 export const signingRequest = z.strictObject({
   /** PKCS#10 in PEM. */
   csr: z.string().min(1).max(24_576),
@@ -155,7 +155,6 @@ const authorityDescription = z.strictObject({
 });
 export type AuthorityDescription = z.infer<typeof authorityDescription>;
 
-/** `GET /v1/ca`. */
 export const hierarchyDescription = z.strictObject({
   trustBundleVersion: z.number().int().positive(),
   /** Of the root new chains end in; what a one-time token carries. */
@@ -164,7 +163,6 @@ export const hierarchyDescription = z.strictObject({
 });
 export type HierarchyDescription = z.infer<typeof hierarchyDescription>;
 
-/** `POST /v1/ca/rotate`: a new issuing CA. Answers a `hierarchyDescription`. */
 export const rotationRequest = z.strictObject({
   purpose: z.enum(['device', 'service']),
   /** How long the new CA is only published before it signs, so that every relying party knows it first. */
@@ -177,7 +175,7 @@ export const rotationRequest = z.strictObject({
 });
 export type RotationRequest = z.infer<typeof rotationRequest>;
 
-/** `GET /v1/trust-bundle`, with an `ETag` that changes with the set; certificates in PEM. */
+/** Certificates in PEM. */
 export const trustBundle = z.strictObject({
   version: z.number().int().positive(),
   roots: z.array(z.string()).min(1),
@@ -187,7 +185,6 @@ export const trustBundle = z.strictObject({
 });
 export type TrustBundle = z.infer<typeof trustBundle>;
 
-/** `POST /v1/ca/import`: an existing CA takes over a purpose. Answers a `hierarchyDescription`. */
 export const authorityImport = z.strictObject({
   purpose: authorityPurpose,
   /** Base64 of a PEM bundle (key as PKCS#8, plain or encrypted) or of a PKCS#12 file. */
@@ -196,7 +193,7 @@ export const authorityImport = z.strictObject({
 });
 export type AuthorityImport = z.infer<typeof authorityImport>;
 
-/** `POST /v1/ca/export`. Without a passphrase only certificates leave. */
+/** Without a passphrase only certificates leave. */
 export const authorityExport = z.strictObject({
   /** Id of the CA, such as `root-1`. */
   id: z.string().min(1).max(64),
@@ -211,3 +208,93 @@ export const authorityExportResponse = z.strictObject({
   pkcs12: z.base64().optional(),
 });
 export type AuthorityExportResponse = z.infer<typeof authorityExportResponse>;
+
+const certificateName = { id: z.string().describe('Fingerprint or serial number.') };
+
+/** The admin API of the signer. */
+export const signerRoutes = {
+  createEnrollment: {
+    method: 'POST',
+    path: '/v1/enrollments',
+    summary: 'Makes a one-time token; a newer one replaces the open one of the same name.',
+    request: enrollmentRequest,
+    response: enrollmentResponse,
+    status: 201,
+  },
+  listEnrollments: {
+    method: 'GET',
+    path: '/v1/enrollments',
+    summary: 'Lists one-time tokens by name, without their secrets.',
+    query: enrollmentQuery,
+    response: enrollmentList,
+  },
+  withdrawEnrollment: {
+    method: 'DELETE',
+    path: '/v1/enrollments/:deviceId',
+    summary: 'Withdraws a one-time token.',
+    parameters: { deviceId },
+  },
+  listCertificates: {
+    method: 'GET',
+    path: '/v1/certificates',
+    summary: 'Lists the certificates that were issued, by end date.',
+    query: certificateQuery,
+    response: certificateList,
+  },
+  showCertificate: {
+    method: 'GET',
+    path: '/v1/certificates/:id',
+    summary: 'Shows one certificate.',
+    parameters: certificateName,
+    response: certificateDescription,
+  },
+  signRequest: {
+    method: 'POST',
+    path: '/v1/certificates',
+    summary: 'Signs the CSR of an administrator or a service.',
+    request: signingRequest,
+    response: signingResponse,
+    status: 201,
+  },
+  revokeCertificate: {
+    method: 'POST',
+    path: '/v1/certificates/:id/revoke',
+    summary: 'Revokes one certificate.',
+    parameters: certificateName,
+    request: revocationRequest,
+    response: certificateDescription,
+  },
+  showHierarchy: {
+    method: 'GET',
+    path: '/v1/ca',
+    summary: 'Shows the CA hierarchy.',
+    response: hierarchyDescription,
+  },
+  rotateAuthority: {
+    method: 'POST',
+    path: '/v1/ca/rotate',
+    summary: 'Makes a new issuing CA, which signs after an overlap.',
+    request: rotationRequest,
+    response: hierarchyDescription,
+  },
+  importAuthority: {
+    method: 'POST',
+    path: '/v1/ca/import',
+    summary: 'Lets an existing CA take over a purpose.',
+    request: authorityImport,
+    response: hierarchyDescription,
+  },
+  exportAuthority: {
+    method: 'POST',
+    path: '/v1/ca/export',
+    summary: 'Exports the certificates of a CA, and with a passphrase its key.',
+    request: authorityExport,
+    response: authorityExportResponse,
+  },
+  showTrustBundle: {
+    method: 'GET',
+    path: '/v1/trust-bundle',
+    summary: 'Gives the CAs of this site, with an ETag that changes with the set.',
+    response: trustBundle,
+  },
+} as const satisfies Record<string, AdminRoute>;

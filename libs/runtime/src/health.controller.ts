@@ -1,30 +1,56 @@
-import { Controller, Get, Header, HttpCode, Res } from '@nestjs/common';
+import { Controller, Header, Res } from '@nestjs/common';
+import type { AdminRoute } from '@sallyport/protocol';
 import type { FastifyReply } from 'fastify';
 import { Registry } from 'prom-client';
+import { z } from 'zod';
 import { processMetricsRegistry } from './metrics.js';
+import { Serves } from './openapi/serves.js';
 import type { ReadinessReport } from './readiness.js';
 import { ServiceContext } from './service-context.js';
+
+const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
+
+const healthRoutes = {
+  health: {
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Answers that the process lives.',
+    response: z.strictObject({ status: z.literal('alive') }),
+  },
+  readiness: {
+    method: 'GET',
+    path: '/readyz',
+    summary: 'Answers 200 while everything the service depends on works, and else 503 with what does not.',
+    response: z.strictObject({ ready: z.boolean(), faults: z.record(z.string(), z.string()) }),
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Shows the metrics of the service and of its process, for Prometheus.',
+    response: z.string(),
+    textType: metricsType,
+  },
+} as const satisfies Record<string, AdminRoute>;
 
 /** Liveness, readiness and metrics: the same three routes on every service. */
 @Controller()
 export class HealthController {
   constructor(private readonly context: ServiceContext) {}
 
-  @Get('healthz')
-  @HttpCode(200)
+  @Serves(healthRoutes.health)
   health(): { status: 'alive' } {
     return { status: 'alive' };
   }
 
-  @Get('readyz')
+  @Serves(healthRoutes.readiness)
   async readiness(@Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessReport> {
     const report = await this.context.readiness.report();
     reply.status(report.ready ? 200 : 503);
     return report;
   }
 
-  @Get('metrics')
-  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  @Serves(healthRoutes.metrics)
+  @Header('content-type', metricsType)
   async metrics(): Promise<string> {
     return Registry.merge([processMetricsRegistry(), this.context.metrics]).metrics();
   }

@@ -2,6 +2,7 @@ export { Clock, SystemClock } from './clock.js';
 export { openConfiguredStore } from './configured-store.js';
 export { FaultLog } from './fault-log.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
+export { Serves } from './openapi/serves.js';
 export { ProblemFilter } from './problem-filter.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness.js';
 export { runService, runUntilSignal } from './run.js';

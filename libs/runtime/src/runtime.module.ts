@@ -1,9 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { Mqtt, RpcClient } from '@sallyport/mqtt';
 import { Store } from '@sallyport/store';
 import { Clock } from './clock.js';
 import { HealthController } from './health.controller.js';
 import { Log } from './log.js';
+import { OpenApiController } from './openapi/openapi.controller.js';
 import { ServiceContext } from './service-context.js';
 
 /** Gives a service's classes what the runtime opened for it. */
@@ -21,8 +23,8 @@ export class RuntimeModule {
     return {
       module: RuntimeModule,
       global: true,
-      imports: [service],
-      controllers: [HealthController],
+      imports: [DiscoveryModule, service],
+      controllers: [HealthController, OpenApiController],
       providers,
       exports: providers.map(({ provide }) => provide),
     };

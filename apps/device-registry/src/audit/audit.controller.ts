@@ -1,18 +1,19 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Controller, Query } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
-import type { AuditPage, AuditVerdict } from '@sallyport/protocol';
+import { type AuditPage, type AuditVerdict, auditRoutes } from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
 
 /** The registry's audit log, to read and to verify; nothing of it can be changed from outside. */
-@Controller('v1/audit')
+@Controller()
 export class AuditController {
   constructor(private readonly log: AuditLog) {}
 
-  @Get()
+  @Serves(auditRoutes.listRows)
   list(@Query() query: unknown): Promise<AuditPage> {
     return this.log.page(query);
   }
 
-  @Get('verify')
+  @Serves(auditRoutes.verify)
   verify(): Promise<AuditVerdict> {
     return this.log.verify();
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Param, Query, Req } from '@nestjs/common';
 import {
   type DeviceDescription,
   type DeviceList,
@@ -8,7 +8,9 @@ import {
   deviceId,
   deviceQuery,
   Problem,
+  registryRoutes,
 } from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import { DeviceLifecycle } from './device-lifecycle.js';
 import { descriptionOf, summaryOf } from './device-view.js';
@@ -18,28 +20,27 @@ import { requesterOf } from './requester.js';
 const devicePath = z.object({ id: deviceId });
 
 /** Admin API of the devices. */
-@Controller('v1/devices')
+@Controller()
 export class DevicesController {
   constructor(
     private readonly devices: Devices,
     private readonly lifecycle: DeviceLifecycle,
   ) {}
 
-  @Get()
+  @Serves(registryRoutes.listDevices)
   async list(@Query() query: unknown): Promise<DeviceList> {
     const { state, cursor, limit } = deviceQuery.parse(query);
     const { records, ...rest } = await this.devices.list({ limit, ...(cursor === undefined ? {} : { cursor }) }, state);
     return { devices: records.map(summaryOf), ...rest };
   }
 
-  @Get(':id')
+  @Serves(registryRoutes.showDevice)
   async show(@Param() path: unknown): Promise<DeviceDescription> {
     const { record } = await this.devices.require(devicePath.parse(path).id);
     return descriptionOf(record, await this.devices.refusals(record.deviceId));
   }
 
-  @Post(':id/:action')
-  @HttpCode(200)
+  @Serves(registryRoutes.changeDevice)
   async change(
     @Param() path: unknown,
     @Body() body: unknown,

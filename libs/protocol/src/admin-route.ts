@@ -1,0 +1,20 @@
+import type { z } from 'zod';
+
+/** One operation of an admin API: where it is, what it takes and what it answers. Its description derives from it. */
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Parameters as `:name`. */
+  readonly path: string;
+  /** One sentence, for people who read the description. */
+  readonly summary: string;
+  /** Of the path, by name. */
+  readonly parameters?: Readonly<Record<string, z.ZodType>>;
+  readonly query?: z.ZodObject;
+  /** A JSON body. */
+  readonly request?: z.ZodType;
+  /** JSON, or plain text of the media type in `textType`. Absent: 204, without a body. */
+  readonly response?: z.ZodType;
+  readonly textType?: string;
+  /** HTTP status of success; 200, or 204 when there is no response. */
+  readonly status?: number;
+}

@@ -1,0 +1,24 @@
+import { applyDecorators, HttpCode, RequestMapping, RequestMethod } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import type { AdminRoute } from '@sallyport/protocol';
+
+/** Marks a controller's method with the operation it serves. */
+export const Served = DiscoveryService.createDecorator<AdminRoute>();
+
+/**
+ * Makes a controller's method serve an operation of the admin API, at its path and with its status. What the operation
+ * is thereby stands in the service's OpenAPI description.
+ */
+export function Serves(route: AdminRoute): MethodDecorator {
+  const { method, path } = route;
+  return applyDecorators(
+    RequestMapping({ method: RequestMethod[method], path }),
+    HttpCode(statusOf(route)),
+    Served(route),
+  );
+}
+
+/** HTTP status of an operation that succeeds. */
+export function statusOf({ status, response }: AdminRoute): number {
+  return status ?? (response === undefined ? 204 : 200);
+}
