@@ -1,6 +1,6 @@
 import { newSerialNumber } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { day, enrolmentOf, id, openTestSite, type TestSite, turnsDuring } from '../signer.fixture.js';
+import { day, enrolmentOf, id, openTestSite, problemOf, type TestSite, turnsDuring } from '../signer.fixture.js';
 import { describeRecord } from './certificate-record.js';
 
 const enrolled = async (site: TestSite, name: string) =>
@@ -39,6 +39,25 @@ describe('certificate inventory', () => {
     const { records } = await site.signer.inventory.list({ deviceId: id('child'), limit: 100 });
     expect(namesOf(records)).toEqual(['child']);
   });
+
+  it('finds a certificate by its serial number as openssl prints it', async () => {
+    await using site = await openTestSite();
+    const { serialNumber, fingerprint } = await enrolled(site, 'child01');
+    const pairs = serialNumber.toUpperCase().match(/../g) ?? [];
+    for (const id of [pairs.join(''), pairs.join(':')])
+      expect((await site.signer.inventory.find(id)).record.fingerprint).toBe(fingerprint);
+  });
+
+  it.each(['', '\0', 'a//b', '../x', 'zz', '0'.repeat(500)])(
+    'has no certificate %j, and says only that',
+    async (id) => {
+      await using site = await openTestSite();
+      expect(await problemOf(site.signer.inventory.find(id))).toMatchObject({
+        type: 'not-found',
+        message: 'No certificate has this fingerprint or serial number. See "sallyport device show".',
+      });
+    },
+  );
 
   it('says whether a certificate is valid, expired or revoked', async () => {
     await using site = await openTestSite();

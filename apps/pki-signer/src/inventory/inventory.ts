@@ -3,8 +3,10 @@ import {
   type CertificateQuery,
   type DeviceId,
   type Fingerprint,
+  fingerprint,
   Problem,
   type SerialNumber,
+  serialNumber,
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Store } from '@sallyport/store';
@@ -28,7 +30,7 @@ const retentionAfterExpirySeconds = 90 * 86_400;
 // Reading so many takes about 3 ms, in which nothing else is done.
 const pageSize = 250;
 
-const reference = z.strictObject({ fingerprint: z.string(), notAfter: z.iso.datetime() });
+const reference = z.strictObject({ fingerprint, notAfter: z.iso.datetime() });
 
 /** Every certificate the signer issued, with indexes by device, by end date and by serial number. */
 export class Inventory {
@@ -48,13 +50,14 @@ export class Inventory {
   /**
    * Finds a certificate by fingerprint, or by a serial number only one certificate has.
    *
+   * @param id hexadecimal; with colons and in capitals too, as openssl prints it
    * @throws Problem `not-found`
    */
   async find(id: string): Promise<StoredCertificate> {
-    for (const fingerprint of [id, ...(await this.fingerprintsBySerial(id))]) {
-      const entry = await this.store.get(keys.record(fingerprint));
-      if (entry !== undefined) return { record: certificateRecord.parse(entry.value), revision: entry.revision };
-    }
+    const hex = id.replaceAll(':', '').toLowerCase();
+    const known = fingerprint.safeParse(hex).data ?? (await this.fingerprintBySerial(hex));
+    const stored = known && (await this.get(known));
+    if (stored !== undefined) return stored;
     throw new Problem(
       'not-found',
       'No certificate has this fingerprint or serial number. See "sallyport device show".',
@@ -146,9 +149,10 @@ export class Inventory {
     return Math.max(remaining, 0) + retentionAfterExpirySeconds;
   }
 
-  private async fingerprintsBySerial(serialNumber: string): Promise<string[]> {
-    const entry = await this.store.get(keys.serialAlone(serialNumber));
-    return entry === undefined ? [] : [reference.parse(entry.value).fingerprint];
+  private async fingerprintBySerial(hex: string): Promise<Fingerprint | undefined> {
+    const serial = serialNumber.safeParse(hex);
+    const entry = serial.success ? await this.store.get(keys.serialAlone(serial.data)) : undefined;
+    return entry && reference.parse(entry.value).fingerprint;
   }
 
   private async read(references: readonly { readonly fingerprint: string }[]): Promise<CertificateRecord[]> {
@@ -164,5 +168,5 @@ const keys = {
   ofIssuer: (issuerId: string) => `certificate-of-issuer/${issuerId}/`,
   bySerial: (issuerId: string, serialNumber: SerialNumber) => `certificate-of-issuer/${issuerId}/${serialNumber}`,
   // 126 random bits: two CAs of ours never draw the same.
-  serialAlone: (serialNumber: string) => `certificate-by-serial/${serialNumber}`,
+  serialAlone: (serialNumber: SerialNumber) => `certificate-by-serial/${serialNumber}`,
 };
