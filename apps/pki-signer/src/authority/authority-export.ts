@@ -9,6 +9,7 @@ import type { Hierarchy } from './hierarchy.js';
  * The audit log says so before the key leaves.
  *
  * @throws Problem `not-found`: no such CA
+ * @throws Problem `invalid-request`: the passphrase is none a PKCS#12 file takes
  * @throws Problem `signing-key-unavailable`: a passphrase is given, but its key is not held here
  */
 export async function exportAuthority(
@@ -26,10 +27,10 @@ export async function exportAuthority(
   if (keyName === undefined)
     throw new Problem('signing-key-unavailable', `This signer does not hold the key of CA "${id}".`);
   const { privateKey } = await keys.open(keyName);
+  const pkcs12 = exportPkcs12({ privateKey, certificates, password: passphrase });
   const details = { withKey: true };
   await audit.commit({
     entries: [{ action: 'authority-exported', actor, subject: id, outcome: 'succeeded', details }],
   });
-  const pkcs12 = exportPkcs12({ privateKey, certificates, password: passphrase });
   return { certificates: pem, pkcs12: pkcs12.toString('base64') };
 }

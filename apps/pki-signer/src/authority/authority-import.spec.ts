@@ -298,6 +298,15 @@ describe('export of a CA', () => {
     expect(records.at(-1)).toMatchObject({ action: 'authority-exported', actor: 'admin', subject: 'device-1' });
   });
 
+  it('that fails is not written down as done', async () => {
+    await using site = await openTestSite();
+    const passphrase = 'žluťoučký kůň';
+    const problem = await problemOf(exportAuthority(site.signer, { id: 'device-1', passphrase }, 'admin'));
+    expect(problem.type).toBe('invalid-request');
+    const { rows: records } = await site.signer.audit.rows(0, 1000);
+    expect(records.map(({ action }) => action)).not.toContain('authority-exported');
+  });
+
   it('of a CA that is not there says so', async () => {
     await using site = await openTestSite();
     expect((await problemOf(exportAuthority(site.signer, { id: 'device-9' }, 'admin'))).type).toBe('not-found');
