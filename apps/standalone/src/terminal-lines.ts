@@ -7,7 +7,10 @@ const line = z.looseObject({
   service: z.string().optional(),
 });
 
-/** Turns JSON log lines into one readable line each, for a terminal: time, level, service, sentence, values. */
+/**
+ * Turns JSON log lines into one readable line each, for a terminal: time, level, service, sentence, values. What a peer
+ * chose, such as a topic, can neither add a line nor command the terminal.
+ */
 export function terminalLines(output: { write(text: string): unknown }): { write(json: string): void } {
   return {
     write: (json) => {
@@ -18,9 +21,16 @@ export function terminalLines(output: { write(text: string): unknown }): { write
   };
 }
 
+// What would break the line or move the cursor: control and format characters, and separators of lines and paragraphs.
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 /** An error's own sentence; its stack is in the JSON form only. */
 function readable(value: unknown): string {
-  if (typeof value === 'string') return value;
   const error = z.looseObject({ name: z.string(), message: z.string() }).safeParse(value);
-  return error.success ? JSON.stringify(error.data.message) : JSON.stringify(value);
+  if (typeof value === 'string' && !/[\s"\p{C}]/u.test(value)) return value;
+  return JSON.stringify(error.success ? error.data.message : value).replace(unprintable, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
