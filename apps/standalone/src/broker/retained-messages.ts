@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
-import type { StoredPacket } from './session.js';
+import { type StoredPacket, sizeOf } from './session.js';
 import { filterMatches } from './topic-filter.js';
 
 // Retained messages are repeated states: losing the last second of them in a crash is cheaper than a flush for each.
@@ -33,6 +33,7 @@ export class RetainedMessages {
   private readonly messages = new Map<string, StoredPacket>();
   private readonly unsaved = new Set<string>();
   private bytes = 0;
+  private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> = Promise.resolve();
 
@@ -55,9 +56,9 @@ export class RetainedMessages {
    */
   keep(packet: StoredPacket & { readonly topic: string }): boolean {
     const { topic, payload = Buffer.alloc(0) } = packet;
-    const former = this.messages.get(topic)?.payload?.length;
-    const bytes = this.bytes - (former ?? 0) + payload.length;
+    const former = this.messages.get(topic);
     const isNew = former === undefined && payload.length > 0;
+    const bytes = this.bytes - (former === undefined ? 0 : sizeOf(former)) + (payload.length > 0 ? sizeOf(packet) : 0);
     const { retainedMessages, retainedBytes } = this.options.limits;
     if (isNew && this.messages.size >= retainedMessages) return false;
     if (payload.length > 0 && bytes > retainedBytes) return false;
@@ -76,20 +77,25 @@ export class RetainedMessages {
 
   /** Writes what is not on disk yet. */
   async close(): Promise<void> {
+    this.isClosing = true;
     clearTimeout(this.timer);
     await this.flush();
   }
 
   private restore(value: unknown): void {
     const { topic, payload, qos } = savedMessage.parse(value);
-    const bytes = Buffer.from(payload, 'base64');
-    this.messages.set(topic, { cmd: 'publish', topic, payload: bytes, qos, retain: true });
-    this.bytes += bytes.length;
+    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload, 'base64'), qos, retain: true } as const;
+    this.messages.set(topic, packet);
+    this.bytes += sizeOf(packet);
   }
 
   private saveLater(topic: string): void {
     if (this.options.store === undefined) return;
     this.unsaved.add(topic);
+    this.flushLater();
+  }
+
+  private flushLater(): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       this.flushing = this.flush();
@@ -105,9 +111,13 @@ export class RetainedMessages {
       try {
         await this.options.store?.transaction([], operations);
       } catch (error) {
+        // A disk that is full may have room later.
+        for (const topic of topics.slice(start)) this.unsaved.add(topic);
         this.options.onFault(error);
+        break;
       }
     }
+    if (this.unsaved.size > 0 && !this.isClosing) this.flushLater();
   }
 
   private operationFor(topic: string): Operation {

@@ -135,7 +135,7 @@ export class SessionPersistence {
     }
   }
 
-  /** A message that found no room is still on its way to a client that is there; an error here would disconnect it. */
+  /** A message that found no room is still on its way to a client that is there; an error here disconnects it. */
   async outgoingUpdate({ id }: ClientReference, packet: StoredPacket): Promise<void> {
     this.sessions.get(id)?.update(packet);
   }

@@ -28,6 +28,16 @@ describe('session kept by the broker', () => {
     expect(payloads(session)).toEqual(['x']);
   });
 
+  it('takes one packet identifier for one message alone [MQTT-2.3.1-2]', () => {
+    const session = new BrokerSession('s', limits);
+    for (const counter of [1, 2]) session.enqueue(message(counter, String(counter)));
+    session.update({ ...message(1), messageId: 17 });
+    expect(() => session.update({ ...message(2), messageId: 17 })).toThrow('the packet identifier 17 belongs to');
+    expect(session.acknowledge(17)?.payload?.toString()).toBe('1');
+    expect(payloads(session)).toEqual(['2']);
+    expect(session.update({ ...message(2), messageId: 17 })).toBe(true);
+  });
+
   it('drops what comes when it is full by number', () => {
     const session = new BrokerSession('s', limits);
     expect([1, 2, 3, 4].map((counter) => session.enqueue(message(counter)))).toEqual([true, true, true, false]);

@@ -54,12 +54,14 @@ export class BrokerSession {
    * Notes under which packet identifier a message was sent, or that its QoS 2 handshake went on.
    *
    * @returns false when there is no such message
+   * @throws Error when another message still has that identifier; its acknowledgement would count for the wrong one
    */
   update(packet: StoredPacket): boolean {
     const { messageId } = packet;
     if (messageId === undefined) return false;
     const message = this.queue.get(nameOf(packet));
     if (message !== undefined) {
+      this.checkIdentifier(messageId, nameOf(packet));
       message.messageId = messageId;
       this.sent.set(messageId, nameOf(packet));
       return true;
@@ -70,6 +72,18 @@ export class BrokerSession {
     this.bytes += sizeOf(packet) - sizeOf(former);
     this.queue.set(name, { ...packet });
     return true;
+  }
+
+  /**
+   * aedes counts identifiers from a random one at each connection, and sends what waits with those of the connection
+   * before: the two can meet. The connection then ends, and the next one starts from another.
+   *
+   * @see MQTT 3.1.1 [MQTT-2.3.1-2]
+   */
+  private checkIdentifier(messageId: number, name: string): void {
+    const holder = this.sent.get(messageId);
+    if (holder === undefined || holder === name || this.queue.get(holder)?.messageId !== messageId) return;
+    throw new Error(`the packet identifier ${messageId} belongs to a message that is not acknowledged yet`);
   }
 
   /** Forgets a message its client acknowledged. */
@@ -92,6 +106,7 @@ function nameOf({ brokerId, brokerCounter }: StoredPacket): string {
 // What the objects round a payload cost, roughly; so that empty messages are not free.
 const packetOverheadBytes = 200;
 
-function sizeOf({ topic = '', payload }: StoredPacket): number {
+/** What a message costs in memory, in bytes. */
+export function sizeOf({ topic = '', payload }: StoredPacket): number {
   return packetOverheadBytes + topic.length + (payload?.length ?? 0);
 }
