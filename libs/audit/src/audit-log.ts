@@ -24,9 +24,12 @@ export interface AuditLogClock {
  * The append-only log of what a service did and refused, kept in the service's own part of the store below `audit/`.
  *
  * A row is written in the transaction of the change it tells about: there is no change without its row, and no row of a
- * change that did not happen. Each row holds the hash of the one before, so a flipped byte and a row that was removed,
- * moved or added all show. Changes of one process wait for one another here, and those that waited together share a
+ * change that did not happen. Changes of one process wait for one another here, and those that waited together share a
  * transaction; replicas meet at the head of the chain and try again.
+ *
+ * Each row holds the hash of the one before, so a flipped byte and a row that was removed, moved or added all show. Who
+ * may write the store can still cut the log off, or write all of it anew, and make the head fit: that shows only beside a
+ * head that was noted down elsewhere.
  *
  * @typeParam Action what the service may write down, when it keeps a list
  * @example
