@@ -54,6 +54,9 @@ export class HttpFront {
       response.writeContinue();
       handler(request, response);
     });
+    this.#server.on('checkExpectation', (request, response) => {
+      if (this.#isServed(request, response)) this.#answerExpectation(request, response);
+    });
     this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
     // A server that never listens itself begins to look at its deadlines only with this event.
     this.#server.emit('listening');
@@ -83,7 +86,6 @@ export class HttpFront {
     session.track(response);
     const fault = requestFault(request);
     if (fault === undefined && session.standing !== 'redirected') return true;
-    session.closeAfter(response);
     if (fault !== undefined) this.#answerFault(request, response, fault);
     else this.#redirect(request, response);
     return false;
@@ -93,6 +95,12 @@ export class HttpFront {
     const problem = new Problem('invalid-request', fault);
     this.#options.onTurned('fault');
     this.#answer(request, response, { status: 400, headers: { 'content-type': problemType }, problem });
+  }
+
+  /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
+  #answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+    this.#options.onTurned('fault');
+    this.#answer(request, response, { status: 417, headers: {} });
   }
 
   /** The same path over https; 307, so that method and body stay (RFC 9110 §15.4.8). */
@@ -109,6 +117,7 @@ export class HttpFront {
   #answer(request: IncomingMessage, response: ServerResponse, { status, headers, problem }: EarlyAnswer): void {
     // Should the rest of the request prove to be no HTTP, this is its answer already.
     this.#answered.add(request.socket);
+    this.#options.sessionOf(request.socket)?.closeAfter(response);
     const body = problem === undefined ? '' : JSON.stringify(problem);
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
     if (body === '') response.flushHeaders();

@@ -22,6 +22,8 @@ export function hostOf({ headers }: IncomingMessage): string | undefined {
  */
 export function requestFault(request: IncomingMessage): string | undefined {
   const { httpVersion, headers, rawHeaders, url = '' } = request;
+  // Node's parser takes 0.9 and 2.0 as well, and neither has the rules of framing below.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'The only versions are HTTP/1.1 and HTTP/1.0.';
   // RFC 9112 §3.2: a request with more than one Host, or without one in HTTP/1.1, gets 400. `headers` hides repeats.
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
   if (hosts > 1) return 'The request has more than one Host header. Send exactly one.';

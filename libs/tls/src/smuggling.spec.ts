@@ -33,6 +33,10 @@ const unsound: readonly (readonly [name: string, request: string])[] = [
     `GET / HTTP/1.1\r\nHost: a\r\n${'a:\r\n'.repeat(2500)}Host: b\r\n\r\n`,
   ],
   ['Transfer-Encoding in HTTP/1.0', 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['Transfer-Encoding in HTTP/0.9', 'POST / HTTP/0.9\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['HTTP/0.9 without a version', 'GET /\r\n\r\n'],
+  ['HTTP/2.0', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n'],
+  ['two Hosts and an unknown expectation', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nExpect: more\r\n\r\n'],
   ['an absolute target', 'GET http://evil.example/ HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a target without a slash', 'GET a HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n'],
@@ -117,6 +121,15 @@ describe('a request that two servers could read in two ways', () => {
     const { port } = await site.openListener(plain);
 
     expect(await exchange(port, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')).toBe('');
+  });
+
+  it('gets 417 for an expectation nobody can meet, and a closed connection', async () => {
+    const { port } = await site.openListener(plain);
+    const request = 'PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: more\r\n\r\nabc';
+
+    const said = await exchange(port, request + request);
+
+    expect(said.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 417']);
   });
 
   it('answers what is wrong as a problem document', async () => {
