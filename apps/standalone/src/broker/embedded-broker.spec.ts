@@ -358,6 +358,19 @@ describe('broker limits', () => {
     expect(site.warnings).toEqual(['a message was not kept, its session is full']);
   });
 
+  it('bound what waits in the queues of all clients together', async () => {
+    await using site = await openSite({ limits: { queuedBytes: 5_000, queuedBytesInAll: 7_000 } });
+    const away = (id: string) => ['-i', id, '-c', '-E'];
+    for (const id of ['one', 'two']) await site.subscribe(id, 1, ...away(id));
+    for (const topic of ['one', 'two']) await site.publish(topic, 'x'.repeat(4_000));
+    expect((await site.subscribe('two', 1, '-i', 'two', '-c')).stdout).toBe('');
+    expect(site.warnings).toEqual(['a message was not kept, its session is full']);
+    // A session that ends gives its part back.
+    await site.subscribe('one', 1, '-i', 'one', '-E');
+    await site.publish('two', 'x'.repeat(4_000));
+    expect((await site.subscribe('two', 1, '-i', 'two', '-c')).stdout).toContain('two xxx');
+  });
+
   it('deliver to a client that is there although its queue is full', async () => {
     await using site = await openSite({ limits: { queuedMessages: 1 } });
     const received = await collect(await site.network('sub'), 'n');

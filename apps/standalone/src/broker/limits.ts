@@ -21,6 +21,8 @@ export interface BrokerLimits {
   /** Unacknowledged messages kept for one session; the newest is dropped when it is full, as Mosquitto does. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Of the unacknowledged messages of all clients of the network together. */
+  readonly queuedBytesInAll: number;
   readonly retainedMessages: number;
   readonly retainedBytes: number;
 }
@@ -38,6 +40,7 @@ export const defaultBrokerLimits: BrokerLimits = {
   sessions: 1_000,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1024 * 1024,
+  queuedBytesInAll: 64 * 1024 * 1024,
   retainedMessages: 10_000,
   retainedBytes: 64 * 1024 * 1024,
 };

@@ -3,7 +3,7 @@ import { isServiceSession, isServiceTopic } from './access-rules.js';
 import type { EventJournal } from './event-journal.js';
 import type { BrokerLimits } from './limits.js';
 import type { RetainedMessages } from './retained-messages.js';
-import { BrokerSession, type StoredPacket, type StoredSubscription } from './session.js';
+import { BrokerSession, type SharedMemory, type StoredPacket, type StoredSubscription } from './session.js';
 import { TopicTree } from './topic-tree.js';
 
 /** aedes passes its client, or an object with the same id. */
@@ -41,7 +41,11 @@ export class SessionPersistence {
   /** aedes makes a new packet object on the way, but keeps the payload's buffer. */
   private readonly journaled = new WeakMap<Buffer, string>();
 
-  constructor(private readonly options: PersistenceOptions) {}
+  private readonly networkQueues: SharedMemory;
+
+  constructor(private readonly options: PersistenceOptions) {
+    this.networkQueues = { used: 0, limit: options.limits.queuedBytesInAll };
+  }
 
   /** Called by aedes before the first client. */
   async setup(): Promise<void> {
@@ -114,6 +118,7 @@ export class SessionPersistence {
     this.sessions.delete(id);
     for (const filter of session.subscriptions.keys()) this.subscribers.delete(filter, id);
     for (const packet of session.unacknowledged) this.settle(packet, id);
+    session.end();
     if (isServiceSession(id)) await this.options.journal?.forgetSession(id);
   }
 
@@ -202,7 +207,9 @@ export class SessionPersistence {
     const { limits } = this.options;
     if (!isServiceSession(name) && this.sessions.size >= limits.sessions)
       throw new Error('the broker keeps no more sessions');
-    const session = new BrokerSession(name, isServiceSession(name) ? serviceLimits : limits);
+    const session = isServiceSession(name)
+      ? new BrokerSession(name, serviceLimits)
+      : new BrokerSession(name, limits, this.networkQueues);
     this.sessions.set(name, session);
     return session;
   }

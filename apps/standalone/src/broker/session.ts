@@ -22,6 +22,12 @@ export interface QueueLimits {
   readonly queuedBytes: number;
 }
 
+/** What several sessions use together, in bytes. */
+export interface SharedMemory {
+  used: number;
+  readonly limit: number;
+}
+
 /** What the broker keeps for a client that wants its session kept: subscriptions, and messages it has not acknowledged. */
 export class BrokerSession {
   readonly subscriptions = new Map<string, StoredSubscription>();
@@ -34,6 +40,7 @@ export class BrokerSession {
   constructor(
     readonly name: string,
     private readonly limits: QueueLimits,
+    private readonly shared: SharedMemory = { used: 0, limit: Number.POSITIVE_INFINITY },
   ) {}
 
   /** Messages in the order they were published. */
@@ -45,9 +52,15 @@ export class BrokerSession {
   enqueue(packet: StoredPacket): boolean {
     const size = sizeOf(packet);
     if (this.queue.size >= this.limits.queuedMessages || this.bytes + size > this.limits.queuedBytes) return false;
+    if (this.shared.used + size > this.shared.limit) return false;
     this.queue.set(nameOf(packet), { ...packet });
-    this.bytes += size;
+    this.grow(size);
     return true;
+  }
+
+  /** Gives back the memory of a session that ends. */
+  end(): void {
+    this.grow(-this.bytes);
   }
 
   /**
@@ -69,7 +82,7 @@ export class BrokerSession {
     const name = this.sent.get(messageId);
     const former = name === undefined ? undefined : this.queue.get(name);
     if (name === undefined || former === undefined) return false;
-    this.bytes += sizeOf(packet) - sizeOf(former);
+    this.grow(sizeOf(packet) - sizeOf(former));
     this.queue.set(name, { ...packet });
     return true;
   }
@@ -94,8 +107,13 @@ export class BrokerSession {
     if (name === undefined || messageId === undefined || message === undefined) return undefined;
     this.sent.delete(messageId);
     this.queue.delete(name);
-    this.bytes -= sizeOf(message);
+    this.grow(-sizeOf(message));
     return message;
+  }
+
+  private grow(bytes: number): void {
+    this.bytes += bytes;
+    this.shared.used += bytes;
   }
 }
 
