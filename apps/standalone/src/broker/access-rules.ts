@@ -47,6 +47,12 @@ export function isServiceSession(name: string): boolean {
   return name.startsWith('service/');
 }
 
+/** What the sessions of one proven identity have in common; undefined when nobody proved anything. */
+export function identityPrefix(name: string): string | undefined {
+  const [kind, id] = name.split('/', 2);
+  return kind === 'anonymous' ? undefined : `${kind}/${id}/`;
+}
+
 function identityOf(origin: Origin): string {
   if (origin.kind === 'service') return 'service';
   // Device ids hold no "/" (see `deviceId` of @sallyport/protocol), so the border between id and client id is plain.

@@ -386,6 +386,16 @@ describe('broker limits', () => {
     expect(exitCode).not.toBe(0);
   });
 
+  it('let everybody publish at QoS 2, whoever leaves handshakes unfinished', async () => {
+    await using site = await openSite({ limits: { sessions: 1 } });
+    await using raw = await RawConnection.open({ port: site.port });
+    // CONNECT of client "one" with a session to be kept; PUBLISH "x" to "a" at QoS 2, and no PUBREL.
+    raw.send(Buffer.from('100f00044d5154540400003c00036f6e65', 'hex'));
+    raw.send(Buffer.from('3406000161000178', 'hex'));
+    await waitFor(() => raw.unread.toString('hex') === '2002000050020001');
+    expect((await site.publish('a', 'x', '-q', '2')).exitCode).toBe(0);
+  });
+
   it('keep no more retained messages than allowed', async () => {
     await using site = await openSite({ limits: { retainedMessages: 1 } });
     await site.publish('a', '1', '-r');

@@ -18,6 +18,8 @@ export interface BrokerLimits {
   readonly subscriptionsPerClient: number;
   /** Sessions kept for network clients that are away. */
   readonly sessions: number;
+  /** Of one device or service that proved who it is; those who did not cannot be told apart. */
+  readonly sessionsPerIdentity: number;
   /** Unacknowledged messages kept for one session; the newest is dropped when it is full, as Mosquitto does. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
@@ -38,6 +40,7 @@ export const defaultBrokerLimits: BrokerLimits = {
   earlyPackets: 42,
   subscriptionsPerClient: 1_000,
   sessions: 1_000,
+  sessionsPerIdentity: 100,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1024 * 1024,
   queuedBytesInAll: 64 * 1024 * 1024,

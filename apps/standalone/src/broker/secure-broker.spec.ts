@@ -12,6 +12,7 @@ import {
 import { readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from './embedded-broker.js';
+import type { BrokerLimits } from './limits.js';
 
 interface Site extends AsyncDisposable {
   readonly broker: EmbeddedBroker;
@@ -27,7 +28,7 @@ interface Site extends AsyncDisposable {
 const keys = { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' };
 
 /** A broker behind the secure listener; everybody whose certificate the CA issued is admitted. */
-async function openSite(level: 'server' | 'mutual'): Promise<Site> {
+async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits> = {}): Promise<Site> {
   const ca = await TestCa.create();
   const directory = temporaryDirectory();
   await mkdir(directory.file('ca'));
@@ -35,7 +36,7 @@ async function openSite(level: 'server' | 'mutual'): Promise<Site> {
   const { certPath, keyPath } = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
   const caPath = level === 'mutual' ? directory.file('ca') : undefined;
   const { settings } = await readSecurityFiles({ certPath, keyPath, caPath, keys });
-  const broker = new EmbeddedBroker({ onWarning: () => undefined });
+  const broker = new EmbeddedBroker({ limits, onWarning: () => undefined });
   const refusals: RefusalReason[] = [];
   const listener = new SecureListener({
     name: 'mqtt',
@@ -123,6 +124,18 @@ describe('broker behind mutual TLS', () => {
     await site.mosquitto('mosquitto_pub', '-m', 'private', ...credentials);
     await waitFor(() => received.length === 1);
     expect(received).toEqual(['private']);
+  });
+
+  it('leaves room for the sessions of other devices, however many one keeps', async () => {
+    await using site = await openSite('mutual', { sessions: 3, sessionsPerIdentity: 2 });
+    const keepSession = async ({ certPath, keyPath }: TestCertificate, id: string) => {
+      const args = ['-c', '-E', '-i', id, '--cert', certPath, '--key', keyPath];
+      return (await site.mosquitto('mosquitto_sub', ...args)).exitCode;
+    };
+    const [greedy, modest] = [await site.device('child01'), await site.device('child02')];
+    expect([await keepSession(greedy, '1'), await keepSession(greedy, '2')]).toEqual([0, 0]);
+    expect(await keepSession(greedy, '3')).not.toBe(0);
+    expect(await keepSession(modest, '1')).toBe(0);
   });
 
   it("refuses services' topics to a device too", async () => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { isServiceSession, isServiceTopic } from './access-rules.js';
+import { identityPrefix, isServiceSession, isServiceTopic } from './access-rules.js';
 import type { EventJournal } from './event-journal.js';
 import type { BrokerLimits } from './limits.js';
 import type { RetainedMessages } from './retained-messages.js';
@@ -160,9 +160,11 @@ export class SessionPersistence {
 
   async incomingStorePacket({ id }: ClientReference, { messageId = 0 }: StoredPacket): Promise<void> {
     const identifiers = this.incoming.get(id) ?? new Set<number>();
-    if (!this.incoming.has(id) && this.incoming.size >= this.options.limits.sessions)
-      throw new Error('the broker keeps no more sessions');
     this.incoming.set(id, identifiers.add(messageId));
+    // Whoever has left its handshakes unfinished for longest may see a message twice; nobody is kept from publishing.
+    const [longestWaiting] = this.incoming.keys();
+    if (this.incoming.size > this.options.limits.sessions && longestWaiting !== undefined)
+      this.incoming.delete(longestWaiting);
   }
 
   async incomingGetPacket({ id }: ClientReference, { messageId = 0 }: StoredPacket): Promise<StoredPacket> {
@@ -205,13 +207,21 @@ export class SessionPersistence {
     const existing = this.sessions.get(name);
     if (existing !== undefined) return existing;
     const { limits } = this.options;
-    if (!isServiceSession(name) && this.sessions.size >= limits.sessions)
-      throw new Error('the broker keeps no more sessions');
+    if (!isServiceSession(name)) this.checkRoom(name);
     const session = isServiceSession(name)
       ? new BrokerSession(name, serviceLimits)
       : new BrokerSession(name, limits, this.networkQueues);
     this.sessions.set(name, session);
     return session;
+  }
+
+  private checkRoom(name: string): void {
+    const { sessions, sessionsPerIdentity } = this.options.limits;
+    const names = [...this.sessions.keys()].filter((each) => !isServiceSession(each));
+    if (names.length >= sessions) throw new Error('the broker keeps no more sessions');
+    const prefix = identityPrefix(name);
+    if (prefix !== undefined && names.filter((each) => each.startsWith(prefix)).length >= sessionsPerIdentity)
+      throw new Error('the broker keeps no more sessions of this client');
   }
 
   private subscribe(session: BrokerSession, subscriptions: readonly StoredSubscription[]): void {
