@@ -8,17 +8,16 @@ import {
   openSync,
   rename,
   renameSync,
-  unlink,
   write,
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { temporaryPrefix } from './storage-path.js';
+import { unlinkIfPresent } from './stored-entry.js';
 
 const closeAsync = promisify(close);
 const fdatasyncAsync = promisify(fdatasync);
 const renameAsync = promisify(rename);
-const unlinkAsync = promisify(unlink);
 // One thread-pool hop costs more than the freeing of so little.
 const quicklyFreedBytes = 16 * 1024 * 1024;
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;
@@ -73,9 +72,9 @@ export class TemporaryFile {
     this.isMoved = true;
   }
 
-  /** Removes the file, unless it already has its place. */
+  /** Removes the file, unless it already has its place or somebody else was faster. */
   async remove(): Promise<void> {
-    if (!this.isMoved) await unlinkAsync(this.path);
+    if (!this.isMoved) await unlinkIfPresent(this.path);
   }
 
   /** Also frees the space, of a file that was removed before it had its place. */

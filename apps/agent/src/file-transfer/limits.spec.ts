@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -48,6 +48,22 @@ describe('the size limit of an upload', () => {
     const reply = await files.put('/te/v1/files/foo', `${head}${'x'.repeat(1001)}\r\n--XX--`, type);
     expect([reply.status, reply.text]).toEqual([413, tooLarge]);
     expect(await files.entries()).toEqual([]);
+  });
+
+  it('is told also when somebody removed the folder of the upload meanwhile', async () => {
+    await using files = await ServedFiles.start({ maxUploadBytes: 2 * mebibyte });
+    await files.put('/te/v1/files/dir/other', 'x');
+    const socket = connect(files.port, '127.0.0.1');
+    socket.write('PUT /te/v1/files/dir/foo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(mebibyte), Buffer.from('\r\n')]);
+    socket.write(chunk);
+    await expect.poll(() => readdir(join(files.directory, 'dir'))).toHaveLength(2);
+    await rm(join(files.directory, 'dir'), { recursive: true });
+    socket.write(chunk);
+    socket.write(chunk);
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
   });
 
   it('answers before the body is sent, and ends the connection of a client that sends on regardless', async () => {

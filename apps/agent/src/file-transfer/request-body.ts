@@ -16,8 +16,9 @@ export function receiveBody(req: IncomingMessage, consume: BodyConsumer): Promis
       req.off('data', take);
       reject(error);
     };
+    // All bytes may be here and not yet taken: `end` comes after the last of them, or never.
     const lose = (): void => {
-      if (!req.complete) stop(new PeerLost('The connection ended within a request.'));
+      if (!req.readableEnded) stop(new PeerLost('The connection ended within a request.'));
     };
     const take = (chunk: Buffer): void => {
       try {
