@@ -3,7 +3,7 @@ import { type Certificate, parseCertificate } from '@sallyport/x509';
 import { z } from 'zod';
 
 /** A CA as it is stored, under its id. */
-export const authorityRecord = z.strictObject({
+const authorityRecord = z.strictObject({
   /** Purpose and generation, such as `device-2`. */
   id: z.string(),
   purpose: authorityPurpose,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from '@sallyport/protocol';
 
 /** Largest request body, bytes of base64. */
-export const largestBodyBytes = 64 * 1024;
+const largestBodyBytes = 64 * 1024;
 
 const wrappedLineLength = 64;
 const armour = /^-----(?:BEGIN|END) (?:NEW )?CERTIFICATE REQUEST-----$/;

@@ -1,7 +1,7 @@
 import { type LeafProfile, leafProfile, Problem } from '@sallyport/protocol';
 
 /** The operations of RFC 7030 that are offered, and their methods. */
-export const operationMethods = {
+const operationMethods = {
   cacerts: 'GET, HEAD',
   csrattrs: 'GET, HEAD',
   simpleenroll: 'POST',

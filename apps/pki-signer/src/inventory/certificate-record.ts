@@ -11,7 +11,7 @@ import { z } from 'zod';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What the first request asked for; a renewal may ask for it again though the profile has put other names in place. */
-export const requestedNames = z.strictObject({
+const requestedNames = z.strictObject({
   /** SHA-256 over the subject's values. */
   subject: sha256,
   /** SHA-256 over the alternative names; of an empty list when there were none. */
