@@ -386,6 +386,26 @@ describe('broker limits', () => {
     expect(exitCode).not.toBe(0);
   });
 
+  it('cut a client that reads nothing, and serve the others meanwhile', async () => {
+    await using site = await openSite({ limits: { drainMs: 300 } });
+    const received = await collect(await site.network('reading'), 'flood');
+    await using frozen = await RawConnection.open({ port: site.port });
+    // CONNECT of client "one"; SUBSCRIBE to "flood" at QoS 0.
+    frozen.send(Buffer.from('100f00044d5154540402003c00036f6e65', 'hex'));
+    frozen.send(Buffer.from('820a00010005666c6f6f6400', 'hex'));
+    await waitFor(() => frozen.unread.toString('hex') === '200200009003000100');
+    frozen.socket.pause();
+    const publisher = await site.network('publishing');
+    const messages = Array.from({ length: 40 }, (_, index) => String(index).padEnd(500_000, '.'));
+    for (const message of messages) await publisher.publish('flood', message);
+    await waitFor(() => received.length === 40);
+    // A session to publish each, and one to subscribe.
+    await waitFor(() => site.broker.clients === 3);
+    expect(received.map((message) => Number.parseInt(message.slice('flood '.length), 10))).toEqual([
+      ...messages.keys(),
+    ]);
+  });
+
   it('let everybody publish at QoS 2, whoever leaves handshakes unfinished', async () => {
     await using site = await openSite({ limits: { sessions: 1 } });
     await using raw = await RawConnection.open({ port: site.port });
