@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
-import { openLog } from '@sallyport/runtime';
+import { type Log, openLog } from '@sallyport/runtime';
 import { SecureListener } from '@sallyport/tls';
 import { pemFromDer } from '@sallyport/x509';
 import { openTestSite, type TestSite } from '../signer.fixture.js';
@@ -15,6 +15,8 @@ export interface EstDoor extends AsyncDisposable {
   readonly site: TestSite;
   readonly port: number;
   readonly listener: SecureListener;
+  /** Lines of the log. */
+  readonly logged: readonly string[];
   /** Without a slash at the end. */
   readonly url: string;
   /** The root, in PEM. */
@@ -28,7 +30,8 @@ export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promis
   const site = await openTestSite(changes);
   const { hierarchy, serverCertificate } = site.signer;
   await serverCertificate.renewIfDue();
-  const listener = listenerOf(site);
+  const logged: string[] = [];
+  const listener = listenerOf(site, openLog({ destination: { write: (line: string) => void logged.push(line) } }));
   const { port } = await listener.listen();
   const folder = join(site.directory, 'client');
   await mkdir(folder);
@@ -39,6 +42,7 @@ export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promis
     site,
     port,
     listener,
+    logged,
     url: `https://localhost:${port}`,
     rootPem,
     rootPath,
@@ -51,7 +55,7 @@ export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promis
 }
 
 /** Lets everybody in whose certificate holds: the registry's part is tested elsewhere. */
-function listenerOf({ signer, clock }: TestSite): SecureListener {
+function listenerOf({ signer, clock }: TestSite, log: Log): SecureListener {
   return new SecureListener({
     name: 'pki',
     host: '127.0.0.1',
@@ -59,7 +63,7 @@ function listenerOf({ signer, clock }: TestSite): SecureListener {
     security: estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security,
     admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
     events: { onRefusal: () => undefined, onWarning: () => undefined },
-    handler: { http: estHandler({ ...signer, log: openLog({ level: 'silent' }) }) },
+    handler: { http: estHandler({ ...signer, log }) },
   });
 }
 

@@ -175,6 +175,20 @@ describe('EST simple enrolment (RFC 7030 §4.2.1)', () => {
     expect([status, headers['retry-after']]).toEqual([503, '10']);
   });
 
+  it('logs what the operator has to mend, and nothing of what the client has to', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    await ask(door, enrolPath, post('child01', 'WRONG', base64));
+    await ask(door, enrolPath, post('child01', token, 'no CSR'));
+    expect(door.logged).toEqual([]);
+    door.site.registry.answer = () => Promise.reject(new Error('deadline'));
+    await ask(door, enrolPath, post('child01', token, base64));
+    expect(door.logged.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'warn', message: 'EST request could not be served', error: { type: 'unavailable' } },
+    ]);
+    expect(door.logged.join()).not.toContain(token.slice(0, 24));
+  });
+
   it('answers 500 with nothing but a correlation id when something fails inside', async () => {
     await using door = await openEstDoor();
     const token = await door.site.token({ deviceId: 'child01' });

@@ -67,12 +67,18 @@ class EstOperations {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Problem && error.status !== 500 && error.type !== 'conflict') return problemAnswer(error);
+      if (error instanceof Problem && error.status !== 500 && error.type !== 'conflict') return this.problemTold(error);
       if (isBrokenConnection(error)) throw error;
       const correlationId = randomUUID();
       this.options.log.error({ error, correlationId }, 'EST request failed inside');
       return problemAnswer(new Problem('internal', `Something failed inside. Correlation id ${correlationId}.`));
     }
+  }
+
+  /** What the client cannot mend, the operator has to: a key that does not open, a registry or a store that is away. */
+  private problemTold(problem: Problem): EstAnswer {
+    if (problem.status > 500) this.options.log.warn({ error: problem }, 'EST request could not be served');
+    return problemAnswer(problem);
   }
 
   private caCertificates(request: IncomingMessage): EstAnswer {
