@@ -85,8 +85,8 @@ export class Entrance {
    * Puts in force what settings and files say now: opens the door, changes its level, certificate or CAs, or shuts it.
    * Sessions that still hold go on. Does nothing after `close`.
    *
-   * @throws Problem `config-invalid`: settings or files do not fit together; nothing changed.
-   * @throws Problem `unavailable`: the address cannot be bound.
+   * @throws Problem `config-invalid`: settings or files do not fit together, or the address cannot be bound; nothing
+   *   changed.
    */
   apply(): Promise<void> {
     return this.changes.take(() => this.readAndApply());

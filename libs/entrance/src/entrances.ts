@@ -44,7 +44,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   /**
    * Opens a door and keeps it in step with registry and trust bundle until the service stops.
    *
-   * @throws Problem `config-invalid`, `unavailable`: as `Entrance.apply` says.
+   * @throws Problem `config-invalid`: as `Entrance.apply` says; no door is left behind.
    */
   async open(options: EntranceOptions): Promise<Entrance> {
     const entrance = new Entrance(this.context, this.admission, options);

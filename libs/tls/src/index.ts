@@ -1,11 +1,10 @@
-export { defaultLimits, type Limits } from './limits.js';
+export type { Limits } from './limits.js';
 export type { ListenerEvents, ListenerHandler, RefusalEvent, SecureListenerOptions } from './listener-options.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';
-export { printable } from './printable.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
 export { SecureListener } from './secure-listener.js';
 export type { SessionInfo } from './session.js';
-export { type ClientCertificatePolicy, levelOf, type SecuritySettings } from './settings.js';
+export type { ClientCertificatePolicy, SecuritySettings } from './settings.js';
 export type { ListenerCounters } from './tally.js';
 export { type AnchorCandidate, makeTrustAnchors, type TrustAnchorOptions, type TrustAnchors } from './trust-anchors.js';

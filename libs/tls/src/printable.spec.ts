@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { printable } from './index.js';
+import { printable } from './printable.js';
 
 describe('text of a stranger in a log', () => {
   it.each([
