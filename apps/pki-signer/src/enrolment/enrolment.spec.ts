@@ -402,9 +402,15 @@ describe('an enrolment that is turned away', () => {
     expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: { type: 'rate-limited' } });
   });
 
-  it('happens ten times as soon to an address that guesses, whatever the names', async () => {
+  it.each([
+    ['an address', () => '192.0.2.7'],
+    ['an IPv6 network with an address for each guess', (index: number) => `2001:db8::${index}`],
+  ])('happens ten times as soon to %s that guesses, whatever the names', async (_case, addressOf) => {
     await using site = await openTestSite();
-    const guess = (index: number) => problemOf(site.signer.enrolment.enrol(enrolmentOf(`unknown-${index}`, 'WRONG')));
+    const guess = (index: number) => {
+      const request = { ...enrolmentOf(`unknown-${index}`, 'WRONG'), remoteAddress: addressOf(index) };
+      return problemOf(site.signer.enrolment.enrol(request));
+    };
     for (let index = 0; index < 37; index += 1) expect((await guess(index)).status).toBe(401);
     expect((await guess(37)).status).toBe(429);
   });

@@ -12,6 +12,7 @@ import { requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { untilStored } from '../issuance/until-stored.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { networkOf } from './network-of.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
 
@@ -66,7 +67,7 @@ export class Enrolment {
    */
   async enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
     const { limits } = this.options;
-    limits.byAddress.admit(request.remoteAddress);
+    limits.byAddress.admit(networkOf(request.remoteAddress));
     limits.byName.admit(callerOf(request));
     // One after the other for each name: guesses are counted before the next is judged, and nothing is signed twice.
     return this.queue.run(callerOf(request), () => this.enrolInTurn(request));
@@ -83,7 +84,7 @@ export class Enrolment {
     } catch (error) {
       if (error instanceof Problem && error.type === 'credentials-invalid') {
         metrics.failedTokens.inc();
-        limits.byAddress.charge(request.remoteAddress, failureCost);
+        limits.byAddress.charge(networkOf(request.remoteAddress), failureCost);
         limits.byName.charge(callerOf(request), failureCost);
       }
       throw error;

@@ -14,6 +14,7 @@ import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { untilStored } from '../issuance/until-stored.js';
 import type { CallerLimits } from './enrolment.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { networkOf } from './network-of.js';
 
 /** A renewal, as it came in over a connection that proved possession of the certificate's key. */
 export interface RenewalRequest {
@@ -58,7 +59,7 @@ export class Renewal {
    */
   async renew(request: RenewalRequest): Promise<CertificateRecord> {
     const { limits } = this.options;
-    limits.byAddress.admit(request.remoteAddress);
+    limits.byAddress.admit(networkOf(request.remoteAddress));
     limits.byName.admit(request.deviceId);
     return this.queue.run(request.fingerprint, () => this.renewInTurn(request));
   }
