@@ -48,10 +48,9 @@ export class HttpFront {
     this.#server.on('request', (request, response) => {
       if (this.#isServed(request, response)) handler(request, response);
     });
-    // The body is asked for only when somebody is going to read it.
     this.#server.on('checkContinue', (request, response) => {
       if (!this.#isServed(request, response)) return;
-      response.writeContinue();
+      continueWhenRead(request, response, options.sessionOf(request.socket));
       handler(request, response);
     });
     this.#server.on('checkExpectation', (request, response) => {
@@ -148,6 +147,24 @@ interface EarlyAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly problem?: Problem;
+}
+
+/**
+ * Asks for the body when somebody begins to read it: an answer without it spares the client the sending. Nobody knows
+ * then whether the client sends it all the same, so such an answer ends the connection (RFC 9110 §10.1.1).
+ */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse, session: Session | undefined): void {
+  const { shouldKeepAlive } = response;
+  response.shouldKeepAlive = false;
+  const onListener = (event: string | symbol): void => {
+    if (event !== 'data' && event !== 'readable') return;
+    request.off('newListener', onListener);
+    if (response.headersSent) return;
+    // The session may be about to end by now.
+    response.shouldKeepAlive = shouldKeepAlive && session?.hasLastRequest !== true;
+    response.writeContinue();
+  };
+  request.on('newListener', onListener);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { forge, forgeCa, newRsaKeys } from './fixtures/forge.js';
 import { Site, serverOnly } from './fixtures/site.js';
 
 const site = new Site(onTestFinished);
@@ -22,5 +23,25 @@ describe('key exchange', () => {
     const { port } = await site.openListener(serverOnly());
 
     expect((await site.openTls(port, options)).getEphemeralKeyInfo()).toMatchObject({ name });
+  });
+});
+
+describe('a listener whose certificate has an RSA key', () => {
+  const issuer = forgeCa('server CA');
+  const { pem, keyPem } = forge({ subject: 'localhost', issuer, keys: newRsaKeys(2048), dnsNames: ['localhost'] });
+  const security = { certificatePem: pem, keyPem, clientCertificate: 'none' } as const;
+
+  it('lets nobody who records the traffic read it once that key is known (RFC 9325 §4.1)', async () => {
+    const { port } = await site.openListener(security);
+
+    await expect(site.openTls(port, { maxVersion: 'TLSv1.2', ciphers: 'kRSA' })).rejects.toThrow('handshake failure');
+  });
+
+  it('serves TLS 1.2 clients with a key exchange of its own', async () => {
+    const { port } = await site.openListener(security);
+
+    const socket = await site.openTls(port, { maxVersion: 'TLSv1.2' });
+
+    expect(socket.getCipher().name).toMatch(/^ECDHE-RSA-/);
   });
 });

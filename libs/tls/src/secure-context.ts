@@ -1,4 +1,4 @@
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, pemFromDer } from '@sallyport/x509';
 import { Breather } from './breather.js';
@@ -8,6 +8,8 @@ import type { SecuritySettings } from './settings.js';
 /** Hybrid with ML-KEM-768 first: what is recorded today stays secret from the quantum computers of tomorrow. */
 const hybridGroups = 'X25519MLKEM768:X25519:P-256:P-384';
 const classicGroups = 'X25519:P-256:P-384';
+/** RFC 9325 §4.1: no key exchange by the certificate's own RSA key, which would open every recorded connection later. */
+const ciphers = `${DEFAULT_CIPHERS}:!kRSA`;
 /** CAs given to OpenSSL in one go; a few milliseconds. */
 const casAtOnce = 100;
 
@@ -26,6 +28,7 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
     return createSecureContext({
       ...options,
       minVersion: 'TLSv1.2',
+      ciphers,
       ecdhCurve: keyExchangeGroups(),
       // A CA that is itself issued by one not listed here is trusted as far as it goes.
       allowPartialTrustChain: true,
