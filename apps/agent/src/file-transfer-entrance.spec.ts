@@ -1,9 +1,11 @@
 import 'reflect-metadata';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Entrances } from '@sallyport/entrance';
@@ -118,6 +120,17 @@ describe('the agent', () => {
     expect([await put('a', 101), await put('a', 100), await put('b', 51), await put('b', 50)]).toEqual([
       413, 201, 507, 201,
     ]);
+  });
+
+  it('refuses a file that is too large before curl sends it, and takes a large one that is not', async () => {
+    await start(['http.max_upload_size = 4000000']);
+    const put = async (size: number) => {
+      await writeFile(directory.file('large.bin'), Buffer.alloc(size));
+      const written = '%{http_code} %{size_upload}';
+      const args = ['-sS', '-T', directory.file('large.bin'), '-o', '/dev/null', '-w', written, url('large.bin')];
+      return (await promisify(execFile)('curl', ['-H', 'Expect: 100-continue', ...args])).stdout;
+    };
+    expect([await put(4_000_001), await put(4_000_000)]).toEqual(['413 0', '201 4000000']);
   });
 
   it('counts requests by method and class of status, and the bytes of files', async () => {

@@ -37,6 +37,8 @@ export function answer(exchange: Exchange, { status, headers = [], text }: Answe
 
 function isRestCheap(req: IncomingMessage): boolean {
   if (req.complete) return true;
+  // The client may still wait to be asked for it, and then nobody knows whether it will send it.
+  if (req.headers.expect !== undefined && req.readableFlowing === null) return false;
   const length = req.headers['content-length'];
   return length === undefined ? req.headers['transfer-encoding'] === undefined : Number(length) <= cheapRestBytes;
 }
