@@ -1,6 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, linkSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -119,13 +121,27 @@ describe('the admin API of a service', () => {
     expect((await call('/healthz')).status).toBe(200);
   });
 
+  it('starts once, when it is started twice at the same moment', async () => {
+    await host.stop();
+    const starts = await Promise.allSettled([ServiceHost.start(example, context), ServiceHost.start(example, context)]);
+    const [started, refused] = ['fulfilled', 'rejected'].map((status) =>
+      starts.filter((start) => start.status === status),
+    );
+    expect(refused).toMatchObject([{ reason: { type: 'conflict', message: expect.stringContaining('already runs') } }]);
+    expect(started).toHaveLength(1);
+    expect((await call('/healthz')).status).toBe(200);
+    for (const start of starts) if (start.status === 'fulfilled') host = start.value;
+  });
+
   it('starts over a socket that a crash left behind', async () => {
     await host.stop();
     expect(existsSync(socketPath())).toBe(false);
-    const { createServer } = await import('node:net');
-    const dead = createServer().listen(socketPath());
-    await new Promise((resolve) => dead.once('listening', resolve));
+    const dead = createServer().listen(join(directory, 'dead.sock'));
+    await once(dead, 'listening');
+    // A server that closes takes its socket along; a second name of it stays, as the socket of a killed process does.
+    linkSync(join(directory, 'dead.sock'), socketPath());
     dead.close();
+    expect(existsSync(socketPath())).toBe(true);
     host = await ServiceHost.start(example, context);
     expect((await call('/healthz')).status).toBe(200);
   });

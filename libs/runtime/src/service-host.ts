@@ -36,7 +36,7 @@ export class ServiceHost {
     } catch (error) {
       // What has been opened by then must not go on answering half a service.
       await app.close();
-      throw error;
+      throw isTaken(error, socketPath) ? alreadyRuns(context) : error;
     }
     context.log.info({}, 'service started');
     return new ServiceHost(context, app);
@@ -76,12 +76,21 @@ async function prepareSocket(context: ServiceContext, socketPath: string): Promi
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // A directory somebody made earlier may be open to others.
   await chmod(directory, 0o700);
-  if (await answers(socketPath))
-    throw new Problem(
-      'conflict',
-      `Another ${context.name} already runs on this configuration directory (its admin socket answers). Stop it first, or start this one with another --config-dir.`,
-    );
+  if (await answers(socketPath)) throw alreadyRuns(context);
   await rm(socketPath, { force: true });
+}
+
+/** Whether another process took the admin socket between our look at it and our own start. */
+function isTaken(error: unknown, socketPath: string): boolean {
+  if (!(error instanceof Error) || !('code' in error) || !('address' in error)) return false;
+  return error.code === 'EADDRINUSE' && error.address === socketPath;
+}
+
+function alreadyRuns({ name }: ServiceContext): Problem {
+  return new Problem(
+    'conflict',
+    `Another ${name} already runs on this configuration directory (its admin socket answers). Stop it first, or start this one with another --config-dir.`,
+  );
 }
 
 function answers(socketPath: string): Promise<boolean> {
