@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lutimes, readdir, readlink, symlink } from 'node:fs/promises';
+import { lutimes, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories } from './config-directory.fixture.js';
@@ -42,6 +42,16 @@ describe('a lock', () => {
     const failing = withFileLock(join(directory, 'lock'), () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('is left to who took it over from a process that was stopped for too long', async () => {
+    const path = join(await makeDirectory(), 'lock');
+    const other = JSON.stringify({ ...(await thisProcess()), token });
+    await withFileLock(path, async () => {
+      await rm(path);
+      await symlink(other, path);
+    });
+    expect(await readlink(path)).toBe(other);
   });
 
   it('gives back what the work returns', async () => {

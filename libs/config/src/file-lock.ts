@@ -12,7 +12,8 @@ type LockHolder = z.infer<typeof lockHolder>;
 
 const defaultWaitMs = 10_000;
 
-// A lock is held for milliseconds. A holder on another host cannot be asked whether it lives, so age decides.
+// The settings are locked for milliseconds, and a switch of the level takes seconds. A holder on another host cannot be
+// asked whether it lives, so age decides.
 const abandonedAfterMs = 60_000;
 
 /** Ending of the lock that is held while the lock of a dead process is removed. */

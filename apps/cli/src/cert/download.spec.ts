@@ -176,6 +176,21 @@ describe('cert download', () => {
     expect(broken.stderr + broken.stdout).not.toContain(secret);
   });
 
+  it.each([
+    ['of the site', []],
+    ['of a cloud', ['c8y']],
+  ])('takes an empty password %s for a mistake, as of a shell that does not know a variable', async (_, cloud) => {
+    const { download, server } = await childAndSigner();
+
+    const { exitCode, stderr } = await download([...cloud, '--device-id', 'child01', '-p', ' ', '--max-timeout', '0s']);
+
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: 'Error: The one-time password is empty.\nCheck what --one-time-password was given.\n',
+    });
+    expect(server.passwords).toEqual([]);
+  });
+
   it('says how to get a token when there is none', async () => {
     const { download } = await childAndSigner();
 

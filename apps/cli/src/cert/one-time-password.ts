@@ -26,7 +26,7 @@ export function passwordInEnvironment({ env }: CliContext): string | undefined {
  * The one-time password as the user chose to give it: argument, prompt, file, standard input or environment
  * (`DEVICE_ONE_TIME_PASSWORD`); undefined when nowhere. All but the first keep it out of the process list.
  *
- * @throws Failure: given twice, or the file cannot serve, or there is no terminal to ask at
+ * @throws Failure: given twice, or empty, or the file cannot serve, or there is no terminal to ask at
  */
 export async function givenPassword(context: CliContext, given: PasswordOptions): Promise<string | undefined> {
   const { oneTimePassword, oneTimePasswordFile, prompt } = given;
@@ -36,6 +36,8 @@ export async function givenPassword(context: CliContext, given: PasswordOptions)
       'The one-time password is given twice.',
       'Use --one-time-password or --one-time-password-file, not both.',
     );
+  if (oneTimePassword?.trim() === '')
+    throw new Failure('The one-time password is empty.', 'Check what --one-time-password was given.');
   if (oneTimePassword !== undefined) return oneTimePassword.trim();
   if (oneTimePasswordFile !== undefined) return readFirstLine(context, oneTimePasswordFile, 'one-time password');
   return passwordInEnvironment(context);
