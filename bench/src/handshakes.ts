@@ -17,7 +17,7 @@ import {
   LeafIssuer,
   pemFromDer,
 } from '@sallyport/x509';
-import { cpuMillisecondsOf } from './enrolments/cpu-time.js';
+import { cpuMillisecondsOf } from './process/cpu-time.js';
 
 const parallel = 16;
 const perRound = 300;

@@ -1,6 +1,6 @@
 import { Agent, type RequestOptions, request } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { cpuMillisecondsOf } from './cpu-time.js';
+import { cpuMillisecondsOf } from '../process/cpu-time.js';
 
 /** One request of a load run. */
 export interface LoadRequest {

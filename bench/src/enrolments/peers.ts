@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { mustRun, spawnNginx, TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { pemFromDer } from '@sallyport/x509';
-import { cpuMillisecondsOfEndedChildren } from './cpu-time.js';
+import { cpuMillisecondsOfEndedChildren } from '../process/cpu-time.js';
 import { type LoadResult, runLoad } from './est-load.js';
 
 const opensslRuns = 20;

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { cpuMillisecondsOf } from '../enrolments/cpu-time.js';
+import { cpuMillisecondsOf } from '../process/cpu-time.js';
 import type { Contestant } from './contestants.js';
 import { LoadConnection, type LoadRequest } from './load-connection.js';
 
