@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { loadSettings } from '@sallyport/config';
 import { connectMqtt } from '@sallyport/mqtt';
 import { spawnMosquitto, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
@@ -18,6 +20,24 @@ describe('a service in a process of its own', () => {
     const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
     expect(mqtt.isConnected).toBe(true);
     await mqtt.close();
+  });
+
+  it('reaches a broker by its IPv6 address', async () => {
+    await using directory = temporaryDirectory();
+    const broker = createServer().listen(0, '::1');
+    await once(broker, 'listening');
+    const address = broker.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const settings = await settingsFrom(directory.path, ['host = "::1"', `port = ${port}`]);
+    const connecting = connectMqtt(networkConnection(settings, 'agent'), { onFault: () => undefined });
+    const [socket] = await once(broker, 'connection');
+    // CONNACK: accepted.
+    socket.write(Buffer.from('20020000', 'hex'));
+    const mqtt = await connecting;
+    expect(mqtt.isConnected).toBe(true);
+    socket.destroy();
+    await mqtt.close();
+    broker.close();
   });
 
   it.each(['ca_file', 'ca_dir'])('reaches a broker at level mutual with its certificate, trusting %s', async (key) => {

@@ -13,7 +13,9 @@ import type { ServiceName } from '@sallyport/protocol';
  * @throws Problem `config-invalid`: only one of certificate and key is set.
  */
 export function networkConnection(settings: Settings, service: ServiceName): MqttConnection {
-  const place = `${settings.require('mqtt.client.host')}:${settings.require('mqtt.client.port')}`;
+  const host = settings.require('mqtt.client.host');
+  // RFC 3986 §3.2.2: an IPv6 address stands in brackets.
+  const place = `${host.includes(':') ? `[${host}]` : host}:${settings.require('mqtt.client.port')}`;
   const tls = tlsSource(settings);
   const credentials = credentialSource(settings);
   return {
