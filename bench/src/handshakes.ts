@@ -18,6 +18,7 @@ import {
   pemFromDer,
 } from '@sallyport/x509';
 import { cpuMillisecondsOf } from './process/cpu-time.js';
+import { serviceFlags } from './process/shipped.js';
 
 const parallel = 16;
 const perRound = 300;
@@ -57,7 +58,9 @@ interface Contestant {
 
 async function startOurs(files: readonly string[]): Promise<Contestant & { readonly child: ChildProcess }> {
   const [, script = ''] = process.argv;
-  const child = spawn(process.execPath, [script, '--serve', ...files], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...serviceFlags, script, '--serve', ...files], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   process.once('exit', () => child.kill('SIGKILL'));
   const [line] = await once(child.stdout, 'data');
   return { port: Number(String(line)), pid: child.pid ?? 0, child };

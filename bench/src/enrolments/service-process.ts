@@ -6,11 +6,9 @@ import { text } from 'node:stream/consumers';
 import { adminSocketPath } from '@sallyport/protocol';
 import { mustRun, waitFor } from '@sallyport/testkit';
 import type { z } from 'zod';
+import { root, serviceFlags } from '../process/shipped.js';
 
 type BenchedService = 'pki-signer' | 'device-registry';
-
-// bench/dist/bundle
-const root = join(import.meta.dirname, '..', '..', '..');
 
 /** A service in a process of its own, built as it is shipped. */
 export class ServiceProcess {
@@ -23,7 +21,7 @@ export class ServiceProcess {
   static async start(service: BenchedService, configDirectory: string): Promise<ServiceProcess> {
     const cwd = join(root, 'apps', service);
     await mustRun('rolldown', ['-c', '../../rolldown.config.mjs', '--logLevel', 'warn'], { cwd, deadlineMs: 60_000 });
-    const args = ['--disable-warning=DEP0169', join(cwd, 'dist/bundle/main.js'), '--config-dir', configDirectory];
+    const args = [...serviceFlags, join(cwd, 'dist/bundle/main.js'), '--config-dir', configDirectory];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     process.once('exit', () => child.kill('SIGKILL'));
     const socketPath = adminSocketPath(join(configDirectory, 'run'), service, process.cwd());

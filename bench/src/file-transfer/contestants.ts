@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mustRun, shippedNodeFlags, spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
+import { mustRun, spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
+import { root, serviceFlags } from '../process/shipped.js';
 import type { ServerAddress } from './load-connection.js';
 
 export const levels = ['plain', 'server', 'mutual'] as const;
@@ -29,9 +30,6 @@ export interface Stage {
   readonly directory: string;
 }
 
-// bench/dist/bundle
-const root = join(import.meta.dirname, '..', '..', '..');
-
 /** Builds the file transfer service alone, the same code that ships, behind the same secure listener. */
 export async function buildService(directory: string): Promise<string> {
   const [configPath, file] = [join(directory, 'rolldown.config.mjs'), join(directory, 'service.mjs')];
@@ -53,7 +51,7 @@ export async function startOurs(
 ): Promise<Contestant> {
   const directory = join(stage.directory, `ours-${level}-${durability}`);
   const child = fork(script, {
-    execArgv: shippedNodeFlags(root, 'sallyport@'),
+    execArgv: serviceFlags,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   child.send({ directory, durability, ...securityPaths(level, stage) });
