@@ -302,6 +302,18 @@ describe('a door of a service', () => {
     await stranger[Symbol.asyncDispose]();
   });
 
+  it('leaves it to the registry to write down whom it refuses itself', async () => {
+    const registry = await startRegistry();
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
+    await configureMutual();
+    await openDoor();
+    await expect(greetingOverTls()).rejects.toThrow();
+    // Refused after it, and by the door alone.
+    await expect(answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }))).rejects.toThrow();
+    await waitFor(() => registry.recorded.length > 0);
+    expect(registry.recorded).toEqual(['no-certificate']);
+  });
+
   it('leaves the registry time for admissions in a flood of refusals', async () => {
     const registry = await startRegistry();
     const held = Promise.withResolvers<void>();
