@@ -1,4 +1,4 @@
-import { type DeviceId, type Fingerprint, fingerprint, Problem } from '@sallyport/protocol';
+import { type DeviceId, type Fingerprint, fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
@@ -26,6 +26,8 @@ export interface RenewalRequest {
   /** Of the connection, base64; asked for only when the CSR refers to it. */
   readonly channelBindings: () => readonly string[];
   readonly remoteAddress: string;
+  /** Only a certificate of this profile will do; any when absent. */
+  readonly profile?: LeafProfile;
 }
 
 export interface RenewalOptions {
@@ -74,6 +76,9 @@ export class Renewal {
 
   private async tryRenew(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
     const renewable = await this.inForce(request.fingerprint);
+    const { profile } = renewable.record;
+    if (request.profile !== undefined && request.profile !== profile)
+      throw new Problem('forbidden', `The certificate is of profile "${profile}".`);
     const before = await this.options.store.get(replayKey(request.fingerprint, incoming.digest));
     if (before === undefined) return this.issueFor(renewable, incoming, request);
     return (await this.inForce(fingerprint.parse(before.value))).record;

@@ -271,6 +271,16 @@ describe('EST renewal (RFC 7030 §4.2.2)', () => {
     expect([reply.status, certificatesIn(reply.body)[0]?.subject.text]).toEqual([200, 'CN=child01,O=Test Site']);
   });
 
+  it('takes the profile as a label, and only the right one', async () => {
+    await using door = await openEstDoor();
+    const { cert, key } = await enrolled(door);
+    const request = { method: 'POST', headers: { 'content-type': 'application/pkcs10' }, cert, key };
+    const body = csrFor('child01').toString('base64');
+    const renew = async (label: string) =>
+      (await ask(door, `/.well-known/est/${label}/simplereenroll`, { ...request, body })).status;
+    expect([await renew('admin'), await renew('device')]).toEqual([403, 200]);
+  });
+
   it('is refused with 401 without a certificate', async () => {
     await using door = await openEstDoor();
     const headers = { 'content-type': 'application/pkcs10' };

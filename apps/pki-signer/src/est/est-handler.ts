@@ -45,7 +45,7 @@ class EstOperations {
     cacerts: (request) => this.caCertificates(request),
     csrattrs: (request) => this.csrAttributes(request),
     simpleenroll: (request, route) => this.enrol(request, route),
-    simplereenroll: (request) => this.renew(request),
+    simplereenroll: (request, route) => this.renew(request, route),
   };
 
   constructor(private readonly options: EstHandlerOptions) {}
@@ -109,13 +109,18 @@ class EstOperations {
     return this.issued(record, request);
   }
 
-  private async renew(request: IncomingMessage): Promise<EstAnswer> {
+  private async renew(request: IncomingMessage, { profile }: EstRoute): Promise<EstAnswer> {
     const body = await readBody(request);
     const peer = peerOf(request);
     if (peer === undefined)
       throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
     const { fingerprint, deviceId } = peer;
-    const record = await this.options.renewal.renew({ fingerprint, deviceId, ...incoming(request, body) });
+    const record = await this.options.renewal.renew({
+      fingerprint,
+      deviceId,
+      ...incoming(request, body),
+      ...(profile === undefined ? {} : { profile }),
+    });
     return this.issued(record, request);
   }
 
