@@ -53,6 +53,7 @@ const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
   'device-revoked',
   'device-retired',
   'name-conflict',
+  'too-many-new-certificates',
 ]);
 
 /** One door of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
