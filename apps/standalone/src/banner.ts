@@ -1,4 +1,5 @@
 import type { EntranceDescription, EntranceGroup, SecurityLevel } from '@sallyport/protocol';
+import type { Log } from '@sallyport/runtime';
 import type { SystemDescription } from './standalone.js';
 
 const levelText: Readonly<Record<SecurityLevel, string>> = {
@@ -14,8 +15,21 @@ const pathByGroup: Readonly<Record<EntranceGroup, string>> = {
   mqtt: '',
 };
 
+/** Tells the person who started the system; on a slow machine the answer may be late, which is no reason to stop. */
+export async function announce(
+  system: { describe(): Promise<SystemDescription> },
+  output: { write(text: string): unknown },
+  log: Log,
+): Promise<void> {
+  try {
+    output.write(banner(await system.describe()));
+  } catch (error) {
+    log.warn({ error }, 'the system runs, but cannot be described');
+  }
+}
+
 /** What `npm start` tells the person who typed it: addresses, levels, the CA, and what to try next. */
-export function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
+function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
   const open = entrances.filter(({ isOpen }) => isOpen);
   const [names, addresses] = [open.map(({ name }) => name), open.map(addressOf)];
   const [nameWidth, addressWidth] = [longest(names), longest(addresses)];

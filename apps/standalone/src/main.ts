@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { ProcessArguments } from '@sallyport/config';
 import { openLog, runUntilSignal, startArguments } from '@sallyport/runtime';
-import { banner } from './banner.js';
+import { announce } from './banner.js';
 import { startStandalone } from './standalone.js';
 import { terminalLines } from './terminal-lines.js';
 
@@ -14,7 +14,7 @@ async function run(options: ProcessArguments): Promise<void> {
   const log = openLog({ destination });
   await runUntilSignal(log, async () => {
     const running = await startStandalone({ ...options, log });
-    process.stdout.write(banner(await running.describe()));
+    await announce(running, process.stdout, log);
     return () => running.stop();
   });
 }

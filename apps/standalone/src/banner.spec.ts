@@ -1,0 +1,39 @@
+import { Problem } from '@sallyport/protocol';
+import { openLog } from '@sallyport/runtime';
+import { describe, expect, it } from 'vitest';
+import { announce } from './banner.js';
+
+function terminal() {
+  const written: string[] = [];
+  const lines: string[] = [];
+  const log = openLog({ destination: { write: (line) => void lines.push(line) } });
+  return { written, lines, log, output: { write: (text: string) => void written.push(text) } };
+}
+
+describe('what the person who started Sallyport sees', () => {
+  it('are the open entrances, as addresses to copy, and the fingerprint of the CA', async () => {
+    const { written, log, output } = terminal();
+    const entrance = { name: 'file transfer', group: 'http', host: '127.0.0.1', port: 8000, isOpen: true } as const;
+    const closed = { ...entrance, name: 'closed', isOpen: false };
+    const entrances = [
+      { ...entrance, level: 'plain', sessions: 0 } as const,
+      { ...closed, level: 'plain', sessions: 0 } as const,
+    ];
+    await announce(
+      { describe: async () => ({ configDirectory: '/etc/tedge', entrances, caFingerprint: 'ab12' }) },
+      output,
+      log,
+    );
+    expect(written.join('')).toContain(
+      '  file transfer  http://localhost:8000/tedge/file-transfer/  plain, nobody is authenticated\n\n  CA fingerprint (SHA-256)  ab12\n',
+    );
+  });
+
+  it('is a warning when the system cannot be described, and the system goes on', async () => {
+    const { written, lines, log, output } = terminal();
+    const describe = () => Promise.reject(new Problem('unavailable', 'No answer within 3000 ms.'));
+    await announce({ describe }, output, log);
+    expect(written).toEqual([]);
+    expect(lines.map((line) => JSON.parse(line).message)).toEqual(['the system runs, but cannot be described']);
+  });
+});
