@@ -352,9 +352,10 @@ describe('broker limits', () => {
   it('drop the newest message for a client that is away and whose queue is full', async () => {
     await using site = await openSite({ limits: { queuedMessages: 2 } });
     await site.subscribe('a', 1, '-i', 'away', '-c', '-E');
-    for (const message of ['1', '2', '3']) await site.publish('a', message);
+    for (const message of ['1', '2', '3', '4', '5']) await site.publish('a', message);
     const { stdout } = await site.subscribe('a', 3, '-i', 'away', '-c');
     expect(stdout).toBe('a 1\na 2\n');
+    // Once, not for each message.
     expect(site.warnings).toEqual(['a message was not kept, its session is full']);
   });
 
@@ -419,9 +420,9 @@ describe('broker limits', () => {
   it('keep no more retained messages than allowed', async () => {
     await using site = await openSite({ limits: { retainedMessages: 1 } });
     await site.publish('a', '1', '-r');
-    await site.publish('b', '2', '-r');
-    await site.publish('a', '3', '-r');
+    for (const topic of ['b', 'a', 'c']) await site.publish(topic, '3', '-r');
     expect((await site.subscribe('#', 2)).stdout).toBe('a 3\n');
+    expect(site.warnings).toEqual(['a retained message was not kept, the broker is full of them']);
   });
 });
 

@@ -42,6 +42,9 @@ export class SessionPersistence {
   private readonly journaled = new WeakMap<Buffer, string>();
 
   private readonly networkQueues: SharedMemory;
+  /** Sessions whose lost messages the log knows about. */
+  private readonly reportedFull = new WeakSet<BrokerSession>();
+  private isRetainedFull = false;
 
   constructor(private readonly options: PersistenceOptions) {
     this.networkQueues = { used: 0, limit: options.limits.queuedBytesInAll };
@@ -69,8 +72,14 @@ export class SessionPersistence {
   }
 
   async storeRetained(packet: StoredPacket & { readonly topic: string }): Promise<void> {
-    if (this.options.retained.keep(packet)) return;
-    this.options.onWarning('a retained message was not kept, the broker is full of them', { topic: packet.topic });
+    if (this.options.retained.keep(packet)) {
+      // One less: there may be room again.
+      if (packet.payload?.length === 0) this.isRetainedFull = false;
+      return;
+    }
+    if (!this.isRetainedFull)
+      this.options.onWarning('a retained message was not kept, the broker is full of them', { topic: packet.topic });
+    this.isRetainedFull = true;
   }
 
   createRetainedStreamCombi(filters: readonly string[]): Readable {
@@ -134,9 +143,10 @@ export class SessionPersistence {
     // [MQTT-3.3.1-9]: to those who had subscribed before, a message is not a retained one.
     const message = { ...packet, retain: false, journalKey };
     for (const { clientId } of subscriptions) {
-      if (this.sessions.get(clientId)?.enqueue(message) !== false) continue;
+      const session = this.sessions.get(clientId);
+      if (session?.enqueue(message) !== false) continue;
       this.settle(message, clientId);
-      this.options.onWarning('a message was not kept, its session is full', { session: clientId, topic: packet.topic });
+      this.noteFull(session, packet.topic);
     }
   }
 
@@ -149,8 +159,12 @@ export class SessionPersistence {
     { id }: ClientReference,
     { messageId }: StoredPacket,
   ): Promise<StoredPacket | undefined> {
-    const acknowledged = this.sessions.get(id)?.acknowledge(messageId);
-    if (acknowledged !== undefined) this.settle(acknowledged, id);
+    const session = this.sessions.get(id);
+    const acknowledged = session?.acknowledge(messageId);
+    if (session !== undefined && acknowledged !== undefined) {
+      this.settle(acknowledged, id);
+      if (session.isEmpty) this.reportedFull.delete(session);
+    }
     return acknowledged;
   }
 
@@ -213,6 +227,13 @@ export class SessionPersistence {
       : new BrokerSession(name, limits, this.networkQueues);
     this.sessions.set(name, session);
     return session;
+  }
+
+  /** Once until the session has been emptied: a busy topic would fill the log. */
+  private noteFull(session: BrokerSession, topic: string | undefined): void {
+    if (this.reportedFull.has(session)) return;
+    this.reportedFull.add(session);
+    this.options.onWarning('a message was not kept, its session is full', { session: session.name, topic });
   }
 
   private checkRoom(name: string): void {

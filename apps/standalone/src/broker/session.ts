@@ -48,6 +48,10 @@ export class BrokerSession {
     return this.queue.values();
   }
 
+  get isEmpty(): boolean {
+    return this.queue.size === 0;
+  }
+
   /** Keeps a message until it is acknowledged; false when the session is full and the message was dropped. */
   enqueue(packet: StoredPacket): boolean {
     const size = sizeOf(packet);
