@@ -90,7 +90,6 @@ export class AdmissionClient implements AdmissionPort {
 
   private forget(change: DeviceChange): void {
     this.changes += 1;
-    for (const fingerprint of change.fingerprints) this.decisions.delete(fingerprint);
     for (const [fingerprint, { request }] of this.decisions)
       if (request.deviceId === change.deviceId) this.decisions.delete(fingerprint);
     this.onChange(change);

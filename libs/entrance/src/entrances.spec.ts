@@ -249,6 +249,23 @@ describe('a door of a service', () => {
     await expect(greetingOverTls()).rejects.toThrow();
   });
 
+  it('forgets what it knew of a device that is changed, whichever certificates the announcement names', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    expect(await greetingOverTls()).toBe('200 hello');
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
+
+    await announce('locked', []);
+
+    await waitFor(() =>
+      greetingOverTls().then(
+        () => false,
+        () => true,
+      ),
+    );
+  });
+
   it('does not remember an answer that a change overtook', async () => {
     const registry = await startRegistry();
     await configureMutual();
