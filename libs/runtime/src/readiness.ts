@@ -7,10 +7,19 @@ export interface ReadinessReport {
   readonly faults: Readonly<Record<string, string>>;
 }
 
+// Who asks, such as a kubelet, waits a second or two, and learns more from a late dependency named than from no answer.
+const defaultDeadlineMs = 1_000;
+
 /** The dependencies a service needs to do its work (`/readyz`); liveness never looks at them. */
 export class Readiness {
   private readonly checks = new Map<string, ReadinessCheck>();
+  private readonly deadlineMs: number;
   private isStopping = false;
+
+  /** @param options.deadlineMs how long a dependency may take to answer, in milliseconds; default 1 000 */
+  constructor({ deadlineMs = defaultDeadlineMs }: { readonly deadlineMs?: number } = {}) {
+    this.deadlineMs = deadlineMs;
+  }
 
   /** Adds a dependency under a name that operators know, such as `store` or `mqtt`. */
   add(name: string, check: ReadinessCheck): void {
@@ -24,10 +33,12 @@ export class Readiness {
 
   async report(): Promise<ReadinessReport> {
     const faults: Record<string, string> = this.isStopping ? { service: 'is shutting down' } : {};
-    for (const [name, check] of this.checks) {
-      const fault = await outcomeOf(check);
-      if (fault !== undefined) faults[name] = fault;
-    }
+    const judge = async ([name, check]: [string, ReadinessCheck]) => {
+      const fault = await inTime(outcomeOf(check), this.deadlineMs);
+      return fault === undefined ? [] : [[name, fault] as const];
+    };
+    const found = await Promise.all([...this.checks].map(judge));
+    Object.assign(faults, Object.fromEntries(found.flat()));
     return { ready: Object.keys(faults).length === 0, faults };
   }
 }
@@ -38,4 +49,15 @@ async function outcomeOf(check: ReadinessCheck): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function inTime(outcome: Promise<string | undefined>, deadlineMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(`did not answer within ${deadlineMs} ms`), deadlineMs);
+    // `outcomeOf` never rejects.
+    void outcome.then((fault) => {
+      clearTimeout(timer);
+      resolve(fault);
+    });
+  });
 }
