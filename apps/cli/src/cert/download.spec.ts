@@ -213,6 +213,48 @@ describe('cert download', () => {
     expect(stderr).toContain('Trying again in 0.001 s.');
   });
 
+  it('asks again where too many ask at once', async () => {
+    const { download, token, server } = await childAndSigner();
+    server.refusals.push({ status: 429, headers: { 'retry-after': '0' } });
+
+    expect((await download(['--device-id', 'child01', '-p', token, '--retry-every', '1ms'])).exitCode).toBe(0);
+    expect(server.passwords).toHaveLength(2);
+  });
+
+  it('leaves the address of renewals alone that somebody set', async () => {
+    const { download, run, cwd, token } = await childAndSigner();
+    await runSallyport(['config', 'set', 'pki.url', 'https://gateway.example:8443', '--config-dir', './child'], {
+      cwd,
+    });
+
+    expect((await download(['--device-id', 'child01', '-p', token])).exitCode).toBe(0);
+    expect((await run(['show'])).exitCode).toBe(0);
+    const { stdout } = await runSallyport(['config', 'get', 'pki.url', '--config-dir', './child'], { cwd });
+    expect(stdout).toBe('https://gateway.example:8443\n');
+  });
+
+  it.each([
+    ['a site', [], 'https://host.invalid:8443 '],
+    ['a cloud', ['c8y'], 'https://host.invalid '],
+  ])('asks %s at its usual port', async (_, cloud, address) => {
+    const { run, token } = await childAndSigner();
+    const words = ['download', ...cloud, '--url', 'host.invalid', '--device-id', 'a', '-p', token];
+
+    const { stderr } = await run([...words, '--max-timeout', '0s', '--no-registration-url']);
+
+    expect(stderr.replaceAll(/[:.] /g, ' ')).toContain(address);
+  });
+
+  it('takes no line for a token that is too long for one', async () => {
+    const { download, cwd } = await childAndSigner();
+    await writeFile(join(cwd, 'token'), 'x'.repeat(2_000));
+
+    const { exitCode, stderr } = await download(['--device-id', 'a', '--one-time-password-file', 'token']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The first line of token holds no one-time password.');
+  });
+
   it('gives up after the time it was given', async () => {
     const { download, token, server } = await childAndSigner();
     server.refusals.push({ status: 503 });
@@ -459,6 +501,19 @@ describe('cert renew', () => {
     expect(stdout).toContain('tedge-certificate.pem.new');
     expect(await read('tedge-certificate.pem')).toBe(certificate);
     expect((await run(['show', '--new'])).exitCode).toBe(0);
+  });
+
+  it.each([
+    ['with a new key for a cloud, which tries the certificate out first', ['c8y', '--new-key'], 'keeps its key'],
+    ['by the CA of the cloud', ['--ca', 'c8y'], 'needs the Cumulocity proxy'],
+  ])('is refused %s', async (_, words, reason) => {
+    const { run, server, read, certificate, key } = await enrolledChild();
+
+    const { exitCode, stderr } = await run(['renew', '--url', server.url, ...words]);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(reason);
+    expect([await read('tedge-certificate.pem'), await read('tedge-private-key.pem')]).toEqual([certificate, key]);
   });
 
   it('leaves the present certificate in force when the signer says no', async () => {

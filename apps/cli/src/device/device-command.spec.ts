@@ -281,6 +281,19 @@ describe('what the registry answers', () => {
     expect(shown.stdout + refused.stderr).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
+  it('stays in its line of a table', async () => {
+    await using site = await fakeSite();
+    const [state = {}] = description.states;
+    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
+      ...description,
+      states: [{ ...state, actor: 'admin\nCertificates:\u202e forged' }],
+    }));
+
+    const { stdout } = await site.run(['device', 'show', 'child01']);
+
+    expect(stdout).toContain('admin Certificates:  forged');
+  });
+
   it('is not read without end', async () => {
     await using site = await fakeSite();
     const endless = 'x'.repeat(17 * 1024 * 1024);
@@ -324,6 +337,18 @@ describe('what is asked of the registry', () => {
     expect(exitCode).toBeGreaterThan(0);
     expect(stderr).not.toContain('Unexpected failure');
     expect(stderr.split('\n').length).toBeLessThan(4);
+  });
+});
+
+describe('a device whose name a URL would read otherwise', () => {
+  it.each(['show', 'lock'])('is the one device %s is about', async (action) => {
+    await using site = await fakeSite();
+
+    await site.run(['device', action, 'a?b%2f']);
+
+    expect(site.admin['device-registry'].seen.map(({ route }) => route.split(' ')[1])).toEqual([
+      `/v1/devices/a%3Fb%252f${action === 'show' ? '' : '/lock'}`,
+    ]);
   });
 });
 

@@ -540,6 +540,21 @@ describe('doctor, where an answer is of no use', () => {
     expect(stdout).toMatch(/^ok +clock$/m);
   });
 
+  it('does not believe a revocation list of another CA', async () => {
+    await using site = await mutualSite();
+    const crl = new TestAuthority('Other').crl();
+    const stranger = createServer((_request, response) => void response.end(crl));
+    stranger.listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const address = stranger.address();
+    await set(site, 'pki.public.url', `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+
+    const { stdout } = await site.run(['doctor']);
+    stranger.close();
+
+    expect(stdout).toMatch(/^error +CAs and revocation lists: The revocation list of .* is not signed by that CA/m);
+  });
+
   it.each(['GET /v1/trust-bundle', 'GET /v1/ca'])('goes on when the signer cannot answer %s', async (route) => {
     await using site = await mutualSite();
     site.admin['pki-signer'].routes.set(route, () => {

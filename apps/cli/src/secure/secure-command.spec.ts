@@ -292,6 +292,29 @@ describe('a switch that fails', () => {
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 
+  it('does not blame a refusal of hours ago', async () => {
+    await using site = await fakeSite();
+    site.doors.http.refused.add('local-client');
+    const at = new Date(Date.now() - 7_200_000).toISOString();
+    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
+      deviceId: 'local-client',
+      kind: 'service',
+      state: 'active',
+      authority: 'site',
+      registeredAt: at,
+      stateChangedAt: at,
+      certificates: [],
+      states: [],
+      refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
+    }));
+
+    const { exitCode, stderr } = await site.run(['secure', 'mutual']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('"prove agent" failed: a client that connected to');
+    expect(stderr).not.toContain('locked');
+  });
+
   it('because a door stays closed does not pass for a success', async () => {
     await using site = await fakeSite();
     const { doors, admin } = site;
@@ -382,6 +405,21 @@ describe('a switch that was killed after it wrote the settings', () => {
     expect((await site.run(['secure', 'plain'])).exitCode).toBe(0);
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
     expect(await site.settings()).not.toContain('cert_path');
+  });
+});
+
+describe('what clients of this machine show by the will of the operator', () => {
+  it('stays at every level', async () => {
+    await using site = await fakeSite();
+    await site.run(['config', 'set', 'mqtt.client.auth.cert_file', '/own/cert.pem']);
+    await site.run(['config', 'set', 'mqtt.client.auth.key_file', '/own/key.pem']);
+
+    await site.run(['secure', 'mutual']);
+    const atMutual = await site.run(['config', 'get', 'mqtt.client.auth.cert_file']);
+    await site.run(['secure', 'plain']);
+    const atPlain = await site.run(['config', 'get', 'mqtt.client.auth.cert_file']);
+
+    expect([atMutual.stdout, atPlain.stdout]).toEqual(['/own/cert.pem\n', '/own/cert.pem\n']);
   });
 });
 
