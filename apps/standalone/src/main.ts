@@ -12,6 +12,8 @@ async function run(options: ProcessArguments): Promise<void> {
   // Lines for people when a person is looking, JSON for whoever collects it otherwise.
   const destination = process.stderr.isTTY ? terminalLines(process.stderr) : process.stderr;
   const log = openLog({ destination });
+  // Whoever read the log may go away; that is no reason to leave the doors unguarded.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
   await runUntilSignal(log, async () => {
     const running = await startStandalone({ ...options, log });
     await announce(running, process.stdout, log);
