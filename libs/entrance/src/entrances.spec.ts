@@ -187,6 +187,14 @@ describe('a door of a service', () => {
     expect(entrances.describe()).toMatchObject([{ isOpen: false }]);
   });
 
+  it('lets in nobody of another kind than it is for', async () => {
+    await startRegistry();
+    await configureMutual();
+    await openDoor({ permittedKinds: new Set(['admin']) });
+    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await refusalsCounted(context)).toContain('entrance="http",reason="not-permitted"} 1');
+  });
+
   it('lets nobody in while the registry is silent', async () => {
     await configureMutual();
     await openDoor();

@@ -99,6 +99,16 @@ describe('a service with a certificate of its own', () => {
     await entrances.beforeApplicationShutdown();
   });
 
+  it('finishes a renewal that a crash interrupted', async () => {
+    const { certPath, keyPath } = await enrolledByHand();
+    const renewed = await ca.issue({ commonName: 'agent' });
+    await writeFile(`${keyPath}.next`, renewed.keyPem + renewed.certPem);
+    const entrances = new Entrances(context);
+    await entrances.onModuleInit();
+    expect((await readFile(certPath, 'utf8')).trim()).toBe(renewed.certPem.trim());
+    await entrances.beforeApplicationShutdown();
+  });
+
   it('stops at once while the signer is silent', async () => {
     await enrolledByHand();
     const entrances = new Entrances(context);
