@@ -1,5 +1,7 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
@@ -76,8 +78,30 @@ async function prepareSocket(context: ServiceContext, socketPath: string): Promi
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // A directory somebody made earlier may be open to others.
   await chmod(directory, 0o700);
-  if (await answers(socketPath)) throw alreadyRuns(context);
-  await rm(socketPath, { force: true });
+  if ((await answers(socketPath)) || (await isAliveAside(socketPath))) throw alreadyRuns(context);
+}
+
+/**
+ * Takes the socket's name away, unless somebody answers under it by now: a process that started at the same moment may
+ * have begun to listen since we looked, and to remove its socket would leave two of a service running.
+ */
+async function isAliveAside(socketPath: string): Promise<boolean> {
+  // Shorter than any service's name: a socket's path has 108 bytes at most.
+  const aside = join(dirname(socketPath), `.${randomBytes(3).toString('hex')}`);
+  if (!(await renamed(socketPath, aside))) return false;
+  const isAlive = await answers(aside);
+  await (isAlive ? rename(aside, socketPath) : rm(aside));
+  return isAlive;
+}
+
+async function renamed(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** Whether another process took the admin socket between our look at it and our own start. */
