@@ -294,6 +294,20 @@ describe('what the registry answers', () => {
     expect(stdout).toContain('admin Certificates:  forged');
   });
 
+  it('is not asked for without end when its pages lead in a circle', async () => {
+    await using site = await fakeSite();
+    let asked = 0;
+    site.admin['device-registry'].routes.set('GET /v1/devices', () => {
+      asked += 1;
+      return { devices: [], ...(asked > 50 ? {} : { cursor: 'same' }) };
+    });
+
+    const { exitCode, stderr } = await site.run(['device', 'list']);
+
+    expect({ exitCode, asked }).toEqual({ exitCode: 1, asked: 2 });
+    expect(stderr).toContain('The list does not come to an end.');
+  });
+
   it('is not read without end', async () => {
     await using site = await fakeSite();
     const endless = 'x'.repeat(17 * 1024 * 1024);
