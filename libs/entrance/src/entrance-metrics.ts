@@ -1,11 +1,13 @@
 import type { EntranceGroup, RefusalReason } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
+import type { ListenerEvent } from '@sallyport/tls';
 import { Counter } from 'prom-client';
 
-/** Counts who passed and who was turned away, by reason. Never by device: label values stay few. */
+/** Counts who passed, who was turned away and why, and what else came. Never by device: label values stay few. */
 export class EntranceMetrics {
   private readonly admissions: Counter;
   private readonly refusals: Counter;
+  private readonly events: Counter;
 
   constructor(
     registry: ServiceContext['metrics'],
@@ -13,10 +15,18 @@ export class EntranceMetrics {
   ) {
     this.admissions = counter(registry, 'sallyport_entrance_admitted_total', 'Peers let in', ['entrance']);
     this.refusals = counter(registry, 'sallyport_entrance_refused_total', 'Peers turned away', ['entrance', 'reason']);
+    this.events = counter(registry, 'sallyport_entrance_events_total', 'Connections, handshakes and requests turned', [
+      'entrance',
+      'event',
+    ]);
   }
 
   admitted(): void {
     this.admissions.inc({ entrance: this.entrance });
+  }
+
+  counted(event: ListenerEvent): void {
+    this.events.inc({ entrance: this.entrance, event });
   }
 
   refused(reason: RefusalReason): void {

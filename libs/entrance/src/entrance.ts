@@ -174,6 +174,7 @@ export class Entrance {
       events: {
         onRefusal: (refusal) => this.noteRefusal(refusal),
         onAdmitted: () => this.metrics.admitted(),
+        onCounted: (event) => this.metrics.counted(event),
         onWarning: (text, fields) => log.warn({ ...fields, entrance: this.group }, text),
       },
     });

@@ -192,14 +192,26 @@ describe('a door of a service', () => {
     await configureMutual();
     await openDoor({ permittedKinds: new Set(['admin']) });
     await expect(greetingOverTls()).rejects.toThrow();
-    expect(await refusalsCounted(context)).toContain('entrance="http",reason="not-permitted"} 1');
+    expect(await metricsOf(context)).toContain('entrance="http",reason="not-permitted"} 1');
   });
 
   it('lets nobody in while the registry is silent', async () => {
     await configureMutual();
     await openDoor();
     await expect(greetingOverTls()).rejects.toThrow();
-    expect(await refusalsCounted(context)).toContain('entrance="http",reason="admission-unavailable"} 1');
+    expect(await metricsOf(context)).toContain('entrance="http",reason="admission-unavailable"} 1');
+  });
+
+  it('counts connections, handshakes and what was turned', async () => {
+    await startRegistry();
+    await configureMutual();
+    await openDoor();
+    await greetingOverTls();
+    await answer(httpGet({ host: '127.0.0.1', port: port(), agent: false }));
+    const counted = await metricsOf(context);
+    expect(counted).toContain('sallyport_entrance_events_total{entrance="http",event="accepted"} 2');
+    expect(counted).toContain('sallyport_entrance_events_total{entrance="http",event="handshakes"} 1');
+    expect(counted).toContain('sallyport_entrance_events_total{entrance="http",event="redirected"} 1');
   });
 
   it('asks the registry once for a peer that keeps coming', async () => {
@@ -350,7 +362,7 @@ describe('a door of a service', () => {
     await Promise.allSettled(Array.from({ length: 40 }, noCertificate));
     expect(await greetingOverTls()).toBe('200 hello');
     expect(registry.recorded).toHaveLength(16);
-    expect(await refusalsCounted(context)).toContain('entrance="http",reason="no-certificate"} 40');
+    expect(await metricsOf(context)).toContain('entrance="http",reason="no-certificate"} 40');
 
     held.resolve();
     await waitFor(async () => {
@@ -464,7 +476,7 @@ function fingerprintOf({ certPem }: TestCertificate): Fingerprint {
   return certificate.fingerprint;
 }
 
-function refusalsCounted(context: ServiceContext): Promise<string> {
+function metricsOf(context: ServiceContext): Promise<string> {
   return context.metrics.metrics();
 }
 

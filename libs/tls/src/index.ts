@@ -6,5 +6,5 @@ export { readTrustAnchors } from './read-trust-anchors.js';
 export { SecureListener } from './secure-listener.js';
 export type { SessionInfo } from './session.js';
 export type { ClientCertificatePolicy, SecuritySettings } from './settings.js';
-export type { ListenerCounters } from './tally.js';
+export type { ListenerCounters, ListenerEvent } from './tally.js';
 export { type AnchorCandidate, makeTrustAnchors, type TrustAnchorOptions, type TrustAnchors } from './trust-anchors.js';

@@ -4,6 +4,7 @@ import type { HttpHandler } from './http-front.js';
 import type { Limits } from './limits.js';
 import type { AdmissionPort, Peer } from './peer.js';
 import type { SecuritySettings } from './settings.js';
+import type { ListenerEvent } from './tally.js';
 
 /** One peer turned away, or one session cut. */
 export interface RefusalEvent {
@@ -19,6 +20,8 @@ export interface RefusalEvent {
 /** What a listener tells its owner; nothing here may throw. */
 export interface ListenerEvents {
   onRefusal(refusal: RefusalEvent): void;
+  /** Told about everything counted that is no refusal. */
+  onCounted?(event: ListenerEvent): void;
   onAdmitted?(admitted: { readonly peer: Peer; readonly remoteAddress: string }): void;
   onWarning(text: string, fields: Readonly<Record<string, unknown>>): void;
 }

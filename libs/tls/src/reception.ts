@@ -59,7 +59,7 @@ export class Reception {
   /** Receives a new TCP connection. */
   welcome(raw: Socket): void {
     const visitor = new Visitor(raw, this.#limits.handshakeMs);
-    this.#tally.counters.accepted += 1;
+    this.#tally.count('accepted');
     // Peers reset connections all the time; what counts is that it is closed.
     raw.on('error', () => raw.destroy());
     if (!this.#gate.enter(visitor.remoteAddress)) {
@@ -110,15 +110,11 @@ export class Reception {
   }
 
   #openFront(handler: ConstructorParameters<typeof HttpFront>[0]['handler']): HttpFront {
-    const { counters } = this.#tally;
     return new HttpFront({
       handler,
       limits: this.#limits,
       sessionOf: (socket) => this.sessions.of(socket),
-      onTurned: (how) => {
-        if (how === 'redirect') counters.redirected += 1;
-        else counters.faultyRequests += 1;
-      },
+      onTurned: (how) => this.#tally.count(how === 'redirect' ? 'redirected' : 'faultyRequests'),
     });
   }
 
@@ -126,7 +122,7 @@ export class Reception {
     const speech = await listenForSpeech(visitor.raw);
     switch (speech) {
       case 'silent':
-        this.#tally.counters.silent += 1;
+        this.#tally.count('silent');
         visitor.raw.destroy();
         return;
       case 'plain':
@@ -142,7 +138,7 @@ export class Reception {
 
   #receivePlain(visitor: Visitor): void {
     const isWelcome = this.#generation.level === 'plain';
-    if (!isWelcome) this.#tally.counters.plainOnTls += 1;
+    if (!isWelcome) this.#tally.count('plainOnTls');
     if (isWelcome || this.#front !== undefined)
       this.#establish(this.#open(visitor, visitor.raw, isWelcome ? 'current' : 'redirected'));
     else visitor.raw.destroy();
@@ -162,7 +158,7 @@ export class Reception {
     }).finally(() => this.#gate.endHandshake(visitor.remoteAddress));
     if (result.outcome === 'failed')
       return this.#turnAway(visitor, visitor.isLate ? { reason: 'handshake-timeout' } : result);
-    this.#tally.counters.handshakes += 1;
+    this.#tally.count('handshakes');
     const judgement = judge(result.evidence, {
       clientCertificate,
       trust,
@@ -183,7 +179,7 @@ export class Reception {
 
   /** A TLS library shows such an answer as "wrong version number", the usual sign of a plain-text port. */
   #answerPlainly(visitor: Visitor): void {
-    this.#tally.counters.tlsOnPlain += 1;
+    this.#tally.count('tlsOnPlain');
     if (this.#front === undefined) {
       visitor.raw.destroy();
       return;
@@ -245,7 +241,7 @@ export class Reception {
     if (session.isOver || session.socket.destroyed) return;
     const peer = session.vouched?.peer;
     session.isEstablished = true;
-    this.#tally.counters.established += 1;
+    this.#tally.count('established');
     if (peer !== undefined) {
       introduce(session.socket, peer);
       this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });

@@ -26,7 +26,7 @@ const tcpKeepAliveMs = 60_000;
 export class SecureListener {
   readonly #options: SecureListenerOptions;
   readonly #limits: Limits;
-  readonly #tally = new Tally();
+  readonly #tally: Tally;
   #security: SecuritySettings;
   #server: Server | undefined;
   #reception: Reception | undefined;
@@ -37,6 +37,7 @@ export class SecureListener {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#security = options.security;
+    this.#tally = new Tally((event) => options.events.onCounted?.(event));
   }
 
   /** Security level in force. */

@@ -19,9 +19,13 @@ export interface ListenerCounters {
   faultyRequests: number;
 }
 
+/** What a listener counts, apart from refusals. */
+export type ListenerEvent = keyof ListenerCounters;
+
 /** Counts for metrics; nothing is decided by them. */
 export class Tally {
   readonly refusals = new Map<RefusalReason, number>();
+  readonly #onCounted: ((event: ListenerEvent) => void) | undefined;
   readonly counters: ListenerCounters = {
     accepted: 0,
     silent: 0,
@@ -32,6 +36,15 @@ export class Tally {
     redirected: 0,
     faultyRequests: 0,
   };
+
+  constructor(onCounted?: (event: ListenerEvent) => void) {
+    this.#onCounted = onCounted;
+  }
+
+  count(event: ListenerEvent): void {
+    this.counters[event] += 1;
+    this.#onCounted?.(event);
+  }
 
   countRefusal(reason: RefusalReason): void {
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
