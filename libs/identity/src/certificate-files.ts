@@ -62,21 +62,16 @@ export async function readIdentity(files: CertificateFiles): Promise<Identity | 
   );
 }
 
-/** Replaces the certificate chain; the key stays. */
-export async function replaceCertificate(files: CertificateFiles, chain: readonly Certificate[]): Promise<void> {
-  await writeFileAtomic(files.certPath, pemOf(chain), certificateMode);
-}
-
 /**
  * Replaces the certificate chain of a key that is in force; when somebody has replaced that key meanwhile, it comes back
  * with its chain.
  */
-export async function replaceCertificateOf(
+export async function replaceCertificate(
   files: CertificateFiles,
   privateKey: KeyObject,
   chain: readonly Certificate[],
 ): Promise<void> {
-  await replaceCertificate(files, chain);
+  await writeFileAtomic(files.certPath, pemOf(chain), certificateMode);
   if (!(await isPaired(files))) await replacePair(files, privateKey, chain);
 }
 

@@ -8,7 +8,7 @@ import {
   type SubjectAltName,
 } from '@sallyport/x509';
 import { removeIfPresent, writeFileAtomic } from './atomic-file.js';
-import { type CertificateFiles, recoverIdentity, replaceCertificateOf, replaceRoots } from './certificate-files.js';
+import { type CertificateFiles, recoverIdentity, replaceCertificate, replaceRoots } from './certificate-files.js';
 import { EstClient, type EstTrust } from './est-client.js';
 import { issuedChain } from './issued-chain.js';
 import { ensurePrivateKey, publicKeyDer } from './private-key.js';
@@ -74,7 +74,7 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
     now: new Date(),
   });
   if (roots.length > 0) await replaceRoots(files, roots);
-  await replaceCertificateOf(files, privateKey, chain);
+  await replaceCertificate(files, privateKey, chain);
   if (options.csrPath === undefined) await removeIfPresent(pendingRequestPath(files));
   return chain[0];
 }

@@ -6,7 +6,7 @@ import {
   type CertificateFiles,
   type Identity,
   readIdentity,
-  replaceCertificateOf,
+  replaceCertificate,
   replacePair,
   replaceRoots,
 } from './certificate-files.js';
@@ -49,7 +49,7 @@ export async function renewIdentity(options: RenewOptions): Promise<Certificate>
   // The new roots first: they hold the old ones too for as long as these count.
   await replaceRoots(files, roots);
   if (newKey) await replacePair(files, privateKey, chain);
-  else await replaceCertificateOf(files, privateKey, chain);
+  else await replaceCertificate(files, privateKey, chain);
   return chain[0];
 }
 

@@ -65,7 +65,7 @@ export async function ensureIdentity(
       `The signer issued something else than was asked for ${name}.`,
       'Look into the log of the signer.',
     );
-  await replaceCertificate(files, chain);
+  await replaceCertificate(files, privateKey, chain);
   return true;
 }
 
