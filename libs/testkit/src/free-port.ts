@@ -1,7 +1,11 @@
 import { createServer } from 'node:net';
+import { threadId } from 'node:worker_threads';
 
 // Below the range the kernel gives to outgoing connections, so that none of them takes a port while its server restarts.
 const [first, last] = [10_000, 32_000];
+// Test files run in threads side by side, and between finding a port and listening on it another could find the same.
+const slices = 16;
+const sliceWidth = Math.floor((last - first) / slices);
 
 /**
  * Different TCP ports of loopback that nobody listens on at the moment, for programs that have to be told theirs.
@@ -10,7 +14,7 @@ const [first, last] = [10_000, 32_000];
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   while (found.size < count) {
-    const port = first + Math.floor(Math.random() * (last - first));
+    const port = first + (threadId % slices) * sliceWidth + Math.floor(Math.random() * sliceWidth);
     if (await isFree(port)) found.add(port);
   }
   return [...found];
