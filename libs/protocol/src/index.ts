@@ -131,9 +131,9 @@ export {
   rotationRequest,
   type SigningRequest,
   type SigningResponse,
-  signerRoutes,
   signingRequest,
   signingResponse,
   type TrustBundle,
   trustBundle,
 } from './signer-admin.js';
+export { signerRoutes } from './signer-routes.js';
