@@ -36,6 +36,9 @@ export function explainFault(error: unknown, text: string): unknown {
       });
     case 'ENAMETOOLONG':
       return nameTooLong(text, { cause: error });
+    case 'ENOTDIR':
+      // A file stands where a folder is needed. thin-edge.io answers so, but it is the peer's fault and not ours.
+      return new Problem('internal', 'Internal error', { cause: error });
     case 'ELOOP':
       return invalidPath(text, { cause: error });
     default:

@@ -118,7 +118,8 @@ describe('PUT of a file', () => {
     await files.put('/te/v1/files/file', 'kept');
     const reply = await files.put('/te/v1/files/file/below', Buffer.alloc(size));
     expect([reply.status, reply.text]).toEqual([500, 'Internal error']);
-    expect(files.faults).toHaveLength(1);
+    // Any client can bring this about, so it wakes nobody.
+    expect(files.faults).toEqual([]);
     expect((await files.get('/te/v1/files/file')).text).toBe('kept');
     expect(await files.entries()).toEqual(['file']);
   });
