@@ -11,7 +11,7 @@ import { Rotation } from './authority/rotation.js';
 import { CrlPublisher } from './crl/crl-publisher.js';
 import { type CallerLimits, Enrolment } from './enrolment/enrolment.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
-import { RateLimit } from './enrolment/rate-limit.js';
+import { RateLimit, type RateLimitOptions } from './enrolment/rate-limit.js';
 import { Renewal } from './enrolment/renewal.js';
 import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
@@ -43,6 +43,8 @@ export type Signer = Awaited<ReturnType<typeof openSigner>>;
 // An address stands for a whole site behind a gateway or a load balancer; a name for one device.
 const addressLimit = { burst: 400, perSecond: 200 };
 const nameLimit = { burst: 60, perSecond: 1 };
+// A device may renew as often as it likes, and each time leaves some kilobytes that stay: at most 7 MB a day.
+const renewalLimit = { burst: 60, perSecond: 1 / 60 };
 
 /**
  * Puts the signer together; makes the CA hierarchy when there is none.
@@ -119,15 +121,23 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
   return {
     issuer,
     tokens,
-    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, refusals, limits: callerLimits(clock) }),
+    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, refusals, limits: callerLimits(clock, nameLimit) }),
     // Its own: what strangers owe for guessing a name's password must not keep the device from renewing.
-    renewal: new Renewal({ ...parts, store, clock, issuer, registry, refusals, limits: callerLimits(clock) }),
+    renewal: new Renewal({
+      ...parts,
+      store,
+      clock,
+      issuer,
+      registry,
+      refusals,
+      limits: callerLimits(clock, renewalLimit),
+    }),
     adminSigning: new AdminSigning({ issuer, hierarchy, registry, refusals }),
   };
 }
 
-function callerLimits(clock: Clock): CallerLimits {
-  return { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, nameLimit) };
+function callerLimits(clock: Clock, byName: RateLimitOptions): CallerLimits {
+  return { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, byName) };
 }
 
 type Issuance = ReturnType<typeof issuanceOf>;

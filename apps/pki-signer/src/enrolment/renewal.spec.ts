@@ -44,6 +44,17 @@ describe('renewal with the certificate itself', () => {
     expect((await site.signer.renewal.renew(request)).fingerprint).toBe(first.fingerprint);
   });
 
+  it('gives a device 60 certificates at once, and then one a minute', async () => {
+    await using site = await openTestSite();
+    const old = await enrolled(site);
+    const renew = () => site.signer.renewal.renew(renewalOf(old));
+    await Promise.all(Array.from({ length: 60 }, renew));
+    site.clock.advance(59);
+    expect(await problemOf(renew())).toMatchObject({ type: 'rate-limited' });
+    site.clock.advance(1);
+    expect((await renew()).renews).toBe(old.fingerprint);
+  });
+
   it('gives one certificate to a request sent twenty times at once', async () => {
     await using site = await openTestSite();
     const request = renewalOf(await enrolled(site));
