@@ -1,6 +1,7 @@
 import type { Limits } from './limits.js';
+import { networkOf } from './network-of.js';
 
-/** Counts connections and handshakes, in all and per address, and says when the entrance is full. */
+/** Counts connections and handshakes, in all and per network, and says when the entrance is full. */
 export class ConnectionGate {
   readonly #connections: Places;
   readonly #handshakes: Places;
@@ -31,30 +32,32 @@ export class ConnectionGate {
   }
 }
 
-/** So many places in all, and so many for one address. */
+/** So many places in all, and so many for one network: an address of IPv4, a subscriber's part of IPv6. */
 class Places {
   readonly #most: number;
-  readonly #mostPerAddress: number;
-  readonly #takenByAddress = new Map<string, number>();
+  readonly #mostPerNetwork: number;
+  readonly #takenByNetwork = new Map<string, number>();
   #taken = 0;
 
-  constructor(most: number, mostPerAddress: number) {
+  constructor(most: number, mostPerNetwork: number) {
     this.#most = most;
-    this.#mostPerAddress = mostPerAddress;
+    this.#mostPerNetwork = mostPerNetwork;
   }
 
   take(address: string): boolean {
-    const takenThere = this.#takenByAddress.get(address) ?? 0;
-    if (this.#taken >= this.#most || takenThere >= this.#mostPerAddress) return false;
+    const network = networkOf(address);
+    const takenThere = this.#takenByNetwork.get(network) ?? 0;
+    if (this.#taken >= this.#most || takenThere >= this.#mostPerNetwork) return false;
     this.#taken += 1;
-    this.#takenByAddress.set(address, takenThere + 1);
+    this.#takenByNetwork.set(network, takenThere + 1);
     return true;
   }
 
   giveBack(address: string): void {
     this.#taken -= 1;
-    const rest = (this.#takenByAddress.get(address) ?? 1) - 1;
-    if (rest === 0) this.#takenByAddress.delete(address);
-    else this.#takenByAddress.set(address, rest);
+    const network = networkOf(address);
+    const rest = (this.#takenByNetwork.get(network) ?? 1) - 1;
+    if (rest === 0) this.#takenByNetwork.delete(network);
+    else this.#takenByNetwork.set(network, rest);
   }
 }

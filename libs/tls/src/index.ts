@@ -1,5 +1,6 @@
 export type { Limits } from './limits.js';
 export type { ListenerEvents, ListenerHandler, RefusalEvent, SecureListenerOptions } from './listener-options.js';
+export { networkOf } from './network-of.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';

@@ -4,10 +4,10 @@ export interface Limits {
   readonly handshakeMs: number;
   /** How long the admission port may think; after that the peer is refused. */
   readonly admissionMs: number;
-  /** TLS handshakes in progress at the same time; half of them at most from one address. */
+  /** TLS handshakes in progress at the same time; half of them at most from one network. */
   readonly concurrentHandshakes: number;
   readonly connections: number;
-  /** Generous: a whole site of child devices may share one address behind a gateway. */
+  /** From an IPv4 address or an IPv6 network. Generous: a site of child devices may share one. */
   readonly connectionsPerAddress: number;
   /** Certificates a client may send, the leaf included. */
   readonly chainCertificates: number;

@@ -1,4 +1,5 @@
 import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
+import { networkOf } from '@sallyport/tls';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
@@ -12,7 +13,6 @@ import { requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { untilStored } from '../issuance/until-stored.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { networkOf } from './network-of.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
 

@@ -1,6 +1,7 @@
 import { type DeviceId, type Fingerprint, fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
+import { networkOf } from '@sallyport/tls';
 import { parseCertificate } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
@@ -14,7 +15,6 @@ import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { untilStored } from '../issuance/until-stored.js';
 import type { CallerLimits } from './enrolment.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { networkOf } from './network-of.js';
 
 /** A renewal, as it came in over a connection that proved possession of the certificate's key. */
 export interface RenewalRequest {
