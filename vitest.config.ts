@@ -3,9 +3,17 @@ import { defineConfig } from 'vitest/config';
 
 const conditions = ['@sallyport/source', 'node', 'import', 'default'];
 const roots = ['libs', 'apps'].flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`));
+// These tell whole programs which ports to take, and another program of the machine may take one first. A test that
+// needed its second try is named in the output.
+const projectsWithFixedPorts = ['apps/cli', 'e2e'];
 const project = (root: string) => ({
   extends: true as const,
-  test: { name: `@sallyport/${root.split('/').at(-1)}`, root, include: ['src/**/*.spec.ts'] },
+  test: {
+    name: `@sallyport/${root.split('/').at(-1)}`,
+    root,
+    include: ['src/**/*.spec.ts'],
+    retry: projectsWithFixedPorts.includes(root) ? 1 : 0,
+  },
 });
 
 export default defineConfig({
