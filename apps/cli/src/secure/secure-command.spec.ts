@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { Problem } from '@sallyport/protocol';
+import { type DeviceState, Problem } from '@sallyport/protocol';
 import { TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
@@ -269,19 +269,7 @@ describe('a switch that fails', () => {
 
   it('because a client is not let in gives the reason the registry recorded, and the command that lifts it', async () => {
     await using site = await fakeSite();
-    site.doors.http.refused.add('local-client');
-    const at = new Date().toISOString();
-    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
-      deviceId: 'local-client',
-      kind: 'service',
-      state: 'locked',
-      authority: 'site',
-      registeredAt: at,
-      stateChangedAt: at,
-      certificates: [],
-      states: [],
-      refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
-    }));
+    refuseLocalClient(site, { state: 'locked', agoMs: 0 });
 
     const { exitCode, stderr } = await site.run(['secure', 'mutual']);
 
@@ -294,19 +282,7 @@ describe('a switch that fails', () => {
 
   it('does not blame a refusal of hours ago', async () => {
     await using site = await fakeSite();
-    site.doors.http.refused.add('local-client');
-    const at = new Date(Date.now() - 7_200_000).toISOString();
-    site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
-      deviceId: 'local-client',
-      kind: 'service',
-      state: 'active',
-      authority: 'site',
-      registeredAt: at,
-      stateChangedAt: at,
-      certificates: [],
-      states: [],
-      refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
-    }));
+    refuseLocalClient(site, { state: 'active', agoMs: 7_200_000 });
 
     const { exitCode, stderr } = await site.run(['secure', 'mutual']);
 
@@ -536,3 +512,20 @@ describe('a site that cannot be switched', () => {
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 });
+
+/** Turns the local client away at the file transfer service, as the registry has recorded it so long ago. */
+function refuseLocalClient(site: FakeSite, { state, agoMs }: { state: DeviceState; agoMs: number }): void {
+  const at = new Date(Date.now() - agoMs).toISOString();
+  site.doors.http.refused.add('local-client');
+  site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
+    deviceId: 'local-client',
+    kind: 'service',
+    state,
+    authority: 'site',
+    registeredAt: at,
+    stateChangedAt: at,
+    certificates: [],
+    states: [],
+    refusals: [{ at, reason: 'device-locked', entrance: 'http', remoteAddress: '127.0.0.1' }],
+  }));
+}
