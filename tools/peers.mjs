@@ -15,6 +15,12 @@ export const peers = [
     proof: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
     tests: 'pki-signer: strongSwan enrols over EST',
   },
+  {
+    // `pki` reads and makes EC keys with the plugin `openssl`.
+    name: 'libstrongswan-standard-plugins',
+    proof: '/usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+    tests: 'pki-signer: strongSwan enrols over EST',
+  },
   { name: 'mosquitto', proof: 'mosquitto', tests: 'mqtt: connection, reconnection and RPC on a real broker' },
   { name: 'mosquitto-clients', proof: 'mosquitto_pub', tests: 'standalone: clients of the embedded broker' },
   { name: 'mount', proof: 'mount', tests: 'e2e: the commands of the documentation' },
