@@ -4,6 +4,7 @@ export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';
 export {
+  environmentNameOf,
   findKey,
   isProfiled,
   type KeyReference,
@@ -25,3 +26,4 @@ export {
   isConfigKey,
 } from './schema.js';
 export type { DeviceIdReader, Settings } from './settings.js';
+export { quoted } from './shell-word.js';
