@@ -266,7 +266,7 @@ describe('services of one machine, on one SQLite file and a plain broker', () =>
     const unit = cluster.process('agent');
     unit.start();
     expect(await unit.exitCode()).toBe(1);
-    expect(unit.log).toContain(`cannot use 127.0.0.1 port ${cluster.main.httpPort}`);
+    expect(unit.log).toContain(`cannot use 127.0.0.1 port ${cluster.main.httpPort} (http.bind.port), where `);
     expect(existsSync(`${cluster.main.site}/run/sallyport/agent.sock`)).toBe(false);
     holder.close();
   });

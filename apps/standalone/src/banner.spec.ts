@@ -1,7 +1,7 @@
 import { Problem } from '@sallyport/protocol';
-import { openLog } from '@sallyport/runtime';
+import { openLog, PortsTaken } from '@sallyport/runtime';
 import { describe, expect, it } from 'vitest';
-import { announce } from './banner.js';
+import { announce, announceFailure } from './banner.js';
 
 function terminal() {
   const written: string[] = [];
@@ -35,5 +35,37 @@ describe('what the person who started Sallyport sees', () => {
     await announce({ describe }, output, log);
     expect(written).toEqual([]);
     expect(lines.map((line) => JSON.parse(line).message)).toEqual(['the system runs, but cannot be described']);
+  });
+
+  it('are, when ports are taken, all of them, who listens there, and commands to copy', () => {
+    const { written, output } = terminal();
+    const mqtt = { name: 'MQTT', portKey: 'mqtt.bind.port', host: '127.0.0.1', port: 1883 } as const;
+    const http = { name: 'file transfer', portKey: 'http.bind.port', host: '127.0.0.1', port: 8000 } as const;
+    const ports = [
+      { ...mqtt, holder: 'mosquitto (process 612)', remedies: ['npx sallyport config set mqtt.bind.port 1884'] },
+      {
+        ...http,
+        holder: 'a program of user alice',
+        remedies: ['npx sallyport config set http.bind.port 8003', 'npx sallyport config set http.client.port 8003'],
+      },
+    ];
+    announceFailure(new PortsTaken(ports, {}), output);
+    expect(written.join('')).toBe(
+      [
+        '',
+        'Sallyport does not run: somebody else has ports it needs.',
+        '',
+        '  127.0.0.1 port 1883  MQTT (mqtt.bind.port)           mosquitto (process 612) listens there',
+        '  127.0.0.1 port 8000  file transfer (http.bind.port)  a program of user alice listens there',
+        '',
+        'Stop what listens there, or choose other ports, and start again:',
+        '',
+        '  npx sallyport config set mqtt.bind.port 1884',
+        '  npx sallyport config set http.bind.port 8003',
+        '  npx sallyport config set http.client.port 8003',
+        '',
+        '',
+      ].join('\n'),
+    );
   });
 });

@@ -1,5 +1,5 @@
 import type { EntranceDescription, EntranceGroup, SecurityLevel } from '@sallyport/protocol';
-import type { Log } from '@sallyport/runtime';
+import { type Log, PortsTaken } from '@sallyport/runtime';
 import type { SystemDescription } from './standalone.js';
 
 const levelText: Readonly<Record<SecurityLevel, string>> = {
@@ -50,6 +50,33 @@ function banner({ configDirectory, entrances, caFingerprint }: SystemDescription
     '  npx sallyport device enroll-token child01',
     '',
     'Ctrl-C stops everything.',
+    '',
+  ].join('\n');
+}
+
+/** Tells the person whose start failed what to do, when other programs hold our ports. */
+export function announceFailure(error: unknown, output: { write(text: string): unknown }): void {
+  if (error instanceof PortsTaken) output.write(takenPorts(error));
+}
+
+function takenPorts({ ports }: PortsTaken): string {
+  const places = ports.map(({ host, port }) => `${host} port ${port}`);
+  const uses = ports.map(({ name, portKey }) => `${name} (${portKey})`);
+  const [placeWidth, useWidth] = [longest(places), longest(uses)];
+  const rows = ports.map(
+    ({ holder }, row) =>
+      `  ${(places[row] ?? '').padEnd(placeWidth)}  ${(uses[row] ?? '').padEnd(useWidth)}  ${holder} listens there`,
+  );
+  return [
+    '',
+    'Sallyport does not run: somebody else has ports it needs.',
+    '',
+    ...rows,
+    '',
+    'Stop what listens there, or choose other ports, and start again:',
+    '',
+    ...ports.flatMap(({ remedies }) => remedies.map((remedy) => `  ${remedy}`)),
+    '',
     '',
   ].join('\n');
 }

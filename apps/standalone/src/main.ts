@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { ProcessArguments } from '@sallyport/config';
 import { openLog, runUntilSignal, startArguments } from '@sallyport/runtime';
-import { announce } from './banner.js';
+import { announce, announceFailure } from './banner.js';
 import { startStandalone } from './standalone.js';
 import { terminalLines } from './terminal-lines.js';
 
@@ -15,7 +15,10 @@ async function run(options: ProcessArguments): Promise<void> {
   // Whoever read the log may go away; that is no reason to leave the doors unguarded.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
   await runUntilSignal(log, async () => {
-    const running = await startStandalone({ ...options, log });
+    const running = await startStandalone({ ...options, log }).catch((error: unknown) => {
+      announceFailure(error, process.stdout);
+      throw error;
+    });
     await announce(running, process.stdout, log);
     return () => running.stop();
   });

@@ -4,8 +4,9 @@ import { deviceRegistry } from '@sallyport/device-registry';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import type { MqttConnection } from '@sallyport/mqtt';
 import { pkiSigner } from '@sallyport/pki-signer';
-import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
+import { type EntranceDescription, Problem, type ServiceName, serviceName } from '@sallyport/protocol';
 import {
+  explainFailedStart,
   type Log,
   openConfiguredStore,
   RunningServices,
@@ -51,7 +52,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Runni
   } catch (error) {
     // What could not be stopped is in the log; the caller has to hear why the start failed.
     await Promise.allSettled([system.stop()]);
-    throw error;
+    throw await explainFailedStart(error, settings, serviceName.options, options);
   }
   return system;
 }

@@ -12,3 +12,4 @@ export type { ServiceDefinition } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
 export { startArguments } from './start-arguments.js';
 export { stopInTurn } from './stop-in-turn.js';
+export { explainFailedStart, PortsTaken, type TakenPort } from './taken-ports.js';

@@ -7,6 +7,7 @@ import { RunningServices } from './running-services.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { startArguments } from './start-arguments.js';
 import { stopInTurn } from './stop-in-turn.js';
+import { explainFailedStart } from './taken-ports.js';
 
 /**
  * Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name. Waits for
@@ -46,7 +47,7 @@ async function startService(
   } catch (error) {
     // What could not be stopped is in the log; the caller has to hear why the start failed.
     await Promise.allSettled([stop()]);
-    throw error;
+    throw await explainFailedStart(error, settings, [definition.name], { env, cwd });
   }
   return stop;
 }

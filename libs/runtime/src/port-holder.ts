@@ -1,0 +1,69 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+/** Who listens on a port, as far as this user may know. */
+export interface PortHolder {
+  /** Name of the user the program runs as, or the number of a user without a name. */
+  readonly user: string;
+  /** Process and program; only root, and that user, may see them. */
+  readonly process?: { readonly pid: number; readonly program: string };
+}
+
+/** State of a listening socket in /proc/net/tcp. */
+const listening = '0A';
+
+/**
+ * Finds out who listens on a TCP port of this machine. Linux tells everybody the user, and the process to whom it may
+ * concern.
+ *
+ * @param folders where the kernel tells, and the list of users
+ * @returns undefined where it cannot be told: on another system, or inside a container for a port outside of it
+ */
+export async function portHolder(
+  port: number,
+  folders: { readonly proc: string; readonly etc: string } = { proc: '/proc', etc: '/etc' },
+): Promise<PortHolder | undefined> {
+  const socket = await listeningSocket(port, folders.proc);
+  if (socket === undefined) return undefined;
+  const user = await userName(socket.uid, folders.etc);
+  const pid = await processWith(`socket:[${socket.inode}]`, folders.proc);
+  if (pid === undefined) return { user };
+  // A program that was replaced since it started is marked as deleted.
+  const program = basename(await linkOf(`${folders.proc}/${pid}/exe`)).replace(/ \(deleted\)$/, '');
+  return { user, process: { pid: Number(pid), program: program === '' ? 'a program' : program } };
+}
+
+async function listeningSocket(port: number, proc: string): Promise<{ uid: string; inode: string } | undefined> {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readIfAllowed(`${proc}/net/${name}`)));
+  for (const line of tables.flatMap((table) => table.split('\n').slice(1))) {
+    // sl, local address, remote address, state, queues, timer, retransmissions, uid, timeout, inode
+    const [, local = '', , state, , , , uid = '', , inode = ''] = line.trim().split(/\s+/);
+    if (state === listening && local.endsWith(ending)) return { uid, inode };
+  }
+  return undefined;
+}
+
+async function processWith(socket: string, proc: string): Promise<string | undefined> {
+  const names = await readdir(proc).catch(() => []);
+  for (const pid of names.filter((name) => /^\d+$/.test(name))) {
+    // A process of another user, or one that has just ended, shows nothing.
+    const descriptors = await readdir(`${proc}/${pid}/fd`).catch(() => []);
+    const targets = await Promise.all(descriptors.map((name) => linkOf(`${proc}/${pid}/fd/${name}`)));
+    if (targets.includes(socket)) return pid;
+  }
+  return undefined;
+}
+
+async function userName(uid: string, etc: string): Promise<string> {
+  const lines = (await readIfAllowed(`${etc}/passwd`)).split('\n').map((line) => line.split(':'));
+  return lines.find(([, , id]) => id === uid)?.[0] ?? uid;
+}
+
+function linkOf(path: string): Promise<string> {
+  return readlink(path).catch(() => '');
+}
+
+function readIfAllowed(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}

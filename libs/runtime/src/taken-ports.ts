@@ -1,0 +1,106 @@
+import { type ConfigKey, type Environment, quoted, resolveConfigDirectory, type Settings } from '@sallyport/config';
+import { Problem, type ServiceName } from '@sallyport/protocol';
+import { type ListenerKeys, listenerKeys } from './listener-keys.js';
+import { OtherPorts } from './other-ports.js';
+import { type PortHolder, portHolder } from './port-holder.js';
+import { HeldPorts, isAddressInUse } from './tcp-ports.js';
+
+/** An address of ours that somebody else listens on. */
+export interface TakenPort {
+  /** What would have passed through, in words. */
+  readonly name: string;
+  readonly portKey: ConfigKey;
+  readonly host: string;
+  readonly port: number;
+  /** Who listens there, in words: `mosquitto (process 612)`. */
+  readonly holder: string;
+  /** Shell commands that choose a free port instead. */
+  readonly remedies: readonly string[];
+}
+
+/** The start failed because others listen where we should. */
+export class PortsTaken extends Problem {
+  /** @param ports at least one */
+  constructor(
+    readonly ports: readonly TakenPort[],
+    options: ErrorOptions,
+  ) {
+    const faults = ports.map(
+      ({ host, port, portKey, holder }) => `cannot use ${host} port ${port} (${portKey}), where ${holder} listens`,
+    );
+    const remedies = ports.flatMap((port) => port.remedies).join('; ');
+    super(
+      'config-invalid',
+      `Sallyport ${faults.join(', and ')}. Stop what listens there, or choose another port: ${remedies}`,
+      options,
+    );
+  }
+}
+
+/** What settings are read from beside the file, and where the person who started us is. */
+export interface Surroundings {
+  readonly env: Environment;
+  readonly cwd: string;
+}
+
+/**
+ * Names every taken port of some services when one was the reason they did not start: a person would rather mend all of
+ * them at once than one a start.
+ *
+ * @param error the start failed with
+ * @param services of this process; none of them listens any more
+ * @returns `PortsTaken`, or the error itself when no port was to blame
+ */
+export async function explainFailedStart(
+  error: unknown,
+  settings: Settings,
+  services: readonly ServiceName[],
+  surroundings: Surroundings,
+): Promise<unknown> {
+  if (!isAddressInUse(error)) return error;
+  const needed = listenerKeys.filter(
+    ({ service, needs = [] }) => services.includes(service) && needs.every((key) => settings.get(key) !== undefined),
+  );
+  const others = new OtherPorts(settings, await commandName(settings, surroundings));
+  const taken: TakenPort[] = [];
+  for (const keys of await takenAmong(needed, settings)) taken.push(await describeTaken(keys, settings, others));
+  return taken.length === 0 ? error : new PortsTaken(taken, { cause: error });
+}
+
+async function takenAmong(needed: readonly ListenerKeys[], settings: Settings): Promise<ListenerKeys[]> {
+  const taken: ListenerKeys[] = [];
+  // Kept until all are tried: two of our own settings may ask for one port.
+  const held = new HeldPorts();
+  for (const keys of needed) {
+    const { host, port } = addressOf(keys, settings);
+    if (port !== 0 && !(await held.take(host, port))) taken.push(keys);
+  }
+  await held.release();
+  return taken;
+}
+
+async function describeTaken(keys: ListenerKeys, settings: Settings, others: OtherPorts): Promise<TakenPort> {
+  const { name, portKey } = keys;
+  const { host, port } = addressOf(keys, settings);
+  const holder = holderInWords(await portHolder(port));
+  return { name, portKey, host, port, holder, remedies: await others.remediesFor(keys, { host, port }) };
+}
+
+function addressOf({ addressKey, portKey }: ListenerKeys, settings: Settings): { host: string; port: number } {
+  return { host: String(settings.get(addressKey)), port: Number(settings.get(portKey)) };
+}
+
+function holderInWords(holder: PortHolder | undefined): string {
+  // Nobody listens there any more: two of our own settings ask for it, or the system does not tell.
+  if (holder === undefined) return 'another program or another service of Sallyport';
+  const { process, user } = holder;
+  return process === undefined ? `a program of user ${user}` : `${process.program} (process ${process.pid})`;
+}
+
+/** How the person who started us calls the CLI, for the same configuration directory. */
+async function commandName({ directory }: Settings, { env, cwd }: Surroundings): Promise<string> {
+  const { npm_lifecycle_event: npmScript } = env;
+  const program = npmScript === undefined ? 'sallyport' : 'npx sallyport';
+  const isFoundAlone = (await resolveConfigDirectory({ env, cwd })) === directory;
+  return isFoundAlone ? program : `${program} --config-dir ${quoted(directory)}`;
+}
