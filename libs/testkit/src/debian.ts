@@ -1,14 +1,19 @@
 /** Which Debian package brings a program the tests run against. */
 export const debianPackages: Readonly<Record<string, string>> = {
+  certtool: 'gnutls-bin',
   curl: 'curl',
   'gnutls-cli': 'gnutls-bin',
+  ip: 'iproute2',
   mosquitto: 'mosquitto',
+  mosquitto_passwd: 'mosquitto',
   mosquitto_pub: 'mosquitto-clients',
   mosquitto_sub: 'mosquitto-clients',
   nginx: 'nginx',
+  nsenter: 'util-linux',
   openssl: 'openssl',
   pki: 'strongswan-pki',
   'redis-server': 'redis-server',
+  unshare: 'util-linux',
 };
 
 /** An error that says how to get the program, when it is not there; else the error itself. */
