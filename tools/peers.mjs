@@ -43,25 +43,26 @@ const policy = `#!/bin/sh\n${policyMark}\nexit 101\n`;
 const attempts = 3;
 const attemptDeadlineMs = 300_000;
 
-/** The peers that are not installed. */
-export function missingPeers(hasFile = existsSync, path = process.env.PATH ?? '') {
+/** Those of the packages, by default the peers, that are not installed. */
+export function missingPeers(hasFile = existsSync, path = process.env.PATH ?? '', packages = peers) {
   const folders = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   const isThere = ({ proof }) =>
     proof.startsWith('/') ? hasFile(proof) : folders.some((folder) => hasFile(join(folder, proof)));
-  return peers.filter((peer) => !isThere(peer));
+  return packages.filter((each) => !isThere(each));
 }
 
 /**
  * Installs what is missing when this is root on Debian, and says what is missing otherwise. Starts no service, and never
  * fails: a test whose peer is missing says so itself.
  *
- * @returns the peers that are still missing
+ * @param packages the peers, or others of the same form
+ * @returns those that are still missing
  */
-export async function ensurePeers(machine = thisMachine) {
-  const missing = missingPeers(machine.hasFile);
+export async function ensurePeers(machine = thisMachine, packages = peers) {
+  const missing = missingPeers(machine.hasFile, process.env.PATH, packages);
   if (missing.length === 0) return [];
   if (machine.isRoot && machine.hasFile('/usr/bin/apt-get')) install(missing, machine);
-  const left = missingPeers(machine.hasFile);
+  const left = missingPeers(machine.hasFile, process.env.PATH, packages);
   if (left.length > 0) machine.report(describe(left));
   return left;
 }

@@ -66,6 +66,14 @@ describe('real peers of the tests', () => {
     expect(other.commands).toEqual([]);
   });
 
+  it('are one list of several: others are installed alike', async () => {
+    const bare = machine({ lacks: [] });
+    const hasFile = (path) => !path.endsWith('/faketime') || bare.commands.length > 0;
+    const packages = [{ name: 'faketime', proof: 'faketime', tests: 'the proof' }];
+    expect(await ensurePeers({ ...bare, hasFile }, packages)).toEqual([]);
+    expect(bare.commands).toEqual(['install --yes --no-install-recommends faketime']);
+  });
+
   it('finds programs outside the PATH of a user', () => {
     const found = missingPeers((path) => path.startsWith('/usr/sbin/') || path.startsWith('/usr/lib/'), '/usr/bin');
     expect(found).toEqual([]);

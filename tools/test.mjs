@@ -1,14 +1,11 @@
 // npm test: installs what is missing, real peers included, then runs every check and every test.
 
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ensureInstalled, fail, root, run, runtime, toolEnvironment } from './bootstrap.mjs';
-import { ensurePeers } from './peers.mjs';
+import { ensureInstalled, fail, run } from './bootstrap.mjs';
+import { describe, ensurePeers } from './peers.mjs';
+import { runVitest } from './vitest.mjs';
 
 ensureInstalled();
-await ensurePeers();
+const missing = await ensurePeers();
 step('format and lint');
 run('biome', ['ci', '.', '--diagnostic-level=warn']);
 step('build and type check');
@@ -16,44 +13,24 @@ run('nx', ['run-many', '-t', 'build', 'typecheck', '--outputStyle=static'], { qu
 step('module boundaries');
 run('node', ['tools/boundaries.mjs']);
 step('tests');
-report(runTests());
+report(tests());
 
 function step(name) {
   console.log(`\n> ${name}`);
 }
 
-/** Runs Vitest on the runtime Sallyport runs on, and reads back what it counted. */
-function runTests() {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
-  const outputFile = join(directory, 'results.json');
-  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const args = [
-    vitest,
-    'run',
-    '--root',
-    '.',
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${outputFile}`,
-  ];
-  const { status } = spawnSync(runtime(), ['--disable-warning=DEP0169', ...args, ...process.argv.slice(2)], {
-    cwd: root,
-    env: toolEnvironment({ UV_THREADPOOL_SIZE: '16' }),
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+function tests() {
   try {
-    return { status, results: JSON.parse(readFileSync(outputFile, 'utf8')) };
-  } catch {
-    fail('Vitest left no results: it did not get as far as running a test.', status || 1);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+    return runVitest(process.argv.slice(2));
+  } catch (error) {
+    fail(error.message);
   }
 }
 
-function report({ status, results }) {
-  const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped, numTodoTests: todo } = results;
-  const notRun = skipped + todo;
-  console.log(`${passed} passed, ${failed} failed, ${notRun} skipped`);
+function report({ isGood, passed, failed, skipped }) {
+  // Said at the beginning too, which is thousands of lines away by now.
+  if (missing.length > 0) console.error(describe(missing));
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   if (passed === 0) fail('No test ran.');
-  process.exitCode = status === 0 && failed === 0 ? 0 : 1;
+  process.exitCode = isGood && failed === 0 ? 0 : 1;
 }
