@@ -28,7 +28,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       ...[...roots, 'e2e'].map(project),
-      { extends: true, test: { name: 'tools', root: 'tools', include: ['*.spec.mjs'] } },
+      { extends: true, test: { name: 'tools', root: 'tools', include: ['**/*.spec.mjs'] } },
     ],
   },
 });

@@ -1,0 +1,51 @@
+// npm run prove -- NAME...: proofs that take too long, or need too much, for every `npm test`.
+import { ensureInstalled, fail } from './bootstrap.mjs';
+import { ensurePeers } from './peers.mjs';
+import { anotherDay } from './proofs/another-day.mjs';
+import { bareRoot } from './proofs/bare-root.mjs';
+
+const proofs = [bareRoot, anotherDay];
+const names = process.argv.slice(2);
+
+if (names.includes('--list')) list();
+else await proveAll(chosen());
+
+function list() {
+  const width = Math.max(...proofs.map(({ name }) => name.length));
+  for (const { name, says } of proofs) console.log(`${name.padEnd(width)}  ${says}`);
+}
+
+function chosen() {
+  const unknown = names.filter((name) => !proofs.some((proof) => proof.name === name));
+  const known = proofs.map(({ name }) => name).join(', ');
+  if (names.length === 0 || unknown.length > 0) fail(`npm run prove -- NAME..., where NAME is one of: ${known}`, 2);
+  return proofs.filter(({ name }) => names.includes(name));
+}
+
+/** One after the other, all of them, also when one fails. */
+async function proveAll(wanted) {
+  ensureInstalled();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  const failed = [];
+  for (const proof of wanted) if (!(await holds(proof))) failed.push(proof.name);
+  if (failed.length > 0) fail(`Not proved: ${failed.join(', ')}.`);
+}
+
+async function holds({ name, packages, needsRoot, prove }) {
+  // Each line names its proof, so that a summary inside is not taken for the summary of all.
+  const report = (line) => console.log(`${name} | ${line}`);
+  const started = performance.now();
+  try {
+    if (needsRoot && process.getuid?.() !== 0)
+      throw new Error('It needs root: it makes a system of its own and enters it.');
+    const missing = await ensurePeers(undefined, packages);
+    if (missing.length > 0)
+      throw new Error(`It needs the Debian packages ${missing.map((each) => each.name).join(', ')}.`);
+    await prove(report);
+    report(`proved in ${Math.round((performance.now() - started) / 1000)} s`);
+    return true;
+  } catch (error) {
+    report(`not proved: ${error.message}`);
+    return false;
+  }
+}

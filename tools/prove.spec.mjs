@@ -1,0 +1,25 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root, runtime } from './bootstrap.mjs';
+
+function prove(...args) {
+  const { status, stdout, stderr } = spawnSync(runtime(), [join(root, 'tools/prove.mjs'), ...args], {
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+describe('npm run prove', () => {
+  it('lists what it can prove, a line each', () => {
+    expect(prove('--list').stdout).toMatch(/^bare-root {4}npm start and npm test .*\nanother-day {2}every test .*\n$/);
+  });
+
+  it.each([[[]], [['bare-rot']], [['another-day', 'bare-rot']]])('proves nothing when it is asked for %j', (names) => {
+    const { status, stderr } = prove(...names);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: 'npm run prove -- NAME..., where NAME is one of: bare-root, another-day\n',
+    });
+  });
+});
