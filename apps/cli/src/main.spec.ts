@@ -40,7 +40,7 @@ async function enrolmentAtTerminal() {
   const words = `cert download --prompt --config-dir child --device-id child01 --url ${server.url}`;
   // Ctrl-C reaches the shell too, which is to go on.
   const terminal = new Terminal(
-    `trap : INT; sh -c 'echo "process $$"; exec ${process.execPath} ${program} ${words} --retry-every 600s'; echo "exit code $?"; stty -a`,
+    `trap : INT; sh -c 'echo "process $$"; exec "${process.execPath}" ${program} ${words} --retry-every 600s'; echo "exit code $?"; stty -a`,
     directory.path,
   );
   onTestFinished(async () => {
@@ -158,7 +158,7 @@ describe('standard output', () => {
     const [stdout, stderr] = await Promise.all([text(shell.stdout), text(shell.stderr)]);
     return { stdout, stderr };
   };
-  const list = () => `${process.execPath} ${program} --config-dir /nowhere config list --doc`;
+  const list = () => `"${process.execPath}" ${program} --config-dir /nowhere config list --doc`;
 
   it('that cannot be written makes the command fail', async () => {
     expect(await run(`${list()} > /dev/full; echo "exit code $?"`)).toEqual({

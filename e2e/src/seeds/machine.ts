@@ -21,7 +21,7 @@ export class Machine implements AsyncDisposable {
     const units = { restart: (): Promise<void> => Promise.reject(new Error('the machine has not booted')) };
     const sandbox = await Sandbox.open({
       ...options,
-      programs: { tedge: `exec ${process.execPath} --disable-warning=DEP0169 ${cli} "$@"` },
+      programs: { tedge: `exec "${process.execPath}" --disable-warning=DEP0169 "${cli}" "$@"` },
       onRestart: (unit) => (unit === 'tedge-agent' ? units.restart() : Promise.reject(new Error(`no unit ${unit}`))),
     });
     const machine = new Machine(sandbox);
