@@ -86,8 +86,9 @@ describe('a pair that is replaced', () => {
     let isReplacing = true;
     const replacing = (async () => {
       for (let round = 0; round < 20; round += 1) await replaceElsewhere();
+    })().finally(() => {
       isReplacing = false;
-    })();
+    });
 
     while (isReplacing) expect((await inForce())?.subject.commonNames).toEqual(['child01']);
     await replacing;
