@@ -13,11 +13,14 @@ const processOptions = z.strictObject({
   caPath: z.string().optional(),
   durability: z.enum(['power-cut', 'process-end']).optional(),
   quotaBytes: z.number().optional(),
+  /** The user it becomes, as only root can; it stays who it is when absent. */
+  uid: z.number().optional(),
 });
 export type ProcessOptions = z.input<typeof processOptions>;
 
 async function serve(message: unknown): Promise<number> {
-  const { directory, durability = 'power-cut', quotaBytes, ...paths } = processOptions.parse(message);
+  const { directory, durability = 'power-cut', quotaBytes, uid, ...paths } = processOptions.parse(message);
+  if (uid !== undefined) becomeUser(uid);
   const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
   const { settings } = await readSecurityFiles({ ...paths, keys });
   const quota = quotaBytes === undefined ? {} : { quotaBytes };
@@ -30,6 +33,13 @@ async function serve(message: unknown): Promise<number> {
     events: { onRefusal: (refusal) => console.error(refusal), onWarning: (text) => console.error(text) },
   });
   return (await listener.listen()).port;
+}
+
+// Not before Node runs: that user may not be able to reach a Node that lies in our clone.
+function becomeUser(uid: number): void {
+  process.setgroups?.([]);
+  process.setgid?.(uid);
+  process.setuid?.(uid);
 }
 
 process.once('message', (message) => {

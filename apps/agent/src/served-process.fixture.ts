@@ -7,7 +7,6 @@ import type { ProcessOptions } from './file-transfer-process.fixture.js';
 const startMessage = z.strictObject({ port: z.number() });
 
 export interface Confinement {
-  readonly uid?: number;
   readonly openFiles?: number;
   /** The size of one file, in blocks of 512 bytes. */
   readonly fileBlocks?: number;
@@ -22,15 +21,14 @@ export class ServedProcess implements AsyncDisposable {
 
   /**
    * @param script `file-transfer-process.fixture.ts`, bundled
-   * @param confinement whose rights it has, how many files it may have open, and how large they may be; as we when absent
+   * @param confinement how many files it may have open, and how large they may be; as we when absent
    */
   static async start(script: string, options: ProcessOptions, confinement: Confinement = {}): Promise<ServedProcess> {
-    const { uid, openFiles, fileBlocks } = confinement;
-    const rights = uid === undefined ? {} : { uid, gid: uid };
+    const { openFiles, fileBlocks } = confinement;
     const limits = [openFiles && `ulimit -n ${openFiles};`, fileBlocks && `ulimit -f ${fileBlocks};`].filter(Boolean);
     const confined = [...limits, `exec "${process.execPath}" "$0"`].join(' ');
     const program = limits.length === 0 ? { execArgv: [] } : { execPath: '/bin/sh', execArgv: ['-c', confined] };
-    const child = fork(script, { ...program, ...rights, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = fork(script, { ...program, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     // What it says only matters when it does not start.
     let complaints = '';
     child.stderr?.on('data', (text) => {

@@ -16,8 +16,6 @@ let script: string;
 
 beforeAll(async () => {
   bundleFolder = temporaryDirectory();
-  // So that a process without our rights may run it.
-  await chmod(bundleFolder.path, 0o755);
   script = join(bundleFolder.path, 'service.mjs');
   const bundle = await rolldown({
     input: join(import.meta.dirname, '../file-transfer-process.fixture.ts'),
@@ -212,7 +210,7 @@ describe('memory of the service', () => {
 
 describe('a service without the rights it needs', () => {
   // Root may do anything, so the service gets the rights of nobody where the tests run as root.
-  const confinement = process.getuid?.() === 0 ? { uid: 65_534 } : {};
+  const rights = process.getuid?.() === 0 ? { uid: 65_534 } : {};
 
   it('answers 500 "Internal error" for a file it may not read, and for a folder it may not write to', async () => {
     await using folder = temporaryDirectory();
@@ -220,7 +218,7 @@ describe('a service without the rights it needs', () => {
     await writeFile(join(folder.path, 'secret'), 'x', { mode: 0o600 });
     await chmod(join(folder.path, 'secret'), 0);
     await mkdir(join(folder.path, 'fixed'), { mode: 0o555 });
-    await using service = await ServedProcess.start(script, { directory: folder.path }, confinement);
+    await using service = await ServedProcess.start(script, { directory: folder.path, ...rights });
     const read = await fetch(`${service.url}/te/v1/files/secret`);
     expect([read.status, await read.text()]).toEqual([500, 'Internal error']);
     for (const size of [10, 2 * mebibyte]) {
@@ -249,11 +247,8 @@ describe('a storage with folders of somebody else', () => {
         await writeFile(join(folder.path, name, 'kept'), Buffer.alloc(400));
         await chmod(join(folder.path, name), mode);
       }
-      await using service = await ServedProcess.start(
-        script,
-        { directory: folder.path, quotaBytes: 1000 },
-        { uid: 65_534 },
-      );
+      const options = { directory: folder.path, quotaBytes: 1000, uid: 65_534 };
+      await using service = await ServedProcess.start(script, options);
       const put = async (size: number) =>
         (await fetch(`${service.url}/te/v1/files/foo`, { method: 'PUT', body: Buffer.alloc(size) })).status;
       expect([await put(601), await put(600)]).toEqual([507, 201]);
