@@ -46,5 +46,5 @@ export class RemoteAdmin implements OnApplicationBootstrap {
 function refusePage(response: ServerResponse): void {
   const detail = 'This API takes no requests from web pages. Use the command line: sallyport device.';
   const body = JSON.stringify(new Problem('forbidden', detail));
-  response.writeHead(403, { 'content-type': 'application/problem+json', connection: 'close' }).end(body);
+  response.writeHead(403, { 'Content-Type': 'application/problem+json', Connection: 'close' }).end(body);
 }

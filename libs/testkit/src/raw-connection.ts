@@ -14,6 +14,8 @@ export interface RawTarget {
 /** An HTTP response as it came over the wire. */
 export interface RawResponse {
   readonly status: number;
+  /** Names of the headers as they are spelt, in order. */
+  readonly headerNames: readonly string[];
   /** Names in lower case; of repeated headers the last. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -85,11 +87,14 @@ function parseResponse(bytes: Buffer, hasEnded: boolean): { response: RawRespons
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
   const [statusLine = '', ...lines] = bytes.subarray(0, headEnd).toString('latin1').split('\r\n');
+  const headerNames = lines.map((line) => line.slice(0, line.indexOf(':')));
   const headers = Object.fromEntries(lines.map(parseHeader));
   const status = Number(statusLine.split(' ')[1]);
   const rest = bytes.subarray(headEnd + 4);
   const framed = parseBody(rest, status, headers, hasEnded);
-  return framed && { response: { status, headers, body: framed.body }, length: headEnd + 4 + framed.length };
+  return (
+    framed && { response: { status, headerNames, headers, body: framed.body }, length: headEnd + 4 + framed.length }
+  );
 }
 
 function parseHeader(line: string): [string, string] {

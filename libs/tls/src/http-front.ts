@@ -93,7 +93,7 @@ export class HttpFront {
   #answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
     const problem = new Problem('invalid-request', fault);
     this.#options.onTurned('fault');
-    this.#answer(request, response, { status: 400, headers: { 'content-type': problemType }, problem });
+    this.#answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
   }
 
   /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
@@ -110,7 +110,7 @@ export class HttpFront {
       return;
     }
     this.#options.onTurned('redirect');
-    this.#answer(request, response, { status: 307, headers: { location: `https://${host}${request.url}` } });
+    this.#answer(request, response, { status: 307, headers: { Location: `https://${host}${request.url}` } });
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, { status, headers, problem }: EarlyAnswer): void {
@@ -118,7 +118,7 @@ export class HttpFront {
     this.#answered.add(request.socket);
     this.#options.sessionOf(request.socket)?.closeAfter(response);
     const body = problem === undefined ? '' : JSON.stringify(problem);
-    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' });
+    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
     if (body === '') response.flushHeaders();
     else response.write(body);
     discardBody(request, this.#options.limits.lingerMs, () => response.end());
@@ -145,6 +145,7 @@ export class HttpFront {
 
 interface EarlyAnswer {
   readonly status: number;
+  /** Names as the standards spell them; some clients compare them case by case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly problem?: Problem;
 }

@@ -32,7 +32,7 @@ describe('plain HTTP on a TLS port', () => {
       const said = await exchange(port, `PUT /a HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 3\r\n\r\nabc`);
 
       expect(headOf(said)).toMatch(/^HTTP\/1\.1 307 /);
-      expect(headOf(said)).toContain(`location: https://${host}/a`);
+      expect(headOf(said)).toContain(`Location: https://${host}/a`);
     },
   );
 

@@ -166,7 +166,7 @@ describe('a stricter level', () => {
 
     const answer = await ask(socket, '/b');
     expect(answer).toMatch(/^HTTP\/1\.1 307 /);
-    expect(answer).toContain('location: https://a/b\r\n');
+    expect(answer).toContain('Location: https://a/b\r\n');
     await closing(socket);
   });
 
@@ -177,7 +177,7 @@ describe('a stricter level', () => {
 
     await listener.reload(mutual([forgeCa('fleet')]));
 
-    expect(await ask(socket, '/b')).toMatch(/^HTTP\/1\.1 307 [\s\S]*location: https:\/\/a\/b\r\n/);
+    expect(await ask(socket, '/b')).toMatch(/^HTTP\/1\.1 307 [\s\S]*Location: https:\/\/a\/b\r\n/);
     await closing(socket);
   });
 

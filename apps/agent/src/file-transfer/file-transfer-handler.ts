@@ -26,8 +26,8 @@ export interface FileTransferOptions {
 }
 
 const deprecation = [
-  ...['deprecation', 'true', 'sunset', 'Thu, 31 Dec 2025 23:59:59 GMT'],
-  ...['link', '</te/v1/files>; rel="deprecation"'],
+  ...['Deprecation', 'true', 'Sunset', 'Thu, 31 Dec 2025 23:59:59 GMT'],
+  ...['Link', '</te/v1/files>; rel="deprecation"'],
 ] as const;
 
 /**

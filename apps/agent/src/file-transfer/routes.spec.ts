@@ -94,4 +94,22 @@ describe('routes of the file transfer service', () => {
     expect(replies.match(/HTTP\/1\.1 \d+/g)).toEqual([201, 200, 202, 404].map((status) => `HTTP/1.1 ${status}`));
     expect(replies).toContain('\r\n\r\nnewHTTP/1.1 202 ');
   });
+
+  it.each([
+    ['a file', 200, 'GET /tedge/file-transfer/foo HTTP/1.1\r\nHost: x\r\n'],
+    ['a part of it', 206, 'GET /tedge/file-transfer/foo HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\n'],
+    ['no change', 304, 'GET /tedge/file-transfer/foo HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n'],
+    ['a stored file', 201, 'PUT /tedge/file-transfer/bar HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n'],
+    ['a missing file', 404, 'GET /tedge/file-transfer/bar HTTP/1.1\r\nHost: x\r\n'],
+    ['a method nobody serves', 405, 'POST /tedge/file-transfer/foo HTTP/1.1\r\nHost: x\r\n'],
+    ['a range beyond the end', 416, 'GET /tedge/file-transfer/foo HTTP/1.1\r\nHost: x\r\nRange: bytes=9-\r\n'],
+  ])('spell the names of their headers as the standards do: %s', async (_answer, status, request) => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/foo', 'one');
+    const [head = ''] = (await files.raw(`${request}Connection: close\r\n\r\n`)).split('\r\n\r\n');
+    const [line, ...fields] = head.split('\r\n');
+    expect(line).toContain(`HTTP/1.1 ${status} `);
+    const names = fields.map((field) => field.slice(0, field.indexOf(':')));
+    expect(names.filter((name) => !/^(?:[A-Z][a-z]*(?:-[A-Z][a-z]+)*|ETag)$/.test(name))).toEqual([]);
+  });
 });
