@@ -82,6 +82,8 @@ export class HttpFront {
       request.resume();
       return false;
     }
+    // RFC 9112 §6.1: never chunked in answer to HTTP/1.0; Node would, to a client that says TE: chunked.
+    if (request.httpVersion === '1.0') response.useChunkedEncodingByDefault = false;
     session.track(response);
     const fault = requestFault(request);
     if (fault === undefined && session.standing !== 'redirected') return true;

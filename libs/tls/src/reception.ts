@@ -154,7 +154,8 @@ export class Reception {
       context,
       clientCertificate,
       chainCertificates: this.#limits.chainCertificates,
-      protocols: this.#front === undefined ? [] : ['http/1.1'],
+      // curl --http1.0 offers the older one alone; the answer to it is HTTP/1.0's all the same.
+      protocols: this.#front === undefined ? [] : ['http/1.1', 'http/1.0'],
     }).finally(() => this.#gate.endHandshake(visitor.remoteAddress));
     if (result.outcome === 'failed')
       return this.#turnAway(visitor, visitor.isLate ? { reason: 'handshake-timeout' } : result);
