@@ -4,6 +4,7 @@ export { networkOf } from './network-of.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
+export { requestFault } from './request-rules.js';
 export { SecureListener } from './secure-listener.js';
 export type { SessionInfo } from './session.js';
 export type { ClientCertificatePolicy, SecuritySettings } from './settings.js';

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 
 /**
  * A host and an optional port, and nothing that could carry anything else into a `Location`: RFC 3986 §3.2.2 reg-name
@@ -6,8 +7,11 @@ import type { IncomingMessage } from 'node:http';
  */
 const hostPattern = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
 
-/** Origin form (RFC 9112 §3.2.1) in printable ASCII: no proxy target, no `*`, no authority. */
+/** Origin form (RFC 9112 §3.2.1) in printable ASCII: no `*`, no authority. */
 const targetPattern = /^\/[\x21-\x7e]*$/;
+
+/** Absolute form (RFC 9112 §3.2.2): scheme, authority, and the rest, which begins where the authority ends. */
+const absolutePattern = /^(https?):\/\/([^/?#]*)(.*)$/i;
 
 /** The one valid Host of a request, or undefined. */
 export function hostOf({ headers }: IncomingMessage): string | undefined {
@@ -16,12 +20,14 @@ export function hostOf({ headers }: IncomingMessage): string | undefined {
 }
 
 /**
- * What two servers in a row could read in two ways, and Node's parser lets pass (request smuggling).
+ * Refuses what two servers in a row could read in two ways, and Node's parser lets pass (request smuggling). A target in
+ * absolute form, as clients behind a proxy write it, is put into origin form, and its authority stands as the Host: so
+ * every handler sees one form.
  *
  * @returns a sentence for the client, or undefined when the request is sound.
  */
 export function requestFault(request: IncomingMessage): string | undefined {
-  const { httpVersion, headers, rawHeaders, url = '' } = request;
+  const { httpVersion, headers, rawHeaders } = request;
   // Node's parser takes 0.9 and 2.0 as well, and neither has the rules of framing below.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'The only versions are HTTP/1.1 and HTTP/1.0.';
   // RFC 9112 §3.2: a request with more than one Host, or without one in HTTP/1.1, gets 400. `headers` hides repeats.
@@ -34,6 +40,45 @@ export function requestFault(request: IncomingMessage): string | undefined {
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return 'The only Transfer-Encoding is "chunked".';
   // RFC 9112 §6.1: a server that receives Transfer-Encoding in HTTP/1.0 must treat the framing as faulty.
   if (httpVersion === '1.0' && coding !== undefined) return 'HTTP/1.0 has no Transfer-Encoding. Use Content-Length.';
-  if (!targetPattern.test(url)) return 'The request target must be a path that starts with "/", percent-encoded.';
+  return targetFault(request);
+}
+
+function targetFault(request: IncomingMessage): string | undefined {
+  const { url = '' } = request;
+  if (targetPattern.test(url)) return undefined;
+  const [, scheme, authority, rest] = absolutePattern.exec(url) ?? [];
+  if (scheme === undefined || authority === undefined || rest === undefined)
+    return 'The request target must be a path that starts with "/", percent-encoded.';
+  return absoluteFault(request, { scheme: scheme.toLowerCase(), authority, rest });
+}
+
+interface AbsoluteTarget {
+  readonly scheme: string;
+  readonly authority: string;
+  readonly rest: string;
+}
+
+function absoluteFault(request: IncomingMessage, { scheme, authority, rest }: AbsoluteTarget): string | undefined {
+  // RFC 9110 §7.4: a target of another scheme than the connection's was meant for somebody else.
+  const spoken = request.socket instanceof TLSSocket ? 'https' : 'http';
+  if (scheme !== spoken) return `The request target begins with ${scheme}://, and this connection is ${spoken}.`;
+  // RFC 9110 §4.2.4: user information in a target is to be treated as an error. The pattern has no room for it.
+  if (!hostPattern.test(authority)) return 'The request target names no host with an optional port.';
+  const host = hostOf(request);
+  // RFC 9112 §3.2.2: the client must send the authority as its Host. Whoever looks at one only must see the same.
+  if (host !== undefined && !isSameAuthority(host, authority, scheme))
+    return 'The Host header and the host of the request target differ. Send the same in both.';
+  // RFC 9110 §4.2.3: an empty path is the path "/".
+  const path = rest.startsWith('/') ? rest : `/${rest}`;
+  if (!targetPattern.test(path)) return 'The request target must be in printable ASCII, percent-encoded.';
+  request.url = path;
+  request.headers.host = authority;
   return undefined;
+}
+
+/** Host names compare without case, and the port of the scheme may be left out (RFC 9110 §4.2.3). */
+function isSameAuthority(one: string, other: string, scheme: string): boolean {
+  const defaultPort = scheme === 'https' ? /:443$/ : /:80$/;
+  const normal = (authority: string) => authority.toLowerCase().replace(defaultPort, '');
+  return normal(one) === normal(other);
 }

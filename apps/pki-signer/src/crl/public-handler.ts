@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requestFault } from '@sallyport/tls';
 import { isTrusted, keyIdOf } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CrlPublisher } from './crl-publisher.js';
@@ -27,9 +28,12 @@ export function publicHandler(sources: {
   return (request, response) => {
     // A request with a body has no business here; what it sends is thrown away.
     request.resume();
-    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, { allow: 'GET, HEAD' });
+    const fault = requestFault(request);
+    if (fault !== undefined) return refuse(response, 400, { text: fault, headers: { Connection: 'close' } });
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return refuse(response, 405, { text: 'Use GET or HEAD.', headers: { Allow: 'GET, HEAD' } });
     const found = documentAt(request.url ?? '', sources);
-    if (found === undefined) return refuse(response, 404);
+    if (found === undefined) return refuse(response, 404, { text: 'Not found.' });
     return serve(request, response, found);
   };
 }
@@ -59,9 +63,9 @@ function serve(request: IncomingMessage, response: ServerResponse, found: Docume
   const { contentType, der, digest, lastModified } = found;
   const etag = `"${digest}"`;
   const headers = {
-    etag,
-    'cache-control': `public, max-age=${maxAgeSeconds}`,
-    'last-modified': lastModified.toUTCString(),
+    ETag: etag,
+    'Cache-Control': `public, max-age=${maxAgeSeconds}`,
+    'Last-Modified': lastModified.toUTCString(),
   };
   // RFC 9110 §13.1.2: If-None-Match is a list, or "*".
   const known = request.headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
@@ -69,12 +73,15 @@ function serve(request: IncomingMessage, response: ServerResponse, found: Docume
     response.writeHead(304, headers).end();
     return;
   }
-  response.writeHead(200, { ...headers, 'content-type': contentType, 'content-length': der.length }).end(der);
+  response.writeHead(200, { ...headers, 'Content-Type': contentType, 'Content-Length': der.length }).end(der);
 }
 
-function refuse(response: ServerResponse, status: 404 | 405, headers: Record<string, string> = {}): void {
-  const body = status === 404 ? 'Not found.\n' : 'Use GET or HEAD.\n';
-  response
-    .writeHead(status, { ...headers, 'content-type': 'text/plain; charset=utf-8', 'content-length': body.length })
-    .end(body);
+function refuse(
+  response: ServerResponse,
+  status: 400 | 404 | 405,
+  { text, headers = {} }: { readonly text: string; readonly headers?: Readonly<Record<string, string>> },
+): void {
+  const body = `${text}\n`;
+  const type = 'text/plain; charset=utf-8';
+  response.writeHead(status, { ...headers, 'Content-Type': type, 'Content-Length': body.length }).end(body);
 }

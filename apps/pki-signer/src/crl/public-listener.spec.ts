@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { RawConnection } from '@sallyport/testkit';
 import { parseCertificate, parseCrl } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { keyIdOf } from '../authority/authority.js';
@@ -15,6 +16,12 @@ async function openPublic() {
   return {
     site,
     keyId,
+    /** Says these bytes on a connection of its own. */
+    say: async (request: string) => {
+      await using connection = await RawConnection.open({ port });
+      connection.send(request);
+      return await connection.response();
+    },
     url: (path: string) => `http://127.0.0.1:${port}${path}`,
     [Symbol.asyncDispose]: async () => {
       await listener.close();
@@ -71,6 +78,36 @@ describe('public listener', () => {
     await using door = await openPublic();
     const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  });
+
+  it.each([
+    ['HTTP/1.1', 'GET http://crl.example/PATH HTTP/1.1\r\nHost: crl.example\r\n\r\n'],
+    ['HTTP/1.0', 'GET http://crl.example/PATH HTTP/1.0\r\n\r\n'],
+  ])('serves a target in absolute form, as clients behind a proxy write it, in %s', async (_version, request) => {
+    await using door = await openPublic();
+    const { status, headers } = await door.say(request.replace('PATH', `crl/${door.keyId}.crl`));
+    expect([status, headers['content-type']]).toEqual([200, 'application/pkix-crl']);
+  });
+
+  it.each([
+    ['a target for another host than its Host', 'GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n'],
+    ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+  ])('answers 400 to %s, and closes the connection', async (_case, request) => {
+    await using door = await openPublic();
+    const { status, headers } = await door.say(request);
+    expect([status, headers['connection']]).toEqual([400, 'close']);
+  });
+
+  it.each([
+    [200, 'GET /crl/KEYID.crl HTTP/1.1\r\nHost: a\r\n\r\n'],
+    [304, 'GET /crl/KEYID.crl HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n'],
+    [404, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+    [405, 'DELETE / HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('spells the names of its headers as the standards do (%i)', async (expected, request) => {
+    await using door = await openPublic();
+    const { status, headerNames } = await door.say(request.replace('KEYID', door.keyId));
+    expect(status).toBe(expected);
+    expect(headerNames.filter((name) => !/^(?:[A-Z][a-z]+(?:-[A-Z][a-z]+)*|ETag)$/.test(name))).toEqual([]);
   });
 
   it('cuts a connection that asks for a large list and does not read it', async () => {
