@@ -76,8 +76,10 @@ describe('a foreign EST client', () => {
   });
 
   describe('a client that speaks EST as thin-edge.io does', () => {
-    // tedge sends Basic credentials with the CSR file without its armour lines, line breaks kept.
-    const post = ['-sS', '--fail-with-body', '--cacert', 'root.pem', '--header', 'Content-Type: application/pkcs10'];
+    // tedge sends Basic credentials with the CSR file without its armour lines, line breaks kept, and does not say who it
+    // is. It renews at the path of its Cumulocity proxy.
+    const head = ['--header', 'Content-Type: application/pkcs10', '--header', 'User-Agent:', '--header', 'Accept: */*'];
+    const post = ['-sS', '--fail-with-body', '--cacert', 'root.pem', ...head];
 
     async function makeRequest(name: string): Promise<void> {
       const subject = '/CN=edge01/O=Thin Edge/OU=Test Device';
@@ -106,7 +108,7 @@ describe('a foreign EST client', () => {
       await makeRequest('edge2');
       const body = ['--data-binary', '@edge2.b64', '--output', 'edge2.p7'];
       const identity = ['--cert', 'edge.pem', '--key', 'edge.key'];
-      const url = `${system.estUrl}/.well-known/est/simplereenroll`;
+      const url = `${system.estUrl}/c8y/.well-known/est/simplereenroll`;
       succeeded(await system.run('curl', [...post, ...identity, ...body, url]));
       await unpack('edge2');
       expect(await publicKeyOf('edge2.pem')).toBe(await openssl('pkey', '-in', 'edge2.key', '-pubout'));

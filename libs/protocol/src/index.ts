@@ -43,6 +43,7 @@ export {
   hostName,
   readTrustBundle,
 } from './entrance-admin.js';
+export { cumulocityEstPath, estChainLabel, estChainPreference, estPath } from './est-paths.js';
 export {
   certificateIssued,
   certificateRevoked,

@@ -4,35 +4,43 @@ import { Problem } from '@sallyport/protocol';
 /** What goes back to an EST client. */
 export interface EstAnswer {
   readonly status: number;
+  /** Names as RFC 9110 spells them: libest compares them case by case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 /** Certificates of CAs, or of an enrolment; `body` is base64 of a PKCS#7 (RFC 7030 §4.1.3, §4.2.3). */
-export function certificatesAnswer(body: string): EstAnswer {
-  return success('application/pkcs7-mime; smime-type=certs-only', body);
+export function certificatesAnswer(body: string, notes: EstAnswer['headers'] = {}): EstAnswer {
+  return success('application/pkcs7-mime; smime-type=certs-only', body, notes);
 }
 
 /** What a CSR should hold (RFC 7030 §4.5.2). */
 export function attributesAnswer(body: string): EstAnswer {
-  return success('application/csrattrs', body);
+  return success('application/csrattrs', body, {});
 }
 
-function success(contentType: string, body: string): EstAnswer {
-  return { status: 200, headers: { 'content-type': contentType, 'content-transfer-encoding': 'base64' }, body };
+function success(contentType: string, body: string, notes: EstAnswer['headers']): EstAnswer {
+  return {
+    status: 200,
+    headers: { 'Content-Type': contentType, 'Content-Transfer-Encoding': 'base64', ...notes },
+    body,
+  };
 }
 
-/** One line of plain text (RFC 8951 §5), and the headers its status calls for. */
+/**
+ * One line of plain text (RFC 8951 §5), and the headers its status calls for. A 401 has no body: Bouncy Castle reads it
+ * to its length before it sends credentials, and fails when there is one.
+ */
 export function problemAnswer(problem: Problem): EstAnswer {
   const { status, type, retryAfterSeconds } = problem;
   const waitSeconds = retryAfterSeconds ?? (status === 503 ? defaultRetryAfterSeconds : undefined);
   const { allow } = problem.extensions;
+  // libest sends its first request without credentials and waits for this challenge.
+  if (type === 'credentials-invalid') return { status, headers: { 'WWW-Authenticate': 'Basic realm="est"' }, body: '' };
   const headers = {
-    'content-type': 'text/plain; charset=utf-8',
-    ...(waitSeconds === undefined ? {} : { 'retry-after': String(waitSeconds) }),
-    // libest sends its first request without credentials and waits for this challenge.
-    ...(type === 'credentials-invalid' ? { 'www-authenticate': 'Basic realm="est"' } : {}),
-    ...(typeof allow === 'string' ? { allow } : {}),
+    'Content-Type': 'text/plain; charset=utf-8',
+    ...(waitSeconds === undefined ? {} : { 'Retry-After': String(waitSeconds) }),
+    ...(typeof allow === 'string' ? { Allow: allow } : {}),
   };
   return { status, headers, body: `${problem.message.replace(/\s+/g, ' ')}\n` };
 }
@@ -45,9 +53,9 @@ export function send(request: IncomingMessage, response: ServerResponse, { statu
   response.writeHead(status, {
     ...headers,
     // What is left of a body nobody reads would keep the connection busy.
-    ...(request.complete || isWithoutBody(request) ? {} : { connection: 'close' }),
-    'content-length': String(Buffer.byteLength(body)),
-    'cache-control': 'no-store',
+    ...(request.complete || isWithoutBody(request) ? {} : { Connection: 'close' }),
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
   });
   response.end(body);
 }

@@ -48,12 +48,12 @@ export function derFromBody(body: Buffer): Buffer {
 }
 
 /**
- * DER as an EST body. strongSwan fails on any line break inside the base64; libest fails on a first line of more than
- * about 1,000 characters. So: one line, unless libest asks.
+ * DER as an EST body. libest, and `openssl base64 -d` behind curl, read no line of more than about 1,000 characters;
+ * strongSwan reads one line only, and is the one that does not say who it is. So a client with a name gets lines.
  */
 export function bodyFromDer(der: Buffer, userAgent: string | undefined): string {
   const encoded = der.toString('base64');
-  if (userAgent?.startsWith('libest') !== true) return `${encoded}\n`;
+  if (userAgent === undefined || /^strongswan/i.test(userAgent)) return `${encoded}\n`;
   const lines = encoded.match(new RegExp(`.{1,${wrappedLineLength}}`, 'g')) ?? [];
   return `${lines.join('\n')}\n`;
 }

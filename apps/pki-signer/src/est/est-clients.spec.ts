@@ -77,7 +77,7 @@ describe('strongSwan pki', () => {
 });
 
 describe('curl', () => {
-  it('enrols with the PEM file openssl made, and renews with what it got', async () => {
+  it('enrols with the PEM file openssl made, gets the chain it asks for, and renews with what it got', async () => {
     await using door = await openEstDoor();
     const token = await door.site.token({ deviceId: 'child01' });
     const files = ['-keyout', door.file('key.pem'), '-out', door.file('csr.pem'), '-nodes'];
@@ -86,8 +86,8 @@ describe('curl', () => {
     const curl = (operation: string, ...args: string[]) =>
       mustRun('curl', [
         ...['--silent', '--show-error', '--fail-with-body', '--cacert', door.rootPath],
-        ...['--header', 'Content-Type: application/pkcs10', '--data-binary', `@${door.file('csr.pem')}`],
-        ...args,
+        ...['--header', 'Content-Type: application/pkcs10', '--header', 'Prefer: certificates=chain'],
+        ...['--data-binary', `@${door.file('csr.pem')}`, ...args],
         `${door.url}/.well-known/est/${operation}`,
       ]);
     const issued = await curl('simpleenroll', '--user', `child01:${token}`);
@@ -98,6 +98,19 @@ describe('curl', () => {
     expect(decodeCertsOnly(Buffer.from(renewed, 'base64')).map(parseCertificate)[0]?.subject.text).toBe(
       'CN=child01,O=Test Site',
     );
+  });
+
+  it.each(['--http1.1', '--http1.0'])('fetches the CA certificates by %s, for openssl to decode', async (version) => {
+    await using door = await openEstDoor();
+    const script =
+      'curl --silent --fail $1 --cacert "$2" "$3" | openssl base64 -d | openssl pkcs7 -inform DER -print_certs';
+    const url = `${door.url}/.well-known/est/cacerts`;
+    const pem = await mustRun('sh', ['-c', script, 'sh', version, door.rootPath, url]);
+    expect(certificatesFromPem(pem).map(({ subject }) => subject.text)).toEqual([
+      'CN=Test Site Root G1,O=Test Site',
+      'CN=Test Site Device Issuing G1,O=Test Site',
+      'CN=Test Site Service Issuing G1,O=Test Site',
+    ]);
   });
 });
 
@@ -129,6 +142,7 @@ describe('the thin-edge.io client', () => {
       .filter((line) => !line.startsWith('-----'))
       .join('\n');
 
+  const headers = { 'content-type': 'application/pkcs10', accept: '*/*' };
   const names = { commonName: 'child01', organization: 'Thin Edge', organizationalUnit: 'Device' };
 
   it('polls until the device is registered, then has a chain in order, and renews it', async () => {
@@ -138,7 +152,7 @@ describe('the thin-edge.io client', () => {
     const poll = (password: string) =>
       ask(door, '/.well-known/est/simpleenroll', {
         method: 'POST',
-        headers: { authorization: basic('child01', password), 'content-type': 'application/pkcs10' },
+        headers: { authorization: basic('child01', password), ...headers },
         body,
       });
     expect((await poll('not-yet')).status).toBe(401);
@@ -151,7 +165,7 @@ describe('the thin-edge.io client', () => {
 
     const renewal = await ask(door, '/.well-known/est/simplereenroll', {
       method: 'POST',
-      headers: { 'content-type': 'application/pkcs10' },
+      headers,
       body: request(buildCertificateRequest({ privateKey: newKey(), ...names })),
       cert,
       key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -179,7 +193,7 @@ describe('GnuTLS', () => {
     await using door = await openEstDoor();
     const token = await door.site.token({ deviceId: 'child01' });
     const csr = buildCertificateRequest({ privateKey: newKey(), commonName: 'child01' });
-    const { body } = await ask(door, '/.well-known/est/simpleenroll', {
+    const { body } = await ask(door, '/.well-known/est/chain/simpleenroll', {
       method: 'POST',
       headers: { authorization: basic('child01', token), 'content-type': 'application/pkcs10' },
       body: csr.toString('base64'),

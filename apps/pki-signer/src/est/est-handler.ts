@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Problem } from '@sallyport/protocol';
+import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { encodeCertsOnly, encodeCsrAttributes } from '@sallyport/x509';
@@ -10,6 +10,7 @@ import type { Renewal } from '../enrolment/renewal.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { basicCredentials } from './basic-credentials.js';
+import { wantsChain } from './chain-wish.js';
 import { channelBindingsOf } from './channel-binding.js';
 import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
 import { bodyFromDer, derFromBody, readBody } from './est-body.js';
@@ -84,7 +85,7 @@ class EstOperations {
   private caCertificates(request: IncomingMessage): EstAnswer {
     const { roots, issuing, retiring } = this.options.hierarchy.trustBundle;
     const ders = [...roots, ...issuing, ...retiring].map(({ der }) => der);
-    return certificatesAnswer(bodyFromDer(encodeCertsOnly(ders), request.headers['user-agent']));
+    return this.certificates(ders, request, {});
   }
 
   private csrAttributes(request: IncomingMessage): EstAnswer {
@@ -92,7 +93,8 @@ class EstOperations {
     return attributesAnswer(bodyFromDer(der, request.headers['user-agent']));
   }
 
-  private async enrol(request: IncomingMessage, { profile }: EstRoute): Promise<EstAnswer> {
+  private async enrol(request: IncomingMessage, route: EstRoute): Promise<EstAnswer> {
+    const { profile } = route;
     const body = await readBody(request);
     const credentials = basicCredentials(request.headers.authorization);
     if (credentials === undefined)
@@ -106,10 +108,11 @@ class EstOperations {
       ...incoming(request, body),
       ...(profile === undefined ? {} : { profile }),
     });
-    return this.issued(record, request);
+    return this.issued(record, request, route);
   }
 
-  private async renew(request: IncomingMessage, { profile }: EstRoute): Promise<EstAnswer> {
+  private async renew(request: IncomingMessage, route: EstRoute): Promise<EstAnswer> {
+    const { profile } = route;
     const body = await readBody(request);
     const peer = peerOf(request);
     if (peer === undefined)
@@ -121,14 +124,20 @@ class EstOperations {
       ...incoming(request, body),
       ...(profile === undefined ? {} : { profile }),
     });
-    return this.issued(record, request);
+    return this.issued(record, request, route);
   }
 
-  /** The leaf first, then its issuing CA: a client that stores what it gets can show a whole chain. */
-  private issued(record: CertificateRecord, request: IncomingMessage): EstAnswer {
+  /** The leaf; after it its issuing CAs, never the root, for a client that stores what it gets as its chain. */
+  private issued(record: CertificateRecord, request: IncomingMessage, route: EstRoute): EstAnswer {
+    const leaf = Buffer.from(record.certificate, 'base64');
+    if (!wantsChain(request.headers, route)) return this.certificates([leaf], request, {});
     const { certificate, intermediates } = this.options.hierarchy.byId(record.issuer);
-    const ders = [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
-    return certificatesAnswer(bodyFromDer(encodeCertsOnly(ders), request.headers['user-agent']));
+    const chain = [leaf, certificate.der, ...intermediates.map(({ der }) => der)];
+    return this.certificates(chain, request, { 'Preference-Applied': estChainPreference });
+  }
+
+  private certificates(ders: readonly Buffer[], request: IncomingMessage, notes: EstAnswer['headers']): EstAnswer {
+    return certificatesAnswer(bodyFromDer(encodeCertsOnly(ders), request.headers['user-agent']), notes);
   }
 }
 
