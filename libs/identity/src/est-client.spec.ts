@@ -123,6 +123,12 @@ describe('the request (RFC 7030 §4.2.1, RFC 8951 §3)', () => {
     });
   });
 
+  it('asks for the issuing CAs beside the certificate (RFC 7240)', async () => {
+    await trustingClient().simpleEnroll(csr, credentials);
+
+    expect(responder.seen.at(-1)?.headers).toMatchObject({ prefer: 'certificates=chain' });
+  });
+
   it('shows the certificate being renewed, and no password', async () => {
     const certificate = responder.site.issueDevice(csr);
     const certPem = pem(certificate.der) + pem(responder.site.issuing.der);

@@ -1,4 +1,4 @@
-import { type Fingerprint, Problem } from '@sallyport/protocol';
+import { estChainPreference, estPath, type Fingerprint, Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { certificatesFromEstBody, estBody } from './est-body.js';
 import { answerProblem } from './est-problem.js';
@@ -17,7 +17,14 @@ export interface EstClientOptions {
 }
 
 const defaultTimeoutMs = 30_000;
-const wellKnownPath = '/.well-known/est';
+
+const requestHeaders = {
+  'Content-Type': 'application/pkcs10',
+  // RFC 8951 §3 makes it meaningless, yet some servers answer 415 without it.
+  'Content-Transfer-Encoding': 'base64',
+  // Without it, an answer holds the certificate alone, and there are signers whose `cacerts` lacks an issuing CA.
+  Prefer: estChainPreference,
+};
 
 /**
  * Client of an EST server (RFC 7030): CA certificates, enrolment by one-time password, renewal by certificate.
@@ -85,8 +92,7 @@ export class EstClient {
   ): Promise<Certificate[]> {
     const answer = await this.#request(operation, {
       method: 'POST',
-      // RFC 8951 §3 makes the transfer encoding meaningless, yet some servers answer 415 without it.
-      headers: { ...headers, 'content-type': 'application/pkcs10', 'content-transfer-encoding': 'base64' },
+      headers: { ...headers, ...requestHeaders },
       body: estBody(csrDer),
       ...(client === undefined ? {} : { client }),
     });
@@ -153,7 +159,7 @@ function estBase(text: string): URL {
       `"${withoutCredentials(text)}" is not an EST server: write https://HOST:PORT.`,
     );
   const path = url.pathname.replace(/\/+$/, '');
-  return new URL(path.includes(wellKnownPath) ? path : `${path}${wellKnownPath}`, url.origin);
+  return new URL(path.includes(estPath) ? path : `${path}${estPath}`, url.origin);
 }
 
 function withoutCredentials(url: string): string {
