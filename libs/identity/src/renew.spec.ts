@@ -114,10 +114,17 @@ describe('a renewal that fails', () => {
     await impostor.close();
   });
 
-  it.each(['certPath', 'keyPath', 'caPath'] as const)('without a file at %s says to enrol first', async (missing) => {
+  it.each([
+    ['certPath', 'Enrol first: sallyport cert download.'],
+    ['keyPath', 'Enrol first: sallyport cert download.'],
+    ['caPath', '"sallyport ca export --output FILE" writes it.'],
+  ] as const)('without a file at %s names it and says where it comes from', async (missing, remedy) => {
     await rm(files[missing]);
 
-    await expect(renew()).rejects.toMatchObject({ type: 'not-found' });
+    const problem = await renew().catch((error: unknown) => error);
+
+    expect(problem).toMatchObject({ type: 'not-found', message: expect.stringContaining(files[missing]) });
+    expect(problem).toMatchObject({ message: expect.stringContaining(remedy) });
   });
 
   it('because key and certificate do not pair says so, and sends nothing', async () => {

@@ -58,11 +58,8 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
   const { files, url, newKey, timeoutMs, signal } = options;
   const identity = await readIdentity(files);
   const rootsPem = await readTextIfPresent(files.caPath);
-  if (identity === undefined || rootsPem === undefined)
-    throw new Problem(
-      'not-found',
-      'There is no certificate to renew: certificate, private key and CA file must all exist. Enrol first: sallyport cert download.',
-    );
+  if (identity === undefined) throw await nothingToRenew(files);
+  if (rootsPem === undefined) throw nobodyToTrust(files);
   const privateKey = newKey ? await newPrivateKey() : identity.privateKey;
   const csr =
     options.csrPath === undefined
@@ -78,6 +75,22 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
   const issued = await client.simpleReenroll(csr, identity);
   const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity), now: new Date() };
   return { privateKey, ...issuedChain(issued, published, expected) };
+}
+
+async function nothingToRenew({ certPath, keyPath }: CertificateFiles): Promise<Problem> {
+  const missing = (await readTextIfPresent(certPath)) === undefined ? certPath : keyPath;
+  return new Problem(
+    'not-found',
+    `There is no certificate to renew: ${missing} is missing. Enrol first: sallyport cert download.`,
+  );
+}
+
+/** As a device of thin-edge.io has it, which trusts the certificates of its system. */
+function nobodyToTrust({ caPath }: CertificateFiles): Problem {
+  return new Problem(
+    'not-found',
+    `The CA file ${caPath} is missing, so the signer could not be told from an impostor; nothing was sent. Copy it from the machine of the signer, where "sallyport ca export --output FILE" writes it.`,
+  );
 }
 
 async function givenRequest(path: string, privateKey: KeyObject): Promise<Buffer> {
