@@ -1,4 +1,6 @@
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
+import { mustRun, TestCa } from '@sallyport/testkit';
 import { buildCertificateRequest, decodeCertsOnly, parseCertificate, pemFromDer } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { csrFor, newKey } from '../signer.fixture.js';
@@ -30,6 +32,24 @@ describe('EST cacerts (RFC 7030 §4.1)', () => {
       'CN=Test Site Device Issuing G1,O=Test Site',
       'CN=Test Site Service Issuing G1,O=Test Site',
     ]);
+  });
+
+  it('holds what lies between an imported CA and its root, so that a client can build its chain', async () => {
+    await using door = await openEstDoor();
+    const dates = { notAfter: new Date('2045-01-01T00:00:00Z') };
+    await using root = await TestCa.create({ ...dates, commonName: 'Acme Root' });
+    await using middle = await root.intermediate({ ...dates, commonName: 'Acme Middle' });
+    await using issuing = await middle.intermediate({ ...dates, commonName: 'Acme Devices' });
+    const pem = [issuing.certificate.certPem, issuing.certificate.keyPem, middle.certPem, root.certPem].join('');
+    const bundle = Buffer.from(pem).toString('base64');
+    await door.site.signer.importer.import({ purpose: 'device', bundle }, 'admin');
+    const { cert } = await enrolled(door);
+    const { body } = await ask(door, '/.well-known/est/cacerts');
+    const published = certificatesIn(body).map(({ der }) => pemFromDer('CERTIFICATE', der));
+    await writeFile(door.file('leaf.pem'), cert);
+    await writeFile(door.file('published.pem'), published.join(''));
+    const files = ['-CAfile', root.certPath, '-untrusted', door.file('published.pem'), door.file('leaf.pem')];
+    expect(await mustRun('openssl', ['verify', ...files])).toContain('leaf.pem: OK');
   });
 
   it('is one line of base64 and a line feed for a client without a name, never chunked', async () => {

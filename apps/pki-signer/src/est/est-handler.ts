@@ -4,6 +4,7 @@ import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { encodeCertsOnly, encodeCsrAttributes } from '@sallyport/x509';
+import { isTrusted } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { Enrolment } from '../enrolment/enrolment.js';
 import type { Renewal } from '../enrolment/renewal.js';
@@ -84,8 +85,11 @@ class EstOperations {
 
   private caCertificates(request: IncomingMessage): EstAnswer {
     const { roots, issuing, retiring } = this.options.hierarchy.trustBundle;
-    const ders = [...roots, ...issuing, ...retiring].map(({ der }) => der);
-    return this.certificates(ders, request, {});
+    // RFC 7030 §4.1.3: everything a client needs to build a chain, so also what lies between an imported CA and its root.
+    const between = this.options.hierarchy.all.filter(isTrusted).flatMap(({ intermediates }) => intermediates);
+    const published = [...roots, ...issuing, ...retiring, ...between];
+    const byFingerprint = new Map(published.map(({ fingerprint, der }) => [fingerprint, der]));
+    return this.certificates([...byFingerprint.values()], request, {});
   }
 
   private csrAttributes(request: IncomingMessage): EstAnswer {
