@@ -91,7 +91,10 @@ export function readCertificate(der: Uint8Array): CertificateParts {
   const { algorithmIdentifier, ...tbs } = readTbsCertificate(reader);
   // RFC 5280 §4.1.1.2: MUST contain the same algorithm identifier as the signed field.
   if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
-    reader.fail('is a signature algorithm that differs from the signed one');
+    reader.refuse(
+      'is a signature algorithm that differs from the signed one',
+      'with the same algorithm in both places',
+    );
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
@@ -145,17 +148,19 @@ function readVersion(reader: DerReader): 1 | 2 | 3 {
   reader.enter(contextConstructed(0));
   const version = readSmallInteger(reader) + 1;
   // Version 1 is the default, and DER leaves defaults out (X.690 §11.5).
-  if (version !== 2 && version !== 3) return reader.fail('is a version that is not 2 or 3');
+  if (version !== 2 && version !== 3) return reader.refuse('is a version that is not 2 or 3', 'with version 3');
   reader.leave();
   return version;
 }
 
+const wantedSerialNumber = 'with a positive serial number of at most 20 octets (RFC 5280 section 4.1.2.2)';
+
 /** RFC 5280 §4.1.2.2: at most 20 octets. Zero occurs in old roots; a negative number would collide with a positive one. */
 export function readSerialNumber(reader: DerReader): SerialNumber {
   const content = readInteger(reader);
-  if ((content[0] ?? 0) >= 0x80) reader.fail('is a serial number that is negative');
+  if ((content[0] ?? 0) >= 0x80) reader.refuse('is a serial number that is negative', wantedSerialNumber);
   const magnitude = content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
-  if (magnitude.length > 20) reader.fail('is a serial number of more than 20 octets');
+  if (magnitude.length > 20) reader.refuse('is a serial number of more than 20 octets', wantedSerialNumber);
   return serialNumberSchema.parse(magnitude.toString('hex'));
 }
 
@@ -174,7 +179,8 @@ function readTrailer(reader: DerReader, version: 1 | 2 | 3): readonly Extension[
   reader.enter(contextConstructed(3));
   const extensions = readExtensions(reader);
   const repeated = repeatedExtension(extensions);
-  if (repeated !== undefined) reader.fail(`ends a list that holds extension ${repeated} twice`);
+  if (repeated !== undefined)
+    reader.refuse(`ends a list that holds extension ${repeated} twice`, 'with each extension once');
   reader.leave();
   return extensions;
 }

@@ -128,7 +128,11 @@ export const keyUsageNames = [
 ] as const;
 
 function readKeyUsages(reader: DerReader): string[] {
-  return readNamedBits(reader).map((bit) => keyUsageNames[bit] ?? reader.fail('has a key usage that is not defined'));
+  return readNamedBits(reader).map(
+    (bit) =>
+      keyUsageNames[bit] ??
+      reader.refuse('has a key usage that is not defined', 'with the key usages of RFC 5280 section 4.2.1.3'),
+  );
 }
 
 /** Purposes by the names OpenSSL shows for them. */

@@ -57,7 +57,9 @@ export function readGeneralName(reader: DerReader): SubjectAltName {
 /** No name needs a control character: a NUL cuts it short for readers in C, the others forge lines of logs and terminals. */
 function readVisible(reader: DerReader, tag: number): string {
   const text = readAscii(reader, tag);
-  return /^[\x20-\x7e]*$/.test(text) ? text : reader.fail('holds a control character');
+  return /^[\x20-\x7e]*$/.test(text)
+    ? text
+    : reader.refuse('holds a control character', 'without control characters in its names');
 }
 
 function readOtherName(reader: DerReader): string {
@@ -78,7 +80,9 @@ function readDirectoryName(reader: DerReader): string {
 function readAddress(reader: DerReader): string {
   const octets = reader.readContent(generalNameTags.ip);
   if (octets.length === 4) return octets.join('.');
-  return octets.length === 16 ? ipv6Text(octets) : reader.fail('is an IP address of neither 4 nor 16 octets');
+  return octets.length === 16
+    ? ipv6Text(octets)
+    : reader.refuse('is an IP address of neither 4 nor 16 octets', 'with an address of 4 or 16 octets there');
 }
 
 /** RFC 5952 §4: lower case, no leading zeros, the longest run of zero groups (the first of several) becomes `::`. */

@@ -65,7 +65,8 @@ export function readName(reader: DerReader): Name {
 
 function readRdn(reader: DerReader, attributes: NameAttribute[]): string {
   reader.enter(tags.set);
-  if (reader.isAtEnd) reader.fail('is missing: a relative name needs an attribute');
+  if (reader.isAtEnd)
+    reader.refuse('is missing: a relative name needs an attribute', 'with an attribute in each part of its names');
   let text = '';
   while (!reader.isAtEnd) {
     const attribute = readAttribute(reader);

@@ -101,8 +101,8 @@ export function readSignatureAlgorithm(algorithmIdentifier: Uint8Array, document
 }
 
 function readNullParameters(reader: DerReader, { hasNullParameters, name }: SignatureAlgorithm): void {
-  if (!hasNullParameters) reader.fail(`is a parameter, and ${name} takes none`);
-  if (reader.readContent(tags.null).length > 0) reader.fail('is a NULL that is not empty');
+  if (!hasNullParameters) reader.refuse(`is a parameter, and ${name} takes none`, 'without it');
+  if (reader.readContent(tags.null).length > 0) reader.refuse('is a NULL that is not empty', 'with an empty one');
   reader.leave();
 }
 
@@ -122,6 +122,12 @@ export function signatureFault(algorithmName: string, key: KeyDescription): stri
   const algorithm = algorithmByName.get(algorithmName);
   if (algorithm === undefined) return `uses ${algorithmName}, which is not accepted`;
   return algorithm.keyType === key.type ? undefined : `uses ${algorithmName}, which does not fit the key`;
+}
+
+/** What to do about it with a key that is good itself, as a sentence. */
+export function signingRemedy({ type }: KeyDescription): string {
+  const names = Object.values(algorithms).flatMap(({ keyType, name }) => (keyType === type ? [name] : []));
+  return `Keep the key, and sign the CSR again with it and ${names.join(', ').replace(/, ([^,]+)$/, ' or $1')}.`;
 }
 
 /** A signature with what it covers and the key it is said to be of. */

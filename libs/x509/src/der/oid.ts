@@ -30,7 +30,8 @@ function subidentifier(arc: bigint): Buffer {
 }
 
 function decodeOid(content: Buffer, reader: DerReader): string {
-  if (content.length === 0 || content.length > maximumOctets) reader.fail('is an object identifier of a wrong length');
+  if (content.length === 0 || content.length > maximumOctets)
+    reader.refuse('is an object identifier of a wrong length', `with one of 1 to ${maximumOctets} octets there`);
   const arcs: bigint[] = [];
   let arc = 0n;
   let isInside = false;

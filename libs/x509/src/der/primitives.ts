@@ -22,21 +22,22 @@ export function readInteger(reader: DerReader, tag: number = tags.integer): Buff
 /** The magnitude of an INTEGER that is not negative, without the octet that only carries the sign. */
 export function readUnsignedInteger(reader: DerReader): Buffer {
   const content = readInteger(reader);
-  if ((content[0] ?? 0) >= 0x80) reader.fail('is negative');
+  if ((content[0] ?? 0) >= 0x80) reader.refuse('is negative', 'with a positive number there');
   return content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
 }
 
 /** An INTEGER or ENUMERATED from 0 to 2^31 - 1. */
 export function readSmallInteger(reader: DerReader, tag: number = tags.integer): number {
   const content = readInteger(reader, tag);
-  if (content.length > 4 || (content[0] ?? 0) >= 0x80) reader.fail('is not a small number');
+  if (content.length > 4 || (content[0] ?? 0) >= 0x80)
+    reader.refuse('is not a small number', 'with a number from 0 to 2147483647 there');
   return content.readUIntBE(0, content.length);
 }
 
 /** The octets of a BIT STRING that has no unused bits, as keys and signatures have none. */
 export function readBitString(reader: DerReader): Buffer {
   const content = reader.readContent(tags.bitString);
-  if (content[0] !== 0) reader.fail('is a bit string with unused bits');
+  if (content[0] !== 0) reader.refuse('is a bit string with unused bits', 'with whole octets there');
   return content.subarray(1);
 }
 

@@ -4,6 +4,8 @@ import { Problem, type ProblemType } from '@sallyport/protocol';
 export interface DerDocument {
   readonly title: string;
   readonly problem: ProblemType;
+  /** What whoever holds one that is refused can do, up to how the next one has to be: "make it again". */
+  readonly redo: string;
 }
 
 /** Nothing X.509 defines nests deeper; a nesting bomb ends here. */
@@ -66,7 +68,7 @@ export class DerReader {
   /** Steps into the next element, which must have this tag. */
   enter(tag: number): void {
     this.#readHeader(tag);
-    if (this.#outerEnds.length === maximumDepth) this.fail(`nests deeper than ${maximumDepth} levels`);
+    if (this.#outerEnds.length === maximumDepth) this.#refuseShape(`nests deeper than ${maximumDepth} levels`);
     this.#outerEnds.push(this.#end);
     this.#end = this.#contentEnd;
     this.#position = this.#contentStart;
@@ -74,13 +76,13 @@ export class DerReader {
 
   /** Steps out of the element entered last, which must be used up. */
   leave(): void {
-    if (!this.isAtEnd) this.#failAtPosition('is more than what holds it allows');
+    if (!this.isAtEnd) this.#refuseShapeAtPosition('is more than what holds it allows');
     this.#end = this.#outerEnds.pop() ?? this.fail('is left once too often');
   }
 
   /** Demands that the whole input is used up. */
   finish(): void {
-    if (!this.isAtEnd || this.#outerEnds.length > 0) this.#failAtPosition('comes after the end');
+    if (!this.isAtEnd || this.#outerEnds.length > 0) this.#refuseShapeAtPosition('comes after the end');
   }
 
   /** The content octets of the next element, which must have this tag. */
@@ -109,37 +111,57 @@ export class DerReader {
     this.leave();
   }
 
-  /** Refuses the document: `reason` continues a sentence about the element read last. */
+  /** Refuses octets that are not DER: `reason` continues a sentence about the element read last. */
   fail(reason: string): never {
-    throw new Problem(
-      this.document.problem,
-      `${this.document.title} rejected: the element at byte ${this.#elementStart}${this.#part} ${reason}. Make it again with a tool that writes DER (X.690).`,
-    );
+    return this.refuse(reason, 'with a tool that writes DER (X.690)');
   }
 
-  #failAtPosition(reason: string): never {
+  /**
+   * Refuses what an element says, however well it is encoded.
+   *
+   * @param reason  continues a sentence about the element read last.
+   * @param wanted  how the next one has to be, such as "with version 3".
+   */
+  refuse(reason: string, wanted: string): never {
+    const { redo } = this.document;
+    return this.#reject(reason, `${redo.charAt(0).toUpperCase()}${redo.slice(1)} ${wanted}.`);
+  }
+
+  /** Refuses what has not the parts of such a document; often it is another one, or cut off. */
+  #refuseShape(reason: string): never {
+    const { title, redo } = this.document;
+    return this.#reject(reason, `Check that this is one whole ${title}; if it is, ${redo} with another tool.`);
+  }
+
+  #reject(reason: string, remedy: string): never {
+    const { title, problem } = this.document;
+    const place = `the element at byte ${this.#elementStart}${this.#part}`;
+    throw new Problem(problem, `${title} rejected: ${place} ${reason}. ${remedy}`);
+  }
+
+  #refuseShapeAtPosition(reason: string): never {
     this.#elementStart = this.#position;
-    return this.fail(reason);
+    return this.#refuseShape(reason);
   }
 
   #readHeader(tag: number): void {
     this.#elementStart = this.#position;
-    if (this.isAtEnd) this.fail('is missing');
+    if (this.isAtEnd) this.#refuseShape('is missing');
     const found = this.#byteAt(this.#position);
-    if ((found & multiByteTag) === multiByteTag) this.fail('has a tag of several bytes');
-    if (found !== tag) this.fail(`has tag 0x${hexByte(found)} where 0x${hexByte(tag)} belongs`);
+    if ((found & multiByteTag) === multiByteTag) this.#refuseShape('has a tag of several bytes');
+    if (found !== tag) this.#refuseShape(`has tag 0x${hexByte(found)} where 0x${hexByte(tag)} belongs`);
     const first = this.#byteAt(this.#position + 1);
     const headerLength = first < 0x80 ? 2 : 2 + (first & 0x7f);
     const length = first < 0x80 ? first : this.#readLongLength(first & 0x7f);
     this.#contentStart = this.#position + headerLength;
     this.#contentEnd = this.#contentStart + length;
-    if (this.#contentEnd > this.#end) this.fail('is longer than what holds it');
+    if (this.#contentEnd > this.#end) this.#refuseShape('is longer than what holds it');
   }
 
   /** X.690 §10.1: the definite form, in the fewest octets. */
   #readLongLength(octets: number): number {
     if (octets === 0) this.fail('has an indefinite length');
-    if (octets > 4) this.fail('has a length of more than 4 octets');
+    if (octets > 4) this.#refuseShape('has a length of more than 4 octets');
     let length = 0;
     for (let index = 0; index < octets; index++) length = length * 256 + this.#byteAt(this.#position + 2 + index);
     if (length < (octets === 1 ? 0x80 : 256 ** (octets - 1)))
@@ -149,7 +171,7 @@ export class DerReader {
 
   #byteAt(offset: number): number {
     const byte = offset < this.#end ? this.bytes[offset] : undefined;
-    return byte ?? this.fail('ends early');
+    return byte ?? this.#refuseShape('ends early');
   }
 }
 

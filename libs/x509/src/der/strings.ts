@@ -36,7 +36,7 @@ export function readString(reader: DerReader): string | undefined {
 /** Reads an element of ASCII characters, whatever its tag. */
 export function readAscii(reader: DerReader, tag: number): string {
   const content = reader.readContent(tag);
-  if (!isAscii(content)) reader.fail('holds a character outside ASCII');
+  if (!isAscii(content)) reader.refuse('holds a character outside ASCII', 'with ASCII characters alone there');
   return content.toString('latin1');
 }
 
@@ -52,19 +52,22 @@ function decoded(decoder: TextDecoder, reader: DerReader, tag: number): string {
   try {
     return decoder.decode(content);
   } catch {
-    return reader.fail('holds text that is not valid in its encoding');
+    return refuseText(reader);
   }
 }
 
 function readUtf32(reader: DerReader): string {
   const content = reader.readContent(tags.universalString);
-  if (content.length % 4 !== 0) reader.fail('holds text that is not valid in its encoding');
+  if (content.length % 4 !== 0) refuseText(reader);
   let text = '';
   for (let offset = 0; offset < content.length; offset += 4) {
     const codePoint = content.readUInt32BE(offset);
-    if (codePoint > 0x10_ffff || (codePoint >= 0xd800 && codePoint < 0xe000))
-      reader.fail('holds text that is not valid in its encoding');
+    if (codePoint > 0x10_ffff || (codePoint >= 0xd800 && codePoint < 0xe000)) refuseText(reader);
     text += String.fromCodePoint(codePoint);
   }
   return text;
+}
+
+function refuseText(reader: DerReader): never {
+  return reader.refuse('holds text that is not valid in its encoding', 'with text in the encoding its tag names');
 }

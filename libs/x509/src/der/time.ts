@@ -11,8 +11,7 @@ export function readTime(reader: DerReader): Date {
   const isUtcTime = reader.nextTag === tags.utcTime;
   const content = reader.readContent(isUtcTime ? tags.utcTime : tags.generalizedTime);
   const afterYear = isUtcTime ? 2 : 4;
-  if (content.length !== afterYear + 11 || content[afterYear + 10] !== zulu)
-    reader.fail('is not a time in UTC to the second');
+  if (content.length !== afterYear + 11 || content[afterYear + 10] !== zulu) refuseTime(reader);
   const lowYear = pairAt(content, afterYear - 2, reader);
   const year = isUtcTime ? fullYear(lowYear) : 100 * pairAt(content, 0, reader) + lowYear;
   const month = pairAt(content, afterYear, reader);
@@ -23,7 +22,9 @@ export function readTime(reader: DerReader): Date {
   const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   // Date rolls 31 February over into March, and takes year 24 for 1924; a certificate may not.
   const isOnCalendar = time.getUTCFullYear() === year && time.getUTCMonth() === month - 1 && time.getUTCDate() === day;
-  return isOnCalendar && minute < 60 && second < 60 ? time : reader.fail('is not a time that exists');
+  return isOnCalendar && minute < 60 && second < 60
+    ? time
+    : reader.refuse('is not a time that exists', 'with a date and a time of day that exist');
 }
 
 const zulu = 0x5a;
@@ -33,7 +34,11 @@ function pairAt(content: Buffer, offset: number, reader: DerReader): number {
   const tens = (content[offset] ?? 0) - 0x30;
   const ones = (content[offset + 1] ?? 0) - 0x30;
   const isPair = tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
-  return isPair ? 10 * tens + ones : reader.fail('is not a time in UTC to the second');
+  return isPair ? 10 * tens + ones : refuseTime(reader);
+}
+
+function refuseTime(reader: DerReader): never {
+  return reader.refuse('is not a time in UTC to the second', 'with times as RFC 5280 section 4.1.2.5 writes them');
 }
 
 /** RFC 5280 §4.1.2.5.1: 50 to 99 are the years 1950 to 1999. */

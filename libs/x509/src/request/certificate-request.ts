@@ -10,7 +10,7 @@ import type { SubjectAltName } from '../general-name.js';
 import { type Name, readName } from '../name.js';
 import { oids } from '../oids.js';
 import { type KeyDescription, readPublicKeyInfo } from '../public-key.js';
-import { isSignatureValid, readSignatureAlgorithm, signatureFault } from '../signature.js';
+import { isSignatureValid, readSignatureAlgorithm, signatureFault, signingRemedy } from '../signature.js';
 import { keySizeFault } from './key-quality.js';
 
 /** A PKCS #10 certification request (RFC 2986). Buffers are views of the DER it was parsed from: do not write to them. */
@@ -62,7 +62,8 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
 
 function readRequestInfo(reader: DerReader) {
   reader.enter(tags.sequence);
-  if (readSmallInteger(reader) !== 0) reader.fail('is a version that is not 0');
+  if (readSmallInteger(reader) !== 0)
+    reader.refuse('is a version that is not 0', 'with version 0, the only one of PKCS #10');
   const subject = readName(reader);
   const spki = reader.readElement(tags.sequence);
   const attributes = readAttributes(reader);
@@ -96,7 +97,8 @@ function readAttributes(reader: DerReader): Attributes {
   while (!reader.isAtEnd) {
     reader.enter(tags.sequence);
     const type = readOid(reader);
-    if (seen.has(type)) reader.fail(`belongs to the attribute ${type}, which stands twice`);
+    if (seen.has(type))
+      reader.refuse(`belongs to the attribute ${type}, which stands twice`, 'with each attribute once');
     seen.add(type);
     if (type === oids.challengePassword) challengePassword = readOnlyValue(reader, readPassword);
     else if (type === oids.extensionRequest) requestedExtensions = readOnlyValue(reader, readExtensions);
@@ -112,13 +114,17 @@ function readAttributes(reader: DerReader): Attributes {
 function readOnlyValue<Value>(reader: DerReader, readValue: (reader: DerReader) => Value): Value {
   reader.enter(tags.set);
   const value = readValue(reader);
-  if (!reader.isAtEnd) reader.fail('is followed by a second value, and the attribute has one');
+  if (!reader.isAtEnd)
+    reader.refuse('is followed by a second value, and the attribute has one', 'with one value in each attribute');
   reader.leave();
   return value;
 }
 
 function readPassword(reader: DerReader): string {
-  return readString(reader) ?? reader.fail('is a challenge password that is not a string');
+  return (
+    readString(reader) ??
+    reader.refuse('is a challenge password that is not a string', 'with a text there, or without one')
+  );
 }
 
 function skipValues(reader: DerReader, type: string): string {
@@ -135,12 +141,24 @@ function skipValues(reader: DerReader, type: string): string {
 export function verifyPossession(request: CertificateRequest): void {
   const { key, signatureAlgorithm, requestInfo, signature, spki } = request;
   // Judged before any arithmetic: verifying with a huge key or exponent is work the sender would not have to do.
-  const fault = signatureFault(signatureAlgorithm, key) ?? keySizeFault(readPublicKeyInfo(spki, requestDocument));
-  if (fault !== undefined)
-    throw new Problem('csr-rejected', `CSR rejected: it ${fault}. Make a new key and send the CSR again.`);
+  requireGood(request, keySizeFault(readPublicKeyInfo(spki, requestDocument)));
   if (!isSignatureValid({ content: requestInfo, signature, algorithmName: signatureAlgorithm, spki, key }))
     throw new Problem(
       'csr-rejected',
       'CSR rejected: its signature does not fit its public key. It was changed on the way, or signed with another key; make it again.',
     );
+}
+
+/**
+ * Refuses a request for its key or the algorithm of its signature, each with the remedy that helps: a new key is no
+ * remedy for a signature with SHA-1.
+ *
+ * @param keyFault  what is wrong with the key, continuing "it …".
+ * @throws Problem `csr-rejected`
+ */
+export function requireGood({ key, signatureAlgorithm }: CertificateRequest, keyFault: string | undefined): void {
+  const faults = [signatureFault(signatureAlgorithm, key), keyFault].filter((fault) => fault !== undefined);
+  if (faults.length === 0) return;
+  const remedy = keyFault === undefined ? signingRemedy(key) : 'Make a new key and send the CSR again.';
+  throw new Problem('csr-rejected', `CSR rejected: it ${faults.join(', and ')}. ${remedy}`);
 }

@@ -6,8 +6,7 @@ import { identityUri } from '../identity.js';
 import type { AcceptedKey, CertificateProfile } from '../issuance/profiles.js';
 import { oids } from '../oids.js';
 import { type KeyDescription, keyText } from '../public-key.js';
-import { signatureFault } from '../signature.js';
-import type { CertificateRequest } from './certificate-request.js';
+import { type CertificateRequest, requireGood } from './certificate-request.js';
 import { keyFault } from './key-quality.js';
 
 /** Whom a request was authenticated as, and what the site lets that party be called. */
@@ -31,11 +30,7 @@ export function checkCertificateRequest(
   profile: CertificateProfile,
   identity: LeafIdentity,
 ): void {
-  const fault =
-    signatureFault(request.signatureAlgorithm, request.key) ??
-    keyFault(request.spki) ??
-    (isAcceptedKey(request.key, profile) ? undefined : unacceptedKey(request.key, profile));
-  if (fault !== undefined) throw rejected(`it ${fault}. Make a new key and send the CSR again.`);
+  requireGood(request, keyFault(request.spki) ?? unacceptedKey(request.key, profile));
   checkSubject(request, identity);
   checkExtensions(request);
   checkNames(request, profile, identity);
@@ -72,8 +67,9 @@ function isAcceptedKey(key: KeyDescription, { keys }: CertificateProfile): boole
   return kind !== undefined && keys.includes(kind);
 }
 
-function unacceptedKey(key: KeyDescription, { name, keys }: CertificateProfile): string {
-  return `has a key ${keyText(key)}, and profile "${name}" takes ${keys.join(', ')}`;
+function unacceptedKey(key: KeyDescription, profile: CertificateProfile): string | undefined {
+  if (isAcceptedKey(key, profile)) return undefined;
+  return `has a key ${keyText(key)}, and profile "${profile.name}" takes ${profile.keys.join(', ')}`;
 }
 
 function rejected(reason: string): Problem {
@@ -114,23 +110,29 @@ const askedFor: ReadonlySet<string> = new Set([
 function checkExtensions(request: CertificateRequest): void {
   const { requestedExtensions, isCa, keyUsages = [], extendedKeyUsages = [] } = request;
   const repeated = repeatedExtension(requestedExtensions);
-  if (repeated !== undefined) throw forbidden('extension-repeated', `asks for extension ${repeated} twice`);
+  if (repeated !== undefined)
+    throw forbidden('extension-repeated', `asks for extension ${repeated} twice; ask for it once`);
   const spelledOut = requestedExtensions.find(({ encodesDefault }) => encodesDefault);
   if (spelledOut !== undefined)
     throw forbidden(
       'extension-encoding',
-      `spells out that extension ${spelledOut.oid} is not critical, which DER forbids`,
+      `spells out that extension ${spelledOut.oid} is not critical, which DER forbids; leave the FALSE out`,
     );
-  if (isCa) throw forbidden('ca-requested', 'asks for a CA certificate');
+  if (isCa)
+    throw forbidden('ca-requested', 'asks for a CA certificate; ask for CA:FALSE, or leave basicConstraints out');
   const signing = keyUsages.find((usage) => usage === 'keyCertSign' || usage === 'cRLSign');
-  if (signing !== undefined) throw forbidden('key-usage', `asks for the key usage ${signing}`);
+  if (signing !== undefined) throw forbidden('key-usage', `asks for the key usage ${signing}; leave it out`);
   const purpose = extendedKeyUsages.find((name) => !tlsPurposes.has(name));
-  if (purpose !== undefined) throw forbidden('extended-key-usage', `asks for the purpose ${purpose}`);
+  if (purpose !== undefined)
+    throw forbidden('extended-key-usage', `asks for the purpose ${purpose}; ask for clientAuth or serverAuth alone`);
   const steering = requestedExtensions.find(({ oid }) => oid === oids.nameConstraints);
-  if (steering !== undefined) throw forbidden('name-constraints', 'asks for name constraints');
+  if (steering !== undefined) throw forbidden('name-constraints', 'asks for name constraints; leave them out');
   const insistent = requestedExtensions.find(({ critical, oid }) => critical && !askedFor.has(oid));
   if (insistent !== undefined)
-    throw forbidden('extension-unknown', `asks for the critical extension ${insistent.oid}, which it will not get`);
+    throw forbidden(
+      'extension-unknown',
+      `asks for the critical extension ${insistent.oid}, which it will not get; leave it out`,
+    );
 }
 
 /** Boulder's number; each name costs every peer that ever reads the certificate. */
@@ -144,7 +146,7 @@ function checkNames(request: CertificateRequest, profile: CertificateProfile, id
     if (!isPermitted(name, profile, identity))
       throw forbidden(
         'alternative-name',
-        `asks for the name ${type} "${shortened(value)}", which profile "${profile.name}" does not give to ${identity.deviceId}`,
+        `asks for the name ${type} "${shortened(value)}", which profile "${profile.name}" does not give to ${identity.deviceId}; leave it out`,
       );
     const fault = altNameFault(name, profile.names);
     if (fault !== undefined) throw rejected(`the name ${type} "${shortened(value)}" ${fault}.`);

@@ -41,7 +41,10 @@ export function parseCrl(der: Uint8Array): CertificateRevocationList {
   const { algorithmIdentifier, ...fields } = readTbsCertList(reader);
   const tbsCertList = reader.since(start);
   if (!reader.readElement(tags.sequence).equals(algorithmIdentifier))
-    reader.fail('is a signature algorithm that differs from the signed one');
+    reader.refuse(
+      'is a signature algorithm that differs from the signed one',
+      'with the same algorithm in both places',
+    );
   const signature = readBitString(reader);
   reader.leave();
   reader.finish();
@@ -51,7 +54,7 @@ export function parseCrl(der: Uint8Array): CertificateRevocationList {
 function readTbsCertList(reader: DerReader) {
   reader.enter(tags.sequence);
   const isVersion2 = reader.nextTag === tags.integer;
-  if (isVersion2 && readSmallInteger(reader) !== 1) reader.fail('is a version that is not 2');
+  if (isVersion2 && readSmallInteger(reader) !== 1) reader.refuse('is a version that is not 2', 'with version 2');
   const algorithmIdentifier = reader.readElement(tags.sequence);
   const issuer = readName(reader);
   const thisUpdate = readTime(reader);
@@ -104,7 +107,13 @@ function reasonAmong(extensions: readonly Extension[]): RevocationReason | undef
   const reader = new DerReader(value, crlDocument, 'an extension');
   const code = readSmallInteger(reader, tags.enumerated);
   reader.finish();
-  return revocationReasonOf(code) ?? reader.fail(`is a reason code, ${code}, that has no meaning in a full CRL`);
+  return (
+    revocationReasonOf(code) ??
+    reader.refuse(
+      `is a reason code, ${code}, that has no meaning in a full CRL`,
+      'with a reason of RFC 5280 section 5.3.1',
+    )
+  );
 }
 
 function readCrlExtensions(reader: DerReader): Extension[] {
@@ -117,7 +126,9 @@ function readCrlExtensions(reader: DerReader): Extension[] {
 function readDistinctExtensions(reader: DerReader): Extension[] {
   const extensions = readExtensions(reader);
   const repeated = repeatedExtension(extensions);
-  return repeated === undefined ? extensions : reader.fail(`ends a list that holds extension ${repeated} twice`);
+  return repeated === undefined
+    ? extensions
+    : reader.refuse(`ends a list that holds extension ${repeated} twice`, 'with each extension once');
 }
 
 const knownCrlExtensions: ReadonlySet<string> = new Set([oids.authorityKeyIdentifier, oids.crlNumber]);
