@@ -123,6 +123,8 @@ export const signingResponse = z.strictObject({
   notAfter: z.iso.datetime(),
   /** PEM, leaf first, then the issuing CA; the root is left out. */
   chain: z.string(),
+  /** Extensions the request asked for and the certificate does not hold; absent when there are none. */
+  leftOut: z.array(z.string()).exactOptional(),
 });
 export type SigningResponse = z.infer<typeof signingResponse>;
 

@@ -36,6 +36,7 @@ export { type KeyDescription, keyText } from './public-key.js';
 export { buildCertificateRequest, type RequestOptions } from './request/build.js';
 export { type CertificateRequest, parseCertificateRequest, verifyPossession } from './request/certificate-request.js';
 export { type CsrAttributesOptions, encodeCsrAttributes } from './request/csr-attributes.js';
+export { extensionsLeftOut } from './request/left-out.js';
 export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
 export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';

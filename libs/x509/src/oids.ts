@@ -92,6 +92,8 @@ export const oids = {
   challengePassword: '1.2.840.113549.1.9.7',
   unstructuredName: '1.2.840.113549.1.9.2',
   extensionRequest: '1.2.840.113549.1.9.14',
+  /** Microsoft's attribute for the same, which certreq and older tools write. */
+  microsoftExtensionRequest: '1.3.6.1.4.1.311.2.1.14',
   friendlyName: '1.2.840.113549.1.9.20',
   localKeyId: '1.2.840.113549.1.9.21',
   changeSubjectName: '1.3.6.1.5.5.7.7.36',

@@ -17,8 +17,8 @@ function prefersChain(prefer: string | readonly string[] | undefined): boolean {
 }
 
 /**
- * thin-edge.io's client does not say who it is. It sends what its HTTP library sends unasked, and no transfer encoding,
- * which RFC 7030 §4.2.1 shows and strict clients send.
+ * thin-edge.io's client does not say who it is. It sends what its HTTP library (reqwest) sends unasked, and no transfer
+ * encoding, which RFC 7030 §4.2.1 shows. strongSwan and Bouncy Castle are nameless too, and send no Accept.
  */
 function speaksAsThinEdge(headers: IncomingHttpHeaders): boolean {
   const isNameless = headers['user-agent'] === undefined && headers.accept === '*/*';

@@ -134,6 +134,69 @@ describe('a CSR made by openssl that asks for too much', () => {
   });
 });
 
+describe('a CSR made by openssl that asks for what it does not get, and does no harm', () => {
+  it('gets its certificate, and an answer and an audit row that name what was left out', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const config = [
+      '[req]\ndistinguished_name=dn\nreq_extensions=ext\n[dn]\n[ext]',
+      'basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nkeyUsage=digitalSignature,keyEncipherment',
+      'extendedKeyUsage=clientAuth,serverAuth\nsubjectAltName=DNS:child01\ncertificatePolicies=1.2.3.4',
+      'tlsfeature=status_request\n1.3.6.1.4.1.311.20.2=ASN1:BMPSTRING:Machine\n',
+    ].join('\n');
+    await writeFile(door.file('req.cnf'), config);
+    const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+    const csr = await mustRun('openssl', [
+      'req',
+      '-new',
+      ...args,
+      '-subj',
+      '/CN=child01',
+      '-config',
+      door.file('req.cnf'),
+    ]);
+    const reply = await ask(door, '/.well-known/est/simpleenroll', post('child01', token, csr));
+    const leftOut =
+      'keyUsage=keyEncipherment, extendedKeyUsage=serverAuth, certificatePolicies, tlsFeature, 1.3.6.1.4.1.311.20.2';
+    expect([reply.status, reply.headers['extensions-left-out']]).toEqual([200, leftOut]);
+    const { rows } = await door.site.signer.audit.page({ after: 0, limit: 100 });
+    expect(rows.findLast(({ action }) => action === 'certificate-issued')?.details).toMatchObject({ leftOut });
+  });
+
+  it('gets an answer that names ten of five hundred', async () => {
+    await using door = await openEstDoor();
+    const token = await door.site.token({ deviceId: 'child01' });
+    const many = Array.from({ length: 500 }, (_, index) => `1.2.3.${index}=ASN1:NULL`).join('\n');
+    await writeFile(door.file('req.cnf'), `[req]\ndistinguished_name=dn\nreq_extensions=ext\n[dn]\n[ext]\n${many}\n`);
+    const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+    const csr = await mustRun('openssl', [
+      'req',
+      '-new',
+      ...args,
+      '-subj',
+      '/CN=child01',
+      '-config',
+      door.file('req.cnf'),
+    ]);
+    const reply = await ask(door, '/.well-known/est/simpleenroll', post('child01', token, csr));
+    expect([reply.status, reply.headers['extensions-left-out']]).toEqual([
+      200,
+      '1.2.3.0, 1.2.3.1, 1.2.3.2, 1.2.3.3, 1.2.3.4, 1.2.3.5, 1.2.3.6, 1.2.3.7, 1.2.3.8, 1.2.3.9, 490 more',
+    ]);
+  });
+
+  it('gets an answer without such a note when nothing was left out', async () => {
+    await using door = await openEstDoor();
+    const request = post(
+      'child01',
+      await door.site.token({ deviceId: 'child01' }),
+      csrFor('child01').toString('base64'),
+    );
+    const reply = await ask(door, '/.well-known/est/simpleenroll', request);
+    expect([reply.status, reply.headers['extensions-left-out']]).toEqual([200, undefined]);
+  });
+});
+
 describe('the thin-edge.io client', () => {
   /** tedge sends the CSR file without its armour lines, the line breaks kept. */
   const request = (csr: Buffer) =>

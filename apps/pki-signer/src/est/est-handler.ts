@@ -134,10 +134,11 @@ class EstOperations {
   /** The leaf; after it its issuing CAs, never the root, for a client that stores what it gets as its chain. */
   private issued(record: CertificateRecord, request: IncomingMessage, route: EstRoute): EstAnswer {
     const leaf = Buffer.from(record.certificate, 'base64');
-    if (!wantsChain(request.headers, route)) return this.certificates([leaf], request, {});
+    const notes = record.leftOut === undefined ? {} : { 'Extensions-Left-Out': record.leftOut.join(', ') };
+    if (!wantsChain(request.headers, route)) return this.certificates([leaf], request, notes);
     const { certificate, intermediates } = this.options.hierarchy.byId(record.issuer);
     const chain = [leaf, certificate.der, ...intermediates.map(({ der }) => der)];
-    return this.certificates(chain, request, { 'Preference-Applied': estChainPreference });
+    return this.certificates(chain, request, { ...notes, 'Preference-Applied': estChainPreference });
   }
 
   private certificates(ders: readonly Buffer[], request: IncomingMessage, notes: EstAnswer['headers']): EstAnswer {

@@ -47,9 +47,9 @@ const asThinEdge = (door: EstDoor, path: string, body: string, authorization: re
   headers: [
     ...authorization,
     'content-type: application/pkcs10',
+    `content-length: ${body.length}`,
     'accept: */*',
     `host: localhost:${door.port}`,
-    `content-length: ${body.length}`,
   ],
   body,
   version: 'TLSv1.3',
@@ -102,7 +102,7 @@ describe('GlobalSign’s estclient', () => {
       line: 'POST /.well-known/est/simpleenroll HTTP/1.1',
       headers: [
         `Host: localhost:${door.port}`,
-        'User-Agent: GlobalSign EST Client github.com/globalsign/est',
+        'User-Agent: GlobalSign EST Client v1.0.6 github.com/globalsign/est',
         'Transfer-Encoding: chunked',
         'Accept: application/pkcs7-mime',
         `Authorization: ${basic('child01', await tokenFor(door))}`,
@@ -166,12 +166,12 @@ describe('Bouncy Castle’s ESTService', () => {
     const spoken = (authorization: readonly string[]): Spoken => ({
       line: 'POST /.well-known/est/simpleenroll HTTP/1.1',
       headers: [
-        'Content-Type: application/pkcs10',
-        `Content-Length: ${body.length}`,
-        'Content-Transfer-Encoding: base64',
-        `Host: localhost:${door.port}`,
-        ...authorization,
         'Connection: close',
+        `Host: localhost:${door.port}`,
+        'Content-Transfer-Encoding: base64',
+        `Content-Length: ${body.length}`,
+        'Content-Type: application/pkcs10',
+        ...authorization,
       ],
       body,
     });
@@ -192,7 +192,6 @@ describe('strongSwan’s pki', () => {
         `Host: localhost:${door.port}`,
         `Authorization: ${basic('child01', await tokenFor(door))}`,
         'Content-Type: application/pkcs10',
-        'Content-Transfer-Encoding: base64',
         `Content-Length: ${body.length}`,
       ],
       body,

@@ -35,6 +35,8 @@ export const certificateRecord = z.strictObject({
   /** Base64 of the DER. */
   certificate: z.base64(),
   requested: requestedNames,
+  /** Extensions the request asked for and the certificate does not hold. */
+  leftOut: z.array(z.string()).exactOptional(),
   /** The certificate it renews. */
   renews: fingerprint.exactOptional(),
   revocation: z.strictObject({ revokedAt: z.iso.datetime(), reason: revocationReason }).exactOptional(),
@@ -43,7 +45,7 @@ export type CertificateRecord = z.infer<typeof certificateRecord>;
 
 /** A record as the admin API shows it. */
 export function describeRecord(record: CertificateRecord, now: Date): CertificateDescription {
-  const { certificate: _der, requested: _requested, renews: _renews, revocation, ...shown } = record;
+  const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, revocation, ...shown } = record;
   if (revocation !== undefined) return { ...shown, state: 'revoked', revocation };
   return { ...shown, state: new Date(record.notAfter) < now ? 'expired' : 'valid' };
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { mustRun, temporaryDirectory } from '@sallyport/testkit';
 import { pemFromDer } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { csrFor, id, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
@@ -20,6 +22,15 @@ describe('signing for an administrator', () => {
       details: { reason: 'csr-forbidden', csrDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
     });
     expect((await site.signer.metrics.rejected.get()).values).toMatchObject([{ value: 1 }]);
+  });
+
+  it('names what the request asked for and does not get', async () => {
+    await using site = await openTestSite();
+    await using files = temporaryDirectory();
+    const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', files.file('key')];
+    const asking = ['-subj', '/CN=boss', '-addext', 'extendedKeyUsage=serverAuth', '-outform', 'DER'];
+    await mustRun('openssl', ['req', '-new', ...newKey, ...asking, '-out', files.file('csr')]);
+    expect((await sign(site, await readFile(files.file('csr')))).leftOut).toEqual(['extendedKeyUsage=serverAuth']);
   });
 
   it('answers every one of several who send the same request at once', async () => {

@@ -37,7 +37,8 @@ export class AdminSigning {
     const { certificate, intermediates } = hierarchy.byId(record.issuer);
     const ders = [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map((link) => link.der)];
     const chain = ders.map((link) => pemFromDer('CERTIFICATE', link)).join('');
-    return { fingerprint: record.fingerprint, notAfter: record.notAfter, chain };
+    const { fingerprint, notAfter, leftOut } = record;
+    return { fingerprint, notAfter, chain, ...(leftOut === undefined ? {} : { leftOut }) };
   }
 
   private async issueFor(

@@ -7,6 +7,7 @@ import {
   type CertificateRequest,
   certificateProfiles,
   checkCertificateRequest,
+  extensionsLeftOut,
   LeafIssuer,
   leafAltNames,
   newSerialNumber,
@@ -151,6 +152,7 @@ export class CertificateIssuer {
 
   private recordOf(order: IssueOrder, { authority, profile }: Draft, certificate: Certificate): CertificateRecord {
     const { fingerprint, serialNumber, notBefore, notAfter, der } = certificate;
+    const leftOut = extensionsLeftOut(order.csr, certificate);
     return {
       fingerprint,
       serialNumber,
@@ -164,6 +166,7 @@ export class CertificateIssuer {
       issuedAt: this.options.clock.now().toISOString(),
       certificate: der.toString('base64'),
       requested: order.requested,
+      ...(leftOut.length === 0 ? {} : { leftOut }),
       ...(order.renews === undefined ? {} : { renews: order.renews }),
     };
   }
@@ -171,8 +174,7 @@ export class CertificateIssuer {
   private store(order: IssueOrder, { authority, claim }: Draft, record: CertificateRecord): Promise<boolean> {
     const { inventory, hierarchy, outbox, audit } = this.options;
     const payment = order.payment(record.fingerprint);
-    const { certificate: _der, requested: _requested, renews: _renews, issuer: _issuer, ...announced } = record;
-    const event = { ...announced, reinstate: order.reinstate };
+    const event = { ...announcementOf(record), reinstate: order.reinstate };
     return audit.commit({
       compares: [
         ...payment.compares,
@@ -191,6 +193,13 @@ export class CertificateIssuer {
   }
 }
 
+/** What the other services are told of a certificate. */
+function announcementOf(record: CertificateRecord) {
+  const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, ...rest } = record;
+  const { issuer: _issuer, ...announced } = rest;
+  return announced;
+}
+
 function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft): SignerAuditEntry {
   const { authority, serialNumber, notAfter } = draft;
   const details = {
@@ -205,7 +214,8 @@ function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft
 }
 
 function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord): SignerAuditEntry {
-  const { deviceId, profile, issuer, serialNumber, fingerprint, certificate } = record;
-  const details = { profile, provisioner, issuer, serialNumber, fingerprint, certificate };
+  const { deviceId, profile, issuer, serialNumber, fingerprint, certificate, leftOut } = record;
+  const issued = { profile, provisioner, issuer, serialNumber, fingerprint, certificate };
+  const details = leftOut === undefined ? issued : { ...issued, leftOut: leftOut.join(', ') };
   return { action: 'certificate-issued', actor, subject: deviceId, outcome: 'succeeded', details };
 }

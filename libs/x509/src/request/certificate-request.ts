@@ -89,7 +89,7 @@ interface Attributes {
 /** RFC 2986 §4.1: a set that may be empty; some writers leave an empty one out, and OpenSSL lets them. */
 function readAttributes(reader: DerReader): Attributes {
   let challengePassword: string | undefined;
-  let requestedExtensions: readonly Extension[] = [];
+  const requestedExtensions: Extension[] = [];
   const seen = new Set<string>();
   const ignoredAttributes: string[] = [];
   if (reader.isAtEnd) return { requestedExtensions, ignoredAttributes };
@@ -101,7 +101,9 @@ function readAttributes(reader: DerReader): Attributes {
       reader.refuse(`belongs to the attribute ${type}, which stands twice`, 'with each attribute once');
     seen.add(type);
     if (type === oids.challengePassword) challengePassword = readOnlyValue(reader, readPassword);
-    else if (type === oids.extensionRequest) requestedExtensions = readOnlyValue(reader, readExtensions);
+    // Both count, in a request that holds both: OpenSSL reads either, and nothing asked for may go unseen.
+    else if (type === oids.extensionRequest || type === oids.microsoftExtensionRequest)
+      requestedExtensions.push(...readOnlyValue(reader, readExtensions));
     else ignoredAttributes.push(skipValues(reader, type));
     reader.leave();
   }

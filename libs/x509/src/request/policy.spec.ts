@@ -23,12 +23,23 @@ const { privateKey, publicKey } = ecKeyPair();
 
 /** A well-signed request with any extensions and any subject. */
 function requestWith(extensions: readonly Buffer[], subject = encodeSubject({ commonName: 'child01' })) {
-  const attribute = sequence(oid(oids.extensionRequest), setOf(sequence(...extensions)));
+  return requestIn(extensions.length > 0 ? { extensionRequest: extensions } : {}, subject);
+}
+
+type ExtensionAttribute = 'extensionRequest' | 'microsoftExtensionRequest';
+
+/** The same, with the extensions in the attributes named. */
+function requestIn(
+  lists: Partial<Record<ExtensionAttribute, readonly Buffer[]>>,
+  subject = encodeSubject({ commonName: 'child01' }),
+) {
+  const attributeOf = (name: ExtensionAttribute) =>
+    lists[name] === undefined ? [] : [sequence(oid(oids[name]), setOf(sequence(...lists[name])))];
   const info = sequence(
     integer(0),
     subject,
     publicKey.export({ type: 'spki', format: 'der' }),
-    tlv(contextConstructed(0), ...(extensions.length > 0 ? [attribute] : [])),
+    tlv(contextConstructed(0), ...attributeOf('extensionRequest'), ...attributeOf('microsoftExtensionRequest')),
   );
   const signer = signerFor(privateKey);
   const request = parseCertificateRequest(sequence(info, signer.algorithmIdentifier, bitString(signer.sign(info))));
@@ -61,6 +72,24 @@ describe('what a request may not ask for', () => {
   ])('is refused with 403 and the code %s: %s', (code, _case, extensions) => {
     const error = thrownBy(() => judge(requestWith(extensions)));
     expect(error).toMatchObject({ type: 'csr-forbidden', status: 403, extensions: { code } });
+  });
+
+  it.each([
+    ['ca-requested', 'a CA certificate', [caConstraints()]],
+    ['key-usage', 'keyCertSign', [keyUsage(['digitalSignature', 'keyCertSign'])]],
+    ['alternative-name', 'another name', [subjectAltName([{ type: 'dns', value: 'child02' }])]],
+    ['extension-unknown', 'an unknown critical extension', [unknownCritical]],
+  ])('is refused with the code %s in Microsoft’s attribute too: %s', (code, _case, extensions) => {
+    const error = thrownBy(() => judge(requestIn({ microsoftExtensionRequest: extensions })));
+    expect(error).toMatchObject({ type: 'csr-forbidden', extensions: { code } });
+  });
+
+  it('is refused in whichever of both attributes it stands, and so is the same extension in both', () => {
+    const good = [leafConstraints()];
+    const both = (microsoftExtensionRequest: readonly Buffer[]) =>
+      thrownBy(() => judge(requestIn({ extensionRequest: good, microsoftExtensionRequest })));
+    expect(both([keyUsage(['cRLSign'])])).toMatchObject({ extensions: { code: 'key-usage' } });
+    expect(both([caConstraints()])).toMatchObject({ extensions: { code: 'extension-repeated' } });
   });
 
   it.each([
