@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
+import { authorityId, deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
 import { isRefusalReason, refusals } from './refusals.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
@@ -12,6 +12,15 @@ export const admissionRequest = z.strictObject({
   deviceId,
   /** SHA-256 over the DER of the CA certificate that issued the leaf. */
   issuerFingerprint: fingerprint,
+  /** That one, and the other certificates of this CA (same key, same name) that the entrance trusts. */
+  knownIssuerFingerprints: z.array(fingerprint).min(1).max(16),
+  /**
+   * The CAs that vouch for the name, by key and name: the one that issued the leaf, then those above it, up to the topmost
+   * trusted one. A name first seen now belongs to the last.
+   */
+  authorities: z.array(authorityId).min(1).max(16),
+  /** Subject of the last of the authorities, printable. */
+  authorityName: z.string().min(1).max(256),
   serialNumber,
   /** Whether a CA of this site's own hierarchy issued the leaf. */
   issuedHere: z.boolean(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
+import { authorityId, deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
 import { serviceTopicRoot } from './rpc.js';
 
 /** An event contract: MQTT topic, QoS 1, published from an outbox, so it may arrive twice and never out of order per key. */
@@ -17,6 +17,8 @@ const issuedCertificate = z.strictObject({
   fingerprint,
   serialNumber,
   issuerFingerprint: fingerprint,
+  /** That CA by key and name, which stay when its certificate is issued again. */
+  issuerAuthority: authorityId.optional(),
   deviceId,
   kind: peerKind,
   profile: z.string().min(1).max(64),

@@ -24,6 +24,13 @@ export const fingerprint = z
   .brand('Fingerprint');
 export type Fingerprint = z.infer<typeof fingerprint>;
 
+/** A CA by its key and name, whatever certificate it has at the moment: `ca:` and a SHA-256 in hexadecimal. */
+export const authorityId = z
+  .string()
+  .regex(/^ca:[0-9a-f]{64}$/, 'is not "ca:" and a SHA-256 in lower-case hexadecimal')
+  .brand('AuthorityId');
+export type AuthorityId = z.infer<typeof authorityId>;
+
 /** Certificate serial number: lower-case hexadecimal of its octets, no separators (RFC 5280 §4.1.2.2: at most 20). */
 export const serialNumber = z
   .string()

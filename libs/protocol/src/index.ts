@@ -55,6 +55,8 @@ export {
   trustBundleChanged,
 } from './events.js';
 export {
+  type AuthorityId,
+  authorityId,
   type DeviceId,
   type DeviceState,
   deviceId,
@@ -88,10 +90,16 @@ export {
   deviceDescription,
   deviceList,
   deviceQuery,
+  type ForeignAuthority,
+  foreignAuthority,
   type RegistryStatus,
   registryRoutes,
   registryStatus,
   type StateChange,
+  type TakeoverRequest,
+  type TakeoverResponse,
+  takeoverRequest,
+  takeoverResponse,
 } from './registry-admin.js';
 export { defineRpc, type RpcContract, serviceTopicRoot } from './rpc.js';
 export {

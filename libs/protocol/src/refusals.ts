@@ -35,6 +35,10 @@ export const refusals = {
     meaning: 'The certificate chain breaks a rule of X.509 path validation.',
     remedy: 'Inspect the chain with "sallyport cert show" and issue the certificate again.',
   },
+  'certificate-malformed': {
+    meaning: 'The certificate breaks a rule of RFC 5280 for its encoding or its serial number.',
+    remedy: 'Have it issued again, in DER, with a positive serial number of at most 20 octets.',
+  },
   'certificate-expired': {
     meaning: 'The client certificate is past its end date.',
     remedy: 'Renew it: sallyport cert renew.',
@@ -51,12 +55,30 @@ export const refusals = {
     meaning: 'The certificate may not be used as a TLS client certificate.',
     remedy: 'Issue it with extended key usage clientAuth.',
   },
+  'leaf-is-ca': {
+    meaning: 'The certificate is one of a CA: it may sign other certificates.',
+    remedy: 'Issue it as CA:FALSE and without key usage keyCertSign.',
+  },
+  'issuer-unfit': {
+    meaning: 'A certificate above the client certificate is no CA, or may not issue certificates of TLS clients.',
+    remedy:
+      'Issue that CA certificate again as CA:TRUE, with key usage keyCertSign, and with extended key usage clientAuth or none.',
+  },
+  'issuer-weak': {
+    meaning: 'The key of a CA in the chain is weak or can be computed from its certificate.',
+    remedy: 'Make that CA a new key (EC P-256, Ed25519, or RSA 2048 or more) and issue what it signed again.',
+  },
+  'name-constrained': {
+    meaning: 'A CA in the chain may not vouch for this name: its name constraints forbid it.',
+    remedy:
+      'Use a device id that ends in a DNS name those constraints permit, or have it issued by a CA without name constraints.',
+  },
   'weak-key': {
-    meaning: 'The key is weaker than RSA 2048, P-256 or Ed25519.',
+    meaning: 'The key is weaker than RSA 2048, P-256 or Ed25519, or can be computed from the certificate.',
     remedy: 'Make a new key and enrol again.',
   },
   'weak-signature': {
-    meaning: 'The certificate is signed with MD5 or SHA-1.',
+    meaning: 'The certificate, or one of a CA above it, is signed with MD5, SHA-1 or another weak algorithm.',
     remedy: 'Issue it again with SHA-256 or better.',
   },
   'name-missing': {

@@ -2,12 +2,16 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
-import { deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
+import { authorityId, deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
 
 const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
 
-/** Who vouches for a device: a CA of this site, or the CA certificate with this fingerprint. */
-export const deviceAuthority = z.union([z.literal('site'), fingerprint]);
+/** A CA outside this site: by key and name; by the fingerprint of its certificate in records of older versions. */
+export const foreignAuthority = z.union([authorityId, fingerprint]);
+export type ForeignAuthority = z.infer<typeof foreignAuthority>;
+
+/** Who vouches for a device: a CA of this site, or another one. */
+export const deviceAuthority = z.union([z.literal('site'), foreignAuthority]);
 export type DeviceAuthority = z.infer<typeof deviceAuthority>;
 
 const deviceSummary = z.strictObject({
@@ -15,6 +19,8 @@ const deviceSummary = z.strictObject({
   kind: peerKind,
   state: deviceState,
   authority: deviceAuthority,
+  /** Subject of that CA, when it is not of this site and has been seen. */
+  authorityName: z.string().optional(),
   registeredAt: z.iso.datetime(),
   stateChangedAt: z.iso.datetime(),
   /** End of the newest certificate that is admitted; absent when none is. */
@@ -37,6 +43,8 @@ const deviceCertificate = z.strictObject({
   fingerprint,
   serialNumber,
   issuerFingerprint: fingerprint,
+  /** That CA by key and name, when it is known. */
+  issuer: authorityId.optional(),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
   recordedAt: z.iso.datetime(),
@@ -89,6 +97,32 @@ export const deviceActionRequest = z.strictObject({
 });
 export type DeviceActionRequest = z.infer<typeof deviceActionRequest>;
 
+/**
+ * Gives devices of one CA to another. One request looks at no more than 200 devices, so whoever asks goes on with the cursor
+ * until there is none; each may be repeated.
+ */
+export const takeoverRequest = z.strictObject({
+  from: foreignAuthority,
+  to: authorityId,
+  /** Subject of the new CA; needed when no entrance has seen it yet. */
+  toName: z.string().min(1).max(256).optional(),
+  /** Only this device. */
+  deviceId: deviceId.optional(),
+  /** `count` changes nothing. */
+  mode: z.enum(['count', 'move']),
+  cursor: z.string().min(1).max(1024).optional(),
+});
+export type TakeoverRequest = z.infer<typeof takeoverRequest>;
+
+export const takeoverResponse = z.strictObject({
+  /** Devices of `from` among those looked at; when they were moved, they are devices of `to` now. */
+  devices: z.number().int().min(0),
+  fromName: z.string().optional(),
+  toName: z.string(),
+  cursor: z.string().optional(),
+});
+export type TakeoverResponse = z.infer<typeof takeoverResponse>;
+
 /** How the device registry is. */
 export const registryStatus = z.strictObject({
   service: z.literal('device-registry'),
@@ -120,6 +154,13 @@ export const registryRoutes = {
     parameters: { id: deviceId, action: deviceAction },
     request: deviceActionRequest,
     response: deviceDescription,
+  },
+  takeOverDevices: {
+    method: 'POST',
+    path: '/v1/takeovers',
+    summary: 'Counts the devices a CA outside this site vouches for, or gives them to another one, a page at a time.',
+    request: takeoverRequest,
+    response: takeoverResponse,
   },
   showStatus: {
     method: 'GET',

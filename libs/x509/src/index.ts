@@ -1,4 +1,5 @@
 export { altNameFault } from './alt-name-rules.js';
+export { authorityIdOf } from './authority-id.js';
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
 export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
@@ -27,17 +28,20 @@ export {
 } from './issuance/profiles.js';
 export type { IssuedCertificate } from './issuance/rehearsed-signer.js';
 export { newSerialNumber } from './issuance/serial-number.js';
-export { checkLeaf } from './leaf-check.js';
+export { checkLeaf, purposeFault } from './leaf-check.js';
 export type { LintFinding } from './lint/finding.js';
 export { lintCertificate } from './lint/lint.js';
-export type { Name, NameAttribute } from './name.js';
+export { type Name, type NameAttribute, nameKey } from './name.js';
+export { type ConstraintVerdict, constraintVerdict } from './name-constraints.js';
 export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer } from './pem.js';
 export { type KeyDescription, keyText } from './public-key.js';
 export { buildCertificateRequest, type RequestOptions } from './request/build.js';
 export { type CertificateRequest, parseCertificateRequest, verifyPossession } from './request/certificate-request.js';
 export { type CsrAttributesOptions, encodeCsrAttributes } from './request/csr-attributes.js';
 export { extensionsLeftOut } from './request/left-out.js';
+export { keyWeakness } from './request/key-quality.js';
 export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
 export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
 export type { RevocationReason, RevokedEntry } from './revocation/revoked-entry.js';
+export { isStrongSignature } from './signature.js';

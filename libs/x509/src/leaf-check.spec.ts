@@ -1,6 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { serialNumber } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
-import { leafIssuer, leafRequest, makeIssuing, makeRoot, makeSite, now, spkiOf } from './authority.fixture.js';
+import {
+  ecKeyPair,
+  leafIssuer,
+  leafRequest,
+  makeIssuing,
+  makeRoot,
+  makeSite,
+  now,
+  spkiOf,
+} from './authority.fixture.js';
+import { certificateDocument } from './documents.js';
 import {
   type Certificate,
   certificateProfiles,
@@ -8,6 +19,8 @@ import {
   parseCertificate,
   selfSignedDeviceCertificate,
 } from './index.js';
+import { readPublicKeyInfo } from './public-key.js';
+import { keyFault } from './request/key-quality.js';
 
 const { device, issuing } = makeSite();
 const leaf = device.certificate;
@@ -19,10 +32,10 @@ describe('judging a leaf a peer presented', () => {
     expect(checkLeaf(leaf, { now })).toBeUndefined();
   });
 
-  it('finds nothing wrong with the certificate a thin-edge device signs for itself', () => {
+  it('calls the certificate a thin-edge device signs for its cloud one of a CA, because it is', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const der = selfSignedDeviceCertificate({ privateKey, commonName: 'gw', notBefore: now, notAfter: after(now, 60) });
-    expect(checkLeaf(parseCertificate(der), { now })).toBeUndefined();
+    expect(checkLeaf(parseCertificate(der), { now })).toBe('leaf-is-ca');
   });
 
   it.each([
@@ -82,6 +95,27 @@ describe('judging a leaf a peer presented', () => {
     expect(checkLeaf({ ...leaf, extendedKeyUsages: ['anyExtendedKeyUsage'] })).toBeUndefined();
     const { keyUsages, extendedKeyUsages, ...unrestricted } = leaf;
     expect(checkLeaf(unrestricted)).toBeUndefined();
+  });
+
+  it.each([
+    ['CA:TRUE', { isCa: true }],
+    ['key usage keyCertSign', { keyUsages: ['digitalSignature', 'keyCertSign'] }],
+  ])('answers leaf-is-ca to a leaf with %s', (_case, more) => {
+    expect(checkLeaf({ ...leaf, ...more })).toBe('leaf-is-ca');
+  });
+
+  it('answers certificate-malformed to the serial number 0', () => {
+    expect(checkLeaf({ ...leaf, serialNumber: serialNumber.parse('00') })).toBe('certificate-malformed');
+  });
+
+  it('takes P-521 and the RSA exponent 3, which are not enrolled', () => {
+    const p521 = ecKeyPair('P-521').publicKey;
+    const odd = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }).publicKey;
+    for (const spki of [spkiOf(p521), spkiOf(odd)]) {
+      const { key } = readPublicKeyInfo(spki, certificateDocument);
+      expect(checkLeaf({ ...leaf, spki, key })).toBeUndefined();
+      expect(keyFault(spki)).toBeDefined();
+    }
   });
 
   it('answers chain-invalid to a critical extension nobody here processes', () => {

@@ -1,7 +1,6 @@
 import { deviceId, type RefusalReason } from '@sallyport/protocol';
 import type { Certificate } from './certificate.js';
-import { certificateDocument } from './documents.js';
-import { readPublicKeyInfo, readRsaPublicKey } from './public-key.js';
+import { keyWeakness } from './request/key-quality.js';
 import { isStrongSignature } from './signature.js';
 
 /** How far a peer's clock, or the CA's, may be ahead of ours before its new certificate counts as not valid yet. */
@@ -14,38 +13,15 @@ const clockSkewSeconds = 300;
  * @returns the first rule it breaks; undefined when it breaks none.
  */
 export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): RefusalReason | undefined {
-  if (isWeakKey(certificate)) return 'weak-key';
+  // RFC 5280 §4.1.2.2: positive. Others than 0 that break the rule cannot be read at all.
+  if (certificate.serialNumber === '00') return 'certificate-malformed';
+  if (keyWeakness(certificate) !== undefined) return 'weak-key';
   if (!isStrongSignature(certificate.signatureAlgorithm)) return 'weak-signature';
   return (
     nameFault(certificate) ??
     purposeFault(certificate) ??
     (options.now === undefined ? undefined : dateFault(certificate, options.now))
   );
-}
-
-const strongCurves: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521']);
-
-function isWeakKey({ key, spki }: Certificate): boolean {
-  switch (key.type) {
-    case 'ec':
-      return !strongCurves.has(key.curve);
-    case 'ed25519':
-      return false;
-    case 'rsa':
-      return key.bits < 2048 || isTrivialExponent(spki);
-    case 'other':
-      return true;
-    default:
-      return key satisfies never;
-  }
-}
-
-/** With exponent 1 everybody can sign; an even one cannot belong to a key pair. */
-function isTrivialExponent(spki: Buffer): boolean {
-  const { publicKey } = readPublicKeyInfo(spki, certificateDocument);
-  const { exponent } = readRsaPublicKey(publicKey, certificateDocument);
-  const last = exponent.at(-1) ?? 0;
-  return last % 2 === 0 || (exponent.length === 1 && last < 3);
 }
 
 function nameFault({ subject }: Certificate): RefusalReason | undefined {
@@ -55,9 +31,13 @@ function nameFault({ subject }: Certificate): RefusalReason | undefined {
   return deviceId.safeParse(commonName).success ? undefined : 'name-invalid';
 }
 
-/** RFC 5280 §4.2.1.12 and §4.2.1.3: a TLS client signs, and an absent extension permits everything. */
-function purposeFault(certificate: Certificate): RefusalReason | undefined {
-  const { extendedKeyUsages, keyUsages, unknownCriticalExtensions } = certificate;
+/**
+ * What a leaf may not be used for, as far as TLS clients go. RFC 5280 §4.2.1.12 and §4.2.1.3: a TLS client signs, and an
+ * absent extension permits everything. One that may sign certificates would be a CA in the hands of a device.
+ */
+export function purposeFault(certificate: Certificate): RefusalReason | undefined {
+  const { extendedKeyUsages, keyUsages, unknownCriticalExtensions, isCa } = certificate;
+  if (isCa || keyUsages?.includes('keyCertSign') === true) return 'leaf-is-ca';
   if (unknownCriticalExtensions.length > 0) return 'chain-invalid';
   const isForClients =
     extendedKeyUsages?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;

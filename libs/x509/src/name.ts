@@ -106,10 +106,11 @@ function escapeValue(value: string): string {
 
 /** Whether two names are the same by the comparison OpenSSL makes: case and runs of spaces do not count. */
 export function isSameName(one: Name, other: Name): boolean {
-  return one.der.equals(other.der) || canonicalText(one) === canonicalText(other);
+  return one.der.equals(other.der) || nameKey(one) === nameKey(other);
 }
 
-function canonicalText({ attributes }: Name): string {
+/** One text for names that mean the same: case and runs of spaces do not count (RFC 5280 §7.1). */
+export function nameKey({ attributes }: Name): string {
   return attributes.map(({ oid, value }) => `${oid}=${value.trim().replace(/\s+/g, ' ').toLowerCase()}`).join('\n');
 }
 

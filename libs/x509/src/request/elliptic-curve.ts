@@ -18,8 +18,15 @@ const p384: Curve = {
   octets: 48,
 };
 
-/** P-256, or P-384 for that name; nothing else gets past the check of the key's kind. */
+const p521: Curve = {
+  p: (1n << 521n) - 1n,
+  b: 0x0051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00n,
+  octets: 66,
+};
+
+/** P-384 and P-521 by these names, else P-256; no other gets past the check of the key's kind. */
 export function namedCurve(name: string): Curve {
+  if (name === 'P-521') return p521;
   return name === 'P-384' ? p384 : p256;
 }
 

@@ -1,13 +1,21 @@
 import { oid } from '../der/oid.js';
 import { nullValue, sequence } from '../der/writer.js';
-import { requestDocument } from '../documents.js';
+import { certificateDocument, requestDocument } from '../documents.js';
 import { oids } from '../oids.js';
-import { keyText, type PublicKeyInfo, readPublicKeyInfo, readRsaPublicKey } from '../public-key.js';
+import {
+  type KeyDescription,
+  keyText,
+  type PublicKeyInfo,
+  readPublicKeyInfo,
+  readRsaPublicKey,
+} from '../public-key.js';
 import { isOnCurve, namedCurve } from './elliptic-curve.js';
-import { exponentFault, modulusFault } from './rsa-quality.js';
+import { exponentFault, exponentWeakness, modulusFault } from './rsa-quality.js';
 
 const minimumRsaBits = 2048;
 const maximumRsaBits = 4096;
+/** Roots of others have up to this many; with more, checking a signature and this key takes too long. */
+const maximumForeignRsaBits = 8192;
 
 /** What is wrong with a key by its kind and size, continuing "it …"; undefined when nothing is. Costs nothing. */
 export function keySizeFault({ key, publicKey }: PublicKeyInfo): string | undefined {
@@ -33,9 +41,66 @@ function rsaSizeFault(bits: number): string | undefined {
   return bits % 8 === 0 ? undefined : `has an RSA key of ${bits} bits, which is not a multiple of 8`;
 }
 
+/** A certified key: its description, and the SubjectPublicKeyInfo it was read from. */
+interface CertifiedKey {
+  readonly key: KeyDescription;
+  readonly spki: Buffer;
+}
+
+/** By the buffer of the SubjectPublicKeyInfo, so known as long as its certificate is kept. */
+const knownWeaknesses = new WeakMap<Buffer, { readonly weakness: string | undefined }>();
+
+/**
+ * What makes a certified key unsafe, whoever certified it, continuing "it …"; undefined when nothing does. Asked for
+ * every key trust rests on: of a peer, of each CA above it, of trusted CAs, of a server. Enrolment asks for this and more
+ * (`keyFault`). Up to 4 ms for RSA, once for each parsed certificate.
+ */
+export function keyWeakness({ key, spki }: CertifiedKey): string | undefined {
+  const weakness = kindWeakness(key);
+  if (weakness !== undefined) return weakness;
+  const known = knownWeaknesses.get(spki) ?? { weakness: valueWeakness(readPublicKeyInfo(spki, certificateDocument)) };
+  knownWeaknesses.set(spki, known);
+  return known.weakness;
+}
+
+const safeCurves: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521']);
+
+function kindWeakness(key: KeyDescription): string | undefined {
+  switch (key.type) {
+    case 'ed25519':
+      return undefined;
+    case 'ec':
+      return safeCurves.has(key.curve)
+        ? undefined
+        : `has an EC key on the curve ${key.curve}; P-256, P-384 or P-521 is needed, named and not spelled out`;
+    case 'rsa':
+      if (key.bits < minimumRsaBits) return `has an RSA key of ${key.bits} bits; ${minimumRsaBits} or more are needed`;
+      return key.bits <= maximumForeignRsaBits
+        ? undefined
+        : `has an RSA key of ${key.bits} bits; ${maximumForeignRsaBits} is the most that is checked`;
+    case 'other':
+      return `has a key of the type ${key.oid}; EC, Ed25519 or RSA is needed`;
+    default:
+      return key satisfies never;
+  }
+}
+
+function valueWeakness(info: PublicKeyInfo): string | undefined {
+  const { key, publicKey } = info;
+  // A compressed point decodes to a point of the curve or, in OpenSSL, to no key at all.
+  if (key.type === 'ec' && isCompressed(publicKey, key.curve)) return undefined;
+  const exponent = key.type === 'rsa' ? readRsaPublicKey(publicKey, certificateDocument).exponent : undefined;
+  return (exponent && exponentWeakness(exponent)) ?? keyValueFault(info);
+}
+
+function isCompressed(point: Buffer, curveName: string): boolean {
+  const [form] = point;
+  return (form === 0x02 || form === 0x03) && point.length === 1 + namedCurve(curveName).octets;
+}
+
 /**
  * What makes a public key unfit for a certificate, continuing "it …"; undefined when nothing does. The list of Boulder's
- * goodkey, and what it leaves to Go's parser.
+ * goodkey, and what it leaves to Go's parser. Everything `keyWeakness` finds is among it.
  */
 export function keyFault(spki: Buffer): string | undefined {
   const info = readPublicKeyInfo(spki, requestDocument);

@@ -10,6 +10,8 @@ const rocaGenerator = 65537;
 const fermatRounds = 110;
 
 const minimumExponent = 65537n;
+/** Old roots have it. With 1 everybody can sign; an even number belongs to no key pair. */
+const smallestSafeExponent = 3n;
 const exponentLimit = 1n << 256n;
 
 /**
@@ -19,9 +21,18 @@ const exponentLimit = 1n << 256n;
  * @param exponent  big-endian.
  */
 export function exponentFault(exponent: Buffer): string | undefined {
+  return exponentBelow(minimumExponent, exponent);
+}
+
+/** As `exponentFault`, for a key somebody else certified: it need not be the best, but it must not be broken. */
+export function exponentWeakness(exponent: Buffer): string | undefined {
+  return exponentBelow(smallestSafeExponent, exponent);
+}
+
+function exponentBelow(minimum: bigint, exponent: Buffer): string | undefined {
   const e = BigInt(`0x${exponent.toString('hex')}`);
-  if (e % 2n === 1n && e >= minimumExponent && e < exponentLimit) return undefined;
-  return `has an RSA key with ${e < minimumExponent ? `the exponent ${e}` : 'an exponent that is even or too large'}; use 65537`;
+  if (e % 2n === 1n && e >= minimum && e < exponentLimit) return undefined;
+  return `has an RSA key with ${e < minimum ? `the exponent ${e}` : 'an exponent that is even or too large'}; use 65537`;
 }
 
 /**

@@ -1,0 +1,15 @@
+import { createHash } from 'node:crypto';
+import { type AuthorityId, authorityId } from '@sallyport/protocol';
+import type { Certificate } from './certificate.js';
+import { nameKey } from './name.js';
+
+/**
+ * What a CA is, whatever certificate it has at the moment: its key and its name. SHA-256 over the name, in the form names
+ * are compared in (RFC 5280 §7.1), a zero byte, and the DER of the SubjectPublicKeyInfo.
+ *
+ * A new certificate for the same key, with other dates, extensions or another encoding of the name, is the same CA.
+ */
+export function authorityIdOf({ subject, spki }: Pick<Certificate, 'subject' | 'spki'>): AuthorityId {
+  const digest = createHash('sha256').update(nameKey(subject)).update('\0').update(spki).digest('hex');
+  return authorityId.parse(`ca:${digest}`);
+}
