@@ -12,6 +12,8 @@ import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalLedger } from './admission/refusal-ledger.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { AuditController } from './audit/audit.controller.js';
+import { Authorities } from './devices/authorities.js';
+import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DevicesController } from './devices/devices.controller.js';
@@ -31,6 +33,8 @@ const auditLog: Provider = {
   controllers: [AdmissionController, AuditController, DevicesController, StatusController],
   providers: [
     auditLog,
+    Authorities,
+    AuthorityTakeover,
     CertificateEvents,
     DeviceAnnouncements,
     DeviceLifecycle,

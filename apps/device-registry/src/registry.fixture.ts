@@ -25,6 +25,8 @@ import {
   type IssuedCertificate,
   type RefusalReason,
   recordRefusal,
+  takeoverRequest,
+  takeoverResponse,
 } from '@sallyport/protocol';
 import { Clock, openLog, RunningServices, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
@@ -174,6 +176,20 @@ export class RegistryUnderTest {
     return schema.parse(body);
   }
 
+  /** One page of a takeover. */
+  async takeOver(request: z.input<typeof takeoverRequest>) {
+    const { status, body } = await this.send('POST', '/v1/takeovers', request);
+    if (status !== 200) throw new Error(`takeover answered ${status}: ${JSON.stringify(body)}`);
+    return takeoverResponse.parse(body);
+  }
+
+  /** Writes into the store what an older version would have written there. */
+  async setAuthority(name: string, authority: string): Promise<void> {
+    const entry = await this.store.get(`device/${name}`);
+    const record = z.record(z.string(), z.json()).parse(entry?.value);
+    await this.store.put(`device/${name}`, { ...record, authority });
+  }
+
   device(name: string) {
     return this.get(`/v1/devices/${name}`, deviceDescription);
   }
@@ -213,7 +229,11 @@ export function fingerprintOf(seed: string): string {
 
 /** What an entrance asks about a certificate of this site, unless a test says otherwise. */
 export function peer(overrides: Partial<z.input<typeof admissionRequest>> = {}): AdmissionRequest {
+  const issuerFingerprint = overrides.issuerFingerprint ?? fingerprintOf('site CA');
   return admissionRequest.parse({
+    knownIssuerFingerprints: [issuerFingerprint],
+    authorities: [`ca:${issuerFingerprint}`],
+    authorityName: 'CN=some CA',
     fingerprint: fingerprintOf('first'),
     deviceId: 'child01',
     issuerFingerprint: fingerprintOf('site CA'),

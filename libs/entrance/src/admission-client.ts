@@ -105,7 +105,10 @@ export class AdmissionClient implements AdmissionPort {
 /** One certificate is another peer to the registry once other CAs count as the site's own. */
 function isSameQuestion(one: AdmissionRequest, other: AdmissionRequest): boolean {
   return (
-    one.kind === other.kind && one.issuedHere === other.issuedHere && one.issuerFingerprint === other.issuerFingerprint
+    one.kind === other.kind &&
+    one.issuedHere === other.issuedHere &&
+    one.issuerFingerprint === other.issuerFingerprint &&
+    one.authorities.join() === other.authorities.join()
   );
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deviceId } from '@sallyport/protocol';
+import { authorityIdOf } from '@sallyport/x509';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forgeCa, forgeDevice } from './fixtures/forge.js';
 import { admitAll, get, identity, mutual, recordingAdmission, Site, serverOnly } from './fixtures/site.js';
@@ -38,6 +39,9 @@ describe('admission of a verified peer', () => {
         fingerprint: device.certificate.fingerprint,
         deviceId: 'dev-1',
         issuerFingerprint: ca.certificate.fingerprint,
+        knownIssuerFingerprints: [ca.certificate.fingerprint],
+        authorities: [authorityIdOf(ca.certificate)],
+        authorityName: 'CN=fleet',
         serialNumber: device.certificate.serialNumber,
         issuedHere: false,
         kind: 'device',

@@ -10,7 +10,10 @@ export function admissionRequestFor(
   return {
     fingerprint: certificate.fingerprint,
     deviceId,
-    issuerFingerprint: path[0].fingerprint,
+    issuerFingerprint: path.certificates[0].fingerprint,
+    knownIssuerFingerprints: [...path.issuerFingerprints],
+    authorities: [...path.authorities],
+    authorityName: path.authorityName,
     serialNumber: certificate.serialNumber,
     issuedHere,
     kind,

@@ -44,7 +44,7 @@ export function reconsider(session: Session, { level, clientCertificate, trust }
   const { vouched } = session;
   if (vouched === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
   const { peer } = vouched;
-  const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path);
+  const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path.certificates);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
   if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
   return { outcome: 'keep', vouched: { peer, path } };

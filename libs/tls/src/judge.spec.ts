@@ -23,7 +23,10 @@ describe('the verdict on a handshake', () => {
   });
 
   it('refuses a leaf that is no certificate', () => {
-    expect(judged({ leaf: Buffer.from('garbage') })).toMatchObject({ outcome: 'refused', reason: 'chain-invalid' });
+    expect(judged({ leaf: Buffer.from('garbage') })).toMatchObject({
+      outcome: 'refused',
+      reason: 'certificate-malformed',
+    });
   });
 
   it('does not stumble over a presented certificate that is none', () => {
@@ -58,13 +61,14 @@ describe('the verdict on a handshake', () => {
     ['CERT_HAS_EXPIRED', 'certificate has expired', 'issuer-expired'],
     ['CERT_CHAIN_TOO_LONG', 'certificate chain too long', 'chain-too-long'],
     ['CERT_REVOKED', 'certificate revoked', 'certificate-revoked'],
-    ['INVALID_CA', 'invalid CA certificate', 'chain-invalid'],
+    ['INVALID_CA', 'invalid CA certificate', 'issuer-unfit'],
     ['PATH_LENGTH_EXCEEDED', 'path length constraint exceeded', 'chain-invalid'],
-    ['INVALID_PURPOSE', 'unsuitable certificate purpose', 'chain-invalid'],
+    ['INVALID_PURPOSE', 'unsuitable certificate purpose', 'issuer-unfit'],
     ['UNSPECIFIED', 'EE certificate key too weak', 'weak-key'],
-    ['UNSPECIFIED', 'CA certificate key too weak', 'weak-key'],
+    ['UNSPECIFIED', 'CA certificate key too weak', 'issuer-weak'],
     ['UNSPECIFIED', 'CA signature digest algorithm too weak', 'weak-signature'],
-    ['UNSPECIFIED', 'permitted subtree violation', 'chain-invalid'],
+    ['UNSPECIFIED', 'permitted subtree violation', 'name-constrained'],
+    ['UNSPECIFIED', 'key usage does not include certificate signing', 'issuer-unfit'],
     ['SOMETHING_NEW', 'not known today', 'chain-invalid'],
   ])('reads OpenSSL\'s %s, "%s", as %s', (code, message, reason) => {
     expect(judged({ chainFault: { code, message } })).toMatchObject({

@@ -1,5 +1,14 @@
 import { type DeviceId, deviceId, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
-import { type Certificate, checkLeaf, parseCertificate, peerKindOf } from '@sallyport/x509';
+import {
+  type Certificate,
+  checkLeaf,
+  constraintVerdict,
+  isStrongSignature,
+  keyWeakness,
+  parseCertificate,
+  peerKindOf,
+  purposeFault,
+} from '@sallyport/x509';
 import type { ChainFault } from './openssl.js';
 import { reasonForChainFault } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
@@ -54,7 +63,7 @@ export function judge(evidence: Evidence, rules: Rules): Judgement {
   if (rules.clientCertificate === 'none') return { outcome: 'anonymous' };
   if (evidence.leaf === undefined)
     return rules.clientCertificate === 'optional' ? { outcome: 'anonymous' } : refuse('no-certificate');
-  const known = rules.trust.recall(evidence.leaf);
+  const known = rules.trust.recall(evidence.leaf, evidence.presented);
   const certificate = known?.certificate ?? parsed(evidence.leaf);
   if (!('der' in certificate)) return certificate;
   if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
@@ -63,8 +72,8 @@ export function judge(evidence: Evidence, rules: Rules): Judgement {
   const path =
     known !== undefined && expiredIn(known.path, rules) === undefined
       ? known.path
-      : rules.trust.findPath(certificate, parsedPresented(evidence.presented));
-  return path === undefined ? refuse('issuer-unknown', { certificate }) : judgeLeaf({ certificate, path }, rules);
+      : rules.trust.findPath(certificate, parsedPresented(evidence.presented, rules));
+  return path === undefined ? noPath(certificate, evidence, rules) : judgeLeaf({ certificate, path }, rules);
 }
 
 function refuse(reason: RefusalReason, more: Pick<Refusal, 'certificate' | 'detail'> = {}): Refusal {
@@ -76,7 +85,7 @@ function parsed(der: Buffer): Certificate | Refusal {
     return parseCertificate(der);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return refuse('chain-invalid', { detail: error.message });
+    return refuse('certificate-malformed', { detail: error.message });
   }
 }
 
@@ -88,7 +97,7 @@ function explain(fault: ChainFault, certificate: Certificate, { presented }: Evi
     case 'certificate-expired':
       return refuse(certificate.notAfter < rules.now ? reason : 'issuer-expired', { certificate, detail });
     case 'wrong-purpose':
-      return refuse(checkLeaf(certificate) === reason ? reason : 'chain-invalid', { certificate, detail });
+      return refuse(purposeFault(certificate) ?? 'issuer-unfit', { certificate, detail });
     case 'issuer-unknown': {
       const hint =
         presented.length === 0 ? '; if it is an intermediate CA, the client has to send its certificate' : '';
@@ -102,15 +111,39 @@ function explain(fault: ChainFault, certificate: Certificate, { presented }: Evi
   }
 }
 
-function expiredIn(path: IssuerPath, { now }: Rules): Certificate | undefined {
-  return path.find(({ notAfter }) => notAfter < now);
+/** OpenSSL follows signatures we do not take, and then no key has signed as far as we are concerned. */
+function noPath(certificate: Certificate, { presented }: Evidence, rules: Rules): Refusal {
+  const weak = [certificate, ...parsedPresented(presented, rules)].find(
+    ({ signatureAlgorithm }) => !isStrongSignature(signatureAlgorithm),
+  );
+  if (weak === undefined) return refuse('issuer-unknown', { certificate });
+  return refuse('weak-signature', { certificate, detail: `"${weak.subject.text}": ${weak.signatureAlgorithm}` });
+}
+
+function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | undefined {
+  return certificates.find(({ notAfter }) => notAfter < now);
+}
+
+/** What OpenSSL lets pass and we do not about the CAs of a path: keys, and names a CA may not vouch for. */
+function pathFault({ certificate, path }: KnownLeaf): Refusal | undefined {
+  const [name = ''] = certificate.subject.commonNames;
+  for (const issuer of path.certificates) {
+    const weakness = keyWeakness(issuer);
+    if (weakness !== undefined)
+      return refuse('issuer-weak', { certificate, detail: `"${issuer.subject.text}" ${weakness}` });
+    if (constraintVerdict(issuer, name) === 'forbidden')
+      return refuse('name-constrained', { certificate, detail: `name constraints of "${issuer.subject.text}"` });
+  }
+  return undefined;
 }
 
 function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const expired = expiredIn(path, rules);
   if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
   const fault = checkLeaf(certificate, { now: rules.now });
-  if (fault !== undefined) return refuse(fault, { certificate });
+  if (fault !== undefined) return refuse(fault, { certificate, ...detailOf(fault, certificate) });
+  const faultAbove = pathFault({ certificate, path });
+  if (faultAbove !== undefined) return faultAbove;
   const id = deviceId.safeParse(certificate.subject.commonNames[0]);
   if (!id.success) return refuse('name-invalid', { certificate });
   const issuedHere = rules.trust.isOwn(path);
@@ -121,7 +154,12 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   return { outcome: 'candidate', candidate: { certificate, path, deviceId: id.data, kind, issuedHere } };
 }
 
+function detailOf(fault: RefusalReason, certificate: Certificate): Pick<Refusal, 'detail'> {
+  if (fault === 'weak-key') return { detail: `it ${keyWeakness(certificate)}` };
+  return fault === 'certificate-malformed' ? { detail: 'its serial number is 0' } : {};
+}
+
 /** What cannot be parsed cannot be part of a path. */
-function parsedPresented(presented: readonly Buffer[]): Certificate[] {
-  return presented.map(parsed).filter((certificate) => 'der' in certificate);
+function parsedPresented(presented: readonly Buffer[], { trust }: Pick<Rules, 'trust'>): Certificate[] {
+  return presented.map((der) => trust.recallIssuer(der) ?? parsed(der)).filter((certificate) => 'der' in certificate);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forge, forgeCa, forgeServer, newRsaKeys } from './fixtures/forge.js';
+import { closePrimes } from './fixtures/weak-keys.js';
 import { readSecurityFiles } from './index.js';
 
 const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
@@ -168,6 +169,18 @@ describe('a file that cannot be used', () => {
     const { read } = await readPair(server().pem, server().keyPem);
 
     await expect(read).rejects.not.toThrow(/[A-Za-z0-9+/]{40}/);
+  });
+});
+
+describe('a server certificate whose key can be computed from it', () => {
+  it('is not used', async () => {
+    const ca = forgeCa('server CA');
+    const leaf = forge({ subject: 'localhost', issuer: ca, ca: false, dnsNames: ['localhost'], keys: closePrimes() });
+    const { at, read } = await readPair(leaf.pem, leaf.keyPem);
+
+    await expect(read).rejects.toThrow(
+      `http.cert_path: the certificate in ${at('cert')} has an RSA key whose primes are too close together. Anybody could pose as this server, so it is not used. Make a new key and have a certificate issued for it.`,
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, keyWeakness } from '@sallyport/x509';
 import { type FileReading, readOperatorFile } from './operator-files.js';
 import { describeBlocks, isEncryptedKey, isPrivateKey, type PemBlock, pemBlocks } from './pem-blocks.js';
 import { readTrustAnchors } from './read-trust-anchors.js';
@@ -106,6 +106,12 @@ async function readPair({ certPath, keyPath, keys }: PairPaths, warnings: string
   const mismatch = pairFault(certificates, privateKey.key);
   if (mismatch !== undefined)
     throw new Problem('config-invalid', `${keys.key} (${keyPath}) ${mismatch} ${keys.cert} (${certPath}).`);
+  const weakness = keyWeakness(certificates[0].certificate);
+  if (weakness !== undefined)
+    throw new Problem(
+      'config-invalid',
+      `${keys.cert}: the certificate in ${certPath} ${weakness}. Anybody could pose as this server, so it is not used. Make a new key and have a certificate issued for it.`,
+    );
   warnings.push(...exposure(keyFile));
   return {
     certificatePem: certificates.map(({ text }) => text).join(''),

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
-import { certificatesFromPem } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, keyWeakness } from '@sallyport/x509';
 import { Breather } from './breather.js';
 import { errorCode, type FileReading, readOperatorFile } from './operator-files.js';
 import { describeBlocks, isPrivateKey, pemBlocks } from './pem-blocks.js';
@@ -14,6 +14,12 @@ const mostWarnings = 100;
 interface Found {
   readonly candidates: AnchorCandidate[];
   readonly warnings: string[];
+}
+
+/** Looks at the key here, between two breaths: the answer is remembered, and RSA takes a millisecond each. */
+function examined(certificate: Certificate): Certificate {
+  keyWeakness(certificate);
+  return certificate;
 }
 
 /** Takes the CA certificates out of one file's text; anything else in it becomes a warning. */
@@ -31,7 +37,8 @@ async function candidatesOf(name: string, text: string, breather: Breather): Pro
   for (const [index, block] of certificates.entries()) {
     const label = certificates.length > 1 ? `${name} (certificate ${index + 1})` : name;
     try {
-      for (const certificate of certificatesFromPem(block.text)) found.candidates.push({ name, certificate });
+      for (const certificate of certificatesFromPem(block.text))
+        found.candidates.push({ name, certificate: examined(certificate) });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       found.warnings.push(`${label}: ignored, ${error.message}`);

@@ -19,12 +19,16 @@ const reasonByVerdict: ReadonlyMap<string, RefusalReason> = new Map([
   ['CERT_CHAIN_TOO_LONG', 'chain-too-long'],
   ['CERT_REVOKED', 'certificate-revoked'],
   ['INVALID_PURPOSE', 'wrong-purpose'],
+  ['INVALID_CA', 'issuer-unfit'],
 ]);
 
 /** What Node calls UNSPECIFIED is told apart by OpenSSL's sentence. */
 const reasonBySentence: readonly (readonly [RegExp, RefusalReason])[] = [
+  [/^CA certificate key too (?:weak|small)/i, 'issuer-weak'],
   [/key too (?:weak|small)/i, 'weak-key'],
   [/digest algorithm too weak|md too weak/i, 'weak-signature'],
+  [/subtree violation/i, 'name-constrained'],
+  [/does not include certificate signing/i, 'issuer-unfit'],
 ];
 
 /** The refusal an OpenSSL chain verdict means; everything unknown is `chain-invalid`. */

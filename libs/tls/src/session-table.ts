@@ -20,7 +20,7 @@ function endOf(certificate: Certificate): number {
 function expiryOf({ vouched }: Session): Expiry | undefined {
   if (vouched === undefined) return undefined;
   const leaf = endOf(vouched.peer.certificate);
-  const issuers = Math.min(...vouched.path.map(endOf));
+  const issuers = Math.min(...vouched.path.certificates.map(endOf));
   return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
 }
 

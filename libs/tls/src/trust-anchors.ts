@@ -1,6 +1,5 @@
 import type { Fingerprint } from '@sallyport/protocol';
-import type { Certificate } from '@sallyport/x509';
-import { nameKey } from './name-key.js';
+import { type Certificate, keyWeakness, nameKey } from '@sallyport/x509';
 import { printable } from './printable.js';
 
 /** The CAs a listener trusts to vouch for its peers. */
@@ -26,8 +25,8 @@ export interface TrustAnchorOptions {
 /** Why a certificate cannot be trusted as a CA, or undefined. */
 function unusable(certificate: Certificate, now: Date): string | undefined {
   if (certificate.notAfter < now) return `expired ${certificate.notAfter.toISOString()}`;
-  if (certificate.key.type === 'rsa' && certificate.key.bits < 2048)
-    return `has an RSA key of ${certificate.key.bits} bits; 2048 or more are needed`;
+  const weakness = keyWeakness(certificate);
+  if (weakness !== undefined) return weakness;
   if (certificate.version !== 3)
     return certificate.subject.der.equals(certificate.issuer.der)
       ? undefined

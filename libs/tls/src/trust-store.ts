@@ -1,12 +1,27 @@
 import { hash } from 'node:crypto';
-import type { Fingerprint } from '@sallyport/protocol';
-import { type Certificate, verifySignedBy } from '@sallyport/x509';
-import { nameKey } from './name-key.js';
+import type { AuthorityId, Fingerprint } from '@sallyport/protocol';
+import { authorityIdOf, type Certificate, constraintVerdict, nameKey, verifySignedBy } from '@sallyport/x509';
+import { printable } from './printable.js';
 import { Recent } from './recent.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
-/** From the CA that issued the leaf up to a trusted one, both included. Never empty. */
-export type IssuerPath = readonly [issuer: Certificate, ...above: Certificate[]];
+/** Certificates from the CA that issued a leaf up to a trusted one, both included. */
+type Links = readonly [issuer: Certificate, ...above: Certificate[]];
+
+/** The CAs that vouch for a leaf. */
+export interface IssuerPath {
+  /** From the CA that issued the leaf up to the first trusted one, both included. Never empty. */
+  readonly certificates: Links;
+  /**
+   * The CAs that may have been given the name, by key and name, the one that issued the leaf first. The last is the
+   * topmost trusted CA above the leaf, unless a CA on the way stands for itself because of its name constraints.
+   */
+  readonly authorities: readonly AuthorityId[];
+  /** Subject of the last of the authorities, printable. */
+  readonly authorityName: string;
+  /** The trusted certificates of the CA that issued the leaf, which may have been issued again, and the one sent. */
+  readonly issuerFingerprints: readonly Fingerprint[];
+}
 
 /** False when key identifiers say that another key of that name signed; RFC 5280 §4.2.1.1 wants them compared. */
 function mayHaveIssued(issuer: Certificate, { authorityKeyIdentifier }: Certificate): boolean {
@@ -26,15 +41,26 @@ export interface KnownLeaf {
   readonly path: IssuerPath;
 }
 
+interface RememberedLeaf extends KnownLeaf {
+  /** What was sent with it: another chain may lead to another trusted CA. */
+  readonly presented: string;
+}
+
 /** Devices that come back are recognised, as far as there are no more than this; each takes a few kilobytes. */
 const mostKnownLeaves = 2000;
+const mostKnownIssuers = 500;
+/** Trusted CAs above the first one that are looked at; a hierarchy of this depth is longer than any chain. */
+const mostAuthorities = 16;
 
 /** Finds out which CA's key vouches for a leaf, which is what tells two CAs with one name apart. */
 export class TrustStore {
   readonly #anchorsBySubject = new Map<string, Certificate[]>();
   readonly #anchors = new Set<Fingerprint>();
   readonly #ownIssuers: ReadonlySet<Fingerprint>;
-  readonly #known = new Recent<string, KnownLeaf>(mostKnownLeaves);
+  readonly #known = new Recent<string, RememberedLeaf>(mostKnownLeaves);
+  readonly #issuers = new Recent<string, Certificate>(mostKnownIssuers);
+  /** The trusted CA that issued another one, once it has been looked for. */
+  readonly #aboveAnchor = new Map<Certificate, Certificate | undefined>();
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
     this.#ownIssuers = ownIssuers;
@@ -55,25 +81,33 @@ export class TrustStore {
    * @param presented  certificates the client sent after its leaf, at most a handful.
    */
   findPath(leaf: Certificate, presented: readonly Certificate[]): IssuerPath | undefined {
-    const path = this.#climb(leaf, new Set(presented.toSorted(longerLivedFirst)));
-    if (path !== undefined) this.#known.set(leaf.fingerprint, { certificate: leaf, path });
+    const certificates = this.#climb(leaf, new Set(presented.toSorted(longerLivedFirst)));
+    if (certificates === undefined) return undefined;
+    const path = this.#pathOf(certificates, leaf);
+    const sent = presentedKey(presented.map(({ der }) => der));
+    this.#known.set(leaf.fingerprint, { certificate: leaf, path, presented: sent });
+    for (const issuer of certificates) this.#issuers.set(issuer.fingerprint, issuer);
     return path;
   }
 
   /**
-   * A leaf `findPath` found a path for before. That a key signed it stays true for ever, so neither parsing nor checking
-   * the signature again would tell anything new; whether it may pass now has to be judged each time.
+   * A leaf `findPath` found a path for before, with the same certificates behind it. That a key signed it stays true for
+   * ever, so neither parsing nor checking the signature again would tell anything new; whether it may pass now has to be
+   * judged each time.
    */
-  recall(der: Buffer): KnownLeaf | undefined {
-    return this.#known.get(hash('sha256', der, 'hex'));
+  recall(der: Buffer, presented: readonly Buffer[]): KnownLeaf | undefined {
+    const known = this.#known.get(hash('sha256', der, 'hex'));
+    return known?.presented === presentedKey(presented) ? known : undefined;
+  }
+
+  /** A CA certificate that was part of a path before; so neither it nor its key has to be looked at again. */
+  recallIssuer(der: Buffer): Certificate | undefined {
+    return this.#issuers.get(hash('sha256', der, 'hex'));
   }
 
   /** Each presented certificate is climbed at most once, so no arrangement of cross-signed ones costs more. */
-  #climb(certificate: Certificate, unused: Set<Certificate>): IssuerPath | undefined {
-    const anchors = this.#anchorsBySubject.get(nameKey(certificate.issuer)) ?? [];
-    const anchor = anchors.find(
-      (candidate) => mayHaveIssued(candidate, certificate) && verifySignedBy(certificate, candidate),
-    );
+  #climb(certificate: Certificate, unused: Set<Certificate>): Links | undefined {
+    const anchor = this.#anchorAbove(certificate);
     if (anchor !== undefined) return [anchor];
     for (const candidate of unused) {
       if (!candidate.isCa || !mayHaveIssued(candidate, certificate) || !verifySignedBy(certificate, candidate))
@@ -85,14 +119,68 @@ export class TrustStore {
     return undefined;
   }
 
+  #anchorAbove(certificate: Certificate): Certificate | undefined {
+    const anchors = this.#anchorsBySubject.get(nameKey(certificate.issuer)) ?? [];
+    return anchors.find((candidate) => mayHaveIssued(candidate, certificate) && verifySignedBy(certificate, candidate));
+  }
+
+  #pathOf(certificates: Links, leaf: Certificate): IssuerPath {
+    const [issuer] = certificates;
+    const vouching = this.#vouching(certificates, leaf);
+    const authorities = vouching.map(authorityIdOf);
+    const trusted = this.#anchorsBySubject.get(nameKey(issuer.subject)) ?? [];
+    const twins = trusted.filter(({ spki }) => spki.equals(issuer.spki)).map(({ fingerprint }) => fingerprint);
+    const name = printable((vouching.at(-1) ?? issuer).subject.text);
+    return {
+      certificates,
+      authorities,
+      authorityName: name === '' ? 'a CA without a name' : name,
+      issuerFingerprints: [...new Set([issuer.fingerprint, ...twins])].slice(0, mostAuthorities),
+    };
+  }
+
+  /**
+   * The certificates of the CAs that vouch for the leaf's name, from its issuer up. Trusted CAs above the first one belong
+   * to them, so that it makes no difference to a device when its intermediate CA becomes trusted too.
+   */
+  #vouching(certificates: Links, leaf: Certificate): Certificate[] {
+    const vouching: Certificate[] = [];
+    const [name = ''] = leaf.subject.commonNames;
+    let next: Certificate | undefined = certificates[0];
+    while (next !== undefined && vouching.length < mostAuthorities && !isAmong(next, vouching)) {
+      const verdict = constraintVerdict(next, name);
+      if (verdict === 'forbidden') break;
+      vouching.push(next);
+      // What is above gave this CA no names of devices, so those it vouches for are its own.
+      if (verdict === 'silent') break;
+      next = certificates[vouching.length] ?? this.#trustedAbove(next);
+    }
+    return vouching;
+  }
+
+  #trustedAbove(anchor: Certificate): Certificate | undefined {
+    if (!this.#aboveAnchor.has(anchor)) this.#aboveAnchor.set(anchor, this.#anchorAbove(anchor));
+    return this.#aboveAnchor.get(anchor);
+  }
+
   /** Whether the CA a path ends at is still trusted. */
-  trusts(path: IssuerPath): boolean {
-    const top = path.at(-1);
+  trusts({ certificates }: IssuerPath): boolean {
+    const top = certificates.at(-1);
     return top !== undefined && this.#anchors.has(top.fingerprint);
   }
 
   /** Whether this site's own hierarchy issued what stands below the path. */
-  isOwn(path: IssuerPath): boolean {
-    return path.some(({ fingerprint }) => this.#ownIssuers.has(fingerprint));
+  isOwn({ certificates }: IssuerPath): boolean {
+    return certificates.some(({ fingerprint }) => this.#ownIssuers.has(fingerprint));
   }
+}
+
+/** The same CA again, under this or another certificate: a root signs itself, and two may have signed each other. */
+function isAmong({ spki, subject }: Certificate, certificates: readonly Certificate[]): boolean {
+  return certificates.some((other) => other.spki.equals(spki) && nameKey(other.subject) === nameKey(subject));
+}
+
+function presentedKey(presented: readonly Buffer[]): string {
+  if (presented.length === 0) return '';
+  return hash('sha256', Buffer.concat(presented), 'hex');
 }

@@ -1,11 +1,14 @@
 import {
   type AdmissionRequest,
   type DeviceAuthority,
+  type DeviceCertificate,
   type DeviceId,
+  type Fingerprint,
   type PeerKind,
   type RefusalReason,
   serviceName,
 } from '@sallyport/protocol';
+import type { NamedAuthority } from '../devices/authorities.js';
 import { type DeviceRecord, holdsCertificate } from '../devices/device-record.js';
 
 /** What the registry knows at the moment of a decision. */
@@ -15,15 +18,26 @@ export interface Situation {
   readonly isDenied: boolean;
 }
 
-/** `admit`: known certificate. `remember`: admit, but write down what is new first. */
+/**
+ * `admit`: known certificate. `remember`: admit, but write down what is new first. `recognise`: admit, and write down who
+ * the CA is, which was known by a certificate only.
+ */
 export type Verdict =
   | { readonly kind: 'admit' }
   | { readonly kind: 'remember' }
+  | { readonly kind: 'recognise' }
   | { readonly kind: 'refuse'; readonly reason: RefusalReason };
 
-/** Who vouches for the certificate of a request. */
-export function authorityOf({ issuedHere, issuerFingerprint }: AdmissionRequest): DeviceAuthority {
-  return issuedHere ? 'site' : issuerFingerprint;
+/** Who vouches for the certificate of a request: this site, or the topmost trusted CA. */
+export function authorityOf(request: AdmissionRequest): DeviceAuthority {
+  return request.issuedHere ? 'site' : vouchingCa(request).id;
+}
+
+/** The topmost trusted CA above the certificate of a request. */
+export function vouchingCa({ authorities, authorityName }: AdmissionRequest): NamedAuthority {
+  const id = authorities.at(-1);
+  if (id === undefined) throw new Error('no CA vouches for a peer that was verified');
+  return { id, name: authorityName };
 }
 
 /**
@@ -37,7 +51,8 @@ export function judgePeer(request: AdmissionRequest, { record, isDenied }: Situa
   if (!isSameParty(request, record) || !isSameAuthority(request, record)) return refuse('name-conflict');
   if (record.state !== 'active') return refuse(`device-${record.state}`);
   if (isDenied || isOutdated(request, record)) return refuse('certificate-revoked');
-  return holdsCertificate(record, request.fingerprint) ? { kind: 'admit' } : { kind: 'remember' };
+  if (!holdsCertificate(record, request.fingerprint)) return { kind: 'remember' };
+  return isFormerAuthority(record.authority) ? { kind: 'recognise' } : { kind: 'admit' };
 }
 
 function judgeStranger(request: AdmissionRequest, isDenied: boolean): Verdict {
@@ -56,16 +71,48 @@ export function isSameParty(
 }
 
 /**
- * Whether the CA of a request is the one that vouches for a name. An entrance may not know that a CA is one of this site,
- * because its service has not enrolled here; by its certificate it is the same CA all the same.
+ * Whether the CAs above a certificate are those that vouch for a name. An entrance may not know that a CA is one of this
+ * site, because its service has not enrolled here; by its certificate it is the same CA all the same.
  */
-function isSameAuthority({ issuedHere, issuerFingerprint }: AdmissionRequest, record: DeviceRecord): boolean {
-  if (record.authority === issuerFingerprint) return true;
-  if (record.authority !== 'site' || issuedHere) return record.authority === 'site';
-  // Those of a CA the device was moved away from are revoked.
-  return record.certificates.some(
-    (certificate) => certificate.revocation === undefined && certificate.issuerFingerprint === issuerFingerprint,
+function isSameAuthority(request: AdmissionRequest, record: DeviceRecord): boolean {
+  const { authority, certificates } = record;
+  if (authority === 'site') return request.issuedHere || isIssuerOfAny(request, certificates);
+  if (isFormerAuthority(authority)) return isFormerIssuer(request, authority, certificates);
+  // One the device had before its CA handed it over: nobody else holds its key, and it is good until its CA is distrusted.
+  return request.authorities.includes(authority) || (!request.issuedHere && isHeld(request, certificates));
+}
+
+/** Those of a CA the device was moved away from are revoked. */
+function isIssuerOfAny({ knownIssuerFingerprints }: AdmissionRequest, certificates: readonly DeviceCertificate[]) {
+  return certificates.some(
+    ({ revocation, issuerFingerprint }) =>
+      revocation === undefined && knownIssuerFingerprints.includes(issuerFingerprint),
   );
+}
+
+/** Records of older versions name the certificate of the CA that issued the first leaf. */
+export function isFormerAuthority(authority: DeviceAuthority): authority is Fingerprint {
+  return authority !== 'site' && !authority.startsWith('ca:');
+}
+
+/**
+ * Whether the CA that issued a leaf had the certificate an old record names. Either the entrance still trusts that
+ * certificate and says that it is the same CA, or the leaf itself is the one this CA was recorded with.
+ */
+function isFormerIssuer(
+  request: AdmissionRequest,
+  authority: Fingerprint,
+  certificates: readonly DeviceCertificate[],
+): boolean {
+  if (request.knownIssuerFingerprints.includes(authority)) return true;
+  return isHeld(
+    request,
+    certificates.filter(({ issuerFingerprint }) => issuerFingerprint === authority),
+  );
+}
+
+function isHeld({ fingerprint }: AdmissionRequest, certificates: readonly DeviceCertificate[]): boolean {
+  return certificates.some((held) => held.fingerprint === fingerprint && held.revocation === undefined);
 }
 
 /** Names that only services of this site may bear. */

@@ -30,7 +30,7 @@ export class IssuedCertificates {
   }
 
   private async decide(issued: IssuedCertificate, device: StoredDevice | undefined): Promise<Decision<void>> {
-    if (await this.devices.isDenied(issued)) return { result: undefined };
+    if (await this.devices.isDenied({ ...issued, issuers: issuersOf(issued) })) return { result: undefined };
     const recognised = device && asOfSite(issued, device);
     if (recognised === undefined || !holdsCertificate(recognised.record, issued.fingerprint))
       return { result: undefined, change: this.changeFor(issued, recognised) };
@@ -85,15 +85,13 @@ export class IssuedCertificates {
     const revocation = { revokedAt: this.now(), reason: `device ${record.state}` };
     const after = withCertificate(record, { ...this.certificateOf(issued), revocation });
     const audit = [entryOf('certificate-refused', issued, `device-${record.state}`)];
-    return { before, after, denied: [issued], announced: [issued.fingerprint], audit };
+    return { before, after, denied: [identityOf(issued)], announced: [issued.fingerprint], audit };
   }
 
   private certificateOf(issued: IssuedCertificate): DeviceCertificate {
-    const { fingerprint, serialNumber, issuerFingerprint, notBefore, notAfter } = issued;
+    const { notBefore, notAfter } = issued;
     return {
-      fingerprint,
-      serialNumber,
-      issuerFingerprint,
+      ...identityOf(issued),
       notBefore,
       notAfter,
       recordedAt: this.now(),
@@ -106,10 +104,19 @@ export class IssuedCertificates {
   }
 }
 
-/** A device that an entrance took for one of a foreign CA, not knowing that this CA is one of the site. */
+/** A device that an entrance took for one of a foreign CA, not knowing that the CA of its certificate is of this site. */
 function asOfSite({ issuerFingerprint, kind }: IssuedCertificate, device: StoredDevice): StoredDevice {
-  if (device.record.authority !== issuerFingerprint) return device;
+  const { authority, certificates } = device.record;
+  if (authority === 'site' || !certificates.some((held) => held.issuerFingerprint === issuerFingerprint)) return device;
   return { ...device, record: { ...device.record, authority: 'site', kind } };
+}
+
+function identityOf({ fingerprint, serialNumber, issuerFingerprint, issuerAuthority: issuer }: IssuedCertificate) {
+  return { fingerprint, serialNumber, issuerFingerprint, ...(issuer === undefined ? {} : { issuer }) };
+}
+
+function issuersOf({ issuerFingerprint, issuerAuthority }: IssuedCertificate) {
+  return issuerAuthority === undefined ? [issuerFingerprint] : [issuerFingerprint, issuerAuthority];
 }
 
 /** What a new certificate means for a name the registry knows. */
@@ -129,7 +136,7 @@ function cameAfter({ issuedAt }: IssuedCertificate, { states, registeredAt }: De
 
 /** The name belongs to another party; the certificate is denied, so that the event means nothing when it comes again. */
 function conflict(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
-  return { before, denied: [issued], audit: [entryOf('certificate-refused', issued, 'name-conflict')] };
+  return { before, denied: [identityOf(issued)], audit: [entryOf('certificate-refused', issued, 'name-conflict')] };
 }
 
 function entryOf(action: string, issued: IssuedCertificate, reason?: string): AuditEntry {

@@ -2,9 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
+import type { Operation } from '@sallyport/store';
+import { Authorities } from '../devices/authorities.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
-import { authorityOf, judgePeer } from './admission-rules.js';
+import { authorityOf, isFormerAuthority, judgePeer, vouchingCa } from './admission-rules.js';
 import { ForeignNewcomers } from './foreign-newcomers.js';
 import { RefusalLedger } from './refusal-ledger.js';
 
@@ -13,6 +15,7 @@ import { RefusalLedger } from './refusal-ledger.js';
 export class PeerAdmission {
   constructor(
     private readonly devices: Devices,
+    private readonly authorities: Authorities,
     private readonly refusals: RefusalLedger,
     private readonly newcomers: ForeignNewcomers,
     private readonly clock: Clock,
@@ -36,39 +39,68 @@ export class PeerAdmission {
     request: AdmissionRequest,
     device: StoredDevice | undefined,
   ): Promise<Decision<AdmissionDecision>> {
-    const { deviceId, kind } = request;
-    const isDenied = await this.devices.isDenied(request);
+    const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
+    const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
+    const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });
     const verdict = judgePeer(request, { record: device?.record, isDenied });
     if (verdict.kind === 'refuse') return { result: { outcome: 'refused', reason: verdict.reason } };
     const result = { outcome: 'admitted' as const, deviceId, kind };
     if (verdict.kind === 'admit') return { result };
+    if (verdict.kind === 'recognise') return { result, change: await this.recognition(request, device) };
     if (!request.issuedHere && !this.newcomers.take(request))
       return { result: { outcome: 'refused', reason: 'too-many-new-certificates' } };
     return {
       result,
-      change: device === undefined ? this.registration(request) : this.nextCertificate(request, device),
+      change: device === undefined ? await this.registration(request) : await this.nextCertificate(request, device),
     };
   }
 
-  private registration(request: AdmissionRequest): DeviceChangeSet {
+  private async registration(request: AdmissionRequest): Promise<DeviceChangeSet> {
     const { deviceId, kind, fingerprint } = request;
     const [at, actor] = [this.clock.now().toISOString(), actorOf(request)];
     const certificate = certificateOf(request, at);
     const after = registered({ deviceId, kind, authority: authorityOf(request), certificate, at, actor });
-    return { after, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
+    const also = await this.naming(request, after);
+    return { after, also, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
   }
 
-  private nextCertificate(request: AdmissionRequest, before: StoredDevice): DeviceChangeSet {
+  private async nextCertificate(request: AdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
     const renewed = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
-    // An entrance that did not know the CA may have come first.
-    const after: DeviceRecord = request.issuedHere ? { ...renewed, authority: 'site' } : renewed;
-    return { before, after, audit: [entryOf('certificate-recorded', request)] };
+    // An entrance that did not know the CA may have come first, and an older version may have written the record.
+    const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
+    const after: DeviceRecord = isKnownBetter ? { ...renewed, authority: authorityOf(request) } : renewed;
+    const also = await this.naming(request, after);
+    return { before, after, also, audit: [entryOf('certificate-recorded', request)] };
+  }
+
+  private async recognition(request: AdmissionRequest, before: StoredDevice | undefined): Promise<DeviceChangeSet> {
+    if (before === undefined) return this.registration(request);
+    const after: DeviceRecord = { ...before.record, authority: authorityOf(request) };
+    const entry = entryOf('authority-recognised', request);
+    const details = { ...entry.details, from: before.record.authority, to: after.authority };
+    return { before, after, also: await this.naming(request, after), audit: [{ ...entry, details }] };
+  }
+
+  /** What keeps the name of the CA that vouches for a record. */
+  private async naming(request: AdmissionRequest, { authority }: DeviceRecord): Promise<readonly Operation[]> {
+    const ca = vouchingCa(request);
+    return authority === ca.id ? await this.authorities.recording(ca) : [];
   }
 }
 
 function certificateOf(request: AdmissionRequest, recordedAt: string): DeviceCertificate {
-  const { fingerprint, serialNumber, issuerFingerprint, notBefore, notAfter } = request;
-  return { fingerprint, serialNumber, issuerFingerprint, notBefore, notAfter, recordedAt, source: 'contact' };
+  const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
+  const [issuer] = authorities;
+  return {
+    fingerprint,
+    serialNumber,
+    issuerFingerprint,
+    ...(issuer === undefined ? {} : { issuer }),
+    notBefore,
+    notAfter,
+    recordedAt,
+    source: 'contact',
+  };
 }
 
 function actorOf({ entrance }: AdmissionRequest): string {

@@ -15,10 +15,12 @@ export class RevokedCertificates {
   }
 
   private async decide(revoked: RevokedCertificate, before: StoredDevice | undefined): Promise<Decision<void>> {
-    if (await this.devices.isDenied(revoked)) return { result: undefined };
-    const { fingerprint, revokedAt, reason } = revoked;
-    const change = { before, denied: [revoked], audit: [entryOf(revoked)] };
+    const { fingerprint, serialNumber, issuerFingerprint, revokedAt, reason } = revoked;
+    if (await this.devices.isDenied({ fingerprint, serialNumber, issuers: [issuerFingerprint] }))
+      return { result: undefined };
     const record = before?.record;
+    const issuer = record?.certificates.find((held) => held.fingerprint === fingerprint)?.issuer;
+    const change = { before, denied: [{ ...revoked, issuer }], audit: [entryOf(revoked)] };
     if (record === undefined) return { result: undefined, change };
     const after = withRevoked(record, { revokedAt, reason }, (certificate) => certificate.fingerprint === fingerprint);
     // Only an active device can have a session to end.

@@ -1,8 +1,12 @@
 import type { DeviceDescription, DeviceRefusal, DeviceSummary } from '@sallyport/protocol';
 import type { DeviceRecord } from './device-record.js';
 
-/** A device as a list shows it. */
-export function summaryOf(record: DeviceRecord): DeviceSummary {
+/**
+ * A device as a list shows it.
+ *
+ * @param authorityName  subject of the CA that vouches for it, as far as it is known
+ */
+export function summaryOf(record: DeviceRecord, authorityName: string | undefined): DeviceSummary {
   const { deviceId, kind, state, authority, registeredAt, certificates, states } = record;
   const admitted = certificates.filter(({ revocation }) => revocation === undefined);
   const notAfter = admitted
@@ -15,6 +19,7 @@ export function summaryOf(record: DeviceRecord): DeviceSummary {
     kind,
     state,
     authority,
+    ...(authorityName === undefined ? {} : { authorityName }),
     registeredAt,
     stateChangedAt,
     ...(notAfter === undefined ? {} : { notAfter }),
@@ -22,7 +27,13 @@ export function summaryOf(record: DeviceRecord): DeviceSummary {
 }
 
 /** A device with all that is known of it. */
-export function descriptionOf(record: DeviceRecord, refusals: readonly DeviceRefusal[]): DeviceDescription {
+export function descriptionOf(
+  record: DeviceRecord,
+  {
+    authorityName,
+    refusals,
+  }: { readonly authorityName: string | undefined; readonly refusals: readonly DeviceRefusal[] },
+): DeviceDescription {
   const { certificates, states } = record;
-  return { ...summaryOf(record), certificates, states, refusals: [...refusals] };
+  return { ...summaryOf(record, authorityName), certificates, states, refusals: [...refusals] };
 }

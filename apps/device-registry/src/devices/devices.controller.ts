@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Body, Controller, Param, Query, Req } from '@nestjs/common';
 import {
+  type DeviceAuthority,
   type DeviceDescription,
   type DeviceList,
   deviceAction,
@@ -9,10 +10,15 @@ import {
   deviceQuery,
   Problem,
   registryRoutes,
+  type TakeoverResponse,
+  takeoverRequest,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
+import { Authorities } from './authorities.js';
+import { AuthorityTakeover } from './authority-takeover.js';
 import { DeviceLifecycle } from './device-lifecycle.js';
+import type { DeviceRecord } from './device-record.js';
 import { descriptionOf, summaryOf } from './device-view.js';
 import { Devices } from './devices.js';
 import { requesterOf } from './requester.js';
@@ -25,19 +31,22 @@ export class DevicesController {
   constructor(
     private readonly devices: Devices,
     private readonly lifecycle: DeviceLifecycle,
+    private readonly authorities: Authorities,
+    private readonly takeover: AuthorityTakeover,
   ) {}
 
   @Serves(registryRoutes.listDevices)
   async list(@Query() query: unknown): Promise<DeviceList> {
     const { state, cursor, limit } = deviceQuery.parse(query);
     const { records, ...rest } = await this.devices.list({ limit, ...(cursor === undefined ? {} : { cursor }) }, state);
-    return { devices: records.map(summaryOf), ...rest };
+    const names = await this.namesIn(records);
+    return { devices: records.map((record) => summaryOf(record, names.get(record.authority))), ...rest };
   }
 
   @Serves(registryRoutes.showDevice)
   async show(@Param() path: unknown): Promise<DeviceDescription> {
     const { record } = await this.devices.require(devicePath.parse(path).id);
-    return descriptionOf(record, await this.devices.refusals(record.deviceId));
+    return this.describe(record);
   }
 
   @Serves(registryRoutes.changeDevice)
@@ -52,6 +61,23 @@ export class DevicesController {
       throw new Problem('not-found', `A device has no "${action}". There are: ${deviceAction.options.join(', ')}.`);
     const { reason } = deviceActionRequest.parse(body ?? {});
     const record = await this.lifecycle.apply(known.data, id, { actor: requesterOf(request), reason });
-    return descriptionOf(record, await this.devices.refusals(record.deviceId));
+    return this.describe(record);
+  }
+
+  @Serves(registryRoutes.takeOverDevices)
+  takeOver(@Body() body: unknown, @Req() request: { readonly raw: IncomingMessage }): Promise<TakeoverResponse> {
+    return this.takeover.apply(takeoverRequest.parse(body), requesterOf(request));
+  }
+
+  private async describe(record: DeviceRecord): Promise<DeviceDescription> {
+    const authorityName = await this.authorities.nameOf(record.authority);
+    return descriptionOf(record, { authorityName, refusals: await this.devices.refusals(record.deviceId) });
+  }
+
+  /** The names of the CAs of some devices, each looked up once. */
+  private async namesIn(records: readonly DeviceRecord[]): Promise<Map<DeviceAuthority, string | undefined>> {
+    const authorities = [...new Set(records.map(({ authority }) => authority))];
+    const named = authorities.map(async (each) => [each, await this.authorities.nameOf(each)] as const);
+    return new Map(await Promise.all(named));
   }
 }

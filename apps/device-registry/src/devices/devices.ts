@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import { AuditLog } from '@sallyport/audit';
 import {
+  type AuthorityId,
   type DeviceCertificate,
   type DeviceId,
   type DeviceRefusal,
@@ -10,6 +11,7 @@ import {
   deviceDescription,
   type Fingerprint,
   Problem,
+  type SerialNumber,
 } from '@sallyport/protocol';
 import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
 import { DeviceAnnouncements } from './device-announcements.js';
@@ -22,7 +24,14 @@ export interface StoredDevice {
 }
 
 /** What identifies a certificate to those who must refuse it. */
-export type CertificateIdentity = Pick<DeviceCertificate, 'fingerprint' | 'issuerFingerprint' | 'serialNumber'>;
+export type CertificateIdentity = Pick<DeviceCertificate, 'fingerprint' | 'issuerFingerprint' | 'serialNumber'> & {
+  readonly issuer?: AuthorityId | undefined;
+};
+
+/** A certificate and every name its issuer is known by. */
+export interface PresentedCertificate extends Pick<CertificateIdentity, 'fingerprint' | 'serialNumber'> {
+  readonly issuers: readonly (Fingerprint | AuthorityId)[];
+}
 
 /** One change: of a device, of what is refused for ever, or of both. */
 export interface DeviceChangeSet {
@@ -33,6 +42,8 @@ export interface DeviceChangeSet {
   readonly denied?: readonly CertificateIdentity[];
   /** Certificates of `after` that entrances must hear of. */
   readonly announced?: readonly Fingerprint[] | undefined;
+  /** What else has to be written for the change to be whole. */
+  readonly also?: readonly Operation[];
   readonly audit: readonly AuditEntry[];
 }
 
@@ -85,6 +96,12 @@ export class Devices {
     return { records: found.filter((entry) => entry !== undefined).map(recordOf), ...rest };
   }
 
+  /** One page of devices as they are stored, by folded name. */
+  async page(page: { cursor?: string; limit: number }) {
+    const { entries, ...rest } = await this.store.list(devicePrefix, page);
+    return { devices: entries.map((entry) => ({ record: recordOf(entry), revision: entry.revision })), ...rest };
+  }
+
   /** How many devices are in a state. */
   async count(state: DeviceState): Promise<number> {
     let total = 0;
@@ -99,8 +116,9 @@ export class Devices {
   }
 
   /** Whether a certificate is refused for ever, by its fingerprint or by issuer and serial number. */
-  async isDenied(certificate: CertificateIdentity): Promise<boolean> {
-    const found = await Promise.all(denialKeys(certificate).map((key) => this.store.get(key)));
+  async isDenied({ fingerprint, serialNumber, issuers }: PresentedCertificate): Promise<boolean> {
+    const keys = [denialByFingerprint(fingerprint), ...issuers.map((issuer) => denialBySerial(issuer, serialNumber))];
+    const found = await Promise.all(keys.map((key) => this.store.get(key)));
     return found.some((entry) => entry !== undefined);
   }
 
@@ -147,15 +165,34 @@ export class Devices {
   }
 
   /** Writes record, index, denials, announcement and audit rows in one transaction; false when somebody was faster. */
-  private commit(name: DeviceId, { before, after, denied = [], announced, audit }: DeviceChangeSet): Promise<boolean> {
+  private commit(name: DeviceId, change: DeviceChangeSet): Promise<boolean> {
+    return this.audit.commit({ ...this.stepsOf(name, change), entries: change.audit });
+  }
+
+  /**
+   * Changes several devices the registry knows, all or none, with audit rows for the whole; those of each are left out.
+   *
+   * @returns false when somebody was faster with one of them
+   */
+  commitAll(
+    changes: readonly (DeviceChangeSet & { readonly before: StoredDevice })[],
+    whole: { readonly operations: readonly Operation[]; readonly entries: readonly AuditEntry[] },
+  ): Promise<boolean> {
+    const steps = changes.map((change) => this.stepsOf(change.before.record.deviceId, change));
+    const operations = [...steps.flatMap((step) => step.operations), ...whole.operations];
+    return this.audit.commit({ compares: steps.flatMap((step) => step.compares), operations, entries: whole.entries });
+  }
+
+  private stepsOf(name: DeviceId, { before, after, denied = [], announced, also = [] }: DeviceChangeSet) {
     const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
     const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
+    operations.push(...also);
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: after });
       operations.push(...indexOperations(before?.record.state, after));
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
     }
-    return this.audit.commit({ compares, operations, entries: audit });
+    return { compares, operations };
   }
 }
 
@@ -197,6 +234,16 @@ function refusalsKey(name: DeviceId): string {
 }
 
 // Serial numbers repeat across CAs, and a certificate may be re-encoded around one signature: each key alone denies.
-function denialKeys({ fingerprint, issuerFingerprint, serialNumber }: CertificateIdentity): string[] {
-  return [`denied/fingerprint/${fingerprint}`, `denied/serial/${issuerFingerprint}/${serialNumber}`];
+function denialKeys({ fingerprint, issuerFingerprint, issuer, serialNumber }: CertificateIdentity): string[] {
+  // By the key of the issuer too: its certificate may be issued again.
+  const issuers = issuer === undefined ? [issuerFingerprint] : [issuerFingerprint, issuer];
+  return [denialByFingerprint(fingerprint), ...issuers.map((each) => denialBySerial(each, serialNumber))];
+}
+
+function denialByFingerprint(fingerprint: Fingerprint): string {
+  return `denied/fingerprint/${fingerprint}`;
+}
+
+function denialBySerial(issuer: Fingerprint | AuthorityId, serialNumber: SerialNumber): string {
+  return `denied/serial/${issuer}/${serialNumber}`;
 }

@@ -2,6 +2,7 @@ import { certificateIssued, type DeviceId, type Fingerprint, Problem, type Seria
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Outbox, Store } from '@sallyport/store';
 import {
+  authorityIdOf,
   type Certificate,
   type CertificateProfile,
   type CertificateRequest,
@@ -174,7 +175,8 @@ export class CertificateIssuer {
   private store(order: IssueOrder, { authority, claim }: Draft, record: CertificateRecord): Promise<boolean> {
     const { inventory, hierarchy, outbox, audit } = this.options;
     const payment = order.payment(record.fingerprint);
-    const event = { ...announcementOf(record), reinstate: order.reinstate };
+    const issuerAuthority = authorityIdOf(authority.certificate);
+    const event = { ...announcementOf(record), issuerAuthority, reinstate: order.reinstate };
     return audit.commit({
       compares: [
         ...payment.compares,

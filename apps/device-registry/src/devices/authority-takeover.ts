@@ -1,0 +1,106 @@
+import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
+import { type ForeignAuthority, Problem, type TakeoverRequest, type TakeoverResponse } from '@sallyport/protocol';
+import type { Operation } from '@sallyport/store';
+import { Authorities, type NamedAuthority } from './authorities.js';
+import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
+
+const devicesAtOnce = 200;
+
+/** An order to give devices of one CA to another. */
+interface Takeover {
+  readonly from: ForeignAuthority;
+  readonly to: NamedAuthority;
+  readonly actor: string;
+}
+
+/**
+ * Gives devices of one CA outside this site to another, for an owner whose CA got a new key. Certificates of the old CA
+ * that are known stay good as long as an entrance trusts it; new ones are only taken from the new CA.
+ */
+@Injectable()
+export class AuthorityTakeover {
+  constructor(
+    private readonly devices: Devices,
+    private readonly authorities: Authorities,
+  ) {}
+
+  /**
+   * Looks at one page of devices, or at one device; moves those of `from` when the request says so.
+   *
+   * @throws Problem `not-found`: no such device
+   * @throws Problem `conflict`: another CA vouches for that device
+   * @throws Problem `invalid-request`: both are the same CA, or nothing is known of the new one
+   */
+  async apply(request: TakeoverRequest, actor: string): Promise<TakeoverResponse> {
+    const { from, mode } = request;
+    if (from === request.to) throw new Problem('invalid-request', 'Both are the same CA: same key, same name.');
+    const to = { id: request.to, name: await this.nameOf(request) };
+    const { found, cursor } = await this.page(request);
+    if (mode === 'move' && found.length > 0) await this.move(found, { from, to, actor });
+    const fromName = await this.authorities.nameOf(from);
+    return {
+      devices: found.length,
+      toName: to.name,
+      ...(fromName === undefined ? {} : { fromName }),
+      ...(cursor === undefined ? {} : { cursor }),
+    };
+  }
+
+  private async nameOf({ to, toName }: TakeoverRequest): Promise<string> {
+    const name = toName ?? (await this.authorities.nameOf(to));
+    if (name !== undefined) return name;
+    throw new Problem(
+      'invalid-request',
+      `No entrance has seen the CA ${to} yet. Name the file with its certificate instead.`,
+    );
+  }
+
+  /** The devices of `from` among the next ones. */
+  private async page({ from, to, deviceId, cursor }: TakeoverRequest) {
+    if (deviceId !== undefined) return { found: await this.one({ from, to, deviceId }), cursor: undefined };
+    const page = await this.devices.page({ limit: devicesAtOnce, ...(cursor === undefined ? {} : { cursor }) });
+    return { found: page.devices.filter(({ record }) => record.authority === from), cursor: page.cursor };
+  }
+
+  private async one({
+    from,
+    to,
+    deviceId,
+  }: Pick<TakeoverRequest, 'from' | 'to'> & { deviceId: NonNullable<TakeoverRequest['deviceId']> }) {
+    const device = await this.devices.require(deviceId);
+    const { authority } = device.record;
+    if (authority === from) return [device];
+    if (authority === to) return [];
+    const holder = authority === 'site' ? 'This site' : `The CA ${authority}`;
+    throw new Problem('conflict', `${holder} vouches for device "${device.record.deviceId}", not ${from}.`);
+  }
+
+  /** All in one transaction; one by one when somebody else changed one of them meanwhile. */
+  private async move(found: readonly StoredDevice[], takeover: Takeover): Promise<void> {
+    const naming = await this.authorities.recording(takeover.to);
+    const changes = found.map((before) => changeOf(before, takeover));
+    if (await this.devices.commitAll(changes, { operations: naming, entries: [entryOf(takeover, found)] })) return;
+    for (const { record } of found) await this.moveOne(record.deviceId, takeover, naming);
+  }
+
+  private async moveOne(name: StoredDevice['record']['deviceId'], takeover: Takeover, naming: readonly Operation[]) {
+    await this.devices.change(name, async (before) => {
+      if (before === undefined || before.record.authority !== takeover.from) return { result: undefined };
+      const change = { ...changeOf(before, takeover), also: naming, audit: [entryOf(takeover, [before])] };
+      return { result: undefined, change };
+    });
+  }
+}
+
+function changeOf(before: StoredDevice, { to }: Takeover): DeviceChangeSet & { readonly before: StoredDevice } {
+  return { before, after: { ...before.record, authority: to.id }, audit: [] };
+}
+
+/** One row for what moved together: a fleet of 100,000 devices leaves some hundred rows. */
+function entryOf({ from, to, actor }: Takeover, moved: readonly StoredDevice[]): AuditEntry {
+  const [only] = moved;
+  const subject = moved.length === 1 && only !== undefined ? only.record.deviceId : to.id;
+  const details = { from, to: to.id, toName: to.name, count: moved.length };
+  return { actor, action: 'devices-taken-over', subject, outcome: 'succeeded', details };
+}
