@@ -8,6 +8,7 @@ import { tokenFor } from '../fixtures/token.fixture.js';
 
 const at = '2026-05-01T12:00:00.000Z';
 const fingerprint = 'ab'.repeat(32);
+const fleet = `ca:${'cd'.repeat(32)}`;
 const summary = {
   deviceId: 'child01',
   kind: 'device',
@@ -110,15 +111,19 @@ describe('device list', () => {
     site.admin['device-registry'].routes.set('GET /v1/devices', ({ url }) =>
       url.searchParams.get('cursor') === null
         ? { devices: [{ ...summary, notAfter: at }], cursor: 'next' }
-        : { devices: [{ ...summary, deviceId: 'child02', state: 'locked' }] },
+        : {
+            devices: [
+              { ...summary, deviceId: 'child02', state: 'locked', authority: fleet, authorityName: 'CN=Fleet CA' },
+            ],
+          },
     );
 
     const { stdout } = await site.run(['device', 'list', '--state', 'active']);
 
     expect(stdout.split('\n')).toEqual([
-      'DEVICE   KIND    STATE   SINCE                     CERTIFICATE UNTIL',
-      'child01  device  active  2026-05-01T12:00:00.000Z  2026-05-01T12:00:00.000Z',
-      'child02  device  locked  2026-05-01T12:00:00.000Z  -',
+      'DEVICE   KIND    STATE   SINCE                     CERTIFICATE UNTIL         VOUCHED BY',
+      'child01  device  active  2026-05-01T12:00:00.000Z  2026-05-01T12:00:00.000Z  this site',
+      'child02  device  locked  2026-05-01T12:00:00.000Z  -                         CN=Fleet CA',
       '',
     ]);
     expect(site.admin['device-registry'].seen.map(({ route }) => route)).toEqual([
@@ -146,6 +151,16 @@ describe('device show', () => {
     expect(stdout).toMatch(/0102 .*revoked 2026-05-01T12:00:00.000Z \(device revoked\)/);
     expect(stdout).toMatch(/revoked +local-admin +stolen/);
     expect(stdout).toContain('http from 192.0.2.9: device-revoked. The device has been revoked.');
+  });
+
+  it('names the CA that vouches for a device', async () => {
+    await using site = await fakeSite();
+    const named = { ...description, authority: fleet, authorityName: 'CN=Fleet CA' };
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => named);
+
+    const { stdout } = await site.run(['device', 'show', 'child01']);
+
+    expect(stdout).toContain(`Vouched by: CN=Fleet CA (${fleet})\n`);
   });
 
   it('says so when there is no such device', async () => {

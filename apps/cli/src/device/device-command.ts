@@ -4,9 +4,11 @@ import { actionCommands } from './action.js';
 import { enrollTokenCommand } from './enroll-token.js';
 import { listCommand } from './list.js';
 import { showCommand } from './show.js';
+import { takeoverCommand } from './takeover.js';
 
 /** `device`: who is admitted. */
 export function deviceCommand(context: CliContext, program: Command): void {
   const device = program.command('device').description('devices: enrol, list, lock, revoke');
-  for (const add of [enrollTokenCommand, listCommand, showCommand, actionCommands]) add(context, device);
+  for (const add of [enrollTokenCommand, listCommand, showCommand, actionCommands, takeoverCommand])
+    add(context, device);
 }

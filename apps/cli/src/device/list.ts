@@ -12,7 +12,7 @@ const options = globalOptions.extend({ state: deviceState.optional() });
 export function listCommand(context: CliContext, parent: Command): void {
   parent
     .command('list')
-    .description('list devices, their state and the end of their certificate')
+    .description('list devices, their state, the end of their certificate, and who vouches for them')
     .addOption(new Option('--state <state>', 'only devices in this state').choices(deviceState.options))
     .action(async (_options: unknown, command: Command) => {
       const given = optionsOf(command, options);
@@ -31,13 +31,14 @@ export function listCommand(context: CliContext, parent: Command): void {
 
 function table(devices: readonly DeviceSummary[]): string[] {
   return tableLines(
-    ['DEVICE', 'KIND', 'STATE', 'SINCE', 'CERTIFICATE UNTIL'],
-    devices.map(({ deviceId, kind, state, stateChangedAt, notAfter }) => [
+    ['DEVICE', 'KIND', 'STATE', 'SINCE', 'CERTIFICATE UNTIL', 'VOUCHED BY'],
+    devices.map(({ deviceId, kind, state, stateChangedAt, notAfter, authority, authorityName }) => [
       deviceId,
       kind,
       state,
       stateChangedAt,
       notAfter ?? '-',
+      authority === 'site' ? 'this site' : (authorityName ?? authority),
     ]),
   );
 }

@@ -32,12 +32,17 @@ function deviceLines(device: DeviceDescription): string[] {
       ['State', device.state],
       ['Since', device.stateChangedAt],
       ['Registered', device.registeredAt],
-      ['Vouched by', device.authority === 'site' ? 'this site' : `CA ${device.authority}`],
+      ['Vouched by', voucherText(device)],
     ]),
     ...section('Certificates', certificateTable(device)),
     ...section('History', historyTable(device)),
     ...section('Refusals', refusalTable(device)),
   ];
+}
+
+function voucherText({ authority, authorityName }: DeviceDescription): string {
+  if (authority === 'site') return 'this site';
+  return authorityName === undefined ? `CA ${authority}` : `${authorityName} (${authority})`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {
