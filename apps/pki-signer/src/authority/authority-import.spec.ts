@@ -250,10 +250,39 @@ describe('a bundle that cannot be used', () => {
     );
   });
 
+  it('is refused when its name constraints forbid what services are called', async () => {
+    const extensions = [
+      'basicConstraints=critical,CA:TRUE',
+      'keyUsage=critical,keyCertSign,cRLSign',
+      'nameConstraints=critical,permitted;DNS:acme.example',
+    ];
+    await using root = await TestCa.create({ ...acme, extensions });
+    expect((await refused('root', bundleOf(root)))[1]).toBe(
+      'The CA bundle cannot be used. The name constraints of "CN=Acme Root" forbid the names of services, such as pki-signer.',
+    );
+  });
+
+  it('issues only names that its name constraints permit', async () => {
+    await using site = await openTestSite();
+    await using root = await TestCa.create(acme);
+    const extensions = [
+      'basicConstraints=critical,CA:TRUE,pathlen:0',
+      'keyUsage=critical,keyCertSign,cRLSign',
+      'subjectKeyIdentifier=hash',
+      'nameConstraints=critical,permitted;DNS:acme.example',
+    ];
+    await using issuing = await root.intermediate({ ...acme, commonName: 'Acme Devices', extensions });
+    await importInto(site, 'device', bundleOf(issuing) + root.certPem);
+    expect((await enrolled(site, 'pump.acme.example')).deviceId).toBe('pump.acme.example');
+    await expect(enrolled(site, 'gateway')).rejects.toThrow(
+      'The name constraints of the CA "CN=Acme Devices" forbid the name "gateway". Use a name they permit, or import a CA without name constraints.',
+    );
+  });
+
   it('is refused when its key is weak', async () => {
     await using ca = await TestCa.create({ ...acme, commonName: 'Weak Root', key: 'RSA 1024' });
     expect((await refused('root', bundleOf(ca)))[1]).toBe(
-      'The CA bundle cannot be used. "CN=Weak Root": The key is weaker than RSA 2048, P-256 or Ed25519.',
+      'The CA bundle cannot be used. "CN=Weak Root" has an RSA key of 1024 bits; 2048 or more are needed.',
     );
   });
 
@@ -261,7 +290,7 @@ describe('a bundle that cannot be used', () => {
     await using root = await TestCa.create(acme);
     await using issuing = await root.intermediate({ ...acme, commonName: 'Acme Devices', digest: 'sha1' });
     expect((await refused('device', bundleOf(issuing) + root.certPem))[1]).toBe(
-      'The CA bundle cannot be used. "CN=Acme Devices": The certificate is signed with MD5 or SHA-1.',
+      'The CA bundle cannot be used. "CN=Acme Devices" is signed with ecdsa-with-SHA1, which is broken.',
     );
   });
 

@@ -1,7 +1,14 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { type AuthorityImport, type AuthorityPurpose, Problem, refusals } from '@sallyport/protocol';
+import { type AuthorityImport, type AuthorityPurpose, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import { type Certificate, checkLeaf, importBundle, verifySignedBy } from '@sallyport/x509';
+import {
+  type Certificate,
+  constraintVerdict,
+  importBundle,
+  isStrongSignature,
+  keyWeakness,
+  verifySignedBy,
+} from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { AuthorityRecord } from './authority.js';
@@ -61,6 +68,7 @@ export class AuthorityImporter {
     const chain = chainFrom(certificate, certificates);
     for (const link of chain) this.checkUsable(link);
     checkPathLengths(chain, purpose);
+    if (purpose !== 'device') checkServiceNames(chain);
     if ((purpose === 'root') !== (chain.length === 1))
       throw rejected(
         purpose === 'root'
@@ -149,9 +157,19 @@ function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Cer
 
 /** First, since a weak signature never verifies, and its issuer would seem to be missing. */
 function requireStrong(certificate: Certificate): void {
-  const weakness = checkLeaf(certificate);
-  if (weakness === 'weak-key' || weakness === 'weak-signature')
-    throw rejected(`"${certificate.subject.text}": ${refusals[weakness].meaning}`);
+  const weakness = keyWeakness(certificate);
+  if (weakness !== undefined) throw rejected(`"${certificate.subject.text}" ${weakness}.`);
+  if (!isStrongSignature(certificate.signatureAlgorithm))
+    throw rejected(`"${certificate.subject.text}" is signed with ${certificate.signatureAlgorithm}, which is broken.`);
+}
+
+/** Entrances hold every identity against the name constraints above it; a signer must be able to name itself. */
+function checkServiceNames(chain: readonly Certificate[]): void {
+  for (const certificate of chain)
+    if (constraintVerdict(certificate, 'pki-signer') === 'forbidden')
+      throw rejected(
+        `The name constraints of "${certificate.subject.text}" forbid the names of services, such as pki-signer.`,
+      );
 }
 
 /** RFC 5280 §4.2.1.9: how many CAs may stand between a CA and a leaf; below a root we make issuing CAs. */

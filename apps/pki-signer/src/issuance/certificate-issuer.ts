@@ -8,6 +8,7 @@ import {
   type CertificateRequest,
   certificateProfiles,
   checkCertificateRequest,
+  constraintVerdict,
   extensionsLeftOut,
   LeafIssuer,
   leafAltNames,
@@ -80,6 +81,7 @@ interface Draft {
 /** The decision: request and profile in, certificate out, written down before and after. */
 export class CertificateIssuer {
   private readonly issuers = new Map<string, LeafIssuer>();
+  private readonly chains = new Map<string, readonly Certificate[]>();
 
   constructor(private readonly options: CertificateIssuerOptions) {}
 
@@ -112,6 +114,7 @@ export class CertificateIssuer {
     checkCertificateRequest(order.csr, profile, identity);
     this.refuseAuthorityKeys(order.csr);
     const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
+    this.refuseConstrainedName(order.name, authority);
     return {
       ...validityOf(profile, this.options.clock.now()),
       authority,
@@ -129,6 +132,26 @@ export class CertificateIssuer {
   private refuseAuthorityKeys({ spki }: CertificateRequest): void {
     if (this.options.hierarchy.all.some(({ certificate }) => certificate.spki.equals(spki)))
       throw new Problem('csr-forbidden', 'This key belongs to a CA. Make a new key and send a new CSR.');
+  }
+
+  /** Every entrance would refuse the certificate. */
+  private refuseConstrainedName(name: DeviceId, authority: SigningAuthority): void {
+    const forbidding = this.chainOf(authority).find((each) => constraintVerdict(each, name) === 'forbidden');
+    if (forbidding === undefined) return;
+    throw new Problem(
+      'csr-forbidden',
+      `The name constraints of the CA "${forbidding.subject.text}" forbid the name "${name}". Use a name they permit, or import a CA without name constraints.`,
+    );
+  }
+
+  /** A CA and those above it; looked for once, since each step checks a signature. */
+  private chainOf(authority: SigningAuthority): readonly Certificate[] {
+    const { certificate, intermediates, record } = authority;
+    const known = this.chains.get(record.id);
+    if (known !== undefined) return known;
+    const chain = [certificate, ...intermediates, this.options.hierarchy.rootOf(authority).certificate];
+    this.chains.set(record.id, chain);
+    return chain;
   }
 
   private async sign(order: IssueOrder, draft: Draft): Promise<{ readonly certificate: Certificate }> {
