@@ -98,4 +98,33 @@ describe.each([
     expect([new Set(first), new Set(second)]).toContainEqual(new Set(['name-conflict']));
     for (const verdict of await everywhere('/v1/audit/verify', auditVerdict)) expect(verdict.intact).toBe(true);
   });
+
+  it('hand every device of a CA over once, while those devices come with new certificates', async () => {
+    const fleet = Array.from({ length: 60 }, (_, index) => `fleet-${index}`);
+    const certificate = (deviceId: string, serial: string) =>
+      peer({ ...foreign, deviceId, fingerprint: fingerprintOf(`${deviceId} ${serial}`), serialNumber: serial });
+    for (const deviceId of fleet) await admit(certificate(deviceId, '01'));
+    const [from, to] = [foreign, other].map(({ issuerFingerprint }) => `ca:${issuerFingerprint}`);
+    const payload = { from, to, toName: 'CN=another CA', mode: 'move' };
+    // A registry that never got its turn says so, and that trying again is safe.
+    const takeOver = async (host: ServiceHost, triesLeft = 20): Promise<number> => {
+      const { statusCode } = await host.app.inject({ method: 'POST', url: '/v1/takeovers', payload });
+      return statusCode === 503 && triesLeft > 0 ? await takeOver(host, triesLeft - 1) : statusCode;
+    };
+
+    const [answers] = await Promise.all([
+      Promise.all(hosts.map((host) => takeOver(host))),
+      Promise.allSettled(fleet.map((deviceId) => admit(certificate(deviceId, '02')))),
+    ]);
+
+    expect(answers).toEqual([200, 200, 200]);
+    for (const { devices } of await everywhere('/v1/devices?limit=1000', deviceList))
+      expect(devices.map(({ authority }) => authority)).toEqual(fleet.map(() => to));
+    for (const { rows } of await everywhere('/v1/audit?limit=1000', auditPage))
+      expect(
+        rows
+          .filter(({ action }) => action === 'devices-taken-over')
+          .reduce((sum, { details }) => sum + Number(details['count']), 0),
+      ).toBe(60);
+  });
 });

@@ -56,8 +56,8 @@ export const refusals = {
     remedy: 'Issue it with extended key usage clientAuth.',
   },
   'leaf-is-ca': {
-    meaning: 'The certificate is one of a CA: it may sign other certificates.',
-    remedy: 'Issue it as CA:FALSE and without key usage keyCertSign.',
+    meaning: 'The certificate is one of a CA, or has the key of one: it may sign other certificates.',
+    remedy: 'Make a new key, and have its certificate issued as CA:FALSE and without key usage keyCertSign.',
   },
   'issuer-unfit': {
     meaning: 'A certificate above the client certificate is no CA, or may not issue certificates of TLS clients.',
@@ -108,7 +108,8 @@ export const refusals = {
   },
   'name-conflict': {
     meaning: 'Another CA already vouches for a device of this name.',
-    remedy: 'Rename the device, or retire the one that holds the name.',
+    remedy:
+      'Use another device id. If that CA got a new key: sallyport device takeover. To move the device to this site: sallyport device enroll-token --reinstate DEVICE',
   },
   'too-many-new-certificates': {
     meaning: 'CAs outside this site vouch for more new certificates than are taken on at once.',

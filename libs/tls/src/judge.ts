@@ -128,6 +128,8 @@ function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | 
 function pathFault({ certificate, path }: KnownLeaf): Refusal | undefined {
   const [name = ''] = certificate.subject.commonNames;
   for (const issuer of path.certificates) {
+    if (issuer.spki.equals(certificate.spki))
+      return refuse('leaf-is-ca', { certificate, detail: `its key is that of the CA "${issuer.subject.text}"` });
     const weakness = keyWeakness(issuer);
     if (weakness !== undefined)
       return refuse('issuer-weak', { certificate, detail: `"${issuer.subject.text}" ${weakness}` });

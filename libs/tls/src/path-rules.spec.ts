@@ -88,6 +88,13 @@ describe('a leaf that is more than a leaf', () => {
     expect(await answerTo(ca, ca)).toMatch(/^leaf-is-ca/);
   });
 
+  it('is refused when its key is that of a CA above it, also when nothing else says so', async () => {
+    const old = forge({ subject: 'dev-1', version: 1 });
+    expect(await answerTo(old, old)).toBe('leaf-is-ca: its key is that of the CA "CN=dev-1"');
+    const ca = forgeCa('fleet');
+    expect(await answerTo(ca, forgeDevice('dev-1', ca, { keys: ca.keys }))).toMatch(/^leaf-is-ca/);
+  });
+
   it('does not make a purpose that only its CA lacks its own', async () => {
     const root = forgeCa('root');
     const issuing = forgeCa('issuing', { issuer: root, purposes: ['serverAuth'] });

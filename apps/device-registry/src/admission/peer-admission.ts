@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
-import type { Operation } from '@sallyport/store';
 import { Authorities } from '../devices/authorities.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
@@ -60,8 +59,8 @@ export class PeerAdmission {
     const [at, actor] = [this.clock.now().toISOString(), actorOf(request)];
     const certificate = certificateOf(request, at);
     const after = registered({ deviceId, kind, authority: authorityOf(request), certificate, at, actor });
-    const also = await this.naming(request, after);
-    return { after, also, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
+    await this.keepName(request, after);
+    return { after, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
   }
 
   private async nextCertificate(request: AdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
@@ -69,8 +68,8 @@ export class PeerAdmission {
     // An entrance that did not know the CA may have come first, and an older version may have written the record.
     const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
     const after: DeviceRecord = isKnownBetter ? { ...renewed, authority: authorityOf(request) } : renewed;
-    const also = await this.naming(request, after);
-    return { before, after, also, audit: [entryOf('certificate-recorded', request)] };
+    await this.keepName(request, after);
+    return { before, after, audit: [entryOf('certificate-recorded', request)] };
   }
 
   private async recognition(request: AdmissionRequest, before: StoredDevice | undefined): Promise<DeviceChangeSet> {
@@ -78,13 +77,14 @@ export class PeerAdmission {
     const after: DeviceRecord = { ...before.record, authority: authorityOf(request) };
     const entry = entryOf('authority-recognised', request);
     const details = { ...entry.details, from: before.record.authority, to: after.authority };
-    return { before, after, also: await this.naming(request, after), audit: [{ ...entry, details }] };
+    await this.keepName(request, after);
+    return { before, after, audit: [{ ...entry, details }] };
   }
 
-  /** What keeps the name of the CA that vouches for a record. */
-  private async naming(request: AdmissionRequest, { authority }: DeviceRecord): Promise<readonly Operation[]> {
+  /** Keeps the name of the CA a record names, if it is the one that vouches now. */
+  private async keepName(request: AdmissionRequest, { authority }: DeviceRecord): Promise<void> {
     const ca = vouchingCa(request);
-    return authority === ca.id ? await this.authorities.recording(ca) : [];
+    if (authority === ca.id) await this.authorities.keepName(ca);
   }
 }
 

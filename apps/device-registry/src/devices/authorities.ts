@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { AuthorityId, DeviceAuthority } from '@sallyport/protocol';
-import { type Operation, Store } from '@sallyport/store';
+import { Store } from '@sallyport/store';
 import { z } from 'zod';
 
 /** A CA outside this site, by key and name. */
@@ -16,17 +16,29 @@ const mostRemembered = 10_000;
 /** The names of the CAs outside this site that vouch for devices. Keys: `authority/<id>`. */
 @Injectable()
 export class Authorities {
-  private readonly written = new Set<AuthorityId>();
+  private readonly kept = new Map<AuthorityId, Promise<void>>();
 
   constructor(private readonly store: Store) {}
 
-  /** What keeps the name of a CA; nothing when it is kept already, so that devices of one CA share no key they write. */
-  async recording({ id, name }: NamedAuthority): Promise<Operation[]> {
-    if (this.written.has(id)) return [];
-    if ((await this.store.get(keyOf(id))) === undefined) return [{ put: keyOf(id), value: { name } }];
-    if (this.written.size >= mostRemembered) this.written.clear();
-    this.written.add(id);
-    return [];
+  /**
+   * Keeps the name of a CA, once; before the first device of it is written down, and not together with it: devices that come
+   * at once would all write the same key, and wait for one another.
+   *
+   * @throws Problem `unavailable`, `storage-full`: it could not be kept
+   */
+  keepName(authority: NamedAuthority): Promise<void> {
+    const known = this.kept.get(authority.id);
+    if (known !== undefined) return known;
+    if (this.kept.size >= mostRemembered) this.kept.clear();
+    const keeping = this.write(authority);
+    this.kept.set(authority.id, keeping);
+    // The next device tries again; the one that waits hears of it itself.
+    keeping.catch(() => this.kept.delete(authority.id));
+    return keeping;
+  }
+
+  private async write({ id, name }: NamedAuthority): Promise<void> {
+    if ((await this.store.get(keyOf(id))) === undefined) await this.store.put(keyOf(id), { name });
   }
 
   /** Its name; undefined for a CA of this site, or one that has not been seen. */

@@ -1,7 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
-import { type ForeignAuthority, Problem, type TakeoverRequest, type TakeoverResponse } from '@sallyport/protocol';
-import type { Operation } from '@sallyport/store';
+import {
+  type DeviceId,
+  type ForeignAuthority,
+  Problem,
+  type TakeoverRequest,
+  type TakeoverResponse,
+} from '@sallyport/protocol';
 import { Authorities, type NamedAuthority } from './authorities.js';
 import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
@@ -58,16 +63,12 @@ export class AuthorityTakeover {
 
   /** The devices of `from` among the next ones. */
   private async page({ from, to, deviceId, cursor }: TakeoverRequest) {
-    if (deviceId !== undefined) return { found: await this.one({ from, to, deviceId }), cursor: undefined };
+    if (deviceId !== undefined) return { found: await this.one({ from, to }, deviceId), cursor: undefined };
     const page = await this.devices.page({ limit: devicesAtOnce, ...(cursor === undefined ? {} : { cursor }) });
     return { found: page.devices.filter(({ record }) => record.authority === from), cursor: page.cursor };
   }
 
-  private async one({
-    from,
-    to,
-    deviceId,
-  }: Pick<TakeoverRequest, 'from' | 'to'> & { deviceId: NonNullable<TakeoverRequest['deviceId']> }) {
+  private async one({ from, to }: Pick<TakeoverRequest, 'from' | 'to'>, deviceId: DeviceId) {
     const device = await this.devices.require(deviceId);
     const { authority } = device.record;
     if (authority === from) return [device];
@@ -78,17 +79,16 @@ export class AuthorityTakeover {
 
   /** All in one transaction; one by one when somebody else changed one of them meanwhile. */
   private async move(found: readonly StoredDevice[], takeover: Takeover): Promise<void> {
-    const naming = await this.authorities.recording(takeover.to);
+    await this.authorities.keepName(takeover.to);
     const changes = found.map((before) => changeOf(before, takeover));
-    if (await this.devices.commitAll(changes, { operations: naming, entries: [entryOf(takeover, found)] })) return;
-    for (const { record } of found) await this.moveOne(record.deviceId, takeover, naming);
+    if (await this.devices.commitAll(changes, [entryOf(takeover, found)])) return;
+    for (const { record } of found) await this.moveOne(record.deviceId, takeover);
   }
 
-  private async moveOne(name: StoredDevice['record']['deviceId'], takeover: Takeover, naming: readonly Operation[]) {
+  private async moveOne(name: DeviceId, takeover: Takeover): Promise<void> {
     await this.devices.change(name, async (before) => {
       if (before === undefined || before.record.authority !== takeover.from) return { result: undefined };
-      const change = { ...changeOf(before, takeover), also: naming, audit: [entryOf(takeover, [before])] };
-      return { result: undefined, change };
+      return { result: undefined, change: { ...changeOf(before, takeover), audit: [entryOf(takeover, [before])] } };
     });
   }
 }

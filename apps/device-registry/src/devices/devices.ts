@@ -42,8 +42,6 @@ export interface DeviceChangeSet {
   readonly denied?: readonly CertificateIdentity[];
   /** Certificates of `after` that entrances must hear of. */
   readonly announced?: readonly Fingerprint[] | undefined;
-  /** What else has to be written for the change to be whole. */
-  readonly also?: readonly Operation[];
   readonly audit: readonly AuditEntry[];
 }
 
@@ -176,17 +174,16 @@ export class Devices {
    */
   commitAll(
     changes: readonly (DeviceChangeSet & { readonly before: StoredDevice })[],
-    whole: { readonly operations: readonly Operation[]; readonly entries: readonly AuditEntry[] },
+    entries: readonly AuditEntry[],
   ): Promise<boolean> {
     const steps = changes.map((change) => this.stepsOf(change.before.record.deviceId, change));
-    const operations = [...steps.flatMap((step) => step.operations), ...whole.operations];
-    return this.audit.commit({ compares: steps.flatMap((step) => step.compares), operations, entries: whole.entries });
+    const [compares, operations] = [steps.flatMap((step) => step.compares), steps.flatMap((step) => step.operations)];
+    return this.audit.commit({ compares, operations, entries });
   }
 
-  private stepsOf(name: DeviceId, { before, after, denied = [], announced, also = [] }: DeviceChangeSet) {
+  private stepsOf(name: DeviceId, { before, after, denied = [], announced }: DeviceChangeSet) {
     const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
     const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
-    operations.push(...also);
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: after });
       operations.push(...indexOperations(before?.record.state, after));
