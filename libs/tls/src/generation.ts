@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
+import { pathFault } from './judge.js';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import type { Session, Vouched } from './session.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
@@ -47,5 +48,7 @@ export function reconsider(session: Session, { level, clientCertificate, trust }
   const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path.certificates);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
   if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
+  const fault = pathFault({ certificate: peer.certificate, path });
+  if (fault !== undefined) return { outcome: 'cut', reason: fault.reason };
   return { outcome: 'keep', vouched: { peer, path } };
 }

@@ -125,7 +125,7 @@ function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | 
 }
 
 /** What OpenSSL lets pass and we do not about the CAs of a path: keys, and names a CA may not vouch for. */
-function pathFault({ certificate, path }: KnownLeaf): Refusal | undefined {
+export function pathFault({ certificate, path }: KnownLeaf): Refusal | undefined {
   const [name = ''] = certificate.subject.commonNames;
   for (const issuer of path.certificates) {
     if (issuer.spki.equals(certificate.spki))

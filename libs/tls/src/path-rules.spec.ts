@@ -200,6 +200,18 @@ describe('who vouches for a peer', () => {
     );
   });
 
+  it('is this site, also when another certificate of its CA is trusted that lasts longer', () => {
+    const own = forgeCa('site');
+    const renewed = forgeCa('site', { keys: own.keys, notAfter: later });
+    const trust = new TrustStore({
+      certificates: [own.certificate, renewed.certificate],
+      ownIssuers: new Set([own.certificate.fingerprint]),
+    });
+    const path = trust.findPath(forgeDevice('dev-1', own).certificate, []);
+    expect(path?.certificates).toEqual([renewed.certificate]);
+    expect(path && trust.isOwn(path)).toBe(true);
+  });
+
   it('is another CA with another key or another name', () => {
     const [one, namesake] = [forgeCa('fleet'), forgeCa('fleet')];
     const renamed = forgeCa('fleet 2', { keys: one.keys });

@@ -93,6 +93,20 @@ describe('reload', () => {
     expect(await ask(socket, '/b')).toContain('served /b');
   });
 
+  it('cuts a session whose CA comes back with name constraints that forbid its name', async () => {
+    const keys = newKeys();
+    const former = forgeCa('fleet', { keys });
+    const strict = forgeCa('fleet', { keys, permittedDns: 'acme.example' });
+    const { listener, port, refusals } = await site.openListener(mutual([former]));
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', former)));
+    await ask(socket, '/a');
+
+    await listener.reload(mutual([strict]));
+    await closing(socket);
+
+    expect(refusals.map(({ reason }) => reason)).toEqual(['name-constrained']);
+  });
+
   it('cuts a session whose CA stays but no longer belongs to our own hierarchy', async () => {
     const ca = forgeCa('fleet');
     const own = { ...trusting(ca), ownIssuers: new Set([ca.certificate.fingerprint]) };

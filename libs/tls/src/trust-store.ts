@@ -57,6 +57,8 @@ export class TrustStore {
   readonly #anchorsBySubject = new Map<string, Certificate[]>();
   readonly #anchors = new Set<Fingerprint>();
   readonly #ownIssuers: ReadonlySet<Fingerprint>;
+  /** Those of them that are trusted here. */
+  readonly #own: readonly Certificate[];
   readonly #known = new Recent<string, RememberedLeaf>(mostKnownLeaves);
   readonly #issuers = new Recent<string, Certificate>(mostKnownIssuers);
   /** The trusted CA that issued another one, once it has been looked for. */
@@ -64,6 +66,7 @@ export class TrustStore {
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
     this.#ownIssuers = ownIssuers;
+    this.#own = certificates.filter(({ fingerprint }) => ownIssuers.has(fingerprint));
     for (const certificate of certificates) {
       this.#anchors.add(certificate.fingerprint);
       const key = nameKey(certificate.subject);
@@ -169,9 +172,9 @@ export class TrustStore {
     return top !== undefined && this.#anchors.has(top.fingerprint);
   }
 
-  /** Whether this site's own hierarchy issued what stands below the path. */
+  /** Whether this site's own hierarchy issued what stands below the path, under whichever of its certificates. */
   isOwn({ certificates }: IssuerPath): boolean {
-    return certificates.some(({ fingerprint }) => this.#ownIssuers.has(fingerprint));
+    return certificates.some((issuer) => this.#ownIssuers.has(issuer.fingerprint) || isAmong(issuer, this.#own));
   }
 }
 
