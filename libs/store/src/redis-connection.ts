@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Problem } from '@sallyport/protocol';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisScript } from './redis-scripts.js';
+import type { MonotonicClock } from './running-time.js';
 
 const defaultDeadlineMs = 5000;
 const slowestReconnectMs = 2000;
@@ -26,6 +27,8 @@ export interface RedisStoreOptions {
   readonly deadlineMs?: number;
   /** How many of the newest changes a watch can resume from. Default 10 000. */
   readonly retainedChanges?: number;
+  /** What lifetimes are measured with; not the time of day. Default: the machine's monotonic clock. */
+  readonly clock?: MonotonicClock;
 }
 
 type Client = Redis | Cluster;

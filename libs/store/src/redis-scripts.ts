@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 
+// What an older version was to delete by the time of day stays so long at least, whatever the clock says today.
+const shortestCarriedLifetimeMs = 400 * 86_400_000;
+
 /** A Lua script and the name Redis caches it under. */
 export interface RedisScript {
   readonly text: string;
@@ -7,21 +10,25 @@ export interface RedisScript {
 }
 
 // KEYS: 1 revision counter, 2 index (sorted set of keys, all of score 0, so in byte order), 3 change log (stream with
-// the revision as id), 4 expiries (sorted set scored by milliseconds), then the entry hashes the caller names.
-// ARGV: 1 what entry hashes start with, 2 length of the change log, then as each script says.
+// the revision as id), 4 dues (sorted set scored by milliseconds of running time), 5 running time as last written down,
+// 6 expiries (sorted set scored by the time of day, of an older version), then the entry hashes the caller names.
+// ARGV: 1 what entry hashes start with, 2 length of the change log, 3 running time as far as the caller knows, 4 how much
+// of it may be unwritten, then as each script says.
+// Redis has a time of day too (TIME, and EXPIRE by it); that may be wrong as any other, so it deletes nothing here.
 const prelude = `
-local revisions, index, changes, expiries = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local revisions, index, changes, dues, running, expiries = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local entryPrefix, retained = ARGV[1], ARGV[2]
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local noted = tonumber(redis.call('GET', running) or '0')
+local now = math.max(noted, tonumber(ARGV[3]))
 
+local function whole(number) return string.format('%.0f', number) end
 local function read(key)
-  local found = redis.call('HMGET', entryPrefix .. key, 'v', 'r', 'x')
+  local found = redis.call('HMGET', entryPrefix .. key, 'v', 'r', 'd')
   if not found[1] or (found[3] and tonumber(found[3]) <= now) then return nil end
   return found[1], found[2]
 end
 local function log(...)
-  local revision = string.format('%.0f', redis.call('INCR', revisions))
+  local revision = whole(redis.call('INCR', revisions))
   redis.call('XADD', changes, 'MAXLEN', '=', retained, revision .. '-0', ...)
   return revision
 end
@@ -30,23 +37,39 @@ local function put(key, value, lifetime)
   redis.call('HSET', entry, 'v', value, 'r', revision)
   redis.call('ZADD', index, 0, key)
   if lifetime == '' then
-    redis.call('HDEL', entry, 'x')
-    redis.call('ZREM', expiries, key)
+    redis.call('HDEL', entry, 'd')
+    redis.call('ZREM', dues, key)
   else
-    local due = string.format('%.0f', now + tonumber(lifetime))
-    redis.call('HSET', entry, 'x', due)
-    redis.call('ZADD', expiries, due, key)
+    local due = whole(now + tonumber(lifetime))
+    redis.call('HSET', entry, 'd', due)
+    redis.call('ZADD', dues, due, key)
   end
+  redis.call('ZREM', expiries, key)
 end
 local function remove(key)
   if redis.call('DEL', entryPrefix .. key) == 0 then return end
   redis.call('ZREM', index, key)
+  redis.call('ZREM', dues, key)
   redis.call('ZREM', expiries, key)
   log('k', key)
 end
+local function carryOver()
+  local old = redis.call('ZRANGE', expiries, 0, 199, 'WITHSCORES')
+  if #old == 0 then return end
+  local today = redis.call('TIME')[1] * 1000
+  for i = 1, #old, 2 do
+    local due = whole(now + math.max(tonumber(old[i + 1]) - today, ${shortestCarriedLifetimeMs}))
+    redis.call('HSET', entryPrefix .. old[i], 'd', due)
+    redis.call('HDEL', entryPrefix .. old[i], 'x')
+    redis.call('ZADD', dues, due, old[i])
+    redis.call('ZREM', expiries, old[i])
+  end
+end
 local function sweep()
-  local due = redis.call('ZRANGEBYSCORE', expiries, '-inf', now, 'LIMIT', 0, 200)
+  carryOver()
+  local due = redis.call('ZRANGEBYSCORE', dues, '-inf', whole(now), 'LIMIT', 0, 200)
   for _, key in ipairs(due) do remove(key) end
+  if now - noted >= tonumber(ARGV[4]) then redis.call('SET', running, whole(now)) end
 end
 local function newest() return redis.call('GET', revisions) or '0' end
 `;
@@ -56,18 +79,18 @@ function script(body: string): RedisScript {
   return { text, sha1: createHash('sha1').update(text).digest('hex') };
 }
 
-/** ARGV 3: key. Returns value and revision, or nil. */
+/** ARGV 5: key. Returns value and revision, or nil. */
 export const getScript = script(`
-local value, revision = read(ARGV[3])
+local value, revision = read(ARGV[5])
 if not value then return nil end
 return {value, revision}
 `);
 
-/** ARGV: 3 first key as ZRANGEBYLEX bound, 4 end bound, 5 how many. Returns key, value, revision of each in turn. */
+/** ARGV: 5 first key as ZRANGEBYLEX bound, 6 end bound, 7 how many. Returns key, value, revision of each in turn. */
 export const listScript = script(`
-local found, after, reply = 0, ARGV[3], {}
+local found, after, reply = 0, ARGV[5], {}
 while true do
-  local keys = redis.call('ZRANGEBYLEX', index, after, ARGV[4], 'LIMIT', 0, ARGV[5])
+  local keys = redis.call('ZRANGEBYLEX', index, after, ARGV[6], 'LIMIT', 0, ARGV[7])
   for _, key in ipairs(keys) do
     local value, revision = read(key)
     if value then
@@ -75,25 +98,25 @@ while true do
       reply[#reply + 1] = value
       reply[#reply + 1] = revision
       found = found + 1
-      if found == tonumber(ARGV[5]) then return reply end
+      if found == tonumber(ARGV[7]) then return reply end
     end
   end
-  if #keys < tonumber(ARGV[5]) then return reply end
+  if #keys < tonumber(ARGV[7]) then return reply end
   after = '(' .. keys[#keys]
 end
 `);
 
 /**
- * ARGV: 3 how many conditions, then key and revision of each, then operation, key, value and lifetime in milliseconds
- * (empty: for ever) of each change. Returns 1 or 0 (not committed), the newest revision, and how many keys of
- * deletions existed.
+ * ARGV: 5 how many conditions, then key and revision of each, then operation, key, value and lifetime in milliseconds
+ * (empty: for ever) of each change. Returns 1 or 0 (not committed), the newest revision, how many keys of deletions
+ * existed, and the running time.
  */
 export const transactionScript = script(`
 sweep()
-local position, existed = 4, 0
-for _ = 1, tonumber(ARGV[3]) do
+local position, existed = 6, 0
+for _ = 1, tonumber(ARGV[5]) do
   local _, revision = read(ARGV[position])
-  if (revision or '0') ~= ARGV[position + 1] then return {0, newest(), 0} end
+  if (revision or '0') ~= ARGV[position + 1] then return {0, newest(), 0, whole(now)} end
   position = position + 2
 end
 while position <= #ARGV do
@@ -106,21 +129,21 @@ while position <= #ARGV do
   end
   position = position + 4
 end
-return {1, newest(), existed}
+return {1, newest(), existed, whole(now)}
 `);
 
-/** Deletes what has expired. */
-export const sweepScript = script('sweep()');
+/** Deletes what is due. Returns the running time. */
+export const sweepScript = script('sweep() return whole(now)');
 
 /**
- * ARGV: 3 revision, 4 how many. Returns the newest revision, the oldest kept one, and key, value (false: deleted) and
+ * ARGV: 5 revision, 6 how many. Returns the newest revision, the oldest kept one, and key, value (false: deleted) and
  * revision of each change after the given one.
  */
 export const changesScript = script(`
 local function revisionOf(entry) return string.match(entry[1], '^%d+') end
 local first = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
 local reply = {newest(), first and revisionOf(first) or '0'}
-for _, entry in ipairs(redis.call('XRANGE', changes, '(' .. ARGV[3] .. '-0', '+', 'COUNT', ARGV[4])) do
+for _, entry in ipairs(redis.call('XRANGE', changes, '(' .. ARGV[5] .. '-0', '+', 'COUNT', ARGV[6])) do
   reply[#reply + 1] = entry[2][2]
   reply[#reply + 1] = entry[2][4] or false
   reply[#reply + 1] = revisionOf(entry)

@@ -49,6 +49,24 @@ describe('Redis store', () => {
     return store;
   };
 
+  it('keeps what an older version would delete by the time of day for 400 days of running at least', async () => {
+    const { url } = await start();
+    const raw = new Redis(url);
+    await raw.hset('{sallyport}:entry:revocation', { v: '1', r: '1', x: '1000' });
+    await raw.zadd('{sallyport}:index', 0, 'revocation');
+    await raw.zadd('{sallyport}:expiries', 1000, 'revocation');
+    raw.disconnect();
+    const clock = { nowMs: 0 };
+    const store = await open({ url, clock: () => clock.nowMs });
+    await store.put('other', 1);
+    clock.nowMs += 399 * 86_400_000;
+    await store.put('other', 2);
+    expect((await store.get('revocation'))?.value).toBe(1);
+    clock.nowMs += 86_400_000;
+    await store.put('other', 3);
+    expect((await store.list('')).entries.map(({ key }) => key)).toEqual(['other']);
+  });
+
   it('goes on after the server was restarted, and so do its watches', async () => {
     await using directory = temporaryDirectory();
     const args = (port: number) => ['--port', String(port), '--dir', directory.path, '--appendonly', 'yes'];

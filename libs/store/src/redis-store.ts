@@ -22,6 +22,7 @@ import {
   sweepScript,
   transactionScript,
 } from './redis-scripts.js';
+import { type MonotonicClock, noteRunningTimeEveryMs, RunningTime } from './running-time.js';
 import {
   type Compare,
   type DeleteOptions,
@@ -43,7 +44,8 @@ const retryMs = 250;
 
 const revision = z.coerce.number().int();
 const getReply = z.tuple([z.string(), revision]).nullable();
-const transactionReply = z.tuple([z.number(), revision, z.number()]);
+const runningTimeMs = z.coerce.number();
+const transactionReply = z.tuple([z.number(), revision, z.number(), runningTimeMs]);
 const listReply = z.array(z.string());
 const changesReply = z.tuple([revision, revision], z.string().nullable());
 
@@ -62,23 +64,43 @@ const changesReply = z.tuple([revision, revision], z.string().nullable());
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const connection = await RedisConnection.open(options);
-  return new RedisStore(connection, options.keyPrefix ?? 'sallyport', options.retainedChanges ?? 10_000);
+  const { keyPrefix = 'sallyport', retainedChanges = 10_000, clock = () => performance.now() } = options;
+  const store = new RedisStore(connection, { keyPrefix, retainedChanges, clock });
+  await store.learnRunningTime();
+  return store;
 }
 
 class RedisStore extends Store implements ChangeSource {
   private readonly feed = new ChangeFeed(this);
-  private readonly keys: readonly [string, string, string, string];
+  private readonly keys: readonly [string, string, string, string, string, string];
   private readonly entryPrefix: string;
+  private readonly retainedChanges: number;
+  private readonly runningTime: RunningTime;
 
   constructor(
     private readonly connection: RedisConnection,
-    keyPrefix: string,
-    private readonly retainedChanges: number,
+    options: { readonly keyPrefix: string; readonly retainedChanges: number; readonly clock: MonotonicClock },
   ) {
     super();
-    const name = (part: string): string => `{${keyPrefix}}:${part}`;
-    this.keys = [name('revision'), name('index'), name('changes'), name('expiries')];
+    const name = (part: string): string => `{${options.keyPrefix}}:${part}`;
+    this.keys = [
+      name('revision'),
+      name('index'),
+      name('changes'),
+      name('dues'),
+      name('running-time'),
+      // Of an older version, which went by the time of day.
+      name('expiries'),
+    ];
+    this.retainedChanges = options.retainedChanges;
+    this.runningTime = new RunningTime(options.clock);
     this.entryPrefix = name('entry:');
+  }
+
+  /** From then on what this process measures counts; the scripts look after the rest. */
+  async learnRunningTime(): Promise<void> {
+    const [, , , , noted] = this.keys;
+    this.runningTime.learn(Number(await this.connection.run((client) => client.get(noted))));
   }
 
   override async get(key: string): Promise<Entry | undefined> {
@@ -171,7 +193,7 @@ class RedisStore extends Store implements ChangeSource {
           client.xread('COUNT', 1000, 'BLOCK', blockMs, 'STREAMS', changes, last),
         );
         last = reply?.[0]?.[1].at(-1)?.[0] ?? last;
-        await this.run(sweepScript, []);
+        this.runningTime.learn(runningTimeMs.parse(await this.run(sweepScript, [])));
       } catch {
         // The readers retry by themselves; here it is enough not to spin while the server is away.
         await delay(retryMs, undefined, { signal: stopped }).catch(() => undefined);
@@ -194,7 +216,9 @@ class RedisStore extends Store implements ChangeSource {
     ];
     const entryKeys = [...new Set(touched)].map((key) => this.entryPrefix + key);
     const args = [compares.length, ...conditions, ...changes];
-    const [committed, newest, deleted] = transactionReply.parse(await this.run(transactionScript, args, entryKeys));
+    const reply = transactionReply.parse(await this.run(transactionScript, args, entryKeys));
+    const [committed, newest, deleted, runningMs] = reply;
+    this.runningTime.learn(runningMs);
     return { committed: committed === 1, revision: newest, deleted };
   }
 
@@ -207,7 +231,7 @@ class RedisStore extends Store implements ChangeSource {
     args: readonly (string | number)[],
     entryKeys: readonly string[] = [],
   ): Promise<unknown> {
-    const settings = [this.entryPrefix, this.retainedChanges];
+    const settings = [this.entryPrefix, this.retainedChanges, this.runningTime.ms, noteRunningTimeEveryMs];
     return this.connection.runScript(script, [...this.keys, ...entryKeys], [...settings, ...args]);
   }
 }

@@ -4,7 +4,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
+
+// What a store of layout 1 was to delete by the time of day stays so long at least, whatever the clock says today: longer
+// than certificates usually live.
+const shortestCarriedLifetimeMs = 400 * 86_400_000;
 
 // Another process holds the write lock for one commit. SQLite waits this long in its own sleep, which stops the event
 // loop; past it the write queue waits on a timer instead.
@@ -15,9 +19,11 @@ const schema = `
     key        TEXT PRIMARY KEY,
     value      TEXT NOT NULL,
     revision   INTEGER NOT NULL,
-    expires_at INTEGER
+    due_at     INTEGER
   );
-  CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS entries_by_due ON entries (due_at) WHERE due_at IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS running_time (ms INTEGER NOT NULL);
+  INSERT INTO running_time SELECT 0 WHERE NOT EXISTS (SELECT * FROM running_time);
   CREATE TABLE IF NOT EXISTS changes (
     revision INTEGER PRIMARY KEY,
     key      TEXT NOT NULL,
@@ -77,12 +83,27 @@ function prepareDatabase(database: DatabaseSync): void {
   // FULL: a commit is on disk before it is acknowledged; NORMAL would lose the newest commits with the power.
   database.exec('PRAGMA synchronous = FULL');
   database.exec('PRAGMA journal_size_limit = 16777216');
-  const version = z.object({ user_version: z.number() }).parse(database.prepare('PRAGMA user_version').get());
-  if (version.user_version > schemaVersion)
+  database.exec('BEGIN IMMEDIATE');
+  bringUpToDate(database);
+  database.exec('COMMIT');
+  database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+}
+
+function bringUpToDate(database: DatabaseSync): void {
+  const pragma = database.prepare('PRAGMA user_version').get();
+  const { user_version: version } = z.object({ user_version: z.number() }).parse(pragma);
+  if (version > schemaVersion)
     throw new Problem(
       'unavailable',
-      `The store was written by a newer version of Sallyport (layout ${version.user_version}, this one knows ${schemaVersion}). Upgrade this installation.`,
+      `The store was written by a newer version of Sallyport (layout ${version}, this one knows ${schemaVersion}). Upgrade this installation.`,
     );
-  database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
-  database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+  if (version === 1) countInRunningTime(database);
+  database.exec(schema);
+}
+
+/** Layout 1 kept the moment an entry expires; layout 2 keeps the running time at which it is due, which begins at 0. */
+function countInRunningTime(database: DatabaseSync): void {
+  database.exec('DROP INDEX IF EXISTS entries_by_expiry; ALTER TABLE entries RENAME COLUMN expires_at TO due_at');
+  const carryOver = 'UPDATE entries SET due_at = max(due_at - ?, ?) WHERE due_at IS NOT NULL';
+  database.prepare(carryOver).run(Date.now(), shortestCarriedLifetimeMs);
 }

@@ -103,6 +103,27 @@ describe('SQLite store', () => {
     await store.close();
   });
 
+  it('keeps what an older version would delete by the time of day for 400 days of running at least', async () => {
+    const file = join(directory, 'layout-1.db');
+    const older = new DatabaseSync(file);
+    older.exec(`CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL, expires_at INTEGER);
+      CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+      CREATE TABLE changes (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value TEXT, bytes_so_far INTEGER NOT NULL);
+      INSERT INTO entries VALUES ('revocation', '1', 1, 1000), ('kept', '2', 2, NULL);
+      PRAGMA user_version = 1;`);
+    older.close();
+    let now = 0;
+    const store = await openSqliteStore({ file, clock: () => now });
+    now += 399 * 86_400_000;
+    await store.put('other', 1);
+    expect((await store.get('revocation'))?.value).toBe(1);
+    now += 86_400_000;
+    await store.put('other', 2);
+    expect(await store.get('revocation')).toBeUndefined();
+    expect((await store.get('kept'))?.value).toBe(2);
+    await store.close();
+  });
+
   it('takes time from the clock it is given', async () => {
     let now = Date.parse('2026-01-01T00:00:00Z');
     const store = await openSqliteStore({ file: join(directory, 'clock.db'), clock: () => now });
@@ -146,9 +167,9 @@ describe('SQLite store', () => {
   it('refuses a store that a newer version wrote', async () => {
     const file = join(directory, 'newer.db');
     const database = new DatabaseSync(file);
-    database.exec('PRAGMA user_version = 2');
+    database.exec('PRAGMA user_version = 3');
     database.close();
-    await expect(openSqliteStore({ file })).rejects.toThrow('written by a newer version of Sallyport (layout 2');
+    await expect(openSqliteStore({ file })).rejects.toThrow('written by a newer version of Sallyport (layout 3');
   });
 
   it('answers "unavailable" after it was closed', async () => {

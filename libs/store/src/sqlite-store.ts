@@ -10,6 +10,7 @@ import {
   pageRange,
   serialise,
 } from './limits.js';
+import { type MonotonicClock, noteRunningTimeEveryMs, RunningTime } from './running-time.js';
 import { openSqliteFile } from './sqlite-file.js';
 import { type ChangeLogBounds, SqliteTables } from './sqlite-tables.js';
 import { SqliteWriteQueue, storeProblem } from './sqlite-write-queue.js';
@@ -30,12 +31,14 @@ import {
 
 // Other processes' commits and expiries are seen within this time; our own at once.
 const pollIntervalMs = 150;
+// What an idle store forgets of its running time when the process dies. Seldom, since each time is a write to flash.
+const idleNoteMs = 600_000;
 
 export interface SqliteStoreOptions {
   /** Made with mode 0600 when missing, its directory with 0700. */
   readonly file: string;
-  /** Milliseconds since the epoch; decides what has expired. Default: the machine's clock. */
-  readonly clock?: () => number;
+  /** What lifetimes are measured with; not the time of day. Default: the machine's monotonic clock. */
+  readonly clock?: MonotonicClock;
   /** How many of the newest changes a watch can resume from. Default 10 000, at most 64 MiB of keys and values. */
   readonly retainedChanges?: number;
 }
@@ -48,39 +51,46 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore({
   file,
-  clock = Date.now,
+  clock = () => performance.now(),
   retainedChanges = 10_000,
 }: SqliteStoreOptions): Promise<Store> {
   const database = await openSqliteFile(file);
-  return new SqliteStore(database, clock, { changes: retainedChanges, bytes: 64 * 1024 * 1024 });
+  return new SqliteStore(database, new RunningTime(clock), { changes: retainedChanges, bytes: 64 * 1024 * 1024 });
 }
 
 class SqliteStore extends Store implements ChangeSource {
   private readonly tables: SqliteTables;
   private readonly feed = new ChangeFeed(this);
   private readonly writes: SqliteWriteQueue;
+  private readonly noting: NodeJS.Timeout;
 
   constructor(
     private readonly database: DatabaseSync,
-    private readonly clock: () => number,
+    private readonly runningTime: RunningTime,
     bounds: ChangeLogBounds,
   ) {
     super();
     this.tables = new SqliteTables(database, bounds);
     this.writes = new SqliteWriteQueue(database, {
-      onBegin: () => this.tables.startTransaction(),
+      onBegin: () => {
+        this.tables.startTransaction();
+        this.runningTime.learn(this.tables.runningTimeMs());
+      },
       onCommit: () => this.feed.notify(),
     });
+    this.runningTime.learn(this.tables.runningTimeMs());
+    this.noting = setInterval(() => void this.tidy(), idleNoteMs);
+    this.noting.unref();
   }
 
   override async get(key: string): Promise<Entry | undefined> {
     checkKey(key);
-    return this.read(() => this.tables.get(key, this.clock()));
+    return this.read(() => this.tables.get(key, this.runningTime.ms));
   }
 
   override async list(prefix: string, page: Page = {}): Promise<EntryPage> {
     const range = pageRange(prefix, page);
-    const entries = this.read(() => this.tables.list(range, this.clock()));
+    const entries = this.read(() => this.tables.list(range, this.runningTime.ms));
     const last = entries[range.limit - 1];
     if (entries.length <= range.limit || last === undefined) return { entries };
     return { entries: entries.slice(0, range.limit), cursor: cursorAfter(last.key) };
@@ -99,9 +109,9 @@ class SqliteStore extends Store implements ChangeSource {
   override async delete(key: string, { ifRevision }: DeleteOptions = {}): Promise<boolean> {
     checkKey(key);
     return this.writes.run(() => {
-      this.tables.sweep(this.clock());
+      this.sweep();
       if (ifRevision !== undefined && !this.holds({ key, revision: ifRevision })) throw conflict(key, ifRevision);
-      const existed = this.tables.get(key, this.clock()) !== undefined;
+      const existed = this.tables.get(key, this.runningTime.ms) !== undefined;
       this.tables.remove(key);
       return existed;
     });
@@ -117,11 +127,11 @@ class SqliteStore extends Store implements ChangeSource {
       'put' in operation ? { ...operation, text: serialise(operation.put, operation.value) } : operation,
     );
     return this.writes.run(() => {
-      this.tables.sweep(this.clock());
+      this.sweep();
       if (!compares.every((compare) => this.holds(compare)))
         return { committed: false, revision: this.tables.newestRevision() };
       for (const change of changes) {
-        if ('put' in change) this.tables.put(change.put, change.text, this.expiryOf(change.ttlSeconds));
+        if ('put' in change) this.tables.put(change.put, change.text, this.dueOf(change.ttlSeconds));
         else this.tables.remove(change.delete);
       }
       return { committed: true, revision: this.tables.newestRevision() };
@@ -135,6 +145,8 @@ class SqliteStore extends Store implements ChangeSource {
 
   override async close(): Promise<void> {
     this.feed.close();
+    clearInterval(this.noting);
+    if (this.database.isOpen) await this.tidy();
     await this.writes.idle();
     if (this.database.isOpen) this.database.close();
   }
@@ -165,17 +177,27 @@ class SqliteStore extends Store implements ChangeSource {
   }
 
   private sweepInBackground(): void {
-    if (!this.tables.hasDue(this.clock())) return;
-    // A failed sweep hurts nobody: what has expired is invisible anyway, and the next poll tries again.
-    this.writes.run(() => this.tables.sweep(this.clock())).catch(() => undefined);
+    if (this.tables.hasDue(this.runningTime.ms)) void this.tidy();
+  }
+
+  /** A failure hurts nobody: what is due is invisible anyway, and the next time it is tried again. */
+  private async tidy(): Promise<void> {
+    await this.writes.run(() => this.sweep()).catch(() => undefined);
+  }
+
+  /** Deletes what is due, and writes down how far the running time has come. */
+  private sweep(): void {
+    const { ms } = this.runningTime;
+    this.tables.sweep(ms);
+    if (ms - this.tables.runningTimeMs() >= noteRunningTimeEveryMs) this.tables.noteRunningTime(ms);
   }
 
   private holds({ key, revision }: Compare): boolean {
-    return (this.tables.get(key, this.clock())?.revision ?? 0) === revision;
+    return (this.tables.get(key, this.runningTime.ms)?.revision ?? 0) === revision;
   }
 
-  private expiryOf(ttlSeconds: number | undefined): number | null {
-    return ttlSeconds === undefined ? null : this.clock() + ttlSeconds * 1000;
+  private dueOf(ttlSeconds: number | undefined): number | null {
+    return ttlSeconds === undefined ? null : this.runningTime.ms + Math.ceil(ttlSeconds * 1000);
   }
 
   private read<Result>(query: () => Result): Result {

@@ -9,6 +9,7 @@ const changeRow = z.object({ key: z.string(), value: z.string().nullable(), revi
 const logRow = z.object({ oldest: z.number().nullable(), newest: z.number().nullable() });
 const markRow = z.object({ revision: z.number(), bytes_so_far: z.number() });
 const dueRow = z.object({ key: z.string() });
+const runningRow = z.object({ ms: z.number() });
 const versionRow = z.object({ data_version: z.number() });
 
 const sweepLimit = 200;
@@ -20,7 +21,7 @@ export interface ChangeLogBounds {
   readonly bytes: number;
 }
 
-/** The two tables and every statement on them, prepared once. Times are milliseconds since the epoch. */
+/** The two tables and every statement on them, prepared once. Times are milliseconds of running time. */
 export class SqliteTables {
   private readonly statements: Record<keyof typeof statementTexts, StatementSync>;
   /** The newest change, as long as nobody else can add one. */
@@ -44,6 +45,8 @@ export class SqliteTables {
       oldest: prepare(statementTexts.oldest),
       trim: prepare(statementTexts.trim),
       dataVersion: prepare(statementTexts.dataVersion),
+      runningTime: prepare(statementTexts.runningTime),
+      noteRunningTime: prepare(statementTexts.noteRunningTime),
     };
   }
 
@@ -62,9 +65,9 @@ export class SqliteTables {
     return this.statements.list.all(from, before, now, limit + 1).map(entryFrom);
   }
 
-  put(key: string, value: string, expiresAt: number | null): number {
+  put(key: string, value: string, dueAt: number | null): number {
     const revision = this.log(key, value);
-    this.statements.put.run(key, value, revision, expiresAt);
+    this.statements.put.run(key, value, revision, dueAt);
     return revision;
   }
 
@@ -78,7 +81,16 @@ export class SqliteTables {
     return this.statements.due.get(now) !== undefined;
   }
 
-  /** Deletes what has expired. */
+  /** As last written down, by any process. */
+  runningTimeMs(): number {
+    return runningRow.parse(this.statements.runningTime.get()).ms;
+  }
+
+  noteRunningTime(ms: number): void {
+    this.statements.noteRunningTime.run(ms);
+  }
+
+  /** Deletes what is due. */
   sweep(now: number): void {
     for (const row of this.statements.due.all(now)) this.remove(dueRow.parse(row).key);
   }
@@ -126,13 +138,13 @@ export class SqliteTables {
 // Limits are numbers in the text, or expressions: SQLite looks into a bare parameter there to plan for its value, and so
 // plans anew for each.
 const statementTexts = {
-  get: 'SELECT key, value, revision FROM entries WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)',
+  get: 'SELECT key, value, revision FROM entries WHERE key = ? AND (due_at IS NULL OR due_at > ?)',
   list: `SELECT key, value, revision FROM entries
-         WHERE key >= ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ? + 0`,
-  put: `INSERT INTO entries (key, value, revision, expires_at) VALUES (?, ?, ?, ?)
-        ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at`,
+         WHERE key >= ? AND key < ? AND (due_at IS NULL OR due_at > ?) ORDER BY key LIMIT ? + 0`,
+  put: `INSERT INTO entries (key, value, revision, due_at) VALUES (?, ?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, due_at = excluded.due_at`,
   remove: 'DELETE FROM entries WHERE key = ?',
-  due: `SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ${sweepLimit}`,
+  due: `SELECT key FROM entries WHERE due_at <= ? ORDER BY due_at LIMIT ${sweepLimit}`,
   newest: 'SELECT revision, bytes_so_far FROM changes ORDER BY revision DESC LIMIT 1',
   bounds: 'SELECT (SELECT min(revision) FROM changes) AS oldest, (SELECT max(revision) FROM changes) AS newest',
   log: 'INSERT INTO changes (revision, key, value, bytes_so_far) VALUES (?, ?, ?, ?)',
@@ -143,6 +155,8 @@ const statementTexts = {
            FROM (SELECT revision, bytes_so_far FROM changes ORDER BY revision LIMIT ${trimEvery * 2})
            WHERE revision < ? AND (revision <= ? OR bytes_so_far <= ?))`,
   dataVersion: 'PRAGMA data_version',
+  runningTime: 'SELECT ms FROM running_time',
+  noteRunningTime: 'UPDATE running_time SET ms = ?',
 } as const;
 
 function entryFrom(row: unknown): Entry {

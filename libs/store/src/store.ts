@@ -15,7 +15,10 @@ export interface Compare {
   readonly revision: number;
 }
 
-/** One change of a transaction. `ttlSeconds` counts from the commit; deleting a missing key changes nothing. */
+/**
+ * One change of a transaction. `ttlSeconds` counts from the commit, see `PutOptions`; deleting a missing key changes
+ * nothing.
+ */
 export type Operation =
   | { readonly put: string; readonly value: JsonValue; readonly ttlSeconds?: number }
   | { readonly delete: string };
@@ -41,7 +44,11 @@ export interface EntryPage {
 export interface PutOptions {
   /** Write only when the key still has this revision; 0 means that it must not exist. */
   readonly ifRevision?: number;
-  /** The entry disappears, and a watch sees it deleted, this many seconds after the write. */
+  /**
+   * The entry disappears, and a watch sees it deleted, after this many seconds in which the store was open somewhere.
+   * They are measured with monotonic clocks: a time of day that is wrong deletes nothing, and hides nothing. A time in
+   * which nothing ran does not count, so an entry may live longer than it says.
+   */
   readonly ttlSeconds?: number;
 }
 
