@@ -143,10 +143,12 @@ export class Inventory {
     return { key: keys.record(record.fingerprint), revision };
   }
 
-  /** Seconds for which a certificate stays in the inventory from now on. */
-  lifetimeSeconds({ notAfter }: { readonly notAfter: string }): number {
-    const remaining = Math.ceil((Date.parse(notAfter) - this.clock.now().getTime()) / 1000);
-    return Math.max(remaining, 0) + retentionAfterExpirySeconds;
+  /**
+   * Seconds for which a certificate stays in the inventory from now on: its whole life once more, and some. How much of
+   * it is left only the clock could tell, and while that is wrong a revocation would be kept too short.
+   */
+  lifetimeSeconds({ notBefore, notAfter }: Pick<CertificateRecord, 'notBefore' | 'notAfter'>): number {
+    return Math.ceil((Date.parse(notAfter) - Date.parse(notBefore)) / 1000) + retentionAfterExpirySeconds;
   }
 
   private async fingerprintBySerial(hex: string): Promise<Fingerprint | undefined> {
