@@ -121,8 +121,15 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
   return {
     issuer,
     tokens,
-    enrolment: new Enrolment({ ...parts, tokens, issuer, registry, refusals, limits: callerLimits(clock, nameLimit) }),
-    // Its own: what strangers owe for guessing a name's password must not keep the device from renewing.
+    enrolment: new Enrolment({
+      ...parts,
+      tokens,
+      issuer,
+      registry,
+      refusals,
+      limits: { ...callerLimits(clock, nameLimit), guesses: new RateLimit(clock, nameLimit) },
+    }),
+    // Its own: what a device asks of enrolment must not keep it from renewing.
     renewal: new Renewal({
       ...parts,
       store,

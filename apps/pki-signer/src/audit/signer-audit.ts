@@ -9,7 +9,7 @@ type SignerAction =
   | 'authority-exported'
   | 'enrolment-created'
   | 'enrolment-withdrawn'
-  | 'enrolment-locked'
+  | 'enrolment-guessed'
   | 'certificate-intended'
   | 'certificate-issued'
   | 'request-refused'

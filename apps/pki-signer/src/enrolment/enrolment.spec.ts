@@ -163,25 +163,63 @@ describe('a one-time token', () => {
     expect((await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', token)))).status).toBe(401);
   });
 
-  it('is locked by five wrong tries, also for who knows it', async () => {
+  it('is still good after a stranger was wrong a thousand times', async () => {
     await using site = await openTestSite();
     const token = await site.token({ deviceId: 'child01' });
-    for (let tries = 0; tries < 5; tries += 1)
-      await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
-    expect(await stateOf(site, 'child01')).toBe('locked');
-    expect((await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', token)))).status).toBe(401);
-    expect((await auditOf(site, 'enrolment-locked')).map(({ subject, outcome }) => [subject, outcome])).toEqual([
-      ['"child01"', 'refused'],
-    ]);
+    const stranger = { ...enrolmentOf('child01', 'WRONG'), remoteAddress: '192.0.2.66' };
+    for (let tries = 0; tries < 1000; tries += 1) {
+      await problemOf(site.signer.enrolment.enrol(stranger));
+      site.clock.advance(0.1);
+    }
+    expect(await stateOf(site, 'child01')).toBe('open');
+    await site.signer.enrolment.enrol(enrolmentOf('child01', token));
+    expect(await stateOf(site, 'child01')).toBe('used');
   });
 
-  it('is not said to be locked by wrong tries after it was used', async () => {
+  it('is good at once in the network a guesser was slowed in', async () => {
     await using site = await openTestSite();
-    await site.signer.enrolment.enrol(enrolmentOf('child01', await site.token({ deviceId: 'child01' })));
-    for (let tries = 0; tries < 5; tries += 1)
+    const token = await site.token({ deviceId: 'child01' });
+    const guess = () => problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
+    for (let tries = 0; tries < 6; tries += 1) expect((await guess()).status).toBe(401);
+    const slowed = await guess();
+    expect([slowed.status, slowed.retryAfterSeconds]).toEqual([429, 7]);
+    await site.signer.enrolment.enrol(enrolmentOf('child01', token));
+  });
+
+  it('is good while strangers of many networks guess at the same time', async () => {
+    await using site = await openTestSite();
+    const token = await site.token({ deviceId: 'child01' });
+    const guesses = Array.from({ length: 40 }, (_, index) =>
+      site.signer.enrolment.enrol({ ...enrolmentOf('child01', 'WRONG'), remoteAddress: `192.0.2.${index}` }),
+    );
+    const owner = site.signer.enrolment.enrol({ ...enrolmentOf('child01', token), remoteAddress: '198.51.100.1' });
+    const outcomes = await Promise.allSettled(guesses);
+    expect((await owner).deviceId).toBe('child01');
+    expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+  });
+
+  it.each(['child01', 'child99'])('slows who guesses by name and network, token or not (%s)', async (name) => {
+    await using site = await openTestSite();
+    await site.token({ deviceId: 'child01' });
+    const guess = (index: number) =>
+      problemOf(site.signer.enrolment.enrol({ ...enrolmentOf(name, 'WRONG'), remoteAddress: `2001:db8::${index}` }));
+    for (let index = 0; index < 6; index += 1) expect((await guess(index)).status).toBe(401);
+    const before = await site.store.put('probe', 1);
+    const slowed = await guess(7);
+    expect([slowed.status, slowed.retryAfterSeconds]).toEqual([429, 7]);
+    expect((await site.store.put('probe', 2)) - before).toBe(1);
+    site.clock.advance(7);
+    expect((await guess(8)).status).toBe(401);
+  });
+
+  it('is in the audit log once when somebody guesses it', async () => {
+    await using site = await openTestSite();
+    await site.token({ deviceId: 'child01' });
+    for (let tries = 0; tries < 6; tries += 1)
       await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
-    expect(await stateOf(site, 'child01')).toBe('used');
-    expect(await auditOf(site, 'enrolment-locked')).toEqual([]);
+    expect((await auditOf(site, 'enrolment-guessed')).map(({ subject, outcome }) => [subject, outcome])).toEqual([
+      ['"child01"', 'refused'],
+    ]);
   });
 
   it('still works after four wrong tries', async () => {
@@ -198,7 +236,8 @@ describe('a one-time token', () => {
     await site.token({ deviceId: 'child01' });
     const tries = Array.from({ length: 5 }, () => site.signer.enrolment.enrol(enrolmentOf('child01', 'WRONG')));
     await Promise.allSettled(tries);
-    expect(await stateOf(site, 'child01')).toBe('locked');
+    const { enrollments } = await site.signer.tokens.list({ limit: 10 });
+    expect(enrollments).toMatchObject([{ state: 'open', failedTries: 5 }]);
   });
 
   it('ends with its validity', async () => {

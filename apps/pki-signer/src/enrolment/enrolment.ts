@@ -37,7 +37,8 @@ export interface EnrolmentOptions {
   readonly hierarchy: Hierarchy;
   readonly refusals: RefusalLog;
   readonly registry: RegistryGate;
-  readonly limits: CallerLimits;
+  /** `guesses`: how often a name may be wrong. */
+  readonly limits: CallerLimits & { readonly guesses: RateLimit };
   readonly metrics: SignerMetrics;
 }
 
@@ -61,15 +62,14 @@ export class Enrolment {
    * Exactly one certificate comes of a token, however often and however parallel it is presented. The same request
    * again, within ten minutes, gets that certificate again: the answer may have been lost on the way.
    *
-   * @throws Problem `credentials-invalid`: unknown name and wrong password alike
+   * @throws Problem `credentials-invalid`: unknown name and wrong password alike; nothing happens to the token
    * @throws Problem `csr-rejected`, `csr-forbidden`, `forbidden`: nothing was signed, the token is still good
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later, the token is still good
    */
   async enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
     const { limits } = this.options;
     limits.byAddress.admit(networkOf(request.remoteAddress));
-    limits.byName.admit(callerOf(request));
-    // One after the other for each name: guesses are counted before the next is judged, and nothing is signed twice.
+    // One after the other for each caller: guesses are counted before the next is judged, and nothing is signed twice.
     return this.queue.run(callerOf(request), () => this.enrolInTurn(request));
   }
 
@@ -77,18 +77,23 @@ export class Enrolment {
     return untilStored(this.options.hierarchy, async () => this.redeem(await this.present(request), request));
   }
 
+  /**
+   * A right token is never slowed by the guesses of others, whatever they do: 120 bits need no lock. Who guesses is
+   * slowed, by name and network, and so costs no more writes than that.
+   */
   private async present(request: EnrolmentRequest): Promise<PresentedToken> {
-    const { tokens, limits, metrics } = this.options;
-    try {
-      return await tokens.present(request.name, request.password, sha256Hex(request.csr));
-    } catch (error) {
-      if (error instanceof Problem && error.type === 'credentials-invalid') {
-        metrics.failedTokens.inc();
-        limits.byAddress.charge(networkOf(request.remoteAddress), failureCost);
-        limits.byName.charge(callerOf(request), failureCost);
-      }
-      throw error;
+    const { tokens, limits } = this.options;
+    const attempt = await tokens.present(request.name, request.password, sha256Hex(request.csr));
+    if (attempt.isRight) {
+      limits.byName.admit(callerOf(request));
+      return attempt.token;
     }
+    this.options.metrics.failedTokens.inc();
+    limits.byAddress.charge(networkOf(request.remoteAddress), failureCost);
+    limits.guesses.admit(callerOf(request));
+    limits.guesses.charge(callerOf(request), failureCost);
+    await tokens.countFailure(request.name);
+    throw new Problem('credentials-invalid', 'Device id or one-time password are wrong, or the password is used up.');
   }
 
   private redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
@@ -130,9 +135,12 @@ export class Enrolment {
   }
 }
 
-/** The name as far as it can be one: what is remembered of a caller has a bounded size. */
-function callerOf({ name }: EnrolmentRequest): string {
-  return name.slice(0, longestName);
+/**
+ * Network and name, so that nobody can use up what a device elsewhere may ask. The name as far as it can be one: what is
+ * remembered of a caller has a bounded size.
+ */
+function callerOf({ name, remoteAddress }: EnrolmentRequest): string {
+  return `${networkOf(remoteAddress)} ${name.slice(0, longestName)}`;
 }
 
 function actorOf({ record }: PresentedToken, { remoteAddress }: EnrolmentRequest): string {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import {
   type DeviceId,
   deviceId as deviceIdSchema,
@@ -17,8 +17,9 @@ import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Store } from '@sallyport/store';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
 import {
+  failureRecord,
   isSameDigest,
-  mostFailedTries,
+  notableFailedTries,
   secretDigestOf,
   type TokenRecord,
   tokenRecord,
@@ -42,19 +43,17 @@ export interface PresentedToken {
   readonly revision: number;
 }
 
-/** The row a try is counted in: the token's, or, for a name without one, a decoy's. */
-interface Attempt extends PresentedToken {
-  readonly key: string;
-  readonly isDecoy: boolean;
-}
+/** What was presented: a token that is right and may be used, or anything else. */
+export type Attempt = { readonly isRight: true; readonly token: PresentedToken } | { readonly isRight: false };
 
 const tokenPrefix = 'enrolment/';
+// What is compared with a secret when there is no token.
+const noDigest = '0'.repeat(64);
 // Names nobody has a token for share this many rows, so that guessing names cannot fill the store.
 const decoyCount = 1024;
 const retentionSeconds = 86_400;
 const replayWindowMs = 10 * 60_000;
 const mostTries = 20;
-const decoyName = deviceIdSchema.parse('decoy');
 const longestShownName = 64;
 
 /** The one-time tokens: made for an administrator, spent by an enrolment. One a name; a new one replaces the old. */
@@ -80,7 +79,7 @@ export class OneTimeTokens {
     };
     const details = { profile, reinstate, expiresAt: record.expiresAt };
     await audit.commit({
-      operations: [this.writeOf(keyOf(deviceId), record)],
+      operations: [this.writeOf(keyOf(deviceId), record), { delete: failureKeyOf(deviceId) }],
       entries: [{ action: 'enrolment-created', actor, subject: deviceId, outcome: 'succeeded', details }],
     });
     const token = formatEnrolmentToken({ secret, caFingerprint: rootFingerprint() });
@@ -93,7 +92,7 @@ export class OneTimeTokens {
       limit,
       ...(after === undefined ? {} : { cursor: after }),
     });
-    const enrollments = entries.map(({ value }) => this.describe(tokenRecord.parse(value)));
+    const enrollments = await Promise.all(entries.map(({ value }) => this.describe(tokenRecord.parse(value))));
     return cursor === undefined ? { enrollments } : { enrollments, cursor };
   }
 
@@ -102,26 +101,36 @@ export class OneTimeTokens {
     if ((await this.options.store.get(keyOf(deviceId))) === undefined)
       throw new Problem('not-found', `There is no enrolment token for "${deviceId}".`);
     await this.options.audit.commit({
-      operations: [{ delete: keyOf(deviceId) }],
+      operations: [{ delete: keyOf(deviceId) }, { delete: failureKeyOf(deviceId) }],
       entries: [{ action: 'enrolment-withdrawn', actor, subject: deviceId, outcome: 'succeeded', details: {} }],
     });
   }
 
   /**
-   * Checks name and secret. A name without a token costs the same reads, the same digest and the same write as a
-   * wrong secret, and gets the same answer.
+   * Checks name and secret. A name without a token costs the same reads and the same digest as a wrong secret.
    *
    * @param name as the client sent it
    * @param csrDigest SHA-256 of the request the token is to pay for, hexadecimal
-   * @throws Problem `credentials-invalid`: no token, wrong secret, spent by another request, locked or expired
    */
-  async present(name: string, password: string, csrDigest: string): Promise<PresentedToken> {
+  async present(name: string, password: string, csrDigest: string): Promise<Attempt> {
     const secretDigest = secretDigestOf(this.options.pepper, name, enrolmentSecretOf(password));
-    const attempt = await this.attemptFor(name);
-    const isRight = isSameDigest(secretDigest, attempt.record.secretDigest) && !attempt.isDecoy;
-    if (isRight && this.isUsable(attempt.record, csrDigest)) return attempt;
-    await this.countFailure(name, attempt);
-    throw new Problem('credentials-invalid', 'Device id or one-time password are wrong, or the password is used up.');
+    const deviceId = deviceIdSchema.safeParse(name).data;
+    // A name that can be none is looked up too, under another key, so that it takes the same time.
+    const entry = await this.options.store.get(deviceId === undefined ? decoyKeyOf(name) : keyOf(deviceId));
+    const record = deviceId === undefined || entry === undefined ? undefined : tokenRecord.parse(entry.value);
+    const isSame = isSameDigest(secretDigest, record?.secretDigest ?? noDigest);
+    if (!isSame || entry === undefined || record === undefined || !this.isUsable(record, csrDigest))
+      return { isRight: false };
+    return { isRight: true, token: { record, revision: entry.revision } };
+  }
+
+  /**
+   * Counts a wrong secret: one write, whether there is a token of this name or not. It is a row of its own, so that no
+   * stranger can get in the way of who spends the token.
+   */
+  async countFailure(name: string): Promise<void> {
+    for (let tries = 0; tries < mostTries; tries += 1) if (await this.tryCountFailure(name)) return;
+    throw new Problem('unavailable', 'Too many tries at once. Try again.', { retryAfterSeconds: 5 });
   }
 
   /** The condition and the change that spend a token inside the transaction it pays for. */
@@ -140,68 +149,60 @@ export class OneTimeTokens {
     return now.getTime() - Date.parse(use.usedAt) < replayWindowMs;
   }
 
-  /** Reads token and decoy alike, so that the time it takes does not tell which of them there is. */
-  private async attemptFor(name: string): Promise<Attempt> {
-    const { store } = this.options;
-    const decoyKey = decoyKeyOf(name);
-    const tokenKey = deviceIdSchema.safeParse(name).success ? `${tokenPrefix}${name}` : decoyKey;
-    const [token, decoy] = await Promise.all([store.get(tokenKey), store.get(decoyKey)]);
-    if (token !== undefined && tokenKey !== decoyKey)
-      return { key: tokenKey, record: tokenRecord.parse(token.value), revision: token.revision, isDecoy: false };
-    const record = decoy === undefined ? this.newDecoy() : tokenRecord.parse(decoy.value);
-    return { key: decoyKey, record, revision: decoy?.revision ?? 0, isDecoy: true };
-  }
-
-  private async countFailure(name: string, first: Attempt): Promise<void> {
-    let attempt = first;
-    for (let tries = 0; tries < mostTries; tries += 1) {
-      if (await this.tryCountFailure(name, attempt)) return;
-      attempt = await this.attemptFor(name);
-    }
-    throw new Problem('unavailable', 'Too many tries at once. Try again.', { retryAfterSeconds: 5 });
-  }
-
-  private async tryCountFailure(name: string, { key, record, revision }: Attempt): Promise<boolean> {
+  private async tryCountFailure(name: string): Promise<boolean> {
     const { store, audit } = this.options;
-    const failedTries = record.failedTries + 1;
+    const { key, failures, revision } = await this.failuresOf(name);
+    const failedTries = failures + 1;
     const compares = [{ key, revision }];
-    const operations = [this.writeOf(key, { ...record, failedTries })];
-    // A spent token has nothing left to lock.
-    if (failedTries !== mostFailedTries || record.use !== undefined)
-      return (await store.transaction(compares, operations)).committed;
+    const operations = [{ put: key, value: { failedTries }, ttlSeconds: retentionSeconds }];
+    if (failedTries !== notableFailedTries) return (await store.transaction(compares, operations)).committed;
     const subject = JSON.stringify(name.slice(0, longestShownName));
-    const lock = {
-      action: 'enrolment-locked',
+    const guessed = {
+      action: 'enrolment-guessed',
       actor: 'signer',
       subject,
       outcome: 'refused',
       details: { failedTries },
     } as const;
-    return audit.commit({ compares, operations, entries: [lock] });
+    return audit.commit({ compares, operations, entries: [guessed] });
   }
 
-  private newDecoy(): TokenRecord {
-    const { clock } = this.options;
-    const createdAt = clock.now().toISOString();
-    const secretDigest = randomBytes(32).toString('hex');
-    const unused = { profile: 'device' as const, reinstate: false, subjectAltNames: [], failedTries: 0 };
-    return { deviceId: decoyName, ...unused, secretDigest, createdAt, expiresAt: createdAt };
+  /** A row of its own for a name with a token; the others share theirs. Both are read, to take the same time. */
+  private async failuresOf(name: string) {
+    const { store } = this.options;
+    const deviceId = deviceIdSchema.safeParse(name).data;
+    const decoyKey = decoyKeyOf(name);
+    const [own, decoy, token] = await Promise.all([
+      store.get(deviceId === undefined ? decoyKey : failureKeyOf(deviceId)),
+      store.get(decoyKey),
+      store.get(deviceId === undefined ? decoyKey : keyOf(deviceId)),
+    ]);
+    const hasToken = deviceId !== undefined && token !== undefined;
+    const entry = hasToken ? own : decoy;
+    const failures = failureRecord.safeParse(entry?.value).data?.failedTries ?? 0;
+    return { key: hasToken ? failureKeyOf(deviceId) : decoyKey, failures, revision: entry?.revision ?? 0 };
   }
 
-  private describe(record: TokenRecord): EnrollmentDescription {
+  private async describe(record: TokenRecord): Promise<EnrollmentDescription> {
     const { secretDigest: _secret, use, ...shown } = record;
     const state = tokenStateAt(record, this.options.clock.now());
-    return { ...shown, state, ...(use === undefined ? {} : { fingerprint: use.fingerprint }) };
+    const { failures: failedTries } = await this.failuresOf(record.deviceId);
+    return { ...shown, failedTries, state, ...(use === undefined ? {} : { fingerprint: use.fingerprint }) };
   }
 
+  /** Kept for its whole validity and a day, counted anew: what is left of it by a clock that is wrong now, is no matter. */
   private writeOf(key: string, record: TokenRecord): Operation {
-    const remainingMs = Date.parse(record.expiresAt) - this.options.clock.now().getTime();
-    return { put: key, value: record, ttlSeconds: Math.ceil(Math.max(remainingMs, 0) / 1000) + retentionSeconds };
+    const validityMs = Date.parse(record.expiresAt) - Date.parse(record.createdAt);
+    return { put: key, value: record, ttlSeconds: Math.ceil(validityMs / 1000) + retentionSeconds };
   }
 }
 
 function keyOf(deviceId: DeviceId): string {
   return `${tokenPrefix}${deviceId}`;
+}
+
+function failureKeyOf(deviceId: DeviceId): string {
+  return `enrolment-failure/${deviceId}`;
 }
 
 function decoyKeyOf(name: string): string {

@@ -14,19 +14,22 @@ export const tokenRecord = z.strictObject({
   secretDigest: sha256,
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
+  /** Of an older version, which locked a token after five of them. */
   failedTries: z.number().int().min(0),
   /** The request that spent it. */
   use: z.strictObject({ csrDigest: sha256, fingerprint, usedAt: z.iso.datetime() }).exactOptional(),
 });
 export type TokenRecord = z.infer<typeof tokenRecord>;
 
-/** After this many wrong secrets a token is worthless, whatever comes next. */
-export const mostFailedTries = 5;
+/** Wrong secrets for one name, known or not. They do nothing to a token: 120 bits cannot be guessed. */
+export const failureRecord = z.strictObject({ failedTries: z.number().int().positive() });
+
+/** After this many wrong secrets for a name the audit log tells that somebody guesses. */
+export const notableFailedTries = 5;
 
 /** State of a token at a moment. */
-export function tokenStateAt({ use, failedTries, expiresAt }: TokenRecord, now: Date) {
+export function tokenStateAt({ use, expiresAt }: TokenRecord, now: Date) {
   if (use !== undefined) return 'used' as const;
-  if (failedTries >= mostFailedTries) return 'locked' as const;
   return new Date(expiresAt) <= now ? ('expired' as const) : ('open' as const);
 }
 
