@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
+import { siteMarkerPath } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
 
 /** What the signer takes from the configuration; durations in seconds. */
@@ -28,6 +29,8 @@ export interface SignerFiles {
   readonly pepperFile: string;
   /** Key and certificate of the signer's own listener. */
   readonly serverIdentityFile: string;
+  /** Names the site; no secret. */
+  readonly markerFile: string;
 }
 
 const leafValidityKeys = ['pki.profile.device.validity', 'pki.profile.service.validity'] as const;
@@ -71,5 +74,6 @@ function signerFiles({ directory, dataDirectory }: Settings): SignerFiles {
     passphraseFile: join(directory, 'pki', 'key-passphrase'),
     pepperFile: join(directory, 'pki', 'token-pepper'),
     serverIdentityFile: join(directory, 'pki', 'server-identity.pem'),
+    markerFile: siteMarkerPath(directory, 'pki-signer'),
   };
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { AuditLog } from '@sallyport/audit';
+import { Problem } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
 import type { SignerAuditLog } from './audit/signer-audit.js';
@@ -25,7 +26,9 @@ import { serverNames } from './server-certificate/server-names.js';
 import type { SignerSettings } from './signer-settings.js';
 import { FileKeyStore } from './signing-key/file-key-store.js';
 import { readOrCreateSecret } from './signing-key/secret-file.js';
-import type { KeyStore } from './signing-key/signing-key.js';
+import type { KeyStore, SigningKey } from './signing-key/signing-key.js';
+import { SiteMembership, withoutBackup } from './site/site-membership.js';
+import { exists } from './site/site-traces.js';
 
 export interface SignerOptions {
   /** Below the signer's own prefix. */
@@ -47,15 +50,20 @@ const nameLimit = { burst: 60, perSecond: 1 };
 const renewalLimit = { burst: 60, perSecond: 1 / 60 };
 
 /**
- * Puts the signer together; makes the CA hierarchy when there is none.
+ * Puts the signer together; makes the CA hierarchy of a new site.
  *
+ * @throws Problem `site-incomplete`: part of the site is lost, so that it is neither whole nor new
  * @throws Problem `signing-key-unavailable`: CA keys or what opens them are missing or damaged
  */
 export async function openSigner(options: SignerOptions) {
-  const state = await openState(options);
+  const records = recordsOf(options);
+  await records.hierarchy.load();
+  const site = await SiteMembership.take({ ...options, ...records, files: options.settings.files });
+  const state = { ...records, ...(await openSecrets(options, records.hierarchy)) };
   const authorities = authoritiesOf(options, state);
-  await foundHierarchy(authorities.hierarchy, authorities.maker);
-  await proveSigningKeys(authorities.hierarchy, state.keys);
+  await foundHierarchy(state.hierarchy, authorities.maker, site);
+  await proveSigningKeys(state.hierarchy, state.keys);
+  await site.confirm();
   const issuance = issuanceOf(options, { ...state, ...authorities });
   return {
     ...state,
@@ -69,32 +77,57 @@ export async function openSigner(options: SignerOptions) {
 async function proveSigningKeys({ all }: Hierarchy, keys: KeyStore): Promise<void> {
   // A root may be kept elsewhere between rotations.
   const signing = all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
-  for (const { keyName } of signing.map(({ record }) => record)) if (keyName !== undefined) await keys.open(keyName);
+  for (const { record, certificate } of signing) {
+    if (record.keyName === undefined) continue;
+    const { publicKey } = await openKey(keys, record.keyName);
+    if (!publicKey.export({ type: 'spki', format: 'der' }).equals(certificate.spki))
+      throw new Problem(
+        'signing-key-unavailable',
+        `The key of CA "${record.id}" is not the one its certificate was made for: keys and store are of different sites. Restore both from the same backup. ${withoutBackup}`,
+      );
+  }
 }
 
-/** What everything else reads and writes. */
-async function openState({ store, clock, metricsRegistry, settings }: SignerOptions) {
-  const { keyDirectory, passphraseFile, pepperFile } = settings.files;
+async function openKey(keys: KeyStore, name: string): Promise<SigningKey> {
+  try {
+    return await keys.open(name);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.type !== 'signing-key-unavailable') throw error;
+    throw new Problem(error.type, `${error.message} ${withoutBackup}`, { cause: error });
+  }
+}
+
+/** What is in the store. */
+function recordsOf({ store, clock, metricsRegistry }: SignerOptions) {
   const audit: SignerAuditLog = new AuditLog(store, clock);
+  const outbox = new Outbox(store, 'outbox/');
   return {
-    keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
-    pepper: await readOrCreateSecret(pepperFile),
-    metrics: new SignerMetrics(metricsRegistry),
     audit,
-    outbox: new Outbox(store, 'outbox/'),
+    outbox,
+    hierarchy: new Hierarchy(store, audit, outbox),
     inventory: new Inventory(store, clock),
+    metrics: new SignerMetrics(metricsRegistry),
   };
 }
 
-type State = Awaited<ReturnType<typeof openState>>;
+/** What is in files; made for a new site. */
+async function openSecrets({ settings, log }: SignerOptions, hierarchy: Hierarchy) {
+  const { keyDirectory, passphraseFile, pepperFile } = settings.files;
+  if (hierarchy.isFounded && !(await exists(pepperFile)))
+    log.warn({}, 'the secret of one-time tokens was missing and is made anew, so tokens made before are void');
+  return {
+    keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
+    pepper: await readOrCreateSecret(pepperFile),
+  };
+}
 
-function authoritiesOf({ store, clock, settings }: SignerOptions, { keys, audit, outbox, inventory }: State) {
-  const hierarchy = new Hierarchy(store, audit, outbox);
+type State = ReturnType<typeof recordsOf> & Awaited<ReturnType<typeof openSecrets>>;
+
+function authoritiesOf({ clock, settings }: SignerOptions, { keys, audit, inventory, hierarchy }: State) {
   const maker = new AuthorityMaker(keys, audit, clock, settings);
   const leafValidity = { device: settings.deviceValiditySeconds, service: settings.serviceValiditySeconds };
   const longestLeaf = Math.max(leafValidity.device, leafValidity.service);
   return {
-    hierarchy,
     maker,
     rotation: new Rotation(hierarchy, maker, inventory, clock, leafValidity),
     importer: new AuthorityImporter(hierarchy, maker, keys, clock, longestLeaf / 2),

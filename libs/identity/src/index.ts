@@ -22,3 +22,4 @@ export {
 export { type RenewedIdentity, type RenewOptions, renewIdentity, requestRenewal } from './renew.js';
 export { needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions } from './renewal-schedule.js';
+export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

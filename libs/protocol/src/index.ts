@@ -146,3 +146,4 @@ export {
   trustBundle,
 } from './signer-admin.js';
 export { signerRoutes } from './signer-routes.js';
+export { type SiteId, type SiteMarker, type SiteRecord, siteId, siteMarker, siteRecord } from './site.js';

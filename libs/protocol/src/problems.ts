@@ -19,6 +19,7 @@ export const problems = {
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Not available at the moment; try again later' },
   'signing-key-unavailable': { status: 503, title: 'The signing key is not available' },
+  'site-incomplete': { status: 503, title: 'The state of this site is not complete' },
   'storage-full': { status: 507, title: 'The storage is full' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -14,7 +14,9 @@ type SignerAction =
   | 'certificate-issued'
   | 'request-refused'
   | 'certificate-revoked'
-  | 'key-blocked';
+  | 'key-blocked'
+  | 'site-recorded'
+  | 'site-refounded';
 
 /** What happened in the signer, before it has its place in the log. */
 export type SignerAuditEntry = AuditEntry<SignerAction>;

@@ -1,22 +1,28 @@
 import { parseCertificate } from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
+import type { SiteMembership } from '../site/site-membership.js';
 import type { AuthorityRecord } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
 
 /**
- * Makes root, device CA and service CA when there is no hierarchy yet. Killed at any point, the next start makes it
+ * Makes root, device CA and service CA when there is no hierarchy yet; `site` has made sure that there never was one, and
+ * becomes known to the store in the same transaction. Killed at any point, the next start makes it
  * whole: keys are durable before certificates, and all certificates are stored in one transaction.
  */
-export async function foundHierarchy(hierarchy: Hierarchy, maker: AuthorityMaker): Promise<void> {
-  await hierarchy.load();
+export async function foundHierarchy(
+  hierarchy: Hierarchy,
+  maker: AuthorityMaker,
+  site: Pick<SiteMembership, 'record' | 'entries'>,
+): Promise<void> {
   if (hierarchy.isFounded) return;
   const basedOn = hierarchy.revision;
   const root = await maker.makeRoot(1);
   const issuer = { keyName: root.keyName, certificate: parseCertificate(Buffer.from(root.certificate, 'base64')) };
   const records = [root, await maker.makeIssuing('device', 1, issuer), await maker.makeIssuing('service', 1, issuer)];
   // Lost against another replica, its hierarchy has been loaded and ours was never seen by anybody.
-  await hierarchy.apply({ basedOn, records, entries: records.map(issuedEvent) });
+  const entries = [...site.entries, ...records.map(issuedEvent)];
+  await hierarchy.apply({ basedOn, records, entries, operations: [site.record] });
 }
 
 /** The audit event after the signature of a CA certificate. */

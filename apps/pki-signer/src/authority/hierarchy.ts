@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
-import type { Outbox, Store } from '@sallyport/store';
+import type { Operation, Outbox, Store } from '@sallyport/store';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
@@ -25,6 +25,8 @@ export interface HierarchyChange {
   readonly basedOn: number;
   readonly records: readonly AuthorityRecord[];
   readonly entries: readonly SignerAuditEntry[];
+  /** What else is to be written in the same transaction. */
+  readonly operations?: readonly Operation[];
 }
 
 const authorityPrefix = 'authority/';
@@ -132,7 +134,7 @@ export class Hierarchy {
    *
    * @returns false when the hierarchy is not as it was any more, here or by another writer; it has been read again
    */
-  async apply({ basedOn, records, entries }: HierarchyChange): Promise<boolean> {
+  async apply({ basedOn, records, entries, operations = [] }: HierarchyChange): Promise<boolean> {
     const version = this.version.number + 1;
     const isApplied = await this.audit.commit({
       // Every change writes the version, so it stands for all of them.
@@ -141,6 +143,7 @@ export class Hierarchy {
         ...records.map((record) => ({ put: keyOf(record.id), value: record })),
         { put: versionKey, value: { version } },
         this.outbox.record(trustBundleChanged.topic, { version }),
+        ...operations,
       ],
       entries,
     });

@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
+import { writeSiteMarker } from '@sallyport/identity';
+import { siteId } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { certificatesFromPem, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
@@ -16,8 +18,15 @@ const leafOf = ({ serverCertificate }: Signer) => {
   return leaf;
 };
 
-/** The site after its data were lost and its configuration was kept. */
+/** The site after its data were lost, its configuration was kept, and an administrator had it founded anew. */
 async function foundAnew({ settings, clock, registry, directory }: TestSite) {
+  await writeSiteMarker(settings.files.markerFile, {
+    siteId: siteId.parse('0'.repeat(32)),
+    foundedAt: clock.now().toISOString(),
+    distrusted: [],
+    state: 'founding',
+    replaces: 'unknown',
+  });
   const whole = await openSqliteStore({ file: `${directory}/new.db` });
   const files = { ...settings.files, keyDirectory: `${directory}/new-keys` };
   const parts = { store: scopedStore(whole, 'pki-signer/'), clock, registry, settings: { ...settings, files } };

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { readSiteMarker, writeSiteMarker, writeSiteMarkerOnce } from '@sallyport/identity';
+import { Problem, type SiteMarker, type SiteRecord, siteId, siteRecord } from '@sallyport/protocol';
+import type { Clock, Log } from '@sallyport/runtime';
+import type { Operation, Store } from '@sallyport/store';
+import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { SignerFiles } from '../signer-settings.js';
+import { exists, siteTraces } from './site-traces.js';
+
+/** Where the signer's part of the store keeps its site. */
+const siteKey = 'site';
+
+export interface SiteMembershipOptions {
+  readonly store: Store;
+  readonly audit: SignerAuditLog;
+  /** As loaded. */
+  readonly hierarchy: Hierarchy;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly files: SignerFiles;
+}
+
+/**
+ * The site this signer belongs to. It is founded once: what is known of it, the store, the CA keys and the marker in the
+ * configuration directory, has to agree, and what is partly lost is never taken for a first start.
+ */
+export class SiteMembership {
+  private constructor(
+    private readonly options: SiteMembershipOptions,
+    private readonly marker: SiteMarker,
+    /** Whether the store knows the site by name, and not by its CAs alone. */
+    private readonly isRecorded: boolean,
+  ) {}
+
+  /**
+   * Looks at what there is. For a first founding the marker is written before anything else is made: killed at any point
+   * from here on, the next start sees that the founding was not finished, and goes on with it.
+   *
+   * @throws Problem `site-incomplete`: there are traces of a site the store does not know, or the store is of another
+   * @throws Problem `signing-key-unavailable`: the store knows the site, but the passphrase of its keys is gone
+   */
+  static async take(options: SiteMembershipOptions): Promise<SiteMembership> {
+    const { store, hierarchy, files } = options;
+    const entry = await store.get(siteKey);
+    const recorded = entry && siteRecord.parse(entry.value);
+    const marker = await readSiteMarker(files.markerFile);
+    if (recorded !== undefined || hierarchy.isFounded) return SiteMembership.known(options, recorded, marker);
+    if (marker?.state !== 'founding') {
+      const traces = await siteTraces(files);
+      if (marker !== undefined || traces.length > 0) throw unknownSite(marker, traces);
+      await writeSiteMarkerOnce(files.markerFile, newMarker(options.clock.now()));
+    }
+    const founding = marker ?? (await readSiteMarker(files.markerFile));
+    if (founding === undefined) throw new Error('the marker of the site has gone while it was founded');
+    return new SiteMembership(options, founding, false);
+  }
+
+  private static async known(
+    options: SiteMembershipOptions,
+    recorded: SiteRecord | undefined,
+    marker: SiteMarker | undefined,
+  ): Promise<SiteMembership> {
+    const { files, hierarchy, clock } = options;
+    if (recorded !== undefined && marker !== undefined && recorded.siteId !== marker.siteId)
+      throw otherSite(recorded, marker);
+    // Founding ends in one transaction, which also writes the record: these CAs are of an older site.
+    if (recorded === undefined && marker?.state === 'founding') throw otherSite(undefined, marker);
+    if (!(await exists(files.passphraseFile)))
+      throw new Problem(
+        'signing-key-unavailable',
+        `The store knows this site, but the passphrase of its CA keys (pki/key-passphrase in the configuration directory) is missing. Restore it from the backup of the configuration directory. ${withoutBackup}`,
+      );
+    if (recorded !== undefined) return new SiteMembership(options, marker ?? { ...recorded, state: 'founded' }, true);
+    const root = hierarchy.all.find(({ record }) => record.id === 'root-1') ?? hierarchy.all[0];
+    return new SiteMembership(options, marker ?? newMarker(root?.certificate.notBefore ?? clock.now()), false);
+  }
+
+  /** The change that makes the site known to the store; part of the transaction that founds it. */
+  get record(): Operation {
+    const { siteId, foundedAt, distrusted } = this.marker;
+    return { put: siteKey, value: { siteId, foundedAt, distrusted } };
+  }
+
+  /** What the audit log says about a founding that is not the first. */
+  get entries(): SignerAuditEntry[] {
+    const { siteId: subject, replaces, distrusted } = this.marker;
+    if (replaces === undefined) return [];
+    const details = { replaces, distrustedAuthorities: distrusted.length };
+    return [{ action: 'site-refounded', actor: 'operator', subject, outcome: 'succeeded', details }];
+  }
+
+  /**
+   * To be called once the CAs are there and their keys have opened: nothing is issued before. A site of an older version
+   * gets its record and its marker here, one whose marker was lost gets it back.
+   *
+   * @throws Problem `site-incomplete`: another signer has founded another site in this store meanwhile
+   */
+  async confirm(): Promise<void> {
+    if (!this.isRecorded) await this.recordIfAbsent();
+    const entry = await this.options.store.get(siteKey);
+    const recorded = siteRecord.parse(entry?.value);
+    if (recorded.siteId !== this.marker.siteId) throw otherSite(recorded, this.marker);
+    const { files, log } = this.options;
+    const present = await readSiteMarker(files.markerFile);
+    if (present?.state === 'founded') return;
+    try {
+      await writeSiteMarker(files.markerFile, { ...this.marker, state: 'founded' });
+    } catch (error) {
+      // A configuration directory may be read-only where the site is long known. A founding must be seen to be over.
+      if (present !== undefined) throw error;
+      log.warn({ error }, 'marker of the site could not be written');
+    }
+  }
+
+  private async recordIfAbsent(): Promise<void> {
+    const { audit, store } = this.options;
+    if ((await store.get(siteKey)) !== undefined) return;
+    const { siteId: subject, foundedAt } = this.marker;
+    const details = { foundedAt };
+    // Lost against another replica, its record is read next.
+    await audit.commit({
+      compares: [{ key: siteKey, revision: 0 }],
+      operations: [this.record],
+      entries: [{ action: 'site-recorded', actor: 'signer', subject, outcome: 'succeeded', details }],
+    });
+  }
+}
+
+/** How to go on when nothing can be restored. */
+export const withoutBackup =
+  'Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.';
+
+function newMarker(foundedAt: Date): SiteMarker {
+  const id = siteId.parse(randomBytes(16).toString('hex'));
+  return { siteId: id, foundedAt: foundedAt.toISOString(), distrusted: [], state: 'founding' };
+}
+
+function unknownSite(marker: SiteMarker | undefined, traces: readonly string[]): Problem {
+  const site = marker === undefined ? [] : [`the marker of site ${marker.siteId}, founded ${marker.foundedAt}`];
+  return new Problem(
+    'site-incomplete',
+    `This is no first start, but the store does not know the site. Found: ${[...site, ...traces].join('; ')}. Missing: its CAs, certificates and revocations in the store. Nothing was made or changed. Restore the store from its backup, or set store.url and data.path to where it is. ${withoutBackup}`,
+  );
+}
+
+function otherSite(recorded: SiteRecord | undefined, marker: SiteMarker): Problem {
+  const stored = recorded === undefined ? 'another site' : `site ${recorded.siteId}, founded ${recorded.foundedAt}`;
+  return new Problem(
+    'site-incomplete',
+    `The store holds ${stored}, but the configuration directory belongs to site ${marker.siteId}. Nothing was made or changed. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
+  );
+}

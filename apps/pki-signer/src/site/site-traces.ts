@@ -1,0 +1,39 @@
+import { access, readdir } from 'node:fs/promises';
+import type { SignerFiles } from '../signer-settings.js';
+
+/** Suffix of the files CA keys are kept in. */
+const keySuffix = '.key.pem';
+
+/** What a signer leaves on disk, in words: with it, this is no first start. */
+export async function siteTraces(files: SignerFiles): Promise<string[]> {
+  const traces = [
+    { name: 'CA keys (pki/keys in the data directory)', isThere: await hasKeys(files.keyDirectory) },
+    { name: 'their passphrase (pki/key-passphrase)', isThere: await exists(files.passphraseFile) },
+    { name: 'the secret of one-time tokens (pki/token-pepper)', isThere: await exists(files.pepperFile) },
+    { name: "the signer's certificate (pki/server-identity.pem)", isThere: await exists(files.serverIdentityFile) },
+  ];
+  return traces.filter(({ isThere }) => isThere).map(({ name }) => name);
+}
+
+/** Whether there is such a file; one that may not be looked at is there. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    return !isMissing(error);
+  }
+}
+
+async function hasKeys(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).some((name) => name.endsWith(keySuffix));
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}

@@ -1,0 +1,59 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Problem, type SiteMarker, siteMarker } from '@sallyport/protocol';
+import { readTextIfPresent, writeFileAtomic, writeFileOnce } from './atomic-file.js';
+
+/** Services that keep state of the site, and so a marker of it. */
+type MarkedService = 'pki-signer' | 'device-registry';
+
+/** Where a service keeps the marker of its site; the folder holds nothing else. */
+export function siteMarkerPath(configDirectory: string, service: MarkedService): string {
+  return join(configDirectory, 'site', `${service}.json`);
+}
+
+/**
+ * The marker of a service; undefined when there is none.
+ *
+ * @throws Problem `site-incomplete`: the file holds something else
+ */
+export async function readSiteMarker(path: string): Promise<SiteMarker | undefined> {
+  const text = await readTextIfPresent(path);
+  if (text === undefined) return undefined;
+  const marker = siteMarker.safeParse(jsonFrom(text)).data;
+  if (marker !== undefined) return marker;
+  throw new Problem(
+    'site-incomplete',
+    'The marker of this site, in the folder "site" of the configuration directory, is damaged. Restore it from the backup of that directory.',
+  );
+}
+
+/** Writes the marker as a whole, over one that is there. It holds no secret, so others may read it. */
+export async function writeSiteMarker(path: string, marker: SiteMarker): Promise<void> {
+  await makeFolder(path);
+  await writeFileAtomic(path, textOf(marker), markerMode);
+}
+
+/** Writes the marker unless there is one; of several writers at once exactly one wins. */
+export async function writeSiteMarkerOnce(path: string, marker: SiteMarker): Promise<void> {
+  await makeFolder(path);
+  await writeFileOnce(path, textOf(marker), markerMode);
+}
+
+const markerMode = 0o644;
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+}
+
+function textOf(marker: SiteMarker): string {
+  return `${JSON.stringify(marker, undefined, 2)}\n`;
+}
+
+function jsonFrom(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // No JSON is no marker; the caller says so.
+    return undefined;
+  }
+}

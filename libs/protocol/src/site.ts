@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { fingerprint } from './ids.js';
+
+/** Name of a site, drawn when it is founded: 128 random bits, lower-case hexadecimal. */
+export const siteId = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, 'is not 32 digits of lower-case hexadecimal')
+  .brand('SiteId');
+export type SiteId = z.infer<typeof siteId>;
+
+/** The site a service belongs to, as its part of the store knows it. */
+export const siteRecord = z.strictObject({
+  siteId,
+  foundedAt: z.iso.datetime(),
+  /** CAs of the sites before this one: what they issued is refused for ever. */
+  distrusted: z.array(fingerprint).max(1000).default([]),
+});
+export type SiteRecord = z.infer<typeof siteRecord>;
+
+/**
+ * What a service keeps in the configuration directory about its site, so that a store that was emptied or exchanged is
+ * told from the first start. `founding`: the store may not know the site yet.
+ */
+export const siteMarker = siteRecord.extend({
+  state: z.enum(['founding', 'founded']),
+  /** The site this one replaces, as far as that is known; absent for a first founding. */
+  replaces: z.union([siteId, z.literal('unknown')]).exactOptional(),
+});
+export type SiteMarker = z.infer<typeof siteMarker>;
