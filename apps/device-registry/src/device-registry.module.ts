@@ -1,7 +1,7 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
-import { Clock } from '@sallyport/runtime';
+import { Clock, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
@@ -19,12 +19,20 @@ import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
 import { RemoteAdmin } from './remote-admin.js';
+import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
 const auditLog: Provider = {
   provide: AuditLog,
   useFactory: (store: Store, clock: Clock) => new AuditLog(store, clock),
   inject: [Store, Clock],
+};
+
+/** Opened before anything else has a chance to write: a registry that lost its part of the store does not start. */
+const registrySite: Provider = {
+  provide: RegistrySite,
+  useFactory: (context: ServiceContext, audit: AuditLog) => RegistrySite.open(context, audit),
+  inject: [ServiceContext, AuditLog],
 };
 
 /** Wiring of the device registry. */
@@ -46,6 +54,7 @@ const auditLog: Provider = {
     RefusalLedger,
     RemoteAdmin,
     RevokedCertificates,
+    registrySite,
   ],
 })
 export class DeviceRegistryModule {}

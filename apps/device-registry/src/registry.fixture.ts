@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadSettings } from '@sallyport/config';
 import { Entrances } from '@sallyport/entrance';
@@ -117,6 +117,15 @@ export class RegistryUnderTest {
     await this.stopService();
     await this.broker.kill();
     await this.directory.remove();
+  }
+
+  get configDirectory(): string {
+    return this.directory.path;
+  }
+
+  /** The store is gone, while the service is stopped. */
+  async loseStore(): Promise<void> {
+    for (const suffix of ['', '-wal', '-shm']) await rm(this.directory.file(`store.db${suffix}`), { force: true });
   }
 
   /** The door of the admin API on the network. */

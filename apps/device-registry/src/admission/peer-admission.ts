@@ -5,6 +5,7 @@ import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
+import { RegistrySite } from '../site/registry-site.js';
 import { authorityOf, isFormerAuthority, judgePeer, vouchingCa } from './admission-rules.js';
 import { ForeignNewcomers } from './foreign-newcomers.js';
 import { RefusalLedger } from './refusal-ledger.js';
@@ -18,6 +19,7 @@ export class PeerAdmission {
     private readonly refusals: RefusalLedger,
     private readonly newcomers: ForeignNewcomers,
     private readonly clock: Clock,
+    private readonly site: RegistrySite,
   ) {}
 
   /**
@@ -39,6 +41,8 @@ export class PeerAdmission {
     device: StoredDevice | undefined,
   ): Promise<Decision<AdmissionDecision>> {
     const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
+    if (knownIssuerFingerprints.some((issuer) => this.site.isDistrusted(issuer)))
+      return { result: { outcome: 'refused', reason: 'issuer-unknown' } };
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });
     const verdict = judgePeer(request, { record: device?.record, isDenied });

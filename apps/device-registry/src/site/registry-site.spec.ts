@@ -1,0 +1,70 @@
+import { rm } from 'node:fs/promises';
+import { readSiteMarker, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
+import { type SiteMarker, siteId } from '@sallyport/protocol';
+import { waitFor } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fingerprintOf, peer, RegistryUnderTest } from '../registry.fixture.js';
+
+const site: SiteMarker = {
+  siteId: siteId.parse('ab'.repeat(16)),
+  foundedAt: '2026-06-01T12:00:00.000Z',
+  distrusted: [],
+  state: 'founded',
+};
+
+describe('a registry and its site', () => {
+  let registry: RegistryUnderTest;
+  beforeEach(async () => {
+    registry = await RegistryUnderTest.start();
+  });
+  afterEach(() => registry.stop());
+
+  const signersMarker = () => siteMarkerPath(registry.configDirectory, 'pki-signer');
+  const ownMarker = () => siteMarkerPath(registry.configDirectory, 'device-registry');
+  const join = async () => {
+    await writeSiteMarker(signersMarker(), site);
+    await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined, { deadlineMs: 10_000 });
+  };
+
+  it('takes note of the site soon after the signer has founded it', async () => {
+    await join();
+    expect((await readSiteMarker(ownMarker()))?.siteId).toBe(site.siteId);
+    await registry.restart();
+  });
+
+  it('does not start when its part of the store is lost, and leaves the store empty', async () => {
+    await join();
+    await registry.stopService();
+    await registry.loseStore();
+    const problem = await registry.startService().catch((error: unknown) => error);
+    expect(problem).toMatchObject({ type: 'site-incomplete' });
+    expect(String(problem)).toContain(`the marker of site ${site.siteId}`);
+    expect(String(problem)).toContain('revoked ones would come back');
+    await registry.stopService();
+    await expect(registry.startService()).rejects.toMatchObject({ type: 'site-incomplete' });
+  });
+
+  it('does not start on the store of another site', async () => {
+    await join();
+    await registry.stopService();
+    await writeSiteMarker(signersMarker(), { ...site, siteId: siteId.parse('cd'.repeat(16)) });
+    await expect(registry.startService()).rejects.toMatchObject({ type: 'site-incomplete' });
+  });
+
+  it('gets a lost marker back', async () => {
+    await join();
+    await rm(ownMarker());
+    await registry.restart();
+    expect((await readSiteMarker(ownMarker()))?.siteId).toBe(site.siteId);
+  });
+
+  it('refuses what a CA of the site before this one issued, also to a name it never met', async () => {
+    const request = peer();
+    await registry.stopService();
+    const distrusted = [request.issuerFingerprint];
+    await writeSiteMarker(signersMarker(), { ...site, distrusted });
+    await registry.startService();
+    expect(await registry.admit(request)).toBe('issuer-unknown');
+    expect(await registry.admit(peer({ issuerFingerprint: fingerprintOf('new CA') }))).toBe('admitted');
+  });
+});

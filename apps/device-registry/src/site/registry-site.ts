@@ -1,0 +1,142 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
+import type { Settings } from '@sallyport/config';
+import { readSiteMarker, siteMarkerPath, writeSiteMarkerOnce } from '@sallyport/identity';
+import { type Fingerprint, Problem, type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import { ServiceContext } from '@sallyport/runtime';
+
+/** Where the registry's part of the store keeps its site. */
+const siteKey = 'site';
+// The signer founds the site a moment after the registry has started for the first time.
+const joinIntervalMs = 2_000;
+
+/**
+ * The site this registry belongs to. A registry that has lost its devices would let in those that were revoked, since
+ * their CA still vouches for them; so one that is empty although the site is not new does not start.
+ */
+@Injectable()
+export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private site: SiteRecord | undefined;
+  private distrusted: ReadonlySet<Fingerprint> = new Set();
+  private joining: NodeJS.Timeout | undefined;
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Compares what store and configuration directory know.
+   *
+   * @throws Problem `site-incomplete`: the registry's part of the store is lost, or of another site
+   */
+  static async open(context: ServiceContext, audit: AuditLog): Promise<RegistrySite> {
+    const site = new RegistrySite(context, audit);
+    await site.compare();
+    return site;
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.site !== undefined) return;
+    this.joining = setInterval(() => {
+      this.turn = this.turn.then(() => this.joinIfFounded());
+    }, joinIntervalMs);
+    this.joining.unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.joining);
+    await this.turn;
+  }
+
+  /** Whether a CA is one of a site before this one: it vouches for nobody any more. */
+  isDistrusted(issuer: Fingerprint): boolean {
+    return this.distrusted.has(issuer);
+  }
+
+  private async compare(): Promise<void> {
+    const { store } = this.context;
+    const { settings } = this.context;
+    const [own, founded] = await Promise.all([
+      readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
+      readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer')),
+    ]);
+    const entry = await store.get(siteKey);
+    const recorded = entry && siteRecord.parse(entry.value);
+    this.trustAs(recorded ?? founded);
+    for (const marker of [own, founded])
+      if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
+        throw otherSite(recorded, marker);
+    if (recorded !== undefined) return this.keepMarker(recorded);
+    const hasHistory = (await this.audit.head()).sequence > 0;
+    if (!hasHistory && own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
+    if (!hasHistory && founded === undefined && (await hasServedBefore(settings)))
+      throw lost("the signer's certificate (pki/server-identity.pem)");
+    if (own !== undefined) await this.join(own);
+    else if (founded?.state === 'founded') await this.join(founded);
+  }
+
+  private async joinIfFounded(): Promise<void> {
+    const { settings, log } = this.context;
+    try {
+      const founded = await readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer'));
+      if (this.site === undefined && founded?.state === 'founded') await this.join(founded);
+      if (this.site !== undefined) clearInterval(this.joining);
+    } catch (error) {
+      log.warn({ error }, 'registry could not note its site, will try again');
+    }
+  }
+
+  private async join({ siteId, foundedAt, distrusted }: SiteMarker): Promise<void> {
+    const record = { siteId, foundedAt, distrusted };
+    const details = { foundedAt, distrustedAuthorities: distrusted.length };
+    await this.audit.commit({
+      compares: [{ key: siteKey, revision: 0 }],
+      operations: [{ put: siteKey, value: record }],
+      entries: [{ action: 'site-recorded', actor: 'device-registry', subject: siteId, outcome: 'succeeded', details }],
+    });
+    this.trustAs(record);
+    await this.keepMarker(record);
+  }
+
+  /** A configuration directory may be read-only; then the store alone knows. */
+  private async keepMarker(record: SiteRecord): Promise<void> {
+    const { settings, log } = this.context;
+    this.site = record;
+    const path = siteMarkerPath(settings.directory, 'device-registry');
+    try {
+      if ((await readSiteMarker(path)) === undefined) await writeSiteMarkerOnce(path, { ...record, state: 'founded' });
+    } catch (error) {
+      log.warn({ error }, 'marker of the site could not be written');
+    }
+  }
+
+  private trustAs(record: SiteRecord | undefined): void {
+    this.distrusted = new Set(record?.distrusted ?? []);
+  }
+}
+
+/** What a signer on the same machine leaves behind at its first start, also one of an older version. */
+async function hasServedBefore({ directory }: Settings): Promise<boolean> {
+  return access(join(directory, 'pki', 'server-identity.pem')).then(
+    () => true,
+    () => false,
+  );
+}
+
+function lost(found: string): Problem {
+  return new Problem(
+    'site-incomplete',
+    `This is no first start, but the store knows no devices. Found: ${found}. Missing: devices and their states in the store, so that revoked ones would come back. Nothing was made or changed. Restore the store from its backup, or set store.url and data.path to where it is. Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.`,
+  );
+}
+
+function otherSite(recorded: SiteRecord, marker: SiteMarker): Problem {
+  return new Problem(
+    'site-incomplete',
+    `The devices in the store are of site ${recorded.siteId}, founded ${recorded.foundedAt}, but the configuration directory belongs to site ${marker.siteId}. Nothing was made or changed. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
+  );
+}
