@@ -1,7 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
-import { readTextIfPresent, removeIfPresent, sweepTemporaryFiles, writeFileAtomic } from './atomic-file.js';
+import {
+  type HeldRoom,
+  holdRoom,
+  readTextIfPresent,
+  removeIfPresent,
+  sweepTemporaryFiles,
+  writeFileAtomic,
+} from './atomic-file.js';
 import { privateKeyFromPem, privateKeyPem, publicKeyDer } from './private-key.js';
 
 /** Where an identity lives on disk. */
@@ -87,6 +94,31 @@ export async function replacePair(
   const pair = { keyPem: privateKeyPem(privateKey), certPem: pemOf(chain) };
   await commitPair(files, pair);
   await putPairInForce(files, pair);
+}
+
+// Key, chain and roots, each with its predecessor beside it while it is replaced.
+const roomBytes = 65_536;
+
+/**
+ * Makes sure that an identity to come can be kept, before it is asked for: a certificate that is issued and then lost is
+ * issued again at every try. The folder of the key is looked at when there is to be a new one.
+ *
+ * @throws NodeJS.ErrnoException: a folder is full, missing or may not be written
+ */
+export async function holdIdentityRoom(paths: Pick<CertificateFiles, 'certPath'> & Partial<CertificateFiles>) {
+  const forChain = await holdRoom(paths.certPath, roomBytes);
+  // Two folders may be on two disks; on one disk there is room for both.
+  if (paths.keyPath !== undefined) await proveRoom(paths.keyPath, forChain);
+  return forChain;
+}
+
+async function proveRoom(path: string, alreadyHeld: HeldRoom): Promise<void> {
+  try {
+    await (await holdRoom(path, roomBytes)).release();
+  } catch (error) {
+    await alreadyHeld.release();
+    throw error;
+  }
 }
 
 /** Replaces the trusted roots; leaves the file alone when they are the same. */

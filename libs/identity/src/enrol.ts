@@ -8,7 +8,13 @@ import {
   type SubjectAltName,
 } from '@sallyport/x509';
 import { removeIfPresent, writeFileAtomic } from './atomic-file.js';
-import { type CertificateFiles, recoverIdentity, replaceCertificate, replaceRoots } from './certificate-files.js';
+import {
+  type CertificateFiles,
+  holdIdentityRoom,
+  recoverIdentity,
+  replaceCertificate,
+  replaceRoots,
+} from './certificate-files.js';
 import { EstClient, type EstTrust } from './est-client.js';
 import { issuedChain } from './issued-chain.js';
 import { ensurePrivateKey, publicKeyDer } from './private-key.js';
@@ -67,7 +73,8 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
   });
   // Before the token is spent: an answer that cannot be checked would be worth nothing.
   const published = await publishedBy(client, trust);
-  const issued = await client.simpleEnroll(csr, { username: deviceId, password });
+  const room = await holdIdentityRoom({ certPath: files.certPath });
+  const issued = await client.simpleEnroll(csr, { username: deviceId, password }).finally(() => room.release());
   const { chain, roots } = issuedChain(issued, published, {
     spki: publicKeyDer(privateKey),
     deviceId,

@@ -1,4 +1,11 @@
-export { readTextIfPresent, removeIfPresent, writeFileAtomic, writeFileOnce } from './atomic-file.js';
+export {
+  type HeldRoom,
+  holdRoom,
+  readTextIfPresent,
+  removeIfPresent,
+  writeFileAtomic,
+  writeFileOnce,
+} from './atomic-file.js';
 export {
   type CertificateFiles,
   type Identity,
@@ -21,5 +28,5 @@ export {
 } from './private-key.js';
 export { type RenewedIdentity, type RenewOptions, renewIdentity, requestRenewal } from './renew.js';
 export { needsRenewal } from './renewal-due.js';
-export { RenewalSchedule, type RenewalScheduleOptions } from './renewal-schedule.js';
+export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
 export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

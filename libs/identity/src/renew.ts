@@ -4,6 +4,7 @@ import { buildCertificateRequest, type Certificate, parseCertificateRequest } fr
 import { readTextIfPresent } from './atomic-file.js';
 import {
   type CertificateFiles,
+  holdIdentityRoom,
   type Identity,
   readIdentity,
   replaceCertificate,
@@ -71,6 +72,8 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(signal === undefined ? {} : { signal }),
   });
+  const { certPath, keyPath } = files;
+  await using _room = await holdIdentityRoom(newKey ? { certPath, keyPath } : { certPath });
   const published = await client.caCertificates();
   const issued = await client.simpleReenroll(csr, identity);
   const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity), now: new Date() };

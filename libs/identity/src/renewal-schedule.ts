@@ -91,7 +91,7 @@ export class RenewalSchedule {
   }
 
   #retryInMs(error: unknown, failures: number, { notAfter }: Certificate): number {
-    const backOffMs = Math.min(firstRetryMs * 2 ** failures, longestRetryMs) * (0.5 + this.#random() / 2);
+    const backOffMs = renewalBackOffMs(failures, this.#random());
     const remainingMs = notAfter.getTime() - this.#now().getTime();
     const urgentMs = remainingMs > 0 ? Math.max(remainingMs / 10, shortestRetryMs) : longestRetryMs;
     const askedForMs = error instanceof Problem ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
@@ -135,6 +135,16 @@ export class RenewalSchedule {
   #random(): number {
     return (this.#options.random ?? Math.random)();
   }
+}
+
+/**
+ * How long to wait after a renewal that failed: one minute, two, four and so on up to one hour, or half of it.
+ *
+ * @param failures before this one, in a row
+ * @param random 0 to 1
+ */
+export function renewalBackOffMs(failures: number, random: number): number {
+  return Math.min(firstRetryMs * 2 ** failures, longestRetryMs) * (0.5 + random / 2);
 }
 
 async function waitWithoutHoldingTheProcess(milliseconds: number, signal: AbortSignal): Promise<void> {
