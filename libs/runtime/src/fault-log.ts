@@ -29,7 +29,8 @@ export class FaultLog {
     const reason = reasonOf(fault);
     const nowMs = this.clock.now().getTime();
     const silence = this.silences.get(reason);
-    if (silence !== undefined && nowMs < silence.untilMs) {
+    // Further off than a minute only after the clock was set back.
+    if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
       silence.repeats += 1;
       return;
     }
