@@ -52,6 +52,8 @@ export class SignerUnderTest {
   private services: RunningServices | undefined;
   private store: Store | undefined;
   private host: ServiceHost | undefined;
+  /** How far the time of day is ahead of the machine's. */
+  aheadMs = 0;
 
   private constructor(
     private readonly broker: Awaited<ReturnType<typeof spawnMosquitto>>,
@@ -83,7 +85,7 @@ export class SignerUnderTest {
       settings,
       readSettings: async () => settings,
       log: openLog({ destination: { write: (line: string) => void this.logged.push(line) } }),
-      clock: { now: () => new Date() },
+      clock: { now: () => new Date(Date.now() + this.aheadMs) },
       store: this.store,
       connectionFor: (service) => ({ kind: 'network', url: this.broker.url, clientId: service }),
     });

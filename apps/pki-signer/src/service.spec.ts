@@ -211,3 +211,43 @@ describe('the signer as a service', () => {
     await renewIdentity({ files: filesIn(signer), url: urlOf(signer), newKey: false });
   });
 });
+
+describe('a signer that was off for long', () => {
+  const years = 365 * 86_400_000;
+  const startedAgain = async (signer: SignerUnderTest, laterYears: number) => {
+    await signer.stopService();
+    signer.aheadMs = laterYears * years;
+    await signer.startService();
+  };
+  const statesOf = async (signer: SignerUnderTest) => {
+    const { authorities } = await signer.call('GET', '/v1/ca', hierarchyDescription);
+    return Object.fromEntries(authorities.map(({ id, state }) => [id, state]));
+  };
+
+  it('starts after the end of its issuing CAs and of its own certificate, and replaces them', async () => {
+    await using signer = await SignerUnderTest.start();
+    await startedAgain(signer, 6);
+    expect(await statesOf(signer)).toMatchObject({ 'device-2': 'active', 'service-2': 'active', 'root-1': 'active' });
+    expect(signer.door.isOpen).toBe(true);
+    expect((await signer.send('GET', '/readyz')).status).toBe(200);
+    const { certificates } = await signer.call('GET', '/v1/certificates?deviceId=pki-signer', certificateList);
+    expect(certificates.filter(({ state }) => state === 'valid').map(({ issuer }) => issuer)).toEqual(['service-2']);
+  });
+
+  it('starts after the end of its root, issues nothing, and says what to do', async () => {
+    await using signer = await SignerUnderTest.start();
+    await startedAgain(signer, 21);
+    expect(await statesOf(signer)).toEqual({ 'root-1': 'active', 'device-1': 'active', 'service-1': 'active' });
+    const { status, body } = await signer.send('GET', '/readyz');
+    expect(status).toBe(503);
+    expect(JSON.stringify(body)).toMatch(/The root ..root-1.. ended .*sallyport ca import --purpose root/);
+    const rotation = await signer.send('POST', '/v1/ca/rotate', { purpose: 'device' });
+    expect([rotation.status, JSON.stringify(rotation.body)]).toEqual([
+      503,
+      expect.stringContaining('Nothing was signed'),
+    ]);
+    const { certificates } = await signer.call('GET', '/v1/certificates?deviceId=pki-signer', certificateList);
+    expect(certificates).toHaveLength(1);
+    expect(await signer.text('/metrics')).toMatch(/crl_entries\{ca="device-1"/);
+  });
+});

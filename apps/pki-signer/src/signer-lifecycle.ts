@@ -3,6 +3,7 @@ import { type Entrance, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import { deviceChanged, Problem } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
+import { endFault } from './authority/end-fault.js';
 import type { Hierarchy } from './authority/hierarchy.js';
 import { publicHandler } from './crl/public-handler.js';
 import { PublicListener } from './crl/public-listener.js';
@@ -21,6 +22,8 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   private readonly publicListener: PublicListener;
   private readonly publishing = new AbortController();
   private published: Promise<void> = Promise.resolve();
+  private isDoorOpen = false;
+  private doorFault: unknown;
 
   constructor(
     private readonly context: ServiceContext,
@@ -28,15 +31,18 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     private readonly opened: OpenedSigner,
   ) {
     const { hierarchy, rotation, crls, serverCertificate } = opened.signer;
+    // In this order: the CA that has ended while the machine was off is replaced before it is asked to sign.
     const steps = [
       { name: 'hierarchy', run: () => hierarchy.load() },
       { name: 'rotation', run: () => rotation.advance() },
       { name: 'CRLs', run: () => crls.buildDue() },
       { name: 'server certificate', run: () => serverCertificate.renewIfDue() },
+      { name: 'enrolment door', run: () => this.openEstIfPossible() },
     ];
-    this.upkeep = new Upkeep(steps, context.log, upkeepIntervalMs);
+    this.upkeep = new Upkeep(steps, context.log, upkeepIntervalMs, context.clock);
     const { settings } = context;
     context.readiness.add('signing keys', () => missingAuthority(hierarchy));
+    context.readiness.add('CAs', () => endedAuthority(hierarchy, context.clock.now()));
     const address = {
       host: settings.require('pki.public.bind.address'),
       port: settings.require('pki.public.bind.port'),
@@ -46,9 +52,12 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
 
   async onApplicationBootstrap(): Promise<void> {
     const { mqtt, log } = this.context;
-    const { outbox, revocation, crls, serverCertificate } = this.opened.signer;
-    await serverCertificate.renewIfDue();
-    await crls.buildDue();
+    const { outbox, revocation, hierarchy, crls } = this.opened.signer;
+    hierarchy.onChange(() => {
+      this.measureAuthorities();
+      // A new CA has a CRL before anybody meets its first certificate.
+      void crls.buildDue();
+    });
     this.measureAuthorities();
     await subscribeEvent(mqtt, deviceChanged, (change) => revocation.follow(change), {
       onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
@@ -59,7 +68,9 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     });
     const bound = await this.publicListener.listen();
     log.info({ ...bound, entrance: 'crl' }, 'entrance in force');
-    this.followTrust(await this.openEst());
+    // What fails here is told and tried again: CRLs and administration are there to mend it.
+    await this.upkeep.runOnce();
+    if (this.doorFault !== undefined) throw this.doorFault;
     this.upkeep.start();
   }
 
@@ -68,6 +79,18 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     await this.publicListener.close();
     this.publishing.abort();
     await this.published;
+  }
+
+  /** Without a certificate to show there is no door; a door that cannot be opened otherwise ends the start. */
+  private async openEstIfPossible(): Promise<void> {
+    if (this.isDoorOpen || !this.opened.signer.serverCertificate.hasIdentity) return;
+    try {
+      this.followTrust(await this.openEst());
+      this.isDoorOpen = true;
+    } catch (error) {
+      this.doorFault = error;
+      throw error;
+    }
   }
 
   private openEst(): Promise<Entrance> {
@@ -83,16 +106,11 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   /** A new server certificate or a changed hierarchy is in force at the door at once, without a restart. */
   private followTrust(entrance: Entrance): void {
     const { log } = this.context;
-    const { hierarchy, serverCertificate, crls } = this.opened.signer;
+    const { hierarchy, serverCertificate } = this.opened.signer;
     const reload = () =>
       entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
     serverCertificate.onRenewed(reload);
-    hierarchy.onChange(() => {
-      this.measureAuthorities();
-      void reload();
-      // A new CA has a CRL before anybody meets its first certificate.
-      void crls.buildDue();
-    });
+    hierarchy.onChange(() => void reload());
   }
 
   private measureAuthorities(): void {
@@ -111,4 +129,11 @@ function missingAuthority(hierarchy: Hierarchy): string | undefined {
   } catch (error) {
     return error instanceof Problem ? error.message : String(error);
   }
+}
+
+/** Which CA has ended, and what to do; undefined when all that sign are in date. */
+function endedAuthority(hierarchy: Hierarchy, now: Date): string | undefined {
+  const signing = hierarchy.all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
+  const faults = signing.map((authority) => endFault(hierarchy, authority, now));
+  return faults.find((fault) => fault !== undefined);
 }

@@ -34,6 +34,12 @@ describe('upkeep', () => {
     expect(logged.join('')).toContain('"step":"rotation"');
   });
 
+  it('tells a fault that stays once a minute', async () => {
+    const { upkeep, logged } = open([{ name: 'CRLs', run: () => Promise.reject(new Error('disk full')) }]);
+    for (let rounds = 0; rounds < 10; rounds += 1) await upkeep.runOnce();
+    expect(logged).toHaveLength(1);
+  });
+
   it('lets the round under way end before it counts as stopped', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let hasEnded = false;

@@ -1,4 +1,4 @@
-import type { Log } from '@sallyport/runtime';
+import { type Clock, FaultLog, type Log, SystemClock } from '@sallyport/runtime';
 
 /** One thing the signer does again and again; it looks for itself whether there is anything to do. */
 export interface UpkeepStep {
@@ -12,12 +12,20 @@ export class Upkeep {
   private timer: NodeJS.Timeout | undefined;
   private round: Promise<void> = Promise.resolve();
   private isStopped = false;
+  private readonly steps: readonly (UpkeepStep & { readonly faults: FaultLog })[];
 
   constructor(
-    private readonly steps: readonly UpkeepStep[],
-    private readonly log: Log,
+    steps: readonly UpkeepStep[],
+    log: Log,
     private readonly intervalMs: number,
-  ) {}
+    clock: Clock = new SystemClock(),
+  ) {
+    // A full disk makes the same step fail every few seconds: one line a minute tells it.
+    this.steps = steps.map((step) => ({
+      ...step,
+      faults: new FaultLog(log, clock, 'upkeep step failed, will be tried again', { step: step.name }),
+    }));
+  }
 
   /** Takes every step once, one round at a time. */
   runOnce(): Promise<void> {
@@ -43,11 +51,11 @@ export class Upkeep {
   }
 
   private async takeSteps(): Promise<void> {
-    for (const { name, run } of this.steps) {
+    for (const { run, faults } of this.steps) {
       try {
         await run();
       } catch (error) {
-        this.log.error({ error, step: name }, 'upkeep step failed, will be tried again');
+        faults.note(error);
       }
     }
   }

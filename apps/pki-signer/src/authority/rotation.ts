@@ -4,6 +4,7 @@ import type { Certificate } from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
+import { endFault } from './end-fault.js';
 import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
 
@@ -76,6 +77,8 @@ export class Rotation {
     const { notAfter } = current.certificate;
     const root = this.hierarchy.rootOf(current);
     if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
+    // A CA made under a root that has ended would be worth nothing.
+    if (root.certificate.notAfter <= this.clock.now()) return false;
     return this.endsWithin(current, 2 * this.leafValiditySeconds[purpose]);
   }
 
@@ -100,6 +103,8 @@ export class Rotation {
   private signingRootOf(purpose: IssuingPurpose): { readonly keyName: string; readonly certificate: Certificate } {
     const current = this.hierarchy.signing(purpose);
     const { record, certificate } = this.hierarchy.rootOf(current);
+    const fault = certificate.notAfter <= this.clock.now() && endFault(this.hierarchy, current, this.clock.now());
+    if (fault) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     if (record.keyName !== undefined) return { keyName: record.keyName, certificate };
     throw new Problem(
       'conflict',

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import type { Clock, Log } from '@sallyport/runtime';
+import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { CrlBuilder, type RevokedEntry } from '@sallyport/x509';
 import { z } from 'zod';
@@ -60,6 +60,7 @@ const pageSize = 250;
 /** Builds the full CRL of every CA that signs: on schedule, and soon after a revocation, but never inside one. */
 export class CrlPublisher {
   private readonly published = new Map<string, BuiltCrl>();
+  private readonly faults = new Map<string, FaultLog>();
   private building: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: CrlPublisherOptions) {}
@@ -86,9 +87,18 @@ export class CrlPublisher {
         this.measureAge(issuer);
       } catch (error) {
         // The other CAs must not lose their CRLs over it; the next round tries again.
-        this.options.log.error({ error, ca }, 'CRL could not be built');
+        this.faultsOf(ca).note(error);
       }
     }
+  }
+
+  /** One line a minute: on a full disk it fails at every try. */
+  private faultsOf(ca: string): FaultLog {
+    const { log, clock } = this.options;
+    const known =
+      this.faults.get(ca) ?? new FaultLog(log, clock, 'CRL could not be built, will be tried again', { ca });
+    this.faults.set(ca, known);
+    return known;
   }
 
   private crlIssuers(): CrlIssuer[] {

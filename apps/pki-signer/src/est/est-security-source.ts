@@ -30,6 +30,8 @@ export function estSecurity(hierarchy: Hierarchy, serverCertificate: ServerCerti
   const ownIssuers = new Set(authorities.map(({ certificate }) => certificate.fingerprint));
   const candidates = authorities.map(({ record, certificate }) => ({ name: record.id, certificate }));
   const ca = makeTrustAnchors(candidates, { now, ownIssuers });
-  const security = { ...serverCertificate.identity, ca, clientCertificate: 'optional' as const };
+  // After the end of every CA nobody can be believed; the door still tells the CAs, and why nothing is issued.
+  const clientCertificate = ca.certificates.length === 0 ? ('none' as const) : ('optional' as const);
+  const security = { ...serverCertificate.identity, ca, clientCertificate };
   return { level: 'server', security, warnings: ca.warnings };
 }

@@ -18,6 +18,7 @@ import {
 } from '@sallyport/x509';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { publicationUrls } from '../authority/authority-maker.js';
+import { endFault } from '../authority/end-fault.js';
 import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
 import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
@@ -115,6 +116,8 @@ export class CertificateIssuer {
     this.refuseAuthorityKeys(order.csr);
     const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
     this.refuseConstrainedName(order.name, authority);
+    const fault = endFault(hierarchy, authority, this.options.clock.now());
+    if (fault !== undefined) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     return {
       ...validityOf(profile, this.options.clock.now()),
       authority,

@@ -135,6 +135,21 @@ describe('the certificate of the signer itself', () => {
     expect(leafOf(site.signer).fingerprint === fingerprint).toBe(isKept);
   });
 
+  it('is not issued where it cannot be kept, however often it is tried', async () => {
+    await using site = await openTestSite();
+    await writeFile(`${site.directory}/no-folder`, '');
+    const serverIdentityFile = `${site.directory}/no-folder/server-identity.pem`;
+    const settings = { ...site.settings, files: { ...site.settings.files, serverIdentityFile } };
+    const { store, clock, registry } = site;
+    const signer = await openSigner(signerOptions({ store, clock, registry, settings }));
+    await expect(signer.serverCertificate.renewIfDue()).rejects.toMatchObject({ syscall: 'mkdir' });
+    // Tried again later, not at once.
+    for (let times = 0; times < 10; times += 1) await signer.serverCertificate.renewIfDue();
+    expect((await signer.inventory.list({ limit: 10 })).records).toEqual([]);
+    const { rows } = await signer.audit.rows(0, 1000);
+    expect(rows.filter(({ action }) => action === 'certificate-intended')).toEqual([]);
+  });
+
   it('changes at the open door without a restart', async () => {
     await using door = await openEstDoor();
     const { signer, clock } = door.site;

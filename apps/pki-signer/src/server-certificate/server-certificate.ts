@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { needsRenewal, readTextIfPresent, writeFileAtomic } from '@sallyport/identity';
+import { holdRoom, needsRenewal, readTextIfPresent, renewalBackOffMs, writeFileAtomic } from '@sallyport/identity';
 import { deviceId, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import {
@@ -31,6 +31,8 @@ export interface ServerCertificateOptions {
   /** Holds key and chain together, mode 0600, so that they change as one. */
   readonly path: string;
   readonly names: () => readonly SubjectAltName[];
+  /** Milliseconds of a clock that nobody sets; the machine's when absent. */
+  readonly elapsedMs?: () => number;
 }
 
 /** What a TLS listener shows. */
@@ -40,11 +42,16 @@ export interface ServerIdentity {
   readonly keyPem: string;
 }
 
+// Key and chain; a chain has three certificates of a kilobyte or two.
+const roomBytes = 16_384;
+
 const signerName = deviceId.parse('pki-signer');
 
 /** The certificate of the signer's own listener, issued by its own service CA and renewed long before it ends. */
 export class ServerCertificate {
   private current: ServerIdentity | undefined;
+  private failures = 0;
+  private retryAtMs = 0;
   private readonly listeners: (() => Promise<void>)[] = [];
 
   constructor(private readonly options: ServerCertificateOptions) {}
@@ -62,13 +69,35 @@ export class ServerCertificate {
 
   /**
    * Makes a certificate when there is none, when a third of its life is left, when names or issuer have changed, or when
-   * it was revoked.
+   * it was revoked. After a failure it is left alone for a while, longer each time, up to an hour.
    */
   async renewIfDue(): Promise<void> {
     this.current ??= identityFrom(await readTextIfPresent(this.options.path));
     if (this.current !== undefined && !(await this.isDue(certificateOf(this.current)))) return;
-    this.current = await this.make();
+    if (this.elapsedMs() < this.retryAtMs) return;
+    this.current = await this.makeOrBackOff();
     for (const listener of this.listeners) await listener();
+  }
+
+  /** Whether there is a certificate to show, in date or not. */
+  get hasIdentity(): boolean {
+    return this.current !== undefined;
+  }
+
+  private async makeOrBackOff(): Promise<ServerIdentity> {
+    try {
+      const made = await this.make();
+      this.failures = 0;
+      return made;
+    } catch (error) {
+      this.retryAtMs = this.elapsedMs() + renewalBackOffMs(this.failures, Math.random());
+      this.failures += 1;
+      throw error;
+    }
+  }
+
+  private elapsedMs(): number {
+    return this.options.elapsedMs?.() ?? performance.now();
   }
 
   private async isDue(certificate: Certificate): Promise<boolean> {
@@ -90,12 +119,14 @@ export class ServerCertificate {
   private async make(): Promise<ServerIdentity> {
     const { hierarchy, path } = this.options;
     const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-    const record = await this.issueFor(privateKey);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // What cannot be kept is not issued: each certificate stays in inventory, registry and audit log.
+    const room = await holdRoom(path, roomBytes);
+    const record = await this.issueFor(privateKey).finally(() => room.release());
     const { certificate, intermediates } = hierarchy.byId(record.issuer);
     const ders = [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
     const certificatePem = ders.map((der) => pemFromDer('CERTIFICATE', der)).join('');
     const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await writeFileAtomic(path, `${keyPem}${certificatePem}`, 0o600);
     return { certificatePem, keyPem };
   }
