@@ -8,6 +8,7 @@ import { configCommand } from './config/config-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
 import { secureCommand } from './secure/secure-command.js';
+import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
 
 const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
@@ -31,6 +32,7 @@ export function createProgram(context: CliContext): Command {
     doctorCommand,
     statusCommand,
     caCommand,
+    siteCommand,
     configCommand,
     completionCommand,
   ])

@@ -36,7 +36,7 @@ export async function openPatient(context: CliContext, options: GlobalOptions): 
     context,
     site,
     remedies: new Remedies(context, options, site.settings),
-    isGateway: services.some(isPresent) || (await exists(join(site.settings.directory, 'pki'))),
+    isGateway: services.some(isPresent) || (await hasSiteParts(site)),
     services,
     ...(await trustOf(signer)),
     level: configuredLevel(site),
@@ -56,6 +56,11 @@ async function trustOf(signer: ServiceState | undefined): Promise<Pick<Patient, 
 /** Whether a service answers at the moment. */
 export function isRunning({ services }: Patient, service: ServiceName): boolean {
   return services.some((state) => state.service === service && state.isRunning);
+}
+
+/** Also when nothing runs, since part of the site is lost. */
+async function hasSiteParts({ settings: { directory } }: Site): Promise<boolean> {
+  return (await exists(join(directory, 'pki'))) || (await exists(join(directory, 'site')));
 }
 
 function isPresent(state: ServiceState): boolean {

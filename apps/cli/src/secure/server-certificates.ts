@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { needsRenewal } from '@sallyport/identity';
 import {
   deviceId,
@@ -57,7 +57,9 @@ export async function serverCertificateFor(door: Door, issuance: Issuance): Prom
   const { keys } = door.secured;
   const configuredCa = level === 'mutual' ? site.settings.get(keys.ca) : undefined;
   const pair = await presentPair(site, keys);
-  if (pair !== undefined && !isOfSite(pair.chain, siteTrust)) return operatorsCertificate(door, issuance, pair);
+  // What the service once enrolled for is no operator's: it is of a site before this one, and made anew.
+  if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(door, site, pair))
+    return operatorsCertificate(door, issuance, pair);
   const isCaKnown = level === 'server' || configuredCa !== undefined;
   if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(door, site, pair.chain[0])) {
     await requireSiteAmong(configuredCa, keys, roots);
@@ -66,6 +68,10 @@ export async function serverCertificateFor(door: Door, issuance: Issuance): Prom
   const issued = await enrol(door, issuance);
   await requireSiteAmong(configuredCa, keys, roots);
   return { ...issued, caPath: caPathFor(level, configuredCa, issued), trust: trustOf(roots), origin: 'issued' };
+}
+
+function isOwn({ secured }: Door, { settings }: Site, { certPath }: Pair): boolean {
+  return dirname(certPath) === join(settings.directory, 'service-certs', secured.service);
 }
 
 /** The operator's certificate stays; the service enrols all the same, to learn the CAs of this site's devices. */

@@ -1,3 +1,5 @@
+import { siteFaults } from '../../site/site-faults.js';
+import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
 import type { Patient } from '../patient.js';
 
@@ -15,9 +17,16 @@ export const services: Check = {
         error(`pki-signer does not tell the CAs of this site: ${trustFault}`, remedies.startServices()),
       ];
     }
+    const faults = siteFaults(await readSiteParts(site.settings));
+    if (faults.length > 0) return [error(`No service can start: ${faults.join(' ')}`, wayOut(remedies))];
     return [error(`No service runs on ${site.settings.directory}.`, remedies.startServices())];
   },
 };
+
+/** A lost part is best restored; what to run when there is no backup. */
+function wayOut(remedies: Patient['remedies']): string {
+  return `restore the backup, or without one: ${remedies.run('site', 'refound')}`;
+}
 
 function stateFindings({ remedies }: Patient, state: Patient['services'][number]): Finding[] {
   if (state.isRunning)

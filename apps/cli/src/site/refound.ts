@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readTextIfPresent, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
+import { type Fingerprint, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
+import { certificatesFromPem } from '@sallyport/x509';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { exists } from '../cert/device-files.js';
+import type { CliContext } from '../cli-context.js';
+import { Failure } from '../failure.js';
+import { globalOptions, optionsOf } from '../options.js';
+import { writeJson, writeLines } from '../output.js';
+import { serviceStates } from './service-state.js';
+import { openSite, type Site } from './site.js';
+import { isAnyPartHere, readSiteParts, type SiteParts } from './site-parts.js';
+
+const options = globalOptions.extend({ yes: z.boolean().default(false) });
+
+/**
+ * `site refound`: the way out when a site is partly lost and there is no backup. It works on files while the services are
+ * stopped; the next start founds the new site. What was is moved aside, never deleted.
+ */
+export function refoundCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('refound')
+    .description('found this site anew: a new CA, and nothing the old one issued is trusted any more')
+    .option('--yes', 'do it; without this nothing is changed')
+    .action(async (_options: unknown, command: Command) => {
+      const given = optionsOf(command, options);
+      const site = await openSite(context, given);
+      await requireStopped(site);
+      const parts = await readPartsLeniently(site);
+      if (!isAnyPartHere(parts))
+        throw new Failure('There is no site here yet.', 'The first start of the services founds one.');
+      if (!given.yes) throw unconfirmed(context, parts);
+      const marker = await refound(site, parts);
+      if (given.json) writeJson(context, { siteId: marker.siteId, replaces: marker.replaces });
+      else writeLines(context, outcome(context, marker, parts));
+    });
+}
+
+/** A running signer would go on with the old keys, and write them down again. */
+async function requireStopped(site: Site): Promise<void> {
+  const running = (await serviceStates(site)).filter((state) => state.isRunning || !isGone(state.code));
+  if (running.length === 0) return;
+  throw new Failure(
+    `These services still run: ${running.map(({ service }) => service).join(', ')}.`,
+    'Stop them, and run the command again.',
+  );
+}
+
+function isGone(code: string): boolean {
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+/** A damaged marker is no reason not to found anew. */
+async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
+  try {
+    return await readSiteParts(settings);
+  } catch (fault) {
+    if (!(fault instanceof Problem) || fault.type !== 'site-incomplete') throw fault;
+    const aside = `${join(settings.directory, 'site')}${suffixAt(new Date())}`;
+    throw new Failure(fault.message, `Or move the folder "site" of the configuration directory to ${aside}.`);
+  }
+}
+
+function unconfirmed({ programName }: CliContext, { signer, registry }: SiteParts): Failure {
+  const id = signer?.siteId ?? registry?.siteId;
+  return new Failure(
+    `Nothing was changed. Founding ${id === undefined ? 'this site' : `site ${id}`} anew makes a new CA: every device and service has to enrol again, and nothing the old CA issued is trusted any more. The old keys and the embedded store are moved aside. If there is a backup, restore it instead.`,
+    `To do it: ${programName} site refound --yes`,
+  );
+}
+
+/**
+ * In this order, so that a crash at any point leaves traces of a site, or a founding to finish; the command can then be
+ * run again.
+ */
+async function refound({ settings, context }: Site, parts: SiteParts): Promise<SiteMarker> {
+  const { places, signer, registry } = parts;
+  const suffix = suffixAt(context.now());
+  const marker: SiteMarker = {
+    siteId: siteId.parse(randomBytes(16).toString('hex')),
+    foundedAt: context.now().toISOString(),
+    distrusted: await authoritiesKnownHere(settings.directory, signer),
+    state: 'founding',
+    replaces: signer?.siteId ?? registry?.siteId ?? 'unknown',
+  };
+  if (places.store !== undefined) await moveAside(places.store, suffix);
+  await moveAside(places.keys, suffix);
+  // Written whole before it takes the place of the old one; the secrets, moved last, are a trace until then.
+  const next = join(settings.directory, '.site-next');
+  await mkdir(next, { recursive: true });
+  await writeSiteMarker(siteMarkerPath(next, 'pki-signer'), marker);
+  await moveAside(places.markers, suffix);
+  await rename(join(next, 'site'), places.markers);
+  await rmdir(next);
+  await giveToOwnerOf(settings.directory, places.markers);
+  await moveAside(places.secrets, suffix);
+  return marker;
+}
+
+/** CAs of the old site, as far as files tell: roots and issuing CAs its services were told to trust. */
+async function authoritiesKnownHere(directory: string, marker: SiteMarker | undefined): Promise<Fingerprint[]> {
+  const services = await readdir(join(directory, 'service-certs')).catch(() => []);
+  const paths = [
+    join(directory, 'pki', 'server-identity.pem'),
+    ...services.flatMap((service) =>
+      ['client-ca.pem', 'ca.pem', 'certificate.pem'].map((name) => join(directory, 'service-certs', service, name)),
+    ),
+    ...['client-certs', 'admin-certs'].map((folder) => join(directory, folder, 'ca.pem')),
+  ];
+  const found = await Promise.all(paths.map(authoritiesIn));
+  return [...new Set([...(marker?.distrusted ?? []), ...found.flat()])];
+}
+
+async function authoritiesIn(path: string): Promise<Fingerprint[]> {
+  const text = (await readTextIfPresent(path)) ?? '';
+  const start = text.indexOf('-----BEGIN CERTIFICATE-----');
+  if (start < 0) return [];
+  try {
+    const certificates = certificatesFromPem(text.slice(start));
+    return certificates.filter(({ isCa }) => isCa).map(({ fingerprint }) => fingerprint);
+  } catch (fault) {
+    // What cannot be read, no door trusts either.
+    if (fault instanceof Problem) return [];
+    throw fault;
+  }
+}
+
+async function moveAside(path: string, suffix: string): Promise<void> {
+  if (await exists(path)) await rename(path, `${path}${suffix}`);
+}
+
+/** Such as `.before-20260601T120000Z`. */
+function suffixAt(now: Date): string {
+  return `.before-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`;
+}
+
+/** With sudo, the services must be able to write what is theirs. */
+async function giveToOwnerOf(directory: string, folder: string): Promise<void> {
+  const { uid, gid } = await stat(directory);
+  for (const path of [folder, join(folder, 'pki-signer.json')])
+    await chown(path, uid, gid).catch((fault: unknown) => {
+      if (!(fault instanceof Error && 'code' in fault && fault.code === 'EPERM')) throw fault;
+    });
+}
+
+function outcome({ programName }: CliContext, { siteId: id, replaces }: SiteMarker, { places }: SiteParts): string[] {
+  const elsewhere = 'store.url names a store of its own: let it name an empty one before the next start.';
+  return [
+    ...(places.store === undefined ? [elsewhere] : []),
+    `Site ${id} takes the place of ${replaces === 'unknown' ? 'the old one' : `site ${replaces}`}. The next start makes its CA.`,
+    'Then:',
+    `  ${programName} secure mutual     new certificates for the services, if listeners use TLS`,
+    `  ${programName} device enroll-token DEVICE   for each device`,
+    'The old keys, secrets and store lie beside the new ones, with ".before-" in their names.',
+  ];
+}

@@ -1,0 +1,93 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Settings } from '@sallyport/config';
+import { readSiteMarker, siteMarkerPath } from '@sallyport/identity';
+import { type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import { z } from 'zod';
+import { exists } from '../cert/device-files.js';
+
+/** Where the parts of a site lie on this machine. */
+export interface SitePlaces {
+  /** Markers of the site, one a service. */
+  readonly markers: string;
+  /** Passphrase of the CA keys, secret of the tokens, the signer's own certificate. */
+  readonly secrets: string;
+  readonly keys: string;
+  /** Folder of the embedded store; undefined when `store.url` names another. */
+  readonly store: string | undefined;
+}
+
+/** What the embedded store says; a store elsewhere is not asked. */
+export type StoreKnowledge =
+  | { readonly kind: 'elsewhere' | 'missing' | 'no-site' | 'unreadable' | 'older-site' }
+  | { readonly kind: 'site'; readonly record: SiteRecord };
+
+/** The parts of a site, as far as they are on this machine. */
+export interface SiteParts {
+  readonly places: SitePlaces;
+  readonly signer: SiteMarker | undefined;
+  readonly registry: SiteMarker | undefined;
+  readonly hasKeys: boolean;
+  readonly hasPassphrase: boolean;
+  readonly store: StoreKnowledge;
+}
+
+/** @throws Problem `site-incomplete`: a marker is damaged */
+export async function readSiteParts(settings: Settings): Promise<SiteParts> {
+  const places = sitePlaces(settings);
+  return {
+    places,
+    signer: await readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer')),
+    registry: await readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
+    hasKeys: (await namesIn(places.keys)).some((name) => name.endsWith('.key.pem')),
+    hasPassphrase: await exists(join(places.secrets, 'key-passphrase')),
+    store: await knowledgeOf(places.store),
+  };
+}
+
+/** Whether anything of a site is here. */
+export function isAnyPartHere({ signer, registry, hasKeys, hasPassphrase, store }: SiteParts): boolean {
+  const isKnown = store.kind === 'site' || store.kind === 'older-site';
+  return signer !== undefined || registry !== undefined || hasKeys || hasPassphrase || isKnown;
+}
+
+export function sitePlaces(settings: Settings): SitePlaces {
+  const { directory, dataDirectory } = settings;
+  return {
+    markers: join(directory, 'site'),
+    secrets: join(directory, 'pki'),
+    keys: join(dataDirectory, 'pki', 'keys'),
+    store: settings.get('store.url') === undefined ? join(settings.require('data.path'), 'store') : undefined,
+  };
+}
+
+async function knowledgeOf(folder: string | undefined): Promise<StoreKnowledge> {
+  if (folder === undefined) return { kind: 'elsewhere' };
+  const file = join(folder, 'sallyport.db');
+  if (!(await exists(file))) return { kind: 'missing' };
+  try {
+    return knowledgeIn(file);
+  } catch {
+    // Damaged, or of another user: the service that opens it says more.
+    return { kind: 'unreadable' };
+  }
+}
+
+const valueRow = z.object({ value: z.string() });
+
+function knowledgeIn(file: string): StoreKnowledge {
+  const database = new DatabaseSync(file, { readOnly: true });
+  try {
+    const query = database.prepare('SELECT value FROM entries WHERE key = ?');
+    const site = query.get('pki-signer/site');
+    if (site !== undefined) return { kind: 'site', record: siteRecord.parse(JSON.parse(valueRow.parse(site).value)) };
+    return { kind: query.get('pki-signer/trust-bundle') === undefined ? 'no-site' : 'older-site' };
+  } finally {
+    database.close();
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
