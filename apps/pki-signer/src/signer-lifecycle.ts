@@ -42,6 +42,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     this.upkeep = new Upkeep(steps, context.log, upkeepIntervalMs, context.clock);
     const { settings } = context;
     context.readiness.add('signing keys', () => missingAuthority(hierarchy));
+    context.readiness.add('site', async () => void (await hierarchy.load()));
     context.readiness.add('CAs', () => endedAuthority(hierarchy, context.clock.now()));
     const address = {
       host: settings.require('pki.public.bind.address'),

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DeviceId, PeerKind, RefusalReason } from '@sallyport/protocol';
 import { Devices } from '../devices/devices.js';
+import { RegistrySite } from '../site/registry-site.js';
 import { isSameParty, isServiceName } from './admission-rules.js';
 
 /** What the signer asks before it signs. */
@@ -14,11 +15,15 @@ export interface EnrolmentQuestion {
 /** Says which names may get a certificate now. */
 @Injectable()
 export class EnrolmentCheck {
-  constructor(private readonly devices: Devices) {}
+  constructor(
+    private readonly devices: Devices,
+    private readonly site: RegistrySite,
+  ) {}
 
   /** @returns why not; undefined when a certificate may be issued */
   async refusalOf({ deviceId, kind, reinstate }: EnrolmentQuestion): Promise<RefusalReason | undefined> {
     const record = (await this.devices.find(deviceId))?.record;
+    if (record === undefined) await this.site.requireKnown();
     if (record === undefined) return kind !== 'service' && isServiceName(deviceId) ? 'name-conflict' : undefined;
     if (!isSameParty({ deviceId, kind }, record)) return 'name-conflict';
     if (record.state === 'locked' || record.state === 'retired') return `device-${record.state}`;

@@ -43,6 +43,7 @@ export class PeerAdmission {
     const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
     if (knownIssuerFingerprints.some((issuer) => this.site.isDistrusted(issuer)))
       return { result: { outcome: 'refused', reason: 'issuer-unknown' } };
+    if (device === undefined) await this.site.requireKnown();
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });
     const verdict = judgePeer(request, { record: device?.record, isDenied });

@@ -51,6 +51,17 @@ describe('a registry and its site', () => {
     await expect(registry.startService()).rejects.toMatchObject({ type: 'site-incomplete' });
   });
 
+  it('lets no stranger in, and gives none a certificate, when the store is emptied while it runs', async () => {
+    await join();
+    expect(await registry.admit(peer())).toBe('admitted');
+    const { entries } = await registry.store.list('', { limit: 1000 });
+    for (const { key } of entries) await registry.store.delete(key);
+    await expect(registry.admit(peer())).rejects.toThrow('has lost site');
+    await expect(registry.mayEnrol({ deviceId: 'child02', kind: 'device', reinstate: false })).rejects.toThrow(
+      'Restore it from its backup',
+    );
+  });
+
   it('gets a lost marker back', async () => {
     await join();
     await rm(ownMarker());

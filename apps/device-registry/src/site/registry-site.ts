@@ -35,6 +35,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
    */
   static async open(context: ServiceContext, audit: AuditLog): Promise<RegistrySite> {
     const site = new RegistrySite(context, audit);
+    context.readiness.add('site', () => site.fault());
     await site.compare();
     return site;
   }
@@ -55,6 +56,22 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   /** Whether a CA is one of a site before this one: it vouches for nobody any more. */
   isDistrusted(issuer: Fingerprint): boolean {
     return this.distrusted.has(issuer);
+  }
+
+  /**
+   * Asked before anybody unknown is let in or gets a certificate: a store that was emptied while we run makes strangers
+   * of revoked devices.
+   *
+   * @throws Problem `site-incomplete`: the store does not know the site any more
+   */
+  async requireKnown(): Promise<void> {
+    const fault = await this.fault();
+    if (fault !== undefined) throw new Problem('site-incomplete', `The device registry ${fault}.`);
+  }
+
+  private async fault(): Promise<string | undefined> {
+    if (this.site === undefined || (await this.context.store.get(siteKey)) !== undefined) return undefined;
+    return `has lost site ${this.site.siteId}: the store was emptied or exchanged. Restore it from its backup`;
   }
 
   private async compare(): Promise<void> {
@@ -130,13 +147,13 @@ async function hasServedBefore({ directory }: Settings): Promise<boolean> {
 function lost(found: string): Problem {
   return new Problem(
     'site-incomplete',
-    `This is no first start, but the store knows no devices. Found: ${found}. Missing: devices and their states in the store, so that revoked ones would come back. Nothing was made or changed. Restore the store from its backup, or set store.url and data.path to where it is. Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.`,
+    `This is no first start, but the store knows no devices. Found: ${found}. Missing: devices and their states in the store, so that revoked ones would come back. Restore the store from its backup, or set store.url and data.path to where it is. Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.`,
   );
 }
 
 function otherSite(recorded: SiteRecord, marker: SiteMarker): Problem {
   return new Problem(
     'site-incomplete',
-    `The devices in the store are of site ${recorded.siteId}, founded ${recorded.foundedAt}, but the configuration directory belongs to site ${marker.siteId}. Nothing was made or changed. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
+    `The devices in the store are of site ${recorded.siteId}, founded ${recorded.foundedAt}, but the configuration directory belongs to site ${marker.siteId}. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
   );
 }

@@ -48,9 +48,18 @@ export class Hierarchy {
     private readonly outbox: Outbox,
   ) {}
 
-  /** Reads it again: another replica may have changed it. */
+  /**
+   * Reads it again: another replica may have changed it.
+   *
+   * @throws Problem `site-incomplete`: the store has lost it; what was read before stays
+   */
   async load(): Promise<void> {
     const version = await this.store.get(versionKey);
+    if (version === undefined && this.isFounded)
+      throw new Problem(
+        'site-incomplete',
+        'The store has lost the CAs of this site: it was emptied or exchanged. Restore it from its backup.',
+      );
     const { entries } = await this.store.list(authorityPrefix, { limit: mostAuthorities });
     this.authorities = entries.map(({ value, revision }) => authorityFrom(value, revision));
     const before = this.version;

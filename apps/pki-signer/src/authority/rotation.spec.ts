@@ -82,6 +82,19 @@ describe('rotation of an issuing CA', () => {
     expect(site.signer.hierarchy.trustBundle.retiring).toEqual([]);
   });
 
+  it('takes the old CA back into the trust bundle when it was retired by a clock that was ahead', async () => {
+    await using site = await openTestSite();
+    await enrolled(site, 'child01');
+    await rotate(site);
+    site.clock.advance(185 * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-1': 'retired' });
+    site.clock.advance(-185 * day);
+    await site.signer.rotation.advance();
+    expect(statesOf(site)).toMatchObject({ 'device-1': 'retiring', 'device-2': 'active' });
+    expect(site.signer.hierarchy.trustBundle.retiring).toHaveLength(1);
+  });
+
   it('leaves the old CA able to sign its CRL', async () => {
     await using site = await openTestSite();
     const { fingerprint } = await enrolled(site, 'child01');

@@ -23,6 +23,9 @@ export interface LeafCensus {
  * expires itself. So no certificate loses its chain.
  */
 export class Rotation {
+  /** The time of day at the last look, milliseconds. */
+  private lastLookMs: number | undefined;
+
   constructor(
     private readonly hierarchy: Hierarchy,
     private readonly maker: AuthorityMaker,
@@ -64,7 +67,24 @@ export class Rotation {
       if (published !== undefined && this.isOverlapOver(purpose, published.record))
         await this.activate(published.record);
     }
+    if (this.isClockSetBack()) for (const { record } of this.hierarchy.all) await this.takeBackNeeded(record.id);
     for (const { record } of this.hierarchy.all) await this.retireUnneeded(record.id);
+  }
+
+  /** Also at the first look of a process: nobody knows what was before. */
+  private isClockSetBack(): boolean {
+    const now = this.clock.now().getTime();
+    const isSetBack = this.lastLookMs === undefined || now < this.lastLookMs;
+    this.lastLookMs = now;
+    return isSetBack;
+  }
+
+  /** A CA that was retired while the clock was ahead vouches again for the certificates that are still in date. */
+  private async takeBackNeeded(id: string): Promise<void> {
+    const basedOn = this.hierarchy.revision;
+    const authority = this.hierarchy.byId(id);
+    if (authority.record.state !== 'retired' || !(await this.isNeeded(authority))) return;
+    await this.change(basedOn, [{ ...authority.record, state: 'retiring' }]);
   }
 
   /**

@@ -5,7 +5,15 @@ import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { openTestSite, problemOf, signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
+import {
+  enrolmentOf,
+  openTestSite,
+  problemOf,
+  signerOptions,
+  TestClock,
+  TestRegistry,
+  testSettings,
+} from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 import type { SignerFiles } from '../signer-settings.js';
 
@@ -143,6 +151,24 @@ describe('a start with part of a site lost', () => {
     await using site = await openTestSite();
     await writeFile(site.settings.files.markerFile, '{"siteId":');
     expect((await problemOf(site.restart())).type).toBe('site-incomplete');
+  });
+});
+
+describe('a signer whose store is emptied while it runs', () => {
+  it('signs nothing more, makes no CA, and says what happened', async () => {
+    await using site = await openTestSite();
+    const token = await site.token({ deviceId: 'child01' });
+    const record = (await site.store.get('enrolment/child01'))?.value ?? null;
+    const { entries } = await site.store.list('', { limit: 1000 });
+    for (const { key } of entries) await site.store.delete(key);
+    await site.store.put('enrolment/child01', record);
+    const problem = await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', token)));
+    expect([problem.type, problem.message]).toEqual([
+      'site-incomplete',
+      'The store has lost the CAs of this site: it was emptied or exchanged. Restore it from its backup.',
+    ]);
+    expect((await site.store.list('authority/')).entries).toEqual([]);
+    expect(await problemOf(site.restart())).toMatchObject({ type: 'site-incomplete' });
   });
 });
 

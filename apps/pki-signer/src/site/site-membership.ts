@@ -140,7 +140,7 @@ function unknownSite(marker: SiteMarker | undefined, traces: readonly string[]):
   const site = marker === undefined ? [] : [`the marker of site ${marker.siteId}, founded ${marker.foundedAt}`];
   return new Problem(
     'site-incomplete',
-    `This is no first start, but the store does not know the site. Found: ${[...site, ...traces].join('; ')}. Missing: its CAs, certificates and revocations in the store. Nothing was made or changed. Restore the store from its backup, or set store.url and data.path to where it is. ${withoutBackup}`,
+    `This is no first start, but the store does not know the site. Found: ${[...site, ...traces].join('; ')}. Missing: its CAs, certificates and revocations in the store. No CA was made. Restore the store from its backup, or set store.url and data.path to where it is. ${withoutBackup}`,
   );
 }
 
@@ -148,6 +148,6 @@ function otherSite(recorded: SiteRecord | undefined, marker: SiteMarker): Proble
   const stored = recorded === undefined ? 'another site' : `site ${recorded.siteId}, founded ${recorded.foundedAt}`;
   return new Problem(
     'site-incomplete',
-    `The store holds ${stored}, but the configuration directory belongs to site ${marker.siteId}. Nothing was made or changed. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
+    `The store holds ${stored}, but the configuration directory belongs to site ${marker.siteId}. No CA was made. Set store.url and data.path to the store of this site, or to an empty one after "sallyport site refound", or use the configuration directory the store belongs to.`,
   );
 }
