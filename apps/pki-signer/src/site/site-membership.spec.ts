@@ -2,8 +2,8 @@ import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeSiteMarker } from '@sallyport/identity';
 import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
-import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { openRedisStore, openSqliteStore, type Store, scopedStore } from '@sallyport/store';
+import { mustRun, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import {
   enrolmentOf,
@@ -151,6 +151,28 @@ describe('a start with part of a site lost', () => {
     await using site = await openTestSite();
     await writeFile(site.settings.files.markerFile, '{"siteId":');
     expect((await problemOf(site.restart())).type).toBe('site-incomplete');
+  });
+});
+
+describe('a site on Redis', () => {
+  it.each([
+    ['the server was emptied', '/0'],
+    ['store.url names another database', '/1'],
+  ])('is not founded anew when %s', async (_case, database) => {
+    await using directory = temporaryDirectory();
+    const redis = await spawnRedis();
+    const open = async (path: string) => {
+      const whole = await openRedisStore({ url: `${redis.url}${path}` });
+      return openOn(scopedStore(whole, 'pki-signer/'), directory.path).finally(() => whole.close());
+    };
+    try {
+      await open('/0');
+      await open('/0');
+      if (database === '/0') await mustRun('redis-cli', ['-u', redis.url, 'flushall']);
+      expect(await problemOf(open(database))).toMatchObject({ type: 'site-incomplete' });
+    } finally {
+      await redis.kill();
+    }
   });
 });
 
