@@ -83,6 +83,24 @@ describe('import of a root CA', () => {
     expect((await site.signer.renewal.renew(request)).issuer).toBe('device-2');
   });
 
+  it('that was renewed with its key after its end lets the signer issue again', async () => {
+    await using site = await openTestSite();
+    site.clock.advance(21 * 365 * day);
+    await problemOf(site.signer.enrolment.enrol(enrolmentOf('child01', await site.token({ deviceId: 'child01' }))));
+    const { publicKey, privateKey } = await site.signer.keys.open('root-1');
+    const names = { commonName: 'Test Site Root G1', organization: 'Test Site' };
+    const notBefore = new Date(site.clock.now().getTime() - 60_000);
+    const notAfter = new Date(notBefore.getTime() + 20 * 365 * day * 1000);
+    const renewed = issueRootCertificate({ publicKey, privateKey, ...names, notBefore, notAfter });
+    const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    await importInto(site, 'root', pemFromDer('CERTIFICATE', renewed) + keyPem);
+    const { issuer } = await site.signer.enrolment.enrol(
+      enrolmentOf('child01', await site.token({ deviceId: 'child01' })),
+    );
+    expect(issuer).toBe('device-2');
+    expect(site.signer.hierarchy.rootFingerprint).toBe(parseCertificate(renewed).fingerprint);
+  });
+
   it('that was renewed with its key gives tokens the fingerprint of the new certificate', async () => {
     await using site = await openTestSite();
     await using ca = await TestCa.create(acme);
