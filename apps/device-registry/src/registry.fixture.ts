@@ -28,7 +28,7 @@ import {
   takeoverRequest,
   takeoverResponse,
 } from '@sallyport/protocol';
-import { Clock, openLog, RunningServices, type ServiceHost } from '@sallyport/runtime';
+import { Clock, openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { z } from 'zod';
@@ -121,6 +121,11 @@ export class RegistryUnderTest {
 
   get configDirectory(): string {
     return this.directory.path;
+  }
+
+  /** Another service of the site, on the same broker. */
+  async startBeside(definition: ServiceDefinition): Promise<void> {
+    await this.services?.start(definition);
   }
 
   /** The store is gone, while the service is stopped. */

@@ -20,6 +20,7 @@ import { openSigner, type Signer } from './signer.js';
 import { SignerLifecycle } from './signer-lifecycle.js';
 import { signerSettings } from './signer-settings.js';
 import { KeyStore } from './signing-key/signing-key.js';
+import { SiteResponder } from './site/site.responder.js';
 
 /** Wiring of the signer; no decisions. */
 @Module({})
@@ -33,6 +34,7 @@ export class PkiSignerModule {
         AuthorityController,
         EnrolmentController,
         InventoryController,
+        SiteResponder,
         TrustBundleResponder,
       ],
       providers: [{ provide: OpenedSigner, useFactory: () => open(context) }, ...parts, SignerLifecycle],

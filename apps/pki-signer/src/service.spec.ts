@@ -12,7 +12,9 @@ import {
   enrollmentList,
   enrollmentResponse,
   hierarchyDescription,
+  introduceRegistry,
   readTrustBundle,
+  type SiteId,
   signingResponse,
   trustBundle,
   trustBundleChanged,
@@ -139,6 +141,15 @@ describe('the signer as a service', () => {
     const sealed = { id: 'root-1', passphrase: 'correct horse battery' };
     expect((await signer.call('POST', path, authorityExportResponse, sealed)).pkcs12).toBeDefined();
     expect((await signer.send('POST', path, { id: 'root-1', passphrase: 'short' })).status).toBe(400);
+  });
+
+  it('tells the device registry which site this is, and remembers that it was a part of it', async () => {
+    await using signer = await SignerUnderTest.start();
+    const introduce = (request: { siteId?: SiteId }) => signer.other.rpc.call(introduceRegistry, request);
+    const { site, wasKnown } = await introduce({});
+    expect([site.siteId.length, wasKnown]).toEqual([32, false]);
+    expect((await introduce({ siteId: site.siteId })).wasKnown).toBe(false);
+    expect(await introduce({})).toEqual({ site, wasKnown: true });
   });
 
   it('withdraws a token', async () => {

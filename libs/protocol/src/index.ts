@@ -146,4 +146,12 @@ export {
   trustBundle,
 } from './signer-admin.js';
 export { signerRoutes } from './signer-routes.js';
-export { type SiteId, type SiteMarker, type SiteRecord, siteId, siteMarker, siteRecord } from './site.js';
+export {
+  introduceRegistry,
+  type SiteId,
+  type SiteMarker,
+  type SiteRecord,
+  siteId,
+  siteMarker,
+  siteRecord,
+} from './site.js';

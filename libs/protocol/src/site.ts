@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fingerprint } from './ids.js';
+import { defineRpc, serviceTopicRoot } from './rpc.js';
 
 /** Name of a site, drawn when it is founded: 128 random bits, lower-case hexadecimal. */
 export const siteId = z
@@ -27,3 +28,13 @@ export const siteMarker = siteRecord.extend({
   replaces: z.union([siteId, z.literal('unknown')]).exactOptional(),
 });
 export type SiteMarker = z.infer<typeof siteMarker>;
+
+/**
+ * The device registry tells the signer which site it knows, and hears which one there is and whether it has been known
+ * as a part of it before: a registry that was, and knows nothing now, has lost its devices.
+ */
+export const introduceRegistry = defineRpc({
+  pattern: `${serviceTopicRoot}/rpc/pki-signer/introduce-registry`,
+  request: z.strictObject({ siteId: siteId.exactOptional() }),
+  response: z.strictObject({ site: siteRecord, wasKnown: z.boolean() }),
+});

@@ -1,6 +1,9 @@
 import { rm } from 'node:fs/promises';
+import { Controller, Module } from '@nestjs/common';
 import { readSiteMarker, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
-import { type SiteMarker, siteId } from '@sallyport/protocol';
+import { RpcHandler } from '@sallyport/mqtt';
+import { introduceRegistry, type SiteMarker, siteId } from '@sallyport/protocol';
+import type { ServiceDefinition } from '@sallyport/runtime';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf, peer, RegistryUnderTest } from '../registry.fixture.js';
@@ -11,6 +14,23 @@ const site: SiteMarker = {
   distrusted: [],
   state: 'founded',
 };
+
+/** Answers as a signer that has known this registry as a part of the site, or not. */
+function signerThat(wasKnown: boolean): ServiceDefinition {
+  @Controller()
+  class Signer {
+    @RpcHandler(introduceRegistry)
+    introduce() {
+      const { siteId, foundedAt, distrusted } = site;
+      return { site: { siteId, foundedAt, distrusted }, wasKnown };
+    }
+  }
+
+  @Module({ controllers: [Signer] })
+  class SignerModule {}
+
+  return { name: 'pki-signer', module: () => ({ module: SignerModule }) };
+}
 
 describe('a registry and its site', () => {
   let registry: RegistryUnderTest;
@@ -42,6 +62,20 @@ describe('a registry and its site', () => {
     expect(String(problem)).toContain('revoked ones would come back');
     await registry.stopService();
     await expect(registry.startService()).rejects.toMatchObject({ type: 'site-incomplete' });
+  });
+
+  it('learns the site from a signer on another machine', async () => {
+    await registry.startBeside(signerThat(false));
+    await waitFor(async () => (await readSiteMarker(ownMarker()))?.siteId === site.siteId, { deadlineMs: 20_000 });
+    expect(await registry.admit(peer())).toBe('admitted');
+  });
+
+  it('that a signer on another machine remembers and that knows nothing lets no stranger in', async () => {
+    await registry.startBeside(signerThat(true));
+    await waitFor(() => registry.logged.some((line) => line.includes('has lost the devices of site')), {
+      deadlineMs: 20_000,
+    });
+    await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
   });
 
   it('does not start on the store of another site', async () => {

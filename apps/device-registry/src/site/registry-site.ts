@@ -4,7 +4,14 @@ import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap
 import { AuditLog } from '@sallyport/audit';
 import type { Settings } from '@sallyport/config';
 import { readSiteMarker, siteMarkerPath, writeSiteMarkerOnce } from '@sallyport/identity';
-import { type Fingerprint, Problem, type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import {
+  type Fingerprint,
+  introduceRegistry,
+  Problem,
+  type SiteMarker,
+  type SiteRecord,
+  siteRecord,
+} from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 
 /** Where the registry's part of the store keeps its site. */
@@ -19,6 +26,10 @@ const joinIntervalMs = 2_000;
 @Injectable()
 export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private site: SiteRecord | undefined;
+  /** Whether there was anything in the store when we started. */
+  private hasHistory = false;
+  /** What the signer's answer showed to be wrong. */
+  private loss: string | undefined;
   private distrusted: ReadonlySet<Fingerprint> = new Set();
   private joining: NodeJS.Timeout | undefined;
   private turn: Promise<void> = Promise.resolve();
@@ -41,9 +52,9 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
-    if (this.site !== undefined) return;
+    // The signer may start after us.
     this.joining = setInterval(() => {
-      this.turn = this.turn.then(() => this.joinIfFounded());
+      this.turn = this.turn.then(() => this.introduce());
     }, joinIntervalMs);
     this.joining.unref();
   }
@@ -70,6 +81,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async fault(): Promise<string | undefined> {
+    if (this.loss !== undefined) return this.loss;
     if (this.site === undefined || (await this.context.store.get(siteKey)) !== undefined) return undefined;
     return `has lost site ${this.site.siteId}: the store was emptied or exchanged. Restore it from its backup`;
   }
@@ -83,31 +95,44 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     ]);
     const entry = await store.get(siteKey);
     const recorded = entry && siteRecord.parse(entry.value);
+    this.hasHistory = (await this.audit.head()).sequence > 0;
     this.trustAs(recorded ?? founded);
     for (const marker of [own, founded])
       if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
         throw otherSite(recorded, marker);
     if (recorded !== undefined) return this.keepMarker(recorded);
-    const hasHistory = (await this.audit.head()).sequence > 0;
-    if (!hasHistory && own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
-    if (!hasHistory && founded === undefined && (await hasServedBefore(settings)))
+    if (!this.hasHistory && own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
+    if (!this.hasHistory && founded === undefined && (await hasServedBefore(settings)))
       throw lost("the signer's certificate (pki/server-identity.pem)");
     if (own !== undefined) await this.join(own);
     else if (founded?.state === 'founded') await this.join(founded);
   }
 
-  private async joinIfFounded(): Promise<void> {
-    const { settings, log } = this.context;
+  /** Until the signer has heard which site we know: it remembers, if one day we should not. */
+  private async introduce(): Promise<void> {
+    const { rpc, log, signal } = this.context;
     try {
-      const founded = await readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer'));
-      if (this.site === undefined && founded?.state === 'founded') await this.join(founded);
-      if (this.site !== undefined) clearInterval(this.joining);
+      if (this.site === undefined) await this.joinByMarker();
+      const known = this.site;
+      const request = known === undefined ? {} : { siteId: known.siteId };
+      const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: joinIntervalMs, signal });
+      this.loss = lossOf({ known, site, isLost: wasKnown && !this.hasHistory });
+      if (this.loss !== undefined) log.error({ reason: this.loss }, 'registry does not fit the site of the signer');
+      else if (known === undefined) return await this.join(site);
+      clearInterval(this.joining);
     } catch (error) {
-      log.warn({ error }, 'registry could not note its site, will try again');
+      // A signer that is away answers later; until then the readiness of others tells of it.
+      if (!(error instanceof Problem) || error.type !== 'unavailable')
+        log.warn({ error }, 'registry could not note its site, will try again');
     }
   }
 
-  private async join({ siteId, foundedAt, distrusted }: SiteMarker): Promise<void> {
+  private async joinByMarker(): Promise<void> {
+    const founded = await readSiteMarker(siteMarkerPath(this.context.settings.directory, 'pki-signer'));
+    if (founded?.state === 'founded') await this.join(founded);
+  }
+
+  private async join({ siteId, foundedAt, distrusted }: SiteRecord): Promise<void> {
     const record = { siteId, foundedAt, distrusted };
     const details = { foundedAt, distrustedAuthorities: distrusted.length };
     await this.audit.commit({
@@ -142,6 +167,14 @@ async function hasServedBefore({ directory }: Settings): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** What the signer's site says about ours, for readiness and refusals. */
+function lossOf({ known, site, isLost }: { known: SiteRecord | undefined; site: SiteRecord; isLost: boolean }) {
+  if (known === undefined)
+    return isLost ? `has lost the devices of site ${site.siteId}. Restore its store from the backup` : undefined;
+  if (known.siteId === site.siteId) return undefined;
+  return `belongs to site ${known.siteId}, but the signer to site ${site.siteId}. Give both the stores of one site`;
 }
 
 function lost(found: string): Problem {

@@ -9,7 +9,7 @@ import type { SignerFiles } from '../signer-settings.js';
 import { exists, siteTraces } from './site-traces.js';
 
 /** Where the signer's part of the store keeps its site. */
-const siteKey = 'site';
+export const siteKey = 'site';
 
 export interface SiteMembershipOptions {
   readonly store: Store;
@@ -100,12 +100,13 @@ export class SiteMembership {
     if (!this.isRecorded) await this.recordIfAbsent();
     const entry = await this.options.store.get(siteKey);
     const recorded = siteRecord.parse(entry?.value);
-    if (recorded.siteId !== this.marker.siteId) throw otherSite(recorded, this.marker);
     const { files, log } = this.options;
     const present = await readSiteMarker(files.markerFile);
+    if (present !== undefined && present.siteId !== recorded.siteId) throw otherSite(recorded, present);
     if (present?.state === 'founded') return;
     try {
-      await writeSiteMarker(files.markerFile, { ...this.marker, state: 'founded' });
+      // Without a marker another replica may have given an older site its id.
+      await writeSiteMarker(files.markerFile, { ...this.marker, ...recorded, state: 'founded' });
     } catch (error) {
       // A configuration directory may be read-only where the site is long known. A founding must be seen to be over.
       if (present !== undefined) throw error;
