@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { siteMarker } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { rolldown } from 'rolldown';
 import { describe, expect, it } from 'vitest';
 import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
@@ -40,9 +40,11 @@ async function bundled(directory: TemporaryDirectory): Promise<string> {
 async function killedAt(program: string, site: string, step: string): Promise<void> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, site], { stdio: 'ignore' });
   const closed = once(child, 'close');
-  while (!existsSync(`${site}/${step}`)) await new Promise(setImmediate);
+  await waitFor(() => existsSync(`${site}/${step}`), { what: step, deadlineMs: 60_000 });
   child.kill('SIGKILL');
-  await closed;
+  const [exitCode] = await closed;
+  // It only ever ends by our hand.
+  expect(exitCode).toBeNull();
 }
 
 async function markerIn(site: string) {
@@ -68,5 +70,5 @@ describe('a founding in a process that is killed', () => {
       if (begun !== undefined) expect(ended?.siteId).toBe(begun.siteId);
       await whole.close();
     }
-  }, 120_000);
+  }, 240_000);
 });
