@@ -9,10 +9,12 @@ import { errorCode } from './error-code.js';
  *
  * A new file gets mode 0644; an existing one keeps its mode and, as far as this process may give files away, its owner.
  * A symbolic link keeps pointing where it does, even if there is nothing yet.
+ *
+ * @param options.model a file whose mode and owner a new file gets, when there is one.
  */
-export async function replaceTextFile(path: string, text: string): Promise<void> {
+export async function replaceTextFile(path: string, text: string, options: { model?: string } = {}): Promise<void> {
   const target = await targetOf(path);
-  const former = await stat(target).catch((error) => missing(error, undefined));
+  const former = (await statusOf(target)) ?? (await statusOf(options.model ?? target));
   const temporary = `${target}.${randomUUID()}.tmp`;
   try {
     await writeDurably(temporary, text, former);
@@ -22,6 +24,10 @@ export async function replaceTextFile(path: string, text: string): Promise<void>
     throw error;
   }
   await syncDirectory(dirname(target));
+}
+
+function statusOf(path: string): Promise<Stats | undefined> {
+  return stat(path).catch((error) => missing(error, undefined));
 }
 
 /** Where the file is, or will be. Links that lead in a circle were reported when the file was read. */

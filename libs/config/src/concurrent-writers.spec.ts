@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { parse } from 'smol-toml';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { replaceTextFile } from './atomic-write.js';
 import { configDirectories } from './config-directory.fixture.js';
+import { loadSettings } from './load-settings.js';
+import { moveOwnSettings } from './settings-writer.js';
 
 const directoryWith = configDirectories(onTestFinished);
 
@@ -60,15 +63,17 @@ describe('processes that change the settings at the same time', () => {
       agent: { state: { path: '/x' } },
       http: { bind: { port: 9000 }, client: { port: 9001 } },
       mqtt: { bind: { port: 9002 }, client: { port: 9003 }, external: { bind: { port: 9009 } } },
+      c8y: { proxy: { bind: { port: 9007 }, client: { port: 9008 } } },
+    });
+    expect(parse(await readFile(join(directory, 'sallyport.toml'), 'utf8'))).toEqual({
       pki: {
         bind: { port: 9004 },
         public: { bind: { port: 9005 } },
         hostnames: ['h0', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'h7', 'h8', 'h9'],
       },
       registry: { bind: { port: 9006 } },
-      c8y: { proxy: { bind: { port: 9007 }, client: { port: 9008 } } },
     });
-    expect(await readdir(directory)).toEqual(['tedge.toml']);
+    expect(await readdir(directory)).toEqual(['sallyport.toml', 'tedge.toml']);
   });
 
   it('leave the old or the new settings, whole, and nothing in the way, at whatever step they are killed', async () => {
@@ -83,6 +88,47 @@ describe('processes that change the settings at the same time', () => {
     expect(await exitOf(startWriter(writer, directory, 'set', 'http.bind.port', '77'))).toBe(0);
     expect(await readFile(join(directory, 'tedge.toml'), 'utf8')).toBe('[http.bind]\nport = 77\n');
     expect(await readdir(directory)).toEqual(['tedge.toml']);
+  });
+
+  it('lose nothing and break no pair when one is killed, at whatever step, while it splits a file from before', async () => {
+    const writer = await bundleWriter();
+    for (const step of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]) {
+      const directory = await directoryWith('[mqtt.bind]\ncert_file = "/c"\nkey_file = "/k"\nport = 1\n');
+      await killAtStep(step, directory, startWriter(writer, directory, 'set', 'mqtt.bind.ca_path', '/ca'));
+      const { settings } = await loadSettings({ configDir: directory, env: {}, cwd: '/' });
+      const found = [settings.get('mqtt.bind.cert_file'), settings.get('mqtt.bind.key_file')];
+      expect([...found, settings.get('mqtt.bind.port')]).toEqual(['/c', '/k', 1]);
+      expect(await exitOf(startWriter(writer, directory, 'set', 'mqtt.bind.ca_path', '/ca'))).toBe(0);
+      expect(await readFile(join(directory, 'tedge.toml'), 'utf8')).toBe('[mqtt.bind]\nport = 1\n');
+      expect((await readdir(directory)).toSorted()).toEqual([
+        'sallyport.toml',
+        'tedge.toml',
+        'tedge.toml.before-sallyport',
+      ]);
+    }
+  });
+
+  it('are read whole while a setting moves from one file to the other', async () => {
+    const directory = await directoryWith();
+    const path = (name: string) => join(directory, name);
+    const own = '[mqtt.bind]\ncert_file = "/c"\n';
+    await writeFile(path('tedge.toml'), own);
+    const moves = new AbortController();
+    const reading = (async () => {
+      let readings = 0;
+      for (; !moves.signal.aborted || readings === 0; readings += 1) {
+        const { settings } = await loadSettings({ configDir: directory, env: {}, cwd: '/' });
+        expect(settings.get('mqtt.bind.cert_file')).toBe('/c');
+      }
+      return readings;
+    })();
+    for (let move = 0; move < 40; move += 1) {
+      await moveOwnSettings(directory);
+      await replaceTextFile(path('tedge.toml'), own);
+      await replaceTextFile(path('sallyport.toml'), '');
+    }
+    moves.abort();
+    expect(await reading).toBeGreaterThan(0);
   });
 
   /** Kills a process when it has made so many changes in a directory, or lets it end when it makes fewer. */

@@ -10,7 +10,8 @@ async function openFile(toml?: string, options: Partial<ConfigFileOptions> = {})
   const directory = await directoryWith(toml);
   const file = new ConfigFile({ directory, env: {}, cwd: '/home/me', ...options });
   const text = () => readFile(join(directory, 'tedge.toml'), 'utf8');
-  return { directory, file, text };
+  const ownText = () => readFile(join(directory, 'sallyport.toml'), 'utf8');
+  return { directory, file, text, ownText };
 }
 
 const port = { key: 'http.bind.port' } as const;
@@ -89,13 +90,21 @@ describe('set', () => {
     ['http.bind.port', '0', '[http.bind]\nport = 0\n'],
     ['mqtt.bind.enabled', 'false', '[mqtt.bind]\nenabled = false\n'],
     ['http.ca_path', 'certs/../ca', '[http]\nca_path = "/home/me/ca"\n'],
-    ['http.max_upload_size', '100MiB', '[http]\nmax_upload_size = "100MiB"\n'],
-    ['pki.crl.validity', '3600', '[pki.crl]\nvalidity = 3600\n'],
-    ['pki.hostnames', 'b,a', '[pki]\nhostnames = [ "b", "a" ]\n'],
   ] as const)('stores %s %s in its own type', async (key, text, toml) => {
     const opened = await openFile();
     await opened.file.set({ key }, text);
     expect(await opened.text()).toBe(toml);
+  });
+
+  it.each([
+    ['http.max_upload_size', '100MiB', '[http]\nmax_upload_size = "100MiB"\n'],
+    ['pki.crl.validity', '3600', '[pki.crl]\nvalidity = 3600\n'],
+    ['pki.hostnames', 'b,a', '[pki]\nhostnames = [ "b", "a" ]\n'],
+  ] as const)('stores %s %s, which thin-edge.io would drop, in sallyport.toml', async (key, text, toml) => {
+    const { file, directory, ownText } = await openFile();
+    await file.set({ key }, text);
+    expect(await ownText()).toBe(toml);
+    expect(await readdir(directory)).toEqual(['sallyport.toml']);
   });
 
   it('keeps comments, order, unknown keys and faults elsewhere', async () => {
@@ -248,21 +257,21 @@ describe('unset', () => {
 
 describe('add', () => {
   it('keeps a list sorted and free of repetitions', async () => {
-    const { file, text } = await openFile('pki.hostnames = ["d", "b"]\n');
+    const { file, ownText } = await openFile('pki.hostnames = ["d", "b"]\n');
     await file.add(hosts, 'c,b,a');
-    expect(await text()).toBe('pki.hostnames = [ "a", "b", "c", "d" ]\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = [ "a", "b", "c", "d" ]\n');
   });
 
   it('starts from the default', async () => {
-    const { file, text } = await openFile();
+    const { file, ownText } = await openFile();
     await file.add(hosts, 'a');
-    expect(await text()).toBe('[pki]\nhostnames = [ "a" ]\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = [ "a" ]\n');
   });
 
   it('starts from the file and not from the environment', async () => {
-    const { file, text } = await openFile('pki.hostnames = ["b"]\n', { env: { TEDGE_PKI_HOSTNAMES: 'x' } });
+    const { file, ownText } = await openFile('pki.hostnames = ["b"]\n', { env: { TEDGE_PKI_HOSTNAMES: 'x' } });
     await file.add(hosts, 'a');
-    expect(await text()).toBe('pki.hostnames = [ "a", "b" ]\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = [ "a", "b" ]\n');
   });
 
   it('sets a key that is no list', async () => {
@@ -280,15 +289,15 @@ describe('add', () => {
 
 describe('remove', () => {
   it('takes items out of a list', async () => {
-    const { file, text } = await openFile('pki.hostnames = ["a", "b", "c"] # mine\n');
+    const { file, ownText } = await openFile('pki.hostnames = ["a", "b", "c"] # mine\n');
     await file.remove(hosts, 'b,x');
-    expect(await text()).toBe('pki.hostnames = [ "a", "c" ] # mine\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = [ "a", "c" ] # mine\n');
   });
 
   it('does nothing when the item is not there', async () => {
-    const { file, text } = await openFile('pki.hostnames = ["a",   "c"]\n');
+    const { file, ownText } = await openFile('pki.hostnames = ["a",   "c"]\n');
     await file.remove(hosts, 'b');
-    expect(await text()).toBe('pki.hostnames = ["a",   "c"]\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = ["a",   "c"]\n');
   });
 
   it('unsets a key that is no list when the value is the same, however it is written', async () => {

@@ -1,25 +1,17 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { Problem } from '@sallyport/protocol';
-import { replaceTextFile } from './atomic-write.js';
 import { isWritableDirectory } from './config-directory.js';
 import { deviceIdInForce } from './device-ids.js';
 import type { Environment } from './environment.js';
-import { errorCode } from './error-code.js';
 import { problemOf, shownValue } from './faults.js';
-import { withFileLock } from './file-lock.js';
-import { type KeyReference, nameOf, pathsOf } from './key-names.js';
-import { removeLeftovers } from './leftovers.js';
+import { cloudOf, type KeyReference, nameOf } from './key-names.js';
 import { Resolution } from './resolution.js';
-import { configSchema, describeKey } from './schema.js';
+import { describeKey, typedSchemaOf } from './schema.js';
 import type { DeviceIdReader } from './settings.js';
-import { readSettingsText, settingsFileName } from './settings-file.js';
-import { parseToml, type TomlTable } from './toml.js';
-import { editToml } from './toml-editor.js';
+import { parseSettings, readSettingsTexts, type SettingsTexts } from './settings-file.js';
+import { changeSettings, type SettingChange } from './settings-writer.js';
 import type { StoredValue } from './value-type.js';
 
-/** Where the settings file is and what its reading depends on. */
+/** Where the settings files are and what their reading depends on. */
 export interface ConfigFileOptions {
   /** The configuration directory, absolute; made when it does not exist and something is written. */
   readonly directory: string;
@@ -48,12 +40,14 @@ export interface Wish {
 /**
  * The settings as a person reads and changes them, one at a time, or several that only work together.
  *
- * Reading lays the environment over the file; changing looks at the file alone. A change keeps every comment, the order
- * and the unknown keys of tedge.toml, is written whole or not at all, and waits for other processes that change it.
+ * Reading lays the environment over both files; changing looks at the files alone. A change goes to the file the key
+ * belongs to: sallyport.toml for what thin-edge.io does not know, else tedge.toml, which thin-edge.io writes too. It keeps
+ * every comment, the order and the unknown keys, writes a file whole or not at all, and waits for other processes that
+ * change them. The first change moves what is in the wrong file, and leaves a copy of tedge.toml as it was.
  *
- * Every method throws Problem `config-invalid` when tedge.toml cannot be read or is not valid TOML; every change throws
- * Problem `unavailable` when another process keeps the file locked, `forbidden` or `storage-full` when it cannot be
- * written. The file is then as it was before.
+ * Every method throws Problem `config-invalid` when a file cannot be read or is not valid TOML; every change throws
+ * Problem `unavailable` when another process keeps the files locked, `forbidden` or `storage-full` when one cannot be
+ * written. The files are then as they were before.
  */
 export class ConfigFile {
   readonly #options: ConfigFileOptions;
@@ -70,7 +64,7 @@ export class ConfigFile {
    */
   async get(reference: KeyReference): Promise<{ value: string | undefined; warnings: readonly string[] }> {
     const view = await this.#view(this.#options.env);
-    if (reference.profile !== undefined) view.requireProfile(reference.profile);
+    if (reference.profile !== undefined) view.requireProfile(reference.profile, cloudOf(reference.key) ?? '');
     const faults = view.faultsOf(reference);
     if (faults.length > 0) throw problemOf(faults);
     return { value: await this.#printed(view, reference), warnings: view.warnings };
@@ -105,13 +99,13 @@ export class ConfigFile {
   }
 
   /**
-   * Changes several keys in one write: whoever reads the file finds all of it changed, or nothing.
+   * Changes several keys together, with one write to each file: whoever reads a file finds all of it changed, or nothing.
    *
    * @returns what the file said before about those that changed, to be handed back in for taking it all back.
    * @throws Problem `config-invalid`: a value breaks the rule of its key; nothing was changed.
    */
   async exchange(wishes: readonly Wish[]): Promise<Wish[]> {
-    const changes = wishes.map(({ reference, text }): Change => {
+    const changes = wishes.map(({ reference, text }): SettingChange => {
       return { reference, value: text === undefined ? undefined : this.#storedValue(reference, text) };
     });
     const former: Wish[] = [];
@@ -159,13 +153,13 @@ export class ConfigFile {
   }
 
   async #view(env: Environment): Promise<Resolution> {
-    const text = await readSettingsText(this.#options.directory);
-    return this.#resolution(parseToml(text, settingsFileName), env);
+    return this.#resolution(await readSettingsTexts(this.#options.directory), env);
   }
 
-  async #resolution(table: TomlTable, env: Environment): Promise<Resolution> {
+  async #resolution(texts: SettingsTexts, env: Environment): Promise<Resolution> {
     const { cwd, directory: configDirectory } = this.#options;
-    return new Resolution({ table, env, cwd, configDirectory, isRunWritable: await isWritableDirectory('/run') });
+    const tables = parseSettings(texts);
+    return new Resolution({ tables, env, cwd, configDirectory, isRunWritable: await isWritableDirectory('/run') });
   }
 
   async #printed(view: Resolution, reference: KeyReference): Promise<string | undefined> {
@@ -176,43 +170,18 @@ export class ConfigFile {
 
   #storedValue(reference: KeyReference, text: string): StoredValue {
     const value = describeKey(reference.key).type.fromText(text, this.#options.cwd);
-    const outcome = configSchema.shape[reference.key].safeParse(value);
+    const outcome = typedSchemaOf(reference.key).safeParse(value);
     if (outcome.success) return value;
     const name = nameOf(reference);
     const rule = outcome.error.issues[0]?.message ?? '';
     throw problemOf([{ key: name, where: name, value: shownValue(value), rule }]);
   }
 
-  async #change(decide: (view: Resolution) => readonly Change[]): Promise<void> {
+  async #change(decide: (view: Resolution) => readonly SettingChange[]): Promise<void> {
     const { directory, lockWaitMs } = this.#options;
-    const path = join(directory, settingsFileName);
-    try {
-      await mkdir(directory, { recursive: true, mode: 0o755 });
-      await withFileLock(`${path}.lock`, () => this.#rewrite(path, decide), lockWaitMs);
-    } catch (error) {
-      throw writeProblem(error) ?? error;
-    }
+    // The environment beats the files for readers only: a change starts from what the files say.
+    await changeSettings(directory, async (texts) => decide(await this.#resolution(texts, {})), lockWaitMs);
   }
-
-  async #rewrite(path: string, decide: (view: Resolution) => readonly Change[]): Promise<void> {
-    const text = await readSettingsText(this.#options.directory);
-    // The environment beats the file for readers only: a change starts from what the file says.
-    const changes = decide(await this.#resolution(parseToml(text, settingsFileName), {}));
-    const edits = changes.flatMap(({ reference, value }) => {
-      const [present = [], ...old] = pathsOf(reference);
-      return [...old.map((oldPath) => ({ path: oldPath, value: undefined })), { path: present, value }];
-    });
-    const changed = edits.reduce((before, edit) => editToml(before, { ...edit, name: settingsFileName }), text);
-    if (changed === text) return;
-    // First, so that an error always means that the file is as it was.
-    await removeLeftovers(this.#options.directory);
-    await replaceTextFile(path, changed);
-  }
-}
-
-interface Change {
-  readonly reference: KeyReference;
-  readonly value: StoredValue | undefined;
 }
 
 function isDeviceId({ key }: KeyReference): boolean {
@@ -245,7 +214,7 @@ function sortedSet(items: readonly string[]): string[] {
 
 /** True when two spellings of a value mean the same to programs: `60s` and `1m`. */
 function meansSame(view: Resolution, reference: KeyReference, given: StoredValue): boolean {
-  const schema = configSchema.shape[reference.key];
+  const schema = typedSchemaOf(reference.key);
   const { value } = view.resolve(reference);
   return isDeepStrictEqual(schema.safeParse(value), schema.safeParse(given));
 }
@@ -254,15 +223,4 @@ function meansSame(view: Resolution, reference: KeyReference, given: StoredValue
 function printedValue(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   return Array.isArray(value) ? `[${value.map((item) => JSON.stringify(item)).join(', ')}]` : String(value);
-}
-
-/** System calls that fail for a reason a person can mend, in words. */
-function writeProblem(error: unknown): Problem | undefined {
-  const code = errorCode(error);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new Problem('storage-full', `${settingsFileName} was not changed: the disk is full.`, { cause: error });
-  }
-  if (code === undefined) return undefined;
-  const remedy = 'Check the permissions of the configuration directory, or run the command as its owner.';
-  return new Problem('forbidden', `${settingsFileName} was not changed (${code}). ${remedy}`, { cause: error });
 }

@@ -13,7 +13,7 @@ export {
   similarKeys,
 } from './key-names.js';
 export type { Source } from './layer.js';
-export { type LoadOptions, loadSettings } from './load-settings.js';
+export { type LoadOptions, loadSettings, moveOwnSettingsAtStart } from './load-settings.js';
 export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
 export {
@@ -26,4 +26,6 @@ export {
   isConfigKey,
 } from './schema.js';
 export type { DeviceIdReader, Settings } from './settings.js';
+export { settingsFileNames } from './settings-file.js';
+export { backupFileName } from './settings-writer.js';
 export { quoted } from './shell-word.js';

@@ -11,13 +11,17 @@ export interface NamedKey extends KeyReference {
   readonly deprecatedName?: string;
 }
 
-/** The one cloud whose keys may be given per profile. */
-const profiledTable = 'c8y.';
-const profilesTable = 'c8y.profiles.';
+/** The clouds whose keys may be given per profile. */
+const clouds = ['c8y', 'az', 'aws'] as const;
 
 /** True for keys that `--profile` applies to. */
 export function isProfiled(key: ConfigKey): boolean {
-  return key.startsWith(profiledTable);
+  return cloudOf(key) !== undefined;
+}
+
+/** The cloud a key belongs to; undefined for keys of no cloud. */
+export function cloudOf(key: string): string | undefined {
+  return clouds.find((cloud) => key.startsWith(`${cloud}.`));
 }
 
 // A settings file with one of these for a key is refused as hostile.
@@ -35,7 +39,8 @@ export function parseProfileName(text: string): string | undefined {
 
 /** The name with dots: `http.bind.port`, or `c8y.profiles.plant2.url` for a key of a profile. */
 export function nameOf({ key, profile }: KeyReference): string {
-  return profile === undefined ? key : `${profilesTable}${profile}.${key.slice(profiledTable.length)}`;
+  const cloud = cloudOf(key) ?? '';
+  return profile === undefined ? key : `${cloud}.profiles.${profile}.${key.slice(cloud.length + 1)}`;
 }
 
 /** The environment variable that overrides a key: `TEDGE_HTTP_BIND_PORT`. */
@@ -75,7 +80,7 @@ function lowerCaseProfile(path: readonly string[]): string[] {
   return path.map((part, index) => (index === 2 ? part.toLowerCase() : part));
 }
 
-/** The key stored at a path of tedge.toml, old names included. */
+/** The key stored at a path of a settings file, old names included. */
 export function keyAtPath(path: readonly string[]): NamedKey | undefined {
   if (path.some((part) => part.includes('.'))) return undefined;
   return keyOfProfile(path) ?? keyByFileName.get(path.join('.'));
@@ -91,13 +96,13 @@ function keyOfProfile(path: readonly string[]): NamedKey | undefined {
 /** True for paths of tables that hold settings: `http`, `http.bind`, `c8y.profiles`, `c8y.profiles.plant2.proxy`. */
 export function isTableOfKeys(path: readonly string[]): boolean {
   const [cloud, profiles, , ...rest] = path;
-  const isProfilePath = cloud === 'c8y' && profiles === 'profiles';
+  const isProfilePath = cloudOf(`${cloud}.`) !== undefined && profiles === 'profiles';
   if (isProfilePath && path.length <= 3) return true;
-  const prefix = isProfilePath ? `c8y.${rest.join('.')}.` : `${path.join('.')}.`;
+  const prefix = isProfilePath ? `${cloud}.${rest.join('.')}.` : `${path.join('.')}.`;
   return configKeys.some((key) => key.startsWith(prefix));
 }
 
-/** Paths in tedge.toml where a key may be stored: its present name first, then its old ones. */
+/** Paths in a settings file where a key may be stored: its present name first, then its old ones. */
 export function pathsOf(reference: KeyReference): string[][] {
   const names = reference.profile === undefined ? describeKey(reference.key).deprecatedNames : [];
   return [nameOf(reference), ...names].map((name) => name.split('.'));
@@ -110,12 +115,12 @@ export function keyOfVariable(variable: string): NamedKey | undefined {
 }
 
 function profiledKeyOfVariable(spelling: string): NamedKey | undefined {
-  const prefix = spellingOf(profilesTable);
-  if (!spelling.startsWith(prefix)) return undefined;
-  const candidates = configKeys.filter(isProfiled).flatMap((key) => {
-    const suffix = spellingOf(`.${key.slice(profiledTable.length)}`);
+  const candidates = configKeys.flatMap((key) => {
+    const cloud = cloudOf(key);
+    const [prefix, suffix] = [`${cloud}_profiles_`, spellingOf(key.slice((cloud ?? '').length))];
+    if (cloud === undefined || !spelling.startsWith(prefix) || !spelling.endsWith(suffix)) return [];
     const profile = parseProfileName(spelling.slice(prefix.length, -suffix.length));
-    return spelling.endsWith(suffix) && profile !== undefined ? [{ key, profile }] : [];
+    return profile === undefined ? [] : [{ key, profile }];
   });
   // `..._PROXY_BIND_PORT` ends in more than one key's name when profiles have odd names: the longest key wins.
   return candidates.toSorted((a, b) => b.key.length - a.key.length)[0];

@@ -1,17 +1,19 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { breakingSuffix } from './file-lock.js';
-import { settingsFileName } from './settings-file.js';
+import { settingsFileNames } from './settings-file.js';
 
 /**
- * Removes what processes killed in the middle of a change left beside tedge.toml. Called with the lock held: then
+ * Removes what processes killed in the middle of a change left beside the settings files. Called with the lock held: then
  * nobody else is writing a temporary file, and no earlier lock is left to be broken.
  */
 export async function removeLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory);
   const leftovers = names.filter((name) => {
-    const isTemporary = name.startsWith(`${settingsFileName}.`) && /\.[0-9a-f-]{36}\.tmp$/.test(name);
-    return isTemporary || (name.startsWith(`${settingsFileName}.lock.`) && name.endsWith(breakingSuffix));
+    const isTemporary =
+      Object.values(settingsFileNames).some((file) => name.startsWith(`${file}.`)) &&
+      /\.[0-9a-f-]{36}\.tmp$/.test(name);
+    return isTemporary || (name.startsWith(`${settingsFileNames.tedge}.lock.`) && name.endsWith(breakingSuffix));
   });
   await Promise.all(leftovers.map((name) => rm(join(directory, name), { force: true })));
 }

@@ -256,11 +256,11 @@ describe('old and unknown names in the file', () => {
 
   it('warns about keys nobody knows and reads the others', async () => {
     const { settings, warnings } = await load(
-      'firmware.child.update.timeout = "1h"\n[[x]]\na=1\n[http]\nclient.port = 9\n"a.b" = 1\n',
+      'firmware.child.timeout = "1h"\n[[x]]\na=1\n[http]\nclient.port = 9\n"a.b" = 1\n',
     );
     expect(settings.get('http.client.port')).toBe(9);
     expect(warnings).toEqual([
-      'tedge.toml: firmware.child.update.timeout is no setting and is ignored.',
+      'tedge.toml: firmware.child.timeout is no setting and is ignored.',
       'tedge.toml: x is no setting and is ignored.',
       'tedge.toml: http.a.b is no setting and is ignored.',
     ]);

@@ -1,5 +1,5 @@
 import { Problem } from '@sallyport/protocol';
-import { readArguments } from './arguments.js';
+import { type Arguments, readArguments } from './arguments.js';
 import { isWritableDirectory, resolveConfigDirectory } from './config-directory.js';
 import { deviceIdInForce } from './device-ids.js';
 import type { Environment } from './environment.js';
@@ -10,8 +10,8 @@ import { Resolution, type Resolved } from './resolution.js';
 import { riskWarnings } from './risks.js';
 import { type ConfigKey, type ConfigValue, type ConfigValues, configKeys, configSchema } from './schema.js';
 import type { DeviceIdReader, Settings } from './settings.js';
-import { readSettingsText, settingsFileName } from './settings-file.js';
-import { parseToml } from './toml.js';
+import { parseSettings, readSettingsTexts } from './settings-file.js';
+import { moveOwnSettings } from './settings-writer.js';
 
 /** What settings are loaded from. */
 export interface LoadOptions {
@@ -28,9 +28,9 @@ export interface LoadOptions {
 }
 
 /**
- * Reads all settings: flags beat `TEDGE_*` variables, those beat tedge.toml, that beats the defaults.
+ * Reads all settings: flags beat `TEDGE_*` variables, those beat tedge.toml and sallyport.toml, those beat the defaults.
  *
- * Reads nothing but its arguments and the settings file, and keeps nothing: call it again to reload.
+ * Reads nothing but its arguments and the settings files, and keeps nothing: call it again to reload.
  *
  * @returns the settings and what a person should know about them (unknown and deprecated names, risky combinations).
  * @throws Problem `config-invalid`: everything that is wrong, at once; its extension `faults` lists key, place, value
@@ -40,17 +40,40 @@ export interface LoadOptions {
 export async function loadSettings(options: LoadOptions): Promise<{ settings: Settings; warnings: string[] }> {
   const { argv = [], env, cwd } = options;
   const flags = readArguments(argv, cwd);
-  const configDir = flags.configDir ?? options.configDir;
-  const configDirectory = await resolveConfigDirectory({ env, cwd, ...(configDir === undefined ? {} : { configDir }) });
-  const table = parseToml(await readSettingsText(configDirectory), settingsFileName);
+  const configDirectory = await directoryOf(options, flags);
+  const tables = parseSettings(await readSettingsTexts(configDirectory));
   const isRunWritable = await isWritableDirectory('/run');
-  const resolution = new Resolution({ table, env, cwd, configDirectory, isRunWritable, flags });
+  const resolution = new Resolution({ tables, env, cwd, configDirectory, isRunWritable, flags });
   if (resolution.faults.length > 0) throw problemOf(resolution.faults);
   const { readDeviceId = async () => undefined, profile } = options;
-  if (profile !== undefined) resolution.requireProfile(profile);
+  if (profile !== undefined) resolution.requireProfile(profile, 'c8y');
   const settings = new LoadedSettings(resolution, { directory: configDirectory, profile });
   const warnings = await settings.findDeviceIds(readDeviceId);
   return { settings, warnings: [...resolution.warnings, ...warnings, ...riskWarnings(settings)] };
+}
+
+function directoryOf({ env, cwd, configDir: given }: LoadOptions, flags: Arguments): Promise<string> {
+  const configDir = flags.configDir ?? given;
+  return resolveConfigDirectory({ env, cwd, ...(configDir === undefined ? {} : { configDir }) });
+}
+
+/**
+ * What a service does before it loads its settings: moves those that thin-edge.io would drop out of its file, where this
+ * process may write there. Elsewhere they are read where they are.
+ *
+ * @returns whether anything moved.
+ * @throws Problem `config-invalid`: a flag is wrong, or a settings file cannot be read.
+ */
+export async function moveOwnSettingsAtStart(options: LoadOptions): Promise<boolean> {
+  const directory = await directoryOf(options, readArguments(options.argv ?? [], options.cwd));
+  if (!(await isWritableDirectory(directory))) return false;
+  try {
+    return await moveOwnSettings(directory);
+  } catch (error) {
+    // A full disk, or another process at the same: everything can be read where it is, and the next start tries again.
+    if (error instanceof Problem && error.type !== 'config-invalid') return false;
+    throw error;
+  }
 }
 
 interface LoadedFrom {

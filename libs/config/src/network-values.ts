@@ -29,6 +29,18 @@ export const host = textThat('Host', 'a host name or an IP address, without sche
 /** The host of a cloud tenant. */
 export const connectUrl = textThat('ConnectUrl', 'a bare host name, without scheme, port or path', isHostName);
 
+/** A host, and the port when it is not the usual one. */
+export const hostAndPort = textThat('HostPort', 'a host name, with or without a port (host:443)', (text) => {
+  const [, name = '', digits = '1'] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  return isHost(name) && Number(digits) > 0 && Number(digits) <= 65_535;
+});
+
+/** An HTTP proxy. Its user and password have settings of their own, so this value can be printed. */
+export const proxyUrl = textThat('ProxyUrl', 'an address like proxy.example:3128, without credentials', (text) => {
+  const url = urlIn(/^https?:/.test(text) ? text : `http://${text}`, ['http:', 'https:']);
+  return url !== undefined && isOrigin(url);
+});
+
 /** Names and addresses of hosts. */
 export const hostList = listOf('HostList', 'host names and IP addresses, separated by commas', host.schema);
 

@@ -28,6 +28,7 @@ describe('documentation of the settings', () => {
         '  Environment: TEDGE_HTTP_BIND_PORT',
         '  Examples:    8000',
         '  Old names:   http.port',
+        '  Stored in:   tedge.toml',
       ].join('\n'),
     );
   });
@@ -35,6 +36,20 @@ describe('documentation of the settings', () => {
   it('says which settings thin-edge.io does not have, and which have no default', () => {
     expect(describeSetting('store.url')).toContain('Default:     unset');
     expect(describeSetting('store.url')).toContain('Note:        thin-edge.io has no such setting');
+  });
+
+  it('says which settings are kept for thin-edge.io alone: to a terminal, in the help of a service, on the page', () => {
+    const note = 'kept for thin-edge.io; nothing of Sallyport reads it';
+    expect(describeSetting('c8y.topics')).toContain(`Note:        ${note}`);
+    expect(renderCommandHelp('x')).toContain(
+      `--c8y.topics VALUE\n      MQTT topics the mapper subscribes to. (${note})`,
+    );
+    expect(renderConfigReference()).toContain(`- Not read: ${note}`);
+  });
+
+  it('says in which file a setting lives', () => {
+    expect(describeSetting('mqtt.bind.cert_file')).toContain('Stored in:   sallyport.toml');
+    expect(describeSetting('http.cert_path')).toContain('Stored in:   tedge.toml');
   });
 
   it('lists every key as a flag of a service', () => {

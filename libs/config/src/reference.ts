@@ -1,17 +1,19 @@
 import { environmentNameOf } from './key-names.js';
 import { type ConfigKey, configKeys, describeKey } from './schema.js';
 import { isDerived, type SettingDescription } from './setting.js';
+import { settingsFileNames } from './settings-file.js';
 
 /** What is known about one setting, as lines for a terminal (`config list --doc`). */
 export function describeSetting(key: ConfigKey): string {
-  const { doc, type, examples, deprecatedNames, isOwn } = describeKey(key);
+  const { doc, type, examples, deprecatedNames } = describeKey(key);
   const facts: [string, string][] = [
     ['Type', `${type.name}: ${type.rule}`],
     ['Default', plain(defaultText(describeKey(key)))],
     ['Environment', environmentNameOf({ key })],
     ['Examples', examples.join(', ')],
     ['Old names', deprecatedNames.join(', ')],
-    ['Note', isOwn ? 'thin-edge.io has no such setting' : ''],
+    ['Stored in', settingsFileNames[describeKey(key).home]],
+    ['Note', noteOf(key)],
   ];
   const lines = facts
     .filter(([, value]) => value !== '')
@@ -19,12 +21,27 @@ export function describeSetting(key: ConfigKey): string {
   return [key, `  ${plain(doc)}`, ...lines].join('\n');
 }
 
+/** What is special about a setting, in a few words; empty for most. */
+function noteOf(key: ConfigKey): string {
+  const { isOwn, isRead } = describeKey(key);
+  if (isOwn) return 'thin-edge.io has no such setting';
+  return isRead ? '' : notRead;
+}
+
+const notRead = 'kept for thin-edge.io; nothing of Sallyport reads it';
+
 /** The flags of a service, one for each setting, as its `--help` prints them. */
 export function renderCommandHelp(command: string): string {
-  const flags = configKeys.map((key) => `  --${key} VALUE\n      ${plain(describeKey(key).doc)}`);
+  const flags = configKeys.map((key) => `  --${key} VALUE\n      ${flagText(key)}`);
   const usage = `Usage: ${command} [--config-dir DIR] [--KEY VALUE]...`;
-  const order = 'A flag beats its TEDGE_* variable, that beats tedge.toml, that beats the default.';
-  return [usage, '', order, '', '  --config-dir DIR\n      Directory of tedge.toml.', ...flags, ''].join('\n');
+  const order = 'A flag beats its TEDGE_* variable, that beats the settings files, those beat the default.';
+  const directory = '  --config-dir DIR\n      Directory of tedge.toml and sallyport.toml.';
+  return [usage, '', order, '', directory, ...flags, ''].join('\n');
+}
+
+function flagText(key: ConfigKey): string {
+  const { doc, isRead } = describeKey(key);
+  return plain(isRead ? doc : `${doc} (${notRead})`);
 }
 
 /** The page docs/reference/configuration.md. */
@@ -38,9 +55,20 @@ const introduction = `# Configuration
 
 <!-- Written by \`node tools/write-reference.mjs\` from the schema in libs/config. Edit the schema, not this page. -->
 
-Settings are read from three places. A \`TEDGE_*\` environment variable beats the file \`tedge.toml\` in the configuration
-directory, and the file beats the default. A service also takes every setting as a flag (\`--http.bind.port 8000\`), which
-beats all three.
+Settings are read from three places. A \`TEDGE_*\` environment variable beats the files \`tedge.toml\` and \`sallyport.toml\`
+in the configuration directory, and the files beat the default. A service also takes every setting as a flag
+(\`--http.bind.port 8000\`), which beats all three.
+
+thin-edge.io reads and writes \`tedge.toml\` too, and drops from it what it does not know. So every setting it does not
+know lives in \`sallyport.toml\`, which it never touches; the table below says which. \`tedge config\` finds each in its file.
+
+- A file from before is split once: by the start of a service that may write there, or by the first change. Comments at
+  the moved lines go along, and \`tedge.toml.before-sallyport\` keeps the file as it was. Where nobody may write, everything
+  is read from \`tedge.toml\` as before.
+- A setting in both files has the value of the file it belongs to. When the values differ, every command and every start
+  says so, and nothing is moved. A setting in the wrong file alone is read from there.
+- Settings marked "not read" are kept for thin-edge.io: \`tedge config\` shows, checks and changes them, and nothing of
+  Sallyport ever reads them.
 
 The configuration directory is the value of \`--config-dir\`, else of \`TEDGE_CONFIG_DIR\`, else \`/etc/tedge\` if it can be
 written, else \`.sallyport\` in the working directory.
@@ -53,13 +81,13 @@ tedge config unset http.bind.address
 tedge config list --doc http                      # this page, for keys that contain "http"
 \`\`\`
 
-- A change keeps the comments, the order and the unknown keys of \`tedge.toml\`; only comments inside a list that changes go.
-- An empty variable (\`TEDGE_HTTP_CA_PATH=\`) unsets its key even when the file sets it. A variable that begins with \`"\` or
+- A change keeps the comments, the order and the unknown keys of a file; only comments inside a list that changes go.
+- An empty variable (\`TEDGE_HTTP_CA_PATH=\`) unsets its key even when a file sets it. A variable that begins with \`"\` or
   \`[\` is read as TOML; any other is taken as it is.
 - Unknown keys and variables are reported and ignored. A value that breaks its rule stops a service, which then lists
   everything that is wrong at once.
 - Old names of a setting are still read, with a warning. The first change of the setting writes its present name.
-- Keys under \`c8y\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored under
+- Keys under \`c8y\`, \`az\` and \`aws\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored under
   \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`. \`TEDGE_CLOUD_PROFILE\` names the profile commands
   use when \`--profile\` is left out.
 - The keys under \`c8y.device\` and \`c8y.url\` are for \`tedge cert ... c8y [--profile NAME]\`. Those under \`c8y.proxy\` are
@@ -72,20 +100,22 @@ written; 2 there is no such key.`;
 
 function overview(): string {
   const rows = configKeys.map((key) => {
-    const { type, isOwn } = describeKey(key);
-    return `| [\`${key}\`](#${anchorOf(key)}) | ${type.name} | ${defaultText(describeKey(key))} | ${isOwn ? 'Sallyport' : 'thin-edge.io'} |`;
+    const { type, home, isRead } = describeKey(key);
+    const file = `${settingsFileNames[home]}${isRead ? '' : ', not read'}`;
+    return `| [\`${key}\`](#${anchorOf(key)}) | ${type.name} | ${defaultText(describeKey(key))} | ${file} |`;
   });
-  return ['| Key | Type | Default | Known to |', '|---|---|---|---|', ...rows].join('\n');
+  return ['| Key | Type | Default | File |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function keySection(key: ConfigKey): string {
-  const { doc, type, examples, deprecatedNames } = describeKey(key);
+  const { doc, type, examples, deprecatedNames, isRead } = describeKey(key);
   const facts = [
     `- Type: ${type.name}: ${type.rule}`,
     `- Default: ${defaultText(describeKey(key))}`,
     `- Environment: \`${environmentNameOf({ key })}\``,
     ...(examples.length > 0 ? [`- Examples: ${examples.map(code).join(', ')}`] : []),
     ...(deprecatedNames.length > 0 ? [`- Old names: ${deprecatedNames.map(code).join(', ')}`] : []),
+    ...(isRead ? [] : [`- Not read: ${notRead}`]),
   ];
   return `### ${key}\n\n${doc}\n\n${facts.join('\n')}`;
 }

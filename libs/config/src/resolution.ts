@@ -1,19 +1,19 @@
 import { Problem } from '@sallyport/protocol';
 import { type Environment, readEnvironment } from './environment.js';
 import { type Fault, shownValue } from './faults.js';
-import { isProfiled, type KeyReference, nameOf } from './key-names.js';
+import { cloudOf, isProfiled, type KeyReference, nameOf } from './key-names.js';
 import type { Given, Layer, Source } from './layer.js';
 import { configKeys, configSchema, describeKey, isConfigKey } from './schema.js';
 import { isDerived } from './setting.js';
-import { readTable } from './settings-table.js';
-import type { TomlTable } from './toml.js';
+import type { SettingsTables } from './settings-file.js';
+import { readTables } from './settings-table.js';
 
 /** The directory of a packaged installation. */
 export const systemConfigDirectory = '/etc/tedge';
 
 /** Everything settings are read from. */
 export interface SettingSources {
-  readonly table: TomlTable;
+  readonly tables: SettingsTables;
   readonly env: Environment;
   readonly cwd: string;
   readonly configDirectory: string;
@@ -28,20 +28,21 @@ export interface Resolved {
   readonly source: Source;
 }
 
-/** All sources laid over each other: flags beat the environment, which beats the file, which beats the defaults. */
+/** All sources laid over each other: flags beat the environment, which beats the files, which beat the defaults. */
 export class Resolution {
   readonly warnings: readonly string[];
   readonly faults: readonly Fault[];
   readonly #layers: readonly Layer[];
   readonly #sources: SettingSources;
+  readonly #shapeFaults: readonly Fault[];
 
   constructor(sources: SettingSources) {
     this.#sources = sources;
-    const layers = [readEnvironment(sources.env, sources.cwd), readTable(sources.table)];
+    const layers = [readEnvironment(sources.env, sources.cwd), readTables(sources.tables)];
     this.#layers = sources.flags === undefined ? layers : [sources.flags, ...layers];
     this.warnings = this.#layers.flatMap((layer) => layer.warnings);
-    const shapeFaults = this.#layers.flatMap((layer) => layer.faults);
-    this.faults = [...shapeFaults, ...this.references.flatMap((reference) => this.faultsOf(reference))];
+    this.#shapeFaults = this.#layers.flatMap((layer) => layer.faults);
+    this.faults = [...this.#shapeFaults, ...this.references.flatMap((reference) => this.#valueFaultsOf(reference))];
   }
 
   /** The value of a key as stored, its default included. */
@@ -51,8 +52,14 @@ export class Resolution {
     return { value: this.#defaultOf(reference), source: 'default' };
   }
 
-  /** What is wrong with the value of one key; defaults are never at fault. */
+  /** What is wrong with one key, so that no service would start with it; defaults are never at fault. */
   faultsOf(reference: KeyReference): Fault[] {
+    const name = nameOf(reference);
+    const shapeFaults = this.#shapeFaults.filter(({ key }) => key === name);
+    return shapeFaults.length > 0 ? shapeFaults : this.#valueFaultsOf(reference);
+  }
+
+  #valueFaultsOf(reference: KeyReference): Fault[] {
     const given = this.#given(reference);
     if (given?.value === undefined) return [];
     const outcome = configSchema.shape[reference.key].safeParse(given.value);
@@ -61,26 +68,30 @@ export class Resolution {
     return [{ key: nameOf(reference), where: given.where, value: shownValue(given.value), rule }];
   }
 
-  /** Names of the profiles somebody gave a value for, sorted. */
-  get profiles(): string[] {
-    const references = this.#layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
-    return [...new Set(references.flatMap(({ profile }) => profile ?? []))].toSorted();
+  /** Names of the profiles of a cloud somebody gave a value for, sorted. */
+  profilesOf(cloud: string): string[] {
+    const given = this.#layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
+    const profiles = given.flatMap(({ key, profile }) => (cloudOf(key) === cloud ? (profile ?? []) : []));
+    return [...new Set(profiles)].toSorted();
   }
 
   /** Throws Problem `not-found` for a profile nobody gave a value for; the message lists the others. */
-  requireProfile(profile: string): void {
-    const { profiles } = this;
+  requireProfile(profile: string, cloud: string): void {
+    const profiles = this.profilesOf(cloud);
     if (profiles.includes(profile)) return;
     const known = profiles.length === 0 ? 'There are none yet.' : `There are: ${profiles.join(', ')}.`;
     throw new Problem(
       'not-found',
-      `There is no profile "${profile}". ${known} Make it by setting one of its keys: tedge config set c8y.url HOST --profile ${profile}`,
+      `There is no profile "${profile}". ${known} Make it by setting one of its keys: tedge config set ${cloud}.url HOST --profile ${profile}`,
     );
   }
 
   /** Every key, then every key of every profile. */
   get references(): KeyReference[] {
-    const profiled = this.profiles.flatMap((profile) => configKeys.filter(isProfiled).map((key) => ({ key, profile })));
+    const keys = Map.groupBy(configKeys.filter(isProfiled), (key) => cloudOf(key) ?? '');
+    const profiled = [...keys].flatMap(([cloud, own]) =>
+      this.profilesOf(cloud).flatMap((profile) => own.map((key) => ({ key, profile }))),
+    );
     return [...configKeys.map((key) => ({ key })), ...profiled];
   }
 

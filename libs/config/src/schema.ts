@@ -6,11 +6,14 @@ import { httpKeys } from './keys/http.js';
 import { mqttKeys } from './keys/mqtt.js';
 import { pkiKeys } from './keys/pki.js';
 import { registryKeys } from './keys/registry.js';
+import { thinEdgeKeys } from './keys/thin-edge.js';
+import { cloudKeys } from './keys/thin-edge-clouds.js';
 import { descriptionOf, type SettingDescription } from './setting.js';
 
 /**
  * Every setting of Sallyport. Types, validation, environment names, help and the reference page all derive from it.
- * Keys of thin-edge.io keep its names, types and defaults; `isOwn` marks those it does not have.
+ * Keys of thin-edge.io keep its names, types and defaults; `isOwn` marks those it does not have, and `isRead` tells those
+ * something here reads from those that are kept for it.
  */
 export const configSchema = z.object({
   ...deviceKeys,
@@ -20,6 +23,8 @@ export const configSchema = z.object({
   ...registryKeys,
   ...c8yKeys,
   ...folderKeys,
+  ...thinEdgeKeys,
+  ...cloudKeys,
 });
 
 /** All settings at once; a key without default may be missing. */
@@ -44,4 +49,10 @@ export function isConfigKey(name: string): name is ConfigKey {
 /** Documentation, type and default of a setting. */
 export function describeKey(key: ConfigKey): SettingDescription {
   return descriptionOf(configSchema.shape[key]);
+}
+
+/** What a value somebody types for a key is judged by. */
+export function typedSchemaOf(key: ConfigKey): z.ZodType {
+  const { isRead, type } = describeKey(key);
+  return isRead ? configSchema.shape[key] : type.schema;
 }

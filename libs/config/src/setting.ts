@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { StoredValue, ValueType } from './value-type.js';
 
 /** What a default may be derived from. */
@@ -32,13 +32,21 @@ export interface SettingDescription {
   readonly default?: StoredValue | DerivedDefault;
   /** True for a setting thin-edge.io does not have. */
   readonly isOwn: boolean;
+  /** The file a change is written to: thin-edge.io drops what it does not know whenever it writes its own file. */
+  readonly home: SettingsHome;
+  /** False for a setting of thin-edge.io that is kept and shown for it, and never read here. */
+  readonly isRead: boolean;
 }
+
+/** `tedge` for tedge.toml, which thin-edge.io reads and writes too; `sallyport` for sallyport.toml, which it does not. */
+export type SettingsHome = 'tedge' | 'sallyport';
 
 interface Documentation {
   readonly doc: string;
   readonly examples?: readonly string[];
   readonly deprecatedNames?: readonly string[];
   readonly isOwn?: boolean;
+  readonly isRead?: boolean;
 }
 
 interface WithDefault extends Documentation {
@@ -50,16 +58,35 @@ const descriptions = new WeakMap<z.ZodType, SettingDescription>();
 
 /** Declares a setting that has a value from the start. */
 export function setting<S extends z.ZodType>(type: ValueType<S>, documentation: WithDefault): S {
-  const schema = type.schema.clone();
-  descriptions.set(schema, { examples: [], deprecatedNames: [], isOwn: false, ...documentation, type });
-  return schema;
+  return described(type.schema.clone(), type, documentation);
 }
 
 /** Declares a setting that stays unset until somebody sets it. */
 export function optionalSetting<S extends z.ZodType>(type: ValueType<S>, documentation: Documentation) {
-  const schema = type.schema.optional();
-  descriptions.set(schema, { examples: [], deprecatedNames: [], isOwn: false, ...documentation, type });
+  return described(type.schema.optional(), type, documentation);
+}
+
+/**
+ * Declares a setting of thin-edge.io that nothing here reads. A person who sets it is held to its type; a value that is
+ * in the file already is thin-edge.io's to judge, so it stops no service of ours.
+ */
+export function unreadSetting(type: ValueType, documentation: Documentation | WithDefault): z.ZodType<unknown> {
+  // The default may be the value of a setting that has none itself.
+  const isOptional = !('default' in documentation) || isDerived(documentation.default);
+  const schema = z.unknown().refine((value) => isOptional || value !== undefined);
+  descriptions.set(schema, { ...describe(type, documentation), isRead: false });
   return schema;
+}
+
+function described<S extends z.ZodType>(schema: S, type: ValueType, documentation: Documentation | WithDefault): S {
+  descriptions.set(schema, describe(type, documentation));
+  return schema;
+}
+
+function describe(type: ValueType, documentation: Documentation | WithDefault): SettingDescription {
+  const { isOwn = false } = documentation;
+  const home = isOwn ? 'sallyport' : 'tedge';
+  return { examples: [], deprecatedNames: [], isRead: true, ...documentation, isOwn, home, type };
 }
 
 /** What was declared with a schema made by `setting` or `optionalSetting`. */

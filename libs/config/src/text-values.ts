@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { deviceId as deviceIdSchema } from '@sallyport/protocol';
 import { z } from 'zod';
-import { asFlag, asWritten, oneOf, textThat, type ValueType } from './value-type.js';
+import { asFlag, asWritten, integerFrom, listOf, oneOf, textThat, type ValueType } from './value-type.js';
 
 /** Control characters (NUL and line breaks among them) end up in paths, logs and topics: nothing may hold one. */
 function isOneLine(value: string, longest: number): boolean {
@@ -16,6 +16,15 @@ export const absolutePath = {
 
 /** One line of text. */
 export const text = textThat('String', 'one line of 1 to 255 characters', (value) => isOneLine(value, 255));
+
+/** Texts, such as MQTT topics or names of templates. */
+export const textSet = listOf('TemplatesSet', 'texts of one line, separated by commas', text.schema);
+
+/** Largest payload of an MQTT message (MQTT 5.0 §1.5.5: a length has 28 bits). */
+export const payloadLimit = integerFrom('MqttPayloadLimit', 'a number of bytes from 0 to 268435455', {
+  least: 0,
+  most: 268_435_455,
+});
 
 /** A name in a certificate's subject (X.520 ub-organization-name: 64 characters). */
 export const subjectName = textThat('String', 'one line of 1 to 64 characters', (value) => isOneLine(value, 64));

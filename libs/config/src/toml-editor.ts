@@ -3,7 +3,6 @@ import { Problem } from '@sallyport/protocol';
 import { stringify } from 'smol-toml';
 import { leavesOf, parseToml } from './toml.js';
 import { lineEnd, type Pair, type Section, scanToml } from './toml-scanner.js';
-import type { StoredValue } from './value-type.js';
 
 interface Splice {
   readonly from: number;
@@ -17,15 +16,16 @@ interface Splice {
  * @param path  keys from the root to the value, at least two: no setting stands outside of all tables.
  * @param value the new value; undefined removes the key and its line.
  * @param name  what to call the document in errors.
+ * @param literal how the new value is spelled; made from the value when absent.
  * @throws Problem `config-invalid`: the document is not valid TOML, or has something other than a table on the way to
  *   the value. The text is untouched.
  */
 export function editToml(
   text: string,
-  edit: { path: readonly string[]; value: StoredValue | undefined; name: string },
+  edit: { path: readonly string[]; value: unknown; name: string; literal?: string },
 ): string {
   const before = parseToml(text, edit.name);
-  const edited = applySplice(text, spliceFor(text, edit.path, edit.value));
+  const edited = applySplice(text, spliceFor(text, edit));
   const expected = leavesOf(before).filter(
     (leaf) => !isDeepStrictEqual(leaf.path.slice(0, edit.path.length), edit.path),
   );
@@ -55,16 +55,23 @@ function applySplice(text: string, splice: Splice | undefined): string {
   return splice === undefined ? text : text.slice(0, splice.from) + splice.insert + text.slice(splice.to);
 }
 
-function spliceFor(text: string, path: readonly string[], value: StoredValue | undefined): Splice | undefined {
+function spliceFor(
+  text: string,
+  { path, value, literal: spelled }: { path: readonly string[]; value: unknown; literal?: string },
+): Splice | undefined {
   const { sections, pairs } = scanToml(text);
   const usable = pairs.filter((pair) => !pair.section.isRepeated);
   const existing = usable.find((pair) => isDeepStrictEqual(pair.path, path));
   if (value === undefined) return existing === undefined ? undefined : removal(text, existing, usable);
-  const literal = stringify({ value })
-    .trim()
-    .replace(/^value = /, '');
+  const literal = spelled ?? literalOf(value);
   if (existing !== undefined) return { from: existing.valueStart, to: existing.valueEnd, insert: literal };
   return insertion(text, { path, literal, pairs: usable, sections });
+}
+
+function literalOf(value: unknown): string {
+  return stringify({ value })
+    .trim()
+    .replace(/^value = /, '');
 }
 
 function removal(text: string, pair: Pair, pairs: readonly Pair[]): Splice {

@@ -1,4 +1,4 @@
-import type { ConfigFile, KeyReference } from '@sallyport/config';
+import { type ConfigFile, describeKey, type KeyReference, nameOf } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -9,7 +9,7 @@ import { openConfigFile } from './open-config-file.js';
 
 const options = globalOptions.extend({ profile: z.string().optional() });
 
-/** `config set`: gives a setting a value. Silent when it worked. */
+/** `config set`: gives a setting a value. Silent when it worked, unless nothing of Sallyport reads the setting. */
 export function setCommand(context: CliContext, parent: Command): void {
   changeCommand(context, parent, {
     name: 'set',
@@ -67,5 +67,7 @@ function changeCommand(context: CliContext, parent: Command, { name, description
       const given = optionsOf(command, options);
       const reference = chosenKey(context, { key, profile: given.profile });
       await change(await openConfigFile(context, given), reference, value);
+      if (!describeKey(reference.key).isRead)
+        context.stderr.write(`Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`);
     });
 }

@@ -13,7 +13,8 @@ async function deviceWith(toml: string, env: CliContext['env'] = {}) {
   const file = join(directory, 'tedge.toml');
   await writeFile(file, toml);
   const run = (...words: string[]) => runConfig([...words, '--config-dir', directory], env);
-  return { run, text: () => readFile(file, 'utf8') };
+  const ownText = () => readFile(join(directory, 'sallyport.toml'), 'utf8');
+  return { run, text: () => readFile(file, 'utf8'), ownText };
 }
 
 /** Runs `config WORDS` with outputs of its own. */
@@ -94,11 +95,12 @@ describe('config get', () => {
 
 describe('config set, unset, add and remove', () => {
   it('are silent when they work', async () => {
-    const { run, text } = await deviceWith('# mine\n');
+    const { run, text, ownText } = await deviceWith('# mine\n');
     expect(await run('set', 'http.ca_path', 'ca')).toEqual(done);
     expect(await run('add', 'pki.hostnames', 'b,a')).toEqual(done);
     expect(await run('remove', 'pki.hostnames', 'b')).toEqual(done);
-    expect(await text()).toBe('# mine\n\n[http]\nca_path = "/home/me/ca"\n\n[pki]\nhostnames = [ "a" ]\n');
+    expect(await text()).toBe('# mine\n\n[http]\nca_path = "/home/me/ca"\n');
+    expect(await ownText()).toBe('[pki]\nhostnames = [ "a" ]\n');
     expect(await run('unset', 'http.ca_path')).toEqual(done);
     expect(await run('unset', 'http.ca_path')).toEqual(done);
   });
@@ -180,6 +182,8 @@ describe('config list', () => {
         rule: 'a port number from 0 to 65535',
         examples: ['8000'],
         deprecatedNames: ['http.port'],
+        file: 'tedge.toml',
+        isRead: true,
       },
     });
   });
@@ -195,6 +199,51 @@ describe('config list', () => {
     const { exitCode, stdout, stderr } = await run('list');
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toMatch(/http\.bind\.port \(tedge\.toml\) is "x".*mqtt\.bind\.port \(tedge\.toml\) is 0/s);
+  });
+});
+
+describe('settings of thin-edge.io that nothing here reads', () => {
+  it('are set and shown, and said to be kept for it', async () => {
+    const { run, text } = await deviceWith('');
+    const set = await run('set', 'c8y.root_cert_path', '/etc/ssl/own', '--profile', 'plant2');
+    expect(set).toEqual({
+      ...done,
+      stderr: 'Note: c8y.profiles.plant2.root_cert_path is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
+    });
+    expect(await text()).toBe('[c8y.profiles.plant2]\nroot_cert_path = "/etc/ssl/own"\n');
+    expect((await run('get', 'c8y.root_cert_path', '--profile', 'plant2')).stdout).toBe('/etc/ssl/own\n');
+    expect((await run('list', '--doc', 'c8y.root_cert_path')).stdout).toContain('kept for thin-edge.io');
+  });
+
+  it.each([
+    ['c8y.http', 'host.example:70000'],
+    ['software.plugin.max_packages', 'many'],
+    ['c8y.auth_method', 'magic'],
+    ['proxy.address', 'http://user:secret@proxy.example'],
+  ])('are held to their type: %s is never %s', async (key, value) => {
+    const { run, text } = await deviceWith('');
+    const { exitCode, stderr } = await run('set', key, value);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`${key} is `);
+    expect(stderr).not.toContain('secret');
+    expect(await text()).toBe('');
+  });
+});
+
+describe('what no service would start with', () => {
+  it.each([
+    [{ TEDGE_HTTP_BIND_ADDRESS: '[::1]' }, /TEDGE_HTTP_BIND_ADDRESS.*starts with " or \[ and is not valid TOML/],
+    [{ TEDGE_HTTP_BIND_ADDRESS: '127.0.0.5', TEDGE_HTTP_ADDRESS: '127.0.0.6' }, /is set by TEDGE_HTTP_\w+ too/],
+  ])('is told by config get too, and no value is printed: %j', async (env, message) => {
+    const { run } = await deviceWith('', env);
+    const { exitCode, stdout, stderr } = await run('get', 'http.bind.address');
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
+  });
+
+  it('is no concern of another setting', async () => {
+    const { run } = await deviceWith('', { TEDGE_HTTP_BIND_ADDRESS: '[::1]' });
+    expect((await run('get', 'http.bind.port')).stdout).toBe('8000\n');
   });
 });
 

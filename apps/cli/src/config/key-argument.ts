@@ -17,7 +17,7 @@ export function keyArgument(): Argument {
 
 function knownKey(text: string): string {
   if (findKey(text) !== undefined) return text;
-  const [, profile] = /^c8y\.profiles\.(.*?)\./.exec(text) ?? [];
+  const [, profile] = /^(?:c8y|az|aws)\.profiles\.(.*?)\./.exec(text) ?? [];
   if (profile !== undefined && parseProfileName(profile) === undefined) throw new InvalidArgumentError(profileNameRule);
   const similar = similarKeys(text).join(', ');
   throw new InvalidArgumentError(`There is no such setting.${similar === '' ? '' : ` Did you mean ${similar}?`}`);

@@ -1,4 +1,11 @@
-import { type ConfigKey, configKeys, describeKey, describeSetting, type Reading } from '@sallyport/config';
+import {
+  type ConfigKey,
+  configKeys,
+  describeKey,
+  describeSetting,
+  type Reading,
+  settingsFileNames,
+} from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -34,8 +41,9 @@ function writeDescriptions(context: CliContext, filter: string, asJson: boolean)
 }
 
 function descriptionOf(key: ConfigKey) {
-  const { doc, type, examples, deprecatedNames } = describeKey(key);
-  return { doc, type: type.name, rule: type.rule, examples, deprecatedNames };
+  const { doc, type, examples, deprecatedNames, home, isRead } = describeKey(key);
+  const file = settingsFileNames[home];
+  return { doc, type: type.name, rule: type.rule, examples, deprecatedNames, file, isRead };
 }
 
 function valueLines(readings: readonly Reading[]): string[] {

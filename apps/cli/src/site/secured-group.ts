@@ -1,4 +1,4 @@
-import type { ConfigKey } from '@sallyport/config';
+import type { TextKey } from '@sallyport/config';
 import type { EntranceGroup, ServiceName } from '@sallyport/protocol';
 
 /** A listener whose security level the settings decide. */
@@ -17,7 +17,7 @@ export interface SecurityKeys {
 }
 
 /** Settings that hold the path of a certificate, a key or CAs. */
-export type PathKey = Extract<ConfigKey, `${string}_path` | `${string}_file` | `${string}_dir`>;
+export type PathKey = Extract<TextKey, `${string}_path` | `${string}_file` | `${string}_dir`>;
 
 /** In the order in which they change their level. */
 export const securedGroups: readonly SecuredGroup[] = [

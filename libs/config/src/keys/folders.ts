@@ -25,10 +25,12 @@ export const folderKeys = {
     doc: 'Directory of temporary files.',
     default: '/tmp',
     examples: ['/tmp'],
+    isRead: false,
   }),
   'logs.path': setting(absolutePath, {
     doc: 'Directory of log files.',
     default: '/var/log/tedge',
     examples: ['/var/log/tedge'],
+    isRead: false,
   }),
 } as const;

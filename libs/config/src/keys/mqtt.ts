@@ -34,11 +34,13 @@ const listener = {
   }),
 } as const;
 
+// The embedded broker has one listener. thin-edge.io makes a second one for Mosquitto out of these.
 const external = {
   'mqtt.external.bind.port': optionalSetting(nonZeroPort, {
     doc: 'Port of a second listener for other devices. Unset: there is no second listener.',
     examples: ['8883'],
     deprecatedNames: ['mqtt.external.port', 'mqtt.external_port'],
+    isRead: false,
   }),
   'mqtt.external.bind.address': optionalSetting(ipAddress, {
     doc: 'Address of the second listener. It opens the file transfer service on that address too, unless `http.bind.address` is set.',
@@ -49,21 +51,25 @@ const external = {
     doc: 'Network interface the second listener is limited to.',
     examples: ['wlan0'],
     deprecatedNames: ['mqtt.external_bind_interface'],
+    isRead: false,
   }),
   'mqtt.external.ca_path': optionalSetting(absolutePath, {
     doc: 'File or directory of CA certificates (PEM) that clients of the second listener must prove themselves with.',
     examples: ['/etc/ssl/certs'],
     deprecatedNames: ['mqtt.external.capath', 'mqtt.external_capath'],
+    isRead: false,
   }),
   'mqtt.external.cert_file': optionalSetting(absolutePath, {
     doc: 'Certificate of the second listener (PEM).',
     examples: ['/etc/tedge/device-certs/tedge-certificate.pem'],
     deprecatedNames: ['mqtt.external.certfile', 'mqtt.external_certfile'],
+    isRead: false,
   }),
   'mqtt.external.key_file': optionalSetting(absolutePath, {
     doc: 'Private key of `mqtt.external.cert_file` (PEM).',
     examples: ['/etc/tedge/device-certs/tedge-private-key.pem'],
     deprecatedNames: ['mqtt.external.keyfile', 'mqtt.external_keyfile'],
+    isRead: false,
   }),
 } as const;
 

@@ -1,0 +1,83 @@
+import { proxyUrl } from '../network-values.js';
+import { absolutePath, text } from '../text-values.js';
+import { integerFrom, oneOf } from '../value-type.js';
+import { line, path, preset, set, time, toggle, unset } from './thin-edge-kinds.js';
+
+const timeFormat = oneOf('TimeFormat', ['unix', 'rfc-3339']);
+const aptConfig = oneOf('AptConfig', ['keepold', 'keepnew']);
+const aptDoc = 'Which configuration files stay when a package is installed.';
+const count = integerFrom('u32', 'a whole number from 0 to 4294967295', { least: 0, most: 4_294_967_295 });
+
+const device = {
+  'device.key_uri': line("PKCS#11 URI of the device's private key.", 'pkcs11:token=my-token;object=my-key'),
+  'device.key_pin': line("PIN of the token that holds the device's private key.", '123456'),
+  'device.cryptoki.mode': preset(
+    oneOf('Cryptoki', ['off', 'module', 'socket']),
+    'How a hardware security module is reached.',
+    'off',
+    'socket',
+  ),
+  'device.cryptoki.module_path': path('PKCS#11 module to load.', '/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so'),
+  'device.cryptoki.pin': preset(text, 'PIN of tokens that have none of their own.', '123456', '123456'),
+  'device.cryptoki.uri': line('Token or object that `tedge-p11-server` offers.', 'pkcs11:token=my-token'),
+  'device.cryptoki.socket_path': preset(
+    absolutePath,
+    'Socket of `tedge-p11-server`.',
+    '/run/tedge-p11-server/tedge-p11-server.sock',
+    '/run/tedge-p11-server/tedge-p11-server.sock',
+  ),
+} as const;
+
+const bridge = {
+  'mqtt.bridge.built_in': toggle('Whether the mapper bridges to the cloud itself, or Mosquitto does.', true),
+  'mqtt.bridge.reconnect_policy.initial_interval': time('First pause before the bridge connects again.', '5s'),
+  'mqtt.bridge.reconnect_policy.maximum_interval': time('Longest pause before the bridge connects again.', '10m'),
+  'mqtt.bridge.reconnect_policy.reset_window': time('Time after which a connection counts as good.', '5m'),
+} as const;
+
+const agent = {
+  'agent.state.path': preset(
+    absolutePath,
+    'Directory where the agent keeps its state.',
+    '/data/tedge/agent',
+    '/data/tedge/agent',
+  ),
+  'agent.enable.config_update': toggle('Whether the agent takes configuration files.', true),
+  'agent.enable.config_snapshot': toggle('Whether the agent hands out configuration files.', true),
+  'agent.enable.log_upload': toggle('Whether the agent uploads log files.', true),
+  'agent.entity_store.auto_register': toggle('Whether unknown devices are registered by their first message.', true),
+  'agent.entity_store.clean_start': toggle('Whether registrations are forgotten at a start.', false),
+  'run.lock_files': toggle('Whether thin-edge.io holds a lock file while it runs.', true),
+  'run.log_memory_interval': time('How often memory use is logged; 0 for never.', '0'),
+  'logs.max_per_operation': set(
+    'How many logs are kept of an operation.',
+    ['*:5', 'software_list:1'],
+    '*:5,software_list:1',
+  ),
+  'firmware.child.update.timeout': time('How long the firmware update of a child device may take.', '1h'),
+  'service.type': preset(text, 'Type of the services of thin-edge.io, as reported to the cloud.', 'service', 'systemd'),
+  'service.timestamp_format': preset(timeFormat, 'How services write the time of their start.', 'unix', 'rfc-3339'),
+  'sudo.enable': toggle('Whether thin-edge.io uses sudo.', true),
+} as const;
+
+const software = {
+  'software.plugin.default': line('Software plugin that is used when none is named.', 'apt'),
+  'software.plugin.max_packages': preset(count, 'Most packages reported of each type of software.', 1000, '1000'),
+  'software.plugin.include': line('Pattern of the packages that are reported.', '^(tedge|c8y).*'),
+  'software.plugin.exclude': line('Pattern of the packages that are not reported.', '^(glibc|lib).*'),
+  'apt.name': line('Pattern of the names of the packages that are reported.', 'tedge.*'),
+  'apt.maintainer': line('Pattern of the maintainers whose packages are reported.', 'thin-edge.io team.*'),
+  'apt.dpkg.options.config': preset(aptConfig, aptDoc, 'keepold', 'keepnew'),
+  // The spelling of thin-edge.io 1.x.
+  'apt.dpk.options.config': preset(aptConfig, aptDoc, 'keepold', 'keepnew'),
+} as const;
+
+const proxy = {
+  'proxy.address': unset(proxyUrl, 'HTTP proxy between thin-edge.io and the cloud.', 'proxy.example:3128'),
+  'proxy.username': line('User name for that proxy.', 'user'),
+  'proxy.password': line('Password for that proxy.', 'password'),
+  'proxy.no_proxy': line('Hosts that are reached without that proxy, separated by commas.', '127.0.0.1,.example'),
+} as const;
+
+/** Settings of thin-edge.io that nothing here reads: kept and shown, so that both products share one file. */
+export const thinEdgeKeys = { ...device, ...bridge, ...agent, ...software, ...proxy } as const;
