@@ -12,6 +12,7 @@ import {
   RunningServices,
   type ServiceHost,
   SystemClock,
+  settingsAtStart,
   stopInTurn,
 } from '@sallyport/runtime';
 import { type Store, scopedStore } from '@sallyport/store';
@@ -44,8 +45,7 @@ export interface RunningSystem {
  * @throws Problem `config-invalid`, `conflict`, `unavailable`: what the service that could not start says.
  */
 export async function startStandalone(options: StandaloneOptions): Promise<RunningSystem> {
-  const { settings, warnings } = await loadSettings(loadOptions(options));
-  for (const warning of warnings) options.log.warn({ warning }, 'configuration needs attention');
+  const settings = await settingsAtStart(loadOptions(options), options.log);
   const system = new System(options, settings, await openConfiguredStore(settings, options.log));
   try {
     await system.start();

@@ -10,6 +10,7 @@ export { type ProcessResources, RunningServices } from './running-services.js';
 export { ServiceContext, type ServiceContextOptions } from './service-context.js';
 export type { ServiceDefinition } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
+export { settingsAtStart } from './settings-at-start.js';
 export { startArguments } from './start-arguments.js';
 export { stopInTurn } from './stop-in-turn.js';
 export { explainFailedStart, PortsTaken, type TakenPort } from './taken-ports.js';

@@ -5,6 +5,7 @@ import { type Log, openLog } from './log.js';
 import { networkConnection } from './network-connection.js';
 import { RunningServices } from './running-services.js';
 import type { ServiceDefinition } from './service-definition.js';
+import { settingsAtStart } from './settings-at-start.js';
 import { startArguments } from './start-arguments.js';
 import { stopInTurn } from './stop-in-turn.js';
 import { explainFailedStart } from './taken-ports.js';
@@ -26,8 +27,7 @@ async function startService(
   log: Log,
 ): Promise<() => Promise<void>> {
   const inputs = { ...options, env, cwd };
-  const { settings, warnings } = await loadSettings(inputs);
-  for (const warning of warnings) log.warn({ warning }, 'configuration needs attention');
+  const settings = await settingsAtStart(inputs, log);
   const store = await openConfiguredStore(settings, log);
   const services = new RunningServices({
     settings,

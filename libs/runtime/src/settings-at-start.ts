@@ -1,0 +1,21 @@
+import {
+  backupFileName,
+  type LoadOptions,
+  loadSettings,
+  moveOwnSettingsAtStart,
+  type Settings,
+} from '@sallyport/config';
+import type { Log } from './log.js';
+
+/**
+ * The settings a process starts with; tells the log what a person should know about them.
+ *
+ * @throws Problem `config-invalid`: as `loadSettings` says.
+ */
+export async function settingsAtStart(options: LoadOptions, log: Log): Promise<Settings> {
+  if (await moveOwnSettingsAtStart(options))
+    log.info({ backup: backupFileName }, 'settings that thin-edge.io does not know moved to sallyport.toml');
+  const { settings, warnings } = await loadSettings(options);
+  for (const warning of warnings) log.warn({ warning }, 'configuration needs attention');
+  return settings;
+}
