@@ -3,6 +3,7 @@ import {
   type EntranceDescription,
   type EntranceEnrolResponse,
   entranceEnrolRequest,
+  entranceReloadRequest,
   entranceRoutes,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
@@ -24,7 +25,7 @@ export class EntranceController {
   }
 
   @Serves(entranceRoutes.reload)
-  async reload(): Promise<{ entrances: EntranceDescription[] }> {
-    return { entrances: await this.entrances.reload() };
+  async reload(@Body() body: unknown): Promise<{ entrances: EntranceDescription[] }> {
+    return { entrances: await this.entrances.reload(entranceReloadRequest.parse(body ?? {})) };
   }
 }

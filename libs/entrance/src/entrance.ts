@@ -3,6 +3,7 @@ import {
   type EntranceDescription,
   type EntranceGroup,
   type PeerKind,
+  Problem,
   type RefusalReason,
   type SecurityLevel,
 } from '@sallyport/protocol';
@@ -17,6 +18,7 @@ import {
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
+import { LevelGuard } from './level-guard.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
 import { Turns } from './turns.js';
@@ -30,6 +32,12 @@ export interface EntranceOptions {
   readonly permittedKinds?: ReadonlySet<PeerKind>;
   /** The door stays shut until its settings ask for client certificates. */
   readonly mutualOnly?: boolean;
+}
+
+/** How a change of a door came about. */
+export interface ApplyOptions {
+  /** An administrator has lowered the level on purpose, down to this one. */
+  readonly lowerTo?: SecurityLevel | undefined;
 }
 
 // Long enough for a download to end; what is still open then is cut.
@@ -66,6 +74,9 @@ export class Entrance {
   private draining: SecureListener | undefined;
   // What was read earlier must not come into force later.
   private readonly changes = new Turns();
+  private readonly guard: LevelGuard;
+  /** Why the door is shut although its settings would open it. */
+  private shutReason: string | undefined;
   private isClosed = false;
 
   /**
@@ -80,17 +91,29 @@ export class Entrance {
     this.group = options.source.group;
     this.metrics = new EntranceMetrics(context.metrics, this.group);
     this.reports = new RefusalReports(context);
+    this.guard = new LevelGuard(context, options.source);
+    context.readiness.add(`entrance ${this.group}`, () => this.shutReason);
+  }
+
+  /**
+   * As `apply`, when the service starts: a door whose settings would open it lower than it last was stays shut, and log
+   * and readiness say why. The service runs, so that an administrator can reach it.
+   *
+   * @throws as `apply`, but for that.
+   */
+  open(): Promise<void> {
+    return this.changes.take(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
   }
 
   /**
    * Puts in force what settings and files say now: opens the door, changes its level, certificate or CAs, or shuts it.
    * Sessions that still hold go on. Does nothing after `close`.
    *
-   * @throws Problem `config-invalid`: settings or files do not fit together, or the address cannot be bound; nothing
-   *   changed.
+   * @throws Problem `config-invalid`: settings or files do not fit together, the address cannot be bound, or the level
+   *   would be lower than it was without an administrator's word; nothing changed.
    */
-  apply(): Promise<void> {
-    return this.changes.take(() => this.readAndApply());
+  apply(options: ApplyOptions = {}): Promise<void> {
+    return this.changes.take(() => this.readAndApply(options, refuse));
   }
 
   describe(): EntranceDescription {
@@ -104,6 +127,7 @@ export class Entrance {
       port,
       level: this.level,
       isOpen: door !== undefined,
+      ...(this.shutReason === undefined ? {} : { shutReason: this.shutReason }),
       sessions: door?.listener.sessions.filter(({ peer }) => peer !== undefined).length ?? 0,
       ...(certificate === undefined
         ? {}
@@ -125,14 +149,33 @@ export class Entrance {
     else this.endSessions(concerns, `device-${change.state}`);
   }
 
-  private async readAndApply(): Promise<void> {
+  private async readAndApply(
+    { lowerTo }: ApplyOptions,
+    onObjection: (objection: string) => Promise<void>,
+  ): Promise<void> {
     const { level, security, warnings } = await this.options.source.read();
     if (this.isClosed) return;
     for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
-    if (this.options.mutualOnly === true && level !== 'mutual') return this.shut();
-    await this.putInForce(security);
+    const objection = await this.guard.objection(level, lowerTo);
+    if (this.options.mutualOnly === true && level !== 'mutual') return this.shutBelowMutual(objection);
+    if (objection !== undefined) return onObjection(objection);
+    await this.guard.during(level, () => this.putInForce(security));
+    this.shutReason = undefined;
     const { host, port } = this.door ?? this.options.source.address();
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
+  }
+
+  /** A shut door is lower than nothing; but somebody should know when nobody meant to shut it. */
+  private async shutBelowMutual(objection: string | undefined): Promise<void> {
+    if (objection !== undefined) return this.stayShut(objection);
+    await this.guard.during('plain', () => this.shut());
+    this.shutReason = undefined;
+  }
+
+  private stayShut(objection: string): Promise<void> {
+    this.shutReason = objection;
+    this.context.log.error({ entrance: this.group, reason: objection }, 'entrance stays shut');
+    return this.shut();
   }
 
   private async shut(): Promise<void> {
@@ -153,14 +196,14 @@ export class Entrance {
 
   private async putInForce(security: SecuritySettings): Promise<void> {
     const certificate = certificatesFromPem(security.certificatePem ?? '')[0];
-    if (this.door === undefined) this.door = { ...(await this.open(security)), certificate };
+    if (this.door === undefined) this.door = { ...(await this.openListener(security)), certificate };
     else {
       await this.door.listener.reload(security);
       this.door = { ...this.door, certificate };
     }
   }
 
-  private async open(security: SecuritySettings): Promise<Omit<OpenDoor, 'certificate'>> {
+  private async openListener(security: SecuritySettings): Promise<Omit<OpenDoor, 'certificate'>> {
     const { handler, permittedKinds, source } = this.options;
     const { clock, log } = this.context;
     const listener = new SecureListener({
@@ -198,4 +241,8 @@ export class Entrance {
       ?.revalidateSessions(concerns, { graceMs })
       .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
   }
+}
+
+async function refuse(objection: string): Promise<void> {
+  throw new Problem('config-invalid', objection);
 }

@@ -10,7 +10,7 @@ import {
 } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
-import { Entrance, type EntranceOptions } from './entrance.js';
+import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
 import { ServiceIdentity } from './service-identity.js';
 import { Turns } from './turns.js';
 
@@ -44,14 +44,14 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   /**
    * Opens a door and keeps it in step with registry and trust bundle until the service stops.
    *
-   * @throws Problem `config-invalid`: as `Entrance.apply` says; no door is left behind.
+   * @throws Problem `config-invalid`: as `Entrance.open` says; no door is left behind.
    */
   async open(options: EntranceOptions): Promise<Entrance> {
     const entrance = new Entrance(this.context, this.admission, options);
     // Before it is open: what changes meanwhile concerns it too.
     this.opened.push(entrance);
     try {
-      await entrance.apply();
+      await entrance.open();
     } catch (error) {
       this.opened.splice(this.opened.indexOf(entrance), 1);
       throw error;
@@ -66,12 +66,13 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   /**
    * Reads the settings again and puts them in force at every door.
    *
+   * @param options.lowerTo the level an administrator has lowered the doors to on purpose.
    * @throws Problem `config-invalid`: the door named in the text, and those after it, are as they were.
    */
-  reload(): Promise<EntranceDescription[]> {
+  reload(options: ApplyOptions = {}): Promise<EntranceDescription[]> {
     return this.reloads.take(async () => {
       await this.context.reloadSettings();
-      for (const entrance of this.opened) await entrance.apply();
+      for (const entrance of this.opened) await entrance.apply(options);
       return this.describe();
     });
   }

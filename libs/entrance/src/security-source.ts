@@ -3,7 +3,12 @@ import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/proto
 import type { ServiceContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
-import { type ConfiguredGroup, entranceSettings, serviceCertificateFiles } from './entrance-settings.js';
+import {
+  type ConfiguredGroup,
+  type EntranceSettings,
+  entranceSettings,
+  serviceCertificateFiles,
+} from './entrance-settings.js';
 
 export interface SecurityInForce {
   readonly level: SecurityLevel;
@@ -22,6 +27,8 @@ export interface SecuritySource {
    * @throws Problem `config-invalid`: settings or files do not fit together.
    */
   read(): Promise<SecurityInForce>;
+  /** Settings a level needs that are not set now; absent when the level does not follow from settings. */
+  missingFor?(level: SecurityLevel): string[];
 }
 
 /** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */
@@ -39,7 +46,19 @@ export function configuredSource(context: ServiceContext, group: ConfiguredGroup
       const security = ca === undefined ? settings : { ...settings, ca: { ...ca, ownIssuers } };
       return { level, security, warnings };
     },
+    missingFor: (level) => missingSettings(entranceSettings(context.settings, group), level),
   };
+}
+
+function missingSettings({ paths }: EntranceSettings, level: SecurityLevel): string[] {
+  const { certPath, keyPath, caPath, keys } = paths;
+  const isTls = level !== 'plain';
+  const needed: [string, string | undefined, boolean][] = [
+    [keys.cert, certPath, isTls],
+    [keys.key, keyPath, isTls],
+    [keys.ca, caPath, level === 'mutual'],
+  ];
+  return needed.flatMap(([key, path, isNeeded]) => (isNeeded && path === undefined ? [key] : []));
 }
 
 /** The CAs of this site as last fetched from the signer; none before the service first enrolled. */

@@ -20,6 +20,8 @@ const entranceDescription = z.strictObject({
   level: securityLevel,
   /** False while a door that wants client certificates waits for its settings. */
   isOpen: z.boolean(),
+  /** Why a door stays shut that its settings would open, and what to do. */
+  shutReason: z.string().optional(),
   /** Of the certificate it shows; absent at level plain. */
   fingerprint: fingerprint.optional(),
   notAfter: z.iso.datetime().optional(),
@@ -48,6 +50,10 @@ export const entranceEnrolResponse = z.strictObject({
   caPath: z.string(),
 });
 export type EntranceEnrolResponse = z.infer<typeof entranceEnrolResponse>;
+
+/** Without `lowerTo` no door goes below the level it last had: settings that vanished must not open it. */
+export const entranceReloadRequest = z.strictObject({ lowerTo: securityLevel.optional() });
+export type EntranceReloadRequest = z.infer<typeof entranceReloadRequest>;
 
 /** Asks the signer for the CAs of this site: roots and issuing CAs, those being retired included. */
 export const readTrustBundle = defineRpc({
@@ -80,7 +86,8 @@ export const entranceRoutes = {
   reload: {
     method: 'POST',
     path: '/v1/entrance/reload',
-    summary: 'Puts in force what settings and files say now.',
+    summary: 'Puts in force what settings and files say now; a lower level only when it is asked for.',
+    request: entranceReloadRequest,
     response: entranceList,
   },
 } as const satisfies Record<string, AdminRoute>;

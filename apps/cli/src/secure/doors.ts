@@ -1,4 +1,9 @@
-import { type EntranceDescription, entranceList } from '@sallyport/protocol';
+import {
+  type EntranceDescription,
+  type EntranceReloadRequest,
+  entranceList,
+  type SecurityLevel,
+} from '@sallyport/protocol';
 import type { AdminClient } from '../admin/admin-client.js';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { Failure } from '../failure.js';
@@ -13,36 +18,50 @@ export interface Door {
 }
 
 /**
- * Finds the listeners of the site. An MQTT broker that is not part of it (no socket) is passed over; any other service
- * must run, or the site would end up half changed.
+ * Finds the listeners of the site. An MQTT broker that is not part of it (no socket) is passed over. Any other service
+ * must run, or the site would end up half changed; but level plain needs nothing of it, so it may follow at its start.
  *
  * @throws Failure: a service does not run or does not answer
  */
-export async function findDoors(site: Site): Promise<{ doors: Door[]; absent: SecuredGroup[] }> {
+export async function findDoors(site: Site, level: SecurityLevel): Promise<{ doors: Door[]; absent: SecuredGroup[] }> {
   const doors: Door[] = [];
   const absent: SecuredGroup[] = [];
   for (const secured of securedGroups) {
     const client = await site.client(secured.service);
-    const entrance = await entranceOf(secured, client);
+    const entrance = await entranceOf(secured, client, level);
     if (entrance === undefined) absent.push(secured);
     else doors.push({ secured, client, entrance });
   }
   return { doors, absent };
 }
 
-async function entranceOf(secured: SecuredGroup, client: AdminClient): Promise<EntranceDescription | undefined> {
+async function entranceOf(
+  secured: SecuredGroup,
+  client: AdminClient,
+  level: SecurityLevel,
+): Promise<EntranceDescription | undefined> {
   try {
     return entranceIn(secured, (await client.get('/v1/entrance', entranceList)).entrances);
   } catch (fault) {
-    const isElsewhere = secured.group === 'mqtt' && fault instanceof ServiceUnreachable && fault.code === 'ENOENT';
-    if (isElsewhere) return undefined;
+    if (!(fault instanceof ServiceUnreachable)) throw fault;
+    const isElsewhere = secured.group === 'mqtt' && fault.code === 'ENOENT';
+    const mayFollowLater = level === 'plain' && ['ENOENT', 'ECONNREFUSED'].includes(fault.code);
+    if (isElsewhere || mayFollowLater) return undefined;
     throw fault;
   }
 }
 
-/** Lets a service read its settings again; the state of the listener afterwards. */
-export async function reloadDoor({ secured, client }: Pick<Door, 'secured' | 'client'>): Promise<EntranceDescription> {
-  return entranceIn(secured, (await client.post('/v1/entrance/reload', {}, entranceList)).entrances);
+/**
+ * Lets a service read its settings again; the state of the listener afterwards.
+ *
+ * @param lowerTo how low the listener may go by that; no lower than it is when absent
+ */
+export async function reloadDoor(
+  { secured, client }: Pick<Door, 'secured' | 'client'>,
+  lowerTo?: SecurityLevel,
+): Promise<EntranceDescription> {
+  const request: EntranceReloadRequest = lowerTo === undefined ? {} : { lowerTo };
+  return entranceIn(secured, (await client.post('/v1/entrance/reload', request, entranceList)).entrances);
 }
 
 function entranceIn({ group, service }: SecuredGroup, entrances: readonly EntranceDescription[]): EntranceDescription {

@@ -1,6 +1,8 @@
 import { deviceDescription, type EntranceDescription, refusals, type SecurityLevel } from '@sallyport/protocol';
 import { describeFault, Failure } from '../failure.js';
+import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
+import { AbsentDoors } from './absent-doors.js';
 import { type Door, findDoors, reloadDoor } from './doors.js';
 import { type NamedClient, nothingPrepared, type Preparation, prepare } from './preparation.js';
 import { prove } from './prove.js';
@@ -22,12 +24,14 @@ export class LevelSwitch {
   /** @throws Failure: which step failed and why; the site is as it was */
   async run(): Promise<void> {
     const { site, level, steps } = this;
-    const { doors, absent } = await steps.run('find the listeners', () => findDoors(site));
-    for (const { service } of absent) steps.note(`find ${service}`, 'skipped', 'not part of this site');
+    const { doors, absent } = await steps.run('find the listeners', () => findDoors(site, level));
+    for (const { service, group } of absent) steps.note(`find ${service}`, 'skipped', absence(group));
     refuseOverriddenSettings(site, doors);
     const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
     const change = new SettingsChange(site.settingsFile, wishesFor(level, site, preparation.certificates));
+    const absentDoors = new AbsentDoors(site, level === 'plain' ? absent : []);
     try {
+      await absentDoors.lowerTo(level);
       await steps.run(
         'write the settings',
         () => change.apply(),
@@ -35,7 +39,7 @@ export class LevelSwitch {
       );
       for (const door of doors) await this.switchDoor(door, preparation);
     } catch (fault) {
-      await this.takeBack(change, doors, fault);
+      await this.takeBack({ change, absentDoors, doors }, fault);
       throw fault;
     }
   }
@@ -53,7 +57,7 @@ export class LevelSwitch {
   }
 
   private async reload(door: Door): Promise<EntranceDescription> {
-    const entrance = await reloadDoor(door);
+    const entrance = await reloadDoor(door, this.level);
     const { service, isMutualOnly } = door.secured;
     const isRight = entrance.isOpen ? entrance.level === this.level : isMutualOnly && this.level !== 'mutual';
     if (isRight) return entrance;
@@ -82,7 +86,7 @@ export class LevelSwitch {
     return isRecent ? latest.reason : undefined;
   }
 
-  private async takeBack(change: SettingsChange, doors: readonly Door[], reason: unknown): Promise<void> {
+  private async takeBack({ change, absentDoors, doors }: Changed, reason: unknown): Promise<void> {
     const faults: string[] = [];
     const attempt = async (step: string, work: () => Promise<void>) =>
       work().catch((fault: unknown) => {
@@ -91,6 +95,7 @@ export class LevelSwitch {
         faults.push(what);
       });
     await attempt('put the former settings back', () => change.takeBack());
+    await attempt('put the former levels back', () => absentDoors.takeBack());
     // With the new settings still in the file, a reload would be no way back.
     if (faults.length === 0) {
       this.steps.note('put the former settings back', 'taken back');
@@ -105,11 +110,24 @@ export class LevelSwitch {
   }
 
   private async takeDoorBack({ secured, client, entrance }: Door): Promise<void> {
-    const { level, isOpen } = await reloadDoor({ secured, client: client.uninterrupted() });
+    // A door that was open is meant to be as it was. One that was shut for want of its settings stays shut without them.
+    const lowerTo = entrance.isOpen ? entrance.level : secured.isMutualOnly ? 'plain' : undefined;
+    const { level, isOpen } = await reloadDoor({ secured, client: client.uninterrupted() }, lowerTo);
     if (level !== entrance.level || isOpen !== entrance.isOpen)
       throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${entrance.level}.`, '');
     this.steps.note(`reload ${secured.service}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
   }
+}
+
+/** What a switch changes, to be put back when it fails. */
+interface Changed {
+  readonly change: SettingsChange;
+  readonly absentDoors: AbsentDoors;
+  readonly doors: readonly Door[];
+}
+
+function absence(group: SecuredGroup['group']): string {
+  return group === 'mqtt' ? 'not part of this site' : 'does not run; it has the level from its next start on';
 }
 
 /** What the environment sets, writing the settings file would not change. */

@@ -1,0 +1,34 @@
+import { type DoorLevel, DoorLevels, isLower } from '@sallyport/config';
+import type { SecurityLevel } from '@sallyport/protocol';
+import type { SecuredGroup } from '../site/secured-group.js';
+import type { Site } from '../site/site.js';
+
+/**
+ * Listeners whose service does not run now. A service holds each of its listeners to the level it last had, so what an
+ * administrator lowers meanwhile has to be written down for its next start.
+ */
+export class AbsentDoors {
+  private readonly lowered: { readonly levels: DoorLevels; readonly former: DoorLevel }[] = [];
+
+  constructor(
+    private readonly site: Site,
+    private readonly groups: readonly SecuredGroup[],
+  ) {}
+
+  /** @throws Problem `forbidden` or `storage-full`: the level cannot be written down */
+  async lowerTo(level: SecurityLevel): Promise<void> {
+    const inForceAt = this.site.context.now().toISOString();
+    for (const { group } of this.groups) {
+      const levels = new DoorLevels(this.site.settings, group);
+      const former = await levels.read();
+      if (former === undefined || !isLower(level, former.level)) continue;
+      this.lowered.push({ levels, former });
+      await levels.write({ level, inForceAt });
+    }
+  }
+
+  /** Puts back what `lowerTo` changed. */
+  async takeBack(): Promise<void> {
+    for (const { levels, former } of this.lowered) await levels.write(former);
+  }
+}

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { chown, mkdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type EntranceGroup, Problem, type SecurityLevel, securityLevel } from '@sallyport/protocol';
+import { z } from 'zod';
+import { replaceTextFile } from './atomic-write.js';
+import { errorCode } from './error-code.js';
+import type { Settings } from './settings.js';
+
+const doorLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
+
+/** The security level a door last had, and when it was last put in force; a damaged note does not say when. */
+export type DoorLevel = z.infer<typeof doorLevel>;
+
+/** True when one level asks less of a client than the other. */
+export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
+  return securityLevel.options.indexOf(one) < securityLevel.options.indexOf(other);
+}
+
+/**
+ * The level a door last had, kept apart from the settings that decide it: when settings vanish, this does not.
+ *
+ * There are two copies, one below the configuration directory and one below the data directory. Either directory may be
+ * read-only, new or lost, and the place of the data directory is a setting itself. The higher copy counts.
+ */
+export class DoorLevels {
+  readonly #paths: readonly string[];
+
+  constructor({ directory, dataDirectory }: Pick<Settings, 'directory' | 'dataDirectory'>, group: EntranceGroup) {
+    // Replicas that share a data directory have configuration directories of their own, and doors of their own.
+    const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
+    this.#paths = [join(directory, 'doors', `${group}.json`), join(dataDirectory, 'doors', `${group}-${site}.json`)];
+  }
+
+  /**
+   * The level the door last had; undefined for a door that was never above plain.
+   *
+   * A copy that cannot be understood counts as the highest level: fails closed.
+   */
+  async read(): Promise<DoorLevel | undefined> {
+    const copies = await Promise.all(this.#paths.map(readCopy));
+    const known = copies.filter((copy) => copy !== undefined);
+    return known.toSorted((one, other) => (isLower(one.level, other.level) ? 1 : -1))[0];
+  }
+
+  /**
+   * Writes down the level a door has from now on.
+   *
+   * @throws Problem `forbidden` or `storage-full`: no copy can be written, or one that says otherwise cannot be changed.
+   */
+  async write(level: DoorLevel): Promise<void> {
+    const faults: unknown[] = [];
+    let isWritten = false;
+    for (const path of this.#paths) {
+      const former = await readCopy(path);
+      const fault: unknown = await writeCopy(path, level).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (fault === undefined) isWritten = true;
+      // What says less than the truth does no harm; what says more would keep the door shut.
+      else if (former !== undefined && isLower(level.level, former.level)) throw writeProblem(path, fault);
+      else faults.push(fault);
+    }
+    if (!isWritten) throw writeProblem(this.#paths.join(' and '), faults[0]);
+  }
+}
+
+async function readCopy(path: string): Promise<DoorLevel | undefined> {
+  try {
+    return doorLevel.safeParse(JSON.parse(await readFile(path, 'utf8'))).data ?? { level: 'mutual' };
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined;
+    if (error instanceof SyntaxError || errorCode(error) !== undefined) return { level: 'mutual' };
+    throw error;
+  }
+}
+
+async function writeCopy(path: string, level: DoorLevel): Promise<void> {
+  const directory = dirname(path);
+  const made = await mkdir(directory, { recursive: true, mode: 0o755 });
+  // An administrator may come before the service, which has to write here later.
+  if (made === directory) await giveToOwnerOf(dirname(directory), directory);
+  await replaceTextFile(path, `${JSON.stringify(level)}\n`);
+}
+
+async function giveToOwnerOf(parent: string, directory: string): Promise<void> {
+  const { uid, gid } = await stat(parent);
+  await chown(directory, uid, gid).catch((error: unknown) => {
+    if (errorCode(error) !== 'EPERM') throw error;
+  });
+}
+
+function writeProblem(path: string, cause: unknown): Problem {
+  const code = errorCode(cause);
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new Problem(
+    isFull ? 'storage-full' : 'forbidden',
+    `The security level of a listener could not be written down in ${path} (${code ?? String(cause)}). ` +
+      (isFull ? 'Make room on the disk.' : 'Let the user of the service write there.'),
+    { cause },
+  );
+}

@@ -1,0 +1,83 @@
+import { type DoorLevel, DoorLevels, isLower } from '@sallyport/config';
+import type { SecurityLevel } from '@sallyport/protocol';
+import type { ServiceContext } from '@sallyport/runtime';
+import type { SecuritySource } from './security-source.js';
+
+/**
+ * Holds a door to the level it last had. Settings that are gone must not open it to everybody: a configuration that was
+ * rewritten by another program, or half restored, looks like one that was never secured.
+ *
+ * Does nothing for a door whose level does not follow from settings.
+ */
+export class LevelGuard {
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly source: SecuritySource,
+  ) {}
+
+  /**
+   * What stands against a level, in words; undefined when nothing does.
+   *
+   * @param lowerTo the level an administrator has asked for, if any did.
+   */
+  async objection(level: SecurityLevel, lowerTo?: SecurityLevel): Promise<string | undefined> {
+    const former = await this.read();
+    if (former === undefined || !isLower(level, former.level)) return undefined;
+    if (lowerTo !== undefined && !isLower(level, lowerTo)) return undefined;
+    return this.describe(former, level);
+  }
+
+  /**
+   * Runs what puts a level in force, and writes the level down: a lower one before, so that a crash in between does not
+   * shut the door; a higher one after, when it has come about.
+   *
+   * @throws Problem `forbidden` or `storage-full`: a lower level cannot be written down, so it did not come about.
+   */
+  async during(level: SecurityLevel, putInForce: () => Promise<void>): Promise<void> {
+    const former = await this.read();
+    const isLowered = former !== undefined && isLower(level, former.level);
+    if (isLowered) await this.write(level);
+    try {
+      await putInForce();
+    } catch (error) {
+      if (isLowered) await this.levels.write(former);
+      throw error;
+    }
+    // A door that was never above plain leaves no trace.
+    if (!isLowered && (former !== undefined || level !== 'plain')) await this.writeIfPossible(level);
+  }
+
+  private async read(): Promise<DoorLevel | undefined> {
+    return this.source.missingFor === undefined ? undefined : this.levels.read();
+  }
+
+  private async write(level: SecurityLevel): Promise<void> {
+    await this.levels.write({ level, inForceAt: this.context.clock.now().toISOString() });
+  }
+
+  /** Where nothing can be written, a door works as ever; it only cannot be held to its level later. */
+  private async writeIfPossible(level: SecurityLevel): Promise<void> {
+    if (this.source.missingFor === undefined) return;
+    const { log } = this.context;
+    await this.write(level).catch((error: unknown) =>
+      log.warn({ error, entrance: this.source.group }, 'level of the entrance cannot be remembered'),
+    );
+  }
+
+  // The data directory is a setting, so not one place for ever.
+  private get levels(): DoorLevels {
+    return new DoorLevels(this.context.settings, this.source.group);
+  }
+
+  private describe({ level: formerLevel, inForceAt }: DoorLevel, level: SecurityLevel): string {
+    const { group, missingFor } = this.source;
+    const missing = missingFor?.(formerLevel) ?? [];
+    const since = inForceAt === undefined ? '' : `, last put in force ${inForceAt},`;
+    const gone = missing.length === 0 ? '' : `: not set now: ${missing.join(', ')}`;
+    const way = level === 'plain' ? 'sallyport secure plain' : `sallyport secure ${level} (or plain)`;
+    return (
+      `The listener "${group}" had level ${formerLevel}${since} and its settings amount to level ${level} now${gone}. ` +
+      `It opens no lower than it was. Set them again and reload, or lower the level on purpose: ${way}`
+    );
+  }
+}
