@@ -31,6 +31,7 @@ export async function announce(
 /** What `npm start` tells the person who typed it: addresses, levels, the CA, and what to try next. */
 function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
   const open = entrances.filter(({ isOpen }) => isOpen);
+  const shut = entrances.flatMap(({ name, shutReason }) => (shutReason === undefined ? [] : [{ name, shutReason }]));
   const [names, addresses] = [open.map(({ name }) => name), open.map(addressOf)];
   const [nameWidth, addressWidth] = [longest(names), longest(addresses)];
   const rows = open.map(
@@ -42,6 +43,7 @@ function banner({ configDirectory, entrances, caFingerprint }: SystemDescription
     `Sallyport runs. Its configuration is in ${configDirectory}`,
     '',
     ...rows,
+    ...shut.map(({ name, shutReason }) => `  ${name} is SHUT. ${shutReason}`),
     '',
     `  CA fingerprint (SHA-256)  ${caFingerprint}`,
     '',

@@ -85,9 +85,10 @@ describe('a door that was secured', () => {
     const [before, after, missing, remedy] = row;
     await startAt(before);
     const running = await startAt(after);
-    expect(door(running)).toMatchObject({ isOpen: false, shutReason: expect.stringContaining(`level ${before}`) });
+    expect(door(running)).toMatchObject({ isOpen: false, level: before });
     expect(door(running)?.shutReason).toContain(`not set now: ${missing}.`);
-    expect(door(running)?.shutReason).toContain(remedy);
+    expect(door(running)?.shutReason).toContain(`with: sallyport secure ${before}.`);
+    expect(door(running)?.shutReason).toContain(`on purpose: ${remedy}`);
     expect(running.lines.filter((line) => line.includes('entrance stays shut'))).toHaveLength(1);
   });
 
@@ -161,7 +162,7 @@ describe('a door that was secured', () => {
     const running = await startAt('mutual');
     await writeFile(directory.file('tedge.toml'), `[http]\nbind.port = 0\ncert_path = "${server.certPath}"\n`);
     await expect(running.entrances.reload({ lowerTo: 'plain' })).rejects.toThrow('http.key_path');
-    expect(levelOf(await startAt('plain'))).toEqual([false, 'plain']);
+    expect(levelOf(await startAt('plain'))).toEqual([false, 'mutual']);
   });
 
   it.each(['the configuration', 'the data'])(

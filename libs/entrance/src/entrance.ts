@@ -18,7 +18,7 @@ import {
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
-import { LevelGuard } from './level-guard.js';
+import { LevelGuard, type Objection } from './level-guard.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
 import { Turns } from './turns.js';
@@ -76,7 +76,7 @@ export class Entrance {
   private readonly changes = new Turns();
   private readonly guard: LevelGuard;
   /** Why the door is shut although its settings would open it. */
-  private shutReason: string | undefined;
+  private objection: Objection | undefined;
   private isClosed = false;
 
   /**
@@ -92,7 +92,7 @@ export class Entrance {
     this.metrics = new EntranceMetrics(context.metrics, this.group);
     this.reports = new RefusalReports(context);
     this.guard = new LevelGuard(context, options.source);
-    context.readiness.add(`entrance ${this.group}`, () => this.shutReason);
+    context.readiness.add(`entrance ${this.group}`, () => this.objection?.reason);
   }
 
   /**
@@ -127,7 +127,7 @@ export class Entrance {
       port,
       level: this.level,
       isOpen: door !== undefined,
-      ...(this.shutReason === undefined ? {} : { shutReason: this.shutReason }),
+      ...(this.objection === undefined ? {} : { shutReason: this.objection.reason }),
       sessions: door?.listener.sessions.filter(({ peer }) => peer !== undefined).length ?? 0,
       ...(certificate === undefined
         ? {}
@@ -151,7 +151,7 @@ export class Entrance {
 
   private async readAndApply(
     { lowerTo }: ApplyOptions,
-    onObjection: (objection: string) => Promise<void>,
+    onObjection: (objection: Objection) => Promise<void>,
   ): Promise<void> {
     const { level, security, warnings } = await this.options.source.read();
     if (this.isClosed) return;
@@ -160,21 +160,21 @@ export class Entrance {
     if (this.options.mutualOnly === true && level !== 'mutual') return this.shutBelowMutual(objection);
     if (objection !== undefined) return onObjection(objection);
     await this.guard.during(level, () => this.putInForce(security));
-    this.shutReason = undefined;
+    this.objection = undefined;
     const { host, port } = this.door ?? this.options.source.address();
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
   /** A shut door is lower than nothing; but somebody should know when nobody meant to shut it. */
-  private async shutBelowMutual(objection: string | undefined): Promise<void> {
+  private async shutBelowMutual(objection: Objection | undefined): Promise<void> {
     if (objection !== undefined) return this.stayShut(objection);
     await this.guard.during('plain', () => this.shut());
-    this.shutReason = undefined;
+    this.objection = undefined;
   }
 
-  private stayShut(objection: string): Promise<void> {
-    this.shutReason = objection;
-    this.context.log.error({ entrance: this.group, reason: objection }, 'entrance stays shut');
+  private stayShut(objection: Objection): Promise<void> {
+    this.objection = objection;
+    this.context.log.error({ entrance: this.group, reason: objection.reason }, 'entrance stays shut');
     return this.shut();
   }
 
@@ -191,7 +191,7 @@ export class Entrance {
 
   private get level(): SecurityLevel {
     if (this.door !== undefined) return this.door.listener.level;
-    return this.options.mutualOnly === true ? 'mutual' : 'plain';
+    return this.options.mutualOnly === true ? 'mutual' : (this.objection?.formerLevel ?? 'plain');
   }
 
   private async putInForce(security: SecuritySettings): Promise<void> {
@@ -243,6 +243,6 @@ export class Entrance {
   }
 }
 
-async function refuse(objection: string): Promise<void> {
-  throw new Problem('config-invalid', objection);
+async function refuse({ reason }: Objection): Promise<void> {
+  throw new Problem('config-invalid', reason);
 }

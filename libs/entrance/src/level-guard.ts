@@ -3,6 +3,12 @@ import type { SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import type { SecuritySource } from './security-source.js';
 
+/** Why a door does not open, and the level it had before. */
+export interface Objection {
+  readonly reason: string;
+  readonly formerLevel: SecurityLevel;
+}
+
 /**
  * Holds a door to the level it last had. Settings that are gone must not open it to everybody: a configuration that was
  * rewritten by another program, or half restored, looks like one that was never secured.
@@ -16,15 +22,15 @@ export class LevelGuard {
   ) {}
 
   /**
-   * What stands against a level, in words; undefined when nothing does.
+   * What stands against a level; undefined when nothing does.
    *
    * @param lowerTo the level an administrator has asked for, if any did.
    */
-  async objection(level: SecurityLevel, lowerTo?: SecurityLevel): Promise<string | undefined> {
+  async objection(level: SecurityLevel, lowerTo?: SecurityLevel): Promise<Objection | undefined> {
     const former = await this.read();
     if (former === undefined || !isLower(level, former.level)) return undefined;
     if (lowerTo !== undefined && !isLower(level, lowerTo)) return undefined;
-    return this.describe(former, level);
+    return { reason: this.describe(former, level), formerLevel: former.level };
   }
 
   /**
@@ -74,10 +80,10 @@ export class LevelGuard {
     const missing = missingFor?.(formerLevel) ?? [];
     const since = inForceAt === undefined ? '' : `, last put in force ${inForceAt},`;
     const gone = missing.length === 0 ? '' : `: not set now: ${missing.join(', ')}`;
-    const way = level === 'plain' ? 'sallyport secure plain' : `sallyport secure ${level} (or plain)`;
     return (
       `The listener "${group}" had level ${formerLevel}${since} and its settings amount to level ${level} now${gone}. ` +
-      `It opens no lower than it was. Set them again and reload, or lower the level on purpose: ${way}`
+      `It opens no lower than it was. Set them again, by hand or with: sallyport secure ${formerLevel}. ` +
+      `To lower the level on purpose: sallyport secure ${level}`
     );
   }
 }

@@ -18,9 +18,10 @@ export const listeners: Check = {
 async function inspect(patient: Patient, entrance: EntranceDescription): Promise<Finding[]> {
   const secured = securedGroups.find(({ group }) => group === entrance.group);
   const level = secured === undefined ? entrance.level : levelIn(patient, secured);
+  const { remedies } = patient;
+  if (entrance.shutReason !== undefined) return [error(entrance.shutReason, remedies.secure(entrance.level))];
   // A door that needs client certificates stays closed below level mutual, on purpose.
   if (!entrance.isOpen && level !== 'mutual') return [];
-  const { remedies } = patient;
   if (!entrance.isOpen || entrance.level !== level)
     return [
       error(
