@@ -59,8 +59,15 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
 }
 
 export interface ServiceCertificateFiles extends CertificateFiles {
-  /** The CAs whose clients the entrance may admit: roots and issuing CAs of this site. */
+  /**
+   * A directory of the CAs whose clients the entrance may admit. thin-edge.io's agent reads `http.ca_path` too, and takes
+   * nothing but a directory.
+   */
+  readonly clientCaDirectory: string;
+  /** The file in it that this service keeps: roots and issuing CAs of this site. */
   readonly clientCaPath: string;
+  /** Where the same stood in earlier releases; kept up to date while settings may still name it. */
+  readonly formerClientCaPath: string;
 }
 
 /** Where a service keeps the certificate it enrolled for by itself. */
@@ -70,6 +77,8 @@ export function serviceCertificateFiles(settings: Settings, service: ServiceName
     certPath: join(directory, 'certificate.pem'),
     keyPath: join(directory, 'private-key.pem'),
     caPath: join(directory, 'ca.pem'),
-    clientCaPath: join(directory, 'client-ca.pem'),
+    clientCaDirectory: join(directory, 'client-ca'),
+    clientCaPath: join(directory, 'client-ca', 'site.pem'),
+    formerClientCaPath: join(directory, 'client-ca.pem'),
   };
 }

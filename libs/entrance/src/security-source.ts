@@ -63,7 +63,7 @@ function missingSettings({ paths }: EntranceSettings, level: SecurityLevel): str
 
 /** The CAs of this site as last fetched from the signer; none before the service first enrolled. */
 async function siteIssuers(context: ServiceContext): Promise<ReadonlySet<Fingerprint>> {
-  const { clientCaPath } = serviceCertificateFiles(context.settings, context.name);
-  const pem = (await readTextIfPresent(clientCaPath)) ?? '';
+  const { clientCaPath, formerClientCaPath } = serviceCertificateFiles(context.settings, context.name);
+  const pem = (await readTextIfPresent(clientCaPath)) ?? (await readTextIfPresent(formerClientCaPath)) ?? '';
   return new Set(certificatesFromPem(pem).map((certificate) => certificate.fingerprint));
 }

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connect } from 'node:tls';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -17,6 +17,7 @@ import {
   temporaryDirectory,
   waitFor,
 } from '@sallyport/testkit';
+import { readTrustAnchors } from '@sallyport/tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serviceCertificateFiles } from './entrance-settings.js';
 import { Entrances } from './entrances.js';
@@ -96,6 +97,28 @@ describe('a service with a certificate of its own', () => {
     await startSigner();
     const known = await waitFor(() => readFile(clientCaPath, 'utf8'), { deadlineMs: 10_000 });
     expect(known.trim()).toBe(ca.certPem.trim());
+    await entrances.beforeApplicationShutdown();
+  });
+
+  it('keeps the CAs of its site in a directory, as thin-edge.io wants them, and no second copy', async () => {
+    const { clientCaDirectory, formerClientCaPath } = await enrolledByHand();
+    await startSigner();
+    const entrances = new Entrances(context);
+    await entrances.onModuleInit();
+    await waitFor(async () => (await knownCas(join(clientCaDirectory, 'site.pem'))) !== undefined);
+    expect((await readTrustAnchors(clientCaDirectory)).certificates).toHaveLength(1);
+    expect(await knownCas(formerClientCaPath)).toBeUndefined();
+    await entrances.beforeApplicationShutdown();
+  });
+
+  it('keeps the file of an earlier release up to date too, which its settings may still name', async () => {
+    const { clientCaPath, formerClientCaPath } = await enrolledByHand();
+    const small = await startSigner();
+    await writeFile(formerClientCaPath, 'older\n');
+    const entrances = new Entrances(context);
+    await entrances.onModuleInit();
+    await waitFor(async () => (await knownCas(formerClientCaPath))?.trim() === small.pem.trim());
+    expect(await knownCas(clientCaPath)).toBe(await knownCas(formerClientCaPath));
     await entrances.beforeApplicationShutdown();
   });
 

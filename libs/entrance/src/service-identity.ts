@@ -72,9 +72,9 @@ export class ServiceIdentity {
     await this.schedule?.stop();
     this.scheduleRenewal(certificate);
     await this.refreshTrust();
-    const { certPath, keyPath, clientCaPath } = files;
+    const { certPath, keyPath, clientCaDirectory } = files;
     this.context.log.info({ fingerprint: certificate.fingerprint }, 'service certificate enrolled');
-    return { fingerprint: certificate.fingerprint, certPath, keyPath, caPath: clientCaPath };
+    return { fingerprint: certificate.fingerprint, certPath, keyPath, caPath: clientCaDirectory };
   }
 
   /**
@@ -128,9 +128,16 @@ export class ServiceIdentity {
     if ((await this.current()) === undefined) return;
     const bundle = await fetchTrustBundle(this.context, this.stopping.signal);
     const pem = bundle.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
-    const { clientCaPath } = this.files;
-    if ((await readTextIfPresent(clientCaPath)) === pem) return;
-    await writeFileAtomic(clientCaPath, pem, 0o644);
+    const { clientCaDirectory, clientCaPath, formerClientCaPath } = this.files;
+    await mkdir(clientCaDirectory, { recursive: true, mode: 0o755 });
+    await this.writeTrust(clientCaPath, pem, await readTextIfPresent(clientCaPath));
+    const former = await readTextIfPresent(formerClientCaPath);
+    if (former !== undefined) await this.writeTrust(formerClientCaPath, pem, former);
+  }
+
+  private async writeTrust(path: string, pem: string, present: string | undefined): Promise<void> {
+    if (present === pem) return;
+    await writeFileAtomic(path, pem, 0o644);
     this.isReloadDue = true;
   }
 

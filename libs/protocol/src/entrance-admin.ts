@@ -17,6 +17,7 @@ const entranceDescription = z.strictObject({
   group: entranceGroup,
   host: z.string(),
   port: z.number().int().min(0).max(65_535),
+  /** The level it is at; the one it is held to while it stays shut. */
   level: securityLevel,
   /** False while a door that wants client certificates waits for its settings. */
   isOpen: z.boolean(),
@@ -46,7 +47,7 @@ export const entranceEnrolResponse = z.strictObject({
   fingerprint,
   certPath: z.string(),
   keyPath: z.string(),
-  /** The CAs whose clients this entrance may admit: roots and issuing CAs of this site. */
+  /** Directory of the CAs whose clients this entrance may admit: roots and issuing CAs of this site. */
   caPath: z.string(),
 });
 export type EntranceEnrolResponse = z.infer<typeof entranceEnrolResponse>;

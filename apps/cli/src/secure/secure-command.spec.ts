@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { watch } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { DoorLevels } from '@sallyport/config';
 import { type DeviceState, Problem } from '@sallyport/protocol';
 import { TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -181,7 +182,7 @@ describe('a certificate of the operator', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain('certificate of agent: kept, not of this site');
     expect((await site.run(['config', 'get', 'http.cert_path'])).stdout.trim()).toBe(own.certPath);
-    expect((await site.run(['config', 'get', 'http.ca_path'])).stdout).toContain('client-ca.pem');
+    expect((await site.run(['config', 'get', 'http.ca_path'])).stdout).toMatch(/service-certs\/agent\/client-ca\n$/);
   });
 
   it('is replaced when it has expired', async () => {
@@ -359,9 +360,10 @@ describe('a switch that was killed after it wrote the settings', () => {
   async function killedSite() {
     const site = await fakeSite();
     await site.run(['secure', 'mutual']);
-    const settings = await site.settings();
+    const files = ['tedge.toml', 'sallyport.toml'].map((name) => join(site.directory, name));
+    const settings = await Promise.all(files.map((file) => readFile(file, 'utf8')));
     await site.run(['secure', 'plain']);
-    await writeFile(join(site.directory, 'tedge.toml'), settings);
+    await Promise.all(files.map((file, index) => writeFile(file, settings[index] ?? '')));
     return site;
   }
 
@@ -443,6 +445,90 @@ describe('a signer that issues something else than was asked for', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain('The signer issued something else than was asked for local-client.');
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
+  });
+});
+
+describe('the CAs of clients', () => {
+  const caPaths = async (site: FakeSite) => {
+    const keys = ['http.ca_path', 'registry.ca_path', 'mqtt.bind.ca_path'];
+    return Promise.all(keys.map(async (key) => (await site.run(['config', 'get', key])).stdout.trim()));
+  };
+
+  it('are a directory for every listener, which thin-edge.io can read too', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    for (const path of await caPaths(site)) expect(await readdir(path)).toEqual(['site.pem']);
+  });
+
+  it('stay in the file of an earlier release while the service keeps no directory', async () => {
+    await using site = await mutualSite();
+    const before = await caPaths(site);
+    expect((await site.run(['secure', 'mutual'])).exitCode).toBe(0);
+    expect(await caPaths(site)).toEqual(before);
+    expect(before[0]).toMatch(/client-ca\.pem$/);
+  });
+
+  it('move from that file to the directory once the service keeps one, and no certificate is issued', async () => {
+    await using site = await mutualSite();
+    for (const path of await caPaths(site)) {
+      await mkdir(path.replace('.pem', ''));
+      await copyFile(path, join(path.replace('.pem', ''), 'site.pem'));
+    }
+    const { exitCode, stdout } = await site.run(['secure', 'mutual']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('certificate of agent: kept');
+    expect((await caPaths(site)).map((path) => basename(path))).toEqual(['client-ca', 'client-ca', 'client-ca']);
+  });
+});
+
+describe('secure plain while a service does not run', () => {
+  const noteOf = async ({ directory }: FakeSite) =>
+    new DoorLevels({ directory, dataDirectory: join(directory, 'data') }, 'http');
+
+  it('switches the others, and lets it start at level plain later', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const note = await noteOf(site);
+    await note.write({ level: 'mutual', inForceAt: '2026-01-02T03:04:05.000Z' });
+    await site.admin.agent.close();
+
+    const { exitCode, stdout } = await site.run(['secure', 'plain']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('find agent: does not run; it has the level from its next start on');
+    expect((await note.read())?.level).toBe('plain');
+    expect(levelsOf(site).slice(1)).toEqual(['closed', 'plain']);
+    expect(await site.settings()).not.toContain('http.cert_path');
+  });
+
+  it('holds it to its level again when the switch fails', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const note = await noteOf(site);
+    await note.write({ level: 'mutual', inForceAt: '2026-01-02T03:04:05.000Z' });
+    await site.admin.agent.close();
+    failNextReload(site, 'mqtt-broker');
+
+    expect((await site.run(['secure', 'plain'])).exitCode).toBe(1);
+    expect(await note.read()).toEqual({ level: 'mutual', inForceAt: '2026-01-02T03:04:05.000Z' });
+  });
+});
+
+describe('a reload of a switch', () => {
+  it('says how low a listener may go by it, and on the way back too', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const asked: unknown[] = [];
+    const { routes } = site.admin.agent;
+    const reload = routes.get('POST /v1/entrance/reload');
+    routes.set('POST /v1/entrance/reload', (request) => {
+      asked.push(request.body);
+      return reload?.(request);
+    });
+    await site.run(['secure', 'server']);
+    failNextReload(site, 'mqtt-broker');
+    await site.run(['secure', 'mutual']);
+    expect(asked).toEqual([{ lowerTo: 'server' }, { lowerTo: 'mutual' }, { lowerTo: 'server' }]);
   });
 });
 

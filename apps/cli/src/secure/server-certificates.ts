@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { needsRenewal } from '@sallyport/identity';
 import {
   deviceId,
@@ -55,7 +56,7 @@ export async function serverCertificateFor(door: Door, issuance: Issuance): Prom
   const { site, siteTrust, level } = issuance;
   const { roots } = siteTrust;
   const { keys } = door.secured;
-  const configuredCa = level === 'mutual' ? site.settings.get(keys.ca) : undefined;
+  const configuredCa = level === 'mutual' ? await configuredCas(site, keys) : undefined;
   const pair = await presentPair(site, keys);
   // What the service once enrolled for is no operator's: it is of a site before this one, and made anew.
   if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(door, site, pair))
@@ -78,7 +79,7 @@ function isOwn({ secured }: Door, { settings }: Site, { certPath }: Pair): boole
 async function operatorsCertificate(door: Door, issuance: Issuance, pair: Pair): Promise<ServerCertificate> {
   const { site, siteTrust, level } = issuance;
   const { keys } = door.secured;
-  const configuredCa = level === 'mutual' ? site.settings.get(keys.ca) : undefined;
+  const configuredCa = level === 'mutual' ? await configuredCas(site, keys) : undefined;
   await requireSiteAmong(configuredCa, keys, siteTrust.roots);
   const caPath = level === 'mutual' ? caPathFor(level, configuredCa, await enrol(door, issuance)) : undefined;
   const trust: ServerTrust = { kind: 'pinned', certificatePem: pemFromDer('CERTIFICATE', pair.chain[0].der) };
@@ -87,6 +88,22 @@ async function operatorsCertificate(door: Door, issuance: Issuance, pair: Pair):
 
 function caPathFor(level: Issuance['level'], configured: string | undefined, issued: EntranceEnrolResponse) {
   return level === 'mutual' ? (configured ?? issued.caPath) : undefined;
+}
+
+/**
+ * The CAs the settings name. A file that an earlier release of this command wrote there becomes the directory the service
+ * keeps beside it, which thin-edge.io can read too.
+ */
+async function configuredCas({ settings }: Site, { ca }: SecurityKeys): Promise<string | undefined> {
+  const path = settings.get(ca);
+  const isFormer = path?.startsWith(join(settings.directory, 'service-certs')) && basename(path) === 'client-ca.pem';
+  if (path === undefined || !isFormer) return path;
+  const directory = join(dirname(path), 'client-ca');
+  return readTrustAnchors(directory).then(
+    () => directory,
+    // The service is of an earlier release, or could not ask the signer yet.
+    () => path,
+  );
 }
 
 function trustOf(roots: readonly Certificate[]): ServerTrust {
@@ -126,9 +143,13 @@ async function requireSiteAmong(
   if (caPath === undefined) return;
   const known = new Set((await readTrustAnchors(caPath)).certificates.map(({ fingerprint }) => fingerprint));
   if (roots.some(({ fingerprint }) => known.has(fingerprint))) return;
+  const choose = `let this command choose: sallyport config unset ${keys.ca}`;
+  const isDirectory = (await stat(caPath)).isDirectory();
   throw new Failure(
     `${keys.ca} (${caPath}) does not hold the CA of this site, so no device enrolled here would be let in.`,
-    `Add it (sallyport ca export --output ${join(caPath, 'sallyport-ca.pem')}), or let this command choose: sallyport config unset ${keys.ca}`,
+    isDirectory
+      ? `Add it (sallyport ca export --output ${join(caPath, 'sallyport-ca.pem')}), or ${choose}`
+      : `Name a directory that holds it and the others, or ${choose}`,
   );
 }
 
