@@ -93,13 +93,13 @@ function keyOfProfile(path: readonly string[]): NamedKey | undefined {
   return isProfiled(key) ? { key, profile } : undefined;
 }
 
-/** True for paths of tables that hold settings: `http`, `http.bind`, `c8y.profiles`, `c8y.profiles.plant2.proxy`. */
+/** True for paths of tables that hold settings somebody here reads: `http`, `http.bind`, `c8y.profiles`, `c8y.profiles.plant2.proxy`. */
 export function isTableOfKeys(path: readonly string[]): boolean {
   const [cloud, profiles, , ...rest] = path;
   const isProfilePath = cloudOf(`${cloud}.`) !== undefined && profiles === 'profiles';
   if (isProfilePath && path.length <= 3) return true;
   const prefix = isProfilePath ? `${cloud}.${rest.join('.')}.` : `${path.join('.')}.`;
-  return configKeys.some((key) => key.startsWith(prefix));
+  return configKeys.some((key) => describeKey(key).isRead && key.startsWith(prefix));
 }
 
 /** Paths in a settings file where a key may be stored: its present name first, then its old ones. */

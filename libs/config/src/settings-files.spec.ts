@@ -251,6 +251,15 @@ describe('a file of thin-edge.io', () => {
     await expect(file.set({ key: 'c8y.auth_method' }, 'nonsense')).rejects.toThrow('must be one of certificate, basic');
   });
 
+  it('stops no service by a shape only thin-edge.io could judge', async () => {
+    const { load } = await site('proxy = 5\n[c8y.enable]\nlog_upload = true\nlog_management = true\n');
+    const { warnings } = await load();
+    expect(warnings).toEqual([
+      'tedge.toml: c8y.enable.log_management is deprecated, use c8y.enable.log_upload.',
+      'tedge.toml: proxy is no setting and is ignored.',
+    ]);
+  });
+
   it('still gets one warning for each name that neither product knows', async () => {
     const { load } = await site(`${thinEdgeTwoToml}\n[c8y.nonsense]\nx = 1\n`);
     expect((await load()).warnings).toEqual(['tedge.toml: c8y.nonsense.x is no setting and is ignored.']);

@@ -92,7 +92,7 @@ export class Entrance {
     this.metrics = new EntranceMetrics(context.metrics, this.group);
     this.reports = new RefusalReports(context);
     this.guard = new LevelGuard(context, options.source);
-    context.readiness.add(`entrance ${this.group}`, () => this.objection?.reason);
+    context.readiness.add(`entrance ${this.group}`, () => this.objection?.state);
   }
 
   /**

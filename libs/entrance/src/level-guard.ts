@@ -6,6 +6,8 @@ import type { SecuritySource } from './security-source.js';
 /** Why a door does not open, and the level it had before. */
 export interface Objection {
   readonly reason: string;
+  /** The reason in a few words, as the state of the door. */
+  readonly state: string;
   readonly formerLevel: SecurityLevel;
 }
 
@@ -30,7 +32,7 @@ export class LevelGuard {
     const former = await this.read();
     if (former === undefined || !isLower(level, former.level)) return undefined;
     if (lowerTo !== undefined && !isLower(level, lowerTo)) return undefined;
-    return { reason: this.describe(former, level), formerLevel: former.level };
+    return { ...this.describe(former, level), formerLevel: former.level };
   }
 
   /**
@@ -46,7 +48,8 @@ export class LevelGuard {
     try {
       await putInForce();
     } catch (error) {
-      if (isLowered) await this.levels.write(former);
+      // The reason why it failed is what a person has to hear.
+      if (isLowered) await this.levels.write(former).catch((fault: unknown) => this.warn(fault));
       throw error;
     }
     // A door that was never above plain leaves no trace.
@@ -64,10 +67,11 @@ export class LevelGuard {
   /** Where nothing can be written, a door works as ever; it only cannot be held to its level later. */
   private async writeIfPossible(level: SecurityLevel): Promise<void> {
     if (this.source.missingFor === undefined) return;
-    const { log } = this.context;
-    await this.write(level).catch((error: unknown) =>
-      log.warn({ error, entrance: this.source.group }, 'level of the entrance cannot be remembered'),
-    );
+    await this.write(level).catch((error: unknown) => this.warn(error));
+  }
+
+  private warn(error: unknown): void {
+    this.context.log.warn({ error, entrance: this.source.group }, 'level of the entrance cannot be remembered');
   }
 
   // The data directory is a setting, so not one place for ever.
@@ -75,15 +79,15 @@ export class LevelGuard {
     return new DoorLevels(this.context.settings, this.source.group);
   }
 
-  private describe({ level: formerLevel, inForceAt }: DoorLevel, level: SecurityLevel): string {
+  private describe({ level: formerLevel, inForceAt }: DoorLevel, level: SecurityLevel): Omit<Objection, 'formerLevel'> {
     const { group, missingFor } = this.source;
     const missing = missingFor?.(formerLevel) ?? [];
     const since = inForceAt === undefined ? '' : `, last put in force ${inForceAt},`;
     const gone = missing.length === 0 ? '' : `: not set now: ${missing.join(', ')}`;
-    return (
+    const reason =
       `The listener "${group}" had level ${formerLevel}${since} and its settings amount to level ${level} now${gone}. ` +
       `It opens no lower than it was. Set them again, by hand or with: sallyport secure ${formerLevel}. ` +
-      `To lower the level on purpose: sallyport secure ${level}`
-    );
+      `To lower the level on purpose: sallyport secure ${level}`;
+    return { reason, state: `is shut, since it had level ${formerLevel} and is set to ${level} now${gone}` };
   }
 }

@@ -369,6 +369,19 @@ describe('doctor, where a person has to act', () => {
     ]);
   });
 
+  it('says once why a door stays shut, with the command that puts its settings back', async () => {
+    await using site = await mutualSite();
+    const shutReason = 'The listener "http" had level mutual.';
+    const entrance = { ...site.doors.http.describe(), isOpen: false, shutReason };
+    const faults = { 'entrance http': 'is shut' };
+    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults }));
+    site.admin.agent.routes.set('GET /v1/entrance', () => ({ entrances: [entrance] }));
+    const { findings } = await examine(site.run);
+    expect(findings).toEqual([
+      expect.objectContaining({ id: 'listeners', what: shutReason, fix: 'sallyport secure mutual' }),
+    ]);
+  });
+
   it('names what a service lacks', async () => {
     await using site = await mutualSite();
     site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults: { mqtt: 'is not connected' } }));

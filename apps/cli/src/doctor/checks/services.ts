@@ -1,3 +1,4 @@
+import type { EntranceDescription } from '@sallyport/protocol';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -30,10 +31,17 @@ function wayOut(remedies: Patient['remedies']): string {
 
 function stateFindings({ remedies }: Patient, state: Patient['services'][number]): Finding[] {
   if (state.isRunning)
-    return Object.entries(state.faults).map(([dependency, fault]) =>
-      error(`${state.service} is not ready: ${dependency} ${fault}.`, remedies.startServices()),
-    );
+    return Object.entries(state.faults)
+      .filter(([dependency]) => !isToldByListeners(state.entrances, dependency))
+      .map(([dependency, fault]) =>
+        error(`${state.service} is not ready: ${dependency} ${fault}.`, remedies.startServices()),
+      );
   // A broker of another make has no admin API.
   if (state.service === 'mqtt-broker' && state.code === 'ENOENT') return [];
   return [error(state.reason, remedies.startServices())];
+}
+
+/** A door that stays shut has a check, and a remedy, of its own. */
+function isToldByListeners(entrances: readonly EntranceDescription[], dependency: string): boolean {
+  return entrances.some(({ group, shutReason }) => shutReason !== undefined && dependency === `entrance ${group}`);
 }
