@@ -378,7 +378,12 @@ describe('doctor, where a person has to act', () => {
     site.admin.agent.routes.set('GET /v1/entrance', () => ({ entrances: [entrance] }));
     const { findings } = await examine(site.run);
     expect(findings).toEqual([
-      expect.objectContaining({ id: 'listeners', what: shutReason, fix: 'sallyport secure mutual' }),
+      {
+        id: 'listeners',
+        severity: 'error',
+        what: shutReason,
+        fix: `sallyport --config-dir ${site.directory} secure mutual`,
+      },
     ]);
   });
 
