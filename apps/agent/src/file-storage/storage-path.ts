@@ -5,8 +5,8 @@ export const temporaryPrefix = '.tmp-';
 
 // NAME_MAX of every file system we meet, in bytes.
 const longestNameBytes = 255;
-// Far more than anybody nests, and few enough for one request to look at, make and flush.
-const mostParts = 100;
+// Far more than anybody nests, and few enough for one request to look at, make and flush: each folder takes a block.
+const mostParts = 32;
 
 /** A place below the storage root that is safe to use: no segment is empty, `.`, `..` or the name of an unfinished upload. */
 export interface StoragePath {
@@ -19,11 +19,13 @@ export interface StoragePath {
 /**
  * Reads a path as thin-edge.io does: `.`, `..`, repeated and trailing slashes are resolved by their text alone.
  *
- * @throws Problem `not-found`: absolute, leaves the root, or holds a NUL, a backslash or a reserved name.
- * @throws Problem `invalid-request`: a segment is longer than 255 bytes, or there are more than 100.
+ * Only `/` separates: to Linux a backslash is a letter like any other.
+ *
+ * @throws Problem `not-found`: absolute, leaves the root, or holds a NUL or a reserved name.
+ * @throws Problem `invalid-request`: a segment is longer than 255 bytes, or there are more than 32.
  */
 export function parseStoragePath(text: string): StoragePath {
-  if (text.startsWith('/') || /[\0\\]/.test(text)) throw invalidPath(text);
+  if (text.startsWith('/') || text.includes('\0')) throw invalidPath(text);
   const segments: string[] = [];
   for (const segment of text.split('/')) {
     if (segment === '' || segment === '.') continue;
@@ -57,6 +59,15 @@ function tooDeep(text: string): Problem {
 }
 
 /** A folder stands where a file was asked for. */
-export function isDirectory(type: 'not-found' | 'conflict', text: string): Problem {
-  return new Problem(type, `Not a file: ${JSON.stringify(text)} is a directory`);
+export function isDirectory(type: 'not-found' | 'conflict', text: string, options?: ErrorOptions): Problem {
+  return new Problem(type, `Not a file: ${JSON.stringify(text)} is a directory`, options);
+}
+
+/** Only an empty folder can be removed. */
+export function isNotEmpty(text: string, options?: ErrorOptions): Problem {
+  return new Problem(
+    'conflict',
+    `Not empty: ${JSON.stringify(text)} is a directory with something in it. Delete that first; an upload still under way ends by itself.`,
+    options,
+  );
 }

@@ -113,15 +113,24 @@ describe('PUT of a file', () => {
     expect([reply.status, reply.text]).toEqual([409, 'Not a file: "." is a directory']);
   });
 
-  it.each([10, 2 * mebibyte])('answers 500 when a file stands where a folder is needed (%i bytes)', async (size) => {
+  it.each([
+    ['file/below', 10],
+    ['file/below', 2 * mebibyte],
+    ['file/far/below', 10],
+    ['link/below', 10],
+  ])('answers 409 with the path when a file stands where a folder is needed (%s, %i bytes)', async (path, size) => {
     await using files = await ServedFiles.start();
     await files.put('/te/v1/files/file', 'kept');
-    const reply = await files.put('/te/v1/files/file/below', Buffer.alloc(size));
-    expect([reply.status, reply.text]).toEqual([500, 'Internal error']);
+    await symlink('file', join(files.directory, 'link'));
+    const reply = await files.put(`/te/v1/files/${path}`, Buffer.alloc(size));
+    expect([reply.status, reply.text]).toEqual([
+      409,
+      `Cannot store "${path}": a part of this path is a file, and nothing can lie below a file. Delete that file, or use another path.`,
+    ]);
     // Any client can bring this about, so it wakes nobody.
     expect(files.faults).toEqual([]);
     expect((await files.get('/te/v1/files/file')).text).toBe('kept');
-    expect(await files.entries()).toEqual(['file']);
+    expect(await files.entries()).toEqual(['file', 'link']);
   });
 
   it('replaces a link by the file, and leaves alone what the link pointed to', async () => {
