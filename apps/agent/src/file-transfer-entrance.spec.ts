@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -113,13 +113,38 @@ describe('the agent', () => {
     other.close();
   });
 
-  it('holds uploads to http.max_upload_size and http.storage_quota', async () => {
-    await start(['http.max_upload_size = 100', 'http.storage_quota = 150']);
+  it('holds uploads to http.max_upload_size, http.storage_quota and http.storage_entries', async () => {
+    await start(['http.max_upload_size = 10000', 'http.storage_quota = 16384', 'http.storage_entries = 3']);
     const put = async (path: string, size: number) =>
       (await fetch(url(path), { method: 'PUT', body: Buffer.alloc(size) })).status;
-    expect([await put('a', 101), await put('a', 100), await put('b', 51), await put('b', 50)]).toEqual([
+    expect([await put('a', 10_001), await put('a', 8192), await put('b', 8193), await put('b', 4096)]).toEqual([
       413, 201, 507, 201,
     ]);
+    expect([await put('c', 0), await put('d', 0)]).toEqual([201, 507]);
+  });
+
+  it.each([
+    ['nobody else', [], [0o750, 0o750, 0o640]],
+    ['whom http.storage_umask lets', ['http.storage_umask = "022"'], [0o755, 0o755, 0o644]],
+  ])('lets other users of the machine read what is stored: %s', async (_, settings, modes) => {
+    await start(settings);
+    await fetch(url('dir/foo'), { method: 'PUT', body: 'x' });
+    const paths = ['.', 'dir', 'dir/foo'].map((path) => directory.file('data', 'file-transfer', path));
+    expect(await Promise.all(paths.map(async (path) => (await stat(path)).mode & 0o777))).toEqual(modes);
+  });
+
+  it('holds a device to its share, also for what it stored before a restart', async () => {
+    await mkdir(directory.file('data', 'file-transfer'), { recursive: true });
+    await writeFile(directory.file('data', 'file-transfer', 'earlier'), Buffer.alloc(4096));
+    const journal = directory.file('data', 'file-transfer-owners.jsonl');
+    await writeFile(journal, '["earlier","device:child01"]\n');
+    await start([...mutual(), 'http.storage_quota = 16384', 'http.storage_share = 50']);
+    expect((await ask('PUT', 'foo', 'x')).status).toBe(201);
+    expect(await readFile(journal, 'utf8')).toBe('["earlier","device:child01"]\n["foo","device:child01"]\n');
+    expect(await ask('PUT', 'bar', 'x')).toEqual({
+      status: 507,
+      text: '"bar" does not fit: it needs 4096 bytes, and you hold 8192 of the 8192 that one client may. Delete files of yours, or raise http.storage_share.',
+    });
   });
 
   it('refuses a file that is too large before curl sends it, and takes a large one that is not', async () => {

@@ -5,8 +5,9 @@ import { Problem } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { FileStorage } from './file-storage/file-storage.js';
+import type { QuotaLimits } from './file-storage/storage-quota.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
-import { anyPath, ownPathOnly } from './file-transfer/path-ownership.js';
+import { anyPath, ownerRule, ownPathOnly } from './file-transfer/path-ownership.js';
 import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
 // The main device's entity topic id; a child device runs no file transfer service.
@@ -45,16 +46,28 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
 
   private openStorage(metrics: TransferMetrics): Promise<FileStorage> {
     const { settings } = this.context;
-    const quotaBytes = settings.get('http.storage_quota');
     const dataDirectory = settings.require('data.path');
+    const umask = settings.get('http.storage_umask');
     return FileStorage.open({
       directory: join(dataDirectory, 'file-transfer'),
+      ownersJournal: join(dataDirectory, 'file-transfer-owners.jsonl'),
       // thin-edge.io keeps firmware there and offers it by links in the file transfer directory.
       linkTargets: [join(dataDirectory, 'cache')],
       nowMs: () => this.nowMs(),
       onReceived: (bytes) => metrics.received(bytes),
-      ...(quotaBytes === undefined ? {} : { quotaBytes }),
+      limits: this.limits(),
+      ...(umask === undefined ? {} : { umask }),
     });
+  }
+
+  private limits(): QuotaLimits {
+    const { settings } = this.context;
+    const bytes = settings.get('http.storage_quota');
+    return {
+      ...(bytes === undefined ? {} : { bytes }),
+      entries: settings.require('http.storage_entries'),
+      sharePercent: settings.require('http.storage_share'),
+    };
   }
 
   private rules(): Omit<FileTransferOptions, 'storage' | 'metrics'> {
@@ -62,6 +75,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     const maxUploadBytes = settings.get('http.max_upload_size');
     return {
       access: settings.require('http.authorization') === 'own' ? ownPathOnly(peerOf) : anyPath,
+      ownerOf: ownerRule(peerOf),
       nowMs: () => this.nowMs(),
       onFault: (error, { method, path }) => log.error({ error, method, path }, 'file transfer failed inside'),
       ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),

@@ -1,10 +1,10 @@
 // The file transfer service alone, in a process of its own: for tests that kill it and for benchmarks. Takes its options
 // as its first IPC message, and answers with its port.
-import { readSecurityFiles, SecureListener } from '@sallyport/tls';
+import { peerOf, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { z } from 'zod';
 import { FileStorage } from './file-storage/file-storage.js';
 import { fileTransferHandler } from './file-transfer/file-transfer-handler.js';
-import { anyPath } from './file-transfer/path-ownership.js';
+import { anyPath, ownerRule } from './file-transfer/path-ownership.js';
 
 const processOptions = z.strictObject({
   directory: z.string(),
@@ -12,21 +12,32 @@ const processOptions = z.strictObject({
   keyPath: z.string().optional(),
   caPath: z.string().optional(),
   durability: z.enum(['power-cut', 'process-end']).optional(),
-  quotaBytes: z.number().optional(),
+  limits: z.strictObject({ bytes: z.number().optional(), entries: z.number().optional() }).optional(),
   /** The user it becomes, as only root can; it stays who it is when absent. */
   uid: z.number().optional(),
 });
 export type ProcessOptions = z.input<typeof processOptions>;
 
 async function serve(message: unknown): Promise<number> {
-  const { directory, durability = 'power-cut', quotaBytes, uid, ...paths } = processOptions.parse(message);
+  const { directory, durability = 'power-cut', limits, uid, ...paths } = processOptions.parse(message);
   if (uid !== undefined) becomeUser(uid);
   const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
   const { settings } = await readSecurityFiles({ ...paths, keys });
-  const quota = quotaBytes === undefined ? {} : { quotaBytes };
-  const storage = await FileStorage.open({ directory, durability, nowMs: Date.now, ...quota });
+  // As the agent does.
+  const bounds = {
+    ...(limits?.bytes === undefined ? {} : { bytes: limits.bytes }),
+    entries: limits?.entries ?? 100_000,
+  };
+  const ownersJournal = `${directory}-owners.jsonl`;
+  const storage = await FileStorage.open({ directory, durability, nowMs: Date.now, limits: bounds, ownersJournal });
   const onFault = (error: unknown) => console.error(error);
-  const handler = fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault });
+  const handler = fileTransferHandler({
+    storage,
+    access: anyPath,
+    ownerOf: ownerRule(peerOf),
+    nowMs: Date.now,
+    onFault,
+  });
   const listener = new SecureListener({
     ...{ name: 'http', host: '127.0.0.1', port: 0, security: settings, handler: { http: handler } },
     admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },

@@ -328,6 +328,9 @@ describe('list', () => {
       'http.authorization=any',
       'http.max_upload_size=',
       'http.storage_quota=',
+      'http.storage_entries=100000',
+      'http.storage_share=50',
+      'http.storage_umask=',
     ]);
   });
 

@@ -1,27 +1,35 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { rmdirSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { BodyGarbage } from './body-garbage.js';
 import { ChangeLocks } from './change-locks.js';
-import { faultCode, isAbsence } from './file-system-fault.js';
+import { explainFault, faultCode, isAbsence } from './file-system-fault.js';
 import { type FileVersion, UploadClock } from './file-version.js';
 import { FolderFlushes } from './folder-flushes.js';
 import { type Destination, entryOf, Folders } from './folders.js';
 import { type HotFile, HotFiles } from './hot-files.js';
 import { IncomingFile, smallFileBytes } from './incoming-file.js';
 import { OpenFile } from './open-file.js';
+import type { QuotaClaim } from './quota-claim.js';
+import { spaceOf } from './space.js';
+import { StorageModes } from './storage-modes.js';
 import { isDirectory, type StoragePath } from './storage-path.js';
-import { type QuotaClaim, StorageQuota } from './storage-quota.js';
-import { lookAt, type StoredEntry, storedBytesOf, unlinkIfPresent, versionOf } from './stored-entry.js';
-import { countStoredBytes, removeStaleUploads } from './stored-tree.js';
+import { type QuotaLimits, StorageQuota } from './storage-quota.js';
+import { lookAt, type StoredEntry, unlinkIfPresent, versionOf } from './stored-entry.js';
+import { countStored, removeStaleUploads } from './stored-tree.js';
 import { TemporaryFile } from './temporary-file.js';
 import { TransferBuffers } from './transfer-buffers.js';
 
 export interface StorageOptions {
   /** Made when missing. */
   readonly directory: string;
-  /** Most bytes that may be stored; unlimited when absent. */
-  readonly quotaBytes?: number;
+  /** How much may be stored; unlimited when absent. */
+  readonly limits?: QuotaLimits;
+  /** Where it is kept over restarts who stored what; in memory only when absent. */
+  readonly ownersJournal?: string;
+  /** Permission bits that no file and no folder gets; default 0o027, and whatever the process says. */
+  readonly umask?: number;
   /** Folders outside `directory` whose files may be read through links below it. */
   readonly linkTargets?: readonly string[];
   /**
@@ -51,15 +59,17 @@ export class FileStorage {
   private readonly uploadClock: UploadClock;
   private readonly isFlushed: boolean;
   private readonly onReceived: ((bytes: number) => void) | undefined;
+  private readonly modes: StorageModes;
   private quota: StorageQuota | undefined;
 
   private constructor(
     /** The folder everything is stored below, with all links followed. */
     private readonly root: string,
     private readonly readableLocations: readonly string[],
-    { nowMs, durability = 'power-cut', onReceived }: StorageOptions,
+    { nowMs, durability = 'power-cut', umask, onReceived }: StorageOptions,
   ) {
-    this.folders = new Folders(root);
+    this.modes = new StorageModes(umask);
+    this.folders = new Folders(root, this.modes);
     this.hotFiles = new HotFiles(nowMs);
     this.uploadClock = new UploadClock(nowMs);
     this.isFlushed = durability === 'power-cut';
@@ -68,16 +78,16 @@ export class FileStorage {
 
   /** Makes the root folder, removes what an earlier process left unfinished, and counts what is stored if there is a quota. */
   static async open(options: StorageOptions): Promise<FileStorage> {
-    const { directory: path, linkTargets = [], quotaBytes: limitBytes, nowMs } = options;
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    const { directory: path, linkTargets = [], limits, ownersJournal, nowMs } = options;
+    new StorageModes(options.umask).openRoot(path);
     const root = await realpath(path);
     const readable = [root, ...(await Promise.all(linkTargets.map(locationOf)))];
     const storage = new FileStorage(root, readable, options);
     await removeStaleUploads(root);
-    if (limitBytes === undefined) return storage;
+    if (limits === undefined) return storage;
     storage.quota = await StorageQuota.open({
-      ...{ limitBytes, nowMs },
-      count: () => countStoredBytes(root),
+      ...{ limits, nowMs, ...(ownersJournal === undefined ? {} : { ownersJournal }) },
+      count: (tell) => countStored(root, tell),
       atStandstill: (task) => storage.locks.atStandstill(task),
     });
     return storage;
@@ -109,15 +119,16 @@ export class FileStorage {
    *
    * @param expectedBytes announced by the sender, if known
    * @param check judged now and again in the instant the file takes its place
+   * @param owner whose share of the storage it uses; nobody's in particular when absent
    * @throws Problem `conflict`: a folder has this name; `storage-full`: the quota does not allow it.
    */
-  async receive(path: StoragePath, options: { expectedBytes?: number; check?: VersionCheck }): Promise<IncomingFile> {
+  async receive(path: StoragePath, options: ReceiveOptions): Promise<IncomingFile> {
     if (path.segments.length === 0) throw isDirectory('conflict', path.text);
-    const { expectedBytes = 0, check } = options;
+    const { expectedBytes, check, owner } = options;
     // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
     if (!isSmall(options)) this.judge(path, entryOf(this.folders.find(path)), check);
-    const claim = this.quota?.claimFor(path.text);
-    await claim?.expect(expectedBytes);
+    const claim = this.quota?.claimFor(path.text, owner);
+    if (expectedBytes !== undefined) await claim?.expect(expectedBytes);
     return new IncomingFile({
       buffers: this.buffers,
       garbage: this.garbage,
@@ -126,16 +137,16 @@ export class FileStorage {
         await claim?.use(bytes);
       },
       // In the deepest folder that exists: on the same file system as those still to be made below it.
-      create: () => TemporaryFile.create(this.folders.find(path).folder),
+      create: () => TemporaryFile.create(this.folders.find(path).folder, this.modes),
       publish: (temporary) => this.publish(temporary, { path, claim, check }),
       release: () => claim?.release(),
     });
   }
 
   /**
-   * Removes a file, or the link of that name; a file that does not exist is removed already.
+   * Removes a file, the link of that name, or an empty folder; what does not exist is removed already.
    *
-   * @throws Problem `not-found`: a folder has this name.
+   * @throws Problem `not-found`: the root; `conflict`: a folder with something in it.
    */
   async remove(path: StoragePath, check?: VersionCheck): Promise<void> {
     if (path.segments.length === 0) throw isDirectory('not-found', path.text);
@@ -143,18 +154,21 @@ export class FileStorage {
       const destination = this.findIfPresent(path);
       const entry = destination === undefined ? undefined : entryOf(destination);
       if (destination === undefined || entry === undefined) check?.(undefined);
-      else if (await this.unlink(entry, path, check)) await this.flush([destination.folder]);
+      else if (await this.removeEntry(entry, path, check)) await this.flush([destination.folder]);
     });
   }
 
   private async publish(temporary: TemporaryFile, { path, claim, check }: PendingUpload): Promise<void> {
     temporary.stamp(this.uploadClock.next());
     if (this.isFlushed) await temporary.flush();
+    // A file in the root needs no folder, and no look at the disk to know it.
+    if (path.segments.length > 1) await claim?.expectFolders(this.folders.find(path).missing.length);
     const changed = await this.locks.change(keyOf(path), async () => {
-      const { folders, entry } = this.folders.make(path);
-      const replacedBytes = storedBytesOf(this.judge(path, entry, check));
-      await temporary.moveTo(entry, replacedBytes);
-      claim?.settle(replacedBytes);
+      const { folders, entry } = this.folders.make(path, (folder) => claim?.settleFolder(this.placeOf(folder)));
+      const { own } = this.judge(path, entry, check);
+      const stored = temporary.complete(this.modes);
+      await temporary.moveTo(entry, own?.size ?? 0);
+      claim?.settle({ place: this.placeOf(entry), stored, replaced: spaceOf(own) });
       return folders;
     });
     await this.flush(changed);
@@ -173,12 +187,14 @@ export class FileStorage {
   }
 
   /** True when there was something to remove. */
-  private async unlink(entry: string, path: StoragePath, check: VersionCheck | undefined): Promise<boolean> {
+  private async removeEntry(entry: string, path: StoragePath, check: VersionCheck | undefined): Promise<boolean> {
     const present = lookAt(entry, this.readableLocations);
-    if (present.own?.isDirectory()) throw isDirectory('not-found', path.text);
     check?.(versionOf(present));
-    if (present.own === undefined || !(await unlinkIfPresent(entry))) return false;
-    this.quota?.forget(storedBytesOf(present));
+    if (present.own === undefined) return false;
+    // In one step with the look at it: nobody else of this process can use the folder in between.
+    if (present.own.isDirectory()) removeEmptyFolder(entry, path);
+    else if (!(await unlinkIfPresent(entry))) return false;
+    this.quota?.forget(this.placeOf(entry), spaceOf(present.own));
     return true;
   }
 
@@ -201,6 +217,11 @@ export class FileStorage {
     }
   }
 
+  /** Where something lies below the root, links followed. */
+  private placeOf(location: string): string {
+    return location.slice(this.root.length + 1);
+  }
+
   private diskPath(path: StoragePath): string {
     return `${this.root}/${keyOf(path)}`;
   }
@@ -208,14 +229,29 @@ export class FileStorage {
 
 const nothing: StoredEntry = { own: undefined, shown: undefined };
 
+interface ReceiveOptions {
+  readonly expectedBytes?: number;
+  readonly check?: VersionCheck;
+  readonly owner?: string;
+}
+
 interface PendingUpload {
   readonly path: StoragePath;
   readonly claim: QuotaClaim | undefined;
   readonly check: VersionCheck | undefined;
 }
 
-function isSmall({ expectedBytes, check }: { expectedBytes?: number; check?: VersionCheck }): boolean {
+function isSmall({ expectedBytes, check }: ReceiveOptions): boolean {
   return check === undefined && expectedBytes !== undefined && expectedBytes <= smallFileBytes;
+}
+
+/** @throws Problem `conflict`: something is in it. */
+function removeEmptyFolder(folder: string, { text }: StoragePath): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!isAbsence(error)) throw explainFault(error, text);
+  }
 }
 
 function keyOf(path: StoragePath): string {

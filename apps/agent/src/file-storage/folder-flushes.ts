@@ -1,5 +1,6 @@
 import { closeSync, constants, fsync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { isAbsence } from './file-system-fault.js';
 
 const fsyncAsync = promisify(fsync);
 
@@ -40,10 +41,21 @@ export class FolderFlushes {
 }
 
 async function flushFolder(folder: string): Promise<void> {
-  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  const fd = openIfPresent(folder);
+  // It was empty when somebody removed it, so nothing is in it that could be lost.
+  if (fd === undefined) return;
   try {
     await fsyncAsync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+function openIfPresent(folder: string): number | undefined {
+  try {
+    return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
   }
 }

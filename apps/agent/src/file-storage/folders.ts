@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { faultCode } from './file-system-fault.js';
 import { liesWithin } from './location.js';
+import type { StorageModes } from './storage-modes.js';
 import { invalidPath, nameTooLong, type StoragePath } from './storage-path.js';
 
 // Linux PATH_MAX, less the final NUL. Known before the first folder is made, or half of them would stay.
@@ -23,8 +24,14 @@ export function entryOf({ folder, missing, name }: Destination): string | undefi
  * and put links in their places; links are followed as far as they stay inside the storage.
  */
 export class Folders {
-  /** @param root the folder everything is stored below, with all links followed */
-  constructor(private readonly root: string) {}
+  /**
+   * @param root the folder everything is stored below, with all links followed
+   * @param modes of the folders it makes
+   */
+  constructor(
+    private readonly root: string,
+    private readonly modes: StorageModes,
+  ) {}
 
   /**
    * Finds the deepest folder that exists on the way to a file.
@@ -48,17 +55,23 @@ export class Folders {
   /**
    * Makes what is missing on the way to a file; others may make the same folders meanwhile.
    *
+   * @param onMade told of each folder made, as soon as it is there
    * @returns the file's path, and the folders whose entries change
    * @throws Problem `not-found`: a link on the way leads nowhere, or somebody removed what was just made.
    */
-  make(path: StoragePath): { readonly entry: string; readonly folders: readonly string[] } {
+  make(
+    path: StoragePath,
+    onMade: (folder: string) => void,
+  ): { readonly entry: string; readonly folders: readonly string[] } {
     const found = this.find(path);
     const changed: string[] = [];
     let folder = found.folder;
     for (const name of found.missing) {
       changed.push(folder);
       folder = `${folder}/${name}`;
-      if (!makeFolder(folder)) break;
+      const outcome = this.makeFolder(folder);
+      if (outcome === 'nowhere') break;
+      if (outcome === 'made') onMade(folder);
     }
     // What others made meanwhile may be links.
     const destination = found.missing.length === 0 ? found : this.find(path);
@@ -70,7 +83,7 @@ export class Folders {
   /** Makes the root anew if somebody removed it under us; a link in its place leads out of it. */
   private enterRoot(text: string): string {
     const stats = lstatSync(this.root, { throwIfNoEntry: false });
-    if (stats === undefined) mkdirSync(this.root, { recursive: true, mode: 0o755 });
+    if (stats === undefined) this.modes.openRoot(this.root);
     else if (!stats.isDirectory()) throw invalidPath(text);
     return this.root;
   }
@@ -87,19 +100,20 @@ export class Folders {
     if (!target.isDirectory()) throw notAFolder(path);
     return location;
   }
+
+  /** `nowhere` when the folder above is not there: a link that leads nowhere has its name. */
+  private makeFolder(path: string): 'made' | 'present' | 'nowhere' {
+    try {
+      this.modes.makeFolder(path);
+      return 'made';
+    } catch (error) {
+      if (faultCode(error) === 'ENOENT') return 'nowhere';
+      if (faultCode(error) === 'EEXIST') return 'present';
+      throw error;
+    }
+  }
 }
 
 function notAFolder(path: string): Error {
   return Object.assign(new Error(`${path} is not a folder.`), { code: 'ENOTDIR' });
-}
-
-/** False when the folder above is not there: a link that leads nowhere has its name. */
-function makeFolder(path: string): boolean {
-  try {
-    mkdirSync(path, 0o755);
-  } catch (error) {
-    if (faultCode(error) === 'ENOENT') return false;
-    if (faultCode(error) !== 'EEXIST') throw error;
-  }
-  return true;
 }

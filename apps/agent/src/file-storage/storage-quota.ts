@@ -1,81 +1,51 @@
 import { Problem } from '@sallyport/protocol';
+import { Owners } from './owners.js';
+import { QuotaClaim, type SettledChange } from './quota-claim.js';
+import { type Space, SpaceTally } from './space.js';
 
 // A refusal is worth a look at the disk, as local processes delete files too; but not one a request.
 const recountIntervalMs = 5_000;
 // They add files, too. Those were never added to the sum, but are taken off it when a peer deletes or replaces them.
 const longestTrustMs = 60_000;
+// A count of very many files holds up changes; so much of the time may go by in between.
+const restPerCount = 20;
+
+/** How much may be stored; unlimited where absent. */
+export interface QuotaLimits {
+  readonly bytes?: number;
+  /** Files and folders. */
+  readonly entries?: number;
+  /** What one owner may have of it, percent; default 100. */
+  readonly sharePercent?: number;
+}
 
 export interface QuotaOptions {
-  readonly limitBytes: number;
-  /** Counts the bytes of all stored files, unfinished uploads left out. */
-  readonly count: () => Promise<number>;
-  /** Runs a task while no file is put in its place and none removed. */
+  readonly limits: QuotaLimits;
+  /** Tells of everything that is stored, unfinished uploads left out. */
+  readonly count: (tell: (place: string, space: Space) => void) => Promise<void>;
+  /** Runs a task while nothing is put in its place and nothing removed. */
   readonly atStandstill: (task: () => Promise<void>) => Promise<void>;
   readonly nowMs: () => number;
-}
-
-interface SettledChange {
-  readonly reserved: number;
-  readonly added: number;
-  readonly removed: number;
-}
-
-/** What one upload has reserved. */
-export class QuotaClaim {
-  private reservedBytes = 0;
-  private usedBytes = 0;
-
-  constructor(
-    private readonly quota: {
-      readonly reserve: (bytes: number) => Promise<void>;
-      readonly settle: (change: SettledChange) => void;
-    },
-  ) {}
-
-  /**
-   * Reserves what the sender announced, before any of it is read.
-   *
-   * @throws Problem `storage-full`: it does not fit.
-   */
-  async expect(bytes: number): Promise<void> {
-    await this.quota.reserve(bytes);
-    this.reservedBytes += bytes;
-  }
-
-  /**
-   * Takes space for bytes about to be written, out of the reservation as far as it goes.
-   *
-   * @throws Problem `storage-full`: they do not fit.
-   */
-  async use(bytes: number): Promise<void> {
-    this.usedBytes += bytes;
-    if (this.usedBytes > this.reservedBytes) await this.expect(this.usedBytes - this.reservedBytes);
-  }
-
-  /** The upload is stored, in place of a file of `removed` bytes. */
-  settle(removed: number): void {
-    this.quota.settle({ reserved: this.reservedBytes, added: this.usedBytes, removed });
-    this.reservedBytes = 0;
-  }
-
-  /** Gives back what has not been settled. */
-  release(): void {
-    this.quota.settle({ reserved: this.reservedBytes, added: 0, removed: 0 });
-    this.reservedBytes = 0;
-  }
+  /** Where it is kept over restarts who stored what; in memory only when absent. */
+  readonly ownersJournal?: string;
 }
 
 /**
- * Keeps the bytes below the storage root within a limit. Space is reserved before it is written, so uploads side by side
- * cannot exceed it together; a file being replaced counts until its successor stands in its place, as it does on disk.
+ * Keeps what is stored within limits, altogether and for each owner. Space is reserved before it is written, so uploads
+ * side by side cannot exceed it together; a file being replaced counts until its successor stands in its place, as it
+ * does on disk.
  */
 export class StorageQuota {
-  private storedBytes = 0;
-  private reservedBytes = 0;
+  private stored = new SpaceTally();
+  private readonly reserved = new SpaceTally();
+  private readonly owners: Owners;
   private countedAtMs = Number.NEGATIVE_INFINITY;
+  private countTookMs = 0;
   private counting: Promise<void> | undefined;
 
-  private constructor(private readonly options: QuotaOptions) {}
+  private constructor(private readonly options: QuotaOptions) {
+    this.owners = new Owners(options.ownersJournal);
+  }
 
   static async open(options: QuotaOptions): Promise<StorageQuota> {
     const quota = new StorageQuota(options);
@@ -83,44 +53,67 @@ export class StorageQuota {
     return quota;
   }
 
-  /** Bytes stored and reserved. */
-  get usedBytes(): number {
-    return this.storedBytes + this.reservedBytes;
-  }
-
-  /** Opens an account for one upload. */
-  claimFor(text: string): QuotaClaim {
+  /**
+   * Opens an account for one upload.
+   *
+   * @param text the path, for messages
+   * @param owner whose share it uses; nobody's in particular when absent
+   */
+  claimFor(text: string, owner: string | undefined): QuotaClaim {
     return new QuotaClaim({
-      reserve: (bytes) => this.reserve(bytes, text),
-      settle: (change) => this.settle(change),
+      reserve: (space) => this.reserve(space, { text, owner }),
+      release: (space) => this.reserved.take(space, owner),
+      settle: (change) => this.settle(change, owner),
     });
   }
 
-  /** Notes that files of so many bytes are gone. */
-  forget(bytes: number): void {
-    this.settle({ reserved: 0, added: 0, removed: bytes });
+  /** Notes that what stood at a place is gone. */
+  forget(place: string, space: Space): void {
+    this.stored.take(space, this.owners.ownerOf(place));
+    this.owners.set(place, undefined);
   }
 
-  private async reserve(bytes: number, text: string): Promise<void> {
-    await this.recountIfOlder(longestTrustMs);
-    if (!this.fits(bytes)) await this.recountIfOlder(recountIntervalMs);
-    if (!this.fits(bytes)) throw this.full(bytes, text);
-    this.reservedBytes += bytes;
+  private async reserve(space: Space, request: Request): Promise<void> {
+    await this.recountIfOlder(this.owners.isRewriteDue ? recountIntervalMs : longestTrustMs);
+    if (this.obstacle(space, request) !== undefined) await this.recountIfOlder(recountIntervalMs);
+    const obstacle = this.obstacle(space, request);
+    if (obstacle !== undefined)
+      throw new Problem('storage-full', `${JSON.stringify(request.text)} does not fit: ${obstacle}`);
+    this.reserved.add(space, request.owner);
   }
 
-  private settle({ reserved, added, removed }: SettledChange): void {
-    this.reservedBytes -= reserved;
-    this.storedBytes += added - removed;
+  private settle({ place, stored, replaced }: SettledChange, owner: string | undefined): void {
+    this.stored.take(replaced, this.owners.ownerOf(place));
+    this.stored.add(stored, owner);
+    this.owners.set(place, owner);
   }
 
-  private fits(bytes: number): boolean {
-    return this.usedBytes + bytes <= this.options.limitBytes;
+  /** Why so much more cannot be stored, and what to do; undefined when it can. */
+  private obstacle(needed: Space, { owner }: Request): string | undefined {
+    const {
+      bytes = Number.POSITIVE_INFINITY,
+      entries = Number.POSITIVE_INFINITY,
+      sharePercent = 100,
+    } = this.options.limits;
+    const used = sum(this.stored.total, this.reserved.total);
+    if (used.bytes + needed.bytes > bytes)
+      return `it needs ${needed.bytes} bytes, the storage holds ${used.bytes} of its ${bytes}. Delete files, or raise http.storage_quota.`;
+    if (used.entries + needed.entries > entries)
+      return `the storage holds ${used.entries} of its ${entries} files and folders. Delete some, or raise http.storage_entries.`;
+    if (owner === undefined) return undefined;
+    const own = sum(this.stored.of(owner), this.reserved.of(owner));
+    const shareOf = (limit: number): number => Math.floor((limit * sharePercent) / 100);
+    if (own.bytes + needed.bytes > shareOf(bytes))
+      return `it needs ${needed.bytes} bytes, and you hold ${own.bytes} of the ${shareOf(bytes)} that one client may. Delete files of yours, or raise http.storage_share.`;
+    if (own.entries + needed.entries > shareOf(entries))
+      return `you hold ${own.entries} of the ${shareOf(entries)} files and folders that one client may. Delete some of yours, or raise http.storage_share.`;
+    return undefined;
   }
 
   private async recountIfOlder(ageMs: number): Promise<void> {
     const sinceMs = this.options.nowMs() - this.countedAtMs;
     // Negative when the clock was set back.
-    if (sinceMs >= 0 && sinceMs < ageMs) return;
+    if (sinceMs >= 0 && sinceMs < Math.max(ageMs, restPerCount * this.countTookMs)) return;
     this.counting ??= this.recount().finally(() => {
       this.counting = undefined;
     });
@@ -128,19 +121,32 @@ export class StorageQuota {
   }
 
   private async recount(): Promise<void> {
-    const { count, atStandstill, nowMs } = this.options;
+    const { atStandstill, nowMs } = this.options;
+    const startedAt = performance.now();
     // The sum is taken over before anything changes again, or the change would be lost from it.
-    await atStandstill(async () => {
-      this.storedBytes = await count();
-    });
+    await atStandstill(() => this.takeStock());
+    this.countTookMs = performance.now() - startedAt;
     this.countedAtMs = nowMs();
   }
 
-  private full(bytes: number, text: string): Problem {
-    const { limitBytes } = this.options;
-    return new Problem(
-      'storage-full',
-      `${JSON.stringify(text)} does not fit: it needs ${bytes} bytes, the storage holds ${this.usedBytes} of its ${limitBytes}. Delete files, or raise http.storage_quota.`,
-    );
+  private async takeStock(): Promise<void> {
+    const tally = new SpaceTally();
+    const places = new Set<string>();
+    await this.options.count((place, space) => {
+      const owner = this.owners.ownerOf(place);
+      if (owner !== undefined) places.add(place);
+      tally.add(space, owner);
+    });
+    this.stored = tally;
+    await this.owners.keepOnly(places);
   }
+}
+
+interface Request {
+  readonly text: string;
+  readonly owner: string | undefined;
+}
+
+function sum(one: Space, other: Space): Space {
+  return { bytes: one.bytes + other.bytes, entries: one.entries + other.entries };
 }

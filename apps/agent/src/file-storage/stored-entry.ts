@@ -29,11 +29,6 @@ export function versionOf({ shown }: StoredEntry): FileVersion | undefined {
   return shown?.isFile() ? fileVersion(shown) : undefined;
 }
 
-/** As the quota counts: links and their targets take no space of their own. */
-export function storedBytesOf({ own }: StoredEntry): number {
-  return own?.isFile() ? own.size : 0;
-}
-
 /** Removes a file or a link; false when somebody else was faster. */
 export async function unlinkIfPresent(path: string): Promise<boolean> {
   try {

@@ -1,48 +1,49 @@
-import { type Dirent, lstatSync } from 'node:fs';
+import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { faultCode } from './file-system-fault.js';
+import { type Space, spaceOf } from './space.js';
 import { isTemporaryName } from './temporary-file.js';
 
 // Looked at in one go, in about 2 ms; others are let on in between.
-const filesAtOnce = 500;
+const entriesAtOnce = 500;
 
 // What goes away meanwhile need not be looked at any more. What we have no right to, such as lost+found, was not stored by us.
 const passedOver = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']);
 
-interface StoredFile {
-  readonly path: string;
+interface TreeEntry {
+  /** Below the root, without a slash in front. */
+  readonly place: string;
   readonly isTemporary: boolean;
 }
 
-/** Every file below a folder that we have the right to see; links are not followed. */
-async function* filesBelow(folder: string): AsyncGenerator<StoredFile> {
-  const waiting = [folder];
+/** Every file and folder below a root that we have the right to see; links are not followed. */
+async function* entriesBelow(root: string): AsyncGenerator<TreeEntry> {
+  const waiting = [''];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    for (const entry of await entriesOf(next)) {
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) waiting.push(path);
-      else if (entry.isFile()) yield { path, isTemporary: isTemporaryName(entry.name) };
+    for (const entry of await entriesOf(`${root}/${next}`)) {
+      const place = next === '' ? entry.name : `${next}/${entry.name}`;
+      if (entry.isDirectory()) waiting.push(place);
+      const isTemporary = entry.isFile() && isTemporaryName(entry.name);
+      if (entry.isDirectory() || entry.isFile()) yield { place, isTemporary };
     }
   }
 }
 
 /** Removes what uploads left that were cut short by the end of an earlier process. */
 export async function removeStaleUploads(root: string): Promise<void> {
-  for await (const { path, isTemporary } of filesBelow(root)) if (isTemporary) await removeOwn(path);
+  for await (const { place, isTemporary } of entriesBelow(root)) if (isTemporary) await removeOwn(`${root}/${place}`);
 }
 
-/** Bytes of all finished files below a folder. */
-export async function countStoredBytes(root: string): Promise<number> {
-  let bytes = 0;
-  let files = 0;
-  for await (const { path, isTemporary } of filesBelow(root)) {
-    files += 1;
-    if (files % filesAtOnce === 0) await otherWork();
-    if (!isTemporary) bytes += sizeOf(path);
+/** Tells of every finished file and every folder below a root, with what it takes. */
+export async function countStored(root: string, tell: (place: string, space: Space) => void): Promise<void> {
+  let entries = 0;
+  for await (const { place, isTemporary } of entriesBelow(root)) {
+    entries += 1;
+    if (entries % entriesAtOnce === 0) await otherWork();
+    const stats = isTemporary ? undefined : statsOf(`${root}/${place}`);
+    if (stats !== undefined) tell(place, spaceOf(stats));
   }
-  return bytes;
 }
 
 async function entriesOf(folder: string): Promise<Dirent[]> {
@@ -63,12 +64,12 @@ async function removeOwn(path: string): Promise<void> {
 }
 
 /** Asked through the thread pool, a count took two and a half times as long. */
-function sizeOf(path: string): number {
+function statsOf(path: string): Stats | undefined {
   try {
-    return lstatSync(path).size;
+    return lstatSync(path);
   } catch (error) {
     rethrowUnlessPassedOver(error);
-    return 0;
+    return undefined;
   }
 }
 

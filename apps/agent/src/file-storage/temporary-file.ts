@@ -3,7 +3,9 @@ import {
   close,
   closeSync,
   constants,
+  fchmodSync,
   fdatasync,
+  fstatSync,
   futimesSync,
   openSync,
   rename,
@@ -12,6 +14,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { type Space, spaceOf } from './space.js';
+import type { StorageModes } from './storage-modes.js';
 import { temporaryPrefix } from './storage-path.js';
 import { unlinkIfPresent } from './stored-entry.js';
 
@@ -37,9 +41,17 @@ export class TemporaryFile {
     private readonly fd: number,
   ) {}
 
-  static create(folder: string): TemporaryFile {
+  static create(folder: string, modes: StorageModes): TemporaryFile {
     const path = `${folder}/${temporaryPrefix}${randomUUID()}`;
-    return new TemporaryFile(path, openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o644));
+    return new TemporaryFile(path, openSync(path, O_CREAT | O_EXCL | O_WRONLY, modes.fileMode));
+  }
+
+  /** What it takes of the disk; gives it its mode if the process's own umask has kept that from it. */
+  complete(modes: StorageModes): Space {
+    const stats = fstatSync(this.fd);
+    const mode = modes.correctionFor(stats.mode);
+    if (mode !== undefined) fchmodSync(this.fd, mode);
+    return spaceOf(stats);
   }
 
   /** Appends to the page cache at once: for what is small enough not to hold up others. */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -90,128 +90,6 @@ describe('the size limit of an upload', () => {
         'PUT /te/v1/files/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok',
     );
     expect(replies.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 201']);
-  });
-});
-
-describe('the storage quota', () => {
-  const full = (needed: number, used: number) =>
-    `"foo" does not fit: it needs ${needed} bytes, the storage holds ${used} of its 1000. Delete files, or raise http.storage_quota.`;
-
-  it.each([
-    ['with a length', Buffer.alloc(601)],
-    ['in chunks', [Buffer.alloc(300), Buffer.alloc(301)]],
-  ])('answers 507 to an upload %s that does not fit, and takes one that does', async (_, body) => {
-    await using files = await ServedFiles.start({ quotaBytes: 1000 });
-    await files.put('/te/v1/files/a/b', Buffer.alloc(400));
-    const reply = await files.put('/te/v1/files/foo', body);
-    expect([reply.status, reply.text]).toEqual([507, full(601, 400)]);
-    expect(await files.entries()).toEqual(['a', 'a/b']);
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
-  });
-
-  it('counts a file being replaced until its successor stands in its place', async () => {
-    await using files = await ServedFiles.start({ quotaBytes: 1000 });
-    await files.put('/te/v1/files/foo', Buffer.alloc(600));
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(401))).text).toBe(full(401, 600));
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(400))).status).toBe(201);
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
-  });
-
-  it('gives back what is deleted, and what an upload reserved that was refused or broken off', async () => {
-    await using files = await ServedFiles.start({ quotaBytes: 1000 });
-    await files.put('/te/v1/files/foo', Buffer.alloc(900));
-    await files.delete('/te/v1/files/foo');
-    await files.delete('/te/v1/files/foo');
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(1001))).text).toBe(full(1001, 0));
-    const socket = connect(files.port, '127.0.0.1');
-    socket.write('PUT /te/v1/files/x HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc');
-    await expect.poll(async () => (await files.put('/te/v1/files/foo', Buffer.alloc(101))).status).toBe(507);
-    socket.destroy();
-    await expect.poll(async () => (await files.put('/te/v1/files/foo', Buffer.alloc(1000))).status).toBe(201);
-  });
-
-  it('keeps what an upload announced while it is on its way to the disk', async () => {
-    await using files = await ServedFiles.start({ quotaBytes: 6 * mebibyte });
-    const socket = connect(files.port, '127.0.0.1');
-    socket.write(
-      `PUT /te/v1/files/slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${4 * mebibyte}\r\n\r\n`,
-    );
-    socket.write(Buffer.alloc(3 * mebibyte));
-    await expect.poll(async () => (await files.entries()).length).toBe(1);
-    const [leftover = ''] = await files.entries();
-    await expect.poll(async () => (await stat(join(files.directory, leftover))).size).toBeGreaterThan(0);
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(3 * mebibyte))).status).toBe(507);
-    socket.write(Buffer.alloc(mebibyte));
-    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 201 /);
-  });
-
-  it('lets no uploads side by side exceed it together', async () => {
-    await using files = await ServedFiles.start({ quotaBytes: 1000 });
-    const names = Array.from({ length: 30 }, (_, index) => `f${index}`);
-    const replies = await Promise.all(
-      names.map((name, index) => {
-        const body = Buffer.alloc(90);
-        return files.put(`/te/v1/files/${name}`, index % 2 ? body : [body.subarray(0, 40), body.subarray(40)]);
-      }),
-    );
-    expect(replies.filter(({ status }) => status === 201)).toHaveLength(11);
-    expect(replies.filter(({ status }) => status === 507)).toHaveLength(19);
-    expect(await files.entries()).toHaveLength(11);
-  });
-
-  it('holds over a restart, counting files in folders and neither links nor leftovers', async () => {
-    await using folder = temporaryDirectory();
-    await mkdir(join(folder.path, 'a'));
-    await writeFile(join(folder.path, 'a', 'b'), Buffer.alloc(400));
-    await symlink('a/b', join(folder.path, 'link'));
-    await writeFile(join(folder.path, '.tmp-0b7e3c1a-1111-4222-8333-123456789abc'), Buffer.alloc(5000));
-    await using files = await ServedFiles.start({ directory: folder.path, quotaBytes: 1000 });
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(601))).text).toBe(full(601, 400));
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
-  });
-
-  it('stays exact while uploads, deletions and new counts run side by side', async () => {
-    let nowMs = Date.now();
-    // Every refusal comes 10 s later, so every one counts anew.
-    const clock = () => {
-      nowMs += 10_000;
-      return nowMs;
-    };
-    await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: clock });
-    await Promise.all(
-      Array.from({ length: 120 }, (_, index) =>
-        index % 4 === 3
-          ? files.delete(`/te/v1/files/f${index % 7}`)
-          : files.put(`/te/v1/files/f${index % 13}`, Buffer.alloc(50 + index)),
-      ),
-    );
-    const stored = (await Promise.all((await files.entries()).map((name) => stat(join(files.directory, name)))))
-      .map(({ size }) => size)
-      .reduce((sum, size) => sum + size, 0);
-    expect((await files.put('/te/v1/files/last', Buffer.alloc(1001 - stored))).status).toBe(507);
-    expect((await files.put('/te/v1/files/last', Buffer.alloc(1000 - stored))).status).toBe(201);
-  });
-
-  it('notices within a minute what local processes add, even if a peer deletes it again', async () => {
-    let nowMs = Date.now();
-    await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: () => nowMs });
-    for (const name of ['a', 'b']) {
-      await writeFile(join(files.directory, name), Buffer.alloc(900));
-      expect((await files.delete(`/te/v1/files/${name}`)).status).toBe(202);
-    }
-    await writeFile(join(files.directory, 'local'), Buffer.alloc(400));
-    nowMs += 60_000;
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(601))).text).toBe(full(601, 400));
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(600))).status).toBe(201);
-  });
-
-  it('looks again before it refuses, for local processes delete files too', async () => {
-    let nowMs = Date.now();
-    await using files = await ServedFiles.start({ quotaBytes: 1000, nowMs: () => nowMs });
-    await files.put('/te/v1/files/old', Buffer.alloc(900));
-    await rm(join(files.directory, 'old'));
-    nowMs += 10_000;
-    expect((await files.put('/te/v1/files/foo', Buffer.alloc(900))).status).toBe(201);
   });
 });
 

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '@sallyport/protocol';
-import type { Peer } from '@sallyport/tls';
+import { networkOf, type Peer } from '@sallyport/tls';
 import type { StoragePath } from '../file-storage/storage-path.js';
 
 /** Decides whether the peer of a request may use a path; throws Problem `forbidden` when not. */
 export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
+
+/** Whose share of the storage a request uses; nobody's in particular when undefined. */
+export type OwnerRule = (req: IncomingMessage) => string | undefined;
 
 /** Whoever the entrance let in uses every path. */
 export const anyPath: AccessRule = () => undefined;
@@ -27,4 +30,22 @@ export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'device
       `${JSON.stringify(path.text)} is not yours: ${peer.deviceId} reads and writes below "${peer.deviceId}/" only.`,
     );
   };
+}
+
+/**
+ * A device is an owner, and so is the network of a peer that has not said who it is. Services, administrators and the
+ * processes of this machine keep files for all, so no share bounds them.
+ */
+export function ownerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): OwnerRule {
+  return (req) => {
+    const peer = peerOf(req);
+    if (peer !== undefined) return peer.kind === 'device' ? `device:${peer.deviceId}` : undefined;
+    const { remoteAddress = '' } = req.socket;
+    return isLoopback(remoteAddress) ? undefined : `network:${networkOf(remoteAddress)}`;
+  };
+}
+
+// RFC 1122 §3.2.1.3 (g), RFC 4291 §2.5.3; an IPv6 socket tells IPv4 addresses in their mapped form.
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./i.test(address);
 }

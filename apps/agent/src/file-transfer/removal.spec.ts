@@ -29,14 +29,46 @@ describe('DELETE of a file', () => {
     expect(await files.entries()).toEqual(['foo']);
   });
 
-  it('answers 404 for a directory and for the root, and leaves them', async () => {
+  it('removes an empty folder, and answers 202 as for a file', async () => {
+    await using files = await ServedFiles.start();
+    await files.put('/te/v1/files/a/b/foo', 'x');
+    for (const path of ['a/b/foo', 'a/b/', 'a/b', 'a']) {
+      const reply = await files.delete(`/te/v1/files/${path}`);
+      expect([path, reply.status, reply.text]).toEqual([path, 202, '']);
+    }
+    expect(await files.entries()).toEqual([]);
+    expect((await files.put('/te/v1/files/a/b/foo', 'x')).status).toBe(201);
+  });
+
+  it('answers 409 for a folder with something in it, and 404 for the root, and leaves them', async () => {
     await using files = await ServedFiles.start();
     await mkdir(join(files.directory, 'dir'));
-    for (const path of ['dir', 'dir/', '.']) {
-      const reply = await files.delete(`/te/v1/files/${path}`);
-      expect([reply.status, reply.text]).toEqual([404, `Not a file: "${path}" is a directory`]);
-    }
-    expect(await files.entries()).toEqual(['dir']);
+    await writeFile(join(files.directory, 'dir', 'foo'), 'x');
+    const full = await files.delete('/te/v1/files/dir/');
+    expect([full.status, full.text]).toEqual([
+      409,
+      'Not empty: "dir/" is a directory with something in it. Delete that first; an upload still under way ends by itself.',
+    ]);
+    const root = await files.delete('/te/v1/files/.');
+    expect([root.status, root.text]).toEqual([404, 'Not a file: "." is a directory']);
+    expect(await files.entries()).toEqual(['dir', 'dir/foo']);
+    expect(files.faults).toEqual([]);
+  });
+
+  it('takes no folder away from an upload under way', async () => {
+    await using files = await ServedFiles.start();
+    await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        index % 2 ? files.delete('/te/v1/files/a/b') : files.put('/te/v1/files/a/b/foo', 'x'),
+      ),
+    );
+    await Promise.all(
+      Array.from({ length: 120 }, (_, index) => {
+        if (index % 3 === 0) return files.put(`/te/v1/files/a/b/${index}`, 'x');
+        return files.delete(index % 3 === 1 ? `/te/v1/files/a/b/${index - 1}` : '/te/v1/files/a/b');
+      }),
+    );
+    expect(files.faults).toEqual([]);
   });
 
   it('removes a link, and leaves what it points to', async () => {

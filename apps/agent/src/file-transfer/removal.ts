@@ -4,9 +4,9 @@ import type { FileExchange } from './exchange.js';
 import { versionCheck } from './preconditions.js';
 
 /**
- * Answers DELETE: 202, whether or not there was a file.
+ * Answers DELETE of a file or an empty folder: 202, whether or not there was one.
  *
- * @throws Problem `not-found`: a folder; `precondition-failed`.
+ * @throws Problem `not-found`: the root; `conflict`: a folder with something in it; `precondition-failed`.
  */
 export async function answerDelete(
   exchange: FileExchange,

@@ -42,16 +42,6 @@ describe('PUT of a file', () => {
     expect(readFileSync(join(files.directory, 'foo')).equals(Buffer.concat(chunks))).toBe(true);
   });
 
-  it('makes missing folders with mode 0755, and the file with mode 0644', async () => {
-    await using files = await ServedFiles.start();
-    await files.put('/te/v1/files/a/b/c.txt', 'deep');
-    expect(await files.entries()).toEqual(['a', 'a/b', 'a/b/c.txt']);
-    const modes = await Promise.all(
-      ['a', 'a/b', 'a/b/c.txt'].map(async (path) => (await stat(join(files.directory, path))).mode & 0o777),
-    );
-    expect(modes).toEqual([0o755, 0o755, 0o644]);
-  });
-
   it('makes one folder for twenty uploads that need it at the same time', async () => {
     await using files = await ServedFiles.start();
     const names = Array.from({ length: 20 }, (_, index) => `f${index}`);

@@ -4,6 +4,7 @@ import type { IncomingFile } from '../file-storage/incoming-file.js';
 import { FormDataFile, formEnvelopeLimitBytes } from '../multipart/form-data-file.js';
 import { answer } from './answer.js';
 import type { FileExchange } from './exchange.js';
+import type { OwnerRule } from './path-ownership.js';
 import { versionCheck } from './preconditions.js';
 import { type BodyConsumer, receiveBody } from './request-body.js';
 
@@ -12,6 +13,7 @@ export interface UploadRules {
   /** Most bytes of one file; unlimited when absent. */
   readonly maxUploadBytes?: number;
   readonly nowMs: () => number;
+  readonly ownerOf?: OwnerRule;
 }
 
 /** What of a request's body is the file: all of it, or the file inside a form. */
@@ -32,10 +34,12 @@ export async function answerPut(exchange: FileExchange, rules: UploadRules): Pro
   const announcedBytes = announcedLength(req.headers['content-length']);
   refuseTooLarge((announcedBytes ?? 0) - (form ? formEnvelopeLimitBytes : 0), rules, path.text);
   const check = versionCheck(exchange, rules.nowMs);
+  const owner = rules.ownerOf?.(req);
   const incoming = await rules.storage.receive(path, {
     // A form is longer than its file by an amount nobody knows yet.
     ...(announcedBytes === undefined || form ? {} : { expectedBytes: announcedBytes }),
     ...(check === undefined ? {} : { check }),
+    ...(owner === undefined ? {} : { owner }),
   });
   try {
     await store(exchange, incoming, rules);

@@ -1,4 +1,5 @@
 import { byteSize } from '../byte-sizes.js';
+import { entryCount, percentage, umask } from '../file-values.js';
 import { host, ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, fileAuthorization } from '../text-values.js';
@@ -62,8 +63,25 @@ export const httpKeys = {
     isOwn: true,
   }),
   'http.storage_quota': optionalSetting(byteSize, {
-    doc: 'Most bytes the file transfer service keeps altogether. Unset: as much as the disk holds.',
+    doc: 'Most bytes the file transfer service keeps altogether, in whole blocks of the disk: the smallest file or folder counts 4 KiB. Unset: as much as the disk holds.',
     examples: ['2GiB'],
+    isOwn: true,
+  }),
+  'http.storage_entries': setting(entryCount, {
+    doc: 'Most files and folders the file transfer service keeps altogether.',
+    default: 100_000,
+    examples: ['100000'],
+    isOwn: true,
+  }),
+  'http.storage_share': setting(percentage, {
+    doc: 'Percentage of `http.storage_quota` and `http.storage_entries` that one device may use, or one network whose clients show no certificate. Services, administrators and this machine itself may use all.',
+    default: 50,
+    examples: ['50', '100'],
+    isOwn: true,
+  }),
+  'http.storage_umask': optionalSetting(umask, {
+    doc: 'Permission bits that stored files and folders do not get, in octal. Unset: 027, so others on this machine read nothing, and fewer where the umask of the process says so.',
+    examples: ['022', '077'],
     isOwn: true,
   }),
 } as const;
