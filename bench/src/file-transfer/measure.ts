@@ -1,11 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { cpuMillisecondsOf } from '../process/cpu-time.js';
+import { cpuPartsOf } from '../process/cpu-time.js';
 import type { Contestant } from './contestants.js';
 import { LoadConnection, type LoadRequest } from './load-connection.js';
 
 /** What a server did in one round. */
 export interface Round {
   readonly cpuMicrosecondsPerRequest: number;
+  /** The kernel's part of it. */
+  readonly kernelMicrosecondsPerRequest: number;
   readonly requestsPerSecond: number;
 }
 
@@ -26,15 +28,17 @@ export async function runRound(contestant: Contestant, load: Load): Promise<Roun
     Array.from({ length: load.connections }, () => LoadConnection.open(contestant.address)),
   );
   try {
-    const [startedAt, cpuBefore] = [performance.now(), cpuMillisecondsOf(contestant.pid)];
+    const [startedAt, before] = [performance.now(), cpuPartsOf(contestant.pid)];
     const deadline = startedAt + load.milliseconds;
     const counts = await Promise.all(
       connections.map((each, index) => loop(each, requestsOf(contestant, load, index), deadline)),
     );
     const requests = counts.reduce((sum, count) => sum + count, 0);
-    const cpuMilliseconds = cpuMillisecondsOf(contestant.pid) - cpuBefore;
+    const after = cpuPartsOf(contestant.pid);
+    const kernelMilliseconds = after.kernel - before.kernel;
     return {
-      cpuMicrosecondsPerRequest: (cpuMilliseconds * 1000) / requests,
+      cpuMicrosecondsPerRequest: ((after.user - before.user + kernelMilliseconds) * 1000) / requests,
+      kernelMicrosecondsPerRequest: (kernelMilliseconds * 1000) / requests,
       requestsPerSecond: (requests * 1000) / (performance.now() - startedAt),
     };
   } finally {

@@ -13,9 +13,17 @@ function ticksOf(pid: number | 'self', fields: readonly number[]): number {
 
 /** CPU time a process and its living children have used so far, milliseconds. */
 export function cpuMillisecondsOf(pid: number): number {
+  const { user, kernel } = cpuPartsOf(pid);
+  return user + kernel;
+}
+
+/** The same, apart: in the programs themselves, and in the kernel on their behalf. */
+export function cpuPartsOf(pid: number): { readonly user: number; readonly kernel: number } {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   const pids = [pid, ...(children === '' ? [] : children.split(' ').map(Number))];
-  return pids.reduce((sum, each) => sum + ticksOf(each, [userField, systemField]), 0) * millisecondsPerTick;
+  const spent = (field: number): number =>
+    pids.reduce((sum, each) => sum + ticksOf(each, [field]), 0) * millisecondsPerTick;
+  return { user: spent(userField), kernel: spent(systemField) };
 }
 
 /** CPU time of child processes of ours that have ended, milliseconds. */
