@@ -17,32 +17,37 @@ interface TreeEntry {
   readonly isTemporary: boolean;
 }
 
-/** Every file and folder below a root that we have the right to see; links are not followed. */
-async function* entriesBelow(root: string): AsyncGenerator<TreeEntry> {
+/** Every file and folder below a root that we have the right to see, folder by folder; links are not followed. */
+async function* foldersBelow(root: string): AsyncGenerator<readonly TreeEntry[]> {
   const waiting = [''];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const found: TreeEntry[] = [];
     for (const entry of await entriesOf(`${root}/${next}`)) {
       const place = next === '' ? entry.name : `${next}/${entry.name}`;
       if (entry.isDirectory()) waiting.push(place);
-      const isTemporary = entry.isFile() && isTemporaryName(entry.name);
-      if (entry.isDirectory() || entry.isFile()) yield { place, isTemporary };
+      if (entry.isDirectory()) found.push({ place, isTemporary: false });
+      else if (entry.isFile()) found.push({ place, isTemporary: isTemporaryName(entry.name) });
     }
+    yield found;
   }
 }
 
 /** Removes what uploads left that were cut short by the end of an earlier process. */
 export async function removeStaleUploads(root: string): Promise<void> {
-  for await (const { place, isTemporary } of entriesBelow(root)) if (isTemporary) await removeOwn(`${root}/${place}`);
+  for await (const entries of foldersBelow(root))
+    for (const { place, isTemporary } of entries) if (isTemporary) await removeOwn(`${root}/${place}`);
 }
 
 /** Tells of every finished file and every folder below a root, with what it takes. */
 export async function countStored(root: string, tell: (place: string, space: Space) => void): Promise<void> {
-  let entries = 0;
-  for await (const { place, isTemporary } of entriesBelow(root)) {
-    entries += 1;
-    if (entries % entriesAtOnce === 0) await otherWork();
-    const stats = isTemporary ? undefined : statsOf(`${root}/${place}`);
-    if (stats !== undefined) tell(place, spaceOf(stats));
+  let seen = 0;
+  for await (const entries of foldersBelow(root)) {
+    for (const { place, isTemporary } of entries) {
+      seen += 1;
+      if (seen % entriesAtOnce === 0) await otherWork();
+      const stats = isTemporary ? undefined : statsOf(`${root}/${place}`);
+      if (stats !== undefined) tell(place, spaceOf(stats));
+    }
   }
 }
 
