@@ -19,7 +19,7 @@ import { type QuotaLimits, StorageQuota } from './storage-quota.js';
 import { lookAt, type StoredEntry, unlinkIfPresent, versionOf } from './stored-entry.js';
 import { countStored, removeStaleUploads } from './stored-tree.js';
 import { TemporaryFile } from './temporary-file.js';
-import { TransferBuffers } from './transfer-buffers.js';
+import { downloadBuffers, TransferBuffers, uploadBuffers } from './transfer-buffers.js';
 
 export interface StorageOptions {
   /** Made when missing. */
@@ -49,8 +49,9 @@ export type VersionCheck = (current: FileVersion | undefined) => void;
 
 /** Files in folders below one root: read whole versions, replaced in one step, durable once a change has resolved. */
 export class FileStorage {
-  /** Shared by all transfers of this storage, in both directions. */
-  readonly buffers = new TransferBuffers();
+  /** Shared by all downloads of this storage. */
+  readonly buffers = new TransferBuffers(downloadBuffers);
+  private readonly uploadBuffers = new TransferBuffers(uploadBuffers);
   private readonly garbage = new BodyGarbage();
   private readonly locks = new ChangeLocks();
   private readonly folderFlushes = new FolderFlushes();
@@ -119,19 +120,20 @@ export class FileStorage {
    *
    * @param expectedBytes announced by the sender, if known
    * @param check judged now and again in the instant the file takes its place
+   * @param pieces `ours`: what is written belongs to the storage alone from then on, and is empty once it is copied
    * @param owner whose share of the storage it uses; nobody's in particular when absent
    * @throws Problem `conflict`: a folder has this name; `storage-full`: the quota does not allow it.
    */
   async receive(path: StoragePath, options: ReceiveOptions): Promise<IncomingFile> {
     if (path.segments.length === 0) throw isDirectory('conflict', path.text);
-    const { expectedBytes, check, owner } = options;
+    const { expectedBytes, check, owner, pieces = 'shared' } = options;
     // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
     if (!isSmall(options)) this.judge(path, entryOf(this.folders.find(path)), check);
     const claim = this.quota?.claimFor(path.text, owner);
     if (expectedBytes !== undefined) await claim?.expect(expectedBytes);
     return new IncomingFile({
-      buffers: this.buffers,
-      garbage: this.garbage,
+      buffers: this.uploadBuffers,
+      letGo: pieces === 'ours' ? (piece) => this.garbage.free(piece) : (part) => this.garbage.add(part.length),
       reserve: async (bytes) => {
         this.onReceived?.(bytes);
         await claim?.use(bytes);
@@ -233,6 +235,7 @@ interface ReceiveOptions {
   readonly expectedBytes?: number;
   readonly check?: VersionCheck;
   readonly owner?: string;
+  readonly pieces?: 'ours' | 'shared';
 }
 
 interface PendingUpload {

@@ -1,16 +1,18 @@
-import type { BodyGarbage } from './body-garbage.js';
 import type { TemporaryFile } from './temporary-file.js';
 import type { TransferBuffers } from './transfer-buffers.js';
 
 /** Up to here a whole body stays in memory and is written in one step at its end. */
 export const smallFileBytes = 64 * 1024;
+// Full buffers that may wait for the disk before the sender has to, while there are plenty.
+const mostWaiting = 7;
 // Bounds what a small body of one-byte chunks costs in buffers.
 const smallFileChunks = 64;
 
 /** What an incoming file needs of the storage it goes to. */
 export interface IncomingFileTarget {
   readonly buffers: TransferBuffers;
-  readonly garbage: BodyGarbage;
+  /** Told of bytes that have been copied away. */
+  readonly letGo: (copied: Buffer) => void;
   /** Makes sure that so many bytes more may be written. */
   readonly reserve: (bytes: number) => Promise<void>;
   readonly create: () => TemporaryFile;
@@ -21,14 +23,14 @@ export interface IncomingFileTarget {
 }
 
 /**
- * A file on its way in. It becomes visible whole, by `commit`, or never. Bytes are gathered into large buffers; one is
- * written while the next fills, and `write` asks its caller to wait when both are full.
+ * A file on its way in. It becomes visible whole, by `commit`, or never. Bytes are gathered into large buffers, which are
+ * written one after another while the next ones fill. `write` asks its caller to wait when too many are full, and then
+ * until all of them are written: to stop and start reading a socket costs more than a buffer.
  */
 export class IncomingFile {
   private beginning: Buffer[] = [];
   private filling: { readonly buffer: Buffer; bytes: number } | undefined;
   private readonly full: Buffer[] = [];
-  private appending: Promise<void> | undefined;
   private writing: Promise<void> | undefined;
   private fault: { readonly error: unknown } | undefined;
   private temporary: TemporaryFile | undefined;
@@ -54,7 +56,7 @@ export class IncomingFile {
       if (this.receivedBytes <= smallFileBytes && this.beginning.length < smallFileChunks) return undefined;
       for (const early of this.beginning.splice(0)) this.gather(early);
     } else this.gather(chunk);
-    return this.full.length > 0 ? this.appending : undefined;
+    return this.full.length < (this.target.buffers.isPlenty ? mostWaiting : 1) ? undefined : this.writing;
   }
 
   /** Writes what is left, forces it to disk and puts the file in its place. After a failure, `discard` it. */
@@ -82,15 +84,15 @@ export class IncomingFile {
   }
 
   private gather(chunk: Buffer): void {
-    this.target.garbage.add(chunk.length);
-    for (let rest = chunk; rest.length > 0; ) {
+    for (let copied = 0; copied < chunk.length; ) {
       this.filling ??= { buffer: this.target.buffers.take(), bytes: 0 };
       const { buffer, bytes } = this.filling;
-      const taken = rest.copy(buffer, bytes);
-      this.filling.bytes += taken;
-      rest = rest.subarray(taken);
+      const count = chunk.copy(buffer, bytes, copied);
+      this.filling.bytes += count;
+      copied += count;
       if (this.filling.bytes === buffer.length) this.passOn(buffer);
     }
+    this.target.letGo(chunk);
   }
 
   private passOn(buffer: Buffer): void {
@@ -101,17 +103,14 @@ export class IncomingFile {
 
   /** Never rejects: a failure is kept for the next `write` or `commit`, whose caller can act on it. */
   private async writeFull(): Promise<void> {
-    for (let buffer = this.full.shift(); buffer !== undefined; buffer = this.full.shift()) {
-      this.appending = this.append(buffer);
-      await this.appending;
-    }
+    for (let buffer = this.full.shift(); buffer !== undefined; buffer = this.full.shift()) await this.append(buffer);
     this.writing = undefined;
   }
 
   private async append(buffer: Buffer): Promise<void> {
     try {
-      await this.target.reserve(buffer.length);
-      await this.opened().append(buffer);
+      if (this.fault === undefined) await this.target.reserve(buffer.length);
+      if (this.fault === undefined) await this.opened().append(buffer);
     } catch (error) {
       this.fault ??= { error };
     } finally {

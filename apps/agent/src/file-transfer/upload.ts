@@ -38,6 +38,8 @@ export async function answerPut(exchange: FileExchange, rules: UploadRules): Pro
   const incoming = await rules.storage.receive(path, {
     // A form is longer than its file by an amount nobody knows yet.
     ...(announcedBytes === undefined || form ? {} : { expectedBytes: announcedBytes }),
+    // Of a form, only parts of the pieces are the file.
+    pieces: form ? 'shared' : 'ours',
     ...(check === undefined ? {} : { check }),
     ...(owner === undefined ? {} : { owner }),
   });
