@@ -62,7 +62,10 @@ export class Owners {
 
   private read(journal: string): void {
     const interned = new Map<string, string>();
-    for (const line of contentOf(journal).split('\n')) {
+    const content = contentOf(journal);
+    // The next line would become one with a line that a crash cut off.
+    this.isBehind = content !== '' && !content.endsWith('\n');
+    for (const line of content.split('\n')) {
       const [place, owner] = parseLine(line);
       if (place === undefined) continue;
       this.lines += 1;

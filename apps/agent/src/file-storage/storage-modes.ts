@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { faultCode } from './file-system-fault.js';
 
@@ -39,7 +39,10 @@ export class StorageModes {
     // Those above belong to others as well.
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     mkdirSync(path, { recursive: true, mode: this.folderMode });
-    const mode = statSync(path).mode & 0o777;
+    const stats = lstatSync(path);
+    // Who put a link there decides about the folder it leads to.
+    if (!stats.isDirectory()) return;
+    const mode = stats.mode & 0o777;
     const wanted = this.isSet ? this.folderMode : mode & this.folderMode;
     if (mode !== wanted) changeIfOurs(path, wanted);
   }

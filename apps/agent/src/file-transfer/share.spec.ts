@@ -107,6 +107,8 @@ describe('the share of one client', () => {
     await writeFile(journal, '["a","device:child01"]\n["b","devi');
     await using second = await start();
     expect((await second.put('/te/v1/files/c', 'x', child01)).status).toBe(507);
+    await second.put('/te/v1/files/d', 'x', child02);
+    expect(await readFile(journal, 'utf8')).toBe('["a","device:child01"]\n["d","device:child02"]\n');
   });
 
   it('forgets files that local processes have deleted', async () => {
