@@ -134,9 +134,9 @@ export class FileStorage {
     return new IncomingFile({
       buffers: this.uploadBuffers,
       letGo: pieces === 'ours' ? (piece) => this.garbage.free(piece) : (part) => this.garbage.add(part.length),
-      reserve: async (bytes) => {
+      reserve: (bytes) => {
         this.onReceived?.(bytes);
-        await claim?.use(bytes);
+        return claim?.use(bytes);
       },
       // In the deepest folder that exists: on the same file system as those still to be made below it.
       create: () => TemporaryFile.create(this.folders.find(path).folder, this.modes),

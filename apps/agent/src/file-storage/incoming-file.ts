@@ -14,7 +14,7 @@ export interface IncomingFileTarget {
   /** Told of bytes that have been copied away. */
   readonly letGo: (copied: Buffer) => void;
   /** Makes sure that so many bytes more may be written. */
-  readonly reserve: (bytes: number) => Promise<void>;
+  readonly reserve: (bytes: number) => Promise<void> | undefined;
   readonly create: () => TemporaryFile;
   /** Puts the finished file in its place, durably. */
   readonly publish: (temporary: TemporaryFile) => Promise<void>;

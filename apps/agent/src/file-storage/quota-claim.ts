@@ -9,7 +9,8 @@ export interface SettledChange {
 }
 
 interface Account {
-  readonly reserve: (space: Space) => Promise<void>;
+  /** Resolves, or returns nothing, once the space is reserved; rejects when it does not fit. */
+  readonly reserve: (space: Space) => Promise<void> | undefined;
   readonly release: (space: Space) => void;
   readonly settle: (change: SettledChange) => void;
 }
@@ -26,8 +27,8 @@ export class QuotaClaim {
    *
    * @throws Problem `storage-full`: it does not fit.
    */
-  async expect(bytes: number): Promise<void> {
-    await this.reserve(spaceForFile(bytes));
+  expect(bytes: number): Promise<void> | undefined {
+    return this.reserve(spaceForFile(bytes));
   }
 
   /**
@@ -35,14 +36,14 @@ export class QuotaClaim {
    *
    * @throws Problem `storage-full`: they do not fit.
    */
-  async use(bytes: number): Promise<void> {
+  use(bytes: number): Promise<void> | undefined {
     this.usedBytes += bytes;
     const needed = spaceForFile(this.usedBytes);
     const lacking = {
       bytes: Math.max(0, needed.bytes - this.reserved.bytes),
       entries: Math.max(0, needed.entries - this.reserved.entries),
     };
-    if (lacking.bytes > 0 || lacking.entries > 0) await this.reserve(lacking);
+    return lacking.bytes > 0 || lacking.entries > 0 ? this.reserve(lacking) : undefined;
   }
 
   /**
@@ -50,8 +51,9 @@ export class QuotaClaim {
    *
    * @throws Problem `storage-full`: they do not fit.
    */
-  async expectFolders(count: number): Promise<void> {
-    if (count > 0) await this.reserve({ bytes: count * newFolder.bytes, entries: count * newFolder.entries });
+  expectFolders(count: number): Promise<void> | undefined {
+    if (count === 0) return undefined;
+    return this.reserve({ bytes: count * newFolder.bytes, entries: count * newFolder.entries });
   }
 
   /** A folder has been made. */
@@ -71,8 +73,15 @@ export class QuotaClaim {
     this.reserved = noSpace;
   }
 
-  private async reserve(space: Space): Promise<void> {
-    await this.account.reserve(space);
+  /** Seldom has to wait, so it makes a promise only then. */
+  private reserve(space: Space): Promise<void> | undefined {
+    const waiting = this.account.reserve(space);
+    if (waiting !== undefined) return waiting.then(() => this.note(space));
+    this.note(space);
+    return undefined;
+  }
+
+  private note(space: Space): void {
     this.reserved = {
       bytes: this.reserved.bytes + space.bytes,
       entries: this.reserved.entries + space.entries,

@@ -73,13 +73,25 @@ export class StorageQuota {
     this.owners.set(place, undefined);
   }
 
-  private async reserve(space: Space, request: Request): Promise<void> {
-    await this.recountIfOlder(this.owners.isRewriteDue ? recountIntervalMs : longestTrustMs);
+  private reserve(space: Space, request: Request): Promise<void> | undefined {
+    if (this.isOlder(this.trustMs) || this.obstacle(space, request) !== undefined)
+      return this.reserveAnew(space, request);
+    this.reserved.add(space, request.owner);
+    return undefined;
+  }
+
+  /** As `reserve`, with a look at the disk before it refuses. */
+  private async reserveAnew(space: Space, request: Request): Promise<void> {
+    await this.recountIfOlder(this.trustMs);
     if (this.obstacle(space, request) !== undefined) await this.recountIfOlder(recountIntervalMs);
     const obstacle = this.obstacle(space, request);
     if (obstacle !== undefined)
       throw new Problem('storage-full', `${JSON.stringify(request.text)} does not fit: ${obstacle}`);
     this.reserved.add(space, request.owner);
+  }
+
+  private get trustMs(): number {
+    return this.owners.isRewriteDue ? recountIntervalMs : longestTrustMs;
   }
 
   private settle({ place, stored, replaced }: SettledChange, owner: string | undefined): void {
@@ -111,13 +123,17 @@ export class StorageQuota {
   }
 
   private async recountIfOlder(ageMs: number): Promise<void> {
-    const sinceMs = this.options.nowMs() - this.countedAtMs;
-    // Negative when the clock was set back.
-    if (sinceMs >= 0 && sinceMs < Math.max(ageMs, restPerCount * this.countTookMs)) return;
+    if (!this.isOlder(ageMs)) return;
     this.counting ??= this.recount().finally(() => {
       this.counting = undefined;
     });
     await this.counting;
+  }
+
+  private isOlder(ageMs: number): boolean {
+    const sinceMs = this.options.nowMs() - this.countedAtMs;
+    // Negative when the clock was set back.
+    return sinceMs < 0 || sinceMs >= Math.max(ageMs, restPerCount * this.countTookMs);
   }
 
   private async recount(): Promise<void> {
