@@ -8,7 +8,7 @@ const recountIntervalMs = 5_000;
 // They add files, too. Those were never added to the sum, but are taken off it when a peer deletes or replaces them.
 const longestTrustMs = 60_000;
 // A count of very many files holds up changes; so much of the time may go by in between.
-const restPerCount = 20;
+const restPerCount = 100;
 
 /** How much may be stored; unlimited where absent. */
 export interface QuotaLimits {
