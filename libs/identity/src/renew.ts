@@ -114,16 +114,8 @@ async function givenRequest(path: string, privateKey: KeyObject): Promise<Buffer
  * RFC 7030 §4.2.2: the subject of the request is the subject of the certificate being renewed. Alternative names are
  * left out, which means "as they are".
  */
-function renewalRequest(identity: Identity, privateKey: KeyObject): Buffer {
-  const { attributes } = identity.certificates[0].subject;
-  const organization = attributes.find(({ oid }) => oid === '2.5.4.10')?.value;
-  const organizationalUnit = attributes.find(({ oid }) => oid === '2.5.4.11')?.value;
-  return buildCertificateRequest({
-    privateKey,
-    commonName: nameOf(identity),
-    ...(organization === undefined ? {} : { organization }),
-    ...(organizationalUnit === undefined ? {} : { organizationalUnit }),
-  });
+function renewalRequest({ certificates: [{ subject }] }: Identity, privateKey: KeyObject): Buffer {
+  return buildCertificateRequest({ privateKey, subject });
 }
 
 function nameOf({ certificates: [leaf] }: Identity): DeviceId {

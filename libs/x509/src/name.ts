@@ -26,6 +26,8 @@ export interface Name {
   readonly attributes: readonly NameAttribute[];
   /** RFC 4514: last RDN first, special characters escaped. Control characters are escaped too, so it fits a log line. */
   readonly text: string;
+  /** The same in the order of the encoding, a comma and a space between, as thin-edge.io and OpenSSL print it. */
+  readonly textInOrder: string;
 }
 
 /** RFC 4514 §3 table, and what OpenSSL prints for the rest. */
@@ -59,7 +61,8 @@ export function readName(reader: DerReader): Name {
     der: reader.since(start),
     commonNames: attributes.filter((attribute) => attribute.oid === oids.commonName).map(({ value }) => value),
     attributes,
-    text: rdns.reverse().join(','),
+    text: rdns.toReversed().join(','),
+    textInOrder: rdns.join(', '),
   };
 }
 
@@ -135,6 +138,23 @@ export function encodeSubject({ organization, organizationalUnit, commonName }: 
   if (organization !== undefined) rdns.push(rdn(oids.organizationName, organization));
   if (organizationalUnit !== undefined) rdns.push(rdn(oids.organizationalUnitName, organizationalUnit));
   rdns.push(rdn(oids.commonName, commonName));
+  return sequence(...rdns);
+}
+
+/** Whom a device's request or self-signed certificate names: a new subject, or one taken over byte for byte. */
+export type DeviceSubject = SubjectFields | { readonly subject: Name };
+
+/**
+ * Encodes the subject of a device, common name first: the order in which thin-edge.io and its clouds know it.
+ *
+ * @throws Problem `invalid-request` as `encodeSubject`
+ */
+export function encodeDeviceSubject(options: DeviceSubject): Buffer {
+  if ('subject' in options) return options.subject.der;
+  const { organization, organizationalUnit, commonName } = options;
+  const rdns = [rdn(oids.commonName, commonName)];
+  if (organization !== undefined) rdns.push(rdn(oids.organizationName, organization));
+  if (organizationalUnit !== undefined) rdns.push(rdn(oids.organizationalUnitName, organizationalUnit));
   return sequence(...rdns);
 }
 

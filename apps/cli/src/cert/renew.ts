@@ -105,15 +105,11 @@ async function selfSigned(files: DeviceFiles, settings: Settings, now: Date): Pr
       'The certificate of this device is not self-signed.',
       'Leave --ca out to renew it with the CA that issued it.',
     );
-  const attributeOf = (oid: string) => current.subject.attributes.find((attribute) => attribute.oid === oid)?.value;
-  const [organization, organizationalUnit] = [attributeOf('2.5.4.10'), attributeOf('2.5.4.11')];
   const lifeSeconds = settings.require('certificate.validity.requested_duration');
   return parseCertificate(
     selfSignedDeviceCertificate({
       privateKey: identity.privateKey,
-      commonName: current.subject.commonNames[0] ?? '',
-      ...(organization === undefined ? {} : { organization }),
-      ...(organizationalUnit === undefined ? {} : { organizationalUnit }),
+      subject: current.subject,
       notBefore: new Date(now.getTime() - day),
       notAfter: new Date(now.getTime() + lifeSeconds * 1000),
     }),

@@ -104,7 +104,8 @@ describe('the certificate a device signs for itself', () => {
       notAfter: new Date('2027-11-22T12:00:00Z'),
     });
     const certificate = parseCertificate(der);
-    expect(certificate.subject.text).toBe('CN=my-device,OU=Test Device,O=Thin Edge');
+    expect(certificate.subject.text).toBe('OU=Test Device,O=Thin Edge,CN=my-device');
+    expect(certificate.subject.textInOrder).toBe('CN=my-device, O=Thin Edge, OU=Test Device');
     expect(certificate.issuer.der).toEqual(certificate.subject.der);
     expect(certificate.isCa).toBe(true);
     expect(certificate.pathLength).toBeUndefined();

@@ -11,7 +11,7 @@ import {
   keyUsage,
   subjectKeyIdentifier,
 } from '../extension-writers.js';
-import { encodeSubject } from '../name.js';
+import { type DeviceSubject, encodeDeviceSubject, encodeSubject } from '../name.js';
 import { signerFor } from '../signature.js';
 import { issuerKeyIdentifier, requirePair } from './leaf-issuer.js';
 import { certificateProfiles } from './profiles.js';
@@ -104,7 +104,11 @@ export function issueCaCertificate(options: CaCertificateOptions): Buffer {
   return signer.certify(tbsCertificate, issuer).der;
 }
 
-function validityAndSerial({ notBefore, notAfter, serialNumber = newSerialNumber() }: AuthorityFields) {
+function validityAndSerial({
+  notBefore,
+  notAfter,
+  serialNumber = newSerialNumber(),
+}: Pick<AuthorityFields, 'notBefore' | 'notAfter' | 'serialNumber'>) {
   return { notBefore, notAfter, serialNumber: encodeSerialNumber(serialNumber) };
 }
 
@@ -115,16 +119,11 @@ function validityAndSerial({ notBefore, notAfter, serialNumber = newSerialNumber
  * @returns DER.
  * @throws Problem `invalid-request`: a name, date or key that cannot be encoded.
  */
-export function selfSignedDeviceCertificate(options: {
-  readonly privateKey: KeyObject;
-  readonly commonName: string;
-  readonly organization?: string | undefined;
-  readonly organizationalUnit?: string | undefined;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}): Buffer {
+export function selfSignedDeviceCertificate(
+  options: DeviceSubject & { readonly privateKey: KeyObject; readonly notBefore: Date; readonly notAfter: Date },
+): Buffer {
   const signer = signerFor(options.privateKey);
-  const subject = encodeSubject(options);
+  const subject = encodeDeviceSubject(options);
   const tbsCertificate = encodeTbsCertificate({
     ...validityAndSerial(options),
     signatureAlgorithm: signer.algorithmIdentifier,

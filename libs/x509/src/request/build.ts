@@ -4,17 +4,16 @@ import { contextConstructed, tags } from '../der/tags.js';
 import { asciiString, bitString, integer, sequence, setOf, tlv, utf8String } from '../der/writer.js';
 import { subjectAltName } from '../extension-writers.js';
 import type { SubjectAltName } from '../general-name.js';
-import { encodeSubject } from '../name.js';
+import { type DeviceSubject, encodeDeviceSubject } from '../name.js';
 import { oids } from '../oids.js';
 import { signerFor } from '../signature.js';
 
-/** What a certification request asks for. */
-export interface RequestOptions {
+/** What a certification request asks for, and for whom. */
+export type RequestOptions = RequestContent & DeviceSubject;
+
+interface RequestContent {
   /** Signs the request; its public half is what the certificate is for. The hash follows the key. */
   readonly privateKey: KeyObject;
-  readonly commonName: string;
-  readonly organization?: string | undefined;
-  readonly organizationalUnit?: string | undefined;
   readonly subjectAltNames?: readonly SubjectAltName[] | undefined;
   readonly challengePassword?: string | undefined;
 }
@@ -35,7 +34,7 @@ export function buildCertificateRequest(options: RequestOptions): Buffer {
     attributes.push(sequence(oid(oids.extensionRequest), setOf(sequence(subjectAltName(subjectAltNames)))));
   const requestInfo = sequence(
     integer(0),
-    encodeSubject(options),
+    encodeDeviceSubject(options),
     createPublicKey(privateKey).export({ type: 'spki', format: 'der' }),
     tlv(contextConstructed(0), ...attributes.toSorted(Buffer.compare)),
   );
