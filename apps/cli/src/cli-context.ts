@@ -1,3 +1,5 @@
+import type { CommandLog } from './command-log.js';
+
 /** Where a command writes. */
 export interface CliOutput {
   write(text: string): unknown;
@@ -13,7 +15,7 @@ export interface CliInput extends AsyncIterable<string | Uint8Array> {
 }
 
 /** Everything of the world outside that a command may touch, so that tests run commands without touching their own. */
-export interface CliContext {
+export interface CliWorld {
   readonly stdout: CliOutput;
   readonly stderr: CliOutput;
   readonly stdin: CliInput;
@@ -25,4 +27,9 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** How the user calls the program: `sallyport` or `tedge`. */
   readonly programName: string;
+}
+
+/** The world outside, and how much to say about what goes on. */
+export interface CliContext extends CliWorld {
+  readonly log: CommandLog;
 }

@@ -6,6 +6,7 @@ import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from './cli-context.js';
+import { type LogLevel, logLevels } from './command-log.js';
 import { writeWarnings } from './output.js';
 import { hostNameOf } from './site/host-names.js';
 
@@ -13,6 +14,8 @@ import { hostNameOf } from './site/host-names.js';
 export const globalOptions = z.object({
   json: z.boolean().default(false),
   configDir: z.string().optional(),
+  debug: z.boolean().default(false),
+  logLevel: z.enum(logLevels).optional(),
   adminUrl: z.string().optional(),
   adminCert: z.string().optional(),
   adminKey: z.string().optional(),
@@ -40,6 +43,7 @@ export async function openSettings(
   const { profile } = choice;
   const source = { ...settingsSource(context, options), ...(profile === undefined ? {} : { profile }) };
   const { settings, warnings } = await loadSettings(source);
+  context.log.debug(`configuration directory: ${settings.directory}`);
   writeWarnings(context, warnings);
   return settings;
 }
@@ -59,6 +63,18 @@ async function nameInCertificate(path: string): Promise<string | undefined> {
     if (isUnreadable) return undefined;
     throw fault;
   }
+}
+
+/** Parser of `--log-level`; in any case, as thin-edge.io takes it. */
+export function logLevelArgument(text: string): LogLevel {
+  const level = logLevels.find((name) => name === text.toLowerCase());
+  if (level !== undefined) return level;
+  throw new InvalidArgumentError(`It is one of ${logLevels.join(', ')}.`);
+}
+
+/** How much to say. A level beats `--debug`, as with thin-edge.io. */
+export function logLevelOf({ debug, logLevel }: GlobalOptions): LogLevel {
+  return logLevel ?? (debug ? 'debug' : 'info');
 }
 
 /** A file argument as an absolute path. */

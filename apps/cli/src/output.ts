@@ -10,9 +10,14 @@ export function writeLines({ stdout }: CliContext, lines: readonly string[]): vo
   stdout.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
 }
 
+/** What was done, in lines on stderr: stdout is for what a script reads. Programs that read JSON need no such words. */
+export function writeNotes({ stderr }: Pick<CliContext, 'stderr'>, lines: readonly string[], asJson: boolean): void {
+  if (!asJson) stderr.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
+}
+
 /** What a person should know, one line each on stderr. */
-export function writeWarnings({ stderr }: Pick<CliContext, 'stderr'>, warnings: readonly string[]): void {
-  for (const warning of warnings) stderr.write(`${withoutControls(`Warning: ${warning}`)}\n`);
+export function writeWarnings({ log }: Pick<CliContext, 'log'>, warnings: readonly string[]): void {
+  for (const warning of warnings) log.warn(warning);
 }
 
 /** Text with blanks for control characters; line ends stay. */

@@ -1,12 +1,14 @@
-import { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { caCommand } from './ca/ca-command.js';
 import { certCommand } from './cert/cert-command.js';
+import { CliCommand } from './cli-command.js';
 import type { CliContext } from './cli-context.js';
 import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
+import { globalOptions, logLevelArgument, logLevelOf, optionsOf } from './options.js';
 import { secureCommand } from './secure/secure-command.js';
 import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
@@ -15,16 +17,23 @@ const description = 'X.509 identities for an IoT site: issue, renew, revoke, and
 
 /** The whole command tree, reading and writing only through `context`. */
 export function createProgram(context: CliContext): Command {
-  const program = confined(new Command(context.programName), context)
+  const program = confined(new CliCommand(context.programName), context)
     .description(description)
     .version(manifest.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'explain the command')
     .option('--config-dir <dir>', 'configuration directory (env: TEDGE_CONFIG_DIR)')
     .option('--json', 'print JSON, for programs')
+    .option('--debug', 'say on standard error what goes on, as --log-level debug')
+    .addOption(
+      new Option('--log-level <level>', 'error, warn, info (default), debug or trace').argParser(logLevelArgument),
+    )
     .option('--admin-url <url>', 'use the admin API on the network: https://HOST:8002')
     .option('--admin-cert <file>', 'certificate of the administrator (default: <config dir>/admin-certs)')
     .option('--admin-key <file>', 'private key of the administrator')
-    .option('--admin-ca <file>', 'CA certificates to trust at --admin-url');
+    .option('--admin-ca <file>', 'CA certificates to trust at --admin-url')
+    .hook('preAction', (_program, command) => {
+      context.log.level = logLevelOf(optionsOf(command, globalOptions));
+    });
   for (const add of [
     deviceCommand,
     certCommand,
@@ -45,6 +54,7 @@ function confined(command: Command, { stdout, stderr }: CliContext): Command {
   return command
     .exitOverride()
     .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),

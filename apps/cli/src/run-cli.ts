@@ -1,4 +1,5 @@
-import type { CliContext } from './cli-context.js';
+import type { CliWorld } from './cli-context.js';
+import { CommandLog } from './command-log.js';
 import { describeFault, exitCodeOf, Interruption } from './failure.js';
 import { createProgram } from './program.js';
 import { writeReport } from './report.js';
@@ -9,7 +10,9 @@ import { writeReport } from './report.js';
  * @param argv arguments after the program's name
  * @returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted; some commands define their own
  */
-export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
+  const log = new CommandLog(world.stderr);
+  const context = { ...world, log };
   const program = createProgram(context);
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -17,9 +20,15 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    if (report !== undefined) writeReport(context, report, argv.includes('--json'));
+    if (report !== undefined) writeReport(context, report, wantsJson(argv));
+    log.debugCauses(fault);
     return exitCodeOf(fault, isInterrupted);
   }
+}
+
+/** Of a command line that may be wrong: a program that reads JSON wants the error in it too. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.some((word) => word === '--json' || word === '--json=true');
 }
 
 const interrupted = { what: 'Interrupted.', remedy: 'Run the command again to go on.', type: 'interrupted' };

@@ -1,5 +1,6 @@
 import { Problem, type ProblemType, problems, type ServiceName } from '@sallyport/protocol';
 import { z } from 'zod';
+import type { CommandLog } from '../command-log.js';
 import { Failure } from '../failure.js';
 import { type AdminAnswer, type AdminRequest, type AdminRoute, exchange } from './admin-exchange.js';
 import { ServiceUnreachable } from './service-unreachable.js';
@@ -9,6 +10,8 @@ export interface AdminClientOptions {
   readonly service: ServiceName;
   readonly route: AdminRoute;
   readonly signal?: AbortSignal;
+  /** Told what is asked. */
+  readonly log?: Pick<CommandLog, 'debug'>;
   /** Milliseconds for one request; 15 s when absent. */
   readonly timeoutMs?: number;
 }
@@ -59,7 +62,8 @@ export class AdminClient {
   }
 
   async #send(request: Sent): Promise<AdminAnswer> {
-    const { route, signal, timeoutMs = defaultTimeoutMs } = this.#options;
+    const { service, route, signal, log, timeoutMs = defaultTimeoutMs } = this.#options;
+    log?.debug(`${request.method} ${request.path} of ${service} at ${placeOf(route)}`);
     try {
       return await exchange(route, { ...request, timeoutMs, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
@@ -107,9 +111,13 @@ function isProblemType(type: string): type is ProblemType {
   return Object.hasOwn(problems, type);
 }
 
+function placeOf(route: AdminRoute): string {
+  return 'socketPath' in route ? route.socketPath : route.url.origin;
+}
+
 function unreachable({ service, route }: AdminClientOptions, error: unknown): ServiceUnreachable {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const place = 'socketPath' in route ? route.socketPath : route.url.origin;
+  const place = placeOf(route);
   const { what, remedy } = wordsFor(code, { service, place, error });
   return new ServiceUnreachable(what, remedy, code, { cause: error });
 }

@@ -24,7 +24,7 @@ export async function adminClientFor(
   { context, options }: { context: CliContext; options: GlobalOptions },
 ): Promise<AdminClient> {
   const route = await routeTo(service, settings, { context, options });
-  return new AdminClient({ service, route, signal: context.signal });
+  return new AdminClient({ service, route, signal: context.signal, log: context.log });
 }
 
 async function routeTo(

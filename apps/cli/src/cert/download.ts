@@ -115,7 +115,7 @@ async function download(context: CliContext, settings: Settings, given: Options)
 }
 
 /** Renewals go where the first certificate came from, unless the settings say otherwise. */
-async function rememberService({ cwd, stderr }: CliContext, settings: Settings, url: string): Promise<void> {
+async function rememberService({ cwd, log }: CliContext, settings: Settings, url: string): Promise<void> {
   const { origin } = new URL(url);
   if (settings.source('pki.url') !== 'default' || settings.get('pki.url') === origin) return;
   try {
@@ -123,7 +123,7 @@ async function rememberService({ cwd, stderr }: CliContext, settings: Settings, 
   } catch (fault) {
     if (!(fault instanceof Problem)) throw fault;
     // The certificate is there, and that was the point.
-    writeWarnings({ stderr }, [`pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}`]);
+    writeWarnings({ log }, [`pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}`]);
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CliContext } from '../cli-context.js';
+import { CommandLog } from '../command-log.js';
 import { describeFault, exitCodeOf } from '../failure.js';
 import { configCommand } from './config-command.js';
 
@@ -24,7 +25,7 @@ async function runConfig(words: readonly string[], env: CliContext['env']) {
   const outside = { stdin: emptyInput(), now: () => new Date(0), signal, programName: 'tedge' };
   const program = new Command('tedge').option('--json').option('--config-dir <dir>').exitOverride();
   program.configureOutput({ writeErr: (text) => stderr.write(text), writeOut: (text) => stdout.write(text) });
-  configCommand({ stdout, stderr, env, cwd: '/home/me', ...outside }, program);
+  configCommand({ stdout, stderr, env, cwd: '/home/me', ...outside, log: new CommandLog(stderr) }, program);
   const fault: unknown = await program.parseAsync(['config', ...words], { from: 'user' }).then(
     () => undefined,
     (error: unknown) => error,

@@ -32,8 +32,7 @@ export function chosenKey(context: CliContext, choice: KeyChoice): KeyReference 
   const named = findKey(choice.key);
   if (named === undefined) throw new Failure(`There is no setting ${choice.key}.`, 'List them all: config list --all');
   const { key, deprecatedName } = named;
-  if (deprecatedName !== undefined)
-    context.stderr.write(`Warning: ${deprecatedName} is deprecated, use ${nameOf(named)}\n`);
+  if (deprecatedName !== undefined) context.log.warn(`${deprecatedName} is deprecated, use ${nameOf(named)}`);
   if (named.profile !== undefined && choice.profile !== undefined && named.profile !== choice.profile) {
     throw new Failure(`${choice.key} is a key of profile ${named.profile} already.`, 'Leave --profile out.');
   }

@@ -1,0 +1,46 @@
+import type { CliOutput } from './cli-context.js';
+import { withoutControls } from './output.js';
+
+/** From the fewest lines to the most, as thin-edge.io names them. */
+export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What a command says on standard error beside its answer, as far as `--log-level` and `--debug` ask for it. */
+export class CommandLog {
+  /** Until the command line is read, and when it says nothing. */
+  level: LogLevel = 'info';
+
+  constructor(private readonly stderr: CliOutput) {}
+
+  /** What a person should know; one line. */
+  warn(text: string): void {
+    if (this.#shows('warn')) this.#write(`Warning: ${text}`);
+  }
+
+  /** What helps to find out why something does not work; one line, never a secret. */
+  debug(text: string): void {
+    if (this.#shows('debug')) this.#write(`Debug: ${text}`);
+  }
+
+  /** The errors behind a failure, the nearest first. */
+  debugCauses(fault: unknown): void {
+    for (let cause = causeOf(fault); cause !== undefined; cause = causeOf(cause))
+      this.debug(`caused by: ${codeIn(cause)}${cause.message}`);
+  }
+
+  #shows(level: LogLevel): boolean {
+    return logLevels.indexOf(level) <= logLevels.indexOf(this.level);
+  }
+
+  #write(line: string): void {
+    this.stderr.write(`${withoutControls(line)}\n`);
+  }
+}
+
+function causeOf(fault: unknown): Error | undefined {
+  return fault instanceof Error && fault.cause instanceof Error ? fault.cause : undefined;
+}
+
+function codeIn(error: Error): string {
+  return 'code' in error ? `${String(error.code)}: ` : '';
+}
