@@ -1,10 +1,31 @@
 import type { CliContext } from './cli-context.js';
 import type { FaultReport } from './failure.js';
 import { withoutControls } from './output.js';
+import { quoted } from './shell-word.js';
+
+/** How the program was called, as far as a report depends on it. */
+export interface Called {
+  readonly json: boolean;
+  readonly configDir?: string | undefined;
+}
 
 /** Tells on stderr why a command failed; with `--json` as one JSON document in one line. */
-export function writeReport({ stderr }: CliContext, report: FaultReport, asJson: boolean): void {
-  const { what, remedy } = report;
-  if (asJson) stderr.write(`${JSON.stringify({ error: report })}\n`);
-  else stderr.write(withoutControls(`Error: ${what}\n${remedy === '' ? '' : `${remedy}\n`}`));
+export function writeReport(context: CliContext, report: FaultReport, called: Called): void {
+  const what = asTyped(report.what, context, called);
+  const remedy = asTyped(report.remedy, context, called);
+  if (called.json) context.stderr.write(`${JSON.stringify({ error: { ...report, what, remedy } })}\n`);
+  else context.stderr.write(withoutControls(`Error: ${what}\n${remedy === '' ? '' : `${remedy}\n`}`));
+}
+
+// Commands about the files of this configuration directory; the others may be meant for the machine of the services.
+const localCommands = ['cert', 'config', 'doctor', 'secure'];
+const commandInText = /\b(?:sallyport|tedge) (cert|config|doctor|secure|device|ca|status|site)\b/g;
+
+/** A text whose commands work when they are typed as they stand: by the name of this call, on the same directory. */
+function asTyped(text: string, { programName }: CliContext, { configDir }: Called): string {
+  const directory = configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`;
+  return text.replace(
+    commandInText,
+    (_, command: string) => `${programName}${localCommands.includes(command) ? directory : ''} ${command}`,
+  );
 }

@@ -1,8 +1,9 @@
+import type { Command } from 'commander';
 import type { CliWorld } from './cli-context.js';
 import { CommandLog } from './command-log.js';
 import { describeFault, exitCodeOf, Interruption } from './failure.js';
 import { createProgram } from './program.js';
-import { writeReport } from './report.js';
+import { type Called, writeReport } from './report.js';
 
 /**
  * Runs one command line.
@@ -20,15 +21,17 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    if (report !== undefined) writeReport(context, report, wantsJson(argv));
+    if (report !== undefined) writeReport(context, report, calledAs(argv, program));
     log.debugCauses(fault);
     return exitCodeOf(fault, isInterrupted);
   }
 }
 
 /** Of a command line that may be wrong: a program that reads JSON wants the error in it too. */
-function wantsJson(argv: readonly string[]): boolean {
-  return argv.some((word) => word === '--json' || word === '--json=true');
+function calledAs(argv: readonly string[], program: Command): Called {
+  const json = argv.some((word) => word === '--json' || word === '--json=true');
+  const { configDir } = program.opts<{ readonly configDir?: string }>();
+  return { json, configDir };
 }
 
 const interrupted = { what: 'Interrupted.', remedy: 'Run the command again to go on.', type: 'interrupted' };

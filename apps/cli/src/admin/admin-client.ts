@@ -135,6 +135,6 @@ function wordsFor(code: string, { service, place, error }: { service: string; pl
     };
   return {
     what: `The service ${service} at ${place} did not answer: ${error instanceof Error ? error.message : String(error)}.`,
-    remedy: 'Look at its state (sallyport status) and its log.',
+    remedy: 'Look for the reason (sallyport doctor), and into its log.',
   };
 }

@@ -72,7 +72,8 @@ describe('cert create', () => {
     expect(await run(['cert', 'create'])).toEqual({
       exitCode: 1,
       stdout: '',
-      stderr: 'Error: No device id is known.\nPass it (--device-id ID) or set it (tedge config set device.id ID).\n',
+      stderr:
+        'Error: No device id is known.\nPass it (--device-id ID) or set it (sallyport --config-dir config config set device.id ID).\n',
     });
   });
 
@@ -96,7 +97,7 @@ describe('cert create', () => {
     const { exitCode, stderr } = await run(['cert', 'create', '--device-id', 'gw']);
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('tedge cert remove');
+    expect(stderr).toContain('sallyport --config-dir config cert remove\n');
     expect(await readdir(certs)).toEqual([`tedge-${present}.pem`]);
     expect(await read(`tedge-${present}.pem`)).toBe('precious');
   });
@@ -110,6 +111,95 @@ describe('cert create', () => {
 
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`The folder ${join(cwd, 'elsewhere')} does not exist.`);
+  });
+});
+
+describe('cert commands of a device that thin-edge.io set up', () => {
+  /** Its file: the subject common name first, encoded as thin-edge.io does it, and an attribute we never write. */
+  async function deviceOfThinEdge() {
+    const made = await device();
+    await mkdir(made.certs, { recursive: true });
+    const subject = '/CN=d1/O=Thin Edge/OU=Device/C=DE';
+    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    await mustRun('openssl', ['req', '-x509', ...ec, '-subj', subject, '-keyout', made.key, '-out', made.cert]);
+    return made;
+  }
+
+  it('print names as thin-edge.io does: in their own order, with a comma and a space', async () => {
+    const { run } = await deviceOfThinEdge();
+
+    const { stdout } = await run(['cert', 'show']);
+
+    expect(stdout).toContain('Subject:       CN=d1, O=Thin Edge, OU=Device, C=DE\n');
+    expect(stdout).toContain('Issuer:        CN=d1, O=Thin Edge, OU=Device, C=DE\n');
+  });
+
+  it('keep the subject when they renew a self-signed certificate', async () => {
+    const { run } = await deviceOfThinEdge();
+
+    const { exitCode, stdout, stderr } = await run(['cert', 'renew', '--ca', 'self-signed', 'c8y']);
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('Subject:       CN=d1, O=Thin Edge, OU=Device, C=DE\n');
+    expect(stderr).toContain('Certificate renewed successfully\n    => "tedge reconnect c8y" of thin-edge.io');
+  });
+
+  it('make the same subject for a new certificate and a new request', async () => {
+    const { run, csr } = await device();
+
+    const created = await run(['cert', 'create', '--device-id', 'd1']);
+    await run(['cert', 'create-csr']);
+
+    expect(created.stdout).toContain('Subject:       CN=d1, O=Thin Edge, OU=Device\n');
+    expect(created.stderr).toMatch(/^Certificate created successfully\n/);
+    const [der = Buffer.alloc(0)] = derFromPem(await readFile(csr, 'utf8'), 'CERTIFICATE REQUEST');
+    expect(parseCertificateRequest(der).subject.textInOrder).toBe('CN=d1, O=Thin Edge, OU=Device');
+  });
+
+  it.each(['show', 'needs-renewal', 'create', 'create-csr', 'remove'])(
+    'cert %s prints no words beside JSON',
+    async (name) => {
+      const { run } = name === 'create' ? await device() : await deviceOfThinEdge();
+
+      const { stdout, stderr } = await run(['cert', name, '--json'], { env: { DEVICE_ID: 'd1' } });
+
+      expect(stderr).toBe('');
+      expect(() => JSON.parse(stdout)).not.toThrow();
+    },
+  );
+});
+
+describe('DEVICE_ID', () => {
+  const env = { DEVICE_ID: 'from-environment', TEDGE_DEVICE_ID: 'from-settings' };
+
+  it.each(['create', 'create-csr'])('names the device for cert %s, before the settings do', async (name) => {
+    const { run } = await device();
+
+    const { stdout, stderr } = await run(['cert', name], { env });
+
+    expect(stdout + stderr).toContain('from-environment');
+  });
+
+  it('counts for nothing beside --device-id, or when it is empty', async () => {
+    const one = await device();
+    const other = await device();
+
+    expect((await one.run(['cert', 'create', '--device-id', 'given'], { env })).stdout).toContain('CN=given');
+    expect((await other.run(['cert', 'create'], { env: { ...env, DEVICE_ID: '' } })).stdout).toContain(
+      'CN=from-settings',
+    );
+  });
+
+  it('is named when it cannot be a device id', async () => {
+    const { run, cwd } = await device();
+
+    const { exitCode, stderr } = await run(['cert', 'create'], { env: { DEVICE_ID: 'a b' } });
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^Error: DEVICE_ID is "a b", which .*\nGive the variable another value, or pass --device-id ID\.\n$/,
+    );
+    expect(await readdir(cwd)).toEqual([]);
   });
 });
 
@@ -173,7 +263,7 @@ async function deviceWithCertificate() {
 
 describe('cert show', () => {
   it.each([
-    ['2025-12-31T23:00:00Z', 'NOT VALID YET (valid in: 1h)'],
+    ['2025-12-31T23:00:00Z', 'NOT VALID YET (will be in: 1h)'],
     ['2026-01-02T00:00:00Z', 'VALID (expires in: 89d)'],
     ['2026-03-02T00:00:00Z', 'EXPIRES SOON (expires in: 30d)'],
     ['2027-05-02T01:01:01Z', 'EXPIRED (since: 1y 31d 1h 1m 1s)'],
@@ -195,7 +285,7 @@ describe('cert show', () => {
     expect(stdout.split('\n')).toEqual([
       `Certificate:   ${cert}`,
       'Subject:       CN=child01',
-      'Issuer:        CN=Test issuing,O=Test',
+      'Issuer:        O=Test, CN=Test issuing',
       'Status:        VALID (expires in: 89d)',
       'Valid from:    Thu, 01 Jan 2026 00:00:00 +0000',
       'Valid until:   Wed, 01 Apr 2026 00:00:00 +0000',
@@ -233,16 +323,34 @@ describe('cert show', () => {
 
 describe('cert needs-renewal', () => {
   it.each([
-    ['2025-12-31T00:00:00Z', 'not valid yet', 1],
-    ['2026-02-01T00:00:00Z', 'far from its end', 1],
-    ['2026-03-02T00:00:00Z', '30 days before its end', 0],
-    ['2026-05-01T00:00:00Z', 'expired', 0],
-  ])('at %s, %s, exits with the code scripts expect', async (now, _, exitCode) => {
+    ['2025-12-31T00:00:00Z', 'NOT VALID YET (will be in: 1d)', 1],
+    ['2026-02-01T00:00:00Z', 'VALID (expires in: 59d)', 1],
+    ['2026-03-02T00:00:00Z', 'EXPIRES SOON (expires in: 30d)', 0],
+    ['2026-05-01T00:00:00Z', 'EXPIRED (since: 30d)', 0],
+  ])('at %s says %s on standard error, and exits with the code scripts expect', async (now, status, exitCode) => {
     const { run } = await deviceWithCertificate();
 
     expect(await run(['cert', 'needs-renewal', 'c8y'], { now: () => new Date(now) })).toEqual({
       exitCode,
       stdout: '',
+      stderr: `Status:        ${status}\n`,
+    });
+  });
+
+  it('tells a program in JSON', async () => {
+    const { run, cert } = await deviceWithCertificate();
+
+    const ran = await run(['cert', 'needs-renewal', '--json'], { now: () => new Date('2026-03-02T00:00:00Z') });
+
+    expect({ ...ran, stdout: JSON.parse(ran.stdout) }).toEqual({
+      exitCode: 0,
+      stdout: {
+        certificate: cert,
+        needsRenewal: true,
+        status: 'expires-soon',
+        statusSeconds: 2_592_000,
+        validUntil: '2026-04-01T00:00:00.000Z',
+      },
       stderr: '',
     });
   });
@@ -287,17 +395,22 @@ describe('cert remove', () => {
     const { run, certs, cert, key } = await deviceWithCertificate();
     await writeFile(`${cert}.new`, '');
 
-    const { exitCode, stdout } = await run(['cert', 'remove']);
-
-    expect(exitCode).toBe(0);
-    expect(stdout).toBe(`Removed ${cert}.new\nRemoved ${cert}\nRemoved ${key}\n`);
+    expect(await run(['cert', 'remove'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: `Certificate was successfully removed\n    => ${cert}.new\n    => ${cert}\n    => ${key}\n`,
+    });
     expect(await readdir(certs)).toEqual([]);
   });
 
   it('says that there is nothing only when there was nothing', async () => {
     const { run } = await device();
 
-    expect(await run(['cert', 'remove'])).toEqual({ exitCode: 0, stdout: 'Nothing to remove.\n', stderr: '' });
+    expect(await run(['cert', 'remove'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: 'There is no certificate to remove\n',
+    });
   });
 });
 
@@ -402,7 +515,7 @@ cert_path = "CERTS/shared.pem"
 
     const { stderr } = await run(['cert', 'create', ...own]);
 
-    expect(stderr).toContain('Remove certificate and key first: tedge cert remove c8y --profile plant2\n');
+    expect(stderr).toContain(': sallyport --config-dir config cert remove c8y --profile plant2\n');
     expect(await files()).toContain('tedge-private-key.pem');
   });
 
@@ -413,9 +526,13 @@ cert_path = "CERTS/shared.pem"
     const before = await files();
     await writeFile(join(certs, 'shared.pem'), 'the certificate of the profile');
 
-    const { exitCode, stdout } = await run(['cert', 'remove', 'c8y', '--profile', 'shared']);
+    const { exitCode, stderr } = await run(['cert', 'remove', 'c8y', '--profile', 'shared']);
 
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `Removed ${join(certs, 'shared.pem')}\n` });
+    const path = join(certs, 'shared.pem');
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: `Certificate was successfully removed\n    => ${path}\n`,
+    });
     expect(await files()).toEqual(before);
   });
 

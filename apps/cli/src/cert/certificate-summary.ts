@@ -1,31 +1,41 @@
+import type { Settings } from '@sallyport/config';
 import { type Certificate, type CertificateDescription, describeCertificate } from '@sallyport/x509';
 import type { CliContext } from '../cli-context.js';
 import { labelledLines, writeJson, writeLines } from '../output.js';
 
-export interface SummaryOptions {
-  readonly json: boolean;
-  /** Seconds before its end from which a certificate counts as expiring soon. */
-  readonly minimumSeconds: number;
+/** A certificate where it lies. */
+export interface CertificateAt {
+  readonly path: string;
+  readonly certificate: Certificate;
 }
 
 /** Prints what `cert show` prints. */
 export function writeCertificateSummary(
   context: CliContext,
-  path: string,
-  certificate: Certificate,
-  { json, minimumSeconds }: SummaryOptions,
+  { path, certificate }: CertificateAt,
+  { json, settings }: { readonly json: boolean; readonly settings: Settings },
 ): void {
-  const description = describeCertificate(certificate, context.now(), minimumSeconds);
+  const description = describeCertificate(certificate, context.now(), minimumSecondsFor(certificate, settings));
   if (json) writeJson(context, { certificate: path, ...description, fingerprint: certificate.fingerprint });
-  else writeLines(context, summaryLines(path, description));
+  else writeLines(context, summaryLines({ path, certificate }, description));
 }
 
-function summaryLines(path: string, description: CertificateDescription): string[] {
+/**
+ * How much life must be left: what the settings say. Where they say nothing, 30 days, but never more than the last
+ * third: a certificate that lives 30 days as a whole would need renewal from its first moment.
+ */
+export function minimumSecondsFor({ notBefore, notAfter }: Certificate, settings: Settings): number {
+  const minimumSeconds = settings.require('certificate.validity.minimum_duration');
+  if (settings.source('certificate.validity.minimum_duration') !== 'default') return minimumSeconds;
+  return Math.min(minimumSeconds, (notAfter.getTime() - notBefore.getTime()) / 3000);
+}
+
+function summaryLines({ path, certificate }: CertificateAt, description: CertificateDescription): string[] {
   const { decimal, hex } = description.serialNumber;
   return labelledLines([
     ['Certificate', path],
-    ['Subject', description.subject],
-    ['Issuer', description.issuer],
+    ['Subject', certificate.subject.textInOrder],
+    ['Issuer', certificate.issuer.textInOrder],
     ['Status', statusText(description)],
     ['Valid from', mailDate(description.validFrom)],
     ['Valid until', mailDate(description.validUntil)],
@@ -34,7 +44,11 @@ function summaryLines(path: string, description: CertificateDescription): string
   ]);
 }
 
-function statusText({ status, statusSeconds }: CertificateDescription): string {
+/** `VALID (expires in: 89d 23h 59m 55s)`. */
+export function statusText({
+  status,
+  statusSeconds,
+}: Pick<CertificateDescription, 'status' | 'statusSeconds'>): string {
   const duration = durationText(statusSeconds);
   switch (status) {
     case 'valid':
@@ -44,7 +58,7 @@ function statusText({ status, statusSeconds }: CertificateDescription): string {
     case 'expired':
       return `EXPIRED (since: ${duration})`;
     case 'not-yet-valid':
-      return `NOT VALID YET (valid in: ${duration})`;
+      return `NOT VALID YET (will be in: ${duration})`;
     default:
       return status satisfies never;
   }

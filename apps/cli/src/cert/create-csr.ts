@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { absolutePath, deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
-import { writeJson, writeLines } from '../output.js';
+import { writeJson, writeNotes } from '../output.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
 
@@ -22,7 +22,7 @@ export function createCsrCommand(context: CliContext, parent: Command): void {
     .description('write a certificate signing request for the key of this device')
     .option(
       '--device-id <id>',
-      'common name to ask for (default: that of the certificate, or setting device.id)',
+      'common name to ask for (default: env DEVICE_ID, else that of the certificate, or setting device.id)',
       deviceIdArgument,
     )
     .option('--output-path <file>', 'where to write it (default: setting device.csr_path)')
@@ -33,7 +33,7 @@ export function createCsrCommand(context: CliContext, parent: Command): void {
       const choice = chosenCloud(context, command);
       const settings = await openSettings(context, given, choice);
       const { keyPath, csrPath } = deviceFiles(settings, choice);
-      const commonName = requireDeviceId(given.deviceId, settings, choice);
+      const commonName = requireDeviceId(context, settings, { ...choice, deviceId: given.deviceId });
       const path = given.outputPath === undefined ? csrPath : absolutePath(context, given.outputPath);
       await prepareFolders(settings, [keyPath, path]);
       const csr = buildCertificateRequest({
@@ -44,6 +44,7 @@ export function createCsrCommand(context: CliContext, parent: Command): void {
       });
       await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
       if (given.json) writeJson(context, { csr: path, deviceId: commonName, key: keyPath });
-      else writeLines(context, [`Certificate signing request for ${commonName} written to ${path}`]);
+      const done = 'Certificate Signing Request was successfully created.';
+      writeNotes(context, [done, `    => for ${commonName}, at ${path}`], given.json);
     });
 }

@@ -8,11 +8,18 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeNotes } from '../output.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles, exists, prepareFolders, readLeaf, requireDeviceId } from './device-files.js';
 
 const options = globalOptions.extend({ deviceId: z.custom<DeviceId>().optional() });
+
+const createdNotes = [
+  'Certificate created successfully',
+  '    => before the device can be connected, the certificate has to be uploaded to the cloud',
+  '',
+];
 
 // Clouds check the start date against their own clock.
 const backdateMs = 86_400_000;
@@ -22,7 +29,11 @@ export function createCommand(context: CliContext, parent: Command): void {
   parent
     .command('create')
     .description('make a private key and a self-signed certificate for this device')
-    .option('--device-id <id>', 'common name of the certificate (default: setting device.id)', deviceIdArgument)
+    .option(
+      '--device-id <id>',
+      'common name of the certificate (default: env DEVICE_ID, else setting device.id)',
+      deviceIdArgument,
+    )
     .addArgument(cloudArgument())
     .addOption(profileOption())
     .action(async (_cloud, _options, command: Command) => {
@@ -30,12 +41,11 @@ export function createCommand(context: CliContext, parent: Command): void {
       const choice = chosenCloud(context, command);
       const settings = await openSettings(context, given, choice);
       const files = deviceFiles(settings, choice);
-      const deviceId = requireDeviceId(given.deviceId, settings, choice);
+      const deviceId = requireDeviceId(context, settings, { ...choice, deviceId: given.deviceId });
       await create(files, settings, { deviceId, now: context.now(), choice });
-      writeCertificateSummary(context, files.certPath, await readLeaf(files.certPath), {
-        json: given.json,
-        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
-      });
+      writeNotes(context, createdNotes, given.json);
+      const certificate = await readLeaf(files.certPath);
+      writeCertificateSummary(context, { path: files.certPath, certificate }, { json: given.json, settings });
     });
 }
 
@@ -70,6 +80,6 @@ function alreadyThere(path: string, { cloud, profile }: CloudChoice): Failure {
   const words = ['tedge cert remove', cloud ?? [], profile === undefined ? [] : `--profile ${profile}`].flat();
   return new Failure(
     `${path} is there already; nothing was changed.`,
-    `Remove certificate and key first: ${words.join(' ')}`,
+    `To make new ones, first remove certificate and key for good: ${words.join(' ')}`,
   );
 }

@@ -1,11 +1,13 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { type CertificateFiles, readTextIfPresent } from '@sallyport/identity';
-import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem } from '@sallyport/x509';
+import type { CertificateFiles } from '@sallyport/identity';
+import { type DeviceId, deviceId } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
+import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { quoted } from '../shell-word.js';
+import { nothingInPem, type PemFile, readPemFile } from '../site/pem-file.js';
 import type { CloudChoice } from './cloud-choice.js';
 
 /** Where the identity of this device lives. */
@@ -31,7 +33,7 @@ export function deviceFiles(
     keyPath: settings.require(`${table}.key_path`),
     csrPath: settings.require(`${table}.csr_path`),
     caPath: isOwn ? `${certPath}.ca` : join(dirname(certPath), 'ca.pem'),
-    waitingCertPath: `${certPath}.new`,
+    waitingCertPath: waitingPath(certPath),
   };
 }
 
@@ -58,47 +60,74 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The id to use: what the command line says, else the settings of the cloud, else those of the device.
+ * The id to use: what the command line says, else `DEVICE_ID` in the environment, as thin-edge.io has it, else the
+ * settings of the cloud, else those of the device.
  *
- * @throws Failure when there is none
+ * @throws Failure when there is none, or the environment holds none that can be used
  */
 export function requireDeviceId(
-  given: DeviceId | undefined,
+  { env }: Pick<CliContext, 'env'>,
   settings: Settings,
-  { cloud }: Pick<CloudChoice, 'cloud'>,
+  { deviceId: given, cloud }: Pick<CloudChoice, 'cloud'> & { readonly deviceId?: DeviceId | undefined },
 ): DeviceId {
-  const id = given ?? settings.get(cloud === 'c8y' ? 'c8y.device.id' : 'device.id');
+  const id = given ?? idInEnvironment(env) ?? settings.get(cloud === 'c8y' ? 'c8y.device.id' : 'device.id');
   if (id === undefined)
     throw new Failure('No device id is known.', 'Pass it (--device-id ID) or set it (tedge config set device.id ID).');
   return deviceId.parse(id);
 }
 
+function idInEnvironment({ DEVICE_ID: text = '' }: CliContext['env']): DeviceId | undefined {
+  if (text === '') return undefined;
+  const id = deviceId.safeParse(text);
+  if (id.success) return id.data;
+  throw new Failure(
+    `DEVICE_ID is "${text}", which ${id.error.issues[0]?.message ?? 'is no device id'}.`,
+    'Give the variable another value, or pass --device-id ID.',
+  );
+}
+
+/** Where a certificate waits for "tedge connect" to try it and put it in force. */
+export function waitingPath(certPath: string): string {
+  return `${certPath}.new`;
+}
+
 /**
- * The leaf of a certificate file.
+ * The leaf of a certificate file: the one the user named, or the one the settings name.
  *
  * @throws Failure: no such file, or no certificate in it
  */
-export async function readLeaf(path: string): Promise<Certificate> {
-  const pem = await readTextIfPresent(path);
-  if (pem === undefined)
+export async function readLeaf(
+  path: string,
+  { certPath }: { readonly certPath?: string | undefined } = {},
+): Promise<Certificate> {
+  const isNamed = certPath !== undefined;
+  const file = await readPemFile(path);
+  const [leaf] = file.certificates;
+  if (leaf !== undefined) return leaf;
+  if (file.state === 'missing' && !isNamed)
     throw new Failure(
       `There is no certificate at ${path}.`,
-      'Get one with "cert download", or make one with "cert create".',
+      'Get one (tedge cert download), or make one (tedge cert create).',
     );
-  const [leaf] = certificatesIn(path, pem);
-  if (leaf === undefined) throw new Failure(`${path} holds no certificate in PEM.`, 'Remove the file and enrol again.');
-  return leaf;
+  throw new Failure(faultOf(file), isNamed ? 'Give the path of a certificate in PEM.' : ownFileRemedy);
 }
 
-function certificatesIn(path: string, pem: string): Certificate[] {
-  try {
-    return certificatesFromPem(pem);
-  } catch (cause) {
-    if (!(cause instanceof Problem)) throw cause;
-    throw new Failure(
-      `${path} holds a certificate that cannot be read: ${cause.message}`,
-      'Remove the file and enrol again.',
-      { cause },
-    );
+// It may be anything and anybody's, so never "remove it".
+const ownFileRemedy =
+  'Check the setting that names it. If the file is damaged, restore it, or move it away and enrol again.';
+
+function faultOf({ path, state, description, damage }: PemFile): string {
+  switch (state) {
+    case 'missing':
+      return `There is no file ${path}.`;
+    case 'directory':
+      return `${path} is a directory.`;
+    case 'unreadable':
+      return `${path} holds ${description}.`;
+    case 'file':
+      if (damage !== undefined) return `${path} holds a certificate that cannot be read: ${damage}`;
+      return `${path} holds no certificate in PEM${description === nothingInPem ? '' : `, but ${description}`}.`;
+    default:
+      return state satisfies never;
   }
 }

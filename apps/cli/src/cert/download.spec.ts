@@ -10,6 +10,7 @@ import { runSallyport, type World } from '../fixtures/run-sallyport.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
 const secret = 'A'.repeat(enrolmentSecretLength);
+const downloaded = 'Certificate downloaded successfully\n    => the device can now be connected\n\n';
 
 /** A child device, a signer, and a token for the one at the other. */
 async function childAndSigner() {
@@ -58,7 +59,7 @@ describe('cert download', () => {
     const { exitCode, stdout, stderr } = await download(['--device-id', 'child01', '--one-time-password', token]);
 
     const chain = certificatesFromPem(await readFile(join(certs, 'tedge-certificate.pem'), 'utf8'));
-    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: downloaded });
     expect(stdout).toContain('CN=child01');
     expect((await readdir(certs)).sort()).toEqual(['ca.pem', 'tedge-certificate.pem', 'tedge-private-key.pem']);
     expect(chain.map(({ subject }) => subject.commonNames[0])).toEqual(['child01', 'Test issuing']);
@@ -209,7 +210,7 @@ describe('cert download', () => {
     const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', token, '--retry-every', '1ms']);
 
     expect(exitCode).toBe(0);
-    expect(stderr.split('\n')).toHaveLength(3);
+    expect(stderr.replace(downloaded, '').split('\n')).toHaveLength(3);
     expect(stderr).toContain('Trying again in 0.001 s.');
   });
 
@@ -367,13 +368,14 @@ describe('cert download', () => {
 
     expect({ exitCode, stderr }).toEqual({
       exitCode: 0,
-      stderr: `Register the device here: ${server.url}/apps/devicemanagement/index.html#/deviceregistration?externalId=child01&one-time-password=\n`,
+      stderr: `Register the device here: ${server.url}/apps/devicemanagement/index.html#/deviceregistration?externalId=child01&one-time-password=\n${downloaded}`,
     });
     expect(server.passwords).toEqual(['child01:chosen']);
   });
 
   it.each([
     ['--no-registration-url', ['--no-registration-url'], {}],
+    ['--no-registration-url=true', ['--no-registration-url=true'], {}],
     ['DEVICE_NO_REGISTRATION_URL=true', [], { DEVICE_NO_REGISTRATION_URL: 'true' }],
     ['DEVICE_NO_REGISTRATION_URL=1', [], { DEVICE_NO_REGISTRATION_URL: '1' }],
   ])('for a cloud prints the password it made up, but no link, with %s', async (_, words, env) => {
@@ -382,13 +384,25 @@ describe('cert download', () => {
     const { exitCode, stderr } = await download(words, { env });
 
     expect(exitCode).toBe(0);
-    expect(server.passwords).toEqual([`child01:${stderr.slice('One-time password: '.length, -1)}`]);
+    expect(stderr).toBe(`One-time password: ${server.passwords[0]?.slice('child01:'.length)}\n${downloaded}`);
+    expect(server.passwords).toEqual([expect.stringMatching(/^child01:[A-Za-z0-9]{32}$/)]);
   });
 
   it.each(['', '0', 'False', 'off', 'no'])('prints the link when DEVICE_NO_REGISTRATION_URL is "%s"', async (no) => {
     const { download } = await childOfCloud();
 
     const { stderr } = await download([], { env: { DEVICE_NO_REGISTRATION_URL: no } });
+
+    expect(stderr).toContain('Register the device here: https://');
+  });
+});
+
+describe('cert download --no-registration-url=false', () => {
+  it('prints the link although the environment says no', async () => {
+    const { download } = await childOfCloud();
+    const env = { DEVICE_NO_REGISTRATION_URL: 'true' };
+
+    const { stderr } = await download(['--no-registration-url=false'], { env });
 
     expect(stderr).toContain('Register the device here: https://');
   });
@@ -429,9 +443,9 @@ describe('cert download c8y --profile', () => {
       exitCode: 1,
       stdout: '',
       stderr:
-        'Error: No host of the cloud is known.\nPass it (--url HOST) or set it (tedge config set c8y.url HOST).\n',
+        'Error: No host of the cloud is known.\nPass it (--url HOST) or set it (sallyport --config-dir ./child config set c8y.url HOST).\n',
     });
-    expect(profile.stderr).toContain('(tedge config set c8y.url HOST --profile plant2)');
+    expect(profile.stderr).toContain('(sallyport --config-dir ./child config set c8y.url HOST --profile plant2)');
     expect(server.passwords).toEqual([]);
   });
 
@@ -503,9 +517,18 @@ describe('cert renew', () => {
     expect((await run(['show', '--new'])).exitCode).toBe(0);
   });
 
+  it('by the CA of the cloud is refused while no setting says where the proxy is', async () => {
+    const { run, read, certificate } = await enrolledChild();
+
+    const { exitCode, stderr } = await run(['renew', '--ca', 'c8y']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('needs the Cumulocity proxy');
+    expect(await read('tedge-certificate.pem')).toBe(certificate);
+  });
+
   it.each([
     ['with a new key for a cloud, which tries the certificate out first', ['c8y', '--new-key'], 'keeps its key'],
-    ['by the CA of the cloud', ['--ca', 'c8y'], 'needs the Cumulocity proxy'],
   ])('is refused %s', async (_, words, reason) => {
     const { run, server, read, certificate, key } = await enrolledChild();
 

@@ -18,7 +18,7 @@ import {
   openSettings,
   optionsOf,
 } from '../options.js';
-import { Progress, withoutControls, writeWarnings } from '../output.js';
+import { Progress, withoutControls, writeNotes, writeWarnings } from '../output.js';
 import { quoted } from '../shell-word.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
@@ -34,7 +34,7 @@ const options = globalOptions.extend({
   url: z.string().optional(),
   ca: z.string().optional(),
   host: z.array(hostName).default([]),
-  registrationUrl: z.boolean(),
+  registrationUrl: z.boolean().optional(),
   csrPath: z.string().optional(),
   retryEvery: z.number(),
   maxTimeout: z.number(),
@@ -50,15 +50,18 @@ export function downloadCommand(context: CliContext, parent: Command): void {
   for (const add of [passwordOptions, serverOptions, requestOptions]) add(command);
   command.action(async () => {
     const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
+    // Commander takes a "--no-" option that was left out for its opposite; here the environment decides then.
+    if (command.getOptionValueSource('registrationUrl') !== 'cli') given.registrationUrl = undefined;
     if (given.prompt && passwordInEnvironment(context) !== undefined) command.error(promptConflict, { exitCode: 2 });
     const settings = await openSettings(context, given, given);
     const certificate = await download(context, settings, given);
-    writeCertificateSummary(context, deviceFiles(settings, given).certPath, certificate, {
-      json: given.json,
-      minimumSeconds: settings.require('certificate.validity.minimum_duration'),
-    });
+    const path = deviceFiles(settings, given).certPath;
+    writeNotes(context, downloadedNotes, given.json);
+    writeCertificateSummary(context, { path, certificate }, { json: given.json, settings });
   });
 }
+
+const downloadedNotes = ['Certificate downloaded successfully', '    => the device can now be connected', ''];
 
 const promptConflict = "error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'";
 
@@ -83,14 +86,14 @@ function serverOptions(command: Command): void {
 function requestOptions(command: Command): void {
   const csrPath = 'signing request to send, made there when there is none (default: one made and removed)';
   command
-    .option('--device-id <id>', 'name of the device (default: setting device.id)', deviceIdArgument)
+    .option('--device-id <id>', 'name of the device (default: env DEVICE_ID, else setting device.id)', deviceIdArgument)
     .option('--host <name>', 'name or address to ask for in the certificate; can be repeated', hostArgument)
     .option('--csr-path <file>', csrPath);
 }
 
 async function download(context: CliContext, settings: Settings, given: Options): Promise<Certificate> {
   const files = deviceFiles(settings, given);
-  const deviceId = requireDeviceId(given.deviceId, settings, given);
+  const deviceId = requireDeviceId(context, settings, given);
   const url = estUrl(given.url, settings, given);
   const oneTimePassword = await requirePassword(context, given, { url, deviceId });
   await prepareFolders(settings, [files.certPath, files.keyPath]);
@@ -145,8 +148,9 @@ async function requirePassword(context: CliContext, given: Options, { url, devic
 const noes = ['', 'n', 'no', 'f', 'false', 'off', '0'];
 
 function isUrlWanted({ env }: CliContext, { registrationUrl }: Options): boolean {
+  if (registrationUrl !== undefined) return registrationUrl;
   const { DEVICE_NO_REGISTRATION_URL: suppressed = '' } = env;
-  return registrationUrl && noes.includes(suppressed.toLowerCase());
+  return noes.includes(suppressed.toLowerCase());
 }
 
 interface Registration {

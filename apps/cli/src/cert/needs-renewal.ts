@@ -1,13 +1,14 @@
-import type { Settings } from '@sallyport/config';
 import { needsRenewal } from '@sallyport/identity';
-import type { Certificate } from '@sallyport/x509';
+import { describeCertificate } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { describeFault, ExitStatus } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson, writeNotes } from '../output.js';
 import { writeReport } from '../report.js';
+import { minimumSecondsFor, statusText } from './certificate-summary.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';
 
@@ -25,7 +26,7 @@ export function needsRenewalCommand(context: CliContext, parent: Command): void 
       const isDue = await isRenewalDue(context, command).catch((fault: unknown) => {
         const report = describeFault(fault);
         if (report === undefined) throw fault;
-        writeReport(context, report, optionsOf(command, options).json);
+        writeReport(context, report, optionsOf(command, options));
         throw new ExitStatus(2);
       });
       if (!isDue) throw new ExitStatus(1);
@@ -37,16 +38,14 @@ async function isRenewalDue(context: CliContext, command: Command): Promise<bool
   const choice = chosenCloud(context, command);
   const settings = await openSettings(context, given, choice);
   const { certPath } = deviceFiles(settings, choice);
-  const leaf = await readLeaf(given.certPath === undefined ? certPath : absolutePath(context, given.certPath));
-  return needsRenewal(leaf, context.now(), minimumSecondsFor(leaf, settings));
-}
-
-/**
- * How much life must be left: what the settings say. Where they say nothing, 30 days, but never more than the last
- * third: a certificate that lives 30 days as a whole would need renewal from its first moment.
- */
-function minimumSecondsFor({ notBefore, notAfter }: Certificate, settings: Settings): number {
-  const minimumSeconds = settings.require('certificate.validity.minimum_duration');
-  if (settings.source('certificate.validity.minimum_duration') !== 'default') return minimumSeconds;
-  return Math.min(minimumSeconds, (notAfter.getTime() - notBefore.getTime()) / 3000);
+  const path = given.certPath === undefined ? certPath : absolutePath(context, given.certPath);
+  const leaf = await readLeaf(path, given);
+  const minimumSeconds = minimumSecondsFor(leaf, settings);
+  const isDue = needsRenewal(leaf, context.now(), minimumSeconds);
+  const description = describeCertificate(leaf, context.now(), minimumSeconds);
+  // On stderr and with the width of "cert show", as thin-edge.io does it: the answer is the exit code.
+  writeNotes(context, [`Status:        ${statusText(description)}`], given.json);
+  const { status, statusSeconds, validUntil } = description;
+  if (given.json) writeJson(context, { certificate: path, needsRenewal: isDue, status, statusSeconds, validUntil });
+  return isDue;
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
-import { writeJson, writeLines } from '../output.js';
+import { writeJson, writeNotes } from '../output.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 
@@ -22,9 +22,13 @@ export function removeCommand(context: CliContext, parent: Command): void {
       for (const path of doomedPaths(deviceFiles(settings, choice), deviceFiles(settings)))
         if (await removeIfPresent(path)) removed.push(path);
       if (given.json) writeJson(context, { removed });
-      else
-        writeLines(context, removed.length === 0 ? ['Nothing to remove.'] : removed.map((path) => `Removed ${path}`));
+      writeNotes(context, removedNotes(removed), given.json);
     });
+}
+
+function removedNotes(removed: readonly string[]): string[] {
+  if (removed.length === 0) return ['There is no certificate to remove'];
+  return ['Certificate was successfully removed', ...removed.map((path) => `    => ${path}`)];
 }
 
 /**

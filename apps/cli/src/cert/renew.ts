@@ -7,8 +7,8 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
-import { Progress } from '../output.js';
-import { writeCertificateSummary } from './certificate-summary.js';
+import { Progress, writeNotes } from '../output.js';
+import { type CertificateAt, writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 import { estUrl } from './est-url.js';
@@ -40,20 +40,25 @@ export function renewCommand(context: CliContext, parent: Command): void {
     .action(async (_cloud, _options, command: Command) => {
       const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
       const settings = await openSettings(context, given, given);
-      const { path, certificate } = await renew(context, settings, given);
-      writeCertificateSummary(context, path, certificate, {
-        json: given.json,
-        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
-      });
+      const renewed = await renew(context, settings, given);
+      const isWaiting = renewed.path !== deviceFiles(settings, given).certPath;
+      writeNotes(context, isWaiting ? waitingNotes(given) : inForceNotes, given.json);
+      writeCertificateSummary(context, renewed, { json: given.json, settings });
     });
 }
 
-interface Renewed {
-  readonly path: string;
-  readonly certificate: Certificate;
+const inForceNotes = [
+  'Certificate renewed successfully',
+  '    => programs that read it only when they start need a restart',
+  '',
+];
+
+function waitingNotes({ cloud = 'c8y' }: CloudChoice): string[] {
+  const next = `    => "tedge reconnect ${cloud}" of thin-edge.io tries it out and puts it in force`;
+  return ['Certificate renewed successfully', next, ''];
 }
 
-async function renew(context: CliContext, settings: Settings, given: Options): Promise<Renewed> {
+async function renew(context: CliContext, settings: Settings, given: Options): Promise<CertificateAt> {
   const files = deviceFiles(settings, given);
   if (given.ca === 'c8y')
     throw new Failure(
@@ -62,9 +67,10 @@ async function renew(context: CliContext, settings: Settings, given: Options): P
     );
   if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
   const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
+  const url = estUrl(given.url, settings, { cloud: undefined });
   const request = {
     files,
-    url: estUrl(given.url, settings, { cloud: undefined }),
+    url,
     newKey: given.newKey,
     signal: context.signal,
     ...csr,
@@ -86,7 +92,7 @@ async function renew(context: CliContext, settings: Settings, given: Options): P
 async function waiting(
   { waitingCertPath }: DeviceFiles,
   chain: readonly [Certificate, ...Certificate[]],
-): Promise<Renewed> {
+): Promise<CertificateAt> {
   await writeFileAtomic(waitingCertPath, pemOf(chain), 0o444);
   return { path: waitingCertPath, certificate: chain[0] };
 }
@@ -97,8 +103,8 @@ async function selfSigned(files: DeviceFiles, settings: Settings, now: Date): Pr
   const current = identity?.certificates[0];
   if (identity === undefined || current === undefined)
     throw new Failure(
-      'There is no certificate to renew.',
-      'Make one with "cert create", or enrol with "cert download".',
+      `There is no certificate to renew at ${files.certPath}, or no private key at ${files.keyPath}.`,
+      'Make both (tedge cert create), or enrol (tedge cert download).',
     );
   if (!verifySignedBy(current, current))
     throw new Failure(

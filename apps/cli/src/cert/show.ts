@@ -5,7 +5,7 @@ import { profileOption } from '../cloud-profile.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
-import { deviceFiles, readLeaf } from './device-files.js';
+import { deviceFiles, readLeaf, waitingPath } from './device-files.js';
 
 const options = globalOptions.extend({ certPath: z.string().optional(), new: z.boolean().default(false) });
 
@@ -23,11 +23,9 @@ export function showCommand(context: CliContext, parent: Command): void {
       const choice = chosenCloud(context, command);
       const settings = await openSettings(context, given, choice);
       const files = deviceFiles(settings, choice);
-      const configured = given.new ? files.waitingCertPath : files.certPath;
-      const path = given.certPath === undefined ? configured : absolutePath(context, given.certPath);
-      writeCertificateSummary(context, path, await readLeaf(path), {
-        json: given.json,
-        minimumSeconds: settings.require('certificate.validity.minimum_duration'),
-      });
+      const present = given.certPath === undefined ? files.certPath : absolutePath(context, given.certPath);
+      const path = given.new ? waitingPath(present) : present;
+      const certificate = await readLeaf(path, given);
+      writeCertificateSummary(context, { path, certificate }, { json: given.json, settings });
     });
 }

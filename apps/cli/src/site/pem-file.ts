@@ -12,13 +12,18 @@ export interface PemFile {
   readonly privateKey: KeyObject | undefined;
   /** What it holds, in words: `a private key`, `2 certificates`, `nothing in PEM`. */
   readonly description: string;
+  /** What is wrong with a certificate in it; undefined when nothing is. */
+  readonly damage: string | undefined;
 }
+
+/** The description of a file without any PEM block. */
+export const nothingInPem = 'nothing in PEM';
 
 const largestFileBytes = 4 * 1024 * 1024;
 
 /** Reads a path without ever failing. */
 export async function readPemFile(path: string): Promise<PemFile> {
-  const nothing = { path, certificates: [], privateKey: undefined } as const;
+  const nothing = { path, certificates: [], privateKey: undefined, damage: undefined } as const;
   try {
     const facts = await stat(path);
     if (facts.isDirectory()) return { ...nothing, state: 'directory', description: 'a directory' };
@@ -38,18 +43,27 @@ export function isPair(certificate: PemFile, key: PemFile): boolean {
   return leaf !== undefined && key.privateKey !== undefined && publicKeyDer(key.privateKey).equals(leaf.spki);
 }
 
-function contentOf(text: string): Pick<PemFile, 'certificates' | 'privateKey' | 'description'> {
-  const certificates = unlessRejected(() => certificatesFromPem(text)) ?? [];
+function contentOf(text: string): Pick<PemFile, 'certificates' | 'privateKey' | 'description' | 'damage'> {
+  const { certificates, damage } = certificatesIn(text);
   const keyBlock = /-----BEGIN (?:EC |RSA )?PRIVATE KEY-----[^-]+-----END (?:EC |RSA )?PRIVATE KEY-----/.exec(
     text,
   )?.[0];
   const privateKey = keyBlock === undefined ? undefined : unlessRejected(() => privateKeyFromPem(`${keyBlock}\n`));
-  return { certificates, privateKey, description: describe(text, certificates) };
+  return { certificates, privateKey, description: describe(text, certificates), damage };
+}
+
+function certificatesIn(text: string): Pick<PemFile, 'certificates' | 'damage'> {
+  try {
+    return { certificates: certificatesFromPem(text), damage: undefined };
+  } catch (fault) {
+    if (fault instanceof Problem) return { certificates: [], damage: fault.message };
+    throw fault;
+  }
 }
 
 function describe(text: string, certificates: readonly Certificate[]): string {
   const labels = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, label = '']) => label);
-  if (labels.length === 0) return 'nothing in PEM';
+  if (labels.length === 0) return nothingInPem;
   if (labels.some((label) => label.endsWith('ENCRYPTED PRIVATE KEY'))) return 'an encrypted private key';
   if (labels.some((label) => label.endsWith('PRIVATE KEY'))) return 'a private key';
   if (certificates.length > 0) return certificates.some(({ isCa }) => !isCa) ? 'a certificate' : 'a CA certificate';
