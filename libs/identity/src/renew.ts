@@ -1,6 +1,12 @@
 import type { KeyObject } from 'node:crypto';
+import { basename } from 'node:path';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
-import { buildCertificateRequest, type Certificate, parseCertificateRequest } from '@sallyport/x509';
+import {
+  buildCertificateRequest,
+  type Certificate,
+  certificatesFromPem,
+  parseCertificateRequest,
+} from '@sallyport/x509';
 import { readTextIfPresent } from './atomic-file.js';
 import {
   type CertificateFiles,
@@ -57,10 +63,7 @@ export async function renewIdentity(options: RenewOptions): Promise<Certificate>
 /** As `renewIdentity`, but writes nothing: what to do with the result is for the caller to say. */
 export async function requestRenewal(options: RenewOptions): Promise<RenewedIdentity> {
   const { files, url, newKey, timeoutMs, signal } = options;
-  const identity = await readIdentity(files);
-  const rootsPem = await readTextIfPresent(files.caPath);
-  if (identity === undefined) throw await nothingToRenew(files);
-  if (rootsPem === undefined) throw nobodyToTrust(files);
+  const { identity, rootsPem } = await presentFiles(files);
   const privateKey = newKey ? await newPrivateKey() : identity.privateKey;
   const csr =
     options.csrPath === undefined
@@ -74,26 +77,43 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
   });
   const { certPath, keyPath } = files;
   await using _room = await holdIdentityRoom(newKey ? { certPath, keyPath } : { certPath });
-  const published = await client.caCertificates();
+  const published = (await publishedBy(client)) ?? [
+    ...certificatesFromPem(rootsPem),
+    ...identity.certificates.slice(1),
+  ];
   const issued = await client.simpleReenroll(csr, identity);
   const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity), now: new Date() };
   return { privateKey, ...issuedChain(issued, published, expected) };
 }
 
-async function nothingToRenew({ certPath, keyPath }: CertificateFiles): Promise<Problem> {
-  const missing = (await readTextIfPresent(certPath)) === undefined ? certPath : keyPath;
-  return new Problem(
-    'not-found',
-    `There is no certificate to renew: ${missing} is missing. Enrol first: sallyport cert download.`,
-  );
-}
-
-/** As a device of thin-edge.io has it, which trusts the certificates of its system. */
-function nobodyToTrust({ caPath }: CertificateFiles): Problem {
-  return new Problem(
+/** @throws Problem `not-found` naming the file that is missing */
+async function presentFiles(files: CertificateFiles): Promise<{ identity: Identity; rootsPem: string }> {
+  const { certPath, keyPath, caPath } = files;
+  const identity = await readIdentity(files);
+  if (identity === undefined) {
+    const missing = (await readTextIfPresent(certPath)) === undefined ? certPath : keyPath;
+    throw new Problem(
+      'not-found',
+      `There is no certificate to renew: ${missing} is missing. Enrol first: sallyport cert download`,
+    );
+  }
+  const rootsPem = await readTextIfPresent(caPath);
+  if (rootsPem !== undefined) return { identity, rootsPem };
+  // As a device of thin-edge.io has it, which trusts the certificates of its system.
+  throw new Problem(
     'not-found',
     `The CA file ${caPath} is missing, so the signer could not be told from an impostor; nothing was sent. Copy it from the machine of the signer, where "sallyport ca export --output FILE" writes it.`,
   );
+}
+
+/** A proxy to a cloud may have no `cacerts`; undefined then, and what the device knows already counts. */
+async function publishedBy(client: EstClient): Promise<Certificate[] | undefined> {
+  try {
+    return await client.caCertificates();
+  } catch (error) {
+    if (error instanceof Problem && error.type === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 async function givenRequest(path: string, privateKey: KeyObject): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -525,6 +525,73 @@ describe('cert renew', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain('needs the Cumulocity proxy');
     expect(await read('tedge-certificate.pem')).toBe(certificate);
+  });
+
+  /** Certificate, key and settings as a device has them that "tedge cert download" enrolled: no CA file. */
+  async function childOfThinEdge(settings = '') {
+    const child = await enrolledChild();
+    await rm(join(child.certs, 'ca.pem'));
+    const { port } = new URL(child.server.url);
+    const [cert, key] = [join(child.certs, 'tedge-certificate.pem'), join(child.certs, 'tedge-private-key.pem')];
+    const proxy = `[c8y]\nurl = "cloud.example"\nproxy.client.host = "localhost"\nproxy.client.port = ${port}\n`;
+    const client = `[http.client.auth]\ncert_file = "${cert}"\nkey_file = "${key}"\n`;
+    await writeFile(join(child.cwd, 'child', 'tedge.toml'), proxy + client + settings);
+    child.server.paths.length = 0;
+    return child;
+  }
+
+  it.each([['c8y'], ['c8y', '--ca', 'c8y'], []])(
+    'in a directory of thin-edge.io names the CA file that is missing, and goes where thin-edge.io goes: %j',
+    async (...words) => {
+      const { run, server, certs } = await childOfThinEdge();
+
+      const refused = await run(['renew', ...words]);
+      await writeFile(join(certs, 'ca.pem'), server.authority.rootPem);
+      const renewed = await run(['renew', ...words]);
+
+      expect(refused).toEqual({
+        exitCode: 1,
+        stdout: '',
+        stderr:
+          `Error: ${join(certs, 'ca.pem')} is missing, so ${server.url} could not be told from an impostor; nothing was sent.\n` +
+          'Put the CA certificate of that service there; on its machine "sallyport ca export" prints it.\n',
+      });
+      expect(renewed.exitCode).toBe(0);
+      expect(renewed.stdout).toContain(words.length > 0 ? 'tedge-certificate.pem.new\n' : 'tedge-certificate.pem\n');
+      expect(server.paths).toEqual(['/c8y/.well-known/est/cacerts', '/c8y/.well-known/est/simplereenroll']);
+    },
+  );
+
+  it('in a directory of thin-edge.io goes where pki.url says, once that is set', async () => {
+    const { run, server, certs } = await childOfThinEdge('[pki]\nurl = "https://other.invalid"\n');
+    await writeFile(join(certs, 'ca.pem'), server.authority.rootPem);
+
+    expect((await run(['renew', 'c8y'])).stderr).toContain('https://other.invalid');
+    expect((await run(['renew', 'c8y', '--ca', 'c8y'])).exitCode).toBe(0);
+  });
+
+  it('keeps the CAs it knows when the service publishes none', async () => {
+    const { run, server, read } = await enrolledChild();
+    server.publishes = false;
+
+    expect((await run(['renew'])).exitCode).toBe(0);
+    expect(await read('ca.pem')).toBe(server.authority.rootPem);
+  });
+
+  it.each([
+    ['tedge-certificate.pem', 'There is no certificate to renew at '],
+    ['tedge-private-key.pem', 'The private key of the certificate is missing: there is no file '],
+  ])('names %s when it is missing, and sends nothing', async (name, words) => {
+    const { run, server, certs } = await enrolledChild();
+    await rm(join(certs, name));
+    server.paths.length = 0;
+
+    const { exitCode, stderr } = await run(['renew']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`${words}${join(certs, name)}`);
+    expect(stderr).toContain('sallyport --config-dir ./child cert download');
+    expect(server.paths).toEqual([]);
   });
 
   it.each([

@@ -27,6 +27,32 @@ export function estUrl(given: string | undefined, settings: Settings, { cloud, p
   return hasPort ? address.origin : `${address.origin}:${cloud === 'c8y' ? cloudPort : sitePort}`;
 }
 
+/**
+ * Where a certificate is renewed: as given, else `pki.url`. While nobody set that, the Cumulocity proxy at
+ * `c8y.proxy.client.*`, if that is set: thin-edge.io renews there, so its directory works as it is.
+ *
+ * @throws Failure: the text is no address, or the proxy was asked for and nobody said where it is
+ */
+export function renewalUrl(given: string | undefined, settings: Settings, { ca }: { readonly ca: string }): string {
+  if (given !== undefined) return estUrl(given, settings, { cloud: undefined });
+  const proxy = proxyUrl(settings);
+  if (ca === 'c8y' && proxy === undefined)
+    throw new Failure(
+      'Renewal by the CA of the cloud needs the Cumulocity proxy, and no setting says where it is.',
+      'Leave --ca out to renew with the CA of this site, or set c8y.proxy.client.host and c8y.proxy.client.port.',
+    );
+  const isSiteKnown = settings.source('pki.url') !== 'default' && ca !== 'c8y';
+  return isSiteKnown || proxy === undefined ? settings.require('pki.url') : proxy;
+}
+
+/** Only where somebody set it: the default is this machine, which may have none. */
+function proxyUrl(settings: Settings): string | undefined {
+  const keys = ['c8y.proxy.client.host', 'c8y.proxy.client.port'] as const;
+  if (keys.every((key) => settings.source(key) === 'default')) return undefined;
+  const host = settings.require('c8y.proxy.client.host');
+  return `https://${host.includes(':') ? `[${host}]` : host}:${settings.require('c8y.proxy.client.port')}/c8y`;
+}
+
 function unknownHost(profile: string | undefined): Failure {
   const option = profile === undefined ? '' : ` --profile ${profile}`;
   return new Failure(

@@ -10,8 +10,8 @@ import { absolutePath, globalOptions, openSettings, optionsOf } from '../options
 import { Progress, writeNotes } from '../output.js';
 import { type CertificateAt, writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
-import { type DeviceFiles, deviceFiles } from './device-files.js';
-import { estUrl } from './est-url.js';
+import { type DeviceFiles, deviceFiles, exists } from './device-files.js';
+import { renewalUrl } from './est-url.js';
 
 const options = globalOptions.extend({
   ca: z.enum(['site', 'self-signed', 'c8y']).default('site'),
@@ -60,14 +60,11 @@ function waitingNotes({ cloud = 'c8y' }: CloudChoice): string[] {
 
 async function renew(context: CliContext, settings: Settings, given: Options): Promise<CertificateAt> {
   const files = deviceFiles(settings, given);
-  if (given.ca === 'c8y')
-    throw new Failure(
-      'Renewal by the Cumulocity CA needs the Cumulocity proxy, which does not run here.',
-      'Leave --ca out to renew with the CA of this site.',
-    );
   if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
   const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
-  const url = estUrl(given.url, settings, { cloud: undefined });
+  const url = renewalUrl(given.url, settings, given);
+  context.log.debug(`renewing ${files.certPath} at ${url}`);
+  await requireRenewable(files, url);
   const request = {
     files,
     url,
@@ -87,6 +84,22 @@ async function renew(context: CliContext, settings: Settings, given: Options): P
     );
   const { chain } = await progress.during('Renewing', () => requestRenewal(request));
   return waiting(files, chain);
+}
+
+/** @throws Failure naming the file that is missing; nothing was sent */
+async function requireRenewable({ certPath, keyPath, caPath }: DeviceFiles, url: string): Promise<void> {
+  if (!(await exists(certPath)))
+    throw new Failure(`There is no certificate to renew at ${certPath}.`, 'Enrol first: tedge cert download');
+  if (!(await exists(keyPath)))
+    throw new Failure(
+      `The private key of the certificate is missing: there is no file ${keyPath}.`,
+      'Put it back, or make a new one and enrol again: tedge cert download',
+    );
+  if (await exists(caPath)) return;
+  throw new Failure(
+    `${caPath} is missing, so ${new URL(url).origin} could not be told from an impostor; nothing was sent.`,
+    'Put the CA certificate of that service there; on its machine "sallyport ca export" prints it.',
+  );
 }
 
 async function waiting(
