@@ -65,7 +65,7 @@ export async function readIdentity(files: CertificateFiles): Promise<Identity | 
   }
   throw new Problem(
     'config-invalid',
-    'The private key does not belong to the certificate beside it. Remove both (sallyport cert remove) and enrol again.',
+    'The private key does not belong to the certificate. Check the settings that name the two files. If they are right, restore the pair, or move both files away and get a new certificate.',
   );
 }
 

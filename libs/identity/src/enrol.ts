@@ -90,7 +90,7 @@ function trustFromToken(token: string): EstTrust {
   if (!token.includes('.'))
     throw new Problem(
       'invalid-request',
-      'The one-time password holds no CA fingerprint, so the server could not be told from an impostor; nothing was sent. Pass the whole token of "sallyport device enroll-token", or the CA file.',
+      'The one-time password holds no CA fingerprint, so the server could not be told from an impostor; nothing was sent. Pass the whole token, as "sallyport device enroll-token" prints it on the gateway, or the CA file (--ca FILE).',
     );
   return { caFingerprint: parseEnrolmentToken(token).caFingerprint };
 }
@@ -138,7 +138,7 @@ async function givenRequest(path: string, subject: Subject): Promise<Buffer | un
   if (given === undefined || fits(given, subject)) return given;
   throw new Problem(
     'conflict',
-    'The certificate signing request given is for another key or another name, and was left alone. Remove it, or give the path of one that fits.',
+    'The certificate signing request given is for another key or another name, and was left alone. Give the path of one that fits, or a path where there is no file yet: one is made there.',
   );
 }
 

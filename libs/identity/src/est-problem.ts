@@ -13,10 +13,11 @@ const verdicts: Readonly<Record<number, Verdict>> = {
   400: { type: 'csr-rejected', text: 'rejected the certificate signing request', remedy: 'Mend it and send it again.' },
   401: {
     type: 'credentials-invalid',
-    text: 'refused the one-time token or certificate',
-    remedy: 'A token works once and until its end; make a new one: sallyport device enroll-token DEVICE',
+    text: 'refused the one-time token or the certificate',
+    remedy:
+      'A token works once and until its end, a certificate until it expires or is revoked. Enrol with a new token; on the gateway: sallyport device enroll-token DEVICE',
   },
-  403: { type: 'csr-forbidden', text: 'does not allow this request', remedy: 'Ask whoever runs it.' },
+  403: { type: 'csr-forbidden', text: 'does not allow this request', remedy: 'Ask the operator of the server.' },
   404: { type: 'not-found', text: 'has no EST service at this address', remedy: 'Check the URL.' },
   429: { type: 'rate-limited', text: 'gets too many requests', remedy: 'Try again later.' },
   503: { type: 'unavailable', text: 'is not ready', remedy: 'Try again later.' },

@@ -85,6 +85,6 @@ function isRoot(certificate: Certificate): boolean {
 function rejected(why: string): Problem {
   return new Problem(
     'certificate-rejected',
-    `The server issued a certificate that was not kept: ${why}. Report it to whoever runs the signer.`,
+    `The server issued a certificate that was not kept: ${why}. Tell the operator of the signer.`,
   );
 }

@@ -144,7 +144,7 @@ function nameOf({ certificates: [leaf] }: Identity): DeviceId {
   if (others.length > 0 || !name.success)
     throw new Problem(
       'certificate-rejected',
-      'The certificate has no single common name that is a device id, so it cannot be renewed. Enrol again.',
+      'The certificate has no single common name that is a device id, so it cannot be renewed. Enrol again: sallyport cert download',
     );
   return name.data;
 }

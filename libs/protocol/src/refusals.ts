@@ -33,7 +33,7 @@ export const refusals = {
   },
   'chain-invalid': {
     meaning: 'The certificate chain breaks a rule of X.509 path validation.',
-    remedy: 'Inspect the chain with "sallyport cert show" and issue the certificate again.',
+    remedy: 'Check it with "openssl verify -CAfile ROOT -untrusted CHAIN LEAF", and have what it names issued again.',
   },
   'certificate-malformed': {
     meaning: 'The certificate breaks a rule of RFC 5280 for its encoding or its serial number.',
@@ -41,7 +41,7 @@ export const refusals = {
   },
   'certificate-expired': {
     meaning: 'The client certificate is past its end date.',
-    remedy: 'Renew it: sallyport cert renew.',
+    remedy: 'Check the clock of the device. Enrol it again with a new token: sallyport device enroll-token DEVICE',
   },
   'certificate-not-yet-valid': {
     meaning: 'The client certificate is not valid yet.',
@@ -126,7 +126,7 @@ export const refusals = {
   },
   'too-many-connections': {
     meaning: 'The entrance is full.',
-    remedy: 'Close idle connections, or raise the connection limit.',
+    remedy: 'Close idle connections and try again.',
   },
 } as const satisfies Record<string, { meaning: string; remedy: string }>;
 

@@ -1,4 +1,3 @@
-import { writeFileAtomic } from '@sallyport/identity';
 import { type AuthorityExport, authorityExportResponse, trustBundle } from '@sallyport/protocol';
 import { Argument, type Command } from 'commander';
 import { z } from 'zod';
@@ -8,6 +7,7 @@ import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
+import { writeOutputFile } from '../output-file.js';
 import { readPassphrase } from './passphrase.js';
 
 const options = globalOptions.extend({
@@ -65,7 +65,7 @@ async function withKey(
   if (id === undefined)
     throw new Failure(
       'Which CA to export with its key was not said.',
-      'Name it: ca export CA --with-key ("ca show" lists them).',
+      'Name it: sallyport ca export CA --with-key (sallyport ca show lists them).',
     );
   if (given.output === undefined)
     throw new Failure('A private key is not written to standard output.', 'Name a file: --output FILE.p12');
@@ -83,7 +83,7 @@ async function deliver(context: CliContext, { content, mode }: Exported, { outpu
     return;
   }
   const path = absolutePath(context, output);
-  await writeFileAtomic(path, content, mode);
+  await writeOutputFile(path, content, mode);
   if (json) writeJson(context, { output: path });
   else writeLines(context, [`Written to ${path}`]);
 }

@@ -1,4 +1,4 @@
-import { ensurePrivateKey, writeFileAtomic } from '@sallyport/identity';
+import { ensurePrivateKey } from '@sallyport/identity';
 import type { DeviceId } from '@sallyport/protocol';
 import { buildCertificateRequest, pemFromDer } from '@sallyport/x509';
 import type { Command } from 'commander';
@@ -7,6 +7,7 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { absolutePath, deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeNotes } from '../output.js';
+import { writeOutputFile } from '../output-file.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
 
@@ -42,7 +43,7 @@ export function createCsrCommand(context: CliContext, parent: Command): void {
         organization: settings.require('certificate.organization'),
         organizationalUnit: settings.require('certificate.organization_unit'),
       });
-      await writeFileAtomic(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
+      await writeOutputFile(path, pemFromDer('CERTIFICATE REQUEST', csr), 0o444);
       if (given.json) writeJson(context, { csr: path, deviceId: commonName, key: keyPath });
       const done = 'Certificate Signing Request was successfully created.';
       writeNotes(context, [done, `    => for ${commonName}, at ${path}`], given.json);

@@ -19,12 +19,14 @@ export function showCommand(context: CliContext, parent: Command): void {
       });
       const device = await registry.get(`/v1/devices/${encodeURIComponent(deviceId)}`, deviceDescription);
       if (given.json) writeJson(context, device);
-      else writeLines(context, deviceLines(device));
+      else writeLines(context, deviceLines(device, context.now()));
     });
 }
 
+type KnownCertificate = DeviceDescription['certificates'][number];
+
 /** A device for people. */
-function deviceLines(device: DeviceDescription): string[] {
+function deviceLines(device: DeviceDescription, now: Date): string[] {
   return [
     ...labelledLines([
       ['Device', device.deviceId],
@@ -34,7 +36,7 @@ function deviceLines(device: DeviceDescription): string[] {
       ['Registered', device.registeredAt],
       ['Vouched by', voucherText(device)],
     ]),
-    ...section('Certificates', certificateTable(device)),
+    ...section('Certificates', certificateTable(device, now)),
     ...section('History', historyTable(device)),
     ...section('Refusals', refusalTable(device)),
   ];
@@ -49,18 +51,24 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', `${title}:`, ...lines.map((line) => `  ${line}`)];
 }
 
-function certificateTable({ certificates }: DeviceDescription): string[] {
+function certificateTable({ certificates }: DeviceDescription, now: Date): string[] {
   if (certificates.length === 0) return [];
   return tableLines(
     ['SERIAL', 'FROM', 'UNTIL', 'STATUS', 'FINGERPRINT'],
-    certificates.map(({ serialNumber, notBefore, notAfter, revocation, fingerprint }) => [
-      serialNumber,
-      notBefore,
-      notAfter,
-      revocation === undefined ? 'valid' : `revoked ${revocation.revokedAt} (${revocation.reason})`,
-      fingerprint,
+    certificates.map((certificate) => [
+      certificate.serialNumber,
+      certificate.notBefore,
+      certificate.notAfter,
+      statusOf(certificate, now),
+      certificate.fingerprint,
     ]),
   );
+}
+
+function statusOf({ notBefore, notAfter, revocation }: KnownCertificate, now: Date): string {
+  if (revocation !== undefined) return `revoked ${revocation.revokedAt} (${revocation.reason})`;
+  if (Date.parse(notAfter) <= now.getTime()) return 'expired';
+  return Date.parse(notBefore) > now.getTime() ? 'not valid yet' : 'valid';
 }
 
 function historyTable({ states }: DeviceDescription): string[] {

@@ -1,0 +1,17 @@
+import { writeFileAtomic } from '@sallyport/identity';
+import { Failure } from './failure.js';
+import { readPemFile } from './site/pem-file.js';
+
+/**
+ * Writes a file where the user said. What lies there is replaced, but never a private key: a mistyped path must not
+ * cost an identity.
+ *
+ * @param mode of the finished file, such as 0o444
+ * @throws Failure: a private key lies there; nothing was written
+ */
+export async function writeOutputFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const { description } = await readPemFile(path);
+  if (description.endsWith('private key'))
+    throw new Failure(`${path} holds ${description}, which would be lost; nothing was written.`, 'Give another path.');
+  await writeFileAtomic(path, content, mode);
+}
