@@ -37,6 +37,22 @@ const alert = (description: number) => Buffer.from([21, 3, 3, 0, 2, 2, descripti
 
 const ask = (url: string) => new EstClient({ url, trust: { rootsPem: [] } }).caCertificates();
 
+describe('a refusal in JSON (RFC 9457)', () => {
+  it('is shown in its words, not in its braces', async () => {
+    const responder = await EstResponder.start();
+    onTestFinished(() => responder.close());
+    const detail = 'The device is locked. Unlock it: sallyport device unlock DEVICE';
+    const body = JSON.stringify({ reason: 'device-locked', status: 403, detail });
+    responder.on('cacerts', () => ({ status: 403, headers: { 'content-type': 'application/problem+json' }, body }));
+    const client = new EstClient({ url: responder.url, trust: { rootsPem: [responder.site.rootPem] } });
+
+    await expect(client.caCertificates()).rejects.toMatchObject({
+      type: 'csr-forbidden',
+      message: `${responder.url} does not allow this request (${detail}). Ask the operator of the server.`,
+    });
+  });
+});
+
 describe('a connection that fails', () => {
   it.each([
     [116, 'it wants a client certificate, and none was sent. Enrol first.'],

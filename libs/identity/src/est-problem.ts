@@ -29,7 +29,7 @@ const longestRemark = 300;
 /** The problem behind an EST answer that is not 200. */
 export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, origin: string): Problem {
   const { type, text, remedy } = verdicts[status] ?? otherVerdict(status);
-  const remark = printable(body);
+  const remark = printable(detailIn(body) ?? textOf(body));
   const detail = `${origin} ${text}${remark === '' ? '' : ` (${remark})`}. ${remedy}`;
   return new Problem(type, detail, {
     extensions: { serverStatus: status },
@@ -45,10 +45,25 @@ function otherVerdict(status: number): Verdict {
   };
 }
 
-function printable(body: Buffer): string {
-  const text = body
-    .subarray(0, 4 * longestRemark)
-    .toString('utf8')
+function textOf(body: Buffer): string {
+  return body.subarray(0, 4 * longestRemark).toString('utf8');
+}
+
+/** What a problem in JSON (RFC 9457) says to a person; undefined for any other body. */
+function detailIn(body: Buffer): string | undefined {
+  try {
+    const problem: unknown = JSON.parse(body.toString('utf8'));
+    const isProblem = typeof problem === 'object' && problem !== null && 'detail' in problem;
+    return isProblem && typeof problem.detail === 'string' ? problem.detail : undefined;
+  } catch {
+    // Not JSON: plain text, as EST servers send it.
+    return undefined;
+  }
+}
+
+function printable(remark: string): string {
+  const text = remark
+    .slice(0, 4 * longestRemark)
     .replace(/\p{C}+/gu, ' ')
     .replace(/\s+/g, ' ')
     .trim();
