@@ -74,6 +74,10 @@ const systemErrors: Readonly<Record<string, { what: string; remedy: string }>> =
   ENOENT: { what: 'no such file or directory', remedy: 'Check the path, or create the directory first.' },
   ENOTDIR: { what: 'a part of the path is a file', remedy: 'Check the path.' },
   EISDIR: { what: 'it is a directory', remedy: 'Give the path of a file.' },
+  ENAMETOOLONG: { what: 'the name is too long', remedy: 'Check the path: a name has at most 255 bytes.' },
+  ELOOP: { what: 'the path leads in a circle of links', remedy: 'Check the links in the path.' },
+  EIO: { what: 'the disk reports an error', remedy: 'Check the disk (dmesg), and run the command again.' },
+  EMFILE: { what: 'too many files are open', remedy: 'Close programs, or raise the limit (ulimit -n).' },
   EROFS: { what: 'the file system is read-only', remedy: 'Choose a --config-dir that can be written.' },
   ENOSPC: { what: 'the disk is full', remedy: 'Free some space and run the command again.' },
   EDQUOT: { what: 'the disk quota is used up', remedy: 'Free some space and run the command again.' },
@@ -83,8 +87,20 @@ function describeSystemError(fault: unknown): FaultReport | undefined {
   if (!(fault instanceof Error) || !('code' in fault) || typeof fault.code !== 'string') return undefined;
   const known = systemErrors[fault.code];
   if (known === undefined) return undefined;
-  const path = 'path' in fault && typeof fault.path === 'string' ? `${fault.path}: ` : '';
-  return { what: `${path}${known.what}.`, remedy: known.remedy, type: 'failed' };
+  return { what: `${placeOf(fault)}${known.what}.`, remedy: known.remedy, type: 'failed' };
+}
+
+/** The file that was to be written is what the user knows, not its temporary name. */
+function placeOf(fault: Error): string {
+  if ('dest' in fault && typeof fault.dest === 'string') return `${shortened(fault.dest)}: `;
+  return 'path' in fault && typeof fault.path === 'string' ? `${shortened(fault.path)}: ` : '';
+}
+
+const longestShown = 300;
+
+/** What the user typed, in so many characters that the reason is seen too. */
+export function shortened(text: string): string {
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
 function describeUnexpected(fault: unknown): FaultReport {

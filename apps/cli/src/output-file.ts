@@ -7,10 +7,11 @@ import { readPemFile } from './site/pem-file.js';
  * cost an identity.
  *
  * @param mode of the finished file, such as 0o444
- * @throws Failure: a private key lies there; nothing was written
+ * @throws Failure: a private key or a directory lies there; nothing was written
  */
 export async function writeOutputFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const { description } = await readPemFile(path);
+  const { state, description } = await readPemFile(path);
+  if (state === 'directory') throw new Failure(`${path} is a directory.`, 'Give the path of a file.');
   if (description.endsWith('private key'))
     throw new Failure(`${path} holds ${description}, which would be lost; nothing was written.`, 'Give another path.');
   await writeFileAtomic(path, content, mode);

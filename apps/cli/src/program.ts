@@ -9,6 +9,7 @@ import { configCommand } from './config/config-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
 import { globalOptions, logLevelArgument, logLevelOf, optionsOf } from './options.js';
+import { withoutControls } from './output.js';
 import { secureCommand } from './secure/secure-command.js';
 import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
@@ -60,8 +61,19 @@ function confined(command: Command, { stdout, stderr }: CliContext): Command {
       writeErr: (text) => void stderr.write(text),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
-      outputError: (text, write) => write(withoutValue(text).replace(/^error: /, 'Error: ')),
+      outputError: (text, write) => write(usageError(text)),
     });
+}
+
+const longestValue = 80;
+
+/** What commander says, in plain words; a value that is repeated is short and steers no terminal. */
+function usageError(text: string): string {
+  const plain = withoutValue(text)
+    .replace(/^error: /, 'Error: ')
+    .replace(/command-argument value ('[\s\S]*') is invalid for argument '([^']*)'\./, "argument '$2' $1 is invalid.")
+    .replace(/\S{81,}/g, (word) => `${word.slice(0, longestValue)}…`);
+  return withoutControls(plain);
 }
 
 /** An unknown option without what was given to it: misspelt, it may be a secret. */

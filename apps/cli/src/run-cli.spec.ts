@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '@sallyport/testkit';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import { runSallyport } from './fixtures/run-sallyport.fixture.js';
 
@@ -42,6 +43,45 @@ describe('sallyport', () => {
 
     expect(exitCode).toBe(2);
     expect(stderr).not.toContain('secret');
+  });
+
+  it.each([
+    ['very long', 'a'.repeat(5_000)],
+    ['made to steer a terminal', 'a\u001b[31mb\rc'],
+  ])('repeats a value that is %s short and without control characters', async (_, value) => {
+    for (const words of [
+      ['device', 'show', value],
+      ['cert', 'create', '--device-id', value],
+      ['config', 'get', value],
+    ]) {
+      const { exitCode, stderr } = await run(...words);
+
+      expect(exitCode).toBe(2);
+      expect(stderr.length).toBeLessThan(1_000);
+      expect(stderr).not.toMatch(/[^\P{Cc}\n]/u);
+    }
+  });
+
+  it.each([
+    [
+      ['cert', 'download', '--device-id', 'a', '--one-time-password-file', '.'],
+      '/ is a directory|/: it is a directory',
+    ],
+    [['cert', 'download', '--device-id', 'a', '-p', 'x', '--ca', '/'], '/: it is a directory'],
+    [['cert', 'create-csr', '--device-id', 'a', '--output-path', '/'], '/ is a directory'],
+    [['cert', 'show', '--cert-path', '/'], '/ is a directory'],
+    [['ca', 'import', '/', '--purpose', 'device'], '/ is a directory'],
+    [['cert', 'show', '--cert-path', `/${'a'.repeat(300)}`], 'ENAMETOOLONG'],
+    [['cert', 'download', '--device-id', 'a', '-p', 'x', '--ca', `/${'a'.repeat(300)}`], 'the name is too long'],
+  ])('names the path and the reason, and is no failure of ours: %j', async (words, reason) => {
+    const directory = temporaryDirectory('sallyport-run-');
+    onTestFinished(() => directory.remove());
+
+    const { exitCode, stderr } = await runSallyport([...words, '--config-dir', directory.path], { cwd: '/' });
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(new RegExp(reason));
+    expect(stderr).not.toContain('Unexpected');
   });
 
   it('suggests what was meant', async () => {

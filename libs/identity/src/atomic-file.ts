@@ -81,6 +81,7 @@ export async function readTextIfPresent(path: string): Promise<string | undefine
   try {
     const file = await open(path, 'r');
     try {
+      if ((await file.stat()).isDirectory()) throw isDirectory(path);
       return await file.readFile('utf8');
     } finally {
       await file.close();
@@ -93,6 +94,11 @@ export async function readTextIfPresent(path: string): Promise<string | undefine
 
 // A write takes milliseconds; what is older was left by a process that died.
 const abandonedAfterMs = 60_000;
+
+/** As the system says it, which leaves the path out. */
+function isDirectory(path: string): Error {
+  return Object.assign(new Error(`EISDIR: illegal operation on a directory, read '${path}'`), { code: 'EISDIR', path });
+}
 
 /** Removes the temporary files that killed writers of `path` left behind. */
 export async function sweepTemporaryFiles(path: string, now: Date): Promise<void> {

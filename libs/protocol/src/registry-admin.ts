@@ -90,7 +90,7 @@ export const deviceActionRequest = z.strictObject({
   /** For the audit log; shown in `device show`. */
   reason: z
     .string()
-    .min(1)
+    .min(1, 'is empty')
     .max(256)
     .regex(/^[^\p{Cc}]*$/u, 'holds a control character')
     .optional(),

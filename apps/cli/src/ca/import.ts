@@ -45,8 +45,10 @@ export function importCommand(context: CliContext, parent: Command): void {
 }
 
 async function readBundle(path: string): Promise<Buffer> {
+  const facts = await stat(path);
+  if (facts.isDirectory()) throw new Failure(`${path} is a directory.`, 'Give the path of the bundle.');
   // Before it is read; a pipe tells its size only by being read.
-  requireBundleSize(path, (await stat(path)).size || 1);
+  requireBundleSize(path, facts.size || 1);
   const bundle = await readFile(path);
   requireBundleSize(path, bundle.length);
   return bundle;
