@@ -163,6 +163,21 @@ describe('device show', () => {
     expect(stdout).toContain(`Vouched by: CN=Fleet CA (${fleet})\n`);
   });
 
+  it.each([
+    ['2026-01-01T00:00:00.000Z', '2026-03-01T00:00:00.000Z', 'expired'],
+    ['2026-07-01T00:00:00.000Z', '2026-08-01T00:00:00.000Z', 'not valid yet'],
+    ['2026-01-01T00:00:00.000Z', '2026-08-01T00:00:00.000Z', 'valid'],
+  ])('calls a certificate from %s until %s %s', async (notBefore, notAfter, status) => {
+    await using site = await fakeSite();
+    const [known] = description.certificates;
+    const certificates = [{ ...known, revocation: undefined, notBefore, notAfter }];
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => ({ ...description, certificates }));
+
+    const { stdout } = await site.run(['device', 'show', 'child01'], { now: () => new Date('2026-06-01T00:00:00Z') });
+
+    expect(stdout).toMatch(new RegExp(` ${notAfter} +${status} +[0-9a-f]{64}\n`));
+  });
+
   it('says so when there is no such device', async () => {
     await using site = await fakeSite();
 
