@@ -28,12 +28,16 @@ export function estUrl(given: string | undefined, settings: Settings, { cloud, p
 }
 
 /**
- * Where a certificate is renewed: as given, else `pki.url`. While nobody set that, the Cumulocity proxy at
- * `c8y.proxy.client.*`, if that is set: thin-edge.io renews there, so its directory works as it is.
+ * Where a certificate is renewed: as given, else `pki.url`. For the cloud `c8y`, while nobody set `pki.url`, it is the
+ * Cumulocity proxy at `c8y.proxy.client.*`, if that is set: thin-edge.io renews there, so its directory works as it is.
  *
  * @throws Failure: the text is no address, or the proxy was asked for and nobody said where it is
  */
-export function renewalUrl(given: string | undefined, settings: Settings, { ca }: { readonly ca: string }): string {
+export function renewalUrl(
+  given: string | undefined,
+  settings: Settings,
+  { ca, cloud }: Pick<CloudChoice, 'cloud'> & { readonly ca: string },
+): string {
   if (given !== undefined) return estUrl(given, settings, { cloud: undefined });
   const proxy = proxyUrl(settings);
   if (ca === 'c8y' && proxy === undefined)
@@ -41,8 +45,8 @@ export function renewalUrl(given: string | undefined, settings: Settings, { ca }
       'Renewal by the CA of the cloud needs the Cumulocity proxy, and no setting says where it is.',
       'Leave --ca out to renew with the CA of this site, or set c8y.proxy.client.host and c8y.proxy.client.port.',
     );
-  const isSiteKnown = settings.source('pki.url') !== 'default' && ca !== 'c8y';
-  return isSiteKnown || proxy === undefined ? settings.require('pki.url') : proxy;
+  const isProxyMeant = ca === 'c8y' || (cloud === 'c8y' && settings.source('pki.url') === 'default');
+  return isProxyMeant && proxy !== undefined ? proxy : settings.require('pki.url');
 }
 
 /** Only where somebody set it: the default is this machine, which may have none. */
