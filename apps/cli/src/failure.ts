@@ -99,7 +99,7 @@ function placeOf(fault: Error): string {
 const longestShown = 300;
 
 /** What the user typed, in so many characters that the reason is seen too. */
-export function shortened(text: string): string {
+function shortened(text: string): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
