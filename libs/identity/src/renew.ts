@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { basename } from 'node:path';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
