@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { Problem } from '@sallyport/protocol';
 import type { Limits } from './limits.js';
+import { RequestLine } from './request-line.js';
 import { hostOf, requestFault } from './request-rules.js';
 import type { Session } from './session.js';
 
@@ -40,22 +41,22 @@ export class HttpFront {
   readonly #server: Server;
   readonly #options: HttpFrontOptions;
   readonly #answered = new WeakSet<Duplex>();
+  readonly #lines = new WeakMap<Session, RequestLine>();
 
   constructor(options: HttpFrontOptions) {
     const { handler } = options;
     this.#options = options;
     this.#server = makeServer(options.limits);
-    this.#server.on('request', (request, response) => {
-      if (this.#isServed(request, response)) handler(request, response);
-    });
-    this.#server.on('checkContinue', (request, response) => {
-      if (!this.#isServed(request, response)) return;
-      continueWhenRead(request, response, options.sessionOf(request.socket));
-      handler(request, response);
-    });
-    this.#server.on('checkExpectation', (request, response) => {
-      if (this.#isServed(request, response)) this.#answerExpectation(request, response);
-    });
+    this.#server.on('request', (request, response) => this.#take(request, response, handler));
+    this.#server.on('checkContinue', (request, response) =>
+      this.#take(request, response, () => {
+        continueWhenRead(request, response, options.sessionOf(request.socket));
+        handler(request, response);
+      }),
+    );
+    this.#server.on('checkExpectation', (request, response) =>
+      this.#take(request, response, () => this.#answerExpectation(request, response)),
+    );
     this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
     // A server that never listens itself begins to look at its deadlines only with this event.
     this.#server.emit('listening');
@@ -70,13 +71,26 @@ export class HttpFront {
     this.#server.close();
   }
 
-  /** True when the request goes to the handler; otherwise it has been answered here. */
-  #isServed(request: IncomingMessage, response: ServerResponse): boolean {
+  /** Gives a request to the handler when its turn has come. */
+  #take(request: IncomingMessage, response: ServerResponse, handler: HttpHandler): void {
     const session = this.#options.sessionOf(request.socket);
     if (session === undefined) {
       response.destroy();
-      return false;
+      return;
     }
+    this.#lineOf(session).take(request, response, () => this.#serve(session, { request, response, handler }));
+  }
+
+  #lineOf(session: Session): RequestLine {
+    const known = this.#lines.get(session);
+    if (known !== undefined) return known;
+    const line = new RequestLine(session.socket, this.#options.limits);
+    this.#lines.set(session, line);
+    return line;
+  }
+
+  /** False when there will be no answer, because the connection ends with another one. */
+  #serve(session: Session, { request, response, handler }: Exchange): boolean {
     if (session.isOver || session.hasLastRequest) {
       // To close now, with bytes unread, would be a TCP reset and could destroy the answer before.
       request.resume();
@@ -86,10 +100,10 @@ export class HttpFront {
     if (request.httpVersion === '1.0') response.useChunkedEncodingByDefault = false;
     session.track(response);
     const fault = requestFault(request);
-    if (fault === undefined && session.standing !== 'redirected') return true;
     if (fault !== undefined) this.#answerFault(request, response, fault);
-    else this.#redirect(request, response);
-    return false;
+    else if (session.standing === 'redirected') this.#redirect(request, response);
+    else handler(request, response);
+    return true;
   }
 
   #answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
@@ -143,6 +157,12 @@ export class HttpFront {
     const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
   }
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly handler: HttpHandler;
 }
 
 interface EarlyAnswer {

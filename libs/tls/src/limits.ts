@@ -1,5 +1,7 @@
+import type { LineLimits } from './request-line.js';
+
 /** What one listener may spend: times in milliseconds, sizes in bytes, counts. */
-export interface Limits {
+export interface Limits extends LineLimits {
   /** From the first packet to a finished TLS handshake; also how long a silent connection may say nothing. */
   readonly handshakeMs: number;
   /** How long the admission port may think; after that the peer is refused. */
@@ -37,6 +39,9 @@ export const defaultLimits: Limits = {
   connections: 10_000,
   connectionsPerAddress: 2_000,
   chainCertificates: 10,
+  requestsInHand: 8,
+  requestsWaiting: 32,
+  chunksAtOnce: 256,
   headerBytes: 16_384,
   headersMs: 15_000,
   headersCheckMs: 1_000,

@@ -1,0 +1,102 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Brake } from './brake.js';
+
+/** How much of what a client pipelines is worked on, and how much is kept (RFC 9112 §9.3.2). */
+export interface LineLimits {
+  /** Requests the handler has at the same time. */
+  readonly requestsInHand: number;
+  /** Requests that wait behind them; with more, nothing is read from the connection. */
+  readonly requestsWaiting: number;
+  /** Chunks of a body after which the other connections have their turn. */
+  readonly chunksAtOnce: number;
+}
+
+/** Hands a request on, or answers it; false when nobody will answer it any more. */
+type Serve = () => boolean;
+
+/**
+ * The requests of one connection. A few are in hand, the others wait their turn, and one connection gets no more than
+ * those few in a turn of the event loop. While too many wait the connection is not read: the client has to wait too.
+ *
+ * Node parses all of a piece it has read (64 KiB), so somewhat more than `requestsWaiting` can come before that helps.
+ */
+export class RequestLine {
+  readonly #brake: Brake;
+  readonly #limits: LineLimits;
+  readonly #waiting: (readonly [ServerResponse, Serve])[] = [];
+  #inHand = 0;
+  #isHeld = false;
+  #isAdvancing = false;
+
+  constructor(socket: Socket, limits: LineLimits) {
+    this.#brake = new Brake(socket);
+    this.#limits = limits;
+  }
+
+  /** Takes the next request of the connection: at once, or when its turn has come. */
+  take(request: IncomingMessage, response: ServerResponse, serve: Serve): void {
+    this.#pace(request);
+    if (this.#waiting.length === 0 && this.#inHand < this.#limits.requestsInHand) this.#begin(response, serve);
+    else this.#wait(response, serve);
+  }
+
+  #begin(response: ServerResponse, serve: Serve): void {
+    if (!serve()) return;
+    this.#inHand += 1;
+    response.once('close', () => {
+      this.#inHand -= 1;
+      this.#advanceSoon();
+    });
+  }
+
+  /** In another turn: answers that need no waiting would follow each other without end. */
+  #advanceSoon(): void {
+    if (this.#waiting.length === 0 || this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    setImmediate(() => {
+      this.#isAdvancing = false;
+      this.#advance();
+    });
+  }
+
+  #wait(response: ServerResponse, serve: Serve): void {
+    this.#waiting.push([response, serve]);
+    if (this.#waiting.length < this.#limits.requestsWaiting || this.#isHeld) return;
+    this.#isHeld = true;
+    this.#brake.hold();
+  }
+
+  #advance(): void {
+    while (this.#inHand < this.#limits.requestsInHand) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#begin(...next);
+    }
+    if (!this.#isHeld || this.#waiting.length > 0) return;
+    this.#isHeld = false;
+    this.#brake.release();
+  }
+
+  /**
+   * Lets a chunked body come at a pace: a chunk of one byte costs its sender six bytes and us a call through several
+   * layers, and a connection may bring a hundred thousand of them in one turn of the event loop.
+   */
+  #pace(request: IncomingMessage): void {
+    if (request.headers['transfer-encoding'] === undefined) return;
+    const push = request.push.bind(request);
+    let chunks = 0;
+    // Here every chunk passes. A listener for `data` would let the body flow before anybody wants it.
+    request.push = (chunk: unknown, encoding?: BufferEncoding) => {
+      chunks += 1;
+      if (chunks % this.#limits.chunksAtOnce === 0) this.#rest();
+      return push(chunk, encoding);
+    };
+  }
+
+  /** Until the next turn of the event loop, in which the others come first. */
+  #rest(): void {
+    this.#brake.hold();
+    setImmediate(() => this.#brake.release());
+  }
+}
