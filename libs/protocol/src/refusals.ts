@@ -124,6 +124,10 @@ export const refusals = {
     meaning: 'The device registry did not answer, so nobody new is let in.',
     remedy: 'Check the device registry and the MQTT broker: sallyport status.',
   },
+  'handshakes-too-costly': {
+    meaning: 'Failed handshakes from this network have cost more than its share.',
+    remedy: 'Wait a minute, and find the client there that sends long chains or unusual keys.',
+  },
   'too-many-connections': {
     meaning: 'The entrance is full.',
     remedy: 'Close idle connections and try again.',

@@ -107,7 +107,7 @@ describe('admission of a verified peer', () => {
       handler: { http: (request) => seen.push(request.url) },
     });
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(device))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(device))).status).toBe(403);
 
     expect(await firstRefusal).toEqual({
       reason: 'device-locked',
@@ -136,7 +136,7 @@ describe('admission of a verified peer', () => {
       limits: { admissionMs: 50 },
     });
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca)))).status).toBe(503);
     expect((await firstRefusal).reason).toBe('admission-unavailable');
   });
 
@@ -182,7 +182,7 @@ describe('the kind of a peer', () => {
       permittedKinds: new Set(['admin']),
     });
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('alice', ca, adminUri)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('alice', ca, adminUri)))).status).toBe(403);
     expect((await firstRefusal).reason).toBe('not-permitted');
     expect(admission.requests).toEqual([]);
   });
@@ -194,7 +194,7 @@ describe('the kind of a peer', () => {
       admission: { admit: async ({ deviceId }) => ({ outcome: 'admitted', deviceId, kind: 'admin' }) },
     });
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca)))).status).toBe(403);
     expect((await firstRefusal).reason).toBe('not-permitted');
   });
 
@@ -237,7 +237,7 @@ describe('a listener with optional client certificates', () => {
     const ca = forgeCa('fleet');
     const { port, firstRefusal } = await site.openListener(optional(ca));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca, fault)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca, fault)))).status).toBe(403);
     expect((await firstRefusal).reason).toBe(reason);
   });
 });

@@ -1,63 +1,53 @@
+import type { DeviceId } from '@sallyport/protocol';
+import { FairPlaces, type Guest } from './fair-places.js';
 import type { Limits } from './limits.js';
 import { networkOf } from './network-of.js';
 
-/** Counts connections and handshakes, in all and per network, and says when the entrance is full. */
+/**
+ * Who may hold how many connections of an entrance: a network (an address of IPv4, a subscriber's part of IPv6) until
+ * the peer has proved who it is, and its device id from then on. When the entrance is full, who has most gives one up.
+ */
 export class ConnectionGate {
-  readonly #connections: Places;
-  readonly #handshakes: Places;
+  readonly #limits: Limits;
+  readonly #now: () => number;
+  readonly #connections: FairPlaces;
+  /** Those that have not arrived: they say nothing yet, or their handshake goes on. */
+  readonly #arrivals: FairPlaces;
 
-  constructor(limits: Limits) {
-    const { connections, connectionsPerAddress, concurrentHandshakes } = limits;
-    this.#connections = new Places(connections, connectionsPerAddress);
-    // One host that stalls its handshakes, again and again, must not keep everybody else out.
-    this.#handshakes = new Places(concurrentHandshakes, Math.ceil(concurrentHandshakes / 2));
+  constructor(limits: Limits, now: () => number = () => performance.now()) {
+    const { connections, concurrentHandshakes, placeKeptMs: keptMs } = limits;
+    this.#limits = limits;
+    this.#now = now;
+    this.#connections = new FairPlaces({ most: connections, keptMs });
+    this.#arrivals = new FairPlaces({ most: concurrentHandshakes, keptMs });
   }
 
   /** Takes a place for a connection; false when there is none. Each true needs one `leave`. */
-  enter(address: string): boolean {
-    return this.#connections.take(address);
+  enter(address: string, guest: Guest): boolean {
+    const network = `network ${networkOf(address)}`;
+    const now = this.#now();
+    const { connectionsPerAddress, concurrentHandshakes } = this.#limits;
+    if (!this.#connections.take(network, guest, { most: connectionsPerAddress, now })) return false;
+    // One host that stalls its handshakes, again and again, must not keep everybody else out.
+    if (this.#arrivals.take(network, guest, { most: Math.ceil(concurrentHandshakes / 2), now })) return true;
+    this.#connections.leave(guest);
+    return false;
   }
 
-  leave(address: string): void {
-    this.#connections.giveBack(address);
+  /** The handshake is over, or there was none to make. */
+  arrive(guest: Guest): void {
+    this.#arrivals.leave(guest);
   }
 
-  /** Takes a place for a handshake; false when there is none. Each true needs one `endHandshake`. */
-  beginHandshake(address: string): boolean {
-    return this.#handshakes.take(address);
+  /** From here on the connection counts for its peer, wherever it comes from; false when the peer has too many. */
+  prove(guest: Guest, deviceId: DeviceId): boolean {
+    this.#connections.leave(guest);
+    const claim = { most: this.#limits.connectionsPerIdentity, now: this.#now() };
+    return this.#connections.take(`device ${deviceId}`, guest, claim);
   }
 
-  endHandshake(address: string): void {
-    this.#handshakes.giveBack(address);
-  }
-}
-
-/** So many places in all, and so many for one network: an address of IPv4, a subscriber's part of IPv6. */
-class Places {
-  readonly #most: number;
-  readonly #mostPerNetwork: number;
-  readonly #takenByNetwork = new Map<string, number>();
-  #taken = 0;
-
-  constructor(most: number, mostPerNetwork: number) {
-    this.#most = most;
-    this.#mostPerNetwork = mostPerNetwork;
-  }
-
-  take(address: string): boolean {
-    const network = networkOf(address);
-    const takenThere = this.#takenByNetwork.get(network) ?? 0;
-    if (this.#taken >= this.#most || takenThere >= this.#mostPerNetwork) return false;
-    this.#taken += 1;
-    this.#takenByNetwork.set(network, takenThere + 1);
-    return true;
-  }
-
-  giveBack(address: string): void {
-    this.#taken -= 1;
-    const network = networkOf(address);
-    const rest = (this.#takenByNetwork.get(network) ?? 1) - 1;
-    if (rest === 0) this.#takenByNetwork.delete(network);
-    else this.#takenByNetwork.set(network, rest);
+  leave(guest: Guest): void {
+    this.#arrivals.leave(guest);
+    this.#connections.leave(guest);
   }
 }

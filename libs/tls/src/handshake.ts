@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
 import type { Evidence } from './judge.js';
+import type { MeteredStream } from './metered-stream.js';
 import { chainFault } from './openssl.js';
 import { reasonForHandshakeError } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
@@ -17,15 +18,18 @@ export interface HandshakeOptions {
   /** One more certificate than this is read of a chain, so that a longer one is noticed. */
   readonly chainCertificates: number;
   readonly protocols: readonly string[];
+  /** Stands between the TCP connection and TLS, where the client's bytes are to be counted. */
+  readonly meter?: MeteredStream | undefined;
 }
 
 /**
- * Makes the server side of a TLS connection; the caller's deadline closes `raw`. The socket it gives holds back whatever the client sends after the
- * handshake until somebody reads it. A failed one is destroyed, after the TLS alert that says why.
+ * Makes the server side of a TLS connection; the caller's deadline closes `raw`. The socket it gives holds back what
+ * the client sends after the handshake until somebody reads it. A failed one is destroyed, after the TLS alert that says
+ * why.
  */
 export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<HandshakeResult> {
-  const { context, clientCertificate, protocols } = options;
-  const socket = new TLSSocket(raw, {
+  const { context, clientCertificate, protocols, meter } = options;
+  const socket = new TLSSocket(meter ?? raw, {
     isServer: true,
     secureContext: context,
     requestCert: clientCertificate !== 'none',
@@ -44,9 +48,10 @@ export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<Hand
     // Stays for the life of the socket: an `error` nobody listens to would end the process.
     socket.on('error', (error) => fail(reasonForHandshakeError(codeOf(error)), codeOf(error)));
     socket.once('close', () => fail('handshake-failed', 'the connection was closed'));
-    socket.once('secure', () =>
-      settle({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) }),
-    );
+    socket.once('secure', () => {
+      meter?.stopWatching();
+      settle({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) });
+    });
   });
 }
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Problem } from '@sallyport/protocol';
+import { Problem, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Limits } from './limits.js';
 import { RequestLine } from './request-line.js';
 import { hostOf, requestFault } from './request-rules.js';
@@ -99,6 +99,10 @@ export class HttpFront {
     // RFC 9112 §6.1: never chunked in answer to HTTP/1.0; Node would, to a client that says TE: chunked.
     if (request.httpVersion === '1.0') response.useChunkedEncodingByDefault = false;
     session.track(response);
+    if (session.refusal !== undefined) {
+      this.#answerRefusal(request, response, session.refusal);
+      return true;
+    }
     const fault = requestFault(request);
     if (fault !== undefined) this.#answerFault(request, response, fault);
     else if (session.standing === 'redirected') this.#redirect(request, response);
@@ -110,6 +114,14 @@ export class HttpFront {
     const problem = new Problem('invalid-request', fault);
     this.#options.onTurned('fault');
     this.#answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
+  }
+
+  /** The peer has proved a certificate, and is not admitted. */
+  #answerRefusal(request: IncomingMessage, response: ServerResponse, reason: RefusalReason): void {
+    const problem = problemOf(reason);
+    const retry = problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) };
+    const headers = { 'Content-Type': problemType, ...retry };
+    this.#answer(request, response, { status: problem.status, headers, problem });
   }
 
   /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
@@ -157,6 +169,23 @@ export class HttpFront {
     const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
   }
+}
+
+/** Reasons that say nothing about the peer: the same one may pass a little later. */
+const passingReasons: ReadonlySet<RefusalReason> = new Set(['admission-unavailable', 'too-many-connections']);
+
+const retryAfterSeconds = 30;
+
+/** What a refused peer is told (RFC 9457); `reason` is the stable code. */
+function problemOf(reason: RefusalReason): Problem {
+  const { meaning, remedy } = refusals[reason];
+  const extensions = { reason };
+  return passingReasons.has(reason)
+    ? new Problem('unavailable', `${meaning} Try again in ${retryAfterSeconds} seconds.`, {
+        retryAfterSeconds,
+        extensions,
+      })
+    : new Problem('forbidden', `${meaning} ${remedy}`, { extensions });
 }
 
 interface Exchange {

@@ -6,11 +6,19 @@ export interface Limits extends LineLimits {
   readonly handshakeMs: number;
   /** How long the admission port may think; after that the peer is refused. */
   readonly admissionMs: number;
-  /** TLS handshakes in progress at the same time; half of them at most from one network. */
+  /** Connections that say nothing yet or make their handshake; half of them at most from one network. */
   readonly concurrentHandshakes: number;
   readonly connections: number;
-  /** From an IPv4 address or an IPv6 network. Generous: a site of child devices may share one. */
+  /** Without a proven identity, from an IPv4 address or an IPv6 network. Generous: a site may share one. */
   readonly connectionsPerAddress: number;
+  /** Of one admitted device, service or administrator. */
+  readonly connectionsPerIdentity: number;
+  /** How long an idle connection keeps its place against a newer one of the same owner. */
+  readonly placeKeptMs: number;
+  /** What a client may send before its handshake is over, while its network has not proved itself. */
+  readonly handshakeBytes: number;
+  /** The same while failed handshakes of strangers have cost more than their share. */
+  readonly handshakeBytesInNeed: number;
   /** Certificates a client may send, the leaf included. */
   readonly chainCertificates: number;
   readonly headerBytes: number;
@@ -38,6 +46,10 @@ export const defaultLimits: Limits = {
   concurrentHandshakes: 512,
   connections: 10_000,
   connectionsPerAddress: 2_000,
+  connectionsPerIdentity: 250,
+  placeKeptMs: 2_000,
+  handshakeBytes: 16_384,
+  handshakeBytesInNeed: 8_192,
   chainCertificates: 10,
   requestsInHand: 8,
   requestsWaiting: 32,

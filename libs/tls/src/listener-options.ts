@@ -29,7 +29,14 @@ export interface ListenerEvents {
 /** What runs on top: HTTP/1.1, or the bare byte stream (MQTT). */
 export type ListenerHandler =
   | { readonly http: HttpHandler }
-  | { readonly stream: (socket: Duplex, peer: Peer | undefined) => void };
+  | {
+      readonly stream: (socket: Duplex, peer: Peer | undefined) => void;
+      /**
+       * Tells a peer in the words of its protocol why it may not pass, and ends the stream; nothing it sends may have
+       * any other effect. The listener ends it after `Limits.handshakeMs`. Without this, it is closed without a word.
+       */
+      readonly refuseStream?: (socket: Duplex, reason: RefusalReason) => void;
+    };
 
 export interface SecureListenerOptions {
   /** Names the entrance in logs, metrics and admission requests, such as `agent`. */

@@ -47,7 +47,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
       const session = sessions.at(-1) ?? first.getSession();
       const resumed = get(`https://127.0.0.1:${b.port}/`, { maxVersion, ...device, ...(session && { session }) });
 
-      await expect(resumed).rejects.toThrow();
+      expect((await resumed).status).toBe(403);
       expect((await b.firstRefusal).reason).toBe('issuer-unknown');
     },
   );
@@ -99,7 +99,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const leaf = forgeDevice('dev-1', ca);
     const { port, firstRefusal } = await site.openListener(mutual([ca]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-2', leaf), leaf))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-2', leaf), leaf))).status).toBe(403);
     expect((await firstRefusal).reason).toBe('issuer-unfit');
   });
 
@@ -119,7 +119,9 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const issuing = forgeCa('issuing', { issuer: root });
     const { port, firstRefusal } = await site.openListener(mutual([root]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).status).toBe(
+      403,
+    );
     expect((await firstRefusal).reason).toBe('chain-invalid');
   });
 
@@ -131,7 +133,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const ca = forgeCa('fleet');
     const { port, firstRefusal } = await site.openListener(mutual([ca]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca, fault)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', ca, fault)))).status).toBe(403);
     expect(await firstRefusal).toMatchObject({ reason, subject: 'CN=dev-1' });
   });
 
@@ -140,7 +142,9 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const issuing = forgeCa('issuing', { issuer: root, notAfter: past });
     const { port, firstRefusal } = await site.openListener(mutual([root]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).status).toBe(
+      403,
+    );
     expect((await firstRefusal).reason).toBe('issuer-expired');
   });
 
@@ -171,7 +175,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
 
     clock.now = new Date(ca.certificate.notAfter.getTime() + 1000);
 
-    await expect(get(`https://127.0.0.1:${port}/b`, device)).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/b`, device)).status).toBe(403);
     expect((await firstRefusal).reason).toBe('issuer-expired');
   });
 
@@ -183,8 +187,8 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const asking = (name: string) => get(`https://127.0.0.1:${port}/a`, identity(forgeDevice(name, issuing), issuing));
 
     expect((await asking('dev-1.site.example')).status).toBe(200);
-    await expect(asking('x.other.example')).rejects.toThrow();
-    await expect(asking('dev-1')).rejects.toThrow();
+    expect((await asking('x.other.example')).status).toBe(403);
+    expect((await asking('dev-1')).status).toBe(403);
     expect(refusals.map(({ reason }) => reason)).toEqual(['name-constrained', 'name-constrained']);
   });
 
@@ -193,7 +197,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const issuing = forgeCa('issuing', { issuer: root });
     const { port, firstRefusal } = await site.openListener(mutual([root]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing)))).status).toBe(403);
     expect(await firstRefusal).toMatchObject({
       reason: 'issuer-unknown',
       detail: expect.stringContaining(
@@ -277,7 +281,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const ca = forgeCa('fleet');
     const { port, firstRefusal } = await site.openListener(mutual([ca]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice(subject, ca)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice(subject, ca)))).status).toBe(403);
     expect((await firstRefusal).reason).toBe(reason);
   });
 
@@ -285,7 +289,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const ca = forgeCa('fleet');
     const { port, firstRefusal } = await site.openListener(mutual([ca]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('a\nb\u202ec', ca)))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('a\nb\u202ec', ca)))).status).toBe(403);
     expect((await firstRefusal).subject).toMatch(/^[\x20-\x7e]+$/);
   });
 
@@ -312,7 +316,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const device = forgeDevice('dev-1', ca, { keys: newRsaKeys(1024) });
     const ciphers = 'DEFAULT:@SECLEVEL=0';
 
-    await expect(get(`https://127.0.0.1:${port}/`, { ciphers, ...identity(device) })).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, { ciphers, ...identity(device) })).status).toBe(403);
     expect((await firstRefusal).reason).toBe('weak-key');
   });
 
@@ -322,7 +326,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const device = forgeDevice('dev-1', ca, { hash: 'sha1' });
     const ciphers = 'DEFAULT:@SECLEVEL=0';
 
-    await expect(get(`https://127.0.0.1:${port}/`, { ciphers, ...identity(device) })).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, { ciphers, ...identity(device) })).status).toBe(403);
     expect((await firstRefusal).reason).toBe('weak-signature');
   });
 
@@ -339,7 +343,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
       },
     });
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(revoked))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(revoked))).status).toBe(403);
     const others = [forgeDevice('dev-2', familyA), forgeDevice('dev-3', familyB)];
     for (const other of others) expect((await get(`https://127.0.0.1:${port}/`, identity(other))).status).toBe(200);
     expect(refusals.map(({ reason }) => reason)).toEqual(['certificate-revoked']);
@@ -386,7 +390,9 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const issuing = forge({ subject: 'issuing', issuer: root, version: 1 });
     const { port, firstRefusal } = await site.openListener(mutual([root]));
 
-    await expect(get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).rejects.toThrow();
+    expect((await get(`https://127.0.0.1:${port}/`, identity(forgeDevice('dev-1', issuing), issuing))).status).toBe(
+      403,
+    );
     expect((await firstRefusal).reason).toBe('issuer-unfit');
     expect(makeTrustAnchors([{ name: 'v1.pem', certificate: issuing.certificate }]).warnings[0]).toMatch(
       /^v1\.pem: ignored, "CN=issuing" is an X\.509 version 1 certificate that is not self-signed/,

@@ -6,19 +6,19 @@ import { ConnectionGate } from './connection-gate.js';
 import { listenForSpeech } from './first-byte.js';
 import { type Generation, reconsider } from './generation.js';
 import { shakeHands } from './handshake.js';
+import { HandshakeBudget } from './handshake-budget.js';
+import { HandshakeToll } from './handshake-toll.js';
 import { HttpFront, rawAnswer } from './http-front.js';
-import { type Candidate, judge, type Refusal } from './judge.js';
+import { type Candidate, judge } from './judge.js';
 import type { Limits } from './limits.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import { introduce, type Peer } from './peer.js';
-import { printable } from './printable.js';
+import { faultOf, Refuser } from './refuser.js';
 import { type Revalidation, revalidate } from './revalidation.js';
 import { Session, type Standing } from './session.js';
 import { SessionTable } from './session-table.js';
 import type { Tally } from './tally.js';
 import { Visitor } from './visitor.js';
-
-type Turned = Omit<Refusal, 'outcome'>;
 
 export interface ReceptionOptions {
   readonly options: SecureListenerOptions;
@@ -35,7 +35,9 @@ export class Reception {
   readonly #tally: Tally;
   readonly #now: () => Date;
   readonly #gate: ConnectionGate;
+  readonly #budget = new HandshakeBudget();
   readonly #front: HttpFront | undefined;
+  readonly #refuser: Refuser;
   /** Connections that are no session yet. */
   readonly #visitors = new Set<Socket>();
   #generation: Generation;
@@ -50,6 +52,7 @@ export class Reception {
     this.#generation = generation;
     this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
     this.#front = 'http' in options.handler ? this.#openFront(options.handler.http) : undefined;
+    this.#refuser = new Refuser({ options, limits, tally, front: this.#front });
   }
 
   get generation(): Generation {
@@ -58,20 +61,23 @@ export class Reception {
 
   /** Receives a new TCP connection. */
   welcome(raw: Socket): void {
-    const visitor = new Visitor(raw, this.#limits.handshakeMs);
+    const visitor = new Visitor(raw, {
+      deadlineMs: this.#limits.handshakeMs,
+      onEvicted: (evicted) => this.#evict(evicted),
+    });
     this.#tally.count('accepted');
     // Peers reset connections all the time; what counts is that it is closed.
     raw.on('error', () => raw.destroy());
-    if (!this.#gate.enter(visitor.remoteAddress)) {
+    if (!this.#gate.enter(visitor.remoteAddress, visitor)) {
       visitor.settle();
-      this.#turnAway(visitor, { reason: 'too-many-connections' });
+      this.#refuser.turnAway(visitor, { reason: 'too-many-connections' });
       return;
     }
     this.#visitors.add(raw);
     raw.once('close', () => {
       visitor.settle();
       this.#visitors.delete(raw);
-      this.#gate.leave(visitor.remoteAddress);
+      this.#gate.leave(visitor);
     });
     this.#receive(visitor).catch((error: unknown) => {
       raw.destroy();
@@ -85,13 +91,13 @@ export class Reception {
     else if (this.#generation.context !== undefined)
       this.#former = { generation: this.#generation, until: performance.now() + this.#limits.formerTlsMs };
     this.#generation = generation;
-    for (const session of this.sessions) this.#reconsider(session);
+    for (const session of this.sessions) if (session.refusal === undefined) this.#reconsider(session);
   }
 
   /** Ends a session for a reason, and reports it once. */
   cut(session: Session, reason: RefusalReason): void {
     if (session.isCut) return;
-    this.#report(session.remoteAddress, {
+    this.#refuser.report(session.remoteAddress, {
       reason,
       ...(session.vouched !== undefined && { certificate: session.vouched.peer.certificate }),
     });
@@ -148,17 +154,18 @@ export class Reception {
     const generation = this.#tlsGeneration();
     const { context, clientCertificate, trust } = generation;
     if (context === undefined) return this.#answerPlainly(visitor);
-    if (!this.#gate.beginHandshake(visitor.remoteAddress))
-      return this.#turnAway(visitor, { reason: 'too-many-connections' });
+    if (clientCertificate !== 'none' && !this.#takeToll(visitor))
+      return this.#refuser.turnAway(visitor, { reason: 'handshakes-too-costly' });
     const result = await shakeHands(visitor.raw, {
       context,
       clientCertificate,
       chainCertificates: this.#limits.chainCertificates,
       // curl --http1.0 offers the older one alone; the answer to it is HTTP/1.0's all the same.
       protocols: this.#front === undefined ? [] : ['http/1.1', 'http/1.0'],
-    }).finally(() => this.#gate.endHandshake(visitor.remoteAddress));
-    if (result.outcome === 'failed')
-      return this.#turnAway(visitor, visitor.isLate ? { reason: 'handshake-timeout' } : result);
+      meter: visitor.toll?.meter,
+    });
+    if (result.outcome === 'failed') return this.#refuser.turnAway(visitor, faultOf(visitor, result));
+    visitor.toll?.finish(result.evidence.presented);
     this.#tally.count('handshakes');
     const judgement = judge(result.evidence, {
       clientCertificate,
@@ -167,9 +174,17 @@ export class Reception {
       now: this.#now(),
       ...(this.#options.permittedKinds !== undefined && { permittedKinds: this.#options.permittedKinds }),
     });
-    if (judgement.outcome === 'refused') return this.#turnAway(visitor, judgement);
+    if (judgement.outcome === 'refused')
+      return this.#refuser.refuse(visitor, this.#open(visitor, result.socket, 'current'), judgement);
     if (judgement.outcome === 'candidate') return this.#admit(visitor, result.socket, judgement.candidate, generation);
     this.#establish(this.#open(visitor, result.socket, 'current'), generation);
+  }
+
+  /** Only who may send certificates can make a handshake expensive. False when the network has spent its share. */
+  #takeToll(visitor: Visitor): boolean {
+    const { raw, remoteAddress } = visitor;
+    visitor.toll = HandshakeToll.begin({ raw, remoteAddress, budget: this.#budget, limits: this.#limits });
+    return visitor.toll !== undefined;
   }
 
   /** The generation a TLS client is served by: for a little while after a switch to plain HTTP, the former one. */
@@ -199,9 +214,12 @@ export class Reception {
     const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
     const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
     if (session.isOver) return;
-    if (decision.outcome === 'refused') return this.#turnAway(visitor, { ...decision, certificate });
+    if (decision.outcome === 'refused') return this.#refuser.refuse(visitor, session, { ...decision, certificate });
     if (this.#options.permittedKinds?.has(decision.kind) === false)
-      return this.#turnAway(visitor, { reason: 'not-permitted', certificate });
+      return this.#refuser.refuse(visitor, session, { reason: 'not-permitted', certificate });
+    if (!this.#gate.prove(visitor, decision.deviceId))
+      return this.#refuser.refuse(visitor, session, { reason: 'too-many-connections', certificate });
+    visitor.toll?.waive();
     const admitted: Peer = { ...peer, deviceId: decision.deviceId, kind: decision.kind };
     session.vouched = { peer: admitted, path: session.vouched?.path ?? path };
     this.#establish(session, generation);
@@ -222,6 +240,7 @@ export class Reception {
   #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {
     const { raw, remoteAddress } = visitor;
     visitor.settle();
+    this.#gate.arrive(visitor);
     const session = new Session({
       raw,
       remoteAddress,
@@ -229,9 +248,11 @@ export class Reception {
       standing,
       since: this.#now(),
       lingerMs: this.#limits.lingerMs,
+      hasRequests: this.#front !== undefined,
       ...(vouched !== undefined && { vouched }),
     });
     this.#visitors.delete(raw);
+    visitor.session = session;
     this.sessions.add(session);
     return session;
   }
@@ -270,21 +291,10 @@ export class Reception {
     }
   }
 
-  #turnAway({ raw, remoteAddress }: Visitor, turned: Turned): void {
-    this.#report(remoteAddress, turned);
-    raw.destroy();
-  }
-
-  #report(remoteAddress: string, { reason, certificate, detail }: Turned): void {
-    this.#tally.countRefusal(reason);
-    this.#options.events.onRefusal({
-      reason,
-      remoteAddress,
-      ...(certificate !== undefined && {
-        subject: printable(certificate.subject.text),
-        fingerprint: certificate.fingerprint,
-      }),
-      ...(detail !== undefined && { detail: printable(detail) }),
-    });
+  /** Somebody who has less needs the place. */
+  #evict(visitor: Visitor): void {
+    const { session } = visitor;
+    if (session === undefined) this.#refuser.turnAway(visitor, { reason: 'too-many-connections' });
+    else this.cut(session, 'too-many-connections');
   }
 }

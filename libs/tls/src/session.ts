@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { RefusalReason } from '@sallyport/protocol';
 import type { Peer } from './peer.js';
 import type { IssuerPath } from './trust-store.js';
 
@@ -34,6 +35,8 @@ export interface SessionOptions {
   readonly since: Date;
   readonly standing: Standing;
   readonly vouched?: Vouched;
+  /** Whether what runs on top may be ended between two requests. */
+  readonly hasRequests: boolean;
   /** See `Limits.lingerMs`. */
   readonly lingerMs: number;
 }
@@ -46,11 +49,13 @@ export class Session {
   readonly isSecure: boolean;
   readonly #raw: Socket;
   readonly #lingerMs: number;
+  readonly #hasRequests: boolean;
   readonly #responses = new Set<ServerResponse>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #standing: Standing;
   #endsWhenIdle = false;
   #hasLastRequest = false;
+  #refusal: RefusalReason | undefined;
   vouched: Vouched | undefined;
   /** False while the admission port is still thinking. */
   isEstablished = false;
@@ -59,7 +64,7 @@ export class Session {
   /** True when not even what has been written may reach the peer any more. */
   isCut = false;
 
-  constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs }: SessionOptions) {
+  constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs, hasRequests }: SessionOptions) {
     this.socket = socket;
     this.#raw = raw;
     this.remoteAddress = remoteAddress;
@@ -68,6 +73,7 @@ export class Session {
     this.#standing = standing;
     this.vouched = vouched;
     this.#lingerMs = lingerMs;
+    this.#hasRequests = hasRequests;
     this.isOver = socket.destroyed;
     socket.once('close', () => {
       this.isOver = true;
@@ -83,6 +89,16 @@ export class Session {
     return this.#responses.size > 0;
   }
 
+  /** Whether nothing is under way, so that to end it costs the peer a new connection and no more. */
+  get isIdle(): boolean {
+    return this.#hasRequests && !this.isAnswering;
+  }
+
+  /** Why its peer may not pass; the only thing it will ever be told. */
+  get refusal(): RefusalReason | undefined {
+    return this.#refusal;
+  }
+
   /** Whether bytes of an unfinished response have left; nothing else may be written then. */
   get hasBegunAnswer(): boolean {
     return [...this.#responses].some(({ headersSent }) => headersSent);
@@ -96,6 +112,13 @@ export class Session {
   /** True when a response in flight ends the connection: what was pipelined behind its request is not for anybody. */
   get hasLastRequest(): boolean {
     return this.#hasLastRequest;
+  }
+
+  /** The peer is not admitted: it gets one answer, within `mostMs`. */
+  refuse(reason: RefusalReason, mostMs: number): void {
+    this.#refusal = reason;
+    this.vouched = undefined;
+    this.#after(mostMs, () => this.cut());
   }
 
   /** Notes a request in flight, until its response is over. */
@@ -149,7 +172,9 @@ export class Session {
     this.isOver = true;
     this.isCut = true;
     setImmediate(() => {
-      this.#raw.resetAndDestroy();
+      // libuv resets no connection that is shutting down, and Node would then keep its descriptor for ever.
+      if (this.#raw.writableEnded && !this.#raw.writableFinished) this.#raw.destroy();
+      else this.#raw.resetAndDestroy();
       this.socket.destroy();
     });
   }

@@ -1,15 +1,30 @@
 import type { Socket } from 'node:net';
+import type { Guest } from './fair-places.js';
+import type { HandshakeToll } from './handshake-toll.js';
+import type { Session } from './session.js';
 
-/** A TCP connection on its way to becoming a session; it has one deadline for all of that. */
-export class Visitor {
+/** A TCP connection from its first packet to its end; it has one deadline to become a session. */
+export class Visitor implements Guest {
   readonly raw: Socket;
   readonly remoteAddress: string;
   readonly #deadline: NodeJS.Timeout;
+  readonly #onEvicted: (visitor: Visitor) => void;
   #isLate = false;
+  /** What has become of it. */
+  session: Session | undefined;
+  /** What its handshake costs; absent where it may send no certificates. */
+  toll: HandshakeToll | undefined;
+  /** Told, or about to be told, that it may not pass. */
+  isTurnedAway = false;
 
-  constructor(raw: Socket, deadlineMs: number) {
+  /** @param onEvicted  called when its place is needed for somebody else */
+  constructor(
+    raw: Socket,
+    { deadlineMs, onEvicted }: { readonly deadlineMs: number; readonly onEvicted: (visitor: Visitor) => void },
+  ) {
     this.raw = raw;
     this.remoteAddress = raw.remoteAddress ?? 'unknown';
+    this.#onEvicted = onEvicted;
     this.#deadline = setTimeout(() => {
       this.#isLate = true;
       raw.destroy();
@@ -19,6 +34,14 @@ export class Visitor {
   /** Whether it was closed because the deadline was over. */
   get isLate(): boolean {
     return this.#isLate;
+  }
+
+  get isIdle(): boolean {
+    return this.session?.isIdle ?? true;
+  }
+
+  evict(): void {
+    this.#onEvicted(this);
   }
 
   /** Ends the deadline: the connection has arrived, or is gone. */

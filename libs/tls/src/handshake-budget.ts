@@ -1,0 +1,114 @@
+import { networkOf } from './network-of.js';
+import { Recent } from './recent.js';
+
+/** What a usual handshake costs on a slow gateway, in milliseconds of CPU time; only what is above it is charged. */
+const usualMs = 3;
+
+/** What a network may cost at once, and in each second, in milliseconds of CPU time. */
+const network = { burstMs: 50, perSecond: 10 };
+
+/** What all networks that have not proved themselves may cost together before less is read from them. */
+const strangers = { burstMs: 200, perSecond: 40 };
+
+/** How long a network counts as a stranger's after an expensive handshake from it, in milliseconds. */
+const distrustMs = 600_000;
+
+/** Networks remembered, each with about 200 bytes. */
+const mostNetworks = 10_000;
+
+/** A budget that fills up with time. */
+class Bucket {
+  readonly #burstMs: number;
+  readonly #perMs: number;
+  #leftMs: number;
+  #at: number;
+
+  constructor({ burstMs, perSecond }: { readonly burstMs: number; readonly perSecond: number }, now: number) {
+    this.#burstMs = burstMs;
+    this.#perMs = perSecond / 1000;
+    this.#leftMs = burstMs;
+    this.#at = now;
+  }
+
+  isEmpty(now: number): boolean {
+    this.#leftMs = Math.min(this.#burstMs, this.#leftMs + (now - this.#at) * this.#perMs);
+    this.#at = now;
+    return this.#leftMs <= 0;
+  }
+
+  charge(costMs: number): void {
+    this.#leftMs -= costMs;
+  }
+}
+
+interface Account {
+  readonly bucket: Bucket;
+  /** A peer from there has been admitted. */
+  hasProved: boolean;
+  distrustedUntil: number;
+}
+
+/** How the next handshake of a network is made. */
+export type HandshakeTerms =
+  | 'refused'
+  /** What the client sends is counted and its cost measured; a little slower for as long as the connection lives. */
+  | 'metered'
+  | 'metered-closely'
+  /** OpenSSL reads the socket itself. */
+  | 'direct';
+
+/**
+ * Charges handshakes that fail to the network they came from, by the CPU time they took.
+ *
+ * OpenSSL checks every signature of the chain a client sends, of up to 100 certificates with keys of its choice, before
+ * anybody knows who it is, and Node has no setting for that. So a stranger is metered; a network from which a peer was
+ * admitted is not, until a handshake from there costs much and fails.
+ */
+export class HandshakeBudget {
+  readonly #now: () => number;
+  readonly #strangers: Bucket;
+  readonly #accounts = new Recent<string, Account>(mostNetworks);
+
+  /** @param now  milliseconds of a clock that only goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#strangers = new Bucket(strangers, now());
+  }
+
+  termsFor(address: string): HandshakeTerms {
+    const now = this.#now();
+    const account = this.#accounts.get(networkOf(address));
+    if (account?.bucket.isEmpty(now) === true) return 'refused';
+    if (account?.hasProved === true && now >= account.distrustedUntil) return 'direct';
+    return this.#strangers.isEmpty(now) ? 'metered-closely' : 'metered';
+  }
+
+  /** A handshake has failed, or its peer was refused. */
+  charge(address: string, costMs: number): void {
+    const aboveMs = costMs - usualMs;
+    if (aboveMs <= 0) return;
+    const account = this.#accountOf(address);
+    const now = this.#now();
+    // A look brings it up to date, so that the time before does not pay for this.
+    account.bucket.isEmpty(now);
+    this.#strangers.isEmpty(now);
+    account.bucket.charge(aboveMs);
+    account.distrustedUntil = now + distrustMs;
+    this.#strangers.charge(aboveMs);
+  }
+
+  /** A peer from there was admitted. */
+  prove(address: string): void {
+    this.#accountOf(address).hasProved = true;
+  }
+
+  #accountOf(address: string): Account {
+    const key = networkOf(address);
+    const known = this.#accounts.get(key);
+    if (known !== undefined) return known;
+    const now = this.#now();
+    const account: Account = { bucket: new Bucket(network, now), hasProved: false, distrustedUntil: 0 };
+    this.#accounts.set(key, account);
+    return account;
+  }
+}

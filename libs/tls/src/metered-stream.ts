@@ -1,0 +1,122 @@
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+
+/** Since Node 23.9 for this thread alone; before, that of the process, which is never less. */
+const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
+
+/**
+ * A TCP connection whose handshake is watched: TLS on top of it gets the client's bytes from here, so they can be
+ * counted before OpenSSL sees them, and the time OpenSSL takes over them is known. Costs a copy of every byte for as
+ * long as the connection lives, since Node cannot give a TLS socket another stream later.
+ */
+export class MeteredStream extends Duplex {
+  readonly #socket: Socket;
+  #bytesLeft: number;
+  #isWatching = true;
+  #cpuMs = 0;
+  #isOverdrawn = false;
+  /** What cannot be passed on yet. The socket is paused meanwhile. */
+  #held: Buffer | undefined;
+
+  /** @param mostBytes  what the client may send until `stopWatching`; with more, the connection ends */
+  constructor(socket: Socket, mostBytes: number) {
+    // As the TCP socket: who has stopped sending is not sent to.
+    super({ allowHalfOpen: false });
+    this.#socket = socket;
+    this.#bytesLeft = mostBytes;
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('end', () => this.push(null));
+    socket.on('error', (error) => this.destroy(error));
+    socket.on('close', () => this.destroy());
+  }
+
+  /** Whether the client sent more than it may. */
+  get isOverdrawn(): boolean {
+    return this.#isOverdrawn;
+  }
+
+  /** CPU time of this thread for what the client sent, in milliseconds. */
+  get cpuMs(): number {
+    return this.#cpuMs;
+  }
+
+  /** The handshake is over: from here on bytes only pass. */
+  stopWatching(): void {
+    this.#isWatching = false;
+  }
+
+  override _read(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#feed(held);
+    if (this.#held === undefined) this.#socket.resume();
+  }
+
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#forward([bytes], done);
+  }
+
+  override _writev(writes: { chunk: Buffer }[], done: () => void): void {
+    this.#forward(
+      writes.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#isWatching || this.#held !== undefined) this.#feed(bytes);
+    else if (!this.push(bytes)) this.#socket.pause();
+  }
+
+  /**
+   * Gives OpenSSL no more than the client may send, and the rest when that was enough for a handshake: a client may
+   * send its first request together with the end of its handshake.
+   */
+  #feed(bytes: Buffer): void {
+    const most = this.#isWatching ? this.#bytesLeft : bytes.length;
+    const [now, later] = [bytes.subarray(0, most), bytes.subarray(most)];
+    this.#bytesLeft -= now.length;
+    const isTaken = now.length === 0 || this.#measure(now);
+    if (later.length === 0) {
+      if (!isTaken) this.#socket.pause();
+    } else if (this.readableLength > 0) this.#hold(later);
+    else if (this.#isWatching) this.#overdraw();
+    else this.#feed(later);
+  }
+
+  /** OpenSSL works on the bytes before this returns, unless they have to wait. */
+  #measure(bytes: Buffer): boolean {
+    const before = cpuUsage();
+    const isTaken = this.push(bytes);
+    const { user, system } = cpuUsage(before);
+    this.#cpuMs += (user + system) / 1000;
+    return isTaken;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held = bytes;
+    this.#socket.pause();
+  }
+
+  #overdraw(): void {
+    this.#isOverdrawn = true;
+    this.destroy();
+  }
+
+  #forward(chunks: readonly Buffer[], done: () => void): void {
+    this.#socket.cork();
+    const isRoomLeft = chunks.map((chunk) => this.#socket.write(chunk)).at(-1) === true;
+    this.#socket.uncork();
+    if (isRoomLeft) done();
+    else this.#socket.once('drain', done);
+  }
+}
