@@ -2,6 +2,7 @@ import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } f
 import { configuredSource, EntranceModule, Entrances } from '@sallyport/entrance';
 import { ServiceContext, type ServiceDefinition } from '@sallyport/runtime';
 import { EmbeddedBroker } from './broker/embedded-broker.js';
+import { answerRefused } from './broker/refusal-answer.js';
 
 /** Opens the embedded broker to MQTT clients of the network; the services of this process do not need the door. */
 @Injectable()
@@ -16,7 +17,7 @@ class BrokerEntrance implements OnApplicationBootstrap {
     await this.entrances.open({
       name: 'MQTT',
       source: configuredSource(this.context, 'mqtt'),
-      handler: { stream: (socket, peer) => this.broker.accept(socket, peer) },
+      handler: { stream: (socket, peer) => this.broker.accept(socket, peer), refuseStream: answerRefused },
     });
   }
 }

@@ -11,6 +11,11 @@ export class PacketMeter {
 
   constructor(private readonly largestBytes: number) {}
 
+  /** Whether what came so far is whole packets. */
+  get isBetweenPackets(): boolean {
+    return this.bodyLeft === 0 && !this.isInHeader;
+  }
+
   /** Takes the next bytes; false when a packet begins that is too large, or whose length is malformed. */
   accept(bytes: Uint8Array): boolean {
     for (let offset = 0; offset < bytes.length; ) {

@@ -1,4 +1,5 @@
 import { copyFile, mkdir } from 'node:fs/promises';
+import { connect } from 'node:tls';
 import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
 import type { RefusalReason } from '@sallyport/protocol';
 import {
@@ -13,6 +14,7 @@ import { readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from './embedded-broker.js';
 import type { BrokerLimits } from './limits.js';
+import { answerRefused } from './refusal-answer.js';
 
 interface Site extends AsyncDisposable {
   readonly broker: EmbeddedBroker;
@@ -27,7 +29,7 @@ interface Site extends AsyncDisposable {
 
 const keys = { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' };
 
-/** A broker behind the secure listener; everybody whose certificate the CA issued is admitted. */
+/** A broker behind the secure listener; everybody whose certificate the CA issued is admitted, but `revoked`. */
 async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits> = {}): Promise<Site> {
   const ca = await TestCa.create();
   const directory = temporaryDirectory();
@@ -43,9 +45,14 @@ async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits
     host: '127.0.0.1',
     port: 0,
     security: settings,
-    admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
+    admission: {
+      admit: async ({ deviceId, kind }) =>
+        deviceId === 'revoked'
+          ? { outcome: 'refused', reason: 'device-revoked' }
+          : { outcome: 'admitted', deviceId, kind },
+    },
     events: { onRefusal: ({ reason }) => void refusals.push(reason), onWarning: () => undefined },
-    handler: { stream: (socket, peer) => broker.accept(socket, peer) },
+    handler: { stream: (socket, peer) => broker.accept(socket, peer), refuseStream: answerRefused },
   });
   const { port } = await listener.listen();
   const opened: Mqtt[] = [];
@@ -109,6 +116,38 @@ describe('broker behind mutual TLS', () => {
     expect((await site.mosquitto('mosquitto_pub', '-m', 'hello')).exitCode).not.toBe(0);
     await waitFor(() => site.refusals.includes('no-certificate'));
     expect(site.broker.clients).toBe(0);
+  });
+
+  it.each([
+    ['mqttv311', 'Connection Refused: not authorised'],
+    ['mqttv31', 'Connection Refused: not authorised'],
+    ['mqttv5', 'Not authorized'],
+  ])('tells a revoked client of %s that it is not authorised, and serves it nothing', async (version, sentence) => {
+    await using site = await openSite('mutual');
+    const { certPath, keyPath } = await site.device('revoked');
+    const args = ['-m', 'hello', '-V', version, '--cert', certPath, '--key', keyPath];
+    const { exitCode, stderr } = await site.mosquitto('mosquitto_pub', ...args);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain(sentence);
+    expect(site.refusals).toEqual(['device-revoked']);
+    expect(site.broker.clients).toBe(0);
+  });
+
+  it.each([
+    ['anything but a CONNECT', Buffer.from('c000', 'hex')],
+    ['a CONNECT without end', Buffer.concat([Buffer.from('10ffff7f00044d515454', 'hex'), Buffer.alloc(20_000)])],
+  ])('closes the connection of a revoked client that sends %s, without a word', async (_, bytes) => {
+    await using site = await openSite('mutual');
+    const { certPem: cert, keyPem: key } = await site.device('revoked');
+    const socket = connect({ port: site.port, host: 'localhost', ca: site.ca.certPem, cert, key });
+    let said = 0;
+    socket.on('data', ({ length }) => {
+      said += length;
+    });
+    socket.on('error', () => socket.destroy());
+    socket.write(bytes);
+    await new Promise((closed) => socket.once('close', closed));
+    expect(said).toBe(0);
   });
 
   it('lets no device take over the session of another with its client id', async () => {
