@@ -19,6 +19,7 @@ import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import { LevelGuard, type Objection } from './level-guard.js';
+import { RefusalLog } from './refusal-log.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
 import { Turns } from './turns.js';
@@ -69,6 +70,7 @@ export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
   private readonly reports: RefusalReports;
+  private readonly refusals: RefusalLog;
   private door: OpenDoor | undefined;
   // Shut, but with requests that are still being answered.
   private draining: SecureListener | undefined;
@@ -91,6 +93,7 @@ export class Entrance {
     this.group = options.source.group;
     this.metrics = new EntranceMetrics(context.metrics, this.group);
     this.reports = new RefusalReports(context);
+    this.refusals = new RefusalLog(context.log, context.clock);
     this.guard = new LevelGuard(context, options.source);
     context.readiness.add(`entrance ${this.group}`, () => this.objection?.state);
   }
@@ -226,7 +229,7 @@ export class Entrance {
 
   private noteRefusal(refusal: RefusalEvent): void {
     this.metrics.refused(refusal.reason);
-    this.context.log.info({ ...refusal, entrance: this.group }, 'peer refused');
+    this.refusals.note(refusal, this.group);
     if (registryVerdicts.has(refusal.reason)) return;
     this.reports.report(refusal, this.group);
   }

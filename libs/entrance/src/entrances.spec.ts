@@ -191,14 +191,14 @@ describe('a door of a service', () => {
     await startRegistry();
     await configureMutual();
     await openDoor({ permittedKinds: new Set(['admin']) });
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
     expect(await metricsOf(context)).toContain('entrance="http",reason="not-permitted"} 1');
   });
 
   it('lets nobody in while the registry is silent', async () => {
     await configureMutual();
     await openDoor();
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^503 /);
     expect(await metricsOf(context)).toContain('entrance="http",reason="admission-unavailable"} 1');
   });
 
@@ -229,7 +229,7 @@ describe('a door of a service', () => {
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
     await configureMutual();
     await openDoor();
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
     registry.decide = admitAll;
     expect(await greetingOverTls()).toBe('200 hello');
   });
@@ -266,7 +266,7 @@ describe('a door of a service', () => {
     await rm(clientCaPath);
     await entrances.reload();
 
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
   });
 
   it('forgets what it knew of a device that is changed, whichever certificates the announcement names', async () => {
@@ -304,7 +304,7 @@ describe('a door of a service', () => {
     expect(await overtaken).toBe('cut');
     letAnswer();
     registry.decide = () => ({ outcome: 'refused', reason: 'device-revoked' });
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
   });
 
   it('asks the registry again while its announcements cannot be heard', async () => {
@@ -314,7 +314,7 @@ describe('a door of a service', () => {
     expect(await greetingOverTls()).toBe('200 hello');
     await context.mqtt.close();
     registry.decide = () => ({ outcome: 'refused', reason: 'device-revoked' });
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
   });
 
   it('goes by the last answer for its minute when neither registry nor announcements can be reached', async () => {
@@ -332,7 +332,7 @@ describe('a door of a service', () => {
     await configureMutual();
     await openDoor();
     const stranger = await TestCa.create();
-    await expect(greetingOverTls(await stranger.issue({ commonName: 'child01' }))).rejects.toThrow();
+    expect(await greetingOverTls(await stranger.issue({ commonName: 'child01' }))).toMatch(/^403 /);
     await waitFor(() => registry.recorded.length > 0);
     expect(registry.recorded).toEqual(['issuer-unknown']);
     expect(registry.asked).toEqual([]);
@@ -344,7 +344,7 @@ describe('a door of a service', () => {
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
     await configureMutual();
     await openDoor();
-    await expect(greetingOverTls()).rejects.toThrow();
+    expect(await greetingOverTls()).toMatch(/^403 /);
     // Refused after it, and by the door alone.
     await expect(answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }))).rejects.toThrow();
     await waitFor(() => registry.recorded.length > 0);
