@@ -278,12 +278,7 @@ describe('a door of a service', () => {
 
     await announce('locked', []);
 
-    await waitFor(() =>
-      greetingOverTls().then(
-        () => false,
-        () => true,
-      ),
-    );
+    await waitFor(async () => (await greetingOverTls()).startsWith('403 '));
   });
 
   it('does not remember an answer that a change overtook', async () => {
