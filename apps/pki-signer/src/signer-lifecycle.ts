@@ -43,6 +43,8 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     const { settings } = context;
     context.readiness.add('signing keys', () => missingAuthority(hierarchy));
     context.readiness.add('site', async () => void (await hierarchy.load()));
+    const noDoor = 'is not open: the signer has no certificate to show, and its log says why';
+    context.readiness.add('enrolment', () => (this.isDoorOpen ? undefined : noDoor));
     context.readiness.add('CAs', () => endedAuthority(hierarchy, context.clock.now()));
     const address = {
       host: settings.require('pki.public.bind.address'),
