@@ -20,6 +20,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
       'GET /v1/devices/{id}',
       'GET /v1/status',
       'POST /v1/devices/{id}/{action}',
+      'POST /v1/takeovers',
     ],
   },
   {
