@@ -24,7 +24,8 @@ describe('who listens on a port', () => {
 
   const listenersAre = (table: 'tcp' | 'tcp6', ...lines: string[]) =>
     writeFile(machine.file('proc/net', table), header + lines.join(''));
-  const holderOf = (port: number) => portHolder(port, { proc: machine.file('proc'), etc: machine.file('etc') });
+  const holderOf = (port: number) =>
+    portHolder({ host: '127.0.0.1', port }, { proc: machine.file('proc'), etc: machine.file('etc') });
 
   it('is a program, its process and its user, where the system shows them', async () => {
     await listenersAre('tcp', line('0100007F:075B', '0A', 113, 4711));
@@ -46,6 +47,11 @@ describe('who listens on a port', () => {
     expect(await holderOf(1883)).toEqual({ user: '1017' });
   });
 
+  it('is nobody who listens on the same port of another address', async () => {
+    await listenersAre('tcp', line('0501A8C0:075B', '0A', 0, 99), line('0100007F:075B', '0A', 113, 4711));
+    expect(await holderOf(1883)).toMatchObject({ user: 'mosquitto' });
+  });
+
   it('is nobody when a connection, not a listener, has the port', async () => {
     await listenersAre('tcp', line('0100007F:075B', '01', 113, 4711));
     expect(await holderOf(1883)).toBeUndefined();
@@ -63,7 +69,7 @@ describe('who listens on a port', () => {
         resolve(typeof address === 'object' && address !== null ? address.port : 0);
       });
     });
-    expect((await portHolder(port))?.process?.pid).toBe(process.pid);
+    expect((await portHolder({ host: '127.0.0.1', port }))?.process?.pid).toBe(process.pid);
     server.close();
   });
 });

@@ -1,4 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
+import { endianness } from 'node:os';
 import { basename } from 'node:path';
 
 /** Who listens on a port, as far as this user may know. */
@@ -13,17 +15,18 @@ export interface PortHolder {
 const listening = '0A';
 
 /**
- * Finds out who listens on a TCP port of this machine. Linux tells everybody the user, and the process to whom it may
- * concern.
+ * Finds out who keeps us from a TCP port of this machine. Linux tells everybody the user, and the process only to that user
+ * and to root.
  *
+ * @param place address and port we asked for
  * @param folders where the kernel tells, and the list of users
  * @returns undefined where it cannot be told: on another system, or inside a container for a port outside of it
  */
 export async function portHolder(
-  port: number,
+  place: { readonly host: string; readonly port: number },
   folders: { readonly proc: string; readonly etc: string } = { proc: '/proc', etc: '/etc' },
 ): Promise<PortHolder | undefined> {
-  const socket = await listeningSocket(port, folders.proc);
+  const socket = await listeningSocket(place, folders.proc);
   if (socket === undefined) return undefined;
   const user = await userName(socket.uid, folders.etc);
   const pid = await processWith(`socket:[${socket.inode}]`, folders.proc);
@@ -33,15 +36,31 @@ export async function portHolder(
   return { user, process: { pid: Number(pid), program: program === '' ? 'a program' : program } };
 }
 
-async function listeningSocket(port: number, proc: string): Promise<{ uid: string; inode: string } | undefined> {
+async function listeningSocket(
+  { host, port }: { readonly host: string; readonly port: number },
+  proc: string,
+): Promise<{ uid: string; inode: string } | undefined> {
   const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readIfAllowed(`${proc}/net/${name}`)));
   for (const line of tables.flatMap((table) => table.split('\n').slice(1))) {
     // sl, local address, remote address, state, queues, timer, retransmissions, uid, timeout, inode
     const [, local = '', , state, , , , uid = '', , inode = ''] = line.trim().split(/\s+/);
-    if (state === listening && local.endsWith(ending)) return { uid, inode };
+    if (state !== listening || !local.endsWith(ending)) continue;
+    if (isInTheWay(local.slice(0, -ending.length), host)) return { uid, inode };
   }
   return undefined;
+}
+
+/** Whether a listener, by its address as the kernel writes it, excludes one on the host; one on another address does not. */
+function isInTheWay(address: string, host: string): boolean {
+  const isEverywhere = /^0+$/.test(address);
+  // The kernel writes the bytes of an IPv4 address in the order of the processor: nearly always the last first.
+  return isEverywhere || !isIPv4(host) || host === '0.0.0.0' || address.endsWith(hexOf(host));
+}
+
+function hexOf(host: string): string {
+  const bytes = host.split('.').map((byte) => Number(byte).toString(16).toUpperCase().padStart(2, '0'));
+  return (endianness() === 'LE' ? bytes.toReversed() : bytes).join('');
 }
 
 async function processWith(socket: string, proc: string): Promise<string | undefined> {

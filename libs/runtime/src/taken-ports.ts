@@ -81,9 +81,9 @@ async function takenAmong(needed: readonly ListenerKeys[], settings: Settings): 
 
 async function describeTaken(keys: ListenerKeys, settings: Settings, others: OtherPorts): Promise<TakenPort> {
   const { name, portKey } = keys;
-  const { host, port } = addressOf(keys, settings);
-  const holder = holderInWords(await portHolder(port));
-  return { name, portKey, host, port, holder, remedies: await others.remediesFor(keys, { host, port }) };
+  const place = addressOf(keys, settings);
+  const holder = holderInWords(await portHolder(place));
+  return { name, portKey, ...place, holder, remedies: await others.remediesFor(keys, place) };
 }
 
 function addressOf({ addressKey, portKey }: ListenerKeys, settings: Settings): { host: string; port: number } {
