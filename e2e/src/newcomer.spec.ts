@@ -57,7 +57,8 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
     const url = `https://localhost:${system.ports.pki}`;
     const args = ['--config-dir', child, '--device-id', 'child01', '--one-time-password', token, '--url', url];
     const { code, stderr } = await system.sallyport('cert', 'download', ...args);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const done = 'Certificate downloaded successfully\n    => the device can now be connected\n\n';
+    expect({ code, stderr }).toEqual({ code: 0, stderr: done });
     const key = await stat(join(child, 'device-certs/tedge-private-key.pem'));
     expect(key.mode & 0o777).toBe(0o400);
     const chain = await readFile(join(child, 'device-certs/tedge-certificate.pem'), 'utf8');
