@@ -97,7 +97,7 @@ export const refusals = {
     meaning: 'The certificate has been revoked.',
     remedy: 'Enrol the device again with a new one-time token.',
   },
-  'device-locked': { meaning: 'The device is locked.', remedy: 'Unlock it: sallyport device unlock DEVICE' },
+  'device-locked': { meaning: 'The device is locked.', remedy: 'sallyport device unlock DEVICE' },
   'device-revoked': {
     meaning: 'The device has been revoked.',
     remedy: 'Make a token that brings it back, and enrol it again: sallyport device enroll-token --reinstate DEVICE',

@@ -179,7 +179,7 @@ describe('renewal with the certificate itself', () => {
     const problem = await problemOf(site.signer.renewal.renew(renewalOf(old)));
     expect([problem.status, problem.message]).toEqual([
       403,
-      'No certificate for "child01": The device is locked. Unlock it: sallyport device unlock DEVICE',
+      'No certificate for "child01": The device is locked. sallyport device unlock DEVICE',
     ]);
   });
 
