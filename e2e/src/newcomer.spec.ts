@@ -125,7 +125,7 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
     expect((await download).code).not.toBe(0);
     expect(Date.now() - revokedAt).toBeLessThan(1_000);
     const next = await system.run('curl', [...asChild(), `https://${system.fileUrl}/foo.txt`]);
-    expect(next.code).not.toBe(0);
+    expect(JSON.parse(next.stdout)).toMatchObject({ status: 403, reason: 'device-revoked' });
     expect(system.log).toContain('device-revoked');
     const shown = await system.sallyport('device', 'show', 'child01');
     expect(shown.stdout).toContain('device-revoked');
