@@ -49,6 +49,8 @@ export class HandshakeToll {
 
   /** The handshake is over; what follows from the client is no part of it. */
   finish(presented: readonly Buffer[]): void {
+    // No more of a long chain has been looked at; then all that came counts.
+    if (presented.length >= this.#options.limits.chainCertificates) return;
     this.#certificateBytes = presented.reduce((sum, { length }) => sum + length, 0);
   }
 
