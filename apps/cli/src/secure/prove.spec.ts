@@ -8,6 +8,7 @@ import { type Proof, prove } from './prove.js';
 
 const notFound = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n';
 const redirect = 'HTTP/1.1 307 Temporary Redirect\r\nlocation: https://localhost/\r\ncontent-length: 0\r\n\r\n';
+const forbidden = 'HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n';
 const accepted = '\u0020\u0002\u0000\u0000';
 const notAuthorized = '\u0020\u0002\u0000\u0005';
 
@@ -99,6 +100,7 @@ describe('the proof of a level', () => {
   it.each([
     ['mutual', 'http', 'a stranger is let in', { known: notFound, stranger: notFound, plain: redirect }, 'let in'],
     ['mutual', 'mqtt', 'a stranger is let in', { known: accepted, stranger: accepted, plain: 'close' }, 'let in'],
+    ['mutual', 'http', 'its own client is refused', { known: forbidden, plain: redirect }, 'HTTP 403'],
     ['mutual', 'mqtt', 'its own client is refused', { known: notAuthorized, plain: 'close' }, 'return code 5'],
     ['server', 'http', 'plain HTTP is answered', { stranger: notFound, plain: notFound }, 'answered with status 404'],
     ['server', 'http', 'plain HTTP is left waiting', { stranger: notFound }, 'no answer in time'],

@@ -85,8 +85,10 @@ async function proveMutual(proof: Proof, target: ProbeTarget): Promise<string> {
 
 async function connect({ group, trust }: Proof, target: ProbeTarget, client?: ClientIdentity): Promise<void> {
   if (trust === undefined) throw new Error('nobody said how to believe the listener');
-  if (group === 'mqtt') await probeMqtts(target, { trust, client });
-  else await probeHttps(target, { trust, client });
+  if (group === 'mqtt') return await probeMqtts(target, { trust, client });
+  const { status } = await probeHttps(target, { trust, client });
+  // A listener tells a peer it does not admit why; whatever a service answers to the probe, it is neither of these.
+  if (status === 403 || status === 503) throw new Error(`the listener refused the client (HTTP ${status})`);
 }
 
 async function provePlainIsRefused({ group }: Proof, target: ProbeTarget): Promise<string> {
