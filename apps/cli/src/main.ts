@@ -25,7 +25,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd,
   now: () => new Date(),
   signal: interruption.signal,
-  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${basename(process.argv[1] ?? 'sallyport').replace(/\.m?js$/, '')}`,
+  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${nameOf(process.argv[1])}`,
 });
 
 // Nobody is to take half of an output for all of it. A reader that left has what it wanted.
@@ -33,6 +33,12 @@ await new Promise((resolve) => process.stdout.write('', resolve));
 if (outputFault !== '' && outputFault !== 'EPIPE') {
   process.stderr.write(`Error: The output could not be written (${outputFault}).\n`);
   process.exitCode = 1;
+}
+
+/** The name that was typed: `sallyport`, `tedge` or a link to them; a bundle that is run as it is has none. */
+function nameOf(path: string | undefined): string {
+  const name = basename(path ?? '').replace(/\.m?js$/, '');
+  return name === '' || name === 'main' ? 'sallyport' : name;
 }
 
 function errorCode(error: Error): string {
