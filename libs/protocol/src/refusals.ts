@@ -109,7 +109,7 @@ export const refusals = {
   'name-conflict': {
     meaning: 'Another CA already vouches for a device of this name.',
     remedy:
-      'Use another device id. If that CA got a new key: sallyport device takeover. To move the device to this site: sallyport device enroll-token --reinstate DEVICE',
+      'Use another device id. If that CA got a new key, hand its devices over: sallyport device takeover\nTo move the device to this site: sallyport device enroll-token --reinstate DEVICE',
   },
   'too-many-new-certificates': {
     meaning: 'CAs outside this site vouch for more new certificates than are taken on at once.',
