@@ -63,7 +63,10 @@ describe('a site', () => {
     });
 
     it('refuses a revoked device, and knows why', async () => {
-      expect((await read(former.curl)).code).not.toBe(0);
+      expect(await read([...former.curl, '--fail-with-body'])).toMatchObject({
+        code: 22,
+        stdout: expect.stringContaining('"reason":"device-revoked"'),
+      });
       const shown = succeeded(await system.sallyport('device', 'show', 'child02'));
       expect(shown).toMatch(/^State: +revoked$/m);
       expect(shown).toMatch(/ revoked +local-admin +sold$/m);
@@ -72,7 +75,7 @@ describe('a site', () => {
     it('gives one certificate for a token made before', async () => {
       expect(await enrolIn(newcomer, newcomer, token)).toMatchObject({ code: 0 });
       const { code, stderr } = await enrolIn('thief', newcomer, token);
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/password/)]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/refused the one-time token/)]);
     });
 
     it.each(auditors)('goes on with the audit log of the %s, of which no row is gone', async (service) => {

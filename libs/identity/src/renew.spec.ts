@@ -115,8 +115,8 @@ describe('a renewal that fails', () => {
   });
 
   it.each([
-    ['certPath', 'Enrol first: sallyport cert download.'],
-    ['keyPath', 'Enrol first: sallyport cert download.'],
+    ['certPath', 'Enrol first: sallyport cert download'],
+    ['keyPath', 'Enrol first: sallyport cert download'],
     ['caPath', '"sallyport ca export --output FILE" writes it.'],
   ] as const)('without a file at %s names it and says where it comes from', async (missing, remedy) => {
     await rm(files[missing]);

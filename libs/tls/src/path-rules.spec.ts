@@ -13,11 +13,8 @@ const site = new Site(onTestFinished);
 /** What the entrance answers to a client: the status, or the reason of its refusal and what was said about it. */
 async function answerTo(trusted: Forged, leaf: Forged, ...chain: readonly Forged[]): Promise<string> {
   const { port, refusals } = await site.openListener(mutual([trusted]));
-  const answer = get(`https://127.0.0.1:${port}/`, identity(leaf, ...chain)).then(
-    ({ status }) => String(status),
-    () => `${refusals[0]?.reason}: ${refusals[0]?.detail}`,
-  );
-  return await answer;
+  const { status } = await get(`https://127.0.0.1:${port}/`, identity(leaf, ...chain));
+  return status === 403 ? `${refusals[0]?.reason}: ${refusals[0]?.detail}` : String(status);
 }
 
 describe('a key that can be computed from its certificate', () => {
@@ -50,7 +47,7 @@ describe('a key that can be computed from its certificate', () => {
     const device = forgeDevice('dev-1', ca, { keys: closePrimes() });
     const { port, refusals } = await site.openListener(mutual([ca]));
     for (let time = 0; time < 2; time += 1)
-      await expect(get(`https://127.0.0.1:${port}/`, identity(device))).rejects.toThrow();
+      expect((await get(`https://127.0.0.1:${port}/`, identity(device))).status).toBe(403);
     expect(refusals.map(({ reason }) => reason)).toEqual(['weak-key', 'weak-key']);
   });
 });
@@ -115,7 +112,7 @@ describe('a serial number that RFC 5280 §4.1.2.2 does not allow', () => {
     ['longer than 20 octets', Buffer.alloc(21, 0x41), 'is a serial number of more than 20 octets'],
   ])('is refused when it is %s, with advice that mends it', (_, serial, text) => {
     expect(() => forgeDevice('dev-1', forgeCa('fleet'), { serial })).toThrow(
-      new RegExp(`${text}\\. Have it issued again with a positive serial number of at most 20 octets\\.$`),
+      `${text}. Have its issuer make it again with a positive serial number of at most 20 octets (RFC 5280 section 4.1.2.2).`,
     );
   });
 });
@@ -141,8 +138,8 @@ describe('name constraints of a CA (RFC 5280 §4.2.1.10), chains made by openssl
     if (certificate === undefined) throw new Error('the CA has no certificate');
     const ca = makeTrustAnchors([{ name: 'root.pem', certificate }]);
     const { port, refusals } = await site.openListener(mutual([], { ca }));
-    const answer = await get(`https://127.0.0.1:${port}/`, { cert: chainPem, key: keyPem }).catch(() => undefined);
-    return answer === undefined ? String(refusals[0]?.reason) : String(answer.status);
+    const { status } = await get(`https://127.0.0.1:${port}/`, { cert: chainPem, key: keyPem });
+    return status === 403 ? String(refusals[0]?.reason) : String(status);
   }
 
   it.each([

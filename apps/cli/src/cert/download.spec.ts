@@ -535,6 +535,8 @@ describe('cert renew', () => {
     const [cert, key] = [join(child.certs, 'tedge-certificate.pem'), join(child.certs, 'tedge-private-key.pem')];
     const proxy = `[c8y]\nurl = "cloud.example"\nproxy.client.host = "localhost"\nproxy.client.port = ${port}\n`;
     const client = `[http.client.auth]\ncert_file = "${cert}"\nkey_file = "${key}"\n`;
+    // Where the enrolment has written which service it used.
+    await rm(join(child.cwd, 'child', 'sallyport.toml'));
     await writeFile(join(child.cwd, 'child', 'tedge.toml'), proxy + client + settings);
     child.server.paths.length = 0;
     return child;
