@@ -26,6 +26,7 @@ export const peers = [
   { name: 'mount', proof: 'mount', tests: 'e2e: the commands of the documentation' },
   { name: 'nginx', proof: 'nginx', tests: 'testkit, bench: file transfer beside a real server' },
   { name: 'openssl', proof: 'openssl', tests: 'testkit, x509, tls: certificates that are not of our making' },
+  { name: 'python3', proof: 'python3', tests: 'e2e: what a refused client prints' },
   {
     name: 'python3-cryptography-vectors',
     proof: '/usr/lib/python3/dist-packages/cryptography_vectors/__init__.py',
