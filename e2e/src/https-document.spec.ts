@@ -1,3 +1,5 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDocument } from './seeds/document.js';
 import { type CommandBlock, extractCommands } from './seeds/extract-commands.js';
@@ -64,6 +66,10 @@ describe('the page on HTTPS, followed letter by letter', () => {
 
   const homeOf = async (machine: Machine) => (await prepare(machine, 'cd; pwd')).trim();
 
+  /** Each machine has a home of its own, where its commands run. */
+  const carry = async (file: string, from: Machine, to: Machine) =>
+    copyFile(join(await homeOf(from), file), join(await homeOf(to), file));
+
   describe('Default HTTP setting', () => {
     it('transfers a file over HTTP', async () => {
       const [transfer] = blocksOf('Default HTTP Setting', 'File Transfer Service');
@@ -107,7 +113,7 @@ describe('the page on HTTPS, followed letter by letter', () => {
 
     it('trusts the signing certificate on both devices, once it is carried to the child', async () => {
       const [, trust] = blocksOf(...generating);
-      await prepare(child, `cp ${await homeOf(main)}/tedge-local-ca.crt .`);
+      await carry('tedge-local-ca.crt', main, child);
       await Promise.all([follow(trust, main), follow(trust, child)]);
     });
 
@@ -152,7 +158,7 @@ describe('the page on HTTPS, followed letter by letter', () => {
     it('signs the request where the signing key is, once it is carried there', async () => {
       const [, sign] = blocksOf(...generating);
       expect(sign?.place).toBe('on the laptop owning the signing key');
-      await prepare(main, `cp ${await homeOf(child)}/tedge-client.csr .`);
+      await carry('tedge-client.csr', child, main);
       await follow(sign, main);
       expect(await prepare(main, 'openssl verify tedge-client.crt')).toBe('tedge-client.crt: OK\n');
     });
@@ -165,7 +171,8 @@ describe('the page on HTTPS, followed letter by letter', () => {
     });
 
     it('is used from the child device, once its certificate is copied to where the page assumes it', async () => {
-      await prepare(child, `mkdir ${certificates}\ncp ${await homeOf(main)}/tedge-client.crt .`);
+      await carry('tedge-client.crt', main, child);
+      await prepare(child, `mkdir ${certificates}`);
       await prepare(child, `cp tedge-client.crt tedge-client.key ${certificates}`);
       const [, transfer] = blocksOf(...transferring);
       expect(transfer?.place).toBe('child device');

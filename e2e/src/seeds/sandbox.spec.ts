@@ -34,6 +34,7 @@ describe('sandbox for commands of a document', () => {
       '/usr/local/share/ca-certificates/sandbox.crt',
       '/var/sandbox',
       '/run/sandbox',
+      '/tmp/sandbox',
     ];
     const { failures } = await sandbox.run(
       `mkdir /etc/tedge-sandbox\n${paths.map((path) => `echo x >${path}`).join('\n')}`,

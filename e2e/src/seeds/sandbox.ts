@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 
 export interface SandboxOptions {
@@ -38,7 +39,8 @@ const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * A machine of its own for commands of a document, so that they run letter by letter: it has its own host name, network,
- * copies of `/etc` and of what stands in `/var`, an empty `/run` and no local CA certificates; it shares everything else.
+ * copies of `/etc` and of what stands in `/var`, no file in `/tmp`, an empty `/run` and no local CA certificates; it shares
+ * everything else.
  * It is made of Linux namespaces, so it needs root, or a kernel that lets users have them.
  *
  * @example
@@ -219,7 +221,8 @@ function unsharing(neighbourPid: number | undefined): string[] {
 }
 
 // In the namespace of a user, the files of an overlay stay root's; so /etc is copied, without what only root may read,
-// and /var is made anew from the directories it has, all but ours.
+// and /var is made anew from the directories it has, all but ours. /tmp keeps nothing but what we need: a file of the name a
+// document uses may be another user's.
 const privateFolders = `
 private() { mkdir "$1" && mount -t tmpfs -o mode=755 tmpfs "$1"; }
 private "$base/etc" && { cp -R --no-dereference --preserve=mode /etc/. "$base/etc" 2>/dev/null || true; } && mount --rbind "$base/etc" /etc
@@ -230,6 +233,9 @@ for entry in /var/*; do
   fi
 done
 mount --rbind "$base/var" /var
+private "$base/tmp" && chmod 1777 "$base/tmp"
+for entry in "$@"; do mkdir "$base$entry" && mount --rbind "$entry" "$base$entry"; done
+mount --rbind "$base/tmp" /tmp
 for folder in /run /usr/local/share/ca-certificates; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done`;
 
 function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): string {
@@ -237,6 +243,7 @@ function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): st
   return [
     'set -e',
     `base=${directory.path}`,
+    `set -- ${neededOfTmp(directory)}`,
     privateFolders,
     'ip link set lo up',
     ...(address === loopback ? [] : [`ip address add ${address}/32 dev lo`]),
@@ -249,6 +256,13 @@ function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): st
     'echo ready >&3',
     '',
   ].join('\n');
+}
+
+/** The entries of /tmp that hold the sandbox itself, Node and the clone, as words of the shell. */
+function neededOfTmp(directory: TemporaryDirectory): string {
+  const paths = [directory.path, process.execPath, fileURLToPath(import.meta.url)];
+  const entries = paths.flatMap((path) => /^\/tmp\/[^/]+/.exec(path) ?? []);
+  return [...new Set(entries)].map((entry) => `'${entry.replaceAll("'", "'\\''")}'`).join(' ');
 }
 
 async function writePrograms(directory: TemporaryDirectory, programs: Readonly<Record<string, string>>): Promise<void> {
