@@ -149,6 +149,7 @@ export {
 } from './signer-admin.js';
 export { signerRoutes } from './signer-routes.js';
 export {
+  type DistrustedAuthority,
   introduceRegistry,
   type SiteId,
   type SiteMarker,

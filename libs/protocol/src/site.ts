@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fingerprint } from './ids.js';
+import { authorityId, fingerprint } from './ids.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
 /** Name of a site, drawn when it is founded: 128 random bits, lower-case hexadecimal. */
@@ -9,12 +9,16 @@ export const siteId = z
   .brand('SiteId');
 export type SiteId = z.infer<typeof siteId>;
 
+/** A CA by its key and name; older versions wrote the fingerprint of one of its certificates. */
+const distrustedAuthority = z.union([authorityId, fingerprint]);
+export type DistrustedAuthority = z.infer<typeof distrustedAuthority>;
+
 /** The site a service belongs to, as its part of the store knows it. */
 export const siteRecord = z.strictObject({
   siteId,
   foundedAt: z.iso.datetime(),
   /** CAs of the sites before this one: what they issued is refused for ever. */
-  distrusted: z.array(fingerprint).max(1000).default([]),
+  distrusted: z.array(distrustedAuthority).max(1000).default([]),
 });
 export type SiteRecord = z.infer<typeof siteRecord>;
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfPresent, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
-import { type Fingerprint, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
-import { certificatesFromPem } from '@sallyport/x509';
+import { type DistrustedAuthority, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
+import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { exists } from '../cert/device-files.js';
@@ -13,7 +13,7 @@ import { globalOptions, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
 import { serviceStates } from './service-state.js';
 import { openSite, type Site } from './site.js';
-import { isAnyPartHere, readSiteParts, type SiteParts } from './site-parts.js';
+import { authoritiesInStore, isAnyPartHere, readSiteParts, type SiteParts } from './site-parts.js';
 
 const options = globalOptions.extend({ yes: z.boolean().default(false) });
 
@@ -83,7 +83,7 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   const marker: SiteMarker = {
     siteId: siteId.parse(randomBytes(16).toString('hex')),
     foundedAt: context.now().toISOString(),
-    distrusted: await authoritiesKnownHere(settings.directory, signer),
+    distrusted: await authoritiesKnownHere(settings.directory, parts),
     state: 'founding',
     replaces: signer?.siteId ?? registry?.siteId ?? 'unknown',
   };
@@ -101,8 +101,8 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   return marker;
 }
 
-/** CAs of the old site, as far as files tell: roots and issuing CAs its services were told to trust. */
-async function authoritiesKnownHere(directory: string, marker: SiteMarker | undefined): Promise<Fingerprint[]> {
+/** CAs of the old site, as far as files tell: those in its store, and those its services were told to trust. */
+async function authoritiesKnownHere(directory: string, { places, signer }: SiteParts): Promise<DistrustedAuthority[]> {
   const services = await readdir(join(directory, 'service-certs')).catch(() => []);
   const paths = [
     join(directory, 'pki', 'server-identity.pem'),
@@ -112,16 +112,16 @@ async function authoritiesKnownHere(directory: string, marker: SiteMarker | unde
     ...['client-certs', 'admin-certs'].map((folder) => join(directory, folder, 'ca.pem')),
   ];
   const found = await Promise.all(paths.map(authoritiesIn));
-  return [...new Set([...(marker?.distrusted ?? []), ...found.flat()])];
+  return [...new Set([...(signer?.distrusted ?? []), ...authoritiesInStore(places.store), ...found.flat()])];
 }
 
-async function authoritiesIn(path: string): Promise<Fingerprint[]> {
+async function authoritiesIn(path: string): Promise<DistrustedAuthority[]> {
   const text = (await readTextIfPresent(path)) ?? '';
   const start = text.indexOf('-----BEGIN CERTIFICATE-----');
   if (start < 0) return [];
   try {
     const certificates = certificatesFromPem(text.slice(start));
-    return certificates.filter(({ isCa }) => isCa).map(({ fingerprint }) => fingerprint);
+    return certificates.filter(({ isCa }) => isCa).map(authorityIdOf);
   } catch (fault) {
     // What cannot be read, no door trusts either.
     if (fault instanceof Problem) return [];

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { authorityIdOf } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
@@ -123,8 +124,20 @@ describe('site refound', () => {
     expect(founding).toMatchObject({
       state: 'founding',
       replaces: marker.siteId,
-      distrusted: [authority.root.fingerprint],
+      distrusted: [authorityIdOf(authority.root)],
     });
+  });
+
+  it('distrusts the CAs of a store whose keys are lost, though no service was told to trust them', async () => {
+    await using site = await stoppedSite({ store: marker.siteId });
+    const { root } = new TestAuthority();
+    const database = new DatabaseSync(`${site.data}/store/sallyport.db`);
+    const record = JSON.stringify({ certificate: root.der.toString('base64') });
+    database.prepare('INSERT INTO entries VALUES (?, ?)').run('pki-signer/authority/root-1', record);
+    database.close();
+    await site.run('site', 'refound', '--yes');
+    const founding = siteMarker.parse(JSON.parse(await readFile(`${site.config}/site/pki-signer.json`, 'utf8')));
+    expect(founding.distrusted).toEqual([authorityIdOf(root)]);
   });
 
   it('does nothing while a service runs', async () => {

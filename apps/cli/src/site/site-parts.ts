@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Settings } from '@sallyport/config';
 import { readSiteMarker, siteMarkerPath } from '@sallyport/identity';
-import { type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import { type AuthorityId, type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import { authorityIdOf, parseCertificate } from '@sallyport/x509';
 import { z } from 'zod';
 import { exists } from '../cert/device-files.js';
 
@@ -85,6 +86,24 @@ function knowledgeIn(file: string): StoreKnowledge {
     return { kind: query.get('pki-signer/trust-bundle') === undefined ? 'no-site' : 'older-site' };
   } finally {
     database.close();
+  }
+}
+
+const authorityRow = z.object({ certificate: z.base64() });
+
+/** CAs the signer kept in an embedded store; none when it cannot be read. */
+export function authoritiesInStore(folder: string | undefined): AuthorityId[] {
+  if (folder === undefined) return [];
+  try {
+    using database = new DatabaseSync(join(folder, 'sallyport.db'), { readOnly: true });
+    const rows = database.prepare("SELECT value FROM entries WHERE key GLOB 'pki-signer/authority/*'").all();
+    return rows.map((row) => {
+      const { certificate } = authorityRow.parse(JSON.parse(valueRow.parse(row).value));
+      return authorityIdOf(parseCertificate(Buffer.from(certificate, 'base64')));
+    });
+  } catch {
+    // Missing, damaged or of another user: the trust files of the services say what they can.
+    return [];
   }
 }
 

@@ -41,8 +41,7 @@ export class PeerAdmission {
     device: StoredDevice | undefined,
   ): Promise<Decision<AdmissionDecision>> {
     const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
-    if (knownIssuerFingerprints.some((issuer) => this.site.isDistrusted(issuer)))
-      return { result: { outcome: 'refused', reason: 'issuer-unknown' } };
+    if (this.site.isDistrusted(request)) return { result: { outcome: 'refused', reason: 'issuer-unknown' } };
     if (device === undefined) await this.site.requireKnown();
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });

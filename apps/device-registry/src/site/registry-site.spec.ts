@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { Controller, Module } from '@nestjs/common';
 import { readSiteMarker, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { RpcHandler } from '@sallyport/mqtt';
-import { introduceRegistry, type SiteMarker, siteId } from '@sallyport/protocol';
+import { authorityId, introduceRegistry, type SiteMarker, siteId } from '@sallyport/protocol';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -112,4 +112,19 @@ describe('a registry and its site', () => {
     expect(await registry.admit(request)).toBe('issuer-unknown');
     expect(await registry.admit(peer({ issuerFingerprint: fingerprintOf('new CA') }))).toBe('admitted');
   });
+
+  it.each([
+    ['issued the leaf', [`ca:${fingerprintOf('old CA')}`]],
+    ['stands above the CA that did', [`ca:${fingerprintOf('intermediate')}`, `ca:${fingerprintOf('old CA')}`]],
+  ])(
+    'refuses a CA of the site before this one under every certificate of its key, when it %s',
+    async (_, authorities) => {
+      await registry.stopService();
+      const distrusted = [authorityId.parse(`ca:${fingerprintOf('old CA')}`)];
+      await writeSiteMarker(signersMarker(), { ...site, distrusted });
+      await registry.startService();
+      const issuerFingerprint = fingerprintOf('certificate issued again');
+      expect(await registry.admit(peer({ issuerFingerprint, authorities, issuedHere: false }))).toBe('issuer-unknown');
+    },
+  );
 });

@@ -5,7 +5,8 @@ import { AuditLog } from '@sallyport/audit';
 import type { Settings } from '@sallyport/config';
 import { readSiteMarker, siteMarkerPath, writeSiteMarkerOnce } from '@sallyport/identity';
 import {
-  type Fingerprint,
+  type AdmissionRequest,
+  type DistrustedAuthority,
   introduceRegistry,
   Problem,
   type SiteMarker,
@@ -30,7 +31,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   private hasHistory = false;
   /** What the signer's answer showed to be wrong. */
   private loss: string | undefined;
-  private distrusted: ReadonlySet<Fingerprint> = new Set();
+  private distrusted: ReadonlySet<DistrustedAuthority> = new Set();
   private joining: NodeJS.Timeout | undefined;
   private turn: Promise<void> = Promise.resolve();
 
@@ -64,9 +65,12 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     await this.turn;
   }
 
-  /** Whether a CA is one of a site before this one: it vouches for nobody any more. */
-  isDistrusted(issuer: Fingerprint): boolean {
-    return this.distrusted.has(issuer);
+  /**
+   * Whether a CA above a certificate is one of a site before this one: it vouches for nobody any more, whatever
+   * certificate it shows for its key and name.
+   */
+  isDistrusted({ knownIssuerFingerprints, authorities }: AdmissionRequest): boolean {
+    return [...knownIssuerFingerprints, ...authorities].some((authority) => this.distrusted.has(authority));
   }
 
   /**
