@@ -50,6 +50,9 @@ export class TestClock extends Clock {
 // Without it Mosquitto waits up to 40 ms for more to send before it answers.
 const config = ['set_tcp_nodelay true'];
 
+// A slow machine is not what a test is about.
+const patience = { deadlineMs: 20_000 };
+
 const problem = z.object({ type: z.string(), detail: z.string() });
 
 /** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
@@ -72,12 +75,34 @@ export class RegistryUnderTest {
   /** @param environment settings that differ from the defaults, such as `TEDGE_REGISTRY_BIND_PORT` */
   static async start(environment: Readonly<Record<string, string>> = {}): Promise<RegistryUnderTest> {
     const registry = new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory(), environment);
-    await registry.startService();
-    const connection = registry.connection('entrance');
+    await registry.joinSite();
+    return registry.open();
+  }
+
+  /** One that belongs to no site yet. */
+  static async startEmpty(): Promise<RegistryUnderTest> {
+    return new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory(), {}).open();
+  }
+
+  private async open(): Promise<RegistryUnderTest> {
+    await this.startService();
+    const connection = this.connection('entrance');
     const mqtt = await connectMqtt(connection);
-    registry.entrance = { mqtt, rpc: await connectRpcClient(connection) };
-    await subscribeEvent(mqtt, deviceChanged, async (change) => void registry.announced.push(change));
-    return registry;
+    this.entrance = { mqtt, rpc: await connectRpcClient(connection) };
+    await subscribeEvent(mqtt, deviceChanged, async (change) => void this.announced.push(change));
+    return this;
+  }
+
+  /** What a registry has in its store once it has heard of its site from the signer. */
+  private async joinSite(): Promise<void> {
+    const store = await this.openStore();
+    const site = { siteId: 'ab'.repeat(16), foundedAt: '2026-06-01T12:00:00.000Z', distrusted: [] };
+    await scopedStore(store, 'device-registry/').put('site', site);
+    await store.close();
+  }
+
+  private openStore(): Promise<Store> {
+    return openSqliteStore({ file: this.directory.file('store.db'), clock: () => this.clock.now().getTime() });
   }
 
   /** Stops the service as SIGTERM does and starts it again. */
@@ -96,10 +121,7 @@ export class RegistryUnderTest {
     const env = { TEDGE_RUN_PATH: directory.file('run'), ...this.environment };
     const options = { configDir: directory.path, env, cwd: directory.path };
     const { settings } = await loadSettings(options);
-    this.wholeStore = await openSqliteStore({
-      file: directory.file('store.db'),
-      clock: () => this.clock.now().getTime(),
-    });
+    this.wholeStore = await this.openStore();
     this.services = new RunningServices({
       settings,
       readSettings: async () => settings,
@@ -156,13 +178,13 @@ export class RegistryUnderTest {
 
   /** Asks as an entrance does. */
   async admit(request: AdmissionRequest): Promise<'admitted' | RefusalReason> {
-    const decision = await this.peers.rpc.call(admitPeer, request);
+    const decision = await this.peers.rpc.call(admitPeer, request, patience);
     return decision.outcome === 'admitted' ? 'admitted' : decision.reason;
   }
 
   /** Asks as the signer does. */
   async mayEnrol(question: z.input<typeof checkEnrolment.request>): Promise<'allowed' | RefusalReason> {
-    const decision = await this.peers.rpc.call(checkEnrolment, question);
+    const decision = await this.peers.rpc.call(checkEnrolment, question, patience);
     return decision.outcome === 'allowed' ? 'allowed' : decision.reason;
   }
 

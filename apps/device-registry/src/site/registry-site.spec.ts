@@ -16,12 +16,12 @@ const site: SiteMarker = {
 };
 
 /** Answers as a signer that has known this registry as a part of the site, or not. */
-function signerThat(wasKnown: boolean): ServiceDefinition {
+function signerThat(wasKnown: boolean, distrusted: SiteMarker['distrusted'] = []): ServiceDefinition {
   @Controller()
   class Signer {
     @RpcHandler(introduceRegistry)
     introduce() {
-      const { siteId, foundedAt, distrusted } = site;
+      const { siteId, foundedAt } = site;
       return { site: { siteId, foundedAt, distrusted }, wasKnown };
     }
   }
@@ -35,14 +35,14 @@ function signerThat(wasKnown: boolean): ServiceDefinition {
 describe('a registry and its site', () => {
   let registry: RegistryUnderTest;
   beforeEach(async () => {
-    registry = await RegistryUnderTest.start();
+    registry = await RegistryUnderTest.startEmpty();
   });
   afterEach(() => registry.stop());
 
   const signersMarker = () => siteMarkerPath(registry.configDirectory, 'pki-signer');
   const ownMarker = () => siteMarkerPath(registry.configDirectory, 'device-registry');
   const join = async () => {
-    await writeSiteMarker(signersMarker(), site);
+    await registry.startBeside(signerThat(false));
     await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined, { deadlineMs: 10_000 });
   };
 
@@ -78,6 +78,31 @@ describe('a registry and its site', () => {
     await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
   });
 
+  it('lets no stranger in, and gives none a certificate, before the signer has said that it lost no devices', async () => {
+    await expect(registry.admit(peer())).rejects.toThrow('Start the signer');
+    await expect(registry.mayEnrol({ deviceId: 'child02', kind: 'device', reinstate: false })).rejects.toThrow(
+      'Start the signer',
+    );
+    await registry.startBeside(signerThat(false));
+    expect(await registry.admit(peer())).toBe('admitted');
+  });
+
+  it('that lost its devices and its marker does not believe the marker of the signer alone', async () => {
+    await registry.stopService();
+    await writeSiteMarker(signersMarker(), site);
+    await registry.startService();
+    await expect(registry.admit(peer())).rejects.toThrow('Start the signer');
+    await registry.startBeside(signerThat(true));
+    await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
+  });
+
+  it('that lost its devices does not take for a history what it wrote since', async () => {
+    await registry.refused({ reason: 'no-certificate', entrance: 'agent', remoteAddress: '192.0.2.7' });
+    await registry.restart();
+    await registry.startBeside(signerThat(true));
+    await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
+  });
+
   it('does not start on the store of another site', async () => {
     await join();
     await registry.stopService();
@@ -109,6 +134,8 @@ describe('a registry and its site', () => {
     const distrusted = [request.issuerFingerprint];
     await writeSiteMarker(signersMarker(), { ...site, distrusted });
     await registry.startService();
+    expect(await registry.admit(request)).toBe('issuer-unknown');
+    await registry.startBeside(signerThat(false, distrusted));
     expect(await registry.admit(request)).toBe('issuer-unknown');
     expect(await registry.admit(peer({ issuerFingerprint: fingerprintOf('new CA') }))).toBe('admitted');
   });

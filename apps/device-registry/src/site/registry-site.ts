@@ -17,8 +17,12 @@ import { ServiceContext } from '@sallyport/runtime';
 
 /** Where the registry's part of the store keeps its site. */
 const siteKey = 'site';
+/** Left behind by a start that found nothing, so that what is written from then on is not taken for a history. */
+const startedEmptyKey = 'started-empty';
 // The signer founds the site a moment after the registry has started for the first time.
 const joinIntervalMs = 2_000;
+// Entrances wait for us meanwhile, three seconds at most.
+const answerDeadlineMs = 1_500;
 
 /**
  * The site this registry belongs to. A registry that has lost its devices would let in those that were revoked, since
@@ -27,13 +31,13 @@ const joinIntervalMs = 2_000;
 @Injectable()
 export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private site: SiteRecord | undefined;
-  /** Whether there was anything in the store when we started. */
+  /** Whether there is anything in the store from before it was found empty. */
   private hasHistory = false;
   /** What the signer's answer showed to be wrong. */
   private loss: string | undefined;
   private distrusted: ReadonlySet<DistrustedAuthority> = new Set();
   private joining: NodeJS.Timeout | undefined;
-  private turn: Promise<void> = Promise.resolve();
+  private learning: Promise<void> | undefined;
 
   constructor(
     private readonly context: ServiceContext,
@@ -54,15 +58,13 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
 
   onApplicationBootstrap(): void {
     // The signer may start after us.
-    this.joining = setInterval(() => {
-      this.turn = this.turn.then(() => this.introduce());
-    }, joinIntervalMs);
+    this.joining = setInterval(() => void this.learn(), joinIntervalMs);
     this.joining.unref();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.joining);
-    await this.turn;
+    await this.learning;
   }
 
   /**
@@ -75,13 +77,24 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
 
   /**
    * Asked before anybody unknown is let in or gets a certificate: a store that was emptied while we run makes strangers
-   * of revoked devices.
+   * of revoked devices. One that was empty when we started may have lost them: only the signer knows.
    *
    * @throws Problem `site-incomplete`: the store does not know the site any more
+   * @throws Problem `unavailable`: the store is empty, and the signer has not said yet that the site is new
    */
   async requireKnown(): Promise<void> {
+    if (this.isUncertain) await this.learn();
     const fault = await this.fault();
     if (fault !== undefined) throw new Problem('site-incomplete', `The device registry ${fault}.`);
+    if (this.isUncertain)
+      throw new Problem(
+        'unavailable',
+        'The device registry knows no devices yet, and the signer has not told whether it has lost any. Start the signer.',
+      );
+  }
+
+  private get isUncertain(): boolean {
+    return this.site === undefined && this.loss === undefined && !this.hasHistory;
   }
 
   private async fault(): Promise<string | undefined> {
@@ -99,7 +112,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     ]);
     const entry = await store.get(siteKey);
     const recorded = entry && siteRecord.parse(entry.value);
-    this.hasHistory = (await this.audit.head()).sequence > 0;
+    const startedEmpty = (await store.get(startedEmptyKey)) !== undefined;
+    this.hasHistory = !startedEmpty && (await this.audit.head()).sequence > 0;
     this.trustAs(recorded ?? founded);
     for (const marker of [own, founded])
       if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
@@ -108,18 +122,27 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     if (!this.hasHistory && own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
     if (!this.hasHistory && founded === undefined && (await hasServedBefore(settings)))
       throw lost("the signer's certificate (pki/server-identity.pem)");
+    if (!this.hasHistory) return void (await store.put(startedEmptyKey, true));
     if (own !== undefined) await this.join(own);
     else if (founded?.state === 'founded') await this.join(founded);
+  }
+
+  /** Asks the signer now; a question that is under way answers for all. */
+  private learn(): Promise<void> {
+    this.learning ??= this.introduce().finally(() => {
+      this.learning = undefined;
+    });
+    return this.learning;
   }
 
   /** Until the signer has heard which site we know: it remembers, if one day we should not. */
   private async introduce(): Promise<void> {
     const { rpc, log, signal } = this.context;
     try {
-      if (this.site === undefined) await this.joinByMarker();
+      if (this.site === undefined && this.hasHistory) await this.joinByMarker();
       const known = this.site;
       const request = known === undefined ? {} : { siteId: known.siteId };
-      const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: joinIntervalMs, signal });
+      const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: answerDeadlineMs, signal });
       this.loss = lossOf({ known, site, isLost: wasKnown && !this.hasHistory });
       if (this.loss !== undefined) log.error({ reason: this.loss }, 'registry does not fit the site of the signer');
       else if (known === undefined) return await this.join(site);
@@ -141,7 +164,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     const details = { foundedAt, distrustedAuthorities: distrusted.length };
     await this.audit.commit({
       compares: [{ key: siteKey, revision: 0 }],
-      operations: [{ put: siteKey, value: record }],
+      operations: [{ put: siteKey, value: record }, { delete: startedEmptyKey }],
       entries: [{ action: 'site-recorded', actor: 'device-registry', subject: siteId, outcome: 'succeeded', details }],
     });
     this.trustAs(record);
