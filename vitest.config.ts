@@ -26,6 +26,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // No test is quicker for a shorter wait, and a busy machine may need the longer one.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       ...[...roots, 'e2e'].map(project),
       { extends: true, test: { name: 'tools', root: 'tools', include: ['**/*.spec.mjs'] } },

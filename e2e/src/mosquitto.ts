@@ -31,7 +31,7 @@ export class Subscriber implements AsyncDisposable {
 
   /** Waits until it has printed something. */
   async said(text: RegExp): Promise<void> {
-    await waitFor(() => text.test(this.output), { what: `${text} in: ${this.output}`, deadlineMs: 10_000 });
+    await waitFor(() => text.test(this.output), { what: `${text} in: ${this.output}` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -95,7 +95,7 @@ describe('a service with a certificate of its own', () => {
     const entrances = new Entrances(context);
     await entrances.onModuleInit();
     await startSigner();
-    const known = await waitFor(() => readFile(clientCaPath, 'utf8'), { deadlineMs: 10_000 });
+    const known = await waitFor(() => readFile(clientCaPath, 'utf8'));
     expect(known.trim()).toBe(ca.certPem.trim());
     await entrances.beforeApplicationShutdown();
   });

@@ -38,7 +38,7 @@ describe('outbox', () => {
     run(outbox, async (topic, payload) => {
       published.push([topic, payload]);
     });
-    await vi.waitFor(async () => expect(await waiting()).toBe(0));
+    await expect.poll(waiting).toBe(0);
     expect(published).toEqual([
       ['event/x', 1],
       ['event/x', 2],
@@ -53,7 +53,7 @@ describe('outbox', () => {
       published.push(payload);
     });
     await Promise.all(Array.from({ length: 250 }, (_, index) => record(outbox, index)));
-    await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 5000 });
+    await expect.poll(waiting).toBe(0);
     expect(published).toEqual(Array.from({ length: 250 }, (_, index) => index));
   });
 
@@ -72,7 +72,7 @@ describe('outbox', () => {
     run(new Outbox(store, 'outbox/'), async (_, payload) => {
       published.push(payload);
     });
-    await vi.waitFor(() => expect(published).toEqual(['left behind']));
+    await expect.poll(() => published).toEqual(['left behind']);
   });
 
   it('tries a message again until it is taken, and lets no later one pass', async () => {
@@ -85,7 +85,7 @@ describe('outbox', () => {
       if (attempts.length < 3) throw new Error('broker is away');
     };
     run(outbox, publish, onRetry);
-    await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 5000 });
+    await expect.poll(waiting).toBe(0);
     expect(attempts).toEqual(['first', 'first', 'first', 'second']);
     expect(onRetry).toHaveBeenCalledTimes(2);
   });
@@ -103,7 +103,7 @@ describe('outbox', () => {
     run(new Outbox(store, 'outbox/'), async (_, payload) => {
       published.push(payload);
     });
-    await vi.waitFor(() => expect(published).toEqual(['twice', 'twice']));
+    await expect.poll(() => published).toEqual(['twice', 'twice']);
   });
 
   it('stops when its signal aborts and leaves the rest for the next run', async () => {

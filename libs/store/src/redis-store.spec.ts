@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { freePort, spawnRedis, startDaemon, temporaryDirectory } from '@sallyport/testkit';
 import { Redis } from 'ioredis';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { openRedisStore, type RedisStoreOptions, type Store, type WatchEvent } from './index.js';
 
 /** A server that takes every command, and answers the scripts it is sent with these errors, one after the other. */
@@ -81,7 +81,7 @@ describe('Redis store', () => {
     await first.stop();
     await using _second = await startDaemon({ program: 'redis-server', args, port: first.port });
     await store.put('a', 2);
-    await vi.waitFor(() => expect(events).toHaveLength(2), { timeout: 10_000 });
+    await expect.poll(() => events).toHaveLength(2);
     expect(events).toMatchObject([{ entry: { value: 1 } }, { entry: { value: 2 } }]);
     controller.abort();
     await reading;
@@ -125,7 +125,7 @@ describe('Redis store', () => {
     await expect(store.put('a', 1)).rejects.toMatchObject({ type: 'storage-full' });
     await expect(store.put('a', 1)).rejects.toMatchObject({ type: 'unavailable' });
     // The demoted primary is left for whoever answers at the address now.
-    await vi.waitFor(() => expect(server.connections()).toBe(2));
+    await expect.poll(() => server.connections()).toBe(2);
   });
 
   it('says where to look when there is no server', async () => {
@@ -156,9 +156,7 @@ describe('Redis store', () => {
     const admin = new Redis(redis.url);
     cleanUps.push(async () => admin.disconnect());
     await admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383);
-    await vi.waitFor(async () => expect(await admin.cluster('INFO')).toContain('cluster_state:ok'), {
-      timeout: 10_000,
-    });
+    await expect.poll(() => admin.cluster('INFO')).toContain('cluster_state:ok');
     const store = await open({ url: redis.url });
     const seen = await store.put('devices/child01', 'active');
     await store.transaction(

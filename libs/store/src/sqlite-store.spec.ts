@@ -95,7 +95,7 @@ describe('SQLite store', () => {
     const ticking = setInterval(() => {
       turns += 1;
     }, 5);
-    await vi.waitFor(() => expect(turns).toBeGreaterThan(5), { timeout: 4000 });
+    await expect.poll(() => turns).toBeGreaterThan(5);
     clearInterval(ticking);
     other.exec('COMMIT');
     other.close();

@@ -282,7 +282,7 @@ describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
       const store = await open();
       await store.put('token', 'short', { ttlSeconds: 0.3 });
       expect((await store.get('token'))?.value).toBe('short');
-      await vi.waitFor(async () => expect(await store.get('token')).toBeUndefined(), { timeout: 5000 });
+      await expect.poll(() => store.get('token')).toBeUndefined();
       expect((await store.list('')).entries).toEqual([]);
       await store.put('token', 'again', { ifRevision: 0 });
       expect((await store.get('token'))?.value).toBe('again');
@@ -293,7 +293,7 @@ describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
       await store.put('marker', 1, { ttlSeconds: 0.3 });
       await store.put('token', 'short', { ttlSeconds: 0.1 });
       await store.put('token', 'kept');
-      await vi.waitFor(async () => expect(await store.get('marker')).toBeUndefined(), { timeout: 5000 });
+      await expect.poll(() => store.get('marker')).toBeUndefined();
       expect((await store.get('token'))?.value).toBe('kept');
     });
 
@@ -326,7 +326,7 @@ describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
       const store = await open(undefined, { clock: () => clock.nowMs });
       await store.put('token', 1, { ttlSeconds: 0.05 });
       const soon = Date.now() + 200;
-      await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(soon));
+      await expect.poll(() => Date.now()).toBeGreaterThan(soon);
       await store.put('other', 1);
       expect((await store.get('token'))?.value).toBe(1);
       clock.nowMs += 50;
@@ -490,7 +490,7 @@ function collect(store: Store, prefix: string, afterRevision?: number) {
   return {
     events,
     ended,
-    until: (count: number) => vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(count), { timeout: 5000 }),
+    until: (count: number) => expect.poll(() => events.length).toBeGreaterThanOrEqual(count),
     stop: async () => {
       controller.abort();
       await ended;

@@ -68,7 +68,7 @@ async function startOn(port: number, { program, args }: DaemonOptions): Promise<
 }
 
 async function accepts(port: number, program: string): Promise<void> {
-  await waitFor(() => canConnect(port), { what: `${program} to listen on port ${port}`, deadlineMs: 10_000 });
+  await waitFor(() => canConnect(port), { what: `${program} to listen on port ${port}` });
 }
 
 function canConnect(port: number): Promise<boolean> {

@@ -56,9 +56,8 @@ export class RawConnection implements AsyncDisposable {
   }
 
   /** Waits for one whole response; the connection stays usable for the next. */
-  async response(deadlineMs = 5_000): Promise<RawResponse> {
+  async response(): Promise<RawResponse> {
     const { response, length } = await waitFor(() => parseResponse(this.received, this.socket.readableEnded), {
-      deadlineMs,
       what: `a response (received so far: ${JSON.stringify(this.received.toString('latin1').slice(0, 200))})`,
     });
     this.received = this.received.subarray(length);
@@ -66,9 +65,8 @@ export class RawConnection implements AsyncDisposable {
   }
 
   /** Waits until the other side has ended the connection; resolves to the socket's fault when there was one. */
-  async closed(deadlineMs = 5_000): Promise<Error | undefined> {
+  async closed(): Promise<Error | undefined> {
     await waitFor(() => this.socket.destroyed || this.socket.readableEnded, {
-      deadlineMs,
       what: 'the end of the connection',
     });
     return this.fault;

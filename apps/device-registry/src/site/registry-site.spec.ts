@@ -43,7 +43,7 @@ describe('a registry and its site', () => {
   const ownMarker = () => siteMarkerPath(registry.configDirectory, 'device-registry');
   const join = async () => {
     await registry.startBeside(signerThat(false));
-    await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined, { deadlineMs: 10_000 });
+    await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined);
   };
 
   it('takes note of the site soon after the signer has founded it', async () => {
