@@ -46,6 +46,11 @@ describe('a registry and its site', () => {
     await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined);
   };
 
+  const lossToBeKnown = () =>
+    waitFor(() => registry.logged.some((line) => line.includes('has lost the devices of site')), {
+      deadlineMs: 20_000,
+    });
+
   it('takes note of the site soon after the signer has founded it', async () => {
     await join();
     expect((await readSiteMarker(ownMarker()))?.siteId).toBe(site.siteId);
@@ -72,9 +77,7 @@ describe('a registry and its site', () => {
 
   it('that a signer on another machine remembers and that knows nothing lets no stranger in', async () => {
     await registry.startBeside(signerThat(true));
-    await waitFor(() => registry.logged.some((line) => line.includes('has lost the devices of site')), {
-      deadlineMs: 20_000,
-    });
+    await lossToBeKnown();
     await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
   });
 
@@ -84,7 +87,9 @@ describe('a registry and its site', () => {
       'Start the signer',
     );
     await registry.startBeside(signerThat(false));
-    expect(await registry.admit(peer())).toBe('admitted');
+    await waitFor(async () => (await registry.admit(peer()).catch(() => undefined)) === 'admitted', {
+      deadlineMs: 20_000,
+    });
   });
 
   it('that lost its devices and its marker does not believe the marker of the signer alone', async () => {
@@ -93,6 +98,7 @@ describe('a registry and its site', () => {
     await registry.startService();
     await expect(registry.admit(peer())).rejects.toThrow('Start the signer');
     await registry.startBeside(signerThat(true));
+    await lossToBeKnown();
     await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
   });
 
@@ -100,7 +106,17 @@ describe('a registry and its site', () => {
     await registry.refused({ reason: 'no-certificate', entrance: 'agent', remoteAddress: '192.0.2.7' });
     await registry.restart();
     await registry.startBeside(signerThat(true));
+    await lossToBeKnown();
     await expect(registry.admit(peer())).rejects.toThrow('Restore its store from the backup');
+  });
+
+  it('does not start after its store was emptied while it ran, though something was written since', async () => {
+    await join();
+    const { entries } = await registry.store.list('', { limit: 1000 });
+    for (const { key } of entries) await registry.store.delete(key);
+    await registry.refused({ reason: 'no-certificate', entrance: 'agent', remoteAddress: '192.0.2.7' });
+    await registry.stopService();
+    await expect(registry.startService()).rejects.toMatchObject({ type: 'site-incomplete' });
   });
 
   it('does not start on the store of another site', async () => {

@@ -17,8 +17,6 @@ import { ServiceContext } from '@sallyport/runtime';
 
 /** Where the registry's part of the store keeps its site. */
 const siteKey = 'site';
-/** Left behind by a start that found nothing, so that what is written from then on is not taken for a history. */
-const startedEmptyKey = 'started-empty';
 // The signer founds the site a moment after the registry has started for the first time.
 const joinIntervalMs = 2_000;
 // Entrances wait for us meanwhile, three seconds at most.
@@ -31,8 +29,6 @@ const answerDeadlineMs = 1_500;
 @Injectable()
 export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private site: SiteRecord | undefined;
-  /** Whether there is anything in the store from before it was found empty. */
-  private hasHistory = false;
   /** What the signer's answer showed to be wrong. */
   private loss: string | undefined;
   private distrusted: ReadonlySet<DistrustedAuthority> = new Set();
@@ -77,10 +73,10 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
 
   /**
    * Asked before anybody unknown is let in or gets a certificate: a store that was emptied while we run makes strangers
-   * of revoked devices. One that was empty when we started may have lost them: only the signer knows.
+   * of revoked devices. Before we have joined the site, only the signer knows whether there was a store before this one.
    *
    * @throws Problem `site-incomplete`: the store does not know the site any more
-   * @throws Problem `unavailable`: the store is empty, and the signer has not said yet that the site is new
+   * @throws Problem `unavailable`: the signer has not answered yet
    */
   async requireKnown(): Promise<void> {
     if (this.isUncertain) await this.learn();
@@ -89,12 +85,12 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     if (this.isUncertain)
       throw new Problem(
         'unavailable',
-        'The device registry knows no devices yet, and the signer has not told whether it has lost any. Start the signer.',
+        'The device registry does not know its site yet, so it may have lost revoked devices. Start the signer, which can tell.',
       );
   }
 
   private get isUncertain(): boolean {
-    return this.site === undefined && this.loss === undefined && !this.hasHistory;
+    return this.site === undefined && this.loss === undefined;
   }
 
   private async fault(): Promise<string | undefined> {
@@ -112,19 +108,16 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     ]);
     const entry = await store.get(siteKey);
     const recorded = entry && siteRecord.parse(entry.value);
-    const startedEmpty = (await store.get(startedEmptyKey)) !== undefined;
-    this.hasHistory = !startedEmpty && (await this.audit.head()).sequence > 0;
     this.trustAs(recorded ?? founded);
     for (const marker of [own, founded])
       if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
         throw otherSite(recorded, marker);
     if (recorded !== undefined) return this.keepMarker(recorded);
-    if (!this.hasHistory && own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
-    if (!this.hasHistory && founded === undefined && (await hasServedBefore(settings)))
+    // Rows without the site prove nothing: they may have been written after the store was emptied while we ran.
+    if (own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
+    const isEmpty = (await this.audit.head()).sequence === 0;
+    if (isEmpty && founded === undefined && (await hasServedBefore(settings)))
       throw lost("the signer's certificate (pki/server-identity.pem)");
-    if (!this.hasHistory) return void (await store.put(startedEmptyKey, true));
-    if (own !== undefined) await this.join(own);
-    else if (founded?.state === 'founded') await this.join(founded);
   }
 
   /** Asks the signer now; a question that is under way answers for all. */
@@ -139,11 +132,10 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   private async introduce(): Promise<void> {
     const { rpc, log, signal } = this.context;
     try {
-      if (this.site === undefined && this.hasHistory) await this.joinByMarker();
       const known = this.site;
       const request = known === undefined ? {} : { siteId: known.siteId };
       const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: answerDeadlineMs, signal });
-      this.loss = lossOf({ known, site, isLost: wasKnown && !this.hasHistory });
+      this.loss = lossOf({ known, site, isLost: wasKnown });
       if (this.loss !== undefined) log.error({ reason: this.loss }, 'registry does not fit the site of the signer');
       else if (known === undefined) return await this.join(site);
       clearInterval(this.joining);
@@ -154,17 +146,12 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     }
   }
 
-  private async joinByMarker(): Promise<void> {
-    const founded = await readSiteMarker(siteMarkerPath(this.context.settings.directory, 'pki-signer'));
-    if (founded?.state === 'founded') await this.join(founded);
-  }
-
   private async join({ siteId, foundedAt, distrusted }: SiteRecord): Promise<void> {
     const record = { siteId, foundedAt, distrusted };
     const details = { foundedAt, distrustedAuthorities: distrusted.length };
     await this.audit.commit({
       compares: [{ key: siteKey, revision: 0 }],
-      operations: [{ put: siteKey, value: record }, { delete: startedEmptyKey }],
+      operations: [{ put: siteKey, value: record }],
       entries: [{ action: 'site-recorded', actor: 'device-registry', subject: siteId, outcome: 'succeeded', details }],
     });
     this.trustAs(record);
