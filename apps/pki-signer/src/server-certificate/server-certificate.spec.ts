@@ -103,6 +103,31 @@ describe('the certificate of the signer itself', () => {
     expect(renewals).toBe(1);
   });
 
+  it('is made anew, once, when the clock that was ahead at its renewal is right again', async () => {
+    await using site = await openTestSite();
+    const { serverCertificate } = site.signer;
+    await serverCertificate.renewIfDue();
+    site.clock.advance(200 * day);
+    await serverCertificate.renewIfDue();
+    const ahead = leafOf(site.signer);
+    site.clock.advance(-200 * day);
+    await serverCertificate.renewIfDue();
+    const made = leafOf(site.signer);
+    await serverCertificate.renewIfDue();
+    expect(made.fingerprint).not.toBe(ahead.fingerprint);
+    expect(made.notBefore.getTime()).toBeLessThanOrEqual(site.clock.now().getTime());
+    expect(leafOf(site.signer).fingerprint).toBe(made.fingerprint);
+  });
+
+  it('is not made again and again while the CA itself, made by a clock that was ahead, is not valid yet', async () => {
+    await using site = await openTestSite();
+    await site.signer.serverCertificate.renewIfDue();
+    const { fingerprint } = leafOf(site.signer);
+    site.clock.advance(-200 * day);
+    await site.signer.serverCertificate.renewIfDue();
+    expect(leafOf(site.signer).fingerprint).toBe(fingerprint);
+  });
+
   it('follows a rotation of the service CA', async () => {
     await using site = await openTestSite();
     await site.signer.serverCertificate.renewIfDue();

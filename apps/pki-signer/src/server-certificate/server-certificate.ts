@@ -68,8 +68,8 @@ export class ServerCertificate {
   }
 
   /**
-   * Makes a certificate when there is none, when a third of its life is left, when names or issuer have changed, or when
-   * it was revoked. After a failure it is left alone for a while, longer each time, up to an hour.
+   * Makes a certificate when there is none, when a third of its life is left, when it was made by a clock that was ahead,
+   * when names or issuer have changed, or when it was revoked. After a failure it is left alone for a while, longer each time, up to an hour.
    */
   async renewIfDue(): Promise<void> {
     this.current ??= identityFrom(await readTextIfPresent(this.options.path));
@@ -102,10 +102,14 @@ export class ServerCertificate {
 
   private async isDue(certificate: Certificate): Promise<boolean> {
     const { clock, hierarchy, inventory } = this.options;
-    if (needsRenewal(certificate, clock.now()) || !this.hasNames(certificate)) return true;
+    const now = clock.now();
+    if (needsRenewal(certificate, now) || !this.hasNames(certificate)) return true;
+    const { certificate: issuing } = hierarchy.signing('service');
+    // Made while the clock was ahead. Under a CA that was made so too, the next one would be no better.
+    if (now < certificate.notBefore && now >= issuing.notBefore) return true;
     // Tokens name the root of the active service CA, so this certificate must lead there; by its key, since another CA
     // may bear the same name.
-    if (!verifySignedBy(certificate, hierarchy.signing('service').certificate)) return true;
+    if (!verifySignedBy(certificate, issuing)) return true;
     const reason = (await inventory.get(certificate.fingerprint))?.record.revocation?.reason;
     // What the registry took from the signer's name, it would take from the next certificate too.
     return reason !== undefined && reason !== 'privilegeWithdrawn' && reason !== 'cessationOfOperation';
