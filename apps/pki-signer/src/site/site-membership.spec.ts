@@ -41,6 +41,23 @@ async function everythingIn(directory: string): Promise<string[]> {
 }
 
 describe('a site', () => {
+  it('is not founded by a clock that was never set, and leaves nothing behind that looks like one', async () => {
+    await using directory = temporaryDirectory();
+    const clock = new TestClock();
+    clock.advance((Date.parse('1970-01-02T00:00:00Z') - clock.now().getTime()) / 1000);
+    const registry = new TestRegistry();
+    const settings = testSettings(directory.path);
+    await onEmptyStore(directory.path, async (store) => {
+      const problem = await problemOf(openSigner(signerOptions({ store, clock, settings, registry })));
+      expect(problem).toMatchObject({ type: 'unavailable' });
+      expect(problem.message).toContain('The clock of this machine says 1970-01-02T00:00:00.000Z');
+      expect(await everythingIn(directory.path)).toEqual([]);
+      clock.advance((Date.parse('2026-06-01T00:00:00Z') - clock.now().getTime()) / 1000);
+      await openSigner(signerOptions({ store, clock, settings, registry }));
+    });
+    expect((await markerOf(settings.files)).state).toBe('founded');
+  });
+
   it('has a marker beside its configuration from the first start on, of the id the store has', async () => {
     await using site = await openTestSite();
     const { siteId, state } = await markerOf(site.settings.files);

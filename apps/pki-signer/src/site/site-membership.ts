@@ -38,6 +38,7 @@ export class SiteMembership {
    * from here on, the next start sees that the founding was not finished, and goes on with it.
    *
    * @throws Problem `site-incomplete`: there are traces of a site the store does not know, or the store is of another
+   * @throws Problem `unavailable`: a site would be founded by a clock that was never set
    * @throws Problem `signing-key-unavailable`: the store knows the site, but the passphrase of its keys is gone
    */
   static async take(options: SiteMembershipOptions): Promise<SiteMembership> {
@@ -46,6 +47,7 @@ export class SiteMembership {
     const recorded = entry && siteRecord.parse(entry.value);
     const marker = await readSiteMarker(files.markerFile);
     if (recorded !== undefined || hierarchy.isFounded) return SiteMembership.known(options, recorded, marker);
+    requireSetClock(options.clock.now());
     if (marker?.state !== 'founding') {
       const traces = await siteTraces(files);
       if (marker !== undefined || traces.length > 0) throw unknownSite(marker, traces);
@@ -126,6 +128,18 @@ export class SiteMembership {
       entries: [{ action: 'site-recorded', actor: 'signer', subject, outcome: 'succeeded', details }],
     });
   }
+}
+
+// Gateways without a battery wake up in 1970, or on the day their system was built.
+const earliestFounding = new Date('2026-01-01T00:00:00Z');
+
+/** A root made by a clock that was never set has ended before it is used, and a site is founded once. */
+function requireSetClock(now: Date): void {
+  if (now >= earliestFounding) return;
+  throw new Problem(
+    'unavailable',
+    `The clock of this machine says ${now.toISOString()}, so the CA of this site would have ended before it is used. Nothing was made. Set the clock, or wait until a time server has set it, and start again.`,
+  );
 }
 
 /** How to go on when nothing can be restored. */
