@@ -50,6 +50,9 @@ export type DeviceState = z.infer<typeof deviceState>;
 export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker']);
 export type ServiceName = z.infer<typeof serviceName>;
 
+/** Whom `secure` enrols beside the services: processes of this machine, and its administrator. */
+export const localIdentityName = z.enum(['local-client', 'operator']);
+
 /** Security level of a listener, chosen by which of its settings are present. */
 export const securityLevel = z.enum(['plain', 'server', 'mutual']);
 export type SecurityLevel = z.infer<typeof securityLevel>;

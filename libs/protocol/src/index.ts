@@ -65,6 +65,7 @@ export {
   deviceState,
   type Fingerprint,
   fingerprint,
+  localIdentityName,
   type PeerKind,
   peerKind,
   type SecurityLevel,

@@ -4,6 +4,7 @@ import {
   type DeviceCertificate,
   type DeviceId,
   type Fingerprint,
+  localIdentityName,
   type PeerKind,
   type RefusalReason,
   serviceName,
@@ -57,8 +58,8 @@ export function judgePeer(request: AdmissionRequest, { record, isDenied }: Situa
 
 function judgeStranger(request: AdmissionRequest, isDenied: boolean): Verdict {
   if (isDenied) return refuse('certificate-revoked');
-  // A foreign CA could take the name of a service before the service has enrolled.
-  if (!request.issuedHere && isServiceName(request.deviceId)) return refuse('name-conflict');
+  // A foreign CA could take the name before the service or the administrator has enrolled.
+  if (!request.issuedHere && isNameOfSite(request.deviceId)) return refuse('name-conflict');
   return { kind: 'remember' };
 }
 
@@ -124,6 +125,10 @@ export function isServiceName(name: DeviceId): boolean {
 function isOutdated({ fingerprint, notBefore }: AdmissionRequest, record: DeviceRecord): boolean {
   if (record.admitsAfter === undefined || holdsCertificate(record, fingerprint)) return false;
   return Date.parse(notBefore) <= Date.parse(record.admitsAfter);
+}
+
+function isNameOfSite(name: DeviceId): boolean {
+  return isServiceName(name) || localIdentityName.safeParse(name.toLowerCase()).success;
 }
 
 function refuse(reason: RefusalReason): Verdict {

@@ -41,6 +41,14 @@ describe('the CA that vouches for a device', () => {
     });
   });
 
+  it.each(['agent', 'operator', 'Local-Client'])(
+    'is this site for the name %s, before it has enrolled',
+    async (name) => {
+      expect(await registry.admit(peer({ ...fleet('of 2025'), deviceId: name }))).toBe('name-conflict');
+      expect(await registry.mayEnrol({ deviceId: name, kind: 'service', reinstate: false })).toBe('allowed');
+    },
+  );
+
   it('is the trusted one above an intermediate CA, whichever of those issued the certificate', async () => {
     const below = (key: string) => ({ ...fleet(key), authorities: [idOf(key), idOf('fleet')] });
     await registry.admit(peer(below('issuing 1')));
