@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { bundleProgram } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSqliteStore, type WatchEvent } from './index.js';
 
@@ -15,15 +15,8 @@ describe('SQLite store', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sallyport-sqlite-'));
-    writerProgram = join(directory, 'writer.mjs');
-    const bundle = await rolldown({
-      input: fileURLToPath(new URL('./sqlite-writer.fixture.ts', import.meta.url)),
-      platform: 'node',
-      resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
-      logLevel: 'silent',
-    });
-    await bundle.write({ file: writerProgram, format: 'esm', codeSplitting: false });
-    await bundle.close();
+    const source = fileURLToPath(new URL('./sqlite-writer.fixture.ts', import.meta.url));
+    writerProgram = await bundleProgram(source, join(directory, 'writer'));
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 

@@ -1,3 +1,4 @@
+export { bundleProgram } from './bundle-program.js';
 export { type Daemon, type DaemonOptions, startDaemon } from './daemon.js';
 export { freePort, freePorts } from './free-port.js';
 export { RawConnection, type RawResponse, type RawTarget } from './raw-connection.js';

@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
-import { rolldown } from 'rolldown';
+import { bundleProgram, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { certificateRecord } from '../inventory/certificate-record.js';
 import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
@@ -14,20 +13,6 @@ import { tokenRecord } from './token-record.js';
 const kills = 100;
 // An enrolment takes about a tenth of it, so kills fall before, into and behind one.
 const longestLifeMs = 80;
-
-/** The fixture as one file a Node process can run. */
-async function bundled(directory: TemporaryDirectory): Promise<string> {
-  const program = directory.file('enrol.mjs');
-  const bundle = await rolldown({
-    input: fileURLToPath(new URL('./enrolment-crash.fixture.ts', import.meta.url)),
-    platform: 'node',
-    resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
-    logLevel: 'silent',
-  });
-  await bundle.write({ file: program, format: 'esm', codeSplitting: false });
-  await bundle.close();
-  return program;
-}
 
 /** Lets the program enrol for a random while, kills it, and gives back what it had answered to its clients. */
 async function runAndKill(program: string, site: string): Promise<string[]> {
@@ -67,7 +52,8 @@ async function openSite(site: string) {
 describe('enrolment in a process that is killed a hundred times', () => {
   it('burns no token without a certificate, issues none without its audit record, and no serial number twice', async () => {
     await using directory = temporaryDirectory();
-    const program = await bundled(directory);
+    const source = fileURLToPath(new URL('./enrolment-crash.fixture.ts', import.meta.url));
+    const program = await bundleProgram(source, directory.file('program'));
     const answered: string[] = [];
     for (let kill = 0; kill < kills; kill += 1) answered.push(...(await runAndKill(program, directory.path)));
     expect(answered.length).toBeGreaterThan(5);

@@ -5,8 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { siteMarker } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
-import { rolldown } from 'rolldown';
+import { bundleProgram, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
@@ -22,19 +21,8 @@ const steps = [
   'data/keys/service-1.key.pem',
 ] as const;
 
-/** A program that opens a signer, as one file. */
-async function bundled(directory: TemporaryDirectory): Promise<string> {
-  const program = directory.file('open-signer.mjs');
-  const bundle = await rolldown({
-    input: fileURLToPath(new URL('../enrolment/enrolment-crash.fixture.ts', import.meta.url)),
-    platform: 'node',
-    resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
-    logLevel: 'silent',
-  });
-  await bundle.write({ file: program, format: 'esm', codeSplitting: false });
-  await bundle.close();
-  return program;
-}
+/** Opens a signer. */
+const source = fileURLToPath(new URL('../enrolment/enrolment-crash.fixture.ts', import.meta.url));
 
 /** Starts a signer and kills it as soon as the file is there. */
 async function killedAt(program: string, site: string, step: string): Promise<void> {
@@ -55,7 +43,7 @@ async function markerIn(site: string) {
 describe('a founding in a process that is killed', () => {
   it('is finished by the next start, after a kill at each of its steps', async () => {
     await using directory = temporaryDirectory();
-    const program = await bundled(directory);
+    const program = await bundleProgram(source, directory.file('program'));
     for (const [index, step] of steps.entries()) {
       const site = directory.file(`site-${index}`);
       await killedAt(program, site, step);
