@@ -137,6 +137,14 @@ describe('a registry and its site', () => {
     );
   });
 
+  it('joins by what another replica has written into the store they share', async () => {
+    const { siteId, foundedAt, distrusted } = site;
+    await registry.store.put('site', { siteId, foundedAt, distrusted });
+    await registry.startBeside(signerThat(true));
+    await waitFor(async () => (await readSiteMarker(ownMarker())) !== undefined);
+    expect(await registry.admit(peer())).toBe('admitted');
+  });
+
   it('gets a lost marker back', async () => {
     await join();
     await rm(ownMarker());

@@ -53,6 +53,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
+    void this.learn();
     // The signer may start after us.
     this.joining = setInterval(() => void this.learn(), joinIntervalMs);
     this.joining.unref();
@@ -100,14 +101,12 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async compare(): Promise<void> {
-    const { store } = this.context;
     const { settings } = this.context;
     const [own, founded] = await Promise.all([
       readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
       readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer')),
     ]);
-    const entry = await store.get(siteKey);
-    const recorded = entry && siteRecord.parse(entry.value);
+    const recorded = await this.recorded();
     this.trustAs(recorded ?? founded);
     for (const marker of [own, founded])
       if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
@@ -128,22 +127,35 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     return this.learning;
   }
 
-  /** Until the signer has heard which site we know: it remembers, if one day we should not. */
+  /**
+   * Until the signer has heard which site we know: it remembers, if one day we should not. So it is asked before we join,
+   * or its answer would tell nothing.
+   */
   private async introduce(): Promise<void> {
     const { rpc, log, signal } = this.context;
     try {
-      const known = this.site;
-      const request = known === undefined ? {} : { siteId: known.siteId };
+      const before = await this.recorded();
+      const request = before === undefined ? {} : { siteId: before.siteId };
       const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: answerDeadlineMs, signal });
-      this.loss = lossOf({ known, site, isLost: wasKnown });
+      // Another replica may have joined meanwhile.
+      const known = before ?? (await this.recorded());
+      this.loss = lossOf({ known, site, wasKnown });
       if (this.loss !== undefined) log.error({ reason: this.loss }, 'registry does not fit the site of the signer');
       else if (known === undefined) return await this.join(site);
-      clearInterval(this.joining);
+      else if (this.site === undefined) await this.belongTo(known);
+      if (before !== undefined || this.loss !== undefined) clearInterval(this.joining);
     } catch (error) {
       // A signer that is away answers later; until then the readiness of others tells of it.
       if (!(error instanceof Problem) || error.type !== 'unavailable')
         log.warn({ error }, 'registry could not note its site, will try again');
     }
+  }
+
+  /** The site as we know it, else as the store does. */
+  private async recorded(): Promise<SiteRecord | undefined> {
+    if (this.site !== undefined) return this.site;
+    const entry = await this.context.store.get(siteKey);
+    return entry && siteRecord.parse(entry.value);
   }
 
   private async join({ siteId, foundedAt, distrusted }: SiteRecord): Promise<void> {
@@ -154,6 +166,10 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
       operations: [{ put: siteKey, value: record }],
       entries: [{ action: 'site-recorded', actor: 'device-registry', subject: siteId, outcome: 'succeeded', details }],
     });
+    await this.belongTo(record);
+  }
+
+  private async belongTo(record: SiteRecord): Promise<void> {
     this.trustAs(record);
     await this.keepMarker(record);
   }
@@ -184,9 +200,9 @@ async function hasServedBefore({ directory }: Settings): Promise<boolean> {
 }
 
 /** What the signer's site says about ours, for readiness and refusals. */
-function lossOf({ known, site, isLost }: { known: SiteRecord | undefined; site: SiteRecord; isLost: boolean }) {
+function lossOf({ known, site, wasKnown }: { known: SiteRecord | undefined; site: SiteRecord; wasKnown: boolean }) {
   if (known === undefined)
-    return isLost ? `has lost the devices of site ${site.siteId}. Restore its store from the backup` : undefined;
+    return wasKnown ? `has lost the devices of site ${site.siteId}. Restore its store from the backup` : undefined;
   if (known.siteId === site.siteId) return undefined;
   return `belongs to site ${known.siteId}, but the signer to site ${site.siteId}. Give both the stores of one site`;
 }
