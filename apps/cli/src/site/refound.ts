@@ -107,7 +107,9 @@ async function authoritiesKnownHere(directory: string, { places, signer }: SiteP
   const paths = [
     join(directory, 'pki', 'server-identity.pem'),
     ...services.flatMap((service) =>
-      ['client-ca.pem', 'ca.pem', 'certificate.pem'].map((name) => join(directory, 'service-certs', service, name)),
+      ['client-ca.pem', 'client-ca/site.pem', 'ca.pem', 'certificate.pem'].map((name) =>
+        join(directory, 'service-certs', service, name),
+      ),
     ),
     ...['client-certs', 'admin-certs'].map((folder) => join(directory, folder, 'ca.pem')),
   ];

@@ -140,6 +140,16 @@ describe('site refound', () => {
     expect(founding.distrusted).toEqual([authorityIdOf(root)]);
   });
 
+  it.each(['client-ca.pem', 'client-ca/site.pem'])('distrusts the CAs a service keeps in %s', async (name) => {
+    await using site = await stoppedSite({ store: undefined });
+    const authority = new TestAuthority();
+    await mkdir(`${site.config}/service-certs/agent/client-ca`);
+    await writeFile(`${site.config}/service-certs/agent/${name}`, pemOf(authority.root));
+    await site.run('site', 'refound', '--yes');
+    const founding = siteMarker.parse(JSON.parse(await readFile(`${site.config}/site/pki-signer.json`, 'utf8')));
+    expect(founding.distrusted).toEqual([authorityIdOf(authority.root)]);
+  });
+
   it('does nothing while a service runs', async () => {
     await using site = await fakeSite();
     const { exitCode, stderr } = await site.run(['site', 'refound', '--yes']);
