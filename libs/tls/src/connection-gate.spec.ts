@@ -94,6 +94,21 @@ describe('places at an entrance', () => {
     expect(enter('192.0.2.1')).toBeDefined();
   });
 
+  it('stay taken by a connection its device may not have, until it has been told so and has gone', () => {
+    const { gate, enter } = open({ connections: 3, connectionsPerAddress: 2, connectionsPerIdentity: 1 });
+    const connect = (host: number) => {
+      const guest = enter(`192.0.2.${host}`, stranger(false));
+      if (guest === undefined) return undefined;
+      gate.arrive(guest);
+      gate.prove(guest, deviceId.parse('child01'));
+      return guest;
+    };
+    const [, , third] = [connect(1), connect(1), connect(1)];
+    expect(connect(1)).toBeUndefined();
+    if (third !== undefined) gate.leave(third);
+    expect(connect(1)).toBeDefined();
+  });
+
   it('are taken from the device that holds most, when the entrance is full', () => {
     const { gate, enter } = open({ connections: 4 });
     const connect = (name: string) => {

@@ -41,9 +41,13 @@ export class ConnectionGate {
 
   /** From here on the connection counts for its peer, wherever it comes from; false when the peer has too many. */
   prove(guest: Guest, deviceId: DeviceId): boolean {
-    this.#connections.leave(guest);
-    const claim = { most: this.#limits.connectionsPerIdentity, now: this.#now() };
-    return this.#connections.take(`device ${deviceId}`, guest, claim);
+    const now = this.#now();
+    const former = this.#connections.leave(guest);
+    if (this.#connections.take(`device ${deviceId}`, guest, { most: this.#limits.connectionsPerIdentity, now }))
+      return true;
+    // It is told so, and is a connection until it has gone; the place it had is still free.
+    if (former !== undefined) this.#connections.take(former, guest, { most: Number.POSITIVE_INFINITY, now });
+    return false;
   }
 
   leave(guest: Guest): void {

@@ -54,10 +54,10 @@ export class FairPlaces {
     return true;
   }
 
-  /** Gives a place back; does nothing for a guest without one. */
-  leave(guest: Guest): void {
+  /** Gives a place back; returns its owner. Does nothing for a guest without one. */
+  leave(guest: Guest): string | undefined {
     const taken = this.#taken.get(guest);
-    if (taken === undefined) return;
+    if (taken === undefined) return undefined;
     const { owner } = taken;
     const guests = this.#guests.get(owner);
     const before = guests?.size ?? 0;
@@ -65,6 +65,7 @@ export class FairPlaces {
     guests?.delete(guest);
     if (before === 1) this.#guests.delete(owner);
     this.#recount(owner, before, before - 1);
+    return owner;
   }
 
   #add(owner: string, guest: Guest, since: number): void {
