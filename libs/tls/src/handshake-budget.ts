@@ -13,6 +13,9 @@ const strangers = { burstMs: 200, perSecond: 40 };
 /** How long a network counts as a stranger's after an expensive handshake from it, in milliseconds. */
 const distrustMs = 600_000;
 
+/** Handshakes of a network in progress at once that nobody measures: each may take as long as the longest chain. */
+const mostDirect = 16;
+
 /** Networks remembered, each with about 200 bytes. */
 const mostNetworks = 10_000;
 
@@ -31,12 +34,19 @@ class Bucket {
   }
 
   isEmpty(now: number): boolean {
-    this.#leftMs = Math.min(this.#burstMs, this.#leftMs + (now - this.#at) * this.#perMs);
-    this.#at = now;
-    return this.#leftMs <= 0;
+    return this.leftMs(now) <= 0;
   }
 
-  charge(costMs: number): void {
+  leftMs(now: number): number {
+    this.#leftMs = Math.min(this.#burstMs, this.#leftMs + (now - this.#at) * this.#perMs);
+    this.#at = now;
+    return this.#leftMs;
+  }
+
+  /** A negative cost gives back. */
+  charge(costMs: number, now: number): void {
+    // Brought up to date, so that the time before does not pay for this.
+    this.leftMs(now);
     this.#leftMs -= costMs;
   }
 }
@@ -46,6 +56,8 @@ interface Account {
   /** A peer from there has been admitted. */
   hasProved: boolean;
   distrustedUntil: number;
+  /** Handshakes in progress that nobody measures. */
+  directCount: number;
 }
 
 /** How the next handshake of a network is made. */
@@ -79,8 +91,40 @@ export class HandshakeBudget {
     const now = this.#now();
     const account = this.#accounts.get(networkOf(address));
     if (account?.bucket.isEmpty(now) === true) return 'refused';
-    if (account?.hasProved === true && now >= account.distrustedUntil) return 'direct';
+    if (account?.hasProved === true && now >= account.distrustedUntil && account.directCount < mostDirect)
+      return 'direct';
     return this.#strangers.isEmpty(now) ? 'metered-closely' : 'metered';
+  }
+
+  /** Each needs one `endDirect`. */
+  beginDirect(address: string): void {
+    this.#accountOf(address).directCount += 1;
+  }
+
+  endDirect(address: string): void {
+    const account = this.#accountOf(address);
+    account.directCount = Math.max(0, account.directCount - 1);
+  }
+
+  /** Counts what a handshake that goes on has cost so far; `giveBack` ends that. */
+  hold(address: string, costMs: number): void {
+    const now = this.#now();
+    this.#accountOf(address).bucket.charge(costMs, now);
+    this.#strangers.charge(costMs, now);
+  }
+
+  giveBack(address: string, costMs: number): void {
+    this.hold(address, -costMs);
+  }
+
+  /**
+   * Whether the network has nothing left for a handshake that goes on.
+   *
+   * @param heldMs  what that handshake itself has cost: a slow machine may take longer over an honest chain
+   */
+  isSpent(address: string, heldMs: number): boolean {
+    const account = this.#accounts.get(networkOf(address));
+    return account !== undefined && account.bucket.leftMs(this.#now()) + heldMs <= 0;
   }
 
   /** A handshake has failed, or its peer was refused. */
@@ -89,12 +133,9 @@ export class HandshakeBudget {
     if (aboveMs <= 0) return;
     const account = this.#accountOf(address);
     const now = this.#now();
-    // A look brings it up to date, so that the time before does not pay for this.
-    account.bucket.isEmpty(now);
-    this.#strangers.isEmpty(now);
-    account.bucket.charge(aboveMs);
+    account.bucket.charge(aboveMs, now);
     account.distrustedUntil = now + distrustMs;
-    this.#strangers.charge(aboveMs);
+    this.#strangers.charge(aboveMs, now);
   }
 
   /** A peer from there was admitted. */
@@ -107,7 +148,7 @@ export class HandshakeBudget {
     const known = this.#accounts.get(key);
     if (known !== undefined) return known;
     const now = this.#now();
-    const account: Account = { bucket: new Bucket(network, now), hasProved: false, distrustedUntil: 0 };
+    const account: Account = { bucket: new Bucket(network, now), hasProved: false, distrustedUntil: 0, directCount: 0 };
     this.#accounts.set(key, account);
     return account;
   }

@@ -1,5 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forgeCa, forgeDevice } from './fixtures/forge.js';
 import { get, identity, mutual, Site } from './fixtures/site.js';
@@ -17,6 +19,32 @@ function longChain(certificates: number) {
   }
   const [issuer = forgeCa('none')] = cas;
   return identity(forgeDevice('dev-1', issuer), ...cas);
+}
+
+/** Sends its handshake up to its certificates, and then nothing more. */
+async function unfinished(port: number, chain: ConnectionOptions) {
+  const raw = connect({ port, host: '127.0.0.1' });
+  onTestFinished(() => void raw.destroy());
+  const flights: Buffer[] = [];
+  const half = new Duplex({
+    read: () => undefined,
+    write: (flight: Buffer, _encoding, done) => {
+      flights.push(flight);
+      if (flights.length === 1) raw.write(flight);
+      done();
+    },
+  });
+  raw.on('data', (bytes) => half.push(bytes));
+  connectTls({ socket: half, rejectUnauthorized: false, ...chain }).on('error', () => undefined);
+  await expect.poll(() => flights.length).toBeGreaterThan(1);
+  return { raw, goOn: () => raw.write(withoutEnd(Buffer.concat(flights.slice(1)))) };
+}
+
+/** TLS records but the last two: those with the proof of the key and the end of the handshake. */
+function withoutEnd(records: Buffer): Buffer {
+  const starts: number[] = [];
+  for (let at = 0; at < records.length; at += 5 + records.readUInt16BE(at + 3)) starts.push(at);
+  return records.subarray(0, starts.at(-2));
 }
 
 describe('the handshake of a stranger', () => {
@@ -44,6 +72,18 @@ describe('the handshake of a stranger', () => {
     expect(refusals.at(-1)?.reason).toBe('handshakes-too-costly');
     const device = identity(forgeDevice('dev-1', ca));
     expect((await get(`https://127.0.0.1:${port}/a`, { ...device, socket: from('127.0.0.3') })).status).toBe(200);
+  });
+
+  it('that stops after its chain keeps others of its network from making OpenSSL work on theirs', async () => {
+    const { port, refusals } = await site.openListener(mutual([forgeCa('fleet')]), {
+      limits: { handshakeMs: 600_000 },
+    });
+    const chain = longChain(24);
+    const stopped = await Promise.all(Array.from({ length: 8 }, () => unfinished(port, chain)));
+
+    for (const { goOn } of stopped) goOn();
+
+    await expect.poll(() => refusals[0]?.reason, { timeout: 20_000 }).toBe('handshakes-too-costly');
   });
 
   it('may bring its first request along, however large', async () => {
@@ -100,6 +140,24 @@ describe('what failed handshakes cost their network', () => {
     expect(budget.termsFor('198.51.100.1')).toBe('metered-closely');
     wait(10_000);
     expect(budget.termsFor('198.51.100.1')).toBe('metered');
+  });
+
+  it('counts while a handshake goes on, for the others of the network, and no more once it is over', () => {
+    const { budget } = open();
+    budget.hold('192.0.2.1', 60);
+    expect([budget.isSpent('192.0.2.1', 0), budget.isSpent('192.0.2.1', 60)]).toEqual([true, false]);
+    budget.giveBack('192.0.2.1', 60);
+    expect(budget.isSpent('192.0.2.1', 0)).toBe(false);
+    expect(budget.termsFor('192.0.2.1')).toBe('metered');
+  });
+
+  it('is measured for a network that has proved itself too, beyond sixteen handshakes at once', () => {
+    const { budget } = open();
+    budget.prove('192.0.2.1');
+    for (let count = 0; count < 16; count += 1) budget.beginDirect('192.0.2.1');
+    expect(budget.termsFor('192.0.2.1')).toBe('metered');
+    budget.endDirect('192.0.2.1');
+    expect(budget.termsFor('192.0.2.1')).toBe('direct');
   });
 
   it('does not concern a network that has proved itself, until it costs much itself', () => {

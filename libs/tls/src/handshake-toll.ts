@@ -23,10 +23,21 @@ export class HandshakeToll {
   readonly #options: TollOptions;
   #certificateBytes: number | undefined;
   #isPaid = false;
+  #isOver = false;
+  #heldMs = 0;
 
   private constructor(options: TollOptions, mostBytes: number | undefined) {
+    const { raw, budget, remoteAddress } = options;
     this.#options = options;
-    this.meter = mostBytes === undefined ? undefined : new MeteredStream(options.raw, mostBytes);
+    if (mostBytes === undefined) {
+      budget.beginDirect(remoteAddress);
+      return;
+    }
+    this.meter = new MeteredStream(raw, {
+      mostBytes,
+      mayGoOn: () => !budget.isSpent(remoteAddress, this.#heldMs),
+      onCost: (costMs) => this.#hold(costMs),
+    });
   }
 
   /** Undefined when the network has nothing left to pay with. */
@@ -49,6 +60,7 @@ export class HandshakeToll {
 
   /** The handshake is over; what follows from the client is no part of it. */
   finish(presented: readonly Buffer[]): void {
+    this.#end();
     // No more of a long chain has been looked at; then all that came counts.
     if (presented.length >= this.#options.limits.chainCertificates) return;
     this.#certificateBytes = presented.reduce((sum, { length }) => sum + length, 0);
@@ -63,7 +75,23 @@ export class HandshakeToll {
   pay(): void {
     if (this.#isPaid) return;
     this.#isPaid = true;
+    this.#end();
     this.#options.budget.charge(this.#options.remoteAddress, this.meter?.cpuMs ?? this.#estimateMs());
+  }
+
+  /** Who sends chains over many connections at once, and ends no handshake, must not wait for its deadline to pay. */
+  #hold(costMs: number): void {
+    if (this.#isOver) return;
+    this.#heldMs += costMs;
+    this.#options.budget.hold(this.#options.remoteAddress, costMs);
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { budget, remoteAddress } = this.#options;
+    if (this.meter === undefined) budget.endDirect(remoteAddress);
+    else budget.giveBack(remoteAddress, this.#heldMs);
   }
 
   #estimateMs(): number {

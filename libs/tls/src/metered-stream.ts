@@ -4,6 +4,18 @@ import { Duplex } from 'node:stream';
 /** Since Node 23.9 for this thread alone; before, that of the process, which is never less. */
 const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
 
+export interface MeterOptions {
+  /** What the client may send until `stopWatching`; with more, the connection ends. */
+  readonly mostBytes: number;
+  /** Asked before OpenSSL gets what the client sent after our first answer; when false, the connection ends. */
+  readonly mayGoOn: () => boolean;
+  /** Told the CPU time OpenSSL took for that, in milliseconds. */
+  readonly onCost: (costMs: number) => void;
+}
+
+/** Why a connection was ended during its handshake. */
+export type MeterFault = 'too-long' | 'too-costly';
+
 /**
  * A TCP connection whose handshake is watched: TLS on top of it gets the client's bytes from here, so they can be
  * counted before OpenSSL sees them, and the time OpenSSL takes over them is known. Costs a copy of every byte for as
@@ -11,28 +23,31 @@ const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
  */
 export class MeteredStream extends Duplex {
   readonly #socket: Socket;
+  readonly #options: MeterOptions;
   #bytesLeft: number;
   #isWatching = true;
   #cpuMs = 0;
-  #isOverdrawn = false;
+  /** Certificates come after our first answer; what comes before costs the same for everybody. */
+  #hasAnswered = false;
+  #fault: MeterFault | undefined;
   /** What cannot be passed on yet. The socket is paused meanwhile. */
   #held: Buffer | undefined;
+  #hasEnded = false;
 
-  /** @param mostBytes  what the client may send until `stopWatching`; with more, the connection ends */
-  constructor(socket: Socket, mostBytes: number) {
+  constructor(socket: Socket, options: MeterOptions) {
     // As the TCP socket: who has stopped sending is not sent to.
     super({ allowHalfOpen: false });
     this.#socket = socket;
-    this.#bytesLeft = mostBytes;
+    this.#options = options;
+    this.#bytesLeft = options.mostBytes;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    socket.on('end', () => this.push(null));
+    socket.on('end', () => this.#takeEnd());
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy());
   }
 
-  /** Whether the client sent more than it may. */
-  get isOverdrawn(): boolean {
-    return this.#isOverdrawn;
+  get fault(): MeterFault | undefined {
+    return this.#fault;
   }
 
   /** CPU time of this thread for what the client sent, in milliseconds. */
@@ -49,7 +64,9 @@ export class MeteredStream extends Duplex {
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined) this.#feed(held);
-    if (this.#held === undefined) this.#socket.resume();
+    if (this.#held !== undefined) return;
+    if (this.#hasEnded) this.push(null);
+    else this.#socket.resume();
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -82,6 +99,10 @@ export class MeteredStream extends Duplex {
    * send its first request together with the end of its handshake.
    */
   #feed(bytes: Buffer): void {
+    if (this.#isWatching && this.#hasAnswered && !this.#options.mayGoOn()) {
+      this.#endWith('too-costly');
+      return;
+    }
     const most = this.#isWatching ? this.#bytesLeft : bytes.length;
     const [now, later] = [bytes.subarray(0, most), bytes.subarray(most)];
     this.#bytesLeft -= now.length;
@@ -89,17 +110,26 @@ export class MeteredStream extends Duplex {
     if (later.length === 0) {
       if (!isTaken) this.#socket.pause();
     } else if (this.readableLength > 0) this.#hold(later);
-    else if (this.#isWatching) this.#overdraw();
+    else if (this.#isWatching) this.#endWith('too-long');
     else this.#feed(later);
   }
 
   /** OpenSSL works on the bytes before this returns, unless they have to wait. */
   #measure(bytes: Buffer): boolean {
+    const isAnswer = this.#hasAnswered;
     const before = cpuUsage();
     const isTaken = this.push(bytes);
     const { user, system } = cpuUsage(before);
-    this.#cpuMs += (user + system) / 1000;
+    const costMs = (user + system) / 1000;
+    this.#cpuMs += costMs;
+    if (isAnswer) this.#options.onCost(costMs);
     return isTaken;
+  }
+
+  /** The end comes after what is held, though the socket may tell it before. */
+  #takeEnd(): void {
+    this.#hasEnded = true;
+    if (this.#held === undefined) this.push(null);
   }
 
   #hold(bytes: Buffer): void {
@@ -107,12 +137,13 @@ export class MeteredStream extends Duplex {
     this.#socket.pause();
   }
 
-  #overdraw(): void {
-    this.#isOverdrawn = true;
+  #endWith(fault: MeterFault): void {
+    this.#fault = fault;
     this.destroy();
   }
 
   #forward(chunks: readonly Buffer[], done: () => void): void {
+    this.#hasAnswered = true;
     this.#socket.cork();
     const isRoomLeft = chunks.map((chunk) => this.#socket.write(chunk)).at(-1) === true;
     this.#socket.uncork();

@@ -79,6 +79,12 @@ export class Refuser {
 /** What a failed handshake is called: OpenSSL knows nothing of our deadline and bounds. */
 export function faultOf({ isLate, toll }: Visitor, failure: Turned): Turned {
   if (isLate) return { reason: 'handshake-timeout' };
-  if (toll?.meter?.isOverdrawn !== true) return failure;
-  return { reason: 'chain-too-long', detail: 'the client sent more than a handshake may have' };
+  switch (toll?.meter?.fault) {
+    case 'too-long':
+      return { reason: 'chain-too-long', detail: 'the client sent more than a handshake may have' };
+    case 'too-costly':
+      return { reason: 'handshakes-too-costly' };
+    default:
+      return failure;
+  }
 }
