@@ -33,6 +33,8 @@ export class MeteredStream extends Duplex {
   /** What cannot be passed on yet. The socket is paused meanwhile. */
   #held: Buffer | undefined;
   #hasEnded = false;
+  /** Lets the next bytes be written. */
+  #onRoom: (() => void) | undefined;
 
   constructor(socket: Socket, options: MeterOptions) {
     // As the TCP socket: who has stopped sending is not sent to.
@@ -42,8 +44,9 @@ export class MeteredStream extends Duplex {
     this.#bytesLeft = options.mostBytes;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('end', () => this.#takeEnd());
+    socket.on('drain', () => this.#takeRoom());
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.destroy());
+    socket.on('close', () => this.#takeClose());
   }
 
   get fault(): MeterFault | undefined {
@@ -58,15 +61,12 @@ export class MeteredStream extends Duplex {
   /** The handshake is over: from here on bytes only pass. */
   stopWatching(): void {
     this.#isWatching = false;
+    // Who asked for it while it was held will not ask again.
+    if (this.#held !== undefined) this.#readOn();
   }
 
   override _read(): void {
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#feed(held);
-    if (this.#held !== undefined) return;
-    if (this.#hasEnded) this.push(null);
-    else this.#socket.resume();
+    this.#readOn();
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -81,12 +81,22 @@ export class MeteredStream extends Duplex {
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(done);
+    if (this.#socket.destroyed) done();
+    else this.#socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#socket.destroy();
     done(error);
+  }
+
+  #readOn(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#feed(held);
+    if (this.#held !== undefined) return;
+    if (this.#hasEnded) this.push(null);
+    else this.#socket.resume();
   }
 
   #receive(bytes: Buffer): void {
@@ -132,6 +142,18 @@ export class MeteredStream extends Duplex {
     if (this.#held === undefined) this.push(null);
   }
 
+  /** A client may close when it has sent all; what nobody has read yet is still to be read, as it would be from TCP. */
+  #takeClose(): void {
+    if (!this.#hasEnded || this.readableEnded) this.destroy();
+    else this.#takeRoom();
+  }
+
+  #takeRoom(): void {
+    const onRoom = this.#onRoom;
+    this.#onRoom = undefined;
+    onRoom?.();
+  }
+
   #hold(bytes: Buffer): void {
     this.#held = bytes;
     this.#socket.pause();
@@ -144,10 +166,15 @@ export class MeteredStream extends Duplex {
 
   #forward(chunks: readonly Buffer[], done: () => void): void {
     this.#hasAnswered = true;
+    if (this.#socket.destroyed) {
+      // The peer has gone. TCP takes such bytes too.
+      done();
+      return;
+    }
     this.#socket.cork();
     const isRoomLeft = chunks.map((chunk) => this.#socket.write(chunk)).at(-1) === true;
     this.#socket.uncork();
     if (isRoomLeft) done();
-    else this.#socket.once('drain', done);
+    else this.#onRoom = done;
   }
 }
