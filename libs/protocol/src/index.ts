@@ -76,7 +76,7 @@ export {
   serviceName,
 } from './ids.js';
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
-export { type RefusalReason, refusals } from './refusals.js';
+export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
 export {
   type DeviceAction,
   type DeviceActionRequest,

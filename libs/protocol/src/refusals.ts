@@ -136,6 +136,13 @@ export const refusals = {
 
 export type RefusalReason = keyof typeof refusals;
 
+/** Reasons that say nothing about the peer: the same one may pass a little later. */
+export const passingRefusals: ReadonlySet<RefusalReason> = new Set([
+  'admission-unavailable',
+  'too-many-connections',
+  'too-many-new-certificates',
+]);
+
 const codes = new Set<string>(Object.keys(refusals));
 
 /** True for a code of the table above. */

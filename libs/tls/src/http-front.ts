@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Problem, type RefusalReason, refusals } from '@sallyport/protocol';
+import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Limits } from './limits.js';
 import { RequestLine } from './request-line.js';
 import { hostOf, requestFault } from './request-rules.js';
@@ -171,16 +171,13 @@ export class HttpFront {
   }
 }
 
-/** Reasons that say nothing about the peer: the same one may pass a little later. */
-const passingReasons: ReadonlySet<RefusalReason> = new Set(['admission-unavailable', 'too-many-connections']);
-
 const retryAfterSeconds = 30;
 
 /** What a refused peer is told (RFC 9457); `reason` is the stable code. */
 function problemOf(reason: RefusalReason): Problem {
   const { meaning, remedy } = refusals[reason];
   const extensions = { reason };
-  return passingReasons.has(reason)
+  return passingRefusals.has(reason)
     ? new Problem('unavailable', `${meaning} Try again in ${retryAfterSeconds} seconds.`, {
         retryAfterSeconds,
         extensions,

@@ -36,13 +36,16 @@ describe('a peer that is not admitted', () => {
     },
   );
 
-  it('may come back when the registry did not answer: 503 with Retry-After', async () => {
-    const { port } = await open('admission-unavailable');
+  it.each(['admission-unavailable', 'too-many-new-certificates'] as const)(
+    'may come back when it is no fault of its own: 503 with Retry-After, %s',
+    async (reason) => {
+      const { port } = await open(reason);
 
-    const { status, headers, body } = await get(`https://127.0.0.1:${port}/`, device);
+      const { status, headers, body } = await get(`https://127.0.0.1:${port}/`, device);
 
-    expect([status, headers['retry-after'], JSON.parse(body).reason]).toEqual([503, '30', 'admission-unavailable']);
-  });
+      expect([status, headers['retry-after'], JSON.parse(body).reason]).toEqual([503, '30', reason]);
+    },
+  );
 
   it('reads header names in the case every client knows', async () => {
     const { port } = await open('device-locked');

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { RefusalReason } from '@sallyport/protocol';
+import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
 import { PacketMeter } from './packet-meter.js';
 
 /** A CONNECT of a client that will not be served; a will and a password fit into it. */
@@ -10,9 +10,6 @@ const connectHeader = 0x10;
 
 /** Fixed header, protocol name with its length ("MQTT" or "MQIsdp"), protocol level. */
 const mostHeadBytes = 1 + 4 + 2 + 6 + 1;
-
-/** Reasons that say nothing about the peer: the same one may pass a little later. */
-const passingReasons: ReadonlySet<RefusalReason> = new Set(['admission-unavailable', 'too-many-connections']);
 
 /**
  * Reads one CONNECT of a peer that is not admitted, keeping no more of it than its head, answers that it may not
@@ -48,7 +45,7 @@ function levelOf(head: Buffer): number | undefined {
 }
 
 function connack(level: number | undefined, reason: RefusalReason): Buffer {
-  const isPassing = passingReasons.has(reason);
+  const isPassing = passingRefusals.has(reason);
   // 5.0: 0x88 server unavailable, 0x87 not authorized, and no properties; 3.1.1: 3 and 5.
   return level === 5
     ? Buffer.from([0x20, 3, 0, isPassing ? 0x88 : 0x87, 0])
