@@ -7,7 +7,7 @@ import { peerOf } from '@sallyport/tls';
 import { FileStorage } from './file-storage/file-storage.js';
 import type { QuotaLimits } from './file-storage/storage-quota.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
-import { anyPath, ownerRule, ownPathOnly } from './file-transfer/path-ownership.js';
+import { anyPath, ownerRule, ownPathOnly, peerRule } from './file-transfer/path-ownership.js';
 import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
 // The main device's entity topic id; a child device runs no file transfer service.
@@ -76,6 +76,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     return {
       access: settings.require('http.authorization') === 'own' ? ownPathOnly(peerOf) : anyPath,
       ownerOf: ownerRule(peerOf),
+      peerKeyOf: peerRule(peerOf),
       nowMs: () => this.nowMs(),
       onFault: (error, { method, path }) => log.error({ error, method, path }, 'file transfer failed inside'),
       ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),

@@ -4,7 +4,7 @@ import { peerOf, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { z } from 'zod';
 import { FileStorage } from './file-storage/file-storage.js';
 import { fileTransferHandler } from './file-transfer/file-transfer-handler.js';
-import { anyPath, ownerRule } from './file-transfer/path-ownership.js';
+import { anyPath, ownerRule, peerRule } from './file-transfer/path-ownership.js';
 
 const processOptions = z.strictObject({
   directory: z.string(),
@@ -35,6 +35,7 @@ async function serve(message: unknown): Promise<number> {
     storage,
     access: anyPath,
     ownerOf: ownerRule(peerOf),
+    peerKeyOf: peerRule(peerOf),
     nowMs: Date.now,
     onFault,
   });

@@ -11,6 +11,7 @@ import { type Destination, entryOf, Folders } from './folders.js';
 import { type HotFile, HotFiles } from './hot-files.js';
 import { IncomingFile, smallFileBytes } from './incoming-file.js';
 import { OpenFile } from './open-file.js';
+import { PeerTurns } from './peer-turns.js';
 import type { QuotaClaim } from './quota-claim.js';
 import { spaceOf } from './space.js';
 import { StorageModes } from './storage-modes.js';
@@ -51,6 +52,7 @@ export type VersionCheck = (current: FileVersion | undefined) => void;
 export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
+  readonly turns = new PeerTurns();
   private readonly uploadBuffers = new TransferBuffers(uploadBuffers);
   private readonly garbage = new BodyGarbage();
   private readonly locks = new ChangeLocks();
@@ -122,17 +124,18 @@ export class FileStorage {
    * @param check judged now and again in the instant the file takes its place
    * @param pieces `ours`: what is written belongs to the storage alone from then on, and is empty once it is copied
    * @param owner whose share of the storage it uses; nobody's in particular when absent
+   * @param peer who sends it, and shares buffers with nobody else
    * @throws Problem `conflict`: a folder has this name; `storage-full`: the quota does not allow it.
    */
   async receive(path: StoragePath, options: ReceiveOptions): Promise<IncomingFile> {
     if (path.segments.length === 0) throw isDirectory('conflict', path.text);
-    const { expectedBytes, check, owner, pieces = 'shared' } = options;
+    const { expectedBytes, check, owner, peer, pieces = 'shared' } = options;
     // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
     if (!isSmall(options)) this.judge(path, entryOf(this.folders.find(path)), check);
     const claim = this.quota?.claimFor(path.text, owner);
     if (expectedBytes !== undefined) await claim?.expect(expectedBytes);
     return new IncomingFile({
-      buffers: this.uploadBuffers,
+      buffers: this.uploadBuffers.shareOf(peer),
       letGo: pieces === 'ours' ? (piece) => this.garbage.free(piece) : (part) => this.garbage.add(part.length),
       reserve: (bytes) => {
         this.onReceived?.(bytes);
@@ -235,6 +238,7 @@ interface ReceiveOptions {
   readonly expectedBytes?: number;
   readonly check?: VersionCheck;
   readonly owner?: string;
+  readonly peer: string;
   readonly pieces?: 'ours' | 'shared';
 }
 

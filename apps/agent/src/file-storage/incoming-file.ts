@@ -1,5 +1,5 @@
 import type { TemporaryFile } from './temporary-file.js';
-import type { TransferBuffers } from './transfer-buffers.js';
+import type { BufferShare } from './transfer-buffers.js';
 
 /** Up to here a whole body stays in memory and is written in one step at its end. */
 export const smallFileBytes = 64 * 1024;
@@ -10,7 +10,7 @@ const smallFileChunks = 64;
 
 /** What an incoming file needs of the storage it goes to. */
 export interface IncomingFileTarget {
-  readonly buffers: TransferBuffers;
+  readonly buffers: BufferShare;
   /** Told of bytes that have been copied away. */
   readonly letGo: (copied: Buffer) => void;
   /** Makes sure that so many bytes more may be written. */

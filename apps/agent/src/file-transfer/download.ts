@@ -5,6 +5,7 @@ import type { OpenFile } from '../file-storage/open-file.js';
 import { type Answer, answer } from './answer.js';
 import { selectRange } from './byte-range.js';
 import type { FileExchange } from './exchange.js';
+import { networkRule, type PeerRule } from './path-ownership.js';
 import { judgePreconditions, permitsRange, preconditionFailed } from './preconditions.js';
 import { readSome, type Stretch, streamFile } from './stream-file.js';
 import type { TransferMetrics } from './transfer-metrics.js';
@@ -13,6 +14,7 @@ export interface DownloadTools {
   readonly storage: FileStorage;
   readonly nowMs: () => number;
   readonly metrics?: TransferMetrics;
+  readonly peerKeyOf?: PeerRule;
 }
 
 // Up to here a file is read in one go, and kept in memory.
@@ -74,13 +76,14 @@ function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, co
 }
 
 async function streamBytes(
-  { res }: FileExchange,
+  { req, res }: FileExchange,
   { status, headers, stretch }: SelectedBytes,
   { file, tools }: { file: OpenFile; tools: DownloadTools },
 ): Promise<void> {
   res.writeHead(status, [...headers]);
   const onSent = (bytes: number) => tools.metrics?.sent(bytes);
-  await streamFile(res, { file, ...stretch, onSent }, tools.storage.buffers);
+  const peer = (tools.peerKeyOf ?? networkRule)(req);
+  await streamFile(res, { file, ...stretch, onSent, peer }, tools.storage);
 }
 
 async function readStretch(file: OpenFile, { first, length }: Stretch): Promise<Buffer> {

@@ -6,7 +6,7 @@ import { parseStoragePath, type StoragePath } from '../file-storage/storage-path
 import { type Answer, answer } from './answer.js';
 import { answerRead } from './download.js';
 import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
-import type { AccessRule, OwnerRule } from './path-ownership.js';
+import type { AccessRule, OwnerRule, PeerRule } from './path-ownership.js';
 import { answerDelete } from './removal.js';
 import { parseRequestTarget, percentDecoded } from './request-target.js';
 import type { TransferMetrics } from './transfer-metrics.js';
@@ -17,6 +17,8 @@ export interface FileTransferOptions {
   readonly access: AccessRule;
   /** Whose share of the storage an upload uses; nobody's in particular when absent. */
   readonly ownerOf?: OwnerRule;
+  /** Whose part of buffers and time a request uses; that of its network when absent. */
+  readonly peerKeyOf?: PeerRule;
   /** Most bytes of one file; unlimited when absent. */
   readonly maxUploadBytes?: number;
   /** A connection on which nothing moves for so long in the middle of a request is ended; default 60 s. */

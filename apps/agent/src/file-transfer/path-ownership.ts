@@ -9,6 +9,9 @@ export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
 /** Whose share of the storage a request uses; nobody's in particular when undefined. */
 export type OwnerRule = (req: IncomingMessage) => string | undefined;
 
+/** Whose part of buffers and time a request uses: never undefined, since nobody may have all of them. */
+export type PeerRule = (req: IncomingMessage) => string;
+
 /** Whoever the entrance let in uses every path. */
 export const anyPath: AccessRule = () => undefined;
 
@@ -31,6 +34,17 @@ export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'device
     );
   };
 }
+
+/** An identity that was proved, or the network the request came from. */
+export function peerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): PeerRule {
+  return (req) => {
+    const peer = peerOf(req);
+    return peer === undefined ? networkRule(req) : `${peer.kind}:${peer.deviceId}`;
+  };
+}
+
+/** Where nobody can prove who they are. */
+export const networkRule: PeerRule = ({ socket: { remoteAddress = '' } }) => `network:${networkOf(remoteAddress)}`;
 
 /**
  * A device is an owner, and so is the network of a peer that has not said who it is. Services, administrators and the

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { OpenFile } from '../file-storage/open-file.js';
+import type { PeerTurns } from '../file-storage/peer-turns.js';
 import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
 import { PeerLost } from './exchange.js';
 
@@ -12,8 +13,16 @@ export interface Stretch {
 /** What is to be sent, from `first` for `length` bytes. */
 interface Shipment extends Stretch {
   readonly file: OpenFile;
+  /** Who is sent it: its downloads share buffers and time. */
+  readonly peer: string;
   /** Told of the bytes that have left for the network. */
   readonly onSent: (bytes: number) => void;
+}
+
+/** What all downloads share. */
+interface Shared {
+  readonly buffers: TransferBuffers;
+  readonly turns: PeerTurns;
 }
 
 /**
@@ -23,26 +32,27 @@ interface Shipment extends Stretch {
  * @throws PeerLost: the connection ended.
  * @throws Error: the file was cut short by somebody meanwhile; the response cannot be completed.
  */
-export async function streamFile(res: ServerResponse, shipment: Shipment, buffers: TransferBuffers): Promise<void> {
-  const one = buffers.take();
+export async function streamFile(res: ServerResponse, shipment: Shipment, { buffers, turns }: Shared): Promise<void> {
+  const share = buffers.shareOf(shipment.peer);
+  const one = share.take();
   // A second one only if the first does not hold it all.
-  const lent = shipment.length > one.length ? [one, buffers.take()] : [one];
+  const lent = shipment.length > one.length ? [one, share.take()] : [one];
   try {
-    await sendByTurns(res, shipment, lent);
-    for (const buffer of lent) buffers.giveBack(buffer);
+    await sendByTurns(res, shipment, { lent, turns });
+    for (const buffer of lent) share.giveBack(buffer);
   } catch (error) {
-    for (const buffer of lent) buffers.abandon(buffer);
+    for (const buffer of lent) share.abandon(buffer);
     throw error;
   }
 }
 
 async function sendByTurns(
   res: ServerResponse,
-  { file, first, length, onSent }: Shipment,
-  buffers: readonly Buffer[],
+  { file, first, length, onSent, peer }: Shipment,
+  { lent, turns }: { readonly lent: readonly Buffer[]; readonly turns: PeerTurns },
 ): Promise<void> {
   const end = first + length;
-  let [filling = Buffer.alloc(0), sending = filling] = buffers;
+  let [filling = Buffer.alloc(0), sending = filling] = lent;
   let sent = Promise.resolve();
   for (let position = first; position < end; ) {
     // With one buffer, a short read must not overwrite what is still going out.
@@ -50,6 +60,7 @@ async function sendByTurns(
     const wanted = { length: Math.min(filling.length, end - position), position };
     const [bytes] = await Promise.all([readSome(file, filling, wanted), sent]);
     position += bytes;
+    await turns.take(peer, bytes);
     sent = send(res, filling.subarray(0, bytes), { isLast: position === end }).then(() => onSent(bytes));
     [filling, sending] = [sending, filling];
   }

@@ -4,7 +4,7 @@ import type { IncomingFile } from '../file-storage/incoming-file.js';
 import { FormDataFile, formEnvelopeLimitBytes } from '../multipart/form-data-file.js';
 import { answer } from './answer.js';
 import type { FileExchange } from './exchange.js';
-import type { OwnerRule } from './path-ownership.js';
+import { networkRule, type OwnerRule, type PeerRule } from './path-ownership.js';
 import { versionCheck } from './preconditions.js';
 import { type BodyConsumer, receiveBody } from './request-body.js';
 
@@ -14,6 +14,7 @@ export interface UploadRules {
   readonly maxUploadBytes?: number;
   readonly nowMs: () => number;
   readonly ownerOf?: OwnerRule;
+  readonly peerKeyOf?: PeerRule;
 }
 
 /** What of a request's body is the file: all of it, or the file inside a form. */
@@ -35,10 +36,12 @@ export async function answerPut(exchange: FileExchange, rules: UploadRules): Pro
   refuseTooLarge((announcedBytes ?? 0) - (form ? formEnvelopeLimitBytes : 0), rules, path.text);
   const check = versionCheck(exchange, rules.nowMs);
   const owner = rules.ownerOf?.(req);
+  const peer = (rules.peerKeyOf ?? networkRule)(req);
   const incoming = await rules.storage.receive(path, {
     // A form is longer than its file by an amount nobody knows yet.
     ...(announcedBytes === undefined || form ? {} : { expectedBytes: announcedBytes }),
     // Of a form, only parts of the pieces are the file.
+    peer,
     pieces: form ? 'shared' : 'ours',
     ...(check === undefined ? {} : { check }),
     ...(owner === undefined ? {} : { owner }),
