@@ -229,9 +229,9 @@ export class Entrance {
 
   private noteRefusal(refusal: RefusalEvent): void {
     this.metrics.refused(refusal.reason);
-    this.refusals.note(refusal, this.group);
-    if (registryVerdicts.has(refusal.reason)) return;
-    this.reports.report(refusal, this.group);
+    const leftOut = this.refusals.note(refusal, this.group);
+    if (leftOut === undefined || registryVerdicts.has(refusal.reason)) return;
+    this.reports.report(refusal, { entrance: this.group, leftOut });
   }
 
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {

@@ -352,7 +352,12 @@ describe('a door of a service', () => {
     registry.recording = held.promise;
     await configureMutual();
     await openDoor();
-    const noCertificate = () => answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }));
+    let host = 1;
+    const noCertificate = () => {
+      host += 1;
+      const from = { localAddress: `127.0.0.${host}` };
+      return answer(httpsGet({ host: '127.0.0.1', port: port(), agent: false, ca: ca.certPem, ...from }));
+    };
 
     await Promise.allSettled(Array.from({ length: 40 }, noCertificate));
     expect(await greetingOverTls()).toBe('200 hello');
@@ -364,6 +369,19 @@ describe('a door of a service', () => {
       await noCertificate().catch(() => undefined);
       return registry.recorded.length > 16;
     });
+  });
+
+  it('tells the registry once of a peer that knocks again and again', async () => {
+    const registry = await startRegistry();
+    await configureMutual();
+    await openDoor();
+    const noCertificate = () => answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }));
+
+    for (let count = 0; count < 40; count += 1) await noCertificate().catch(() => undefined);
+    expect(await greetingOverTls()).toBe('200 hello');
+
+    expect(await metricsOf(context)).toContain('entrance="http",reason="no-certificate"} 40');
+    expect(registry.recorded).toEqual(['no-certificate']);
   });
 
   it('says once a minute that the registry is silent, however many knock', async () => {

@@ -13,8 +13,8 @@ interface Silence {
 }
 
 /**
- * Writes refusals into the log: the first of a peer for a reason at once, then at most one line a minute, which says how
- * many were left out. A peer is its certificate, or its network without one.
+ * Writes refusals down: the first of a peer for a reason at once, then at most one a minute, which says how many were
+ * left out. A peer is its certificate, or its network without one.
  */
 export class RefusalLog {
   private readonly silences = new Map<string, Silence>();
@@ -26,18 +26,24 @@ export class RefusalLog {
     private readonly clock: Clock,
   ) {}
 
-  note(refusal: RefusalEvent, entrance: string): void {
+  /**
+   * Writes a refusal into the log, unless one like it is there already.
+   *
+   * @returns how many were left out before it; undefined when this one is
+   */
+  note(refusal: RefusalEvent, entrance: string): number | undefined {
     const nowMs = this.clock.now().getTime();
     const source = sourceOf(refusal);
     const silence = this.silences.get(source) ?? this.roomFor(nowMs);
     // A clock that was set back keeps nobody silent for longer.
     if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
       silence.leftOut += 1;
-      return;
+      return undefined;
     }
     const leftOut = silence?.leftOut ?? 0;
     this.silences.set(source, { untilMs: nowMs + quietMs, leftOut: 0 });
     this.log.info({ ...refusal, entrance, ...(leftOut > 0 && { leftOut }) }, 'peer refused');
+    return leftOut;
   }
 
   /** Undefined when one more source can be remembered; otherwise all further ones share a line a minute. */

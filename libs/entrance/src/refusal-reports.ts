@@ -8,7 +8,7 @@ import type { RefusalEvent } from '@sallyport/tls';
  */
 const mostUnderWay = 16;
 
-/** Tells the registry's audit log about peers turned away, as far as it keeps up; metrics and log have them all. */
+/** Tells the registry's audit log about what is in the log, as far as it keeps up; metrics count all peers turned away. */
 export class RefusalReports {
   private readonly faults: FaultLog;
   private underWay = 0;
@@ -17,15 +17,22 @@ export class RefusalReports {
     this.faults = new FaultLog(context.log, context.clock, 'refusals could not be recorded in the audit log');
   }
 
-  /** Never waits, never throws. */
-  report({ detail: _, ...refusal }: RefusalEvent, entrance: EntranceGroup): void {
+  /**
+   * Never waits, never throws.
+   *
+   * @param leftOut  refusals like this one that were not reported
+   */
+  report(
+    { detail: _, ...refusal }: RefusalEvent,
+    { entrance, leftOut }: { entrance: EntranceGroup; leftOut: number },
+  ): void {
     if (this.underWay >= mostUnderWay) {
       this.faults.note(new Problem('unavailable', `The registry has not taken the last ${mostUnderWay} of them yet.`));
       return;
     }
     this.underWay += 1;
     this.context.rpc
-      .call(recordRefusal, { ...refusal, entrance })
+      .call(recordRefusal, { ...refusal, entrance, ...(leftOut > 0 && { leftOut }) })
       .catch(this.faults.note)
       .finally(() => {
         this.underWay -= 1;

@@ -67,6 +67,8 @@ export const recordRefusal = defineRpc({
     /** As far as it is known; escaped by the sender, at most 256 characters. */
     subject: z.string().max(256).optional(),
     fingerprint: fingerprint.optional(),
+    /** Refusals like this one, before it, that nobody was told about. */
+    leftOut: z.int().positive().optional(),
   }),
   response: z.strictObject({}),
 });

@@ -176,6 +176,16 @@ describe('admission', () => {
     expect(rows.at(-1)).toMatchObject({ action: 'refusals-left-out', details: { count: 400 } });
   });
 
+  it('counts the refusals an entrance has left out', async () => {
+    const refusal = { reason: 'issuer-unknown', entrance: 'mqtt', remoteAddress: '192.0.2.9' } as const;
+    await registry.refused(refusal);
+    await registry.refused({ ...refusal, leftOut: 59 });
+    await registry.restart();
+    const { rows } = await registry.get('/v1/audit?limit=1000', auditPage);
+    expect(rows).toHaveLength(2);
+    expect(rows.at(-1)).toMatchObject({ action: 'refusals-left-out', details: { count: 60 } });
+  });
+
   it('writes refusals down again when the rate allows it', async () => {
     await registry.admit(peer(foreign));
     const conflicting = peer({ ...secondCertificate });

@@ -28,11 +28,16 @@ export class RecordingBudget {
     const last = this.recordedAtMs.get(source);
     const isRepeat = last !== undefined && Math.abs(nowMs - last) < repeatWindowMs;
     if (isRepeat || !this.bucket.take(nowMs)) {
-      this.leftOut += 1;
+      this.leaveOut(1);
       return false;
     }
     this.remember(source, nowMs);
     return true;
+  }
+
+  /** Counts refusals that are not written down. */
+  leaveOut(count: number): void {
+    this.leftOut += count;
   }
 
   /** How many were left out since this was last asked. */

@@ -20,6 +20,8 @@ export interface Refusal {
   /** The name of the peer, when it has been verified. */
   readonly deviceId?: DeviceId | undefined;
   readonly fingerprint?: Fingerprint | undefined;
+  /** Refusals like this one, before it, that the sender left out. */
+  readonly leftOut?: number | undefined;
 }
 
 /**
@@ -53,6 +55,7 @@ export class RefusalLedger implements OnApplicationBootstrap, BeforeApplicationS
 
   /** Notes a refusal; resolves when it is written or counted. */
   async note(refusal: Refusal): Promise<void> {
+    this.budget.leaveOut(refusal.leftOut ?? 0);
     try {
       const name = refusal.deviceId ?? namedDevice(refusal.subject);
       const device = name === undefined ? undefined : (await this.devices.find(name))?.record;
