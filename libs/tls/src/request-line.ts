@@ -65,6 +65,7 @@ export class RequestLine {
     if (this.#waiting.length < this.#limits.requestsWaiting || this.#isHeld) return;
     this.#isHeld = true;
     this.#brake.hold();
+    this.#brake.slice();
   }
 
   #advance(): void {
@@ -97,6 +98,7 @@ export class RequestLine {
   /** Until the next turn of the event loop, in which the others come first. */
   #rest(): void {
     this.#brake.hold();
+    this.#brake.slice();
     setImmediate(() => this.#brake.release());
   }
 }
