@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -119,6 +119,13 @@ describe('a full disk', () => {
   });
 });
 
+/** How often this process has a file open. */
+async function descriptorsOf(path: string): Promise<number> {
+  const names = await readdir('/proc/self/fd');
+  const targets = await Promise.all(names.map((name) => readlink(join('/proc/self/fd', name)).catch(() => '')));
+  return targets.filter((target) => target === path).length;
+}
+
 describe('a connection that goes silent', () => {
   it('within an upload is ended, and nothing is left of the upload', async () => {
     await using files = await ServedFiles.start({ idleTimeoutMs: 100 });
@@ -137,6 +144,28 @@ describe('a connection that goes silent', () => {
     socket.pause();
     await expect.poll(() => files.connections()).toBe(0);
     socket.destroy();
+    expect(files.faults).toEqual([]);
+  });
+
+  it('within a download is ended with others of its kind, gives its file back, and keeps nobody waiting', async () => {
+    await using files = await ServedFiles.start({ idleTimeoutMs: 1_000 });
+    const path = join(files.directory, 'foo');
+    await writeFile(path, Buffer.alloc(32 * mebibyte));
+    const stalled = Array.from({ length: 40 }, () =>
+      connect({ port: files.port, host: '127.0.0.1', localAddress: '127.0.0.2' }),
+    );
+    for (const socket of stalled) {
+      socket.on('error', () => undefined);
+      socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n');
+    }
+    // Not read on after the first bytes.
+    await Promise.all(stalled.map((socket) => once(socket, 'readable')));
+
+    expect((await files.get('/te/v1/files/foo')).bytes).toHaveLength(32 * mebibyte);
+
+    await expect.poll(() => descriptorsOf(path), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => files.connections()).toBe(0);
+    for (const socket of stalled) socket.destroy();
     expect(files.faults).toEqual([]);
   });
 

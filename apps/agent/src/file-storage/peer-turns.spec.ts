@@ -1,0 +1,38 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { PeerTurns } from './peer-turns.js';
+
+const kibibyte = 1024;
+
+/** Asks for turns for so many pieces; the answer names those that may go by now. */
+function ask(turns: PeerTurns, { peer, pieces, bytes }: { peer: string; pieces: number; bytes: number }) {
+  const gone: number[] = [];
+  for (let piece = 0; piece < pieces; piece += 1) {
+    const turn = turns.take(peer, bytes);
+    if (turn === undefined) gone.push(piece);
+    else void turn.then(() => gone.push(piece));
+  }
+  return gone;
+}
+
+describe('the downloads of a peer', () => {
+  it('send one large piece in a turn of the event loop, in order', async () => {
+    const gone = ask(new PeerTurns(), { peer: 'device:a', pieces: 3, bytes: 1024 * kibibyte });
+    expect(gone).toEqual([0]);
+    await nextTurn();
+    expect(gone).toEqual([0, 1]);
+    await nextTurn();
+    expect(gone).toEqual([0, 1, 2]);
+  });
+
+  it('send as many small pieces as fit', () => {
+    const gone = ask(new PeerTurns(), { peer: 'device:a', pieces: 200, bytes: 16 * kibibyte });
+    expect(gone).toHaveLength(16);
+  });
+
+  it('take no turn from another peer', () => {
+    const turns = new PeerTurns();
+    ask(turns, { peer: 'device:a', pieces: 200, bytes: 1024 * kibibyte });
+    expect(ask(turns, { peer: 'device:b', pieces: 1, bytes: 1024 * kibibyte })).toEqual([0]);
+  });
+});
