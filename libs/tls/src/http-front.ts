@@ -2,9 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Limits } from './limits.js';
+import { networkOf } from './network-of.js';
 import { RequestLine } from './request-line.js';
 import { hostOf, requestFault } from './request-rules.js';
 import type { Session } from './session.js';
+import { WaitingRoom } from './waiting-room.js';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -42,10 +44,12 @@ export class HttpFront {
   readonly #options: HttpFrontOptions;
   readonly #answered = new WeakSet<Duplex>();
   readonly #lines = new WeakMap<Session, RequestLine>();
+  readonly #room: WaitingRoom;
 
   constructor(options: HttpFrontOptions) {
     const { handler } = options;
     this.#options = options;
+    this.#room = new WaitingRoom(options.limits.requestsWaitingOfPeer);
     this.#server = makeServer(options.limits);
     this.#server.on('request', (request, response) => this.#take(request, response, handler));
     this.#server.on('checkContinue', (request, response) =>
@@ -84,7 +88,17 @@ export class HttpFront {
   #lineOf(session: Session): RequestLine {
     const known = this.#lines.get(session);
     if (known !== undefined) return known;
-    const line = new RequestLine(session.socket, this.#options.limits);
+    const { socket, vouched, remoteAddress } = session;
+    const line = new RequestLine({
+      socket,
+      limits: this.#options.limits,
+      room: this.#room,
+      peer: vouched === undefined ? `network ${networkOf(remoteAddress)}` : `device ${vouched.peer.deviceId}`,
+      onFull: () => {
+        this.#options.onTurned('fault');
+        session.cut();
+      },
+    });
     this.#lines.set(session, line);
     return line;
   }

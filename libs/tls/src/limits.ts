@@ -2,6 +2,8 @@ import type { LineLimits } from './request-line.js';
 
 /** What one listener may spend: times in milliseconds, sizes in bytes, counts. */
 export interface Limits extends LineLimits {
+  /** Requests of one peer that wait, on all its connections; one that brings more loses the connection. */
+  readonly requestsWaitingOfPeer: number;
   /** From the first packet to a finished TLS handshake; also how long a silent connection may say nothing. */
   readonly handshakeMs: number;
   /** How long the admission port may think; after that the peer is refused. */
@@ -53,6 +55,7 @@ export const defaultLimits: Limits = {
   chainCertificates: 10,
   requestsInHand: 8,
   requestsWaiting: 32,
+  requestsWaitingOfPeer: 4_096,
   chunksAtOnce: 256,
   headerBytes: 16_384,
   headersMs: 15_000,

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -23,11 +24,55 @@ class TurnMeter {
   }
 }
 
+/** A client that never reads its answers: requests of it wait. */
+async function openWith(requestsWaitingOfPeer: number) {
+  const { listener, port } = await site.openListener(plain, {
+    limits: { requestsWaitingOfPeer },
+    handler: { http: (request, response) => void (request.url === '/other' && response.end('served')) },
+  });
+  const connectFrom = async (localAddress: string) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    await once(socket, 'connect');
+    return socket;
+  };
+  return { listener, connectFrom };
+}
+
+describe('a peer that pipelines on several connections', () => {
+  it('has so many requests waiting in all, and loses the connection that brings more', async () => {
+    const { listener, connectFrom } = await openWith(50);
+    const [first, second] = [await connectFrom('127.0.0.2'), await connectFrom('127.0.0.2')];
+    first.resume().write(requests(40));
+    second.resume().write(requests(40));
+
+    await expect.poll(() => listener.counters.faultyRequests, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => listener.sessions.length, { timeout: 20_000 }).toBe(1);
+  });
+
+  it('gives its room back when its connections end, and takes none from another', async () => {
+    const { listener, connectFrom } = await openWith(50);
+    const first = await connectFrom('127.0.0.2');
+    first.write(requests(58));
+    const other = await connectFrom('127.0.0.3');
+    other.write(requests(58));
+    await expect.poll(() => listener.sessions.length).toBe(2);
+    first.destroy();
+    await expect.poll(() => listener.sessions.length).toBe(1);
+
+    (await connectFrom('127.0.0.2')).write(requests(58));
+
+    await expect.poll(() => listener.sessions.length).toBe(2);
+    expect(listener.counters.faultyRequests).toBe(0);
+  });
+});
+
 async function open(level: 'plain' | 'mutual', http: (request: IncomingMessage, response: ServerResponse) => void) {
   const ca = forgeCa('fleet');
   const { port } = await site.openListener(level === 'plain' ? plain : mutual([ca]), { handler: { http } });
   const device = identity(forgeDevice('dev-1', ca));
   const socket = level === 'plain' ? connect(port, '127.0.0.1') : await site.openTls(port, device);
+  socket.on('error', () => undefined);
   onTestFinished(() => void socket.destroy());
   const other = () => get(`${level === 'plain' ? 'http' : 'https'}://127.0.0.1:${port}/other`, device);
   return { socket, other };

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Brake } from './brake.js';
+import type { WaitingRoom } from './waiting-room.js';
 
 /** How much of what a client pipelines is worked on, and how much is kept (RFC 9112 §9.3.2). */
 export interface LineLimits {
@@ -10,6 +11,17 @@ export interface LineLimits {
   readonly requestsWaiting: number;
   /** Chunks of a body after which the other connections have their turn. */
   readonly chunksAtOnce: number;
+}
+
+export interface LineOptions {
+  readonly socket: Socket;
+  readonly limits: LineLimits;
+  /** Where the requests of all connections of a peer wait. */
+  readonly room: WaitingRoom;
+  /** Whose connection it is. */
+  readonly peer: string;
+  /** The peer has no room left: the connection is to end. */
+  readonly onFull: () => void;
 }
 
 /** Hands a request on, or answers it; false when nobody will answer it any more. */
@@ -24,18 +36,27 @@ type Serve = () => boolean;
 export class RequestLine {
   readonly #brake: Brake;
   readonly #limits: LineLimits;
+  readonly #options: LineOptions;
   readonly #waiting: (readonly [ServerResponse, Serve])[] = [];
   #inHand = 0;
   #isHeld = false;
   #isAdvancing = false;
+  #isOver = false;
 
-  constructor(socket: Socket, limits: LineLimits) {
+  constructor(options: LineOptions) {
+    const { socket, limits, room, peer } = options;
     this.#brake = new Brake(socket);
     this.#limits = limits;
+    this.#options = options;
+    socket.once('close', () => {
+      this.#isOver = true;
+      room.leave(peer, this.#waiting.splice(0).length);
+    });
   }
 
   /** Takes the next request of the connection: at once, or when its turn has come. */
   take(request: IncomingMessage, response: ServerResponse, serve: Serve): void {
+    if (this.#isOver) return;
     this.#pace(request);
     if (this.#waiting.length === 0 && this.#inHand < this.#limits.requestsInHand) this.#begin(response, serve);
     else this.#wait(response, serve);
@@ -61,6 +82,13 @@ export class RequestLine {
   }
 
   #wait(response: ServerResponse, serve: Serve): void {
+    const { room, peer, onFull } = this.#options;
+    if (!room.enter(peer)) {
+      // The rest of what was read with it still comes here, and is not for anybody.
+      this.#isOver = true;
+      onFull();
+      return;
+    }
     this.#waiting.push([response, serve]);
     if (this.#waiting.length < this.#limits.requestsWaiting || this.#isHeld) return;
     this.#isHeld = true;
@@ -72,6 +100,7 @@ export class RequestLine {
     while (this.#inHand < this.#limits.requestsInHand) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
+      this.#options.room.leave(this.#options.peer);
       this.#begin(...next);
     }
     if (!this.#isHeld || this.#waiting.length > 0) return;
