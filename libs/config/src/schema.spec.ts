@@ -25,8 +25,18 @@ const thinEdgeKeys: [string, string, unknown, string[]][] = [
   ['mqtt.bind.address', 'IpAddr', '127.0.0.1', ['mqtt.bind_address']],
   ['mqtt.bind.port', 'NonZeroU16', 1883, ['mqtt.port']],
   ['mqtt.client.host', 'Host', '127.0.0.1', ['mqtt.client_host']],
-  ['mqtt.client.auth.ca_file', 'AbsolutePath', undefined, ['mqtt.client.auth.cafile', 'mqtt.client_ca_file']],
-  ['mqtt.client.auth.ca_dir', 'AbsolutePath', undefined, ['mqtt.client.auth.cadir', 'mqtt.client_ca_path']],
+  [
+    'mqtt.client.auth.ca_file',
+    'AbsolutePath',
+    undefined,
+    ['mqtt.client.auth.cafile', 'mqtt.client.cafile', 'mqtt.client_ca_file'],
+  ],
+  [
+    'mqtt.client.auth.ca_dir',
+    'AbsolutePath',
+    undefined,
+    ['mqtt.client.auth.cadir', 'mqtt.client.cadir', 'mqtt.client_ca_path'],
+  ],
   [
     'mqtt.client.auth.cert_file',
     'AbsolutePath',

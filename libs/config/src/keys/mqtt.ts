@@ -89,12 +89,12 @@ const client = {
   'mqtt.client.auth.ca_file': optionalSetting(absolutePath, {
     doc: 'CA certificates (PEM) the broker must prove itself with. This or `mqtt.client.auth.ca_dir` turns TLS on.',
     examples: ['/etc/mosquitto/ca_certificates/ca.crt'],
-    deprecatedNames: ['mqtt.client.auth.cafile', 'mqtt.client_ca_file'],
+    deprecatedNames: ['mqtt.client.auth.cafile', 'mqtt.client.cafile', 'mqtt.client_ca_file'],
   }),
   'mqtt.client.auth.ca_dir': optionalSetting(absolutePath, {
     doc: 'Directory of CA certificates (PEM) the broker must prove itself with.',
     examples: ['/etc/mosquitto/ca_certificates'],
-    deprecatedNames: ['mqtt.client.auth.cadir', 'mqtt.client_ca_path'],
+    deprecatedNames: ['mqtt.client.auth.cadir', 'mqtt.client.cadir', 'mqtt.client_ca_path'],
   }),
   'mqtt.client.auth.cert_file': optionalSetting(absolutePath, {
     doc: 'Certificate the services show to the broker (PEM).',
