@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
@@ -52,6 +52,22 @@ async function enrolmentAtTerminal() {
   const token = formatEnrolmentToken({ secret, caFingerprint: server.authority.root.fingerprint });
   return { server, terminal, token };
 }
+
+describe('advice', () => {
+  it.each([
+    ['main.js', 'sallyport'],
+    ['tedge', 'tedge'],
+  ])('names a command that exists when the file of the program is called %s', async (file, name) => {
+    const directory = temporaryDirectory('sallyport-installed-');
+    onTestFinished(() => directory.remove());
+    const installed = join(directory.path, file);
+    await copyFile(program, installed);
+    const words = ['config', 'get', 'device.id', '--config-dir', directory.path];
+    const { stderr } = spawn(process.execPath, [installed, ...words]);
+
+    expect(await text(stderr)).toContain(`Run: ${name} cert create --device-id ID`);
+  });
+});
 
 // stty(1) writes a minus before what is off.
 const cooked = [/\sisig\s/, /\sicanon\s/, /\secho\s/, /\sicrnl\s/];

@@ -25,7 +25,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd,
   now: () => new Date(),
   signal: interruption.signal,
-  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${nameOf(process.argv[1])}`,
+  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${commandName(process.argv[1])}`,
 });
 
 // Nobody is to take half of an output for all of it. A reader that left has what it wanted.
@@ -35,10 +35,10 @@ if (outputFault !== '' && outputFault !== 'EPIPE') {
   process.exitCode = 1;
 }
 
-/** The name that was typed: `sallyport`, `tedge` or a link to them; a bundle that is run as it is has none. */
-function nameOf(path: string | undefined): string {
-  const name = basename(path ?? '').replace(/\.m?js$/, '');
-  return name === '' || name === 'main' ? 'sallyport' : name;
+/** An installed program is a bundle called `main.js` behind a script, and nobody types that name. */
+function commandName(file: string | undefined): string {
+  const name = basename(file ?? '').replace(/\.m?js$/, '');
+  return ['', 'main'].includes(name) ? 'sallyport' : name;
 }
 
 function errorCode(error: Error): string {
