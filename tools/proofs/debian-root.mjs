@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { aptMirrors, aptNetworkSettings } from './apt-sources.mjs';
 
 const attempts = 3;
-const attemptDeadlineMs = 900_000;
+// Of all attempts together: a mirror that takes connections and never answers does not hold CI up for longer.
+const bootstrapDeadlineMs = 900_000;
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const caFile = '/etc/of-this-machine.pem';
 
@@ -55,17 +56,22 @@ export class DebianRoot {
     const mirrors = aptMirrors();
     const [{ release, uri }] = mirrors;
     const args = ['--variant=minbase', `--include=${packages.join(',')}`, release, this.folder, uri];
+    const apart = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
+    const endsAt = performance.now() + bootstrapDeadlineMs;
     for (let attempt = 1; attempt <= attempts; attempt++) {
       report(`making a bare Debian ${release} (debootstrap), attempt ${attempt}`);
-      // What debootstrap mounts meanwhile ends with it, even when it is killed.
-      const { status, signal, stdout } = spawnSync('unshare', ['--mount', 'debootstrap', ...args], {
+      // What debootstrap mounts and starts ends with it. It must be killed: asked to end, it first waits for wget.
+      const { status, signal, stdout } = spawnSync('unshare', [...apart, 'debootstrap', ...args], {
         stdio: ['ignore', 'pipe', 'inherit'],
         encoding: 'utf8',
-        timeout: attemptDeadlineMs,
+        killSignal: 'SIGKILL',
+        timeout: Math.max(1, Math.round(endsAt - performance.now())),
       });
       if (status === 0) return writeSources(this.file('/etc/apt'), mirrors);
       if (signal === 'SIGINT' || status === 130) throw new Error('debootstrap was interrupted.');
       report(stdout.split('\n').slice(-5).join('\n'));
+      if (performance.now() >= endsAt)
+        throw new Error(`debootstrap took longer than ${bootstrapDeadlineMs / 60_000} minutes. Does ${uri} answer?`);
       this.#empty();
     }
     throw new Error(`debootstrap failed ${attempts} times; its own words are above.`);
