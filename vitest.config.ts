@@ -6,6 +6,8 @@ const roots = ['libs', 'apps'].flatMap((folder) => readdirSync(folder).map((name
 // These tell whole programs which ports to take, and another program of the machine may take one first. A test that
 // needed its second try is named in the output.
 const projectsWithFixedPorts = ['apps/cli', 'e2e'];
+// A test there runs whole programs, and one program alone may have a minute.
+const limitsOf = (root: string) => (root === 'e2e' ? { testTimeout: 120_000, hookTimeout: 240_000 } : {});
 const project = (root: string) => ({
   extends: true as const,
   test: {
@@ -13,6 +15,7 @@ const project = (root: string) => ({
     root,
     include: ['src/**/*.spec.ts'],
     retry: projectsWithFixedPorts.includes(root) ? 1 : 0,
+    ...limitsOf(root),
   },
 });
 

@@ -15,7 +15,7 @@ describe('a secured site whose settings vanished', () => {
     await Promise.all(files.map((file) => rm(file)));
     await writeFile(join(system.configDirectory, 'tedge.toml'), '[device]\ntype = "rpi4"\n');
     await system.resume();
-  }, 120_000);
+  });
 
   afterAll(() => system.stop());
 
