@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { bundleProgram } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openSqliteStore, type WatchEvent } from './index.js';
+import { openSqliteStore, type Store, type WatchEvent } from './index.js';
 
 describe('SQLite store', () => {
   let directory = '';
@@ -115,6 +115,22 @@ describe('SQLite store', () => {
     expect(await store.get('revocation')).toBeUndefined();
     expect((await store.get('kept'))?.value).toBe(2);
     await store.close();
+  });
+
+  it('counts the time it was open also when that was less than a minute each time', async () => {
+    const file = join(directory, 'short-runs.db');
+    let now = 0;
+    const run = async (work: (store: Store) => Promise<unknown>) => {
+      const store = await openSqliteStore({ file, clock: () => now });
+      const result = await work(store);
+      now += 30_000;
+      await store.close();
+      return result;
+    };
+    await run((store) => store.put('a', 1, { ttlSeconds: 80 }));
+    await run((store) => store.get('a'));
+    expect(await run((store) => store.get('a'))).toMatchObject({ value: 1 });
+    expect(await run((store) => store.get('a'))).toBeUndefined();
   });
 
   it('takes time from the clock it is given', async () => {

@@ -146,7 +146,8 @@ class SqliteStore extends Store implements ChangeSource {
   override async close(): Promise<void> {
     this.feed.close();
     clearInterval(this.noting);
-    if (this.database.isOpen) await this.tidy();
+    // Not left for the next minute: a gateway may run for less than that each time.
+    if (this.database.isOpen) await this.tidy(0);
     await this.writes.idle();
     if (this.database.isOpen) this.database.close();
   }
@@ -181,15 +182,15 @@ class SqliteStore extends Store implements ChangeSource {
   }
 
   /** A failure hurts nobody: what is due is invisible anyway, and the next time it is tried again. */
-  private async tidy(): Promise<void> {
-    await this.writes.run(() => this.sweep()).catch(() => undefined);
+  private async tidy(noteEveryMs = noteRunningTimeEveryMs): Promise<void> {
+    await this.writes.run(() => this.sweep(noteEveryMs)).catch(() => undefined);
   }
 
   /** Deletes what is due, and writes down how far the running time has come. */
-  private sweep(): void {
+  private sweep(noteEveryMs = noteRunningTimeEveryMs): void {
     const { ms } = this.runningTime;
     this.tables.sweep(ms);
-    if (ms - this.tables.runningTimeMs() >= noteRunningTimeEveryMs) this.tables.noteRunningTime(ms);
+    if (ms - this.tables.runningTimeMs() >= noteEveryMs) this.tables.noteRunningTime(ms);
   }
 
   private holds({ key, revision }: Compare): boolean {
