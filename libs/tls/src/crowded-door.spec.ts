@@ -16,7 +16,7 @@ const hogs = [
 
 async function openCrowded(level: 'plain' | 'server') {
   const { listener, port } = await site.openListener(level === 'plain' ? plain : serverOnly(), {
-    limits: { connections: places, concurrentHandshakes: places, connectionsPerAddress: places },
+    limits: { connections: places, concurrentHandshakes: 2 * places, connectionsPerAddress: places },
     handler: { http: (_, response) => response.end('served') },
   });
   const open = (localAddress: string): Socket => {
@@ -54,5 +54,44 @@ describe.each(['plain', 'server'] as const)('a door at level %s that one address
 
     expect(listener.sessions.length).toBeLessThanOrEqual(places);
     await expect.poll(() => crowd.filter(({ destroyed }) => !destroyed).length).toBeLessThan(places);
+  });
+});
+
+describe('a client for which there is no place', () => {
+  it('is kept waiting before it is closed, as long as few are', async () => {
+    const limits = { connections: 1, keptOut: 1, keptOutMs: 60_000 };
+    const { listener, port, refusals } = await site.openListener(plain, { limits });
+    const open = () => {
+      const socket = connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .resume();
+      onTestFinished(() => void socket.destroy());
+      return socket;
+    };
+    open();
+    await expect.poll(() => listener.counters.accepted).toBe(1);
+    const keptOut = open();
+    await expect.poll(() => refusals.map(({ reason }) => reason)).toEqual(['too-many-connections']);
+
+    await once(open(), 'close');
+    expect(keptOut.closed).toBe(false);
+
+    await listener.close();
+    await expect.poll(() => keptOut.closed).toBe(true);
+  });
+
+  it('is closed after that time', async () => {
+    const { listener, port } = await site.openListener(plain, { limits: { connections: 1, keptOutMs: 50 } });
+    const open = () =>
+      connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .resume();
+    const first = open();
+    onTestFinished(() => void first.destroy());
+    await expect.poll(() => listener.counters.accepted).toBe(1);
+
+    await once(open(), 'close');
+
+    expect(first.closed).toBe(false);
   });
 });

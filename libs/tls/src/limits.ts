@@ -17,6 +17,9 @@ export interface Limits extends LineLimits {
   readonly connectionsPerIdentity: number;
   /** How long an idle connection keeps its place against a newer one of the same owner. */
   readonly placeKeptMs: number;
+  /** Connections without a place that are closed only after `keptOutMs`; further ones at once. */
+  readonly keptOut: number;
+  readonly keptOutMs: number;
   /** What a client may send before its handshake is over, while its network has not proved itself. */
   readonly handshakeBytes: number;
   /** The same while failed handshakes of strangers have cost more than their share. */
@@ -50,6 +53,8 @@ export const defaultLimits: Limits = {
   connectionsPerAddress: 2_000,
   connectionsPerIdentity: 250,
   placeKeptMs: 2_000,
+  keptOut: 512,
+  keptOutMs: 1_000,
   handshakeBytes: 16_384,
   handshakeBytesInNeed: 8_192,
   chainCertificates: 10,

@@ -69,8 +69,7 @@ export class Reception {
     // Peers reset connections all the time; what counts is that it is closed.
     raw.on('error', () => raw.destroy());
     if (!this.#gate.enter(visitor.remoteAddress, visitor)) {
-      visitor.settle();
-      this.#refuser.turnAway(visitor, { reason: 'too-many-connections' });
+      this.#refuser.keepOut(visitor, { reason: 'too-many-connections' });
       return;
     }
     this.#visitors.add(raw);
@@ -106,6 +105,7 @@ export class Reception {
 
   /** Lets requests in flight finish and ends everything else. */
   drain(drainMs: number): void {
+    this.#refuser.close();
     for (const raw of this.#visitors) raw.destroy();
     for (const session of this.sessions) session.retire('draining', { idleMs: 0, hardMs: drainMs });
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { HttpFront } from './http-front.js';
 import type { Refusal } from './judge.js';
 import type { Limits } from './limits.js';
@@ -21,6 +22,7 @@ export interface RefuserOptions {
 /** Turns peers away: counts and reports each once, and tells it why where the protocol has words for that. */
 export class Refuser {
   readonly #parts: RefuserOptions;
+  readonly #keptOut = new Set<Socket>();
 
   constructor(parts: RefuserOptions) {
     this.#parts = parts;
@@ -32,6 +34,32 @@ export class Refuser {
     if (!visitor.isTurnedAway) this.report(visitor.remoteAddress, turned);
     visitor.isTurnedAway = true;
     visitor.raw.destroy();
+  }
+
+  /**
+   * Closes a connection for which there is no place, after a while: a client that comes back at once gets in no sooner,
+   * and a crowd of them would keep us from accepting others.
+   */
+  keepOut(visitor: Visitor, turned: Turned): void {
+    const { raw, remoteAddress } = visitor;
+    const { keptOut, keptOutMs } = this.#parts.limits;
+    visitor.settle();
+    this.report(remoteAddress, turned);
+    if (this.#keptOut.size >= keptOut) {
+      raw.destroy();
+      return;
+    }
+    this.#keptOut.add(raw);
+    const end = setTimeout(() => raw.destroy(), keptOutMs);
+    raw.once('close', () => {
+      clearTimeout(end);
+      this.#keptOut.delete(raw);
+    });
+  }
+
+  /** Closes those that are kept out. */
+  close(): void {
+    for (const raw of this.#keptOut) raw.destroy();
   }
 
   /**
