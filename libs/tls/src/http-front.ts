@@ -13,6 +13,11 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 /** Bytes of a request's body that are read and thrown away after an early answer. */
 const mostDiscardedBytes = 1024 * 1024;
 
+/** The same for a device of this site that was refused: many clients read no answer before they have sent a whole file. */
+const mostDiscardedBytesOfDevice = 16 * 1024 * 1024;
+
+const deviceReasons: ReadonlySet<RefusalReason> = new Set(['device-locked', 'device-revoked', 'device-retired']);
+
 const problemType = 'application/problem+json';
 
 /** Answers to bytes that are not HTTP, by Node's code for the error. */
@@ -135,7 +140,8 @@ export class HttpFront {
     const problem = problemOf(reason);
     const retry = problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) };
     const headers = { 'Content-Type': problemType, ...retry };
-    this.#answer(request, response, { status: problem.status, headers, problem });
+    const discardBytes = deviceReasons.has(reason) ? mostDiscardedBytesOfDevice : mostDiscardedBytes;
+    this.#answer(request, response, { status: problem.status, headers, problem, discardBytes });
   }
 
   /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
@@ -155,7 +161,8 @@ export class HttpFront {
     this.#answer(request, response, { status: 307, headers: { Location: `https://${host}${request.url}` } });
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse, { status, headers, problem }: EarlyAnswer): void {
+  #answer(request: IncomingMessage, response: ServerResponse, answer: EarlyAnswer): void {
+    const { status, headers, problem, discardBytes = mostDiscardedBytes } = answer;
     // Should the rest of the request prove to be no HTTP, this is its answer already.
     this.#answered.add(request.socket);
     this.#options.sessionOf(request.socket)?.closeAfter(response);
@@ -163,7 +170,7 @@ export class HttpFront {
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
     if (body === '') response.flushHeaders();
     else response.write(body);
-    discardBody(request, this.#options.limits.lingerMs, () => response.end());
+    discardBody(request, { bytes: discardBytes, ms: this.#options.limits.lingerMs }, () => response.end());
   }
 
   /** One answer is enough: each further packet on such a connection raises the error again. */
@@ -210,6 +217,8 @@ interface EarlyAnswer {
   /** Names as the standards spell them; some clients compare them case by case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly problem?: Problem;
+  /** Unset: a little. */
+  readonly discardBytes?: number;
 }
 
 /**
@@ -234,7 +243,7 @@ function continueWhenRead(request: IncomingMessage, response: ServerResponse, se
  * Reads and forgets the body of a request that is already answered. To close with unread bytes would be a TCP reset,
  * which can destroy the answer before the client has read it.
  */
-function discardBody(request: IncomingMessage, mostMs: number, done: () => void): void {
+function discardBody(request: IncomingMessage, most: { bytes: number; ms: number }, done: () => void): void {
   let bytes = 0;
   const stop = () => {
     clearTimeout(deadline);
@@ -243,9 +252,9 @@ function discardBody(request: IncomingMessage, mostMs: number, done: () => void)
   };
   const onData = (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > mostDiscardedBytes) stop();
+    if (bytes > most.bytes) stop();
   };
-  const deadline = setTimeout(stop, mostMs);
+  const deadline = setTimeout(stop, most.ms);
   request.on('data', onData).once('end', stop).once('close', stop);
 }
 

@@ -72,6 +72,26 @@ describe('a peer that is not admitted', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 403 /);
   });
 
+  it('reads its answer after a whole file of 8 MiB, as a client does that sends before it reads', async () => {
+    const { port } = await open('device-revoked', { limits: { lingerMs: 60_000 } });
+    const socket = await site.openTls(port, device);
+    const fileBytes = 8 * 1024 * 1024;
+    socket.write(`PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: ${fileBytes}\r\n\r\n`);
+    await new Promise<unknown>((sent) => socket.write(Buffer.alloc(fileBytes), sent));
+
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it('is read no further than a little of its body when this site does not know its CA', async () => {
+    const { port } = await open('issuer-unknown', { limits: { lingerMs: 3_600_000 } });
+    const socket = await site.openTls(port, device);
+    const closed = closing(socket.resume());
+    socket.write('PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1073741824\r\n\r\n');
+    socket.write(Buffer.alloc(2 * 1024 * 1024));
+
+    await closed;
+  });
+
   it('is closed when it asks nothing within the deadline of a handshake', async () => {
     const { port } = await open('device-locked', { limits: { handshakeMs: 300 } });
 
