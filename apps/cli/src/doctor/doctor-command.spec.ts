@@ -394,6 +394,19 @@ describe('doctor, where a person has to act', () => {
     expect((await examine(site.run)).findings).toMatchObject([{ what: 'agent is not ready: mqtt is not connected.' }]);
   });
 
+  it('sends who has lost the store to the backup, and does not say to start the services again', async () => {
+    await using site = await mutualSite();
+    const fault = 'The store has lost the CAs of this site.';
+    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults: { site: fault } }));
+
+    expect((await examine(site.run)).findings).toMatchObject([
+      {
+        what: 'agent is not ready: site The store has lost the CAs of this site.',
+        fix: `restore the backup, or without one: sallyport --config-dir ${site.directory} site refound`,
+      },
+    ]);
+  });
+
   it('names an address under which the certificate service cannot prove itself', async () => {
     await using site = await mutualSite();
     await set(site, 'pki.url', `https://127.0.0.1:${site.ports.pki}`);

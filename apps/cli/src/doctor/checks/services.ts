@@ -34,7 +34,11 @@ function stateFindings({ remedies }: Patient, state: Patient['services'][number]
     return Object.entries(state.faults)
       .filter(([dependency]) => !isToldByListeners(state.entrances, dependency))
       .map(([dependency, fault]) =>
-        error(`${state.service} is not ready: ${dependency} ${fault}.`, remedies.startServices()),
+        error(
+          `${state.service} is not ready: ${dependency} ${fault.replace(/\.$/, '')}.`,
+          // To start again what has lost its store ends in a refusal.
+          dependency === 'site' ? wayOut(remedies) : remedies.startServices(),
+        ),
       );
   // A broker of another make has no admin API.
   if (state.service === 'mqtt-broker' && state.code === 'ENOENT') return [];
