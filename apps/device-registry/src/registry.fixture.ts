@@ -55,6 +55,12 @@ const patience = { deadlineMs: 20_000 };
 
 const problem = z.object({ type: z.string(), detail: z.string() });
 
+/** Writes what a registry has in its store once it has heard of its site from the signer. */
+export async function recordSite(store: Store): Promise<void> {
+  const site = { siteId: 'ab'.repeat(16), foundedAt: '2026-06-01T12:00:00.000Z', distrusted: [] };
+  await scopedStore(store, 'device-registry/').put('site', site);
+}
+
 /** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
 export class RegistryUnderTest {
   readonly clock = new TestClock();
@@ -93,11 +99,9 @@ export class RegistryUnderTest {
     return this;
   }
 
-  /** What a registry has in its store once it has heard of its site from the signer. */
   private async joinSite(): Promise<void> {
     const store = await this.openStore();
-    const site = { siteId: 'ab'.repeat(16), foundedAt: '2026-06-01T12:00:00.000Z', distrusted: [] };
-    await scopedStore(store, 'device-registry/').put('site', site);
+    await recordSite(store);
     await store.close();
   }
 

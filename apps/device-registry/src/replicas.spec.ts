@@ -6,7 +6,7 @@ import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { spawnMosquitto, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { fingerprintOf, peer } from './registry.fixture.js';
+import { fingerprintOf, peer, recordSite } from './registry.fixture.js';
 import { deviceRegistry } from './service.js';
 
 const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
@@ -45,6 +45,9 @@ describe.each([
     const broker = await spawnMosquitto({ config: ['set_tcp_nodelay true'] });
     opened.defer(() => broker.kill());
     const openStore = await engine(opened);
+    const store = await openStore();
+    await recordSite(store);
+    await store.close();
     for (const replica of ['a', 'b', 'c']) hosts.push(await startReplica(replica, { url: broker.url, openStore }));
     const client = await connectRpcClient({ kind: 'network', url: broker.url, clientId: 'entrance' });
     opened.defer(() => client.close());

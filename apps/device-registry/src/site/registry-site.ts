@@ -53,7 +53,6 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
-    void this.learn();
     // The signer may start after us.
     this.joining = setInterval(() => void this.learn(), joinIntervalMs);
     this.joining.unref();
@@ -80,6 +79,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
    * @throws Problem `unavailable`: the signer has not answered yet
    */
   async requireKnown(): Promise<void> {
+    // A question from before may have missed a signer that has just started.
+    await this.learning;
     if (this.isUncertain) await this.learn();
     const fault = await this.fault();
     if (fault !== undefined) throw new Problem('site-incomplete', `The device registry ${fault}.`);
