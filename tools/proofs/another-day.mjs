@@ -16,6 +16,7 @@ export const leftOut = [
   { name: 'store on Redis', file: 'libs/store/src/store.contract.spec.ts', reason: redis },
   { name: 'Redis store', file: 'libs/store/src/redis-store.spec.ts', reason: redis },
   { name: 'three registries of one site on Redis', file: 'apps/device-registry/src/replicas.spec.ts', reason: redis },
+  { name: 'a site on Redis', file: 'apps/pki-signer/src/site/site-membership.spec.ts', reason: redis },
   { name: 'servers for tests > runs a Redis server', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
   { name: 'servers for tests > leaves no process', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
   { name: 'a cluster: each service a process of its own', file: 'e2e/src/cluster.spec.ts', reason: redis },
