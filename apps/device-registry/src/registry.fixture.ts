@@ -33,6 +33,7 @@ import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { z } from 'zod';
 import { deviceRegistry } from './service.js';
+import { recordSite } from './site/recorded-site.fixture.js';
 
 /** A clock that stands still until a test moves it. */
 export class TestClock extends Clock {
@@ -54,12 +55,6 @@ const config = ['set_tcp_nodelay true'];
 const patience = { deadlineMs: 20_000 };
 
 const problem = z.object({ type: z.string(), detail: z.string() });
-
-/** Writes what a registry has in its store once it has heard of its site from the signer. */
-export async function recordSite(store: Store): Promise<void> {
-  const site = { siteId: 'ab'.repeat(16), foundedAt: '2026-06-01T12:00:00.000Z', distrusted: [] };
-  await scopedStore(store, 'device-registry/').put('site', site);
-}
 
 /** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
 export class RegistryUnderTest {

@@ -6,8 +6,9 @@ import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { spawnMosquitto, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { fingerprintOf, peer, recordSite } from './registry.fixture.js';
+import { fingerprintOf, peer } from './registry.fixture.js';
 import { deviceRegistry } from './service.js';
+import { recordSite } from './site/recorded-site.fixture.js';
 
 const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
 const other = {
