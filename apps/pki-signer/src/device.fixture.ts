@@ -24,6 +24,7 @@ export function testSettings(directory: string, changes: Partial<SignerSettings>
       passphraseFile: `${directory}/config/key-passphrase`,
       pepperFile: `${directory}/config/token-pepper`,
       serverIdentityFile: `${directory}/config/server-identity.pem`,
+      serviceCertificates: `${directory}/config/service-certs`,
       markerFile: `${directory}/config/site/pki-signer.json`,
     },
     ...changes,

@@ -29,6 +29,8 @@ export interface SignerFiles {
   readonly pepperFile: string;
   /** Key and certificate of the signer's own listener. */
   readonly serverIdentityFile: string;
+  /** Holds a folder for each service of this machine, with the certificate it enrolled for. */
+  readonly serviceCertificates: string;
   /** Names the site; no secret. */
   readonly markerFile: string;
 }
@@ -74,6 +76,7 @@ function signerFiles({ directory, dataDirectory }: Settings): SignerFiles {
     passphraseFile: join(directory, 'pki', 'key-passphrase'),
     pepperFile: join(directory, 'pki', 'token-pepper'),
     serverIdentityFile: join(directory, 'pki', 'server-identity.pem'),
+    serviceCertificates: join(directory, 'service-certs'),
     markerFile: siteMarkerPath(directory, 'pki-signer'),
   };
 }

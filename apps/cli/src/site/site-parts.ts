@@ -31,6 +31,8 @@ export interface SiteParts {
   readonly registry: SiteMarker | undefined;
   readonly hasKeys: boolean;
   readonly hasPassphrase: boolean;
+  /** A service of this machine has been given a certificate, here or on another machine. */
+  readonly hasServiceCertificates: boolean;
   readonly store: StoreKnowledge;
 }
 
@@ -43,14 +45,23 @@ export async function readSiteParts(settings: Settings): Promise<SiteParts> {
     registry: await readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
     hasKeys: (await namesIn(places.keys)).some((name) => name.endsWith('.key.pem')),
     hasPassphrase: await exists(join(places.secrets, 'key-passphrase')),
+    hasServiceCertificates: await haveCertificates(join(settings.directory, 'service-certs')),
     store: await knowledgeOf(places.store),
   };
 }
 
 /** Whether anything of a site is here. */
-export function isAnyPartHere({ signer, registry, hasKeys, hasPassphrase, store }: SiteParts): boolean {
+export function isAnyPartHere(parts: SiteParts): boolean {
+  const { signer, registry, hasKeys, hasPassphrase, hasServiceCertificates, store } = parts;
   const isKnown = store.kind === 'site' || store.kind === 'older-site';
-  return signer !== undefined || registry !== undefined || hasKeys || hasPassphrase || isKnown;
+  const hasFiles = hasKeys || hasPassphrase || hasServiceCertificates;
+  return signer !== undefined || registry !== undefined || hasFiles || isKnown;
+}
+
+async function haveCertificates(folder: string): Promise<boolean> {
+  const services = await namesIn(folder);
+  const found = await Promise.all(services.map((service) => exists(join(folder, service, 'certificate.pem'))));
+  return found.includes(true);
 }
 
 export function sitePlaces(settings: Settings): SitePlaces {

@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeSiteMarker } from '@sallyport/identity';
 import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
@@ -110,6 +110,15 @@ describe('a start with part of a site lost', () => {
         for (const path of [keyDirectory, markerFile, pepperFile]) await rm(path, { recursive: true });
       },
       'Found: their passphrase (pki/key-passphrase). Missing',
+    ],
+    [
+      'all but the certificates of services',
+      async ({ serviceCertificates, ...files }) => {
+        await mkdir(join(serviceCertificates, 'agent'), { recursive: true });
+        await writeFile(join(serviceCertificates, 'agent', 'certificate.pem'), '');
+        for (const path of Object.values(files)) await rm(path, { recursive: true, force: true });
+      },
+      'Found: certificates of services (service-certs). Missing',
     ],
   ];
 

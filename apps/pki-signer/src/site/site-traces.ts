@@ -1,4 +1,5 @@
 import { access, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { SignerFiles } from '../signer-settings.js';
 
 /** Suffix of the files CA keys are kept in. */
@@ -11,6 +12,7 @@ export async function siteTraces(files: SignerFiles): Promise<string[]> {
     { name: 'their passphrase (pki/key-passphrase)', isThere: await exists(files.passphraseFile) },
     { name: 'the secret of one-time tokens (pki/token-pepper)', isThere: await exists(files.pepperFile) },
     { name: "the signer's certificate (pki/server-identity.pem)", isThere: await exists(files.serverIdentityFile) },
+    { name: 'certificates of services (service-certs)', isThere: await hasCertificates(files.serviceCertificates) },
   ];
   return traces.filter(({ isThere }) => isThere).map(({ name }) => name);
 }
@@ -26,10 +28,21 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 async function hasKeys(directory: string): Promise<boolean> {
+  return (await namesIn(directory)).some((name) => name.endsWith(keySuffix));
+}
+
+/** A service on this machine has been given a certificate by the signer of a site. */
+async function hasCertificates(directory: string): Promise<boolean> {
+  const services = await namesIn(directory);
+  const found = await Promise.all(services.map((service) => exists(join(directory, service, 'certificate.pem'))));
+  return found.includes(true);
+}
+
+async function namesIn(directory: string): Promise<string[]> {
   try {
-    return (await readdir(directory)).some((name) => name.endsWith(keySuffix));
+    return await readdir(directory);
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isMissing(error)) return [];
     throw error;
   }
 }
