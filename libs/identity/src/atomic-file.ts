@@ -151,7 +151,8 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-async function namesIn(directory: string): Promise<string[]> {
+/** What a folder holds; nothing when there is no such folder. */
+export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {

@@ -1,6 +1,8 @@
 export {
   type HeldRoom,
   holdRoom,
+  isMissing,
+  namesIn,
   readTextIfPresent,
   removeIfPresent,
   writeFileAtomic,

@@ -135,6 +135,13 @@ describe('a CSR made by openssl that asks for too much', () => {
 });
 
 describe('a CSR made by openssl that asks for what it does not get, and does no harm', () => {
+  /** A CSR for child01 as openssl makes it by such a configuration. */
+  async function csrByConfig(door: EstDoor, config: string): Promise<string> {
+    await writeFile(door.file('req.cnf'), config);
+    const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+    return await mustRun('openssl', ['req', '-new', ...args, '-subj', '/CN=child01', '-config', door.file('req.cnf')]);
+  }
+
   it('gets its certificate, and an answer and an audit row that name what was left out', async () => {
     await using door = await openEstDoor();
     const token = await door.site.token({ deviceId: 'child01' });
@@ -144,17 +151,7 @@ describe('a CSR made by openssl that asks for what it does not get, and does no 
       'extendedKeyUsage=clientAuth,serverAuth\nsubjectAltName=DNS:child01\ncertificatePolicies=1.2.3.4',
       'tlsfeature=status_request\n1.3.6.1.4.1.311.20.2=ASN1:BMPSTRING:Machine\n',
     ].join('\n');
-    await writeFile(door.file('req.cnf'), config);
-    const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
-    const csr = await mustRun('openssl', [
-      'req',
-      '-new',
-      ...args,
-      '-subj',
-      '/CN=child01',
-      '-config',
-      door.file('req.cnf'),
-    ]);
+    const csr = await csrByConfig(door, config);
     const reply = await ask(door, '/.well-known/est/simpleenroll', post('child01', token, csr));
     const leftOut =
       'keyUsage=keyEncipherment, extendedKeyUsage=serverAuth, certificatePolicies, tlsFeature, 1.3.6.1.4.1.311.20.2';
@@ -167,17 +164,7 @@ describe('a CSR made by openssl that asks for what it does not get, and does no 
     await using door = await openEstDoor();
     const token = await door.site.token({ deviceId: 'child01' });
     const many = Array.from({ length: 500 }, (_, index) => `1.2.3.${index}=ASN1:NULL`).join('\n');
-    await writeFile(door.file('req.cnf'), `[req]\ndistinguished_name=dn\nreq_extensions=ext\n[dn]\n[ext]\n${many}\n`);
-    const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
-    const csr = await mustRun('openssl', [
-      'req',
-      '-new',
-      ...args,
-      '-subj',
-      '/CN=child01',
-      '-config',
-      door.file('req.cnf'),
-    ]);
+    const csr = await csrByConfig(door, `[req]\ndistinguished_name=dn\nreq_extensions=ext\n[dn]\n[ext]\n${many}\n`);
     const reply = await ask(door, '/.well-known/est/simpleenroll', post('child01', token, csr));
     expect([reply.status, reply.headers['extensions-left-out']]).toEqual([
       200,

@@ -1,5 +1,6 @@
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissing, namesIn } from '@sallyport/identity';
 import type { SignerFiles } from '../signer-settings.js';
 
 /** Suffix of the files CA keys are kept in. */
@@ -36,17 +37,4 @@ async function hasCertificates(directory: string): Promise<boolean> {
   const services = await namesIn(directory);
   const found = await Promise.all(services.map((service) => exists(join(directory, service, 'certificate.pem'))));
   return found.includes(true);
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
