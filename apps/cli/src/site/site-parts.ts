@@ -64,7 +64,7 @@ async function haveCertificates(folder: string): Promise<boolean> {
   return found.includes(true);
 }
 
-export function sitePlaces(settings: Settings): SitePlaces {
+function sitePlaces(settings: Settings): SitePlaces {
   const { directory, dataDirectory } = settings;
   return {
     markers: join(directory, 'site'),
