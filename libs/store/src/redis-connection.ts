@@ -55,12 +55,16 @@ export class RedisConnection {
     });
   }
 
-  /** @throws Problem `unavailable`: no answer within the deadline */
+  /**
+   * @throws Problem `unavailable`: no answer within the deadline. `config-invalid`: the server may delete what it was
+   *   given to keep
+   */
   static async open(options: RedisStoreOptions): Promise<RedisConnection> {
     const { deadlineMs = defaultDeadlineMs } = options;
     const clientOptions = await clientOptionsFrom(options);
     const single = new RedisConnection((commandTimeout) => new Redis({ ...clientOptions, commandTimeout }), deadlineMs);
     try {
+      checkKeepsEverything(await single.run((client) => client.info('memory')));
       const about = await single.run((client) => client.info('cluster'));
       if (!about.includes('cluster_enabled:1')) return single;
     } catch (error) {
@@ -121,6 +125,22 @@ export class RedisConnection {
       cause: error,
     });
   }
+}
+
+/**
+ * A Redis that is short of memory may delete any key (`allkeys-*`), or those with a lifetime (`volatile-*`); ours have
+ * none that Redis knows of. A deleted key could be the revocation of a device.
+ *
+ * @param info the answer to `INFO memory`; what is not Redis may leave the policy out
+ * @throws Problem `config-invalid`
+ */
+function checkKeepsEverything(info: string): void {
+  const policy = /^maxmemory_policy:(allkeys-[a-z]+)/m.exec(info)?.[1];
+  if (policy === undefined) return;
+  throw new Problem(
+    'config-invalid',
+    `Redis deletes keys when its memory is full (maxmemory-policy ${policy}), revoked devices among them. Set maxmemory-policy noeviction in redis.conf, and run: redis-cli config set maxmemory-policy noeviction`,
+  );
 }
 
 async function clientOptionsFrom(options: RedisStoreOptions): Promise<ClientOptions> {

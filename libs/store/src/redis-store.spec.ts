@@ -118,6 +118,26 @@ describe('Redis store', () => {
     expect((await store.get('a'))?.value).toBe(1);
   });
 
+  it.each(['allkeys-lru', 'allkeys-random'])(
+    'refuses a server that forgets when memory is short (%s)',
+    async (policy) => {
+      const redis = await start('--maxmemory-policy', policy);
+      await expect(openRedisStore({ url: redis.url })).rejects.toMatchObject({
+        type: 'config-invalid',
+        message: expect.stringContaining(`maxmemory-policy ${policy}`),
+      });
+    },
+  );
+
+  it('opens on a server that forgets nothing but keys with a lifetime, of which the store makes none', async () => {
+    const redis = await start('--maxmemory-policy', 'volatile-lru');
+    const store = await open({ url: redis.url });
+    await store.put('a', 1, { ttlSeconds: 60 });
+    const admin = new Redis(redis.url);
+    cleanUps.push(async () => admin.disconnect());
+    for (const key of await admin.keys('*')) expect(await admin.ttl(key)).toBe(-1);
+  });
+
   it('understands the errors of Redis 6, which wraps what a command inside a script answered', async () => {
     const errors = ["-OOM command not allowed when used memory > 'maxmemory'.", '-READONLY You can not write.'];
     await using server = await redisThatAnswersScripts(errors.map((error) => `ERR Error running script: ${error}`));
