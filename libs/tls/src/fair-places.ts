@@ -12,11 +12,6 @@ export interface FairPlacesOptions {
   readonly keptMs: number;
 }
 
-interface Taken {
-  readonly owner: string;
-  readonly since: number;
-}
-
 /** Guests looked at to find an idle one: an owner may have thousands, and somebody waits. */
 const mostLookedAt = 64;
 
@@ -28,11 +23,9 @@ const mostLookedAt = 64;
  */
 export class FairPlaces {
   readonly #options: FairPlacesOptions;
-  readonly #taken = new Map<Guest, Taken>();
-  /** The oldest guest of an owner comes first. */
-  readonly #guests = new Map<string, Set<Guest>>();
-  /** Owners by how many places they have, so that the one with most is found without a search. */
-  readonly #owners: Set<string>[] = [];
+  readonly #ownerOf = new Map<Guest, string>();
+  /** Since when each guest of an owner has its place; the oldest comes first. */
+  readonly #guests = new Map<string, Map<Guest, number>>();
 
   constructor(options: FairPlacesOptions) {
     this.#options = options;
@@ -49,46 +42,45 @@ export class FairPlaces {
     const mine = this.#guests.get(owner)?.size ?? 0;
     if (mine >= most) {
       if (!this.#replaceOwn(owner, now)) return false;
-    } else if (this.#taken.size >= this.#options.most && !this.#makeRoom(owner, now)) return false;
-    this.#add(owner, guest, now);
+    } else if (this.#ownerOf.size >= this.#options.most && !this.#makeRoom(owner, now)) return false;
+    const guests = this.#guests.get(owner) ?? new Map<Guest, number>();
+    this.#guests.set(owner, guests.set(guest, now));
+    this.#ownerOf.set(guest, owner);
     return true;
   }
 
   /** Gives a place back; returns its owner. Does nothing for a guest without one. */
   leave(guest: Guest): string | undefined {
-    const taken = this.#taken.get(guest);
-    if (taken === undefined) return undefined;
-    const { owner } = taken;
+    const owner = this.#ownerOf.get(guest);
+    if (owner === undefined) return undefined;
+    this.#ownerOf.delete(guest);
     const guests = this.#guests.get(owner);
-    const before = guests?.size ?? 0;
-    this.#taken.delete(guest);
     guests?.delete(guest);
-    if (before === 1) this.#guests.delete(owner);
-    this.#recount(owner, before, before - 1);
+    if (guests?.size === 0) this.#guests.delete(owner);
     return owner;
-  }
-
-  #add(owner: string, guest: Guest, since: number): void {
-    const guests = this.#guests.get(owner) ?? new Set<Guest>();
-    this.#guests.set(owner, guests.add(guest));
-    this.#taken.set(guest, { owner, since });
-    this.#recount(owner, guests.size - 1, guests.size);
   }
 
   #makeRoom(owner: string, now: number): boolean {
     const mine = this.#guests.get(owner)?.size ?? 0;
-    const [crowded] = this.#owners.at(-1) ?? [];
-    const most = this.#owners.length - 1;
+    const crowded = this.#mostCrowded();
     // With one place less than now, it must still have no fewer than the newcomer will have.
-    if (crowded === undefined || most <= mine + 1) return this.#replaceOwn(owner, now);
-    const guest = this.#idleOf(crowded) ?? this.#guests.get(crowded)?.values().next().value;
+    if (crowded === undefined || crowded.guests.size <= mine + 1) return this.#replaceOwn(owner, now);
+    const guest = this.#idleOf(crowded.owner) ?? crowded.guests.keys().next().value;
     if (guest !== undefined) this.#evict(guest);
     return guest !== undefined;
   }
 
+  /** A search, but only while all places are taken: to keep owners in order costs every connection more. */
+  #mostCrowded() {
+    let crowded: { readonly owner: string; readonly guests: ReadonlyMap<Guest, number> } | undefined;
+    for (const [owner, guests] of this.#guests)
+      if (crowded === undefined || guests.size > crowded.guests.size) crowded = { owner, guests };
+    return crowded;
+  }
+
   #replaceOwn(owner: string, now: number): boolean {
     const guest = this.#idleOf(owner);
-    const since = guest === undefined ? undefined : this.#taken.get(guest)?.since;
+    const since = guest === undefined ? undefined : this.#guests.get(owner)?.get(guest);
     if (guest === undefined || since === undefined || now - since < this.#options.keptMs) return false;
     this.#evict(guest);
     return true;
@@ -96,7 +88,7 @@ export class FairPlaces {
 
   #idleOf(owner: string): Guest | undefined {
     let left = mostLookedAt;
-    for (const guest of this.#guests.get(owner) ?? []) {
+    for (const guest of this.#guests.get(owner)?.keys() ?? []) {
       if (guest.isIdle) return guest;
       left -= 1;
       if (left === 0) return undefined;
@@ -107,12 +99,5 @@ export class FairPlaces {
   #evict(guest: Guest): void {
     this.leave(guest);
     guest.evict();
-  }
-
-  #recount(owner: string, before: number, after: number): void {
-    this.#owners[before]?.delete(owner);
-    while (this.#owners.length <= after) this.#owners.push(new Set());
-    if (after > 0) this.#owners[after]?.add(owner);
-    while (this.#owners.length > 0 && this.#owners.at(-1)?.size === 0) this.#owners.pop();
   }
 }

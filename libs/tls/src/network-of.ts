@@ -10,9 +10,12 @@ const groupsOfNetwork = 4;
  * @param address as Node tells it; given back as it is when it is none
  */
 export function networkOf(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
+  // Asked several times for each connection; most addresses are of IPv4.
+  if (!address.includes(':') || isIP(address) !== 6) return address;
+  if (address.includes('.')) {
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+    if (mapped !== undefined) return mapped;
+  }
   const [head = '', tail] = address.split('::');
   const leading = head.split(':').filter((group) => group !== '');
   const trailing = tail?.split(':').filter((group) => group !== '') ?? [];

@@ -42,6 +42,11 @@ export class RequestLine {
   #isHeld = false;
   #isAdvancing = false;
   #isOver = false;
+  /** One for all responses; each is over once. */
+  readonly #onAnswered = () => {
+    this.#inHand -= 1;
+    this.#advanceSoon();
+  };
 
   constructor(options: LineOptions) {
     const { socket, limits, room, peer } = options;
@@ -65,10 +70,7 @@ export class RequestLine {
   #begin(response: ServerResponse, serve: Serve): void {
     if (!serve()) return;
     this.#inHand += 1;
-    response.once('close', () => {
-      this.#inHand -= 1;
-      this.#advanceSoon();
-    });
+    response.on('close', this.#onAnswered);
   }
 
   /** In another turn: answers that need no waiting would follow each other without end. */

@@ -125,7 +125,7 @@ export class Session {
   track(response: ServerResponse): void {
     this.#responses.add(response);
     if (this.#standing !== 'current') this.closeAfter(response);
-    response.once('close', () => {
+    response.on('close', () => {
       this.#responses.delete(response);
       if (this.#endsWhenIdle && !this.isAnswering) this.end();
     });

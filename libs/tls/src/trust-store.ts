@@ -184,6 +184,7 @@ function isAmong({ spki, subject }: Certificate, certificates: readonly Certific
 }
 
 function presentedKey(presented: readonly Buffer[]): string {
-  if (presented.length === 0) return '';
-  return hash('sha256', Buffer.concat(presented), 'hex');
+  const [only] = presented;
+  if (only === undefined) return '';
+  return hash('sha256', presented.length === 1 ? only : Buffer.concat(presented), 'hex');
 }

@@ -9,7 +9,15 @@ import { nameKey } from './name.js';
  *
  * A new certificate for the same key, with other dates, extensions or another encoding of the name, is the same CA.
  */
-export function authorityIdOf({ subject, spki }: Pick<Certificate, 'subject' | 'spki'>): AuthorityId {
+export function authorityIdOf(certificate: Pick<Certificate, 'subject' | 'spki'>): AuthorityId {
+  const known = knownIds.get(certificate);
+  if (known !== undefined) return known;
+  const { subject, spki } = certificate;
   const digest = createHash('sha256').update(nameKey(subject)).update('\0').update(spki).digest('hex');
-  return authorityId.parse(`ca:${digest}`);
+  const id = authorityId.parse(`ca:${digest}`);
+  knownIds.set(certificate, id);
+  return id;
 }
+
+/** A CA is asked for with each certificate it issued. */
+const knownIds = new WeakMap<object, AuthorityId>();

@@ -113,9 +113,19 @@ export function isSameName(one: Name, other: Name): boolean {
 }
 
 /** One text for names that mean the same: case and runs of spaces do not count (RFC 5280 §7.1). */
-export function nameKey({ attributes }: Name): string {
-  return attributes.map(({ oid, value }) => `${oid}=${value.trim().replace(/\s+/g, ' ').toLowerCase()}`).join('\n');
+export function nameKey(name: Name): string {
+  const known = knownKeys.get(name);
+  if (known !== undefined) return known;
+  const attributes = name.attributes.map(
+    ({ oid, value }) => `${oid}=${value.trim().replace(/\s+/g, ' ').toLowerCase()}`,
+  );
+  const key = attributes.join('\n');
+  knownKeys.set(name, key);
+  return key;
 }
+
+/** A CA's name is compared with each certificate it issued. */
+const knownKeys = new WeakMap<Name, string>();
 
 /** What a subject of ours may hold, in the order it is encoded. */
 export interface SubjectFields {
