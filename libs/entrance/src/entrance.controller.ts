@@ -9,7 +9,7 @@ import {
 import { Serves } from '@sallyport/runtime';
 import { Entrances } from './entrances.js';
 
-/** Admin API of the doors: what is open, at which level; enrolment and reload. */
+/** Admin API of the entrances: what is open, at which level; enrolment and reload. */
 @Controller()
 export class EntranceController {
   constructor(private readonly entrances: Entrances) {}

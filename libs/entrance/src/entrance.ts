@@ -22,7 +22,7 @@ import { LevelGuard, type Objection } from './level-guard.js';
 import { RefusalLog } from './refusal-log.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
-import { Turns } from './turns.js';
+import { SerialQueue } from './serial-queue.js';
 
 export interface EntranceOptions {
   /** What passes through, in words: `file transfer`. */
@@ -31,11 +31,11 @@ export interface EntranceOptions {
   readonly handler: ListenerHandler;
   /** Kinds of certificate that may pass; all of them when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
-  /** The door stays shut until its settings ask for client certificates. */
+  /** The entrance stays shut until its settings ask for client certificates. */
   readonly mutualOnly?: boolean;
 }
 
-/** How a change of a door came about. */
+/** How a change of an entrance came about. */
 export interface ApplyOptions {
   /** An administrator has lowered the level on purpose, down to this one. */
   readonly lowerTo?: SecurityLevel | undefined;
@@ -48,7 +48,7 @@ const drainMs = 5_000;
 const registryGraceMs = 60_000;
 
 /** A listener with what it was last given. */
-interface OpenDoor {
+interface BoundListener {
   readonly listener: SecureListener;
   readonly host: string;
   readonly port: number;
@@ -65,25 +65,25 @@ const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
   'too-many-new-certificates',
 ]);
 
-/** One door of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
+/** One entrance of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
 export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
   private readonly reports: RefusalReports;
   private readonly refusals: RefusalLog;
-  private door: OpenDoor | undefined;
+  private bound: BoundListener | undefined;
   // Shut, but with requests that are still being answered.
   private draining: SecureListener | undefined;
   // What was read earlier must not come into force later.
-  private readonly changes = new Turns();
+  private readonly changes = new SerialQueue();
   private readonly guard: LevelGuard;
-  /** Why the door is shut although its settings would open it. */
+  /** Why the entrance is shut although its settings would open it. */
   private objection: Objection | undefined;
   private isClosed = false;
 
   /**
-   * @param context of the service the door belongs to
-   * @param admission asks the registry about peers, shared by the doors of the service
+   * @param context of the service the entrance belongs to
+   * @param admission asks the registry about peers, shared by the entrances of the service
    */
   constructor(
     private readonly context: ServiceContext,
@@ -99,49 +99,49 @@ export class Entrance {
   }
 
   /**
-   * As `apply`, when the service starts: a door whose settings would open it lower than it last was stays shut, and log
+   * As `apply`, when the service starts: an entrance whose settings would open it lower than it last was stays shut, and log
    * and readiness say why. The service runs, so that an administrator can reach it.
    *
    * @throws as `apply`, but for that.
    */
   open(): Promise<void> {
-    return this.changes.take(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
+    return this.changes.run(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
   }
 
   /**
-   * Puts in force what settings and files say now: opens the door, changes its level, certificate or CAs, or shuts it.
+   * Puts in force what settings and files say now: opens the entrance, changes its level, certificate or CAs, or shuts it.
    * Sessions that still hold go on. Does nothing after `close`.
    *
    * @throws Problem `config-invalid`: settings or files do not fit together, the address cannot be bound, or the level
    *   would be lower than it was without an administrator's word; nothing changed.
    */
   apply(options: ApplyOptions = {}): Promise<void> {
-    return this.changes.take(() => this.readAndApply(options, refuse));
+    return this.changes.run(() => this.readAndApply(options, refuse));
   }
 
   describe(): EntranceDescription {
-    const { door, options } = this;
-    const { host, port } = door ?? options.source.address();
-    const certificate = door?.certificate;
+    const { bound, options } = this;
+    const { host, port } = bound ?? options.source.address();
+    const certificate = bound?.certificate;
     return {
       name: options.name,
       group: this.group,
       host,
       port,
       level: this.level,
-      isOpen: door !== undefined,
+      isOpen: bound !== undefined,
       ...(this.objection === undefined ? {} : { shutReason: this.objection.reason }),
-      sessions: door?.listener.sessions.filter(({ peer }) => peer !== undefined).length ?? 0,
+      sessions: bound?.listener.sessions.filter(({ peer }) => peer !== undefined).length ?? 0,
       ...(certificate === undefined
         ? {}
         : { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter.toISOString() }),
     };
   }
 
-  /** Shuts the door for good: no new connection, those under way may finish within a few seconds. */
+  /** Shuts the entrance for good: no new connection, those under way may finish within a few seconds. */
   close(): Promise<void> {
     this.isClosed = true;
-    return this.changes.take(() => this.shut());
+    return this.changes.run(() => this.shut());
   }
 
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
@@ -164,11 +164,11 @@ export class Entrance {
     if (objection !== undefined) return onObjection(objection);
     await this.guard.during(level, () => this.putInForce(security));
     this.objection = undefined;
-    const { host, port } = this.door ?? this.options.source.address();
+    const { host, port } = this.bound ?? this.options.source.address();
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
-  /** A shut door is lower than nothing; but somebody should know when nobody meant to shut it. */
+  /** A shut entrance is lower than nothing; but somebody should know when nobody meant to shut it. */
   private async shutBelowMutual(objection: Objection | undefined): Promise<void> {
     if (objection !== undefined) return this.stayShut(objection);
     await this.guard.during('plain', () => this.shut());
@@ -182,31 +182,31 @@ export class Entrance {
   }
 
   private async shut(): Promise<void> {
-    this.draining = this.door?.listener;
-    this.door = undefined;
+    this.draining = this.bound?.listener;
+    this.bound = undefined;
     await this.draining?.close({ drainMs });
     this.draining = undefined;
   }
 
   private get listener(): SecureListener | undefined {
-    return this.door?.listener ?? this.draining;
+    return this.bound?.listener ?? this.draining;
   }
 
   private get level(): SecurityLevel {
-    if (this.door !== undefined) return this.door.listener.level;
+    if (this.bound !== undefined) return this.bound.listener.level;
     return this.options.mutualOnly === true ? 'mutual' : (this.objection?.formerLevel ?? 'plain');
   }
 
   private async putInForce(security: SecuritySettings): Promise<void> {
     const certificate = certificatesFromPem(security.certificatePem ?? '')[0];
-    if (this.door === undefined) this.door = { ...(await this.openListener(security)), certificate };
+    if (this.bound === undefined) this.bound = { ...(await this.bindListener(security)), certificate };
     else {
-      await this.door.listener.reload(security);
-      this.door = { ...this.door, certificate };
+      await this.bound.listener.reload(security);
+      this.bound = { ...this.bound, certificate };
     }
   }
 
-  private async openListener(security: SecuritySettings): Promise<Omit<OpenDoor, 'certificate'>> {
+  private async bindListener(security: SecuritySettings): Promise<Omit<BoundListener, 'certificate'>> {
     const { handler, permittedKinds, source } = this.options;
     const { clock, log } = this.context;
     const listener = new SecureListener({

@@ -11,17 +11,17 @@ import {
 import { ServiceContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
+import { SerialQueue } from './serial-queue.js';
 import { ServiceIdentity } from './service-identity.js';
-import { Turns } from './turns.js';
 
-/** The doors of one service, and the certificate it shows at them. */
+/** The entrances of one service, and the certificate it shows at them. */
 @Injectable()
 export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly opened: Entrance[] = [];
   private readonly admission: AdmissionClient;
   private readonly identity: ServiceIdentity;
   // Settings read earlier must not come into force later.
-  private readonly reloads = new Turns();
+  private readonly reloads = new SerialQueue();
 
   constructor(private readonly context: ServiceContext) {
     this.admission = new AdmissionClient(context, (change) => {
@@ -42,9 +42,9 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Opens a door and keeps it in step with registry and trust bundle until the service stops.
+   * Opens an entrance and keeps it in step with registry and trust bundle until the service stops.
    *
-   * @throws Problem `config-invalid`: as `Entrance.open` says; no door is left behind.
+   * @throws Problem `config-invalid`: as `Entrance.open` says; no entrance is left behind.
    */
   async open(options: EntranceOptions): Promise<Entrance> {
     const entrance = new Entrance(this.context, this.admission, options);
@@ -64,13 +64,13 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Reads the settings again and puts them in force at every door.
+   * Reads the settings again and puts them in force at every entrance.
    *
-   * @param options.lowerTo the level an administrator has lowered the doors to on purpose.
-   * @throws Problem `config-invalid`: the door named in the text, and those after it, are as they were.
+   * @param options.lowerTo the level an administrator has lowered the entrances to on purpose.
+   * @throws Problem `config-invalid`: the entrance named in the text, and those after it, are as they were.
    */
   reload(options: ApplyOptions = {}): Promise<EntranceDescription[]> {
-    return this.reloads.take(async () => {
+    return this.reloads.run(async () => {
       await this.context.reloadSettings();
       for (const entrance of this.opened) await entrance.apply(options);
       return this.describe();
@@ -80,7 +80,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   /**
    * Makes a key here and gets a certificate for it; nothing uses it until the settings name it.
    *
-   * @throws Problem `not-found`: this service has no such door.
+   * @throws Problem `not-found`: this service has no such entrance.
    */
   async enrol(request: EntranceEnrolRequest): Promise<EntranceEnrolResponse> {
     this.requireGroup(request.group);

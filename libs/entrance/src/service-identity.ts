@@ -13,8 +13,8 @@ import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from 
 import { FaultLog, type ServiceContext } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
+import { SerialQueue } from './serial-queue.js';
 import { fetchTrustBundle } from './trust-bundle.js';
-import { Turns } from './turns.js';
 
 const firstRetryMs = 2_000;
 // A reload that fails, fails on settings: each try reads every file again, and a person has to mend them.
@@ -30,7 +30,7 @@ export class ServiceIdentity {
   private schedule: RenewalSchedule | undefined;
   private catchingUp: Promise<void> | undefined;
   // An answer the signer gave earlier must not be written later.
-  private readonly refreshes = new Turns();
+  private readonly refreshes = new SerialQueue();
   private isBehind = false;
   // The files of this service have changed since the doors last read them.
   private isReloadDue = false;
@@ -121,7 +121,7 @@ export class ServiceIdentity {
   }
 
   private refreshTrust(): Promise<void> {
-    return this.refreshes.take(() => this.fetchTrust());
+    return this.refreshes.run(() => this.fetchTrust());
   }
 
   private async fetchTrust(): Promise<void> {

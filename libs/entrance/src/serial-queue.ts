@@ -1,9 +1,9 @@
 /** Does one piece of work after the other, in the order they were asked for; a failure stops none of the others. */
-export class Turns {
+export class SerialQueue {
   private last: Promise<unknown> = Promise.resolve();
 
   /** Resolves, or rejects, as the work does when its turn has come. */
-  take<T>(work: () => Promise<T>): Promise<T> {
+  run<T>(work: () => Promise<T>): Promise<T> {
     const done = this.last.then(work);
     // Who asked for it hears of its failure; who comes next must not.
     this.last = done.catch(() => undefined);
