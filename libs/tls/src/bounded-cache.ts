@@ -1,5 +1,5 @@
 /** Remembers the newest entries up to a number; the oldest are forgotten. For facts that never change once true. */
-export class Recent<Key, Value> {
+export class BoundedCache<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   readonly #most: number;
 

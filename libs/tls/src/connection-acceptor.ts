@@ -2,171 +2,171 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import { admissionRequestFor, askAdmission } from './admission.js';
-import { ConnectionGate } from './connection-gate.js';
-import { listenForSpeech } from './first-byte.js';
-import { type Generation, reconsider } from './generation.js';
+import { ConnectionQuota } from './connection-quota.js';
+import { detectProtocol } from './detect-protocol.js';
 import { shakeHands } from './handshake.js';
 import { HandshakeBudget } from './handshake-budget.js';
-import { HandshakeToll } from './handshake-toll.js';
-import { HttpFront, rawAnswer } from './http-front.js';
+import { HandshakeCharge } from './handshake-charge.js';
+import { HttpProtocol, rawAnswer } from './http-protocol.js';
 import { type Candidate, judge } from './judge.js';
 import type { Limits } from './limits.js';
+import type { ListenerCounters } from './listener-counters.js';
 import type { SecureListenerOptions } from './listener-options.js';
+import { ListenerSession, type Standing } from './listener-session.js';
 import { introduce, type Peer } from './peer.js';
-import { faultOf, Refuser } from './refuser.js';
+import { PendingConnection } from './pending-connection.js';
+import { faultOf, RefusalResponder } from './refusal-responder.js';
 import { type Revalidation, revalidate } from './revalidation.js';
-import { Session, type Standing } from './session.js';
+import { reviewSession, type SecurityState } from './security-state.js';
 import { SessionTable } from './session-table.js';
-import type { Tally } from './tally.js';
-import { Visitor } from './visitor.js';
 
-export interface ReceptionOptions {
+export interface ConnectionAcceptorOptions {
   readonly options: SecureListenerOptions;
   readonly limits: Limits;
-  readonly tally: Tally;
-  readonly generation: Generation;
+  readonly counters: ListenerCounters;
+  readonly security: SecurityState;
 }
 
 /** Takes each connection from its first byte to a session or a refusal, and decides anew when settings change. */
-export class Reception {
+export class ConnectionAcceptor {
   readonly sessions: SessionTable;
   readonly #options: SecureListenerOptions;
   readonly #limits: Limits;
-  readonly #tally: Tally;
+  readonly #counters: ListenerCounters;
   readonly #now: () => Date;
-  readonly #gate: ConnectionGate;
+  readonly #quota: ConnectionQuota;
   readonly #budget = new HandshakeBudget();
-  readonly #front: HttpFront | undefined;
-  readonly #refuser: Refuser;
+  readonly #http: HttpProtocol | undefined;
+  readonly #responder: RefusalResponder;
   /** Connections that are no session yet. */
-  readonly #visitors = new Set<Socket>();
-  #generation: Generation;
-  #former: { readonly generation: Generation; readonly until: number } | undefined;
+  readonly #pending = new Set<Socket>();
+  #security: SecurityState;
+  #former: { readonly security: SecurityState; readonly until: number } | undefined;
 
-  constructor({ options, limits, tally, generation }: ReceptionOptions) {
+  constructor({ options, limits, counters, security }: ConnectionAcceptorOptions) {
     this.#options = options;
     this.#limits = limits;
-    this.#tally = tally;
+    this.#counters = counters;
     this.#now = options.now ?? (() => new Date());
-    this.#gate = new ConnectionGate(limits);
-    this.#generation = generation;
+    this.#quota = new ConnectionQuota(limits);
+    this.#security = security;
     this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
-    this.#front = 'http' in options.handler ? this.#openFront(options.handler.http) : undefined;
-    this.#refuser = new Refuser({ options, limits, tally, front: this.#front });
+    this.#http = 'http' in options.handler ? this.#makeHttp(options.handler.http) : undefined;
+    this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
   }
 
-  get generation(): Generation {
-    return this.#generation;
+  get security(): SecurityState {
+    return this.#security;
   }
 
   /** Receives a new TCP connection. */
-  welcome(raw: Socket): void {
-    const visitor = new Visitor(raw, {
+  accept(raw: Socket): void {
+    const pending = new PendingConnection(raw, {
       deadlineMs: this.#limits.handshakeMs,
       onEvicted: (evicted) => this.#evict(evicted),
     });
-    this.#tally.count('accepted');
+    this.#counters.count('accepted');
     // Peers reset connections all the time; what counts is that it is closed.
     raw.on('error', () => raw.destroy());
-    if (!this.#gate.enter(visitor.remoteAddress, visitor)) {
-      this.#refuser.keepOut(visitor, { reason: 'too-many-connections' });
+    if (!this.#quota.acquire(pending.remoteAddress, pending)) {
+      this.#responder.refuseAfterDelay(pending, { reason: 'too-many-connections' });
       return;
     }
-    this.#visitors.add(raw);
+    this.#pending.add(raw);
     raw.once('close', () => {
-      visitor.settle();
-      this.#visitors.delete(raw);
-      this.#gate.leave(visitor);
+      pending.clearDeadline();
+      this.#pending.delete(raw);
+      this.#quota.release(pending);
     });
-    this.#receive(visitor).catch((error: unknown) => {
+    this.#receive(pending).catch((error: unknown) => {
       raw.destroy();
       this.#options.events.onWarning('a connection ended by an unexpected error', { error });
     });
   }
 
   /** Judges by new settings from here on, live sessions included. */
-  enter(generation: Generation): void {
-    if (generation.level !== 'plain') this.#former = undefined;
-    else if (this.#generation.context !== undefined)
-      this.#former = { generation: this.#generation, until: performance.now() + this.#limits.formerTlsMs };
-    this.#generation = generation;
-    for (const session of this.sessions) if (session.refusal === undefined) this.#reconsider(session);
+  applySecurity(security: SecurityState): void {
+    if (security.level !== 'plain') this.#former = undefined;
+    else if (this.#security.context !== undefined)
+      this.#former = { security: this.#security, until: performance.now() + this.#limits.formerTlsMs };
+    this.#security = security;
+    for (const session of this.sessions) if (session.refusal === undefined) this.#reviewSession(session);
   }
 
   /** Ends a session for a reason, and reports it once. */
-  cut(session: Session, reason: RefusalReason): void {
+  cut(session: ListenerSession, reason: RefusalReason): void {
     if (session.isCut) return;
-    this.#refuser.report(session.remoteAddress, {
+    this.#responder.report(session.remoteAddress, {
       reason,
-      ...(session.vouched !== undefined && { certificate: session.vouched.peer.certificate }),
+      ...(session.proven !== undefined && { certificate: session.proven.peer.certificate }),
     });
     session.cut();
   }
 
   /** Lets requests in flight finish and ends everything else. */
   drain(drainMs: number): void {
-    this.#refuser.close();
-    for (const raw of this.#visitors) raw.destroy();
+    this.#responder.close();
+    for (const raw of this.#pending) raw.destroy();
     for (const session of this.sessions) session.retire('draining', { idleMs: 0, hardMs: drainMs });
   }
 
   close(): void {
     this.sessions.stop();
-    this.#front?.close();
+    this.#http?.close();
   }
 
-  #openFront(handler: ConstructorParameters<typeof HttpFront>[0]['handler']): HttpFront {
-    return new HttpFront({
+  #makeHttp(handler: ConstructorParameters<typeof HttpProtocol>[0]['handler']): HttpProtocol {
+    return new HttpProtocol({
       handler,
       limits: this.#limits,
       sessionOf: (socket) => this.sessions.of(socket),
-      onTurned: (how) => this.#tally.count(how === 'redirect' ? 'redirected' : 'faultyRequests'),
+      onAnsweredEarly: (how) => this.#counters.count(how === 'redirect' ? 'redirected' : 'faultyRequests'),
     });
   }
 
-  async #receive(visitor: Visitor): Promise<void> {
-    const speech = await listenForSpeech(visitor.raw);
-    switch (speech) {
+  async #receive(pending: PendingConnection): Promise<void> {
+    const protocol = await detectProtocol(pending.raw);
+    switch (protocol) {
       case 'silent':
-        this.#tally.count('silent');
-        visitor.raw.destroy();
+        this.#counters.count('silent');
+        pending.raw.destroy();
         return;
       case 'plain':
-        this.#receivePlain(visitor);
+        this.#receivePlain(pending);
         return;
       case 'tls':
-        await this.#receiveTls(visitor);
+        await this.#receiveTls(pending);
         return;
       default:
-        speech satisfies never;
+        protocol satisfies never;
     }
   }
 
-  #receivePlain(visitor: Visitor): void {
-    const isWelcome = this.#generation.level === 'plain';
-    if (!isWelcome) this.#tally.count('plainOnTls');
-    if (isWelcome || this.#front !== undefined)
-      this.#establish(this.#open(visitor, visitor.raw, isWelcome ? 'current' : 'redirected'));
-    else visitor.raw.destroy();
+  #receivePlain(pending: PendingConnection): void {
+    const isPlainExpected = this.#security.level === 'plain';
+    if (!isPlainExpected) this.#counters.count('plainOnTls');
+    if (isPlainExpected || this.#http !== undefined)
+      this.#establish(this.#open(pending, pending.raw, isPlainExpected ? 'current' : 'redirected'));
+    else pending.raw.destroy();
   }
 
-  async #receiveTls(visitor: Visitor): Promise<void> {
-    const generation = this.#tlsGeneration();
-    const { context, clientCertificate, trust } = generation;
-    if (context === undefined) return this.#answerPlainly(visitor);
-    if (clientCertificate !== 'none' && !this.#takeToll(visitor))
-      return this.#refuser.turnAway(visitor, { reason: 'handshakes-too-costly' });
-    const result = await shakeHands(visitor.raw, {
+  async #receiveTls(pending: PendingConnection): Promise<void> {
+    const security = this.#tlsSecurity();
+    const { context, clientCertificate, trust } = security;
+    if (context === undefined) return this.#answerPlainly(pending);
+    if (clientCertificate !== 'none' && !this.#beginCharge(pending))
+      return this.#responder.refuseSilently(pending, { reason: 'handshakes-too-costly' });
+    const result = await shakeHands(pending.raw, {
       context,
       clientCertificate,
       chainCertificates: this.#limits.chainCertificates,
       // curl --http1.0 offers the older one alone; the answer to it is HTTP/1.0's all the same.
-      protocols: this.#front === undefined ? [] : ['http/1.1', 'http/1.0'],
-      meter: visitor.toll?.meter,
+      protocols: this.#http === undefined ? [] : ['http/1.1', 'http/1.0'],
+      meter: pending.charge?.meter,
     });
-    if (result.outcome === 'failed') return this.#refuser.turnAway(visitor, faultOf(visitor, result));
-    visitor.toll?.finish(result.evidence.presented);
-    this.#tally.count('handshakes');
+    if (result.outcome === 'failed') return this.#responder.refuseSilently(pending, faultOf(pending, result));
+    pending.charge?.finish(result.evidence.presented);
+    this.#counters.count('handshakes');
     const judgement = judge(result.evidence, {
       clientCertificate,
       trust,
@@ -175,112 +175,122 @@ export class Reception {
       ...(this.#options.permittedKinds !== undefined && { permittedKinds: this.#options.permittedKinds }),
     });
     if (judgement.outcome === 'refused')
-      return this.#refuser.refuse(visitor, this.#open(visitor, result.socket, 'current'), judgement);
-    if (judgement.outcome === 'candidate') return this.#admit(visitor, result.socket, judgement.candidate, generation);
-    this.#establish(this.#open(visitor, result.socket, 'current'), generation);
+      return this.#responder.refuse(pending, this.#open(pending, result.socket, 'current'), judgement);
+    if (judgement.outcome === 'candidate') return this.#admit(pending, result.socket, judgement.candidate, security);
+    this.#establish(this.#open(pending, result.socket, 'current'), security);
   }
 
   /** Only who may send certificates can make a handshake expensive. False when the network has spent its share. */
-  #takeToll(visitor: Visitor): boolean {
-    const { raw, remoteAddress } = visitor;
-    visitor.toll = HandshakeToll.begin({ raw, remoteAddress, budget: this.#budget, limits: this.#limits });
-    return visitor.toll !== undefined;
+  #beginCharge(pending: PendingConnection): boolean {
+    const { raw, remoteAddress } = pending;
+    pending.charge = HandshakeCharge.begin({ raw, remoteAddress, budget: this.#budget, limits: this.#limits });
+    return pending.charge !== undefined;
   }
 
-  /** The generation a TLS client is served by: for a little while after a switch to plain HTTP, the former one. */
-  #tlsGeneration(): Generation {
+  /** The security a TLS client is served by: for a little while after a switch to plain HTTP, the former one. */
+  #tlsSecurity(): SecurityState {
     const former = this.#former;
-    return former !== undefined && performance.now() < former.until ? former.generation : this.#generation;
+    return former !== undefined && performance.now() < former.until ? former.security : this.#security;
   }
 
   /** A TLS library shows such an answer as "wrong version number", the usual sign of a plain-text port. */
-  #answerPlainly(visitor: Visitor): void {
-    this.#tally.count('tlsOnPlain');
-    if (this.#front === undefined) {
-      visitor.raw.destroy();
+  #answerPlainly(pending: PendingConnection): void {
+    this.#counters.count('tlsOnPlain');
+    if (this.#http === undefined) {
+      pending.raw.destroy();
       return;
     }
-    visitor.raw.resume();
-    visitor.raw.write(rawAnswer('400 Bad Request', 'This port speaks plain HTTP. Use http:// instead of https://.'));
-    this.#open(visitor, visitor.raw, 'current').end();
+    pending.raw.resume();
+    pending.raw.write(rawAnswer('400 Bad Request', 'This port speaks plain HTTP. Use http:// instead of https://.'));
+    this.#open(pending, pending.raw, 'current').end();
   }
 
-  async #admit(visitor: Visitor, socket: TLSSocket, candidate: Candidate, generation: Generation): Promise<void> {
+  async #admit(
+    pending: PendingConnection,
+    socket: TLSSocket,
+    candidate: Candidate,
+    security: SecurityState,
+  ): Promise<void> {
     const { certificate, path, deviceId, kind, issuedHere } = candidate;
     const peer: Peer = { certificate, deviceId, kind, issuedHere, fingerprint: certificate.fingerprint };
     // In the table before the question is asked: a revocation that comes before its answer must find it.
-    const session = this.#open(visitor, socket, 'current', { peer, path });
-    const { remoteAddress } = visitor;
+    const session = this.#open(pending, socket, 'current', { peer, path });
+    const { remoteAddress } = pending;
     const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
     const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
     if (session.isOver) return;
-    if (decision.outcome === 'refused') return this.#refuser.refuse(visitor, session, { ...decision, certificate });
+    if (decision.outcome === 'refused') return this.#responder.refuse(pending, session, { ...decision, certificate });
     if (this.#options.permittedKinds?.has(decision.kind) === false)
-      return this.#refuser.refuse(visitor, session, { reason: 'not-permitted', certificate });
-    if (!this.#gate.prove(visitor, decision.deviceId))
-      return this.#refuser.refuse(visitor, session, { reason: 'too-many-connections', certificate });
-    visitor.toll?.waive();
+      return this.#responder.refuse(pending, session, { reason: 'not-permitted', certificate });
+    if (!this.#quota.identify(pending, decision.deviceId))
+      return this.#responder.refuse(pending, session, { reason: 'too-many-connections', certificate });
+    pending.charge?.waive();
     const admitted: Peer = { ...peer, deviceId: decision.deviceId, kind: decision.kind };
-    session.vouched = { peer: admitted, path: session.vouched?.path ?? path };
-    this.#establish(session, generation);
+    session.proven = { peer: admitted, path: session.proven?.path ?? path };
+    this.#establish(session, security);
   }
 
-  /** Asks again about the sessions given; cuts those that are not admitted any more, or not vouched for in time. */
-  revalidate(sessions: readonly Session[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
+  /** Asks again about the sessions given; cuts those that are not admitted any more, or not proven for in time. */
+  revalidate(sessions: readonly ListenerSession[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
     return revalidate(sessions, { graceMs, ask: (each) => this.#askAgain(each), cut: (...args) => this.cut(...args) });
   }
 
-  async #askAgain({ vouched, remoteAddress }: Session): Promise<AdmissionDecision> {
-    if (vouched === undefined) return { outcome: 'refused', reason: 'no-certificate' };
-    const candidate = { ...vouched.peer, path: vouched.path };
+  async #askAgain({ proven, remoteAddress }: ListenerSession): Promise<AdmissionDecision> {
+    if (proven === undefined) return { outcome: 'refused', reason: 'no-certificate' };
+    const candidate = { ...proven.peer, path: proven.path };
     const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
     return await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
   }
 
-  #open(visitor: Visitor, socket: Socket, standing: Standing, vouched?: Session['vouched']): Session {
-    const { raw, remoteAddress } = visitor;
-    visitor.settle();
-    this.#gate.arrive(visitor);
-    const session = new Session({
+  #open(
+    pending: PendingConnection,
+    socket: Socket,
+    standing: Standing,
+    proven?: ListenerSession['proven'],
+  ): ListenerSession {
+    const { raw, remoteAddress } = pending;
+    pending.clearDeadline();
+    this.#quota.endHandshake(pending);
+    const session = new ListenerSession({
       raw,
       remoteAddress,
       socket,
       standing,
       since: this.#now(),
       lingerMs: this.#limits.lingerMs,
-      hasRequests: this.#front !== undefined,
-      ...(vouched !== undefined && { vouched }),
+      hasRequests: this.#http !== undefined,
+      ...(proven !== undefined && { proven }),
     });
-    this.#visitors.delete(raw);
-    visitor.session = session;
+    this.#pending.delete(raw);
+    pending.session = session;
     this.sessions.add(session);
     return session;
   }
 
   /** Hands the session to the protocol above. Nothing of what the client sent has been read before. */
-  #establish(session: Session, judgedBy = this.#generation): void {
-    if (judgedBy !== this.#generation) this.#reconsider(session);
+  #establish(session: ListenerSession, judgedBy = this.#security): void {
+    if (judgedBy !== this.#security) this.#reviewSession(session);
     if (session.isOver || session.socket.destroyed) return;
-    const peer = session.vouched?.peer;
+    const peer = session.proven?.peer;
     session.isEstablished = true;
-    this.#tally.count('established');
+    this.#counters.count('established');
     if (peer !== undefined) {
       introduce(session.socket, peer);
       this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
     }
     if ('stream' in this.#options.handler) this.#options.handler.stream(session.socket, peer);
-    else this.#front?.take(session);
+    else this.#http?.take(session);
   }
 
-  #reconsider(session: Session): void {
-    const verdict = reconsider(session, this.#generation);
+  #reviewSession(session: ListenerSession): void {
+    const verdict = reviewSession(session, this.#security);
     switch (verdict.outcome) {
       case 'keep':
-        session.vouched = verdict.vouched ?? session.vouched;
+        session.proven = verdict.proven ?? session.proven;
         this.sessions.watch(session);
         return;
       case 'redirect':
-        if (this.#front === undefined) session.cut();
+        if (this.#http === undefined) session.cut();
         else session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
         return;
       case 'cut':
@@ -292,9 +302,9 @@ export class Reception {
   }
 
   /** Somebody who has less needs the place. */
-  #evict(visitor: Visitor): void {
-    const { session } = visitor;
-    if (session === undefined) this.#refuser.turnAway(visitor, { reason: 'too-many-connections' });
+  #evict(pending: PendingConnection): void {
+    const { session } = pending;
+    if (session === undefined) this.#responder.refuseSilently(pending, { reason: 'too-many-connections' });
     else this.cut(session, 'too-many-connections');
   }
 }

@@ -1,6 +1,6 @@
 import { deviceId } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
-import { ConnectionGate } from './connection-gate.js';
+import { ConnectionQuota } from './connection-quota.js';
 import { defaultLimits } from './limits.js';
 
 const stranger = (isIdle = true) => ({
@@ -13,12 +13,12 @@ const stranger = (isIdle = true) => ({
 
 function open(limits: Partial<typeof defaultLimits>) {
   let nowMs = 0;
-  const gate = new ConnectionGate({ ...defaultLimits, ...limits }, () => nowMs);
-  const enter = (address: string, guest = stranger()) => (gate.enter(address, guest) ? guest : undefined);
+  const quota = new ConnectionQuota({ ...defaultLimits, ...limits }, () => nowMs);
+  const enter = (address: string, holder = stranger()) => (quota.acquire(address, holder) ? holder : undefined);
   const wait = (ms: number) => {
     nowMs += ms;
   };
-  return { gate, enter, wait };
+  return { quota, enter, wait };
 }
 
 describe('places at an entrance', () => {
@@ -30,9 +30,9 @@ describe('places at an entrance', () => {
   });
 
   it('are free again when any connection of the network has gone', () => {
-    const { gate, enter } = open({ connectionsPerAddress: 2 });
+    const { quota, enter } = open({ connectionsPerAddress: 2 });
     const [, second] = ['2001:db8::1', '2001:db8::2'].map((address) => enter(address));
-    if (second !== undefined) gate.leave(second);
+    if (second !== undefined) quota.release(second);
     expect(enter('2001:db8::3')).toBeDefined();
   });
 
@@ -43,10 +43,10 @@ describe('places at an entrance', () => {
   });
 
   it('for handshakes are free again when one has arrived', () => {
-    const { gate, enter } = open({ concurrentHandshakes: 2 });
+    const { quota, enter } = open({ concurrentHandshakes: 2 });
     const first = enter('192.0.2.1');
     expect(enter('192.0.2.1')).toBeUndefined();
-    if (first !== undefined) gate.arrive(first);
+    if (first !== undefined) quota.endHandshake(first);
     expect(enter('192.0.2.1')).toBeDefined();
   });
 
@@ -64,14 +64,14 @@ describe('places at an entrance', () => {
   });
 
   it('are taken from an idle connection before one that is answered', () => {
-    const { gate, enter } = open({ connections: 3 });
-    const guests = [stranger(false), stranger(), stranger()];
-    for (const guest of guests) {
-      enter('192.0.2.1', guest);
-      gate.arrive(guest);
+    const { quota, enter } = open({ connections: 3 });
+    const holders = [stranger(false), stranger(), stranger()];
+    for (const holder of holders) {
+      enter('192.0.2.1', holder);
+      quota.endHandshake(holder);
     }
     expect(enter('192.0.2.2')).toBeDefined();
-    expect(guests.map(({ isEvicted }) => isEvicted)).toEqual([false, true, false]);
+    expect(holders.map(({ isEvicted }) => isEvicted)).toEqual([false, true, false]);
   });
 
   it('of a full network go to a newer connection of it once the oldest has been idle for two seconds', () => {
@@ -85,37 +85,37 @@ describe('places at an entrance', () => {
   });
 
   it('count for the device once it has proved who it is, wherever it comes from', () => {
-    const { gate, enter } = open({ connectionsPerAddress: 1, connectionsPerIdentity: 2 });
+    const { quota, enter } = open({ connectionsPerAddress: 1, connectionsPerIdentity: 2 });
     const proved = [1, 2, 3].map((host) => {
-      const guest = enter(`192.0.2.${host}`);
-      return guest !== undefined && gate.prove(guest, deviceId.parse('child01'));
+      const holder = enter(`192.0.2.${host}`);
+      return holder !== undefined && quota.identify(holder, deviceId.parse('child01'));
     });
     expect(proved).toEqual([true, true, false]);
     expect(enter('192.0.2.1')).toBeDefined();
   });
 
   it('stay taken by a connection its device may not have, until it has been told so and has gone', () => {
-    const { gate, enter } = open({ connections: 3, connectionsPerAddress: 2, connectionsPerIdentity: 1 });
+    const { quota, enter } = open({ connections: 3, connectionsPerAddress: 2, connectionsPerIdentity: 1 });
     const connect = (host: number) => {
-      const guest = enter(`192.0.2.${host}`, stranger(false));
-      if (guest === undefined) return undefined;
-      gate.arrive(guest);
-      gate.prove(guest, deviceId.parse('child01'));
-      return guest;
+      const holder = enter(`192.0.2.${host}`, stranger(false));
+      if (holder === undefined) return undefined;
+      quota.endHandshake(holder);
+      quota.identify(holder, deviceId.parse('child01'));
+      return holder;
     };
     const [, , third] = [connect(1), connect(1), connect(1)];
     expect(connect(1)).toBeUndefined();
-    if (third !== undefined) gate.leave(third);
+    if (third !== undefined) quota.release(third);
     expect(connect(1)).toBeDefined();
   });
 
   it('are taken from the device that holds most, when the entrance is full', () => {
-    const { gate, enter } = open({ connections: 4 });
+    const { quota, enter } = open({ connections: 4 });
     const connect = (name: string) => {
-      const guest = enter('192.0.2.1');
-      if (guest === undefined || !gate.prove(guest, deviceId.parse(name))) return undefined;
-      gate.arrive(guest);
-      return guest;
+      const holder = enter('192.0.2.1');
+      if (holder === undefined || !quota.identify(holder, deviceId.parse(name))) return undefined;
+      quota.endHandshake(holder);
+      return holder;
     };
     const [oldest] = ['greedy', 'greedy', 'greedy', 'modest'].map(connect);
     expect(connect('third')).toBeDefined();

@@ -59,7 +59,7 @@ describe.each(['plain', 'server'] as const)('a door at level %s that one address
 
 describe('a client for which there is no place', () => {
   it('is kept waiting before it is closed, as long as few are', async () => {
-    const limits = { connections: 1, keptOut: 1, keptOutMs: 60_000 };
+    const limits = { connections: 1, delayedCloses: 1, closeDelayMs: 60_000 };
     const { listener, port, refusals } = await site.openListener(plain, { limits });
     const open = () => {
       const socket = connect(port, '127.0.0.1')
@@ -70,18 +70,18 @@ describe('a client for which there is no place', () => {
     };
     open();
     await expect.poll(() => listener.counters.accepted).toBe(1);
-    const keptOut = open();
+    const delayedCloses = open();
     await expect.poll(() => refusals.map(({ reason }) => reason)).toEqual(['too-many-connections']);
 
     await once(open(), 'close');
-    expect(keptOut.closed).toBe(false);
+    expect(delayedCloses.closed).toBe(false);
 
     await listener.close();
-    await expect.poll(() => keptOut.closed).toBe(true);
+    await expect.poll(() => delayedCloses.closed).toBe(true);
   });
 
   it('is closed after that time', async () => {
-    const { listener, port } = await site.openListener(plain, { limits: { connections: 1, keptOutMs: 50 } });
+    const { listener, port } = await site.openListener(plain, { limits: { connections: 1, closeDelayMs: 50 } });
     const open = () =>
       connect(port, '127.0.0.1')
         .on('error', () => undefined)

@@ -7,14 +7,14 @@ const tlsHandshakeRecord = 0x16;
  * What a client speaks, told from its first byte; `silent`: it closed without one. Everything that is not TLS is
  * `plain`; the HTTP parser then decides whether it is HTTP.
  */
-export type Speech = 'tls' | 'plain' | 'silent';
+export type WireProtocol = 'tls' | 'plain' | 'silent';
 
 /** Reads the first byte and puts it back, so whoever takes the socket next reads the stream from its start. */
-export function listenForSpeech(socket: Socket): Promise<Speech> {
+export function detectProtocol(socket: Socket): Promise<WireProtocol> {
   return new Promise((resolve) => {
-    const settle = (speech: Speech) => {
+    const settle = (protocol: WireProtocol) => {
       socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
-      resolve(speech);
+      resolve(protocol);
     };
     // Not 'data': that would leave the socket paused or flowing, and its next owner expects neither.
     const onReadable = () => {

@@ -4,11 +4,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 const longestStretchMs = 10;
 
 /** Lets a long piece of work run beside everything else this process does. */
-export class Breather {
+export class EventLoopYield {
   #since = performance.now();
 
   /** Gives the event loop a turn when work has gone on for long enough. */
-  async breathe(): Promise<void> {
+  async yieldIfDue(): Promise<void> {
     if (performance.now() - this.#since < longestStretchMs) return;
     await nextTurn();
     this.#since = performance.now();

@@ -1,5 +1,5 @@
+import { BoundedCache } from './bounded-cache.js';
 import { networkOf } from './network-of.js';
-import { Recent } from './recent.js';
 
 /** What a usual handshake costs on a slow gateway, in milliseconds of CPU time; only what is above it is charged. */
 const usualMs = 3;
@@ -79,7 +79,7 @@ export type HandshakeTerms =
 export class HandshakeBudget {
   readonly #now: () => number;
   readonly #strangers: Bucket;
-  readonly #accounts = new Recent<string, Account>(mostNetworks);
+  readonly #accounts = new BoundedCache<string, Account>(mostNetworks);
 
   /** @param now  milliseconds of a clock that only goes forward */
   constructor(now: () => number = () => performance.now()) {

@@ -9,7 +9,7 @@ const estimatedMsPerKib = 5;
 /** A ClientHello with a hybrid key share, a usual chain and a signature fit into this. */
 const usualBytes = 4_096;
 
-export interface TollOptions {
+export interface HandshakeChargeOptions {
   readonly raw: Socket;
   readonly remoteAddress: string;
   readonly budget: HandshakeBudget;
@@ -17,16 +17,16 @@ export interface TollOptions {
 }
 
 /** One handshake, and what its network pays if it fails. */
-export class HandshakeToll {
+export class HandshakeCharge {
   /** Absent where OpenSSL reads the socket itself. */
   readonly meter: MeteredStream | undefined;
-  readonly #options: TollOptions;
+  readonly #options: HandshakeChargeOptions;
   #certificateBytes: number | undefined;
   #isPaid = false;
   #isOver = false;
   #heldMs = 0;
 
-  private constructor(options: TollOptions, mostBytes: number | undefined) {
+  private constructor(options: HandshakeChargeOptions, mostBytes: number | undefined) {
     const { raw, budget, remoteAddress } = options;
     this.#options = options;
     if (mostBytes === undefined) {
@@ -41,18 +41,18 @@ export class HandshakeToll {
   }
 
   /** Undefined when the network has nothing left to pay with. */
-  static begin(options: TollOptions): HandshakeToll | undefined {
+  static begin(options: HandshakeChargeOptions): HandshakeCharge | undefined {
     const { budget, limits, remoteAddress } = options;
     const terms = budget.termsFor(remoteAddress);
     switch (terms) {
       case 'refused':
         return undefined;
       case 'direct':
-        return new HandshakeToll(options, undefined);
+        return new HandshakeCharge(options, undefined);
       case 'metered':
-        return new HandshakeToll(options, limits.handshakeBytes);
+        return new HandshakeCharge(options, limits.handshakeBytes);
       case 'metered-closely':
-        return new HandshakeToll(options, limits.handshakeBytesInNeed);
+        return new HandshakeCharge(options, limits.handshakeBytesInNeed);
       default:
         return terms satisfies never;
     }

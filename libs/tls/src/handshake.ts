@@ -2,14 +2,14 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
-import type { Evidence } from './judge.js';
+import type { HandshakeEvidence } from './judge.js';
 import type { MeteredStream } from './metered-stream.js';
 import { chainFault } from './openssl.js';
 import { reasonForHandshakeError } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
 
 export type HandshakeResult =
-  | { readonly outcome: 'finished'; readonly socket: TLSSocket; readonly evidence: Evidence }
+  | { readonly outcome: 'finished'; readonly socket: TLSSocket; readonly evidence: HandshakeEvidence }
   | { readonly outcome: 'failed'; readonly reason: RefusalReason; readonly detail: string };
 
 export interface HandshakeOptions {
@@ -59,7 +59,7 @@ function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }
 
-function evidenceOf(socket: TLSSocket, chainCertificates: number): Evidence {
+function evidenceOf(socket: TLSSocket, chainCertificates: number): HandshakeEvidence {
   const leaf = socket.getPeerX509Certificate();
   const fault = leaf === undefined ? undefined : chainFault(socket);
   return {

@@ -2,11 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Limits } from './limits.js';
+import type { ListenerSession } from './listener-session.js';
 import { networkOf } from './network-of.js';
-import { RequestLine } from './request-line.js';
+import { PipelineQuota, RequestQueue } from './request-queue.js';
 import { hostOf, requestFault } from './request-rules.js';
-import type { Session } from './session.js';
-import { WaitingRoom } from './waiting-room.js';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -35,26 +34,26 @@ export function rawAnswer(status: string, text: string): string {
   return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
 }
 
-export interface HttpFrontOptions {
+export interface HttpProtocolOptions {
   readonly handler: HttpHandler;
   readonly limits: Limits;
-  readonly sessionOf: (socket: Duplex) => Session | undefined;
+  readonly sessionOf: (socket: Duplex) => ListenerSession | undefined;
   /** A request answered before the handler saw it: malformed, too large, too slow (`fault`), or sent to https. */
-  readonly onTurned: (how: 'fault' | 'redirect') => void;
+  readonly onAnsweredEarly: (how: 'fault' | 'redirect') => void;
 }
 
 /** HTTP/1.1 over connections that were admitted elsewhere: bounds, soundness of requests, redirects to https. */
-export class HttpFront {
+export class HttpProtocol {
   readonly #server: Server;
-  readonly #options: HttpFrontOptions;
+  readonly #options: HttpProtocolOptions;
   readonly #answered = new WeakSet<Duplex>();
-  readonly #lines = new WeakMap<Session, RequestLine>();
-  readonly #room: WaitingRoom;
+  readonly #queues = new WeakMap<ListenerSession, RequestQueue>();
+  readonly #quota: PipelineQuota;
 
-  constructor(options: HttpFrontOptions) {
+  constructor(options: HttpProtocolOptions) {
     const { handler } = options;
     this.#options = options;
-    this.#room = new WaitingRoom(options.limits.requestsWaitingOfPeer);
+    this.#quota = new PipelineQuota(options.limits.requestsWaitingOfPeer);
     this.#server = makeServer(options.limits);
     this.#server.on('request', (request, response) => this.#take(request, response, handler));
     this.#server.on('checkContinue', (request, response) =>
@@ -72,7 +71,7 @@ export class HttpFront {
   }
 
   /** Hands an admitted connection to HTTP; whatever the client has sent meanwhile is read first. */
-  take(session: Session): void {
+  take(session: ListenerSession): void {
     this.#server.emit('connection', session.socket);
   }
 
@@ -87,29 +86,29 @@ export class HttpFront {
       response.destroy();
       return;
     }
-    this.#lineOf(session).take(request, response, () => this.#serve(session, { request, response, handler }));
+    this.#queueOf(session).take(request, response, () => this.#serve(session, { request, response, handler }));
   }
 
-  #lineOf(session: Session): RequestLine {
-    const known = this.#lines.get(session);
+  #queueOf(session: ListenerSession): RequestQueue {
+    const known = this.#queues.get(session);
     if (known !== undefined) return known;
-    const { socket, vouched, remoteAddress } = session;
-    const line = new RequestLine({
+    const { socket, proven, remoteAddress } = session;
+    const line = new RequestQueue({
       socket,
       limits: this.#options.limits,
-      room: this.#room,
-      peer: vouched === undefined ? `network ${networkOf(remoteAddress)}` : `device ${vouched.peer.deviceId}`,
+      quota: this.#quota,
+      peer: proven === undefined ? `network ${networkOf(remoteAddress)}` : `device ${proven.peer.deviceId}`,
       onFull: () => {
-        this.#options.onTurned('fault');
+        this.#options.onAnsweredEarly('fault');
         session.cut();
       },
     });
-    this.#lines.set(session, line);
+    this.#queues.set(session, line);
     return line;
   }
 
   /** False when there will be no answer, because the connection ends with another one. */
-  #serve(session: Session, { request, response, handler }: Exchange): boolean {
+  #serve(session: ListenerSession, { request, response, handler }: Exchange): boolean {
     if (session.isOver || session.hasLastRequest) {
       // To close now, with bytes unread, would be a TCP reset and could destroy the answer before.
       request.resume();
@@ -131,7 +130,7 @@ export class HttpFront {
 
   #answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
     const problem = new Problem('invalid-request', fault);
-    this.#options.onTurned('fault');
+    this.#options.onAnsweredEarly('fault');
     this.#answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
   }
 
@@ -146,7 +145,7 @@ export class HttpFront {
 
   /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
   #answerExpectation(request: IncomingMessage, response: ServerResponse): void {
-    this.#options.onTurned('fault');
+    this.#options.onAnsweredEarly('fault');
     this.#answer(request, response, { status: 417, headers: {} });
   }
 
@@ -157,7 +156,7 @@ export class HttpFront {
       this.#answerFault(request, response, 'This port speaks HTTPS. Send the request again to its https:// address.');
       return;
     }
-    this.#options.onTurned('redirect');
+    this.#options.onAnsweredEarly('redirect');
     this.#answer(request, response, { status: 307, headers: { Location: `https://${host}${request.url}` } });
   }
 
@@ -179,7 +178,7 @@ export class HttpFront {
     this.#answered.add(socket);
     const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
     const isOfTheRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
-    if (isOfTheRequest) this.#options.onTurned('fault');
+    if (isOfTheRequest) this.#options.onAnsweredEarly('fault');
     const isMidAnswer = this.#options.sessionOf(socket)?.hasBegunAnswer === true;
     if (!isOfTheRequest || !socket.writable || isMidAnswer) {
       socket.destroy();
@@ -225,7 +224,11 @@ interface EarlyAnswer {
  * Asks for the body when somebody begins to read it: an answer without it spares the client the sending. Nobody knows
  * then whether the client sends it all the same, so such an answer ends the connection (RFC 9110 §10.1.1).
  */
-function continueWhenRead(request: IncomingMessage, response: ServerResponse, session: Session | undefined): void {
+function continueWhenRead(
+  request: IncomingMessage,
+  response: ServerResponse,
+  session: ListenerSession | undefined,
+): void {
   const { shouldKeepAlive } = response;
   response.shouldKeepAlive = false;
   const onListener = (event: string | symbol): void => {

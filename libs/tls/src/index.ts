@@ -1,12 +1,12 @@
 export type { Limits } from './limits.js';
+export type { ListenerCounts, ListenerEvent } from './listener-counters.js';
 export type { ListenerEvents, ListenerHandler, RefusalEvent, SecureListenerOptions } from './listener-options.js';
+export type { SessionInfo } from './listener-session.js';
 export { networkOf } from './network-of.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
 export { requestFault } from './request-rules.js';
 export { SecureListener } from './secure-listener.js';
-export type { SessionInfo } from './session.js';
 export type { ClientCertificatePolicy, SecuritySettings } from './settings.js';
-export type { ListenerCounters, ListenerEvent } from './tally.js';
 export { type AnchorCandidate, makeTrustAnchors, type TrustAnchorOptions, type TrustAnchors } from './trust-anchors.js';

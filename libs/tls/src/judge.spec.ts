@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
 import { trusting } from './fixtures/site.js';
-import { type Evidence, judge } from './judge.js';
+import { type HandshakeEvidence, judge } from './judge.js';
 import { TrustStore } from './trust-store.js';
 
 /** A good handshake of dev-1, changed by what a test is about. */
-function judged(change: Partial<Evidence>) {
+function judged(change: Partial<HandshakeEvidence>) {
   const ca = forgeCa('fleet');
   return judge(
     { isResumed: false, leaf: forgeDevice('dev-1', ca).der, presented: [], ...change },

@@ -15,7 +15,7 @@ import type { ClientCertificatePolicy } from './settings.js';
 import type { IssuerPath, KnownLeaf, TrustStore } from './trust-store.js';
 
 /** What a finished handshake proved. */
-export interface Evidence {
+export interface HandshakeEvidence {
   readonly isResumed: boolean;
   /** DER of the certificate whose key the client proved to hold. */
   readonly leaf?: Buffer;
@@ -33,7 +33,7 @@ export interface Candidate {
   readonly issuedHere: boolean;
 }
 
-export interface Refusal {
+export interface PeerRefusal {
   readonly outcome: 'refused';
   readonly reason: RefusalReason;
   /** What exactly, for the log. */
@@ -44,7 +44,7 @@ export interface Refusal {
 export type Judgement =
   | { readonly outcome: 'anonymous' }
   | { readonly outcome: 'candidate'; readonly candidate: Candidate }
-  | Refusal;
+  | PeerRefusal;
 
 export interface Rules {
   readonly clientCertificate: ClientCertificatePolicy;
@@ -58,7 +58,7 @@ export interface Rules {
  * Judges a handshake: OpenSSL's verdict is the floor, our own checks come on top. Nothing is trusted that OpenSSL
  * refused, and nothing is read from a session that was resumed or a client that sent no certificate.
  */
-export function judge(evidence: Evidence, rules: Rules): Judgement {
+export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   if (evidence.isResumed) return refuse('session-reused');
   if (rules.clientCertificate === 'none') return { outcome: 'anonymous' };
   if (evidence.leaf === undefined)
@@ -76,11 +76,11 @@ export function judge(evidence: Evidence, rules: Rules): Judgement {
   return path === undefined ? noPath(certificate, evidence, rules) : judgeLeaf({ certificate, path }, rules);
 }
 
-function refuse(reason: RefusalReason, more: Pick<Refusal, 'certificate' | 'detail'> = {}): Refusal {
+function refuse(reason: RefusalReason, more: Pick<PeerRefusal, 'certificate' | 'detail'> = {}): PeerRefusal {
   return { outcome: 'refused', reason, ...more };
 }
 
-function parsed(der: Buffer): Certificate | Refusal {
+function parsed(der: Buffer): Certificate | PeerRefusal {
   try {
     return parseCertificate(der);
   } catch (error) {
@@ -90,7 +90,12 @@ function parsed(der: Buffer): Certificate | Refusal {
 }
 
 /** OpenSSL names the fault but not always the certificate that has it. */
-function explain(fault: ChainFault, certificate: Certificate, { presented }: Evidence, rules: Rules): Refusal {
+function explain(
+  fault: ChainFault,
+  certificate: Certificate,
+  { presented }: HandshakeEvidence,
+  rules: Rules,
+): PeerRefusal {
   const reason = reasonForChainFault(fault);
   const detail = `OpenSSL: ${fault.message}`;
   switch (reason) {
@@ -112,7 +117,7 @@ function explain(fault: ChainFault, certificate: Certificate, { presented }: Evi
 }
 
 /** OpenSSL follows signatures we do not take, and then no key has signed as far as we are concerned. */
-function noPath(certificate: Certificate, { presented }: Evidence, rules: Rules): Refusal {
+function noPath(certificate: Certificate, { presented }: HandshakeEvidence, rules: Rules): PeerRefusal {
   const weak = [certificate, ...parsedPresented(presented, rules)].find(
     ({ signatureAlgorithm }) => !isStrongSignature(signatureAlgorithm),
   );
@@ -125,7 +130,7 @@ function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | 
 }
 
 /** What OpenSSL lets pass and we do not about the CAs of a path: keys, and names a CA may not vouch for. */
-export function pathFault({ certificate, path }: KnownLeaf): Refusal | undefined {
+export function pathFault({ certificate, path }: KnownLeaf): PeerRefusal | undefined {
   const [name = ''] = certificate.subject.commonNames;
   for (const issuer of path.certificates) {
     if (issuer.spki.equals(certificate.spki))
@@ -156,7 +161,7 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   return { outcome: 'candidate', candidate: { certificate, path, deviceId: id.data, kind, issuedHere } };
 }
 
-function detailOf(fault: RefusalReason, certificate: Certificate): Pick<Refusal, 'detail'> {
+function detailOf(fault: RefusalReason, certificate: Certificate): Pick<PeerRefusal, 'detail'> {
   if (fault === 'weak-key') return { detail: `it ${keyWeakness(certificate)}` };
   return fault === 'certificate-malformed' ? { detail: 'its serial number is 0' } : {};
 }

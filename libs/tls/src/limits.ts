@@ -1,7 +1,7 @@
-import type { LineLimits } from './request-line.js';
+import type { RequestQueueLimits } from './request-queue.js';
 
 /** What one listener may spend: times in milliseconds, sizes in bytes, counts. */
-export interface Limits extends LineLimits {
+export interface Limits extends RequestQueueLimits {
   /** Requests of one peer that wait, on all its connections; one that brings more loses the connection. */
   readonly requestsWaitingOfPeer: number;
   /** From the first packet to a finished TLS handshake; also how long a silent connection may say nothing. */
@@ -16,10 +16,10 @@ export interface Limits extends LineLimits {
   /** Of one admitted device, service or administrator. */
   readonly connectionsPerIdentity: number;
   /** How long an idle connection keeps its place against a newer one of the same owner. */
-  readonly placeKeptMs: number;
-  /** Connections without a place that are closed only after `keptOutMs`; further ones at once. */
-  readonly keptOut: number;
-  readonly keptOutMs: number;
+  readonly idleKeptMs: number;
+  /** Connections without a place that are closed only after `closeDelayMs`; further ones at once. */
+  readonly delayedCloses: number;
+  readonly closeDelayMs: number;
   /** What a client may send before its handshake is over, while its network has not proved itself. */
   readonly handshakeBytes: number;
   /** The same while failed handshakes of strangers have cost more than their share. */
@@ -52,9 +52,9 @@ export const defaultLimits: Limits = {
   connections: 10_000,
   connectionsPerAddress: 2_000,
   connectionsPerIdentity: 250,
-  placeKeptMs: 2_000,
-  keptOut: 512,
-  keptOutMs: 1_000,
+  idleKeptMs: 2_000,
+  delayedCloses: 512,
+  closeDelayMs: 1_000,
   handshakeBytes: 16_384,
   handshakeBytesInNeed: 8_192,
   chainCertificates: 10,

@@ -1,7 +1,7 @@
 import type { RefusalReason } from '@sallyport/protocol';
 
 /** What a listener has seen since it was made. */
-export interface ListenerCounters {
+export interface ListenerCounts {
   accepted: number;
   /** Connections that closed, or ran into the deadline, without a byte. */
   silent: number;
@@ -15,18 +15,18 @@ export interface ListenerCounters {
   plainOnTls: number;
   /** Requests answered 307 to https. */
   redirected: number;
-  /** Requests turned away because they were malformed, too large or too slow. */
+  /** Requests details away because they were malformed, too large or too slow. */
   faultyRequests: number;
 }
 
 /** What a listener counts, apart from refusals. */
-export type ListenerEvent = keyof ListenerCounters;
+export type ListenerEvent = keyof ListenerCounts;
 
 /** Counts for metrics; nothing is decided by them. */
-export class Tally {
+export class ListenerCounters {
   readonly refusals = new Map<RefusalReason, number>();
   readonly #onCounted: ((event: ListenerEvent) => void) | undefined;
-  readonly counters: ListenerCounters = {
+  readonly counters: ListenerCounts = {
     accepted: 0,
     silent: 0,
     handshakes: 0,

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { Fingerprint, PeerKind, RefusalReason } from '@sallyport/protocol';
-import type { HttpHandler } from './http-front.js';
+import type { HttpHandler } from './http-protocol.js';
 import type { Limits } from './limits.js';
+import type { ListenerEvent } from './listener-counters.js';
 import type { AdmissionPort, Peer } from './peer.js';
 import type { SecuritySettings } from './settings.js';
-import type { ListenerEvent } from './tally.js';
 
-/** One peer turned away, or one session cut. */
+/** One peer details away, or one session cut. */
 export interface RefusalEvent {
   readonly reason: RefusalReason;
   readonly remoteAddress: string;

@@ -21,12 +21,12 @@ export interface SessionInfo {
 export type Standing = 'current' | 'redirected' | 'draining';
 
 /** The peer of a session and the CAs that vouch for it. */
-export interface Vouched {
+export interface ProvenPeer {
   readonly peer: Peer;
   readonly path: IssuerPath;
 }
 
-export interface SessionOptions {
+export interface ListenerSessionOptions {
   /** What the protocol above reads and writes: the TLS socket, or the plain one. */
   readonly socket: Socket;
   /** The TCP connection below. */
@@ -34,7 +34,7 @@ export interface SessionOptions {
   readonly remoteAddress: string;
   readonly since: Date;
   readonly standing: Standing;
-  readonly vouched?: Vouched;
+  readonly proven?: ProvenPeer;
   /** Whether what runs on top may be ended between two requests. */
   readonly hasRequests: boolean;
   /** See `Limits.lingerMs`. */
@@ -42,7 +42,7 @@ export interface SessionOptions {
 }
 
 /** A connection that may be ended from outside: at once, or between two requests. */
-export class Session {
+export class ListenerSession {
   readonly socket: Socket;
   readonly remoteAddress: string;
   readonly since: Date;
@@ -56,7 +56,7 @@ export class Session {
   #endsWhenIdle = false;
   #hasLastRequest = false;
   #refusal: RefusalReason | undefined;
-  vouched: Vouched | undefined;
+  proven: ProvenPeer | undefined;
   /** False while the admission port is still thinking. */
   isEstablished = false;
   /** True when nothing it brings may be served any more. */
@@ -64,14 +64,14 @@ export class Session {
   /** True when not even what has been written may reach the peer any more. */
   isCut = false;
 
-  constructor({ socket, raw, remoteAddress, since, standing, vouched, lingerMs, hasRequests }: SessionOptions) {
+  constructor({ socket, raw, remoteAddress, since, standing, proven, lingerMs, hasRequests }: ListenerSessionOptions) {
     this.socket = socket;
     this.#raw = raw;
     this.remoteAddress = remoteAddress;
     this.since = since;
     this.isSecure = socket !== raw;
     this.#standing = standing;
-    this.vouched = vouched;
+    this.proven = proven;
     this.#lingerMs = lingerMs;
     this.#hasRequests = hasRequests;
     this.isOver = socket.destroyed;
@@ -106,7 +106,7 @@ export class Session {
 
   get info(): SessionInfo {
     const { remoteAddress, since, isSecure } = this;
-    return { remoteAddress, since, isSecure, ...(this.vouched !== undefined && { peer: this.vouched.peer }) };
+    return { remoteAddress, since, isSecure, ...(this.proven !== undefined && { peer: this.proven.peer }) };
   }
 
   /** True when a response in flight ends the connection: what was pipelined behind its request is not for anybody. */
@@ -117,7 +117,7 @@ export class Session {
   /** The peer is not admitted: it gets one answer, within `mostMs`. */
   refuse(reason: RefusalReason, mostMs: number): void {
     this.#refusal = reason;
-    this.vouched = undefined;
+    this.proven = undefined;
     this.#after(mostMs, () => this.cut());
   }
 

@@ -1,26 +1,29 @@
 import type { Socket } from 'node:net';
-import type { Guest } from './fair-places.js';
-import type { HandshakeToll } from './handshake-toll.js';
-import type { Session } from './session.js';
+import type { Evictable } from './fair-quota.js';
+import type { HandshakeCharge } from './handshake-charge.js';
+import type { ListenerSession } from './listener-session.js';
 
 /** A TCP connection from its first packet to its end; it has one deadline to become a session. */
-export class Visitor implements Guest {
+export class PendingConnection implements Evictable {
   readonly raw: Socket;
   readonly remoteAddress: string;
   readonly #deadline: NodeJS.Timeout;
-  readonly #onEvicted: (visitor: Visitor) => void;
+  readonly #onEvicted: (pending: PendingConnection) => void;
   #isLate = false;
   /** What has become of it. */
-  session: Session | undefined;
+  session: ListenerSession | undefined;
   /** What its handshake costs; absent where it may send no certificates. */
-  toll: HandshakeToll | undefined;
+  charge: HandshakeCharge | undefined;
   /** Told, or about to be told, that it may not pass. */
-  isTurnedAway = false;
+  isRefused = false;
 
   /** @param onEvicted  called when its place is needed for somebody else */
   constructor(
     raw: Socket,
-    { deadlineMs, onEvicted }: { readonly deadlineMs: number; readonly onEvicted: (visitor: Visitor) => void },
+    {
+      deadlineMs,
+      onEvicted,
+    }: { readonly deadlineMs: number; readonly onEvicted: (pending: PendingConnection) => void },
   ) {
     this.raw = raw;
     this.remoteAddress = raw.remoteAddress ?? 'unknown';
@@ -45,7 +48,7 @@ export class Visitor implements Guest {
   }
 
   /** Ends the deadline: the connection has arrived, or is gone. */
-  settle(): void {
+  clearDeadline(): void {
     clearTimeout(this.#deadline);
   }
 }

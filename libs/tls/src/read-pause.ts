@@ -6,7 +6,7 @@ const nothing = Buffer.alloc(0);
 const sliceBytes = 2048;
 
 /** Stops the reading of a connection, for as long as anybody holds it, whoever else would let it flow. */
-export class Brake {
+export class ReadPause {
   readonly #socket: Socket;
   #holds = 0;
   #isGuarded = false;

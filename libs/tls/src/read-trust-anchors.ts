@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, keyWeakness } from '@sallyport/x509';
-import { Breather } from './breather.js';
+import { EventLoopYield } from './event-loop-yield.js';
 import { errorCode, type FileReading, readOperatorFile } from './operator-files.js';
 import { describeBlocks, isPrivateKey, pemBlocks } from './pem-blocks.js';
 import { type AnchorCandidate, makeTrustAnchors, type TrustAnchors } from './trust-anchors.js';
@@ -23,7 +23,7 @@ function examined(certificate: Certificate): Certificate {
 }
 
 /** Takes the CA certificates out of one file's text; anything else in it becomes a warning. */
-async function candidatesOf(name: string, text: string, breather: Breather): Promise<Found> {
+async function candidatesOf(name: string, text: string, eventLoop: EventLoopYield): Promise<Found> {
   const found: Found = { candidates: [], warnings: [] };
   const blocks = pemBlocks(text);
   if (blocks.length === 0) found.warnings.push(`${name}: ignored, holds no PEM certificate`);
@@ -43,7 +43,7 @@ async function candidatesOf(name: string, text: string, breather: Breather): Pro
       if (!(error instanceof Problem)) throw error;
       found.warnings.push(`${label}: ignored, ${error.message}`);
     }
-    await breather.breathe();
+    await eventLoop.yieldIfDue();
   }
   return found;
 }
@@ -85,14 +85,14 @@ async function* readPath(path: string): AsyncGenerator<NamedReading> {
 }
 
 async function gather(path: string): Promise<Found> {
-  const breather = new Breather();
+  const eventLoop = new EventLoopYield();
   const all: Found = { candidates: [], warnings: [] };
   for await (const { name, reading } of readPath(path)) {
     if (reading.fault !== undefined) {
       all.warnings.push(`${name}: ignored, ${reading.fault}`);
       continue;
     }
-    const found = await candidatesOf(name, reading.text, breather);
+    const found = await candidatesOf(name, reading.text, eventLoop);
     all.candidates.push(...found.candidates);
     all.warnings.push(...found.warnings);
   }

@@ -1,92 +1,92 @@
 import type { Socket } from 'node:net';
-import type { HttpFront } from './http-front.js';
-import type { Refusal } from './judge.js';
+import type { HttpProtocol } from './http-protocol.js';
+import type { PeerRefusal } from './judge.js';
 import type { Limits } from './limits.js';
+import type { ListenerCounters } from './listener-counters.js';
 import type { SecureListenerOptions } from './listener-options.js';
+import type { ListenerSession } from './listener-session.js';
+import type { PendingConnection } from './pending-connection.js';
 import { printable } from './printable.js';
-import type { Session } from './session.js';
-import type { Tally } from './tally.js';
-import type { Visitor } from './visitor.js';
 
-/** Why somebody is turned away. */
-export type Turned = Omit<Refusal, 'outcome'>;
+/** Why somebody is details away. */
+export type RefusalDetails = Omit<PeerRefusal, 'outcome'>;
 
-export interface RefuserOptions {
+export interface RefusalResponderOptions {
   readonly options: SecureListenerOptions;
   readonly limits: Limits;
-  readonly tally: Tally;
+  readonly counters: ListenerCounters;
   /** Absent where the protocol above is not HTTP. */
-  readonly front: HttpFront | undefined;
+  readonly http: HttpProtocol | undefined;
 }
 
 /** Turns peers away: counts and reports each once, and tells it why where the protocol has words for that. */
-export class Refuser {
-  readonly #parts: RefuserOptions;
-  readonly #keptOut = new Set<Socket>();
+export class RefusalResponder {
+  readonly #parts: RefusalResponderOptions;
+  readonly #delayed = new Set<Socket>();
 
-  constructor(parts: RefuserOptions) {
+  constructor(parts: RefusalResponderOptions) {
     this.#parts = parts;
   }
 
   /** Closes a connection that nothing can be said to. */
-  turnAway(visitor: Visitor, turned: Turned): void {
-    visitor.toll?.pay();
-    if (!visitor.isTurnedAway) this.report(visitor.remoteAddress, turned);
-    visitor.isTurnedAway = true;
-    visitor.raw.destroy();
+  refuseSilently(pending: PendingConnection, details: RefusalDetails): void {
+    pending.charge?.pay();
+    if (!pending.isRefused) this.report(pending.remoteAddress, details);
+    pending.isRefused = true;
+    pending.raw.destroy();
   }
 
   /**
    * Closes a connection for which there is no place, after a while: a client that comes back at once gets in no sooner,
    * and a crowd of them would keep us from accepting others.
    */
-  keepOut(visitor: Visitor, turned: Turned): void {
-    const { raw, remoteAddress } = visitor;
-    const { keptOut, keptOutMs } = this.#parts.limits;
-    visitor.settle();
-    this.report(remoteAddress, turned);
-    if (this.#keptOut.size >= keptOut) {
+  refuseAfterDelay(pending: PendingConnection, details: RefusalDetails): void {
+    const { raw, remoteAddress } = pending;
+    const { delayedCloses, closeDelayMs } = this.#parts.limits;
+    pending.clearDeadline();
+    this.report(remoteAddress, details);
+    if (this.#delayed.size >= delayedCloses) {
       raw.destroy();
       return;
     }
-    this.#keptOut.add(raw);
-    const end = setTimeout(() => raw.destroy(), keptOutMs);
+    this.#delayed.add(raw);
+    const end = setTimeout(() => raw.destroy(), closeDelayMs);
     raw.once('close', () => {
       clearTimeout(end);
-      this.#keptOut.delete(raw);
+      this.#delayed.delete(raw);
     });
   }
 
   /** Closes those that are kept out. */
   close(): void {
-    for (const raw of this.#keptOut) raw.destroy();
+    for (const raw of this.#delayed) raw.destroy();
   }
 
   /**
    * Refuses a peer that has finished its handshake. It gets one small answer to what it asks first, or is closed; in
    * either case nothing of it reaches the service.
    */
-  refuse(visitor: Visitor, session: Session, turned: Turned): void {
-    const { front, limits } = this.#parts;
+  refuse(pending: PendingConnection, session: ListenerSession, details: RefusalDetails): void {
+    const { http, limits } = this.#parts;
     const { socket } = session;
     const refuseStream = this.#refuseStream();
-    if (front === undefined && refuseStream === undefined) {
-      this.turnAway(visitor, turned);
+    if (http === undefined && refuseStream === undefined) {
+      this.refuseSilently(pending, details);
       return;
     }
-    visitor.toll?.pay();
-    this.report(visitor.remoteAddress, turned);
+    pending.charge?.pay();
+    this.report(pending.remoteAddress, details);
     // It may have gone meanwhile; it was refused nevertheless.
     if (session.isOver) return;
-    session.refuse(turned.reason, limits.handshakeMs);
-    front?.take(session);
-    refuseStream?.(socket, turned.reason);
+    session.refuse(details.reason, limits.handshakeMs);
+    http?.take(session);
+    refuseStream?.(socket, details.reason);
   }
 
   /** Counts a refusal and tells the owner of the listener. */
-  report(remoteAddress: string, { reason, certificate, detail }: Turned): void {
-    const { tally, options } = this.#parts;
-    tally.countRefusal(reason);
+  report(remoteAddress: string, { reason, certificate, detail }: RefusalDetails): void {
+    const { counters, options } = this.#parts;
+    counters.countRefusal(reason);
     options.events.onRefusal({
       reason,
       remoteAddress,
@@ -105,9 +105,9 @@ export class Refuser {
 }
 
 /** What a failed handshake is called: OpenSSL knows nothing of our deadline and bounds. */
-export function faultOf({ isLate, toll }: Visitor, failure: Turned): Turned {
+export function faultOf({ isLate, charge }: PendingConnection, failure: RefusalDetails): RefusalDetails {
   if (isLate) return { reason: 'handshake-timeout' };
-  switch (toll?.meter?.fault) {
+  switch (charge?.meter?.fault) {
     case 'too-long':
       return { reason: 'chain-too-long', detail: 'the client sent more than a handshake may have' };
     case 'too-costly':

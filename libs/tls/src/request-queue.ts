@@ -1,10 +1,34 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Brake } from './brake.js';
-import type { WaitingRoom } from './waiting-room.js';
+import { ReadPause } from './read-pause.js';
+
+/** Requests that wait for their turn, counted by peer: it may pipeline on many connections at the same time. */
+export class PipelineQuota {
+  readonly #most: number;
+  readonly #waiting = new Map<string, number>();
+
+  /** @param most  requests of one peer */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** False when the peer has too many here. Each true needs one `release`. */
+  acquire(peer: string): boolean {
+    const waiting = this.#waiting.get(peer) ?? 0;
+    if (waiting >= this.#most) return false;
+    this.#waiting.set(peer, waiting + 1);
+    return true;
+  }
+
+  release(peer: string, count = 1): void {
+    const left = (this.#waiting.get(peer) ?? 0) - count;
+    if (left > 0) this.#waiting.set(peer, left);
+    else this.#waiting.delete(peer);
+  }
+}
 
 /** How much of what a client pipelines is worked on, and how much is kept (RFC 9112 §9.3.2). */
-export interface LineLimits {
+export interface RequestQueueLimits {
   /** Requests the handler has at the same time. */
   readonly requestsInHand: number;
   /** Requests that wait behind them; with more, nothing is read from the connection. */
@@ -13,14 +37,14 @@ export interface LineLimits {
   readonly chunksAtOnce: number;
 }
 
-export interface LineOptions {
+export interface RequestQueueOptions {
   readonly socket: Socket;
-  readonly limits: LineLimits;
+  readonly limits: RequestQueueLimits;
   /** Where the requests of all connections of a peer wait. */
-  readonly room: WaitingRoom;
+  readonly quota: PipelineQuota;
   /** Whose connection it is. */
   readonly peer: string;
-  /** The peer has no room left: the connection is to end. */
+  /** The peer is over its quota: the connection is to end. */
   readonly onFull: () => void;
 }
 
@@ -33,10 +57,10 @@ type Serve = () => boolean;
  *
  * Node parses all of a piece it has read (64 KiB), so somewhat more than `requestsWaiting` can come before that helps.
  */
-export class RequestLine {
-  readonly #brake: Brake;
-  readonly #limits: LineLimits;
-  readonly #options: LineOptions;
+export class RequestQueue {
+  readonly #readPause: ReadPause;
+  readonly #limits: RequestQueueLimits;
+  readonly #options: RequestQueueOptions;
   readonly #waiting: (readonly [ServerResponse, Serve])[] = [];
   #inHand = 0;
   #isHeld = false;
@@ -48,14 +72,14 @@ export class RequestLine {
     this.#advanceSoon();
   };
 
-  constructor(options: LineOptions) {
-    const { socket, limits, room, peer } = options;
-    this.#brake = new Brake(socket);
+  constructor(options: RequestQueueOptions) {
+    const { socket, limits, quota, peer } = options;
+    this.#readPause = new ReadPause(socket);
     this.#limits = limits;
     this.#options = options;
     socket.once('close', () => {
       this.#isOver = true;
-      room.leave(peer, this.#waiting.splice(0).length);
+      quota.release(peer, this.#waiting.splice(0).length);
     });
   }
 
@@ -84,8 +108,8 @@ export class RequestLine {
   }
 
   #wait(response: ServerResponse, serve: Serve): void {
-    const { room, peer, onFull } = this.#options;
-    if (!room.enter(peer)) {
+    const { quota, peer, onFull } = this.#options;
+    if (!quota.acquire(peer)) {
       // The rest of what was read with it still comes here, and is not for anybody.
       this.#isOver = true;
       onFull();
@@ -94,20 +118,20 @@ export class RequestLine {
     this.#waiting.push([response, serve]);
     if (this.#waiting.length < this.#limits.requestsWaiting || this.#isHeld) return;
     this.#isHeld = true;
-    this.#brake.hold();
-    this.#brake.slice();
+    this.#readPause.hold();
+    this.#readPause.slice();
   }
 
   #advance(): void {
     while (this.#inHand < this.#limits.requestsInHand) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      this.#options.room.leave(this.#options.peer);
+      this.#options.quota.release(this.#options.peer);
       this.#begin(...next);
     }
     if (!this.#isHeld || this.#waiting.length > 0) return;
     this.#isHeld = false;
-    this.#brake.release();
+    this.#readPause.release();
   }
 
   /**
@@ -128,8 +152,8 @@ export class RequestLine {
 
   /** Until the next turn of the event loop, in which the others come first. */
   #rest(): void {
-    this.#brake.hold();
-    this.#brake.slice();
-    setImmediate(() => this.#brake.release());
+    this.#readPause.hold();
+    this.#readPause.slice();
+    setImmediate(() => this.#readPause.release());
   }
 }

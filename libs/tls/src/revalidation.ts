@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
-import type { Session } from './session.js';
+import type { ListenerSession } from './listener-session.js';
 
 /** Sessions asked about at the same time: a registry takes so much at once, and refuses more. */
 const askedAtOnce = 32;
@@ -9,14 +9,14 @@ const askedAtOnce = 32;
 const pauseMs = 1_000;
 
 export interface Revalidation {
-  readonly ask: (session: Session) => Promise<AdmissionDecision>;
-  readonly cut: (session: Session, reason: RefusalReason) => void;
+  readonly ask: (session: ListenerSession) => Promise<AdmissionDecision>;
+  readonly cut: (session: ListenerSession, reason: RefusalReason) => void;
   /** How long sessions live on without an answer, in milliseconds. */
   readonly graceMs: number;
 }
 
 /** Asks about each session again, until every question has been answered or the grace is over; cuts the refused ones. */
-export async function revalidate(sessions: readonly Session[], revalidation: Revalidation): Promise<void> {
+export async function revalidate(sessions: readonly ListenerSession[], revalidation: Revalidation): Promise<void> {
   const graceEndsAt = performance.now() + revalidation.graceMs;
   let left = sessions;
   for (;;) {
@@ -29,9 +29,9 @@ export async function revalidate(sessions: readonly Session[], revalidation: Rev
 }
 
 /** Stops at the first question without an answer; gives the sessions that still wait for one. */
-async function askAbout(sessions: readonly Session[], { ask, cut }: Revalidation): Promise<Session[]> {
+async function askAbout(sessions: readonly ListenerSession[], { ask, cut }: Revalidation): Promise<ListenerSession[]> {
   const waiting = sessions.filter(({ isOver }) => !isOver);
-  const unanswered: Session[] = [];
+  const unanswered: ListenerSession[] = [];
   const work = async () => {
     while (unanswered.length === 0) {
       const session = waiting.pop();

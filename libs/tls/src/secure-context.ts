@@ -1,7 +1,7 @@
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, pemFromDer } from '@sallyport/x509';
-import { Breather } from './breather.js';
+import { EventLoopYield } from './event-loop-yield.js';
 import { addTrustedCa, fitIntoHandshake, protocolOptions } from './openssl.js';
 import type { SecuritySettings } from './settings.js';
 
@@ -72,11 +72,11 @@ export async function buildSecureContext(settings: SecuritySettings): Promise<Se
   const options = protocolOptions(fitIntoHandshake(trusted.map(subjectOf)));
   // Always a list: without one, Node trusts the public web PKI.
   const context = contextFrom(settings, { ...options, ca: trusted.slice(0, casAtOnce).map(pemOf) });
-  const breather = new Breather();
+  const eventLoop = new EventLoopYield();
   for (const certificate of trusted.slice(casAtOnce)) {
     if (!addTrustedCa(context, pemOf(certificate)))
       return contextFrom(settings, { ...options, ca: trusted.map(pemOf) });
-    await breather.breathe();
+    await eventLoop.yieldIfDue();
   }
   return context;
 }

@@ -1,13 +1,13 @@
 import { createServer, type Server } from 'node:net';
 import { Problem, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
-import { type Generation, makeGeneration } from './generation.js';
+import { ConnectionAcceptor } from './connection-acceptor.js';
 import { defaultLimits, type Limits } from './limits.js';
+import { ListenerCounters, type ListenerCounts } from './listener-counters.js';
 import type { SecureListenerOptions } from './listener-options.js';
+import type { SessionInfo } from './listener-session.js';
 import type { Peer } from './peer.js';
-import { Reception } from './reception.js';
-import type { SessionInfo } from './session.js';
+import { prepareSecurity, type SecurityState } from './security-state.js';
 import { levelOf, type SecuritySettings } from './settings.js';
-import { type ListenerCounters, Tally } from './tally.js';
 
 /** Connections the kernel may hold for us while we are busy; Linux caps it at `net.core.somaxconn`. */
 const backlog = 4096;
@@ -26,39 +26,39 @@ const tcpKeepAliveMs = 60_000;
 export class SecureListener {
   readonly #options: SecureListenerOptions;
   readonly #limits: Limits;
-  readonly #tally: Tally;
-  #security: SecuritySettings;
+  readonly #counters: ListenerCounters;
+  #settings: SecuritySettings;
   #server: Server | undefined;
-  #reception: Reception | undefined;
+  #acceptor: ConnectionAcceptor | undefined;
   #opened: Promise<unknown> | undefined;
   #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(options: SecureListenerOptions) {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#security = options.security;
-    this.#tally = new Tally((event) => options.events.onCounted?.(event));
+    this.#settings = options.security;
+    this.#counters = new ListenerCounters((event) => options.events.onCounted?.(event));
   }
 
   /** Security level in force. */
   get level(): SecurityLevel {
-    return this.#reception?.generation.level ?? levelOf(this.#security);
+    return this.#acceptor?.security.level ?? levelOf(this.#settings);
   }
 
   /** Live, admitted connections, plain ones included. */
   get sessions(): readonly SessionInfo[] {
-    return [...(this.#reception?.sessions ?? [])]
+    return [...(this.#acceptor?.sessions ?? [])]
       .filter((each) => each.isEstablished && !each.isOver)
       .map((each) => each.info);
   }
 
   /** Refusals since the listener was made, by reason. */
   get refusalCounts(): ReadonlyMap<RefusalReason, number> {
-    return this.#tally.refusals;
+    return this.#counters.refusals;
   }
 
-  get counters(): Readonly<ListenerCounters> {
-    return this.#tally.counters;
+  get counters(): Readonly<ListenerCounts> {
+    return this.#counters.counters;
   }
 
   /**
@@ -70,7 +70,7 @@ export class SecureListener {
    */
   async listen(): Promise<{ host: string; port: number }> {
     if (this.#opened !== undefined) throw new Problem('conflict', `Listener "${this.#options.name}" is open already.`);
-    const opened = this.#inTurn(() => this.#listen());
+    const opened = this.#inOrder(() => this.#listen());
     this.#opened = opened.catch(() => {
       this.#opened = undefined;
     });
@@ -79,14 +79,14 @@ export class SecureListener {
 
   async #listen(): Promise<{ host: string; port: number }> {
     const { name, host } = this.#options;
-    const reception = new Reception({
+    const acceptor = new ConnectionAcceptor({
       options: this.#options,
       limits: this.#limits,
-      tally: this.#tally,
-      generation: await this.#prepare(this.#security),
+      counters: this.#counters,
+      security: await this.#prepare(this.#settings),
     });
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
-      reception.welcome(socket),
+      acceptor.accept(socket),
     );
     try {
       const port = await bind(server, this.#options);
@@ -95,10 +95,10 @@ export class SecureListener {
         this.#options.events.onWarning('a connection could not be accepted', { listener: name, error }),
       );
       this.#server = server;
-      this.#reception = reception;
+      this.#acceptor = acceptor;
       return { host, port };
     } catch (error) {
-      reception.close();
+      acceptor.close();
       throw error;
     }
   }
@@ -111,27 +111,27 @@ export class SecureListener {
    * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
    */
   reload(security: SecuritySettings): Promise<void> {
-    return this.#inTurn(() => this.#reload(security));
+    return this.#inOrder(() => this.#reload(security));
   }
 
-  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+  #inOrder<T>(change: () => Promise<T>): Promise<T> {
     const changed = this.#lastChange.then(change);
     // The caller hears of the failure; the next change must not.
     this.#lastChange = changed.catch(() => undefined);
     return changed;
   }
 
-  async #prepare(security: SecuritySettings): Promise<Generation> {
+  async #prepare(settings: SecuritySettings): Promise<SecurityState> {
     const { name, events } = this.#options;
-    const generation = await makeGeneration(name, security);
-    for (const warning of generation.warnings) events.onWarning(warning, { listener: name });
-    return generation;
+    const security = await prepareSecurity(name, settings);
+    for (const warning of security.warnings) events.onWarning(warning, { listener: name });
+    return security;
   }
 
-  async #reload(security: SecuritySettings): Promise<void> {
-    const generation = await this.#prepare(security);
-    this.#security = security;
-    this.#reception?.enter(generation);
+  async #reload(settings: SecuritySettings): Promise<void> {
+    const security = await this.#prepare(settings);
+    this.#settings = settings;
+    this.#acceptor?.applySecurity(security);
   }
 
   /**
@@ -142,11 +142,11 @@ export class SecureListener {
    */
   refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
     let ended = 0;
-    for (const session of this.#reception?.sessions ?? []) {
-      const { vouched, isCut } = session;
-      const reason = vouched === undefined || isCut ? undefined : match(vouched.peer);
+    for (const session of this.#acceptor?.sessions ?? []) {
+      const { proven, isCut } = session;
+      const reason = proven === undefined || isCut ? undefined : match(proven.peer);
       if (reason === undefined) continue;
-      this.#reception?.cut(session, reason);
+      this.#acceptor?.cut(session, reason);
       ended += 1;
     }
     return ended;
@@ -163,10 +163,10 @@ export class SecureListener {
     match: (peer: Peer) => boolean,
     { graceMs = 0 }: { readonly graceMs?: number } = {},
   ): Promise<void> {
-    const concerned = [...(this.#reception?.sessions ?? [])].filter(
-      ({ vouched }) => vouched !== undefined && match(vouched.peer),
+    const concerned = [...(this.#acceptor?.sessions ?? [])].filter(
+      ({ proven }) => proven !== undefined && match(proven.peer),
     );
-    await this.#reception?.revalidate(concerned, { graceMs });
+    await this.#acceptor?.revalidate(concerned, { graceMs });
   }
 
   /**
@@ -178,9 +178,9 @@ export class SecureListener {
     const server = this.#server;
     if (server === undefined) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    this.#reception?.drain(drainMs);
+    this.#acceptor?.drain(drainMs);
     await closed;
-    this.#reception?.close();
+    this.#acceptor?.close();
   }
 }
 

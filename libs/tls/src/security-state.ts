@@ -1,13 +1,13 @@
 import type { SecureContext } from 'node:tls';
 import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
 import { pathFault } from './judge.js';
+import type { ListenerSession, ProvenPeer } from './listener-session.js';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
-import type { Session, Vouched } from './session.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
 
 /** One set of security settings, made ready for use; a reload replaces the whole of it. */
-export interface Generation {
+export interface SecurityState {
   readonly level: SecurityLevel;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trust: TrustStore;
@@ -18,7 +18,7 @@ export interface Generation {
 }
 
 /** @throws Problem `config-invalid`: the settings are incomplete, or OpenSSL does not take them. */
-export async function makeGeneration(name: string, settings: SecuritySettings): Promise<Generation> {
+export async function prepareSecurity(name: string, settings: SecuritySettings): Promise<SecurityState> {
   checkComplete(name, settings);
   const level = levelOf(settings);
   const trust = new TrustStore(settings.ca ?? { certificates: [], ownIssuers: new Set() });
@@ -29,26 +29,29 @@ export async function makeGeneration(name: string, settings: SecuritySettings): 
 }
 
 /** What becomes of a session that began under former settings. */
-export type Verdict =
-  | { readonly outcome: 'keep'; readonly vouched?: Vouched }
+export type SessionReview =
+  | { readonly outcome: 'keep'; readonly proven?: ProvenPeer }
   | { readonly outcome: 'redirect' }
   | { readonly outcome: 'cut'; readonly reason: RefusalReason };
 
 /**
  * Whether a session would be admitted now. One that lacks what a stricter level asks for may come back over a new
- * connection and show it; one whose certificate is no longer vouched for is cut.
+ * connection and show it; one whose certificate is no longer proven for is cut.
  */
-export function reconsider(session: Session, { level, clientCertificate, trust }: Generation): Verdict {
+export function reviewSession(
+  session: ListenerSession,
+  { level, clientCertificate, trust }: SecurityState,
+): SessionReview {
   if (level === 'plain') return { outcome: 'keep' };
   if (!session.isSecure) return { outcome: 'redirect' };
   if (clientCertificate === 'none') return { outcome: 'keep' };
-  const { vouched } = session;
-  if (vouched === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
-  const { peer } = vouched;
-  const path = trust.trusts(vouched.path) ? vouched.path : trust.findPath(peer.certificate, vouched.path.certificates);
+  const { proven } = session;
+  if (proven === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
+  const { peer } = proven;
+  const path = trust.trusts(proven.path) ? proven.path : trust.findPath(peer.certificate, proven.path.certificates);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
   if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
   const fault = pathFault({ certificate: peer.certificate, path });
   if (fault !== undefined) return { outcome: 'cut', reason: fault.reason };
-  return { outcome: 'keep', vouched: { peer, path } };
+  return { outcome: 'keep', proven: { peer, path } };
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { RefusalReason } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
-import type { Session } from './session.js';
+import type { ListenerSession } from './listener-session.js';
 
 /** Longest time between two looks at the clock: it may be set forward, and timers hold at most 24.8 days. */
 const longestWaitMs = 60_000;
@@ -17,35 +17,35 @@ function endOf(certificate: Certificate): number {
   return certificate.notAfter.getTime() + 1000;
 }
 
-function expiryOf({ vouched }: Session): Expiry | undefined {
-  if (vouched === undefined) return undefined;
-  const leaf = endOf(vouched.peer.certificate);
-  const issuers = Math.min(...vouched.path.certificates.map(endOf));
+function expiryOf({ proven }: ListenerSession): Expiry | undefined {
+  if (proven === undefined) return undefined;
+  const leaf = endOf(proven.peer.certificate);
+  const issuers = Math.min(...proven.path.certificates.map(endOf));
   return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
 }
 
 /** The live sessions of a listener, pending admissions included; ends each when a certificate behind it expires. */
 export class SessionTable {
-  readonly #sessions = new Map<Duplex, Session>();
+  readonly #sessions = new Map<Duplex, ListenerSession>();
   readonly #now: () => Date;
-  readonly #onExpired: (session: Session, reason: RefusalReason) => void;
+  readonly #onExpired: (session: ListenerSession, reason: RefusalReason) => void;
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt = Number.POSITIVE_INFINITY;
 
-  constructor(now: () => Date, onExpired: (session: Session, reason: RefusalReason) => void) {
+  constructor(now: () => Date, onExpired: (session: ListenerSession, reason: RefusalReason) => void) {
     this.#now = now;
     this.#onExpired = onExpired;
   }
 
-  [Symbol.iterator](): Iterator<Session> {
+  [Symbol.iterator](): Iterator<ListenerSession> {
     return this.#sessions.values();
   }
 
-  of(socket: Duplex): Session | undefined {
+  of(socket: Duplex): ListenerSession | undefined {
     return this.#sessions.get(socket);
   }
 
-  add(session: Session): void {
+  add(session: ListenerSession): void {
     // Closed meanwhile: no event would ever take it out again.
     if (session.socket.closed) return;
     this.#sessions.set(session.socket, session);
@@ -54,7 +54,7 @@ export class SessionTable {
   }
 
   /** Looks at a session's certificates again, after they changed. */
-  watch(session: Session): void {
+  watch(session: ListenerSession): void {
     const expiry = expiryOf(session);
     if (expiry !== undefined) this.#wakeAt(expiry.at);
   }

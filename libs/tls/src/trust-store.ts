@@ -1,17 +1,17 @@
 import { hash } from 'node:crypto';
 import type { AuthorityId, Fingerprint } from '@sallyport/protocol';
 import { authorityIdOf, type Certificate, constraintVerdict, nameKey, verifySignedBy } from '@sallyport/x509';
+import { BoundedCache } from './bounded-cache.js';
 import { printable } from './printable.js';
-import { Recent } from './recent.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
 /** Certificates from the CA that issued a leaf up to a trusted one, both included. */
-type Links = readonly [issuer: Certificate, ...above: Certificate[]];
+type IssuerChain = readonly [issuer: Certificate, ...above: Certificate[]];
 
 /** The CAs that vouch for a leaf. */
 export interface IssuerPath {
   /** From the CA that issued the leaf up to the first trusted one, both included. Never empty. */
-  readonly certificates: Links;
+  readonly certificates: IssuerChain;
   /**
    * The CAs that may have been given the name, by key and name, the one that issued the leaf first. The last is the
    * topmost trusted CA above the leaf, unless a CA on the way stands for itself because of its name constraints.
@@ -59,8 +59,8 @@ export class TrustStore {
   readonly #ownIssuers: ReadonlySet<Fingerprint>;
   /** Those of them that are trusted here. */
   readonly #own: readonly Certificate[];
-  readonly #known = new Recent<string, RememberedLeaf>(mostKnownLeaves);
-  readonly #issuers = new Recent<string, Certificate>(mostKnownIssuers);
+  readonly #known = new BoundedCache<string, RememberedLeaf>(mostKnownLeaves);
+  readonly #issuers = new BoundedCache<string, Certificate>(mostKnownIssuers);
   /** The trusted CA that issued another one, once it has been looked for. */
   readonly #aboveAnchor = new Map<Certificate, Certificate | undefined>();
 
@@ -109,7 +109,7 @@ export class TrustStore {
   }
 
   /** Each presented certificate is climbed at most once, so no arrangement of cross-signed ones costs more. */
-  #climb(certificate: Certificate, unused: Set<Certificate>): Links | undefined {
+  #climb(certificate: Certificate, unused: Set<Certificate>): IssuerChain | undefined {
     const anchor = this.#anchorAbove(certificate);
     if (anchor !== undefined) return [anchor];
     for (const candidate of unused) {
@@ -127,7 +127,7 @@ export class TrustStore {
     return anchors.find((candidate) => mayHaveIssued(candidate, certificate) && verifySignedBy(certificate, candidate));
   }
 
-  #pathOf(certificates: Links, leaf: Certificate): IssuerPath {
+  #pathOf(certificates: IssuerChain, leaf: Certificate): IssuerPath {
     const [issuer] = certificates;
     const vouching = this.#vouching(certificates, leaf);
     const authorities = vouching.map(authorityIdOf);
@@ -146,7 +146,7 @@ export class TrustStore {
    * The certificates of the CAs that vouch for the leaf's name, from its issuer up. Trusted CAs above the first one belong
    * to them, so that it makes no difference to a device when its intermediate CA becomes trusted too.
    */
-  #vouching(certificates: Links, leaf: Certificate): Certificate[] {
+  #vouching(certificates: IssuerChain, leaf: Certificate): Certificate[] {
     const vouching: Certificate[] = [];
     const [name = ''] = leaf.subject.commonNames;
     let next: Certificate | undefined = certificates[0];
