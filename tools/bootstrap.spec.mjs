@@ -112,7 +112,7 @@ describe('the build', () => {
 describe('flags of the runtime', () => {
   function flagsIn(path) {
     const words = readFileSync(join(root, 'deploy', path), 'utf8').split(/[\s",[\]]+/);
-    return words.filter((word) => /^--(disable|max|optimize)/.test(word));
+    return words.filter((word) => /^--(disable|max|optimize|heap)/.test(word));
   }
 
   it('are those of `npm start` in the unit of the whole system', () => {
