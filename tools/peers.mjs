@@ -22,7 +22,7 @@ export const peers = [
     tests: 'pki-signer: strongSwan enrols over EST',
   },
   { name: 'mosquitto', proof: 'mosquitto', tests: 'mqtt: connection, reconnection and RPC on a real broker' },
-  { name: 'mosquitto-clients', proof: 'mosquitto_pub', tests: 'standalone: clients of the embedded broker' },
+  { name: 'mosquitto-clients', proof: 'mosquitto_pub', tests: 'mqtt-broker: clients of the embedded broker' },
   { name: 'mount', proof: 'mount', tests: 'e2e: the commands of the documentation' },
   { name: 'nginx', proof: 'nginx', tests: 'testkit, bench: file transfer beside a real server' },
   { name: 'openssl', proof: 'openssl', tests: 'testkit, x509, tls: certificates that are not of our making' },

@@ -1,8 +1,10 @@
 import { agent } from '@sallyport/agent';
 import { type LoadOptions, loadSettings, type ProcessArguments, type Settings } from '@sallyport/config';
 import { deviceRegistry } from '@sallyport/device-registry';
+import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import type { MqttConnection } from '@sallyport/mqtt';
+import { mqttBroker } from '@sallyport/mqtt-broker';
 import { pkiSigner } from '@sallyport/pki-signer';
 import { type EntranceDescription, Problem, type ServiceName, serviceName } from '@sallyport/protocol';
 import {
@@ -16,8 +18,6 @@ import {
   stopInTurn,
 } from '@sallyport/runtime';
 import { type Store, scopedStore } from '@sallyport/store';
-import { EmbeddedBroker } from './broker/embedded-broker.js';
-import { mqttBroker } from './mqtt-broker.service.js';
 
 export interface StandaloneOptions extends ProcessArguments {
   readonly log: Log;

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { type AccessRules, EmbeddedBroker, type EmbeddedBrokerOptions } from '@sallyport/embedded-broker';
 import {
   connectMqtt,
   connectRpcClient,
@@ -18,7 +19,6 @@ import { openSqliteStore, type Store } from '@sallyport/store';
 import { type ProgramResult, RawConnection, runProgram, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js';
 
 interface Site extends AsyncDisposable {
   readonly broker: EmbeddedBroker;
@@ -215,6 +215,36 @@ describe('topics of the services (sallyport/v1/#)', () => {
     await service.publish('te/x', 'seen');
     const { stdout } = await site.subscribe('#', 2, '-i', 'away', '-c');
     expect(stdout).toBe('te/x seen\n');
+  });
+});
+
+describe('access rules', () => {
+  const rules: AccessRules = {
+    mayPublish: (_origin, topic) => topic !== 'closed/publish',
+    maySubscribe: async (_origin, filter) => filter !== 'closed/subscribe',
+    mayReceive: (_origin, topic) => topic !== 'closed/receive',
+  };
+
+  it('decide who may publish', async () => {
+    await using site = await openSite({ rules });
+    expect((await site.publish('closed/publish', 'x', '-q', '1')).exitCode).not.toBe(0);
+    expect((await site.publish('open', 'x', '-q', '1')).exitCode).toBe(0);
+  });
+
+  it('decide who may subscribe, at once or later', async () => {
+    await using site = await openSite({ rules });
+    const mqtt = await site.network();
+    await expect(mqtt.subscribe('closed/subscribe', () => undefined)).rejects.toMatchObject({ type: 'forbidden' });
+    await mqtt.subscribe('open', () => undefined);
+  });
+
+  it('decide who may receive', async () => {
+    await using site = await openSite({ rules });
+    const received = await collect(await site.network(), '#');
+    const other = await site.network('other');
+    for (const topic of ['closed/receive', 'open']) await other.publish(topic, 'x');
+    await waitFor(() => received.length > 0);
+    expect(received).toEqual(['open x']);
   });
 });
 

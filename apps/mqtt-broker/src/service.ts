@@ -1,8 +1,8 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { configuredSource, EntranceModule, Entrances } from '@sallyport/entrance';
 import { ServiceContext, type ServiceDefinition } from '@sallyport/runtime';
-import { EmbeddedBroker } from './broker/embedded-broker.js';
-import { answerRefused } from './broker/refusal-answer.js';
+import { answerRefused } from './refusal-answer.js';
 
 /** Opens the embedded broker to MQTT clients of the network; the services of this process do not need the door. */
 @Injectable()

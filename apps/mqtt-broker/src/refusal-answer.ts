@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { PacketMeter } from '@sallyport/embedded-broker';
 import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
-import { PacketMeter } from './packet-meter.js';
 
 /** A CONNECT of a client that will not be served; a will and a password fit into it. */
 const mostConnectBytes = 16 * 1024;

@@ -1,5 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { connect } from 'node:tls';
+import { type BrokerLimits, EmbeddedBroker } from '@sallyport/embedded-broker';
 import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
 import type { RefusalReason } from '@sallyport/protocol';
 import {
@@ -12,8 +13,6 @@ import {
 } from '@sallyport/testkit';
 import { readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { describe, expect, it } from 'vitest';
-import { EmbeddedBroker } from './embedded-broker.js';
-import type { BrokerLimits } from './limits.js';
 import { answerRefused } from './refusal-answer.js';
 
 interface Site extends AsyncDisposable {

@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { Store } from '@sallyport/store';
-import type { Peer } from '@sallyport/tls';
 import {
   Aedes,
   type AedesOptions,
@@ -10,7 +9,7 @@ import {
   type Client,
   type Subscription,
 } from 'aedes';
-import { mayPublish, mayReceive, maySubscribe, type Origin, sessionName } from './access-rules.js';
+import { type AccessRules, type BrokerPeer, type Origin, openRules, sessionName } from './access-rules.js';
 import { ClientStream } from './client-stream.js';
 import { EventJournal } from './event-journal.js';
 import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
@@ -24,6 +23,8 @@ export interface EmbeddedBrokerOptions {
    */
   readonly store?: Store;
   readonly limits?: Partial<BrokerLimits>;
+  /** Default: the services' topics are for services alone. */
+  readonly rules?: AccessRules;
   readonly onWarning?: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -42,6 +43,7 @@ export class EmbeddedBroker {
   /** Resolves when clients are being served; rejects when what an earlier run stored cannot be read. */
   readonly ready: Promise<void>;
   private readonly limits: BrokerLimits;
+  private readonly rules: AccessRules;
   private readonly persistence: SessionPersistence;
   private readonly aedes: Aedes;
   private readonly origins = new WeakMap<object, Origin>();
@@ -54,6 +56,7 @@ export class EmbeddedBroker {
 
   constructor(options: EmbeddedBrokerOptions = {}) {
     this.limits = { ...defaultBrokerLimits, ...options.limits };
+    this.rules = options.rules ?? openRules;
     this.warn = options.onWarning ?? ((text, fields) => process.emitWarning(`${text} ${JSON.stringify(fields)}`));
     this.persistence = this.makePersistence(options.store);
     this.aedes = this.makeAedes();
@@ -80,7 +83,7 @@ export class EmbeddedBroker {
    *
    * @param peer who it is, when it proved that
    */
-  accept(socket: Duplex, peer: Peer | undefined): void {
+  accept(socket: Duplex, peer: BrokerPeer | undefined): void {
     if (this.networkClients >= this.limits.clients) {
       this.warn('a client was turned away, the broker is full', { clients: this.networkClients });
       socket.destroy();
@@ -164,7 +167,8 @@ export class EmbeddedBroker {
       },
       authorizePublish: (client, packet, done) => void this.authorizePublish(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => void this.authorizeSubscribe(client, subscription, done),
-      authorizeForward: (client, packet) => (mayReceive(this.originOf(client), packet.topic) ? packet : null),
+      authorizeForward: (client, packet) =>
+        this.rules.mayReceive(this.originOf(client), packet.topic) ? packet : null,
     };
   }
 
@@ -182,7 +186,7 @@ export class EmbeddedBroker {
     done: (error?: Error | null) => void,
   ): Promise<void> {
     const origin = client === null ? undefined : this.originOf(client);
-    if (origin === undefined || !mayPublish(origin, packet.topic)) {
+    if (origin === undefined || !this.rules.mayPublish(origin, packet.topic)) {
       this.warn('a publication was refused', { session: client?.id, topic: packet.topic });
       done(new Error(`publishing to ${JSON.stringify(packet.topic)} is not allowed`));
       return;
@@ -203,12 +207,14 @@ export class EmbeddedBroker {
     subscription: Subscription,
     done: (error: Error | null, granted?: Subscription | null) => void,
   ): Promise<void> {
-    if (!this.takeSubscription(client, subscription.topic)) {
-      this.noteRefusal(client, subscription.topic);
-      done(null, null);
-      return;
-    }
     try {
+      // Nothing is awaited when the rules decide at once: a client's next packet must not overtake this one.
+      const isAllowed = this.rules.maySubscribe(this.originOf(client), subscription.topic, client.id);
+      if ((isAllowed !== true && !(await isAllowed)) || !this.takeSubscription(client, subscription.topic)) {
+        this.noteRefusal(client, subscription.topic);
+        done(null, null);
+        return;
+      }
       if (!client.clean) await this.persistence.keepSubscription(client, subscription);
       done(null, subscription);
     } catch (error) {
@@ -223,9 +229,8 @@ export class EmbeddedBroker {
     this.warn('a subscription was refused', { session: client.id, filter });
   }
 
-  /** Whether the client may subscribe to the filter; counts it when so. */
+  /** Whether the client has a subscription left for the filter; counts it when so. */
   private takeSubscription(client: Client, filter: string): boolean {
-    if (!maySubscribe(this.originOf(client), filter)) return false;
     const filters = this.subscribed.get(client) ?? new Set<string>();
     if (!filters.has(filter) && filters.size >= this.limits.subscriptionsPerClient) return false;
     this.subscribed.set(client, filters.add(filter));

@@ -1,9 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { serviceTopicRoot } from '@sallyport/protocol';
-import type { Peer } from '@sallyport/tls';
+import { type DeviceId, type PeerKind, serviceTopicRoot } from '@sallyport/protocol';
+
+/** What a client of the network has proved about itself. */
+export interface BrokerPeer {
+  readonly deviceId: DeviceId;
+  readonly kind: PeerKind;
+}
 
 /** Where a connection comes from: a service of this process, or the network, with or without a proven identity. */
-export type Origin = { readonly kind: 'service' } | { readonly kind: 'network'; readonly peer: Peer | undefined };
+export type Origin = { readonly kind: 'service' } | { readonly kind: 'network'; readonly peer: BrokerPeer | undefined };
+
+/** Who may say and hear what. */
+export interface AccessRules {
+  mayPublish(origin: Origin, topic: string): boolean;
+  /** @param session name of the client's session inside the broker */
+  maySubscribe(origin: Origin, filter: string, session: string): boolean | Promise<boolean>;
+  mayReceive(origin: Origin, topic: string): boolean;
+}
 
 /** Whether a topic belongs to the services of Sallyport alone. */
 export function isServiceTopic(topic: string): boolean {
@@ -11,7 +24,7 @@ export function isServiceTopic(topic: string): boolean {
 }
 
 /** Whether an origin may publish to a topic; `$` topics are the broker's own. */
-export function mayPublish(origin: Origin, topic: string): boolean {
+function mayPublish(origin: Origin, topic: string): boolean {
   if (topic.startsWith('$')) return false;
   return origin.kind === 'service' || !isServiceTopic(topic);
 }
@@ -20,16 +33,19 @@ export function mayPublish(origin: Origin, topic: string): boolean {
  * Whether an origin may subscribe to a filter. Wildcards that reach the services' topics are granted and see nothing of
  * them, as brokers commonly do; `$share` is refused to everybody, because this broker would take it literally.
  */
-export function maySubscribe(origin: Origin, filter: string): boolean {
+function maySubscribe(origin: Origin, filter: string): boolean {
   if (filter.startsWith('$')) return false;
   return origin.kind === 'service' || !isServiceTopic(filter);
 }
 
 /** Whether a message to a topic may reach an origin. */
-export function mayReceive(origin: Origin, topic: string): boolean {
+function mayReceive(origin: Origin, topic: string): boolean {
   if (topic.startsWith('$')) return false;
   return origin.kind === 'service' || !isServiceTopic(topic);
 }
+
+/** The services' topics are for services alone, everything else is open to everybody. */
+export const openRules: AccessRules = { mayPublish, maySubscribe, mayReceive };
 
 /**
  * The name of a client's session inside the broker. The identity comes first, so nobody can take over or evict the
