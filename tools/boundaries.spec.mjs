@@ -28,6 +28,13 @@ describe('module boundaries', () => {
     expect(violations({ nodes, dependencies: { a: [{ target: 'kit' }] } }, () => ['kit'])).toEqual([]);
   });
 
+  it('lets a library use the embedded broker for its tests, and for nothing else', () => {
+    const nodes = { mqtt: project('adapter'), '@sallyport/embedded-broker': project('platform') };
+    const graph = { nodes, dependencies: { mqtt: [{ target: '@sallyport/embedded-broker' }] } };
+    expect(violations(graph, () => ['@sallyport/embedded-broker'])).toEqual([]);
+    expect(violations(graph, noTests)).toEqual(['mqtt (type:adapter) -> @sallyport/embedded-broker (type:platform)']);
+  });
+
   it('reports a project nobody gave a type', () => {
     const nodes = { a: project(), b: project('contract') };
     const found = violations({ nodes, dependencies: { a: [{ target: 'b' }] } }, noTests);

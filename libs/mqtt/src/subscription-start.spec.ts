@@ -1,24 +1,15 @@
-import { type Duplex, duplexPair } from 'node:stream';
+import { type AccessRules, openRules } from '@sallyport/embedded-broker';
+import { TestBroker } from '@sallyport/embedded-broker/testing';
 import { waitFor } from '@sallyport/testkit';
-import { Aedes, type AedesOptions } from 'aedes';
 import { describe, expect, it } from 'vitest';
 import { connectMqtt } from './connect.js';
-import type { MqttConnection } from './port.js';
-
-type AuthorizeSubscribe = NonNullable<AedesOptions['authorizeSubscribe']>;
 
 /** An embedded broker whose answers to SUBSCRIBE the test decides. */
-async function brokerThat(authorizeSubscribe: AuthorizeSubscribe) {
-  const broker = await Aedes.createBroker({ authorizeSubscribe });
-  const openStream = (): Duplex => {
-    const [ours, theirs] = duplexPair();
-    broker.handle(theirs);
-    return ours;
-  };
-  const connection: MqttConnection = { kind: 'in-process', openStream, clientId: 'test' };
-  return { connection, [Symbol.asyncDispose]: () => new Promise<void>((resolve) => broker.close(() => resolve())) };
+function brokerThat(maySubscribe: AccessRules['maySubscribe']): Promise<TestBroker> {
+  return TestBroker.start({ rules: { ...openRules, maySubscribe } });
 }
 
+const neverAnswered = new Promise<boolean>(() => undefined);
 const onFault = (): void => undefined;
 
 describe('a subscription that the broker does not grant at once', () => {
@@ -26,9 +17,10 @@ describe('a subscription that the broker does not grant at once', () => {
     let asked = false;
     await using broker = await brokerThat(() => {
       asked = true;
+      return neverAnswered;
     });
     const stop = new AbortController();
-    const mqtt = await connectMqtt(broker.connection, { signal: stop.signal, onFault });
+    const mqtt = await connectMqtt(broker.connection(), { signal: stop.signal, onFault });
     const subscribing = mqtt.subscribe('a', () => undefined);
     subscribing.catch(() => undefined);
     await waitFor(() => asked);
@@ -40,8 +32,9 @@ describe('a subscription that the broker does not grant at once', () => {
     let asked = false;
     await using broker = await brokerThat(() => {
       asked = true;
+      return neverAnswered;
     });
-    const mqtt = await connectMqtt(broker.connection, { onFault });
+    const mqtt = await connectMqtt(broker.connection(), { onFault });
     const subscribing = mqtt.subscribe('a', () => undefined);
     subscribing.catch(() => undefined);
     await waitFor(() => asked);
@@ -50,16 +43,15 @@ describe('a subscription that the broker does not grant at once', () => {
   });
 
   it('takes up the same session at the next try, so that the broker queues in none that nobody reads', async () => {
-    const clientIds: string[] = [];
-    await using broker = await brokerThat((client, subscription, done) => {
-      clientIds.push(client?.id ?? '');
-      if (clientIds.length === 1) done(null, null);
-      else done(null, subscription);
+    const sessions: string[] = [];
+    await using broker = await brokerThat((_origin, _filter, session) => {
+      sessions.push(session);
+      return sessions.length > 1;
     });
-    const mqtt = await connectMqtt(broker.connection, { onFault });
+    const mqtt = await connectMqtt(broker.connection(), { onFault });
     await expect(mqtt.subscribe('a', () => undefined)).rejects.toMatchObject({ type: 'forbidden' });
     await mqtt.subscribe('a', () => undefined);
-    expect(clientIds).toEqual(['test/subscription/a', 'test/subscription/a']);
+    expect(sessions).toEqual(['service/test/subscription/a', 'service/test/subscription/a']);
     await mqtt.close();
   });
 });

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { duplexPair } from 'node:stream';
 import { loadSettings } from '@sallyport/config';
+import { TestBroker } from '@sallyport/embedded-broker/testing';
 import { connectMqtt, connectRpcClient, type MqttConnection } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { Aedes } from 'aedes';
 import { Registry } from 'prom-client';
 import { SystemClock } from './clock.js';
 import { openLog } from './log.js';
@@ -15,16 +14,8 @@ const closers = new WeakMap<ServiceContext, () => Promise<void>>();
 
 /** A service's context on a broker in memory and a store in the directory. */
 export async function openTestContext(directory: string, name: ServiceName = 'agent'): Promise<ServiceContext> {
-  const broker = await Aedes.createBroker();
-  const openStream = () => {
-    const [ours, theirs] = duplexPair();
-    // Like a socket: when one end goes, the other learns of it.
-    ours.once('close', () => theirs.destroy());
-    theirs.once('close', () => ours.destroy());
-    broker.handle(theirs);
-    return ours;
-  };
-  const mqttConnection: MqttConnection = { kind: 'in-process', openStream, clientId: `test-${name}` };
+  const broker = await TestBroker.start();
+  const mqttConnection: MqttConnection = broker.connection(`test-${name}`);
   const readSettings = async () => (await loadSettings({ configDir: directory, env: {}, cwd: directory })).settings;
   const [settings, mqtt, rpc] = [
     await readSettings(),
@@ -52,7 +43,7 @@ export async function openTestContext(directory: string, name: ServiceName = 'ag
     await rpc.close();
     await mqtt.close();
     await store.close();
-    await new Promise<void>((resolve) => broker.close(() => resolve()));
+    await broker.close();
   });
   return context;
 }

@@ -1,0 +1,42 @@
+import { createServer, type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js';
+
+/** The embedded broker for tests of what talks to a broker; in memory unless a store is given. */
+export class TestBroker implements AsyncDisposable {
+  private readonly servers: Server[] = [];
+
+  private constructor(readonly broker: EmbeddedBroker) {}
+
+  static async start(options: EmbeddedBrokerOptions = {}): Promise<TestBroker> {
+    const broker = new EmbeddedBroker({ onWarning: () => undefined, ...options });
+    await broker.ready;
+    return new TestBroker(broker);
+  }
+
+  /** How a service of the same process reaches it; made for `connectMqtt`. */
+  connection(clientId = 'test') {
+    return { kind: 'in-process', openStream: (): Duplex => this.broker.openStream(), clientId } as const;
+  }
+
+  /** Opens a port of the loopback interface to clients that prove nothing; resolves to its URL. */
+  async listen(): Promise<string> {
+    const server = createServer((socket) => this.broker.accept(socket, undefined));
+    this.servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('the test broker has no port');
+    return `mqtt://127.0.0.1:${address.port}`;
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    const closed = this.servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)));
+    await this.broker.close();
+    await Promise.all(closed);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
