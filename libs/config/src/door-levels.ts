@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorCode, replaceTextFile } from '@sallyport/files';
 import { type EntranceGroup, Problem, type SecurityLevel, securityLevel } from '@sallyport/protocol';
 import { z } from 'zod';
-import { replaceTextFile } from './atomic-write.js';
-import { errorCode } from './error-code.js';
 import type { Settings } from './settings.js';
 
 const doorLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { lstat, readlink, rm, symlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { errorCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
-import { errorCode } from './error-code.js';
 import { processIdentity, stateOf, thisProcess } from './process-identity.js';
 
 const lockHolder = processIdentity.extend({ token: z.uuid() });

@@ -11,7 +11,7 @@ export async function removeLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory);
   const leftovers = names.filter((name) => {
     const isTemporary =
-      Object.values(settingsFileNames).some((file) => name.startsWith(`${file}.`)) &&
+      Object.values(settingsFileNames).some((file) => name.replace(/^\./, '').startsWith(`${file}.`)) &&
       /\.[0-9a-f-]{36}\.tmp$/.test(name);
     return isTemporary || (name.startsWith(`${settingsFileNames.tedge}.lock.`) && name.endsWith(breakingSuffix));
   });

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { errorCode } from './error-code.js';
 import type { SettingsHome } from './setting.js';
 import { parseToml, type TomlTable } from './toml.js';
 

@@ -1,8 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode, replaceTextFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { replaceTextFile } from './atomic-write.js';
-import { errorCode } from './error-code.js';
 import { withFileLock } from './file-lock.js';
 import { type KeyReference, pathsOf } from './key-names.js';
 import { removeLeftovers } from './leftovers.js';

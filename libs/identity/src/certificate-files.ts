@@ -1,6 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import {
   type HeldRoom,
   holdRoom,
@@ -8,7 +6,9 @@ import {
   removeIfPresent,
   sweepTemporaryFiles,
   writeFileAtomic,
-} from './atomic-file.js';
+} from '@sallyport/files';
+import { Problem } from '@sallyport/protocol';
+import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { privateKeyFromPem, privateKeyPem, publicKeyDer } from './private-key.js';
 
 /** Where an identity lives on disk. */

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { removeIfPresent, writeFileAtomic } from '@sallyport/files';
 import { type DeviceId, Problem, parseEnrolmentToken } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
@@ -7,7 +8,6 @@ import {
   pemFromDer,
   type SubjectAltName,
 } from '@sallyport/x509';
-import { removeIfPresent, writeFileAtomic } from './atomic-file.js';
 import {
   type CertificateFiles,
   holdIdentityRoom,

@@ -1,13 +1,13 @@
 export {
   type HeldRoom,
   holdRoom,
-  isMissing,
+  isAbsent as isMissing,
   namesIn,
   readTextIfPresent,
   removeIfPresent,
   writeFileAtomic,
   writeFileOnce,
-} from './atomic-file.js';
+} from '@sallyport/files';
 export {
   type CertificateFiles,
   type Identity,

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
+import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { readTextIfPresent, writeFileOnce } from './atomic-file.js';
 
 const privateKeyMode = 0o400;
 

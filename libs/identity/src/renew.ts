@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { readTextIfPresent } from '@sallyport/files';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
@@ -6,7 +7,6 @@ import {
   certificatesFromPem,
   parseCertificateRequest,
 } from '@sallyport/x509';
-import { readTextIfPresent } from './atomic-file.js';
 import {
   type CertificateFiles,
   holdIdentityRoom,

@@ -1,6 +1,6 @@
+import { readTextIfPresent } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { derFromPem } from '@sallyport/x509';
-import { readTextIfPresent } from './atomic-file.js';
 
 /**
  * The certificate signing request in a PEM file, as DER; undefined when there is no file or nothing in it. Other tools

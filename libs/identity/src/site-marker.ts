@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readTextIfPresent, writeFileAtomic, writeFileOnce } from '@sallyport/files';
 import { Problem, type SiteMarker, siteMarker } from '@sallyport/protocol';
-import { readTextIfPresent, writeFileAtomic, writeFileOnce } from './atomic-file.js';
 
 /** Services that keep state of the site, and so a marker of it. */
 type MarkedService = 'pki-signer' | 'device-registry';

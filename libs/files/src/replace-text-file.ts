@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { errorCode } from './error-code.js';
+import { writeFileAtomic } from './atomic-file.js';
+import { hasCode } from './error-code.js';
+
+const newFileMode = 0o644;
 
 /**
  * Replaces a text file as a whole: after a crash at any point it holds either the old or the new text.
@@ -15,19 +17,17 @@ import { errorCode } from './error-code.js';
 export async function replaceTextFile(path: string, text: string, options: { model?: string } = {}): Promise<void> {
   const target = await targetOf(path);
   const former = (await statusOf(target)) ?? (await statusOf(options.model ?? target));
-  const temporary = `${target}.${randomUUID()}.tmp`;
-  try {
-    await writeDurably(temporary, text, former);
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(target));
+  if (former === undefined) return writeFileAtomic(target, text, newFileMode);
+  await writeFileAtomic(target, text, { mode: former.mode & 0o777, prepare: (file) => giveTo(file, former) });
 }
 
-function statusOf(path: string): Promise<Stats | undefined> {
-  return stat(path).catch((error) => missing(error, undefined));
+async function statusOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 /** Where the file is, or will be. Links that lead in a circle were reported when the file was read. */
@@ -35,28 +35,9 @@ async function targetOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    missing(error, undefined);
+    if (!hasCode(error, 'ENOENT')) throw error;
     const link = await readlink(path).catch(() => undefined);
     return link === undefined ? path : targetOf(resolve(dirname(path), link));
-  }
-}
-
-function missing<T>(error: unknown, substitute: T): T {
-  if (errorCode(error) === 'ENOENT') return substitute;
-  throw error;
-}
-
-async function writeDurably(path: string, text: string, former: Stats | undefined): Promise<void> {
-  const mode = former === undefined ? 0o644 : former.mode & 0o777;
-  const file = await open(path, 'wx', mode);
-  try {
-    await file.writeFile(text);
-    if (former !== undefined) await giveTo(file, former);
-    // open() applies the umask, which may be stricter than what others need to read the settings.
-    await file.chmod(mode);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 
@@ -71,18 +52,8 @@ async function isPermitted(change: Promise<void>): Promise<boolean> {
   return change.then(
     () => true,
     (error: unknown) => {
-      if (errorCode(error) === 'EPERM') return false;
+      if (hasCode(error, 'EPERM')) return false;
       throw error;
     },
   );
-}
-
-// The rename itself is only on disk once the directory is.
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
