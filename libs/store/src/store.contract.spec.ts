@@ -262,6 +262,23 @@ describe.each([sqliteEngine(), redisEngine()])('store on $name', (engine) => {
       await expect((await open()).list('', { limit })).rejects.toMatchObject({ type: 'invalid-request' });
     });
 
+    it.each([1, 2, 3, 250])('are read one after the other, %i at once', async (pageSize) => {
+      const store = await open();
+      for (const key of ['a/1', 'a/2', 'a/3', 'b/1']) await store.put(key, key);
+      const keys: string[] = [];
+      for await (const { key } of scopedStore(store, 'a/').listAll('', { pageSize })) keys.push(key);
+      expect(keys).toEqual(['1', '2', '3']);
+    });
+
+    it('let other work go on between two pages', async () => {
+      const store = await open();
+      for (const key of ['a', 'b', 'c']) await store.put(key, key);
+      const seen: string[] = [];
+      setImmediate(() => seen.push('other work'));
+      for await (const { key } of store.listAll('', { pageSize: 1 })) seen.push(key);
+      expect(seen.indexOf('other work')).toBeLessThan(2);
+    });
+
     it('refuses a cursor of another list', async () => {
       const store = await open();
       await store.transaction(
