@@ -11,8 +11,7 @@ import { NestFactory } from '@nestjs/core';
 import { Entrances } from '@sallyport/entrance';
 import { mqttRpcServer, RpcHandler } from '@sallyport/mqtt';
 import { type AdmissionRequest, admitPeer } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FileTransferEntrance } from './file-transfer-entrance.js';
@@ -34,7 +33,7 @@ describe('the agent', () => {
   let server: TestCertificate;
   let child: TestCertificate;
   let directory: TemporaryDirectory;
-  let context: ServiceContext;
+  let context: TestContext;
   let entrances: Entrances;
   let registry: INestMicroservice;
 

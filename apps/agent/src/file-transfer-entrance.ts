@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { configuredSource, Entrances, type SecuritySource } from '@sallyport/entrance';
 import { Problem } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { FileStorage } from './file-storage/file-storage.js';
 import type { QuotaLimits } from './file-storage/storage-quota.js';
@@ -17,7 +17,7 @@ const mainDevice = 'device/main//';
 @Injectable()
 export class FileTransferEntrance implements OnApplicationBootstrap {
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
   ) {}
 

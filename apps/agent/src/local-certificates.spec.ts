@@ -11,8 +11,8 @@ import {
   replaceRoots,
 } from '@sallyport/identity';
 import { EstResponder } from '@sallyport/identity/testing';
-import { openLog, ServiceContext } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { openLog } from '@sallyport/runtime';
+import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { buildCertificateRequest, type Certificate } from '@sallyport/x509';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -26,7 +26,7 @@ const fresh = () => ({ notBefore: new Date(Date.now() - 300_000), notAfter: new 
 
 describe('certificates of this machine', () => {
   let directory: TemporaryDirectory;
-  let context: ServiceContext;
+  let context: TestContext;
   let responder: EstResponder;
   let certificates: LocalCertificates;
   let log: Record<string, unknown>[];
@@ -41,7 +41,7 @@ describe('certificates of this machine', () => {
     const { settings } = context;
     const readSettings = () => Promise.resolve(settings);
     certificates = new LocalCertificates(
-      new ServiceContext({ ...context, settings, readSettings, log: openLog({ destination }) }),
+      new TestContext({ ...context, settings, readSettings, log: openLog({ destination }) }),
     );
   });
 

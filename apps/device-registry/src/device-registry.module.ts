@@ -1,7 +1,7 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
-import { Clock, ServiceContext } from '@sallyport/runtime';
+import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
@@ -31,8 +31,8 @@ const auditLog: Provider = {
 /** Opened before anything else has a chance to write: a registry that lost its part of the store does not start. */
 const registrySite: Provider = {
   provide: RegistrySite,
-  useFactory: (context: ServiceContext, audit: AuditLog) => RegistrySite.open(context, audit),
-  inject: [ServiceContext, AuditLog],
+  useFactory: (context: ConnectedContext, store: Store, audit: AuditLog) => RegistrySite.open(context, store, audit),
+  inject: [ConnectedContext, Store, AuditLog],
 };
 
 /** Wiring of the device registry. */

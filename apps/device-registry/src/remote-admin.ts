@@ -3,7 +3,7 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { configuredSource, Entrances } from '@sallyport/entrance';
 import { Problem } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
 
 /** The part of Fastify that takes a request from a server of our own. */
 interface Router {
@@ -17,7 +17,7 @@ interface Router {
 @Injectable()
 export class RemoteAdmin implements OnApplicationBootstrap {
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
     private readonly adapterHost: HttpAdapterHost,
   ) {}

@@ -4,5 +4,6 @@ import { DeviceRegistryModule } from './device-registry.module.js';
 /** Devices, their certificates and states; who is admitted; the audit log. */
 export const deviceRegistry: ServiceDefinition = {
   name: 'device-registry',
+  needs: { store: true, mqtt: true, rpc: true },
   module: () => ({ module: DeviceRegistryModule }),
 };

@@ -1,14 +1,14 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { configuredSource, EntranceModule, Entrances } from '@sallyport/entrance';
-import { ServiceContext, type ServiceDefinition } from '@sallyport/runtime';
+import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
 import { answerRefused } from './refusal-answer.js';
 
 /** Opens the embedded broker to MQTT clients of the network; the services of this process do not need the door. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
     private readonly broker: EmbeddedBroker,
   ) {}
@@ -32,5 +32,6 @@ export function mqttBroker(broker: EmbeddedBroker): ServiceDefinition {
     imports: [EntranceModule],
     providers: [BrokerEntrance, { provide: EmbeddedBroker, useValue: broker }],
   };
-  return { name: 'mqtt-broker', module: () => module };
+  // The broker has its store already; readiness tells of it here.
+  return { name: 'mqtt-broker', needs: { store: true, mqtt: true, rpc: true }, module: () => module };
 }

@@ -1,7 +1,9 @@
-import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { Module, type Provider } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
-import type { ServiceContext } from '@sallyport/runtime';
+import { RpcClient } from '@sallyport/mqtt';
+import { ServiceContext } from '@sallyport/runtime';
+import { Store } from '@sallyport/store';
 import { AuditController } from './audit/audit.controller.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { AuthorityImporter } from './authority/authority-import.js';
@@ -22,38 +24,16 @@ import { signerSettings } from './signer-settings.js';
 import { KeyStore } from './signing-key/signing-key.js';
 import { SiteResponder } from './site/site.responder.js';
 
-/** Wiring of the signer; no decisions. */
-@Module({})
-export class PkiSignerModule {
-  static forContext(context: ServiceContext): DynamicModule {
-    return {
-      module: PkiSignerModule,
-      imports: [EntranceModule],
-      controllers: [
-        AuditController,
-        AuthorityController,
-        EnrolmentController,
-        InventoryController,
-        SiteResponder,
-        TrustBundleResponder,
-      ],
-      providers: [{ provide: OpenedSigner, useFactory: () => open(context) }, ...parts, SignerLifecycle],
-    };
-  }
-}
-
-async function open(context: ServiceContext): Promise<OpenedSigner> {
-  const { store, clock, log, metrics, rpc, settings } = context;
-  const signer = await openSigner({
-    store,
-    clock,
-    log,
-    metricsRegistry: metrics,
-    registry: RegistryGate.over(rpc),
-    settings: signerSettings(settings),
-  });
-  return new OpenedSigner(signer);
-}
+const openedSigner: Provider = {
+  provide: OpenedSigner,
+  inject: [ServiceContext, Store, RpcClient],
+  useFactory: async (context: ServiceContext, store: Store, rpc: RpcClient) => {
+    const { clock, log, metrics, settings } = context;
+    const registry = RegistryGate.over(rpc);
+    const options = { store, clock, log, metricsRegistry: metrics, registry, settings: signerSettings(settings) };
+    return new OpenedSigner(await openSigner(options));
+  },
+};
 
 /** What controllers ask for, by class. */
 const parts: Provider[] = [
@@ -67,6 +47,21 @@ const parts: Provider[] = [
   part(Revocation, ({ revocation }) => revocation),
   part(AdminSigning, ({ adminSigning }) => adminSigning),
 ];
+
+/** Wiring of the signer; no decisions. */
+@Module({
+  imports: [EntranceModule],
+  controllers: [
+    AuditController,
+    AuthorityController,
+    EnrolmentController,
+    InventoryController,
+    SiteResponder,
+    TrustBundleResponder,
+  ],
+  providers: [openedSigner, ...parts, SignerLifecycle],
+})
+export class PkiSignerModule {}
 
 function part(token: abstract new (...args: never[]) => object, select: (signer: Signer) => object): Provider {
   return { provide: token, useFactory: ({ signer }: OpenedSigner) => select(signer), inject: [OpenedSigner] };

@@ -40,6 +40,7 @@ class ObligingRegistryModule {}
 
 const obligingRegistry: ServiceDefinition = {
   name: 'device-registry',
+  needs: { rpc: true },
   module: () => ({ module: ObligingRegistryModule, controllers: [ObligingRegistry] }),
 };
 

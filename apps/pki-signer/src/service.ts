@@ -7,5 +7,6 @@ import { PkiSignerModule } from './pki-signer.module.js';
  */
 export const pkiSigner: ServiceDefinition = {
   name: 'pki-signer',
-  module: (context) => PkiSignerModule.forContext(context),
+  needs: { store: true, mqtt: true, rpc: true },
+  module: () => ({ module: PkiSignerModule }),
 };

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap
 import { type Entrance, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import { deviceChanged, Problem } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
 import { endFault } from './authority/end-fault.js';
 import type { Hierarchy } from './authority/hierarchy.js';
 import { publicHandler } from './crl/public-handler.js';
@@ -26,7 +26,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   private doorFault: unknown;
 
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
     private readonly opened: OpenedSigner,
   ) {

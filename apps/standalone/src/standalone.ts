@@ -3,7 +3,7 @@ import { type LoadOptions, loadSettings, type ProcessArguments, type Settings } 
 import { deviceRegistry } from '@sallyport/device-registry';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
-import type { MqttConnection } from '@sallyport/mqtt';
+import { type MqttConnection, RpcClient } from '@sallyport/mqtt';
 import { mqttBroker } from '@sallyport/mqtt-broker';
 import { pkiSigner } from '@sallyport/pki-signer';
 import { type EntranceDescription, Problem, type ServiceName, serviceName } from '@sallyport/protocol';
@@ -115,7 +115,8 @@ class System implements RunningSystem {
 
   private async rootFingerprint(): Promise<string> {
     const [host] = this.hosts;
-    const bundle = host === undefined ? [] : await fetchTrustBundle(host.context);
+    const bundle =
+      host === undefined ? [] : await fetchTrustBundle({ rpc: host.app.get(RpcClient, { strict: false }) });
     const root = bundle.find((certificate) => certificate.issuer.der.equals(certificate.subject.der));
     if (root === undefined) throw new Problem('unavailable', 'The signer has no root certificate to show.');
     return root.fingerprint;

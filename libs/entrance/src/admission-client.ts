@@ -7,7 +7,7 @@ import {
   deviceChanged,
   type Fingerprint,
 } from '@sallyport/protocol';
-import { FaultLog, type ServiceContext } from '@sallyport/runtime';
+import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
 
 // The registry's decision is good until it says otherwise; the limit only bounds how long a lost event could matter.
@@ -39,7 +39,7 @@ export class AdmissionClient implements AdmissionPort {
   private changes = 0;
 
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly onChange: AdmissionListener,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');

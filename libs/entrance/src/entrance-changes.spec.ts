@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ServiceContext } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Entrances } from './entrances.js';
@@ -28,7 +27,7 @@ describe('changes to a door that overlap', () => {
   let ca: TestCa;
   let overTls: SecurityInForce;
   let directory: TemporaryDirectory;
-  let context: ServiceContext;
+  let context: TestContext;
   let entrances: Entrances;
   let source: SlowSource;
 
@@ -76,7 +75,7 @@ describe('changes to a door that overlap', () => {
     const slow = Promise.withResolvers<typeof older>();
     const readings = [slow.promise, Promise.resolve(newer)];
     const readSettings = () => readings.shift() ?? Promise.reject(new Error('one reading too many'));
-    const slowContext = new ServiceContext({ ...context, settings: older, readSettings });
+    const slowContext = new TestContext({ ...context, settings: older, readSettings });
     const slowEntrances = new Entrances(slowContext);
 
     const reloads = [slowEntrances.reload(), slowEntrances.reload()];

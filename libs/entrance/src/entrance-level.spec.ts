@@ -4,8 +4,8 @@ import { get as httpGet } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
-import { openLog, ServiceContext } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { openLog } from '@sallyport/runtime';
+import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Entrances } from './entrances.js';
@@ -14,7 +14,7 @@ import { configuredSource } from './security-source.js';
 /** One life of a service with a door, from its start to its end. */
 interface Life {
   readonly entrances: Entrances;
-  readonly context: ServiceContext;
+  readonly context: TestContext;
   readonly lines: string[];
   end(): Promise<void>;
 }
@@ -56,7 +56,7 @@ describe('a door that was secured', () => {
     const opened = await openTestContext(directory.path);
     const log = openLog({ destination: { write: (line) => lines.push(line) } });
     const readSettings = () => opened.reloadSettings();
-    const context = new ServiceContext({ ...opened, settings: opened.settings, readSettings, log });
+    const context = new TestContext({ ...opened, settings: opened.settings, readSettings, log });
     const entrances = new Entrances(context);
     const end = async () => {
       await entrances.beforeApplicationShutdown();

@@ -7,7 +7,7 @@ import {
   type RefusalReason,
   type SecurityLevel,
 } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
+import type { ConnectedContext } from '@sallyport/runtime';
 import {
   type ListenerHandler,
   type Peer,
@@ -86,7 +86,7 @@ export class Entrance {
    * @param admission asks the registry about peers, shared by the entrances of the service
    */
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly admission: AdmissionClient,
     private readonly options: EntranceOptions,
   ) {

@@ -19,8 +19,8 @@ import {
   type Fingerprint,
   recordRefusal,
 } from '@sallyport/protocol';
-import { openLog, ServiceContext, type ServiceContextOptions } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { type ConnectedContextOptions, openLog } from '@sallyport/runtime';
+import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { certificatesFromPem } from '@sallyport/x509';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -66,7 +66,7 @@ describe('a door of a service', () => {
   let server: TestCertificate;
   let child: TestCertificate;
   let directory: TemporaryDirectory;
-  let context: ServiceContext;
+  let context: TestContext;
   let entrances: Entrances;
   let registryApp: INestMicroservice | undefined;
 
@@ -469,12 +469,12 @@ describe('a door of a service', () => {
   });
 });
 
-function contextWith(context: ServiceContext, changes: Partial<ServiceContextOptions>): ServiceContext {
+function contextWith(context: TestContext, changes: Partial<ConnectedContextOptions>): TestContext {
   const readSettings = () => context.reloadSettings();
-  return new ServiceContext({ ...context, settings: context.settings, readSettings, ...changes });
+  return new TestContext({ ...context, settings: context.settings, readSettings, ...changes });
 }
 
-function openBrokerStream({ mqttConnection }: ServiceContext): Duplex {
+function openBrokerStream({ mqttConnection }: TestContext): Duplex {
   if (mqttConnection.kind !== 'in-process') throw new Error('the broker of a test is in memory');
   return mqttConnection.openStream();
 }
@@ -489,7 +489,7 @@ function fingerprintOf({ certPem }: TestCertificate): Fingerprint {
   return certificate.fingerprint;
 }
 
-function metricsOf(context: ServiceContext): Promise<string> {
+function metricsOf(context: TestContext): Promise<string> {
   return context.metrics.metrics();
 }
 

@@ -8,7 +8,7 @@ import {
   Problem,
   trustBundleChanged,
 } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
 import { SerialQueue } from './serial-queue.js';
@@ -23,7 +23,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   // Settings read earlier must not come into force later.
   private readonly reloads = new SerialQueue();
 
-  constructor(private readonly context: ServiceContext) {
+  constructor(private readonly context: ConnectedContext) {
     this.admission = new AdmissionClient(context, (change) => {
       for (const entrance of this.opened) entrance.follow(change);
     });

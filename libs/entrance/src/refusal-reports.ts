@@ -1,5 +1,5 @@
 import { type EntranceGroup, Problem, recordRefusal } from '@sallyport/protocol';
-import { FaultLog, type ServiceContext } from '@sallyport/runtime';
+import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { RefusalEvent } from '@sallyport/tls';
 
 /**
@@ -13,7 +13,7 @@ export class RefusalReports {
   private readonly faults: FaultLog;
   private underWay = 0;
 
-  constructor(private readonly context: ServiceContext) {
+  constructor(private readonly context: ConnectedContext) {
     this.faults = new FaultLog(context.log, context.clock, 'refusals could not be recorded in the audit log');
   }
 

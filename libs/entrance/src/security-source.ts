@@ -1,6 +1,6 @@
 import { readTextIfPresent } from '@sallyport/identity';
 import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
+import type { ConnectedContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
 import {
@@ -32,7 +32,7 @@ export interface SecuritySource {
 }
 
 /** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */
-export function configuredSource(context: ServiceContext, group: ConfiguredGroup): SecuritySource {
+export function configuredSource(context: ConnectedContext, group: ConfiguredGroup): SecuritySource {
   return {
     group,
     address: () => {
@@ -62,7 +62,7 @@ function missingSettings({ paths }: EntranceSettings, level: SecurityLevel): str
 }
 
 /** The CAs of this site as last fetched from the signer; none before the service first enrolled. */
-async function siteIssuers(context: ServiceContext): Promise<ReadonlySet<Fingerprint>> {
+async function siteIssuers(context: ConnectedContext): Promise<ReadonlySet<Fingerprint>> {
   const { clientCaPath, formerClientCaPath } = serviceCertificateFiles(context.settings, context.name);
   const pem = (await readTextIfPresent(clientCaPath)) ?? (await readTextIfPresent(formerClientCaPath)) ?? '';
   return new Set(certificatesFromPem(pem).map((certificate) => certificate.fingerprint));

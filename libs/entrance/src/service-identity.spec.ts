@@ -7,8 +7,7 @@ import { NestFactory } from '@nestjs/core';
 import { certsOnly, EstResponder } from '@sallyport/identity/testing';
 import { mqttRpcServer, publishEvent, RpcHandler } from '@sallyport/mqtt';
 import { enrolmentSecretLength, formatEnrolmentToken, readTrustBundle, trustBundleChanged } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
-import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import {
   type CertificateOptions,
   type TemporaryDirectory,
@@ -47,7 +46,7 @@ class SmallSignerModule {}
 describe('a service with a certificate of its own', () => {
   let ca: TestCa;
   let directory: TemporaryDirectory;
-  let context: ServiceContext;
+  let context: TestContext;
   let signer: INestMicroservice | undefined;
 
   beforeEach(async () => {

@@ -10,7 +10,7 @@ import {
   writeFileAtomic,
 } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
-import { FaultLog, type ServiceContext } from '@sallyport/runtime';
+import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { SerialQueue } from './serial-queue.js';
@@ -37,7 +37,7 @@ export class ServiceIdentity {
 
   /** @param reloadDoors puts in force what is on disk; rejects when that is not possible now */
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly reloadDoors: () => Promise<unknown>,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'certificates of this site not up to date, will try again');

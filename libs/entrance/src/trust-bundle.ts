@@ -1,5 +1,5 @@
 import { readTrustBundle } from '@sallyport/protocol';
-import type { ServiceContext } from '@sallyport/runtime';
+import type { ConnectedContext } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 
 const signerDeadlineMs = 2_500;
@@ -10,7 +10,10 @@ const signerDeadlineMs = 2_500;
  * @param signal gives up the wait
  * @throws Problem `unavailable`: the signer did not answer.
  */
-export async function fetchTrustBundle(context: ServiceContext, signal?: AbortSignal): Promise<Certificate[]> {
+export async function fetchTrustBundle(
+  context: Pick<ConnectedContext, 'rpc'>,
+  signal?: AbortSignal,
+): Promise<Certificate[]> {
   const options = { deadlineMs: signerDeadlineMs, ...(signal === undefined ? {} : { signal }) };
   const { certificates } = await context.rpc.call(readTrustBundle, {}, options);
   return certificates.flatMap(({ pem }) => certificatesFromPem(pem));

@@ -7,8 +7,13 @@ export { ProblemFilter } from './problem-filter.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness.js';
 export { runService, runUntilSignal } from './run.js';
 export { type ProcessResources, RunningServices } from './running-services.js';
-export { ServiceContext, type ServiceContextOptions } from './service-context.js';
-export type { ServiceDefinition } from './service-definition.js';
+export {
+  ConnectedContext,
+  type ConnectedContextOptions,
+  ServiceContext,
+  type ServiceContextOptions,
+} from './service-context.js';
+export type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
 export { settingsAtStart } from './settings-at-start.js';
 export { startArguments } from './start-arguments.js';

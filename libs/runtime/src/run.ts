@@ -11,8 +11,8 @@ import { stopInTurn } from './stop-in-turn.js';
 import { explainFailedStart } from './taken-ports.js';
 
 /**
- * Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name. Waits for
- * both, so services, broker and store may start in any order.
+ * Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name, as far as it
+ * needs them. Waits for both, so services, broker and store may start in any order.
  */
 export async function runService(definition: ServiceDefinition): Promise<void> {
   const given = startArguments(definition.name);
@@ -28,18 +28,18 @@ async function startService(
 ): Promise<() => Promise<void>> {
   const inputs = { ...options, env, cwd };
   const settings = await settingsAtStart(inputs, log);
-  const store = await openConfiguredStore(settings, log);
+  const store = definition.needs.store && (await openConfiguredStore(settings, log));
   const services = new RunningServices({
     settings,
     readSettings: async () => (await loadSettings(inputs)).settings,
     log,
     clock: new SystemClock(),
-    store,
+    ...(store === undefined ? {} : { store }),
     connectionFor: (service) => networkConnection(settings, service),
   });
   const parts = [
     { name: 'services', stop: () => services.stop() },
-    { name: 'store', stop: () => store.close() },
+    ...(store === undefined ? [] : [{ name: 'store', stop: () => store.close() }]),
   ];
   const stop = () => stopInTurn(parts, log);
   try {

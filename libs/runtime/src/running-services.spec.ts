@@ -1,18 +1,22 @@
 import type { Duplex } from 'node:stream';
 import { Module } from '@nestjs/common';
+import { Mqtt } from '@sallyport/mqtt';
 import { Problem, type ServiceName } from '@sallyport/protocol';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type ProcessResources, RunningServices } from './running-services.js';
+import type { ServiceNeeds } from './service-definition.js';
 import { closeTestContext, openTestContext } from './testing.js';
 
 @Module({})
 class EmptyModule {}
 
+const everything = { store: true, mqtt: true, rpc: true } as const;
+
 /** A service whose door closes as it is told. */
-function service(name: ServiceName, closeDoor: () => void | Promise<void>) {
+function service(name: ServiceName, closeDoor: () => void | Promise<void>, needs: ServiceNeeds = everything) {
   const door = { beforeApplicationShutdown: closeDoor };
-  return { name, module: () => ({ module: EmptyModule, providers: [{ provide: 'door', useValue: door }] }) };
+  return { name, needs, module: () => ({ module: EmptyModule, providers: [{ provide: 'door', useValue: door }] }) };
 }
 
 async function openSite(options: Partial<ProcessResources> = {}) {
@@ -72,11 +76,11 @@ describe('services of one process', () => {
     await using site = await openSite({ stopBudgetMs: 50 });
     const closed: string[] = [];
     await site.services.start(service('device-registry', () => void closed.push('device-registry')));
-    const { context } = await site.services.start(service('agent', () => new Promise<void>(() => undefined)));
+    const { context, app } = await site.services.start(service('agent', () => new Promise<void>(() => undefined)));
     await expect(site.services.stop()).rejects.toThrow('agent did not stop within');
     expect(closed).toEqual(['device-registry']);
     expect(context.signal.aborted).toBe(true);
-    expect(context.mqtt.isConnected).toBe(false);
+    expect(app.get(Mqtt, { strict: false }).isConnected).toBe(false);
   });
 
   it('say why one could not start, although it cannot be stopped either', async () => {
@@ -86,7 +90,9 @@ describe('services of one process', () => {
       beforeApplicationShutdown: () => Promise.reject(new Error('never opened')),
     };
     const module = () => ({ module: EmptyModule, providers: [{ provide: 'door', useValue: door }] });
-    await expect(site.services.start({ name: 'agent', module })).rejects.toThrow('Port 8000 is taken.');
+    await expect(site.services.start({ name: 'agent', needs: everything, module })).rejects.toThrow(
+      'Port 8000 is taken.',
+    );
     await site.services.stop();
   });
 });

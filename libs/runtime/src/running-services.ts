@@ -1,13 +1,14 @@
 import type { Settings } from '@sallyport/config';
-import { connectMqtt, connectRpcClient, type Mqtt, type MqttConnection, type OpenRpcClient } from '@sallyport/mqtt';
+import { connectMqtt, connectRpcClient, type MqttConnection } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import { type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
 import { FaultLog } from './fault-log.js';
 import type { Log } from './log.js';
+import type { OpenedParts } from './opened-parts.js';
 import { Readiness } from './readiness.js';
-import { ServiceContext } from './service-context.js';
+import { ConnectedContext, ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
 import { type Stoppable, stopInTurn } from './stop-in-turn.js';
@@ -19,8 +20,8 @@ export interface ProcessResources {
   readonly readSettings: () => Promise<Settings>;
   readonly log: Log;
   readonly clock: Clock;
-  /** The whole store; each service is given its own prefix of it. */
-  readonly store: Store;
+  /** The whole store; each service that needs one is given its own prefix of it. Absent when no service does. */
+  readonly store?: Store;
   /** How a service reaches the broker; every service has an MQTT session of its own. */
   readonly connectionFor: (service: ServiceName) => MqttConnection;
   /** How long all services together may take to stop, in milliseconds; default 10 000. */
@@ -29,14 +30,6 @@ export interface ProcessResources {
 
 // Doors drain for 5 s; what comes after the services, such as the store, needs some of the time there is.
 const defaultStopBudgetMs = 10_000;
-
-/** A service's way to the others. */
-interface Link {
-  readonly mqttConnection: MqttConnection;
-  readonly mqtt: Mqtt;
-  readonly rpc: OpenRpcClient;
-  readonly mqttFaults: FaultLog;
-}
 
 /** Services started in the order given; stopping goes the other way. */
 export class RunningServices {
@@ -54,8 +47,13 @@ export class RunningServices {
    */
   async start(definition: ServiceDefinition): Promise<ServiceHost> {
     const log = this.resources.log.child({ service: definition.name });
-    const link = await this.connect(definition.name, log);
-    const host = await ServiceHost.start(definition, this.contextOf(definition.name, log, link));
+    const readiness = new Readiness();
+    const { name, needs } = definition;
+    const parts = {
+      ...(needs.mqtt || needs.rpc ? await this.connect(definition, { log, readiness }) : {}),
+      ...(needs.store ? { store: this.storeOf(name, readiness) } : {}),
+    };
+    const host = await ServiceHost.start(definition, this.contextOf(name, { log, readiness }, parts), parts);
     this.opened.push({ name: definition.name, stop: () => host.stop() });
     return host;
   }
@@ -74,38 +72,54 @@ export class RunningServices {
     }
   }
 
-  private async connect(service: ServiceName, log: Log): Promise<Link> {
-    const mqttConnection = this.resources.connectionFor(service);
-    const place = mqttConnection.kind === 'network' ? { broker: mqttConnection.url } : {};
-    const mqttFaults = new FaultLog(log, this.resources.clock, 'MQTT fault, will be tried again', place);
-    const onFault = mqttFaults.note;
-    const mqtt = await untilAvailable(() => connectMqtt(mqttConnection, { onFault }), onFault);
-    this.opened.push({ name: `MQTT of ${service}`, stop: () => mqtt.close() });
-    mqtt.onReconnect(() => log.info(place, 'connected to the MQTT broker again'));
-    const rpc = await untilAvailable(() => connectRpcClient(mqttConnection, { onFault }), onFault);
-    this.opened.push({ name: `RPC of ${service}`, stop: () => rpc.close() });
-    return { mqttConnection, mqtt, rpc, mqttFaults };
+  /** Waits for the broker as long as it takes. */
+  private async connect({ name, needs }: ServiceDefinition, { log, readiness }: Told): Promise<OpenedParts> {
+    const connection = this.resources.connectionFor(name);
+    const place = connection.kind === 'network' ? { broker: connection.url } : {};
+    const faults = new FaultLog(log, this.resources.clock, 'MQTT fault, will be tried again', place);
+    const onFault = faults.note;
+    const mqtt = needs.mqtt && (await untilAvailable(() => connectMqtt(connection, { onFault }), onFault));
+    if (mqtt !== undefined) {
+      this.opened.push({ name: `MQTT of ${name}`, stop: () => mqtt.close() });
+      mqtt.onReconnect(() => log.info(place, 'connected to the MQTT broker again'));
+    }
+    const client = needs.rpc && (await untilAvailable(() => connectRpcClient(connection, { onFault }), onFault));
+    if (client !== undefined) this.opened.push({ name: `RPC of ${name}`, stop: () => client.close() });
+    const isConnected = () => mqtt?.isConnected !== false && client?.isConnected !== false;
+    readiness.add('mqtt', () => (isConnected() ? undefined : 'is not connected to the broker'));
+    return {
+      ...(mqtt === undefined ? {} : { mqtt }),
+      ...(client === undefined ? {} : { rpc: { client, connection, faults } }),
+    };
   }
 
-  private contextOf(name: ServiceName, log: Log, link: Link): ServiceContext {
-    const { settings, readSettings, store, clock } = this.resources;
-    const readiness = new Readiness();
-    const isConnected = () => link.mqtt.isConnected && link.rpc.isConnected;
-    readiness.add('mqtt', () => (isConnected() ? undefined : 'is not connected to the broker'));
+  private storeOf(name: ServiceName, readiness: Readiness): Store {
+    const { store } = this.resources;
+    if (store === undefined) throw new Error(`service ${name} needs a store, and this process has opened none`);
     readiness.add('store', () => answersQuickly(store));
-    return new ServiceContext({
-      ...link,
+    return scopedStore(store, `${name}/`);
+  }
+
+  private contextOf(name: ServiceName, told: Told, { mqtt, rpc }: OpenedParts): ServiceContext {
+    const { settings, readSettings, clock } = this.resources;
+    const options = {
+      ...told,
       name,
       settings,
       readSettings,
-      log,
       metrics: new Registry(),
-      readiness,
-      store: scopedStore(store, `${name}/`),
       clock,
       signal: this.abort.signal,
-    });
+    };
+    if (mqtt === undefined || rpc === undefined) return new ServiceContext(options);
+    return new ConnectedContext({ ...options, mqtt, rpc: rpc.client });
   }
+}
+
+/** Where a service tells how it is. */
+interface Told {
+  readonly log: Log;
+  readonly readiness: Readiness;
 }
 
 async function answersQuickly(store: Store): Promise<string | undefined> {

@@ -6,19 +6,21 @@ import { Clock } from './clock.js';
 import { HealthController } from './health.controller.js';
 import { Log } from './log.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
-import { ServiceContext } from './service-context.js';
+import type { OpenedParts } from './opened-parts.js';
+import { ConnectedContext, ServiceContext } from './service-context.js';
 
-/** Gives a service's classes what the runtime opened for it. */
+/** Gives a service's classes what the runtime opened for it, and nothing else. */
 @Module({})
 export class RuntimeModule {
-  static forService(context: ServiceContext, service: DynamicModule): DynamicModule {
+  static forService(context: ServiceContext, parts: OpenedParts, service: DynamicModule): DynamicModule {
     const providers = [
       { provide: ServiceContext, useValue: context },
       { provide: Log, useValue: context.log },
       { provide: Clock, useValue: context.clock },
-      { provide: Store, useValue: context.store },
-      { provide: Mqtt, useValue: context.mqtt },
-      { provide: RpcClient, useValue: context.rpc },
+      ...(context instanceof ConnectedContext ? [{ provide: ConnectedContext, useValue: context }] : []),
+      ...(parts.store === undefined ? [] : [{ provide: Store, useValue: parts.store }]),
+      ...(parts.mqtt === undefined ? [] : [{ provide: Mqtt, useValue: parts.mqtt }]),
+      ...(parts.rpc === undefined ? [] : [{ provide: RpcClient, useValue: parts.rpc.client }]),
     ];
     return {
       module: RuntimeModule,

@@ -1,10 +1,8 @@
 import type { Settings } from '@sallyport/config';
-import type { Mqtt, MqttConnection, RpcClient } from '@sallyport/mqtt';
+import type { Mqtt, RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
-import type { Store } from '@sallyport/store';
 import type { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
-import { FaultLog } from './fault-log.js';
 import type { Log } from './log.js';
 import type { Readiness } from './readiness.js';
 
@@ -15,47 +13,32 @@ export interface ServiceContextOptions {
   readonly log: Log;
   readonly metrics: Registry;
   readonly readiness: Readiness;
-  readonly store: Store;
-  readonly mqtt: Mqtt;
-  readonly mqttConnection: MqttConnection;
-  readonly rpc: RpcClient;
-  /** Where faults of the service's MQTT sessions go; one of its own when absent. */
-  readonly mqttFaults?: FaultLog;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
-/** What a service is given to work with; a class so that Nest can inject it. */
+/** What every service is given; a class so that Nest can inject it. What only some need is in `ServiceNeeds`. */
 export class ServiceContext {
   readonly name: ServiceName;
   readonly log: Log;
   /** The service's own Prometheus registry, shown at `/metrics`. */
   readonly metrics: Registry;
   readonly readiness: Readiness;
-  /** Scoped: every key lies below the service's own prefix. */
-  readonly store: Store;
-  readonly mqtt: Mqtt;
-  readonly mqttConnection: MqttConnection;
-  readonly rpc: RpcClient;
-  readonly mqttFaults: FaultLog;
   readonly clock: Clock;
   /** Aborted when the service stops. */
   readonly signal: AbortSignal;
   private currentSettings: Settings;
+  private readonly readSettings: () => Promise<Settings>;
 
-  constructor(private readonly options: ServiceContextOptions) {
+  constructor(options: ServiceContextOptions) {
     this.name = options.name;
     this.log = options.log;
     this.metrics = options.metrics;
     this.readiness = options.readiness;
-    this.store = options.store;
-    this.mqtt = options.mqtt;
-    this.mqttConnection = options.mqttConnection;
-    this.rpc = options.rpc;
-    this.mqttFaults = options.mqttFaults ?? new FaultLog(options.log, options.clock, 'MQTT fault, will be tried again');
     this.clock = options.clock;
     this.signal = options.signal;
     this.currentSettings = options.settings;
+    this.readSettings = options.readSettings;
   }
 
   /** The settings as last read. */
@@ -69,7 +52,26 @@ export class ServiceContext {
    * @throws Problem `config-invalid`: the old settings stay in force.
    */
   async reloadSettings(): Promise<Settings> {
-    this.currentSettings = await this.options.readSettings();
+    this.currentSettings = await this.readSettings();
     return this.currentSettings;
+  }
+}
+
+export interface ConnectedContextOptions extends ServiceContextOptions {
+  readonly mqtt: Mqtt;
+  readonly rpc: RpcClient;
+}
+
+/** The context of a service that needs both ways to the others, as every service with an entrance does. */
+export class ConnectedContext extends ServiceContext {
+  /** Events. */
+  readonly mqtt: Mqtt;
+  /** Requests to other services. */
+  readonly rpc: RpcClient;
+
+  constructor(options: ConnectedContextOptions) {
+    super(options);
+    this.mqtt = options.mqtt;
+    this.rpc = options.rpc;
   }
 }

@@ -3,10 +3,24 @@ import type { ServiceName } from '@sallyport/protocol';
 import type { ServiceContext } from './service-context.js';
 
 /**
+ * What a service needs beside its context. The runtime opens nothing else for it: a class that asks for more cannot be
+ * injected, so the service does not start. `ConnectedContext` needs `mqtt` and `rpc`.
+ */
+export interface ServiceNeeds {
+  /** State that lasts: inject `Store`, which shows the service's own prefix only. */
+  readonly store?: true;
+  /** Events: inject `Mqtt`. */
+  readonly mqtt?: true;
+  /** Requests to other services and from them: inject `RpcClient`; message handlers answer. */
+  readonly rpc?: true;
+}
+
+/**
  * A service as the runtime sees it. Controllers of its module are the admin API, message handlers its RPC; listeners
  * that face devices open in `onApplicationBootstrap` and drain in `beforeApplicationShutdown`.
  */
 export interface ServiceDefinition {
   readonly name: ServiceName;
+  readonly needs: ServiceNeeds;
   readonly module: (context: ServiceContext) => DynamicModule;
 }

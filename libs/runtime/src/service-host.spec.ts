@@ -11,9 +11,8 @@ import { Problem } from '@sallyport/protocol';
 import { Counter } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { ServiceContext } from './service-context.js';
 import { ServiceHost } from './service-host.js';
-import { closeTestContext, openTestContext } from './testing.js';
+import { closeTestContext, openTestContext, type TestContext } from './testing.js';
 
 @Controller('v1')
 class ExampleController {
@@ -38,12 +37,13 @@ class ExampleModule {}
 
 const example = {
   name: 'agent' as const,
+  needs: {},
   module: () => ({ module: ExampleModule, controllers: [ExampleController] }),
 };
 
 describe('the admin API of a service', () => {
   let directory: string;
-  let context: ServiceContext;
+  let context: TestContext;
   let host: ServiceHost;
 
   beforeEach(async () => {
@@ -158,7 +158,9 @@ describe('a service that cannot open its second door', () => {
       beforeApplicationShutdown: () => void events.push('first door closed'),
     };
     const module = () => ({ module: ExampleModule, providers: [{ provide: 'doors', useValue: doors }] });
-    await expect(ServiceHost.start({ name: 'agent', module }, context)).rejects.toThrow('Port 8000 is taken.');
+    await expect(ServiceHost.start({ name: 'agent', needs: {}, module }, context)).rejects.toThrow(
+      'Port 8000 is taken.',
+    );
     expect(events).toEqual(['first door opened', 'first door closed']);
     expect(existsSync(join(directory, 'run', 'sallyport', 'agent.sock'))).toBe(false);
     await closeTestContext(context);

@@ -5,8 +5,9 @@ import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
-import { adminSocketDirectory, adminSocketPath, Problem } from '@sallyport/protocol';
+import { adminSocketDirectory, adminSocketPath, Problem, type ServiceName } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
+import type { OpenedParts, OpenedRpc } from './opened-parts.js';
 import { ProblemFilter } from './problem-filter.js';
 import { RuntimeModule } from './runtime.module.js';
 import type { ServiceContext } from './service-context.js';
@@ -25,12 +26,18 @@ export class ServiceHost {
   /**
    * Starts a service: module, RPC handlers, admin socket, and through the module's hooks its device-facing listeners.
    *
+   * @param parts what was opened because the service needs it
    * @throws Problem `conflict`: another process already serves this run directory.
+   * @throws Error: a class of the service injects what the definition does not say it needs.
    */
-  static async start(definition: ServiceDefinition, context: ServiceContext): Promise<ServiceHost> {
+  static async start(
+    definition: ServiceDefinition,
+    context: ServiceContext,
+    parts: OpenedParts = {},
+  ): Promise<ServiceHost> {
     const socketPath = adminSocketPath(context.settings.require('run.path'), context.name, process.cwd());
     await prepareSocket(context, socketPath);
-    const app = await createApplication(definition, context);
+    const app = await createApplication(definition, context, parts);
     try {
       await app.startAllMicroservices();
       await app.listen({ path: socketPath });
@@ -55,21 +62,27 @@ export class ServiceHost {
 async function createApplication(
   definition: ServiceDefinition,
   context: ServiceContext,
+  parts: OpenedParts,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({ bodyLimit: adminBodyLimitBytes, forceCloseConnections: true });
-  const module = RuntimeModule.forService(context, definition.module(context));
+  const module = RuntimeModule.forService(context, parts, definition.module(context));
   const logger = nestLog(context.log);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger, abortOnError: false });
   app.useGlobalFilters(new ProblemFilter(context.log));
-  const strategy = mqttRpcServer(context.mqttConnection, rpcServerOptions(context));
-  app.connectMicroservice({ strategy });
-  context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
+  if (parts.rpc !== undefined) serveRequests(app, context, parts.rpc);
   return app;
 }
 
+/** Hands requests of other services to the message handlers of this one. */
+function serveRequests(app: NestFastifyApplication, context: ServiceContext, rpc: OpenedRpc): void {
+  const strategy = mqttRpcServer(rpc.connection, rpcServerOptions(context.name, rpc));
+  app.connectMicroservice({ strategy });
+  context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
+}
+
 /** On a broker of many processes the replicas of a service share its requests; in one process there is one of each. */
-function rpcServerOptions({ name, mqttConnection, mqttFaults }: ServiceContext): RpcServerOptions {
-  return { ...(mqttConnection.kind === 'network' ? { group: name } : {}), onFault: mqttFaults.note };
+function rpcServerOptions(name: ServiceName, { connection, faults }: OpenedRpc): RpcServerOptions {
+  return { ...(connection.kind === 'network' ? { group: name } : {}), onFault: faults.note };
 }
 
 /** Makes the run directory private, and removes the socket a crashed process left, but never one that still answers. */

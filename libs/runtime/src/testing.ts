@@ -3,17 +3,34 @@ import { loadSettings } from '@sallyport/config';
 import { TestBroker } from '@sallyport/embedded-broker/testing';
 import { connectMqtt, connectRpcClient, type MqttConnection } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
-import { openSqliteStore, scopedStore } from '@sallyport/store';
+import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import { SystemClock } from './clock.js';
 import { openLog } from './log.js';
 import { Readiness } from './readiness.js';
-import { ServiceContext } from './service-context.js';
+import { ConnectedContext, type ConnectedContextOptions } from './service-context.js';
 
-const closers = new WeakMap<ServiceContext, () => Promise<void>>();
+const closers = new WeakMap<TestContext, () => Promise<void>>();
+
+interface TestParts {
+  readonly store: Store;
+  readonly mqttConnection: MqttConnection;
+}
+
+/** A context with everything a service may need, and the way to its broker. */
+export class TestContext extends ConnectedContext {
+  readonly store: Store;
+  readonly mqttConnection: MqttConnection;
+
+  constructor({ store, mqttConnection, ...options }: ConnectedContextOptions & TestParts) {
+    super(options);
+    this.store = store;
+    this.mqttConnection = mqttConnection;
+  }
+}
 
 /** A service's context on a broker in memory and a store in the directory. */
-export async function openTestContext(directory: string, name: ServiceName = 'agent'): Promise<ServiceContext> {
+export async function openTestContext(directory: string, name: ServiceName = 'agent'): Promise<TestContext> {
   const broker = await TestBroker.start();
   const mqttConnection: MqttConnection = broker.connection(`test-${name}`);
   const readSettings = async () => (await loadSettings({ configDir: directory, env: {}, cwd: directory })).settings;
@@ -24,7 +41,7 @@ export async function openTestContext(directory: string, name: ServiceName = 'ag
   ];
   const store = await openSqliteStore({ file: join(directory, 'store.db') });
   const abort = new AbortController();
-  const context = new ServiceContext({
+  const context = new TestContext({
     name,
     settings,
     readSettings,
@@ -48,6 +65,6 @@ export async function openTestContext(directory: string, name: ServiceName = 'ag
   return context;
 }
 
-export async function closeTestContext(context: ServiceContext): Promise<void> {
+export async function closeTestContext(context: TestContext): Promise<void> {
   await closers.get(context)?.();
 }

@@ -29,7 +29,7 @@ function signerThat(wasKnown: boolean, distrusted: SiteMarker['distrusted'] = []
   @Module({ controllers: [Signer] })
   class SignerModule {}
 
-  return { name: 'pki-signer', module: () => ({ module: SignerModule }) };
+  return { name: 'pki-signer', needs: { rpc: true }, module: () => ({ module: SignerModule }) };
 }
 
 describe('a registry and its site', () => {

@@ -13,7 +13,8 @@ import {
   type SiteRecord,
   siteRecord,
 } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
+import { Store } from '@sallyport/store';
 
 /** Where the registry's part of the store keeps its site. */
 const siteKey = 'site';
@@ -36,7 +37,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   private learning: Promise<void> | undefined;
 
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
+    private readonly store: Store,
     private readonly audit: AuditLog,
   ) {}
 
@@ -45,8 +47,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
    *
    * @throws Problem `site-incomplete`: the registry's part of the store is lost, or of another site
    */
-  static async open(context: ServiceContext, audit: AuditLog): Promise<RegistrySite> {
-    const site = new RegistrySite(context, audit);
+  static async open(context: ConnectedContext, store: Store, audit: AuditLog): Promise<RegistrySite> {
+    const site = new RegistrySite(context, store, audit);
     context.readiness.add('site', () => site.fault());
     await site.compare();
     return site;
@@ -97,7 +99,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async fault(): Promise<string | undefined> {
     if (this.loss !== undefined) return this.loss;
-    if (this.site === undefined || (await this.context.store.get(siteKey)) !== undefined) return undefined;
+    if (this.site === undefined || (await this.store.get(siteKey)) !== undefined) return undefined;
     return `has lost site ${this.site.siteId}: the store was emptied or exchanged. Restore it from its backup`;
   }
 
@@ -155,7 +157,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   /** The site as we know it, else as the store does. */
   private async recorded(): Promise<SiteRecord | undefined> {
     if (this.site !== undefined) return this.site;
-    const entry = await this.context.store.get(siteKey);
+    const entry = await this.store.get(siteKey);
     return entry && siteRecord.parse(entry.value);
   }
 
