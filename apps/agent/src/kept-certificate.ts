@@ -1,10 +1,10 @@
+import { readTextIfPresent } from '@sallyport/files';
 import {
   type CertificateFiles,
   type LocalIdentityName,
   localIdentityFiles,
   RenewalSchedule,
   readIdentity,
-  readTextIfPresent,
   renewIdentity,
 } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';

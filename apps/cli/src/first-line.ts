@@ -1,4 +1,4 @@
-import { readTextIfPresent } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
 import type { CliContext } from './cli-context.js';
 import { Failure } from './failure.js';
 import { inputText } from './input-text.js';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
-import { readTextIfPresent } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
 import { type DeviceId, deviceId, type HostName, Problem } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';

@@ -1,4 +1,4 @@
-import { writeFileAtomic } from '@sallyport/identity';
+import { writeFileAtomic } from '@sallyport/files';
 import { Failure } from './failure.js';
 import { readPemFile } from './site/pem-file.js';
 

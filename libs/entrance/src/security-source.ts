@@ -1,4 +1,4 @@
-import { readTextIfPresent } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
 import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/protocol';
 import type { ConnectedContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';

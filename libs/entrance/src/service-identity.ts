@@ -1,14 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  enrolIdentity,
-  RenewalSchedule,
-  readTextIfPresent,
-  recoverIdentity,
-  renewIdentity,
-  writeFileAtomic,
-} from '@sallyport/identity';
+import { readTextIfPresent, writeFileAtomic } from '@sallyport/files';
+import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';

@@ -1,14 +1,4 @@
 export {
-  type HeldRoom,
-  holdRoom,
-  isAbsent as isMissing,
-  namesIn,
-  readTextIfPresent,
-  removeIfPresent,
-  writeFileAtomic,
-  writeFileOnce,
-} from '@sallyport/files';
-export {
   type CertificateFiles,
   type Identity,
   pemOf,

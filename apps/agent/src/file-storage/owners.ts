@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { writeFileAtomic } from '@sallyport/identity';
+import { writeFileAtomic } from '@sallyport/files';
 import { isAbsence } from './file-system-fault.js';
 
 // The journal is written anew when it holds this many lines more than twice what is true.

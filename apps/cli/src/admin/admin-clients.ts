@@ -1,5 +1,6 @@
 import type { Settings } from '@sallyport/config';
-import { type CertificateFiles, localIdentityFiles, readTextIfPresent } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
+import { type CertificateFiles, localIdentityFiles } from '@sallyport/identity';
 import { adminSocketPath, type ServiceName } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';

@@ -1,5 +1,6 @@
 import type { Settings } from '@sallyport/config';
-import { newPrivateKey, privateKeyPem, removeIfPresent, writeFileOnce } from '@sallyport/identity';
+import { removeIfPresent, writeFileOnce } from '@sallyport/files';
+import { newPrivateKey, privateKeyPem } from '@sallyport/identity';
 import type { DeviceId } from '@sallyport/protocol';
 import { certificatesFromPem, pemFromDer, selfSignedDeviceCertificate } from '@sallyport/x509';
 import type { Command } from 'commander';

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
 import { ConfigFile, type Settings } from '@sallyport/config';
-import { type EnrolOptions, type EstTrust, enrolIdentity, readTextIfPresent, trustFromPem } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
+import { type EnrolOptions, type EstTrust, enrolIdentity, trustFromPem } from '@sallyport/identity';
 import { type DeviceId, hostName, Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import { type Command, Option } from 'commander';

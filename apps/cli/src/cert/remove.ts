@@ -1,4 +1,4 @@
-import { removeIfPresent } from '@sallyport/identity';
+import { removeIfPresent } from '@sallyport/files';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';

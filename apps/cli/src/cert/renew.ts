@@ -1,5 +1,6 @@
 import type { Settings } from '@sallyport/config';
-import { pemOf, readIdentity, renewIdentity, requestRenewal, writeFileAtomic } from '@sallyport/identity';
+import { writeFileAtomic } from '@sallyport/files';
+import { pemOf, readIdentity, renewIdentity, requestRenewal } from '@sallyport/identity';
 import { type Certificate, parseCertificate, selfSignedDeviceCertificate, verifySignedBy } from '@sallyport/x509';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';

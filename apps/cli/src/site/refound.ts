@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readTextIfPresent, siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
+import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type DistrustedAuthority, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
 import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
 import type { Command } from 'commander';

@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { writeFileAtomic } from '@sallyport/identity';
+import { writeFileAtomic } from '@sallyport/files';
 import { enrollmentRequest } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';

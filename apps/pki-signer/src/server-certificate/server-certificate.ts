@@ -3,7 +3,8 @@ import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { holdRoom, needsRenewal, readTextIfPresent, renewalBackOffMs, writeFileAtomic } from '@sallyport/identity';
+import { holdRoom, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
+import { needsRenewal, renewalBackOffMs } from '@sallyport/identity';
 import { deviceId, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import {

@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/identity';
+import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { readOrCreateSecret } from './secret-file.js';
 import { provenKey } from './self-test.js';

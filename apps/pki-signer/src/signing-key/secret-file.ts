@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/identity';
+import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 const secretBytes = 32;

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing, namesIn } from '@sallyport/identity';
+import { isAbsent, namesIn } from '@sallyport/files';
 import type { SignerFiles } from '../signer-settings.js';
 
 /** Suffix of the files CA keys are kept in. */
@@ -24,7 +24,7 @@ export async function exists(path: string): Promise<boolean> {
     await access(path);
     return true;
   } catch (error) {
-    return !isMissing(error);
+    return !isAbsent(error);
   }
 }
 

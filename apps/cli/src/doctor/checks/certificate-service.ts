@@ -1,4 +1,5 @@
-import { EstClient, readTextIfPresent, trustFromPem } from '@sallyport/identity';
+import { readTextIfPresent } from '@sallyport/files';
+import { EstClient, trustFromPem } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
 import { pemFromDer } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
