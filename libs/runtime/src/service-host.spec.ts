@@ -86,6 +86,13 @@ describe('the admin API of a service', () => {
     expect(body).toContain('process_cpu_seconds_total');
   });
 
+  it('shows no metric whose name another program may have', async () => {
+    const { body } = await call('/metrics');
+    const names = [...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+    expect(names).toContain('sallyport_nodejs_eventloop_lag_seconds');
+    expect(names.filter((name) => !name?.startsWith('sallyport_'))).toEqual([]);
+  });
+
   it('answers a problem as RFC 9457 says', async () => {
     const { status, body, headers } = await call('/v1/problem');
     expect(status).toBe(409);

@@ -24,40 +24,40 @@ export class SignerMetrics {
   constructor(registry: Registry) {
     const registers = [registry];
     this.issued = new Counter({
-      name: 'pki_issued_total',
+      name: 'sallyport_pki_issued_total',
       help: 'Certificates issued',
       labelNames: ['profile', 'provisioner', 'key'],
       registers,
     });
     this.rejected = new Counter({
-      name: 'pki_rejected_total',
+      name: 'sallyport_pki_rejected_total',
       help: 'Requests for a certificate turned away',
       labelNames: ['reason'],
       registers,
     });
     this.issueSeconds = new Histogram({
-      name: 'pki_issue_seconds',
+      name: 'sallyport_pki_issue_seconds',
       help: 'Time an issuance takes, by phase',
       labelNames: ['phase'],
       buckets: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
       registers,
     });
     this.estRequests = new Counter({
-      name: 'pki_est_requests_total',
+      name: 'sallyport_pki_est_requests_total',
       help: 'EST requests',
       labelNames: ['op', 'code', 'ua'],
       registers,
     });
     this.failedTokens = new Counter({
-      name: 'pki_otp_failures_total',
+      name: 'sallyport_pki_otp_failures_total',
       help: 'Enrolments with a wrong or worthless one-time token',
       registers,
     });
     const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['ca'], registers });
-    this.crlAgeSeconds = gauge('pki_crl_age_seconds', 'Time since the CRL was built');
-    this.crlBytes = gauge('pki_crl_size_bytes', 'Size of the CRL');
-    this.crlEntries = gauge('pki_crl_entries', 'Certificates on the CRL');
-    this.authorityEnd = gauge('pki_ca_not_after_seconds', 'End of a CA certificate, Unix time');
+    this.crlAgeSeconds = gauge('sallyport_pki_crl_age_seconds', 'Time since the CRL was built');
+    this.crlBytes = gauge('sallyport_pki_crl_size_bytes', 'Size of the CRL');
+    this.crlEntries = gauge('sallyport_pki_crl_entries', 'Certificates on the CRL');
+    this.authorityEnd = gauge('sallyport_pki_ca_not_after_seconds', 'End of a CA certificate, Unix time');
   }
 
   /** Measures one phase, whether it succeeds or fails. */
