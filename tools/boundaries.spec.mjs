@@ -41,11 +41,12 @@ describe('module boundaries', () => {
     expect(found).toEqual(['a (no type) -> b (type:contract)']);
   });
 
-  it('reports a package imported outside its home', () => {
+  it('reports a package imported outside its home, for tests too', () => {
     const nodes = { '@sallyport/agent': project('service') };
     const dependencies = { '@sallyport/agent': [{ target: 'npm:ioredis' }] };
-    expect(violations({ nodes, dependencies }, noTests)).toEqual([
-      '@sallyport/agent -> npm:ioredis: only @sallyport/store may',
-    ]);
+    for (const devDependencies of [[], ['ioredis']])
+      expect(violations({ nodes, dependencies }, () => devDependencies)).toEqual([
+        '@sallyport/agent -> npm:ioredis: only @sallyport/store may',
+      ]);
   });
 });

@@ -4,7 +4,10 @@ interface Node<Value> {
   readonly values: Map<string, Value>;
 }
 
-/** Finds the subscriptions a topic concerns without looking at all the others. */
+/**
+ * Finds the subscriptions a topic concerns without looking at all the others; agrees with `filterMatches`. Knows nothing
+ * of shared subscriptions, which the broker refuses.
+ */
 export class TopicTree<Value> {
   private readonly root: Node<Value> = emptyNode();
 

@@ -159,3 +159,4 @@ export {
   siteMarker,
   siteRecord,
 } from './site.js';
+export { filterMatches, sharedFilter } from './topic-filter.js';

@@ -1,6 +1,6 @@
+import { filterMatches } from '@sallyport/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filterMatches } from './topic-filter.js';
 import { TopicTree } from './topic-tree.js';
 
 // MQTT 3.1.1 §4.7.1 and §4.7.2, their own examples included.
@@ -37,12 +37,13 @@ describe('topic filters (MQTT 3.1.1 §4.7)', () => {
   it('are judged the same one by one and in the tree', () => {
     const level = fc.constantFrom('', 'a', 'b', '$x');
     const topics = fc.array(level, { minLength: 1, maxLength: 4 });
-    const filters = fc.tuple(fc.array(fc.oneof(level, fc.constant('+')), { minLength: 1, maxLength: 4 }), fc.boolean());
+    const filters = fc.array(fc.oneof(level, fc.constantFrom('+', '#')), { minLength: 1, maxLength: 5 });
     fc.assert(
-      fc.property(topics, filters, (topicLevels, [filterLevels, isOpen]) => {
-        const [topic, filter] = [topicLevels.join('/'), [...filterLevels, ...(isOpen ? ['#'] : [])].join('/')];
+      fc.property(topics, filters, (topicLevels, filterLevels) => {
+        const [topic, filter] = [topicLevels.join('/'), filterLevels.join('/')];
         expect(treeMatches(filter, topic)).toBe(filterMatches(filter, topic));
       }),
+      { numRuns: 1_000 },
     );
   });
 });
