@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { configuredSource, Entrances, type SecuritySource } from '@sallyport/entrance';
+import { configuredEntrance, Entrances, type SecuritySource } from '@sallyport/entrance';
 import { Problem } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
@@ -32,13 +32,13 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       log.info({ topicId }, 'file transfer runs on the main device only');
       return;
     }
-    const source = configuredSource(this.context, 'http');
+    const entrance = configuredEntrance(this.context, 'http');
     const isByOwner = settings.require('http.authorization') === 'own';
-    if (isByOwner) await requireMutual(source);
+    if (isByOwner) await requireMutual(entrance.source);
     const metrics = new TransferMetrics(this.context.metrics);
     const handler = fileTransferHandler({ storage: await this.openStorage(metrics), metrics, ...this.rules() });
     await this.entrances.open({
-      ...{ name: 'file transfer', source, handler: { http: handler } },
+      ...{ ...entrance, handler: { http: handler } },
       // A later change of level shuts the door rather than let in peers who own nothing.
       mutualOnly: isByOwner,
     });

@@ -1,3 +1,4 @@
+import { entrances } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { caCommand } from './ca/ca-command.js';
@@ -28,7 +29,7 @@ export function createProgram(context: CliContext): Command {
     .addOption(
       new Option('--log-level <level>', 'error, warn, info (default), debug or trace').argParser(logLevelArgument),
     )
-    .option('--admin-url <url>', 'use the admin API on the network: https://HOST:8002')
+    .option('--admin-url <url>', `use the admin API on the network: https://HOST:${entrances.registry.defaultPort}`)
     .option('--admin-cert <file>', 'certificate of the administrator (default: <config dir>/admin-certs)')
     .option('--admin-key <file>', 'private key of the administrator')
     .option('--admin-ca <file>', 'CA certificates to trust at --admin-url')

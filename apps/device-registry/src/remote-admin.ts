@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { configuredSource, Entrances } from '@sallyport/entrance';
+import { configuredEntrance, Entrances } from '@sallyport/entrance';
 import { Problem } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
 
@@ -24,11 +24,8 @@ export class RemoteAdmin implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.entrances.open({
-      name: 'registry admin API',
-      source: configuredSource(this.context, 'registry'),
+      ...configuredEntrance(this.context, 'registry'),
       handler: { http: (request, response) => this.pass(request, response) },
-      permittedKinds: new Set(['admin']),
-      mutualOnly: true,
     });
   }
 

@@ -1,6 +1,6 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
-import { configuredSource, EntranceModule, Entrances } from '@sallyport/entrance';
+import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
 import { answerRefused } from './refusal-answer.js';
 
@@ -15,8 +15,7 @@ class BrokerEntrance implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.entrances.open({
-      name: 'MQTT',
-      source: configuredSource(this.context, 'mqtt'),
+      ...configuredEntrance(this.context, 'mqtt'),
       handler: { stream: (socket, peer) => this.broker.accept(socket, peer), refuseStream: answerRefused },
     });
   }

@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { type Entrance, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import { deviceChanged, Problem } from '@sallyport/protocol';
+import { deviceChanged, entrances, Problem } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
 import { endFault } from './authority/end-fault.js';
 import type { Hierarchy } from './authority/hierarchy.js';
@@ -100,7 +100,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     const { context, opened } = this;
     const { hierarchy, serverCertificate } = opened.signer;
     return this.entrances.open({
-      name: 'enrolment',
+      name: entrances.pki.name,
       source: estSecuritySource(context, hierarchy, serverCertificate),
       handler: { http: estHandler({ ...opened.signer, log: context.log }) },
     });

@@ -1,4 +1,9 @@
-import type { EntranceDescription, EntranceGroup, SecurityLevel } from '@sallyport/protocol';
+import {
+  type EntranceDefinition,
+  type EntranceDescription,
+  entranceDefinition,
+  type SecurityLevel,
+} from '@sallyport/protocol';
 import { type Log, PortsTaken } from '@sallyport/runtime';
 import type { SystemDescription } from './standalone.js';
 
@@ -8,11 +13,11 @@ const levelText: Readonly<Record<SecurityLevel, string>> = {
   mutual: 'mutual TLS, both sides are authenticated',
 };
 
-const pathByGroup: Readonly<Record<EntranceGroup, string>> = {
-  http: '/tedge/file-transfer/',
-  pki: '/.well-known/est/',
-  registry: '/v1/devices',
-  mqtt: '',
+const schemes: Readonly<Record<EntranceDefinition['protocol'], { readonly plain: string; readonly tls: string }>> = {
+  http: { plain: 'http', tls: 'https' },
+  mqtt: { plain: 'mqtt', tls: 'mqtts' },
+  // RFC 8323 §8: CoAP over TCP, and over TLS.
+  coap: { plain: 'coap+tcp', tls: 'coaps+tcp' },
 };
 
 /** Tells the person who started the system; on a slow machine the answer may be late, which is no reason to stop. */
@@ -84,9 +89,9 @@ function takenPorts({ ports }: PortsTaken): string {
 }
 
 function addressOf({ group, host, port, level }: EntranceDescription): string {
-  const scheme = group === 'mqtt' ? 'mqtt' : 'http';
+  const { protocol, path = '' } = entranceDefinition(group);
   const name = host === '127.0.0.1' || host === '::1' ? 'localhost' : host;
-  return `${scheme}${level === 'plain' ? '' : 's'}://${name.includes(':') ? `[${name}]` : name}:${port}${pathByGroup[group]}`;
+  return `${schemes[protocol][level === 'plain' ? 'plain' : 'tls']}://${name.includes(':') ? `[${name}]` : name}:${port}${path}`;
 }
 
 function longest(texts: readonly string[]): number {

@@ -6,12 +6,13 @@ import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import { type MqttConnection, RpcClient } from '@sallyport/mqtt';
 import { mqttBroker } from '@sallyport/mqtt-broker';
 import { pkiSigner } from '@sallyport/pki-signer';
-import { type EntranceDescription, Problem, type ServiceName, serviceName } from '@sallyport/protocol';
+import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
 import {
   explainFailedStart,
   type Log,
   openConfiguredStore,
   RunningServices,
+  type ServiceDefinition,
   type ServiceHost,
   SystemClock,
   settingsAtStart,
@@ -52,7 +53,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Runni
   } catch (error) {
     // What could not be stopped is in the log; the caller has to hear why the start failed.
     await Promise.allSettled([system.stop()]);
-    throw await explainFailedStart(error, settings, serviceName.options, options);
+    throw await explainFailedStart(error, settings, system.serviceNames, options);
   }
   return system;
 }
@@ -64,6 +65,7 @@ function loadOptions({ env, cwd, options }: ProcessArguments): LoadOptions {
 class System implements RunningSystem {
   private readonly broker: EmbeddedBroker;
   private readonly services: RunningServices;
+  private readonly definitions: readonly ServiceDefinition[];
   private readonly hosts: ServiceHost[] = [];
   private readonly log: Log;
 
@@ -78,6 +80,7 @@ class System implements RunningSystem {
       store: scopedStore(store, 'mqtt-broker/'),
       onWarning: (text, fields) => log.warn({ ...fields, service: 'mqtt-broker' }, text),
     });
+    this.definitions = [deviceRegistry, pkiSigner, mqttBroker(this.broker), agent];
     this.services = new RunningServices({
       settings,
       readSettings: async () => (await loadSettings(loadOptions(options))).settings,
@@ -88,10 +91,14 @@ class System implements RunningSystem {
     });
   }
 
+  /** In the order in which they start. */
+  get serviceNames(): ServiceName[] {
+    return this.definitions.map(({ name }) => name);
+  }
+
   async start(): Promise<void> {
     await this.broker.ready;
-    for (const definition of [deviceRegistry, pkiSigner, mqttBroker(this.broker), agent])
-      this.hosts.push(await this.services.start(definition));
+    for (const definition of this.definitions) this.hosts.push(await this.services.start(definition));
   }
 
   async describe(): Promise<SystemDescription> {

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { c8yKeys } from './keys/c8y.js';
 import { deviceKeys } from './keys/device.js';
+import { entranceKeys } from './keys/entrances.js';
 import { folderKeys } from './keys/folders.js';
 import { httpKeys } from './keys/http.js';
 import { mqttKeys } from './keys/mqtt.js';
 import { pkiKeys } from './keys/pki.js';
-import { registryKeys } from './keys/registry.js';
+import { storeKeys } from './keys/store.js';
 import { thinEdgeKeys } from './keys/thin-edge.js';
 import { cloudKeys } from './keys/thin-edge-clouds.js';
 import { descriptionOf, type SettingDescription } from './setting.js';
@@ -20,7 +21,8 @@ export const configSchema = z.object({
   ...httpKeys,
   ...mqttKeys,
   ...pkiKeys,
-  ...registryKeys,
+  ...entranceKeys,
+  ...storeKeys,
   ...c8yKeys,
   ...folderKeys,
   ...thinEdgeKeys,

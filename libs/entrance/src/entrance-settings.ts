@@ -1,35 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import type { CertificateFiles } from '@sallyport/identity';
-import type { EntranceGroup, ServiceName } from '@sallyport/protocol';
-
-/** The settings keys of a listener: where it listens, and what decides its security level. */
-const keysByGroup = {
-  http: {
-    address: 'http.bind.address',
-    port: 'http.bind.port',
-    cert: 'http.cert_path',
-    key: 'http.key_path',
-    ca: 'http.ca_path',
-  },
-  registry: {
-    address: 'registry.bind.address',
-    port: 'registry.bind.port',
-    cert: 'registry.cert_path',
-    key: 'registry.key_path',
-    ca: 'registry.ca_path',
-  },
-  mqtt: {
-    address: 'mqtt.bind.address',
-    port: 'mqtt.bind.port',
-    cert: 'mqtt.bind.cert_file',
-    key: 'mqtt.bind.key_file',
-    ca: 'mqtt.bind.ca_path',
-  },
-} as const;
-
-/** A group whose level the operator's settings decide; the signer's own listener (`pki`) makes its certificate itself. */
-export type ConfiguredGroup = Exclude<EntranceGroup, 'pki'>;
+import { type ConfiguredGroup, entrances, type ServiceName } from '@sallyport/protocol';
 
 export interface EntranceSettings {
   readonly host: string;
@@ -44,16 +16,16 @@ export interface EntranceSettings {
 
 /** Reads one group of settings; whether its parts fit together is judged when the files are read. */
 export function entranceSettings(settings: Settings, group: ConfiguredGroup): EntranceSettings {
-  const keys = keysByGroup[group];
+  const { keys } = entrances[group];
   const [certPath, keyPath, caPath] = [settings.get(keys.cert), settings.get(keys.key), settings.get(keys.ca)];
   return {
-    host: settings.require(keys.address),
-    port: settings.require(keys.port),
+    host: settings.require(`${group}.bind.address`),
+    port: settings.require(`${group}.bind.port`),
     paths: {
       ...(certPath === undefined ? {} : { certPath }),
       ...(keyPath === undefined ? {} : { keyPath }),
       ...(caPath === undefined ? {} : { caPath }),
-      keys: { cert: keys.cert, key: keys.key, ca: keys.ca },
+      keys,
     },
   };
 }

@@ -1,5 +1,5 @@
 export type { Entrance, EntranceOptions } from './entrance.js';
 export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';
-export { configuredSource, type SecurityInForce, type SecuritySource } from './security-source.js';
+export { configuredEntrance, configuredSource, type SecurityInForce, type SecuritySource } from './security-source.js';
 export { fetchTrustBundle } from './trust-bundle.js';

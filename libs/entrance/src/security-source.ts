@@ -1,14 +1,17 @@
 import { readTextIfPresent } from '@sallyport/files';
-import type { EntranceGroup, Fingerprint, SecurityLevel } from '@sallyport/protocol';
+import {
+  type ConfiguredGroup,
+  type EntranceGroup,
+  entranceDefinition,
+  type Fingerprint,
+  isMutualOnly,
+  type SecurityLevel,
+} from '@sallyport/protocol';
 import type { ConnectedContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
-import {
-  type ConfiguredGroup,
-  type EntranceSettings,
-  entranceSettings,
-  serviceCertificateFiles,
-} from './entrance-settings.js';
+import type { EntranceOptions } from './entrance.js';
+import { type EntranceSettings, entranceSettings, serviceCertificateFiles } from './entrance-settings.js';
 
 export interface SecurityInForce {
   readonly level: SecurityLevel;
@@ -29,6 +32,21 @@ export interface SecuritySource {
   read(): Promise<SecurityInForce>;
   /** Settings a level needs that are not set now; absent when the level does not follow from settings. */
   missingFor?(level: SecurityLevel): string[];
+}
+
+/** What the table of entrances says about an entrance whose level the settings decide; the service adds its handler. */
+export function configuredEntrance(
+  context: ConnectedContext,
+  group: ConfiguredGroup,
+): Omit<EntranceOptions, 'handler'> {
+  const definition = entranceDefinition(group);
+  const { name, permittedKinds } = definition;
+  return {
+    name,
+    source: configuredSource(context, group),
+    mutualOnly: isMutualOnly(definition),
+    ...(permittedKinds === undefined ? {} : { permittedKinds: new Set(permittedKinds) }),
+  };
 }
 
 /** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */

@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import type { ServiceName } from './ids.js';
+import type { ServiceName } from './entrances.js';
 import { Problem } from './problems.js';
 
 // sockaddr_un.sun_path on Linux holds 108 bytes, one of them the closing NUL.

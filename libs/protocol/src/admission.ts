@@ -28,7 +28,7 @@ export const admissionRequest = z.strictObject({
   /** ISO 8601, UTC. */
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
-  /** Which door: the listener's name, such as `agent` or `mqtt-broker`. */
+  /** Which entrance, by its name in the table of entrances, such as `http` or `mqtt`. */
   entrance: z.string().min(1).max(64),
   remoteAddress: z.string().max(64),
 });

@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
+import { entranceGroup } from './entrances.js';
 import { fingerprint, securityLevel } from './ids.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
-
-/** The settings group a listener takes its address and its certificate from. */
-export const entranceGroup = z.enum(['http', 'registry', 'mqtt', 'pki']);
-export type EntranceGroup = z.infer<typeof entranceGroup>;
 
 /** A name or address a server certificate vouches for. */
 export const hostName = z.strictObject({ type: z.enum(['dns', 'ip']), value: z.string().min(1).max(253) });

@@ -46,10 +46,6 @@ export type PeerKind = z.infer<typeof peerKind>;
 export const deviceState = z.enum(['active', 'locked', 'revoked', 'retired']);
 export type DeviceState = z.infer<typeof deviceState>;
 
-/** The processes Sallyport is made of. */
-export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker']);
-export type ServiceName = z.infer<typeof serviceName>;
-
 /** Whom `secure` enrols beside the services: processes of this machine, and its administrator. */
 export const localIdentityName = z.enum(['local-client', 'operator']);
 

@@ -33,11 +33,9 @@ export {
   type EntranceDescription,
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
-  type EntranceGroup,
   type EntranceReloadRequest,
   entranceEnrolRequest,
   entranceEnrolResponse,
-  entranceGroup,
   entranceList,
   entranceReloadRequest,
   entranceRoutes,
@@ -45,6 +43,21 @@ export {
   hostName,
   readTrustBundle,
 } from './entrance-admin.js';
+export {
+  type ConfiguredGroup,
+  configuredGroups,
+  type DeclaredGroup,
+  declaredGroups,
+  type EntranceDefinition,
+  type EntranceGroup,
+  entranceDefinition,
+  entranceGroup,
+  entranceGroups,
+  entrances,
+  isMutualOnly,
+  type ServiceName,
+  serviceName,
+} from './entrances.js';
 export { cumulocityEstPath, estChainLabel, estChainPreference, estPath } from './est-paths.js';
 export {
   certificateIssued,
@@ -70,10 +83,8 @@ export {
   peerKind,
   type SecurityLevel,
   type SerialNumber,
-  type ServiceName,
   securityLevel,
   serialNumber,
-  serviceName,
 } from './ids.js';
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';

@@ -48,7 +48,7 @@ export interface Surroundings {
  * them at once than one a start.
  *
  * @param error the start failed with
- * @param services of this process; none of them listens any more
+ * @param services of this process, in the order of their start; none of them listens any more
  * @returns `PortsTaken`, or the error itself when no port was to blame
  */
 export async function explainFailedStart(
@@ -58,9 +58,9 @@ export async function explainFailedStart(
   surroundings: Surroundings,
 ): Promise<unknown> {
   if (!isAddressInUse(error)) return error;
-  const needed = listenerKeys.filter(
-    ({ service, needs = [] }) => services.includes(service) && needs.every((key) => settings.get(key) !== undefined),
-  );
+  const needed = services
+    .flatMap((name) => listenerKeys.filter(({ service }) => service === name))
+    .filter(({ needs }) => needs.every((key) => settings.get(key) !== undefined));
   const others = new OtherPorts(settings, await commandName(settings, surroundings));
   const taken: TakenPort[] = [];
   for (const keys of await takenAmong(needed, settings)) taken.push(await describeTaken(keys, settings, others));

@@ -1,7 +1,7 @@
 import type { Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { type CertificateFiles, localIdentityFiles } from '@sallyport/identity';
-import { adminSocketPath, type ServiceName } from '@sallyport/protocol';
+import { adminSocketPath, entrances, type ServiceName } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { absolutePath, type GlobalOptions } from '../options.js';
@@ -52,7 +52,10 @@ async function routeTo(
 function adminUrl(text: string): URL {
   const url = URL.parse(text);
   if (url?.protocol === 'https:') return url;
-  throw new Failure(`"${text}" is no address of an admin API.`, 'Write https://HOST:8002.');
+  throw new Failure(
+    `"${text}" is no address of an admin API.`,
+    `Write https://HOST:${entrances.registry.defaultPort}.`,
+  );
 }
 
 async function content(context: CliContext, file: string): Promise<string> {

@@ -1,9 +1,10 @@
 import type { Settings } from '@sallyport/config';
+import { entrances } from '@sallyport/protocol';
 import { Failure } from '../failure.js';
 import type { CloudChoice } from './cloud-choice.js';
 
 /** The port the certificate service of a site listens on unless its settings say otherwise. */
-const sitePort = 8443;
+const sitePort = entrances.pki.defaultPort;
 /** HTTPS; where clouds answer. */
 const cloudPort = 443;
 

@@ -44,7 +44,7 @@ async function entranceOf(
     return entranceIn(secured, (await client.get('/v1/entrance', entranceList)).entrances);
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;
-    const isElsewhere = secured.group === 'mqtt' && fault.code === 'ENOENT';
+    const isElsewhere = secured.isReplaceable === true && fault.code === 'ENOENT';
     const mayFollowLater = level === 'plain' && ['ENOENT', 'ECONNREFUSED'].includes(fault.code);
     if (isElsewhere || mayFollowLater) return undefined;
     throw fault;

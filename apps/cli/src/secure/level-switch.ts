@@ -1,4 +1,10 @@
-import { deviceDescription, type EntranceDescription, refusals, type SecurityLevel } from '@sallyport/protocol';
+import {
+  deviceDescription,
+  type EntranceDescription,
+  isMutualOnly,
+  refusals,
+  type SecurityLevel,
+} from '@sallyport/protocol';
 import { describeFault, Failure } from '../failure.js';
 import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
@@ -25,7 +31,7 @@ export class LevelSwitch {
   async run(): Promise<void> {
     const { site, level, steps } = this;
     const { doors, absent } = await steps.run('find the listeners', () => findDoors(site, level));
-    for (const { service, group } of absent) steps.note(`find ${service}`, 'skipped', absence(group));
+    for (const secured of absent) steps.note(`find ${secured.service}`, 'skipped', absence(secured));
     refuseOverriddenSettings(site, doors);
     const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
     const change = new SettingsChange(site.settingsFile, wishesFor(level, site, preparation.certificates));
@@ -45,10 +51,10 @@ export class LevelSwitch {
   }
 
   private async switchDoor(door: Door, { certificates, clients }: Preparation): Promise<void> {
-    const { service, group } = door.secured;
+    const { service, protocol } = door.secured;
     const entrance = await this.steps.run(`reload ${service}`, () => this.reload(door));
-    const client = clients[group];
-    const proof = { group, entrance, level: this.level, trust: certificates.get(door)?.trust, client };
+    const client = clients.get(door);
+    const proof = { protocol, entrance, level: this.level, trust: certificates.get(door)?.trust, client };
     await this.steps.run(
       `prove ${service}`,
       () => prove(proof).catch((fault: unknown) => this.explain(fault, client)),
@@ -58,8 +64,10 @@ export class LevelSwitch {
 
   private async reload(door: Door): Promise<EntranceDescription> {
     const entrance = await reloadDoor(door, this.level);
-    const { service, isMutualOnly } = door.secured;
-    const isRight = entrance.isOpen ? entrance.level === this.level : isMutualOnly && this.level !== 'mutual';
+    const { service } = door.secured;
+    const isRight = entrance.isOpen
+      ? entrance.level === this.level
+      : isMutualOnly(door.secured) && this.level !== 'mutual';
     if (isRight) return entrance;
     throw new Failure(
       `The listener of ${service} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'} instead of at level ${this.level}.`,
@@ -111,7 +119,7 @@ export class LevelSwitch {
 
   private async takeDoorBack({ secured, client, entrance }: Door): Promise<void> {
     // A door that was open is meant to be as it was. One that was shut for want of its settings stays shut without them.
-    const lowerTo = entrance.isOpen ? entrance.level : secured.isMutualOnly ? 'plain' : undefined;
+    const lowerTo = entrance.isOpen ? entrance.level : isMutualOnly(secured) ? 'plain' : undefined;
     const { level, isOpen } = await reloadDoor({ secured, client: client.uninterrupted() }, lowerTo);
     if (level !== entrance.level || isOpen !== entrance.isOpen)
       throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${entrance.level}.`, '');
@@ -126,8 +134,8 @@ interface Changed {
   readonly doors: readonly Door[];
 }
 
-function absence(group: SecuredGroup['group']): string {
-  return group === 'mqtt' ? 'not part of this site' : 'does not run; it has the level from its next start on';
+function absence({ isReplaceable }: SecuredGroup): string {
+  return isReplaceable === true ? 'not part of this site' : 'does not run; it has the level from its next start on';
 }
 
 /** What the environment sets, writing the settings file would not change. */

@@ -3,7 +3,6 @@ import type { SecurityLevel } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import type { AdminClient } from '../admin/admin-client.js';
 import { Failure } from '../failure.js';
-import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { fetchTrust, type SiteTrust } from '../site/trusted-roots.js';
 import type { Door } from './doors.js';
@@ -21,11 +20,11 @@ export interface NamedClient extends ClientIdentity {
 export interface Preparation {
   readonly certificates: ReadonlyMap<Door, ServerCertificate>;
   /** Whom to connect as to which listener; at level mutual. */
-  readonly clients: Partial<Record<SecuredGroup['group'], NamedClient>>;
+  readonly clients: ReadonlyMap<Door, NamedClient>;
 }
 
 /** Level plain needs nothing. */
-export const nothingPrepared: Preparation = { certificates: new Map(), clients: {} };
+export const nothingPrepared: Preparation = { certificates: new Map(), clients: new Map() };
 
 /**
  * Gets the certificates a level needs, for the listeners and for clients on this machine.
@@ -49,11 +48,21 @@ export async function prepare(
         ({ origin }) => origin,
       ),
     );
-  if (level === 'server') return { certificates, clients: {} };
+  if (level === 'server') return { certificates, clients: new Map() };
   const issuance = { signer, roots: siteTrust.roots, now: site.context.now() };
   const client = await prepareClient(localClient(site.settings), issuance, steps);
   const admin = await prepareClient(administrator(site.settings), issuance, steps);
-  return { certificates, clients: { http: client, mqtt: client, registry: admin } };
+  return { certificates, clients: clientsOf(doors, { client, admin }) };
+}
+
+/** Where administrators alone may pass, this program proves the door as one; elsewhere as a client of this machine. */
+function clientsOf(
+  doors: readonly Door[],
+  { client, admin }: { client: NamedClient; admin: NamedClient },
+): ReadonlyMap<Door, NamedClient> {
+  return new Map(
+    doors.map((door) => [door, door.secured.permittedKinds?.includes('service') === false ? admin : client]),
+  );
 }
 
 /** Clients on this machine find the roots beside their certificate, also while they have none. */

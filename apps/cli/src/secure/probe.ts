@@ -76,14 +76,26 @@ export function probeHttp(target: ProbeTarget): Promise<ProbeAnswer> {
   return answerOf(requestPlain(requestOptions(target)));
 }
 
-/** An MQTT session over TLS; resolves when the broker accepts it. */
-export function probeMqtts({ host, port, deadlineMs }: ProbeTarget, credentials: ProbeCredentials): Promise<void> {
-  return acceptedSession(connectTls({ host, port, ...tlsOptions(credentials) }), 'secureConnect', deadlineMs);
+/** A protocol in which the server answers the first message of a client, and by that accepts it. */
+export interface Greeting {
+  readonly first: () => Buffer;
+  /** What is wrong with the first bytes of the answer; undefined when the server accepts. */
+  readonly fault: (bytes: Buffer) => Error | undefined;
 }
 
-/** An MQTT session without TLS. */
-export function probeMqtt({ host, port, deadlineMs }: ProbeTarget): Promise<void> {
-  return acceptedSession(connectPlain({ host, port }), 'connect', deadlineMs);
+/** A session over TLS; resolves when the server accepts it. */
+export function probeSessionOverTls(
+  greeting: Greeting,
+  { host, port, deadlineMs }: ProbeTarget,
+  credentials: ProbeCredentials,
+): Promise<void> {
+  const socket = connectTls({ host, port, ...tlsOptions(credentials) });
+  return acceptedSession(greeting, { socket, ready: 'secureConnect', deadlineMs });
+}
+
+/** A session without TLS. */
+export function probeSession(greeting: Greeting, { host, port, deadlineMs }: ProbeTarget): Promise<void> {
+  return acceptedSession(greeting, { socket: connectPlain({ host, port }), ready: 'connect', deadlineMs });
 }
 
 function requestOptions({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget) {
@@ -123,11 +135,14 @@ function isTimeout({ cause }: Error): boolean {
   return cause instanceof Error && cause.name === 'TimeoutError';
 }
 
-function acceptedSession(
-  socket: Socket | TLSSocket,
-  ready: 'connect' | 'secureConnect',
-  deadlineMs = usualDeadlineMs,
-): Promise<void> {
+interface Connecting {
+  readonly socket: Socket | TLSSocket;
+  readonly ready: 'connect' | 'secureConnect';
+  readonly deadlineMs: number | undefined;
+}
+
+function acceptedSession(greeting: Greeting, connecting: Connecting): Promise<void> {
+  const { socket, ready, deadlineMs = usualDeadlineMs } = connecting;
   return new Promise((resolve, reject) => {
     const end = (fault?: Error) => {
       socket.destroy();
@@ -135,8 +150,8 @@ function acceptedSession(
       else reject(fault);
     };
     socket.setTimeout(deadlineMs, () => end(new Silence()));
-    socket.once(ready, () => socket.write(connectPacket()));
-    socket.once('data', (bytes: Buffer) => end(connackFault(bytes)));
+    socket.once(ready, () => socket.write(greeting.first()));
+    socket.once('data', (bytes: Buffer) => end(greeting.fault(bytes)));
     socket.once('error', end);
     socket.once('close', () => end(new Error('the connection was closed')));
   });
@@ -158,3 +173,17 @@ function connackFault(bytes: Buffer): Error | undefined {
   if (bytes[0] !== 0x20) return new Error('the answer is not MQTT');
   return bytes[3] === 0 ? undefined : new Error(`the broker refused the session (return code ${bytes[3]})`);
 }
+
+export const mqttGreeting: Greeting = { first: connectPacket, fault: connackFault };
+
+// RFC 8323 §3.2 and §5.3: both sides begin with an empty CSM, code 7.01.
+const csm = Buffer.from('00e1', 'hex');
+
+export const coapGreeting: Greeting = {
+  first: () => csm,
+  fault: (bytes) => {
+    // RFC 8323 §3.2: a length of 13 and more takes another byte before the code.
+    const codeAt = (bytes[0] ?? 0) >> 4 < 13 ? 1 : 2;
+    return bytes[codeAt] === 0xe1 ? undefined : new Error('the answer is not CoAP');
+  },
+};

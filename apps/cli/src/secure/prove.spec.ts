@@ -10,6 +10,7 @@ const notFound = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n';
 const redirect = 'HTTP/1.1 307 Temporary Redirect\r\nlocation: https://localhost/\r\ncontent-length: 0\r\n\r\n';
 const forbidden = 'HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n';
 const accepted = '\u0020\u0002\u0000\u0000';
+const csm = '\u0000\u00e1';
 const notAuthorized = '\u0020\u0002\u0000\u0005';
 
 /** What a door answers to whom; undefined leaves them waiting. */
@@ -69,13 +70,13 @@ function answer(socket: Socket, text: string | undefined): void {
 }
 
 function proofOf(
-  group: Proof['group'],
+  protocol: Proof['protocol'],
   level: SecurityLevel,
   { port, authority, client }: Awaited<ReturnType<typeof door>>,
 ): Promise<string> {
   return prove({
-    group,
-    entrance: { name: 'door', group, host: '127.0.0.1', port, level, isOpen: true, sessions: 0 },
+    protocol,
+    entrance: { name: 'door', group: 'http', host: '127.0.0.1', port, level, isOpen: true, sessions: 0 },
     level,
     trust: { kind: 'roots', rootsPem: [authority.rootPem] },
     client,
@@ -88,6 +89,7 @@ describe('the proof of a level', () => {
   it.each([
     ['mutual', 'http', { known: notFound, plain: redirect }],
     ['mutual', 'mqtt', { known: accepted, plain: 'close' }],
+    ['mutual', 'coap', { known: csm, plain: 'close' }],
   ] as const)(
     'fails at %s for %s when a stranger is left waiting instead of refused',
     async (level, group, behaviour) => {
@@ -99,6 +101,8 @@ describe('the proof of a level', () => {
 
   it.each([
     ['mutual', 'http', 'a stranger is let in', { known: notFound, stranger: notFound, plain: redirect }, 'let in'],
+    ['mutual', 'coap', 'a stranger is let in', { known: csm, stranger: csm, plain: 'close' }, 'let in'],
+    ['plain', 'coap', 'it speaks something else', { plain: notFound }, 'the answer is not CoAP'],
     ['mutual', 'mqtt', 'a stranger is let in', { known: accepted, stranger: accepted, plain: 'close' }, 'let in'],
     ['mutual', 'http', 'its own client is refused', { known: forbidden, plain: redirect }, 'HTTP 403'],
     ['mutual', 'mqtt', 'its own client is refused', { known: notAuthorized, plain: 'close' }, 'return code 5'],

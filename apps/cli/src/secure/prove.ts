@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
+import type { EntranceDefinition, EntranceDescription, SecurityLevel } from '@sallyport/protocol';
 import { Failure } from '../failure.js';
-import type { SecuredGroup } from '../site/secured-group.js';
 import {
   type ClientIdentity,
+  coapGreeting,
+  mqttGreeting,
   type ProbeTarget,
   probeHttp,
   probeHttps,
-  probeMqtt,
-  probeMqtts,
+  probeSession,
+  probeSessionOverTls,
   reachableHost,
   type ServerTrust,
   Silence,
@@ -16,7 +17,7 @@ import {
 } from './probe.js';
 
 export interface Proof {
-  readonly group: SecuredGroup['group'];
+  readonly protocol: EntranceDefinition['protocol'];
   readonly entrance: EntranceDescription;
   readonly level: SecurityLevel;
   /** How to believe the listener; needed above level plain. */
@@ -28,6 +29,8 @@ export interface Proof {
   /** Milliseconds until who should get in has got in; 2 s when absent. */
   readonly patienceMs?: number;
 }
+
+const greetings = { mqtt: mqttGreeting, coap: coapGreeting } as const;
 
 // Listeners and registry hear of a change by events, which take a moment.
 const usualPatienceMs = 2_000;
@@ -62,7 +65,10 @@ async function proveClosed(target: ProbeTarget): Promise<string> {
 }
 
 async function provePlain(proof: Proof, target: ProbeTarget): Promise<string> {
-  await eventually(proof, target, () => (proof.group === 'mqtt' ? probeMqtt(target) : answersWithoutRedirect(target)));
+  const { protocol } = proof;
+  await eventually(proof, target, () =>
+    protocol === 'http' ? answersWithoutRedirect(target) : probeSession(greetings[protocol], target),
+  );
   return 'answers without TLS';
 }
 
@@ -83,17 +89,18 @@ async function proveMutual(proof: Proof, target: ProbeTarget): Promise<string> {
   return `lets a certificate of this site in and nobody else; ${await provePlainIsRefused(proof, target)}`;
 }
 
-async function connect({ group, trust }: Proof, target: ProbeTarget, client?: ClientIdentity): Promise<void> {
+async function connect({ protocol, trust }: Proof, target: ProbeTarget, client?: ClientIdentity): Promise<void> {
   if (trust === undefined) throw new Error('nobody said how to believe the listener');
-  if (group === 'mqtt') return await probeMqtts(target, { trust, client });
+  if (protocol !== 'http') return await probeSessionOverTls(greetings[protocol], target, { trust, client });
   const { status } = await probeHttps(target, { trust, client });
   // A listener tells a peer it does not admit why; whatever a service answers to the probe, it is neither of these.
   if (status === 403 || status === 503) throw new Error(`the listener refused the client (HTTP ${status})`);
 }
 
-async function provePlainIsRefused({ group }: Proof, target: ProbeTarget): Promise<string> {
-  if (group === 'mqtt') {
-    if (!(await isRefused(target, () => probeMqtt(target)))) throw seen(target, 'a client without TLS was let in');
+async function provePlainIsRefused({ protocol }: Proof, target: ProbeTarget): Promise<string> {
+  if (protocol !== 'http') {
+    if (!(await isRefused(target, () => probeSession(greetings[protocol], target))))
+      throw seen(target, 'a client without TLS was let in');
     return 'refuses clients without TLS';
   }
   const { status, location } = await probeHttp(target);

@@ -1,3 +1,4 @@
+import { entrances } from '@sallyport/protocol';
 import { byteSize } from '../byte-sizes.js';
 import { entryCount, percentage, umask } from '../file-values.js';
 import { host, ipAddress, port } from '../network-values.js';
@@ -8,7 +9,7 @@ import { absolutePath, fileAuthorization } from '../text-values.js';
 export const httpKeys = {
   'http.bind.port': setting(port, {
     doc: 'Port the file transfer service listens on; 0 takes any free port.',
-    default: 8000,
+    default: entrances.http.defaultPort,
     examples: ['8000'],
     deprecatedNames: ['http.port'],
   }),
@@ -40,7 +41,7 @@ export const httpKeys = {
   }),
   'http.client.port': setting(port, {
     doc: 'Port where clients of this device find the file transfer service. It does not follow `http.bind.port`.',
-    default: 8000,
+    default: entrances.http.defaultPort,
     examples: ['8000'],
   }),
   'http.client.auth.cert_file': optionalSetting(absolutePath, {

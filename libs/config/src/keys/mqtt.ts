@@ -1,3 +1,4 @@
+import { entrances } from '@sallyport/protocol';
 import { host, ipAddress, nonZeroPort } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, entityTopicId, flag, text, topicPrefix } from '../text-values.js';
@@ -16,7 +17,7 @@ const listener = {
   }),
   'mqtt.bind.port': setting(nonZeroPort, {
     doc: 'Port the local MQTT broker listens on.',
-    default: 1883,
+    default: entrances.mqtt.defaultPort,
     examples: ['1883'],
     deprecatedNames: ['mqtt.port'],
   }),

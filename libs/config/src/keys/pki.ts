@@ -1,3 +1,4 @@
+import { entrances } from '@sallyport/protocol';
 import { certificateValidity, positiveDuration } from '../durations.js';
 import { hostList, httpUrl, ipAddress, port } from '../network-values.js';
 import { setting } from '../setting.js';
@@ -14,7 +15,7 @@ const addresses = {
   }),
   'pki.bind.port': setting(port, {
     doc: 'Port the certificate authority listens on for enrolment and renewal; 0 takes any free port.',
-    default: 8443,
+    default: entrances.pki.defaultPort,
     examples: ['8443'],
     isOwn,
   }),
@@ -35,7 +36,7 @@ const addresses = {
   }),
   'pki.public.bind.port': setting(port, {
     doc: 'Port of the plain HTTP listener that hands out revocation lists and CA certificates; 0 takes any free port.',
-    default: 8442,
+    default: entrances['pki.public'].defaultPort,
     examples: ['8442'],
     isOwn,
   }),

@@ -1,6 +1,6 @@
 import { readTextIfPresent } from '@sallyport/files';
 import { EstClient, trustFromPem } from '@sallyport/identity';
-import { Problem } from '@sallyport/protocol';
+import { entrances, Problem } from '@sallyport/protocol';
 import { pemFromDer } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
 import { type Check, error, type Finding, warning } from '../check.js';
@@ -51,7 +51,7 @@ function finding({ remedies, isGateway, site }: Patient, fault: Problem, host: s
   const isGuess = site.settings.source('pki.url') === 'default';
   return warning(
     isGuess ? `pki.url is not set. ${what}` : what,
-    remedies.run('config', 'set', 'pki.url', 'https://GATEWAY:8443'),
+    remedies.run('config', 'set', 'pki.url', `https://GATEWAY:${entrances.pki.defaultPort}`),
   );
 }
 

@@ -1,3 +1,4 @@
+import { isConfigKey } from '@sallyport/config';
 import { needsRenewal } from '@sallyport/identity';
 import type { Certificate } from '@sallyport/x509';
 import { hostNames } from '../../site/host-names.js';
@@ -65,13 +66,13 @@ export const serverNames = checkOf(
     const [leaf] = shown.chain;
     const names = new Set(leaf.subjectAltNames.map(({ value }) => value.toLowerCase()));
     if (isOfSite(shown.chain, patient.trust)) return missingSiteNames(patient, shown, names);
-    const host = settings.require('http.client.host');
-    if (shown.secured.group !== 'http' || names.has(host.toLowerCase())) return [];
+    const { clientHostKey: hostKey } = shown.secured;
+    if (hostKey === undefined || !isConfigKey(hostKey)) return [];
+    const host = String(settings.require(hostKey));
+    if (names.has(host.toLowerCase())) return [];
     const held = [...names][0];
-    const what = `${shown.path} is not for "${host}", the name clients connect to (http.client.host); it is for: ${[...names].join(', ') || 'no host at all'}.`;
-    return [
-      error(what, held === undefined ? replacement(patient, shown) : patient.remedies.set('http.client.host', held)),
-    ];
+    const what = `${shown.path} is not for "${host}", the name clients connect to (${hostKey}); it is for: ${[...names].join(', ') || 'no host at all'}.`;
+    return [error(what, held === undefined ? replacement(patient, shown) : patient.remedies.set(hostKey, held))];
   },
 );
 

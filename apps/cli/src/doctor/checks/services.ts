@@ -1,4 +1,4 @@
-import type { EntranceDescription } from '@sallyport/protocol';
+import { type EntranceDescription, entranceDefinition, entranceGroups, type ServiceName } from '@sallyport/protocol';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -41,8 +41,12 @@ function stateFindings({ remedies }: Patient, state: Patient['services'][number]
         ),
       );
   // A broker of another make has no admin API.
-  if (state.service === 'mqtt-broker' && state.code === 'ENOENT') return [];
+  if (isReplaceable(state.service) && state.code === 'ENOENT') return [];
   return [error(state.reason, remedies.startServices())];
+}
+
+function isReplaceable(service: ServiceName): boolean {
+  return entranceGroups.map(entranceDefinition).some((row) => row.service === service && row.isReplaceable === true);
 }
 
 /** A door that stays shut has a check, and a remedy, of its own. */

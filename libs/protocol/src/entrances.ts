@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import type { PeerKind } from './ids.js';
+
+/** The processes Sallyport is made of. */
+export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker']);
+export type ServiceName = z.infer<typeof serviceName>;
+
+/**
+ * One row of the table: everything the rest of the product needs to know about an entrance beside what its service does
+ * with a connection.
+ */
+export interface EntranceDefinition {
+  /** The service that opens it. */
+  readonly service: ServiceName;
+  readonly protocol: 'http' | 'mqtt' | 'coap';
+  /** What passes through, in a few words for people: `file transfer`. */
+  readonly name: string;
+  /** Value of `GROUP.bind.port` while nobody sets it. */
+  readonly defaultPort: number;
+  /** For people who copy the address: where its paths begin. */
+  readonly path?: string;
+  /**
+   * Whether clients show a certificate. `by-level`: at level mutual all of them do, below it none does. `required`: the
+   * entrance stays shut below level mutual. `optional`: the service judges each request. `none`: nobody is asked.
+   */
+  readonly clientCertificate: 'by-level' | 'required' | 'optional' | 'none';
+  /** Kinds of certificate that may pass; all of them when absent. */
+  readonly permittedKinds?: readonly PeerKind[];
+  /** Settings that decide the security level. Absent: the service makes its own certificate, or needs none. */
+  readonly keys?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /**
+   * Subject of the sentences that describe its settings. Present: `libs/config` declares address, port and the three
+   * `keys` from this row. Absent: they are written there by hand.
+   */
+  readonly settingsOf?: string;
+  /** Settings that tell clients of this device where the entrance is, and those that tell others. */
+  readonly clientHostKey?: string;
+  readonly clientPortKey?: string;
+  readonly urlKey?: string;
+  /** True when another program may do the work of the service, such as Mosquitto for the embedded broker. */
+  readonly isReplaceable?: boolean;
+}
+
+/**
+ * Every entrance of every service, in the order in which `secure` changes their level. A new entrance is one row here, and
+ * its service opens it; settings, levels, commands and checks derive from the row.
+ *
+ * The name of a row is the settings group of the entrance: what stands before `.bind.port`. No two entrances share one, so
+ * it also names the entrance in admission requests, audit rows, metrics and logs.
+ */
+export const entrances = {
+  http: {
+    service: 'agent',
+    protocol: 'http',
+    name: 'file transfer',
+    defaultPort: 8000,
+    path: '/tedge/file-transfer/',
+    clientCertificate: 'by-level',
+    keys: { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' },
+    clientHostKey: 'http.client.host',
+    clientPortKey: 'http.client.port',
+  },
+  registry: {
+    service: 'device-registry',
+    protocol: 'http',
+    name: 'registry admin API',
+    defaultPort: 8002,
+    path: '/v1/devices',
+    clientCertificate: 'required',
+    permittedKinds: ['admin'],
+    keys: { cert: 'registry.cert_path', key: 'registry.key_path', ca: 'registry.ca_path' },
+    settingsOf: 'the admin API of the device registry',
+  },
+  pki: {
+    service: 'pki-signer',
+    protocol: 'http',
+    name: 'enrolment',
+    defaultPort: 8443,
+    path: '/.well-known/est/',
+    clientCertificate: 'optional',
+    urlKey: 'pki.url',
+  },
+  'pki.public': {
+    service: 'pki-signer',
+    protocol: 'http',
+    name: 'revocation lists',
+    defaultPort: 8442,
+    path: '/',
+    clientCertificate: 'none',
+    urlKey: 'pki.public.url',
+  },
+  mqtt: {
+    service: 'mqtt-broker',
+    protocol: 'mqtt',
+    name: 'MQTT',
+    defaultPort: 1883,
+    clientCertificate: 'by-level',
+    keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
+    clientPortKey: 'mqtt.client.port',
+    isReplaceable: true,
+  },
+} as const satisfies Readonly<Record<string, EntranceDefinition>>;
+
+/** The name of an entrance: its settings group. */
+export type EntranceGroup = keyof typeof entrances;
+
+/** Groups of a kind of row, such as those with `keys`. */
+type GroupsWith<Part> = { [G in EntranceGroup]: (typeof entrances)[G] extends Part ? G : never }[EntranceGroup];
+
+/** An entrance whose level the settings of the operator decide. */
+export type ConfiguredGroup = GroupsWith<{ readonly keys: object }>;
+
+/** An entrance whose settings are declared from its row. */
+export type DeclaredGroup = GroupsWith<{ readonly keys: object; readonly settingsOf: string }>;
+
+/** In the order of the table. */
+export const entranceGroups: readonly EntranceGroup[] = Object.keys(entrances).filter(isEntranceGroup);
+export const configuredGroups: readonly ConfiguredGroup[] = entranceGroups.filter(isConfiguredGroup);
+export const declaredGroups: readonly DeclaredGroup[] = configuredGroups.filter(isDeclaredGroup);
+
+export const entranceGroup = z.literal([...entranceGroups]);
+
+/** A row with all its columns, also those it leaves empty. */
+export function entranceDefinition(group: EntranceGroup): EntranceDefinition {
+  return entrances[group];
+}
+
+/** True for an entrance that is shut below level mutual: nobody could be told apart there. */
+export function isMutualOnly({ clientCertificate }: EntranceDefinition): boolean {
+  return clientCertificate === 'required';
+}
+
+function isEntranceGroup(name: string): name is EntranceGroup {
+  return Object.hasOwn(entrances, name);
+}
+
+function isConfiguredGroup(group: EntranceGroup): group is ConfiguredGroup {
+  return entranceDefinition(group).keys !== undefined;
+}
+
+function isDeclaredGroup(group: ConfiguredGroup): group is DeclaredGroup {
+  return entranceDefinition(group).settingsOf !== undefined;
+}
