@@ -3,7 +3,6 @@ import { type Entrance, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import { deviceChanged, entrances, Problem } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
-import { endFault } from './authority/end-fault.js';
 import type { Hierarchy } from './authority/hierarchy.js';
 import { publicHandler } from './crl/public-handler.js';
 import { PublicListener } from './crl/public-listener.js';
@@ -137,6 +136,6 @@ function missingAuthority(hierarchy: Hierarchy): string | undefined {
 /** Which CA has ended, and what to do; undefined when all that sign are in date. */
 function endedAuthority(hierarchy: Hierarchy, now: Date): string | undefined {
   const signing = hierarchy.all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
-  const faults = signing.map((authority) => endFault(hierarchy, authority, now));
+  const faults = signing.map((authority) => hierarchy.endFault(authority, now));
   return faults.find((fault) => fault !== undefined);
 }

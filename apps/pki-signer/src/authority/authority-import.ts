@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { type AuthorityImport, type AuthorityPurpose, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import {
@@ -193,7 +193,7 @@ function importedEvent({ id, certificate }: AuthorityRecord, actor: string): Sig
 
 /** Named by the public key, so that importing the same key twice is harmless and no other key is in its way. */
 function keyNameOf({ spki }: Certificate): string {
-  return `imported-${createHash('sha256').update(spki).digest('hex').slice(0, 32)}`;
+  return `imported-${hash('sha256', spki).slice(0, 32)}`;
 }
 
 function base64Of({ der }: Certificate): string {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
 import type { Operation, Outbox, Store } from '@sallyport/store';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
@@ -122,6 +122,24 @@ export class Hierarchy {
     return root;
   }
 
+  /**
+   * Why a CA can issue nothing any more: it or its root has ended. Undefined while both are in date.
+   *
+   * @returns what happened and what to do, for people
+   */
+  endFault(authority: Authority, now: Date): string | undefined {
+    const root = this.rootOf(authority);
+    if (root.certificate.notAfter <= now)
+      return `The root "${root.record.id}" ended ${root.certificate.notAfter.toISOString()}, so nothing is issued under it. Make its certificate anew with the same key, and import it: sallyport ca import --purpose root FILE. CRLs and CA certificates are still served.`;
+    const { record, certificate } = authority;
+    if (certificate.notAfter > now) return undefined;
+    const remedy =
+      root.record.keyName === undefined
+        ? `Get the next ${record.purpose} CA signed by its root and import it: sallyport ca import --purpose ${record.purpose} FILE.`
+        : 'The signer replaces it by itself within seconds.';
+    return `The CA "${record.id}" ended ${certificate.notAfter.toISOString()}. ${remedy}`;
+  }
+
   /** What a client on first contact may trust: the root behind the certificate of this signer's own listener. */
   get rootFingerprint(): Fingerprint {
     return this.rootOf(this.signing('service')).certificate.fingerprint;
@@ -134,8 +152,8 @@ export class Hierarchy {
     const roots = select(({ purpose }) => purpose === 'root');
     const issuing = select(({ purpose, state }) => purpose !== 'root' && state !== 'retiring');
     const retiring = select(({ purpose, state }) => purpose !== 'root' && state === 'retiring');
-    const digest = createHash('sha256').update(JSON.stringify([roots, issuing, retiring].map(fingerprintsOf)));
-    return { version: this.version.number, roots, issuing, retiring, digest: digest.digest('hex') };
+    const digest = hash('sha256', JSON.stringify([roots, issuing, retiring].map(fingerprintsOf)));
+    return { version: this.version.number, roots, issuing, retiring, digest };
   }
 
   /**

@@ -4,7 +4,6 @@ import type { Certificate } from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
-import { endFault } from './end-fault.js';
 import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
 
@@ -123,7 +122,7 @@ export class Rotation {
   private signingRootOf(purpose: IssuingPurpose): { readonly keyName: string; readonly certificate: Certificate } {
     const current = this.hierarchy.signing(purpose);
     const { record, certificate } = this.hierarchy.rootOf(current);
-    const fault = certificate.notAfter <= this.clock.now() && endFault(this.hierarchy, current, this.clock.now());
+    const fault = certificate.notAfter <= this.clock.now() && this.hierarchy.endFault(current, this.clock.now());
     if (fault) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     if (record.keyName !== undefined) return { keyName: record.keyName, certificate };
     throw new Problem(

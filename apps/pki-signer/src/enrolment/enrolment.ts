@@ -1,15 +1,14 @@
+import { hash } from 'node:crypto';
 import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
-import { canonicalHost } from '../issuance/canonical-host.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
-import { sha256Hex } from '../issuance/digest.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
 import type { RefusalLog } from '../issuance/refusal-log.js';
 import type { RegistryGate } from '../issuance/registry-gate.js';
-import { requestedNamesOf } from '../issuance/requested-names.js';
+import { canonicalHost, requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { untilStored } from '../issuance/until-stored.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -83,7 +82,7 @@ export class Enrolment {
    */
   private async present(request: EnrolmentRequest): Promise<PresentedToken> {
     const { tokens, limits } = this.options;
-    const attempt = await tokens.present(request.name, request.password, sha256Hex(request.csr));
+    const attempt = await tokens.present(request.name, request.password, hash('sha256', request.csr));
     if (attempt.isRight) {
       limits.byName.admit(callerOf(request));
       return attempt.token;

@@ -10,12 +10,10 @@ import type { Enrolment } from '../enrolment/enrolment.js';
 import type { Renewal } from '../enrolment/renewal.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
-import { basicCredentials } from './basic-credentials.js';
-import { wantsChain } from './chain-wish.js';
-import { channelBindingsOf } from './channel-binding.js';
 import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
 import { bodyFromDer, derFromBody, readBody } from './est-body.js';
-import { type EstOperation, type EstRoute, routeOf } from './est-route.js';
+import { basicCredentials, channelBindingsOf } from './est-credentials.js';
+import { type EstOperation, type EstRoute, routeOf, wantsChain } from './est-route.js';
 
 export interface EstHandlerOptions {
   readonly hierarchy: Hierarchy;

@@ -2,12 +2,11 @@ import { Problem, type SigningRequest, type SigningResponse } from '@sallyport/p
 import { derFromPem, pemFromDer } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
-import { canonicalHost } from './canonical-host.js';
 import type { CertificateIssuer } from './certificate-issuer.js';
 import { readRequest } from './incoming-request.js';
 import type { RefusalLog } from './refusal-log.js';
 import type { RegistryGate } from './registry-gate.js';
-import { requestedNamesOf } from './requested-names.js';
+import { canonicalHost, requestedNamesOf } from './requested-names.js';
 import { untilStored } from './until-stored.js';
 
 const requestLabel = /^(?:NEW )?CERTIFICATE REQUEST$/;

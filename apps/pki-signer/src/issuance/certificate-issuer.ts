@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { certificateIssued, type DeviceId, type Fingerprint, Problem, type SerialNumber } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Outbox, Store } from '@sallyport/store';
@@ -18,12 +19,10 @@ import {
 } from '@sallyport/x509';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { publicationUrls } from '../authority/authority-maker.js';
-import { endFault } from '../authority/end-fault.js';
 import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
 import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
-import { sha256Hex } from './digest.js';
 import { claimKey, type KeyClaim } from './key-owner.js';
 import type { Provisioner, SignerMetrics } from './signer-metrics.js';
 
@@ -116,7 +115,7 @@ export class CertificateIssuer {
     this.refuseAuthorityKeys(order.csr);
     const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
     this.refuseConstrainedName(order.name, authority);
-    const fault = endFault(hierarchy, authority, this.options.clock.now());
+    const fault = hierarchy.endFault(authority, this.options.clock.now());
     if (fault !== undefined) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     return {
       ...validityOf(profile, this.options.clock.now()),
@@ -236,7 +235,7 @@ function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft
     issuer: authority.record.id,
     serialNumber,
     notAfter: notAfter.toISOString(),
-    csrDigest: sha256Hex(csr.der),
+    csrDigest: hash('sha256', csr.der),
   };
   return { action: 'certificate-intended', actor, subject: name, outcome: 'succeeded', details };
 }

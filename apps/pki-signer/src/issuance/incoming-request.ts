@@ -1,7 +1,6 @@
-import { timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { Problem } from '@sallyport/protocol';
 import { type CertificateRequest, parseCertificateRequest, verifyPossession } from '@sallyport/x509';
-import { sha256Hex } from './digest.js';
 
 /** A CSR whose sender holds the private key. */
 export interface IncomingRequest {
@@ -27,9 +26,9 @@ export function readRequest(der: Buffer, channelBindings: () => readonly string[
       'csr-forbidden',
       'The challengePassword of the CSR is not the channel binding of this TLS connection. Leave it out, or make it anew for each connection.',
     );
-  return { csr, digest: sha256Hex(der) };
+  return { csr, digest: hash('sha256', der) };
 }
 
 function isSame(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(sha256Hex(a)), Buffer.from(sha256Hex(b)));
+  return timingSafeEqual(Buffer.from(hash('sha256', a)), Buffer.from(hash('sha256', b)));
 }

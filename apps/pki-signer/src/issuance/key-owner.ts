@@ -1,9 +1,9 @@
+import { hash } from 'node:crypto';
 import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
 import type { Compare, Operation, Store } from '@sallyport/store';
 import { parseCertificate } from '@sallyport/x509';
 import { z } from 'zod';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
-import { sha256Hex } from './digest.js';
 
 /** Whose certificates a public key stands in, and whether it may ever stand in another. */
 const keyOwner = z.strictObject({ deviceId, isBlocked: z.boolean() });
@@ -54,5 +54,5 @@ function spkiOf({ certificate }: CertificateRecord): Buffer {
 }
 
 function storeKeyOf(spki: Buffer): string {
-  return `key-owner/${sha256Hex(spki)}`;
+  return `key-owner/${hash('sha256', spki)}`;
 }

@@ -1,6 +1,6 @@
+import { hash } from 'node:crypto';
 import { type DeviceId, Problem } from '@sallyport/protocol';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
-import { sha256Hex } from './digest.js';
 import type { SignerMetrics } from './signer-metrics.js';
 
 /** Whose request it is, and what it was. */
@@ -30,7 +30,7 @@ export class RefusalLog {
 
   private async record({ actor, subject, csr }: WatchedRequest, problem: Problem): Promise<void> {
     this.metrics.rejected.inc({ reason: problem.type });
-    const details = { reason: problem.type, detail: problem.message, csrDigest: sha256Hex(csr) };
+    const details = { reason: problem.type, detail: problem.message, csrDigest: hash('sha256', csr) };
     await this.audit.commit({
       entries: [{ action: 'request-refused', actor, subject, outcome: 'refused', details }],
     });

@@ -1,6 +1,7 @@
+import { hash } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { Certificate, CertificateRequest, Name, SubjectAltName } from '@sallyport/x509';
 import type { RequestedNames } from '../inventory/certificate-record.js';
-import { sha256Hex } from './digest.js';
 
 /** Digests of the names a request asks for. */
 export function requestedNamesOf({ subject, subjectAltNames }: CertificateRequest): RequestedNames {
@@ -30,6 +31,13 @@ export function asksForSameNames(
   return isSubjectKept && areAltNamesKept;
 }
 
+/** One spelling for each name and address: lower case, and for IPv6 the short form of RFC 5952. */
+export function canonicalHost(name: string): string {
+  // An address with a zone, which no URL holds, stays as it is.
+  const url = isIP(name) === 6 ? URL.parse(`http://[${name}]`) : null;
+  return url?.hostname.slice(1, -1) ?? name.toLowerCase();
+}
+
 function subjectValues({ attributes }: Name): string[][] {
   return attributes.map(({ oid, value }) => [oid, value]);
 }
@@ -39,5 +47,5 @@ function altNameValues(names: readonly SubjectAltName[]): string[][] {
 }
 
 function digestOf(values: string[][]): string {
-  return sha256Hex(JSON.stringify(values));
+  return hash('sha256', JSON.stringify(values));
 }

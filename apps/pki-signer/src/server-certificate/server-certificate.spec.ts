@@ -10,7 +10,7 @@ import { openEstDoor } from '../est/est-door.fixture.js';
 import { estSecurity } from '../est/est-security-source.js';
 import { day, openTestSite, signerOptions, type TestSite } from '../signer.fixture.js';
 import { openSigner, type Signer } from '../signer.js';
-import { serverNames } from './server-names.js';
+import { serverNames } from './server-certificate.js';
 
 const leafOf = ({ serverCertificate }: Signer) => {
   const [leaf] = certificatesFromPem(serverCertificate.identity.certificatePem);

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { holdRoom, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
@@ -8,6 +9,7 @@ import { needsRenewal, renewalBackOffMs } from '@sallyport/identity';
 import { deviceId, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import {
+  altNameFault,
   buildCertificateRequest,
   type Certificate,
   certificatesFromPem,
@@ -19,9 +21,8 @@ import {
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
-import { canonicalHost } from '../issuance/canonical-host.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
-import { requestedNamesOf } from '../issuance/requested-names.js';
+import { canonicalHost, requestedNamesOf } from '../issuance/requested-names.js';
 import { untilStored } from '../issuance/until-stored.js';
 
 export interface ServerCertificateOptions {
@@ -175,4 +176,27 @@ function certificateOf({ certificatePem }: ServerIdentity): Certificate {
   const [leaf] = certificatesFromPem(certificatePem);
   if (leaf !== undefined) return leaf;
   throw new Problem('config-invalid', 'The file holds no certificate.');
+}
+
+/**
+ * The names the signer's own listener can be reached under: this machine's, and those the site has set. What no
+ * certificate may hold is left out: what a machine calls itself is often no host name, as the digits of a container.
+ *
+ * @param hostname of the machine
+ * @param configured `pki.hostnames`: names and addresses
+ */
+export function serverNames(hostname: string, configured: readonly string[]): SubjectAltName[] {
+  const wanted = ['localhost', hostname, '127.0.0.1', '::1', ...configured].filter(isForAnybody).map(canonicalHost);
+  return [...new Set(wanted)]
+    .map(altNameOf)
+    .filter((name) => altNameFault(name, { permitsWildcard: false }) === undefined);
+}
+
+function altNameOf(value: string): SubjectAltName {
+  return { type: isIP(value) === 0 ? 'dns' : 'ip', value };
+}
+
+/** RFC 4007 §11: an address with a zone, `fe80::1%eth0`, means something on one machine only. */
+function isForAnybody(name: string): boolean {
+  return isIP(name) === 0 || !name.includes('%');
 }

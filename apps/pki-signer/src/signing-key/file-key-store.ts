@@ -1,11 +1,18 @@
-import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { readOrCreateSecret } from './secret-file.js';
-import { provenKey } from './self-test.js';
 import { type CaCurve, KeyStore, type SigningKey } from './signing-key.js';
 
 export interface FileKeyStoreOptions {
@@ -95,3 +102,21 @@ export class FileKeyStore extends KeyStore {
 }
 
 const keySuffix = '.key.pem';
+
+/**
+ * Signs and verifies once with a private key just loaded, before anything depends on it.
+ *
+ * @throws Problem `signing-key-unavailable`: the key does not sign
+ */
+function provenKey(id: string, privateKey: KeyObject): SigningKey {
+  const publicKey = createPublicKey(privateKey);
+  const probe = randomBytes(32);
+  // Ed25519 (RFC 8410) hashes by itself and takes no digest name.
+  const digest = privateKey.asymmetricKeyType === 'ed25519' ? null : 'sha256';
+  if (!verify(digest, probe, publicKey, sign(digest, probe, privateKey)))
+    throw new Problem(
+      'signing-key-unavailable',
+      `The key of CA "${id}" failed its self-test. Restore it from a backup.`,
+    );
+  return { id, publicKey, privateKey };
+}

@@ -1,3 +1,6 @@
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+
 /** What a client sent as HTTP Basic credentials (RFC 7617). */
 export interface BasicCredentials {
   readonly username: string;
@@ -17,4 +20,25 @@ export function basicCredentials(header: string | undefined): BasicCredentials |
   const separator = text.lastIndexOf(':');
   if (separator < 0) return undefined;
   return { username: text.slice(0, separator), password: text.slice(separator + 1) };
+}
+
+// RFC 9266 §4: the exporter label and length of "tls-exporter".
+const exporterLabel = 'EXPORTER-Channel-Binding';
+const exporterBytes = 32;
+
+/**
+ * The values, in base64, that tie something to this very TLS connection.
+ *
+ * Up to TLS 1.2 that is tls-unique (RFC 5929 §3): the first Finished message of the handshake, which is the client's
+ * unless the session was resumed. TLS 1.3 has no tls-unique; there it is tls-exporter (RFC 9266).
+ */
+export function channelBindingsOf(socket: Duplex): string[] {
+  if (!(socket instanceof TLSSocket)) return [];
+  const isTls13 = socket.getProtocol() === 'TLSv1.3';
+  const binding = isTls13
+    ? socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
+    : socket.isSessionReused()
+      ? socket.getFinished()
+      : socket.getPeerFinished();
+  return binding === undefined ? [] : [binding.toString('base64')];
 }
