@@ -18,6 +18,7 @@ import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
+import { Issuance } from './issuance/issuance.js';
 import { RefusalLog } from './issuance/refusal-log.js';
 import type { RegistryGate } from './issuance/registry-gate.js';
 import { SignerMetrics } from './issuance/signer-metrics.js';
@@ -143,6 +144,7 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
   const names = { organization, trustDomain, publicUrl };
   const issuer = new CertificateIssuer({ ...parts, ...names, store, clock, validitySeconds });
   const refusals = new RefusalLog(parts.audit, parts.metrics);
+  const issuance = new Issuance({ ...parts, issuer, registry, refusals });
   const tokens = new OneTimeTokens({
     ...parts,
     store,
@@ -156,9 +158,7 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
     enrolment: new Enrolment({
       ...parts,
       tokens,
-      issuer,
-      registry,
-      refusals,
+      issuance,
       limits: { ...callerLimits(clock, nameLimit), guesses: new RateLimit(clock, nameLimit) },
     }),
     // Its own: what a device asks of enrolment must not keep it from renewing.
@@ -166,12 +166,10 @@ function issuanceOf(options: SignerOptions, parts: State & Authorities) {
       ...parts,
       store,
       clock,
-      issuer,
-      registry,
-      refusals,
+      issuance,
       limits: callerLimits(clock, renewalLimit),
     }),
-    adminSigning: new AdminSigning({ issuer, hierarchy, registry, refusals }),
+    adminSigning: new AdminSigning(issuance, hierarchy),
   };
 }
 

@@ -1,17 +1,13 @@
 import { hash } from 'node:crypto';
-import { type Fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
+import { type LeafProfile, Problem } from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
-import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
-import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
-import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
-import type { RefusalLog } from '../issuance/refusal-log.js';
-import type { RegistryGate } from '../issuance/registry-gate.js';
+import type { IssueOrder } from '../issuance/certificate-issuer.js';
+import type { IncomingRequest } from '../issuance/incoming-request.js';
+import type { Issuance, Requester } from '../issuance/issuance.js';
 import { canonicalHost, requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
-import { untilStored } from '../issuance/until-stored.js';
-import { KeyedQueue } from './keyed-queue.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
 
@@ -30,15 +26,11 @@ export interface EnrolmentRequest {
 }
 
 export interface EnrolmentOptions {
+  readonly issuance: Issuance;
   readonly tokens: OneTimeTokens;
-  readonly issuer: CertificateIssuer;
   readonly inventory: Inventory;
-  readonly hierarchy: Hierarchy;
-  readonly refusals: RefusalLog;
-  readonly registry: RegistryGate;
-  /** `guesses`: how often a name may be wrong. */
-  readonly limits: CallerLimits & { readonly guesses: RateLimit };
   readonly metrics: SignerMetrics;
+  readonly limits: EnrolmentLimits;
 }
 
 /** How often one address, and one name, may ask. */
@@ -47,45 +39,58 @@ export interface CallerLimits {
   readonly byName: RateLimit;
 }
 
+export interface EnrolmentLimits extends CallerLimits {
+  /** How often a name may be wrong. */
+  readonly guesses: RateLimit;
+}
+
+/** Who holds a right token. */
+interface TokenHolder extends Requester {
+  readonly token: PresentedToken;
+}
+
 // A wrong secret costs as much as this many requests.
 const failureCost = 10;
 const longestName = 64;
 
-/** Pays for a certificate with a one-time token. */
+/** Gives a certificate for a one-time token. */
 export class Enrolment {
-  private readonly queue = new KeyedQueue();
-
   constructor(private readonly options: EnrolmentOptions) {}
 
   /**
-   * Exactly one certificate comes of a token, however often and however parallel it is presented. The same request
-   * again, within ten minutes, gets that certificate again: the answer may have been lost on the way.
+   * A token yields exactly one certificate, even under concurrent use. The same request again, within ten minutes, gets
+   * that certificate again: the answer may have been lost on the way.
    *
    * @throws Problem `credentials-invalid`: unknown name and wrong password alike; nothing happens to the token
    * @throws Problem `csr-rejected`, `csr-forbidden`, `forbidden`: nothing was signed, the token is still good
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later, the token is still good
    */
-  async enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
-    const { limits } = this.options;
-    limits.byAddress.admit(networkOf(request.remoteAddress));
-    // One after the other for each caller: guesses are counted before the next is judged, and nothing is signed twice.
-    return this.queue.run(callerOf(request), () => this.enrolInTurn(request));
-  }
-
-  private enrolInTurn(request: EnrolmentRequest): Promise<CertificateRecord> {
-    return untilStored(this.options.hierarchy, async () => this.redeem(await this.present(request), request));
+  enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
+    const { issuance, limits } = this.options;
+    const { csr, channelBindings, remoteAddress } = request;
+    return issuance.issue({
+      csr,
+      channelBindings,
+      queueKey: `enrolment ${callerOf(request)}`,
+      limit: () => limits.byAddress.admit(networkOf(remoteAddress)),
+      authenticate: () => this.holderOf(request),
+      authorize: async (holder) => requireProfile(holder, request),
+      findEarlier: ({ token }) => this.issuedFor(token),
+      orderFor: (holder, incoming) => this.orderFor(holder, incoming),
+    });
   }
 
   /**
-   * A right token is never slowed by the guesses of others, whatever they do: 120 bits need no lock. Who guesses is
-   * slowed, by name and network, and so costs no more writes than that.
+   * A right token is never slowed by wrong guesses of others: 120 bits need no lock. Who guesses is slowed, by name and
+   * network, so guesses cause few writes.
    */
-  private async present(request: EnrolmentRequest): Promise<PresentedToken> {
+  private async holderOf(request: EnrolmentRequest): Promise<TokenHolder> {
     const { tokens, limits } = this.options;
     const attempt = await tokens.present(request.name, request.password, hash('sha256', request.csr));
     if (attempt.isRight) {
       limits.byName.admit(callerOf(request));
-      return attempt.token;
+      const { deviceId: subject, profile } = attempt.token.record;
+      return { actor: `${profile}:${subject}@${request.remoteAddress}`, subject, token: attempt.token };
     }
     this.options.metrics.failedTokens.inc();
     limits.byAddress.charge(networkOf(request.remoteAddress), failureCost);
@@ -95,53 +100,41 @@ export class Enrolment {
     throw new Problem('credentials-invalid', 'Device id or one-time password are wrong, or the password is used up.');
   }
 
-  private redeem(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
-    const { use, deviceId: subject } = token.record;
-    return this.options.refusals.watch({ actor: actorOf(token, request), subject, csr: request.csr }, async () =>
-      use === undefined ? this.issueFor(token, request) : this.issuedBefore(use.fingerprint),
-    );
-  }
-
-  private async issuedBefore(fingerprint: Fingerprint): Promise<CertificateRecord> {
-    const { record } = await this.options.inventory.find(fingerprint);
+  private async issuedFor({ record: { use } }: PresentedToken): Promise<CertificateRecord | undefined> {
+    if (use === undefined) return undefined;
+    const { record } = await this.options.inventory.find(use.fingerprint);
     if (record.revocation === undefined) return record;
     throw new Problem('forbidden', 'The certificate issued for this request has been revoked. Get a new token.');
   }
 
-  private async issueFor(token: PresentedToken, request: EnrolmentRequest): Promise<CertificateRecord | undefined> {
-    const { issuer, registry, metrics } = this.options;
-    const { deviceId, profile, reinstate, subjectAltNames } = token.record;
-    if (request.profile !== undefined && request.profile !== profile)
-      throw new Problem('forbidden', `The one-time password is for profile "${profile}".`);
-    const incoming = await metrics.timed('verify', () => readRequest(request.csr, request.channelBindings));
-    await registry.require({ deviceId, kind: profile, reinstate });
-    return issuer.issue({
-      csr: incoming.csr,
-      name: deviceId,
+  private orderFor({ actor, subject, token }: TokenHolder, { csr, digest }: IncomingRequest): IssueOrder {
+    const { profile, reinstate, subjectAltNames } = token.record;
+    return {
+      csr,
+      name: subject,
       profile,
       provisioner: 'token',
-      actor: actorOf(token, request),
+      actor,
       permittedHosts: subjectAltNames.map(({ value }) => canonicalHost(value)),
-      requested: requestedNamesOf(incoming.csr),
+      requested: requestedNamesOf(csr),
       reinstate,
-      payment: (fingerprint) => this.payment(token, incoming, fingerprint),
-    });
+      consume: (fingerprint) => this.options.tokens.spending(token, digest, fingerprint),
+    };
   }
+}
 
-  private payment(token: PresentedToken, { digest }: IncomingRequest, fingerprint: Fingerprint) {
-    const [compare, operation] = this.options.tokens.spending(token, digest, fingerprint);
-    return { compares: [compare], operations: [operation] };
-  }
+/** A used token has had its answer, whatever profile is asked for now. */
+function requireProfile(holder: TokenHolder, { profile: wanted }: EnrolmentRequest): TokenHolder {
+  const { use, profile } = holder.token.record;
+  if (use === undefined && wanted !== undefined && wanted !== profile)
+    throw new Problem('forbidden', `The one-time password is for profile "${profile}".`);
+  return holder;
 }
 
 /**
- * Network and name, so that nobody can use up what a device elsewhere may ask. The name as far as it can be one: what is
- * remembered of a caller has a bounded size.
+ * Network and name, so that nobody can use up what a device elsewhere may ask. The name is cut, because what is remembered
+ * of a caller must have a bounded size.
  */
 function callerOf({ name, remoteAddress }: EnrolmentRequest): string {
   return `${networkOf(remoteAddress)} ${name.slice(0, longestName)}`;
-}
-
-function actorOf({ record }: PresentedToken, { remoteAddress }: EnrolmentRequest): string {
-  return `${record.profile}:${record.deviceId}@${remoteAddress}`;
 }

@@ -14,8 +14,9 @@ import {
   Problem,
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import type { Compare, Operation, Store } from '@sallyport/store';
+import type { Operation, Store } from '@sallyport/store';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
+import type { Consumption } from '../issuance/certificate-issuer.js';
 import {
   failureRecord,
   isSameDigest,
@@ -133,11 +134,11 @@ export class OneTimeTokens {
     throw new Problem('unavailable', 'Too many tries at once. Try again.', { retryAfterSeconds: 5 });
   }
 
-  /** The condition and the change that spend a token inside the transaction it pays for. */
-  spending({ record, revision }: PresentedToken, csrDigest: string, fingerprint: Fingerprint): [Compare, Operation] {
+  /** The condition and the change that spend a token, for the transaction that stores its certificate. */
+  spending({ record, revision }: PresentedToken, csrDigest: string, fingerprint: Fingerprint): Consumption {
     const key = keyOf(record.deviceId);
     const use = { csrDigest, fingerprint, usedAt: this.options.clock.now().toISOString() };
-    return [{ key, revision }, this.writeOf(key, { ...record, use })];
+    return { compares: [{ key, revision }], operations: [this.writeOf(key, { ...record, use })] };
   }
 
   /** Open, or spent a moment ago by the same request: a client that lost the answer gets it again. */

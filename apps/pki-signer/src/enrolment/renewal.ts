@@ -1,20 +1,16 @@
+import { hash } from 'node:crypto';
 import { type DeviceId, type Fingerprint, fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { networkOf } from '@sallyport/tls';
 import { parseCertificate } from '@sallyport/x509';
-import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
-import type { CertificateIssuer, LeafProfileName } from '../issuance/certificate-issuer.js';
+import type { IssueOrder, LeafProfileName } from '../issuance/certificate-issuer.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
-import type { RefusalLog } from '../issuance/refusal-log.js';
-import type { RegistryGate } from '../issuance/registry-gate.js';
+import type { Issuance, Requester } from '../issuance/issuance.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
-import type { SignerMetrics } from '../issuance/signer-metrics.js';
-import { untilStored } from '../issuance/until-stored.js';
 import type { CallerLimits } from './enrolment.js';
-import { KeyedQueue } from './keyed-queue.js';
 
 /** A renewal, as it came in over a connection that proved possession of the certificate's key. */
 export interface RenewalRequest {
@@ -31,23 +27,22 @@ export interface RenewalRequest {
 }
 
 export interface RenewalOptions {
+  readonly issuance: Issuance;
+  readonly inventory: Inventory;
   readonly store: Store;
   readonly clock: Clock;
-  readonly issuer: CertificateIssuer;
-  readonly inventory: Inventory;
-  readonly hierarchy: Hierarchy;
-  readonly refusals: RefusalLog;
-  readonly registry: RegistryGate;
   readonly limits: CallerLimits;
-  readonly metrics: SignerMetrics;
+}
+
+/** Who presented a certificate that is in force. */
+interface CertificateHolder extends Requester {
+  readonly stored: StoredCertificate;
 }
 
 const replayWindowSeconds = 10 * 60;
 
 /** Renews a certificate with itself as the credential (RFC 7030 §4.2.2). The old one stays good until it expires. */
 export class Renewal {
-  private readonly queue = new KeyedQueue();
-
   constructor(private readonly options: RenewalOptions) {}
 
   /**
@@ -59,34 +54,39 @@ export class Renewal {
    * @throws Problem `csr-rejected`, `csr-forbidden`: the request asks for other names, or breaks the profile
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later
    */
-  async renew(request: RenewalRequest): Promise<CertificateRecord> {
-    const { limits } = this.options;
-    limits.byAddress.admit(networkOf(request.remoteAddress));
-    limits.byName.admit(request.deviceId);
-    return this.queue.run(request.fingerprint, () => this.renewInTurn(request));
+  renew(request: RenewalRequest): Promise<CertificateRecord> {
+    const { issuance, limits } = this.options;
+    const { csr, channelBindings, deviceId: subject, remoteAddress } = request;
+    return issuance.issue({
+      csr,
+      channelBindings,
+      queueKey: `renewal ${request.fingerprint}`,
+      limit: () => {
+        limits.byAddress.admit(networkOf(remoteAddress));
+        limits.byName.admit(subject);
+      },
+      // The listener did: whoever speaks on the connection holds the key of the certificate.
+      authenticate: async () => ({ actor: `device:${subject}@${remoteAddress}`, subject }),
+      authorize: (caller) => this.holderOf(caller, request),
+      findEarlier: () => this.issuedFor(request),
+      orderFor: (holder, incoming) => this.orderFor(holder, incoming),
+    });
   }
 
-  private async renewInTurn(request: RenewalRequest): Promise<CertificateRecord> {
-    const { metrics, hierarchy } = this.options;
-    const incoming = await this.watched(request, () =>
-      metrics.timed('verify', () => readRequest(request.csr, request.channelBindings)),
-    );
-    return untilStored(hierarchy, () => this.watched(request, () => this.tryRenew(request, incoming)));
-  }
-
-  private async tryRenew(request: RenewalRequest, incoming: IncomingRequest): Promise<CertificateRecord | undefined> {
-    const renewable = await this.inForce(request.fingerprint);
-    const { profile } = renewable.record;
+  private async holderOf(caller: Requester, request: RenewalRequest): Promise<CertificateHolder> {
+    const stored = await this.inForce(request.fingerprint);
+    const { profile } = stored.record;
     if (request.profile !== undefined && request.profile !== profile)
       throw new Problem('forbidden', `The certificate is of profile "${profile}".`);
-    const before = await this.options.store.get(replayKey(request.fingerprint, incoming.digest));
-    if (before === undefined) return this.issueFor(renewable, incoming, request);
-    return (await this.inForce(fingerprint.parse(before.value))).record;
+    return { actor: caller.actor, subject: caller.subject, stored };
   }
 
-  private watched<Result>(request: RenewalRequest, work: () => Promise<Result>): Promise<Result> {
-    const { deviceId: subject, csr } = request;
-    return this.options.refusals.watch({ actor: actorOf(request), subject, csr }, work);
+  private async issuedFor({ fingerprint: renewed, csr, channelBindings }: RenewalRequest) {
+    const issued = await this.options.store.get(replayKey(renewed, hash('sha256', csr)));
+    if (issued === undefined) return undefined;
+    // A repeat has to be of this connection as well, when its CSR is tied to one.
+    readRequest(csr, channelBindings);
+    return (await this.inForce(fingerprint.parse(issued.value))).record;
   }
 
   private async inForce(presented: Fingerprint): Promise<StoredCertificate> {
@@ -103,48 +103,40 @@ export class Renewal {
     return stored;
   }
 
-  private async issueFor(
-    stored: StoredCertificate,
-    { csr, digest }: IncomingRequest,
-    request: RenewalRequest,
-  ): Promise<CertificateRecord | undefined> {
+  private orderFor({ actor, stored }: CertificateHolder, { csr, digest }: IncomingRequest): IssueOrder {
     const { record: renewed } = stored;
-    const { deviceId, kind, requested } = renewed;
     const certificate = parseCertificate(Buffer.from(renewed.certificate, 'base64'));
-    if (!asksForSameNames(csr, certificate, requested))
+    if (!asksForSameNames(csr, certificate, renewed.requested))
       throw new Problem(
         'csr-forbidden',
         'Subject and alternative names of the CSR differ from those of the certificate it renews. Send the same names, or enrol again with a one-time token.',
       );
-    await this.options.registry.require({ deviceId, kind, reinstate: false });
-    const replay = replayKey(renewed.fingerprint, digest);
-    return this.options.issuer.issue({
+    return {
       csr,
-      name: deviceId,
+      name: renewed.deviceId,
       profile: profileNamed(renewed.profile),
       provisioner: 'renewal',
-      actor: actorOf(request),
+      actor,
       permittedHosts: certificate.subjectAltNames.map(({ value }) => value),
       subjectAltNames: certificate.subjectAltNames,
-      requested,
+      requested: renewed.requested,
       reinstate: false,
       renews: renewed.fingerprint,
-      payment: (issued) => ({
+      consume: (issued) => ({
         // A revocation that comes in between wins.
-        compares: [{ key: replay, revision: 0 }, this.options.inventory.unchanged(stored)],
-        operations: [{ put: replay, value: issued, ttlSeconds: replayWindowSeconds }],
+        compares: [
+          { key: replayKey(renewed.fingerprint, digest), revision: 0 },
+          this.options.inventory.unchanged(stored),
+        ],
+        operations: [{ put: replayKey(renewed.fingerprint, digest), value: issued, ttlSeconds: replayWindowSeconds }],
       }),
-    });
+    };
   }
 }
 
 function profileNamed(name: string): LeafProfileName {
   if (name === 'device' || name === 'service' || name === 'admin') return name;
   throw new Problem('forbidden', `Certificates of profile "${name}" are not renewed over EST.`);
-}
-
-function actorOf({ deviceId, remoteAddress }: RenewalRequest): string {
-  return `device:${deviceId}@${remoteAddress}`;
 }
 
 function replayKey(renewed: Fingerprint, csrDigest: string): string {

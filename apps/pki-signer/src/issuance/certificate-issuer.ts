@@ -1,5 +1,12 @@
 import { hash } from 'node:crypto';
-import { certificateIssued, type DeviceId, type Fingerprint, Problem, type SerialNumber } from '@sallyport/protocol';
+import {
+  certificateIssued,
+  type DeviceId,
+  type Fingerprint,
+  type PeerKind,
+  Problem,
+  type SerialNumber,
+} from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Outbox, Store } from '@sallyport/store';
 import {
@@ -28,6 +35,11 @@ import type { Provisioner, SignerMetrics } from './signer-metrics.js';
 
 export type LeafProfileName = 'device' | 'service' | 'admin' | 'server';
 
+/** What the registry knows the holder of such a certificate as. */
+export function peerKindOf(profile: LeafProfileName): PeerKind {
+  return profile === 'server' ? 'service' : profile;
+}
+
 /** A certificate somebody may have. */
 export interface IssueOrder {
   /** Its proof of possession has been verified. */
@@ -44,11 +56,14 @@ export interface IssueOrder {
   readonly requested: RequestedNames;
   readonly reinstate: boolean;
   readonly renews?: Fingerprint;
-  /** What belongs into the transaction that stores the certificate: conditions, and what it costs. */
-  readonly payment: (fingerprint: Fingerprint) => {
-    readonly compares: readonly Compare[];
-    readonly operations: readonly Operation[];
-  };
+  /** What the certificate consumes, such as a token, by its fingerprint; nothing when absent. */
+  readonly consume?: (fingerprint: Fingerprint) => Consumption;
+}
+
+/** Conditions and changes that belong into the transaction that stores a certificate. */
+export interface Consumption {
+  readonly compares: readonly Compare[];
+  readonly operations: readonly Operation[];
 }
 
 export interface CertificateIssuerOptions {
@@ -86,10 +101,10 @@ export class CertificateIssuer {
   constructor(private readonly options: CertificateIssuerOptions) {}
 
   /**
-   * Issues one leaf. Certificate, inventory, payment, event and audit record are stored in one transaction; the
-   * audit log already says what was intended.
+   * Issues one leaf. Certificate, inventory, what it consumes, event and audit record are stored in one
+   * transaction; the audit log already says what was intended.
    *
-   * @returns undefined when a condition did not hold any more (payment spent, CA rotated): nothing was stored, the
+   * @returns undefined when a condition did not hold any more (token spent, CA rotated): nothing was stored, the
    * signature has been thrown away; read again and decide anew
    * @throws Problem `csr-rejected`, `csr-forbidden`: the request breaks the profile; nothing was signed
    * @throws Problem `signing-key-unavailable`: no CA, or it ends too soon
@@ -185,7 +200,7 @@ export class CertificateIssuer {
       issuer: authority.record.id,
       issuerFingerprint: authority.certificate.fingerprint,
       deviceId: order.name,
-      kind: order.profile === 'server' ? 'service' : order.profile,
+      kind: peerKindOf(order.profile),
       profile: profile.name,
       notBefore: notBefore.toISOString(),
       notAfter: notAfter.toISOString(),
@@ -199,18 +214,18 @@ export class CertificateIssuer {
 
   private store(order: IssueOrder, { authority, claim }: Draft, record: CertificateRecord): Promise<boolean> {
     const { inventory, hierarchy, outbox, audit } = this.options;
-    const payment = order.payment(record.fingerprint);
+    const consumed = order.consume?.(record.fingerprint);
     const issuerAuthority = authorityIdOf(authority.certificate);
     const event = { ...announcementOf(record), issuerAuthority, reinstate: order.reinstate };
     return audit.commit({
       compares: [
-        ...payment.compares,
+        ...(consumed?.compares ?? []),
         claim.compare,
         hierarchy.stateOf(authority),
         inventory.serialIsFree(record.issuer, record.serialNumber),
       ],
       operations: [
-        ...payment.operations,
+        ...(consumed?.operations ?? []),
         claim.operation,
         ...inventory.additionOf(record),
         outbox.record(certificateIssued.topic, event),

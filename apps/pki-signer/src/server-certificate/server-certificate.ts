@@ -152,7 +152,6 @@ export class ServerCertificate {
       permittedHosts: names.map(({ value }) => value),
       requested: requestedNamesOf(csr),
       reinstate: false,
-      payment: () => ({ compares: [], operations: [] }),
     } as const;
     return untilStored(hierarchy, () => issuer.issue(order));
   }

@@ -1,0 +1,92 @@
+import type { DeviceId } from '@sallyport/protocol';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { CertificateRecord } from '../inventory/certificate-record.js';
+import { type CertificateIssuer, type IssueOrder, peerKindOf } from './certificate-issuer.js';
+import { type IncomingRequest, readRequest } from './incoming-request.js';
+import { KeyedQueue } from './keyed-queue.js';
+import type { RefusalLog } from './refusal-log.js';
+import type { RegistryGate } from './registry-gate.js';
+import type { SignerMetrics } from './signer-metrics.js';
+import { untilStored } from './until-stored.js';
+
+/** Who asks for a certificate. */
+export interface Requester {
+  /** For the audit log, such as `device:child01@192.0.2.7`. */
+  readonly actor: string;
+  /** The name the certificate is for. */
+  readonly subject: DeviceId;
+}
+
+/**
+ * One request for a certificate. It brings the steps in which enrolment, renewal and signing for an administrator differ;
+ * they are taken in the order in which they stand here.
+ */
+export interface CertificateApplication<Caller extends Requester, Grant> {
+  /** PKCS#10, DER. */
+  readonly csr: Buffer;
+  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  readonly channelBindings: () => readonly string[];
+  /** Requests with the same key are taken one after the other. */
+  readonly queueKey: string;
+  /** Counts the request against the limits of its caller. */
+  limit(): void;
+  /** Finds out who asks. A fault here is not in the audit log yet: nobody knows whose request it is. */
+  authenticate(): Promise<Caller>;
+  /** Decides whether what the caller presented is good for a certificate. */
+  authorize(caller: Caller): Promise<Grant>;
+  /** The certificate that this very request got before: the answer may have been lost. Undefined when there is none. */
+  findEarlier(grant: Grant): Promise<CertificateRecord | undefined>;
+  /** Judges what the CSR asks for, and says what to issue. */
+  orderFor(grant: Grant, incoming: IncomingRequest): IssueOrder;
+}
+
+export interface IssuanceOptions {
+  readonly hierarchy: Hierarchy;
+  readonly registry: RegistryGate;
+  readonly issuer: CertificateIssuer;
+  readonly refusals: RefusalLog;
+  readonly metrics: SignerMetrics;
+}
+
+/** The way of every CSR that comes from outside, from its arrival to the stored certificate. */
+export class Issuance {
+  private readonly queue = new KeyedQueue();
+
+  constructor(private readonly options: IssuanceOptions) {}
+
+  /**
+   * Issues a certificate, or finds the one this request got before. When a condition changes before the certificate is
+   * stored (another replica spent the token), everything from `authenticate` on is done again.
+   *
+   * @throws Problem of the step that refused; after `authenticate` it is in the audit log too
+   * @throws Problem `csr-rejected`, `csr-forbidden`: the CSR is unreadable or breaks the profile; nothing was signed
+   * @throws Problem `forbidden`, `unavailable`: the device registry refuses the name, or does not answer
+   * @throws Problem `signing-key-unavailable`: no CA can sign
+   */
+  async issue<Caller extends Requester, Grant>(
+    application: CertificateApplication<Caller, Grant>,
+  ): Promise<CertificateRecord> {
+    const { refusals, metrics, registry, issuer } = this.options;
+    const { csr, channelBindings } = application;
+    application.limit();
+    return this.inTurn(application.queueKey, async () => {
+      const caller = await application.authenticate();
+      return refusals.watch({ actor: caller.actor, subject: caller.subject, csr }, async () => {
+        const grant = await application.authorize(caller);
+        const earlier = await application.findEarlier(grant);
+        if (earlier !== undefined) return earlier;
+        const incoming = await metrics.timed('verify', () => readRequest(csr, channelBindings));
+        const order = application.orderFor(grant, incoming);
+        const { name, profile, reinstate } = order;
+        await registry.require({ deviceId: name, kind: peerKindOf(profile), reinstate });
+        // Checks the profile, writes down the intent, signs, and stores all that belongs together in one transaction.
+        return issuer.issue(order);
+      });
+    });
+  }
+
+  /** Requests of one caller wait for each other, so wrong secrets are counted one by one and nothing is signed twice. */
+  private inTurn(queueKey: string, attempt: () => Promise<CertificateRecord | undefined>): Promise<CertificateRecord> {
+    return this.queue.run(queueKey, () => untilStored(this.options.hierarchy, attempt));
+  }
+}
