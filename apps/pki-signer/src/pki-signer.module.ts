@@ -1,8 +1,8 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
-import { EntranceModule } from '@sallyport/entrance';
+import { EntranceModule, Entrances } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { AuditController } from './audit/audit.controller.js';
 import { AuthorityController } from './authority/authority.controller.js';
@@ -10,42 +10,83 @@ import { AuthorityImporter } from './authority/authority-import.js';
 import { Hierarchy } from './authority/hierarchy.js';
 import { Rotation } from './authority/rotation.js';
 import { TrustBundleResponder } from './authority/trust-bundle.responder.js';
+import { publicHandler } from './crl/public-handler.js';
+import { PublicListener } from './crl/public-listener.js';
 import { EnrolmentController } from './enrolment/enrolment.controller.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
+import { EstEntrance } from './est/est-entrance.js';
 import { InventoryController } from './inventory/inventory.controller.js';
 import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { RegistryGate } from './issuance/registry-gate.js';
-import { OpenedSigner } from './opened-signer.js';
-import { openSigner, type Signer } from './signer.js';
+import { openSigner, Signer } from './signer.js';
 import { SignerLifecycle } from './signer-lifecycle.js';
-import { signerSettings } from './signer-settings.js';
+import { addSignerReadiness } from './signer-readiness.js';
+import { estAddress, publicAddress, signerSettings } from './signer-settings.js';
 import { KeyStore } from './signing-key/signing-key.js';
 import { SiteResponder } from './site/site.responder.js';
 
-const openedSigner: Provider = {
-  provide: OpenedSigner,
+/** What `openSigner` puts together; Nest only hands it on. */
+const signer: Provider = {
+  provide: Signer,
   inject: [ServiceContext, Store, RpcClient],
-  useFactory: async (context: ServiceContext, store: Store, rpc: RpcClient) => {
-    const { clock, log, metrics, settings } = context;
-    const registry = RegistryGate.over(rpc);
-    const options = { store, clock, log, metricsRegistry: metrics, registry, settings: signerSettings(settings) };
-    return new OpenedSigner(await openSigner(options));
+  useFactory: ({ clock, log, metrics, settings }: ServiceContext, store: Store, rpc: RpcClient) =>
+    openSigner({
+      store,
+      clock,
+      log,
+      metricsRegistry: metrics,
+      registry: RegistryGate.over(rpc),
+      settings: signerSettings(settings),
+    }),
+};
+
+const estEntrance: Provider = {
+  provide: EstEntrance,
+  inject: [ServiceContext, Entrances, Signer],
+  useFactory: (context: ServiceContext, entrances: Entrances, opened: Signer) =>
+    new EstEntrance({
+      entrances,
+      address: () => estAddress(context.settings),
+      serverCertificate: opened.serverCertificate,
+      hierarchy: opened.hierarchy,
+      enrolment: opened.enrolment,
+      renewal: opened.renewal,
+      metrics: opened.metrics,
+      clock: context.clock,
+      log: context.log,
+    }),
+};
+
+const publicListener: Provider = {
+  provide: PublicListener,
+  inject: [ServiceContext, Signer],
+  useFactory: ({ settings }: ServiceContext, { hierarchy, crls }: Signer) =>
+    new PublicListener(publicAddress(settings), publicHandler({ hierarchy, crls })),
+};
+
+const lifecycle: Provider = {
+  provide: SignerLifecycle,
+  inject: [ConnectedContext, Signer, EstEntrance, PublicListener],
+  useFactory: (context: ConnectedContext, opened: Signer, est: EstEntrance, crls: PublicListener) => {
+    const { mqtt, clock, log, readiness } = context;
+    addSignerReadiness(readiness, { hierarchy: opened.hierarchy, est, clock });
+    return new SignerLifecycle({ signer: opened, est, publicListener: crls, mqtt, clock, log });
   },
 };
 
-/** What controllers ask for, by class. */
-const parts: Provider[] = [
-  part(Hierarchy, ({ hierarchy }) => hierarchy),
-  part(Rotation, ({ rotation }) => rotation),
-  part(AuthorityImporter, ({ importer }) => importer),
-  part(KeyStore, ({ keys }) => keys),
-  part(AuditLog, ({ audit }) => audit),
-  part(OneTimeTokens, ({ tokens }) => tokens),
-  part(Inventory, ({ inventory }) => inventory),
-  part(Revocation, ({ revocation }) => revocation),
-  part(AdminSigning, ({ adminSigning }) => adminSigning),
+/** The parts that controllers and message handlers ask for, by class. */
+const shownToControllers: Provider[] = [
+  shown(Hierarchy, ({ hierarchy }) => hierarchy),
+  shown(Rotation, ({ rotation }) => rotation),
+  shown(AuthorityImporter, ({ importer }) => importer),
+  shown(KeyStore, ({ keys }) => keys),
+  shown(AuditLog, ({ audit }) => audit),
+  shown(OneTimeTokens, ({ tokens }) => tokens),
+  shown(Inventory, ({ inventory }) => inventory),
+  shown(Revocation, ({ revocation }) => revocation),
+  shown(AdminSigning, ({ adminSigning }) => adminSigning),
 ];
 
 /** Wiring of the signer; no decisions. */
@@ -59,10 +100,13 @@ const parts: Provider[] = [
     SiteResponder,
     TrustBundleResponder,
   ],
-  providers: [openedSigner, ...parts, SignerLifecycle],
+  providers: [signer, ...shownToControllers, estEntrance, publicListener, lifecycle],
 })
 export class PkiSignerModule {}
 
-function part(token: abstract new (...args: never[]) => object, select: (signer: Signer) => object): Provider {
-  return { provide: token, useFactory: ({ signer }: OpenedSigner) => select(signer), inject: [OpenedSigner] };
+function shown<Part extends object>(
+  part: abstract new (...args: never[]) => Part,
+  select: (signer: Signer) => Part,
+): Provider {
+  return { provide: part, useFactory: select, inject: [Signer] };
 }

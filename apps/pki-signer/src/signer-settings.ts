@@ -35,6 +35,22 @@ export interface SignerFiles {
   readonly markerFile: string;
 }
 
+/** Where an entrance listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where EST is answered. */
+export function estAddress(settings: Settings): Address {
+  return { host: settings.require('pki.bind.address'), port: settings.require('pki.bind.port') };
+}
+
+/** Where CRLs and CA certificates are handed out. */
+export function publicAddress(settings: Settings): Address {
+  return { host: settings.require('pki.public.bind.address'), port: settings.require('pki.public.bind.port') };
+}
+
 const leafValidityKeys = ['pki.profile.device.validity', 'pki.profile.service.validity'] as const;
 
 /**

@@ -10,7 +10,7 @@ import { foundHierarchy } from './authority/founding.js';
 import { Hierarchy } from './authority/hierarchy.js';
 import { Rotation } from './authority/rotation.js';
 import { CrlPublisher } from './crl/crl-publisher.js';
-import { type CallerLimits, Enrolment } from './enrolment/enrolment.js';
+import { type CallerLimits, Enrolment, type EnrolmentLimits } from './enrolment/enrolment.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
 import { RateLimit, type RateLimitOptions } from './enrolment/rate-limit.js';
 import { Renewal } from './enrolment/renewal.js';
@@ -40,8 +40,35 @@ export interface SignerOptions {
   readonly settings: SignerSettings;
 }
 
-/** The parts of the signer, put together. */
-export type Signer = Awaited<ReturnType<typeof openSigner>>;
+/** The parts of the signer, put together; a class so that Nest can inject it. */
+export abstract class Signer {
+  abstract readonly audit: SignerAuditLog;
+  abstract readonly outbox: Outbox;
+  abstract readonly metrics: SignerMetrics;
+  abstract readonly hierarchy: Hierarchy;
+  abstract readonly inventory: Inventory;
+  abstract readonly keys: KeyStore;
+  abstract readonly rotation: Rotation;
+  abstract readonly importer: AuthorityImporter;
+  abstract readonly tokens: OneTimeTokens;
+  abstract readonly enrolment: Enrolment;
+  abstract readonly renewal: Renewal;
+  abstract readonly adminSigning: AdminSigning;
+  abstract readonly revocation: Revocation;
+  abstract readonly crls: CrlPublisher;
+  abstract readonly serverCertificate: ServerCertificate;
+}
+
+/** What has to be there before the first certificate is issued. */
+interface OpenedSite {
+  readonly audit: SignerAuditLog;
+  readonly outbox: Outbox;
+  readonly hierarchy: Hierarchy;
+  readonly maker: AuthorityMaker;
+  readonly keys: KeyStore;
+  /** Keys the digests of one-time tokens. */
+  readonly pepper: Buffer;
+}
 
 // An address stands for a whole site behind a gateway or a load balancer; a name for one device.
 const addressLimit = { burst: 400, perSecond: 200 };
@@ -55,22 +82,114 @@ const renewalLimit = { burst: 60, perSecond: 1 / 60 };
  * @throws Problem `site-incomplete`: part of the site is lost, so that it is neither whole nor new
  * @throws Problem `signing-key-unavailable`: CA keys or what opens them are missing or damaged
  */
-export async function openSigner(options: SignerOptions) {
-  const records = recordsOf(options);
-  await records.hierarchy.load();
-  const site = await SiteMembership.take({ ...options, ...records, files: options.settings.files });
-  const state = { ...records, ...(await openSecrets(options, records.hierarchy)) };
-  const authorities = authoritiesOf(options, state);
-  await foundHierarchy(state.hierarchy, authorities.maker, site);
-  await proveSigningKeys(state.hierarchy, state.keys);
+export async function openSigner(options: SignerOptions): Promise<Signer> {
+  return composeSigner(options, await openSite(options));
+}
+
+async function openSite({ store, clock, log, settings }: SignerOptions): Promise<OpenedSite> {
+  const { files } = settings;
+  const audit: SignerAuditLog = new AuditLog(store, clock);
+  const outbox = new Outbox(store, 'outbox/');
+  const hierarchy = new Hierarchy(store, audit, outbox);
+  await hierarchy.load();
+  const site = await SiteMembership.take({ store, audit, hierarchy, clock, log, files });
+  if (hierarchy.isFounded && !(await exists(files.pepperFile)))
+    log.warn({}, 'the secret of one-time tokens was missing and is made anew, so tokens made before are void');
+  const keys = await FileKeyStore.at({ directory: files.keyDirectory, passphraseFile: files.passphraseFile });
+  const pepper = await readOrCreateSecret(files.pepperFile);
+  const maker = new AuthorityMaker(keys, audit, clock, settings);
+  await foundHierarchy(hierarchy, maker, site);
+  await proveSigningKeys(hierarchy, keys);
   await site.confirm();
-  const issuance = issuanceOf(options, { ...state, ...authorities });
+  return { audit, outbox, hierarchy, maker, keys, pepper };
+}
+
+function composeSigner(options: SignerOptions, site: OpenedSite): Signer {
+  const { store, clock, registry, settings } = options;
+  const { audit, outbox, hierarchy, maker, keys } = site;
+  const metrics = new SignerMetrics(options.metricsRegistry);
+  const inventory = new Inventory(store, clock);
+  const validity = { device: settings.deviceValiditySeconds, service: settings.serviceValiditySeconds };
+  const minimumAuthorityLifeSeconds = Math.max(validity.device, validity.service) / 2;
+
+  const issuer = issuerOf(options, site, { metrics, inventory });
+  const refusals = new RefusalLog(audit, metrics);
+  const issuance = new Issuance({ hierarchy, registry, issuer, refusals, metrics });
+  const tokens = tokensOf(options, site);
   return {
-    ...state,
-    ...authorities,
-    ...issuance,
-    ...publicationOf(options, { ...state, ...authorities, ...issuance }),
+    audit,
+    outbox,
+    metrics,
+    hierarchy,
+    inventory,
+    keys,
+    rotation: new Rotation(hierarchy, maker, inventory, clock, validity),
+    importer: new AuthorityImporter(hierarchy, maker, keys, clock, minimumAuthorityLifeSeconds),
+    tokens,
+    enrolment: new Enrolment({ issuance, tokens, inventory, metrics, limits: enrolmentLimits(clock) }),
+    // Limits of its own: what a device asks of enrolment must not keep it from renewing.
+    renewal: new Renewal({ issuance, inventory, store, clock, limits: callerLimits(clock, renewalLimit) }),
+    adminSigning: new AdminSigning(issuance, hierarchy),
+    revocation: new Revocation({ store, inventory, audit, outbox, clock }),
+    crls: crlsOf(options, site, metrics),
+    serverCertificate: serverCertificateOf(options, { issuer, hierarchy, inventory }),
   };
+}
+
+function issuerOf(
+  { store, clock, settings }: SignerOptions,
+  { audit, outbox, hierarchy, keys }: OpenedSite,
+  { metrics, inventory }: Pick<Signer, 'metrics' | 'inventory'>,
+): CertificateIssuer {
+  const { organization, trustDomain, publicUrl, deviceValiditySeconds: device } = settings;
+  const { serviceValiditySeconds: service } = settings;
+  return new CertificateIssuer({
+    store,
+    audit,
+    inventory,
+    hierarchy,
+    keys,
+    outbox,
+    clock,
+    metrics,
+    organization,
+    trustDomain,
+    publicUrl,
+    validitySeconds: { device, service, admin: service, server: service },
+  });
+}
+
+function tokensOf({ store, clock, settings }: SignerOptions, { audit, hierarchy, pepper }: OpenedSite): OneTimeTokens {
+  const { tokenValiditySeconds: defaultValiditySeconds } = settings;
+  const rootFingerprint = () => hierarchy.rootFingerprint;
+  return new OneTimeTokens({ store, audit, clock, pepper, defaultValiditySeconds, rootFingerprint });
+}
+
+function enrolmentLimits(clock: Clock): EnrolmentLimits {
+  const { byAddress, byName } = callerLimits(clock, nameLimit);
+  return { byAddress, byName, guesses: new RateLimit(clock, nameLimit) };
+}
+
+function callerLimits(clock: Clock, byName: RateLimitOptions): CallerLimits {
+  return { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, byName) };
+}
+
+function crlsOf(
+  { store, clock, log, settings }: SignerOptions,
+  { hierarchy, keys }: OpenedSite,
+  metrics: SignerMetrics,
+): CrlPublisher {
+  const { crlValiditySeconds: validitySeconds, crlIntervalSeconds: intervalSeconds } = settings;
+  return new CrlPublisher({ store, hierarchy, keys, clock, metrics, log, validitySeconds, intervalSeconds });
+}
+
+function serverCertificateOf(
+  { clock, settings }: SignerOptions,
+  { issuer, hierarchy, inventory }: Pick<Signer, 'hierarchy' | 'inventory'> & { readonly issuer: CertificateIssuer },
+): ServerCertificate {
+  const { files, hostnames } = settings;
+  const names = () => serverNames(hostname(), hostnames);
+  return new ServerCertificate({ issuer, hierarchy, inventory, clock, path: files.serverIdentityFile, names });
 }
 
 /** Opens the keys certificates are signed with, each with a self-test: a wrong passphrase shows now, not to a device. */
@@ -95,100 +214,4 @@ async function openKey(keys: KeyStore, name: string): Promise<SigningKey> {
     if (!(error instanceof Problem) || error.type !== 'signing-key-unavailable') throw error;
     throw new Problem(error.type, `${error.message} ${withoutBackup}`, { cause: error });
   }
-}
-
-/** What is in the store. */
-function recordsOf({ store, clock, metricsRegistry }: SignerOptions) {
-  const audit: SignerAuditLog = new AuditLog(store, clock);
-  const outbox = new Outbox(store, 'outbox/');
-  return {
-    audit,
-    outbox,
-    hierarchy: new Hierarchy(store, audit, outbox),
-    inventory: new Inventory(store, clock),
-    metrics: new SignerMetrics(metricsRegistry),
-  };
-}
-
-/** What is in files; made for a new site. */
-async function openSecrets({ settings, log }: SignerOptions, hierarchy: Hierarchy) {
-  const { keyDirectory, passphraseFile, pepperFile } = settings.files;
-  if (hierarchy.isFounded && !(await exists(pepperFile)))
-    log.warn({}, 'the secret of one-time tokens was missing and is made anew, so tokens made before are void');
-  return {
-    keys: await FileKeyStore.at({ directory: keyDirectory, passphraseFile }),
-    pepper: await readOrCreateSecret(pepperFile),
-  };
-}
-
-type State = ReturnType<typeof recordsOf> & Awaited<ReturnType<typeof openSecrets>>;
-
-function authoritiesOf({ clock, settings }: SignerOptions, { keys, audit, inventory, hierarchy }: State) {
-  const maker = new AuthorityMaker(keys, audit, clock, settings);
-  const leafValidity = { device: settings.deviceValiditySeconds, service: settings.serviceValiditySeconds };
-  const longestLeaf = Math.max(leafValidity.device, leafValidity.service);
-  return {
-    maker,
-    rotation: new Rotation(hierarchy, maker, inventory, clock, leafValidity),
-    importer: new AuthorityImporter(hierarchy, maker, keys, clock, longestLeaf / 2),
-  };
-}
-
-type Authorities = ReturnType<typeof authoritiesOf>;
-
-function issuanceOf(options: SignerOptions, parts: State & Authorities) {
-  const { store, clock, settings, registry } = options;
-  const { hierarchy } = parts;
-  const { organization, trustDomain, publicUrl, deviceValiditySeconds, serviceValiditySeconds: service } = settings;
-  const validitySeconds = { device: deviceValiditySeconds, service, admin: service, server: service };
-  const names = { organization, trustDomain, publicUrl };
-  const issuer = new CertificateIssuer({ ...parts, ...names, store, clock, validitySeconds });
-  const refusals = new RefusalLog(parts.audit, parts.metrics);
-  const issuance = new Issuance({ ...parts, issuer, registry, refusals });
-  const tokens = new OneTimeTokens({
-    ...parts,
-    store,
-    clock,
-    defaultValiditySeconds: settings.tokenValiditySeconds,
-    rootFingerprint: () => hierarchy.rootFingerprint,
-  });
-  return {
-    issuer,
-    tokens,
-    enrolment: new Enrolment({
-      ...parts,
-      tokens,
-      issuance,
-      limits: { ...callerLimits(clock, nameLimit), guesses: new RateLimit(clock, nameLimit) },
-    }),
-    // Its own: what a device asks of enrolment must not keep it from renewing.
-    renewal: new Renewal({
-      ...parts,
-      store,
-      clock,
-      issuance,
-      limits: callerLimits(clock, renewalLimit),
-    }),
-    adminSigning: new AdminSigning(issuance, hierarchy),
-  };
-}
-
-function callerLimits(clock: Clock, byName: RateLimitOptions): CallerLimits {
-  return { byAddress: new RateLimit(clock, addressLimit), byName: new RateLimit(clock, byName) };
-}
-
-type Issuance = ReturnType<typeof issuanceOf>;
-
-function publicationOf({ store, clock, log, settings }: SignerOptions, parts: State & Authorities & Issuance) {
-  const { crlValiditySeconds: validitySeconds, crlIntervalSeconds: intervalSeconds, files, hostnames } = settings;
-  return {
-    revocation: new Revocation({ ...parts, store, clock }),
-    crls: new CrlPublisher({ ...parts, store, clock, log, validitySeconds, intervalSeconds }),
-    serverCertificate: new ServerCertificate({
-      ...parts,
-      clock,
-      path: files.serverIdentityFile,
-      names: () => serverNames(hostname(), hostnames),
-    }),
-  };
 }

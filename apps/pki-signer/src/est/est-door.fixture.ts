@@ -7,8 +7,8 @@ import { SecureListener } from '@sallyport/tls';
 import { pemFromDer } from '@sallyport/x509';
 import { openTestSite, type TestSite } from '../signer.fixture.js';
 import type { SignerSettings } from '../signer-settings.js';
+import { estSecurity } from './est-entrance.js';
 import { estHandler } from './est-handler.js';
-import { estSecurity } from './est-security-source.js';
 
 /** A signer with its EST door open on loopback. */
 export interface EstDoor extends AsyncDisposable {

@@ -7,7 +7,7 @@ import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { certificatesFromPem, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { openEstDoor } from '../est/est-door.fixture.js';
-import { estSecurity } from '../est/est-security-source.js';
+import { estSecurity } from '../est/est-entrance.js';
 import { day, openTestSite, signerOptions, type TestSite } from '../signer.fixture.js';
 import { openSigner, type Signer } from '../signer.js';
 import { serverNames } from './server-certificate.js';

@@ -1,0 +1,84 @@
+import type { Entrance, Entrances, SecurityInForce, SecuritySource } from '@sallyport/entrance';
+import { entrances } from '@sallyport/protocol';
+import type { Clock, Log } from '@sallyport/runtime';
+import { makeTrustAnchors } from '@sallyport/tls';
+import { isTrusted } from '../authority/authority.js';
+import type { Hierarchy } from '../authority/hierarchy.js';
+import type { Enrolment } from '../enrolment/enrolment.js';
+import type { Renewal } from '../enrolment/renewal.js';
+import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import type { ServerCertificate } from '../server-certificate/server-certificate.js';
+import { estHandler } from './est-handler.js';
+
+export interface EstEntranceOptions {
+  readonly entrances: Pick<Entrances, 'open'>;
+  /** `pki.bind.*` as it is set now. */
+  readonly address: () => { readonly host: string; readonly port: number };
+  readonly serverCertificate: ServerCertificate;
+  readonly hierarchy: Hierarchy;
+  readonly enrolment: Enrolment;
+  readonly renewal: Renewal;
+  readonly metrics: SignerMetrics;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The entrance to EST: always TLS, with a certificate the signer issued to itself. A client certificate of this site's
+ * hierarchy is welcome, and needed to renew it.
+ */
+export class EstEntrance {
+  private entrance: Entrance | undefined;
+  private fault: unknown;
+
+  constructor(private readonly options: EstEntranceOptions) {}
+
+  get isOpen(): boolean {
+    return this.entrance !== undefined;
+  }
+
+  /** Opens it, unless it is open or there is no certificate to show yet. */
+  async openIfPossible(): Promise<void> {
+    const { serverCertificate, hierarchy, enrolment, renewal, metrics, log } = this.options;
+    if (this.isOpen || !serverCertificate.hasIdentity) return;
+    try {
+      const handler = { http: estHandler({ hierarchy, enrolment, renewal, metrics, log }) };
+      this.entrance = await this.options.entrances.open({ name: entrances.pki.name, source: this.source(), handler });
+    } catch (error) {
+      this.fault = error;
+      throw error;
+    }
+    this.followTrust(this.entrance);
+  }
+
+  /** @throws what kept it from opening although there was a certificate, such as a taken address */
+  requireNoFault(): void {
+    if (this.fault !== undefined) throw this.fault;
+  }
+
+  private source(): SecuritySource {
+    const { address, hierarchy, serverCertificate, clock } = this.options;
+    return { group: 'pki', address, read: async () => estSecurity(hierarchy, serverCertificate, clock.now()) };
+  }
+
+  /** A new server certificate or a changed hierarchy is in force here at once, without a restart. */
+  private followTrust(entrance: Entrance): void {
+    const { log, hierarchy, serverCertificate } = this.options;
+    const reload = () =>
+      entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
+    serverCertificate.onRenewed(reload);
+    hierarchy.onChange(() => void reload());
+  }
+}
+
+/** What the listener shows and whom it trusts at a moment. */
+export function estSecurity(hierarchy: Hierarchy, serverCertificate: ServerCertificate, now: Date): SecurityInForce {
+  const authorities = hierarchy.all.filter(isTrusted);
+  const ownIssuers = new Set(authorities.map(({ certificate }) => certificate.fingerprint));
+  const candidates = authorities.map(({ record, certificate }) => ({ name: record.id, certificate }));
+  const ca = makeTrustAnchors(candidates, { now, ownIssuers });
+  // After the end of every CA nobody can be believed; the door still tells the CAs, and why nothing is issued.
+  const clientCertificate = ca.certificates.length === 0 ? ('none' as const) : ('optional' as const);
+  const security = { ...serverCertificate.identity, ca, clientCertificate };
+  return { level: 'server', security, warnings: ca.warnings };
+}
