@@ -1,4 +1,4 @@
-import { readTextIfPresent } from '@sallyport/files';
+import { hasCode, readTextIfPresent } from '@sallyport/files';
 import {
   type CertificateFiles,
   type LocalIdentityName,
@@ -114,7 +114,7 @@ export class KeptCertificate {
 /** What is wrong, the same words each time it is. */
 function complaintOf(error: unknown): string {
   if (error instanceof Problem || !(error instanceof Error)) return String(error);
-  return 'code' in error && error.code === 'EACCES'
+  return hasCode(error, 'EACCES')
     ? `${error.message}; files and folder must belong to the user this service runs as`
     : error.message;
 }

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
 import type { Compare, Entry, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
@@ -15,7 +14,7 @@ export interface StoredHead {
 export const headKey = 'audit/head';
 
 const rowPrefix = 'audit/row/';
-// Bounds how long one page holds the event loop: a store in this process may answer without ever giving it up.
+// Bounds how long one page holds the event loop: rows are checked as they are read.
 const pageSize = 100;
 
 const auditHead = z.strictObject({ sequence: z.number().int().min(0), hash: z.string() });
@@ -67,14 +66,8 @@ export async function readRows(store: Store, sequences: readonly number[]): Prom
 }
 
 /** Everything stored where rows belong, in the order of sequence numbers. */
-export async function* storedRows(store: Store): AsyncGenerator<Entry> {
-  let cursor: string | undefined;
-  do {
-    const page = await store.list(rowPrefix, { limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
-    yield* page.entries;
-    cursor = page.cursor;
-    await nextTurn();
-  } while (cursor !== undefined);
+export function storedRows(store: Store): AsyncIterable<Entry> {
+  return store.listAll(rowPrefix, { pageSize });
 }
 
 /** The row of an entry; undefined when there is none, or what is stored is no row. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, replaceTextFile } from '@sallyport/files';
+import { errorCode, hasCode, isAbsent, replaceTextFile } from '@sallyport/files';
 import { type EntranceGroup, Problem, type SecurityLevel, securityLevel } from '@sallyport/protocol';
 import { z } from 'zod';
 import type { Settings } from './settings.js';
@@ -69,7 +69,7 @@ async function readCopy(path: string): Promise<DoorLevel | undefined> {
   try {
     return doorLevel.safeParse(JSON.parse(await readFile(path, 'utf8'))).data ?? { level: 'mutual' };
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined;
+    if (isAbsent(error)) return undefined;
     if (error instanceof SyntaxError || errorCode(error) !== undefined) return { level: 'mutual' };
     throw error;
   }
@@ -86,13 +86,13 @@ async function writeCopy(path: string, level: DoorLevel): Promise<void> {
 async function giveToOwnerOf(parent: string, directory: string): Promise<void> {
   const { uid, gid } = await stat(parent);
   await chown(directory, uid, gid).catch((error: unknown) => {
-    if (errorCode(error) !== 'EPERM') throw error;
+    if (!hasCode(error, 'EPERM')) throw error;
   });
 }
 
 function writeProblem(path: string, cause: unknown): Problem {
   const code = errorCode(cause);
-  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  const isFull = hasCode(cause, 'ENOSPC', 'EDQUOT');
   return new Problem(
     isFull ? 'storage-full' : 'forbidden',
     `The security level of a listener could not be written down in ${path} (${code ?? String(cause)}). ` +

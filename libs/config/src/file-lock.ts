@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, readlink, rm, symlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { errorCode } from '@sallyport/files';
+import { hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 import { processIdentity, stateOf, thisProcess } from './process-identity.js';
@@ -54,7 +54,7 @@ async function isCreated(path: string, holder: LockHolder): Promise<boolean> {
     await symlink(JSON.stringify(holder), path);
     return true;
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
 }
@@ -64,7 +64,7 @@ async function holderOf(path: string): Promise<LockHolder | undefined> {
     return lockHolder.safeParse(JSON.parse(await readlink(path))).data;
   } catch (error) {
     // Released in the meantime (ENOENT), or not made by us (EINVAL: no link): then only a person may remove it.
-    if (error instanceof SyntaxError || ['ENOENT', 'EINVAL'].includes(errorCode(error) ?? '')) return undefined;
+    if (error instanceof SyntaxError || hasCode(error, 'ENOENT', 'EINVAL')) return undefined;
     throw error;
   }
 }

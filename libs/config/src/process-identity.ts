@@ -1,5 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { hasCode } from '@sallyport/files';
 import { z } from 'zod';
 
 /** A process, told apart from every other one that had or will have its pid. */
@@ -34,7 +35,7 @@ function isPidTaken(pid: number): boolean {
     return process.kill(pid, 0);
   } catch (error) {
     // EPERM: there is such a process, and it belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return hasCode(error, 'EPERM');
   }
 }
 

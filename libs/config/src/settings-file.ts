@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '@sallyport/files';
+import { errorCode, hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import type { SettingsHome } from './setting.js';
 import { parseToml, type TomlTable } from './toml.js';
@@ -60,7 +60,7 @@ async function readSettingsText(directory: string, name: string): Promise<string
     return await textOf(file, name);
   } catch (error) {
     if (error instanceof Problem) throw error;
-    if (errorCode(error) === 'ENOENT') return '';
+    if (hasCode(error, 'ENOENT')) return '';
     const reason = `${name} cannot be read (${errorCode(error)}). Check its permissions and those of its directory.`;
     throw new Problem('config-invalid', reason, { cause: error });
   } finally {

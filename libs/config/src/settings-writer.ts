@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, replaceTextFile } from '@sallyport/files';
+import { errorCode, hasCode, replaceTextFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { withFileLock } from './file-lock.js';
 import { type KeyReference, pathsOf } from './key-names.js';
@@ -139,7 +139,7 @@ async function keepBackup(directory: string, text: string): Promise<void> {
 function writeProblem(error: unknown): Problem | undefined {
   const name = settingsFileNames.tedge;
   const code = errorCode(error);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
     return new Problem('storage-full', `${name} was not changed: the disk is full.`, { cause: error });
   }
   if (code === undefined) return undefined;

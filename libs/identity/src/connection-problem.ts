@@ -1,3 +1,4 @@
+import { errorCode } from '@sallyport/files';
 import { Problem, type ProblemType } from '@sallyport/protocol';
 
 interface FailedExchange {
@@ -103,8 +104,9 @@ function alertIn(code: string): string {
 function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0]);
   if (!(error instanceof Error)) return 'unknown failure';
-  if (!('code' in error) || typeof error.code !== 'string') return error.message;
+  const code = errorCode(error);
+  if (code === undefined) return error.message;
   // OpenSSL's own words stand in the text only: "...error:0A00010B:SSL routines:FUNCTION:wrong version number:FILE...".
   const [, reason] = /:SSL routines:[^:]*:([^:]+):/.exec(error.message) ?? [];
-  return error.code === 'EPROTO' && reason !== undefined ? reason : error.code;
+  return code === 'EPROTO' && reason !== undefined ? reason : code;
 }

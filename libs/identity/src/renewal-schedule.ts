@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import { renewalDueAt } from './renewal-due.js';
@@ -23,8 +24,8 @@ export interface RenewalScheduleOptions {
 const longestWaitMs = 3_600_000;
 // A certificate dated back by more than it lives on is due for renewal when it is issued.
 const shortestPauseMs = 60_000;
-const firstRetryMs = 60_000;
 const longestRetryMs = 3_600_000;
+const retries = { firstMs: 60_000, longestMs: longestRetryMs, jitter: 0.5 };
 const shortestRetryMs = 10_000;
 /** Part of the remaining life after the due time over which first tries are spread. */
 const jitterShare = 1 / 4;
@@ -91,11 +92,11 @@ export class RenewalSchedule {
   }
 
   #retryInMs(error: unknown, failures: number, { notAfter }: Certificate): number {
-    const backOffMs = renewalBackOffMs(failures, this.#random());
+    const ownMs = renewalBackOffMs(failures, this.#random());
     const remainingMs = notAfter.getTime() - this.#now().getTime();
     const urgentMs = remainingMs > 0 ? Math.max(remainingMs / 10, shortestRetryMs) : longestRetryMs;
     const askedForMs = error instanceof Problem ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
-    return Math.max(Math.min(backOffMs, urgentMs), Math.min(askedForMs, longestRetryMs));
+    return Math.max(Math.min(ownMs, urgentMs), Math.min(askedForMs, longestRetryMs));
   }
 
   /** Waits for a length of time; a clock that is set back meanwhile begins it once more, and does not stretch it. */
@@ -144,7 +145,7 @@ export class RenewalSchedule {
  * @param random 0 to 1
  */
 export function renewalBackOffMs(failures: number, random: number): number {
-  return Math.min(firstRetryMs * 2 ** failures, longestRetryMs) * (0.5 + random / 2);
+  return backOffMs(failures + 1, retries, random);
 }
 
 async function waitWithoutHoldingTheProcess(milliseconds: number, signal: AbortSignal): Promise<void> {

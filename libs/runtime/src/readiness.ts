@@ -1,3 +1,5 @@
+import { within } from '@sallyport/concurrency';
+
 /** Answers whether one dependency of the service works: nothing when it does, else one line saying what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
 
@@ -34,30 +36,20 @@ export class Readiness {
   async report(): Promise<ReadinessReport> {
     const faults: Record<string, string> = this.isStopping ? { service: 'is shutting down' } : {};
     const judge = async ([name, check]: [string, ReadinessCheck]) => {
-      const fault = await inTime(outcomeOf(check), this.deadlineMs);
+      const fault = await this.faultOf(check);
       return fault === undefined ? [] : [[name, fault] as const];
     };
     const found = await Promise.all([...this.checks].map(judge));
     Object.assign(faults, Object.fromEntries(found.flat()));
     return { ready: Object.keys(faults).length === 0, faults };
   }
-}
 
-async function outcomeOf(check: ReadinessCheck): Promise<string | undefined> {
-  try {
-    return await check();
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+  private async faultOf(check: ReadinessCheck): Promise<string | undefined> {
+    const late = () => new Error(`did not answer within ${this.deadlineMs} ms`);
+    try {
+      return await within(Promise.resolve(check()), this.deadlineMs, { late });
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
-}
-
-function inTime(outcome: Promise<string | undefined>, deadlineMs: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(`did not answer within ${deadlineMs} ms`), deadlineMs);
-    // `outcomeOf` never rejects.
-    void outcome.then((fault) => {
-      clearTimeout(timer);
-      resolve(fault);
-    });
-  });
 }

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { hasCode } from '@sallyport/files';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
 import { adminSocketDirectory, adminSocketPath, Problem, type ServiceName } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
@@ -112,15 +113,14 @@ async function renamed(from: string, to: string): Promise<boolean> {
     await rename(from, to);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    if (hasCode(error, 'ENOENT')) return false;
     throw error;
   }
 }
 
 /** Whether another process took the admin socket between our look at it and our own start. */
 function isTaken(error: unknown, socketPath: string): boolean {
-  if (!(error instanceof Error) || !('code' in error) || !('address' in error)) return false;
-  return error.code === 'EADDRINUSE' && error.address === socketPath;
+  return hasCode(error, 'EADDRINUSE') && error instanceof Error && 'address' in error && error.address === socketPath;
 }
 
 function alreadyRuns({ name }: ServiceContext): Problem {

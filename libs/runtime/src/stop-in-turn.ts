@@ -1,3 +1,4 @@
+import { within } from '@sallyport/concurrency';
 import type { Log } from './log.js';
 
 /** Something that was opened and has to be closed again. */
@@ -24,19 +25,13 @@ export async function stopInTurn(parts: readonly Stoppable[], log: Log, budgetMs
   const faults: unknown[] = [];
   for (const { name, stop } of parts) {
     try {
-      await within(stop(), Math.max(lastChanceMs, deadline - performance.now()), name);
+      const budgetLeftMs = Math.max(lastChanceMs, deadline - performance.now());
+      const late = () => new Error(`${name} did not stop within ${Math.round(budgetLeftMs)} ms`);
+      await within(stop(), budgetLeftMs, { late });
     } catch (error) {
       log.error({ part: name, error }, 'a part did not stop in order');
       faults.push(error);
     }
   }
   if (faults.length > 0) throw faults[0];
-}
-
-function within(work: Promise<void>, deadlineMs: number, name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`${name} did not stop within ${Math.round(deadlineMs)} ms`));
-    const timer = setTimeout(late, deadlineMs);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
+import { hasCode } from '@sallyport/files';
 
 /** Ports of one or more addresses, taken until they are released. */
 export class HeldPorts {
@@ -26,5 +27,5 @@ export class HeldPorts {
 /** Whether an error, or what caused it, is that somebody listens on the address already. */
 export function isAddressInUse(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return ('code' in error && error.code === 'EADDRINUSE') || isAddressInUse(error.cause);
+  return hasCode(error, 'EADDRINUSE') || isAddressInUse(error.cause);
 }

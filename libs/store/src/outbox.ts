@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs, pause } from '@sallyport/concurrency';
 import { z } from 'zod';
 import type { Entry, JsonValue, Operation, Store } from './store.js';
 
-const firstRetryMs = 100;
-const slowestRetryMs = 30_000;
+const retries = { firstMs: 100, longestMs: 30_000, jitter: 0.25 };
 const pageSize = 100;
 
 // The store has read JSON, so any payload is; to walk through it again would tell nothing.
@@ -15,6 +14,8 @@ export interface OutboxRunOptions {
   readonly signal: AbortSignal;
   /** Told about each failed attempt, so that the owner can log it. */
   readonly onRetry?: (error: unknown, attempt: number) => void;
+  /** 0 to 1, spreads the attempts of several processes; `Math.random` when absent. */
+  readonly random?: () => number;
 }
 
 /**
@@ -49,7 +50,7 @@ export class Outbox {
    */
   async run(
     publish: (topic: string, payload: JsonValue) => Promise<void>,
-    { signal, onRetry }: OutboxRunOptions,
+    { signal, onRetry, random = Math.random }: OutboxRunOptions,
   ): Promise<void> {
     let failures = 0;
     const onProgress = (): void => {
@@ -62,7 +63,7 @@ export class Outbox {
         if (signal.aborted) return;
         failures += 1;
         onRetry?.(error, failures);
-        await pause(Math.min(firstRetryMs * 2 ** (failures - 1), slowestRetryMs), signal);
+        await pause(backOffMs(failures, retries, random()), { signal });
       }
     }
   }
@@ -117,10 +118,4 @@ export class Outbox {
       if (published.length > 0) await this.store.transaction([], published);
     }
   }
-}
-
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const jittered = milliseconds * (0.75 + Math.random() / 2);
-  // An abort ends the pause early; the caller looks at the signal next.
-  await delay(jittered, undefined, { signal }).catch(() => undefined);
 }

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs, pause } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisScript } from './redis-scripts.js';
 import type { MonotonicClock } from './running-time.js';
 
 const defaultDeadlineMs = 5000;
-const slowestReconnectMs = 2000;
+// Often at first: a replica takes over within seconds.
+const reconnects = { firstMs: 50, longestMs: 2_000, factor: 1.2 };
 
 export interface RedisTls {
   readonly ca?: string[];
@@ -111,7 +112,7 @@ export class RedisConnection {
     const deadline = AbortSignal.any([AbortSignal.timeout(this.deadlineMs), this.closing.signal]);
     while (this.client.status !== 'ready') {
       if (deadline.aborted) throw this.lastError ?? deadline.reason;
-      await delay(20, undefined, { signal: deadline }).catch(() => undefined);
+      await pause(20, { signal: deadline });
     }
   }
 
@@ -179,7 +180,7 @@ function isAnswer(reply: string, code: string): boolean {
 }
 
 function reconnectDelay(attempts: number): number {
-  return Math.min(attempts * 50, slowestReconnectMs);
+  return backOffMs(attempts, reconnects);
 }
 
 function parseUrl(text: string): ClientOptions {

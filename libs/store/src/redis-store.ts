@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 import { ChangeFeed, type ChangePage, type ChangeSource, type LoggedChange } from './change-feed.js';
@@ -168,7 +168,7 @@ class RedisStore extends Store implements ChangeSource {
       } catch (error) {
         // A watch outlives a restart of the server; whoever wants to know about that looks at the readiness check.
         if (!(error instanceof Problem) || error.type !== 'unavailable') throw error;
-        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+        await pause(retryMs, { signal });
       }
     }
     return { changes: [], newestRevision: after, oldestRevision: 0 };
@@ -196,7 +196,7 @@ class RedisStore extends Store implements ChangeSource {
         this.runningTime.learn(runningTimeMs.parse(await this.run(sweepScript, [])));
       } catch {
         // The readers retry by themselves; here it is enough not to spin while the server is away.
-        await delay(retryMs, undefined, { signal: stopped }).catch(() => undefined);
+        await pause(retryMs, { signal: stopped });
       }
       onChange();
     }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '@sallyport/concurrency';
+import { hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 // Bounds how long one batch holds the event loop.
@@ -101,16 +102,15 @@ export class SqliteWriteQueue {
       } catch (error) {
         if (resultCode(error) !== sqliteBusy || performance.now() > deadline) throw error;
       }
-      await delay(busyRetryMs);
+      await pause(busyRetryMs);
     }
   }
 }
 
 /** What a caller gets when SQLite fails: the file system is full, or the store does not answer. */
 export function storeProblem(error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error;
-  if (error.code === 'ERR_INVALID_STATE') return new Problem('unavailable', 'The store is closed.', { cause: error });
-  if (error.code !== 'ERR_SQLITE_ERROR') return error;
+  if (hasCode(error, 'ERR_INVALID_STATE')) return new Problem('unavailable', 'The store is closed.', { cause: error });
+  if (!(error instanceof Error) || !hasCode(error, 'ERR_SQLITE_ERROR')) return error;
   if (resultCode(error) === sqliteFull)
     return new Problem('storage-full', 'The store has no room left. Free disk space, then try again.', {
       cause: error,

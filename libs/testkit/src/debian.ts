@@ -1,3 +1,5 @@
+import { hasCode } from '@sallyport/files';
+
 /** Which Debian package brings a program the tests run against. */
 export const debianPackages: Readonly<Record<string, string>> = {
   certtool: 'gnutls-bin',
@@ -18,7 +20,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
 
 /** An error that says how to get the program, when it is not there; else the error itself. */
 export function explainMissing(program: string, error: unknown): unknown {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return error;
+  if (!hasCode(error, 'ENOENT')) return error;
   const name = debianPackages[program] ?? program;
   return new Error(`"${program}" is not installed. Install the Debian package "${name}": apt-get install ${name}`, {
     cause: error,

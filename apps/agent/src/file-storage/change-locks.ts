@@ -1,26 +1,20 @@
+import { KeyedSerialQueue } from '@sallyport/concurrency';
+
 /** Lets changes of different files run side by side, changes of one file one after another. */
 export class ChangeLocks {
-  private readonly lastByFile = new Map<string, Promise<void>>();
+  private readonly changes = new KeyedSerialQueue();
   private standstill: Promise<void> | undefined;
 
   /** Runs a change when every earlier change of the same file is over. */
   async change<Result>(file: string, task: () => Promise<Result>): Promise<Result> {
     while (this.standstill !== undefined) await this.standstill;
-    const before = this.lastByFile.get(file);
-    const running = before === undefined ? task() : before.then(task);
-    const ended = running.then(ignore, ignore);
-    this.lastByFile.set(file, ended);
-    try {
-      return await running;
-    } finally {
-      if (this.lastByFile.get(file) === ended) this.lastByFile.delete(file);
-    }
+    return this.changes.run(file, task);
   }
 
   /** Runs a task while nothing changes: after the changes under way, before those that come. */
   async atStandstill<Result>(task: () => Promise<Result>): Promise<Result> {
     while (this.standstill !== undefined) await this.standstill;
-    const running = Promise.all(this.lastByFile.values()).then(task);
+    const running = this.changes.idle().then(task);
     this.standstill = running.then(ignore, ignore);
     try {
       return await running;

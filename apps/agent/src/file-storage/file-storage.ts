@@ -1,10 +1,11 @@
 import { rmdirSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { hasCode, isAbsent } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { BodyGarbage } from './body-garbage.js';
 import { ChangeLocks } from './change-locks.js';
-import { explainFault, faultCode, isAbsence } from './file-system-fault.js';
+import { explainFault } from './file-system-fault.js';
 import { type FileVersion, UploadClock } from './file-version.js';
 import { FolderFlushes } from './folder-flushes.js';
 import { type Destination, entryOf, Folders } from './folders.js';
@@ -208,7 +209,7 @@ export class FileStorage {
       return await OpenFile.open(this.diskPath(path), this.readableLocations);
     } catch (error) {
       // ENXIO: a socket, or a pipe nobody reads.
-      if (isAbsence(error) || faultCode(error) === 'ENXIO') return undefined;
+      if (isAbsent(error) || hasCode(error, 'ENXIO')) return undefined;
       throw error;
     }
   }
@@ -217,7 +218,7 @@ export class FileStorage {
     try {
       return this.folders.find(path);
     } catch (error) {
-      if (isAbsence(error)) return undefined;
+      if (isAbsent(error)) return undefined;
       throw error;
     }
   }
@@ -257,7 +258,7 @@ function removeEmptyFolder(folder: string, { text }: StoragePath): void {
   try {
     rmdirSync(folder);
   } catch (error) {
-    if (!isAbsence(error)) throw explainFault(error, text);
+    if (!isAbsent(error)) throw explainFault(error, text);
   }
 }
 
@@ -270,7 +271,7 @@ async function locationOf(folder: string): Promise<string> {
   try {
     return await realpath(folder);
   } catch (error) {
-    if (!isAbsence(error) || dirname(folder) === folder) throw error;
+    if (!isAbsent(error) || dirname(folder) === folder) throw error;
     return join(await locationOf(dirname(folder)), basename(folder));
   }
 }

@@ -1,16 +1,6 @@
+import { errorCode } from '@sallyport/files';
 import { Problem, type ProblemType } from '@sallyport/protocol';
 import { invalidPath, isDirectory, isNotEmpty, nameTooLong } from './storage-path.js';
-
-/** The code of a failed system call, such as `ENOENT`. */
-export function faultCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** True when a path names nothing because it, or a folder on its way, does not exist. */
-export function isAbsence(error: unknown): boolean {
-  const code = faultCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
 
 /**
  * Says what a caller can do about a failed system call. What only an operator can mend comes back as it is: no right to
@@ -19,7 +9,7 @@ export function isAbsence(error: unknown): boolean {
  * @param text the path as the peer asked for it
  */
 export function explainFault(error: unknown, text: string): unknown {
-  const code = faultCode(error) ?? '';
+  const code = errorCode(error) ?? '';
   const explain = code === 'EINVAL' && !isAboutName(error) ? undefined : explanations.get(code);
   return explain === undefined ? error : explain(text, error);
 }

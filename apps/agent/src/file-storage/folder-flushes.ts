@@ -1,6 +1,6 @@
 import { closeSync, constants, fsync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { isAbsence } from './file-system-fault.js';
+import { isAbsent } from '@sallyport/files';
 
 const fsyncAsync = promisify(fsync);
 
@@ -55,7 +55,7 @@ function openIfPresent(folder: string): number | undefined {
   try {
     return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
-    if (isAbsence(error)) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }

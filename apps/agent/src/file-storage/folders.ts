@@ -1,5 +1,5 @@
 import { lstatSync, realpathSync, statSync } from 'node:fs';
-import { faultCode } from './file-system-fault.js';
+import { hasCode } from '@sallyport/files';
 import { liesWithin } from './location.js';
 import type { StorageModes } from './storage-modes.js';
 import { invalidPath, nameTooLong, type StoragePath } from './storage-path.js';
@@ -107,8 +107,8 @@ export class Folders {
       this.modes.makeFolder(path);
       return 'made';
     } catch (error) {
-      if (faultCode(error) === 'ENOENT') return 'nowhere';
-      if (faultCode(error) === 'EEXIST') return 'present';
+      if (hasCode(error, 'ENOENT')) return 'nowhere';
+      if (hasCode(error, 'EEXIST')) return 'present';
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { readlinkSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
-import { faultCode } from './file-system-fault.js';
+import { hasCode } from '@sallyport/files';
 
 /**
  * Where an open file really lies. Linux is asked about the descriptor itself, so that no link can be swapped in between
@@ -10,7 +10,7 @@ export function locationOfOpen(fd: number, path: string): string {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`);
   } catch (error) {
-    if (faultCode(error) !== 'ENOENT') throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
     return realpathSync.native(path);
   }
 }

@@ -1,6 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { writeFileAtomic } from '@sallyport/files';
-import { isAbsence } from './file-system-fault.js';
+import { isAbsent, writeFileAtomic } from '@sallyport/files';
 
 // The journal is written anew when it holds this many lines more than twice what is true.
 const spareLines = 1_000;
@@ -95,7 +94,7 @@ function contentOf(journal: string): string {
   try {
     return readFileSync(journal, 'utf8');
   } catch (error) {
-    if (isAbsence(error)) return '';
+    if (isAbsent(error)) return '';
     throw error;
   }
 }

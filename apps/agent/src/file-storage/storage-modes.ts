@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { faultCode } from './file-system-fault.js';
+import { hasCode } from '@sallyport/files';
 
 /** Group reads, others do nothing: 0640 and 0750. */
 const defaultUmask = 0o027;
@@ -53,6 +53,6 @@ function changeIfOurs(path: string, mode: number): void {
   try {
     chmodSync(path, mode);
   } catch (error) {
-    if (faultCode(error) !== 'EPERM' && faultCode(error) !== 'EROFS') throw error;
+    if (!hasCode(error, 'EPERM', 'EROFS')) throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { lstatSync, realpathSync, type Stats, statSync, unlink } from 'node:fs';
 import { promisify } from 'node:util';
-import { faultCode, isAbsence } from './file-system-fault.js';
+import { hasCode, isAbsent } from '@sallyport/files';
 import { type FileVersion, fileVersion } from './file-version.js';
 import { liesWithin } from './location.js';
 
@@ -35,7 +35,7 @@ export async function unlinkIfPresent(path: string): Promise<boolean> {
     await unlinkAsync(path);
     return true;
   } catch (error) {
-    if (isAbsence(error)) return false;
+    if (isAbsent(error)) return false;
     throw error;
   }
 }
@@ -46,7 +46,7 @@ function targetOf(path: string, within: readonly string[]): Stats | undefined {
     return within.some((folder) => liesWithin(location, folder)) ? statSync(location) : undefined;
   } catch (error) {
     // A link that leads nowhere, or in a circle.
-    if (isAbsence(error) || faultCode(error) === 'ELOOP') return undefined;
+    if (isAbsent(error) || hasCode(error, 'ELOOP')) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { setImmediate as otherWork } from 'node:timers/promises';
-import { faultCode } from './file-system-fault.js';
+import { errorCode } from '@sallyport/files';
 import { type Space, spaceOf } from './space.js';
 import { isTemporaryName } from './temporary-file.js';
 
@@ -79,5 +79,5 @@ function statsOf(path: string): Stats | undefined {
 }
 
 function rethrowUnlessPassedOver(error: unknown): void {
-  if (!passedOver.has(faultCode(error) ?? '')) throw error;
+  if (!passedOver.has(errorCode(error) ?? '')) throw error;
 }

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { TokenBucket } from '@sallyport/concurrency';
 import type { AdmissionRequest } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
-import { type Rate, TokenBucket } from './token-bucket.js';
 
 // Each certificate is kept for good: 1 000 at once, then 170 000 a day, some 0.3 GB.
-const rate: Rate = { burst: 1_000, refillMs: 500 };
-const warningRate: Rate = { burst: 1, refillMs: 60_000 };
+const rate = { burst: 1_000, perSecond: 2 };
+const warningRate = { burst: 1, perSecond: 1 / 60 };
 
 /**
  * Bounds how many new certificates of foreign CAs are written down, over all such CAs: who has stolen the key of one can

@@ -1,16 +1,16 @@
-import { type Rate, TokenBucket } from './token-bucket.js';
+import { BoundedMap, TokenBucket } from '@sallyport/concurrency';
 
 // One stubborn client leaves one row in this time, however often it knocks.
 const repeatWindowMs = 10 * 60_000;
 const rememberedSources = 10_000;
 // Many different clients together: a burst, then one row in 10 s. At most 8 640 rows a day, some 5 MB.
-const rate: Rate = { burst: 200, refillMs: 10_000 };
+const rate = { burst: 200, perSecond: 0.1 };
 
 /**
  * Decides which refusals are worth a row: a flood of them, wanted or not, must fill no disk. Those left out are counted.
  */
 export class RecordingBudget {
-  private readonly recordedAtMs = new Map<string, number>();
+  private readonly recordedAtMs = new BoundedMap<string, number>(rememberedSources);
   private readonly bucket: TokenBucket;
   private leftOut = 0;
 
@@ -31,7 +31,7 @@ export class RecordingBudget {
       this.leaveOut(1);
       return false;
     }
-    this.remember(source, nowMs);
+    this.recordedAtMs.set(source, nowMs);
     return true;
   }
 
@@ -45,13 +45,5 @@ export class RecordingBudget {
     const count = this.leftOut;
     this.leftOut = 0;
     return count;
-  }
-
-  private remember(source: string, nowMs: number): void {
-    // Deleted first, so that the map stays in order of time and its first entry is the oldest.
-    this.recordedAtMs.delete(source);
-    this.recordedAtMs.set(source, nowMs);
-    const oldest = this.recordedAtMs.size > rememberedSources ? this.recordedAtMs.keys().next().value : undefined;
-    if (oldest !== undefined) this.recordedAtMs.delete(oldest);
   }
 }

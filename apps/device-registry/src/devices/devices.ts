@@ -1,7 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import { AuditLog } from '@sallyport/audit';
+import { KeyedSerialQueue } from '@sallyport/concurrency';
 import {
   type AuthorityId,
   type DeviceCertificate,
@@ -48,8 +48,6 @@ export interface DeviceChangeSet {
 const devicePrefix = 'device/';
 const mostRefusals = 10;
 const mostTries = 20;
-// A store in this process may answer without ever giving up the event loop, where devices wait to be admitted.
-const countedAtOnce = 200;
 
 /**
  * The registry's devices over the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
@@ -58,7 +56,7 @@ const countedAtOnce = 200;
  */
 @Injectable()
 export class Devices {
-  private readonly lastTurns = new Map<string, Promise<void>>();
+  private readonly changes = new KeyedSerialQueue();
 
   constructor(
     private readonly store: Store,
@@ -103,13 +101,7 @@ export class Devices {
   /** How many devices are in a state. */
   async count(state: DeviceState): Promise<number> {
     let total = 0;
-    let cursor: string | undefined;
-    do {
-      const page = await this.store.list(statePrefix(state), { limit: countedAtOnce, ...(cursor ? { cursor } : {}) });
-      total += page.entries.length;
-      cursor = page.cursor;
-      await nextTurn();
-    } while (cursor !== undefined);
+    for await (const _ of this.store.listAll(statePrefix(state))) total += 1;
     return total;
   }
 
@@ -139,17 +131,7 @@ export class Devices {
    * @param decide gives the result when nothing is to be written, else the change and the result it stands for
    */
   change<Result>(name: DeviceId, decide: Decide<Result>): Promise<Result> {
-    const key = foldedName(name);
-    const before = this.lastTurns.get(key) ?? Promise.resolve();
-    const turn = before.then(() => this.changeInTurn(name, decide));
-    // The next in line does not care how this one ended; its own caller does.
-    const ended = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.lastTurns.set(key, ended);
-    void ended.then(() => this.lastTurns.get(key) === ended && this.lastTurns.delete(key));
-    return turn;
+    return this.changes.run(foldedName(name), () => this.changeInTurn(name, decide));
   }
 
   private async changeInTurn<Result>(name: DeviceId, decide: Decide<Result>): Promise<Result> {
