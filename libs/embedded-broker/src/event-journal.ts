@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Entry, Store } from '@sallyport/store';
 import { z } from 'zod';
-import type { StoredSubscription } from './session.js';
+import type { StoredSubscription } from './broker-session.js';
 
 // A service that has not come back for this long, while another has, was removed or renamed: nobody waits for its
 // messages any more. Measured between services, not to now: a process that ran for longer has not said so meanwhile, and

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { filterMatches } from '@sallyport/protocol';
 import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
-import { type StoredPacket, sizeOf } from './session.js';
+import { type StoredPacket, sizeOf } from './broker-session.js';
 
 // Retained messages are repeated states: losing the last second of them in a crash is cheaper than a flush for each.
 const flushEveryMs = 1_000;

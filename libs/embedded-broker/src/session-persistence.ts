@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { identityPrefix, isServiceSession, isServiceTopic } from './access-rules.js';
+import { BrokerSession, type SharedMemory, type StoredPacket, type StoredSubscription } from './broker-session.js';
 import type { EventJournal } from './event-journal.js';
 import type { BrokerLimits } from './limits.js';
 import type { RetainedMessages } from './retained-messages.js';
-import { BrokerSession, type SharedMemory, type StoredPacket, type StoredSubscription } from './session.js';
 import { TopicTree } from './topic-tree.js';
 
 /** aedes passes its client, or an object with the same id. */

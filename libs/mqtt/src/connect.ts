@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type MessageHandler, Mqtt, type MqttConnection, type MqttSubscription, type PublishOptions } from './port.js';
-import { Session, type SessionOptions } from './session.js';
+import { ReconnectingSession, type SessionOptions } from './reconnecting-session.js';
 import { Subscriber } from './subscriber.js';
 
 export interface MqttOptions {
@@ -31,12 +31,12 @@ type SessionRole = Pick<SessionOptions, 'clientId' | 'clean' | 'filters' | 'onMe
 
 /** One session to publish, and one for each subscription. */
 class SessionMqtt extends Mqtt {
-  private readonly sessions = new Set<Session>();
+  private readonly sessions = new Set<ReconnectingSession>();
   private readonly reconnectListeners: (() => void)[] = [];
   private readonly subscriptionIds = new Set<string>();
   private readonly onFault: (fault: Error) => void;
   private readonly closing = new AbortController();
-  private publisher: Session | undefined;
+  private publisher: ReconnectingSession | undefined;
   private wasDisconnected = false;
 
   constructor(
@@ -86,9 +86,9 @@ class SessionMqtt extends Mqtt {
     await Promise.all([...this.sessions].map((session) => session.close()));
   }
 
-  private async openSession(role: SessionRole): Promise<Session> {
+  private async openSession(role: SessionRole): Promise<ReconnectingSession> {
     const { connection, onFault } = this;
-    const session = await Session.open(
+    const session = await ReconnectingSession.open(
       {
         ...role,
         connection,
@@ -104,7 +104,7 @@ class SessionMqtt extends Mqtt {
     return session;
   }
 
-  private async endSubscription(session: Session, filter: string, clientId: string): Promise<void> {
+  private async endSubscription(session: ReconnectingSession, filter: string, clientId: string): Promise<void> {
     await session.unsubscribe(filter);
     this.sessions.delete(session);
     await session.close();

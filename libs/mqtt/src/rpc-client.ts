@@ -4,8 +4,8 @@ import { ZodError, type z } from 'zod';
 import { transientClientId } from './connect.js';
 import { within } from './deadline.js';
 import type { MqttConnection } from './port.js';
+import { ReconnectingSession } from './reconnecting-session.js';
 import { parseMessage, problemFromReply, type RpcReply, replyTopicRoot, rpcReply } from './rpc-envelope.js';
-import { Session } from './session.js';
 
 const defaultDeadlineMs = 3_000;
 
@@ -68,13 +68,13 @@ interface PendingCall {
 class MqttRpcClient extends RpcClient {
   private readonly pending = new Map<string, PendingCall>();
   private readonly replyTo = `${replyTopicRoot}/${randomUUID()}`;
-  private session: Session | undefined;
+  private session: ReconnectingSession | undefined;
 
   async open(
     connection: MqttConnection,
     { onFault = (fault) => process.emitWarning(fault) }: RpcClientOptions,
   ): Promise<void> {
-    this.session = await Session.open({
+    this.session = await ReconnectingSession.open({
       connection,
       clientId: transientClientId(connection, 'rpc-client'),
       clean: true,

@@ -10,8 +10,8 @@ import { firstValueFrom } from 'rxjs';
 import { transientClientId } from './connect.js';
 import { toError, within } from './deadline.js';
 import type { MqttConnection } from './port.js';
+import { ReconnectingSession } from './reconnecting-session.js';
 import { parseMessage, problemReply, type RpcRequest, rpcRequest } from './rpc-envelope.js';
-import { Session } from './session.js';
 import { WorkQueue } from './work-queue.js';
 
 export interface RpcServerOptions {
@@ -39,7 +39,7 @@ export function mqttRpcServer(connection: MqttConnection, options: RpcServerOpti
 export class MqttRpcServer extends Server {
   override readonly transportId = Transport.MQTT;
   private readonly queue: WorkQueue;
-  private session: Session | undefined;
+  private session: ReconnectingSession | undefined;
   private isClosing = false;
 
   constructor(
@@ -54,7 +54,7 @@ export class MqttRpcServer extends Server {
   /** Connects and subscribes; calls back once, with the fault when there is one. */
   override async listen(callback: (fault?: unknown) => void): Promise<void> {
     try {
-      this.session = await Session.open({
+      this.session = await ReconnectingSession.open({
         connection: this.connection,
         clientId: transientClientId(this.connection, 'rpc-server'),
         clean: true,

@@ -10,25 +10,25 @@ const keepaliveSeconds = 60;
 const connectDeadlineMs = 10_000;
 const endDeadlineMs = 2_000;
 
-export interface LinkOptions {
+export interface BrokerConnectionOptions {
   readonly connection: MqttConnection;
   readonly clientId: string;
   /** False: the broker keeps subscriptions and queues QoS 1 messages while we are away. */
   readonly clean: boolean;
-  /** Its promise is awaited before the message is acknowledged; a rejection ends the link unacknowledged. */
+  /** Its promise is awaited before the message is acknowledged; a rejection ends the connection unacknowledged. */
   readonly onMessage: MessageHandler;
 }
 
-/** The link ended before the broker answered. */
-export class LinkLost extends Error {
-  override readonly name = 'LinkLost';
+/** The connection ended before the broker answered. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
 }
 
 /**
  * One connection to the broker, from CONNECT to its end. Nothing survives it on our side: no queue, no resending, so
  * whoever holds it knows exactly what was acknowledged.
  */
-export class Link {
+export class BrokerConnection {
   private readonly client: MqttClient;
   private readonly unanswered = new Set<(error: Error) => void>();
   private fault: Error | undefined;
@@ -38,7 +38,7 @@ export class Link {
 
   private constructor(
     stream: Awaited<ReturnType<typeof openTransport>>,
-    { clientId, clean, onMessage }: LinkOptions,
+    { clientId, clean, onMessage }: BrokerConnectionOptions,
     credentials: Partial<MqttCredentials>,
   ) {
     gatherWrites(stream);
@@ -66,20 +66,20 @@ export class Link {
    * @throws Problem `config-invalid`: the connection cannot be right.
    * @throws the fault of socket, TLS or broker otherwise
    */
-  static async open(options: LinkOptions, signal: AbortSignal): Promise<Link> {
+  static async open(options: BrokerConnectionOptions, signal: AbortSignal): Promise<BrokerConnection> {
     const { connection } = options;
     const credentials = connection.kind === 'network' ? await connection.credentials?.() : undefined;
-    const link = new Link(await openTransport(connection), options, credentials ?? {});
-    const abort = (): void => link.drop(new LinkLost('the session was closed'));
+    const broker = new BrokerConnection(await openTransport(connection), options, credentials ?? {});
+    const abort = (): void => broker.drop(new ConnectionLost('the session was closed'));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort);
-    const connected = new Promise<void>((resolve) => link.client.once('connect', () => resolve()));
-    const failed = link.closed.then((fault) => {
-      throw fault ?? new LinkLost('the broker closed the connection before it answered');
+    const connected = new Promise<void>((resolve) => broker.client.once('connect', () => resolve()));
+    const failed = broker.closed.then((fault) => {
+      throw fault ?? new ConnectionLost('the broker closed the connection before it answered');
     });
     try {
       await Promise.race([connected, failed]);
-      return link;
+      return broker;
     } finally {
       signal.removeEventListener('abort', abort);
     }
@@ -94,7 +94,7 @@ export class Link {
     try {
       await this.answered((done) => this.client.subscribe(filter, { qos: 1 }, done));
     } catch (error) {
-      if (error instanceof LinkLost) throw error;
+      if (error instanceof ConnectionLost) throw error;
       throw new Problem('forbidden', `The MQTT broker refuses a subscription to ${filter}. Check its access rules.`, {
         cause: error,
       });
@@ -113,7 +113,7 @@ export class Link {
 
   /** Says DISCONNECT and closes; drops the connection when that takes longer than 2 s. */
   async end(): Promise<void> {
-    const stalled = () => new LinkLost('the broker did not take the DISCONNECT in time');
+    const stalled = () => new ConnectionLost('the broker did not take the DISCONNECT in time');
     try {
       await within(this.client.endAsync(), endDeadlineMs, stalled);
     } catch (error) {
@@ -158,7 +158,7 @@ export class Link {
     return this.fault;
   }
 
-  private lost(): LinkLost {
-    return new LinkLost('the connection ended before the broker answered', { cause: this.fault });
+  private lost(): ConnectionLost {
+    return new ConnectionLost('the connection ended before the broker answered', { cause: this.fault });
   }
 }

@@ -5,7 +5,7 @@ const longestDelayMs = 5_000;
 const stableAfterMs = 30_000;
 
 /** Delays between attempts: decorrelated jitter, so that many clients of one broker do not come back in step. */
-export class Backoff {
+export class ReconnectBackOff {
   private previousMs = firstDelayMs;
 
   constructor(private readonly random: () => number = Math.random) {}

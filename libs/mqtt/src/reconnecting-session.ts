@@ -1,14 +1,14 @@
 import { Problem } from '@sallyport/protocol';
-import { Backoff } from './backoff.js';
+import { BrokerConnection, type BrokerConnectionOptions, ConnectionLost } from './broker-connection.js';
 import { pause, toError, within } from './deadline.js';
-import { Link, LinkLost, type LinkOptions } from './link.js';
 import type { PublishOptions } from './port.js';
+import { ReconnectBackOff } from './reconnect-back-off.js';
 
 const openDeadlineMs = 30_000;
 const publishDeadlineMs = 10_000;
 const subscribeDeadlineMs = 10_000;
 
-export interface SessionOptions extends LinkOptions {
+export interface SessionOptions extends BrokerConnectionOptions {
   /** Subscribed at each connection, before the session counts as connected. */
   readonly filters: readonly string[];
   /** Called for each fault of the connection and of a handler; the session goes on. */
@@ -18,12 +18,12 @@ export interface SessionOptions extends LinkOptions {
 }
 
 /** An MQTT session under one client id that reconnects until it is closed. */
-export class Session {
+export class ReconnectingSession {
   private readonly closing = new AbortController();
-  private readonly waiting = new Set<{ resolve: (link: Link) => void; reject: (error: Error) => void }>();
-  private readonly backoff = new Backoff();
+  private readonly waiting = new Set<{ resolve: (broker: BrokerConnection) => void; reject: (error: Error) => void }>();
+  private readonly backOff = new ReconnectBackOff();
   private readonly running: Promise<void>;
-  private link: Link | undefined;
+  private broker: BrokerConnection | undefined;
 
   private constructor(private readonly options: SessionOptions) {
     this.running = this.keepConnected();
@@ -35,13 +35,13 @@ export class Session {
    * @throws Problem `unavailable`: not connected within 30 s, or `signal` fired.
    * @throws Problem `forbidden`, `config-invalid`: no later attempt can succeed.
    */
-  static async open(options: SessionOptions, signal?: AbortSignal): Promise<Session> {
+  static async open(options: SessionOptions, signal?: AbortSignal): Promise<ReconnectingSession> {
     const start = new Start(signal);
     const onFault = (fault: Error): void => {
       options.onFault(fault);
       start.note(fault);
     };
-    const session = new Session({ ...options, onFault });
+    const session = new ReconnectingSession({ ...options, onFault });
     try {
       await start.wait(session.connected(new Attempt()));
       return session;
@@ -52,7 +52,7 @@ export class Session {
   }
 
   get isConnected(): boolean {
-    return this.link !== undefined;
+    return this.broker !== undefined;
   }
 
   /** Sends a message, again after each loss of the connection, until the broker has it or the deadline passes. */
@@ -70,7 +70,7 @@ export class Session {
   /** Removes a filter from the broker's side of the session. */
   async unsubscribe(filter: string): Promise<void> {
     const attempt = new Attempt();
-    const work = this.connected(attempt).then((link) => link.unsubscribe(filter));
+    const work = this.connected(attempt).then((broker) => broker.unsubscribe(filter));
     try {
       await within(work, publishDeadlineMs, () => notReached(undefined));
     } finally {
@@ -81,7 +81,7 @@ export class Session {
   /** Ends the session; whoever waits for it is refused. Safe to call twice. */
   async close(): Promise<void> {
     this.closing.abort();
-    await this.link?.end();
+    await this.broker?.end();
     await this.running;
     for (const { reject } of this.waiting) reject(closed());
     this.waiting.clear();
@@ -94,19 +94,19 @@ export class Session {
     attempt: Attempt,
   ): Promise<void> {
     while (!attempt.isOver) {
-      const link = await this.connected(attempt);
+      const broker = await this.connected(attempt);
       try {
-        await link.publish(topic, payload, options);
+        await broker.publish(topic, payload, options);
         return;
       } catch (error) {
-        if (!(error instanceof LinkLost)) throw error;
+        if (!(error instanceof ConnectionLost)) throw error;
       }
     }
   }
 
   /** Waits for the connection until the attempt ends: whoever gave up must not send later. */
-  private connected(attempt: Attempt): Promise<Link> {
-    if (this.link !== undefined) return Promise.resolve(this.link);
+  private connected(attempt: Attempt): Promise<BrokerConnection> {
+    if (this.broker !== undefined) return Promise.resolve(this.broker);
     if (this.closing.signal.aborted) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
       const waiter = { resolve, reject };
@@ -120,19 +120,19 @@ export class Session {
     while (!signal.aborted) {
       const livedMs = await this.liveOnce();
       if (signal.aborted) return;
-      await pause(this.backoff.next(livedMs), signal);
+      await pause(this.backOff.next(livedMs), signal);
     }
   }
 
   /** Connects once and stays until the connection ends; resolves to how long it worked, in milliseconds. */
   private async liveOnce(): Promise<number> {
     try {
-      const link = await Link.open(this.options, this.closing.signal);
-      await this.subscribeAll(link);
+      const broker = await BrokerConnection.open(this.options, this.closing.signal);
+      await this.subscribeAll(broker);
       const since = performance.now();
-      this.adopt(link);
-      const fault = await link.closed;
-      this.link = undefined;
+      this.adopt(broker);
+      const fault = await broker.closed;
+      this.broker = undefined;
       this.options.onDisconnected?.();
       if (fault !== undefined) this.options.onFault(fault);
       return performance.now() - since;
@@ -143,27 +143,27 @@ export class Session {
   }
 
   /** A broker that keeps the connection but never answers must hold up neither a reconnect nor the end of the session. */
-  private async subscribeAll(link: Link): Promise<void> {
+  private async subscribeAll(broker: BrokerConnection): Promise<void> {
     const { signal } = this.closing;
-    const drop = (): void => link.drop(closed());
+    const drop = (): void => broker.drop(closed());
     signal.addEventListener('abort', drop);
     try {
       for (const filter of this.options.filters) {
         if (signal.aborted) throw closed();
-        await within(link.subscribe(filter), subscribeDeadlineMs, () => notGranted(filter));
+        await within(broker.subscribe(filter), subscribeDeadlineMs, () => notGranted(filter));
       }
       if (signal.aborted) throw closed();
     } catch (error) {
-      await link.end();
+      await broker.end();
       throw error;
     } finally {
       signal.removeEventListener('abort', drop);
     }
   }
 
-  private adopt(link: Link): void {
-    this.link = link;
-    for (const { resolve } of this.waiting) resolve(link);
+  private adopt(broker: BrokerConnection): void {
+    this.broker = broker;
+    for (const { resolve } of this.waiting) resolve(broker);
     this.waiting.clear();
     this.options.onConnected?.();
   }
@@ -225,8 +225,8 @@ function notReached(cause: Error | undefined): Problem {
   });
 }
 
-function notGranted(filter: string): LinkLost {
-  return new LinkLost(`the broker did not answer the subscription to ${filter} within ${subscribeDeadlineMs} ms`);
+function notGranted(filter: string): ConnectionLost {
+  return new ConnectionLost(`the broker did not answer the subscription to ${filter} within ${subscribeDeadlineMs} ms`);
 }
 
 function notAcknowledged(topic: string, deadlineMs: number): Problem {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BrokerSession, type StoredPacket } from './session.js';
+import { BrokerSession, type StoredPacket } from './broker-session.js';
 
 const limits = { queuedMessages: 3, queuedBytes: 10_000 };
 
