@@ -1,7 +1,8 @@
+import { within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt';
-import { toError, within } from './deadline.js';
 import type { MessageHandler, MqttConnection, MqttCredentials } from './port.js';
+import { toError } from './to-error.js';
 import { openTransport } from './transport.js';
 import { gatherWrites } from './write-gathering.js';
 
@@ -115,7 +116,7 @@ export class BrokerConnection {
   async end(): Promise<void> {
     const stalled = () => new ConnectionLost('the broker did not take the DISCONNECT in time');
     try {
-      await within(this.client.endAsync(), endDeadlineMs, stalled);
+      await within(this.client.endAsync(), endDeadlineMs, { late: stalled });
     } catch (error) {
       this.drop(toError(error));
     }

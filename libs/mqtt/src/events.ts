@@ -1,7 +1,7 @@
 import { type EventContract, Problem } from '@sallyport/protocol';
 import type { z } from 'zod';
-import { toError } from './deadline.js';
 import type { Mqtt, MqttSubscription } from './port.js';
+import { toError } from './to-error.js';
 
 export interface EventSubscriptionOptions {
   /** Told about a message that is not what the contract says; it is dropped, since it would never become valid. */

@@ -1,8 +1,9 @@
+import { pause, within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { BrokerConnection, type BrokerConnectionOptions, ConnectionLost } from './broker-connection.js';
-import { pause, toError, within } from './deadline.js';
 import type { PublishOptions } from './port.js';
 import { ReconnectBackOff } from './reconnect-back-off.js';
+import { toError } from './to-error.js';
 
 const openDeadlineMs = 30_000;
 const publishDeadlineMs = 10_000;
@@ -61,7 +62,7 @@ export class ReconnectingSession {
     const attempt = new Attempt();
     const work = this.publishUntilAcknowledged(topic, payload, { qos, retain }, attempt);
     try {
-      await within(work, deadlineMs, () => notAcknowledged(topic, deadlineMs));
+      await within(work, deadlineMs, { late: () => notAcknowledged(topic, deadlineMs) });
     } finally {
       attempt.end();
     }
@@ -72,7 +73,7 @@ export class ReconnectingSession {
     const attempt = new Attempt();
     const work = this.connected(attempt).then((broker) => broker.unsubscribe(filter));
     try {
-      await within(work, publishDeadlineMs, () => notReached(undefined));
+      await within(work, publishDeadlineMs, { late: () => notReached(undefined) });
     } finally {
       attempt.end();
     }
@@ -120,7 +121,7 @@ export class ReconnectingSession {
     while (!signal.aborted) {
       const livedMs = await this.liveOnce();
       if (signal.aborted) return;
-      await pause(this.backOff.next(livedMs), signal);
+      await pause(this.backOff.next(livedMs), { signal });
     }
   }
 
@@ -150,7 +151,7 @@ export class ReconnectingSession {
     try {
       for (const filter of this.options.filters) {
         if (signal.aborted) throw closed();
-        await within(broker.subscribe(filter), subscribeDeadlineMs, () => notGranted(filter));
+        await within(broker.subscribe(filter), subscribeDeadlineMs, { late: () => notGranted(filter) });
       }
       if (signal.aborted) throw closed();
     } catch (error) {
@@ -207,7 +208,9 @@ class Start {
     this.signal?.addEventListener('abort', abort, { once: true });
     if (this.signal?.aborted) abort();
     try {
-      await within(Promise.race([connected, this.hopeless]), openDeadlineMs, () => notReached(this.lastFault));
+      await within(Promise.race([connected, this.hopeless]), openDeadlineMs, {
+        late: () => notReached(this.lastFault),
+      });
     } finally {
       this.signal?.removeEventListener('abort', abort);
     }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { within } from '@sallyport/concurrency';
 import { Problem, type RpcContract } from '@sallyport/protocol';
 import { ZodError, type z } from 'zod';
 import { transientClientId } from './connect.js';
-import { within } from './deadline.js';
 import type { MqttConnection } from './port.js';
 import { ReconnectingSession } from './reconnecting-session.js';
 import { parseMessage, problemFromReply, type RpcReply, replyTopicRoot, rpcReply } from './rpc-envelope.js';
@@ -118,7 +118,7 @@ class MqttRpcClient extends RpcClient {
       const answer = this.send(pattern, { id, replyTo: this.replyTo, deadlineMs, data });
       signal?.addEventListener('abort', abort, { once: true });
       if (signal?.aborted) abort();
-      return await within(answer, deadlineMs, late);
+      return await within(answer, deadlineMs, { late });
     } finally {
       signal?.removeEventListener('abort', abort);
       this.pending.delete(id);

@@ -5,13 +5,14 @@ import {
   Server,
   Transport,
 } from '@nestjs/microservices';
+import { within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { firstValueFrom } from 'rxjs';
 import { transientClientId } from './connect.js';
-import { toError, within } from './deadline.js';
 import type { MqttConnection } from './port.js';
 import { ReconnectingSession } from './reconnecting-session.js';
 import { parseMessage, problemReply, type RpcRequest, rpcRequest } from './rpc-envelope.js';
+import { toError } from './to-error.js';
 import { WorkQueue } from './work-queue.js';
 
 export interface RpcServerOptions {
@@ -79,7 +80,7 @@ export class MqttRpcServer extends Server {
   override async close(): Promise<void> {
     this.isClosing = true;
     const late = () => new Error('requests were still under way when the RPC server closed');
-    await within(this.queue.idle(), drainDeadlineMs, late).catch((error: unknown) =>
+    await within(this.queue.idle(), drainDeadlineMs, { late }).catch((error: unknown) =>
       this.logger.warn(toError(error).message),
     );
     await this.session?.close();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { toError, within } from './deadline.js';
+import { within } from '@sallyport/concurrency';
 import type { MessageHandler } from './port.js';
+import { toError } from './to-error.js';
 
 const handlerDeadlineMs = 20_000;
 const failuresInARow = 20;
@@ -22,7 +23,7 @@ export class Subscriber {
   readonly receive = async (topic: string, payload: Buffer): Promise<void> => {
     const late = () => new Error(`the handler of ${this.filter} took longer than ${handlerDeadlineMs} ms`);
     try {
-      await within(Promise.resolve(this.handler(topic, payload)), handlerDeadlineMs, late);
+      await within(Promise.resolve(this.handler(topic, payload)), handlerDeadlineMs, { late });
       this.failing = undefined;
     } catch (error) {
       this.decide(identify(topic, payload), toError(error));
