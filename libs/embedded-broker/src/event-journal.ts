@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Entry, Store } from '@sallyport/store';
+import type { Store } from '@sallyport/store';
 import { z } from 'zod';
 import type { StoredSubscription } from './broker-session.js';
 
@@ -7,7 +7,6 @@ import type { StoredSubscription } from './broker-session.js';
 // messages any more. Measured between services, not to now: a process that ran for longer has not said so meanwhile, and
 // a gateway may start with a clock that is years off.
 const forgottenAfterMs = 30 * 24 * 3_600_000;
-const pageSize = 1_000;
 
 const savedSession = z.object({
   name: z.string(),
@@ -52,7 +51,7 @@ export class EventJournal {
     const sessions = await this.loadSessions();
     const known = new Set(sessions.map(({ name }) => name));
     const events: SavedEvent[] = [];
-    for (const { key, value } of await this.listAll('event/')) {
+    for await (const { key, value } of this.options.store.listAll('event/')) {
       const { topic, payload, recipients } = savedEvent.parse(value);
       this.sequence = Number(key.slice('event/'.length));
       const left = recipients.filter((name) => known.has(name));
@@ -94,24 +93,11 @@ export class EventJournal {
   }
 
   private async loadSessions(): Promise<SavedSession[]> {
-    const sessions = (await this.listAll('session/')).map(({ value }) => savedSession.parse(value));
+    const sessions: z.output<typeof savedSession>[] = [];
+    for await (const { value } of this.options.store.listAll('session/')) sessions.push(savedSession.parse(value));
     const oldest = Math.max(...sessions.map(({ savedAt }) => savedAt)) - forgottenAfterMs;
     for (const { name } of sessions.filter(({ savedAt }) => savedAt < oldest)) await this.forgetSession(name);
     return sessions.filter(({ savedAt }) => savedAt >= oldest);
-  }
-
-  private async listAll(prefix: string): Promise<Entry[]> {
-    const all: Entry[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.options.store.list(prefix, {
-        limit: pageSize,
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      all.push(...page.entries);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    return all;
   }
 
   private remove(key: string): void {

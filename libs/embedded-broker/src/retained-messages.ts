@@ -41,12 +41,8 @@ export class RetainedMessages {
 
   async load(): Promise<void> {
     const { store } = this.options;
-    let cursor: string | undefined;
-    do {
-      const page = await store?.list('retained/', cursor === undefined ? {} : { cursor });
-      for (const { value } of page?.entries ?? []) this.restore(value);
-      cursor = page?.cursor;
-    } while (cursor !== undefined);
+    if (store === undefined) return;
+    for await (const { value } of store.listAll('retained/')) this.restore(value);
   }
 
   /**
