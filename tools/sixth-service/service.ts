@@ -1,0 +1,35 @@
+import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
+import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
+
+// RFC 8323 §5.3: the first message of either side, an empty CSM.
+const csm = Buffer.from('00e1', 'hex');
+
+/** Greets over HTTP and over a stream. */
+@Injectable()
+class GreeterEntrances implements OnApplicationBootstrap {
+  constructor(
+    private readonly context: ConnectedContext,
+    private readonly entrances: Entrances,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.entrances.open({
+      ...configuredEntrance(this.context, 'greeter'),
+      handler: { http: (_request, response) => void response.end('hello') },
+    });
+    await this.entrances.open({
+      ...configuredEntrance(this.context, 'greeter.coap'),
+      handler: {
+        stream: (socket) => void socket.on('error', () => socket.destroy()).once('data', () => socket.write(csm)),
+      },
+    });
+  }
+}
+
+@Module({ imports: [EntranceModule], providers: [GreeterEntrances] })
+class GreeterModule {}
+
+const module: DynamicModule = { module: GreeterModule };
+
+export const greeter: ServiceDefinition = { name: 'greeter', needs: { mqtt: true, rpc: true }, module: () => module };
