@@ -1,3 +1,4 @@
+import { SerialQueue } from '@sallyport/concurrency';
 import { type Clock, FaultLog, type Log, SystemClock } from '@sallyport/runtime';
 
 /** One thing the signer does again and again; it looks for itself whether there is anything to do. */
@@ -10,7 +11,7 @@ export interface UpkeepStep {
 /** Takes every step in order, again and again; one that fails does not keep the others from being taken. */
 export class Upkeep {
   private timer: NodeJS.Timeout | undefined;
-  private round: Promise<void> = Promise.resolve();
+  private readonly rounds = new SerialQueue();
   private isStopped = false;
   private readonly steps: readonly (UpkeepStep & { readonly faults: FaultLog })[];
 
@@ -29,8 +30,7 @@ export class Upkeep {
 
   /** Takes every step once, one round at a time. */
   runOnce(): Promise<void> {
-    this.round = this.round.then(() => this.takeSteps());
-    return this.round;
+    return this.rounds.run(() => this.takeSteps());
   }
 
   /** Goes on until `stop`. */
@@ -47,7 +47,7 @@ export class Upkeep {
   async stop(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);
-    await this.round;
+    await this.rounds.idle();
   }
 
   private async takeSteps(): Promise<void> {

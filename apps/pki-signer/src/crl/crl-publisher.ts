@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { SerialQueue } from '@sallyport/concurrency';
 import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { CrlBuilder, type RevokedEntry } from '@sallyport/x509';
@@ -61,7 +62,7 @@ const pageSize = 250;
 export class CrlPublisher {
   private readonly published = new Map<string, BuiltCrl>();
   private readonly faults = new Map<string, FaultLog>();
-  private building: Promise<void> = Promise.resolve();
+  private readonly building = new SerialQueue();
 
   constructor(private readonly options: CrlPublisherOptions) {}
 
@@ -72,9 +73,7 @@ export class CrlPublisher {
 
   /** Builds the CRLs that are due. Calls while one is under way wait for it. */
   buildDue(): Promise<void> {
-    const turn = this.building.then(() => this.buildEachDue());
-    this.building = turn.catch(() => undefined);
-    return turn;
+    return this.building.run(() => this.buildEachDue());
   }
 
   private async buildEachDue(): Promise<void> {

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   type CertificateQuery,
   type DeviceId,
@@ -28,7 +27,7 @@ export interface CertificatePage {
 const retentionAfterExpirySeconds = 90 * 86_400;
 
 // Reading so many takes about 3 ms, in which nothing else is done.
-const pageSize = 250;
+const pageSize = 200;
 
 const reference = z.strictObject({ fingerprint, notAfter: z.iso.datetime() });
 
@@ -81,36 +80,25 @@ export class Inventory {
   /** Every certificate of a device that is in date and not revoked. */
   async live(deviceId: DeviceId): Promise<CertificateRecord[]> {
     const now = this.clock.now().toISOString();
-    const live: CertificateRecord[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.list({ deviceId, limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
-      live.push(...page.records.filter(({ notAfter, revocation }) => notAfter >= now && revocation === undefined));
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    return live;
+    const references: { readonly fingerprint: Fingerprint }[] = [];
+    for await (const { value } of this.store.listAll(keys.byDevice(deviceId))) {
+      const found = reference.parse(value);
+      if (found.notAfter >= now) references.push(found);
+    }
+    const records = await this.read(references);
+    return records.filter(({ revocation }) => revocation === undefined);
   }
 
   /** Whether certificates a CA issued are still in date. Asked every few seconds, so what was found is remembered. */
   async hasUnexpiredLeaves(issuerId: string): Promise<boolean> {
     const now = this.clock.now().toISOString();
     if ((this.knownEnds.get(issuerId) ?? '') >= now) return true;
-    let cursor: string | undefined;
-    do {
-      const page = await this.store.list(keys.ofIssuer(issuerId), {
-        limit: pageSize,
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      const ends = page.entries.map(({ value }) => reference.parse(value).notAfter);
-      const unexpired = ends.find((end) => end >= now);
-      if (unexpired !== undefined) {
-        this.knownEnds.set(issuerId, unexpired);
-        return true;
-      }
-      cursor = page.cursor;
-      // A store in this process answers without waiting for anything: enrolments would wait for the whole search.
-      await setImmediate();
-    } while (cursor !== undefined);
+    for await (const { value } of this.store.listAll(keys.ofIssuer(issuerId), { pageSize })) {
+      const { notAfter } = reference.parse(value);
+      if (notAfter < now) continue;
+      this.knownEnds.set(issuerId, notAfter);
+      return true;
+    }
     return false;
   }
 

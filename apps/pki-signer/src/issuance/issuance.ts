@@ -1,9 +1,9 @@
+import { KeyedSerialQueue } from '@sallyport/concurrency';
 import type { DeviceId } from '@sallyport/protocol';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import { type CertificateIssuer, type IssueOrder, peerKindOf } from './certificate-issuer.js';
 import { type IncomingRequest, readRequest } from './incoming-request.js';
-import { KeyedQueue } from './keyed-queue.js';
 import type { RefusalLog } from './refusal-log.js';
 import type { RegistryGate } from './registry-gate.js';
 import type { SignerMetrics } from './signer-metrics.js';
@@ -50,7 +50,7 @@ export interface IssuanceOptions {
 
 /** The way of every CSR that comes from outside, from its arrival to the stored certificate. */
 export class Issuance {
-  private readonly queue = new KeyedQueue();
+  private readonly queue = new KeyedSerialQueue();
 
   constructor(private readonly options: IssuanceOptions) {}
 
