@@ -8,7 +8,7 @@ import {
   type CertificateDescription,
   certificateList,
   deviceDescription,
-  enrollmentResponse,
+  enrolmentTokenResponse,
 } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -107,7 +107,9 @@ describe('a site killed again and again while devices enrol', () => {
   }
 
   async function applicant(name: string): Promise<Applicant> {
-    const { token } = await system.admin('pki-signer').post('/v1/enrollments', { deviceId: name }, enrollmentResponse);
+    const { token } = await system
+      .admin('pki-signer')
+      .post('/v1/enrollments', { deviceId: name }, enrolmentTokenResponse);
     const args = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
     const csr = succeeded(await system.run('openssl', ['req', '-new', ...args, '-subj', `/CN=${name}`]));
     return { name, token, csr: Buffer.from(csr) };

@@ -9,8 +9,8 @@ import {
   certificateRevoked,
   deviceChanged,
   type EventContract,
-  enrollmentList,
-  enrollmentResponse,
+  enrolmentTokenList,
+  enrolmentTokenResponse,
   hierarchyDescription,
   introduceRegistry,
   readTrustBundle,
@@ -27,7 +27,7 @@ import { csrFor, id } from './device.fixture.js';
 import { SignerUnderTest } from './service.fixture.js';
 
 const tokenFor = async (signer: SignerUnderTest, deviceId: string) =>
-  (await signer.call('POST', '/v1/enrollments', enrollmentResponse, { deviceId })).token;
+  (await signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { deviceId })).token;
 
 const urlOf = ({ door }: SignerUnderTest) => `https://localhost:${door.port}`;
 
@@ -59,7 +59,7 @@ describe('the signer as a service', () => {
     expect(certificates.map((one) => [one.fingerprint, one.state, one.issuer])).toEqual([
       [fingerprint, 'valid', 'device-1'],
     ]);
-    const { enrollments } = await signer.call('GET', '/v1/enrollments', enrollmentList);
+    const { enrollments } = await signer.call('GET', '/v1/enrollments', enrolmentTokenList);
     expect(enrollments.find(({ deviceId }) => deviceId === 'child01')).toMatchObject({ state: 'used', fingerprint });
   });
 

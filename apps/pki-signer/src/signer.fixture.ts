@@ -1,5 +1,5 @@
 import { cp } from 'node:fs/promises';
-import { type EnrollmentRequest, enrollmentRequest, Problem } from '@sallyport/protocol';
+import { type EnrolmentTokenRequest, enrolmentTokenRequest, Problem } from '@sallyport/protocol';
 import { Clock, openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { temporaryDirectory } from '@sallyport/testkit';
@@ -46,10 +46,10 @@ export interface TestSite extends AsyncDisposable {
   /** Another signer on the same store and files: a replica, or the same one after a restart. */
   restart(): Promise<Signer>;
   /** A one-time token; the part a client sends as password. */
-  token(request: { deviceId: string } & Partial<EnrollmentRequestInput>): Promise<string>;
+  token(request: { deviceId: string } & Partial<EnrolmentTokenRequestInput>): Promise<string>;
 }
 
-type EnrollmentRequestInput = Omit<EnrollmentRequest, 'deviceId'>;
+type EnrolmentTokenRequestInput = Omit<EnrolmentTokenRequest, 'deviceId'>;
 
 export async function openTestSite(changes: Partial<SignerSettings> = {}): Promise<TestSite> {
   const directory = temporaryDirectory('sallyport-signer-');
@@ -67,7 +67,7 @@ export async function openTestSite(changes: Partial<SignerSettings> = {}): Promi
     settings,
     directory: directory.path,
     restart: start,
-    token: async (request) => (await signer.tokens.create(enrollmentRequest.parse(request), 'admin')).token,
+    token: async (request) => (await signer.tokens.create(enrolmentTokenRequest.parse(request), 'admin')).token,
     [Symbol.asyncDispose]: async () => {
       await whole.close();
       await directory.remove();

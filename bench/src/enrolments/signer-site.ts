@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { enrollmentResponse, trustBundle } from '@sallyport/protocol';
+import { enrolmentTokenResponse, trustBundle } from '@sallyport/protocol';
 import { type Daemon, freePort, spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { ServiceProcess } from './service-process.js';
 
@@ -36,7 +36,7 @@ export class SignerSite implements AsyncDisposable {
 
   /** A one-time token, as `sallyport device enroll-token` makes it. */
   async tokenFor(deviceId: string): Promise<string> {
-    return (await this.signer.call('POST', '/v1/enrollments', enrollmentResponse, { deviceId })).token;
+    return (await this.signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { deviceId })).token;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

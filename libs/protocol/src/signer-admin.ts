@@ -11,7 +11,7 @@ export const leafProfile = z.enum(['device', 'service', 'admin']);
 export type LeafProfile = z.infer<typeof leafProfile>;
 
 /** A one-time token. A newer token replaces the open one of the same name. */
-export const enrollmentRequest = z.strictObject({
+export const enrolmentTokenRequest = z.strictObject({
   deviceId,
   profile: leafProfile.default('device'),
   /** Whether it may bring a revoked device back. */
@@ -26,18 +26,18 @@ export const enrollmentRequest = z.strictObject({
   /** Names and addresses the certificate may carry; for services. */
   subjectAltNames: z.array(hostName).max(32).default([]),
 });
-export type EnrollmentRequest = z.infer<typeof enrollmentRequest>;
+export type EnrolmentTokenRequest = z.infer<typeof enrolmentTokenRequest>;
 
 /** The only time the token is shown: the signer keeps a keyed digest of it. */
-export const enrollmentResponse = z.strictObject({
+export const enrolmentTokenResponse = z.strictObject({
   deviceId,
   profile: leafProfile,
   token: z.string().min(1).max(200),
   expiresAt: z.iso.datetime(),
 });
-export type EnrollmentResponse = z.infer<typeof enrollmentResponse>;
+export type EnrolmentTokenResponse = z.infer<typeof enrolmentTokenResponse>;
 
-const enrollmentDescription = z.strictObject({
+const enrolmentTokenDescription = z.strictObject({
   deviceId,
   profile: leafProfile,
   state: z.enum(['open', 'used', 'locked', 'expired']),
@@ -49,16 +49,16 @@ const enrollmentDescription = z.strictObject({
   /** Of the certificate it paid for. */
   fingerprint: fingerprint.optional(),
 });
-export type EnrollmentDescription = z.infer<typeof enrollmentDescription>;
+export type EnrolmentTokenDescription = z.infer<typeof enrolmentTokenDescription>;
 
-export const enrollmentQuery = z.strictObject({ cursor: cursor.optional(), limit: pageLimit.default(100) });
+export const enrolmentTokenQuery = z.strictObject({ cursor: cursor.optional(), limit: pageLimit.default(100) });
 
 /** By name. */
-export const enrollmentList = z.strictObject({
-  enrollments: z.array(enrollmentDescription),
+export const enrolmentTokenList = z.strictObject({
+  enrollments: z.array(enrolmentTokenDescription),
   cursor: cursor.optional(),
 });
-export type EnrollmentList = z.infer<typeof enrollmentList>;
+export type EnrolmentTokenList = z.infer<typeof enrolmentTokenList>;
 
 /** RFC 5280 §5.3.1, without those a signer of end-entity certificates never gives. */
 export const revocationReason = z.enum([

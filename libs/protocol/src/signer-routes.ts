@@ -8,10 +8,10 @@ import {
   certificateDescription,
   certificateList,
   certificateQuery,
-  enrollmentList,
-  enrollmentQuery,
-  enrollmentRequest,
-  enrollmentResponse,
+  enrolmentTokenList,
+  enrolmentTokenQuery,
+  enrolmentTokenRequest,
+  enrolmentTokenResponse,
   hierarchyDescription,
   revocationRequest,
   rotationRequest,
@@ -24,22 +24,22 @@ const certificateName = { id: z.string().describe('Fingerprint or serial number.
 
 /** The admin API of the signer. */
 export const signerRoutes = {
-  createEnrollment: {
+  createEnrolmentToken: {
     method: 'POST',
     path: '/v1/enrollments',
     summary: 'Makes a one-time token; a newer one replaces the open one of the same name.',
-    request: enrollmentRequest,
-    response: enrollmentResponse,
+    request: enrolmentTokenRequest,
+    response: enrolmentTokenResponse,
     status: 201,
   },
-  listEnrollments: {
+  listEnrolmentTokens: {
     method: 'GET',
     path: '/v1/enrollments',
     summary: 'Lists one-time tokens by name, without their secrets.',
-    query: enrollmentQuery,
-    response: enrollmentList,
+    query: enrolmentTokenQuery,
+    response: enrolmentTokenList,
   },
-  withdrawEnrollment: {
+  withdrawEnrolmentToken: {
     method: 'DELETE',
     path: '/v1/enrollments/:deviceId',
     summary: 'Withdraws a one-time token.',

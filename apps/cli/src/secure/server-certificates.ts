@@ -3,10 +3,10 @@ import { basename, dirname, join } from 'node:path';
 import { needsRenewal } from '@sallyport/identity';
 import {
   deviceId,
-  type EnrollmentRequest,
+  type EnrolmentTokenRequest,
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
-  enrollmentResponse,
+  enrolmentTokenResponse,
   entranceEnrolResponse,
   Problem,
   type SecurityLevel,
@@ -155,13 +155,13 @@ async function requireSiteAmong(
 
 async function enrol({ secured, client, entrance }: Door, { site, signer }: Issuance): Promise<EntranceEnrolResponse> {
   const subjectAltNames = hostNames(site.settings, entrance.host);
-  const token: EnrollmentRequest = {
+  const token: EnrolmentTokenRequest = {
     deviceId: deviceId.parse(secured.service),
     profile: 'service',
     reinstate: false,
     subjectAltNames,
   };
-  const { token: oneTimePassword } = await signer.post('/v1/enrollments', token, enrollmentResponse);
+  const { token: oneTimePassword } = await signer.post('/v1/enrollments', token, enrolmentTokenResponse);
   const request: EntranceEnrolRequest = {
     group: secured.group,
     oneTimePassword,

@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { writeFileAtomic } from '@sallyport/files';
-import { enrollmentRequest } from '@sallyport/protocol';
+import { enrolmentTokenRequest } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
@@ -38,7 +38,7 @@ const pendingText = await readFile(pendingPath, 'utf8').catch(() => undefined);
 if (pendingText !== undefined) await finish(pendingRequest.parse(JSON.parse(pendingText)));
 for (;;) {
   const name = `child-${process.pid}-${performance.now().toString().replace('.', '-')}`;
-  const { token } = await signer.tokens.create(enrollmentRequest.parse({ deviceId: name }), 'admin');
+  const { token } = await signer.tokens.create(enrolmentTokenRequest.parse({ deviceId: name }), 'admin');
   const pending = { name, token, csr: csrFor(name).toString('base64') };
   await writeFileAtomic(pendingPath, JSON.stringify(pending), 0o600);
   await finish(pending);

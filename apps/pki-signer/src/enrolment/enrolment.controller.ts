@@ -1,10 +1,10 @@
 import { Body, Controller, Param, Query } from '@nestjs/common';
 import {
   deviceId,
-  type EnrollmentList,
-  type EnrollmentResponse,
-  enrollmentQuery,
-  enrollmentRequest,
+  type EnrolmentTokenList,
+  type EnrolmentTokenResponse,
+  enrolmentTokenQuery,
+  enrolmentTokenRequest,
   signerRoutes,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
@@ -18,17 +18,17 @@ const actor = 'admin';
 export class EnrolmentController {
   constructor(private readonly tokens: OneTimeTokens) {}
 
-  @Serves(signerRoutes.createEnrollment)
-  create(@Body() body: unknown): Promise<EnrollmentResponse> {
-    return this.tokens.create(enrollmentRequest.parse(body), actor);
+  @Serves(signerRoutes.createEnrolmentToken)
+  create(@Body() body: unknown): Promise<EnrolmentTokenResponse> {
+    return this.tokens.create(enrolmentTokenRequest.parse(body), actor);
   }
 
-  @Serves(signerRoutes.listEnrollments)
-  list(@Query() query: unknown): Promise<EnrollmentList> {
-    return this.tokens.list(enrollmentQuery.parse(query));
+  @Serves(signerRoutes.listEnrolmentTokens)
+  list(@Query() query: unknown): Promise<EnrolmentTokenList> {
+    return this.tokens.list(enrolmentTokenQuery.parse(query));
   }
 
-  @Serves(signerRoutes.withdrawEnrollment)
+  @Serves(signerRoutes.withdrawEnrolmentToken)
   withdraw(@Param('deviceId') name: string): Promise<void> {
     return this.tokens.withdraw(deviceId.parse(name), actor);
   }

@@ -2,10 +2,10 @@ import { createHash, randomInt } from 'node:crypto';
 import {
   type DeviceId,
   deviceId as deviceIdSchema,
-  type EnrollmentDescription,
-  type EnrollmentList,
-  type EnrollmentRequest,
-  type EnrollmentResponse,
+  type EnrolmentTokenDescription,
+  type EnrolmentTokenList,
+  type EnrolmentTokenRequest,
+  type EnrolmentTokenResponse,
   enrolmentSecretAlphabet,
   enrolmentSecretLength,
   enrolmentSecretOf,
@@ -62,7 +62,7 @@ export class OneTimeTokens {
   constructor(private readonly options: OneTimeTokensOptions) {}
 
   /** Makes a token; this is the only time it is seen. */
-  async create(request: EnrollmentRequest, actor: string): Promise<EnrollmentResponse> {
+  async create(request: EnrolmentTokenRequest, actor: string): Promise<EnrolmentTokenResponse> {
     const { clock, pepper, defaultValiditySeconds, audit, rootFingerprint } = this.options;
     const secret = newSecret();
     const { deviceId, profile, reinstate, subjectAltNames } = request;
@@ -87,7 +87,7 @@ export class OneTimeTokens {
     return { deviceId, profile, token, expiresAt: record.expiresAt };
   }
 
-  async list(page: { readonly cursor?: string | undefined; readonly limit: number }): Promise<EnrollmentList> {
+  async list(page: { readonly cursor?: string | undefined; readonly limit: number }): Promise<EnrolmentTokenList> {
     const { limit, cursor: after } = page;
     const { entries, cursor } = await this.options.store.list(tokenPrefix, {
       limit,
@@ -184,7 +184,7 @@ export class OneTimeTokens {
     return { key: hasToken ? failureKeyOf(deviceId) : decoyKey, failures, revision: entry?.revision ?? 0 };
   }
 
-  private async describe(record: TokenRecord): Promise<EnrollmentDescription> {
+  private async describe(record: TokenRecord): Promise<EnrolmentTokenDescription> {
     const { secretDigest: _secret, use, ...shown } = record;
     const state = tokenStateAt(record, this.options.clock.now());
     const { failures: failedTries } = await this.failuresOf(record.deviceId);
