@@ -1,4 +1,4 @@
-// Brings a fresh clone to where its own tools run. Node built-ins only: nothing is installed yet when this starts.
+// Prepares a fresh clone, so that its own tools can run. Uses Node built-ins only: nothing is installed yet.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -8,9 +8,10 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
 const oldestRuntime = 24;
 
-// MQTT.js still calls url.parse. The other two keep a gateway's memory small: 146 MB instead of 165 with a 1 GiB file
-// under way. Small code slows down small requests, so services that have a process each go without the last one. Source
-// maps alone would cost another 120 MB; the bundles keep their names, so stacks can be read without.
+// MQTT.js still calls url.parse, so we silence that warning. The other two flags save memory on a gateway: 146 MB
+// instead of 165 while a 1 GiB file is transferred. --optimize-for-size makes small requests slower, so services with
+// their own process do not use it. Source maps would need another 120 MB. Bundles keep the names of functions, so stacks
+// are readable without source maps.
 export const runtimeFlags = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size'];
 
 /**
@@ -28,7 +29,7 @@ export function ensureInstalled(folder = root, install = npmCi) {
 
 function npmCi(folder) {
   console.error('Installing dependencies (npm ci) …');
-  // No package of ours needs an install script; not running them is one door less.
+  // None of our packages needs an install script. Not running them removes one way to attack us.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath;
   const [command, full] = npm ? [process.execPath, [npm, ...args]] : ['npm', args];
@@ -39,7 +40,7 @@ function npmCi(folder) {
 
 const thisProcess = { version: process.versions.node, execPath: process.execPath, hasFile: existsSync, fail };
 
-/** The Node that runs Sallyport: this one when it is new enough, else the one that came with the dependencies. */
+/** The Node that runs Sallyport: this one if it is new enough, otherwise the one installed as a dependency. */
 export function runtime(machine = thisProcess) {
   if (Number(machine.version.split('.')[0]) >= oldestRuntime) return machine.execPath;
   const packaged = join(bin, 'node');
@@ -50,7 +51,7 @@ export function runtime(machine = thisProcess) {
 }
 
 /**
- * True when every bundle is newer than all it could have been made of. Nx knows better, but takes seconds to say so.
+ * True when every bundle is newer than all of its possible sources. Nx would be exact, but it takes seconds.
  *
  * @param bundles relative to the folder
  */
@@ -60,7 +61,7 @@ export function isBuilt(bundles, folder = root) {
   return sourcesIn(folder).every((path) => statSync(path).mtimeMs < oldest);
 }
 
-/** What has just been built counts as new, also when Nx found it had nothing to do. */
+/** Gives the bundles the present time after a build, because Nx does not touch them when nothing has changed. */
 export function markBuilt(bundles, folder = root) {
   const now = new Date();
   for (const bundle of bundles) utimesSync(join(folder, bundle), now, now);
@@ -68,7 +69,7 @@ export function markBuilt(bundles, folder = root) {
 
 function sourcesIn(folder) {
   const folders = ['apps', 'libs'].flatMap((top) => readdirSync(join(folder, top)).map((name) => join(top, name)));
-  // A project of another branch leaves what Git does not know behind.
+  // After a change of branch, the folder of a project can remain with files that Git ignores.
   const projects = folders.filter((project) => existsSync(join(folder, project, 'package.json')));
   const shared = ['package-lock.json', 'rolldown.config.mjs', 'tsconfig.base.json'];
   return [
@@ -78,18 +79,18 @@ function sourcesIn(folder) {
   ];
 }
 
-/** Files and folders: a file that was removed shows in its folder. */
+/** Files and folders. A removed file changes the modification time of its folder. */
 function entriesBelow(folder) {
   return [folder, ...readdirSync(folder, { recursive: true }).map((name) => join(folder, name))];
 }
 
-/** Environment in which the workspace's own tools, and its Node, come first. */
+/** Environment in which the tools and the Node of the workspace come first in PATH. */
 export function toolEnvironment(extra = {}) {
   const path = `${bin}${delimiter}${process.env.PATH ?? ''}`;
   return { ...process.env, PATH: path, NX_DAEMON: 'false', NX_TUI: 'false', ...extra };
 }
 
-/** Runs one of the workspace's tools to its end; a failure ends this process with the tool's exit code. */
+/** Runs a tool of the workspace and waits for its end. If it fails, this process ends with the same exit code. */
 export function run(command, args, { env = {}, quiet = false, cwd = root } = {}) {
   const options = { cwd, env: toolEnvironment(env), encoding: 'utf8' };
   const result = spawnSync(join(bin, command), args, {
@@ -101,10 +102,10 @@ export function run(command, args, { env = {}, quiet = false, cwd = root } = {})
   fail(`${command} ${args.join(' ')} failed.`, result.status ?? 1);
 }
 
-/** Runs a program of ours in the foreground; it gets the signals, and its exit code becomes ours. */
+/** Runs one of our programs in the foreground. It gets our signals, and we end with its exit code. */
 export function replaceBy(script, args, { env = {}, nodeArgs = [] } = {}) {
   const child = spawn(runtime(), [...nodeArgs, script, ...args], { env: toolEnvironment(env), stdio: 'inherit' });
-  // Ctrl-C reaches the child through the terminal; what is sent to this process alone is passed on.
+  // The terminal sends Ctrl-C to the child too. A signal that only this process gets is passed on.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   const watch = process.env.npm_lifecycle_event === undefined ? undefined : whenOrphaned(() => child.kill('SIGTERM'));
@@ -114,7 +115,7 @@ export function replaceBy(script, args, { env = {}, nodeArgs = [] } = {}) {
   });
 }
 
-/** A signal to npm ends npm and its shell, and nobody tells us: we would run on alone. */
+/** A signal to npm ends npm and its shell, but does not reach us. Without this we would continue to run. */
 function whenOrphaned(act) {
   const parent = process.ppid;
   return setInterval(() => {

@@ -12,7 +12,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Writes a file of a clone, as old as the test wants it, in seconds since 1970. */
+/** Writes a file of a clone with the modification time that the test needs, in seconds since 1970. */
 function file(path, seconds) {
   mkdirSync(dirname(join(folder, path)), { recursive: true });
   writeFileSync(join(folder, path), '');
@@ -119,7 +119,7 @@ describe('flags of the runtime', () => {
     expect(flagsIn('systemd/sallyport.service')).toEqual(runtimeFlags);
   });
 
-  // Small code costs a small request a tenth of its time, and a service alone has memory to spare.
+  // Optimising for size makes a small request a tenth slower. A service with its own process has enough memory without it.
   it.each(['systemd/sallyport@.service', 'Dockerfile'])('do not ask for small code in deploy/%s', (path) => {
     expect(flagsIn(path)).toEqual(
       runtimeFlags.map((flag) => (flag === '--optimize-for-size' ? '--heap-growing-percent=30' : flag)),

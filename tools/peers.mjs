@@ -1,10 +1,10 @@
-// The real programs the tests run against, and how they get onto a Debian machine. Node built-ins only.
+// The real programs that the tests use, and how to install them on Debian. Uses Node built-ins only.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Debian package, the file that proves it is there (a bare name is a program), and what fails without it. */
+/** Debian package, the file that shows that it is installed (a bare name is a program), and what fails without it. */
 export const peers = [
   { name: 'ca-certificates', proof: 'update-ca-certificates', tests: 'e2e: the commands of the documentation' },
   { name: 'curl', proof: 'curl', tests: 'agent, pki-signer, e2e: clients of the file transfer and of EST' },
@@ -44,7 +44,7 @@ const policy = `#!/bin/sh\n${policyMark}\nexit 101\n`;
 const attempts = 3;
 const attemptDeadlineMs = 300_000;
 
-/** Those of the packages, by default the peers, that are not installed. */
+/** The packages (by default the peers) that are not installed. */
 export function missingPeers(hasFile = existsSync, path = process.env.PATH ?? '', packages = peers) {
   const folders = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   const isThere = ({ proof }) =>
@@ -53,8 +53,8 @@ export function missingPeers(hasFile = existsSync, path = process.env.PATH ?? ''
 }
 
 /**
- * Installs what is missing when this is root on Debian, and says what is missing otherwise. Starts no service, and never
- * fails: a test whose peer is missing says so itself.
+ * As root on Debian, installs what is missing. Otherwise prints what is missing. Starts no service. Never fails: a test
+ * whose peer is missing reports it.
  *
  * @param packages the peers, or others of the same form
  * @returns those that are still missing
@@ -68,7 +68,7 @@ export async function ensurePeers(machine = thisMachine, packages = peers) {
   return left;
 }
 
-/** What to tell somebody whose machine lacks these peers. */
+/** The message for a user when these peers are missing. */
 export function describe(missing) {
   const width = Math.max(...missing.map(({ name }) => name.length));
   const lines = missing.map(({ name, tests }) => `  ${name.padEnd(width)}  ${tests}`);
@@ -111,7 +111,7 @@ const thisMachine = {
   },
 };
 
-/** Keeps dpkg from starting what it installs, and puts the machine's own policy back afterwards. */
+/** Keeps dpkg from starting the services it installs, and restores the policy of the machine afterwards. */
 export function withoutServices(work, path = policyPath) {
   const saved = `${path}.before-sallyport`;
   restore(path, saved);
@@ -125,7 +125,7 @@ export function withoutServices(work, path = policyPath) {
   }
 }
 
-// Also mends what a run that was killed has left.
+// Also repairs the state that a killed run has left.
 function restore(path, saved) {
   if (existsSync(path) && readFileSync(path, 'utf8').includes(policyMark)) rmSync(path);
   if (existsSync(saved)) renameSync(saved, path);

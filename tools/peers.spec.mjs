@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describe as describeMissing, ensurePeers, missingPeers, peers, withoutServices } from './peers.mjs';
 
-/** A machine that has every file but those of some packages, until apt installs them. */
+/** A machine that has all files except those of some packages, until apt installs them. */
 function machine({ lacks, isRoot = true, isDebian = true, aptWorksAt = 1 }) {
   const missing = new Set(peers.filter(({ name }) => lacks.includes(name)).map(({ proof }) => proof));
   const [commands, reports] = [[], []];
@@ -128,7 +128,7 @@ describe('services of freshly installed packages', () => {
   it('get the policy of the machine back after a run that was killed', () => {
     writeFileSync(policy, 'its own');
     withoutServices(() => {
-      // What a killed run leaves: our policy in its place, the machine's own beside it.
+      // The state after a killed run: our policy is in place, and the policy of the machine is beside it.
       writeFileSync(join(directory, 'copy'), readFileSync(policy));
     }, policy);
     writeFileSync(`${policy}.before-sallyport`, 'its own');

@@ -1,4 +1,4 @@
-// npm run prove -- NAME...: proofs that take too long, or need too much, for every `npm test`.
+// npm run prove -- NAME...: proofs that take too long or need too much for `npm test`.
 import { ensureInstalled, fail } from './bootstrap.mjs';
 import { ensurePeers } from './peers.mjs';
 import { anotherDay } from './proofs/another-day.mjs';
@@ -22,7 +22,7 @@ function chosen() {
   return proofs.filter(({ name }) => names.includes(name));
 }
 
-/** One after the other, all of them, also when one fails. */
+/** Runs all proofs one after the other, also when one of them fails. */
 async function proveAll(wanted) {
   ensureInstalled();
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
@@ -32,7 +32,7 @@ async function proveAll(wanted) {
 }
 
 async function holds({ name, packages, needsRoot, prove }) {
-  // Each line names its proof, so that a summary inside is not taken for the summary of all.
+  // Each line names its proof. So nobody takes the summary of a test run for the summary of all proofs.
   const report = (line) => console.log(`${name} | ${line}`);
   const started = performance.now();
   try {

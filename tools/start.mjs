@@ -14,6 +14,6 @@ if (!isBuilt(bundles)) {
 }
 replaceBy(join(root, bundles[0]), process.argv.slice(2), {
   nodeArgs: runtimeFlags,
-  // Durable uploads wait on fsync in the thread pool.
+  // Durable uploads wait for fsync in the thread pool, so it needs more than 4 threads.
   env: { UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '16' },
 });

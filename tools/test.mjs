@@ -28,7 +28,7 @@ function tests() {
 }
 
 function report({ isGood, passed, failed, skipped }) {
-  // Said at the beginning too, which is thousands of lines away by now.
+  // The start of the output says this too, but that is thousands of lines above.
   if (missing.length > 0) console.error(describe(missing));
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   if (passed === 0) fail('No test ran.');

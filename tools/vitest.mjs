@@ -1,27 +1,27 @@
-// Runs Vitest on the runtime Sallyport runs on, and counts what it did.
+// Runs Vitest with the Node that Sallyport uses, and counts the results.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, runtime, toolEnvironment } from './bootstrap.mjs';
 
-// With more, it is no accident.
+// If more files fail, the cause is not a busy machine.
 const mostFilesAgain = 5;
 
 /**
- * Runs tests to their end, their report on this process's output. A machine others use too makes a test late now and
- * then, so a file with a failure runs once more, whole and without the others beside it; what is wrong fails again.
+ * Runs tests to their end and prints their report. A test sometimes fails only because the machine is busy. So a file
+ * with a failure runs once more, complete, and without the other files. A real error fails again.
  *
  * @param args for Vitest, such as names of files
- * @param launcher program and arguments that start Node in its place
+ * @param launcher program and arguments that start Node, for example under another clock
  * @returns `isGood`, and what was counted: `passed`, `failed`, `skipped`
- * @throws Error when Vitest did not get as far as running a test
+ * @throws Error when Vitest ended before it ran a test
  */
 export function runVitest(args = [], options = {}) {
   return withSecondTry((files) => runOnce([...args, ...files], options));
 }
 
-/** @param attempt runs the files given, or all of them; returns what `runVitest` does, and `failedFiles` */
+/** @param attempt runs the given files, or all of them; returns the same as `runVitest`, and `failedFiles` */
 export function withSecondTry(attempt, report = console.log) {
   const { failedFiles, ...first } = attempt([]);
   if (failedFiles.length === 0 || failedFiles.length > mostFilesAgain) return first;

@@ -4,7 +4,7 @@ import { withSecondTry } from './vitest.mjs';
 const good = { isGood: true, passed: 10, failed: 0, skipped: 1, failedFiles: [] };
 const bad = { isGood: false, passed: 8, failed: 2, skipped: 1, failedFiles: ['a.spec.ts'] };
 
-/** Answers each attempt in turn, and notes which files it was asked to run. */
+/** Returns one prepared result for each attempt, and records the files it was asked to run. */
 function attempts(...results) {
   const asked = [];
   const said = [];

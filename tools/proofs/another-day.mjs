@@ -1,17 +1,18 @@
-// The tests under a clock that is 400 days ahead: what pins a date in one place and asks the clock in another fails here.
+// Runs the tests with a clock that is 400 days ahead. A test that has a fixed date in one place and reads the clock in
+// another fails here.
 import { run } from '../bootstrap.mjs';
 import { ensurePeers } from '../peers.mjs';
 import { runVitest } from '../vitest.mjs';
 
 const daysAhead = 400;
-// A clock that is asked through a library takes longer to answer.
+// Under faketime each reading of the clock takes longer.
 const patience = ['--testTimeout=120000', '--hookTimeout=240000'];
 const redis = 'redis-server does not start under faketime: its memory allocator asks for the time too early';
 const terminal = 'what runs on the pseudo terminal is given no environment, and with it the clock of today';
 const fileTimes =
   'the file system keeps its own clock, so that a file somebody is writing looks as if forgotten long ago';
 
-/** Tests that cannot run so, by the beginning of their full names, with the file they are in and the reason. */
+/** Tests that cannot run under another clock: the beginning of the full name, the file, and the reason. */
 export const leftOut = [
   { name: 'store on Redis', file: 'libs/store/src/store.contract.spec.ts', reason: redis },
   { name: 'Redis store', file: 'libs/store/src/redis-store.spec.ts', reason: redis },
@@ -51,7 +52,7 @@ async function prove(report) {
   if (!isGood || failed > 0) throw new Error('a test depends on today.');
 }
 
-/** A pattern for the names of all tests but these. */
+/** A pattern that matches the names of all tests except these. */
 export function allBut(tests) {
   const names = tests.map(({ name }) => name.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return `^(?!${names.join('|')})`;

@@ -13,7 +13,7 @@ describe('tests that are left out on another day', () => {
 
   it.each(leftOut)('are there: $name', ({ name, file }) => {
     const text = readFileSync(join(root, file), 'utf8');
-    // A name is made of titles, and of values in them.
+    // A full name consists of titles and of the values in them.
     const words = name.replace(' > ', ' ').split(' ');
     expect(words.filter((word) => !text.includes(word))).toEqual([]);
   });

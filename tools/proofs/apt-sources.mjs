@@ -1,9 +1,9 @@
-// Where this machine gets its Debian packages from, and how.
+// The sources of Debian packages of this machine, and the settings for fetching them.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * The Debian mirrors of this machine, that of the release itself first.
+ * The Debian mirrors of this machine. The mirror of the release itself is the first.
  *
  * @returns `uri` and `release` (`bookworm`, `bookworm-security`) of each
  * @throws Error when this machine has none
@@ -22,12 +22,12 @@ export function aptMirrors(machine = thisMachine) {
   return mirrors;
 }
 
-/** The release, its updates and its security updates, but no third party's that merely names it. */
+/** True for the release, its updates and its security updates. False for repositories that only contain its name. */
 function isOf(codename, release) {
   return codename !== undefined && [codename, `${codename}-updates`, `${codename}-security`].includes(release);
 }
 
-/** Lines of apt's configuration that say how packages are fetched: proxies, and what a mirror of old packages needs. */
+/** The lines of the apt configuration that fetching depends on: proxies, and settings for a mirror of old packages. */
 export function aptNetworkSettings(machine = thisMachine) {
   const lines = machine.run('apt-config', ['dump', 'Acquire']).split('\n');
   return lines.filter((line) => /^Acquire::(Check-|Retries|(https?|ftp)::(Proxy|Timeout|Verify))/i.test(line));

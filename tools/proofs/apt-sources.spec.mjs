@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { aptMirrors, aptNetworkSettings } from './apt-sources.mjs';
 
-/** A machine whose apt says this. */
+/** A machine whose apt prints this. */
 function machine({ targets = [], settings = [], codename = 'bookworm' }) {
   return {
     osRelease: () => `ID=debian\nVERSION_CODENAME=${codename}\n`,

@@ -1,4 +1,4 @@
-// Both commands of the README on a machine that has nothing but Node, npm and git.
+// Runs both commands of the README on a machine that has only Node, npm and git.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ const repository = '/srv/sallyport.git';
 const testDeadlineMs = 25 * 60_000;
 const startDeadlineMs = 10 * 60_000;
 const shortMs = 120_000;
-// What often runs on a gateway already.
+// Ports that another program on a gateway often uses.
 const popularPorts = [8000, 1883];
 
 export const bareRoot = {
@@ -48,7 +48,7 @@ async function asRoot({ root, report }) {
   await test(newcomer);
 }
 
-/** After root: what only root can install is there by now. */
+/** Runs after the run as root, so the packages that only root can install are there. */
 async function asUser({ root, report }) {
   const newcomer = { root, report, user: 'newcomer', folder: '/home/newcomer/Meine Geräte/sallyport' };
   await run({ root, report, user: 'root' }, ['useradd', '--create-home', 'newcomer']);
@@ -69,9 +69,9 @@ async function clone({ root, report, user, folder }) {
 }
 
 /**
- * `npm start` until it runs, a file in and out, Ctrl-C. When ports are taken, follows the advice once.
+ * Runs `npm start`, stores and reads a file, and presses Ctrl-C. If ports are in use, it follows the printed advice.
  *
- * @returns how often it had to be followed
+ * @returns how often it followed the advice
  */
 async function start({ root, report, user, folder }, advices = 0) {
   report('$ npm start');
@@ -119,7 +119,7 @@ async function run({ root, report, user, cwd }, command) {
   if (exitCode !== 0) throw new Error(`${command.join(' ')} ended with ${exitCode} as ${user}.`);
 }
 
-/** The Node and npm this was started with. */
+/** Copies the Node and npm that run this script. */
 function installNode(root) {
   const node = process.env.npm_node_execpath ?? process.execPath;
   const npm = dirname(dirname(process.env.npm_execpath ?? join(dirname(node), '../lib/node_modules/npm/bin/x')));
@@ -134,9 +134,9 @@ function installNode(root) {
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, root.file(`/usr/local/bin/${name}`));
 }
 
-/** What is committed here; what is not committed, nobody else could clone. */
+/** Copies only what is committed, because others can clone only that. */
 function cloneInto(root) {
-  // Whoever owns the checkout, and the copy: nothing of it is run by git.
+  // Trust the checkout and the copy, whichever user owns them: git runs nothing from them.
   const config = root.file('/etc/gitconfig');
   writeFileSync(config, '[safe]\n\tdirectory = *\n');
   const args = ['clone', '--quiet', '--bare', '--no-local', checkout, root.file(repository)];

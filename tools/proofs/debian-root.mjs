@@ -1,17 +1,17 @@
-// A Debian with nothing in it, in a folder: made with debootstrap from the package sources of this machine.
+// A minimal Debian in a folder, made with debootstrap from the package sources of this machine.
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptMirrors, aptNetworkSettings } from './apt-sources.mjs';
 
 const attempts = 3;
-// Of all attempts together: a mirror that takes connections and never answers does not hold CI up for longer.
+// For all attempts together. A mirror that accepts connections but never answers cannot delay CI for longer.
 const bootstrapDeadlineMs = 900_000;
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const caFile = '/etc/of-this-machine.pem';
 
-// In namespaces of its own, so that all it mounts and starts ends with it. A changed root alone (chroot) would not do: the
-// kernel gives no user namespaces there, and tests need them.
+// It runs in its own namespaces, so all mounts and processes end with it. chroot alone is not enough: there the kernel
+// allows no user namespaces, and the tests need them.
 const enter = `
 set -e
 root=$1; shift
@@ -26,17 +26,17 @@ rmdir /.outside
 "$@"
 `;
 
-/** The machine in the folder. Everything started in it is started as if somebody had just logged in. */
+/** The machine in the folder. Programs start in it with the environment of a new login. */
 export class DebianRoot {
   #children = new Set();
 
-  /** @param folder that is removed with it */
+  /** @param folder of the machine; removed together with it */
   constructor(folder) {
     this.folder = folder;
   }
 
   /**
-   * @param packages beside the smallest system there is
+   * @param packages to install beside the minimal system
    * @param report takes a line of text
    * @throws Error when it could not be made in three attempts
    */
@@ -60,7 +60,7 @@ export class DebianRoot {
     const endsAt = performance.now() + bootstrapDeadlineMs;
     for (let attempt = 1; attempt <= attempts; attempt++) {
       report(`making a bare Debian ${release} (debootstrap), attempt ${attempt}`);
-      // What debootstrap mounts and starts ends with it. It must be killed: asked to end, it first waits for wget.
+      // Mounts and processes of debootstrap end with it. Kill it: after SIGTERM it would first wait for wget.
       const { status, signal, stdout } = spawnSync('unshare', [...apart, 'debootstrap', ...args], {
         stdio: ['ignore', 'pipe', 'inherit'],
         encoding: 'utf8',
@@ -82,7 +82,7 @@ export class DebianRoot {
     mkdirSync(this.folder);
   }
 
-  /** Names and certificates it needs to reach what this machine reaches. */
+  /** Copies the host names and certificates that it needs to use the same network as this machine. */
   #connect() {
     chmodSync(this.folder, 0o755);
     for (const name of ['/etc/resolv.conf', '/etc/hosts']) cpSync(name, this.file(name), { dereference: true });
@@ -91,7 +91,7 @@ export class DebianRoot {
     this.environment = { PATH: path, ...networkEnvironment(own.length > 0) };
   }
 
-  /** Where a file of it is for us. */
+  /** The path of one of its files, as seen from outside. */
   file(name) {
     return join(this.folder, name);
   }
@@ -117,7 +117,7 @@ export class DebianRoot {
     return child;
   }
 
-  /** Ends what still runs in it, and deletes it. */
+  /** Ends all its processes, and deletes it. */
   remove() {
     for (const { pid } of this.#children) process.kill(-pid, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
@@ -133,7 +133,7 @@ function writeSources(apt, mirrors) {
   );
 }
 
-/** How npm and Node reach the network here. */
+/** The network settings of npm and Node on this machine. */
 function networkEnvironment(hasOwnCa) {
   const ca = hasOwnCa ? { NODE_EXTRA_CA_CERTS: caFile, npm_config_cafile: caFile } : {};
   const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));

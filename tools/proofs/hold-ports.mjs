@@ -1,11 +1,11 @@
-// Programs that were there first.
+// Stands in for programs that already use the ports.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Listens on ports of loopback, unless somebody does already.
+ * Listens on ports of loopback, unless another program already does.
  *
- * @returns gives them back
+ * @returns a function that frees the ports
  */
 export async function holdPorts(ports) {
   const servers = [];

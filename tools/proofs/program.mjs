@@ -1,4 +1,4 @@
-// A program that is watched while it runs.
+// A running program whose output is watched.
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
@@ -25,7 +25,7 @@ export class Program {
       });
   }
 
-  /** Waits until a line of it matches, and answers the match. */
+  /** Waits until a line of its output matches, and returns the match. */
   async says(pattern, deadlineMs) {
     const timeout = timer(deadlineMs);
     try {
@@ -41,12 +41,12 @@ export class Program {
     }
   }
 
-  /** What Ctrl-C in a terminal does. */
+  /** Does what Ctrl-C in a terminal does. */
   interrupt() {
     process.kill(-this.#child.pid, 'SIGINT');
   }
 
-  /** Waits for its end; answers the exit code, or the signal that ended it. */
+  /** Waits for its end; returns the exit code, or the signal that ended it. */
   async end(deadlineMs) {
     const timeout = timer(deadlineMs);
     const outcome = await Promise.race([this.#ended, timeout.expired]);
