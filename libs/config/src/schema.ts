@@ -3,6 +3,7 @@ import { c8yKeys } from './keys/c8y.js';
 import { deviceKeys } from './keys/device.js';
 import { entranceKeys } from './keys/entrances.js';
 import { folderKeys } from './keys/folders.js';
+import { healthKeys } from './keys/health.js';
 import { httpKeys } from './keys/http.js';
 import { mqttKeys } from './keys/mqtt.js';
 import { pkiKeys } from './keys/pki.js';
@@ -23,6 +24,7 @@ export const configSchema = z.object({
   ...pkiKeys,
   ...entranceKeys,
   ...storeKeys,
+  ...healthKeys,
   ...c8yKeys,
   ...folderKeys,
   ...thinEdgeKeys,

@@ -1,10 +1,10 @@
 export { Clock, SystemClock } from './clock.js';
 export { openConfiguredStore } from './configured-store.js';
 export { FaultLog } from './fault-log.js';
+export { Readiness, type ReadinessCheck, type ReadinessReport } from './health/readiness.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
 export { Serves } from './openapi/serves.js';
 export { ProblemFilter } from './problem-filter.js';
-export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness.js';
 export { runService, runUntilSignal } from './run.js';
 export { type ProcessResources, RunningServices } from './running-services.js';
 export {
@@ -15,7 +15,6 @@ export {
 } from './service-context.js';
 export type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
-export { settingsAtStart } from './settings-at-start.js';
 export { startArguments } from './start-arguments.js';
-export { stopInTurn } from './stop-in-turn.js';
-export { explainFailedStart, PortsTaken, type TakenPort } from './taken-ports.js';
+export { type StartingProcess, startProcess } from './start-process.js';
+export { PortsTaken, type TakenPort } from './taken-ports.js';

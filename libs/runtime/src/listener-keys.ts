@@ -7,9 +7,10 @@ import {
   type ServiceName,
 } from '@sallyport/protocol';
 
-/** A listener of a service on the network, and the settings that say where it is. */
+/** A listener on the network, and the settings that say where it is. */
 export interface ListenerKeys {
-  readonly service: ServiceName;
+  /** Absent: every process has one, whatever services run in it. */
+  readonly service?: ServiceName;
   /** What passes through, in words. */
   readonly name: string;
   readonly addressKey: ConfigKey;
@@ -23,7 +24,17 @@ export interface ListenerKeys {
 }
 
 /** Every listener on the network. */
-export const listenerKeys: readonly ListenerKeys[] = entranceGroups.map(listenerKeysOf);
+export const listenerKeys: readonly ListenerKeys[] = [
+  ...entranceGroups.map(listenerKeysOf),
+  {
+    name: 'probes and metrics',
+    addressKey: 'health.bind.address',
+    portKey: 'health.bind.port',
+    clientPortKey: undefined,
+    urlKey: undefined,
+    needs: ['health.bind.port'],
+  },
+];
 
 function listenerKeysOf(group: EntranceGroup): ListenerKeys {
   const definition = entranceDefinition(group);

@@ -1,14 +1,11 @@
-import { loadSettings, type ProcessArguments } from '@sallyport/config';
 import { SystemClock } from './clock.js';
 import { openConfiguredStore } from './configured-store.js';
 import { type Log, openLog } from './log.js';
 import { networkConnection } from './network-connection.js';
 import { RunningServices } from './running-services.js';
 import type { ServiceDefinition } from './service-definition.js';
-import { settingsAtStart } from './settings-at-start.js';
 import { startArguments } from './start-arguments.js';
-import { stopInTurn } from './stop-in-turn.js';
-import { explainFailedStart } from './taken-ports.js';
+import { type StartingProcess, startProcess } from './start-process.js';
 
 /**
  * Runs one service in this process until SIGINT or SIGTERM, on the broker and the store its settings name, as far as it
@@ -18,38 +15,31 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
   const given = startArguments(definition.name);
   if (given === undefined) return;
   const log = openLog();
-  await runUntilSignal(log, () => startService(definition, given, log));
+  await runUntilSignal(log, async () => {
+    const { stop } = await startProcess({ ...given, log }, (process) => startService(definition, process, log));
+    return stop;
+  });
 }
 
 async function startService(
   definition: ServiceDefinition,
-  { env, cwd, options }: ProcessArguments,
+  { settings, readSettings, health, runs, opened }: StartingProcess,
   log: Log,
-): Promise<() => Promise<void>> {
-  const inputs = { ...options, env, cwd };
-  const settings = await settingsAtStart(inputs, log);
+): Promise<void> {
+  runs([definition.name]);
   const store = definition.needs.store && (await openConfiguredStore(settings, log));
+  if (store !== undefined) opened({ name: 'store', stop: () => store.close() });
   const services = new RunningServices({
     settings,
-    readSettings: async () => (await loadSettings(inputs)).settings,
+    readSettings,
     log,
     clock: new SystemClock(),
+    health,
     ...(store === undefined ? {} : { store }),
     connectionFor: (service) => networkConnection(settings, service),
   });
-  const parts = [
-    { name: 'services', stop: () => services.stop() },
-    ...(store === undefined ? [] : [{ name: 'store', stop: () => store.close() }]),
-  ];
-  const stop = () => stopInTurn(parts, log);
-  try {
-    await services.start(definition);
-  } catch (error) {
-    // What could not be stopped is in the log; the caller has to hear why the start failed.
-    await Promise.allSettled([stop()]);
-    throw await explainFailedStart(error, settings, [definition.name], { env, cwd });
-  }
-  return stop;
+  opened({ name: 'services', stop: () => services.stop() });
+  await services.start(definition);
 }
 
 /**

@@ -5,9 +5,10 @@ import { type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
 import { FaultLog } from './fault-log.js';
+import type { ProcessHealth } from './health/process-health.js';
+import { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
 import type { OpenedParts } from './opened-parts.js';
-import { Readiness } from './readiness.js';
 import { ConnectedContext, ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
@@ -24,6 +25,8 @@ export interface ProcessResources {
   readonly store?: Store;
   /** How a service reaches the broker; every service has an MQTT session of its own. */
   readonly connectionFor: (service: ServiceName) => MqttConnection;
+  /** Watches every service from its start on. */
+  readonly health?: ProcessHealth;
   /** How long all services together may take to stop, in milliseconds; default 10 000. */
   readonly stopBudgetMs?: number;
 }
@@ -53,7 +56,9 @@ export class RunningServices {
       ...(needs.mqtt || needs.rpc ? await this.connect(definition, { log, readiness }) : {}),
       ...(needs.store ? { store: this.storeOf(name, readiness) } : {}),
     };
-    const host = await ServiceHost.start(definition, this.contextOf(name, { log, readiness }, parts), parts);
+    const context = this.contextOf(name, { log, readiness }, parts);
+    this.resources.health?.watch(context);
+    const host = await ServiceHost.start(definition, context, parts);
     this.opened.push({ name: definition.name, stop: () => host.stop() });
     return host;
   }

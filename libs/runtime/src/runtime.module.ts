@@ -3,7 +3,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { Mqtt, RpcClient } from '@sallyport/mqtt';
 import { Store } from '@sallyport/store';
 import { Clock } from './clock.js';
-import { HealthController } from './health.controller.js';
+import { HealthController } from './health/health.controller.js';
 import { Log } from './log.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import type { OpenedParts } from './opened-parts.js';

@@ -3,8 +3,8 @@ import type { Mqtt, RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import type { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
+import type { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
-import type { Readiness } from './readiness.js';
 
 export interface ServiceContextOptions {
   readonly name: ServiceName;

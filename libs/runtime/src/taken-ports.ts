@@ -58,7 +58,7 @@ export async function explainFailedStart(
   surroundings: Surroundings,
 ): Promise<unknown> {
   if (!isAddressInUse(error)) return error;
-  const needed = services
+  const needed = [...services, undefined]
     .flatMap((name) => listenerKeys.filter(({ service }) => service === name))
     .filter(({ needs }) => needs.every((key) => settings.get(key) !== undefined));
   const others = new OtherPorts(settings, await commandName(settings, surroundings));

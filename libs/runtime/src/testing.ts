@@ -6,8 +6,8 @@ import type { ServiceName } from '@sallyport/protocol';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import { SystemClock } from './clock.js';
+import { Readiness } from './health/readiness.js';
 import { openLog } from './log.js';
-import { Readiness } from './readiness.js';
 import { ConnectedContext, type ConnectedContextOptions } from './service-context.js';
 
 const closers = new WeakMap<TestContext, () => Promise<void>>();

@@ -3,12 +3,10 @@ import type { AdminRoute } from '@sallyport/protocol';
 import type { FastifyReply } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
-import { processMetricsRegistry } from './metrics.js';
-import { Serves } from './openapi/serves.js';
+import { Serves } from '../openapi/serves.js';
+import { ServiceContext } from '../service-context.js';
+import { metricsContentType, processMetricsRegistry } from './metrics.js';
 import type { ReadinessReport } from './readiness.js';
-import { ServiceContext } from './service-context.js';
-
-const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
 
 const healthRoutes = {
   health: {
@@ -28,7 +26,7 @@ const healthRoutes = {
     path: '/metrics',
     summary: 'Shows the metrics of the service and of its process, for Prometheus.',
     response: z.string(),
-    textType: metricsType,
+    textType: metricsContentType,
   },
 } as const satisfies Record<string, AdminRoute>;
 
@@ -50,7 +48,7 @@ export class HealthController {
   }
 
   @Serves(healthRoutes.metrics)
-  @Header('content-type', metricsType)
+  @Header('content-type', metricsContentType)
   async metrics(): Promise<string> {
     return Registry.merge([processMetricsRegistry(), this.context.metrics]).metrics();
   }
