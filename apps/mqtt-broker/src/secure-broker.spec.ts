@@ -51,7 +51,7 @@ async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits
           : { outcome: 'admitted', deviceId, kind },
     },
     events: { onRefusal: ({ reason }) => void refusals.push(reason), onWarning: () => undefined },
-    handler: { stream: (socket, peer) => broker.accept(socket, peer), refuseStream: answerRefused },
+    handler: { stream: ({ socket, peer }) => broker.accept(socket, peer), refuseStream: answerRefused },
   });
   const { port } = await listener.listen();
   const opened: Mqtt[] = [];

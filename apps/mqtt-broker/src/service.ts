@@ -16,7 +16,14 @@ class BrokerEntrance implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     await this.entrances.open({
       ...configuredEntrance(this.context, 'mqtt'),
-      handler: { stream: (socket, peer) => this.broker.accept(socket, peer), refuseStream: answerRefused },
+      handler: {
+        stream: (connection) => {
+          this.broker.accept(connection.socket, connection.peer);
+          // The broker has no words for a client that has to go. The client comes back by itself.
+          connection.draining.addEventListener('abort', () => connection.close());
+        },
+        refuseStream: answerRefused,
+      },
     });
   }
 }

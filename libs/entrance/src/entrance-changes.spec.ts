@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
@@ -12,6 +14,24 @@ class SlowSource implements SecuritySource {
   readonly group = 'http';
   readonly #answers: Promise<SecurityInForce>[] = [];
   readonly address = () => ({ host: '127.0.0.1', port: 0 });
+
+  #onChanged: (() => void) | undefined;
+
+  /** Calls for another reading. */
+  change(): void {
+    this.#onChanged?.();
+  }
+
+  get isWatched(): boolean {
+    return this.#onChanged !== undefined;
+  }
+
+  watch(onChanged: () => void): () => void {
+    this.#onChanged = onChanged;
+    return () => {
+      this.#onChanged = undefined;
+    };
+  }
 
   /** The answer to one more reading. */
   add(answer: SecurityInForce | Promise<SecurityInForce>): void {
@@ -120,5 +140,54 @@ describe('changes to a door that overlap', () => {
     source.add(Promise.reject(new Error('no such file')));
     await expect(open()).rejects.toThrow('no such file');
     expect(entrances.describe()).toEqual([]);
+  });
+
+  it('are taken up when their source tells of them', async () => {
+    source.add(plain);
+    await open();
+    source.add(overTls);
+
+    source.change();
+
+    await waitFor(() => entrances.describe()[0]?.level === 'server');
+  });
+
+  it('leave the door as it was when they cannot be put in force', async () => {
+    source.add(plain);
+    await open();
+    source.add(Promise.reject(new Error('no such file')));
+    source.add(overTls);
+
+    source.change();
+    await nextTurn();
+    expect(entrances.describe()).toMatchObject([{ level: 'plain', isOpen: true }]);
+    source.change();
+
+    await waitFor(() => entrances.describe()[0]?.level === 'server');
+  });
+
+  it('are not asked about after the door is closed, or could not be opened', async () => {
+    source.add(Promise.reject(new Error('no such file')));
+    await expect(open()).rejects.toThrow('no such file');
+    const watchedBefore = source.isWatched;
+    source.add(plain);
+    const entrance = await open();
+    const watchedMeanwhile = source.isWatched;
+
+    await entrance.close();
+
+    expect([watchedBefore, watchedMeanwhile, source.isWatched]).toEqual([false, true, false]);
+  });
+
+  it('keep the limits the service asked for', async () => {
+    source.add(plain);
+    const handler = { http: () => undefined };
+    await entrances.open({ name: 'polls', source, handler, limits: { idleMs: 50 } });
+    const socket = connect(entrances.describe()[0]?.port ?? 0, '127.0.0.1');
+    const closed = once(socket, 'close');
+
+    socket.write('GET /poll HTTP/1.1\r\nHost: a\r\n\r\n');
+
+    await closed;
   });
 });

@@ -9,6 +9,8 @@ import {
 } from '@sallyport/protocol';
 import type { ConnectedContext } from '@sallyport/runtime';
 import {
+  type LeafRule,
+  type Limits,
   type ListenerHandler,
   type Peer,
   type RefusalEvent,
@@ -31,6 +33,10 @@ export interface EntranceOptions {
   readonly handler: ListenerHandler;
   /** Kinds of certificate that may pass; all of them when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
+  /** What this service asks of a leaf certificate beyond the rules of every listener. */
+  readonly leafRule?: LeafRule;
+  /** Limits that differ from the defaults of `SecureListener`. */
+  readonly limits?: Partial<Limits>;
   /** The entrance stays shut until its settings ask for client certificates. */
   readonly mutualOnly?: boolean;
 }
@@ -80,6 +86,7 @@ export class Entrance {
   /** Why the entrance is shut although its settings would open it. */
   private objection: Objection | undefined;
   private isClosed = false;
+  private stopWatching: (() => void) | undefined;
 
   /**
    * @param context of the service the entrance belongs to
@@ -104,8 +111,15 @@ export class Entrance {
    *
    * @throws as `apply`, but for that.
    */
-  open(): Promise<void> {
-    return this.changes.run(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
+  async open(): Promise<void> {
+    // Before the first reading: what changes after it is in the next one.
+    this.stopWatching = this.options.source.watch?.(() => this.applyChange());
+    try {
+      await this.changes.run(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
+    } catch (error) {
+      this.stopWatching?.();
+      throw error;
+    }
   }
 
   /**
@@ -141,6 +155,7 @@ export class Entrance {
   /** Shuts the entrance for good: no new connection, those under way may finish within a few seconds. */
   close(): Promise<void> {
     this.isClosed = true;
+    this.stopWatching?.();
     return this.changes.run(() => this.shut());
   }
 
@@ -150,6 +165,13 @@ export class Entrance {
     if (change === 'resynchronise') this.revalidate(concerns, registryGraceMs);
     else if (change.state === 'active') this.revalidate(concerns);
     else this.endSessions(concerns, `device-${change.state}`);
+  }
+
+  /** The source has something new. What cannot be put in force changes nothing, and is in the log. */
+  private applyChange(): void {
+    this.apply().catch((error: unknown) =>
+      this.context.log.error({ error, entrance: this.group }, 'entrance could not take up a change of trust'),
+    );
   }
 
   private async readAndApply(
@@ -184,7 +206,7 @@ export class Entrance {
   private async shut(): Promise<void> {
     this.draining = this.bound?.listener;
     this.bound = undefined;
-    await this.draining?.close({ drainMs });
+    await this.draining?.close({ drainMs: this.options.limits?.drainMs ?? drainMs });
     this.draining = undefined;
   }
 
@@ -207,7 +229,7 @@ export class Entrance {
   }
 
   private async bindListener(security: SecuritySettings): Promise<Omit<BoundListener, 'certificate'>> {
-    const { handler, permittedKinds, source } = this.options;
+    const { handler, permittedKinds, leafRule, limits, source } = this.options;
     const { clock, log } = this.context;
     const listener = new SecureListener({
       ...source.address(),
@@ -217,6 +239,8 @@ export class Entrance {
       admission: this.admission,
       now: () => clock.now(),
       ...(permittedKinds === undefined ? {} : { permittedKinds }),
+      ...(leafRule === undefined ? {} : { leafRule }),
+      ...(limits === undefined ? {} : { limits }),
       events: {
         onRefusal: (refusal) => this.noteRefusal(refusal),
         onAdmitted: () => this.metrics.admitted(),

@@ -30,6 +30,13 @@ export interface SecuritySource {
    * @throws Problem `config-invalid`: settings or files do not fit together.
    */
   read(): Promise<SecurityInForce>;
+  /**
+   * Calls `onChanged` whenever `read` may give something else, such as other CAs. Absent when that happens with the
+   * settings only.
+   *
+   * @returns ends the calls.
+   */
+  watch?(onChanged: () => void): () => void;
   /** Settings a level needs that are not set now; absent when the level does not follow from settings. */
   missingFor?(level: SecurityLevel): string[];
 }

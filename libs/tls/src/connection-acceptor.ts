@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import { admissionRequestFor, askAdmission } from './admission.js';
+import { type ConnectionControl, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
 import { detectProtocol } from './detect-protocol.js';
 import { shakeHands } from './handshake.js';
@@ -11,7 +12,7 @@ import { HttpProtocol, rawAnswer } from './http-protocol.js';
 import { type Candidate, judge } from './judge.js';
 import type { Limits } from './limits.js';
 import type { ListenerCounters } from './listener-counters.js';
-import type { SecureListenerOptions } from './listener-options.js';
+import type { HttpListenerHandler, SecureListenerOptions } from './listener-options.js';
 import { ListenerSession, type Standing } from './listener-session.js';
 import { introduce, type Peer } from './peer.js';
 import { PendingConnection } from './pending-connection.js';
@@ -38,6 +39,8 @@ export class ConnectionAcceptor {
   readonly #budget = new HandshakeBudget();
   readonly #http: HttpProtocol | undefined;
   readonly #responder: RefusalResponder;
+  readonly #alpn: readonly string[];
+  readonly #control: ConnectionControl;
   /** Connections that are no session yet. */
   readonly #pending = new Set<Socket>();
   #security: SecurityState;
@@ -51,7 +54,11 @@ export class ConnectionAcceptor {
     this.#quota = new ConnectionQuota(limits);
     this.#security = security;
     this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
-    this.#http = 'http' in options.handler ? this.#makeHttp(options.handler.http) : undefined;
+    const { handler } = options;
+    this.#http = 'http' in handler ? this.#makeHttp(handler) : undefined;
+    // curl --http1.0 offers the older one alone.
+    this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
+    this.#control = { cut: (session, reason) => this.cut(session, reason), drainMs: limits.drainMs };
     this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
   }
 
@@ -115,7 +122,7 @@ export class ConnectionAcceptor {
     this.#http?.close();
   }
 
-  #makeHttp(handler: ConstructorParameters<typeof HttpProtocol>[0]['handler']): HttpProtocol {
+  #makeHttp(handler: HttpListenerHandler): HttpProtocol {
     return new HttpProtocol({
       handler,
       limits: this.#limits,
@@ -160,8 +167,7 @@ export class ConnectionAcceptor {
       context,
       clientCertificate,
       chainCertificates: this.#limits.chainCertificates,
-      // curl --http1.0 offers the older one alone; the answer to it is HTTP/1.0's all the same.
-      protocols: this.#http === undefined ? [] : ['http/1.1', 'http/1.0'],
+      protocols: this.#alpn,
       meter: pending.charge?.meter,
     });
     if (result.outcome === 'failed') return this.#responder.refuseSilently(pending, faultOf(pending, result));
@@ -172,7 +178,8 @@ export class ConnectionAcceptor {
       trust,
       chainCertificates: this.#limits.chainCertificates,
       now: this.#now(),
-      ...(this.#options.permittedKinds !== undefined && { permittedKinds: this.#options.permittedKinds }),
+      permittedKinds: this.#options.permittedKinds,
+      leafRule: this.#options.leafRule,
     });
     if (judgement.outcome === 'refused')
       return this.#responder.refuse(pending, this.#open(pending, result.socket, 'current'), judgement);
@@ -272,26 +279,25 @@ export class ConnectionAcceptor {
     if (judgedBy !== this.#security) this.#reviewSession(session);
     if (session.isOver || session.socket.destroyed) return;
     const peer = session.proven?.peer;
-    session.isEstablished = true;
+    session.connection = new SessionConnection(session, this.#control);
     this.#counters.count('established');
     if (peer !== undefined) {
       introduce(session.socket, peer);
       this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
     }
-    if ('stream' in this.#options.handler) this.#options.handler.stream(session.socket, peer);
+    if ('stream' in this.#options.handler) this.#options.handler.stream(session.connection);
     else this.#http?.take(session);
   }
 
   #reviewSession(session: ListenerSession): void {
-    const verdict = reviewSession(session, this.#security);
+    const verdict = reviewSession(session, this.#security, this.#options.leafRule);
     switch (verdict.outcome) {
       case 'keep':
         session.proven = verdict.proven ?? session.proven;
         this.sessions.watch(session);
         return;
       case 'redirect':
-        if (this.#http === undefined) session.cut();
-        else session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
+        session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
         return;
       case 'cut':
         this.cut(session, verdict.reason);

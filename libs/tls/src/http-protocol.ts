@@ -1,13 +1,23 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
+import type { Connection } from './connection.js';
 import type { Limits } from './limits.js';
+import type { HttpListenerHandler } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import { networkOf } from './network-of.js';
 import { PipelineQuota, RequestQueue } from './request-queue.js';
 import { hostOf, requestFault } from './request-rules.js';
 
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse, connection: Connection) => void;
+
+/**
+ * Takes a connection whose client asks for WebSockets (RFC 6455 §4.1). Answers the request on `connection.socket`: with
+ * 101 and the new protocol from there on, or with a refusal in HTTP before it ends the connection.
+ *
+ * @param head  what the client has sent already of the new protocol
+ */
+export type UpgradeHandler = (request: IncomingMessage, connection: Connection, head: Buffer) => void;
 
 /** Bytes of a request's body that are read and thrown away after an early answer. */
 const mostDiscardedBytes = 1024 * 1024;
@@ -35,7 +45,7 @@ export function rawAnswer(status: string, text: string): string {
 }
 
 export interface HttpProtocolOptions {
-  readonly handler: HttpHandler;
+  readonly handler: HttpListenerHandler;
   readonly limits: Limits;
   readonly sessionOf: (socket: Duplex) => ListenerSession | undefined;
   /** A request answered before the handler saw it: malformed, too large, too slow (`fault`), or sent to https. */
@@ -51,20 +61,22 @@ export class HttpProtocol {
   readonly #quota: PipelineQuota;
 
   constructor(options: HttpProtocolOptions) {
-    const { handler } = options;
+    const { http: handler, upgrade } = options.handler;
     this.#options = options;
     this.#quota = new PipelineQuota(options.limits.requestsWaitingOfPeer);
-    this.#server = makeServer(options.limits);
+    const mayUpgrade = (request: IncomingMessage) => upgrade !== undefined && this.#mayUpgrade(request);
+    this.#server = makeServer(options.limits, mayUpgrade);
     this.#server.on('request', (request, response) => this.#take(request, response, handler));
     this.#server.on('checkContinue', (request, response) =>
-      this.#take(request, response, () => {
+      this.#take(request, response, (...exchange) => {
         continueWhenRead(request, response, options.sessionOf(request.socket));
-        handler(request, response);
+        handler(...exchange);
       }),
     );
     this.#server.on('checkExpectation', (request, response) =>
       this.#take(request, response, () => this.#answerExpectation(request, response)),
     );
+    if (upgrade !== undefined) this.#offerUpgrade(upgrade);
     this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
     // A server that never listens itself begins to look at its deadlines only with this event.
     this.#server.emit('listening');
@@ -77,6 +89,30 @@ export class HttpProtocol {
 
   close(): void {
     this.#server.close();
+  }
+
+  #offerUpgrade(upgrade: UpgradeHandler): void {
+    this.#server.on('upgrade', (request, socket, head) => {
+      const session = this.#options.sessionOf(socket);
+      // Asked again: a Node without that callback brings every request here that names any protocol.
+      if (session?.connection === undefined || !this.#mayUpgrade(request)) {
+        socket.destroy();
+        return;
+      }
+      session.upgrade();
+      upgrade(request, session.connection, head);
+    });
+  }
+
+  /**
+   * Whether a request takes its connection out of HTTP. Every other one that asks for it is served as if it had not
+   * (RFC 9110 §7.8): those for another protocol, behind a request that is still answered, faulty, or not admitted.
+   */
+  #mayUpgrade(request: IncomingMessage): boolean {
+    const session = this.#options.sessionOf(request.socket);
+    if (session === undefined || !session.isEstablished || session.isOver) return false;
+    const isFree = session.refusal === undefined && session.standing === 'current' && session.isIdle;
+    return isFree && this.#queues.get(session)?.isEmpty !== false && isWebSocketRequest(request);
   }
 
   /** Gives a request to the handler when its turn has come. */
@@ -124,7 +160,8 @@ export class HttpProtocol {
     const fault = requestFault(request);
     if (fault !== undefined) this.#answerFault(request, response, fault);
     else if (session.standing === 'redirected') this.#redirect(request, response);
-    else handler(request, response);
+    else if (session.connection === undefined) response.destroy();
+    else handler(request, response, session.connection);
     return true;
   }
 
@@ -189,6 +226,20 @@ export class HttpProtocol {
     const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
   }
+}
+
+function isWebSocketRequest(request: IncomingMessage): boolean {
+  const { method, headers, httpVersion } = request;
+  return (
+    method === 'GET' &&
+    httpVersion === '1.1' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    // A body would be taken for the first bytes of the new protocol.
+    headers['content-length'] === undefined &&
+    headers['transfer-encoding'] === undefined &&
+    headers.expect === undefined &&
+    requestFault(request) === undefined
+  );
 }
 
 const retryAfterSeconds = 30;
@@ -261,7 +312,7 @@ function discardBody(request: IncomingMessage, most: { bytes: number; ms: number
   request.on('data', onData).once('end', stop).once('close', stop);
 }
 
-function makeServer(limits: Limits): Server {
+function makeServer(limits: Limits, mayUpgrade: (request: IncomingMessage) => boolean): Server {
   const server = createServer({
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersMs,
@@ -271,6 +322,7 @@ function makeServer(limits: Limits): Server {
     keepAliveTimeout: limits.keepAliveMs,
     // Checked by `requestFault`, which says more than Node's empty 400.
     requireHostHeader: false,
+    shouldUpgradeCallback: mayUpgrade,
   });
   server.timeout = limits.idleMs;
   // All of them: `headerBytes` is the bound. With a count, Node hides the rest from our checks but not from its parser.

@@ -1,6 +1,16 @@
+export type { Connection } from './connection.js';
+export type { HttpHandler, UpgradeHandler } from './http-protocol.js';
+export type { JudgedLeaf, LeafRule } from './judge.js';
 export type { Limits } from './limits.js';
 export type { ListenerCounts, ListenerEvent } from './listener-counters.js';
-export type { ListenerEvents, ListenerHandler, RefusalEvent, SecureListenerOptions } from './listener-options.js';
+export type {
+  HttpListenerHandler,
+  ListenerEvents,
+  ListenerHandler,
+  RefusalEvent,
+  SecureListenerOptions,
+  StreamListenerHandler,
+} from './listener-options.js';
 export type { SessionInfo } from './listener-session.js';
 export { networkOf } from './network-of.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';

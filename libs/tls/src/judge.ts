@@ -41,6 +41,17 @@ export interface PeerRefusal {
   readonly certificate?: Certificate;
 }
 
+/** A leaf that has passed every rule of the listener. */
+export type JudgedLeaf = Pick<Candidate, 'certificate' | 'deviceId' | 'kind' | 'issuedHere'>;
+
+/**
+ * A service's own rule about leaf certificates, asked after all others, so it can only refuse. Asked again when the
+ * security settings of the listener change. It answers from the certificate alone, and at once.
+ *
+ * @returns why the leaf may not pass; undefined when it may.
+ */
+export type LeafRule = (leaf: JudgedLeaf) => { readonly reason: RefusalReason; readonly detail?: string } | undefined;
+
 export type Judgement =
   | { readonly outcome: 'anonymous' }
   | { readonly outcome: 'candidate'; readonly candidate: Candidate }
@@ -50,7 +61,8 @@ export interface Rules {
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trust: TrustStore;
   readonly chainCertificates: number;
-  readonly permittedKinds?: ReadonlySet<PeerKind>;
+  readonly permittedKinds?: ReadonlySet<PeerKind> | undefined;
+  readonly leafRule?: LeafRule | undefined;
   readonly now: Date;
 }
 
@@ -158,7 +170,14 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const kind = issuedHere ? peerKindOf(certificate) : 'device';
   if (rules.permittedKinds?.has(kind) === false)
     return refuse('not-permitted', { certificate, detail: `kind "${kind}"` });
-  return { outcome: 'candidate', candidate: { certificate, path, deviceId: id.data, kind, issuedHere } };
+  const candidate: Candidate = { certificate, path, deviceId: id.data, kind, issuedHere };
+  return leafRuleFault(candidate, rules.leafRule) ?? { outcome: 'candidate', candidate };
+}
+
+/** What the service's own rule has against a leaf. */
+export function leafRuleFault(leaf: JudgedLeaf, leafRule: LeafRule | undefined): PeerRefusal | undefined {
+  const fault = leafRule?.(leaf);
+  return fault === undefined ? undefined : { outcome: 'refused', ...fault, certificate: leaf.certificate };
 }
 
 function detailOf(fault: RefusalReason, certificate: Certificate): Pick<PeerRefusal, 'detail'> {

@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { Fingerprint, PeerKind, RefusalReason } from '@sallyport/protocol';
-import type { HttpHandler } from './http-protocol.js';
+import type { Connection } from './connection.js';
+import type { HttpHandler, UpgradeHandler } from './http-protocol.js';
+import type { LeafRule } from './judge.js';
 import type { Limits } from './limits.js';
 import type { ListenerEvent } from './listener-counters.js';
 import type { AdmissionPort, Peer } from './peer.js';
@@ -26,17 +28,36 @@ export interface ListenerEvents {
   onWarning(text: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
-/** What runs on top: HTTP/1.1, or the bare byte stream (MQTT). */
-export type ListenerHandler =
-  | { readonly http: HttpHandler }
-  | {
-      readonly stream: (socket: Duplex, peer: Peer | undefined) => void;
-      /**
-       * Tells a peer in the words of its protocol why it may not pass, and ends the stream; nothing it sends may have
-       * any other effect. The listener ends it after `Limits.handshakeMs`. Without this, it is closed without a word.
-       */
-      readonly refuseStream?: (socket: Duplex, reason: RefusalReason) => void;
-    };
+/** What every protocol on top may ask of the listener. */
+interface ProtocolNeeds {
+  /**
+   * Names of the protocol in the TLS handshake (RFC 7301), best first. A client that offers others only is refused; one
+   * that offers none passes. By default those of HTTP/1 for `http`, and none for `stream`.
+   */
+  readonly alpn?: readonly string[];
+  /** Limits that suit the protocol better than the defaults; those of the listener's owner come before them. */
+  readonly limits?: Partial<Limits>;
+}
+
+/** HTTP/1.1, and what a connection may be upgraded to. */
+export interface HttpListenerHandler extends ProtocolNeeds {
+  readonly http: HttpHandler;
+  /** Takes WebSockets. Without it, a request for one is a request like any other. */
+  readonly upgrade?: UpgradeHandler;
+}
+
+/** The bare byte stream of an admitted connection (MQTT, CoAP). */
+export interface StreamListenerHandler extends ProtocolNeeds {
+  readonly stream: (connection: Connection) => void;
+  /**
+   * Tells a peer in the words of its protocol why it may not pass, and ends the stream; nothing it sends may have any
+   * other effect. The listener ends it after `Limits.handshakeMs`. Without this, it is closed without a word.
+   */
+  readonly refuseStream?: (socket: Duplex, reason: RefusalReason) => void;
+}
+
+/** What runs on top of a listener. */
+export type ListenerHandler = HttpListenerHandler | StreamListenerHandler;
 
 export interface SecureListenerOptions {
   /** Names the entrance in logs, metrics and admission requests, such as `agent`. */
@@ -50,6 +71,8 @@ export interface SecureListenerOptions {
   readonly handler: ListenerHandler;
   /** Kinds of peer that may pass; every kind when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
+  /** What this service asks of a leaf certificate beyond the rules of every listener. */
+  readonly leafRule?: LeafRule;
   readonly limits?: Partial<Limits>;
   readonly now?: () => Date;
 }

@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
+import type { Connection } from './connection.js';
 import type { Peer } from './peer.js';
 import type { IssuerPath } from './trust-store.js';
 
@@ -35,7 +37,7 @@ export interface ListenerSessionOptions {
   readonly since: Date;
   readonly standing: Standing;
   readonly proven?: ProvenPeer;
-  /** Whether what runs on top may be ended between two requests. */
+  /** Whether HTTP runs on top, which may be ended between two requests. */
   readonly hasRequests: boolean;
   /** See `Limits.lingerMs`. */
   readonly lingerMs: number;
@@ -49,16 +51,17 @@ export class ListenerSession {
   readonly isSecure: boolean;
   readonly #raw: Socket;
   readonly #lingerMs: number;
-  readonly #hasRequests: boolean;
+  readonly #drain = new LazyAbort();
   readonly #responses = new Set<ServerResponse>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #hasRequests: boolean;
   #standing: Standing;
   #endsWhenIdle = false;
   #hasLastRequest = false;
   #refusal: RefusalReason | undefined;
   proven: ProvenPeer | undefined;
-  /** False while the admission port is still thinking. */
-  isEstablished = false;
+  /** What the protocol above has of it; undefined until it was handed over. */
+  connection: Connection | undefined;
   /** True when nothing it brings may be served any more. */
   isOver: boolean;
   /** True when not even what has been written may reach the peer any more. */
@@ -79,6 +82,23 @@ export class ListenerSession {
       this.isOver = true;
       for (const timer of this.#timers) clearTimeout(timer);
     });
+  }
+
+  /** False while the admission port is still thinking, and for a refused peer. */
+  get isEstablished(): boolean {
+    return this.connection !== undefined;
+  }
+
+  /** See `Connection.draining`. */
+  get draining(): AbortSignal {
+    return this.#drain.signal;
+  }
+
+  /** See `Connection.alpn`. */
+  get alpn(): string | undefined {
+    return this.socket instanceof TLSSocket && this.socket.alpnProtocol !== false && this.socket.alpnProtocol !== null
+      ? this.socket.alpnProtocol
+      : undefined;
   }
 
   get standing(): Standing {
@@ -141,23 +161,42 @@ export class ListenerSession {
     this.#hasLastRequest = true;
   }
 
+  /** HTTP has handed the connection to another protocol (RFC 9110 §7.8): from here on it is a stream. */
+  upgrade(): void {
+    this.#hasRequests = false;
+    // The limit of silence is HTTP's; the new protocol has its own.
+    this.socket.setTimeout(0);
+  }
+
   /**
-   * Lets the connection go without breaking a request: the newest response says `Connection: close`, or the next one
-   * where that has begun already; an idle connection gets `idleMs` to bring its next request (closing it at once would
-   * race with one on its way), and whatever is left after `hardMs` is cut.
+   * Lets the connection go without breaking what is under way. A stream gets the signal `draining`. With HTTP, the newest
+   * response says `Connection: close`, or the next one where that has begun already. An idle HTTP connection gets
+   * `idleMs` to bring its next request, since closing it at once would race with one on its way. Whatever is left after
+   * `hardMs` is cut.
    */
   retire(standing: Standing, { idleMs, hardMs }: { readonly idleMs: number; readonly hardMs: number }): void {
     this.#standing = standing;
     const newest = [...this.#responses].at(-1);
     if (newest?.headersSent === false) this.closeAfter(newest);
-    this.#after(idleMs, () => {
-      this.#endsWhenIdle = true;
-      if (!this.isAnswering) this.end();
-    });
+    // Without a handler nobody would hear the signal.
+    if (this.#hasRequests || !this.isEstablished) this.#after(idleMs, () => this.#endWhenIdle());
     this.#after(hardMs, () => this.cut());
+    this.#drain.abort();
   }
 
-  /** Sends what is written, then closes; reads and ignores a little longer, lest a reset overtake the last answer. */
+  /** Ends the connection, as soon as requests in flight are answered, but after `hardMs` at the latest. */
+  finish(hardMs: number): void {
+    if (this.isOver) return;
+    if (this.isAnswering) this.retire('draining', { idleMs: 0, hardMs });
+    else this.end();
+  }
+
+  #endWhenIdle(): void {
+    this.#endsWhenIdle = true;
+    if (!this.isAnswering) this.end();
+  }
+
+  /** Sends what is written, then closes. Reads and ignores a little longer, so that no reset destroys the last answer. */
   end(): void {
     this.isOver = true;
     this.socket.end();
@@ -165,8 +204,8 @@ export class ListenerSession {
   }
 
   /**
-   * Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. The caller may
-   * stand deep inside OpenSSL reading from this very connection, which does not survive its end; hence the next turn.
+   * Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. We may be called
+   * from inside OpenSSL. Destroying the socket there crashes the process, so we wait for setImmediate.
    */
   cut(): void {
     this.isOver = true;
@@ -185,5 +224,22 @@ export class ListenerSession {
       act();
     }, delayMs);
     this.#timers.add(timer);
+  }
+}
+
+/** An abort signal that costs nothing until somebody asks for it; most connections never do. */
+class LazyAbort {
+  #controller: AbortController | undefined;
+  #isAborted = false;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isAborted) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort();
   }
 }

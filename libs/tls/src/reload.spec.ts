@@ -148,7 +148,7 @@ describe('a handshake that began before a reload', () => {
     const [former, present] = [forgeCa('former'), forgeCa('present')];
     const served: unknown[] = [];
     const { listener, port, firstRefusal } = await site.openListener(mutual([former]), {
-      handler: { stream: (_, peer) => served.push(peer) },
+      handler: { stream: ({ peer }) => void served.push(peer) },
     });
     const brake = await openBrake(port);
     const socket = connectTls({

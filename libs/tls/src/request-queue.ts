@@ -83,6 +83,11 @@ export class RequestQueue {
     });
   }
 
+  /** Whether no request waits, is answered, or is about to end the connection. */
+  get isEmpty(): boolean {
+    return this.#inHand === 0 && this.#waiting.length === 0 && !this.#isOver;
+  }
+
   /** Takes the next request of the connection: at once, or when its turn has come. */
   take(request: IncomingMessage, response: ServerResponse, serve: Serve): void {
     if (this.#isOver) return;

@@ -35,7 +35,7 @@ export class SecureListener {
 
   constructor(options: SecureListenerOptions) {
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = { ...defaultLimits, ...options.handler.limits, ...options.limits };
     this.#settings = options.security;
     this.#counters = new ListenerCounters((event) => options.events.onCounted?.(event));
   }

@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
-import { pathFault } from './judge.js';
+import { type LeafRule, leafRuleFault, pathFault } from './judge.js';
 import type { ListenerSession, ProvenPeer } from './listener-session.js';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
@@ -11,6 +11,8 @@ export interface SecurityState {
   readonly level: SecurityLevel;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trust: TrustStore;
+  /** Whether the settings say which CAs are trusted, be it none. */
+  readonly namesTrust: boolean;
   /** Absent at level `plain`. */
   readonly context?: SecureContext;
   /** What the operator should know, one sentence each. */
@@ -22,10 +24,11 @@ export async function prepareSecurity(name: string, settings: SecuritySettings):
   checkComplete(name, settings);
   const level = levelOf(settings);
   const trust = new TrustStore(settings.ca ?? { certificates: [], ownIssuers: new Set() });
-  if (level === 'plain') return { level, clientCertificate: 'none', trust, warnings: [] };
+  const namesTrust = settings.ca !== undefined;
+  if (level === 'plain') return { level, clientCertificate: 'none', trust, namesTrust, warnings: [] };
   const context = await buildSecureContext(settings);
   const { clientCertificate } = settings;
-  return { level, clientCertificate, trust, context, warnings: contextWarnings(settings) };
+  return { level, clientCertificate, trust, namesTrust, context, warnings: contextWarnings(settings) };
 }
 
 /** What becomes of a session that began under former settings. */
@@ -36,22 +39,24 @@ export type SessionReview =
 
 /**
  * Whether a session would be admitted now. One that lacks what a stricter level asks for may come back over a new
- * connection and show it; one whose certificate is no longer proven for is cut.
+ * connection and show it. One whose certificate no CA vouches for any more is cut.
  */
 export function reviewSession(
   session: ListenerSession,
-  { level, clientCertificate, trust }: SecurityState,
+  { level, clientCertificate, trust, namesTrust }: SecurityState,
+  leafRule: LeafRule | undefined,
 ): SessionReview {
   if (level === 'plain') return { outcome: 'keep' };
   if (!session.isSecure) return { outcome: 'redirect' };
-  if (clientCertificate === 'none') return { outcome: 'keep' };
   const { proven } = session;
   if (proven === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
+  // Certificates are not asked for any more. That takes nothing from a peer, unless its CA was removed meanwhile.
+  if (clientCertificate === 'none' && !namesTrust) return { outcome: 'keep' };
   const { peer } = proven;
   const path = trust.trusts(proven.path) ? proven.path : trust.findPath(peer.certificate, proven.path.certificates);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
   if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
-  const fault = pathFault({ certificate: peer.certificate, path });
+  const fault = pathFault({ certificate: peer.certificate, path }) ?? leafRuleFault(peer, leafRule);
   if (fault !== undefined) return { outcome: 'cut', reason: fault.reason };
   return { outcome: 'keep', proven: { peer, path } };
 }

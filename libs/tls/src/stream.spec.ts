@@ -1,15 +1,14 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
 import { closing, exchange, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
-import type { Peer } from './index.js';
+import type { Connection } from './index.js';
 
 const site = new Site(onTestFinished);
 
 /** Greets by name, then echoes. */
 const echo = {
-  stream: (socket: Duplex, peer: Peer | undefined) => {
+  stream: ({ socket, peer }: Connection) => {
     socket.write(`hello ${peer?.deviceId ?? 'nobody'}\n`);
     socket.pipe(socket);
   },
@@ -30,7 +29,7 @@ describe('a listener for a stream protocol', () => {
 
   it('hands over a plain connection at level plain', async () => {
     const { port } = await site.openListener(plain, {
-      handler: { stream: (socket) => void socket.once('data', (chunk) => socket.end(`got ${chunk}`)) },
+      handler: { stream: ({ socket }) => void socket.once('data', (chunk) => socket.end(`got ${chunk}`)) },
     });
 
     expect(await exchange(port, 'CONNECT')).toBe('got CONNECT');
@@ -51,7 +50,7 @@ describe('a listener for a stream protocol', () => {
   });
 
   it('cuts plain connections when the level becomes stricter, for there is no request to redirect', async () => {
-    const { listener, port } = await site.openListener(serverOnly(), { handler: echo });
+    const { listener, port } = await site.openListener(serverOnly(), { handler: echo, limits: { drainMs: 20 } });
     const socket = await site.openTls(port);
     await once(socket, 'data');
 
