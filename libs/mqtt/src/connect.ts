@@ -1,13 +1,27 @@
 import { randomBytes } from 'node:crypto';
+import type { DeadLetter } from '@sallyport/protocol';
+import { DeadLetters, type FailedMessage } from './dead-letters.js';
 import { type MessageHandler, Mqtt, type MqttConnection, type MqttSubscription, type PublishOptions } from './port.js';
 import { ReconnectingSession, type SessionOptions } from './reconnecting-session.js';
 import { Subscriber } from './subscriber.js';
+
+const defaultMostFailures = 20;
 
 export interface MqttOptions {
   /** Ends the connection, and the wait for it. */
   readonly signal?: AbortSignal;
   /** Told about lost connections and failed handlers, which mend themselves; default: a process warning. */
   readonly onFault?: (fault: Error) => void;
+  /**
+   * Told about each message that no handler could take and that the broker now keeps as a dead letter, and in which
+   * topic; default: a process warning.
+   */
+  readonly onDeadLetter?: (letter: DeadLetter, topic: string) => void;
+  /** Names the owner of dead letters in their topics, as access rules know it; default: the connection's client id. */
+  readonly owner?: string;
+  /** How often a handler may fail in a row before its message becomes a dead letter; default 20. */
+  readonly mostFailures?: number;
+  readonly now?: () => Date;
 }
 
 /**
@@ -35,6 +49,7 @@ class SessionMqtt extends Mqtt {
   private readonly reconnectListeners: (() => void)[] = [];
   private readonly subscriptionIds = new Set<string>();
   private readonly onFault: (fault: Error) => void;
+  private readonly deadLetters: DeadLetters;
   private readonly closing = new AbortController();
   private publisher: ReconnectingSession | undefined;
   private wasDisconnected = false;
@@ -45,6 +60,12 @@ class SessionMqtt extends Mqtt {
   ) {
     super();
     this.onFault = options.onFault ?? ((fault) => process.emitWarning(fault));
+    this.deadLetters = new DeadLetters({
+      owner: options.owner ?? connection.clientId.replace(/[/+#]/g, '_'),
+      publish: (...message) => this.publish(...message),
+      now: options.now ?? (() => new Date()),
+      onDeadLetter: options.onDeadLetter ?? warnOfDeadLetter,
+    });
   }
 
   async open(): Promise<void> {
@@ -60,7 +81,9 @@ class SessionMqtt extends Mqtt {
   }
 
   override async subscribe(filter: string, handler: MessageHandler): Promise<MqttSubscription> {
-    const subscriber = new Subscriber(filter, handler, this.onFault);
+    const { mostFailures = defaultMostFailures } = this.options;
+    const giveUp = (failed: FailedMessage) => this.deadLetters.keep(failed);
+    const subscriber = new Subscriber({ filter, handler, mostFailures, giveUp });
     const clientId = this.takeSubscriptionId(filter);
     const role = { clientId, clean: false, filters: [filter], onMessage: subscriber.receive };
     try {
@@ -129,4 +152,8 @@ class SessionMqtt extends Mqtt {
     this.subscriptionIds.add(clientId);
     return clientId;
   }
+}
+
+function warnOfDeadLetter({ filter, failures }: DeadLetter, topic: string): void {
+  process.emitWarning(`a message to ${filter} failed ${failures} times and is kept at ${topic}`);
 }

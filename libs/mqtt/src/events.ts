@@ -1,10 +1,11 @@
 import { type EventContract, Problem } from '@sallyport/protocol';
 import type { z } from 'zod';
 import type { Mqtt, MqttSubscription } from './port.js';
+import { UnusableMessage } from './subscriber.js';
 import { toError } from './to-error.js';
 
 export interface EventSubscriptionOptions {
-  /** Told about a message that is not what the contract says; it is dropped, since it would never become valid. */
+  /** Told about a message that is not what the contract says. It becomes a dead letter at once: it would never be valid. */
   readonly onInvalid?: (fault: Error) => void;
 }
 
@@ -42,8 +43,9 @@ export function subscribeEvent<Payload extends z.ZodType>(
 ): Promise<MqttSubscription> {
   return mqtt.subscribe(contract.topic, async (_topic, message) => {
     const event = parseEvent(contract, message);
-    if (event.fault === undefined) await handler(event.payload);
-    else onInvalid(event.fault);
+    if (event.fault === undefined) return handler(event.payload);
+    onInvalid(event.fault);
+    throw new UnusableMessage(event.fault.message, { cause: event.fault.cause });
   });
 }
 

@@ -70,7 +70,7 @@ export abstract class Mqtt {
    * The subscription has a session of its own that the broker keeps while we are away, so nothing is lost over a
    * restart and a slow handler holds up no other subscription. A message is acknowledged after its handler is done. When
    * the handler fails or takes longer than 20 s, the broker delivers the message again after a back-off; after 20 failures
-   * in a row it is reported and dropped. So handlers see a message at least once, in order, and must be idempotent.
+   * in a row the broker keeps it as a dead letter (`deadLetterRoot` of @sallyport/protocol) instead. So handlers see a message at least once, in order, and must be idempotent.
    *
    * @throws Problem `forbidden`: the broker refuses the filter.
    * @throws Problem `unavailable`: no connection within 30 s.

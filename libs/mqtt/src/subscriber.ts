@@ -1,43 +1,55 @@
 import { createHash } from 'node:crypto';
 import { within } from '@sallyport/concurrency';
+import type { FailedMessage } from './dead-letters.js';
 import type { MessageHandler } from './port.js';
 import { toError } from './to-error.js';
 
 const handlerDeadlineMs = 20_000;
-const failuresInARow = 20;
+
+/** A message that no later attempt can handle. */
+export class UnusableMessage extends Error {
+  override readonly name = 'UnusableMessage';
+}
+
+export interface SubscriberOptions {
+  readonly filter: string;
+  readonly handler: MessageHandler;
+  /** After so many failures in a row the message is given up. */
+  readonly mostFailures: number;
+  /** Keeps a message whose handler will not be called for it any more. */
+  readonly giveUp: (failed: FailedMessage) => Promise<void>;
+}
 
 /**
  * The rules between a broker that delivers at least once and a handler that may fail: no acknowledgement before the
- * handler is done, and no message that blocks its subscription for ever.
+ * handler is done, and no message that blocks its subscription for ever or is lost.
  */
 export class Subscriber {
   private failing: { readonly message: string; readonly times: number } | undefined;
 
-  constructor(
-    private readonly filter: string,
-    private readonly handler: MessageHandler,
-    private readonly onFault: (fault: Error) => void,
-  ) {}
+  constructor(private readonly options: SubscriberOptions) {}
 
   /** Resolves when the message may be acknowledged; rejects when the broker must deliver it again. */
   readonly receive = async (topic: string, payload: Buffer): Promise<void> => {
-    const late = () => new Error(`the handler of ${this.filter} took longer than ${handlerDeadlineMs} ms`);
+    const { filter, handler } = this.options;
+    const late = () => new Error(`the handler of ${filter} took longer than ${handlerDeadlineMs} ms`);
     try {
-      await within(Promise.resolve(this.handler(topic, payload)), handlerDeadlineMs, { late });
-      this.failing = undefined;
+      await within(Promise.resolve(handler(topic, payload)), handlerDeadlineMs, { late });
     } catch (error) {
-      this.decide(identify(topic, payload), toError(error));
-    }
-  };
-
-  private decide(message: string, cause: Error): void {
-    const times = this.failing?.message === message ? this.failing.times + 1 : 1;
-    if (times < failuresInARow) {
-      this.failing = { message, times };
-      throw new Error(`a message to ${this.filter} could not be handled and will be delivered again`, { cause });
+      await this.decide(topic, payload, toError(error));
     }
     this.failing = undefined;
-    this.onFault(new Error(`a message to ${this.filter} failed ${times} times and was dropped`, { cause }));
+  };
+
+  private async decide(topic: string, payload: Buffer, error: Error): Promise<void> {
+    const { filter, mostFailures, giveUp } = this.options;
+    const message = identify(topic, payload);
+    const failures = this.failing?.message === message ? this.failing.times + 1 : 1;
+    this.failing = { message, times: failures };
+    if (failures < mostFailures && !(error instanceof UnusableMessage))
+      throw new Error(`a message to ${filter} could not be handled and will be delivered again`, { cause: error });
+    // When this fails too, the broker delivers the message again, and the next failure of its handler comes back here.
+    await giveUp({ topic, payload, filter, failures, error });
   }
 }
 

@@ -21,6 +21,7 @@ export {
   auditRow,
   auditVerdict,
 } from './audit.js';
+export { type DeadLetter, deadLetter, deadLetterRoot } from './dead-letters.js';
 export {
   type EnrolmentToken,
   enrolmentSecretAlphabet,

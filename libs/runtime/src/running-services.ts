@@ -4,6 +4,7 @@ import type { ServiceName } from '@sallyport/protocol';
 import { type Store, scopedStore } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
+import { deadLetterReport } from './dead-letter-report.js';
 import { FaultLog } from './fault-log.js';
 import type { ProcessHealth } from './health/process-health.js';
 import { Readiness } from './health/readiness.js';
@@ -50,13 +51,13 @@ export class RunningServices {
    */
   async start(definition: ServiceDefinition): Promise<ServiceHost> {
     const log = this.resources.log.child({ service: definition.name });
-    const readiness = new Readiness();
+    const told = { log, readiness: new Readiness(), metrics: new Registry() };
     const { name, needs } = definition;
     const parts = {
-      ...(needs.mqtt || needs.rpc ? await this.connect(definition, { log, readiness }) : {}),
-      ...(needs.store ? { store: this.storeOf(name, readiness) } : {}),
+      ...(needs.mqtt || needs.rpc ? await this.connect(definition, told) : {}),
+      ...(needs.store ? { store: this.storeOf(name, told.readiness) } : {}),
     };
-    const context = this.contextOf(name, { log, readiness }, parts);
+    const context = this.contextOf(name, told, parts);
     this.resources.health?.watch(context);
     const host = await ServiceHost.start(definition, context, parts);
     this.opened.push({ name: definition.name, stop: () => host.stop() });
@@ -78,12 +79,14 @@ export class RunningServices {
   }
 
   /** Waits for the broker as long as it takes. */
-  private async connect({ name, needs }: ServiceDefinition, { log, readiness }: Told): Promise<OpenedParts> {
+  private async connect({ name, needs }: ServiceDefinition, { log, readiness, metrics }: Told): Promise<OpenedParts> {
     const connection = this.resources.connectionFor(name);
     const place = connection.kind === 'network' ? { broker: connection.url } : {};
     const faults = new FaultLog(log, this.resources.clock, 'MQTT fault, will be tried again', place);
     const onFault = faults.note;
-    const mqtt = needs.mqtt && (await untilAvailable(() => connectMqtt(connection, { onFault }), onFault));
+    const onDeadLetter = deadLetterReport(log, metrics);
+    const openMqtt = () => connectMqtt(connection, { owner: name, onFault, onDeadLetter });
+    const mqtt = needs.mqtt && (await untilAvailable(openMqtt, onFault));
     if (mqtt !== undefined) {
       this.opened.push({ name: `MQTT of ${name}`, stop: () => mqtt.close() });
       mqtt.onReconnect(() => log.info(place, 'connected to the MQTT broker again'));
@@ -112,7 +115,6 @@ export class RunningServices {
       name,
       settings,
       readSettings,
-      metrics: new Registry(),
       clock,
       signal: this.abort.signal,
     };
@@ -125,6 +127,7 @@ export class RunningServices {
 interface Told {
   readonly log: Log;
   readonly readiness: Readiness;
+  readonly metrics: Registry;
 }
 
 async function answersQuickly(store: Store): Promise<string | undefined> {
