@@ -1,6 +1,6 @@
 import type { DeviceId } from '@sallyport/protocol';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
 
 /** A chain leaf first without its root, and the roots to trust. */
 export interface IssuedChain {
@@ -30,7 +30,7 @@ export function issuedChain(
   if (commonName !== expected.deviceId)
     throw rejected(`it names "${commonName ?? ''}", and the request was for "${expected.deviceId}"`);
   // Of a signer whose clock is behind; put in force, it would take the place of one that may still renew itself.
-  if (leaf.notAfter <= expected.now) throw rejected(`it ended on ${leaf.notAfter.toISOString()}`);
+  if (hasEnded(leaf, expected.now)) throw rejected(`it ended on ${leaf.notAfter.toISOString()}`);
   const intermediates = [...issued, ...published].filter((certificate) => certificate.isCa && !isRoot(certificate));
   const roots = published.filter(isRoot);
   const complete = wayToRoot(leaf, { intermediates: new Set(intermediates), roots });

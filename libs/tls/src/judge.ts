@@ -3,6 +3,7 @@ import {
   type Certificate,
   checkLeaf,
   constraintVerdict,
+  hasEnded,
   isStrongSignature,
   keyWeakness,
   parseCertificate,
@@ -112,6 +113,7 @@ function explain(
   const detail = `OpenSSL: ${fault.message}`;
   switch (reason) {
     case 'certificate-expired':
+      // OpenSSL counts the second that notAfter names as over already.
       return refuse(certificate.notAfter < rules.now ? reason : 'issuer-expired', { certificate, detail });
     case 'wrong-purpose':
       return refuse(purposeFault(certificate) ?? 'issuer-unfit', { certificate, detail });
@@ -138,7 +140,7 @@ function noPath(certificate: Certificate, { presented }: HandshakeEvidence, rule
 }
 
 function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | undefined {
-  return certificates.find(({ notAfter }) => notAfter < now);
+  return certificates.find((certificate) => hasEnded(certificate, now));
 }
 
 /** What OpenSSL lets pass and we do not about the CAs of a path: keys, and names a CA may not vouch for. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, keyWeakness } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, hasBegun, hasEnded, keyWeakness } from '@sallyport/x509';
 import { type FileReading, readOperatorFile } from './operator-files.js';
 import { describeBlocks, isEncryptedKey, isPrivateKey, type PemBlock, pemBlocks } from './pem-blocks.js';
 import { readTrustAnchors } from './read-trust-anchors.js';
@@ -199,14 +199,13 @@ function exposure({ key, path, reading }: OperatorFile): string[] {
 }
 
 /** What makes clients refuse the listener's own certificate. */
-function doubts(
-  { notBefore, notAfter, extendedKeyUsages, subjectAltNames }: Certificate,
-  key: string,
-  now: Date,
-): string[] {
+function doubts(certificate: Certificate, key: string, now: Date): string[] {
+  const { notBefore, notAfter, extendedKeyUsages, subjectAltNames } = certificate;
   const found: string[] = [];
-  if (notAfter < now) found.push(`${key}: the certificate expired ${notAfter.toISOString()}; clients will refuse it.`);
-  if (notBefore > now) found.push(`${key}: the certificate is not valid before ${notBefore.toISOString()}.`);
+  if (hasEnded(certificate, now))
+    found.push(`${key}: the certificate expired ${notAfter.toISOString()}; clients will refuse it.`);
+  if (!hasBegun(certificate, now))
+    found.push(`${key}: the certificate is not valid before ${notBefore.toISOString()}.`);
   const isForServers =
     extendedKeyUsages?.some((purpose) => purpose === 'serverAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
   if (!isForServers) found.push(`${key}: the certificate is not meant for servers (no extended key usage serverAuth).`);

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { RefusalReason } from '@sallyport/protocol';
-import type { Certificate } from '@sallyport/x509';
+import { endOf } from '@sallyport/x509';
 import type { ListenerSession } from './listener-session.js';
 
 /** Longest time between two looks at the clock: it may be set forward, and timers hold at most 24.8 days. */
@@ -12,15 +12,10 @@ interface Expiry {
   readonly reason: RefusalReason;
 }
 
-/** A certificate is good until the second its `notAfter` names is over (RFC 5280 §4.1.2.5). */
-function endOf(certificate: Certificate): number {
-  return certificate.notAfter.getTime() + 1000;
-}
-
 function expiryOf({ proven }: ListenerSession): Expiry | undefined {
   if (proven === undefined) return undefined;
-  const leaf = endOf(proven.peer.certificate);
-  const issuers = Math.min(...proven.path.certificates.map(endOf));
+  const leaf = endOf(proven.peer.certificate).getTime();
+  const issuers = Math.min(...proven.path.certificates.map((issuer) => endOf(issuer).getTime()));
   return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
 }
 

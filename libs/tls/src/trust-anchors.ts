@@ -1,5 +1,5 @@
 import type { Fingerprint } from '@sallyport/protocol';
-import { type Certificate, keyWeakness, nameKey } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded, keyWeakness, nameKey } from '@sallyport/x509';
 import { printable } from './printable.js';
 
 /** The CAs a listener trusts to vouch for its peers. */
@@ -24,7 +24,7 @@ export interface TrustAnchorOptions {
 
 /** Why a certificate cannot be trusted as a CA, or undefined. */
 function unusable(certificate: Certificate, now: Date): string | undefined {
-  if (certificate.notAfter < now) return `expired ${certificate.notAfter.toISOString()}`;
+  if (hasEnded(certificate, now)) return `expired ${certificate.notAfter.toISOString()}`;
   const weakness = keyWeakness(certificate);
   if (weakness !== undefined) return weakness;
   if (certificate.version !== 3)
@@ -42,7 +42,7 @@ function unusable(certificate: Certificate, now: Date): string | undefined {
 function doubtful(certificate: Certificate, now: Date): string | undefined {
   if (certificate.version !== 3)
     return `is an X.509 version ${certificate.version} certificate: it has no CA flag and no path limit. Replace it by a version 3 CA`;
-  if (certificate.notBefore > now) return `is not valid before ${certificate.notBefore.toISOString()}`;
+  if (!hasBegun(certificate, now)) return `is not valid before ${certificate.notBefore.toISOString()}`;
   return undefined;
 }
 

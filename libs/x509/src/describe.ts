@@ -1,6 +1,7 @@
 import type { Certificate } from './certificate.js';
 import type { SubjectAltName } from './general-name.js';
 import { keyText } from './public-key.js';
+import { hasEnded } from './validity.js';
 
 /** A certificate as a person wants to see it. */
 export interface CertificateDescription {
@@ -54,14 +55,14 @@ export function describeCertificate(certificate: Certificate, now: Date, minimum
 }
 
 function statusOf(
-  { notBefore, notAfter }: Certificate,
+  certificate: Certificate,
   now: Date,
   minimumSeconds: number,
 ): Pick<CertificateDescription, 'status' | 'statusSeconds'> {
-  const untilStart = secondsBetween(now, notBefore);
+  const untilStart = secondsBetween(now, certificate.notBefore);
   if (untilStart > 0) return { status: 'not-yet-valid', statusSeconds: untilStart };
-  const untilEnd = secondsBetween(now, notAfter);
-  if (untilEnd < 0) return { status: 'expired', statusSeconds: -untilEnd };
+  const untilEnd = secondsBetween(now, certificate.notAfter);
+  if (hasEnded(certificate, now)) return { status: 'expired', statusSeconds: -untilEnd };
   const isSoon = minimumSeconds > 0 && untilEnd <= minimumSeconds;
   return { status: isSoon ? 'expires-soon' : 'valid', statusSeconds: untilEnd };
 }

@@ -45,3 +45,4 @@ export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocat
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
 export type { RevocationReason, RevokedEntry } from './revocation/revoked-entry.js';
 export { isStrongSignature } from './signature.js';
+export { endOf, hasBegun, hasEnded } from './validity.js';

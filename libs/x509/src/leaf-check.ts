@@ -2,6 +2,7 @@ import { deviceId, type RefusalReason } from '@sallyport/protocol';
 import type { Certificate } from './certificate.js';
 import { keyWeakness } from './request/key-quality.js';
 import { isStrongSignature } from './signature.js';
+import { hasBegun, hasEnded } from './validity.js';
 
 /** How far a peer's clock, or the CA's, may be ahead of ours before its new certificate counts as not valid yet. */
 const clockSkewSeconds = 300;
@@ -45,8 +46,7 @@ export function purposeFault(certificate: Certificate): RefusalReason | undefine
   return isForClients && maySign ? undefined : 'wrong-purpose';
 }
 
-function dateFault({ notBefore, notAfter }: Certificate, now: Date): RefusalReason | undefined {
-  if (now.getTime() < notBefore.getTime() - clockSkewSeconds * 1000) return 'certificate-not-yet-valid';
-  // RFC 5280 §4.1.2.5: the second notAfter names is still inside.
-  return now.getTime() >= notAfter.getTime() + 1000 ? 'certificate-expired' : undefined;
+function dateFault(certificate: Certificate, now: Date): RefusalReason | undefined {
+  if (!hasBegun(certificate, new Date(now.getTime() + clockSkewSeconds * 1000))) return 'certificate-not-yet-valid';
+  return hasEnded(certificate, now) ? 'certificate-expired' : undefined;
 }

@@ -1,4 +1,5 @@
 import { type DeviceDescription, type DeviceId, deviceDescription, refusals } from '@sallyport/protocol';
+import { hasBegun, hasEnded } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
@@ -65,10 +66,11 @@ function certificateTable({ certificates }: DeviceDescription, now: Date): strin
   );
 }
 
-function statusOf({ notBefore, notAfter, revocation }: KnownCertificate, now: Date): string {
+function statusOf(certificate: KnownCertificate, now: Date): string {
+  const { revocation } = certificate;
   if (revocation !== undefined) return `revoked ${revocation.revokedAt} (${revocation.reason})`;
-  if (Date.parse(notAfter) <= now.getTime()) return 'expired';
-  return Date.parse(notBefore) > now.getTime() ? 'not valid yet' : 'valid';
+  if (hasEnded(certificate, now)) return 'expired';
+  return hasBegun(certificate, now) ? 'valid' : 'not valid yet';
 }
 
 function historyTable({ states }: DeviceDescription): string[] {

@@ -13,7 +13,7 @@ import {
   replaceRoots,
 } from '@sallyport/identity';
 import { deviceId, Problem, type SigningRequest, signingResponse } from '@sallyport/protocol';
-import { buildCertificateRequest, type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
+import { buildCertificateRequest, type Certificate, certificatesFromPem, hasBegun, pemFromDer } from '@sallyport/x509';
 import type { AdminClient } from '../admin/admin-client.js';
 import { adminIdentityFiles } from '../admin/admin-clients.js';
 import { Failure } from '../failure.js';
@@ -74,7 +74,7 @@ async function isGood(files: CertificateFiles, roots: readonly Certificate[], no
     const identity = await readIdentity(files);
     if (identity === undefined) return false;
     const [leaf] = identity.certificates;
-    return leadsTo(identity.certificates, roots) && now >= leaf.notBefore && !needsRenewal(leaf, now);
+    return leadsTo(identity.certificates, roots) && hasBegun(leaf, now) && !needsRenewal(leaf, now);
   } catch (fault) {
     // A file that cannot be used is replaced like one that is not there; anything else is a fault of the disk.
     if (fault instanceof Problem) return false;

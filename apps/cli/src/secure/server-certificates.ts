@@ -12,7 +12,7 @@ import {
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { readSecurityFiles, readTrustAnchors } from '@sallyport/tls';
-import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, hasBegun, hasEnded, pemFromDer } from '@sallyport/x509';
 import type { AdminClient } from '../admin/admin-client.js';
 import { Failure } from '../failure.js';
 import { hostNames } from '../site/host-names.js';
@@ -117,7 +117,7 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
   try {
     const files = await readSecurityFiles({ certPath, keyPath, keys });
     const [leaf, ...intermediates] = certificatesFromPem(files.settings.certificatePem ?? '');
-    if (leaf === undefined || leaf.notAfter <= context.now()) return undefined;
+    if (leaf === undefined || hasEnded(leaf, context.now())) return undefined;
     return { certPath, keyPath, chain: [leaf, ...intermediates] };
   } catch (fault) {
     // Missing, swapped, not a pair: a new certificate mends all of it.
@@ -132,7 +132,7 @@ function servesOn({ entrance }: Door, { settings, context }: Site, leaf: Certifi
   const isComplete = hostNames(settings, entrance.host).every(({ value }) => names.has(value));
   const isForServers = leaf.extendedKeyUsages?.includes('serverAuth') ?? true;
   const now = context.now();
-  return isForServers && isComplete && now >= leaf.notBefore && !needsRenewal(leaf, now);
+  return isForServers && isComplete && hasBegun(leaf, now) && !needsRenewal(leaf, now);
 }
 
 async function requireSiteAmong(

@@ -4,6 +4,8 @@ import type { Clock } from '@sallyport/runtime';
 import {
   type Certificate,
   constraintVerdict,
+  hasBegun,
+  hasEnded,
   importBundle,
   isStrongSignature,
   keyWeakness,
@@ -91,10 +93,12 @@ export class AuthorityImporter {
     this.checkLife(certificate, name);
   }
 
-  private checkLife({ notBefore, notAfter }: Certificate, name: string): void {
+  private checkLife(certificate: Certificate, name: string): void {
+    const { notBefore, notAfter } = certificate;
     const now = this.clock.now();
-    if (notBefore > now) throw rejected(`${name} is not valid before ${notBefore.toISOString()}. Import it then.`);
-    if (notAfter <= now) throw rejected(`${name} expired on ${notAfter.toISOString()}.`);
+    if (!hasBegun(certificate, now))
+      throw rejected(`${name} is not valid before ${notBefore.toISOString()}. Import it then.`);
+    if (hasEnded(certificate, now)) throw rejected(`${name} expired on ${notAfter.toISOString()}.`);
     const remainingSeconds = (notAfter.getTime() - now.getTime()) / 1000;
     if (remainingSeconds < this.minimumLifeSeconds)
       throw rejected(`${name} ends on ${notAfter.toISOString()}, too soon for what it would issue. Renew it first.`);

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
 import type { Operation, Outbox, Store } from '@sallyport/store';
-import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
@@ -129,10 +129,10 @@ export class Hierarchy {
    */
   endFault(authority: Authority, now: Date): string | undefined {
     const root = this.rootOf(authority);
-    if (root.certificate.notAfter <= now)
+    if (hasEnded(root.certificate, now))
       return `The root "${root.record.id}" ended ${root.certificate.notAfter.toISOString()}, so nothing is issued under it. Make its certificate anew with the same key, and import it: sallyport ca import --purpose root FILE. CRLs and CA certificates are still served.`;
     const { record, certificate } = authority;
-    if (certificate.notAfter > now) return undefined;
+    if (!hasEnded(certificate, now)) return undefined;
     const remedy =
       root.record.keyName === undefined
         ? `Get the next ${record.purpose} CA signed by its root and import it: sallyport ca import --purpose ${record.purpose} FILE.`

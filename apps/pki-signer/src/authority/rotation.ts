@@ -1,6 +1,6 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import type { Certificate } from '@sallyport/x509';
+import { type Certificate, hasEnded } from '@sallyport/x509';
 import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import type { AuthorityMaker } from './authority-maker.js';
@@ -97,7 +97,7 @@ export class Rotation {
     const root = this.hierarchy.rootOf(current);
     if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
     // A CA made under a root that has ended would be worth nothing.
-    if (root.certificate.notAfter <= this.clock.now()) return false;
+    if (hasEnded(root.certificate, this.clock.now())) return false;
     return this.endsWithin(current, 2 * this.leafValiditySeconds[purpose]);
   }
 
@@ -122,7 +122,7 @@ export class Rotation {
   private signingRootOf(purpose: IssuingPurpose): { readonly keyName: string; readonly certificate: Certificate } {
     const current = this.hierarchy.signing(purpose);
     const { record, certificate } = this.hierarchy.rootOf(current);
-    const fault = certificate.notAfter <= this.clock.now() && this.hierarchy.endFault(current, this.clock.now());
+    const fault = hasEnded(certificate, this.clock.now()) && this.hierarchy.endFault(current, this.clock.now());
     if (fault) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     if (record.keyName !== undefined) return { keyName: record.keyName, certificate };
     throw new Problem(
@@ -157,7 +157,7 @@ export class Rotation {
 
   /** A CA is needed while a certificate below it can still be shown to somebody. */
   private async isNeeded(authority: Authority): Promise<boolean> {
-    if (authority.certificate.notAfter <= this.clock.now()) return false;
+    if (hasEnded(authority.certificate, this.clock.now())) return false;
     // What it issued before it came here, nobody here has counted.
     if (isImported(authority)) return true;
     if (authority.record.purpose !== 'root') return this.census.hasUnexpiredLeaves(authority.record.id);

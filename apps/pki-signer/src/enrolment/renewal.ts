@@ -3,7 +3,7 @@ import { type DeviceId, type Fingerprint, fingerprint, type LeafProfile, Problem
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { networkOf } from '@sallyport/tls';
-import { parseCertificate } from '@sallyport/x509';
+import { hasEnded, parseCertificate } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
 import type { IssueOrder, LeafProfileName } from '../issuance/certificate-issuer.js';
@@ -98,7 +98,7 @@ export class Renewal {
     if (revocation !== undefined)
       throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
     // The listener refuses it at the handshake; a connection may have been open since before.
-    if (Date.parse(notAfter) < clock.now().getTime())
+    if (hasEnded(stored.record, clock.now()))
       throw new Problem('forbidden', `The certificate expired ${notAfter}. Enrol again with a new one-time token.`);
     return stored;
   }

@@ -6,6 +6,7 @@ import {
   revocationReason,
   serialNumber,
 } from '@sallyport/protocol';
+import { hasEnded } from '@sallyport/x509';
 import { z } from 'zod';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -47,5 +48,5 @@ export type CertificateRecord = z.infer<typeof certificateRecord>;
 export function describeRecord(record: CertificateRecord, now: Date): CertificateDescription {
   const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, revocation, ...shown } = record;
   if (revocation !== undefined) return { ...shown, state: 'revoked', revocation };
-  return { ...shown, state: new Date(record.notAfter) < now ? 'expired' : 'valid' };
+  return { ...shown, state: hasEnded(record, now) ? 'expired' : 'valid' };
 }

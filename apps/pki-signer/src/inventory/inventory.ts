@@ -9,6 +9,7 @@ import {
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Compare, Operation, Store } from '@sallyport/store';
+import { hasEnded } from '@sallyport/x509';
 import { z } from 'zod';
 import { type CertificateRecord, certificateRecord } from './certificate-record.js';
 
@@ -79,11 +80,11 @@ export class Inventory {
 
   /** Every certificate of a device that is in date and not revoked. */
   async live(deviceId: DeviceId): Promise<CertificateRecord[]> {
-    const now = this.clock.now().toISOString();
+    const now = this.clock.now();
     const references: { readonly fingerprint: Fingerprint }[] = [];
     for await (const { value } of this.store.listAll(keys.byDevice(deviceId))) {
       const found = reference.parse(value);
-      if (found.notAfter >= now) references.push(found);
+      if (!hasEnded(found, now)) references.push(found);
     }
     const records = await this.read(references);
     return records.filter(({ revocation }) => revocation === undefined);
@@ -91,11 +92,12 @@ export class Inventory {
 
   /** Whether certificates a CA issued are still in date. Asked every few seconds, so what was found is remembered. */
   async hasUnexpiredLeaves(issuerId: string): Promise<boolean> {
-    const now = this.clock.now().toISOString();
-    if ((this.knownEnds.get(issuerId) ?? '') >= now) return true;
+    const now = this.clock.now();
+    const known = this.knownEnds.get(issuerId);
+    if (known !== undefined && !hasEnded({ notAfter: known }, now)) return true;
     for await (const { value } of this.store.listAll(keys.ofIssuer(issuerId), { pageSize })) {
       const { notAfter } = reference.parse(value);
-      if (notAfter < now) continue;
+      if (hasEnded({ notAfter }, now)) continue;
       this.knownEnds.set(issuerId, notAfter);
       return true;
     }

@@ -1,4 +1,5 @@
 import { needsRenewal } from '@sallyport/identity';
+import { hasBegun, hasEnded } from '@sallyport/x509';
 import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { localClient } from '../../secure/local-identity.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
@@ -86,8 +87,8 @@ function certificateFinding({ cert, names, replacement }: Shown, now: Date): Fin
   const isForClients =
     purposes?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
   const name = `${cert.path} (${names.cert})`;
-  if (now > leaf.notAfter) return error(`${name} expired ${leaf.notAfter.toISOString()}.`, replacement);
-  if (now < leaf.notBefore) return error(`${name} is not valid before ${leaf.notBefore.toISOString()}.`, replacement);
+  if (hasEnded(leaf, now)) return error(`${name} expired ${leaf.notAfter.toISOString()}.`, replacement);
+  if (!hasBegun(leaf, now)) return error(`${name} is not valid before ${leaf.notBefore.toISOString()}.`, replacement);
   if (!isForClients)
     return error(`${name} may not be used by a client: it lacks extended key usage clientAuth.`, replacement);
   return needsRenewal(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;

@@ -1,5 +1,5 @@
 import { needsRenewal } from '@sallyport/identity';
-import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded, verifySignedBy } from '@sallyport/x509';
 import { type DeviceFiles, deviceFiles } from '../../cert/device-files.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { leadsTo } from '../../site/trusted-roots.js';
@@ -70,9 +70,9 @@ function certificateFindings(
 function dateFindings(patient: Patient, cert: PemFile, leaf: Certificate): Finding[] {
   const now = patient.context.now();
   const { remedies } = patient;
-  if (now > leaf.notAfter)
+  if (hasEnded(leaf, now))
     return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(patient, cert))];
-  if (now < leaf.notBefore)
+  if (!hasBegun(leaf, now))
     return [
       error(
         `${cert.path} is not valid before ${leaf.notBefore.toISOString()}; check the clock.`,

@@ -1,6 +1,6 @@
 import { isConfigKey } from '@sallyport/config';
 import { needsRenewal } from '@sallyport/identity';
-import type { Certificate } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded } from '@sallyport/x509';
 import { hostNames } from '../../site/host-names.js';
 import { isPair, readPemFile } from '../../site/pem-file.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
@@ -103,9 +103,9 @@ export const serverDates = checkOf('server-dates', 'dates of the certificates of
   const { context } = patient;
   const [leaf] = shown.chain;
   const now = context.now();
-  if (now > leaf.notAfter)
+  if (hasEnded(leaf, now))
     return [error(`${shown.path} expired ${leaf.notAfter.toISOString()}.`, replacement(patient, shown))];
-  if (now < leaf.notBefore)
+  if (!hasBegun(leaf, now))
     return [error(`${shown.path} is not valid before ${leaf.notBefore.toISOString()}.`, replacement(patient, shown))];
   if (!needsRenewal(leaf, now)) return [];
   const what = `${shown.path} expires ${leaf.notAfter.toISOString()} and has not been renewed yet.`;

@@ -1,0 +1,30 @@
+/** The end of a certificate, or of a record about it: in ISO 8601 there. */
+interface WithEnd {
+  readonly notAfter: Date | string;
+}
+
+interface WithStart {
+  readonly notBefore: Date | string;
+}
+
+/** RFC 5280 §4.1.2.5: the second that `notAfter` names is still inside. */
+const lastSecondMs = 1000;
+
+/** The first moment at which a certificate is no longer valid. */
+export function endOf({ notAfter }: WithEnd): Date {
+  return new Date(timeOf(notAfter) + lastSecondMs);
+}
+
+/** Whether a certificate is no longer valid. */
+export function hasEnded({ notAfter }: WithEnd, now: Date): boolean {
+  return now.getTime() >= timeOf(notAfter) + lastSecondMs;
+}
+
+/** Whether a certificate is valid already, or was. */
+export function hasBegun({ notBefore }: WithStart, now: Date): boolean {
+  return now.getTime() >= timeOf(notBefore);
+}
+
+function timeOf(moment: Date | string): number {
+  return typeof moment === 'string' ? Date.parse(moment) : moment.getTime();
+}
