@@ -100,14 +100,14 @@ export abstract class Store {
     prefix: string,
     { pageSize = entriesAtOnce }: { readonly pageSize?: number } = {},
   ): AsyncGenerator<Entry> {
-    let page = await this.list(prefix, { limit: pageSize });
-    yield* page.entries;
-    while (page.cursor !== undefined) {
+    let cursor: string | undefined;
+    do {
+      const page = await this.list(prefix, { limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
+      yield* page.entries;
+      cursor = page.cursor;
       // A store in this process answers without waiting for anything: other work would wait for the whole list.
       await setImmediate();
-      page = await this.list(prefix, { limit: pageSize, cursor: page.cursor });
-      yield* page.entries;
-    }
+    } while (cursor !== undefined);
   }
 
   /**
