@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { adminSocketPath, type ServiceName } from '@sallyport/protocol';
 
-/** What a protocol schema does: it makes a value of what came over the wire, or throws. */
+/** A schema of the protocol: it parses what came over the wire and returns a value, or throws. */
 interface Schema<Value> {
   parse(input: unknown): Value;
 }
@@ -23,7 +23,7 @@ export class AdminApi {
     return this.ask({ method: 'POST', path, body: JSON.stringify(body) }, answer);
   }
 
-  /** @throws Error with the answer when its status is not one of success */
+  /** @throws Error with the answer, when its status is not 2xx */
   private async ask<Value>(
     { method, path, body }: { method: string; path: string; body?: string },
     answer: Schema<Value>,

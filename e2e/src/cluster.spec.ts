@@ -11,10 +11,11 @@ import type { Unit } from './cluster/unit.js';
 
 const greeting = 'Hello thin-edge.io\n';
 const done = { exitCode: 0, stderr: '' };
-// Services look for the broker again within 5 s; a busy machine needs longer for everything else.
+// Services reconnect to the broker within 5 s. On a busy machine everything else takes longer.
 const recovery = { deadlineMs: 20_000 };
 
-// One story, told in order: what a platform team does, by the commands of docs/deploy.md and the units of deploy/systemd.
+// The tests run in order: the steps of a platform team, with the commands of docs/deploy.md and the units of
+// deploy/systemd.
 describe('a cluster: each service a process of its own, Mosquitto at level mutual, Redis', () => {
   let cluster: Cluster;
   let second: Machine;
@@ -44,7 +45,7 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
   const getsThrough = async (name: string, machine = cluster.main): Promise<boolean> =>
     (await cluster.curl(name, machine)).stdout === greeting;
 
-  /** At the first agent and at the second. */
+  /** Whether the first and the second agent admit the device. */
   const getsThroughAtBoth = (name: string): Promise<boolean[]> =>
     Promise.all([getsThrough(name), getsThrough(name, second)]);
 
@@ -91,7 +92,7 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     const put = ['-X', 'PUT', '-F', 'file=@foo.txt'];
     await waitFor(async () => (await cluster.curl('child01', second, ...put)).exitCode === 0, recovery);
     expect(await cluster.curl('child01', second)).toEqual({ ...done, stdout: greeting });
-    // Two sessions of one client id would end each other for ever.
+    // Two sessions with one client id would disconnect each other again and again.
     expect(broker.output()).not.toContain('already connected');
   });
 
@@ -119,7 +120,7 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     await runProgram('mosquitto_pub', [...place, ...toServices]);
     await runProgram('mosquitto_pub', [...place, '-q', '1', '-t', 'te/device/child01/x', '-m', 'own branch']);
     expect((await heard).stdout).toBe('te/device/child01/x own branch\n');
-    // What the registry says after it has arrived everywhere; the forgery would have before.
+    // A later event of the registry has arrived everywhere, so the forged one would have arrived before it.
     await cluster.enrol('child03');
     expect(await getsThrough('child03')).toBe(true);
     expect(session.isOpen).toBe(true);
@@ -127,7 +128,7 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
 
   it("shows the broker's next certificate once it has been renewed, and keeps every connection", async () => {
     const before = await cluster.brokerFingerprint();
-    // As it will be when its time has come.
+    // The state of the certificate when it is due for renewal.
     const due = { ...cluster.main, env: { ...cluster.main.env, TEDGE_CERTIFICATE_VALIDITY_MINIMUM_DURATION: '90d' } };
     await cluster.run("Renewal of the broker's certificate", due);
     process.kill(broker.pid, 'SIGHUP');

@@ -28,7 +28,7 @@ async function credentialsOf({ caPath, certPath, keyPath }: Device): Promise<Cre
   return { ca, cert, key };
 }
 
-/** One request on a connection of its own: its status, or `cut` when no answer came. */
+/** Sends one request on a new connection. Returns its status, or `cut` when no answer came. */
 function answerTo(
   url: string,
   options: Partial<Credentials> & { method: string; headers?: Record<string, string>; body: Buffer },
@@ -59,7 +59,7 @@ describe('a site killed in the middle of 100 uploads', () => {
 
   const names = Array.from({ length: 100 }, (_, index) => `f${index}`);
   const former = Buffer.from('former content');
-  // From a kilobyte, which is written at once, to a megabyte and a half, which is not.
+  // Sizes from one kilobyte, which is written at once, to 1.5 megabytes, which are not.
   const contentOf = (index: number) => Buffer.alloc((index % 4) * 512 * 1024 + 1_000, `new content ${index} `);
   const put = (name: string, body: Buffer) =>
     answerTo(`https://${system.fileUrl}/${name}`, { ...credentials, method: 'PUT', body });
@@ -67,7 +67,7 @@ describe('a site killed in the middle of 100 uploads', () => {
   it('has the former or the new content of each file, whole, and nothing else', async () => {
     expect(new Set(await Promise.all(names.map((name) => put(name, former))))).toEqual(new Set([201]));
     const uploads = names.map((name, index) => put(name, contentOf(index)));
-    // In full swing: some are done, some are on their way to the disk.
+    // Now some uploads are complete, and some are still being written to the disk.
     await Promise.race(uploads);
     const isWriting = async () => (await readdir(system.filesDirectory)).some((name) => name.startsWith('.'));
     await waitFor(isWriting, { what: 'an upload under way' });
@@ -80,7 +80,7 @@ describe('a site killed in the middle of 100 uploads', () => {
     const contents = await Promise.all(names.map((name) => readFile(join(system.filesDirectory, name))));
     const isNew = contents.map((content, index) => content.equals(contentOf(index)));
     expect(contents.filter((content, index) => !isNew[index] && !content.equals(former))).toEqual([]);
-    // Whoever was told that the file is stored finds it.
+    // If a client got the answer that its file is stored, the file is there.
     expect(answers.filter((answer, index) => answer !== 'cut' && !isNew[index])).toEqual([]);
   });
 });
@@ -147,10 +147,10 @@ describe('a site killed again and again while devices enrol', () => {
   const applicants: Applicant[] = [];
 
   /**
-   * Enrols the applicants, a few at a time, and kills the system at the given answer. The others are anywhere then: not
-   * sent, half way, or done with their answer lost.
+   * Enrols the applicants, a few at a time, and kills the system at the given answer. The other requests can then be in
+   * any state: not sent, in progress, or complete with a lost answer.
    *
-   * @returns those without an answer
+   * @returns the applicants without an answer
    */
   async function enrolUntilKilled(waiting: readonly Applicant[], killAt: number): Promise<Applicant[]> {
     const queue = [...waiting];

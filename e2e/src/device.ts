@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-/** A device that has enrolled: where its files are, and how clients of other makes are told to use them. */
+/** An enrolled device: the paths of its files, and the arguments that make other clients use them. */
 export class Device {
   constructor(
     readonly name: string,
@@ -20,7 +20,7 @@ export class Device {
     return join(this.directory, 'device-certs/ca.pem');
   }
 
-  /** curl trusts the site alone, shows the certificate, prints nothing but content and errors. */
+  /** curl trusts only the site, shows the certificate, and prints only content and errors. */
   get curl(): string[] {
     const { certPath, keyPath, caPath } = this;
     return ['--silent', '--show-error', '--cacert', caPath, '--cert', certPath, '--key', keyPath];

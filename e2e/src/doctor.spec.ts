@@ -9,20 +9,20 @@ const cli = fileURLToPath(new URL('../../apps/cli/dist/bundle/main.js', import.m
 
 const expired = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2001-01-02T00:00:00Z') };
 
-/** What the doctor says about one thing that is wrong. */
+/** The report of the doctor about one problem. */
 interface Finding {
   readonly what: string;
   readonly fix: string;
 }
 
-/** Every finding of a report for people: `error  CHECK: WHAT`, and under it `mend it: COMMAND`. */
+/** Every finding of a printed report: `error  CHECK: WHAT`, and below it `mend it: COMMAND`. */
 function findingsIn(report: string): Finding[] {
   const pattern = /^(?:error|warning) +(.+)\n +mend it: (.+)$/gm;
   return [...report.matchAll(pattern)].map(([, what = '', fix = '']) => ({ what, fix }));
 }
 
-// Each story breaks a healthy site as people do, and types the command the doctor prints. Every one of them starts and
-// ends with a site the doctor finds nothing wrong with.
+// Each test breaks a healthy site with a usual mistake, and runs the command that the doctor prints. Before and after each
+// test the doctor finds no problem.
 describe('the doctor', () => {
   let system: System;
   let programs: string;
@@ -31,7 +31,7 @@ describe('the doctor', () => {
     system = await System.start();
     programs = join(system.directory, 'bin');
     await mkdir(programs);
-    // The doctor calls the program by the name the user called it by.
+    // The doctor prints the name of the program that the user typed.
     await symlink(cli, join(system.directory, 'sallyport'));
     const script = `#!/bin/sh\nexec '${process.execPath}' --disable-warning=DEP0169 '${system.directory}/sallyport' "$@"\n`;
     await writeFile(join(programs, 'sallyport'), script, { mode: 0o755 });
@@ -40,7 +40,7 @@ describe('the doctor', () => {
 
   afterAll(() => system.stop());
 
-  /** Types a command line. */
+  /** Runs a command line in a shell. */
   const type = (line: string): Promise<CommandResult> =>
     system.run('sh', ['-c', `PATH='${programs}':"$PATH"\n${line}`]);
   const setting = async (key: string) => succeeded(await type(`sallyport config get ${key}`)).trim();
@@ -51,7 +51,7 @@ describe('the doctor', () => {
     expect({ code, findings: findingsIn(stdout) }).toEqual({ code: 0, findings: [] });
   }
 
-  /** Types what the doctor says, once, and is healthy. */
+  /** Runs each command of the doctor once. The site must then be healthy. */
   async function mend(findings: readonly Finding[]): Promise<void> {
     for (const fix of new Set(findings.map((finding) => finding.fix))) succeeded(await type(fix));
     await expectHealthy();
@@ -139,7 +139,7 @@ describe('the doctor', () => {
     await system.interrupt();
     const findings = await diagnose();
     expect(findings).toEqual([{ what: `services: No service runs on ${system.configDirectory}.`, fix: 'npm start' }]);
-    // `npm start` is for the folder of the project; this is what it starts.
+    // `npm start` works only in the folder of the project. It starts this program.
     await system.resume();
     await expectHealthy();
   });

@@ -9,19 +9,19 @@ const greeting = 'Hello thin-edge.io\n';
 const certificates = '/etc/tedge/device-local-certs';
 
 /**
- * One story, told in the order of the page: each level builds on the one before. Whatever the page prints runs as it is
- * printed, on the machine it names. What the page leaves to its reader is done by `prepare`, in a test whose title says
- * so:
+ * The tests follow the order of the page: each level builds on the one before. All commands of the page run exactly as
+ * printed, on the machine that the page names. `prepare` does what the page leaves to its reader. The title of such a
+ * test says so:
  *
- * - A device id, which `tedge config get device.id` prints, is there after an installation; ours is empty.
- * - "Assuming the main device certificate is stored in /etc/tedge/device-local-certs": it is made in the working
- *   directory, and copied.
- * - The CA certificate, the CSR and the client certificate have to be carried from machine to machine. "The laptop owning
+ * - `tedge config get device.id` prints a device id after an installation. Our machine has none.
+ * - "Assuming the main device certificate is stored in /etc/tedge/device-local-certs": the page makes it in the working
+ *   directory, so we copy it.
+ * - The CA certificate, the CSR and the client certificate must be copied from machine to machine. "The laptop owning
  *   the signing key" is the main device here.
- * - `$DEVICE` is set on the main device only, so the child's subject has no OU: openssl says so and goes on.
+ * - `$DEVICE` is set on the main device only, so the subject of the child has no OU. openssl warns and continues.
  *
- * The child runs the same product. Nothing of it fetches files by itself yet, so what `http.client.*` is good for shows
- * in that it starts with them and answers them.
+ * The child runs the same product. It does not fetch files by itself yet. So the test only shows that it starts with
+ * `http.client.*` and that `config get` prints these settings.
  */
 describe('the page on HTTPS, followed letter by letter', () => {
   let document: string;
@@ -40,10 +40,10 @@ describe('the page on HTTPS, followed letter by letter', () => {
     await main[Symbol.asyncDispose]();
   });
 
-  /** The blocks of a section, in the order of the page. */
+  /** The command blocks of a section, in the order of the page. */
   const blocksOf = (...section: string[]): CommandBlock[] => extractCommands(document, section);
 
-  /** Runs a block as it is printed; none of its commands may fail. */
+  /** Runs a block exactly as printed. None of its commands may fail. */
   async function follow(block: CommandBlock | undefined, machine: Machine): Promise<string> {
     const { commands } = block ?? { commands: 'false # the page has no such block' };
     followed.push(commands);
@@ -57,7 +57,7 @@ describe('the page on HTTPS, followed letter by letter', () => {
     return stdout;
   }
 
-  /** What a command that must fail says. */
+  /** The output of a command that must fail. */
   async function refused(machine: Machine, command: string): Promise<string> {
     const { failures } = await machine.run(command);
     expect(failures).toHaveLength(1);
@@ -66,7 +66,7 @@ describe('the page on HTTPS, followed letter by letter', () => {
 
   const homeOf = async (machine: Machine) => (await prepare(machine, 'cd; pwd')).trim();
 
-  /** Each machine has a home of its own, where its commands run. */
+  /** Each machine has its own home directory, where its commands run. */
   const carry = async (file: string, from: Machine, to: Machine) =>
     copyFile(join(await homeOf(from), file), join(await homeOf(to), file));
 

@@ -17,7 +17,7 @@ export class Subscriber implements AsyncDisposable {
 
   /** Resolves when the broker has granted the subscriptions. */
   static async open(args: readonly string[]): Promise<Subscriber> {
-    // Line by line; into a pipe it writes in blocks otherwise.
+    // Makes mosquitto_sub write each line at once. Into a pipe it would write in blocks.
     const child = spawn('stdbuf', ['-oL', 'mosquitto_sub', '-d', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const subscriber = new Subscriber(child);
     await subscriber.said(/^Subscribed \(mid/m);
@@ -42,9 +42,9 @@ export class Subscriber implements AsyncDisposable {
   }
 }
 
-/** A TCP relay that notes when the far side ended the connection: clients reconnect before they say so. */
+/** A TCP relay that records when the broker ended the connection. Clients reconnect before they report it. */
 export class Relay implements AsyncDisposable {
-  /** Resolves to `performance.now()` of the end of the first connection. */
+  /** Resolves to `performance.now()` at the end of the first connection. */
   readonly ended: Promise<number>;
 
   private constructor(

@@ -19,7 +19,7 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
   const at = (port: number) => ['-h', 'localhost', '-p', String(port)];
   const publish = (args: readonly string[], topic: string, message: string): Promise<CommandResult> =>
     system.run('mosquitto_pub', [...args, '-q', '1', '-t', topic, '-m', message]);
-  // Whoever gets in waits for a message; three seconds are enough to be turned away.
+  // An admitted client waits for a message. Three seconds are enough for the broker to refuse a client.
   const subscribe = (args: readonly string[], filter: string): Promise<CommandResult> =>
     system.run('mosquitto_sub', [...args, '-W', '3', '-t', filter]);
 

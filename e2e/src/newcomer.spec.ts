@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System } from './system.js';
 
-// One story, told in order: each step is what the newcomer does next.
+// The tests run in order. Each one is the next step of a new user.
 describe('a newcomer enrols a child device and moves a file over mutual TLS', () => {
   let system: System;
   let child: string;
@@ -115,7 +115,7 @@ describe('a newcomer enrols a child device and moves a file over mutual TLS', ()
   });
 
   it('revokes the child: its open download ends within a second, and the next connection is refused with the reason', async () => {
-    // Sparse: takes many seconds to send and no disk.
+    // A sparse file: it takes many seconds to send, but no space on the disk.
     await system.run('truncate', ['-s', '16G', join(system.configDirectory, 'data/file-transfer/huge.bin')]);
     const download = system.run('curl', [...asChild(), '-o', '/dev/null', `https://${system.fileUrl}/huge.bin`]);
     await sessionOf(system);

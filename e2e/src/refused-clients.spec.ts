@@ -4,20 +4,20 @@ import { TestCa, type TestCertificate } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System, succeeded } from './system.js';
 
-/** What a client shows; undefined for none. */
+/** The certificate that a client shows; undefined for none. */
 type Shown = Pick<TestCertificate, 'certPath' | 'keyPath'> | undefined;
 
-/** A row of a table of the page: the refusal, and what each client prints about it. */
+/** A cell of a table of the page: the refusal, and what one client prints about it. */
 interface Row {
   readonly refusal: string;
   readonly client: string;
-  /** Words in code marks; each must be printed. */
+  /** Words in code marks. The client must print each of them. */
   readonly words: readonly string[];
 }
 
 const page = await readFile(join(import.meta.dirname, '../../docs/refused-clients.md'), 'utf8');
 
-/** The rows of the table below a heading, one for each client; cells without code marks promise nothing. */
+/** The cells of the table below a heading, one for each refusal and client. A cell without code marks is not checked. */
 function rowsBelow(heading: string): Row[] {
   const [, section = ''] = page.split(`## ${heading}\n`);
   const [own = ''] = section.split('\n## ');
@@ -92,7 +92,7 @@ describe('a client that is refused', () => {
 
   afterAll(() => system.stop());
 
-  /** Everything a client prints, in both of its outputs. */
+  /** Everything a client prints, to standard output and standard error. */
   async function printedBy(client: string, refusal: string): Promise<string> {
     const isPlain = refusal === 'without TLS';
     const certificate = shown.get(refusal);
@@ -124,7 +124,7 @@ describe('a client that is refused', () => {
       '-CAfile',
       roots,
       '-ign_eof -quiet',
-      // Of -cert it sends the first certificate only.
+      // openssl sends only the first certificate of -cert.
       ...(cert === '' ? [] : ['-cert_chain', cert]),
       ...options('-'),
     ];

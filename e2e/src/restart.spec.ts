@@ -7,7 +7,7 @@ import { type CommandResult, System, succeeded } from './system.js';
 
 const auditors = ['pki-signer', 'device-registry'] as const;
 
-// One story, told in order: what was there before is looked for after each start.
+// The tests run in order. After each start they check that everything from before is still there.
 describe('a site', () => {
   let system: System;
   let child: Device;

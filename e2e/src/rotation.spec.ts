@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from './device.js';
 import { System, succeeded } from './system.js';
 
-// One story, told in order, at level mutual throughout and without a restart.
+// The tests run in order, always at level mutual, and without a restart.
 describe('a site whose issuing CAs are replaced', () => {
   let system: System;
   let older: Device;
@@ -29,7 +29,7 @@ describe('a site whose issuing CAs are replaced', () => {
   const read = async (...identity: string[]) =>
     succeeded(await system.run('curl', [...identity, `https://${system.fileUrl}/foo.txt`]));
 
-  /** The chain a listener shows to those who connect as the device, and whether the device's ca.pem verifies it. */
+  /** The chain that a listener shows to this device, and whether the ca.pem of the device verifies it. */
   async function serverSeenBy({ caPath, certPath, keyPath }: Device): Promise<string> {
     const identity = ['-CAfile', caPath, '-cert', certPath, '-key', keyPath];
     const connect = ['-connect', `localhost:${system.ports.http}`, '-verify_hostname', 'localhost', '-brief'];

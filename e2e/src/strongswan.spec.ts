@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System, succeeded } from './system.js';
 
-// EST clients nobody of us wrote. The operator hands the device the root and a token; each then does what its manual says.
+// EST clients written by others. The operator gives the device the root and a token. Each client then follows its manual.
 describe('a foreign EST client', () => {
   let system: System;
 
@@ -22,7 +22,7 @@ describe('a foreign EST client', () => {
     succeeded(await system.run('sh', ['-euc', script, 'sh', ...args]));
   const publicKeyOf = (chain: string) => openssl('x509', '-in', chain, '-noout', '-pubkey');
 
-  /** Puts a file with the identity and reads it back, at level mutual. */
+  /** Stores a file with this identity and reads it back, at level mutual. */
   async function transfer(cert: string, key: string): Promise<string> {
     const identity = ['-sS', '--fail', '--cacert', 'root.pem', '--cert', cert, '--key', key];
     const url = `https://${system.fileUrl}/${cert}.txt`;
@@ -31,7 +31,7 @@ describe('a foreign EST client', () => {
   }
 
   describe('strongSwan pki', () => {
-    /** `pki --req` wants its key in DER; curl wants the same key in PEM. */
+    /** `pki --req` needs its key in DER; curl needs the same key in PEM. */
     async function makeRequest(name: string, dn: string): Promise<void> {
       await openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${name}.key`);
       await openssl('pkey', '-in', `${name}.key`, '-outform', 'DER', '-out', `${name}.key.der`);
@@ -55,7 +55,7 @@ describe('a foreign EST client', () => {
 
     it('enrols again with its certificate, for a new key', async () => {
       const subject = await openssl('x509', '-in', 'swan.pem', '-noout', '-subject', '-nameopt', 'RFC2253');
-      // strongSwan writes a name from its root on, RFC 2253 the other way.
+      // strongSwan prints the parts of a name from the root down. RFC 2253 prints them in reverse order.
       const dn = subject.trim().replace('subject=', '').split(',').reverse().join(', ');
       await makeRequest('swan2', dn);
       await shell(`pki --est ${server()} --in swan2.csr --cert swan.pem --key swan.key.der >swan2.pem`);
@@ -76,8 +76,8 @@ describe('a foreign EST client', () => {
   });
 
   describe('a client that speaks EST as thin-edge.io does', () => {
-    // tedge sends Basic credentials with the CSR file without its armour lines, line breaks kept, and does not say who it
-    // is. It renews at the path of its Cumulocity proxy.
+    // tedge sends Basic credentials, and the CSR file without its BEGIN and END lines, but with line breaks. It sends no
+    // User-Agent. It renews at the path of its Cumulocity proxy.
     const head = ['--header', 'Content-Type: application/pkcs10', '--header', 'User-Agent:', '--header', 'Accept: */*'];
     const post = ['-sS', '--fail-with-body', '--cacert', 'root.pem', ...head];
 

@@ -102,7 +102,7 @@ function answer(request: ReturnType<typeof httpGet>): Promise<IncomingMessage> {
   });
 }
 
-// The pace of the load, not a wait for something to happen.
+// Sets the rate of the load. It does not wait for an event.
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -18,7 +18,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Standard output of a command that had to succeed. */
+/** Returns the standard output of a command, and throws when the command has failed. */
 export function succeeded({ code, stdout, stderr }: CommandResult): string {
   if (code !== 0) throw new Error(`The command ended with ${code}: ${stderr}${stdout}`);
   return stdout;
@@ -32,7 +32,7 @@ export interface Ports {
   readonly mqtt: number;
 }
 
-/** The whole product as a user runs it: the built standalone in a process of its own, and the built CLI beside it. */
+/** The whole product as a user runs it: a process of the built standalone, and the built CLI. */
 export class System {
   private constructor(
     readonly directory: string,
@@ -55,7 +55,7 @@ export class System {
     return join(this.directory, 'config');
   }
 
-  /** Where the transferred files lie. */
+  /** The directory of the transferred files. */
   get filesDirectory(): string {
     return join(this.configDirectory, 'data/file-transfer');
   }
@@ -73,12 +73,12 @@ export class System {
     return `https://localhost:${this.ports.pki}`;
   }
 
-  /** Runs the CLI as a user types it. */
+  /** Runs the CLI as a user would. */
   sallyport(...args: string[]): Promise<CommandResult> {
     return this.run(process.execPath, ['--disable-warning=DEP0169', cliBundle, ...args]);
   }
 
-  /** Runs a real client; its working directory is the system's own. */
+  /** Runs a real client in the directory of the system. */
   run(command: string, args: readonly string[]): Promise<CommandResult> {
     return new Promise((resolve) => {
       const options = { env: this.env, cwd: this.directory, maxBuffer: 64 * 1024 * 1024, timeout: 60_000 };
@@ -94,7 +94,7 @@ export class System {
     return new AdminApi(this.configDirectory, service);
   }
 
-  /** Makes a token and enrols a device with it, both with the CLI; its files are in a directory of its own. */
+  /** Makes a token and enrols a device with it, both with the CLI. The files of the device are in a new directory. */
   async enrol(name: string): Promise<Device> {
     const device = new Device(name, join(this.directory, name));
     await mkdir(device.directory);
@@ -104,26 +104,26 @@ export class System {
     return device;
   }
 
-  /** Ends the process without a chance to clean up. */
+  /** Kills the process, so that it cannot clean up. */
   async kill(): Promise<void> {
     const gone = exited(this.child);
     this.child.kill('SIGKILL');
     await gone;
   }
 
-  /** Ends the process as Ctrl-C does; answers its exit code. */
+  /** Ends the process as Ctrl-C does; returns its exit code. */
   async interrupt(): Promise<number | null> {
     const gone = exited(this.child);
     this.child.kill('SIGINT');
     return gone;
   }
 
-  /** Starts the process again, on the same directory and the same ports. */
+  /** Starts the process again, with the same directory and the same ports. */
   async resume(): Promise<void> {
     this.child = await launch(this.env, this.directory, this.output);
   }
 
-  /** Stops as Ctrl-C does, and removes everything; answers the exit code. */
+  /** Stops as Ctrl-C does, and removes all files; returns the exit code. */
   async stop(): Promise<number | null> {
     const code = this.child.exitCode ?? (this.child.signalCode === null ? await this.interrupt() : null);
     await rm(this.directory, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System, succeeded } from './system.js';
 
-// One story, told in order: another program writes the settings anew while a secured site is down.
+// The tests run in order: another program rewrites the settings while a secured site is stopped.
 describe('a secured site whose settings vanished', () => {
   let system: System;
 
@@ -51,7 +51,7 @@ describe('a secured site whose settings vanished', () => {
     expect((await curl()).stdout).toBe('404');
   });
 
-  // Two starts and two switches: more than a slow machine does in the usual time.
+  // Two starts and two switches. A slow machine needs more than the usual time for them.
   it('can be lowered while it does not run', { timeout: 120_000 }, async () => {
     succeeded(await system.sallyport('secure', 'mutual'));
     await system.kill();

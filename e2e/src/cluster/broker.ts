@@ -5,16 +5,16 @@ import { type Daemon, startDaemon } from '@sallyport/testkit';
 
 const folder = fileURLToPath(new URL('../../../deploy/mosquitto/', import.meta.url));
 
-/** Where the broker of a test is. */
+/** The directories and the port of the broker of a test. */
 export interface BrokerPlace {
-  /** For `/etc/mosquitto/sallyport`: its certificate, key and CA. */
+  /** Takes the place of `/etc/mosquitto/sallyport`: certificate, key and CA of the broker. */
   readonly identity: string;
-  /** For `/var/lib/mosquitto`. */
+  /** Takes the place of `/var/lib/mosquitto`. */
   readonly state: string;
   readonly port: number;
 }
 
-/** Starts Mosquitto with the configuration of `deploy/mosquitto`, moved to the places of the test. */
+/** Starts Mosquitto with the configuration of `deploy/mosquitto`, changed to the directories of the test. */
 export async function startBroker({ identity, state, port }: BrokerPlace): Promise<Daemon> {
   mkdirSync(state, { recursive: true });
   const config = readFileSync(join(folder, 'mosquitto.conf'), 'utf8')
@@ -22,7 +22,7 @@ export async function startBroker({ identity, state, port }: BrokerPlace): Promi
     .replaceAll('/etc/mosquitto/sallyport', identity)
     .replaceAll('/var/lib/mosquitto', state)
     .replace(/^listener 8883$/m, `listener ${port} 127.0.0.1`)
-    // Run by root it would become a user who cannot read the test's files.
+    // When root starts Mosquitto, it changes to a user that cannot read the files of the test.
     .replace(/^user mosquitto$/m, 'user root');
   const configPath = join(state, 'mosquitto.conf');
   writeFileSync(configPath, config);

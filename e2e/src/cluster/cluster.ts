@@ -18,14 +18,14 @@ import { Unit } from './unit.js';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const page = readFileSync(join(root, 'docs/deploy.md'), 'utf8');
 
-/** The configuration directory of one machine, and the environment of everybody who works on it. */
+/** The configuration directory of one machine, and the environment of its programs. */
 export interface Machine {
   readonly site: string;
   readonly httpPort: number;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A site of several machines in one temporary directory, set up by the commands of `docs/deploy.md`. */
+/** A site of several machines in one temporary directory, made with the commands of `docs/deploy.md`. */
 export class Cluster implements AsyncDisposable {
   private readonly units: Unit[] = [];
 
@@ -33,11 +33,11 @@ export class Cluster implements AsyncDisposable {
     private readonly directory: TemporaryDirectory,
     readonly brokerPort: number,
     private readonly shared: NodeJS.ProcessEnv,
-    /** Where the signer and the registry are, and the first agent. */
+    /** The machine of the signer, the registry and the first agent. */
     readonly main: Machine,
   ) {}
 
-  /** @param settings of the services, as `TEDGE_*` variables, and variables of the page */
+  /** @param settings of the services, as `TEDGE_*` variables, and the variables of the page */
   static async prepare(settings: NodeJS.ProcessEnv = {}): Promise<Cluster> {
     const directory = temporaryDirectory('sp-');
     const [prefix, brokerPort, pkiPort] = [directory.file('opt'), await freePort(), await freePort()];
@@ -68,19 +68,19 @@ export class Cluster implements AsyncDisposable {
     return { identity: directory.file('broker'), state: directory.file('broker-state'), port: brokerPort };
   }
 
-  /** One more machine of the site. */
+  /** Adds a machine to the site. */
   addMachine(name: string): Promise<Machine> {
     return machineIn(this.directory.file(name), this.shared);
   }
 
-  /** A service as the unit file of its name says; it ends with the cluster. */
+  /** A service as its unit file describes it. It ends with the cluster. */
   unit(name: string, { site, env }: Machine = this.main): Unit {
     const unit = Unit.of(name, { prefix: this.directory.file('opt'), site }, env);
     this.units.push(unit);
     return unit;
   }
 
-  /** A service with nothing set but its configuration directory, its ports, and a plain broker. */
+  /** A service with only these settings: its configuration directory, its ports, and a plain broker. */
   process(service: string): Unit {
     const command = [this.directory.file('opt/bin/node'), this.directory.file('opt', service, 'main.js')];
     const unit = new Unit(command, { ...this.main.env, TEDGE_MQTT_CLIENT_PORT: String(this.brokerPort) });
@@ -88,17 +88,17 @@ export class Cluster implements AsyncDisposable {
     return unit;
   }
 
-  /** Ends whatever runs, as a crash does. */
+  /** Kills all processes, as a crash does. */
   async endUnits(): Promise<void> {
     await Promise.all(this.units.splice(0).map((unit) => unit.end('SIGKILL')));
   }
 
-  /** Runs the command blocks a section of the page prints, or some of them; they must succeed. */
+  /** Runs all or some of the command blocks in a section of the page. They must succeed. */
   async run(section: string, { env }: Machine = this.main, blocks?: readonly number[]): Promise<void> {
     const commands = extractCommands(page, [section])
       .filter((_, block) => blocks?.includes(block) ?? true)
       .map((block) => block.commands);
-    // The installation copies from the clone; whatever is written elsewhere goes to the test's directory.
+    // The installation copies files from the clone. All other commands run in the directory of the test.
     const cwd = section === 'Install' ? root : this.path;
     const { exitCode, stderr } = await runProgram('sh', ['-e', '-c', commands.join('\n')], {
       env,
@@ -117,7 +117,7 @@ export class Cluster implements AsyncDisposable {
     return runProgram(path, args, { env: this.main.env, cwd: this.path, ...options });
   }
 
-  /** Enrols a child device by the CLI; its files are in the directory of its name. */
+  /** Enrols a child device with the CLI. Its files are in the directory with its name. */
   async enrol(name: string): Promise<void> {
     const token = await this.sallyport('device', 'enroll-token', name);
     const words = ['--config-dir', name, '--device-id', name, '--one-time-password', token.stdout.trim()];
@@ -132,13 +132,13 @@ export class Cluster implements AsyncDisposable {
     if (exitCode !== 0) throw new Error(`${name} could not enrol: ${stderr}`);
   }
 
-  /** The files of a child: CA, certificate and key. */
+  /** Paths of the files of a child: CA, certificate and key. */
   filesOf(name: string) {
     const file = (base: string) => this.directory.file(name, 'device-certs', base);
     return { ca: file('ca.pem'), cert: file('tedge-certificate.pem'), key: file('tedge-private-key.pem') };
   }
 
-  /** What curl prints when a child asks an agent for the file. */
+  /** The output of curl when a child requests the file from an agent. */
   async curl(name: string, { httpPort }: Machine = this.main, ...args: string[]): Promise<ProgramResult> {
     const { ca, cert, key } = this.filesOf(name);
     const options = ['--silent', '--show-error', '--max-time', '10', '--cacert', ca, '--cert', cert, '--key', key];

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { connect, type TLSSocket } from 'node:tls';
 
-/** An open connection of a device to an agent, and the moment it ends. */
+/** An open connection of a device to an agent, and the time of its end. */
 export class OpenSession {
-  /** Resolves to when the connection ended, in milliseconds of `performance.now()`. */
+  /** Resolves to the time when the connection ended, in milliseconds of `performance.now()`. */
   readonly ended: Promise<number>;
   isOpen = true;
 
@@ -16,12 +16,12 @@ export class OpenSession {
     });
   }
 
-  /** Connects, waits for the answer to a first request, and keeps the connection for the next. */
+  /** Connects, waits for the answer to a first request, and keeps the connection open. */
   static async open(port: number, files: { ca: string; cert: string; key: string }): Promise<OpenSession> {
     const read = (path: string) => readFileSync(path, 'utf8');
     const identity = { ca: [read(files.ca)], cert: read(files.cert), key: read(files.key) };
     const socket = connect({ host: 'localhost', port, ...identity });
-    // A connection that is cut may end with a reset.
+    // When the agent cuts the connection, it may end with a reset.
     socket.on('error', () => socket.destroy());
     const session = new OpenSession(socket);
     socket.write('GET /tedge/file-transfer/foo.txt HTTP/1.1\r\nHost: localhost\r\n\r\n');

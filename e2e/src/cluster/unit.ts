@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '@sallyport/testkit';
 
-/** Where the test has put what the unit files expect in the system's directories. */
+/** The directories of the test that take the place of the system directories in the unit files. */
 export interface Places {
-  /** For `/opt/sallyport`. */
+  /** Takes the place of `/opt/sallyport`. */
   readonly prefix: string;
-  /** For `/etc/tedge`, and below it for `/run`. */
+  /** Takes the place of `/etc/tedge`; a folder below it takes the place of `/run`. */
   readonly site: string;
 }
 
-/** A service as systemd would run it: command and environment are taken from the unit file. */
+/** A service as systemd would run it. Command and environment come from the unit file. */
 export class Unit {
   private child: ChildProcess | undefined;
   private output = '';
@@ -34,12 +34,12 @@ export class Unit {
     return new Unit(valuesOf('ExecStart'), { ...env, ...Object.fromEntries(own) });
   }
 
-  /** Everything it has printed, over all its runs. */
+  /** Everything it has printed, in all its runs. */
   get log(): string {
     return this.output;
   }
 
-  /** Starts it without waiting for it. */
+  /** Starts it, and does not wait until it is ready. */
   start(...args: string[]): void {
     const [program = '', ...rest] = this.command;
     const child = spawn(program, [...rest, ...args], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -50,7 +50,7 @@ export class Unit {
     this.child = child;
   }
 
-  /** Waits until it has printed something more often than now. */
+  /** Runs the action, and waits until the text is printed once more than before. */
   async prints(text: string, act: () => Promise<unknown> | unknown = () => undefined): Promise<void> {
     const before = this.times(text);
     await act();
@@ -60,7 +60,7 @@ export class Unit {
     if (!isPrinted()) throw new Error(`"${text}" is not in the log:\n${this.output.slice(-4_000)}`);
   }
 
-  /** Sends a signal and waits for the end; answers the exit code, or undefined when the signal itself ended it. */
+  /** Sends a signal and waits for the end; returns the exit code, or undefined if the signal itself ended the process. */
   async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | undefined> {
     this.child?.kill(signal);
     return this.exitCode();

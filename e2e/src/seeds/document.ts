@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** The documentation pages whose commands must work against us, as their authors published them. */
+/** The documentation pages, as their authors published them. Their commands must work with Sallyport. */
 export const documents = {
   https: new URL('../../../docs/seeds/1-https-configuration.md', import.meta.url),
   mqtt: new URL('../../../docs/seeds/3-mqtt-authentication.md', import.meta.url),

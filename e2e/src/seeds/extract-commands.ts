@@ -1,18 +1,18 @@
-/** Commands that stand together in a document. */
+/** Commands in one block of a document. */
 export interface CommandBlock {
-  /** Where they belong, in the document's words: `main device`, `on each child device`. */
+  /** The machine for these commands, in the words of the document: `main device`, `on each child device`. */
   readonly place: string | undefined;
   /** Exactly as printed, comments and continuation lines included. */
   readonly commands: string;
 }
 
 /**
- * Takes the commands of one section out of a documentation page, as they are printed there.
+ * Takes the commands of one section from a documentation page, exactly as printed there.
  *
- * Two kinds of page are known: Markdown with fenced blocks, and the plain text of a rendered page, whose headings are
- * lines of their own and whose command blocks can only be told by how they begin.
+ * It reads two kinds of page: Markdown with fenced blocks, and the plain text of a rendered page. In plain text, headings
+ * are separate lines, and only the first words of a block show that it contains commands.
  *
- * @param path heading and, where one heading has several parts, subheading: `['Enable HTTPS', 'File Transfer Service']`
+ * @param path heading and, if this heading has several parts, subheading: `['Enable HTTPS', 'File Transfer Service']`
  * @throws Error when the document has no such section
  */
 export function extractCommands(document: string, path: readonly string[]): CommandBlock[] {
@@ -39,7 +39,7 @@ function sectionOf(lines: readonly string[], headings: readonly Heading[], path:
     from = found.line + 1;
     to = inside.find(({ line, level }) => line >= from && level <= found.level)?.line ?? to;
   }
-  // What belongs to a part of the section is not the section's own.
+  // The commands of a subsection do not belong to the section itself.
   const firstPart = headings.find(({ line }) => line >= from && line < to)?.line ?? to;
   return lines.slice(from, firstPart);
 }
@@ -63,8 +63,8 @@ function fencedLines(lines: readonly string[]): boolean[] {
 const longestTitle = 60;
 
 /**
- * A rendered page keeps no heading levels: a heading is short, stands alone between empty lines, starts with a capital, ends
- * without punctuation; one that comes back under several others is a subheading.
+ * A rendered page has no heading levels. A heading is a short line between empty lines that starts with a capital letter
+ * and has no punctuation at the end. A heading that occurs several times is a subheading.
  */
 function plainHeadings(lines: readonly string[]): Heading[] {
   const isAlone = (line: number) => (lines[line - 1] ?? '') === '' && (lines[line + 1] ?? '') === '';
@@ -99,7 +99,7 @@ function plainBlocks(lines: readonly string[]): CommandBlock[] {
       line += 1;
       continue;
     }
-    // The line right above, with no empty line between, says where the commands belong.
+    // The line directly above, without an empty line between, names the machine for the commands.
     const place = lines[line - 1] || undefined;
     blocks.push({ place, commands: `${lines.slice(line, end).join('\n').trimEnd()}\n` });
     line = end;
@@ -107,20 +107,20 @@ function plainBlocks(lines: readonly string[]): CommandBlock[] {
   return blocks;
 }
 
-/** The line after the last command of the block that starts here; the same line when none starts here. */
+/** The line after the last command of the block that starts here; the same line if no block starts here. */
 function endOfBlock(lines: readonly string[], start: number): number {
   let end = start;
   for (let line = start; line < lines.length; ) {
     const next = endOfCommand(lines, line);
     if (next > line) end = next;
-    // Empty lines may stand between the commands of one block.
+    // There may be empty lines between the commands of one block.
     else if (lines[line] !== '' || end === start) return end;
     line = Math.max(next, line + 1);
   }
   return end;
 }
 
-/** The line after a command with its continuation lines and its here-document; the same line when it is no command. */
+/** The line after a command, its continuation lines and its here-document; the same line if it is not a command. */
 function endOfCommand(lines: readonly string[], start: number): number {
   const first = lines[start] ?? '';
   if (!firstWords.test(first)) return start;

@@ -7,24 +7,24 @@ import { fileURLToPath } from 'node:url';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 
 export interface SandboxOptions {
-  /** What `hostname` answers, and a name in `/etc/hosts`. */
+  /** The output of `hostname`, and a name in `/etc/hosts`. */
   readonly hostname: string;
-  /** IPv4 address of that name; it exists inside only. Default 127.0.0.1. */
+  /** IPv4 address of that name; it exists only inside the sandbox. Default 127.0.0.1. */
   readonly address?: string;
-  /** A machine on the same local network: each reaches the other, by its name too. Both need an address of their own. */
+  /** A machine on the same local network. Each reaches the other by address and by name. Both need different addresses. */
   readonly neighbour?: Sandbox;
-  /** Directory the commands start in; made when it is missing. Default: an empty home directory. */
+  /** Directory where the commands start; it is made when it is missing. Default: an empty home directory. */
   readonly workingDirectory?: string;
-  /** Programs by name, each the text of a shell script: `tedge` as `exec node …/main.js "$@"`. */
+  /** Programs by name. Each value is the text of a shell script: `tedge` as `exec node …/main.js "$@"`. */
   readonly programs?: Readonly<Record<string, string>>;
-  /** Called for `systemctl restart UNIT`, which waits for it; a rejection makes the command fail. */
+  /** Called for `systemctl restart UNIT`. The command waits for the promise, and fails when the promise is rejected. */
   readonly onRestart?: (unit: string) => Promise<void>;
 }
 
 export interface BlockResult {
   readonly stdout: string;
   readonly stderr: string;
-  /** Every command that exited with another status than 0: `22: curl …`. Empty means that all went well. */
+  /** Every command with an exit status other than 0: `22: curl …`. Empty means that all succeeded. */
   readonly failures: readonly string[];
 }
 
@@ -38,10 +38,10 @@ const loopback = '127.0.0.1';
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * A machine of its own for commands of a document, so that they run letter by letter: it has its own host name, network,
- * copies of `/etc` and of what stands in `/var`, no file in `/tmp`, an empty `/run` and no local CA certificates; it shares
- * everything else.
- * It is made of Linux namespaces, so it needs root, or a kernel that lets users have them.
+ * A separate machine for the commands of a document, so that they run exactly as printed. It has its own host name and
+ * network, copies of `/etc` and of the folders in `/var`, no file in `/tmp`, an empty `/run` and no local CA certificates.
+ * It shares everything else.
+ * It uses Linux namespaces, so it needs root, or a kernel that allows user namespaces.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export class Sandbox implements AsyncDisposable {
     shell.once('close', () => this.wake());
   }
 
-  /** @throws Error with what the system said when it does not allow namespaces */
+  /** @throws Error with the message of the system, when it does not allow namespaces */
   static async open(options: SandboxOptions): Promise<Sandbox> {
     const directory = temporaryDirectory('sallyport-sandbox-');
     const helper = await startHelper(directory.file('helper.sock'), options.onRestart);
@@ -91,8 +91,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Runs commands in the sandbox's one shell: variables and working directory stay for the next block. A command that
-   * fails does not stop those after it, as when somebody pastes them into a terminal.
+   * Runs commands in the only shell of the sandbox, so variables and working directory stay for the next block. When a
+   * command fails, the next ones still run, as in a terminal.
    *
    * @param deadlineMs for the whole block, in milliseconds
    */
@@ -106,12 +106,12 @@ export class Sandbox implements AsyncDisposable {
     return {
       stdout: await readFile(stdout, 'utf8'),
       stderr: await readFile(stderr, 'utf8'),
-      // The block as a whole fails with its last command; that one is named already.
+      // The status of the whole block is that of its last command, which is already in the list.
       failures: lines.map((line) => line.replace(/^failed /, '')).filter((line) => !line.includes(`: . ${script}`)),
     };
   }
 
-  /** Starts a program beside the commands: it sees the same files, names and ports. */
+  /** Starts a program beside the commands. It has the same files, host names and ports. */
   spawn(program: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
     const user = isRoot() ? [] : ['--user', '--preserve-credentials'];
     const namespaces = ['--target', String(this.shell.pid), ...user, '--mount', '--net', '--uts'];
@@ -123,7 +123,7 @@ export class Sandbox implements AsyncDisposable {
     return child;
   }
 
-  /** Joins two machines by a cable. */
+  /** Connects two machines with a virtual cable. */
   private async lay(other: Sandbox): Promise<void> {
     const [here, there] = [`to-${other.shell.pid}`, `to-${this.shell.pid}`];
     await this.mustRun(`ip link add ${here} type veth peer name ${there} netns ${other.shell.pid}`);
@@ -131,7 +131,7 @@ export class Sandbox implements AsyncDisposable {
     await other.plug(there, this.host);
   }
 
-  /** Puts one end of a cable to use: what goes to that host goes through it. */
+  /** Configures one end of a cable: traffic to that host goes through it. */
   private plug(end: string, to: Host): Promise<void> {
     const route = `ip route add ${to.address}/32 dev ${end} src ${this.host.address}`;
     return this.mustRun(`ip link set ${end} up\n${route}\necho '${to.address} ${to.name}' >>/etc/hosts`);
@@ -145,12 +145,12 @@ export class Sandbox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.helper.close();
     for (const program of this.programs) await end(program, program.pid);
-    // The shell leads a process group: whatever a block left running goes with it.
+    // The shell leads a process group, so programs that a block left running end with it.
     await end(this.shell, this.shell.pid && -this.shell.pid);
     await this.directory.remove();
   }
 
-  /** Waits for a line of the shell's report; returns those before it. */
+  /** Waits for a line in the report of the shell; returns the lines before it. */
   private async report(wanted: string, deadlineMs = 10_000): Promise<string[]> {
     const endsAt = performance.now() + deadlineMs;
     for (;;) {
@@ -190,7 +190,7 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** Nothing of the developer's environment: no proxy, no configuration directory, no locale. */
+/** Takes nothing from the environment of the developer: no proxy, no configuration directory, no locale. */
 function environment(directory: TemporaryDirectory): NodeJS.ProcessEnv {
   return { PATH: `${directory.file('bin')}:${path}`, HOME: directory.file('home'), LANG: 'C.UTF-8' };
 }
@@ -213,16 +213,16 @@ function startShell(directory: TemporaryDirectory, neighbourPid: number | undefi
   return child;
 }
 
-/** Root needs no user namespace; anybody else one, and neighbours the same one, or no cable could join them. */
+/** Root needs no user namespace; other users do. Neighbours share one, because a cable cannot connect two of them. */
 function unsharing(neighbourPid: number | undefined): string[] {
   if (isRoot()) return ['unshare'];
   if (neighbourPid === undefined) return ['unshare', '--user', '--map-root-user'];
   return ['nsenter', '--target', String(neighbourPid), '--user', '--preserve-credentials', '--', 'unshare'];
 }
 
-// In the namespace of a user, the files of an overlay stay root's; so /etc is copied, without what only root may read,
-// and /var is made anew from the directories it has, all but ours. /tmp keeps nothing but what we need: a file of the name a
-// document uses may be another user's.
+// In a user namespace the files of an overlay still belong to root. So /etc is copied, without files that only root may
+// read, and /var is a new directory with all directories of the old one except ours. /tmp keeps only what we need,
+// because a file with a name from the document may belong to another user.
 const privateFolders = `
 private() { mkdir "$1" && mount -t tmpfs -o mode=755 tmpfs "$1"; }
 private "$base/etc" && { cp -R --no-dereference --preserve=mode /etc/. "$base/etc" 2>/dev/null || true; } && mount --rbind "$base/etc" /etc
@@ -258,7 +258,7 @@ function setUpScript(directory: TemporaryDirectory, options: SandboxOptions): st
   ].join('\n');
 }
 
-/** The entries of /tmp that hold the sandbox itself, Node and the clone, as words of the shell. */
+/** The entries of /tmp that contain the sandbox, Node and the clone, quoted for the shell. */
 function neededOfTmp(directory: TemporaryDirectory): string {
   const paths = [directory.path, process.execPath, fileURLToPath(import.meta.url)];
   const entries = paths.flatMap((path) => /^\/tmp\/[^/]+/.exec(path) ?? []);
@@ -269,7 +269,7 @@ async function writePrograms(directory: TemporaryDirectory, programs: Readonly<R
   await mkdir(directory.file('bin'));
   const helper = `curl --silent --show-error --fail-with-body --unix-socket ${directory.file('helper.sock')} --data ''`;
   const all = {
-    // Whoever runs the sandbox is its root.
+    // The user that runs the sandbox is root inside it.
     sudo: 'exec "$@"',
     systemctl: `[ "$1" = restart ] || { echo "systemctl $1 is not known here" >&2; exit 1; }\nexec ${helper} "http://helper/restart/$2"`,
     ...programs,
@@ -278,7 +278,7 @@ async function writePrograms(directory: TemporaryDirectory, programs: Readonly<R
     await writeFile(directory.file('bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
 }
 
-/** Lets commands inside ask the test outside for something, over a socket both can reach. */
+/** Lets commands in the sandbox call the test outside, over a socket that both can reach. */
 async function startHelper(socketPath: string, onRestart: SandboxOptions['onRestart']): Promise<Server> {
   const helper = createServer((request, response) => {
     const unit = decodeURIComponent((request.url ?? '').replace('/restart/', ''));
