@@ -25,10 +25,10 @@ const identity = { deviceId: deviceId.parse('child01') };
 const subject = { commonName: identity.deviceId, organization: 'Bench' };
 const urls = { crlUrl: 'http://localhost:8442/device.crl', caIssuersUrl: 'http://localhost:8442/device.cer' };
 
-/** Requests of different keys, as a signer sees them: a key that was seen before verifies faster. */
+/** Requests with different keys, as a signer gets them. A key that was used before verifies faster. */
 const differentRequests = 2000;
 
-/** Neighbours on the machine slow both sides, so each round measures both, and the median round counts. */
+/** Other processes slow both sides. So each round measures both, and the median round counts. */
 const rounds = 3;
 const roundMilliseconds = 1200;
 
@@ -65,7 +65,7 @@ function makeRequests(): Buffer[] {
   );
 }
 
-/** CPU microseconds an operation takes, over a fixed wall time. */
+/** CPU time of an operation in microseconds, measured over a fixed wall time. */
 function cpuMicroseconds(milliseconds: number, operation: (index: number) => void): number {
   const before = process.cpuUsage();
   let index = 0;
@@ -78,7 +78,7 @@ function medianOf(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Everything a signer does for a request it never saw: parse, prove possession, judge, lint, sign. */
+/** Everything a signer does for a new request: parse, verify possession of the key, check the profile, lint, sign. */
 function issueFromRequest(issuer: LeafIssuer, der: Buffer): void {
   const request = parseCertificateRequest(der);
   verifyPossession(request);
@@ -87,7 +87,7 @@ function issueFromRequest(issuer: LeafIssuer, der: Buffer): void {
   issuer.issue({ subject, spki: request.spki, subjectAltNames, ...validityOf(profile, new Date()) });
 }
 
-/** `openssl speed` in one process: microseconds of CPU a signature and a verification take. */
+/** `openssl speed` in one process: CPU time of a signature and of a verification, in microseconds. */
 function opensslLimit(): { readonly sign: number; readonly verify: number } {
   const output = execFileSync('openssl', ['speed', '-seconds', '1', 'ecdsap256'], {
     encoding: 'utf8',
@@ -97,7 +97,7 @@ function opensslLimit(): { readonly sign: number; readonly verify: number } {
   return { sign: 1e6 / sign, verify: 1e6 / verify };
 }
 
-/** `openssl x509 -req`: one process a certificate. Milliseconds of wall time each. */
+/** `openssl x509 -req`, one process for each certificate: wall time of each, in milliseconds. */
 function opensslCommand(caPem: string, caKeyPem: string, request: Buffer): number {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   try {
@@ -116,7 +116,7 @@ function opensslCommand(caPem: string, caKeyPem: string, request: Buffer): numbe
   }
 }
 
-/** What one round measured, in CPU microseconds. */
+/** The results of one round, in microseconds of CPU time. */
 interface Round {
   readonly limit: { readonly sign: number; readonly verify: number };
   readonly full: number;

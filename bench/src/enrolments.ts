@@ -4,7 +4,7 @@ import { type LoadRequest, type LoadResult, runLoad } from './enrolments/est-loa
 import { nginxHandshakes, opensslCommand } from './enrolments/peers.js';
 import { SignerSite } from './enrolments/signer-site.js';
 
-// Enough for CPU times counted in ticks of 10 ms; the whole run stays below half a minute.
+// Enough requests, although CPU time is counted in ticks of 10 ms. The whole run takes less than half a minute.
 const perRun = 300;
 
 /** A device that is about to enrol. */
@@ -57,7 +57,7 @@ async function measureSigner() {
     const renewals = devices.map((device, index) => renewalOf(device, bodies[index] ?? ''));
     return runLoad(target, renewals, { keepAlive: false });
   };
-  // Twice each, until a just-in-time compiler has seen enough of both.
+  // Warm up: two rounds of each, so that the just-in-time compiler has compiled both.
   for (const run of ['warm', 'warmer']) await renew(await enrol(run, false));
   const kept = await enrol('kept', true);
   const fresh = await enrol('fresh', false);

@@ -1,6 +1,7 @@
-// What a file transfer costs, beside nginx on the same machine in the same minutes: CPU time of the server for each
-// request, at each security level. `npm run bench -- file-transfer` takes some minutes, `--full` more, and
-// `--only 'PUT 1 GiB'` less. Files go to a disk, as in life; with `--memory` to memory, where the kernel's part is smallest.
+// Measures the CPU time of the server for each request, at each security level, and compares it with nginx on the same
+// machine in the same minutes. `npm run bench -- file-transfer` takes some minutes, `--full` more, and
+// `--only 'PUT 1 GiB'` less. Files go to a disk, as in production. With `--memory` they go to memory, where the kernel
+// takes the smallest part.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,11 +21,11 @@ import { forgetPeak, type Load, peakMegabytes, type Round, runRound } from './fi
 interface Case extends Load {
   readonly size: string;
   readonly rounds: number;
-  /** Until a just-in-time compiler has seen enough; nginx needs none. */
+  /** Time to warm up our just-in-time compiler; nginx needs none. */
   readonly warmUpMilliseconds?: number;
 }
 
-/** Capacity for the same CPU time, nginx = 1, that we hold ourselves to: plain HTTP, and TLS. */
+/** Our targets for plain HTTP and for TLS: capacity for the same CPU time, where nginx is 1. */
 const targets: Readonly<Record<string, readonly [plain: number, tls: number]>> = {
   'GET 1 KiB': [0.35, 0.45],
   'GET 1 MiB': [0.6, 0.9],
@@ -49,11 +50,11 @@ function casesFor({ isFull, only }: { isFull: boolean; only: string | undefined 
 }
 
 /**
- * Neighbours on the machine slow everybody, so each round measures all, in turn from either end.
+ * Other processes slow all contestants. So each round measures all of them, alternately in forward and reverse order.
  *
- * Before the rounds of single large files, everybody moves two that do not count. Memory that a hypervisor has promised
- * and not yet given costs up to two seconds a gigabyte when it is used first, whoever asks; the file that is there and
- * the one that replaces it have been through that afterwards.
+ * Before the rounds with single large files, each contestant transfers two files that do not count. On a virtual machine,
+ * the first use of new memory costs any program up to two seconds a gigabyte. After these two files, the memory of the
+ * present file and of the file that replaces it has been used.
  */
 async function runCase(contestants: readonly Contestant[], load: Case): Promise<Map<string, Round[]>> {
   const rounds = new Map<string, Round[]>(contestants.map(({ name }) => [name, []]));
@@ -86,7 +87,7 @@ const cpuOf: Measure = ({ cpuMicrosecondsPerRequest }) => cpuMicrosecondsPerRequ
 const kernelOf: Measure = ({ kernelMicrosecondsPerRequest }) => kernelMicrosecondsPerRequest;
 const timeOf: Measure = ({ requestsPerSecond }) => 1 / requestsPerSecond;
 
-/** How often ours does what nginx does once, for the same amount of something: of each round, smallest first. */
+/** Requests we serve for the same cost as one request of nginx: one ratio for each round, smallest first. */
 function ratiosOf(nginx: readonly Round[], ours: readonly Round[], measure: Measure): number[] {
   const amounts = ours.map(measure);
   return nginx.map((round, index) => measure(round) / (amounts[index] ?? 0)).toSorted((one, other) => one - other);
@@ -113,7 +114,7 @@ function report(level: Level, load: Case, rounds: ReadonlyMap<string, readonly R
   }
 }
 
-/** Of single large files, a round is one request, and what the rounds differ by says how far the middle can be trusted. */
+/** With single large files, a round is one request. The range of the rounds shows how reliable the median is. */
 function reportParts(nginx: readonly Round[], ours: readonly Round[], ratios: readonly number[]): void {
   const range = [ratios[0], ratios.at(-1)].map((ratio = Number.NaN) => ratio.toFixed(2)).join(' to ');
   const kernel = [nginx, ours].map((each) => `${(medianOf(each.map(kernelOf)) / 1e6).toFixed(2)} s`);
@@ -139,7 +140,7 @@ async function runLevel(
   try {
     for (const each of [nginx, ours]) await storeFiles(each, cases);
     for (const load of cases) {
-      // What a GET costs does not depend on it, and of 1 GiB the flush is a small part.
+      // The cost of a GET does not depend on durability, and the flush is a small part of a PUT of 1 GiB.
       const contestants = load.method === 'PUT' && load.milliseconds > 0 ? [nginx, ours, durable] : [nginx, ours];
       await forgetPeak(ours.pid);
       report(level, load, await runCase(contestants, load));
@@ -150,7 +151,7 @@ async function runLevel(
   }
 }
 
-/** Puts what GET will ask for. */
+/** Stores the file that GET will request. */
 async function storeFiles(contestant: Contestant, cases: readonly Case[]): Promise<void> {
   const connection = await LoadConnection.open(contestant.address);
   for (const { method, bytes } of cases)
@@ -159,7 +160,7 @@ async function storeFiles(contestant: Contestant, cases: readonly Case[]): Promi
   connection.close();
 }
 
-/** A folder of our own, removed even when the benchmark fails. */
+/** Makes a folder that is removed even when the benchmark fails. */
 function workDirectory(parent: string): { readonly path: string } & AsyncDisposable {
   const path = mkdtempSync(join(parent, 'sallyport-b-'));
   const removeNow = (): void => rmSync(path, { recursive: true, force: true });
@@ -181,7 +182,7 @@ const {
 const cases = casesFor({ isFull, only });
 if (cases.length === 0) throw new Error(`--only ${only}: there is no such case. One is: PUT 1 MiB`);
 await using ca = await TestCa.create();
-// /tmp is memory on some systems; FHS §5.15: /var/tmp is not.
+// On some systems /tmp is in memory. /var/tmp is not (FHS §5.15).
 await using work = workDirectory(isInMemory ? '/dev/shm' : '/var/tmp');
 await using build = temporaryDirectory('sallyport-b-');
 const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });

@@ -1,5 +1,5 @@
-// What a full mutual-TLS handshake costs the secure listener, beside nginx on the same machine in the same minutes,
-// driven by the same client. `npm run bench -- handshakes` takes about half a minute.
+// Measures the cost of a full mutual-TLS handshake for the secure listener, and compares it with nginx on the same machine
+// in the same minutes, with the same client. `npm run bench -- handshakes` takes about half a minute.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -22,20 +22,20 @@ import { serviceFlags } from './process/shipped.js';
 
 const parallel = 16;
 const perRound = 300;
-/** Devices that come back again and again. */
+/** Number of devices that connect again and again. */
 const fleetSize = 100;
-/** Neighbours on the machine slow both sides, so each round measures both, and the median of the ratios counts. */
+/** Other processes slow both sides. So each round measures both, and the median of the ratios counts. */
 const rounds = 5;
-/** Until a just-in-time compiler has seen enough; nginx needs none. */
+/** Handshakes to warm up our just-in-time compiler; nginx needs none. */
 const warmUp = 2000;
-/** What one of our cores has to do for each handshake nginx does, as Debian ships it. */
+/** Our target: handshakes we do in the CPU time of one handshake of nginx, as Debian ships it. */
 const target = 1.15;
 
 const admitAll: AdmissionPort = {
   admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }),
 };
 
-/** The contestant in a process of its own: listens, prints its port, and answers its counters to every request. */
+/** The contestant in its own process: it listens, prints its port, and answers every request with its counters. */
 async function serve([certPath, keyPath, caPath]: readonly string[]): Promise<void> {
   const keys = { cert: 'cert', key: 'key', ca: 'ca' };
   const { settings } = await readSecurityFiles({ certPath, keyPath, caPath, keys });
@@ -72,7 +72,7 @@ function certificateFrom(pem: string): Certificate {
   return certificate;
 }
 
-/** Client certificates, each a little different; they share a key, which no server looks at twice. */
+/** Client certificates that differ from each other. They share one key, which makes no difference to a server. */
 function makeDevices(ca: TestCa, count: number): ConnectionOptions[] {
   const issuer = certificateFrom(ca.certPem);
   const profile = certificateProfiles.device;
@@ -90,7 +90,7 @@ function makeDevices(ca: TestCa, count: number): ConnectionOptions[] {
   });
 }
 
-/** A full handshake; resolves when the server, too, has closed, so that it has verified the client's part. */
+/** Does a full handshake. Resolves when the server has closed too, so it has verified the certificate of the client. */
 function shakeHands(options: ConnectionOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(options, () => socket.end());
@@ -105,7 +105,7 @@ interface Round {
 
 interface Load {
   readonly contestant: Contestant;
-  /** Taken in turn. */
+  /** Client certificates, used in turn. */
   readonly devices: readonly ConnectionOptions[];
   readonly ecdhCurve?: string;
   readonly count?: number;
@@ -127,7 +127,7 @@ function medianOf(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** How many handshakes for the CPU time of one of the peer's, in the middle of the rounds. */
+/** Our handshakes in the CPU time of one handshake of the peer: the median of the rounds. */
 function ratioOf(peer: readonly Round[], ours: readonly Round[]): number {
   return medianOf(peer.map(({ cpuMs }, round) => cpuMs / (ours[round]?.cpuMs ?? Number.NaN)));
 }
@@ -166,7 +166,7 @@ async function runContest({ nginx, strictNginx, ours, fleet, strangers }: Contes
   return measured;
 }
 
-/** Fails when a handshake was only the client's: the server counts those it has finished. */
+/** Fails when only the client finished a handshake. The server counts the handshakes it has finished. */
 async function checkCount({ port }: Contestant, device: ConnectionOptions): Promise<void> {
   const [response] = await once(httpsGet({ ...device, port, agent: false }), 'response');
   const { handshakes } = JSON.parse(await text(response));

@@ -1,8 +1,9 @@
-// What hostile peers cost everybody else: `npm run bench -- hostile` runs each attack for some seconds against the file
-// transfer service as it ships, with an honest client beside it. It takes about a minute; `--only 'chunks'` less, `--seconds 30` more.
+// Measures how much hostile peers slow other clients. `npm run bench -- hostile` runs each attack for some seconds against
+// the file transfer service as we ship it, while an honest client uses it too. It takes about a minute; `--only 'chunks'`
+// less, `--seconds 30` more.
 //
-// The machine may be busy with other things, so each figure stands beside the same one from the seconds before the
-// attack; what counts is what they differ by.
+// The machine may be busy with other work. So the same figures are measured in the seconds before each attack, and the
+// difference counts.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -21,13 +22,13 @@ import { serviceFlags } from './process/shipped.js';
 
 const warmUp = 3_000;
 const calmMs = 1_500;
-/** Until an attack is under way; what it does first would say little about what it can do for long. */
+/** Time from the start of an attack to the measurement. The first moments would not show its lasting effect. */
 const onsetMs = 500;
 
 interface Stage {
   readonly script: string;
   readonly directory: string;
-  /** Of the service: paths of its certificate, its key and the CA of the clients. */
+  /** Paths of the certificate and the key of the service, and of the CA of the clients. */
   readonly security: Readonly<Record<'certPath' | 'keyPath' | 'caPath', string>>;
   readonly honest: ConnectionOptions;
   readonly evil: ConnectionOptions;
@@ -41,7 +42,7 @@ interface Service {
 }
 
 async function startService({ script, directory, security }: Stage): Promise<Service> {
-  // An attack makes the service say a lot, which nobody reads here.
+  // An attack makes the service log a lot. We ignore it.
   const child = fork(script, { execArgv: serviceFlags, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   child.send({ directory: join(directory, 'files'), durability: 'process-end', ...security });
   const [{ port }] = await once(child, 'message');
@@ -54,7 +55,7 @@ async function storeFiles({ port }: Service, { ca = '', cert = '', key = '' }: C
     connection.exchange({ method: 'PUT', path: `/te/v1/files/${name}`, bodyBytes });
   await put('small', 5);
   await put('large', 16 * 1024 * 1024);
-  // As in a service that has been at work: its heap has grown to what it needs.
+  // Warm up, so that the heap has grown to its normal size.
   for (let count = 0; count < warmUp; count += 1)
     await connection.exchange({ method: 'GET', path: '/te/v1/files/small', bodyBytes: 0 });
   connection.close();
@@ -111,9 +112,9 @@ async function runAttack(name: string, stage: Stage): Promise<void> {
 interface Outcome {
   readonly before: Waits;
   readonly during: Waits;
-  /** Memory of the service, in MiB, above what it had before. */
+  /** Growth of the memory of the service during the attack, in MiB. */
   readonly growth: number;
-  /** Of one core. */
+  /** Share of one core. */
   readonly share: number;
 }
 

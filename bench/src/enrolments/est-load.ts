@@ -16,20 +16,20 @@ export interface LoadRequest {
 export interface LoadTarget {
   readonly port: number;
   readonly rootPem: string;
-  /** Of the process whose CPU time counts. */
+  /** Process id of the server, whose CPU time counts. */
   readonly pid: number;
 }
 
 export interface LoadResult {
   readonly perSecond: number;
-  /** CPU of the server, milliseconds a request. */
+  /** CPU time of the server for each request, in milliseconds. */
   readonly cpuMs: number;
   readonly bodies: readonly string[];
 }
 
 const parallel = 16;
 
-/** Sends every request once, sixteen at a time, and measures what the server spends on them. */
+/** Sends every request once, sixteen at a time, and measures the CPU time of the server. */
 export async function runLoad(
   { port, rootPem, pid }: LoadTarget,
   requests: readonly LoadRequest[],
@@ -40,7 +40,7 @@ export async function runLoad(
   const queue = requests.entries();
   const [startedAt, cpuBefore] = [performance.now(), cpuMillisecondsOf(pid)];
   const work = async (worker: number): Promise<void> => {
-    // Each worker has an address of its own: the signer limits how much one address may ask.
+    // Each worker uses its own address, because the signer limits the requests of one address.
     const target = { host: '127.0.0.1', servername: 'localhost', port, ca: rootPem, agent };
     for (const [index, each] of queue)
       bodies[index] = await send({ ...target, localAddress: `127.0.0.${worker + 2}` }, each);

@@ -6,7 +6,7 @@ import { type LoadResult, runLoad } from './est-load.js';
 
 const opensslRuns = 20;
 
-/** `openssl x509 -req`, a process for each certificate. */
+/** `openssl x509 -req`, one process for each certificate. */
 export async function opensslCommand(csr: Buffer): Promise<Omit<LoadResult, 'bodies'>> {
   await using ca = await TestCa.create();
   await using directory = temporaryDirectory('sallyport-b-');
@@ -23,7 +23,7 @@ export async function opensslCommand(csr: Buffer): Promise<Omit<LoadResult, 'bod
   };
 }
 
-/** nginx answering a small file over a fresh TLS connection each time: the floor for anything over TLS. */
+/** nginx serving a small file, with a new TLS connection each time. No server over TLS can be much cheaper. */
 export async function nginxHandshakes(count: number): Promise<LoadResult> {
   await using ca = await TestCa.create();
   const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });

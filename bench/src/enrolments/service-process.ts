@@ -10,14 +10,14 @@ import { root, serviceFlags } from '../process/shipped.js';
 
 type BenchedService = 'pki-signer' | 'device-registry';
 
-/** A service in a process of its own, built as it is shipped. */
+/** A service in its own process, built as we ship it. */
 export class ServiceProcess {
   private constructor(
     private readonly child: ChildProcess,
     private readonly socketPath: string,
   ) {}
 
-  /** Builds and starts it; resolves when it answers on its admin socket. */
+  /** Builds and starts the service; resolves when it answers on its admin socket. */
   static async start(service: BenchedService, configDirectory: string): Promise<ServiceProcess> {
     const cwd = join(root, 'apps', service);
     await mustRun('rolldown', ['-c', '../../rolldown.config.mjs', '--logLevel', 'warn'], { cwd, deadlineMs: 60_000 });
@@ -35,7 +35,7 @@ export class ServiceProcess {
     return this.child.pid ?? 0;
   }
 
-  /** Sends an admin request and reads the answer with its schema. */
+  /** Sends an admin request and parses the answer with its schema. */
   async call<Schema extends z.ZodType>(
     method: 'GET' | 'POST',
     path: string,

@@ -3,14 +3,14 @@ import { enrolmentTokenResponse, trustBundle } from '@sallyport/protocol';
 import { type Daemon, freePort, spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { ServiceProcess } from './service-process.js';
 
-/** Signer and device registry, each a process of its own, on a Mosquitto broker: as on a cluster. */
+/** Signer and device registry in separate processes, with a Mosquitto broker, as on a cluster. */
 export class SignerSite implements AsyncDisposable {
   private constructor(
     private readonly directories: readonly TemporaryDirectory[],
     private readonly broker: Daemon,
     private readonly registry: ServiceProcess,
     readonly signer: ServiceProcess,
-    /** Of the EST listener. */
+    /** Port of the EST listener. */
     readonly port: number,
     readonly rootPem: string,
   ) {}
@@ -34,7 +34,7 @@ export class SignerSite implements AsyncDisposable {
     return new SignerSite([signerFiles, registryFiles], broker, registry, signer, port, roots[0] ?? '');
   }
 
-  /** A one-time token, as `sallyport device enroll-token` makes it. */
+  /** Makes a one-time token, as `sallyport device enroll-token` does. */
   async tokenFor(deviceId: string): Promise<string> {
     return (await this.signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { deviceId })).token;
   }

@@ -9,7 +9,7 @@ import type { ServerAddress } from './load-connection.js';
 export const levels = ['plain', 'server', 'mutual'] as const;
 export type Level = (typeof levels)[number];
 
-/** What a PUT that was answered survives; nginx gives `process-end`. */
+/** The event that an acknowledged PUT survives; with nginx it is `process-end`. */
 export type Durability = 'process-end' | 'power-cut';
 
 /** A server under test. */
@@ -17,7 +17,7 @@ export interface Contestant {
   readonly name: string;
   readonly pid: number;
   readonly address: ServerAddress;
-  /** Before the name of a file. */
+  /** Path before the name of a file. */
   readonly prefix: string;
   readonly stop: () => Promise<void>;
 }
@@ -26,11 +26,11 @@ export interface Stage {
   readonly ca: TestCa;
   readonly server: TestCertificate;
   readonly client: TestCertificate;
-  /** Where the servers keep their files. */
+  /** Directory where the servers store their files. */
   readonly directory: string;
 }
 
-/** Builds the file transfer service alone, the same code that ships, behind the same secure listener. */
+/** Builds only the file transfer service: the code we ship, behind the same secure listener. */
 export async function buildService(directory: string): Promise<string> {
   const [configPath, file] = [join(directory, 'rolldown.config.mjs'), join(directory, 'service.mjs')];
   const config = {
@@ -65,7 +65,7 @@ export async function startOurs(
   };
 }
 
-/** Starts nginx with one worker, as Debian configures it, and dav for PUT. */
+/** Starts nginx with one worker, configured as in Debian, with dav for PUT. */
 export async function startNginx(level: Level, stage: Stage): Promise<Contestant> {
   const directory = join(stage.directory, `nginx-${level}`);
   const temporary = `${directory}-temporary`;

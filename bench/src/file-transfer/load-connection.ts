@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** Where a server listens and how to get in. */
+/** The address of a server, and the certificate that a client shows. */
 export interface ServerAddress {
   readonly port: number;
   readonly caPem?: string;
@@ -19,10 +19,10 @@ export interface LoadRequest {
 const piece = Buffer.alloc(1024 * 1024, 'sallyport');
 const headEnd = Buffer.from('\r\n\r\n');
 
-/** One keep-alive connection that sends a request, waits for the whole response, and so on: cheap, and no more than that. */
+/** A cheap keep-alive client: it sends a request, waits for the whole response, and sends the next. */
 export class LoadConnection {
   private head: Buffer = Buffer.alloc(0);
-  /** Bytes of the response still to come; undefined while its head is not complete. */
+  /** Bytes of the response that are still missing; undefined while its head is not complete. */
   private missing: number | undefined;
   private settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
 

@@ -3,10 +3,10 @@ import { cpuPartsOf } from '../process/cpu-time.js';
 import type { Contestant } from './contestants.js';
 import { LoadConnection, type LoadRequest } from './load-connection.js';
 
-/** What a server did in one round. */
+/** The result of a server in one round. */
 export interface Round {
   readonly cpuMicrosecondsPerRequest: number;
-  /** The kernel's part of it. */
+  /** The part of the CPU time that was spent in the kernel. */
   readonly kernelMicrosecondsPerRequest: number;
   readonly requestsPerSecond: number;
 }
@@ -15,11 +15,11 @@ export interface Load {
   readonly method: 'GET' | 'PUT';
   readonly bytes: number;
   readonly connections: number;
-  /** At least this long, and at least one request a connection. */
+  /** Minimum duration of a round. Each connection also sends at least one request. */
   readonly milliseconds: number;
 }
 
-// So that a PUT replaces a file now and then, and the directory does not grow.
+// A limited number of names, so that a PUT sometimes replaces a file, and the directory does not grow.
 const differentFiles = 32;
 
 /** Puts load on a server for one round. */
@@ -46,13 +46,13 @@ export async function runRound(contestant: Contestant, load: Load): Promise<Roun
   }
 }
 
-/** The most memory a process has had resident since `forgetPeak`, megabytes. */
+/** Peak resident memory of a process since `forgetPeak`, in megabytes. */
 export async function peakMegabytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return (Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
 }
 
-/** Lets the peak begin anew at what is resident now. */
+/** Resets the peak to the memory that is resident now. */
 export async function forgetPeak(pid: number): Promise<void> {
   // proc(5): 5 resets the peak resident set size.
   await writeFile(`/proc/${pid}/clear_refs`, '5');
@@ -77,7 +77,7 @@ function requestsOf(
   connection: number,
 ): (turn: number) => LoadRequest {
   if (method === 'GET') return () => ({ method, path: `${prefix}get-${bytes}`, bodyBytes: 0 });
-  // Few large files: memory is what they take.
+  // Few requests with large files, because here the result is the memory.
   const files = bytes > 1e8 ? 1 : differentFiles;
   return (turn) => ({ method, path: `${prefix}put-${bytes}-${connection}-${turn % files}`, bodyBytes: bytes });
 }

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 
-/** What an attacker has: an admitted device, a chain nobody trusts, and somebody to attack. */
+/** What an attacker has: an admitted device, an untrusted chain, and the address of a service. */
 export interface Arsenal {
   readonly port: number;
   readonly device: ConnectionOptions;
   readonly slowChain: ConnectionOptions;
 }
 
-/** Begins an attack; it goes on until the process of the attacker ends. */
+/** Starts an attack. It continues until the process of the attacker ends. */
 type Attack = (arsenal: Arsenal) => void;
 
 const host = '127.0.0.1';
@@ -24,7 +24,7 @@ async function openDevice({ port, device }: Arsenal): Promise<TLSSocket> {
   return socket;
 }
 
-/** Writes as fast as it is taken. */
+/** Writes as fast as the other side reads. */
 function pour(socket: TLSSocket, piece: string, times: number): void {
   let left = times;
   const go = (): void => {
@@ -50,7 +50,7 @@ async function sendChunks(arsenal: Arsenal): Promise<void> {
   pour(socket, '1\r\nx\r\n'.repeat(1_000), 10_000);
 }
 
-/** Each write of one byte becomes a TLS record of its own. */
+/** Each write of one byte becomes a separate TLS record. */
 async function sendRecords(arsenal: Arsenal): Promise<void> {
   const socket = await openDevice(arsenal);
   socket.resume().setNoDelay(true);
@@ -78,7 +78,7 @@ function presentChains({ port, slowChain }: Arsenal): void {
   }, 125);
 }
 
-/** Begins a TLS record and says no more; comes back as soon as it is closed. */
+/** Sends the start of a TLS record and nothing more. Reconnects as soon as the connection is closed. */
 function stall({ port }: Arsenal): void {
   const one = (localAddress: string): void => {
     const socket = connectTcp({ host, port, localAddress });
@@ -89,7 +89,7 @@ function stall({ port }: Arsenal): void {
   for (let count = 0; count < 400; count += 1) for (const address of addresses) one(address);
 }
 
-/** By the name a reader sees. */
+/** The attacks by the names that the benchmark prints. */
 export const attacks: Readonly<Record<string, Attack>> = {
   '400,000 pipelined GETs, read': (arsenal) => void pipeline(arsenal, { isRead: true }),
   '400,000 pipelined GETs, not read': (arsenal) => void pipeline(arsenal, { isRead: false }),

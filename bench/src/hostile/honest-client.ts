@@ -3,11 +3,11 @@ import { Agent, request } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 
-/** An address nobody attacks from. */
+/** An address that no attack uses. */
 const localAddress = '127.0.0.9';
 const deadlineMs = 3_000;
 
-/** How long an honest client waited, in milliseconds. */
+/** The waiting times of an honest client, in milliseconds. */
 export interface Waits {
   /** For an answer on a connection it keeps. */
   readonly kept: readonly number[];
@@ -34,7 +34,7 @@ async function fetchSmall({ device, port }: Watch, agent: Agent | false): Promis
   }
 }
 
-/** Asks again and again, with a pause in between, until the time is over. */
+/** Sends requests with a pause in between, until the time is over. */
 async function ask(watch: Watch, agent: Agent | false, pauseMs: number) {
   const waits: number[] = [];
   let failed = 0;
@@ -50,7 +50,7 @@ async function ask(watch: Watch, agent: Agent | false, pauseMs: number) {
   return { waits, failed };
 }
 
-/** Is a client like any other for a while. */
+/** Acts as a normal client for some time. */
 export async function beHonest(watch: Watch): Promise<Waits> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const [kept, fresh] = await Promise.all([ask(watch, agent, 5), ask(watch, false, 50)]);

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { mustRun } from '@sallyport/testkit';
 
-/** Certificates of the chain; OpenSSL looks at 100 at most. */
+/** Number of certificates in the chain. OpenSSL checks at most 100. */
 const length = 98;
 
 /**
- * A chain that leads nowhere, of the keys that cost most to verify. All share one key, as an attacker's would: it costs
- * him nothing, and the one who verifies knows nothing of it.
+ * An untrusted chain with the keys that are slowest to verify. All certificates share one key, as in a real attack: this
+ * saves work for the attacker, and none for the server.
  */
 export async function makeSlowChain(directory: string): Promise<ConnectionOptions> {
   const path = (name: string): string => join(directory, name);

@@ -4,5 +4,5 @@ import { shippedNodeFlags } from '@sallyport/testkit';
 /** The repository, seen from where benchmarks run: bench/dist/bundle. */
 export const root = join(import.meta.dirname, '..', '..', '..');
 
-/** The flags a service gets that has a process of its own. */
+/** The Node flags of a service that has its own process. */
 export const serviceFlags = shippedNodeFlags(root, 'sallyport@');
