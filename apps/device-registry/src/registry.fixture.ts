@@ -28,25 +28,12 @@ import {
   takeoverRequest,
   takeoverResponse,
 } from '@sallyport/protocol';
-import { Clock, openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
+import { openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { spawnMosquitto, type TemporaryDirectory, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { z } from 'zod';
 import { deviceRegistry } from './service.js';
 import { recordSite } from './site/recorded-site.fixture.js';
-
-/** A clock that stands still until a test moves it. */
-export class TestClock extends Clock {
-  private currentMs = Date.parse('2026-06-01T12:00:00Z');
-
-  override now(): Date {
-    return new Date(this.currentMs);
-  }
-
-  advance(seconds: number): void {
-    this.currentMs += seconds * 1000;
-  }
-}
 
 // Without it Mosquitto waits up to 40 ms for more to send before it answers.
 const config = ['set_tcp_nodelay true'];
@@ -58,7 +45,7 @@ const problem = z.object({ type: z.string(), detail: z.string() });
 
 /** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
 export class RegistryUnderTest {
-  readonly clock = new TestClock();
+  readonly clock = new TestClock(new Date('2026-06-01T12:00:00Z'));
   /** What it announced to entrances and signer. */
   readonly announced: DeviceChange[] = [];
   readonly logged: string[] = [];

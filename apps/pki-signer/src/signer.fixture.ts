@@ -1,8 +1,8 @@
 import { cp } from 'node:fs/promises';
 import { type EnrolmentTokenRequest, enrolmentTokenRequest, Problem } from '@sallyport/protocol';
-import { Clock, openLog } from '@sallyport/runtime';
+import { openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { Registry } from 'prom-client';
 import { testSettings } from './device.fixture.js';
 import { type EnrolmentQuestion, type EnrolmentVerdict, RegistryGate } from './issuance/registry-gate.js';
@@ -10,19 +10,6 @@ import { openSigner, type Signer, type SignerOptions } from './signer.js';
 import type { SignerSettings } from './signer-settings.js';
 
 export { csrFor, day, enrolmentOf, id, newKey, testSettings } from './device.fixture.js';
-
-/** A clock that stands still until it is moved. */
-export class TestClock extends Clock {
-  private nowMs = Date.now();
-
-  override now(): Date {
-    return new Date(this.nowMs);
-  }
-
-  advance(seconds: number): void {
-    this.nowMs += seconds * 1000;
-  }
-}
 
 /** Stands in for the device registry: allows everything until told otherwise, and keeps what it was asked. */
 export class TestRegistry {

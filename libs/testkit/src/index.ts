@@ -14,4 +14,5 @@ export {
   TestCa,
   type TestCertificate,
 } from './test-ca.js';
+export { TestClock } from './test-clock.js';
 export { type WaitOptions, waitFor } from './wait-for.js';

@@ -1,10 +1,10 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSqliteStore, Store, scopedStore } from '@sallyport/store';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { lintCertificate, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { openTestSite, problemOf, signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
+import { openTestSite, problemOf, signerOptions, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 
 /** A store whose process dies before, or just after, its nth transaction. */

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { bundleProgram, temporaryDirectory } from '@sallyport/testkit';
+import { bundleProgram, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { certificateRecord } from '../inventory/certificate-record.js';
-import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
+import { signerOptions, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 import { tokenRecord } from './token-record.js';
 

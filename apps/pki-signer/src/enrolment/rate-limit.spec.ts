@@ -1,5 +1,5 @@
+import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { TestClock } from '../signer.fixture.js';
 import { RateLimit } from './rate-limit.js';
 
 const limitOf = (options: { burst: number; perSecond: number; mostCallers?: number }) => {

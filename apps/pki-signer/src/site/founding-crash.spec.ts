@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { siteMarker } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
-import { bundleProgram, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { bundleProgram, TestClock, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { signerOptions, TestClock, TestRegistry, testSettings } from '../signer.fixture.js';
+import { signerOptions, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 
 // Each is written during a founding, in this order.

@@ -3,17 +3,9 @@ import { dirname, join } from 'node:path';
 import { writeSiteMarker } from '@sallyport/identity';
 import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
 import { openRedisStore, openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { mustRun, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
+import { mustRun, spawnRedis, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import {
-  enrolmentOf,
-  openTestSite,
-  problemOf,
-  signerOptions,
-  TestClock,
-  TestRegistry,
-  testSettings,
-} from '../signer.fixture.js';
+import { enrolmentOf, openTestSite, problemOf, signerOptions, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
 import type { SignerFiles } from '../signer-settings.js';
 

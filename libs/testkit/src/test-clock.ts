@@ -1,0 +1,18 @@
+/** A clock that stands still until a test moves it. */
+export class TestClock {
+  #nowMs: number;
+
+  /** @param start the time it shows first; now when absent */
+  constructor(start = new Date()) {
+    this.#nowMs = start.getTime();
+  }
+
+  now(): Date {
+    return new Date(this.#nowMs);
+  }
+
+  /** @param seconds below zero the clock is set back */
+  advance(seconds: number): void {
+    this.#nowMs += seconds * 1000;
+  }
+}
