@@ -48,7 +48,8 @@ export class AdmissionClient implements AdmissionPort {
   /** Subscribes to the registry's announcements; without them nothing would be forgotten in time. */
   async start(): Promise<void> {
     const { mqtt } = this.context;
-    await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change));
+    // Not durable: whatever was missed, the answers remembered until then are forgotten.
+    await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change), { isDurable: false });
     // Announcements may have been missed while the session was down.
     mqtt.onReconnect(() => this.resynchronise());
   }

@@ -32,7 +32,11 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     await this.admission.start();
-    await subscribeEvent(this.context.mqtt, trustBundleChanged, async () => this.identity.keepUp());
+    const { mqtt } = this.context;
+    const keepUp = async () => this.identity.keepUp();
+    // Not durable: after a reconnect, as at the start, the signer is asked.
+    await subscribeEvent(mqtt, trustBundleChanged, keepUp, { isDurable: false });
+    mqtt.onReconnect(keepUp);
     await this.identity.start();
   }
 

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { DeadLetter } from '@sallyport/protocol';
 import { DeadLetters, type FailedMessage } from './dead-letters.js';
-import { type MessageHandler, Mqtt, type MqttConnection, type MqttSubscription, type PublishOptions } from './port.js';
+import {
+  type MessageHandler,
+  Mqtt,
+  type MqttConnection,
+  type MqttSubscription,
+  type PublishOptions,
+  type SubscriptionOptions,
+} from './port.js';
 import { ReconnectingSession, type SessionOptions } from './reconnecting-session.js';
 import { Subscriber } from './subscriber.js';
 
@@ -80,12 +87,22 @@ class SessionMqtt extends Mqtt {
     await this.publisher?.publish(topic, payload, options);
   }
 
-  override async subscribe(filter: string, handler: MessageHandler): Promise<MqttSubscription> {
+  override async subscribe(
+    filter: string,
+    handler: MessageHandler,
+    { isDurable = true }: SubscriptionOptions = {},
+  ): Promise<MqttSubscription> {
     const { mostFailures = defaultMostFailures } = this.options;
     const giveUp = (failed: FailedMessage) => this.deadLetters.keep(failed);
-    const subscriber = new Subscriber({ filter, handler, mostFailures, giveUp });
+    const subscriber = new Subscriber({
+      filter,
+      handler,
+      mostFailures: isDurable ? mostFailures : undefined,
+      giveUp,
+    });
     const clientId = this.takeSubscriptionId(filter);
-    const role = { clientId, clean: false, filters: [filter], onMessage: subscriber.receive };
+    // Under the same id as a durable one, a clean session also ends what an earlier run may have left at the broker.
+    const role = { clientId, clean: !isDurable, filters: [filter], onMessage: subscriber.receive };
     try {
       const session = await this.openSession(role);
       return { unsubscribe: () => this.endSubscription(session, filter, clientId) };

@@ -1,10 +1,10 @@
 import { type EventContract, Problem } from '@sallyport/protocol';
 import type { z } from 'zod';
-import type { Mqtt, MqttSubscription } from './port.js';
+import type { Mqtt, MqttSubscription, SubscriptionOptions } from './port.js';
 import { UnusableMessage } from './subscriber.js';
 import { toError } from './to-error.js';
 
-export interface EventSubscriptionOptions {
+export interface EventSubscriptionOptions extends SubscriptionOptions {
   /** Told about a message that is not what the contract says. It becomes a dead letter at once: it would never be valid. */
   readonly onInvalid?: (fault: Error) => void;
 }
@@ -39,14 +39,15 @@ export function subscribeEvent<Payload extends z.ZodType>(
   mqtt: Mqtt,
   contract: EventContract<Payload>,
   handler: (payload: z.output<Payload>) => Promise<void>,
-  { onInvalid = (fault) => process.emitWarning(fault) }: EventSubscriptionOptions = {},
+  { onInvalid = (fault) => process.emitWarning(fault), ...options }: EventSubscriptionOptions = {},
 ): Promise<MqttSubscription> {
-  return mqtt.subscribe(contract.topic, async (_topic, message) => {
+  const receive = async (_topic: string, message: Buffer): Promise<void> => {
     const event = parseEvent(contract, message);
     if (event.fault === undefined) return handler(event.payload);
     onInvalid(event.fault);
     throw new UnusableMessage(event.fault.message, { cause: event.fault.cause });
-  });
+  };
+  return mqtt.subscribe(contract.topic, receive, options);
 }
 
 type ParsedEvent<T> = { readonly fault: Error } | { readonly fault?: undefined; readonly payload: T };

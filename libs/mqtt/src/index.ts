@@ -7,6 +7,7 @@ export {
   type MqttCredentials,
   type MqttSubscription,
   type PublishOptions,
+  type SubscriptionOptions,
   type TlsMaterial,
 } from './port.js';
 export {

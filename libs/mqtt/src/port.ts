@@ -45,6 +45,15 @@ export interface PublishOptions {
 /** Called for each message of a subscription, one at a time and in order. */
 export type MessageHandler = (topic: string, payload: Buffer) => void | Promise<void>;
 
+export interface SubscriptionOptions {
+  /**
+   * False: the broker keeps nothing for us while we are away, and no session is left behind when we are gone for good. For
+   * a subscriber that asks for the present state after each `onReconnect`, since it may have missed messages. When its
+   * handler fails, the connection is made anew too, instead of the message being delivered again. Default true.
+   */
+  readonly isDurable?: boolean;
+}
+
 export interface MqttSubscription {
   /**
    * Ends the subscription; the broker queues nothing for it any more.
@@ -65,7 +74,7 @@ export abstract class Mqtt {
   abstract publish(topic: string, payload: Buffer | string, options?: PublishOptions): Promise<void>;
 
   /**
-   * Subscribes at QoS 1; resolves once the broker has granted it.
+   * Subscribes at QoS 1; resolves once the broker has granted it. What follows holds for durable subscriptions.
    *
    * The subscription has a session of its own that the broker keeps while we are away, so nothing is lost over a
    * restart and a slow handler holds up no other subscription. A message is acknowledged after its handler is done. When
@@ -75,7 +84,7 @@ export abstract class Mqtt {
    * @throws Problem `forbidden`: the broker refuses the filter.
    * @throws Problem `unavailable`: no connection within 30 s.
    */
-  abstract subscribe(filter: string, handler: MessageHandler): Promise<MqttSubscription>;
+  abstract subscribe(filter: string, handler: MessageHandler, options?: SubscriptionOptions): Promise<MqttSubscription>;
 
   /** Calls the listener each time all sessions are connected again after one of them was not. */
   abstract onReconnect(listener: () => void): void;

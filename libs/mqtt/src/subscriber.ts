@@ -14,8 +14,8 @@ export class UnusableMessage extends Error {
 export interface SubscriberOptions {
   readonly filter: string;
   readonly handler: MessageHandler;
-  /** After so many failures in a row the message is given up. */
-  readonly mostFailures: number;
+  /** After so many failures in a row the message is given up; undefined: the broker does not deliver it again. */
+  readonly mostFailures: number | undefined;
   /** Keeps a message whose handler will not be called for it any more. */
   readonly giveUp: (failed: FailedMessage) => Promise<void>;
 }
@@ -46,11 +46,17 @@ export class Subscriber {
     const message = identify(topic, payload);
     const failures = this.failing?.message === message ? this.failing.times + 1 : 1;
     this.failing = { message, times: failures };
-    if (failures < mostFailures && !(error instanceof UnusableMessage))
-      throw new Error(`a message to ${filter} could not be handled and will be delivered again`, { cause: error });
+    const isLast = (mostFailures !== undefined && failures >= mostFailures) || error instanceof UnusableMessage;
+    if (!isLast) throw new Error(`a message to ${filter} ${consequence(mostFailures)}`, { cause: error });
     // When this fails too, the broker delivers the message again, and the next failure of its handler comes back here.
     await giveUp({ topic, payload, filter, failures, error });
   }
+}
+
+function consequence(mostFailures: number | undefined): string {
+  return mostFailures === undefined
+    ? 'could not be handled, so its subscription starts anew'
+    : 'could not be handled and will be delivered again';
 }
 
 function identify(topic: string, payload: Buffer): string {
