@@ -1,3 +1,4 @@
+import { BoundedMap } from '@sallyport/concurrency';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type AdmissionDecision,
@@ -34,7 +35,7 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
  */
 export class AdmissionClient implements AdmissionPort {
   private readonly faults: FaultLog;
-  private readonly decisions = new Map<Fingerprint, CachedDecision>();
+  private readonly decisions = new BoundedMap<Fingerprint, CachedDecision>(cacheLimit);
   // An answer given before a change was announced must not be remembered after it.
   private changes = 0;
 
@@ -83,9 +84,6 @@ export class AdmissionClient implements AdmissionPort {
   }
 
   private remember(request: AdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
-    this.decisions.delete(request.fingerprint);
-    const oldest = this.decisions.size >= cacheLimit ? this.decisions.keys().next().value : undefined;
-    if (oldest !== undefined) this.decisions.delete(oldest);
     this.decisions.set(request.fingerprint, { decision, request, decidedAtMs: nowMs });
   }
 

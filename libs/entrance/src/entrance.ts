@@ -1,3 +1,4 @@
+import { SerialQueue } from '@sallyport/concurrency';
 import {
   type DeviceChange,
   type EntranceDescription,
@@ -24,7 +25,6 @@ import { LevelGuard, type Objection } from './level-guard.js';
 import { RefusalLog } from './refusal-log.js';
 import { RefusalReports } from './refusal-reports.js';
 import type { SecuritySource } from './security-source.js';
-import { SerialQueue } from './serial-queue.js';
 
 export interface EntranceOptions {
   /** What passes through, in words: `file transfer`. */

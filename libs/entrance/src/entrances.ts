@@ -1,4 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import { SerialQueue } from '@sallyport/concurrency';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type EntranceDescription,
@@ -11,7 +12,6 @@ import {
 import { ConnectedContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
-import { SerialQueue } from './serial-queue.js';
 import { ServiceIdentity } from './service-identity.js';
 
 /** The entrances of one service, and the certificate it shows at them. */

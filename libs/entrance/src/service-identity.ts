@@ -1,18 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { backOffMs, pause, SerialQueue } from '@sallyport/concurrency';
 import { readTextIfPresent, writeFileAtomic } from '@sallyport/files';
 import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
-import { SerialQueue } from './serial-queue.js';
 import { fetchTrustBundle } from './trust-bundle.js';
 
-const firstRetryMs = 2_000;
 // A reload that fails, fails on settings: each try reads every file again, and a person has to mend them.
-const longestRetryMs = 30_000;
+const retry = { firstMs: 2_000, longestMs: 30_000 };
 
 /**
  * The certificate a service enrolled for by itself: key made here, renewed from two thirds of its life on, without a
@@ -84,7 +82,7 @@ export class ServiceIdentity {
 
   private async catchUp(): Promise<void> {
     const { signal } = this.stopping;
-    let retryMs = firstRetryMs;
+    let failures = 0;
     while (this.isBehind && !signal.aborted) {
       this.isBehind = false;
       try {
@@ -95,9 +93,8 @@ export class ServiceIdentity {
       } catch (error) {
         this.isBehind = true;
         if (!signal.aborted) this.faults.note(error);
-        // Stopping ends the pause early.
-        await delay(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
-        retryMs = Math.min(retryMs * 2, longestRetryMs);
+        failures += 1;
+        await pause(backOffMs(failures, retry), { signal, ref: false });
       }
     }
   }

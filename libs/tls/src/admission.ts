@@ -1,3 +1,4 @@
+import { within } from '@sallyport/concurrency';
 import type { AdmissionDecision, AdmissionRequest } from '@sallyport/protocol';
 import type { Candidate } from './judge.js';
 import type { AdmissionPort } from './peer.js';
@@ -30,14 +31,11 @@ export async function askAdmission(
   request: AdmissionRequest,
   deadlineMs: number,
 ): Promise<AdmissionDecision & { readonly detail?: string }> {
-  const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
+  const late = () => new Error(`no answer within ${deadlineMs} ms`);
   try {
-    return await Promise.race([port.admit(request), deadline.promise]);
+    return await within(port.admit(request), deadlineMs, { late });
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     return { outcome: 'refused', reason: 'admission-unavailable', detail };
-  } finally {
-    clearTimeout(timer);
   }
 }

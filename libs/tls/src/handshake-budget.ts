@@ -1,14 +1,14 @@
-import { BoundedCache } from './bounded-cache.js';
+import { BoundedMap, TokenBucket } from '@sallyport/concurrency';
 import { networkOf } from './network-of.js';
 
 /** What a usual handshake costs on a slow gateway, in milliseconds of CPU time; only what is above it is charged. */
 const usualMs = 3;
 
 /** What a network may cost at once, and in each second, in milliseconds of CPU time. */
-const network = { burstMs: 50, perSecond: 10 };
+const network = { burst: 50, perSecond: 10 };
 
 /** What all networks that have not proved themselves may cost together before less is read from them. */
-const strangers = { burstMs: 200, perSecond: 40 };
+const strangers = { burst: 200, perSecond: 40 };
 
 /** How long a network counts as a stranger's after an expensive handshake from it, in milliseconds. */
 const distrustMs = 600_000;
@@ -19,40 +19,8 @@ const mostDirect = 16;
 /** Networks remembered, each with about 200 bytes. */
 const mostNetworks = 10_000;
 
-/** A budget that fills up with time. */
-class Bucket {
-  readonly #burstMs: number;
-  readonly #perMs: number;
-  #leftMs: number;
-  #at: number;
-
-  constructor({ burstMs, perSecond }: { readonly burstMs: number; readonly perSecond: number }, now: number) {
-    this.#burstMs = burstMs;
-    this.#perMs = perSecond / 1000;
-    this.#leftMs = burstMs;
-    this.#at = now;
-  }
-
-  isEmpty(now: number): boolean {
-    return this.leftMs(now) <= 0;
-  }
-
-  leftMs(now: number): number {
-    this.#leftMs = Math.min(this.#burstMs, this.#leftMs + (now - this.#at) * this.#perMs);
-    this.#at = now;
-    return this.#leftMs;
-  }
-
-  /** A negative cost gives back. */
-  charge(costMs: number, now: number): void {
-    // Brought up to date, so that the time before does not pay for this.
-    this.leftMs(now);
-    this.#leftMs -= costMs;
-  }
-}
-
 interface Account {
-  readonly bucket: Bucket;
+  readonly bucket: TokenBucket;
   /** A peer from there has been admitted. */
   hasProved: boolean;
   distrustedUntil: number;
@@ -78,22 +46,22 @@ export type HandshakeTerms =
  */
 export class HandshakeBudget {
   readonly #now: () => number;
-  readonly #strangers: Bucket;
-  readonly #accounts = new BoundedCache<string, Account>(mostNetworks);
+  readonly #strangers: TokenBucket;
+  readonly #accounts = new BoundedMap<string, Account>(mostNetworks);
 
   /** @param now  milliseconds of a clock that only goes forward */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
-    this.#strangers = new Bucket(strangers, now());
+    this.#strangers = new TokenBucket(strangers, now());
   }
 
   termsFor(address: string): HandshakeTerms {
     const now = this.#now();
     const account = this.#accounts.get(networkOf(address));
-    if (account?.bucket.isEmpty(now) === true) return 'refused';
+    if ((account?.bucket.level(now) ?? 1) <= 0) return 'refused';
     if (account?.hasProved === true && now >= account.distrustedUntil && account.directCount < mostDirect)
       return 'direct';
-    return this.#strangers.isEmpty(now) ? 'metered-closely' : 'metered';
+    return this.#strangers.level(now) <= 0 ? 'metered-closely' : 'metered';
   }
 
   /** Each needs one `endDirect`. */
@@ -124,7 +92,7 @@ export class HandshakeBudget {
    */
   isSpent(address: string, heldMs: number): boolean {
     const account = this.#accounts.get(networkOf(address));
-    return account !== undefined && account.bucket.leftMs(this.#now()) + heldMs <= 0;
+    return account !== undefined && account.bucket.level(this.#now()) + heldMs <= 0;
   }
 
   /** A handshake has failed, or its peer was refused. */
@@ -148,7 +116,12 @@ export class HandshakeBudget {
     const known = this.#accounts.get(key);
     if (known !== undefined) return known;
     const now = this.#now();
-    const account: Account = { bucket: new Bucket(network, now), hasProved: false, distrustedUntil: 0, directCount: 0 };
+    const account: Account = {
+      bucket: new TokenBucket(network, now),
+      hasProved: false,
+      distrustedUntil: 0,
+      directCount: 0,
+    };
     this.#accounts.set(key, account);
     return account;
   }

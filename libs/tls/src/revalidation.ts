@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '@sallyport/concurrency';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import type { ListenerSession } from './listener-session.js';
 
@@ -23,7 +23,7 @@ export async function revalidate(sessions: readonly ListenerSession[], revalidat
     left = await askAbout(left, revalidation);
     if (left.length === 0) return;
     if (performance.now() >= graceEndsAt) break;
-    await delay(pauseMs, undefined, { ref: false });
+    await pause(pauseMs, { ref: false });
   }
   for (const session of left) revalidation.cut(session, 'admission-unavailable');
 }

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:net';
+import { SerialQueue } from '@sallyport/concurrency';
 import { Problem, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
 import { ConnectionAcceptor } from './connection-acceptor.js';
 import { defaultLimits, type Limits } from './limits.js';
@@ -31,7 +32,7 @@ export class SecureListener {
   #server: Server | undefined;
   #acceptor: ConnectionAcceptor | undefined;
   #opened: Promise<unknown> | undefined;
-  #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #changes = new SerialQueue();
 
   constructor(options: SecureListenerOptions) {
     this.#options = options;
@@ -70,7 +71,7 @@ export class SecureListener {
    */
   async listen(): Promise<{ host: string; port: number }> {
     if (this.#opened !== undefined) throw new Problem('conflict', `Listener "${this.#options.name}" is open already.`);
-    const opened = this.#inOrder(() => this.#listen());
+    const opened = this.#changes.run(() => this.#listen());
     this.#opened = opened.catch(() => {
       this.#opened = undefined;
     });
@@ -111,14 +112,7 @@ export class SecureListener {
    * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
    */
   reload(security: SecuritySettings): Promise<void> {
-    return this.#inOrder(() => this.#reload(security));
-  }
-
-  #inOrder<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.#lastChange.then(change);
-    // The caller hears of the failure; the next change must not.
-    this.#lastChange = changed.catch(() => undefined);
-    return changed;
+    return this.#changes.run(() => this.#reload(security));
   }
 
   async #prepare(settings: SecuritySettings): Promise<SecurityState> {

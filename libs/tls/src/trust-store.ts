@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
+import { BoundedMap } from '@sallyport/concurrency';
 import type { AuthorityId, Fingerprint } from '@sallyport/protocol';
 import { authorityIdOf, type Certificate, constraintVerdict, nameKey, verifySignedBy } from '@sallyport/x509';
-import { BoundedCache } from './bounded-cache.js';
 import { printable } from './printable.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
@@ -59,8 +59,8 @@ export class TrustStore {
   readonly #ownIssuers: ReadonlySet<Fingerprint>;
   /** Those of them that are trusted here. */
   readonly #own: readonly Certificate[];
-  readonly #known = new BoundedCache<string, RememberedLeaf>(mostKnownLeaves);
-  readonly #issuers = new BoundedCache<string, Certificate>(mostKnownIssuers);
+  readonly #known = new BoundedMap<string, RememberedLeaf>(mostKnownLeaves);
+  readonly #issuers = new BoundedMap<string, Certificate>(mostKnownIssuers);
   /** The trusted CA that issued another one, once it has been looked for. */
   readonly #aboveAnchor = new Map<Certificate, Certificate | undefined>();
 
