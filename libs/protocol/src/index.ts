@@ -1,3 +1,4 @@
+export { type ActorName, actorHeader, actorName, actorNameOf } from './admin-actor.js';
 export type { AdminRoute } from './admin-route.js';
 export { adminSocketDirectory, adminSocketPath } from './admin-socket.js';
 export {
@@ -70,6 +71,7 @@ export {
   type RevokedCertificate,
   trustBundleChanged,
 } from './events.js';
+export { healthRoutes } from './health-routes.js';
 export {
   type AuthorityId,
   authorityId,

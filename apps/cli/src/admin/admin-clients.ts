@@ -1,3 +1,4 @@
+import { AdminClient, type AdminPlace } from '@sallyport/admin-client';
 import type { Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { type CertificateFiles, localIdentityFiles } from '@sallyport/identity';
@@ -5,8 +6,7 @@ import { adminSocketPath, entrances, type ServiceName } from '@sallyport/protoco
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { absolutePath, type GlobalOptions } from '../options.js';
-import { AdminClient } from './admin-client.js';
-import type { AdminRoute } from './admin-exchange.js';
+import { failureOf } from './service-unreachable.js';
 
 /** Where an administrator's certificate lies unless options say otherwise. */
 export function adminIdentityFiles({ directory }: Settings): CertificateFiles {
@@ -24,15 +24,16 @@ export async function adminClientFor(
   settings: Settings,
   { context, options }: { context: CliContext; options: GlobalOptions },
 ): Promise<AdminClient> {
-  const route = await routeTo(service, settings, { context, options });
-  return new AdminClient({ service, route, signal: context.signal, log: context.log });
+  const place = await placeOf(service, settings, { context, options });
+  const { signal, log } = context;
+  return new AdminClient({ service, place, signal, onRequest: (text) => log.debug(text), faultOf: failureOf });
 }
 
-async function routeTo(
+async function placeOf(
   service: ServiceName,
   settings: Settings,
   { context, options }: { context: CliContext; options: GlobalOptions },
-): Promise<AdminRoute> {
+): Promise<AdminPlace> {
   if (options.adminUrl === undefined)
     return { socketPath: adminSocketPath(settings.require('run.path'), service, context.cwd) };
   if (service !== 'device-registry')

@@ -17,10 +17,3 @@ export async function* everyPage<Page extends { readonly cursor?: string | undef
     cursor = page.cursor;
   } while (cursor !== undefined);
 }
-
-/** A path with its query; parameters without a value are left out. */
-export function pathWithQuery(path: string, parameters: Readonly<Record<string, string | number | undefined>>): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
-  return query.size === 0 ? path : `${path}?${query}`;
-}

@@ -1,7 +1,7 @@
-import { type AuthorityExport, authorityExportResponse, trustBundle } from '@sallyport/protocol';
+import type { AdminClient } from '@sallyport/admin-client';
+import { type AuthorityExport, signerRoutes } from '@sallyport/protocol';
 import { Argument, type Command } from 'commander';
 import { z } from 'zod';
-import type { AdminClient } from '../admin/admin-client.js';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
@@ -45,11 +45,10 @@ interface Exported {
 
 async function certificates(signer: AdminClient, id: string | undefined): Promise<Exported> {
   if (id === undefined) {
-    const { roots } = await signer.get('/v1/trust-bundle', trustBundle);
+    const { roots } = await signer.call(signerRoutes.showTrustBundle);
     return { content: roots.map(ended).join(''), mode: 0o644 };
   }
-  const request: AuthorityExport = { id };
-  const exported = await signer.post('/v1/ca/export', request, authorityExportResponse);
+  const exported = await signer.call(signerRoutes.exportAuthority, { body: { id } });
   return { content: ended(exported.certificates), mode: 0o644 };
 }
 
@@ -69,8 +68,8 @@ async function withKey(
     );
   if (given.output === undefined)
     throw new Failure('A private key is not written to standard output.', 'Name a file: --output FILE.p12');
-  const request: AuthorityExport = { id, passphrase: await readPassphrase(context, given.passphraseFile) };
-  const { pkcs12 } = await signer.post('/v1/ca/export', request, authorityExportResponse);
+  const body: AuthorityExport = { id, passphrase: await readPassphrase(context, given.passphraseFile) };
+  const { pkcs12 } = await signer.call(signerRoutes.exportAuthority, { body });
   if (pkcs12 === undefined)
     throw new Failure(`The signer does not hold the key of ${id}.`, 'Leave --with-key out to export its certificate.');
   return { content: Buffer.from(pkcs12, 'base64'), mode: 0o600 };

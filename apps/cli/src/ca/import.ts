@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type AuthorityImport, authorityPurpose, hierarchyDescription } from '@sallyport/protocol';
+import { type AuthorityImport, authorityPurpose, signerRoutes } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -31,14 +31,14 @@ export function importCommand(context: CliContext, parent: Command): void {
         context,
         options: given,
       });
-      const request: AuthorityImport = {
+      const body: AuthorityImport = {
         purpose: given.purpose,
         bundle: (await readBundle(absolutePath(context, file))).toString('base64'),
         ...(given.passphraseFile === undefined
           ? {}
           : { passphrase: await readPassphrase(context, given.passphraseFile) }),
       };
-      const hierarchy = await signer.post('/v1/ca/import', request, hierarchyDescription);
+      const hierarchy = await signer.call(signerRoutes.importAuthority, { body });
       if (given.json) writeJson(context, hierarchy);
       else writeLines(context, hierarchyLines(hierarchy));
     });

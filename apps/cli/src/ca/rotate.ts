@@ -1,4 +1,4 @@
-import { hierarchyDescription, rotationRequest } from '@sallyport/protocol';
+import { rotationRequest, signerRoutes } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -28,9 +28,9 @@ export function rotateCommand(context: CliContext, parent: Command): void {
         context,
         options: given,
       });
-      const request = validRequest(rotationRequest, { purpose: given.purpose, overlapSeconds: given.overlap });
+      const body = validRequest(rotationRequest, { purpose: given.purpose, overlapSeconds: given.overlap });
       const hierarchy = await new Progress(context.stderr).during('Rotating', () =>
-        signer.post('/v1/ca/rotate', request, hierarchyDescription),
+        signer.call(signerRoutes.rotateAuthority, { body }),
       );
       if (given.json) writeJson(context, hierarchy);
       else writeLines(context, hierarchyLines(hierarchy));

@@ -1,4 +1,4 @@
-import { type HierarchyDescription, hierarchyDescription } from '@sallyport/protocol';
+import { type HierarchyDescription, signerRoutes } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
@@ -16,7 +16,7 @@ export function showCommand(context: CliContext, parent: Command): void {
         context,
         options: given,
       });
-      const hierarchy = await signer.get('/v1/ca', hierarchyDescription);
+      const hierarchy = await signer.call(signerRoutes.showHierarchy);
       if (given.json) writeJson(context, hierarchy);
       else writeLines(context, hierarchyLines(hierarchy));
     });

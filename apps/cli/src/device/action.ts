@@ -1,4 +1,4 @@
-import { type DeviceAction, type DeviceId, deviceActionRequest, deviceDescription } from '@sallyport/protocol';
+import { type DeviceAction, type DeviceId, deviceActionRequest, registryRoutes } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -45,9 +45,8 @@ async function change(
     context,
     options: given,
   });
-  const request = validRequest(deviceActionRequest, given.reason === undefined ? {} : { reason: given.reason });
-  const path = `/v1/devices/${encodeURIComponent(deviceId)}/${action}`;
-  const device = await registry.post(path, request, deviceDescription);
+  const body = validRequest(deviceActionRequest, given.reason === undefined ? {} : { reason: given.reason });
+  const device = await registry.call(registryRoutes.changeDevice, { params: { id: deviceId, action }, body });
   if (given.json) writeJson(context, device);
   else writeLines(context, [`Device ${deviceId} is ${participles[action]}.`]);
 }

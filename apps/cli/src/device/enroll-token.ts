@@ -1,10 +1,4 @@
-import {
-  type DeviceId,
-  enrolmentTokenRequest,
-  enrolmentTokenResponse,
-  hostName,
-  leafProfile,
-} from '@sallyport/protocol';
+import { type DeviceId, enrolmentTokenRequest, hostName, leafProfile, signerRoutes } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -53,14 +47,14 @@ async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer
   const settings = await openSettings(context, given);
   const signer = await adminClientFor('pki-signer', settings, { context, options: given });
   const { reinstate, profile, validity, host: subjectAltNames } = given;
-  const request = validRequest(enrolmentTokenRequest, {
+  const body = validRequest(enrolmentTokenRequest, {
     deviceId,
     profile,
     reinstate,
     subjectAltNames,
     ...(validity === undefined ? {} : { validitySeconds: validity }),
   });
-  const made = await signer.post('/v1/enrollments', request, enrolmentTokenResponse);
+  const made = await signer.call(signerRoutes.createEnrolmentToken, { body });
   if (given.json) return writeJson(context, made);
   writeLines(context, [made.token]);
   if (context.stderr.isTTY !== true) return;

@@ -1,7 +1,7 @@
-import { type DeviceSummary, deviceList, deviceState } from '@sallyport/protocol';
+import { type DeviceSummary, deviceState, registryRoutes } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { adminClientFor } from '../admin/admin-clients.js';
-import { everyPage, pathWithQuery } from '../admin/pages.js';
+import { everyPage } from '../admin/pages.js';
 import type { CliContext } from '../cli-context.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
 import { tableLines, writeJson, writeLines } from '../output.js';
@@ -22,7 +22,7 @@ export function listCommand(context: CliContext, parent: Command): void {
       });
       const devices: DeviceSummary[] = [];
       const fetchPage = (cursor: string | undefined) =>
-        registry.get(pathWithQuery('/v1/devices', { limit: 1000, state: given.state, cursor }), deviceList);
+        registry.call(registryRoutes.listDevices, { query: { limit: 1000, state: given.state, cursor } });
       for await (const page of everyPage(fetchPage)) devices.push(...page.devices);
       if (given.json) writeJson(context, { devices });
       else writeLines(context, devices.length === 0 ? ['No devices.'] : table(devices));

@@ -1,4 +1,4 @@
-import { type DeviceDescription, type DeviceId, deviceDescription, refusals } from '@sallyport/protocol';
+import { type DeviceDescription, type DeviceId, refusals, registryRoutes } from '@sallyport/protocol';
 import { hasBegun, hasEnded } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -18,7 +18,7 @@ export function showCommand(context: CliContext, parent: Command): void {
         context,
         options: given,
       });
-      const device = await registry.get(`/v1/devices/${encodeURIComponent(deviceId)}`, deviceDescription);
+      const device = await registry.call(registryRoutes.showDevice, { params: { id: deviceId } });
       if (given.json) writeJson(context, device);
       else writeLines(context, deviceLines(device, context.now()));
     });

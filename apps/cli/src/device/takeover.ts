@@ -1,17 +1,17 @@
+import type { AdminClient } from '@sallyport/admin-client';
 import {
   type AuthorityId,
   authorityId,
   type DeviceId,
   type ForeignAuthority,
   foreignAuthority,
+  registryRoutes,
   type TakeoverRequest,
   takeoverRequest,
-  takeoverResponse,
 } from '@sallyport/protocol';
 import { authorityIdOf, type Certificate } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { AdminClient } from '../admin/admin-client.js';
 import { adminClientFor } from '../admin/admin-clients.js';
 import { everyPage } from '../admin/pages.js';
 import { validRequest } from '../admin/valid-request.js';
@@ -73,8 +73,8 @@ function sentences(outcome: Outcome & { readonly fromName: string }, isDone: boo
 
 async function throughEveryPage(registry: AdminClient, order: TakeoverRequest): Promise<Outcome> {
   const fetchPage = (cursor: string | undefined) => {
-    const request = validRequest(takeoverRequest, { ...order, ...(cursor === undefined ? {} : { cursor }) });
-    return registry.post('/v1/takeovers', request, takeoverResponse);
+    const body = validRequest(takeoverRequest, { ...order, ...(cursor === undefined ? {} : { cursor }) });
+    return registry.call(registryRoutes.takeOverDevices, { body });
   };
   let outcome: Outcome = { devices: 0, toName: '' };
   for await (const { devices, fromName, toName } of everyPage(fetchPage))

@@ -1,10 +1,10 @@
+import type { AdminClient } from '@sallyport/admin-client';
 import {
   type EntranceDescription,
   type EntranceReloadRequest,
-  entranceList,
+  entranceRoutes,
   type SecurityLevel,
 } from '@sallyport/protocol';
-import type { AdminClient } from '../admin/admin-client.js';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { Failure } from '../failure.js';
 import { type SecuredGroup, securedGroups } from '../site/secured-group.js';
@@ -41,7 +41,7 @@ async function entranceOf(
   level: SecurityLevel,
 ): Promise<EntranceDescription | undefined> {
   try {
-    return entranceIn(secured, (await client.get('/v1/entrance', entranceList)).entrances);
+    return entranceIn(secured, (await client.call(entranceRoutes.list)).entrances);
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;
     const isElsewhere = secured.isReplaceable === true && fault.code === 'ENOENT';
@@ -60,8 +60,8 @@ export async function reloadDoor(
   { secured, client }: Pick<Door, 'secured' | 'client'>,
   lowerTo?: SecurityLevel,
 ): Promise<EntranceDescription> {
-  const request: EntranceReloadRequest = lowerTo === undefined ? {} : { lowerTo };
-  return entranceIn(secured, (await client.post('/v1/entrance/reload', request, entranceList)).entrances);
+  const body: EntranceReloadRequest = lowerTo === undefined ? {} : { lowerTo };
+  return entranceIn(secured, (await client.call(entranceRoutes.reload, { body })).entrances);
 }
 
 function entranceIn({ group, service }: SecuredGroup, entrances: readonly EntranceDescription[]): EntranceDescription {

@@ -1,8 +1,8 @@
 import {
-  deviceDescription,
   type EntranceDescription,
   isMutualOnly,
   refusals,
+  registryRoutes,
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { describeFault, Failure } from '../failure.js';
@@ -86,9 +86,7 @@ export class LevelSwitch {
 
   private async refusalOf({ name }: NamedClient) {
     const registry = await this.site.client('device-registry');
-    const device = await registry
-      .get(`/v1/devices/${encodeURIComponent(name)}`, deviceDescription)
-      .catch(() => undefined);
+    const device = await registry.call(registryRoutes.showDevice, { params: { id: name } }).catch(() => undefined);
     const [latest] = device?.refusals ?? [];
     const isRecent = latest !== undefined && this.site.context.now().getTime() - Date.parse(latest.at) < recentMs;
     return isRecent ? latest.reason : undefined;

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { AdminClient } from '@sallyport/admin-client';
 import type { Settings } from '@sallyport/config';
 import {
   type CertificateFiles,
@@ -12,9 +13,8 @@ import {
   replaceCertificate,
   replaceRoots,
 } from '@sallyport/identity';
-import { deviceId, Problem, type SigningRequest, signingResponse } from '@sallyport/protocol';
+import { deviceId, Problem, type SigningRequest, signerRoutes } from '@sallyport/protocol';
 import { buildCertificateRequest, type Certificate, certificatesFromPem, hasBegun, pemFromDer } from '@sallyport/x509';
-import type { AdminClient } from '../admin/admin-client.js';
 import { adminIdentityFiles } from '../admin/admin-clients.js';
 import { Failure } from '../failure.js';
 import { leadsTo } from '../site/trusted-roots.js';
@@ -58,8 +58,8 @@ export async function ensureIdentity(
   if (await isGood(files, roots, now)) return false;
   const privateKey = await ensurePrivateKey(files.keyPath);
   const csr = pemFromDer('CERTIFICATE REQUEST', buildCertificateRequest({ privateKey, commonName: name }));
-  const request: SigningRequest = { csr, name: deviceId.parse(name), profile, subjectAltNames: [] };
-  const chain = certificatesFromPem((await signer.post('/v1/certificates', request, signingResponse)).chain);
+  const body: SigningRequest = { csr, name: deviceId.parse(name), profile, subjectAltNames: [] };
+  const chain = certificatesFromPem((await signer.call(signerRoutes.signRequest, { body })).chain);
   if (chain[0]?.spki.equals(publicKeyDer(privateKey)) !== true || !leadsTo(chain, roots))
     throw new Failure(
       `The signer issued something else than was asked for ${name}.`,

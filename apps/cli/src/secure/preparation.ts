@@ -1,7 +1,7 @@
+import type { AdminClient } from '@sallyport/admin-client';
 import { readIdentity } from '@sallyport/identity';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
-import type { AdminClient } from '../admin/admin-client.js';
 import { Failure } from '../failure.js';
 import type { Site } from '../site/site.js';
 import { fetchTrust, type SiteTrust } from '../site/trusted-roots.js';

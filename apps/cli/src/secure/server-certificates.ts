@@ -1,19 +1,19 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { AdminClient } from '@sallyport/admin-client';
 import { needsRenewal } from '@sallyport/identity';
 import {
   deviceId,
   type EnrolmentTokenRequest,
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
-  enrolmentTokenResponse,
-  entranceEnrolResponse,
+  entranceRoutes,
   Problem,
   type SecurityLevel,
+  signerRoutes,
 } from '@sallyport/protocol';
 import { readSecurityFiles, readTrustAnchors } from '@sallyport/tls';
 import { type Certificate, certificatesFromPem, hasBegun, hasEnded, pemFromDer } from '@sallyport/x509';
-import type { AdminClient } from '../admin/admin-client.js';
 import { Failure } from '../failure.js';
 import { hostNames } from '../site/host-names.js';
 import type { SecurityKeys } from '../site/secured-group.js';
@@ -161,12 +161,12 @@ async function enrol({ secured, client, entrance }: Door, { site, signer }: Issu
     reinstate: false,
     subjectAltNames,
   };
-  const { token: oneTimePassword } = await signer.post('/v1/enrollments', token, enrolmentTokenResponse);
-  const request: EntranceEnrolRequest = {
+  const { token: oneTimePassword } = await signer.call(signerRoutes.createEnrolmentToken, { body: token });
+  const body: EntranceEnrolRequest = {
     group: secured.group,
     oneTimePassword,
     url: site.settings.require('pki.url'),
     subjectAltNames,
   };
-  return client.post('/v1/entrance/enrol', request, entranceEnrolResponse);
+  return client.call(entranceRoutes.enrol, { body });
 }

@@ -1,11 +1,14 @@
-import { type EntranceDescription, entranceList, type ServiceName, serviceName } from '@sallyport/protocol';
-import { z } from 'zod';
-import type { AdminClient } from '../admin/admin-client.js';
+import type { AdminClient } from '@sallyport/admin-client';
+import {
+  type EntranceDescription,
+  entranceRoutes,
+  healthRoutes,
+  type ServiceName,
+  serviceName,
+} from '@sallyport/protocol';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { describeFault } from '../failure.js';
 import type { Site } from './site.js';
-
-const readinessReport = z.object({ ready: z.boolean(), faults: z.record(z.string(), z.string()) });
 
 /** A service as its admin API shows it, or why it shows nothing. */
 export type ServiceState =
@@ -33,8 +36,8 @@ export function serviceStates(site: Site): Promise<ServiceState[]> {
 async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> {
   const client = await site.client(service);
   try {
-    const { faults } = await client.getWhateverStatus('/readyz', readinessReport);
-    const { entrances } = await client.get('/v1/entrance', entranceList);
+    const { faults } = await client.call(healthRoutes.readiness);
+    const { entrances } = await client.call(entranceRoutes.list);
     return { service, isRunning: true, client, faults, entrances };
   } catch (fault) {
     const code = fault instanceof ServiceUnreachable ? fault.code : '';

@@ -1,6 +1,6 @@
+import type { AdminClient } from '@sallyport/admin-client';
 import { ConfigFile, type Settings } from '@sallyport/config';
 import type { ServiceName } from '@sallyport/protocol';
-import type { AdminClient } from '../admin/admin-client.js';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, openSettings } from '../options.js';

@@ -1,6 +1,6 @@
-import { trustBundle } from '@sallyport/protocol';
+import type { AdminClient } from '@sallyport/admin-client';
+import { signerRoutes } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, verifySignedBy } from '@sallyport/x509';
-import type { AdminClient } from '../admin/admin-client.js';
 
 /** The CAs of a site, as its signer publishes them. */
 export interface SiteTrust {
@@ -13,7 +13,7 @@ export interface SiteTrust {
 export const noTrust: SiteTrust = { roots: [], issuing: [] };
 
 export async function fetchTrust(signer: AdminClient): Promise<SiteTrust> {
-  const { roots, issuing, retiring } = await signer.get('/v1/trust-bundle', trustBundle);
+  const { roots, issuing, retiring } = await signer.call(signerRoutes.showTrustBundle);
   const parse = (pem: string) => certificatesFromPem(pem);
   return { roots: roots.flatMap(parse), issuing: [...issuing, ...retiring].flatMap(parse) };
 }

@@ -1,12 +1,6 @@
-import {
-  type EntranceDescription,
-  hierarchyDescription,
-  Problem,
-  registryStatus,
-  type ServiceName,
-} from '@sallyport/protocol';
+import type { AdminClient } from '@sallyport/admin-client';
+import { type EntranceDescription, Problem, registryRoutes, type ServiceName, signerRoutes } from '@sallyport/protocol';
 import type { Command } from 'commander';
-import type { AdminClient } from '../admin/admin-client.js';
 import type { CliContext } from '../cli-context.js';
 import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
@@ -45,9 +39,9 @@ function isInOrder(state: ServiceState): boolean {
 }
 
 async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
-  const hierarchy = await answerOf(states, 'pki-signer', (client) => client.get('/v1/ca', hierarchyDescription));
+  const hierarchy = await answerOf(states, 'pki-signer', (client) => client.call(signerRoutes.showHierarchy));
   const registry = await answerOf(hierarchy.states, 'device-registry', (client) =>
-    client.get('/v1/status', registryStatus),
+    client.call(registryRoutes.showStatus),
   );
   const status: SiteStatus = {
     configDirectory: settings.directory,

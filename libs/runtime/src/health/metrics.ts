@@ -1,8 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-/** Prometheus text exposition format. */
-export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
-
 /** Every metric of ours starts with it: Prometheus reads many programs, whose metrics could have the same names. */
 const prefix = 'sallyport_';
 

@@ -1,9 +1,10 @@
 import type { Settings } from '@sallyport/config';
+import { healthRoutes } from '@sallyport/protocol';
 import { AggregatorRegistry } from 'prom-client';
 import type { Log } from '../log.js';
 import type { ServiceContext } from '../service-context.js';
 import { type HealthAnswer, HealthServer } from './health-server.js';
-import { metricsContentType, processMetricsRegistry } from './metrics.js';
+import { processMetricsRegistry } from './metrics.js';
 
 /** The part of a service that its health is seen by. */
 type WatchedService = Pick<ServiceContext, 'name' | 'metrics' | 'readiness'>;
@@ -63,7 +64,7 @@ export class ProcessHealth {
   private async metrics(): Promise<HealthAnswer> {
     const labelled = await Promise.all(this.services.map(labelledMetrics));
     const texts = [processMetricsRegistry().metrics(), AggregatorRegistry.aggregate(labelled).metrics()];
-    return { status: 200, contentType: metricsContentType, body: (await Promise.all(texts)).join('\n') };
+    return { status: 200, contentType: healthRoutes.metrics.textType, body: (await Promise.all(texts)).join('\n') };
   }
 }
 

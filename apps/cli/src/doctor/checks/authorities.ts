@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { type AuthorityDescription, hierarchyDescription, Problem } from '@sallyport/protocol';
+import { type AuthorityDescription, Problem, signerRoutes } from '@sallyport/protocol';
 import { type Certificate, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { Patient } from '../patient.js';
@@ -23,7 +23,7 @@ export const authorities: Check = {
 
 async function authoritiesOf({ services }: Patient): Promise<readonly AuthorityDescription[]> {
   const signer = services.find(({ service }) => service === 'pki-signer');
-  return signer?.isRunning === true ? (await signer.client.get('/v1/ca', hierarchyDescription)).authorities : [];
+  return signer?.isRunning === true ? (await signer.client.call(signerRoutes.showHierarchy)).authorities : [];
 }
 
 async function inspect(patient: Patient, authority: AuthorityDescription): Promise<Finding[]> {

@@ -2,7 +2,7 @@ import { type IncomingMessage, type RequestOptions, request as requestPlain } fr
 import { request as requestTls } from 'node:https';
 
 /** How to reach an admin API: a Unix socket, or a URL with an administrator's certificate. */
-export type AdminRoute =
+export type AdminPlace =
   | { readonly socketPath: string }
   | { readonly url: URL; readonly ca: string; readonly cert: string; readonly key: string };
 
@@ -10,6 +10,7 @@ export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** With its query: `/v1/devices?limit=100`. */
   readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -25,29 +26,31 @@ export interface AdminAnswer {
 const largestAnswerBytes = 16 * 1024 * 1024;
 
 /** Sends one request and reads its whole answer; fails with the error of the socket, or of the signal. */
-export async function exchange(route: AdminRoute, request: AdminRequest): Promise<AdminAnswer> {
+export async function exchange(place: AdminPlace, request: AdminRequest): Promise<AdminAnswer> {
   const deadline = AbortSignal.timeout(request.timeoutMs);
   const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal]);
-  const answer = await send(route, request, signal);
+  const answer = await send(place, request, signal);
   return { status: answer.statusCode ?? 0, headers: answer.headers, text: await readText(answer) };
 }
 
-function send(route: AdminRoute, { method, path, body }: AdminRequest, signal: AbortSignal): Promise<IncomingMessage> {
+function send(place: AdminPlace, request: AdminRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  const { method, path, body } = request;
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const headers =
+    const type =
       text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const headers = { ...request.headers, ...type };
     const options = { method, path, headers, signal, agent: false } as const;
-    const outgoing = open(route, options);
+    const outgoing = open(place, options);
     outgoing.once('response', resolve);
     outgoing.on('error', reject);
     outgoing.end(text);
   });
 }
 
-function open(route: AdminRoute, options: RequestOptions) {
-  if ('socketPath' in route) return requestPlain({ ...options, socketPath: route.socketPath });
-  const { url, ca, cert, key } = route;
+function open(place: AdminPlace, options: RequestOptions) {
+  if ('socketPath' in place) return requestPlain({ ...options, socketPath: place.socketPath });
+  const { url, ca, cert, key } = place;
   return requestTls({
     ...options,
     // A URL writes an IPv6 address in brackets, which are no part of it.

@@ -1,0 +1,137 @@
+import {
+  type ActorName,
+  type AdminRoute,
+  actorHeader,
+  Problem,
+  type ProblemType,
+  problems,
+  type ServiceName,
+} from '@sallyport/protocol';
+import { z } from 'zod';
+import { AdminFault } from './admin-fault.js';
+import { type AdminAnswer, type AdminPlace, exchange } from './connection.js';
+import { type AnyInput, type OperationInput, pathOf } from './operation.js';
+
+export interface AdminClientOptions {
+  readonly service: ServiceName;
+  readonly place: AdminPlace;
+  /** The person behind the requests: the user of this machine, or whom this program acts for. */
+  readonly actor?: ActorName | undefined;
+  readonly signal?: AbortSignal;
+  /** Told what is asked. */
+  readonly onRequest?: (text: string) => void;
+  /** Turns a fault into what the program throws; the fault itself when absent. */
+  readonly faultOf?: (fault: AdminFault) => Error;
+  /** Milliseconds for one request; 15 s when absent. */
+  readonly timeoutMs?: number;
+}
+
+const defaultTimeoutMs = 15_000;
+
+const problemDocument = z.object({ type: z.string(), detail: z.string() });
+const urnPrefix = 'urn:sallyport:problem:';
+
+/** Inputs may be left out when nothing in them is needed. */
+type Given<Route extends AdminRoute> =
+  object extends OperationInput<Route> ? [input?: OperationInput<Route>] : [input: OperationInput<Route>];
+
+/**
+ * Client of one service's admin API. It calls the operations that `libs/protocol` declares, and its answers are what
+ * their schemas say.
+ *
+ * @example const device = await registry.call(registryRoutes.showDevice, { params: { id: 'child01' } });
+ */
+export class AdminClient {
+  readonly service: ServiceName;
+  readonly #options: AdminClientOptions;
+
+  constructor(options: AdminClientOptions) {
+    this.service = options.service;
+    this.#options = options;
+  }
+
+  /**
+   * @throws Problem as the service says (`not-found`, `conflict`, …)
+   * @throws AdminFault: the service cannot be reached, or answers something else than agreed
+   */
+  call<Route extends AdminRoute, Answer extends z.ZodType>(
+    operation: Route & { readonly response: Answer },
+    ...input: Given<Route>
+  ): Promise<z.output<Answer>>;
+  call<Route extends AdminRoute>(
+    operation: Route & { readonly response?: undefined },
+    ...input: Given<Route>
+  ): Promise<undefined>;
+  async call(operation: AdminRoute, input: AnyInput = {}): Promise<unknown> {
+    const answer = await this.#send(operation, input);
+    const isExpected = answer.status < 400 || operation.otherStatuses?.includes(answer.status) === true;
+    if (!isExpected) throw this.#problemFrom(answer);
+    return operation.response === undefined ? undefined : this.#understood(operation, operation.response, answer);
+  }
+
+  /** The same client without its abort signal, for taking back what a cancelled command did. */
+  uninterrupted(): AdminClient {
+    const { signal: _, onRequest: __, ...options } = this.#options;
+    return new AdminClient(options);
+  }
+
+  async #send(operation: AdminRoute, input: AnyInput): Promise<AdminAnswer> {
+    const { service, place, actor, signal, onRequest, timeoutMs = defaultTimeoutMs } = this.#options;
+    const { method } = operation;
+    const path = pathOf(operation, input);
+    onRequest?.(`${method} ${path} of ${service} at ${placeText(place)}`);
+    const headers = actor === undefined ? {} : { [actorHeader]: actor };
+    const request = { method, path, headers, body: input.body, timeoutMs };
+    try {
+      return await exchange(place, { ...request, ...(signal === undefined ? {} : { signal }) });
+    } catch (error) {
+      signal?.throwIfAborted();
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      const reason = error instanceof Error ? error.message : String(error);
+      throw this.#fault('unreachable', `did not answer: ${reason}`, { code, cause: error });
+    }
+  }
+
+  #understood(operation: AdminRoute, schema: z.ZodType, { text }: AdminAnswer): unknown {
+    const parsed = schema.safeParse(operation.textType === undefined ? parseJson(text) : text);
+    if (parsed.success) return parsed.data;
+    throw this.#fault('not-understood', 'answered something this program does not understand', { cause: parsed.error });
+  }
+
+  #problemFrom({ status, text, headers }: AdminAnswer): Error {
+    const document = problemDocument.safeParse(parseJson(text));
+    const type = document.success ? document.data.type.slice(urnPrefix.length) : '';
+    const retryAfter = Number(headers['retry-after']);
+    if (document.success && isProblemType(type))
+      return new Problem(
+        type,
+        document.data.detail,
+        Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {},
+      );
+    return this.#fault('failed', `answered with status ${status}`, {});
+  }
+
+  #fault(kind: AdminFault['kind'], what: string, options: ErrorOptions & { readonly code?: string }): Error {
+    const { service, place, faultOf } = this.#options;
+    const text = `The service ${service} ${what}.`;
+    const fault = new AdminFault(text, { kind, service, place: placeText(place), ...options });
+    return faultOf === undefined ? fault : faultOf(fault);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Whatever it is, it is not what was agreed; the schema says so in one place.
+    return undefined;
+  }
+}
+
+function isProblemType(type: string): type is ProblemType {
+  return Object.hasOwn(problems, type);
+}
+
+function placeText(place: AdminPlace): string {
+  return 'socketPath' in place ? place.socketPath : place.url.origin;
+}

@@ -1,0 +1,39 @@
+import type { AdminRoute } from '@sallyport/protocol';
+import type { z } from 'zod';
+
+type ParametersOf<Route extends AdminRoute> = Route extends { readonly parameters: infer Parameters }
+  ? { readonly params: { readonly [Name in keyof Parameters]: InputOf<Parameters[Name]> } }
+  : object;
+type QueryOf<Route extends AdminRoute> = Route extends { readonly query: infer Query }
+  ? { readonly query?: InputOf<Query> }
+  : object;
+type BodyOf<Route extends AdminRoute> = Route extends { readonly request: infer Request }
+  ? { readonly body: InputOf<Request> }
+  : object;
+type InputOf<Schema> = Schema extends z.ZodType ? z.input<Schema> : never;
+
+/** What an operation takes: the parameters of its path, its query and its body, as far as it declares them. */
+export type OperationInput<Route extends AdminRoute> = ParametersOf<Route> & QueryOf<Route> & BodyOf<Route>;
+
+/** The same for any operation. */
+export interface AnyInput {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+}
+
+/**
+ * The path of a request with its query. Each parameter is escaped once; a query parameter without a value is left out.
+ *
+ * @throws Error: a parameter of the path has no value
+ */
+export function pathOf({ path }: AdminRoute, { params = {}, query = {} }: AnyInput): string {
+  const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = params[name];
+    if (value === undefined || value === '') throw new Error(`the path ${path} needs a value for "${name}"`);
+    return encodeURIComponent(value);
+  });
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+  return search.size === 0 ? filled : `${filled}?${search}`;
+}
