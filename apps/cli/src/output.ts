@@ -1,3 +1,4 @@
+import { blankUnprintable } from '@sallyport/protocol';
 import type { CliContext, CliOutput } from './cli-context.js';
 
 /** One JSON document, for `--json`. */
@@ -27,7 +28,7 @@ export function withoutControls(text: string): string {
 
 /** Columns under headings, aligned; control characters of foreign text are shown as blanks. */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const table = [headings, ...rows].map((row) => row.map(printable));
+  const table = [headings, ...rows].map((row) => row.map(blankUnprintable));
   const widths = headings.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
   return table.map((row) =>
     row
@@ -40,11 +41,7 @@ export function tableLines(headings: readonly string[], rows: readonly (readonly
 /** `Label:   value` lines with the values aligned. */
 export function labelledLines(fields: readonly (readonly [label: string, value: string])[]): string[] {
   const width = Math.max(...fields.map(([label]) => label.length)) + 1;
-  return fields.map(([label, value]) => `${`${label}:`.padEnd(width)} ${printable(value)}`.trimEnd());
-}
-
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, ' ');
+  return fields.map(([label, value]) => `${`${label}:`.padEnd(width)} ${blankUnprintable(value)}`.trimEnd());
 }
 
 /** What is under way, on a terminal only: one line on stderr that disappears when the work is done. */

@@ -1,5 +1,5 @@
 import { Module, type Provider } from '@nestjs/common';
-import { AuditLog } from '@sallyport/audit';
+import { AuditController, AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
 import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
@@ -11,7 +11,6 @@ import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalLedger } from './admission/refusal-ledger.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
-import { AuditController } from './audit/audit.controller.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';

@@ -1,10 +1,9 @@
 import { Module, type Provider } from '@nestjs/common';
-import { AuditLog } from '@sallyport/audit';
+import { AuditController, AuditLog } from '@sallyport/audit';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
 import { ConnectedContext, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
-import { AuditController } from './audit/audit.controller.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { Hierarchy } from './authority/hierarchy.js';

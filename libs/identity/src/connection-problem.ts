@@ -1,5 +1,5 @@
 import { errorCode } from '@sallyport/files';
-import { Problem, type ProblemType } from '@sallyport/protocol';
+import { blankUnprintable, Problem, type ProblemType } from '@sallyport/protocol';
 
 interface FailedExchange {
   readonly url: URL;
@@ -91,7 +91,7 @@ function wrongNameCause(error: unknown, { hostname }: URL): string {
   const { cert } = error instanceof Error && 'cert' in error ? error : {};
   const names =
     typeof cert === 'object' && cert !== null && 'subjectaltname' in cert ? String(cert.subjectaltname) : '';
-  const holds = names.replace(/\p{C}/gu, ' ').slice(0, longestNames);
+  const holds = blankUnprintable(names).slice(0, longestNames);
   const others = holds === '' ? '' : `, not for ${hostname} but for ${holds}`;
   return `it is for another host name${others}. Use a name it holds, or have it issued with this one (a signer of Sallyport: setting pki.hostnames)`;
 }

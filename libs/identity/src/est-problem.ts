@@ -1,4 +1,4 @@
-import { Problem, type ProblemType } from '@sallyport/protocol';
+import { blankUnprintable, Problem, type ProblemType } from '@sallyport/protocol';
 import type { HttpsAnswer } from './https-exchange.js';
 
 interface Verdict {
@@ -29,7 +29,7 @@ const longestRemark = 300;
 /** The problem behind an EST answer that is not 200. */
 export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, origin: string): Problem {
   const { type, text, remedy } = verdicts[status] ?? otherVerdict(status);
-  const remark = printable(detailIn(body) ?? textOf(body));
+  const remark = oneLine(detailIn(body) ?? textOf(body));
   const detail = `${origin} ${text}${remark === '' ? '' : ` (${remark})`}. ${remedy}`;
   return new Problem(type, detail, {
     extensions: { serverStatus: status },
@@ -61,10 +61,8 @@ function detailIn(body: Buffer): string | undefined {
   }
 }
 
-function printable(remark: string): string {
-  const text = remark
-    .slice(0, 4 * longestRemark)
-    .replace(/\p{C}+/gu, ' ')
+function oneLine(remark: string): string {
+  const text = blankUnprintable(remark.slice(0, 4 * longestRemark))
     .replace(/\s+/g, ' ')
     .trim();
   return text.length > longestRemark ? `${text.slice(0, longestRemark)}…` : text.replace(/\.$/, '');

@@ -89,6 +89,7 @@ export {
   securityLevel,
   serialNumber,
 } from './ids.js';
+export { blankUnprintable, printable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
 export {

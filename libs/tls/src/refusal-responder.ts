@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { printable } from '@sallyport/protocol';
 import type { HttpProtocol } from './http-protocol.js';
 import type { PeerRefusal } from './judge.js';
 import type { Limits } from './limits.js';
@@ -6,7 +7,6 @@ import type { ListenerCounters } from './listener-counters.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import type { PendingConnection } from './pending-connection.js';
-import { printable } from './printable.js';
 
 /** Why somebody is details away. */
 export type RefusalDetails = Omit<PeerRefusal, 'outcome'>;

@@ -1,6 +1,5 @@
-import type { Fingerprint } from '@sallyport/protocol';
+import { type Fingerprint, printable } from '@sallyport/protocol';
 import { type Certificate, hasBegun, hasEnded, keyWeakness, nameKey } from '@sallyport/x509';
-import { printable } from './printable.js';
 
 /** The CAs a listener trusts to vouch for its peers. */
 export interface TrustAnchors {

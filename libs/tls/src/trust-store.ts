@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto';
 import { BoundedMap } from '@sallyport/concurrency';
-import type { AuthorityId, Fingerprint } from '@sallyport/protocol';
+import { type AuthorityId, type Fingerprint, printable } from '@sallyport/protocol';
 import { authorityIdOf, type Certificate, constraintVerdict, nameKey, verifySignedBy } from '@sallyport/x509';
-import { printable } from './printable.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
 /** Certificates from the CA that issued a leaf up to a trusted one, both included. */

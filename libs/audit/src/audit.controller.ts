@@ -1,9 +1,9 @@
 import { Controller, Query } from '@nestjs/common';
-import { AuditLog } from '@sallyport/audit';
 import { type AuditPage, type AuditVerdict, auditRoutes } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
+import { AuditLog } from './audit-log.js';
 
-/** The signer's audit log, to read and to verify; nothing of it can be changed from outside. */
+/** The audit log of a service, to read and to verify; nothing of it can be changed from outside. */
 @Controller()
 export class AuditController {
   constructor(private readonly log: AuditLog) {}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { printable } from './printable.js';
+import { blankUnprintable, printable } from './printable.js';
 
 describe('text of a stranger in a log', () => {
   it.each([
@@ -20,5 +20,22 @@ describe('text of a stranger in a log', () => {
   it('is cut to 256 characters', () => {
     expect(printable('x'.repeat(1000))).toBe('x'.repeat(256));
     expect(printable('\n'.repeat(256))).toHaveLength(256);
+  });
+});
+
+describe('text of a stranger on a terminal', () => {
+  it.each([
+    ['a line feed', 'a\nb'],
+    ['an escape character', 'a\u001bb'],
+    ['a right-to-left override', 'a\u202eb'],
+    ['a line separator', 'a\u2028b'],
+    ['half a surrogate pair', 'a\ud800b'],
+    ['a character for private use', 'a\ue000b'],
+  ])('has a blank for %s', (_, text) => {
+    expect(blankUnprintable(text)).toBe('a b');
+  });
+
+  it('keeps letters of every script', () => {
+    expect(blankUnprintable('CN=Gerät-東京')).toBe('CN=Gerät-東京');
   });
 });

@@ -15,3 +15,11 @@ export function printable(text: string): string {
     .replace(unprintable, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
   return escaped.length > longestText ? `${escaped.slice(0, longestText - 1)}…` : escaped;
 }
+
+/**
+ * Makes text that came from a stranger safe for one line of a terminal: each unprintable character, and each that no
+ * terminal knows (unassigned, private use), becomes a blank. Nothing is cut.
+ */
+export function blankUnprintable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ');
+}
