@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import { readTextIfPresent } from '@sallyport/files';
-import { type DeviceId, deviceId, Problem } from '@sallyport/protocol';
+import { type DeviceId, Problem } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
   type Certificate,
   certificatesFromPem,
+  leafName,
   parseCertificateRequest,
 } from '@sallyport/x509';
 import {
@@ -138,12 +139,11 @@ function renewalRequest({ certificates: [{ subject }] }: Identity, privateKey: K
 }
 
 function nameOf({ certificates: [leaf] }: Identity): DeviceId {
-  const [commonName, ...others] = leaf.subject.commonNames;
-  const name = deviceId.safeParse(commonName);
-  if (others.length > 0 || !name.success)
+  const name = leafName(leaf);
+  if (name.fault !== undefined)
     throw new Problem(
       'certificate-rejected',
       'The certificate has no single common name that is a device id, so it cannot be renewed. Enrol again: sallyport cert download',
     );
-  return name.data;
+  return name.deviceId;
 }

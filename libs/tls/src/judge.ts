@@ -1,4 +1,4 @@
-import { type DeviceId, deviceId, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
+import { type DeviceId, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
 import {
   type Certificate,
   checkLeaf,
@@ -161,18 +161,16 @@ export function pathFault({ certificate, path }: KnownLeaf): PeerRefusal | undef
 function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const expired = expiredIn(path, rules);
   if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
-  const fault = checkLeaf(certificate, { now: rules.now });
+  const { fault, deviceId } = checkLeaf(certificate, { now: rules.now });
   if (fault !== undefined) return refuse(fault, { certificate, ...detailOf(fault, certificate) });
   const faultAbove = pathFault({ certificate, path });
   if (faultAbove !== undefined) return faultAbove;
-  const id = deviceId.safeParse(certificate.subject.commonNames[0]);
-  if (!id.success) return refuse('name-invalid', { certificate });
   const issuedHere = rules.trust.isOwn(path);
   // A foreign CA may write any identity URI; only our own hierarchy makes services and administrators.
   const kind = issuedHere ? peerKindOf(certificate) : 'device';
   if (rules.permittedKinds?.has(kind) === false)
     return refuse('not-permitted', { certificate, detail: `kind "${kind}"` });
-  const candidate: Candidate = { certificate, path, deviceId: id.data, kind, issuedHere };
+  const candidate: Candidate = { certificate, path, deviceId, kind, issuedHere };
   return leafRuleFault(candidate, rules.leafRule) ?? { outcome: 'candidate', candidate };
 }
 

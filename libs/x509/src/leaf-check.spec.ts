@@ -15,12 +15,14 @@ import { certificateDocument } from './documents.js';
 import {
   type Certificate,
   certificateProfiles,
-  checkLeaf,
+  checkLeaf as judgeLeaf,
   parseCertificate,
   selfSignedDeviceCertificate,
 } from './index.js';
 import { readPublicKeyInfo } from './public-key.js';
 import { keyFault } from './request/key-quality.js';
+
+const checkLeaf = (...given: Parameters<typeof judgeLeaf>) => judgeLeaf(...given).fault;
 
 const { device, issuing } = makeSite();
 const leaf = device.certificate;

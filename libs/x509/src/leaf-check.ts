@@ -1,4 +1,4 @@
-import { deviceId, type RefusalReason } from '@sallyport/protocol';
+import { type DeviceId, deviceId, type RefusalReason } from '@sallyport/protocol';
 import type { Certificate } from './certificate.js';
 import { keyWeakness } from './request/key-quality.js';
 import { isStrongSignature } from './signature.js';
@@ -7,29 +7,35 @@ import { hasBegun, hasEnded } from './validity.js';
 /** How far a peer's clock, or the CA's, may be ahead of ours before its new certificate counts as not valid yet. */
 const clockSkewSeconds = 300;
 
+/** The name of a leaf, or the first rule it breaks. */
+export type LeafVerdict =
+  | { readonly deviceId: DeviceId; readonly fault?: never }
+  | { readonly fault: RefusalReason; readonly deviceId?: never };
+
 /**
  * Judges a leaf a peer presented, after the chain was verified: what OpenSSL lets pass and we do not.
  *
  * @param options.now  checks the dates as well; `notBefore` may lie up to 5 minutes ahead.
- * @returns the first rule it breaks; undefined when it breaks none.
  */
-export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): RefusalReason | undefined {
+export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): LeafVerdict {
   // RFC 5280 §4.1.2.2: positive. Others than 0 that break the rule cannot be read at all.
-  if (certificate.serialNumber === '00') return 'certificate-malformed';
-  if (keyWeakness(certificate) !== undefined) return 'weak-key';
-  if (!isStrongSignature(certificate.signatureAlgorithm)) return 'weak-signature';
-  return (
-    nameFault(certificate) ??
-    purposeFault(certificate) ??
-    (options.now === undefined ? undefined : dateFault(certificate, options.now))
-  );
+  if (certificate.serialNumber === '00') return { fault: 'certificate-malformed' };
+  if (keyWeakness(certificate) !== undefined) return { fault: 'weak-key' };
+  if (!isStrongSignature(certificate.signatureAlgorithm)) return { fault: 'weak-signature' };
+  const name = leafName(certificate);
+  if (name.fault !== undefined) return name;
+  const fault =
+    purposeFault(certificate) ?? (options.now === undefined ? undefined : dateFault(certificate, options.now));
+  return fault === undefined ? name : { fault };
 }
 
-function nameFault({ subject }: Certificate): RefusalReason | undefined {
+/** The one name of a leaf: exactly one CN, which is a device id. */
+export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafVerdict {
   const [commonName, ...others] = subject.commonNames;
-  if (commonName === undefined) return 'name-missing';
-  if (others.length > 0) return 'name-ambiguous';
-  return deviceId.safeParse(commonName).success ? undefined : 'name-invalid';
+  if (commonName === undefined) return { fault: 'name-missing' };
+  if (others.length > 0) return { fault: 'name-ambiguous' };
+  const id = deviceId.safeParse(commonName);
+  return id.success ? { deviceId: id.data } : { fault: 'name-invalid' };
 }
 
 /**
