@@ -16,10 +16,9 @@ import {
   type Peer,
   type RefusalEvent,
   SecureListener,
-  type SecuritySettings,
 } from '@sallyport/tls';
-import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { AdmissionClient } from './admission-client.js';
+import { EntranceListener, type Place } from './entrance-listener.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import { LevelGuard, type Objection } from './level-guard.js';
 import { RefusalLog } from './refusal-log.js';
@@ -38,7 +37,14 @@ export interface EntranceOptions {
   /** Limits that differ from the defaults of `SecureListener`. */
   readonly limits?: Partial<Limits>;
   /** The entrance stays shut until its settings ask for client certificates. */
-  readonly mutualOnly?: boolean;
+  readonly mutualOnly?: boolean | (() => boolean);
+  /**
+   * Judges what else the settings of the service say, for the level that is to come into force, whenever the entrance is
+   * opened or reloaded. Returns what puts that in force, called once the listener is.
+   *
+   * @throws Problem `config-invalid`: nothing changes.
+   */
+  readonly takeOver?: (level: SecurityLevel) => () => void;
 }
 
 /** How a change of an entrance came about. */
@@ -52,14 +58,6 @@ const drainMs = 5_000;
 
 // After the broker was away the registry may come back later than we do; as long as a lost event could matter anyway.
 const registryGraceMs = 60_000;
-
-/** A listener with what it was last given. */
-interface BoundListener {
-  readonly listener: SecureListener;
-  readonly host: string;
-  readonly port: number;
-  readonly certificate: Certificate | undefined;
-}
 
 // What the registry refuses it writes into its audit log itself.
 const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
@@ -77,9 +75,7 @@ export class Entrance {
   private readonly metrics: EntranceMetrics;
   private readonly reports: RefusalReports;
   private readonly refusals: RefusalLog;
-  private bound: BoundListener | undefined;
-  // Shut, but with requests that are still being answered.
-  private draining: SecureListener | undefined;
+  private readonly listener: EntranceListener;
   // What was read earlier must not come into force later.
   private readonly changes = new SerialQueue();
   private readonly guard: LevelGuard;
@@ -102,6 +98,7 @@ export class Entrance {
     this.reports = new RefusalReports(context);
     this.refusals = new RefusalLog(context.log, context.clock);
     this.guard = new LevelGuard(context, options.source);
+    this.listener = new EntranceListener((place) => this.listenerAt(place), options.limits?.drainMs ?? drainMs);
     context.readiness.add(`entrance ${this.group}`, () => this.objection?.state);
   }
 
@@ -134,7 +131,8 @@ export class Entrance {
   }
 
   describe(): EntranceDescription {
-    const { bound, options } = this;
+    const { options } = this;
+    const { bound } = this.listener;
     const { host, port } = bound ?? options.source.address();
     const certificate = bound?.certificate;
     return {
@@ -156,7 +154,7 @@ export class Entrance {
   close(): Promise<void> {
     this.isClosed = true;
     this.stopWatching?.();
-    return this.changes.run(() => this.shut());
+    return this.changes.run(() => this.listener.close());
   }
 
   /** Ends the sessions a change concerns, unless the registry still admits their peer. */
@@ -182,57 +180,46 @@ export class Entrance {
     if (this.isClosed) return;
     for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
     const objection = await this.guard.objection(level, lowerTo);
-    if (this.options.mutualOnly === true && level !== 'mutual') return this.shutBelowMutual(objection);
+    const putSettingsInForce = this.options.takeOver?.(level);
+    if (this.isMutualOnly && level !== 'mutual') return this.shutBelowMutual(objection);
     if (objection !== undefined) return onObjection(objection);
-    await this.guard.during(level, () => this.putInForce(security));
+    const address = this.options.source.address();
+    await this.guard.during(level, () => this.listener.putInForce({ address, security }));
+    putSettingsInForce?.();
     this.objection = undefined;
-    const { host, port } = this.bound ?? this.options.source.address();
+    const { host, port } = this.listener.bound ?? address;
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
   /** A shut entrance is lower than nothing; but somebody should know when nobody meant to shut it. */
   private async shutBelowMutual(objection: Objection | undefined): Promise<void> {
     if (objection !== undefined) return this.stayShut(objection);
-    await this.guard.during('plain', () => this.shut());
+    await this.guard.during('plain', () => this.listener.close());
     this.objection = undefined;
   }
 
   private stayShut(objection: Objection): Promise<void> {
     this.objection = objection;
     this.context.log.error({ entrance: this.group, reason: objection.reason }, 'entrance stays shut');
-    return this.shut();
-  }
-
-  private async shut(): Promise<void> {
-    this.draining = this.bound?.listener;
-    this.bound = undefined;
-    await this.draining?.close({ drainMs: this.options.limits?.drainMs ?? drainMs });
-    this.draining = undefined;
-  }
-
-  private get listener(): SecureListener | undefined {
-    return this.bound?.listener ?? this.draining;
+    return this.listener.close();
   }
 
   private get level(): SecurityLevel {
-    if (this.bound !== undefined) return this.bound.listener.level;
-    return this.options.mutualOnly === true ? 'mutual' : (this.objection?.formerLevel ?? 'plain');
+    const { bound } = this.listener;
+    if (bound !== undefined) return bound.listener.level;
+    return this.isMutualOnly ? 'mutual' : (this.objection?.formerLevel ?? 'plain');
   }
 
-  private async putInForce(security: SecuritySettings): Promise<void> {
-    const certificate = certificatesFromPem(security.certificatePem ?? '')[0];
-    if (this.bound === undefined) this.bound = { ...(await this.bindListener(security)), certificate };
-    else {
-      await this.bound.listener.reload(security);
-      this.bound = { ...this.bound, certificate };
-    }
+  private get isMutualOnly(): boolean {
+    const { mutualOnly = false } = this.options;
+    return typeof mutualOnly === 'boolean' ? mutualOnly : mutualOnly();
   }
 
-  private async bindListener(security: SecuritySettings): Promise<Omit<BoundListener, 'certificate'>> {
-    const { handler, permittedKinds, leafRule, limits, source } = this.options;
+  private listenerAt({ address, security }: Place): SecureListener {
+    const { handler, permittedKinds, leafRule, limits } = this.options;
     const { clock, log } = this.context;
-    const listener = new SecureListener({
-      ...source.address(),
+    return new SecureListener({
+      ...address,
       name: this.group,
       security,
       handler,
@@ -248,7 +235,6 @@ export class Entrance {
         onWarning: (text, fields) => log.warn({ ...fields, entrance: this.group }, text),
       },
     });
-    return { listener, ...(await listener.listen()) };
   }
 
   private noteRefusal(refusal: RefusalEvent): void {
@@ -259,14 +245,16 @@ export class Entrance {
   }
 
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {
-    const ended = this.listener?.refuseSessions((peer) => (concerns(peer) ? reason : undefined)) ?? 0;
+    const refuse = (peer: Peer) => (concerns(peer) ? reason : undefined);
+    const ended = this.listener.all.reduce((sum, listener) => sum + listener.refuseSessions(refuse), 0);
     if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
   }
 
   private revalidate(concerns: (peer: Peer) => boolean, graceMs = 0): void {
-    this.listener
-      ?.revalidateSessions(concerns, { graceMs })
-      .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
+    for (const listener of this.listener.all)
+      listener
+        .revalidateSessions(concerns, { graceMs })
+        .catch((error: unknown) => this.context.log.error({ error }, 'sessions could not be revalidated'));
   }
 }
 

@@ -18,3 +18,4 @@ export { ServiceHost } from './service-host.js';
 export { startArguments } from './start-arguments.js';
 export { type StartingProcess, startProcess } from './start-process.js';
 export { PortsTaken, type TakenPort } from './taken-ports.js';
+export { isAddressInUse } from './tcp-ports.js';
