@@ -1,17 +1,17 @@
 import { KeyedSerialQueue } from '@sallyport/concurrency';
 
-/** Lets changes of different files run side by side, changes of one file one after another. */
+/** Changes of different files run in parallel. Changes of the same file run one after another. */
 export class ChangeLocks {
   private readonly changes = new KeyedSerialQueue();
   private standstill: Promise<void> | undefined;
 
-  /** Runs a change when every earlier change of the same file is over. */
+  /** Runs a change after all earlier changes of the same file. */
   async change<Result>(file: string, task: () => Promise<Result>): Promise<Result> {
     while (this.standstill !== undefined) await this.standstill;
     return this.changes.run(file, task);
   }
 
-  /** Runs a task while nothing changes: after the changes under way, before those that come. */
+  /** Runs a task while nothing changes: after the running changes, before all later ones. */
   async atStandstill<Result>(task: () => Promise<Result>): Promise<Result> {
     while (this.standstill !== undefined) await this.standstill;
     const running = this.changes.idle().then(task);
@@ -24,5 +24,5 @@ export class ChangeLocks {
   }
 }
 
-// The outcome belongs to whoever asked for the change; those who wait only want to know that it is over.
+// Only the caller of a task gets its result or error. Those who wait need to know only that it has ended.
 function ignore(): void {}

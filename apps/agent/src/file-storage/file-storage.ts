@@ -24,32 +24,32 @@ import { TemporaryFile } from './temporary-file.js';
 import { downloadBuffers, TransferBuffers, uploadBuffers } from './transfer-buffers.js';
 
 export interface StorageOptions {
-  /** Made when missing. */
+  /** The root folder; it is made when it is missing. */
   readonly directory: string;
   /** How much may be stored; unlimited when absent. */
   readonly limits?: QuotaLimits;
-  /** Where it is kept over restarts who stored what; in memory only when absent. */
+  /** The file that remembers the owner of each stored file over restarts; without it they are only in memory. */
   readonly ownersJournal?: string;
-  /** Permission bits that no file and no folder gets; default 0o027, and whatever the process says. */
+  /** Permission bits that no file and no folder gets; by default 0o027 and the umask of the process. */
   readonly umask?: number;
   /** Folders outside `directory` whose files may be read through links below it. */
   readonly linkTargets?: readonly string[];
   /**
-   * What a change that has been answered survives: `power-cut` (default) forces content and names to disk first,
-   * `process-end` leaves that to the kernel's own time. A file is whole or absent either way.
+   * The event that an acknowledged change survives. `power-cut` (default) forces content and names to disk first. With
+   * `process-end` the kernel decides when to write them. In both cases a file is complete or absent.
    */
   readonly durability?: Durability;
   readonly nowMs: () => number;
-  /** Told of the bytes of uploads, as they go to the disk. */
+  /** Called with the number of bytes of an upload that go to the disk. */
   readonly onReceived?: (bytes: number) => void;
 }
 
 export type Durability = 'power-cut' | 'process-end';
 
-/** Refuses a change, by throwing, because of the file it would replace or remove; undefined when there is none. */
+/** Throws to refuse a change. `current` is the file that would be replaced or removed; undefined if there is none. */
 export type VersionCheck = (current: FileVersion | undefined) => void;
 
-/** Files in folders below one root: read whole versions, replaced in one step, durable once a change has resolved. */
+/** Files in folders below one root. A reader gets one complete version. A change is one step, and durable when resolved. */
 export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
@@ -67,7 +67,7 @@ export class FileStorage {
   private quota: StorageQuota | undefined;
 
   private constructor(
-    /** The folder everything is stored below, with all links followed. */
+    /** The root folder of the storage, with all links resolved. */
     private readonly root: string,
     private readonly readableLocations: readonly string[],
     { nowMs, durability = 'power-cut', umask, onReceived }: StorageOptions,
@@ -80,7 +80,7 @@ export class FileStorage {
     this.onReceived = onReceived;
   }
 
-  /** Makes the root folder, removes what an earlier process left unfinished, and counts what is stored if there is a quota. */
+  /** Makes the root folder, removes unfinished uploads of an earlier process, and counts the files if there is a quota. */
   static async open(options: StorageOptions): Promise<FileStorage> {
     const { directory: path, linkTargets = [], limits, ownersJournal, nowMs } = options;
     new StorageModes(options.umask).openRoot(path);
@@ -97,7 +97,7 @@ export class FileStorage {
     return storage;
   }
 
-  /** A small file as it is on disk now, if it is in memory. */
+  /** A small file, if it is in memory and has not changed on disk. */
   hotFile(path: StoragePath): HotFile | undefined {
     return this.hotFiles.get(this.diskPath(path));
   }
@@ -119,19 +119,19 @@ export class FileStorage {
   }
 
   /**
-   * Begins to take a file in. Nothing is visible, and no folder made, before it is committed.
+   * Starts to receive a file. Before `commit`, nothing is visible and no folder is made.
    *
-   * @param expectedBytes announced by the sender, if known
-   * @param check judged now and again in the instant the file takes its place
-   * @param pieces `ours`: what is written belongs to the storage alone from then on, and is empty once it is copied
-   * @param owner whose share of the storage it uses; nobody's in particular when absent
-   * @param peer who sends it, and shares buffers with nobody else
+   * @param expectedBytes size announced by the sender, if known
+   * @param check called now, and again when the file takes its place
+   * @param pieces `ours`: the storage owns the written pieces from then on, and empties them after copying
+   * @param owner of the share of the storage that the file uses; no share is used when absent
+   * @param peer that sends the file; all its transfers share one part of the buffers
    * @throws Problem `conflict`: a folder has this name; `storage-full`: the quota does not allow it.
    */
   async receive(path: StoragePath, options: ReceiveOptions): Promise<IncomingFile> {
     if (path.segments.length === 0) throw isDirectory('conflict', path.text);
     const { expectedBytes, check, owner, peer, pieces = 'shared' } = options;
-    // A small body costs less to take in than a look at the disk; it is judged when it takes its place.
+    // Receiving a small body is cheaper than looking at the disk, so it is checked only when it takes its place.
     if (!isSmall(options)) this.judge(path, entryOf(this.folders.find(path)), check);
     const claim = this.quota?.claimFor(path.text, owner);
     if (expectedBytes !== undefined) await claim?.expect(expectedBytes);
@@ -142,7 +142,7 @@ export class FileStorage {
         this.onReceived?.(bytes);
         return claim?.use(bytes);
       },
-      // In the deepest folder that exists: on the same file system as those still to be made below it.
+      // Use the deepest folder that exists, because the missing folders below it will be on the same file system.
       create: () => TemporaryFile.create(this.folders.find(path).folder, this.modes),
       publish: (temporary) => this.publish(temporary, { path, claim, check }),
       release: () => claim?.release(),
@@ -150,9 +150,9 @@ export class FileStorage {
   }
 
   /**
-   * Removes a file, the link of that name, or an empty folder; what does not exist is removed already.
+   * Removes a file, a link, or an empty folder. Succeeds when there is nothing.
    *
-   * @throws Problem `not-found`: the root; `conflict`: a folder with something in it.
+   * @throws Problem `not-found`: the path is the root; `conflict`: the folder is not empty.
    */
   async remove(path: StoragePath, check?: VersionCheck): Promise<void> {
     if (path.segments.length === 0) throw isDirectory('not-found', path.text);
@@ -167,7 +167,7 @@ export class FileStorage {
   private async publish(temporary: TemporaryFile, { path, claim, check }: PendingUpload): Promise<void> {
     temporary.stamp(this.uploadClock.next());
     if (this.isFlushed) await temporary.flush();
-    // A file in the root needs no folder, and no look at the disk to know it.
+    // A file in the root needs no new folder, so we need not look at the disk.
     if (path.segments.length > 1) await claim?.expectFolders(this.folders.find(path).missing.length);
     const changed = await this.locks.change(keyOf(path), async () => {
       const { folders, entry } = this.folders.make(path, (folder) => claim?.settleFolder(this.placeOf(folder)));
@@ -184,7 +184,7 @@ export class FileStorage {
     if (this.isFlushed) await Promise.all(folders.map((folder) => this.folderFlushes.flush(folder)));
   }
 
-  /** What an upload would replace, if it may. */
+  /** Returns the entry that an upload would replace; throws if it must not. */
   private judge(path: StoragePath, entry: string | undefined, check: VersionCheck | undefined): StoredEntry {
     const present = entry === undefined ? nothing : lookAt(entry, this.readableLocations);
     if (present.shown?.isDirectory()) throw isDirectory('conflict', path.text);
@@ -197,7 +197,7 @@ export class FileStorage {
     const present = lookAt(entry, this.readableLocations);
     check?.(versionOf(present));
     if (present.own === undefined) return false;
-    // In one step with the look at it: nobody else of this process can use the folder in between.
+    // Synchronous, like the check before it, so no other code of this process can use the folder in between.
     if (present.own.isDirectory()) removeEmptyFolder(entry, path);
     else if (!(await unlinkIfPresent(entry))) return false;
     this.quota?.forget(this.placeOf(entry), spaceOf(present.own));
@@ -208,7 +208,7 @@ export class FileStorage {
     try {
       return await OpenFile.open(this.diskPath(path), this.readableLocations);
     } catch (error) {
-      // ENXIO: a socket, or a pipe nobody reads.
+      // ENXIO: the path is a socket, or a pipe without a reader.
       if (isAbsent(error) || hasCode(error, 'ENXIO')) return undefined;
       throw error;
     }
@@ -223,7 +223,7 @@ export class FileStorage {
     }
   }
 
-  /** Where something lies below the root, links followed. */
+  /** The path of an entry relative to the root, with links resolved. */
   private placeOf(location: string): string {
     return location.slice(this.root.length + 1);
   }
@@ -253,7 +253,7 @@ function isSmall({ expectedBytes, check }: ReceiveOptions): boolean {
   return check === undefined && expectedBytes !== undefined && expectedBytes <= smallFileBytes;
 }
 
-/** @throws Problem `conflict`: something is in it. */
+/** @throws Problem `conflict`: the folder is not empty. */
 function removeEmptyFolder(folder: string, { text }: StoragePath): void {
   try {
     rmdirSync(folder);
@@ -266,7 +266,7 @@ function keyOf(path: StoragePath): string {
   return path.segments.join('/');
 }
 
-/** Where a folder lies, links followed, or will lie when somebody makes it. */
+/** The path of a folder with links resolved, also when the folder does not exist yet. */
 async function locationOf(folder: string): Promise<string> {
   try {
     return await realpath(folder);

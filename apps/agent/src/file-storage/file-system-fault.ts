@@ -3,10 +3,10 @@ import { Problem, type ProblemType } from '@sallyport/protocol';
 import { invalidPath, isDirectory, isNotEmpty, nameTooLong } from './storage-path.js';
 
 /**
- * Says what a caller can do about a failed system call. What only an operator can mend comes back as it is: no right to
- * the folder (EACCES, EPERM), a file system that has become read-only (EROFS), a broken disk (EIO).
+ * Turns a failed system call into a problem that says what the caller can do. Errors that only an operator can repair are
+ * returned unchanged: no permission (EACCES, EPERM), a read-only file system (EROFS), a broken disk (EIO).
  *
- * @param text the path as the peer asked for it
+ * @param text the path as the peer wrote it
  */
 export function explainFault(error: unknown, text: string): unknown {
   const code = errorCode(error) ?? '';
@@ -14,7 +14,7 @@ export function explainFault(error: unknown, text: string): unknown {
   return explain === undefined ? error : explain(text, error);
 }
 
-/** Of a call that gives something a name; of any other, EINVAL is a fault of ours. */
+/** Errors of calls that create a name. For other calls, EINVAL is our own error. */
 function isAboutName(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && (error.syscall === 'rename' || error.syscall === 'mkdir');
 }
@@ -47,7 +47,7 @@ const nameRefused = problem(
 const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanation>([
   ['ENOSPC', noSpace],
   ['EDQUOT', noSpace],
-  // A folder holds as many folders as the file system lets it.
+  // The file system limits the number of folders in a folder.
   ['EMLINK', noSpace],
   [
     'EFBIG',
@@ -60,10 +60,10 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ['ENFILE', tooManyOpen],
   ['ENOMEM', noMemory],
   ['ENAMETOOLONG', (text, cause) => nameTooLong(text, { cause })],
-  // vfat and its kind, and file systems that take nothing but UTF-8, refuse names that others hold.
+  // vfat, and file systems that accept only UTF-8, refuse names that other file systems accept.
   ['EILSEQ', nameRefused],
   ['EINVAL', nameRefused],
-  // thin-edge.io answers 500. It is the client's fault, and clients repeat what was answered 500.
+  // thin-edge.io answers 500. We do not, because it is an error of the client, and clients repeat a request after 500.
   [
     'ENOTDIR',
     problem(
@@ -74,7 +74,7 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
   ['EISDIR', (text, cause) => isDirectory('conflict', text, { cause })],
   ['ENOTEMPTY', (text, cause) => isNotEmpty(text, { cause })],
-  // POSIX lets rmdir answer so instead of ENOTEMPTY.
+  // POSIX allows rmdir to return EEXIST instead of ENOTEMPTY.
   ['EEXIST', (text, cause) => isNotEmpty(text, { cause })],
   ['EBUSY', problem('conflict', (quoted) => `${quoted} is in use by the system, such as a mount point. It stays.`)],
   ['ELOOP', (text, cause) => invalidPath(text, { cause })],

@@ -6,22 +6,22 @@ const fsyncAsync = promisify(fsync);
 
 interface Flushes {
   readonly running: Promise<void>;
-  /** Begins when the running one is over, for all who came meanwhile. */
+  /** Starts when the running flush has ended, for all callers that came in between. */
   next?: Promise<void>;
 }
 
 /**
- * Lets changes of one folder share the way to the disk: whoever comes while a flush runs waits for the next, together
- * with all others who came meanwhile. Many uploads side by side then cost two flushes, not one each.
+ * Shares the flushes of a folder between changes. A caller that comes while a flush runs waits for the next one, together
+ * with all other callers that came in between. So many parallel uploads need two flushes, and not one each.
  */
 export class FolderFlushes {
   private readonly byFolder = new Map<string, Flushes>();
 
-  /** Resolves once every name made, replaced or removed in the folder before this call is on disk. */
+  /** Resolves when every name that was made, replaced or removed in the folder before this call is on disk. */
   flush(folder: string): Promise<void> {
     const flushes = this.byFolder.get(folder);
     if (flushes === undefined) return this.start(folder);
-    // The running one may have begun before the change that this caller made; its failure is not this caller's.
+    // The running flush may have started before the change of this caller. So wait for the next, even if this one fails.
     flushes.next ??= flushes.running.then(
       () => this.start(folder),
       () => this.start(folder),
@@ -42,7 +42,7 @@ export class FolderFlushes {
 
 async function flushFolder(folder: string): Promise<void> {
   const fd = openIfPresent(folder);
-  // It was empty when somebody removed it, so nothing is in it that could be lost.
+  // Only an empty folder can be removed, so nothing in it can be lost.
   if (fd === undefined) return;
   try {
     await fsyncAsync(fd);

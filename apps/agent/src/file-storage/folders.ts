@@ -4,10 +4,10 @@ import { liesWithin } from './location.js';
 import type { StorageModes } from './storage-modes.js';
 import { invalidPath, nameTooLong, type StoragePath } from './storage-path.js';
 
-// Linux PATH_MAX, less the final NUL. Known before the first folder is made, or half of them would stay.
+// Linux PATH_MAX without the final NUL. We check it before we make the first folder, so that no part of them remains.
 const longestPathBytes = 4095;
 
-/** Where a file is to be put: a folder that exists, its links followed, and the names still missing below it. */
+/** The place for a file: a folder that exists, with links resolved, and the names that are missing below it. */
 export interface Destination {
   readonly folder: string;
   readonly missing: readonly string[];
@@ -20,13 +20,13 @@ export function entryOf({ folder, missing, name }: Destination): string | undefi
 }
 
 /**
- * Finds and makes the folders of the storage. Each on the way is looked at every time, as local processes move folders
- * and put links in their places; links are followed as far as they stay inside the storage.
+ * Finds and makes the folders of the storage. It checks each folder of a path every time, because local processes move
+ * folders and replace them by links. It follows links that stay inside the storage.
  */
 export class Folders {
   /**
-   * @param root the folder everything is stored below, with all links followed
-   * @param modes of the folders it makes
+   * @param root the root folder of the storage, with all links resolved
+   * @param modes permissions of the folders it makes
    */
   constructor(
     private readonly root: string,
@@ -34,11 +34,11 @@ export class Folders {
   ) {}
 
   /**
-   * Finds the deepest folder that exists on the way to a file.
+   * Finds the deepest folder of a path that exists.
    *
    * @param path not the root itself
-   * @throws Problem `not-found`: a link on the way leads out of the storage; `invalid-request`: the path is too long.
-   * @throws Error with code `ENOTDIR`: a file is on the way.
+   * @throws Problem `not-found`: a link in the path leads out of the storage; `invalid-request`: the path is too long.
+   * @throws Error with code `ENOTDIR`: a part of the path is a file.
    */
   find({ text, segments }: StoragePath): Destination {
     if (Buffer.byteLength(`${this.root}/${segments.join('/')}`) > longestPathBytes) throw nameTooLong(text);
@@ -53,11 +53,11 @@ export class Folders {
   }
 
   /**
-   * Makes what is missing on the way to a file; others may make the same folders meanwhile.
+   * Makes the missing folders of a path. Other requests may make the same folders at the same time.
    *
-   * @param onMade told of each folder made, as soon as it is there
-   * @returns the file's path, and the folders whose entries change
-   * @throws Problem `not-found`: a link on the way leads nowhere, or somebody removed what was just made.
+   * @param onMade called for each folder as soon as it is made
+   * @returns the path of the file, and the folders whose entries change
+   * @throws Problem `not-found`: a link in the path has no target, or another process removed a new folder.
    */
   make(
     path: StoragePath,
@@ -73,14 +73,14 @@ export class Folders {
       if (outcome === 'nowhere') break;
       if (outcome === 'made') onMade(folder);
     }
-    // What others made meanwhile may be links.
+    // Entries that others made in between may be links, so check again.
     const destination = found.missing.length === 0 ? found : this.find(path);
     const entry = entryOf(destination);
     if (entry === undefined) throw invalidPath(path.text);
     return { entry, folders: [...changed, destination.folder] };
   }
 
-  /** Makes the root anew if somebody removed it under us; a link in its place leads out of it. */
+  /** Makes the root again if another process removed it. If it is now a link, it leads out of the storage. */
   private enterRoot(text: string): string {
     const stats = lstatSync(this.root, { throwIfNoEntry: false });
     if (stats === undefined) this.modes.openRoot(this.root);
@@ -88,7 +88,7 @@ export class Folders {
     return this.root;
   }
 
-  /** Where the folder of that path really lies; undefined when there is none. */
+  /** The real location of the folder, with links resolved; undefined when there is none. */
   private enter(path: string, text: string): string | undefined {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined || stats.isDirectory()) return stats && path;
@@ -101,7 +101,7 @@ export class Folders {
     return location;
   }
 
-  /** `nowhere` when the folder above is not there: a link that leads nowhere has its name. */
+  /** `nowhere` if the folder above it does not exist, because a link without a target has that name. */
   private makeFolder(path: string): 'made' | 'present' | 'nowhere' {
     try {
       this.modes.makeFolder(path);

@@ -2,15 +2,15 @@ import { type Stats, statSync } from 'node:fs';
 import type { FileVersion } from './file-version.js';
 
 const capacityBytes = 8 * 1024 * 1024;
-// What an entry takes beside the content, roughly; empty files count too.
+// Approximate memory of an entry beside its content. Empty files count too.
 const entryBytes = 1024;
-// A file changed twice within one tick of the file system's clock keeps its time stamps, so young files are read anew.
+// Two changes within one tick of the file system's clock leave the same time stamps. So young files are not kept.
 const youngestCachedMs = 2_000;
 
 /** A small file in memory. */
 export interface HotFile {
   readonly version: FileVersion;
-  /** One character a byte (latin1): Node sends a string together with the head of a response, in one call. */
+  /** One character for each byte (latin1). Node sends a string and the head of a response in one system call. */
   readonly content: string;
 }
 
@@ -19,11 +19,11 @@ interface CachedFile extends HotFile {
 }
 
 /**
- * The small files asked for last, each compared with the disk at every use: what local processes change or delete is seen
- * at once. One `stat` costs a tenth of opening and reading.
+ * The small files that were requested last. Each is compared with the disk at every use, so changes by local processes
+ * are seen at once. One `stat` costs a tenth of opening and reading.
  */
 export class HotFiles {
-  // In order of use: a Map keeps the order of insertion.
+  // The least recently used file is first, because a Map keeps the order of insertion.
   private readonly byPath = new Map<string, CachedFile>();
   private bytes = 0;
 
@@ -39,9 +39,9 @@ export class HotFiles {
     return cached;
   }
 
-  /** Keeps what has been read under the path whose open file had these `stats`. */
+  /** Keeps the content of a path. `stats` are those of the open file it was read from. */
   remember(path: string, cached: CachedFile): void {
-    // Programs that copy files set back the time of modification, but not the time of change.
+    // Programs that copy files can set the time of modification to the past, but not the time of change.
     const { mtimeMs, ctimeMs } = cached.stats;
     if (this.nowMs() - Math.max(mtimeMs, ctimeMs) < youngestCachedMs) return;
     const before = this.byPath.get(path);

@@ -1,31 +1,31 @@
 import type { TemporaryFile } from './temporary-file.js';
 import type { BufferShare } from './transfer-buffers.js';
 
-/** Up to here a whole body stays in memory and is written in one step at its end. */
+/** A body up to this size stays in memory and is written in one step at its end. */
 export const smallFileBytes = 64 * 1024;
-// Full buffers that may wait for the disk before the sender has to, while there are plenty.
+// Full buffers that may wait for the disk before the sender has to wait, while enough buffers are free.
 const mostWaiting = 7;
-// Bounds what a small body of one-byte chunks costs in buffers.
+// Limits the memory for a small body in chunks of one byte.
 const smallFileChunks = 64;
 
-/** What an incoming file needs of the storage it goes to. */
+/** The functions of the storage that an incoming file needs. */
 export interface IncomingFileTarget {
   readonly buffers: BufferShare;
-  /** Told of bytes that have been copied away. */
+  /** Called with bytes that have been copied. */
   readonly letGo: (copied: Buffer) => void;
-  /** Makes sure that so many bytes more may be written. */
+  /** Reserves space for this number of further bytes. */
   readonly reserve: (bytes: number) => Promise<void> | undefined;
   readonly create: () => TemporaryFile;
-  /** Puts the finished file in its place, durably. */
+  /** Moves the complete file to its place, and makes this durable. */
   readonly publish: (temporary: TemporaryFile) => Promise<void>;
-  /** Gives back what is reserved and not used; may be called twice. */
+  /** Frees reserved space that was not used; may be called twice. */
   readonly release: () => void;
 }
 
 /**
- * A file on its way in. It becomes visible whole, by `commit`, or never. Bytes are gathered into large buffers, which are
- * written one after another while the next ones fill. `write` asks its caller to wait when too many are full, and then
- * until all of them are written: to stop and start reading a socket costs more than a buffer.
+ * A file that is being received. It becomes visible only when it is complete, by `commit`. Bytes are collected in large
+ * buffers. These are written one after another while the next ones fill. When too many are full, `write` makes its caller
+ * wait until all of them are written, because stopping and starting to read a socket costs more than a buffer.
  */
 export class IncomingFile {
   private beginning: Buffer[] = [];
@@ -45,8 +45,8 @@ export class IncomingFile {
   /**
    * Takes the next bytes.
    *
-   * @returns when more may follow, unless that is now
-   * @throws what an earlier write to the disk failed with: no space, no permission ...
+   * @returns a promise if the caller must wait before it writes more
+   * @throws the error of an earlier write to the disk: no space, no permission ...
    */
   write(chunk: Buffer): Promise<void> | undefined {
     this.rethrowFault();
@@ -59,7 +59,7 @@ export class IncomingFile {
     return this.full.length < (this.target.buffers.isPlenty ? mostWaiting : 1) ? undefined : this.writing;
   }
 
-  /** Writes what is left, forces it to disk and puts the file in its place. After a failure, `discard` it. */
+  /** Writes the rest, forces it to disk and moves the file to its place. If this fails, call `discard`. */
   async commit(): Promise<void> {
     await this.writing;
     this.rethrowFault();
@@ -68,7 +68,7 @@ export class IncomingFile {
     await this.end();
   }
 
-  /** Leaves nothing behind. */
+  /** Removes everything that was written. */
   async discard(): Promise<void> {
     for (const buffer of this.full.splice(0)) this.target.buffers.giveBack(buffer);
     await this.writing;
@@ -101,7 +101,7 @@ export class IncomingFile {
     this.writing ??= this.writeFull();
   }
 
-  /** Never rejects: a failure is kept for the next `write` or `commit`, whose caller can act on it. */
+  /** Never rejects. A failure is kept for the next `write` or `commit`, because their caller can handle it. */
   private async writeFull(): Promise<void> {
     for (let buffer = this.full.shift(); buffer !== undefined; buffer = this.full.shift()) await this.append(buffer);
     this.writing = undefined;

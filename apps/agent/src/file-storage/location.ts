@@ -3,8 +3,8 @@ import { sep } from 'node:path';
 import { hasCode } from '@sallyport/files';
 
 /**
- * Where an open file really lies. Linux is asked about the descriptor itself, so that no link can be swapped in between
- * the check and the use; where there is no `/proc`, the path is resolved.
+ * The real location of an open file. We ask Linux about the descriptor itself, so nobody can exchange a link between the
+ * check and the use. Without `/proc` we resolve the path.
  */
 export function locationOfOpen(fd: number, path: string): string {
   try {
@@ -15,7 +15,7 @@ export function locationOfOpen(fd: number, path: string): string {
   }
 }
 
-/** True when `location` is `folder` or lies below it; both with all links followed. */
+/** True when `location` is `folder` or below it. Both have all links resolved. */
 export function liesWithin(location: string, folder: string): boolean {
   return location === folder || (location.startsWith(folder) && location[folder.length] === sep);
 }

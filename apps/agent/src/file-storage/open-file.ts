@@ -5,10 +5,10 @@ import { liesWithin, locationOfOpen } from './location.js';
 
 const openAsync = promisify(open);
 const closeAsync = promisify(close);
-// O_NONBLOCK: opening a named pipe must not wait for its other end.
+// O_NONBLOCK: without it, opening a named pipe would wait for a writer.
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
-/** A stored file open for reading: one version, whole, whatever happens to its name meanwhile. Close it. */
+/** A stored file, open for reading. It stays one complete version, also when its name is changed. Close it after use. */
 export class OpenFile {
   readonly version: FileVersion;
 
@@ -20,9 +20,9 @@ export class OpenFile {
   }
 
   /**
-   * @param within folders of which one must hold the file once all links are followed
-   * @returns undefined when the path leads to something else than a regular file, or outside those folders
-   * @throws the system's error: `ENOENT`, `EACCES` ...
+   * @param within one of these folders must contain the file, after all links are resolved
+   * @returns undefined when the path is not a regular file, or is outside these folders
+   * @throws the error of the system: `ENOENT`, `EACCES` ...
    */
   static async open(path: string, within: readonly string[]): Promise<OpenFile | undefined> {
     const fd = await openAsync(path, openFlags);
@@ -37,7 +37,7 @@ export class OpenFile {
     }
   }
 
-  /** Reads from a place in the file into the start of `buffer`; calls back with the bytes read, 0 at the end. */
+  /** Reads from a position in the file into the start of `buffer`. Calls back with the number of bytes, 0 at the end. */
   read(
     buffer: Buffer,
     { length, position }: { length: number; position: number },

@@ -1,27 +1,28 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { isAbsent, writeFileAtomic } from '@sallyport/files';
 
-// The journal is written anew when it holds this many lines more than twice what is true.
+// The journal is rewritten when it has this many lines more than twice the number of valid ones.
 const spareLines = 1_000;
 
 /**
- * Remembers who stored what, over restarts too: a journal of one JSON line for each change, `["a/b","device:child01"]`
- * or, removed, `["a/b"]`. What the journal does not know belongs to nobody. It decides about shares of the storage only,
- * so a line that a power cut took costs nobody a file, and a journal that cannot be written stops no upload.
+ * Remembers the owner of each stored file, over restarts too. The journal has one JSON line for each change:
+ * `["a/b","device:child01"]`, or `["a/b"]` after a removal. Files that are not in the journal have no owner. The journal
+ * only decides about shares of the storage. So a line lost in a power cut loses no file, and uploads work even if the
+ * journal cannot be written.
  */
 export class Owners {
   private readonly byPlace = new Map<string, string>();
   private lines = 0;
   private fd: number | undefined;
-  /** The journal lacks lines; it is whole again once it has been rewritten. */
+  /** True while lines are missing in the journal. Rewriting it repairs this. */
   private isBehind = false;
 
-  /** @param journal where it is kept; in memory only when absent */
+  /** @param journal path of the journal; without it, owners are only in memory */
   constructor(private readonly journal?: string) {
     if (journal !== undefined) this.read(journal);
   }
 
-  /** True when a look at everything that is stored is due, to make the journal short and whole again. */
+  /** True when all stored files should be counted, to make the journal short and complete again. */
   get isRewriteDue(): boolean {
     return this.lines > 2 * this.byPlace.size + spareLines;
   }
@@ -30,7 +31,7 @@ export class Owners {
     return this.byPlace.get(place);
   }
 
-  /** @param owner nobody in particular when absent, or when the place is empty now */
+  /** @param owner undefined if the file has no owner or was removed */
   set(place: string, owner: string | undefined): void {
     if (this.byPlace.get(place) === owner) return;
     if (owner === undefined) this.byPlace.delete(place);
@@ -38,7 +39,7 @@ export class Owners {
     this.append(owner === undefined ? [place] : [place, owner]);
   }
 
-  /** Forgets all places but these, and shortens the journal when that is due. Nothing may change meanwhile. */
+  /** Forgets all places except these, and rewrites the journal if it is too long. Nothing may change in between. */
   async keepOnly(places: ReadonlySet<string>): Promise<void> {
     for (const place of this.byPlace.keys()) if (!places.has(place)) this.set(place, undefined);
     if (this.journal === undefined || !(this.isRewriteDue || this.isBehind)) return;
@@ -46,7 +47,7 @@ export class Owners {
     try {
       await writeFileAtomic(this.journal, lines.join(''), 0o600);
     } catch {
-      // No room, or no right: the old journal stays, and the next count tries again.
+      // No space or no permission: the old journal stays, and the next count tries again.
       this.isBehind = true;
       return;
     }
@@ -62,7 +63,7 @@ export class Owners {
   private read(journal: string): void {
     const interned = new Map<string, string>();
     const content = contentOf(journal);
-    // The next line would become one with a line that a crash cut off.
+    // A crash may have cut off the last line. Without a line break, the next line would be joined to it.
     this.isBehind = content !== '' && !content.endsWith('\n');
     for (const line of content.split('\n')) {
       const [place, owner] = parseLine(line);
@@ -70,7 +71,7 @@ export class Owners {
       this.lines += 1;
       if (owner === undefined) this.byPlace.delete(place);
       else {
-        // Thousands of places share one string of their owner.
+        // Thousands of places share one string for their owner, which saves memory.
         if (!interned.has(owner)) interned.set(owner, owner);
         this.byPlace.set(place, interned.get(owner) ?? owner);
       }
@@ -84,7 +85,7 @@ export class Owners {
       writeSync(this.fd, `${JSON.stringify(entry)}\n`);
       this.lines += 1;
     } catch {
-      // Memory is right, and the journal will be after the next count.
+      // The owners in memory are correct, and the next count repairs the journal.
       this.isBehind = true;
     }
   }
@@ -99,7 +100,7 @@ function contentOf(journal: string): string {
   }
 }
 
-/** Nothing for a line that a crash cut off. */
+/** Returns undefined for a line that a crash cut off. */
 function parseLine(line: string): [place?: string, owner?: string] {
   try {
     const entry: unknown = JSON.parse(line);

@@ -1,4 +1,4 @@
-/** What one peer may be sent before the others have their turn; a piece that begins within it may be larger. */
+/** Bytes for one peer in one turn. A piece that starts below this limit may go beyond it. */
 const bytesATurn = 256 * 1024;
 
 interface Turn {
@@ -7,14 +7,14 @@ interface Turn {
 }
 
 /**
- * Lets the downloads of a peer share one part of each turn of the event loop. To hand a piece to TLS encrypts all of
- * it at once, so the next pieces of two hundred downloads would otherwise keep everybody else waiting.
+ * All downloads of a peer share one part of each turn of the event loop. TLS encrypts a whole piece at once. So without
+ * this limit, the next pieces of two hundred downloads would make all other peers wait.
  */
 export class PeerTurns {
-  /** Of the peers that were sent something in this turn. */
+  /** By peer, for the peers that were sent something in this turn. */
   private readonly turns = new Map<string, Turn>();
 
-  /** @returns when the piece may be sent, unless that is now */
+  /** @returns a promise if the piece must wait; undefined if it may be sent now */
   take(peer: string, bytes: number): Promise<void> | undefined {
     const turn = this.turns.get(peer) ?? this.begin(peer);
     if (turn.bytes < bytesATurn && turn.waiting.length === 0) {

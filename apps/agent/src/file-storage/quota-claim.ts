@@ -1,21 +1,21 @@
 import { newFolder, noSpace, type Space, spaceForFile } from './space.js';
 
-/** What has come to stand at a place, instead of what. */
+/** A change at a place: the new entry, and the entry it replaces. */
 export interface SettledChange {
-  /** Below the root of the storage. */
+  /** Path relative to the root of the storage. */
   readonly place: string;
   readonly stored: Space;
   readonly replaced: Space;
 }
 
 interface Account {
-  /** Resolves, or returns nothing, once the space is reserved; rejects when it does not fit. */
+  /** Reserves space. Resolves or returns undefined when it is reserved; rejects when it does not fit. */
   readonly reserve: (space: Space) => Promise<void> | undefined;
   readonly release: (space: Space) => void;
   readonly settle: (change: SettledChange) => void;
 }
 
-/** What one upload has reserved. */
+/** The space that one upload has reserved. */
 export class QuotaClaim {
   private reserved: Space = noSpace;
   private usedBytes = 0;
@@ -23,7 +23,7 @@ export class QuotaClaim {
   constructor(private readonly account: Account) {}
 
   /**
-   * Reserves a file of the length the sender announced, before any of it is read.
+   * Reserves space for a file of the announced length, before its first byte is read.
    *
    * @throws Problem `storage-full`: it does not fit.
    */
@@ -32,7 +32,7 @@ export class QuotaClaim {
   }
 
   /**
-   * Takes space for bytes about to be written, out of the reservation as far as it goes.
+   * Takes space for bytes that will be written next, first from the reservation.
    *
    * @throws Problem `storage-full`: they do not fit.
    */
@@ -47,7 +47,7 @@ export class QuotaClaim {
   }
 
   /**
-   * Reserves folders to be made on the way to the file, once the file is written.
+   * Reserves space for the folders that must be made for the file, after the file is written.
    *
    * @throws Problem `storage-full`: they do not fit.
    */
@@ -56,24 +56,24 @@ export class QuotaClaim {
     return this.reserve({ bytes: count * newFolder.bytes, entries: count * newFolder.entries });
   }
 
-  /** A folder has been made. */
+  /** Records that a folder was made. */
   settleFolder(place: string): void {
     this.account.settle({ place, stored: newFolder, replaced: noSpace });
   }
 
-  /** The file stands in its place; what was reserved is free again. */
+  /** Records that the file is in its place, and frees the rest of the reservation. */
   settle(change: SettledChange): void {
     this.account.settle(change);
     this.release();
   }
 
-  /** Gives back what is reserved; may be called twice. */
+  /** Frees the reservation; may be called twice. */
   release(): void {
     this.account.release(this.reserved);
     this.reserved = noSpace;
   }
 
-  /** Seldom has to wait, so it makes a promise only then. */
+  /** Makes a promise only if it has to wait, which is rare. */
   private reserve(space: Space): Promise<void> | undefined {
     const waiting = this.account.reserve(space);
     if (waiting !== undefined) return waiting.then(() => this.note(space));

@@ -1,28 +1,28 @@
 import type { Stats } from 'node:fs';
 
-/** What stored things take of the disk. */
+/** Disk space used by files and folders. */
 export interface Space {
   readonly bytes: number;
-  /** Files and folders; each takes an inode, however little it holds. */
+  /** Number of files and folders. Each takes an inode, also when it is empty. */
   readonly entries: number;
 }
 
-// What the file systems of gateways give out at least, and so what the smallest file or folder counts.
+// The smallest block of the file systems on gateways. The smallest file or folder counts as one block.
 const blockBytes = 4096;
 
 export const noSpace: Space = { bytes: 0, entries: 0 };
 
-/** A folder that is about to be made. */
+/** The space of a folder that will be made. */
 export const newFolder: Space = { bytes: blockBytes, entries: 1 };
 
-/** A file of so many bytes that is about to be written: whole blocks, at least one. */
+/** The space of a file of this size that will be written: whole blocks, at least one. */
 export function spaceForFile(sizeBytes: number): Space {
   return { bytes: Math.max(1, Math.ceil(sizeBytes / blockBytes)) * blockBytes, entries: 1 };
 }
 
 /**
- * A file or folder that exists: what the file system has given it, and never less than its size, as some file systems
- * only know later what they gave. Links take none of their own; no peer can make one.
+ * The space of a file or folder that exists: what the file system reports, but at least its size, because some file
+ * systems report their blocks later. Links count as nothing, because no peer can make one.
  */
 export function spaceOf(stats: Stats | undefined): Space {
   if (stats === undefined || !(stats.isFile() || stats.isDirectory())) return noSpace;
@@ -31,7 +31,7 @@ export function spaceOf(stats: Stats | undefined): Space {
   return { bytes: Math.max(least.bytes, stats.blocks * 512), entries: 1 };
 }
 
-/** Adds up space: altogether, and for each owner. */
+/** Sums of space: the total, and one for each owner. */
 export class SpaceTally {
   private sum: Space = noSpace;
   private readonly byOwner = new Map<string, Space>();
@@ -44,7 +44,7 @@ export class SpaceTally {
     return this.byOwner.get(owner) ?? noSpace;
   }
 
-  /** @param owner nobody in particular when absent */
+  /** @param owner without it, only the total changes */
   add(space: Space, owner: string | undefined): void {
     this.sum = sumOf(this.sum, space);
     if (owner !== undefined) this.byOwner.set(owner, sumOf(this.of(owner), space));
@@ -63,7 +63,7 @@ function sumOf(one: Space, other: Space): Space {
   return { bytes: one.bytes + other.bytes, entries: one.entries + other.entries };
 }
 
-/** Never below nothing: what local processes added is taken off without ever having been counted. */
+/** Never below zero. Files that local processes added are subtracted, although they were never counted. */
 function difference(one: Space, other: Space): Space {
   return { bytes: Math.max(0, one.bytes - other.bytes), entries: Math.max(0, one.entries - other.entries) };
 }

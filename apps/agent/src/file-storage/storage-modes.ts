@@ -2,26 +2,26 @@ import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasCode } from '@sallyport/files';
 
-/** Group reads, others do nothing: 0640 and 0750. */
+/** The group may read, others have no access: 0640 and 0750. */
 const defaultUmask = 0o027;
 
 /**
- * Who on this machine may read what is stored. Without a setting, files are made 0640 and folders 0750, and stricter if
- * the process says so (umask); with one, they get what it leaves, whatever the process says.
+ * Decides who on this machine may read stored files. Without a setting, files are made 0640 and folders 0750, or stricter
+ * if the umask of the process is stricter. With a setting, only the setting counts.
  */
 export class StorageModes {
   readonly fileMode: number;
   private readonly folderMode: number;
   private readonly isSet: boolean;
 
-  /** @param umask permission bits that nothing gets, such as 0o022 */
+  /** @param umask permission bits that no file and no folder gets, such as 0o022 */
   constructor(umask?: number) {
     this.isSet = umask !== undefined;
     this.fileMode = 0o666 & ~(umask ?? defaultUmask);
     this.folderMode = 0o777 & ~(umask ?? defaultUmask);
   }
 
-  /** The mode a file needs yet after it has been made; undefined when it has the right one. */
+  /** The mode that a new file must be changed to; undefined when its mode is correct. */
   correctionFor(mode: number): number | undefined {
     return this.isSet && (mode & 0o777) !== this.fileMode ? this.fileMode : undefined;
   }
@@ -32,15 +32,15 @@ export class StorageModes {
   }
 
   /**
-   * Makes the root, or closes one that an earlier release left open to everybody: what lies below keeps its mode, and
-   * cannot be reached any more. Only a setting opens it.
+   * Makes the root. If an earlier release left the root open to everybody, reduces its permissions. Files below it keep
+   * their mode, but others cannot reach them any more. Only a setting can open the root again.
    */
   openRoot(path: string): void {
-    // Those above belong to others as well.
+    // Do not restrict the folders above the root, because other programs use them too.
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     mkdirSync(path, { recursive: true, mode: this.folderMode });
     const stats = lstatSync(path);
-    // Who put a link there decides about the folder it leads to.
+    // If the root is a link, the person who made the link decides about the target folder.
     if (!stats.isDirectory()) return;
     const mode = stats.mode & 0o777;
     const wanted = this.isSet ? this.folderMode : mode & this.folderMode;
@@ -48,7 +48,7 @@ export class StorageModes {
   }
 }
 
-/** A folder that is somebody else's is theirs to open and close. */
+/** If another user owns the folder, we do not change its mode. */
 function changeIfOurs(path: string, mode: number): void {
   try {
     chmodSync(path, mode);

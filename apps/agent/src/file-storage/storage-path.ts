@@ -1,25 +1,25 @@
 import { Problem } from '@sallyport/protocol';
 
-/** Names of unfinished uploads begin so; no path a peer names can reach one. */
+/** Names of unfinished uploads begin with this. No path of a peer can reach them. */
 export const temporaryPrefix = '.tmp-';
 
-// NAME_MAX of every file system we meet, in bytes.
+// NAME_MAX of all usual file systems, in bytes.
 const longestNameBytes = 255;
-// Far more than anybody nests, and few enough for one request to look at, make and flush: each folder takes a block.
+// Nobody needs a deeper path. One request may have to check, make and flush this many folders, and each takes a block.
 const mostParts = 32;
 
-/** A place below the storage root that is safe to use: no segment is empty, `.`, `..` or the name of an unfinished upload. */
+/** A safe path below the root: no segment is empty, `.`, `..` or the name of an unfinished upload. */
 export interface StoragePath {
-  /** As the peer asked for it, for messages. */
+  /** The path as the peer wrote it, for messages. */
   readonly text: string;
   /** Empty for the root itself. */
   readonly segments: readonly string[];
 }
 
 /**
- * Reads a path as thin-edge.io does: `.`, `..`, repeated and trailing slashes are resolved by their text alone.
+ * Parses a path as thin-edge.io does: `.`, `..`, repeated and trailing slashes are resolved as text.
  *
- * Only `/` separates: to Linux a backslash is a letter like any other.
+ * Only `/` is a separator. For Linux a backslash is a normal character.
  *
  * @throws Problem `not-found`: absolute, leaves the root, or holds a NUL or a reserved name.
  * @throws Problem `invalid-request`: a segment is longer than 255 bytes, or there are more than 32.
@@ -40,12 +40,12 @@ export function parseStoragePath(text: string): StoragePath {
   return { text, segments };
 }
 
-/** The path is none that this storage serves; looks to the peer like any path that holds nothing. */
+/** This storage does not serve the path. The peer gets the same answer as for a path without a file. */
 export function invalidPath(text: string, options?: ErrorOptions): Problem {
   return new Problem('not-found', `Invalid path: ${JSON.stringify(text)}`, options);
 }
 
-/** One part of the path, or all of it, exceeds what the file system can hold. */
+/** A part of the path, or the whole path, is too long for the file system. */
 export function nameTooLong(text: string, options?: ErrorOptions): Problem {
   return new Problem(
     'invalid-request',
@@ -58,7 +58,7 @@ function tooDeep(text: string): Problem {
   return new Problem('invalid-request', `Path too deep: ${JSON.stringify(text)} has more than ${mostParts} parts.`);
 }
 
-/** A folder stands where a file was asked for. */
+/** The path is a folder, but a file was requested. */
 export function isDirectory(type: 'not-found' | 'conflict', text: string, options?: ErrorOptions): Problem {
   return new Problem(type, `Not a file: ${JSON.stringify(text)} is a directory`, options);
 }

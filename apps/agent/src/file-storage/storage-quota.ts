@@ -3,37 +3,37 @@ import { Owners } from './owners.js';
 import { QuotaClaim, type SettledChange } from './quota-claim.js';
 import { type Space, SpaceTally } from './space.js';
 
-// A refusal is worth a look at the disk, as local processes delete files too; but not one a request.
+// Before a refusal we look at the disk, because local processes delete files too. But we do not look for each request.
 const recountIntervalMs = 5_000;
-// They add files, too. Those were never added to the sum, but are taken off it when a peer deletes or replaces them.
+// Local processes also add files. These are not in the sum, but are subtracted when a peer deletes or replaces them.
 const longestTrustMs = 60_000;
-// A count of very many files holds up changes; so much of the time may go by in between.
+// Changes wait while very many files are counted. So a count is repeated only after this multiple of its duration.
 const restPerCount = 100;
 
-/** How much may be stored; unlimited where absent. */
+/** Limits of the storage; a missing one means unlimited. */
 export interface QuotaLimits {
   readonly bytes?: number;
   /** Files and folders. */
   readonly entries?: number;
-  /** What one owner may have of it, percent; default 100. */
+  /** The share of one owner in percent; default 100. */
   readonly sharePercent?: number;
 }
 
 export interface QuotaOptions {
   readonly limits: QuotaLimits;
-  /** Tells of everything that is stored, unfinished uploads left out. */
+  /** Lists everything that is stored, except unfinished uploads. */
   readonly count: (tell: (place: string, space: Space) => void) => Promise<void>;
-  /** Runs a task while nothing is put in its place and nothing removed. */
+  /** Runs a task while no file takes its place and none is removed. */
   readonly atStandstill: (task: () => Promise<void>) => Promise<void>;
   readonly nowMs: () => number;
-  /** Where it is kept over restarts who stored what; in memory only when absent. */
+  /** The file that remembers the owner of each stored file over restarts; without it they are only in memory. */
   readonly ownersJournal?: string;
 }
 
 /**
- * Keeps what is stored within limits, altogether and for each owner. Space is reserved before it is written, so uploads
- * side by side cannot exceed it together; a file being replaced counts until its successor stands in its place, as it
- * does on disk.
+ * Limits the stored files, in total and for each owner. Space is reserved before it is written, so parallel uploads cannot
+ * exceed the limit together. A file that is being replaced counts until the new file is in its place, because both are on
+ * the disk until then.
  */
 export class StorageQuota {
   private stored = new SpaceTally();
@@ -57,7 +57,7 @@ export class StorageQuota {
    * Opens an account for one upload.
    *
    * @param text the path, for messages
-   * @param owner whose share it uses; nobody's in particular when absent
+   * @param owner of the share that it uses; no share is used when absent
    */
   claimFor(text: string, owner: string | undefined): QuotaClaim {
     return new QuotaClaim({
@@ -67,7 +67,7 @@ export class StorageQuota {
     });
   }
 
-  /** Notes that what stood at a place is gone. */
+  /** Records that the entry at a place was removed. */
   forget(place: string, space: Space): void {
     this.stored.take(space, this.owners.ownerOf(place));
     this.owners.set(place, undefined);
@@ -80,7 +80,7 @@ export class StorageQuota {
     return undefined;
   }
 
-  /** As `reserve`, with a look at the disk before it refuses. */
+  /** Like `reserve`, but counts the files on the disk again before it refuses. */
   private async reserveAnew(space: Space, request: Request): Promise<void> {
     await this.recountIfOlder(this.trustMs);
     if (this.obstacle(space, request) !== undefined) await this.recountIfOlder(recountIntervalMs);
@@ -100,7 +100,7 @@ export class StorageQuota {
     this.owners.set(place, owner);
   }
 
-  /** Why so much more cannot be stored, and what to do; undefined when it can. */
+  /** The reason why this space cannot be reserved, and what to do; undefined when it can. */
   private obstacle(needed: Space, { owner }: Request): string | undefined {
     const {
       bytes = Number.POSITIVE_INFINITY,
@@ -139,7 +139,7 @@ export class StorageQuota {
   private async recount(): Promise<void> {
     const { atStandstill, nowMs } = this.options;
     const startedAt = performance.now();
-    // The sum is taken over before anything changes again, or the change would be lost from it.
+    // Set the new sum before anything changes again. Otherwise the sum would miss that change.
     await atStandstill(() => this.takeStock());
     this.countTookMs = performance.now() - startedAt;
     this.countedAtMs = nowMs();

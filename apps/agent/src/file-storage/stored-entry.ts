@@ -6,11 +6,11 @@ import { liesWithin } from './location.js';
 
 const unlinkAsync = promisify(unlink);
 
-/** What stands at a place of the storage. */
+/** The entry at a place of the storage. */
 export interface StoredEntry {
-  /** Of the entry itself, be it a link; undefined when there is none. */
+  /** Stats of the entry itself, also if it is a link; undefined when there is none. */
   readonly own: Stats | undefined;
-  /** Of what a download would find: a link is followed, and shows nothing where it leads out of the storage. */
+  /** Stats of what a download would find. Links are followed; undefined if a link leads out of the storage. */
   readonly shown: Stats | undefined;
 }
 
@@ -24,12 +24,12 @@ export function lookAt(path: string, within: readonly string[]): StoredEntry {
   return { own, shown: own?.isSymbolicLink() ? targetOf(path, within) : own };
 }
 
-/** The version a peer sees; undefined when it sees no file. */
+/** The version that a peer sees; undefined when it sees no file. */
 export function versionOf({ shown }: StoredEntry): FileVersion | undefined {
   return shown?.isFile() ? fileVersion(shown) : undefined;
 }
 
-/** Removes a file or a link; false when somebody else was faster. */
+/** Removes a file or a link; false when another process has already removed it. */
 export async function unlinkIfPresent(path: string): Promise<boolean> {
   try {
     await unlinkAsync(path);
@@ -45,7 +45,7 @@ function targetOf(path: string, within: readonly string[]): Stats | undefined {
     const location = realpathSync.native(path);
     return within.some((folder) => liesWithin(location, folder)) ? statSync(location) : undefined;
   } catch (error) {
-    // A link that leads nowhere, or in a circle.
+    // The link has no target, or leads to itself.
     if (isAbsent(error) || hasCode(error, 'ELOOP')) return undefined;
     throw error;
   }

@@ -5,19 +5,19 @@ import { errorCode } from '@sallyport/files';
 import { type Space, spaceOf } from './space.js';
 import { isTemporaryName } from './temporary-file.js';
 
-// Looked at in one go, in about 2 ms; others are let on in between.
+// Entries that are read in one go, in about 2 ms. Other work runs in between.
 const entriesAtOnce = 500;
 
-// What goes away meanwhile need not be looked at any more. What we have no right to, such as lost+found, was not stored by us.
+// Ignore entries that disappear in between, and folders that we may not read, such as lost+found: we did not store them.
 const passedOver = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']);
 
 interface TreeEntry {
-  /** Below the root, without a slash in front. */
+  /** Path relative to the root, without a leading slash. */
   readonly place: string;
   readonly isTemporary: boolean;
 }
 
-/** Every file and folder below a root that we have the right to see, folder by folder; links are not followed. */
+/** Every file and folder below a root that we may read, folder by folder. Links are not followed. */
 async function* foldersBelow(root: string): AsyncGenerator<readonly TreeEntry[]> {
   const waiting = [''];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -32,13 +32,13 @@ async function* foldersBelow(root: string): AsyncGenerator<readonly TreeEntry[]>
   }
 }
 
-/** Removes what uploads left that were cut short by the end of an earlier process. */
+/** Removes unfinished uploads that an earlier process left when it ended. */
 export async function removeStaleUploads(root: string): Promise<void> {
   for await (const entries of foldersBelow(root))
     for (const { place, isTemporary } of entries) if (isTemporary) await removeOwn(`${root}/${place}`);
 }
 
-/** Tells of every finished file and every folder below a root, with what it takes. */
+/** Reports every complete file and every folder below a root, with the space it takes. */
 export async function countStored(root: string, tell: (place: string, space: Space) => void): Promise<void> {
   let seen = 0;
   for await (const entries of foldersBelow(root)) {
@@ -68,7 +68,7 @@ async function removeOwn(path: string): Promise<void> {
   }
 }
 
-/** Asked through the thread pool, a count took two and a half times as long. */
+/** Synchronous: with the thread pool a count took two and a half times as long. */
 function statsOf(path: string): Stats | undefined {
   try {
     return lstatSync(path);

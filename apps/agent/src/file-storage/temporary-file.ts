@@ -22,17 +22,17 @@ import { unlinkIfPresent } from './stored-entry.js';
 const closeAsync = promisify(close);
 const fdatasyncAsync = promisify(fdatasync);
 const renameAsync = promisify(rename);
-// One thread-pool hop costs more than the freeing of so little.
+// For small files, a call through the thread pool costs more than freeing their space.
 const quicklyFreedBytes = 16 * 1024 * 1024;
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;
 const temporaryName = /^\.tmp-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** True for the names this module gives, and for no other name that begins alike. */
+/** True for the names that this module makes, but not for other names with the same beginning. */
 export function isTemporaryName(name: string): boolean {
   return temporaryName.test(name);
 }
 
-/** A file under a name no peer can ask for, until it takes the place of the real one. */
+/** A file with a name that no peer can request. It later takes the place of the real file. */
 export class TemporaryFile {
   private isMoved = false;
 
@@ -46,7 +46,7 @@ export class TemporaryFile {
     return new TemporaryFile(path, openSync(path, O_CREAT | O_EXCL | O_WRONLY, modes.fileMode));
   }
 
-  /** What it takes of the disk; gives it its mode if the process's own umask has kept that from it. */
+  /** Sets the right mode, if the umask of the process was different. Returns the space on the disk. */
   complete(modes: StorageModes): Space {
     const stats = fstatSync(this.fd);
     const mode = modes.correctionFor(stats.mode);
@@ -54,7 +54,7 @@ export class TemporaryFile {
     return spaceOf(stats);
   }
 
-  /** Appends to the page cache at once: for what is small enough not to hold up others. */
+  /** Writes synchronously to the page cache. Only for small content, because other work waits. */
   appendSmall(content: Buffer): void {
     for (let rest = content; rest.length > 0; ) rest = rest.subarray(writeSync(this.fd, rest));
   }
@@ -68,15 +68,15 @@ export class TemporaryFile {
     futimesSync(this.fd, seconds, seconds);
   }
 
-  /** Resolves once the content is on disk. */
+  /** Resolves when the content is on disk. */
   async flush(): Promise<void> {
     await fdatasyncAsync(this.fd);
   }
 
   /**
-   * Takes the place of `path`, of whatever was there, in one step.
+   * Takes the place of `path` in one step, and replaces an existing file.
    *
-   * @param replacedBytes size of what was there: to free a large file takes the disk a while, so others are let on
+   * @param replacedBytes size of the replaced file. Freeing a large file takes long, so it is done in the thread pool.
    */
   async moveTo(path: string, replacedBytes: number): Promise<void> {
     if (replacedBytes <= quicklyFreedBytes) renameSync(this.path, path);
@@ -84,12 +84,12 @@ export class TemporaryFile {
     this.isMoved = true;
   }
 
-  /** Removes the file, unless it already has its place or somebody else was faster. */
+  /** Removes the file, unless it is already in its place or another process has removed it. */
   async remove(): Promise<void> {
     if (!this.isMoved) await unlinkIfPresent(this.path);
   }
 
-  /** Also frees the space, of a file that was removed before it had its place. */
+  /** Closes the file. If it was removed before it took its place, this also frees its space. */
   async close(): Promise<void> {
     if (this.isMoved) closeSync(this.fd);
     else await closeAsync(this.fd);

@@ -1,15 +1,15 @@
-/** How large the buffers of one direction are, and how many. */
+/** Size and number of the buffers of one direction. */
 export interface BufferSizes {
   readonly largeBytes: number;
-  /** So transfers never hold more than this in large buffers, however many transfers there are. */
+  /** Maximum number of large buffers in use, for any number of transfers. */
   readonly mostLarge: number;
-  /** Of them, what one peer may hold, so that it cannot take them from the others. */
+  /** Maximum number of large buffers of one peer, so that it cannot take all of them from the others. */
   readonly mostLargeEach: number;
   readonly smallBytes: number;
   readonly mostIdle: number;
 }
 
-/** One read of this size keeps disk and network busy; more only costs memory. A small one is a TLS record. */
+/** One read of this size keeps disk and network busy; a larger one only needs more memory. 16 KiB is one TLS record. */
 export const downloadBuffers: BufferSizes = {
   largeBytes: 1024 * 1024,
   mostLarge: 32,
@@ -18,7 +18,7 @@ export const downloadBuffers: BufferSizes = {
   mostIdle: 8,
 };
 
-/** Smaller, and more of them: what comes in need not wait then while one is written. */
+/** Smaller and more of them, so that incoming bytes do not wait while one buffer is written. */
 export const uploadBuffers: BufferSizes = {
   largeBytes: 256 * 1024,
   mostLarge: 128,
@@ -29,28 +29,28 @@ export const uploadBuffers: BufferSizes = {
 
 /** The buffers of one peer. */
 export interface BufferShare {
-  /** True while so few are out that one transfer may hold several. */
+  /** True while so few buffers are in use that one transfer may hold several. */
   readonly isPlenty: boolean;
   take(): Buffer;
-  /** Takes a buffer back that nothing reads from or writes to any more. */
+  /** Returns a buffer that is no longer read or written. */
   giveBack(buffer: Buffer): void;
-  /** Forgets a buffer that may still be in use. */
+  /** Stops counting a buffer, but does not reuse it, because it may still be in use. */
   abandon(buffer: Buffer): void;
 }
 
 /**
- * Lends the buffers that bytes pass through between disk and network: large ones first, small ones when many are out,
- * to all or to this peer. Used again and again, they cost the garbage collector nothing.
+ * Lends the buffers for bytes between disk and network. It lends large ones first, and small ones when all peers together,
+ * or this peer, already have many. Large buffers are reused, so they cost the garbage collector nothing.
  */
 export class TransferBuffers {
   private readonly idle: Buffer[] = [];
   private largeOut = 0;
-  /** Large buffers out, by peer. */
+  /** Number of large buffers in use, by peer. */
   private readonly lent = new Map<string, number>();
 
   constructor(private readonly sizes: BufferSizes) {}
 
-  /** @param peer  who a transfer is for */
+  /** @param peer  the peer of a transfer */
   shareOf(peer: string): BufferShare {
     const isPlenty = () => this.isPlentyFor(peer);
     return {
