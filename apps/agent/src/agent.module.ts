@@ -3,6 +3,6 @@ import { EntranceModule } from '@sallyport/entrance';
 import { FileTransferEntrance } from './file-transfer-entrance.js';
 import { LocalCertificates } from './local-certificates.js';
 
-/** Wiring of the agent. */
+/** Wires the parts of the agent. */
 @Module({ imports: [EntranceModule], providers: [FileTransferEntrance, LocalCertificates] })
 export class AgentModule {}

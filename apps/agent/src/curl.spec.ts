@@ -8,7 +8,7 @@ import { ServedFiles } from './served-files.fixture.js';
 
 const run = promisify(execFile);
 
-/** Runs curl; resolves to what it prints. */
+/** Runs curl; resolves to its output. */
 async function curl(...args: string[]): Promise<string> {
   return (await run('curl', ['--silent', '--show-error', ...args])).stdout;
 }

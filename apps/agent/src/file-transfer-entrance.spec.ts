@@ -16,7 +16,7 @@ import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirecto
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FileTransferEntrance } from './file-transfer-entrance.js';
 
-/** Admits everybody, as the device registry does on first contact. */
+/** Admits every peer, as the device registry does on first contact. */
 @Controller()
 class ObligingRegistry {
   @RpcHandler(admitPeer)
@@ -79,7 +79,7 @@ describe('the agent', () => {
   const port = () => entrances.describe()[0]?.port ?? 0;
   const url = (path: string) => `http://127.0.0.1:${port()}/te/v1/files/${path}`;
 
-  /** What child01 is answered. */
+  /** The answer that child01 gets. */
   async function ask(method: string, path: string, body = ''): Promise<{ status: number | undefined; text: string }> {
     const { certPem: cert, keyPem: key } = child;
     const options = { host: 'localhost', port: port(), method, path: `/te/v1/files/${path}`, agent: false };

@@ -10,10 +10,10 @@ import { type FileTransferOptions, fileTransferHandler } from './file-transfer/f
 import { anyPath, ownerRule, ownPathOnly, peerRule } from './file-transfer/path-ownership.js';
 import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
-// The main device's entity topic id; a child device runs no file transfer service.
+// The topic id of the main device. A child device does not run the file transfer service.
 const mainDevice = 'device/main//';
 
-/** Opens file transfer to whoever the settings let in. */
+/** Opens the entrance of the file transfer service, as the settings say. */
 @Injectable()
 export class FileTransferEntrance implements OnApplicationBootstrap {
   constructor(
@@ -22,8 +22,8 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   ) {}
 
   /**
-   * @throws Problem `config-invalid`: the address cannot be bound, the files of `http.*` do not fit together, or
-   *   `http.authorization` is `own` where nobody has to say who they are.
+   * @throws Problem `config-invalid`: the address cannot be bound, the files of `http.*` do not belong together, or
+   *   `http.authorization` is `own` although clients need no certificate.
    */
   async onApplicationBootstrap(): Promise<void> {
     const { log, settings } = this.context;
@@ -39,7 +39,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     const handler = fileTransferHandler({ storage: await this.openStorage(metrics), metrics, ...this.rules() });
     await this.entrances.open({
       ...{ ...entrance, handler: { http: handler } },
-      // A later change of level shuts the door rather than let in peers who own nothing.
+      // If the level is lowered later, close the listener. Peers without a certificate own no paths.
       mutualOnly: isByOwner,
     });
   }
@@ -51,7 +51,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     return FileStorage.open({
       directory: join(dataDirectory, 'file-transfer'),
       ownersJournal: join(dataDirectory, 'file-transfer-owners.jsonl'),
-      // thin-edge.io keeps firmware there and offers it by links in the file transfer directory.
+      // thin-edge.io stores firmware there and offers it by links in the file transfer directory.
       linkTargets: [join(dataDirectory, 'cache')],
       nowMs: () => this.nowMs(),
       onReceived: (bytes) => metrics.received(bytes),

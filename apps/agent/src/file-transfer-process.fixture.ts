@@ -1,5 +1,5 @@
-// The file transfer service alone, in a process of its own: for tests that kill it and for benchmarks. Takes its options
-// as its first IPC message, and answers with its port.
+// Only the file transfer service, in a separate process: for tests that kill it, and for benchmarks. The first IPC message
+// contains its options, and it answers with its port.
 import { peerOf, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { z } from 'zod';
 import { FileStorage } from './file-storage/file-storage.js';
@@ -13,7 +13,7 @@ const processOptions = z.strictObject({
   caPath: z.string().optional(),
   durability: z.enum(['power-cut', 'process-end']).optional(),
   limits: z.strictObject({ bytes: z.number().optional(), entries: z.number().optional() }).optional(),
-  /** The user it becomes, as only root can; it stays who it is when absent. */
+  /** The user it changes to, which only root can do; it does not change when absent. */
   uid: z.number().optional(),
 });
 export type ProcessOptions = z.input<typeof processOptions>;
@@ -23,7 +23,7 @@ async function serve(message: unknown): Promise<number> {
   if (uid !== undefined) becomeUser(uid);
   const keys = { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' };
   const { settings } = await readSecurityFiles({ ...paths, keys });
-  // As the agent does.
+  // The same as in the agent.
   const bounds = {
     ...(limits?.bytes === undefined ? {} : { bytes: limits.bytes }),
     entries: limits?.entries ?? 100_000,
@@ -47,7 +47,7 @@ async function serve(message: unknown): Promise<number> {
   return (await listener.listen()).port;
 }
 
-// Not before Node runs: that user may not be able to reach a Node that lies in our clone.
+// Change the user only after Node has started: that user may not be able to read a Node in our clone.
 function becomeUser(uid: number): void {
   process.setgroups?.([]);
   process.setgid?.(uid);

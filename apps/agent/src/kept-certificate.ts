@@ -11,7 +11,7 @@ import { Problem } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 
-/** A certificate that another program put on disk and that is renewed here, for as long as it is there. */
+/** A certificate that another program stored on disk. We renew it as long as it is there. */
 export class KeptCertificate {
   private readonly files: CertificateFiles;
   private certificate: Certificate | undefined;
@@ -27,15 +27,15 @@ export class KeptCertificate {
   }
 
   /**
-   * Takes up what is on disk now: a certificate that appeared, was replaced or has gone. Files that cannot be used are
-   * complained about once; what was known before stays in force until they can.
+   * Reads the files again. Notices a certificate that is new, was replaced or was removed. If the files cannot be used, this
+   * is logged once, and the certificate that we knew before stays in use.
    */
   async look(): Promise<void> {
     const { certificate: known } = this;
     try {
       const found = await this.find();
       this.complaint = undefined;
-      // A renewal changes the files too, and says so itself.
+      // A renewal changes the files too, and logs this itself.
       if (this.isRenewing || this.certificate !== known || found?.fingerprint === known?.fingerprint) return;
       await this.takeUp(found);
     } catch (error) {
@@ -43,12 +43,12 @@ export class KeptCertificate {
     }
   }
 
-  /** Ends the wait for the next renewal, or the renewal under way. */
+  /** Stops waiting for the next renewal, and stops a running renewal. */
   async stop(): Promise<void> {
     await this.schedule?.stop();
   }
 
-  /** The pair is read, and put right if a writer died, only when the certificate is not the one known already. */
+  /** Reads the pair only if the certificate is a new one. If a writer died, this also repairs the pair. */
   private async find(): Promise<Certificate | undefined> {
     const pem = await readTextIfPresent(this.files.certPath);
     if (pem === undefined) return undefined;
@@ -111,7 +111,7 @@ export class KeptCertificate {
   }
 }
 
-/** What is wrong, the same words each time it is. */
+/** Describes the error. The same error always gets the same text, so it is logged only once. */
 function complaintOf(error: unknown): string {
   if (error instanceof Problem || !(error instanceof Error)) return String(error);
   return hasCode(error, 'EACCES')

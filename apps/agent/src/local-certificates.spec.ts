@@ -20,7 +20,7 @@ import { LocalCertificates } from './local-certificates.js';
 
 const hour = 3_600_000;
 
-/** Past two thirds of its life by more than the part renewals are spread over. */
+/** A validity whose renewal is due, also with the longest random delay of renewals. */
 const due = () => ({ notBefore: new Date(Date.now() - 19 * hour), notAfter: new Date(Date.now() + hour) });
 const fresh = () => ({ notBefore: new Date(Date.now() - 300_000), notAfter: new Date(Date.now() + 20 * hour) });
 
@@ -54,7 +54,7 @@ describe('certificates of this machine', () => {
 
   const filesOf = (name: LocalIdentityName): CertificateFiles => localIdentityFiles(directory.path, name);
 
-  /** As "secure mutual" does. */
+  /** Does the same as "secure mutual". */
   async function place(name: LocalIdentityName, life: ReturnType<typeof due>): Promise<Certificate> {
     const files = filesOf(name);
     const { site } = responder;

@@ -3,13 +3,13 @@ import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap
 import { ServiceContext } from '@sallyport/runtime';
 import { KeptCertificate } from './kept-certificate.js';
 
-// Two small files are read; a certificate that appears is good for days, so nothing is lost in between.
+// Reading two small files is cheap. A new certificate is valid for days, so a delay of 10 s does not matter.
 const lookEveryMs = 10_000;
 
 /**
- * Keeps the certificates renewed that `sallyport secure mutual` made for this machine and that belong to no service:
- * what its programs show as clients, and what its operator shows to the admin API. The CLI that made them does not stay
- * to do it. Where there are none, nothing happens.
+ * Renews the certificates that `sallyport secure mutual` made for this machine and that belong to no service: one for the
+ * programs of this machine, and one for its operator at the admin API. The CLI that made them has ended, so it cannot renew
+ * them. If there are none, this does nothing.
  */
 @Injectable()
 export class LocalCertificates implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -21,7 +21,7 @@ export class LocalCertificates implements OnApplicationBootstrap, BeforeApplicat
     this.kept = [new KeptCertificate(context, 'client'), new KeptCertificate(context, 'administrator')];
   }
 
-  /** Looks at once and then every 10 seconds; start does not wait for it. */
+  /** Looks for the certificates now, and then every 10 seconds. The start does not wait for this. */
   onApplicationBootstrap(): void {
     this.looking = this.keepLooking();
   }
@@ -32,7 +32,7 @@ export class LocalCertificates implements OnApplicationBootstrap, BeforeApplicat
     await Promise.all(this.kept.map((certificate) => certificate.stop()));
   }
 
-  /** Takes up certificates that appeared, were replaced or have gone since the last look. */
+  /** Notices certificates that are new, were replaced or were removed since the last look. */
   async look(): Promise<void> {
     await Promise.all(this.kept.map((certificate) => certificate.look()));
   }

@@ -17,13 +17,13 @@ export interface Reply {
 
 export interface Sent {
   readonly headers?: Record<string, string>;
-  /** Chunked when it is a list. */
+  /** Sent in chunks if it is a list. */
   readonly body?: string | Buffer | readonly Buffer[];
 }
 
-/** The file transfer service over real HTTP on a port of its own, for one test. */
+/** The file transfer service over real HTTP, on a separate port for each test. */
 export class ServedFiles implements AsyncDisposable {
-  /** What the service reported as its own failures. */
+  /** The internal errors that the service reported. */
   readonly faults: unknown[] = [];
 
   private constructor(
@@ -57,7 +57,7 @@ export class ServedFiles implements AsyncDisposable {
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
-  /** How many connections are open. */
+  /** The number of open connections. */
   connections(): Promise<number> {
     return promisify(this.server.getConnections.bind(this.server))();
   }
@@ -66,7 +66,7 @@ export class ServedFiles implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Sends the path as it is, on a connection of its own. */
+  /** Sends the path unchanged, on a new connection. */
   request(method: string, path: string, { headers = {}, body }: Sent = {}): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const sent = request({ host: '127.0.0.1', port: this.port, method, path, headers, agent: false });
@@ -90,7 +90,7 @@ export class ServedFiles implements AsyncDisposable {
     return this.request('DELETE', path, { headers });
   }
 
-  /** Sends bytes on a bare socket; resolves to all that comes back until the server ends the connection. */
+  /** Sends bytes on a plain socket. Resolves to everything the server sends until it ends the connection. */
   raw(bytes: string | Buffer): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.port, '127.0.0.1', () => socket.write(bytes));

@@ -12,7 +12,7 @@ export interface Confinement {
   readonly fileBlocks?: number;
 }
 
-/** The file transfer service in a process of its own. */
+/** The file transfer service in a separate process. */
 export class ServedProcess implements AsyncDisposable {
   private constructor(
     private readonly child: ChildProcess,
@@ -21,7 +21,7 @@ export class ServedProcess implements AsyncDisposable {
 
   /**
    * @param script `file-transfer-process.fixture.ts`, bundled
-   * @param confinement how many files it may have open, and how large they may be; as we when absent
+   * @param confinement limits for the number of open files and for the size of a file; those of this process when absent
    */
   static async start(script: string, options: ProcessOptions, confinement: Confinement = {}): Promise<ServedProcess> {
     const { openFiles, fileBlocks } = confinement;
@@ -29,7 +29,7 @@ export class ServedProcess implements AsyncDisposable {
     const confined = [...limits, `exec "${process.execPath}" "$0"`].join(' ');
     const program = limits.length === 0 ? { execArgv: [] } : { execPath: '/bin/sh', execArgv: ['-c', confined] };
     const child = fork(script, { ...program, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    // What it says only matters when it does not start.
+    // Its output matters only if it does not start.
     let complaints = '';
     child.stderr?.on('data', (text) => {
       complaints += text;
@@ -45,14 +45,14 @@ export class ServedProcess implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Ends it in the middle of whatever it does. */
+  /** Kills it, whatever it is doing. */
   async kill(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill('SIGKILL');
     await once(this.child, 'exit');
   }
 
-  /** The most memory it has had resident so far. */
+  /** Its peak resident memory so far. */
   async peakBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.child.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;

@@ -1,7 +1,7 @@
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { AgentModule } from './agent.module.js';
 
-/** The gateway's file transfer service, for its own processes and for child devices. */
+/** The file transfer service of a gateway, for its processes and for child devices. */
 export const agent: ServiceDefinition = {
   name: 'agent',
   needs: { mqtt: true, rpc: true },

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ChangeLocks } from './change-locks.js';
 
-/** Changes that end when they are told to, and what has happened so far. */
+/** Changes that end when the test says so, and a record of what has happened. */
 class Scene {
   readonly locks = new ChangeLocks();
   readonly happened: string[] = [];
@@ -16,7 +16,7 @@ class Scene {
     return this.locks.atStandstill(() => this.play(name));
   }
 
-  /** Ends what has begun; resolves when whatever waits for that has begun. */
+  /** Ends a running change; resolves when the change that waits for it has started. */
   async end(name: string): Promise<void> {
     this.ends.get(name)?.();
     await nextTurn();

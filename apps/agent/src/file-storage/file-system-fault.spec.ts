@@ -2,7 +2,7 @@ import { Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { explainFault } from './file-system-fault.js';
 
-/** As Node reports a failed system call; the path on disk is in its message. */
+/** A failed system call as Node reports it. Its message contains the path on disk. */
 function systemError(code: string, syscall = 'open'): Error {
   return Object.assign(new Error(`${code}: it failed, ${syscall} '/var/tedge/file-transfer/a/b'`), { code, syscall });
 }

@@ -13,7 +13,7 @@ describe('small files in memory', () => {
     await using folder = temporaryDirectory();
     const path = folder.file('foo');
     await writeFile(path, 'x');
-    // As tar, rsync and cp -p leave it.
+    // tar, rsync and cp -p set such a time.
     await utimes(path, new Date('2025-03-04'), new Date('2025-03-04'));
     const stats = statSync(path);
     const files = new HotFiles(() => stats.ctimeMs + ageMs);
@@ -27,7 +27,7 @@ describe('small files in memory', () => {
     await writeFile(path, 'x');
     const stats = statSync(path);
     const files = new HotFiles(() => stats.ctimeMs + 10_000);
-    // All are links to one file, of which each claims 1 MiB less what an entry takes.
+    // All are links to one file. Each entry has 1 MiB of content minus the memory for the entry itself.
     const paths = Array.from({ length: 9 }, (_, index) => folder.file(`link${index}`));
     for (const link of paths) await symlink(path, link);
     const content = 'x'.repeat(1024 * 1024 - 1024);

@@ -4,7 +4,7 @@ import { PeerTurns } from './peer-turns.js';
 
 const kibibyte = 1024;
 
-/** Asks for turns for so many pieces; the answer names those that may go by now. */
+/** Asks for turns for this number of pieces; returns those that may be sent now. */
 function ask(turns: PeerTurns, { peer, pieces, bytes }: { peer: string; pieces: number; bytes: number }) {
   const gone: number[] = [];
   for (let piece = 0; piece < pieces; piece += 1) {

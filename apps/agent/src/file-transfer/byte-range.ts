@@ -1,4 +1,4 @@
-/** What a `Range` header asks of a file: all of it, one part (both ends included), or nothing that exists. */
+/** The result of a `Range` header: the whole file, one part (both ends included), or a range outside the file. */
 export type RangeSelection =
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly first: number; readonly last: number }
@@ -8,10 +8,10 @@ const whole: RangeSelection = { kind: 'whole' };
 const unsatisfiable: RangeSelection = { kind: 'unsatisfiable' };
 
 /**
- * Selects the part of a file that a `Range` header asks for (RFC 9110 §14.1.2).
+ * Selects the part of a file that a `Range` header requests (RFC 9110 §14.1.2).
  *
- * Anything but one well-formed byte range selects the whole file, which §14.2 allows: a set of ranges would let a few
- * bytes of request ask for many times the file.
+ * Everything except one well-formed byte range selects the whole file, which §14.2 allows. With several ranges, a small
+ * request could ask for many times the size of the file.
  */
 export function selectRange(header: string | undefined, sizeBytes: number): RangeSelection {
   const match = header === undefined ? null : /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
@@ -27,7 +27,7 @@ export function selectRange(header: string | undefined, sizeBytes: number): Rang
 
 function suffix(length: number, sizeBytes: number): RangeSelection {
   if (length === 0) return unsatisfiable;
-  // No Content-Range can name a part of nothing.
+  // A Content-Range cannot describe a part of an empty file.
   if (sizeBytes === 0) return whole;
   return { kind: 'part', first: Math.max(0, sizeBytes - length), last: sizeBytes - 1 };
 }

@@ -9,7 +9,7 @@ const lastYear = new Date('2025-03-04T05:06:07.500Z');
 
 /** A service with one file, `foo`, that was last changed long ago. */
 async function serveFoo(content: string | Buffer = '0123456789'): Promise<ServedFiles> {
-  // Ten seconds later: old enough to be kept in memory, so that a second request is served from there.
+  // Ten seconds later the file is old enough to be kept in memory, so a second request is served from memory.
   const files = await ServedFiles.start({ nowMs: () => Date.now() + 10_000 });
   await writeFile(join(files.directory, 'foo'), content);
   await utimes(join(files.directory, 'foo'), lastYear, lastYear);

@@ -17,11 +17,11 @@ export interface DownloadTools {
   readonly peerKeyOf?: PeerRule;
 }
 
-// Up to here a file is read in one go, and kept in memory.
+// A file up to this size is read in one go, and kept in memory.
 const smallFileBytes = 64 * 1024;
 const nothing = Buffer.alloc(0);
 
-/** What a request gets of a file: some of its bytes, or a short answer in their place. */
+/** The answer to a request for a file: some of its bytes, or a short answer instead. */
 type Selection = { readonly kind: 'answer'; readonly answer: Answer } | ({ readonly kind: 'bytes' } & SelectedBytes);
 
 interface SelectedBytes {
@@ -70,7 +70,7 @@ function sendHot(exchange: FileExchange, { version, content }: HotFile, tools: D
   sendBytes(exchange, selection, content.slice(first, first + length));
 }
 
-/** Node leaves the body out of the response to HEAD. */
+/** Node sends no body in the response to HEAD. */
 function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, content: Buffer | string): void {
   res.writeHead(status, [...headers]).end(content, 'latin1');
 }
@@ -104,7 +104,7 @@ function select(exchange: FileExchange, version: FileVersion, { nowMs }: Downloa
     return { kind: 'answer', answer: { status: 304, headers: ['ETag', version.entityTag] } };
   const headers = [...fileHeaders(version, now), ...routeHeaders];
   // RFC 9110 §14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or
-  // for which range handling is not defined": it is defined for GET alone.
+  // for which range handling is not defined". It is defined only for GET.
   const range = req.method === 'GET' && permitsRange(req.headers, version) ? req.headers.range : undefined;
   return selectStretch(range, version.sizeBytes, headers);
 }
@@ -143,7 +143,7 @@ function unsatisfiable(range: string | undefined, sizeBytes: number): Answer {
 }
 
 function fileHeaders({ entityTag, modifiedAtMs }: FileVersion, now: Date): string[] {
-  // RFC 9110 §8.8.2.1: a Last-Modified later than the message's Date is replaced by that date.
+  // RFC 9110 §8.8.2.1: a Last-Modified that is later than the Date of the message is replaced by that Date.
   const lastModified = new Date(Math.min(modifiedAtMs, now.getTime())).toUTCString();
   return [
     ...['Content-Type', 'application/octet-stream', 'X-Content-Type-Options', 'nosniff'],

@@ -15,17 +15,17 @@ import { answerPut } from './upload.js';
 export interface FileTransferOptions {
   readonly storage: FileStorage;
   readonly access: AccessRule;
-  /** Whose share of the storage an upload uses; nobody's in particular when absent. */
+  /** Returns the owner of the share that an upload uses; no share is used when absent. */
   readonly ownerOf?: OwnerRule;
-  /** Whose part of buffers and time a request uses; that of its network when absent. */
+  /** Returns the peer whose part of buffers and time a request uses; by default its network. */
   readonly peerKeyOf?: PeerRule;
-  /** Most bytes of one file; unlimited when absent. */
+  /** Maximum size of one file in bytes; unlimited when absent. */
   readonly maxUploadBytes?: number;
-  /** A connection on which nothing moves for so long in the middle of a request is ended; default 60 s. */
+  /** A connection without progress for this time during a request is ended; default 60 s. */
   readonly idleTimeoutMs?: number;
   readonly nowMs: () => number;
   readonly metrics?: TransferMetrics;
-  /** Told about every failure that is ours; the peer reads "Internal error" only. */
+  /** Called for every internal error. The peer gets only "Internal error". */
   readonly onFault: (error: unknown, request: { method: string; path: string }) => void;
 }
 
@@ -35,8 +35,9 @@ const deprecation = [
 ] as const;
 
 /**
- * The file transfer service: `/te/v1/files/{*path}` and, deprecated, `/tedge/file-transfer/{*path}`; GET, HEAD, PUT and
- * DELETE. Independent of any framework; every failure ends in a response or a closed connection, none is thrown.
+ * The file transfer service: GET, HEAD, PUT and DELETE of `/te/v1/files/{*path}` and, deprecated,
+ * `/tedge/file-transfer/{*path}`. It needs no framework. It never throws: after a failure it sends a response or closes
+ * the connection.
  */
 export function fileTransferHandler(options: FileTransferOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const { idleTimeoutMs = 60_000 } = options;
@@ -47,8 +48,8 @@ export function fileTransferHandler(options: FileTransferOptions): (req: Incomin
       options.metrics?.watch(req, res);
       service.serve(req, res);
     };
-    // RFC 9112 §9.3.2: only safe methods may be processed in parallel, and what they read would have to wait in memory.
-    // A response gets its connection when those before it are over.
+    // RFC 9112 §9.3.2: only safe methods may be processed in parallel, and their results would have to wait in memory.
+    // So a request waits here until the responses before it have ended.
     if (res.socket === null) res.once('socket', begin);
     else begin();
   };
@@ -96,13 +97,13 @@ class FileTransfer {
     if (error instanceof PeerLost) return;
     if (!(error instanceof Problem)) this.options.onFault(error, { method: req.method ?? '', path: encodedPath });
     if (req.socket.destroyed) return;
-    // Part of a file is out already: only a broken connection tells the peer that the rest is missing.
+    // A part of the file is already sent. Only a broken connection tells the peer that the rest is missing.
     if (res.headersSent) res.destroy();
     else answer(exchange, error instanceof Problem ? refusal(error) : { status: 500, text: 'Internal error' });
   }
 }
 
-/** RFC 9110 §14.5: 400 where no part of a file can be put; stored as it comes, the part would pass for the whole. */
+/** RFC 9110 §14.5: answer 400 to a partial PUT. If we stored the part, it would look like the whole file. */
 function partialUpload({ text }: StoragePath): Problem {
   return new Problem(
     'invalid-request',

@@ -8,9 +8,9 @@ const formats = [
 ];
 
 /**
- * Reads an HTTP-date.
+ * Parses an HTTP-date.
  *
- * @returns whole seconds since 1970, UTC; undefined when it is none, which makes the condition it stands in void
+ * @returns whole seconds since 1970, UTC; undefined if it is not a date. The caller then ignores the condition.
  */
 export function parseHttpDate(text: string, now: Date): number | undefined {
   for (const format of formats) {
@@ -21,7 +21,7 @@ export function parseHttpDate(text: string, now: Date): number | undefined {
     const monthIndex = months.indexOf(month);
     if (monthIndex < 0 || hour > 23 || minute > 59 || second > 60) return undefined;
     const date = new Date(Date.UTC(fullYear(year, now), monthIndex, Number(day)));
-    // Otherwise 30 February would be a day in March.
+    // Date.UTC would turn 30 February into a day in March, so compare the day.
     if (date.getUTCMonth() !== monthIndex) return undefined;
     return date.getTime() / 1000 + (hour * 60 + minute) * 60 + second;
   }

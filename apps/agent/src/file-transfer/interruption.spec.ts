@@ -10,7 +10,7 @@ import { ServedProcess } from '../served-process.fixture.js';
 
 const mebibyte = 1024 * 1024;
 let bundleFolder: TemporaryDirectory;
-/** The service as a plain Node runs it. */
+/** The service as a bundle that plain Node can run. */
 let script: string;
 
 beforeAll(async () => {
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => bundleFolder.remove());
 
-/** Begins an upload of 4 MiB and sends part of it; errors are of no interest. */
+/** Starts an upload of 4 MiB and sends a part of it. Errors are ignored. */
 function beginUpload(port: number, path: string, sentBytes: number): ClientRequest {
   const upload = request({ host: '127.0.0.1', port, method: 'PUT', path, agent: false });
   upload.setHeader('content-length', 4 * mebibyte);
@@ -37,7 +37,7 @@ function answerTo(url: string, agent: Agent): Promise<{ status: number | undefin
   });
 }
 
-/** Downloads and counts. */
+/** Downloads a file and counts its bytes. */
 function bytesOf(url: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let received = 0;
@@ -59,7 +59,7 @@ describe('an upload cut short by its client', () => {
       const uploads = Array.from({ length: 20 }, (_, index) =>
         beginUpload(files.port, `/te/v1/files/${index % 2 ? 'a/kept' : `new${index}/x`}`, (index * mebibyte) / 7),
       );
-      // Some are cut as soon as they begin, some in the middle of their stream.
+      // Some are ended at their start, some in the middle.
       await Promise.all(
         uploads.map(async (upload, index) => {
           if (index % 3) await new Promise((resolve) => upload.write('x', resolve));
@@ -113,7 +113,7 @@ describe('a download cut short by its client', () => {
       socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500), resolve),
     );
     await vi.waitUntil(async () => (await openFiles(files.directory)) > 0, { interval: 1 });
-    // Answered on another connection: by then the 500 have been read.
+    // When a request on another connection is answered, the 500 have been read.
     expect((await files.get('/te/v1/files/missing')).status).toBe(404);
     expect(await openFiles(files.directory)).toBe(1);
     socket.destroy();
@@ -138,7 +138,7 @@ describe('a service killed in the middle of 100 uploads', () => {
         return 'cut';
       }
     });
-    // In full swing: some are done, some are on their way to the disk.
+    // Now some uploads are complete, and some are still being written to the disk.
     await Promise.race(outcomes);
     const isWriting = async () => (await readdir(directory)).some((name) => name.startsWith('.tmp-'));
     await vi.waitUntil(isWriting, { interval: 1 });
@@ -201,7 +201,7 @@ describe('memory of the service', () => {
 });
 
 describe('a service without the rights it needs', () => {
-  // Root may do anything, so the service gets the rights of nobody where the tests run as root.
+  // Root may do everything. So if the tests run as root, the service runs as the user nobody.
   const rights = process.getuid?.() === 0 ? { uid: 65_534 } : {};
 
   it('answers 500 "Internal error" for a file it may not read, and for a folder it may not write to', async () => {
@@ -222,7 +222,7 @@ describe('a service without the rights it needs', () => {
 });
 
 describe('a storage with folders of somebody else', () => {
-  // Root sees everything.
+  // Root can read every folder.
   it.runIf(process.getuid?.() === 0)(
     'such as lost+found is served, counted and swept as far as it is ours',
     async () => {
@@ -243,7 +243,7 @@ describe('a storage with folders of somebody else', () => {
       await using service = await ServedProcess.start(script, options);
       const put = async (size: number) =>
         (await fetch(`${service.url}/te/v1/files/foo`, { method: 'PUT', body: Buffer.alloc(size) })).status;
-      // Three folders that it sees, and one file in a folder that it may enter: four blocks of seven.
+      // It sees three folders, and one file in a folder that it may enter. These take four of seven blocks.
       expect([await put(12_289), await put(12_288)]).toEqual([507, 201]);
     },
   );

@@ -119,7 +119,7 @@ describe('a full disk', () => {
   });
 });
 
-/** How often this process has a file open. */
+/** The number of open descriptors of a file in this process. */
 async function descriptorsOf(path: string): Promise<number> {
   const names = await readdir('/proc/self/fd');
   const targets = await Promise.all(names.map((name) => readlink(join('/proc/self/fd', name)).catch(() => '')));
@@ -158,7 +158,7 @@ describe('a connection that goes silent', () => {
       socket.on('error', () => undefined);
       socket.write('GET /te/v1/files/foo HTTP/1.1\r\nHost: x\r\n\r\n');
     }
-    // Not read on after the first bytes.
+    // The client does not read more than the first bytes.
     await Promise.all(stalled.map((socket) => once(socket, 'readable')));
 
     expect((await files.get('/te/v1/files/foo')).bytes).toHaveLength(32 * mebibyte);

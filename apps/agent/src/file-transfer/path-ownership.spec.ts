@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ServedFiles } from '../served-files.fixture.js';
 import { ownPathOnly } from './path-ownership.js';
 
-/** Stands in for TLS: the peer is who its header says. */
+/** Replaces TLS: a header names the peer. */
 function peerOf({ headers }: IncomingMessage) {
   const [kind, id] = String(headers['x-peer'] ?? '').split('/');
   return id === undefined ? undefined : { kind: peerKind.parse(kind), deviceId: deviceId.parse(id) };

@@ -3,21 +3,21 @@ import { Problem } from '@sallyport/protocol';
 import { networkOf, type Peer } from '@sallyport/tls';
 import type { StoragePath } from '../file-storage/storage-path.js';
 
-/** Decides whether the peer of a request may use a path; throws Problem `forbidden` when not. */
+/** Throws Problem `forbidden` when the peer of a request may not use a path. */
 export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
 
-/** Whose share of the storage a request uses; nobody's in particular when undefined. */
+/** Returns the owner of the share of the storage that a request uses; undefined when it uses no share. */
 export type OwnerRule = (req: IncomingMessage) => string | undefined;
 
-/** Whose part of buffers and time a request uses: never undefined, since nobody may have all of them. */
+/** Returns the peer whose part of buffers and time a request uses. Never undefined, because no peer may use all of them. */
 export type PeerRule = (req: IncomingMessage) => string;
 
-/** Whoever the entrance let in uses every path. */
+/** Every peer that the entrance has admitted may use every path. */
 export const anyPath: AccessRule = () => undefined;
 
 /**
- * A device uses paths below its own id only; services and administrators use every path. A peer without a certificate
- * uses none, so the rule is safe even where the entrance asks for no certificate.
+ * A device may use only paths below its own id. Services and administrators may use every path. A peer without a
+ * certificate may use none, so the rule is safe even if the entrance requires no certificate.
  */
 export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): AccessRule {
   return (req, path) => {
@@ -25,7 +25,7 @@ export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'device
     if (peer === undefined)
       throw new Problem('forbidden', 'File transfer needs a client certificate here (http.authorization is "own").');
     if (peer.kind !== 'device') return;
-    // Alone, the id names the folder that holds the device's files, and no file.
+    // The id alone is the folder of the device, not a file.
     const [owner, ...below] = path.segments;
     if (owner === peer.deviceId && below.length > 0) return;
     throw new Problem(
@@ -35,7 +35,7 @@ export function ownPathOnly(peerOf: (req: IncomingMessage) => Pick<Peer, 'device
   };
 }
 
-/** An identity that was proved, or the network the request came from. */
+/** The proven identity of the peer, or the network of the request. */
 export function peerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): PeerRule {
   return (req) => {
     const peer = peerOf(req);
@@ -43,12 +43,12 @@ export function peerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId'
   };
 }
 
-/** Where nobody can prove who they are. */
+/** For entrances without client certificates. */
 export const networkRule: PeerRule = ({ socket: { remoteAddress = '' } }) => `network:${networkOf(remoteAddress)}`;
 
 /**
- * A device is an owner, and so is the network of a peer that has not said who it is. Services, administrators and the
- * processes of this machine keep files for all, so no share bounds them.
+ * An owner is a device, or the network of a peer without a certificate. Services, administrators and the processes of this
+ * machine store files for all, so no share limits them.
  */
 export function ownerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): OwnerRule {
   return (req) => {
@@ -59,7 +59,7 @@ export function ownerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId
   };
 }
 
-// RFC 1122 §3.2.1.3 (g), RFC 4291 §2.5.3; an IPv6 socket tells IPv4 addresses in their mapped form.
+// RFC 1122 §3.2.1.3 (g), RFC 4291 §2.5.3. An IPv6 socket reports IPv4 addresses in mapped form (::ffff:...).
 function isLoopback(address: string): boolean {
   return address === '::1' || /^(?:::ffff:)?127\./i.test(address);
 }

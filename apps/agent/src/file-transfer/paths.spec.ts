@@ -4,7 +4,7 @@ import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ServedFiles } from '../served-files.fixture.js';
 
-/** A path as it goes over the wire, and as the answer quotes it. */
+/** A path as it is sent, and as the answer quotes it. */
 const forbiddenPaths: readonly (readonly [string, string])[] = [
   ['../secret', '../secret'],
   ['../../../../etc/passwd', '../../../../etc/passwd'],
@@ -70,7 +70,7 @@ describe('paths of the file transfer service', () => {
     ['config_snapshot:a:b-1', ['config_snapshot:a:b-1']],
     ['a%5Cb.txt', ['a\\b.txt']],
     ['a\\b', ['a\\b']],
-    // To Linux these are names like any other: only "/" separates.
+    // For Linux these are normal names: only "/" is a separator.
     ['%2e%2e%5csecret', ['..\\secret']],
     ['..\\..\\secret', ['..\\..\\secret']],
   ])('take %s for one place inside the root', async (path, entries) => {

@@ -5,10 +5,10 @@ import type { FileVersion } from '../file-storage/file-version.js';
 import type { FileExchange } from './exchange.js';
 import { parseHttpDate } from './http-date.js';
 
-/** The outcome of the conditional headers of a request. */
+/** The result of the conditional headers of a request. */
 export type Verdict = 'proceed' | 'not-modified' | 'failed';
 
-/** True when a change carries a condition that the present state of the file can break. */
+/** True when a change has a condition that depends on the present version of the file. */
 function hasPreconditions(headers: IncomingHttpHeaders): boolean {
   return (
     headers['if-match'] !== undefined ||
@@ -18,9 +18,9 @@ function hasPreconditions(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * Judges the preconditions of a request that would otherwise succeed, in the order of RFC 9110 §13.2.2.
+ * Evaluates the preconditions of a request that would otherwise succeed, in the order of RFC 9110 §13.2.2.
  *
- * @param current the file as it stands; undefined when there is none
+ * @param current the present version of the file; undefined when there is none
  */
 export function judgePreconditions(
   headers: IncomingHttpHeaders,
@@ -36,17 +36,17 @@ export function judgePreconditions(
 }
 
 /**
- * Whether a `Range` may be honoured beside an `If-Range` (RFC 9110 §13.1.5).
+ * Whether a `Range` may be used together with an `If-Range` (RFC 9110 §13.1.5).
  *
- * A date never does: it is a strong validator only where the server knows that the file did not change twice within that
- * second (§8.8.2.2), which we do not. The client then gets the whole file, which is always right.
+ * A date never matches. It is a strong validator only if the server knows that the file did not change twice within that
+ * second (§8.8.2.2), and we do not know this. The client then gets the whole file, which is always correct.
  */
 export function permitsRange(headers: IncomingHttpHeaders, current: FileVersion): boolean {
   const ifRange = headers['if-range'];
   return ifRange === undefined || ifRange === current.entityTag;
 }
 
-/** The check that a change must pass because of its conditional headers; undefined when it has none. */
+/** The check for the conditional headers of a change; undefined when it has none. */
 export function versionCheck({ req, path }: FileExchange, nowMs: () => number): VersionCheck | undefined {
   if (!hasPreconditions(req.headers)) return undefined;
   return (current) => {
@@ -55,7 +55,7 @@ export function versionCheck({ req, path }: FileExchange, nowMs: () => number): 
   };
 }
 
-/** The file is not in the state the request asks for. */
+/** The file is not in the state that the request requires. */
 export function preconditionFailed(text: string): Problem {
   return new Problem(
     'precondition-failed',
@@ -65,7 +65,7 @@ export function preconditionFailed(text: string): Problem {
 
 function holdsIfMatch(headers: IncomingHttpHeaders, current: FileVersion | undefined, now: Date): boolean {
   const match = headers['if-match'];
-  // §13.1.1: strong comparison; our tags are strong, so a weak one never equals them.
+  // §13.1.1: strong comparison. Our tags are strong, so a weak tag never equals them.
   if (match !== undefined) return match.trim() === '*' ? current !== undefined : hasTag(match, current, strong);
   const limit = parseHttpDate(headers['if-unmodified-since'] ?? '', now);
   return limit === undefined || current === undefined || Math.floor(current.modifiedAtMs / 1000) <= limit;
@@ -73,7 +73,7 @@ function holdsIfMatch(headers: IncomingHttpHeaders, current: FileVersion | undef
 
 function namesVersion(list: string, current: FileVersion | undefined, isRead: boolean): boolean {
   if (list.trim() === '*') return current !== undefined;
-  // A condition on a write that cannot be read is taken as not met: overwriting could lose what it guards.
+  // If the condition of a write cannot be parsed, it counts as not met. Overwriting could lose what it protects.
   if (!isRead && list.match(anyTag) === null) return true;
   // §13.1.2: weak comparison.
   return hasTag(list, current, weak);

@@ -112,7 +112,7 @@ describe('the storage quota', () => {
 
   it('stays exact while uploads, deletions and new counts run side by side', async () => {
     let nowMs = Date.now();
-    // Every refusal comes minutes later, so every one counts anew.
+    // Each refusal is minutes after the last, so the storage is counted before each.
     const clock = () => {
       nowMs += 600_000;
       return nowMs;
@@ -125,7 +125,7 @@ describe('the storage quota', () => {
           : files.put(`/te/v1/files/f${index % 13}`, Buffer.alloc(50 + index * 100)),
       ),
     );
-    // They may have filled it to the last block, and an empty file takes one too.
+    // They may have filled the storage completely, and an empty file takes a block too.
     const [first] = await files.entries();
     await files.delete(`/te/v1/files/${first}`);
     const stored = (await Promise.all((await files.entries()).map((name) => stat(join(files.directory, name)))))

@@ -4,9 +4,9 @@ import type { FileExchange } from './exchange.js';
 import { versionCheck } from './preconditions.js';
 
 /**
- * Answers DELETE of a file or an empty folder: 202, whether or not there was one.
+ * Answers DELETE of a file or an empty folder with 202, also when there was none.
  *
- * @throws Problem `not-found`: the root; `conflict`: a folder with something in it; `precondition-failed`.
+ * @throws Problem `not-found`: the path is the root; `conflict`: the folder is not empty; `precondition-failed`.
  */
 export async function answerDelete(
   exchange: FileExchange,

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { PeerLost } from './exchange.js';
 
-/** Takes a piece of a body; returns when more may follow, unless that is now. */
+/** Takes a piece of a body. Returns a promise if the next piece must wait for it. */
 export type BodyConsumer = (chunk: Buffer) => Promise<void> | undefined;
 
 /**
- * Feeds a request's body to a consumer at the pace the consumer sets: while it waits, nothing is read from the socket.
+ * Passes the body of a request to a consumer. While the consumer waits, nothing is read from the socket.
  *
- * @throws PeerLost: the connection ended before the body did.
- * @throws whatever the consumer throws; the rest of the body is then left to the caller.
+ * @throws PeerLost: the connection ended before the end of the body.
+ * @throws any error of the consumer. The caller must then handle the rest of the body.
  */
 export function receiveBody(req: IncomingMessage, consume: BodyConsumer): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -16,7 +16,7 @@ export function receiveBody(req: IncomingMessage, consume: BodyConsumer): Promis
       req.off('data', take);
       reject(error);
     };
-    // All bytes may be here and not yet taken: `end` comes after the last of them, or never.
+    // The last bytes may have arrived but not yet been consumed. `end` comes after them, or never.
     const lose = (): void => {
       if (!req.readableEnded) stop(new PeerLost('The connection ended within a request.'));
     };

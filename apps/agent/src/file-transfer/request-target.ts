@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Problem } from '@sallyport/protocol';
 
-/** Where a request is addressed: one of the two routes, and the rest of its path as it came. */
+/** The target of a request: one of the two routes, and the rest of its path as received. */
 export interface RequestTarget {
   readonly isDeprecatedRoute: boolean;
   /** Still percent-encoded; at least one character. */
@@ -22,12 +22,12 @@ export function parseRequestTarget(url: string): RequestTarget | undefined {
 }
 
 /**
- * Decodes `%XX` once (RFC 3986 §2.1); a `%` that begins no such triplet stands for itself, as it does in thin-edge.io.
+ * Decodes `%XX` once (RFC 3986 §2.1). A `%` that is not followed by two hex digits stays, as in thin-edge.io.
  *
  * @throws Problem `invalid-request`: the bytes are not UTF-8.
  */
 export function percentDecoded(encoded: string): string {
-  // Node hands the target over byte for byte (latin1), so only plain ASCII is its own decoding.
+  // Node decodes the target as latin1. So only ASCII text without `%` needs no decoding.
   if (/^[!-$&-~]*$/.test(encoded)) return encoded;
   const binary = encoded.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),

@@ -11,7 +11,7 @@ import { ownerRule } from './path-ownership.js';
 const block = 4096;
 const blocks = (count: number) => Buffer.alloc(count * block);
 
-/** Stands in for TLS: the peer is who its header says. */
+/** Replaces TLS: a header names the peer. */
 function peerOf({ headers }: IncomingMessage) {
   const [kind, id] = String(headers['x-peer'] ?? '').split('/');
   return id === undefined ? undefined : { kind: peerKind.parse(kind), deviceId: deviceId.parse(id) };

@@ -4,38 +4,38 @@ import type { PeerTurns } from '../file-storage/peer-turns.js';
 import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
 import { PeerLost } from './exchange.js';
 
-/** A stretch of a file. */
+/** A part of a file. */
 export interface Stretch {
   readonly first: number;
   readonly length: number;
 }
 
-/** What is to be sent, from `first` for `length` bytes. */
+/** The file to send, `length` bytes from `first` on. */
 interface Shipment extends Stretch {
   readonly file: OpenFile;
-  /** Who is sent it: its downloads share buffers and time. */
+  /** The peer of the download. All downloads of a peer share buffers and time. */
   readonly peer: string;
-  /** Told of the bytes that have left for the network. */
+  /** Called with the number of bytes that were given to the network. */
   readonly onSent: (bytes: number) => void;
 }
 
-/** What all downloads share. */
+/** Shared by all downloads. */
 interface Shared {
   readonly buffers: TransferBuffers;
   readonly turns: PeerTurns;
 }
 
 /**
- * Sends a stretch of a file and ends the response, reading ahead by one buffer while the other goes out. A slow reader
- * holds two buffers and no more.
+ * Sends a part of a file and ends the response. It fills one buffer while the other is sent. A slow reader holds at most
+ * two buffers.
  *
  * @throws PeerLost: the connection ended.
- * @throws Error: the file was cut short by somebody meanwhile; the response cannot be completed.
+ * @throws Error: another process shortened the file, so the response cannot be completed.
  */
 export async function streamFile(res: ServerResponse, shipment: Shipment, { buffers, turns }: Shared): Promise<void> {
   const share = buffers.shareOf(shipment.peer);
   const one = share.take();
-  // A second one only if the first does not hold it all.
+  // Take a second buffer only if the first is too small for everything.
   const lent = shipment.length > one.length ? [one, share.take()] : [one];
   try {
     await sendByTurns(res, shipment, { lent, turns });
@@ -55,7 +55,7 @@ async function sendByTurns(
   let [filling = Buffer.alloc(0), sending = filling] = lent;
   let sent = Promise.resolve();
   for (let position = first; position < end; ) {
-    // With one buffer, a short read must not overwrite what is still going out.
+    // With only one buffer, the next read must not overwrite bytes that are still being sent.
     if (filling === sending) await sent;
     const wanted = { length: Math.min(filling.length, end - position), position };
     const [bytes] = await Promise.all([readSome(file, filling, wanted), sent]);
@@ -82,11 +82,11 @@ export function readSome(
   });
 }
 
-/** Resolves when the bytes have left for the network, so that their buffer is free again. */
+/** Resolves when the bytes were given to the network, so their buffer can be reused. */
 function send(res: ServerResponse, bytes: Buffer, { isLast }: { isLast: boolean }): Promise<void> {
   return new Promise((resolve, reject) => {
     const lose = (): void => reject(new PeerLost('The connection ended within a download.'));
-    // It will not say so again, and Node calls nobody back about the last bytes of a response that is over.
+    // The close event does not come again, and Node calls no callback for the last bytes of a response that has ended.
     if (res.destroyed) return lose();
     const settle = (error?: Error | null): void => {
       res.off('close', lose);

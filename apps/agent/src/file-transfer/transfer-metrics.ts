@@ -4,7 +4,7 @@ import { Counter } from 'prom-client';
 
 const knownMethods = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
 
-/** Counts requests and the bytes of files. Label values are few and never chosen by a client. */
+/** Counts requests and the bytes of files. There are few label values, and a client never chooses them. */
 export class TransferMetrics {
   private readonly requests: Counter<'method' | 'status'>;
   private readonly receivedBytes: Counter;
@@ -30,10 +30,10 @@ export class TransferMetrics {
     });
   }
 
-  /** Counts a request when its response is over. */
+  /** Counts a request when its response has ended. */
   watch({ method = '' }: IncomingMessage, res: ServerResponse): void {
     res.once('close', () => {
-      // A refusal is out as soon as it begins, even if the client goes before it has sent the rest of a body.
+      // A refusal counts as sent when it starts, even if the client leaves before it has sent the rest of a body.
       const isAnswered = res.writableFinished || (res.headersSent && res.statusCode >= 400);
       const status = isAnswered ? `${Math.floor(res.statusCode / 100)}xx` : 'cut';
       this.requests.inc({ method: knownMethods.has(method) ? method : 'other', status });

@@ -117,7 +117,7 @@ describe('PUT of a file', () => {
       409,
       `Cannot store "${path}": a part of this path is a file, and nothing can lie below a file. Delete that file, or use another path.`,
     ]);
-    // Any client can bring this about, so it wakes nobody.
+    // Any client can cause this, so it must not be logged as an error.
     expect(files.faults).toEqual([]);
     expect((await files.get('/te/v1/files/file')).text).toBe('kept');
     expect(await files.entries()).toEqual(['file', 'link']);

@@ -10,22 +10,23 @@ import { type BodyConsumer, receiveBody } from './request-body.js';
 
 export interface UploadRules {
   readonly storage: FileStorage;
-  /** Most bytes of one file; unlimited when absent. */
+  /** Maximum size of one file in bytes; unlimited when absent. */
   readonly maxUploadBytes?: number;
   readonly nowMs: () => number;
   readonly ownerOf?: OwnerRule;
   readonly peerKeyOf?: PeerRule;
 }
 
-/** What of a request's body is the file: all of it, or the file inside a form. */
+/** Extracts the file from the body of a request: the whole body, or the file in a form. */
 interface FileBody {
   readonly consume: BodyConsumer;
-  /** Called at the end of the body; throws when it is incomplete. */
+  /** Called at the end of the body; throws when the body is incomplete. */
   readonly finish: () => void;
 }
 
 /**
- * Answers PUT: stores the body, or the one file of a `multipart/form-data` body, whole or not at all. 201 always.
+ * Answers PUT: stores the body, or the one file of a `multipart/form-data` body, completely or not at all. Success is
+ * always 201.
  *
  * @throws Problem `conflict`, `too-large`, `storage-full`, `precondition-failed`, `invalid-request`: nothing was stored.
  */
@@ -38,9 +39,9 @@ export async function answerPut(exchange: FileExchange, rules: UploadRules): Pro
   const owner = rules.ownerOf?.(req);
   const peer = (rules.peerKeyOf ?? networkRule)(req);
   const incoming = await rules.storage.receive(path, {
-    // A form is longer than its file by an amount nobody knows yet.
+    // A form is longer than its file, and we do not know yet by how much.
     ...(announcedBytes === undefined || form ? {} : { expectedBytes: announcedBytes }),
-    // Of a form, only parts of the pieces are the file.
+    // In a form, the file is only a part of each piece.
     peer,
     pieces: form ? 'shared' : 'ours',
     ...(check === undefined ? {} : { check }),
@@ -65,7 +66,7 @@ async function store(exchange: FileExchange, incoming: IncomingFile, rules: Uplo
   const body = isForm(contentType) ? formBody(contentType, accept) : { consume: accept, finish: () => undefined };
   await receiveBody(req, body.consume);
   body.finish();
-  // The peer has done its part; how long the disk takes is not its fault.
+  // The peer has sent everything. The time that the disk needs now must not count as silence of the peer.
   req.socket.setTimeout(0);
   await incoming.commit();
 }

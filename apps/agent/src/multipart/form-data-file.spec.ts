@@ -4,7 +4,7 @@ import { FormDataFile } from './form-data-file.js';
 
 const type = 'multipart/form-data; boundary=XX';
 
-/** What is stored of a body that comes in pieces; the text of the refusal, or the bytes. */
+/** Parses a body that arrives in pieces; returns the stored bytes, or the text of the refusal. */
 function storedFrom(pieces: readonly (string | Buffer)[], contentType = type): string | Buffer {
   const stored: Buffer[] = [];
   try {
@@ -76,7 +76,7 @@ describe('a form with one file (RFC 7578)', () => {
   });
 
   it('gives the same bytes whatever the content and however it is cut', () => {
-    // Bytes that occur in delimiters come often, to make near misses likely.
+    // Bytes of delimiters are frequent, so that parts of a delimiter occur often.
     const nearMiss = fc.array(fc.constantFrom('\r', '\n', '-', 'X', '\r\n', '--', '\r\n--', '\r\n--X', 'a'), {
       maxLength: 60,
     });

@@ -2,16 +2,16 @@ import { Problem } from '@sallyport/protocol';
 import { parseHeaderValue } from './header-value.js';
 import { MultipartScanner } from './multipart-scanner.js';
 
-// Preamble, part headers, form fields and epilogue together: what a form may hold beside its file.
+// Maximum size of everything in a form except its file: preamble, part headers, form fields and epilogue.
 const longestEnvelopeBytes = 1024 * 1024;
 
-/** Bytes by which a form may be longer than the file it holds. */
+/** A form may be longer than its file by this number of bytes. */
 export const formEnvelopeLimitBytes = longestEnvelopeBytes;
 
 /**
- * Takes the one file out of a `multipart/form-data` body (RFC 7578), as `curl -F 'file=@PATH'` sends it. Form fields
- * without a file name are passed over. A form with two files is refused: one path stores one file, and to drop the
- * second silently would lose it.
+ * Extracts the one file from a `multipart/form-data` body (RFC 7578), as `curl -F 'file=@PATH'` sends it. Ignores form
+ * fields without a file name. Refuses a form with two files: one path stores one file, and ignoring the second would lose
+ * it silently.
  */
 export class FormDataFile {
   private readonly scanner: MultipartScanner;
@@ -20,7 +20,7 @@ export class FormDataFile {
 
   /**
    * @param contentType of the request
-   * @param store takes the file's content, slice by slice
+   * @param store takes the content of the file, slice by slice
    * @throws Problem `invalid-request`: no usable boundary.
    */
   constructor(
@@ -38,7 +38,7 @@ export class FormDataFile {
   write(chunk: Buffer): void {
     this.envelopeBytes += chunk.length;
     this.scanner.write(chunk);
-    // What the scanner still holds back counts as envelope until it turns out to be content.
+    // Bytes that the scanner still holds back count as envelope, until it knows that they are content.
     if (this.envelopeBytes > longestEnvelopeBytes)
       throw new Problem('invalid-request', `The form holds more than ${longestEnvelopeBytes} bytes beside its file.`);
   }
@@ -81,7 +81,7 @@ function splitHeader(line: string): [name: string, value: string] {
   return [line.slice(0, Math.max(0, colon)).toLowerCase(), line.slice(colon + 1).trim()];
 }
 
-/** RFC 7578 §4.7 deprecates transfer encodings; one that changes the bytes must not be stored as if it were the file. */
+/** RFC 7578 §4.7 deprecates transfer encodings. Content with an encoding that changes the bytes must not be stored. */
 function requireIdentityEncoding(encoding: string | undefined): void {
   if (encoding === undefined || ['7bit', '8bit', 'binary'].includes(encoding.toLowerCase())) return;
   throw new Problem('invalid-request', `The file part is encoded as ${JSON.stringify(encoding)}; send it as binary.`);

@@ -2,11 +2,11 @@
 export interface HeaderValue {
   /** Lower-case. */
   readonly value: string;
-  /** By lower-case name; the first of two equal names counts. */
+  /** By lower-case name. If a name occurs twice, the first counts. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-// token "=" ( token / quoted-string ); browsers and curl put more than tokens outside quotes, so up to the next ";".
+// token "=" ( token / quoted-string ). Browsers and curl also send other characters without quotes, so read up to ";".
 const parameter = /;[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))/g;
 
 /** Splits `Content-Type` or `Content-Disposition` into its value and parameters; never throws. */

@@ -1,8 +1,8 @@
 import { Problem } from '@sallyport/protocol';
 
-/** Told what a multipart body holds, in order. */
+/** Called with the parts of a multipart body, in order. */
 export interface MultipartEvents {
-  /** A part begins; its header lines, unfolded, without their line ends. */
+  /** A part begins. Gets its header lines, unfolded and without line ends. */
   onPart(headerLines: readonly string[]): void;
   onContent(content: Buffer): void;
 }
@@ -17,13 +17,13 @@ const nothing = Buffer.alloc(0);
 type State = 'preamble' | 'delimiter-line' | 'headers' | 'content-start' | 'content' | 'epilogue';
 
 /**
- * Reads a multipart body (RFC 2046 §5.1) chunk by chunk. Holds back at most a delimiter or one header block; content goes
- * on as slices of the chunks that came in, never copied unless a delimiter may span two of them.
+ * Parses a multipart body (RFC 2046 §5.1) chunk by chunk. Holds back at most a delimiter or one header block. Content is
+ * passed on as slices of the received chunks. It is copied only when a delimiter may span two of them.
  */
 export class MultipartScanner {
   private readonly delimiter: Buffer;
   private state: State = 'preamble';
-  // A delimiter begins with a line end; one before the body lets the first delimiter open it.
+  // A delimiter begins with a line end. We add one before the body, so that the first delimiter is recognised too.
   private pending: Buffer = Buffer.from('\r\n');
 
   /** @throws Problem `invalid-request`: the boundary breaks RFC 2046 §5.1.1. */
@@ -36,7 +36,7 @@ export class MultipartScanner {
     this.delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   }
 
-  /** @throws Problem `invalid-request`: this is no multipart body with the announced boundary. */
+  /** @throws Problem `invalid-request`: the body is not a multipart body with the announced boundary. */
   write(chunk: Buffer): void {
     this.pending = this.pending.length === 0 ? chunk : Buffer.concat([this.pending, chunk]);
     while (this.advance());
@@ -48,7 +48,7 @@ export class MultipartScanner {
     if (this.state !== 'epilogue') throw malformed('it ends without the closing boundary');
   }
 
-  /** Consumes what can be told apart by now; true when that led to the next state. */
+  /** Consumes everything that is already clear; true when this led to the next state. */
   private advance(): boolean {
     switch (this.state) {
       case 'preamble':
@@ -89,7 +89,7 @@ export class MultipartScanner {
     if (line.startsWith('--')) return this.enter('epilogue', nothing);
     const padding = /^[ \t]*/.exec(line)?.[0].length ?? 0;
     const lineEnd = line.slice(padding, padding + 2);
-    // The line end stays: it is the blank line, too, when a part has no headers.
+    // Keep the line end: if a part has no headers, it is also the empty line after them.
     if (lineEnd === '\r\n') return this.enter('headers', this.pending.subarray(padding));
     if (padding <= longestPaddingBytes && (lineEnd === '' || lineEnd === '\r' || line === '-')) return false;
     throw malformed('a boundary is followed by something else than the end of its line');
@@ -114,7 +114,7 @@ export class MultipartScanner {
   }
 }
 
-/** Where a delimiter may begin that the next chunk completes; the length of `bytes` when nowhere. */
+/** The position where a delimiter may begin that the next chunk completes; the length of `bytes` if there is none. */
 function startOfPartialDelimiter(bytes: Buffer, delimiter: Buffer): number {
   const first = Math.max(0, bytes.length - delimiter.length + 1);
   for (let at = bytes.indexOf(13, first); at >= 0; at = bytes.indexOf(13, at + 1)) {
