@@ -9,8 +9,7 @@ import { AuthorityImporter } from './authority/authority-import.js';
 import { Hierarchy } from './authority/hierarchy.js';
 import { Rotation } from './authority/rotation.js';
 import { TrustBundleResponder } from './authority/trust-bundle.responder.js';
-import { publicHandler } from './crl/public-handler.js';
-import { PublicListener } from './crl/public-listener.js';
+import { CrlEntrance } from './crl/crl-entrance.js';
 import { EnrolmentController } from './enrolment/enrolment.controller.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
 import { EstEntrance } from './est/est-entrance.js';
@@ -58,20 +57,20 @@ const estEntrance: Provider = {
     }),
 };
 
-const publicListener: Provider = {
-  provide: PublicListener,
-  inject: [ServiceContext, Signer],
-  useFactory: ({ settings }: ServiceContext, { hierarchy, crls }: Signer) =>
-    new PublicListener(publicAddress(settings), publicHandler({ hierarchy, crls })),
+const crlEntrance: Provider = {
+  provide: CrlEntrance,
+  inject: [ServiceContext, Entrances, Signer],
+  useFactory: (context: ServiceContext, entrances: Entrances, { hierarchy, crls }: Signer) =>
+    new CrlEntrance({ entrances, address: () => publicAddress(context.settings), hierarchy, crls }),
 };
 
 const lifecycle: Provider = {
   provide: SignerLifecycle,
-  inject: [ConnectedContext, Signer, EstEntrance, PublicListener],
-  useFactory: (context: ConnectedContext, opened: Signer, est: EstEntrance, crls: PublicListener) => {
+  inject: [ConnectedContext, Signer, EstEntrance, CrlEntrance],
+  useFactory: (context: ConnectedContext, opened: Signer, est: EstEntrance, crls: CrlEntrance) => {
     const { mqtt, clock, log, readiness } = context;
     addSignerReadiness(readiness, { hierarchy: opened.hierarchy, est, clock });
-    return new SignerLifecycle({ signer: opened, est, publicListener: crls, mqtt, clock, log });
+    return new SignerLifecycle({ signer: opened, est, crlEntrance: crls, mqtt, clock, log });
   },
 };
 
@@ -99,7 +98,7 @@ const shownToControllers: Provider[] = [
     SiteResponder,
     TrustBundleResponder,
   ],
-  providers: [signer, ...shownToControllers, estEntrance, publicListener, lifecycle],
+  providers: [signer, ...shownToControllers, estEntrance, crlEntrance, lifecycle],
 })
 export class PkiSignerModule {}
 

@@ -9,11 +9,17 @@ import {
   type RpcClient,
   RpcHandler,
 } from '@sallyport/mqtt';
-import { type AdmissionRequest, admitPeer, checkEnrolment, recordRefusal } from '@sallyport/protocol';
+import {
+  type AdmissionRequest,
+  admitPeer,
+  checkEnrolment,
+  type EntranceGroup,
+  recordRefusal,
+} from '@sallyport/protocol';
 import { openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store } from '@sallyport/store';
 import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { pkiSigner } from './service.js';
 
 /** Answers as the device registry does when it knows of nothing against anybody. */
@@ -46,6 +52,8 @@ const obligingRegistry: ServiceDefinition = {
 
 // Without it Mosquitto waits up to 40 ms for more to send before it answers.
 const config = ['set_tcp_nodelay true'];
+
+const entranceLine = z.object({ message: z.literal('entrance in force'), entrance: z.string(), port: z.number() });
 
 /** The whole service on a real broker and a SQLite store. */
 export class SignerUnderTest {
@@ -112,6 +120,15 @@ export class SignerUnderTest {
     const [door] = this.running.app.get(Entrances, { strict: false }).describe();
     if (door === undefined) throw new Error('the signer has no door');
     return door;
+  }
+
+  /** Where an entrance was bound last, as the log says. */
+  portOf(group: EntranceGroup): number {
+    const lines = this.logged.flatMap((text) => text.split('\n')).filter((line) => line !== '');
+    const bound = lines.map((line) => entranceLine.safeParse(JSON.parse(line)).data);
+    const last = bound.findLast((line) => line?.entrance === group);
+    if (last === undefined) throw new Error(`entrance ${group} is not open`);
+    return last.port;
   }
 
   /** Sends an admin request and reads the answer with the schema the command line uses. */

@@ -11,6 +11,7 @@ import {
   type EventContract,
   enrolmentTokenList,
   enrolmentTokenResponse,
+  entranceList,
   hierarchyDescription,
   introduceRegistry,
   readTrustBundle,
@@ -208,6 +209,19 @@ describe('the signer as a service', () => {
       expect(metrics).toContain(line);
     for (const name of ['pki_issue_seconds', 'pki_crl_age_seconds', 'pki_crl_size_bytes', 'pki_ca_not_after_seconds'])
       expect(metrics).toContain(name);
+  });
+
+  it('hands out CRLs at an entrance that counts as every other, and has no level', async () => {
+    await using signer = await SignerUnderTest.start();
+    const { authorities } = await signer.call('GET', '/v1/ca', hierarchyDescription);
+    const keyId = authorities.find(({ id: ca }) => ca === 'device-1')?.keyId;
+    const response = await fetch(`http://127.0.0.1:${signer.portOf('pki.public')}/crl/${keyId}.crl`);
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-crl']);
+    expect(await signer.text('/metrics')).toMatch(
+      /^sallyport_entrance_events_total\{entrance="pki\.public",event="established"\} 1$/m,
+    );
+    const { entrances } = await signer.call('GET', '/v1/entrance', entranceList);
+    expect(entrances.map(({ group }) => group)).toEqual(['pki']);
   });
 
   it('works on after a restart, with the same CA and the same server certificate', async () => {

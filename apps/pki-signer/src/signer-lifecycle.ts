@@ -2,7 +2,7 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/
 import { type Mqtt, subscribeEvent } from '@sallyport/mqtt';
 import { deviceChanged } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
-import type { PublicListener } from './crl/public-listener.js';
+import type { CrlEntrance } from './crl/crl-entrance.js';
 import type { EstEntrance } from './est/est-entrance.js';
 import type { Signer } from './signer.js';
 import { Upkeep } from './upkeep.js';
@@ -16,7 +16,7 @@ export interface SignerLifecycleOptions {
     'hierarchy' | 'rotation' | 'crls' | 'serverCertificate' | 'outbox' | 'revocation' | 'metrics'
   >;
   readonly est: EstEntrance;
-  readonly publicListener: PublicListener;
+  readonly crlEntrance: CrlEntrance;
   readonly mqtt: Mqtt;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,12 +43,11 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { est, publicListener, log } = this.options;
+    const { est, crlEntrance } = this.options;
     this.followHierarchy();
     await this.followRegistry();
     this.publishEvents();
-    const bound = await publicListener.listen();
-    log.info({ ...bound, entrance: 'crl' }, 'entrance in force');
+    await crlEntrance.open();
     // What fails here is logged and tried again: CRLs and the admin API must be there to mend it.
     await this.upkeep.runOnce();
     est.requireNoFault();
@@ -57,7 +56,6 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.upkeep.stop();
-    await this.options.publicListener.close();
     this.publishing.abort();
     await this.published;
   }

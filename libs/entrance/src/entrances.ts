@@ -6,6 +6,7 @@ import {
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
   type EntranceGroup,
+  entranceDefinition,
   Problem,
   trustBundleChanged,
 } from '@sallyport/protocol';
@@ -63,8 +64,9 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return entrance;
   }
 
+  /** Those that have a security level: not what is plain by design. */
   describe(): EntranceDescription[] {
-    return this.opened.map((entrance) => entrance.describe());
+    return this.withLevel.map((entrance) => entrance.describe());
   }
 
   /**
@@ -91,9 +93,13 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return this.identity.enrol(request);
   }
 
+  private get withLevel(): Entrance[] {
+    return this.opened.filter(({ group }) => entranceDefinition(group).isAlwaysPlain !== true);
+  }
+
   private requireGroup(group: EntranceGroup): void {
-    if (this.opened.some((entrance) => entrance.group === group)) return;
-    const known = this.opened.map((entrance) => entrance.group).join(', ') || 'none';
+    if (this.withLevel.some((entrance) => entrance.group === group)) return;
+    const known = this.withLevel.map((entrance) => entrance.group).join(', ') || 'none';
     throw new Problem('not-found', `Service ${this.context.name} has no entrance "${group}"; it has: ${known}.`);
   }
 }

@@ -26,6 +26,8 @@ export interface EntranceDefinition {
   readonly clientCertificate: 'by-level' | 'required' | 'optional' | 'none';
   /** Kinds of certificate that may pass; all of them when absent. */
   readonly permittedKinds?: readonly PeerKind[];
+  /** Plain text at every level of the site, on purpose: it has no level to list, to change or to prove. */
+  readonly isAlwaysPlain?: true;
   /** Settings that decide the security level. Absent: the service makes its own certificate, or needs none. */
   readonly keys?: { readonly cert: string; readonly key: string; readonly ca: string };
   /**
@@ -87,6 +89,8 @@ export const entrances = {
     defaultPort: 8442,
     path: '/',
     clientCertificate: 'none',
+    // RFC 5280 §8: a CRL behind TLS could not be fetched without that CRL.
+    isAlwaysPlain: true,
     urlKey: 'pki.public.url',
   },
   mqtt: {

@@ -16,7 +16,6 @@ export { networkOf } from './network-of.js';
 export { type AdmissionPort, type Peer, peerOf } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
-export { requestFault } from './request-rules.js';
 export { SecureListener } from './secure-listener.js';
 export type { ClientCertificatePolicy, SecuritySettings } from './settings.js';
 export { type AnchorCandidate, makeTrustAnchors, type TrustAnchorOptions, type TrustAnchors } from './trust-anchors.js';

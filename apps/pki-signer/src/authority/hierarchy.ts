@@ -39,7 +39,7 @@ const mostAuthorities = 1000;
 export class Hierarchy {
   private authorities: readonly Authority[] = [];
   private version = { number: 0, revision: 0 };
-  private readonly listeners: (() => void)[] = [];
+  private readonly listeners = new Set<() => void>();
   private readonly rootIds = new Map<Fingerprint, string>();
 
   constructor(
@@ -72,9 +72,14 @@ export class Hierarchy {
     for (const listener of this.listeners) listener();
   }
 
-  /** Calls back after every change of the trust bundle this process has learned of. */
-  onChange(listener: () => void): void {
-    this.listeners.push(listener);
+  /**
+   * Calls back after every change of the trust bundle this process has learned of.
+   *
+   * @returns ends the calls
+   */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
   /** Of the last change there was when it was read; a change that is decided over some time names it. */

@@ -48,7 +48,6 @@ export class EstEntrance {
       this.fault = error;
       throw error;
     }
-    this.followTrust(this.entrance);
   }
 
   /** @throws what kept it from opening although there was a certificate, such as a taken address */
@@ -58,16 +57,20 @@ export class EstEntrance {
 
   private source(): SecuritySource {
     const { address, hierarchy, serverCertificate, clock } = this.options;
-    return { group: 'pki', address, read: async () => estSecurity(hierarchy, serverCertificate, clock.now()) };
-  }
-
-  /** A new server certificate or a changed hierarchy is in force here at once, without a restart. */
-  private followTrust(entrance: Entrance): void {
-    const { log, hierarchy, serverCertificate } = this.options;
-    const reload = () =>
-      entrance.apply().catch((error: unknown) => log.error({ error }, 'entrance could not take up a change of trust'));
-    serverCertificate.onRenewed(reload);
-    hierarchy.onChange(() => void reload());
+    return {
+      group: 'pki',
+      address,
+      read: async () => estSecurity(hierarchy, serverCertificate, clock.now()),
+      // A new server certificate or a changed hierarchy is in force at once, without a restart.
+      watch: (onChanged) => {
+        const stopRenewals = serverCertificate.onRenewed(onChanged);
+        const stopChanges = hierarchy.onChange(onChanged);
+        return () => {
+          stopRenewals();
+          stopChanges();
+        };
+      },
+    };
   }
 }
 

@@ -54,7 +54,7 @@ export class ServerCertificate {
   private current: ServerIdentity | undefined;
   private failures = 0;
   private retryAtMs = 0;
-  private readonly listeners: (() => Promise<void>)[] = [];
+  private readonly listeners = new Set<() => void | Promise<void>>();
 
   constructor(private readonly options: ServerCertificateOptions) {}
 
@@ -64,9 +64,14 @@ export class ServerCertificate {
     throw new Problem('unavailable', 'The signer has no server certificate yet.', { retryAfterSeconds: 1 });
   }
 
-  /** Calls back when there is a new certificate; the listener then puts it in force. */
-  onRenewed(listener: () => Promise<void>): void {
-    this.listeners.push(listener);
+  /**
+   * Calls back when there is a new certificate; the entrance then puts it in force.
+   *
+   * @returns ends the calls
+   */
+  onRenewed(listener: () => void | Promise<void>): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
   /**

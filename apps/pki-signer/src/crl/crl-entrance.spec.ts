@@ -1,16 +1,30 @@
 import { connect } from 'node:net';
 import { RawConnection } from '@sallyport/testkit';
+import { type HttpHandler, type Limits, SecureListener } from '@sallyport/tls';
 import { parseCertificate, parseCrl } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { keyIdOf } from '../authority/authority.js';
 import { openTestSite } from '../signer.fixture.js';
-import { publicHandler } from './public-handler.js';
-import { PublicListener } from './public-listener.js';
+import { crlLimits } from './crl-entrance.js';
+import { crlHandler } from './crl-handler.js';
 
-async function openPublic() {
+/** The listener as the entrance opens it. */
+const listenerOf = (http: HttpHandler, limits: Partial<Limits> = crlLimits) =>
+  new SecureListener({
+    name: 'pki.public',
+    host: '127.0.0.1',
+    port: 0,
+    security: { clientCertificate: 'none' },
+    admission: { admit: () => Promise.reject(new Error('nobody is asked')) },
+    events: { onRefusal: () => undefined, onWarning: () => undefined },
+    handler: { http },
+    limits,
+  });
+
+async function openCrls() {
   const site = await openTestSite();
   await site.signer.crls.buildDue();
-  const listener = new PublicListener({ host: '127.0.0.1', port: 0 }, publicHandler(site.signer));
+  const listener = listenerOf(crlHandler(site.signer));
   const { port } = await listener.listen();
   const keyId = keyIdOf(site.signer.hierarchy.byId('device-1').certificate);
   return {
@@ -32,9 +46,9 @@ async function openPublic() {
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 
-describe('public listener', () => {
+describe('the entrance to CRLs', () => {
   it('serves the CRL of a CA in DER', async () => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const response = await fetch(door.url(`/crl/${door.keyId}.crl`));
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-crl']);
     expect(response.headers.get('cache-control')).toBe('public, max-age=60');
@@ -42,14 +56,14 @@ describe('public listener', () => {
   });
 
   it('serves the certificate of a CA in DER', async () => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const response = await fetch(door.url(`/ca/${door.keyId}.cer`));
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-cert']);
     expect(parseCertificate(await bytesOf(response)).isCa).toBe(true);
   });
 
   it('answers 304 to who has the CRL already, until there is a new one', async () => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const url = door.url(`/crl/${door.keyId}.crl`);
     const etag = (await fetch(url)).headers.get('etag') ?? '';
     for (const known of [`"other", W/${etag}`, '*'])
@@ -60,7 +74,7 @@ describe('public listener', () => {
   });
 
   it('answers HEAD with the length and no body', async () => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method: 'HEAD' });
     expect(Number(response.headers.get('content-length'))).toBeGreaterThan(200);
     expect(await response.text()).toBe('');
@@ -69,13 +83,13 @@ describe('public listener', () => {
   it.each(['/', '/crl/', '/crl/zz.crl', `/crl/${'0'.repeat(40)}.crl`, '/ca/../../etc/passwd', '/%00'])(
     'answers 404 to %s',
     async (path) => {
-      await using door = await openPublic();
+      await using door = await openCrls();
       expect((await fetch(door.url(path))).status).toBe(404);
     },
   );
 
   it.each(['POST', 'PUT', 'DELETE'])('answers 405 to %s and says what is allowed', async (method) => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
   });
@@ -84,7 +98,7 @@ describe('public listener', () => {
     ['HTTP/1.1', 'GET http://crl.example/PATH HTTP/1.1\r\nHost: crl.example\r\n\r\n'],
     ['HTTP/1.0', 'GET http://crl.example/PATH HTTP/1.0\r\n\r\n'],
   ])('serves a target in absolute form, as clients behind a proxy write it, in %s', async (_version, request) => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const { status, headers } = await door.say(request.replace('PATH', `crl/${door.keyId}.crl`));
     expect([status, headers['content-type']]).toEqual([200, 'application/pkix-crl']);
   });
@@ -93,7 +107,7 @@ describe('public listener', () => {
     ['a target for another host than its Host', 'GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n'],
     ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
   ])('answers 400 to %s, and closes the connection', async (_case, request) => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const { status, headers } = await door.say(request);
     expect([status, headers['connection']]).toEqual([400, 'close']);
   });
@@ -104,7 +118,7 @@ describe('public listener', () => {
     [404, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
     [405, 'DELETE / HTTP/1.1\r\nHost: a\r\n\r\n'],
   ])('spells the names of its headers as the standards do (%i)', async (expected, request) => {
-    await using door = await openPublic();
+    await using door = await openCrls();
     const { status, headerNames } = await door.say(request.replace('KEYID', door.keyId));
     expect(status).toBe(expected);
     expect(headerNames.filter((name) => !/^(?:[A-Z][a-z]+(?:-[A-Z][a-z]+)*|ETag)$/.test(name))).toEqual([]);
@@ -114,9 +128,9 @@ describe('public listener', () => {
     const { promise: cut, resolve } = Promise.withResolvers<boolean>();
     // More than what the two sockets hold between them.
     const large = Buffer.alloc(32 * 1024 * 1024);
-    const listener = new PublicListener({ host: '127.0.0.1', port: 0, idleMs: 200 }, (_request, response) => {
+    const unread: HttpHandler = (_request, response) =>
       response.once('close', () => resolve(response.writableFinished)).end(large);
-    });
+    const listener = listenerOf(unread, { ...crlLimits, idleMs: 200 });
     const { port } = await listener.listen();
     const socket = connect(port, '127.0.0.1').pause();
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { requestFault } from '@sallyport/tls';
 import { isTrusted, keyIdOf } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CrlPublisher } from './crl-publisher.js';
@@ -21,15 +20,13 @@ const documentPath = /^\/(crl|ca)\/([0-9a-f]{1,64})\.(crl|cer)$/;
  * Serves `/crl/KEYID.crl` and `/ca/KEYID.cer` in DER over plain HTTP: fetching a CRL over TLS would need the CRL
  * (RFC 5280 §8; RFC 2585 §3 for the media types).
  */
-export function publicHandler(sources: {
+export function crlHandler(sources: {
   readonly hierarchy: Hierarchy;
   readonly crls: CrlPublisher;
 }): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    // A request with a body has no business here; what it sends is thrown away.
+    // No request here needs a body; what comes is thrown away.
     request.resume();
-    const fault = requestFault(request);
-    if (fault !== undefined) return refuse(response, 400, { text: fault, headers: { Connection: 'close' } });
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return refuse(response, 405, { text: 'Use GET or HEAD.', headers: { Allow: 'GET, HEAD' } });
     const found = documentAt(request.url ?? '', sources);
@@ -78,7 +75,7 @@ function serve(request: IncomingMessage, response: ServerResponse, found: Docume
 
 function refuse(
   response: ServerResponse,
-  status: 400 | 404 | 405,
+  status: 404 | 405,
   { text, headers = {} }: { readonly text: string; readonly headers?: Readonly<Record<string, string>> },
 ): void {
   const body = `${text}\n`;
