@@ -237,4 +237,56 @@ describe('the agent', () => {
       expect(entrances.describe()).toEqual([]);
     },
   );
+
+  describe('whose settings change', () => {
+    /** Writes the settings anew, and reloads. */
+    async function reload(settings: readonly string[]): Promise<void> {
+      const own = [`data.path = "${directory.file('data')}"`, 'http.bind.port = 0'];
+      await writeFile(directory.file('tedge.toml'), [...own, ...settings, ''].join('\n'));
+      await entrances.reload();
+    }
+
+    it('takes over http.authorization with a reload, and back', async () => {
+      await start(mutual());
+      expect((await ask('PUT', 'child02/foo', 'x')).status).toBe(201);
+      await reload([...mutual(), 'http.authorization = "own"']);
+      expect((await ask('GET', 'child02/foo')).status).toBe(403);
+      await reload(mutual());
+      expect((await ask('GET', 'child02/foo')).status).toBe(200);
+    });
+
+    it('refuses http.authorization = own where nobody has to say who they are, and lets in who it let in before', async () => {
+      await start();
+      await expect(reload(['http.authorization = "own"'])).rejects.toThrow(
+        'http.authorization is "own", which needs to know every client by its certificate',
+      );
+      expect(entrances.describe()).toMatchObject([{ level: 'plain', isOpen: true }]);
+      expect((await fetch(url('a'), { method: 'PUT', body: 'x' })).status).toBe(201);
+    });
+
+    it('is shut when the level goes with http.authorization = own still set', async () => {
+      await start([...mutual(), 'http.authorization = "own"']);
+      const lowered = ['http.authorization = "own"'];
+      await writeFile(
+        directory.file('tedge.toml'),
+        [`data.path = "${directory.file('data')}"`, 'http.bind.port = 0', ...lowered, ''].join('\n'),
+      );
+      await entrances.reload({ lowerTo: 'plain' });
+      expect(entrances.describe()).toMatchObject([{ isOpen: false }]);
+    });
+
+    it.each([
+      ['http.max_upload_size = 1', 413],
+      ['http.storage_quota = 4096', 507],
+      ['http.storage_entries = 1', 507],
+    ])('takes over %s with a reload, and its end', async (limit, status) => {
+      await start();
+      const put = async (name: string) => (await fetch(url(name), { method: 'PUT', body: 'xx' })).status;
+      expect(await put('a')).toBe(201);
+      await reload([limit]);
+      expect(await put('b')).toBe(status);
+      await reload([]);
+      expect(await put('b')).toBe(201);
+    });
+  });
 });

@@ -1,25 +1,33 @@
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { configuredEntrance, Entrances, type SecuritySource } from '@sallyport/entrance';
-import { Problem } from '@sallyport/protocol';
+import { configuredEntrance, Entrances } from '@sallyport/entrance';
+import { Problem, type SecurityLevel } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
+import { type FileTransferRules, fileTransferRules } from './agent-settings.js';
 import { FileStorage } from './file-storage/file-storage.js';
 import type { QuotaLimits } from './file-storage/storage-quota.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
-import { anyPath, ownerRule, ownPathOnly, peerRule } from './file-transfer/path-ownership.js';
+import { type AccessRule, anyPath, ownerRule, ownPathOnly, peerRule } from './file-transfer/path-ownership.js';
 import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
 // The topic id of the main device. A child device does not run the file transfer service.
 const mainDevice = 'device/main//';
 
+const ownPath = ownPathOnly(peerOf);
+
 /** Opens the entrance of the file transfer service, as the settings say. */
 @Injectable()
 export class FileTransferEntrance implements OnApplicationBootstrap {
+  /** In force now: a reload replaces them, and the next request goes by the new ones. */
+  private rules: FileTransferRules;
+
   constructor(
     private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
-  ) {}
+  ) {
+    this.rules = fileTransferRules(context.settings);
+  }
 
   /**
    * @throws Problem `config-invalid`: the address cannot be bound, the files of `http.*` do not belong together, or
@@ -32,16 +40,26 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       log.info({ topicId }, 'file transfer runs on the main device only');
       return;
     }
-    const entrance = configuredEntrance(this.context, 'http');
-    const isByOwner = settings.require('http.authorization') === 'own';
-    if (isByOwner) await requireMutual(entrance.source);
+    this.rules = { ...fileTransferRules(settings), authorization: 'any' };
     const metrics = new TransferMetrics(this.context.metrics);
-    const handler = fileTransferHandler({ storage: await this.openStorage(metrics), metrics, ...this.rules() });
+    const http = fileTransferHandler(this.handlerOptions(await this.openStorage(metrics), metrics));
     await this.entrances.open({
-      ...{ ...entrance, handler: { http: handler } },
+      ...configuredEntrance(this.context, 'http'),
+      handler: { http },
       // If the level is lowered later, close the listener. Peers without a certificate own no paths.
-      mutualOnly: isByOwner,
+      mutualOnly: () => fileTransferRules(this.context.settings).authorization === 'own',
+      takeOver: (level) => this.takeOver(level),
     });
+  }
+
+  /** @throws Problem `config-invalid`: `http.authorization` becomes `own` although clients need no certificate */
+  private takeOver(level: SecurityLevel): () => void {
+    const rules = fileTransferRules(this.context.settings);
+    if (rules.authorization === 'own' && this.rules.authorization === 'any' && level !== 'mutual')
+      throw needsMutual(level);
+    return () => {
+      this.rules = rules;
+    };
   }
 
   private openStorage(metrics: TransferMetrics): Promise<FileStorage> {
@@ -60,26 +78,37 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     });
   }
 
+  /** Asked at each upload, so that a reload takes effect. */
   private limits(): QuotaLimits {
-    const { settings } = this.context;
-    const bytes = settings.get('http.storage_quota');
+    const rules = () => this.rules;
     return {
-      ...(bytes === undefined ? {} : { bytes }),
-      entries: settings.require('http.storage_entries'),
-      sharePercent: settings.require('http.storage_share'),
+      get bytes() {
+        return rules().storageBytes;
+      },
+      get entries() {
+        return rules().storageEntries;
+      },
+      get sharePercent() {
+        return rules().storageSharePercent;
+      },
     };
   }
 
-  private rules(): Omit<FileTransferOptions, 'storage' | 'metrics'> {
-    const { log, settings } = this.context;
-    const maxUploadBytes = settings.get('http.max_upload_size');
+  private handlerOptions(storage: FileStorage, metrics: TransferMetrics): FileTransferOptions {
+    const { log } = this.context;
+    const rules = () => this.rules;
+    const access: AccessRule = (req, path) => (rules().authorization === 'own' ? ownPath : anyPath)(req, path);
     return {
-      access: settings.require('http.authorization') === 'own' ? ownPathOnly(peerOf) : anyPath,
+      storage,
+      metrics,
+      access,
       ownerOf: ownerRule(peerOf),
       peerKeyOf: peerRule(peerOf),
       nowMs: () => this.nowMs(),
       onFault: (error, { method, path }) => log.error({ error, method, path }, 'file transfer failed inside'),
-      ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),
+      get maxUploadBytes() {
+        return rules().maxUploadBytes;
+      },
     };
   }
 
@@ -88,10 +117,8 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   }
 }
 
-async function requireMutual(source: SecuritySource): Promise<void> {
-  const { level } = await source.read();
-  if (level === 'mutual') return;
-  throw new Problem(
+function needsMutual(level: SecurityLevel): Problem {
+  return new Problem(
     'config-invalid',
     `http.authorization is "own", which needs to know every client by its certificate, but the security level of http.* is "${level}". Set http.cert_path, http.key_path and http.ca_path, or: sallyport config unset http.authorization`,
   );
