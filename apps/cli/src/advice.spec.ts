@@ -169,6 +169,7 @@ describe('commands in texts', () => {
     cwd: '/',
     now: () => new Date(0),
     signal: new AbortController().signal,
+    userName: 'alice',
     programName: 'sallyport',
     log: new CommandLog(nowhere),
   });

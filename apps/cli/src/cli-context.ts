@@ -25,6 +25,8 @@ export interface CliWorld {
   readonly now: () => Date;
   /** Aborted by Ctrl-C: a command under way stops, and takes back what it has half done. */
   readonly signal: AbortSignal;
+  /** Name of the user who runs the program, as the system knows it; undefined when it does not. */
+  readonly userName: string | undefined;
   /** How the user calls the program: `sallyport` or `tedge`. */
   readonly programName: string;
 }

@@ -16,6 +16,7 @@ function newProgram(): Command {
     cwd: '/nowhere',
     now: () => new Date(0),
     signal: new AbortController().signal,
+    userName: 'alice',
     programName: 'sallyport',
     log: new CommandLog(nowhere),
   });

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import { processArguments } from '@sallyport/config';
 import { runCli } from './run-cli.js';
@@ -25,6 +26,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd,
   now: () => new Date(),
   signal: interruption.signal,
+  userName: userName(),
   programName: `${npmCommand === 'exec' ? 'npx ' : ''}${commandName(process.argv[1])}`,
 });
 
@@ -39,6 +41,16 @@ if (outputFault !== '' && outputFault !== 'EPIPE') {
 function commandName(file: string | undefined): string {
   const name = basename(file ?? '').replace(/\.m?js$/, '');
   return ['', 'main'].includes(name) ? 'sallyport' : name;
+}
+
+/** Behind sudo, the user who called it. A container may run under an id without a name. */
+function userName(): string | undefined {
+  try {
+    const { uid, username } = userInfo();
+    return uid === 0 ? (env['SUDO_USER'] ?? username) : username;
+  } catch {
+    return undefined;
+  }
 }
 
 function errorCode(error: Error): string {

@@ -76,6 +76,16 @@ describe('admin API on the network', () => {
     expect(rows.at(-1)).toMatchObject({ action: 'device-locked', actor: 'admin:alice', subject: 'child01' });
   });
 
+  it('writes down for whom an administrator acts, beside the name that was proved', async () => {
+    await start(mutual());
+    const headers = { 'sallyport-actor': 'bob' };
+    await registry.admit(peer());
+    const path = '/v1/devices/child01/lock';
+    expect((await send('POST', path, await certificateOf('admin', 'alice'), { headers })).status).toBe(200);
+    const { rows } = await registry.get('/v1/audit', auditPage);
+    expect(rows.at(-1)).toMatchObject({ action: 'device-locked', actor: 'admin:alice for bob' });
+  });
+
   it.each(['lock', 'revoke'])(
     'ends the connection of an administrator after "%s", and takes no new one',
     async (action) => {

@@ -1,6 +1,7 @@
 import { enrolIdentity, renewIdentity } from '@sallyport/identity';
 import { publishEvent, subscribeEvent } from '@sallyport/mqtt';
 import {
+  auditPage,
   auditVerdict,
   authorityExportResponse,
   certificateDescription,
@@ -178,6 +179,27 @@ describe('the signer as a service', () => {
         status: 400,
         body: { status: 400, detail: expect.any(String) },
       });
+  });
+
+  it('names in the audit log the user behind an admin request', async () => {
+    await using signer = await SignerUnderTest.start();
+    const headers = { 'sallyport-actor': 'alice' };
+    await signer.send('POST', '/v1/enrollments', { deviceId: 'child01' }, headers);
+    await signer.send('DELETE', '/v1/enrollments/child01');
+    const { rows } = await signer.call('GET', '/v1/audit?limit=1000', auditPage);
+    expect(rows.slice(-2)).toMatchObject([
+      { action: 'enrolment-created', actor: 'local-admin:alice', subject: 'child01' },
+      { action: 'enrolment-withdrawn', actor: 'local-admin', subject: 'child01' },
+    ]);
+    expect(await signer.call('GET', '/v1/audit/verify', auditVerdict)).toMatchObject({ intact: true });
+  });
+
+  it('does nothing for a user whose name cannot stand in the audit log', async () => {
+    await using signer = await SignerUnderTest.start();
+    const headers = { 'sallyport-actor': 'alice for root' };
+    const refused = await signer.send('POST', '/v1/enrollments', { deviceId: 'child01' }, headers);
+    expect(refused).toMatchObject({ status: 400, body: { type: 'urn:sallyport:problem:invalid-request' } });
+    expect(await signer.call('GET', '/v1/enrollments', enrolmentTokenList)).toEqual({ enrollments: [] });
   });
 
   it('has one audit log without a break', async () => {

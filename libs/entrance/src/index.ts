@@ -1,3 +1,4 @@
+export { Actor, actorOf } from './admin-actor.js';
 export type { Entrance, EntranceOptions } from './entrance.js';
 export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';

@@ -66,7 +66,7 @@ export type DeviceRefusal = z.infer<typeof deviceRefusal>;
 const stateChange = z.strictObject({
   state: deviceState,
   at: z.iso.datetime(),
-  /** Who made it happen: `local-admin`, `admin:alice`, `pki-signer`, or an entrance. */
+  /** Who made it happen: an administrator (`local-admin:alice`, `admin:alice`), `pki-signer`, or an entrance. */
   actor: z.string(),
   reason: z.string().optional(),
 });

@@ -2,7 +2,7 @@ import { AdminClient, type AdminPlace } from '@sallyport/admin-client';
 import type { Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { type CertificateFiles, localIdentityFiles } from '@sallyport/identity';
-import { adminSocketPath, entrances, type ServiceName } from '@sallyport/protocol';
+import { actorNameOf, adminSocketPath, entrances, type ServiceName } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { absolutePath, type GlobalOptions } from '../options.js';
@@ -25,8 +25,10 @@ export async function adminClientFor(
   { context, options }: { context: CliContext; options: GlobalOptions },
 ): Promise<AdminClient> {
   const place = await placeOf(service, settings, { context, options });
-  const { signal, log } = context;
-  return new AdminClient({ service, place, signal, onRequest: (text) => log.debug(text), faultOf: failureOf });
+  const { signal, log, userName = '' } = context;
+  // Over the network the certificate names who asks.
+  const actor = 'socketPath' in place ? actorNameOf(userName) : undefined;
+  return new AdminClient({ service, place, actor, signal, onRequest: (text) => log.debug(text), faultOf: failureOf });
 }
 
 async function placeOf(

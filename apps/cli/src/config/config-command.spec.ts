@@ -22,7 +22,7 @@ async function deviceWith(toml: string, env: CliContext['env'] = {}) {
 async function runConfig(words: readonly string[], env: CliContext['env']) {
   const [stdout, stderr] = [new TextOutput(), new TextOutput()];
   const signal = new AbortController().signal;
-  const outside = { stdin: emptyInput(), now: () => new Date(0), signal, programName: 'tedge' };
+  const outside = { stdin: emptyInput(), now: () => new Date(0), signal, userName: 'alice', programName: 'tedge' };
   const program = new Command('tedge').option('--json').option('--config-dir <dir>').exitOverride();
   program.configureOutput({ writeErr: (text) => stderr.write(text), writeOut: (text) => stdout.write(text) });
   configCommand({ stdout, stderr, env, cwd: '/home/me', ...outside, log: new CommandLog(stderr) }, program);

@@ -53,6 +53,12 @@ describe('device enroll-token', () => {
     ]);
   });
 
+  it('names the user who asks for it', async () => {
+    await using site = await fakeSite();
+    await site.run(['device', 'enroll-token', 'child01']);
+    expect([...site.admin['pki-signer'].actors]).toEqual(['alice']);
+  });
+
   it('tells a person at a terminal what to do with it', async () => {
     await using site = await fakeSite();
 

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
-import { Body, Controller, Param, Query, Req } from '@nestjs/common';
+import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Actor } from '@sallyport/entrance';
 import {
   type DeviceAuthority,
   type DeviceDescription,
@@ -21,7 +21,6 @@ import { DeviceLifecycle } from './device-lifecycle.js';
 import type { DeviceRecord } from './device-record.js';
 import { descriptionOf, summaryOf } from './device-view.js';
 import { Devices } from './devices.js';
-import { requesterOf } from './requester.js';
 
 const devicePath = z.object({ id: deviceId });
 
@@ -50,23 +49,19 @@ export class DevicesController {
   }
 
   @Serves(registryRoutes.changeDevice)
-  async change(
-    @Param() path: unknown,
-    @Body() body: unknown,
-    @Req() request: { readonly raw: IncomingMessage },
-  ): Promise<DeviceDescription> {
+  async change(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<DeviceDescription> {
     const { id, action } = devicePath.extend({ action: z.string() }).parse(path);
     const known = deviceAction.safeParse(action);
     if (!known.success)
       throw new Problem('not-found', `A device has no "${action}". There are: ${deviceAction.options.join(', ')}.`);
     const { reason } = deviceActionRequest.parse(body ?? {});
-    const record = await this.lifecycle.apply(known.data, id, { actor: requesterOf(request), reason });
+    const record = await this.lifecycle.apply(known.data, id, { actor, reason });
     return this.describe(record);
   }
 
   @Serves(registryRoutes.takeOverDevices)
-  takeOver(@Body() body: unknown, @Req() request: { readonly raw: IncomingMessage }): Promise<TakeoverResponse> {
-    return this.takeover.apply(takeoverRequest.parse(body), requesterOf(request));
+  takeOver(@Body() body: unknown, @Actor() actor: string): Promise<TakeoverResponse> {
+    return this.takeover.apply(takeoverRequest.parse(body), actor);
   }
 
   private async describe(record: DeviceRecord): Promise<DeviceDescription> {

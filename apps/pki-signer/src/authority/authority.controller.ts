@@ -1,5 +1,6 @@
 import { Body, Controller, Headers, Res } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
+import { Actor } from '@sallyport/entrance';
 import {
   type AuthorityExportResponse,
   authorityExport,
@@ -23,9 +24,6 @@ interface Reply {
   status(code: number): unknown;
 }
 
-// The socket of the admin API is the administrator's alone.
-const actor = 'admin';
-
 /** The CA hierarchy. */
 @Controller()
 export class AuthorityController {
@@ -43,19 +41,19 @@ export class AuthorityController {
   }
 
   @Serves(signerRoutes.rotateAuthority)
-  async rotate(@Body() body: unknown): Promise<HierarchyDescription> {
+  async rotate(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.rotation.rotate(rotationRequest.parse(body), actor);
     return describeHierarchy(this.hierarchy);
   }
 
   @Serves(signerRoutes.importAuthority)
-  async import(@Body() body: unknown): Promise<HierarchyDescription> {
+  async import(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.importer.import(authorityImport.parse(body), actor);
     return describeHierarchy(this.hierarchy);
   }
 
   @Serves(signerRoutes.exportAuthority)
-  async export(@Body() body: unknown): Promise<AuthorityExportResponse> {
+  async export(@Body() body: unknown, @Actor() actor: string): Promise<AuthorityExportResponse> {
     const { hierarchy, keys, audit } = this;
     return exportAuthority({ hierarchy, keys, audit }, authorityExport.parse(body), actor);
   }

@@ -1,4 +1,5 @@
 import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Actor } from '@sallyport/entrance';
 import {
   deviceId,
   type EnrolmentTokenList,
@@ -10,16 +11,13 @@ import {
 import { Serves } from '@sallyport/runtime';
 import { OneTimeTokens } from './one-time-tokens.js';
 
-// The socket of the admin API is the administrator's alone.
-const actor = 'admin';
-
 /** One-time tokens. */
 @Controller()
 export class EnrolmentController {
   constructor(private readonly tokens: OneTimeTokens) {}
 
   @Serves(signerRoutes.createEnrolmentToken)
-  create(@Body() body: unknown): Promise<EnrolmentTokenResponse> {
+  create(@Body() body: unknown, @Actor() actor: string): Promise<EnrolmentTokenResponse> {
     return this.tokens.create(enrolmentTokenRequest.parse(body), actor);
   }
 
@@ -29,7 +27,7 @@ export class EnrolmentController {
   }
 
   @Serves(signerRoutes.withdrawEnrolmentToken)
-  withdraw(@Param('deviceId') name: string): Promise<void> {
+  withdraw(@Param('deviceId') name: string, @Actor() actor: string): Promise<void> {
     return this.tokens.withdraw(deviceId.parse(name), actor);
   }
 }

@@ -1,4 +1,5 @@
 import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Actor } from '@sallyport/entrance';
 import {
   type CertificateDescription,
   type CertificateList,
@@ -13,9 +14,6 @@ import { AdminSigning } from '../issuance/admin-signing.js';
 import { describeRecord } from './certificate-record.js';
 import { Inventory } from './inventory.js';
 import { Revocation } from './revocation.js';
-
-// The socket of the admin API is the administrator's alone.
-const actor = 'admin';
 
 /** The certificates the signer issued, and those an administrator has signed. */
 @Controller()
@@ -41,13 +39,17 @@ export class InventoryController {
   }
 
   @Serves(signerRoutes.signRequest)
-  sign(@Body() body: unknown): Promise<SigningResponse> {
+  sign(@Body() body: unknown, @Actor() actor: string): Promise<SigningResponse> {
     return this.signing.sign(signingRequest.parse(body), actor);
   }
 
   /** @param id fingerprint or serial number */
   @Serves(signerRoutes.revokeCertificate)
-  async revoke(@Param('id') id: string, @Body() body: unknown): Promise<CertificateDescription> {
+  async revoke(
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Actor() actor: string,
+  ): Promise<CertificateDescription> {
     const { reason } = revocationRequest.parse(body ?? {});
     return describeRecord(await this.revocation.revoke(id, reason, actor), this.clock.now());
   }

@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { actorHeader, actorName, Problem } from '@sallyport/protocol';
+import { peerOf } from '@sallyport/tls';
+
+interface HttpRequest {
+  readonly raw: IncomingMessage;
+}
+
+/** A parameter of an admin operation: who asks, for the audit log, as `actorOf` says. */
+export const Actor = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  actorOf(context.switchToHttp().getRequest<HttpRequest>().raw),
+);
+
+/**
+ * Who sent an admin request, for the audit log. What the connection has proved comes first and is never left out:
+ *
+ * - `local-admin:alice`: over the Unix socket, which only the owner of the run directory can open; the header names the
+ *   user. `local-admin` without it.
+ * - `admin:alice`: over the network, where a certificate proved the name. `admin:console for alice` when the header names
+ *   another person, for whom a program acts. A device id holds no space, so nobody can pretend to be two.
+ *
+ * @throws Problem `invalid-request`: the header breaks the rules of `actorName`
+ * @throws Problem `forbidden`: the request came over the network, and nothing was proved
+ */
+export function actorOf(request: IncomingMessage): string {
+  const named = namedActor(request);
+  const peer = peerOf(request);
+  if (peer !== undefined) {
+    const proved = `${peer.kind}:${peer.deviceId}`;
+    return named === undefined || named === peer.deviceId ? proved : `${proved} for ${named}`;
+  }
+  if (isOverNetwork(request)) throw new Problem('forbidden', 'This API needs the certificate of an administrator.');
+  return named === undefined ? 'local-admin' : `local-admin:${named}`;
+}
+
+function namedActor({ headers }: IncomingMessage): string | undefined {
+  const value = headers[actorHeader];
+  if (value === undefined) return undefined;
+  const parsed = actorName.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Problem('invalid-request', `The header ${actorHeader} ${issue?.message ?? 'cannot be used'}.`);
+}
+
+/** A Unix socket has no address at its other end. */
+function isOverNetwork({ socket }: IncomingMessage): boolean {
+  return socket instanceof Socket && socket.remoteAddress !== undefined;
+}
