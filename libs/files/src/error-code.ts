@@ -13,3 +13,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 export function isAbsent(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENOTDIR');
 }
+
+/** What to call a failure in a sentence: `ENOENT` and its like, else the error's own message. */
+export function codeOrMessage(error: unknown): string {
+  return errorCode(error) ?? (error instanceof Error ? error.message : String(error));
+}

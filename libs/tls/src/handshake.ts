@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import { codeOrMessage } from '@sallyport/files';
 import type { RefusalReason } from '@sallyport/protocol';
 import type { HandshakeEvidence } from './judge.js';
 import type { MeteredStream } from './metered-stream.js';
@@ -46,17 +47,13 @@ export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<Hand
       settle({ outcome: 'failed', reason, detail });
     };
     // Stays for the life of the socket: an `error` nobody listens to would end the process.
-    socket.on('error', (error) => fail(reasonForHandshakeError(codeOf(error)), codeOf(error)));
+    socket.on('error', (error) => fail(reasonForHandshakeError(codeOrMessage(error)), codeOrMessage(error)));
     socket.once('close', () => fail('handshake-failed', 'the connection was closed'));
     socket.once('secure', () => {
       meter?.stopWatching();
       settle({ outcome: 'finished', socket, evidence: evidenceOf(socket, options.chainCertificates) });
     });
   });
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }
 
 function evidenceOf(socket: TLSSocket, chainCertificates: number): HandshakeEvidence {

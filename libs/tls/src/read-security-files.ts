@@ -1,8 +1,18 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { type FileReading, readOperatorFile } from '@sallyport/files';
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, hasBegun, hasEnded, keyWeakness } from '@sallyport/x509';
-import { type FileReading, readOperatorFile } from './operator-files.js';
-import { describeBlocks, isEncryptedKey, isPrivateKey, type PemBlock, pemBlocks } from './pem-blocks.js';
+import {
+  type Certificate,
+  certificatesFromPem,
+  describePemParts,
+  hasBegun,
+  hasEnded,
+  isEncryptedKey,
+  isPrivateKey,
+  keyWeakness,
+  type PemPart,
+  pemParts,
+} from '@sallyport/x509';
 import { readTrustAnchors } from './read-trust-anchors.js';
 import { levelOf, type SecuritySettings } from './settings.js';
 import type { TrustAnchors } from './trust-anchors.js';
@@ -126,11 +136,11 @@ interface OperatorFile {
   readonly reading: FileReading;
 }
 
-const blocksOf = (reading: FileReading): PemBlock[] => (reading.fault === undefined ? pemBlocks(reading.text) : []);
+const blocksOf = (reading: FileReading): PemPart[] => (reading.fault === undefined ? pemParts(reading.text) : []);
 
 function isSwapped(certFile: FileReading, keyFile: FileReading): boolean {
   const [first, second] = [blocksOf(certFile), blocksOf(keyFile)];
-  const holdsOnly = (blocks: PemBlock[], isKey: boolean) =>
+  const holdsOnly = (blocks: PemPart[], isKey: boolean) =>
     blocks.length > 0 && blocks.some(isPrivateKey) === isKey && blocks.some((b) => b.label === 'CERTIFICATE') !== isKey;
   return holdsOnly(first, true) && holdsOnly(second, false);
 }
@@ -147,7 +157,7 @@ function certificatesIn({
   reading,
 }: OperatorFile): readonly [ReadCertificate, ...ReadCertificate[]] | string {
   if (reading.fault !== undefined) return `${key}: ${path} ${reading.fault}.`;
-  const blocks = pemBlocks(reading.text);
+  const blocks = pemParts(reading.text);
   try {
     const [first, ...rest] = blocks
       .filter(({ label }) => label === 'CERTIFICATE')
@@ -157,7 +167,7 @@ function certificatesIn({
     if (!(error instanceof Problem)) throw error;
     return `${key}: ${path} is damaged. ${error.message}`;
   }
-  return `${key}: ${path} holds ${describeBlocks(blocks)}, not a certificate. Name a PEM file with the certificate and its intermediates.`;
+  return `${key}: ${path} holds ${describePemParts(blocks)}, not a certificate. Name a PEM file with the certificate and its intermediates.`;
 }
 
 /** The first private key of a file; a sentence when there is none or it cannot be used. */
@@ -167,10 +177,10 @@ function privateKeyIn({
   reading,
 }: OperatorFile): { readonly pem: string; readonly key: KeyObject } | string {
   if (reading.fault !== undefined) return `${key}: ${path} ${reading.fault}.`;
-  const blocks = pemBlocks(reading.text);
+  const blocks = pemParts(reading.text);
   const block = blocks.find(isPrivateKey);
   if (block === undefined)
-    return `${key}: ${path} holds ${describeBlocks(blocks)}, not a private key. Name the PEM file with the private key.`;
+    return `${key}: ${path} holds ${describePemParts(blocks)}, not a private key. Name the PEM file with the private key.`;
   if (isEncryptedKey(block))
     return `${key}: ${path} holds an encrypted private key, and there is nobody to type its passphrase. Decrypt it with "openssl pkey -in OLD -out NEW" and protect the file instead.`;
   try {

@@ -1,11 +1,17 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOrMessage, type FileReading, readOperatorFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, keyWeakness } from '@sallyport/x509';
+import {
+  type Certificate,
+  certificatesFromPem,
+  describePemPart,
+  isPrivateKey,
+  keyWeakness,
+  pemParts,
+} from '@sallyport/x509';
 import { EventLoopYield } from './event-loop-yield.js';
-import { errorCode, type FileReading, readOperatorFile } from './operator-files.js';
-import { describeBlocks, isPrivateKey, pemBlocks } from './pem-blocks.js';
 import { type AnchorCandidate, makeTrustAnchors, type TrustAnchors } from './trust-anchors.js';
 
 const filesAtOnce = 32;
@@ -25,14 +31,14 @@ function examined(certificate: Certificate): Certificate {
 /** Takes the CA certificates out of one file's text; anything else in it becomes a warning. */
 async function candidatesOf(name: string, text: string, eventLoop: EventLoopYield): Promise<Found> {
   const found: Found = { candidates: [], warnings: [] };
-  const blocks = pemBlocks(text);
+  const blocks = pemParts(text);
   if (blocks.length === 0) found.warnings.push(`${name}: ignored, holds no PEM certificate`);
   const certificates = blocks.filter((block) => block.label === 'CERTIFICATE');
   for (const other of blocks.filter((block) => block.label !== 'CERTIFICATE'))
     found.warnings.push(
       isPrivateKey(other)
         ? `${name}: holds a private key, which does not belong among trusted CAs. Move it away: whoever reads it can pose as its owner`
-        : `${name}: ${describeBlocks([other])} ignored`,
+        : `${name}: ${describePemPart(other)} ignored`,
     );
   for (const [index, block] of certificates.entries()) {
     const label = certificates.length > 1 ? `${name} (certificate ${index + 1})` : name;
@@ -104,7 +110,7 @@ async function gatherReadable(path: string): Promise<Found> {
     return await gather(path);
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem('config-invalid', `The trusted CAs at ${path} cannot be read (${errorCode(error)}).`, {
+    throw new Problem('config-invalid', `The trusted CAs at ${path} cannot be read (${codeOrMessage(error)}).`, {
       cause: error,
     });
   }

@@ -34,6 +34,14 @@ export { lintCertificate } from './lint/lint.js';
 export { type Name, type NameAttribute, nameKey } from './name.js';
 export { type ConstraintVerdict, constraintVerdict } from './name-constraints.js';
 export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer } from './pem.js';
+export {
+  describePemPart,
+  describePemParts,
+  isEncryptedKey,
+  isPrivateKey,
+  type PemPart,
+  pemParts,
+} from './pem-contents.js';
 export { type KeyDescription, keyText } from './public-key.js';
 export { buildCertificateRequest, type RequestOptions } from './request/build.js';
 export { type CertificateRequest, parseCertificateRequest, verifyPossession } from './request/certificate-request.js';

@@ -1,13 +1,15 @@
 import type { KeyObject } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { type FileReading, readOperatorFile } from '@sallyport/files';
 import { privateKeyFromPem, publicKeyDer } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, describePemPart, isEncryptedKey, isPrivateKey } from '@sallyport/x509';
+
+type FileFault = Exclude<FileReading, { readonly state: 'file' }>;
 
 /** What a path holds that is meant to be a certificate, a key, or CAs. */
 export interface PemFile {
   readonly path: string;
-  readonly state: 'missing' | 'unreadable' | 'directory' | 'file';
+  readonly state: FileReading['state'];
   readonly certificates: readonly Certificate[];
   readonly privateKey: KeyObject | undefined;
   /** What it holds, in words: `a private key`, `2 certificates`, `nothing in PEM`. */
@@ -19,21 +21,24 @@ export interface PemFile {
 /** The description of a file without any PEM block. */
 export const nothingInPem = 'nothing in PEM';
 
-const largestFileBytes = 4 * 1024 * 1024;
-
 /** Reads a path without ever failing. */
 export async function readPemFile(path: string): Promise<PemFile> {
-  const nothing = { path, certificates: [], privateKey: undefined, damage: undefined } as const;
-  try {
-    const facts = await stat(path);
-    if (facts.isDirectory()) return { ...nothing, state: 'directory', description: 'a directory' };
-    if (!facts.isFile() || facts.size > largestFileBytes)
-      return { ...nothing, state: 'unreadable', description: 'no PEM file' };
-    return { path, state: 'file', ...contentOf(await readFile(path, 'latin1')) };
-  } catch (fault) {
-    const code = fault instanceof Error && 'code' in fault ? String(fault.code) : '';
-    if (code === 'ENOENT') return { ...nothing, state: 'missing', description: 'nothing: there is no such file' };
-    return { ...nothing, state: 'unreadable', description: `nothing that can be read (${code})` };
+  const reading = await readOperatorFile(path);
+  const { state } = reading;
+  if (state === 'file') return { path, state, ...contentOf(reading.text) };
+  return { path, state, certificates: [], privateKey: undefined, damage: undefined, description: nothingOf(reading) };
+}
+
+function nothingOf({ state, fault }: FileFault): string {
+  switch (state) {
+    case 'missing':
+      return 'nothing: there is no such file';
+    case 'directory':
+      return 'a directory';
+    case 'unreadable':
+      return `nothing: it ${fault}`;
+    default:
+      return state satisfies never;
   }
 }
 
@@ -61,13 +66,15 @@ function certificatesIn(text: string): Pick<PemFile, 'certificates' | 'damage'> 
   }
 }
 
+/** A key in a file counts before anything else, even one that is cut off: it must not be lost. */
 function describe(text: string, certificates: readonly Certificate[]): string {
-  const labels = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, label = '']) => label);
-  if (labels.length === 0) return nothingInPem;
-  if (labels.some((label) => label.endsWith('ENCRYPTED PRIVATE KEY'))) return 'an encrypted private key';
-  if (labels.some((label) => label.endsWith('PRIVATE KEY'))) return 'a private key';
+  const parts = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, label = '']) => ({ label, text: '' }));
+  const [first] = parts;
+  if (first === undefined) return nothingInPem;
+  const key = parts.find(isEncryptedKey) ?? parts.find(isPrivateKey);
+  if (key !== undefined) return describePemPart(key);
   if (certificates.length > 0) return certificates.some(({ isCa }) => !isCa) ? 'a certificate' : 'a CA certificate';
-  return labels.includes('CERTIFICATE') ? 'a damaged certificate' : `a ${(labels[0] ?? '').toLowerCase()}`;
+  return parts.some(({ label }) => label === 'CERTIFICATE') ? 'a damaged certificate' : describePemPart(first);
 }
 
 function unlessRejected<Result>(read: () => Result): Result | undefined {
