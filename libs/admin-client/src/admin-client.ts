@@ -1,10 +1,10 @@
+import { errorCode } from '@sallyport/files';
 import {
   type ActorName,
   type AdminRoute,
   actorHeader,
   Problem,
-  type ProblemType,
-  problems,
+  problemDocument,
   type ServiceName,
 } from '@sallyport/protocol';
 import { z } from 'zod';
@@ -27,9 +27,6 @@ export interface AdminClientOptions {
 }
 
 const defaultTimeoutMs = 15_000;
-
-const problemDocument = z.object({ type: z.string(), detail: z.string() });
-const urnPrefix = 'urn:sallyport:problem:';
 
 /** Inputs may be left out when nothing in them is needed. */
 type Given<Route extends AdminRoute> =
@@ -86,7 +83,7 @@ export class AdminClient {
       return await exchange(place, { ...request, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
       signal?.throwIfAborted();
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      const code = errorCode(error) ?? '';
       const reason = error instanceof Error ? error.message : String(error);
       throw this.#fault('unreachable', `did not answer: ${reason}`, { code, cause: error });
     }
@@ -100,15 +97,10 @@ export class AdminClient {
 
   #problemFrom({ status, text, headers }: AdminAnswer): Error {
     const document = problemDocument.safeParse(parseJson(text));
-    const type = document.success ? document.data.type.slice(urnPrefix.length) : '';
+    if (!document.success) return this.#fault('failed', `answered with status ${status}`, {});
+    const { type, detail } = document.data;
     const retryAfter = Number(headers['retry-after']);
-    if (document.success && isProblemType(type))
-      return new Problem(
-        type,
-        document.data.detail,
-        Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {},
-      );
-    return this.#fault('failed', `answered with status ${status}`, {});
+    return new Problem(type, detail, Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {});
   }
 
   #fault(kind: AdminFault['kind'], what: string, options: ErrorOptions & { readonly code?: string }): Error {
@@ -126,10 +118,6 @@ function parseJson(text: string): unknown {
     // Whatever it is, it is not what was agreed; the schema says so in one place.
     return undefined;
   }
-}
-
-function isProblemType(type: string): type is ProblemType {
-  return Object.hasOwn(problems, type);
 }
 
 function placeText(place: AdminPlace): string {

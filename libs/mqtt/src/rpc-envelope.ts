@@ -1,4 +1,4 @@
-import { Problem, type ProblemType, problems, serviceTopicRoot } from '@sallyport/protocol';
+import { Problem, problemDocument, serviceTopicRoot } from '@sallyport/protocol';
 import { z } from 'zod';
 
 /** Replies go below this topic and nowhere else, whatever a request asks for. */
@@ -18,24 +18,10 @@ export const rpcRequest = z.strictObject({
 });
 export type RpcRequest = z.infer<typeof rpcRequest>;
 
-const problemType = z.string().transform((urn, context): ProblemType => {
-  const slug = urn.replace(/^urn:sallyport:problem:/, '');
-  if (isProblemType(slug)) return slug;
-  context.addIssue({ code: 'custom', message: 'is no problem of ours' });
-  return z.NEVER;
-});
-
-const problemObject = z.looseObject({
-  type: problemType,
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-});
-
 /** What travels back: the handler's result, or the problem it met. */
 export const rpcReply = z.union([
   z.strictObject({ id: z.uuid(), response: z.unknown() }),
-  z.strictObject({ id: z.uuid(), problem: problemObject, retryAfterSeconds: z.number().optional() }),
+  z.strictObject({ id: z.uuid(), problem: problemDocument, retryAfterSeconds: z.number().optional() }),
 ]);
 export type RpcReply = z.infer<typeof rpcReply>;
 
@@ -61,8 +47,4 @@ export function problemFromReply(reply: Extract<RpcReply, { problem: unknown }>)
   const { type, title: _title, status: _status, detail, ...extensions } = reply.problem;
   const { retryAfterSeconds } = reply;
   return new Problem(type, detail, { extensions, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
-}
-
-function isProblemType(slug: string): slug is ProblemType {
-  return Object.hasOwn(problems, slug);
 }

@@ -90,7 +90,7 @@ export {
   serialNumber,
 } from './ids.js';
 export { blankUnprintable, printable } from './printable.js';
-export { Problem, type ProblemOptions, type ProblemType, problems } from './problems.js';
+export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
 export {
   type DeviceAction,

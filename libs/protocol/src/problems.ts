@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** What went wrong for a caller, by stable slug: title and HTTP status (RFC 9457). */
 export const problems = {
   'invalid-request': { status: 400, title: 'The request is not valid' },
@@ -24,6 +26,27 @@ export const problems = {
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemType = keyof typeof problems;
+
+const urnPrefix = 'urn:sallyport:problem:';
+
+const problemType = z.string().transform((urn, context): ProblemType => {
+  const slug = urn.slice(urnPrefix.length);
+  if (urn.startsWith(urnPrefix) && isProblemType(slug)) return slug;
+  context.addIssue({ code: 'custom', message: 'is no problem of ours' });
+  return z.NEVER;
+});
+
+/** The RFC 9457 object of a problem as `toJSON` writes it, its type without the URN; further members are its extensions. */
+export const problemDocument = z.looseObject({
+  type: problemType,
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+});
+
+function isProblemType(slug: string): slug is ProblemType {
+  return Object.hasOwn(problems, slug);
+}
 
 export interface ProblemOptions extends ErrorOptions {
   /** Seconds after which the same request may succeed (`Retry-After`). */
@@ -56,6 +79,6 @@ export class Problem extends Error {
   /** The RFC 9457 object (`application/problem+json`). */
   toJSON(): Record<string, unknown> {
     const { status, title } = problems[this.type];
-    return { ...this.extensions, type: `urn:sallyport:problem:${this.type}`, title, status, detail: this.message };
+    return { ...this.extensions, type: `${urnPrefix}${this.type}`, title, status, detail: this.message };
   }
 }
