@@ -11,6 +11,7 @@ import { type AdmissionRequest, admitPeer, deviceChanged, deviceId } from '@sall
 import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import { freePorts, type TemporaryDirectory, TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EntranceController } from './entrance.controller.js';
 import { Entrances } from './entrances.js';
 import { configuredSource } from './security-source.js';
 
@@ -135,6 +136,16 @@ describe('an entrance whose address changes', () => {
     await expect(entrances.reload()).rejects.toThrow(`Until then it stays at 127.0.0.1 port ${ports.old}.`);
     expect(await ask(ports.old)).toBe('hello');
     other.close();
+  });
+
+  it('is told by its settings apart from those that need a restart', async () => {
+    await openAtOldPort();
+    expect(context.settings.require('http.storage_entries')).toBe(100_000);
+    await configure({ 'bind.port': ports.new, storage_entries: 7, storage_share: 9 });
+    const answer = await new EntranceController(entrances).reload({});
+    expect(answer).toMatchObject({ entrances: [{ port: ports.new }], restartNeededFor: ['http.storage_entries'] });
+    await configure({ 'bind.port': ports.new });
+    expect(await new EntranceController(entrances).reload({})).not.toHaveProperty('restartNeededFor');
   });
 
   it('cuts a revoked device also from the requests it still has at the old one', async () => {

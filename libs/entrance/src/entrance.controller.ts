@@ -2,6 +2,7 @@ import { Body, Controller } from '@nestjs/common';
 import {
   type EntranceDescription,
   type EntranceEnrolResponse,
+  type EntranceReloadResponse,
   entranceEnrolRequest,
   entranceReloadRequest,
   entranceRoutes,
@@ -25,7 +26,9 @@ export class EntranceController {
   }
 
   @Serves(entranceRoutes.reload)
-  async reload(@Body() body: unknown): Promise<{ entrances: EntranceDescription[] }> {
-    return { entrances: await this.entrances.reload(entranceReloadRequest.parse(body ?? {})) };
+  async reload(@Body() body: unknown): Promise<EntranceReloadResponse> {
+    const entrances = await this.entrances.reload(entranceReloadRequest.parse(body ?? {}));
+    const { outdatedSettings } = this.entrances;
+    return { entrances, ...(outdatedSettings.length > 0 && { restartNeededFor: outdatedSettings }) };
   }
 }

@@ -70,7 +70,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Reads the settings again and puts them in force at every entrance.
+   * Reads the settings again and puts them in force at every entrance. What has changed and needs a restart is in the log.
    *
    * @param options.lowerTo the level an administrator has lowered the entrances to on purpose.
    * @throws Problem `config-invalid`: the entrance named in the text, and those after it, are as they were.
@@ -79,6 +79,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return this.reloads.run(async () => {
       await this.context.reloadSettings();
       for (const entrance of this.opened) await entrance.apply(options);
+      this.tellOutdated();
       return this.describe();
     });
   }
@@ -95,6 +96,17 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
 
   private get withLevel(): Entrance[] {
     return this.opened.filter(({ group }) => entranceDefinition(group).isAlwaysPlain !== true);
+  }
+
+  /** Settings that a reload does not take over: the service has to be started again. */
+  get outdatedSettings(): string[] {
+    return this.context.outdatedSettings;
+  }
+
+  private tellOutdated(): void {
+    const { outdatedSettings: keys, context } = this;
+    if (keys.length === 0) return;
+    context.log.warn({ keys, remedy: `restart ${context.name}` }, 'settings changed that need a restart');
   }
 
   private requireGroup(group: EntranceGroup): void {

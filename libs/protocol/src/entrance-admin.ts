@@ -53,6 +53,12 @@ export type EntranceEnrolResponse = z.infer<typeof entranceEnrolResponse>;
 export const entranceReloadRequest = z.strictObject({ lowerTo: securityLevel.optional() });
 export type EntranceReloadRequest = z.infer<typeof entranceReloadRequest>;
 
+export const entranceReloadResponse = entranceList.extend({
+  /** Settings that have changed and that the service only reads when it starts; absent when there are none. */
+  restartNeededFor: z.array(z.string()).optional(),
+});
+export type EntranceReloadResponse = z.infer<typeof entranceReloadResponse>;
+
 /** Asks the signer for the CAs of this site: roots and issuing CAs, those being retired included. */
 export const readTrustBundle = defineRpc({
   pattern: `${serviceTopicRoot}/rpc/pki-signer/read-trust-bundle`,
@@ -86,6 +92,6 @@ export const entranceRoutes = {
     path: '/v1/entrance/reload',
     summary: 'Puts in force what settings and files say now; a lower level only when it is asked for.',
     request: entranceReloadRequest,
-    response: entranceList,
+    response: entranceReloadResponse,
   },
 } as const satisfies Record<string, AdminRoute>;

@@ -36,6 +36,7 @@ export {
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
   type EntranceReloadRequest,
+  type EntranceReloadResponse,
   entranceEnrolRequest,
   entranceEnrolResponse,
   entranceList,

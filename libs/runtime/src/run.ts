@@ -36,7 +36,7 @@ async function startService(
     clock: new SystemClock(),
     health,
     ...(store === undefined ? {} : { store }),
-    connectionFor: (service) => networkConnection(settings, service),
+    connectionFor: (service, inUse) => networkConnection(inUse, service),
   });
   opened({ name: 'services', stop: () => services.stop() });
   await services.start(definition);

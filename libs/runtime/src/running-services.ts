@@ -13,6 +13,7 @@ import type { OpenedParts } from './opened-parts.js';
 import { ConnectedContext, ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
+import { SettingsInUse } from './settings-in-use.js';
 import { type Stoppable, stopInTurn } from './stop-in-turn.js';
 import { untilAvailable } from './until-available.js';
 
@@ -25,7 +26,7 @@ export interface ProcessResources {
   /** The whole store; each service that needs one is given its own prefix of it. Absent when no service does. */
   readonly store?: Store;
   /** How a service reaches the broker; every service has an MQTT session of its own. */
-  readonly connectionFor: (service: ServiceName) => MqttConnection;
+  readonly connectionFor: (service: ServiceName, settings: Settings) => MqttConnection;
   /** Watches every service from its start on. */
   readonly health?: ProcessHealth;
   /** How long all services together may take to stop, in milliseconds; default 10 000. */
@@ -51,7 +52,7 @@ export class RunningServices {
    */
   async start(definition: ServiceDefinition): Promise<ServiceHost> {
     const log = this.resources.log.child({ service: definition.name });
-    const told = { log, readiness: new Readiness(), metrics: new Registry() };
+    const told = { log, readiness: new Readiness(), metrics: new Registry(), settingsInUse: new SettingsInUse() };
     const { name, needs } = definition;
     const parts = {
       ...(needs.mqtt || needs.rpc ? await this.connect(definition, told) : {}),
@@ -79,8 +80,9 @@ export class RunningServices {
   }
 
   /** Waits for the broker as long as it takes. */
-  private async connect({ name, needs }: ServiceDefinition, { log, readiness, metrics }: Told): Promise<OpenedParts> {
-    const connection = this.resources.connectionFor(name);
+  private async connect({ name, needs }: ServiceDefinition, told: Told): Promise<OpenedParts> {
+    const { log, readiness, metrics, settingsInUse } = told;
+    const connection = this.resources.connectionFor(name, settingsInUse.follow(this.resources.settings));
     const place = connection.kind === 'network' ? { broker: connection.url } : {};
     const faults = new FaultLog(log, this.resources.clock, 'MQTT fault, will be tried again', place);
     const onFault = faults.note;
@@ -128,6 +130,7 @@ interface Told {
   readonly log: Log;
   readonly readiness: Readiness;
   readonly metrics: Registry;
+  readonly settingsInUse: SettingsInUse;
 }
 
 async function answersQuickly(store: Store): Promise<string | undefined> {

@@ -1,10 +1,11 @@
-import type { Settings } from '@sallyport/config';
+import type { ConfigKey, Settings } from '@sallyport/config';
 import type { Mqtt, RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import type { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
 import type { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
+import { SettingsInUse } from './settings-in-use.js';
 
 export interface ServiceContextOptions {
   readonly name: ServiceName;
@@ -15,6 +16,8 @@ export interface ServiceContextOptions {
   readonly readiness: Readiness;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** What was read of the settings for this service already. */
+  readonly settingsInUse?: SettingsInUse;
 }
 
 /** What every service is given; a class so that Nest can inject it. What only some need is in `ServiceNeeds`. */
@@ -28,6 +31,7 @@ export class ServiceContext {
   /** Aborted when the service stops. */
   readonly signal: AbortSignal;
   private currentSettings: Settings;
+  private readonly settingsInUse: SettingsInUse;
   private readonly readSettings: () => Promise<Settings>;
 
   constructor(options: ServiceContextOptions) {
@@ -37,7 +41,8 @@ export class ServiceContext {
     this.readiness = options.readiness;
     this.clock = options.clock;
     this.signal = options.signal;
-    this.currentSettings = options.settings;
+    this.settingsInUse = options.settingsInUse ?? new SettingsInUse();
+    this.currentSettings = this.settingsInUse.follow(options.settings);
     this.readSettings = options.readSettings;
   }
 
@@ -52,8 +57,13 @@ export class ServiceContext {
    * @throws Problem `config-invalid`: the old settings stay in force.
    */
   async reloadSettings(): Promise<Settings> {
-    this.currentSettings = await this.readSettings();
+    this.currentSettings = this.settingsInUse.follow(await this.readSettings());
     return this.currentSettings;
+  }
+
+  /** Settings that have changed since this service last read them: it has to be started again to know the new values. */
+  get outdatedSettings(): ConfigKey[] {
+    return this.settingsInUse.outdatedBy(this.currentSettings);
   }
 }
 

@@ -1,0 +1,51 @@
+import { writeFile } from 'node:fs/promises';
+import { loadSettings } from '@sallyport/config';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SettingsInUse } from './settings-in-use.js';
+
+describe('settings in use', () => {
+  let directory: TemporaryDirectory;
+  beforeEach(() => {
+    directory = temporaryDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  async function load(...lines: string[]) {
+    await writeFile(directory.file('tedge.toml'), [...lines, ''].join('\n'));
+    return (await loadSettings({ configDir: directory.path, env: {}, cwd: directory.path })).settings;
+  }
+
+  it('are outdated by settings in which another value stands for one that was read', async () => {
+    const inUse = new SettingsInUse();
+    const settings = inUse.follow(await load('mqtt.client.port = 1'));
+    expect(settings.require('mqtt.client.port')).toBe(1);
+    expect(settings.get('mqtt.client.auth.username')).toBeUndefined();
+    expect(settings.dataDirectory).toBe(directory.file('data'));
+    const changed = await load('mqtt.client.port = 2', 'mqtt.client.auth.username = "x"', 'data.path = "/d"');
+    const outdated = ['data.path', 'mqtt.client.auth.username', 'mqtt.client.port'];
+    expect(inUse.outdatedBy(changed)).toEqual(outdated);
+    expect(inUse.outdatedBy(inUse.follow(changed))).toEqual(outdated);
+    expect(inUse.outdatedBy(changed)).toEqual(outdated);
+  });
+
+  it('are not outdated by a change of what nobody has read, or by the same values', async () => {
+    const inUse = new SettingsInUse();
+    inUse.follow(await load('pki.hostnames = ["a"]')).get('pki.hostnames');
+    expect(inUse.outdatedBy(await load('pki.hostnames = ["a"]', 'http.bind.port = 1'))).toEqual([]);
+  });
+
+  it('are up to date again once the new value has been read', async () => {
+    const inUse = new SettingsInUse();
+    inUse.follow(await load('http.bind.port = 1')).get('http.bind.port');
+    const changed = await load('http.bind.port = 2');
+    inUse.follow(changed).get('http.bind.port');
+    expect(inUse.outdatedBy(changed)).toEqual([]);
+  });
+
+  it('do not need a restart where they are read at each use', async () => {
+    const inUse = new SettingsInUse();
+    inUse.follow(await load('pki.url = "https://a:1"')).get('pki.url');
+    expect(inUse.outdatedBy(await load('pki.url = "https://a:2"'))).toEqual([]);
+  });
+});
