@@ -10,8 +10,8 @@ const oldestRuntime = 24;
 
 // MQTT.js still calls url.parse, so we silence that warning. The other two flags save memory on a gateway: 146 MB
 // instead of 165 while a 1 GiB file is transferred. --optimize-for-size makes small requests slower, so services with
-// their own process do not use it. Source maps would need another 120 MB. Bundles keep the names of functions, so stacks
-// are readable without source maps.
+// their own process do not use it. Source maps would need another 120 MB. Bundles keep the names of functions, so
+// stacks are readable without source maps.
 export const runtimeFlags = ['--disable-warning=DEP0169', '--max-semi-space-size=4', '--optimize-for-size'];
 
 /**

@@ -119,7 +119,8 @@ describe('flags of the runtime', () => {
     expect(flagsIn('systemd/sallyport.service')).toEqual(runtimeFlags);
   });
 
-  // Optimising for size makes a small request a tenth slower. A service with its own process has enough memory without it.
+  // Optimising for size makes a small request a tenth slower. A service with its own process has enough memory without
+  // it.
   it.each(['systemd/sallyport@.service', 'Dockerfile'])('do not ask for small code in deploy/%s', (path) => {
     expect(flagsIn(path)).toEqual(
       runtimeFlags.map((flag) => (flag === '--optimize-for-size' ? '--heap-growing-percent=30' : flag)),

@@ -52,9 +52,9 @@ function casesFor({ isFull, only }: { isFull: boolean; only: string | undefined 
 /**
  * Other processes slow all contestants. So each round measures all of them, alternately in forward and reverse order.
  *
- * Before the rounds with single large files, each contestant transfers two files that do not count. On a virtual machine,
- * the first use of new memory costs any program up to two seconds a gigabyte. After these two files, the memory of the
- * present file and of the file that replaces it has been used.
+ * Before the rounds with single large files, each contestant transfers two files that do not count. On a virtual
+ * machine, the first use of new memory costs any program up to two seconds a gigabyte. After these two files, the
+ * memory of the present file and of the file that replaces it has been used.
  */
 async function runCase(contestants: readonly Contestant[], load: Case): Promise<Map<string, Round[]>> {
   const rounds = new Map<string, Round[]>(contestants.map(({ name }) => [name, []]));

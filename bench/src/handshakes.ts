@@ -1,5 +1,5 @@
-// Measures the cost of a full mutual-TLS handshake for the secure listener, and compares it with nginx on the same machine
-// in the same minutes, with the same client. `npm run bench -- handshakes` takes about half a minute.
+// Measures the cost of a full mutual-TLS handshake for the secure listener, and compares it with nginx on the same
+// machine in the same minutes, with the same client. `npm run bench -- handshakes` takes about half a minute.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
-// Measures how much hostile peers slow other clients. `npm run bench -- hostile` runs each attack for some seconds against
-// the file transfer service as we ship it, while an honest client uses it too. It takes about a minute; `--only 'chunks'`
-// less, `--seconds 30` more.
+// Measures how much hostile peers slow other clients. `npm run bench -- hostile` runs each attack for some seconds
+// against the file transfer service as we ship it, while an honest client uses it too. It takes about a minute; `--only
+// 'chunks'` less, `--seconds 30` more.
 //
 // The machine may be busy with other work. So the same figures are measured in the seconds before each attack, and the
 // difference counts.

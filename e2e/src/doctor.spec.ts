@@ -21,8 +21,8 @@ function findingsIn(report: string): Finding[] {
   return [...report.matchAll(pattern)].map(([, what = '', fix = '']) => ({ what, fix }));
 }
 
-// Each test breaks a healthy site with a usual mistake, and runs the command that the doctor prints. Before and after each
-// test the doctor finds no problem.
+// Each test breaks a healthy site with a usual mistake, and runs the command that the doctor prints. Before and after
+// each test the doctor finds no problem.
 describe('the doctor', () => {
   let system: System;
   let programs: string;

@@ -17,7 +17,9 @@ interface Row {
 
 const page = await readFile(join(import.meta.dirname, '../../docs/refused-clients.md'), 'utf8');
 
-/** The cells of the table below a heading, one for each refusal and client. A cell without code marks is not checked. */
+/**
+ * The cells of the table below a heading, one for each refusal and client. A cell without code marks is not checked.
+ */
 function rowsBelow(heading: string): Row[] {
   const [, section = ''] = page.split(`## ${heading}\n`);
   const [own = ''] = section.split('\n## ');

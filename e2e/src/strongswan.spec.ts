@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System, succeeded } from './system.js';
 
-// EST clients written by others. The operator gives the device the root and a token. Each client then follows its manual.
+// EST clients written by others. The operator gives the device the root and a token. Each client then follows its
+// manual.
 describe('a foreign EST client', () => {
   let system: System;
 
@@ -76,8 +77,8 @@ describe('a foreign EST client', () => {
   });
 
   describe('a client that speaks EST as thin-edge.io does', () => {
-    // tedge sends Basic credentials, and the CSR file without its BEGIN and END lines, but with line breaks. It sends no
-    // User-Agent. It renews at the path of its Cumulocity proxy.
+    // tedge sends Basic credentials, and the CSR file without its BEGIN and END lines, but with line breaks. It sends
+    // no User-Agent. It renews at the path of its Cumulocity proxy.
     const head = ['--header', 'Content-Type: application/pkcs10', '--header', 'User-Agent:', '--header', 'Accept: */*'];
     const post = ['-sS', '--fail-with-body', '--cacert', 'root.pem', ...head];
 

@@ -1,5 +1,5 @@
-// Only the file transfer service, in a separate process: for tests that kill it, and for benchmarks. The first IPC message
-// contains its options, and it answers with its port.
+// Only the file transfer service, in a separate process: for tests that kill it, and for benchmarks. The first IPC
+// message contains its options, and it answers with its port.
 import { peerOf, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { z } from 'zod';
 import { FileStorage } from './file-storage/file-storage.js';

@@ -27,8 +27,8 @@ export class KeptCertificate {
   }
 
   /**
-   * Reads the files again. Notices a certificate that is new, was replaced or was removed. If the files cannot be used, this
-   * is logged once, and the certificate that we knew before stays in use.
+   * Reads the files again. Notices a certificate that is new, was replaced or was removed. If the files cannot be used,
+   * this is logged once, and the certificate that we knew before stays in use.
    */
   async look(): Promise<void> {
     const { certificate: known } = this;

@@ -7,9 +7,9 @@ import { KeptCertificate } from './kept-certificate.js';
 const lookEveryMs = 10_000;
 
 /**
- * Renews the certificates that `sallyport secure mutual` made for this machine and that belong to no service: one for the
- * programs of this machine, and one for its operator at the admin API. The CLI that made them has ended, so it cannot renew
- * them. If there are none, this does nothing.
+ * Renews the certificates that `sallyport secure mutual` made for this machine and that belong to no service: one for
+ * the programs of this machine, and one for its operator at the admin API. The CLI that made them has ended, so it
+ * cannot renew them. If there are none, this does nothing.
  */
 @Injectable()
 export class LocalCertificates implements OnApplicationBootstrap, BeforeApplicationShutdown {

@@ -7,8 +7,8 @@ import { mustRun } from '@sallyport/testkit';
 const length = 98;
 
 /**
- * An untrusted chain with the keys that are slowest to verify. All certificates share one key, as in a real attack: this
- * saves work for the attacker, and none for the server.
+ * An untrusted chain with the keys that are slowest to verify. All certificates share one key, as in a real attack:
+ * this saves work for the attacker, and none for the server.
  */
 export async function makeSlowChain(directory: string): Promise<ConnectionOptions> {
   const path = (name: string): string => join(directory, name);

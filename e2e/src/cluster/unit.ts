@@ -60,7 +60,9 @@ export class Unit {
     if (!isPrinted()) throw new Error(`"${text}" is not in the log:\n${this.output.slice(-4_000)}`);
   }
 
-  /** Sends a signal and waits for the end; returns the exit code, or undefined if the signal itself ended the process. */
+  /**
+   * Sends a signal and waits for the end; returns the exit code, or undefined if the signal itself ended the process.
+   */
   async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | undefined> {
     this.child?.kill(signal);
     return this.exitCode();

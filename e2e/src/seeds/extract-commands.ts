@@ -9,8 +9,8 @@ export interface CommandBlock {
 /**
  * Takes the commands of one section from a documentation page, exactly as printed there.
  *
- * It reads two kinds of page: Markdown with fenced blocks, and the plain text of a rendered page. In plain text, headings
- * are separate lines, and only the first words of a block show that it contains commands.
+ * It reads two kinds of page: Markdown with fenced blocks, and the plain text of a rendered page. In plain text,
+ * headings are separate lines, and only the first words of a block show that it contains commands.
  *
  * @param path heading and, if this heading has several parts, subheading: `['Enable HTTPS', 'File Transfer Service']`
  * @throws Error when the document has no such section
@@ -63,8 +63,8 @@ function fencedLines(lines: readonly string[]): boolean[] {
 const longestTitle = 60;
 
 /**
- * A rendered page has no heading levels. A heading is a short line between empty lines that starts with a capital letter
- * and has no punctuation at the end. A heading that occurs several times is a subheading.
+ * A rendered page has no heading levels. A heading is a short line between empty lines that starts with a capital
+ * letter and has no punctuation at the end. A heading that occurs several times is a subheading.
  */
 function plainHeadings(lines: readonly string[]): Heading[] {
   const isAlone = (line: number) => (lines[line - 1] ?? '') === '' && (lines[line + 1] ?? '') === '';

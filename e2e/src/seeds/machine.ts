@@ -8,8 +8,8 @@ const standalone = `${apps}/standalone/dist/bundle/main.js`;
 const cli = `${apps}/cli/dist/bundle/main.js`;
 
 /**
- * A separate machine with the product installed: `tedge` is the built CLI, the service unit `tedge-agent` runs the built
- * standalone, and `/etc/tedge` exists and is empty.
+ * A separate machine with the product installed: `tedge` is the built CLI, the service unit `tedge-agent` runs the
+ * built standalone, and `/etc/tedge` exists and is empty.
  */
 export class Machine implements AsyncDisposable {
   private agent: ChildProcess | undefined;

@@ -11,7 +11,9 @@ export interface SandboxOptions {
   readonly hostname: string;
   /** IPv4 address of that name; it exists only inside the sandbox. Default 127.0.0.1. */
   readonly address?: string;
-  /** A machine on the same local network. Each reaches the other by address and by name. Both need different addresses. */
+  /**
+   * A machine on the same local network. Each reaches the other by address and by name. Both need different addresses.
+   */
   readonly neighbour?: Sandbox;
   /** Directory where the commands start; it is made when it is missing. Default: an empty home directory. */
   readonly workingDirectory?: string;
@@ -39,9 +41,9 @@ const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * A separate machine for the commands of a document, so that they run exactly as printed. It has its own host name and
- * network, copies of `/etc` and of the folders in `/var`, no file in `/tmp`, an empty `/run` and no local CA certificates.
- * It shares everything else.
- * It uses Linux namespaces, so it needs root, or a kernel that allows user namespaces.
+ * network, copies of `/etc` and of the folders in `/var`, no file in `/tmp`, an empty `/run` and no local CA
+ * certificates. It shares everything else. It uses Linux namespaces, so it needs root, or a kernel that allows user
+ * namespaces.
  *
  * @example
  * ```ts

@@ -1,13 +1,13 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { addressOctets, type SubjectAltName } from './general-name.js';
 
-/** What the form of an alternative name depends on. */
+/** Options for the check of an alternative name. */
 interface FormRules {
-  /** Whether `*` may stand for the leftmost label of a DNS name. */
+  /** Whether the leftmost label of a DNS name may be `*`. */
   readonly permitsWildcard: boolean;
 }
 
-/** What is wrong with an alternative name, as the end of a sentence; undefined when nothing is. */
+/** The error in an alternative name, as the end of a sentence; undefined when it is correct. */
 export function altNameFault({ type, value }: SubjectAltName, { permitsWildcard }: FormRules): string | undefined {
   switch (type) {
     case 'dns':
@@ -24,11 +24,11 @@ export function altNameFault({ type, value }: SubjectAltName, { permitsWildcard 
   }
 }
 
-/** RFC 3986 §4.3: scheme and something after it; a host where there is an authority (RFC 5280 §4.2.1.6). */
+/** RFC 3986 §4.3: a scheme with something after it. If there is an authority, it needs a host (RFC 5280 §4.2.1.6). */
 const absoluteUri =
   /^[a-z][a-z0-9+.-]*:(?:\/\/[a-z0-9.[\]:_-]+(?:[/?#][!#-;=?-[\]_a-z~]*)?|(?!\/\/)[!#-;=?-[\]_a-z~]+)$/i;
 
-/** RFC 1034 §3.5 as RFC 5280 §4.2.1.6 takes it, in lower case. */
+/** RFC 1034 §3.5 with the changes of RFC 5280 §4.2.1.6, in lower case. */
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function dnsNameFault(name: string): string | undefined {
@@ -41,7 +41,10 @@ function dnsNameFault(name: string): string | undefined {
   return isReserved ? 'holds a label that is not a valid A-label' : undefined;
 }
 
-/** RFC 5890 §2.3.1: hyphens in the third and fourth place are for A-labels, and those decode and encode back. */
+/**
+ * RFC 5890 §2.3.1: only A-labels have hyphens in the third and fourth place. Decoding and encoding must not change
+ * them.
+ */
 function isALabel(part: string): boolean {
   const unicode = domainToUnicode(part);
   return part.startsWith('xn--') && unicode !== part && domainToASCII(unicode) === part;

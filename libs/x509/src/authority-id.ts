@@ -4,10 +4,11 @@ import type { Certificate } from './certificate.js';
 import { nameKey } from './name.js';
 
 /**
- * What a CA is, whatever certificate it has at the moment: its key and its name. SHA-256 over the name, in the form names
- * are compared in (RFC 5280 §7.1), a zero byte, and the DER of the SubjectPublicKeyInfo.
+ * The id of a CA. It depends on the key and the name of the CA, not on its certificate: SHA-256 over the name, in the
+ * form in which names are compared (RFC 5280 §7.1), a zero byte, and the DER of the SubjectPublicKeyInfo.
  *
- * A new certificate for the same key, with other dates, extensions or another encoding of the name, is the same CA.
+ * A new certificate for the same key has the same id, also with other dates, extensions or another encoding of the
+ * name.
  */
 export function authorityIdOf(certificate: Pick<Certificate, 'subject' | 'spki'>): AuthorityId {
   const known = knownIds.get(certificate);
@@ -19,5 +20,5 @@ export function authorityIdOf(certificate: Pick<Certificate, 'subject' | 'spki'>
   return id;
 }
 
-/** A CA is asked for with each certificate it issued. */
+/** Cached, because the id of a CA is needed for each certificate that it issued. */
 const knownIds = new WeakMap<object, AuthorityId>();

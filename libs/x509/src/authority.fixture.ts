@@ -14,16 +14,16 @@ import {
   validityOf,
 } from './index.js';
 
-/** The moment the tests live in. */
+/** The time of the tests. */
 export const now = new Date('2026-11-22T12:00:00Z');
 
-/** A certificate with the private key it is for. */
+/** A certificate with its private key. */
 export interface Identity {
   readonly certificate: Certificate;
   readonly privateKey: KeyObject;
 }
 
-/** A fresh key pair on a named curve. */
+/** A new key pair on a named curve. */
 export function ecKeyPair(namedCurve = 'P-256') {
   return generateKeyPairSync('ec', { namedCurve });
 }
@@ -80,10 +80,10 @@ export function leafIssuer(issuing: Identity, profile: CertificateProfile = cert
 
 /** The device of the tests. */
 export const child01 = deviceId.parse('child01');
-/** Its identity. */
+/** The identity of this device. */
 export const child01Uri: SubjectAltName = identityUri({ kind: 'device', deviceId: child01 });
 
-/** What the leaf of device `child01` holds unless a test says otherwise: 90 days, its identity URI. */
+/** The leaf of device `child01`, unless a test changes it: 90 days, and its identity URI. */
 export function leafRequest(changes: Partial<LeafRequest> = {}): LeafRequest {
   return {
     subject: { commonName: 'child01', organization: 'Test' },
@@ -95,7 +95,7 @@ export function leafRequest(changes: Partial<LeafRequest> = {}): LeafRequest {
   };
 }
 
-/** A whole hierarchy with one device in it, whose certificate is issued at this moment. */
+/** A complete hierarchy with one device, whose certificate is issued at this time. */
 export function makeSite(moment = now) {
   const root = makeRoot(ecKeyPair('P-384'), yearsAfter(moment, -1));
   const issuing = makeIssuing(root);
@@ -105,7 +105,7 @@ export function makeSite(moment = now) {
   return { root, issuing, device: { certificate: leaf.certificate, privateKey: keys.privateKey } };
 }
 
-/** Runs an action that has to throw, and hands out what it threw. */
+/** Runs an action that must throw, and returns the error. */
 export function thrownBy(action: () => unknown): unknown {
   try {
     action();

@@ -17,17 +17,20 @@ import { isSameName, type Name, readName } from './name.js';
 import { type KeyDescription, readPublicKeyInfo } from './public-key.js';
 import { importPublicKey, isSignatureValid, readSignatureAlgorithm } from './signature.js';
 
-/** An X.509 certificate (RFC 5280 §4.1). Buffers are views of the DER it was parsed from: do not write to them. */
+/** An X.509 certificate (RFC 5280 §4.1). The buffers are views of the parsed DER: do not write to them. */
 export interface Certificate {
   readonly der: Buffer;
   readonly version: 1 | 2 | 3;
   readonly serialNumber: SerialNumber;
-  /** AlgorithmIdentifier's name: `ecdsa-with-SHA256`, `sha256WithRSAEncryption`, `rsassaPss-SHA256`, `Ed25519` …; dotted when unknown. */
+  /**
+   * Name of the algorithm: `ecdsa-with-SHA256`, `sha256WithRSAEncryption`, `rsassaPss-SHA256`, `Ed25519` …; else
+   * dotted.
+   */
   readonly signatureAlgorithm: string;
   readonly issuer: Name;
   readonly subject: Name;
   readonly notBefore: Date;
-  /** Last second of its life. */
+  /** Last second of its validity. */
   readonly notAfter: Date;
   /** SubjectPublicKeyInfo. */
   readonly spki: Buffer;
@@ -44,17 +47,19 @@ export interface Certificate {
   /** Lower-case hexadecimal. */
   readonly authorityKeyIdentifier?: string;
   readonly crlDistributionPoints: readonly string[];
-  /** Where the issuer's certificate can be fetched (authority information access). */
+  /** URL of the certificate of the issuer (authority information access). */
   readonly caIssuers: readonly string[];
   readonly extensions: readonly Extension[];
-  /** Critical extensions nobody here processes: a relying party must refuse the certificate (RFC 5280 §4.2). */
+  /** Critical extensions that we do not process. A relying party must refuse such a certificate (RFC 5280 §4.2). */
   readonly unknownCriticalExtensions: readonly string[];
-  /** What the signature covers. */
+  /** The bytes that the signature covers. */
   readonly tbsCertificate: Buffer;
   readonly signature: Buffer;
   /** SHA-256 over the DER. */
   readonly fingerprint: Fingerprint;
-  /** SHA-1 over the DER, lower-case hexadecimal: the thumbprint clouds show; nothing rests on it. */
+  /**
+   * SHA-1 over the DER, lower-case hexadecimal. Clouds show it as the thumbprint; our security does not depend on it.
+   */
   readonly fingerprintSha1: string;
 }
 
@@ -72,14 +77,14 @@ export function parseCertificate(der: Uint8Array): Certificate {
   return certificateFrom(bytes, tbs, signature);
 }
 
-/** A certificate taken apart but not named: its fingerprints cost as much as the rest. */
+/** A parsed certificate without its fingerprints, which cost as much as the rest. */
 interface CertificateParts {
   readonly tbs: TbsCertificate;
   readonly signature: Buffer;
   readonly bytes: Buffer;
 }
 
-/** What `parseCertificate` does before it hashes. */
+/** The part of `parseCertificate` before the hashes. */
 export function readCertificate(der: Uint8Array): CertificateParts {
   if (der.byteLength > maximumBytes)
     throw new Problem(
@@ -101,10 +106,10 @@ export function readCertificate(der: Uint8Array): CertificateParts {
   return { tbs, signature, bytes: reader.bytes };
 }
 
-/** Everything of a certificate its signature covers. */
+/** The part of a certificate that its signature covers. */
 export type TbsCertificate = Omit<Certificate, 'der' | 'signature' | 'fingerprint' | 'fingerprintSha1'>;
 
-/** Puts a parsed to-be-signed part, the DER around it and its signature together. */
+/** Combines the parsed to-be-signed part, the DER around it and the signature. */
 export function certificateFrom(der: Buffer, tbs: TbsCertificate, signature: Buffer): Certificate {
   return {
     ...tbs,
@@ -147,7 +152,7 @@ function readVersion(reader: DerReader): 1 | 2 | 3 {
   if (reader.nextTag !== contextConstructed(0)) return 1;
   reader.enter(contextConstructed(0));
   const version = readSmallInteger(reader) + 1;
-  // Version 1 is the default, and DER leaves defaults out (X.690 §11.5).
+  // Version 1 is the default, and DER does not encode defaults (X.690 §11.5).
   if (version !== 2 && version !== 3) return reader.refuse('is a version that is not 2 or 3', 'with version 3');
   reader.leave();
   return version;
@@ -155,7 +160,7 @@ function readVersion(reader: DerReader): 1 | 2 | 3 {
 
 const wantedSerialNumber = 'with a positive serial number of at most 20 octets (RFC 5280 section 4.1.2.2)';
 
-/** RFC 5280 §4.1.2.2: at most 20 octets. Zero occurs in old roots; a negative number would collide with a positive one. */
+/** RFC 5280 §4.1.2.2: at most 20 octets. Old roots may have zero. A negative number would look like a positive one. */
 export function readSerialNumber(reader: DerReader): SerialNumber {
   const content = readInteger(reader);
   if ((content[0] ?? 0) >= 0x80) reader.refuse('is a serial number that is negative', wantedSerialNumber);
@@ -172,7 +177,7 @@ function readValidity(reader: DerReader): { readonly notBefore: Date; readonly n
   return { notBefore, notAfter };
 }
 
-/** Unique identifiers [1] and [2] are obsolete and passed over; extensions [3] exist in version 3 only. */
+/** Unique identifiers [1] and [2] are obsolete and ignored. Extensions [3] exist only in version 3. */
 function readTrailer(reader: DerReader, version: 1 | 2 | 3): readonly Extension[] {
   for (const number of [1, 2]) if (version > 1 && reader.nextTag === contextPrimitive(number)) reader.skip();
   if (version !== 3 || reader.isAtEnd) return [];
@@ -199,10 +204,10 @@ function actedOn(extensions: readonly Extension[]) {
   };
 }
 
-// A CA judges many leaves; importing its key each time would take longer than the check itself.
+// The key of a CA checks many leaves. Importing it each time would take longer than the check itself.
 const keyByIssuer = new WeakMap<Certificate, KeyObject>();
 
-/** The issuer's key, imported once; none when OpenSSL cannot take it, and the check then says so. */
+/** The key of the issuer, imported once; undefined when OpenSSL cannot use it. The check then reports it. */
 function knownKeyOf(issuer: Certificate): { readonly publicKey?: KeyObject } {
   const known = keyByIssuer.get(issuer);
   if (known !== undefined) return { publicKey: known };
@@ -216,8 +221,8 @@ function knownKeyOf(issuer: Certificate): { readonly publicKey?: KeyObject } {
 }
 
 /**
- * Whether `issuer` signed `certificate`: the names match and the signature holds. Nothing else is asked: not dates, not
- * the CA flag, not key usage.
+ * Whether `issuer` signed `certificate`: the names match and the signature is valid. It checks nothing else: no dates,
+ * no CA flag, no key usage.
  */
 export function verifySignedBy(certificate: Certificate, issuer: Certificate): boolean {
   return (

@@ -3,13 +3,13 @@ import type { SubjectAltName } from './general-name.js';
 import { keyText } from './public-key.js';
 import { hasEnded } from './validity.js';
 
-/** A certificate as a person wants to see it. */
+/** A certificate in a form for people. */
 export interface CertificateDescription {
   /** RFC 4514. */
   readonly subject: string;
   readonly issuer: string;
   readonly status: 'valid' | 'expires-soon' | 'expired' | 'not-yet-valid';
-  /** How long the status lasts, or how long ago it began for `expired`: seconds, never negative. */
+  /** Seconds until the status ends; for `expired`, seconds since it began. Never negative. */
   readonly statusSeconds: number;
   readonly validFrom: Date;
   readonly validUntil: Date;
@@ -29,9 +29,9 @@ export interface CertificateDescription {
 }
 
 /**
- * What `cert show` prints, as data.
+ * The values that `cert show` prints.
  *
- * @param minimumSeconds  remaining life at or below which the status is `expires-soon`; 0 leaves that status out.
+ * @param minimumSeconds  with this remaining lifetime or less, the status is `expires-soon`; 0 disables this status.
  */
 export function describeCertificate(certificate: Certificate, now: Date, minimumSeconds = 0): CertificateDescription {
   const { subject, issuer, serialNumber } = certificate;

@@ -19,12 +19,12 @@ function nonCritical(type: string, value: Uint8Array): Buffer {
   return sequence(oid(type), octetString(value));
 }
 
-/** RFC 5280 §4.2.1.9: critical in CA certificates; critical in our leaves too, so that no reader passes it over. */
+/** RFC 5280 §4.2.1.9: critical in CA certificates. In our leaves too, so that no reader ignores it. */
 export function leafConstraints(): Buffer {
   return critical(oids.basicConstraints, sequence());
 }
 
-/** RFC 5280 §4.2.1.9; without `pathLength` the chain below may have any length. */
+/** RFC 5280 §4.2.1.9. Without `pathLength` the chain below may have any length. */
 export function caConstraints(pathLength?: number): Buffer {
   const limit = pathLength === undefined ? [] : [integer(pathLength)];
   return critical(oids.basicConstraints, sequence(booleanTrue(), ...limit));
@@ -45,12 +45,12 @@ export function subjectKeyIdentifier(identifier: Uint8Array): Buffer {
   return nonCritical(oids.subjectKeyIdentifier, octetString(identifier));
 }
 
-/** RFC 5280 §4.2.1.1: MUST NOT be critical; the key identifier alone. */
+/** RFC 5280 §4.2.1.1: MUST NOT be critical. We write only the key identifier. */
 export function authorityKeyIdentifier(identifier: Uint8Array): Buffer {
   return nonCritical(oids.authorityKeyIdentifier, sequence(tlv(contextPrimitive(0), identifier)));
 }
 
-/** RFC 5280 §4.2.1.6: not critical, as none of our subjects is empty. */
+/** RFC 5280 §4.2.1.6: not critical, because none of our subjects is empty. */
 export function subjectAltName(names: readonly SubjectAltName[]): Buffer {
   return nonCritical(oids.subjectAltName, encodeGeneralNames(names));
 }
@@ -61,7 +61,7 @@ export function crlDistributionPoint(url: string): Buffer {
   return nonCritical(oids.crlDistributionPoints, sequence(sequence(tlv(contextConstructed(0), fullName))));
 }
 
-/** RFC 5280 §4.2.2.1: where the issuer's certificate can be fetched. */
+/** RFC 5280 §4.2.2.1: the URL of the certificate of the issuer. */
 export function caIssuersAccess(url: string): Buffer {
   return nonCritical(oids.authorityInfoAccess, sequence(sequence(oid(oids.caIssuers), encodeUri(url))));
 }

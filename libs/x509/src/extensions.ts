@@ -5,18 +5,18 @@ import { contextConstructed, contextPrimitive, tags } from './der/tags.js';
 import { readGeneralName, readGeneralNames, type SubjectAltName } from './general-name.js';
 import { oids } from './oids.js';
 
-/** An extension as it stands (RFC 5280 §4.1.2.9). */
+/** An extension as it is encoded (RFC 5280 §4.1.2.9). */
 export interface Extension {
   /** Dotted object identifier. */
   readonly oid: string;
   readonly critical: boolean;
-  /** `critical` FALSE was spelled out; it is the default, and DER leaves defaults out (X.690 §11.5). */
+  /** True if `critical` FALSE is encoded. FALSE is the default, and DER does not encode defaults (X.690 §11.5). */
   readonly encodesDefault: boolean;
-  /** Content of the OCTET STRING: DER of the type the identifier names. */
+  /** Content of the OCTET STRING: DER of the type that the identifier means. */
   readonly value: Buffer;
 }
 
-/** What the extensions say that this library acts on; a field is absent when its extension is. */
+/** The values of the extensions that this library uses. If an extension is absent, so is its field. */
 export interface DecodedExtensions {
   readonly isCa?: boolean;
   readonly pathLength?: number;
@@ -29,7 +29,7 @@ export interface DecodedExtensions {
   readonly caIssuers?: readonly string[];
 }
 
-/** Reads Extensions: a SEQUENCE of at least one. Repeated identifiers are the caller's to refuse. */
+/** Reads Extensions: a SEQUENCE of at least one. The caller must refuse repeated identifiers. */
 export function readExtensions(reader: DerReader): Extension[] {
   const extensions: Extension[] = [];
   reader.enter(tags.sequence);
@@ -49,10 +49,10 @@ function readExtension(reader: DerReader): Extension {
   return { oid, critical, encodesDefault: hasCritical && !critical, value };
 }
 
-/** The first identifier that stands twice (RFC 5280 §4.2 forbids it); undefined when none does. */
+/** The first identifier that occurs twice (RFC 5280 §4.2 forbids it); undefined when none does. */
 export function repeatedExtension(extensions: readonly Extension[]): string | undefined {
   const seen = new Set<string>();
-  // One pass: 64 KiB hold 7,000 extensions, and comparing each with each takes a quarter of a second.
+  // Use one pass. 64 KiB can hold 7,000 extensions, and comparing each with each takes 0.25 s.
   for (const { oid } of extensions) {
     if (seen.has(oid)) return oid;
     seen.add(oid);
@@ -76,7 +76,7 @@ const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   [oids.authorityInfoAccess, (reader) => ({ caIssuers: readCaIssuers(reader) })],
 ]);
 
-/** Extensions OpenSSL enforces while it validates a path, so a critical one is not unknown to us. */
+/** Extensions that OpenSSL enforces when it validates a path. So if one is critical, it is not unknown to us. */
 const enforcedByOpenSsl: ReadonlySet<string> = new Set([
   oids.nameConstraints,
   oids.certificatePolicies,
@@ -85,12 +85,12 @@ const enforcedByOpenSsl: ReadonlySet<string> = new Set([
   oids.inhibitAnyPolicy,
 ]);
 
-/** Whether anybody here processes the extension, so that it may be critical (RFC 5280 §4.2). */
+/** Whether we or OpenSSL process the extension. Only then it may be critical (RFC 5280 §4.2). */
 export function isKnownExtension(oid: string): boolean {
   return decoders.has(oid) || enforcedByOpenSsl.has(oid);
 }
 
-/** Decodes the extensions this library acts on; of a repeated one the first counts. */
+/** Decodes the extensions that this library uses. If one is repeated, the first counts. */
 export function decodeExtensions(extensions: readonly Extension[], document: DerDocument): DecodedExtensions {
   const decoded: DecodedExtensions = {};
   const seen = new Set<string>();
@@ -105,7 +105,7 @@ export function decodeExtensions(extensions: readonly Extension[], document: Der
   return decoded;
 }
 
-/** RFC 5280 §4.2.1.9. An explicit FALSE is common in device certificates and is let pass; the linter reports it. */
+/** RFC 5280 §4.2.1.9. An explicit FALSE is common in device certificates, so we accept it. The linter reports it. */
 function readBasicConstraints(reader: DerReader): DecodedExtensions {
   reader.enter(tags.sequence);
   const isCa = reader.nextTag === tags.boolean && readBoolean(reader);
@@ -135,7 +135,7 @@ function readKeyUsages(reader: DerReader): string[] {
   );
 }
 
-/** Purposes by the names OpenSSL shows for them. */
+/** Purposes by the names that OpenSSL uses. */
 export const purposeOids = {
   anyExtendedKeyUsage: oids.anyExtendedKeyUsage,
   serverAuth: oids.serverAuth,
@@ -161,7 +161,7 @@ function readExtendedKeyUsages(reader: DerReader): string[] {
   return purposes;
 }
 
-/** RFC 5280 §4.2.1.1: keyIdentifier [0]; issuer and serial number are optional and of no use to us. */
+/** RFC 5280 §4.2.1.1: keyIdentifier [0]. We do not need issuer and serial number, which are optional. */
 function readAuthorityKeyIdentifier(reader: DerReader): DecodedExtensions {
   reader.enter(tags.sequence);
   const hasKeyIdentifier = reader.nextTag === contextPrimitive(0);
@@ -171,7 +171,7 @@ function readAuthorityKeyIdentifier(reader: DerReader): DecodedExtensions {
   return keyIdentifier === undefined ? {} : { authorityKeyIdentifier: keyIdentifier };
 }
 
-/** RFC 5280 §4.2.1.13: the URIs of every distribution point's full name. */
+/** RFC 5280 §4.2.1.13: the URIs in the full names of all distribution points. */
 function readDistributionPoints(reader: DerReader): string[] {
   const uris: string[] = [];
   reader.enter(tags.sequence);

@@ -27,7 +27,7 @@ import { vector } from './vectors.fixture.js';
 
 const { root, issuing, device } = makeSite();
 
-/** Changes, cuts, doublings and insertions anywhere in one of the originals. */
+/** One of the originals, with bytes changed, removed, doubled or inserted anywhere. */
 function mutated(originals: readonly Buffer[]): fc.Arbitrary<Buffer> {
   const change = fc.record({
     at: fc.nat(8191),
@@ -58,7 +58,7 @@ function applyChange(bytes: Buffer, change: { at: number; kind: number; octet: n
   }
 }
 
-/** Whether the action succeeds or throws a Problem; anything else fails the property. */
+/** Returns whether the action succeeds or throws a Problem. Any other error fails the property. */
 function answersOrRefuses(action: () => unknown): boolean {
   try {
     action();

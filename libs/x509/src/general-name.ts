@@ -10,7 +10,10 @@ import { readName } from './name.js';
 /** One alternative name of a subject (RFC 5280 §4.2.1.6). */
 export interface SubjectAltName {
   readonly type: 'dns' | 'ip' | 'uri' | 'email' | 'other';
-  /** As text; an IPv6 address in the form of RFC 5952; for `other` what kind it is, which no encoder takes back. */
+  /**
+   * Text of the name. An IPv6 address has the form of RFC 5952. For `other` it is the kind, which cannot be encoded
+   * again.
+   */
   readonly value: string;
 }
 
@@ -54,7 +57,10 @@ export function readGeneralName(reader: DerReader): SubjectAltName {
   }
 }
 
-/** No name needs a control character: a NUL cuts it short for readers in C, the others forge lines of logs and terminals. */
+/**
+ * No name needs a control character. For C programs a NUL ends the name. The others can forge lines in logs and
+ * terminals.
+ */
 function readVisible(reader: DerReader, tag: number): string {
   const text = readAscii(reader, tag);
   return /^[\x20-\x7e]*$/.test(text)
@@ -109,7 +115,7 @@ function encodeGeneralName({ type, value }: SubjectAltName): Buffer {
   return uriOrHost(generalNameTags[type], value);
 }
 
-/** A GeneralName that is a URI, as distribution points and access descriptions hold it. */
+/** A GeneralName that is a URI, as in distribution points and access descriptions. */
 export function encodeUri(uri: string): Buffer {
   return uriOrHost(generalNameTags.uri, uri);
 }
@@ -124,7 +130,7 @@ function uriOrHost(tag: number, value: string): Buffer {
 }
 
 /**
- * The 4 or 16 octets of an address in text.
+ * Converts the text of an address to 4 or 16 octets.
  *
  * @throws Problem `invalid-request`: not an IPv4 or IPv6 address.
  */

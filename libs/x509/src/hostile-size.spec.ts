@@ -41,7 +41,7 @@ function certificateWithExtensions(count: number): Buffer {
   return signed(tbsCertificate);
 }
 
-/** Milliseconds of the quickest of some runs: what the work costs, whatever else the machine does. */
+/** Milliseconds of the fastest of some runs. This is the cost of the work itself, also on a busy machine. */
 function quickest(work: () => unknown): number {
   const times = Array.from({ length: 5 }, () => {
     const start = performance.now();

@@ -2,13 +2,13 @@ import { type DeviceId, type PeerKind, peerKind } from '@sallyport/protocol';
 import type { Certificate } from './certificate.js';
 import type { SubjectAltName } from './general-name.js';
 
-/** Trust domain of the identity URI when a site has not set one. */
+/** Trust domain of the identity URI, if the site has not set one. */
 const defaultTrustDomain = 'sallyport.local';
 
 /**
- * The URI that says what a certificate stands for: `spiffe://<trust domain>/<kind>/<id>`, the id percent-encoded.
+ * The URI with the identity of a certificate: `spiffe://<trust domain>/<kind>/<id>`, with the id percent-encoded.
  *
- * @see SPIFFE-ID §2; a percent sign goes beyond its character set, which our ids need.
+ * @see SPIFFE-ID §2. Its character set has no percent sign, but our ids need one.
  */
 export function identityUri(identity: {
   readonly kind: PeerKind;
@@ -22,8 +22,9 @@ export function identityUri(identity: {
 const identityPattern = /^spiffe:\/\/[a-z0-9._-]{1,255}\/([a-z]+)\/[^/]{1,192}$/;
 
 /**
- * The kind of party a certificate says it stands for: by its one identity URI, `device` when there is none, several, or
- * one of another shape. Only worth something when a CA of this site issued the certificate; a foreign CA may write anything.
+ * The kind of peer in a certificate, from its one identity URI. It is `device` when there is no such URI, when there
+ * are several, or when it has another form. Use it only if a CA of this site issued the certificate; a foreign CA may
+ * write anything.
  */
 export function peerKindOf(certificate: Certificate): PeerKind {
   const uris = certificate.subjectAltNames.filter(({ type, value }) => type === 'uri' && value.startsWith('spiffe://'));

@@ -4,21 +4,23 @@ import { keyWeakness } from './request/key-quality.js';
 import { isStrongSignature } from './signature.js';
 import { hasBegun, hasEnded } from './validity.js';
 
-/** How far a peer's clock, or the CA's, may be ahead of ours before its new certificate counts as not valid yet. */
+/**
+ * The clock of a peer or CA may be ahead of ours by this much. Otherwise its new certificate counts as not yet valid.
+ */
 const clockSkewSeconds = 300;
 
-/** The name of a leaf, or the first rule it breaks. */
+/** The name of a leaf, or the first rule that the leaf breaks. */
 export type LeafVerdict =
   | { readonly deviceId: DeviceId; readonly fault?: never }
   | { readonly fault: RefusalReason; readonly deviceId?: never };
 
 /**
- * Judges a leaf a peer presented, after the chain was verified: what OpenSSL lets pass and we do not.
+ * Checks the leaf of a peer after the chain was verified. It refuses things that OpenSSL accepts.
  *
- * @param options.now  checks the dates as well; `notBefore` may lie up to 5 minutes ahead.
+ * @param options.now  if given, the dates are checked too; `notBefore` may be up to 5 minutes in the future.
  */
 export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): LeafVerdict {
-  // RFC 5280 §4.1.2.2: positive. Others than 0 that break the rule cannot be read at all.
+  // RFC 5280 §4.1.2.2: positive. The parser already rejects all other wrong numbers, so check only for 0.
   if (certificate.serialNumber === '00') return { fault: 'certificate-malformed' };
   if (keyWeakness(certificate) !== undefined) return { fault: 'weak-key' };
   if (!isStrongSignature(certificate.signatureAlgorithm)) return { fault: 'weak-signature' };
@@ -29,7 +31,7 @@ export function checkLeaf(certificate: Certificate, options: { readonly now?: Da
   return fault === undefined ? name : { fault };
 }
 
-/** The one name of a leaf: exactly one CN, which is a device id. */
+/** The name of a leaf. It must have exactly one CN, and this must be a device id. */
 export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafVerdict {
   const [commonName, ...others] = subject.commonNames;
   if (commonName === undefined) return { fault: 'name-missing' };
@@ -39,8 +41,8 @@ export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafVerdict
 }
 
 /**
- * What a leaf may not be used for, as far as TLS clients go. RFC 5280 §4.2.1.12 and §4.2.1.3: a TLS client signs, and an
- * absent extension permits everything. One that may sign certificates would be a CA in the hands of a device.
+ * Refuses a leaf whose usages do not fit a TLS client. RFC 5280 §4.2.1.12 and §4.2.1.3: a TLS client signs, and an
+ * absent extension permits everything. A leaf that may sign certificates would make the device a CA.
  */
 export function purposeFault(certificate: Certificate): RefusalReason | undefined {
   const { extendedKeyUsages, keyUsages, unknownCriticalExtensions, isCa } = certificate;

@@ -7,16 +7,19 @@ import { certificateDocument } from './documents.js';
 import { oids } from './oids.js';
 
 /**
- * What the name constraints of a CA say about an identity (a CN): `unconstrained` when it has none, `permitted` when the
- * identity lies in a DNS subtree it permits, `forbidden` when it lies in none of them or in an excluded one, `silent` when
- * it constrains other kinds of names only.
+ * What the name constraints of a CA say about an identity (a CN):
+ *
+ * - `unconstrained`: the CA has no constraints.
+ * - `permitted`: the identity is in a permitted DNS subtree.
+ * - `forbidden`: the identity is in no permitted DNS subtree, or in an excluded one.
+ * - `silent`: the CA constrains only other kinds of names.
  */
 export type ConstraintVerdict = 'unconstrained' | 'permitted' | 'forbidden' | 'silent';
 
 /**
- * Holds an identity against the name constraints of a CA (RFC 5280 §4.2.1.10). The identity counts as a DNS name also
- * without a dot: OpenSSL leaves such a CN alone, and a CA for `acme.example` could vouch for `gateway`. What cannot be read
- * forbids.
+ * Checks an identity against the name constraints of a CA (RFC 5280 §4.2.1.10). The identity counts as a DNS name, also
+ * without a dot. OpenSSL does not check a CN without a dot, so a CA for `acme.example` could issue for `gateway`.
+ * Constraints that cannot be read forbid everything.
  */
 export function constraintVerdict({ extensions }: Certificate, identity: string): ConstraintVerdict {
   const extension = extensions.find(({ oid }) => oid === oids.nameConstraints);
@@ -27,7 +30,9 @@ export function constraintVerdict({ extensions }: Certificate, identity: string)
   return subtrees.permitted.some((base) => isWithin(identity, base)) ? 'permitted' : 'forbidden';
 }
 
-/** As OpenSSL compares them: an empty base holds every name, one that begins with a dot only what is below it. */
+/**
+ * Compares like OpenSSL: an empty base contains every name. A base that begins with a dot contains only names below it.
+ */
 function isWithin(identity: string, base: string): boolean {
   const [name, suffix] = [identity.toLowerCase(), base.toLowerCase()];
   if (suffix === '' || name === suffix) return true;
@@ -63,7 +68,7 @@ function readSubtrees(reader: DerReader, tag: number): string[] {
     reader.enter(tags.sequence);
     if (reader.nextTag === dnsName) bases.push(readAscii(reader, dnsName));
     else reader.skip();
-    // Within this profile minimum is 0, which DER leaves out, and maximum is absent.
+    // In this profile minimum is 0, which DER does not encode, and maximum is absent.
     reader.leave();
   }
   reader.leave();

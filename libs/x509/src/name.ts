@@ -20,17 +20,19 @@ export interface NameAttribute {
 export interface Name {
   /** The whole SEQUENCE, byte for byte. */
   readonly der: Buffer;
-  /** Values of every CN, in the order of the encoding; a leaf of ours has exactly one. */
+  /** Values of every CN, in the order of the encoding. Our leaves have exactly one. */
   readonly commonNames: readonly string[];
   /** In the order of the encoding. */
   readonly attributes: readonly NameAttribute[];
-  /** RFC 4514: last RDN first, special characters escaped. Control characters are escaped too, so it fits a log line. */
+  /**
+   * RFC 4514: last RDN first, special characters escaped. Control characters are escaped too, so it is safe in a log.
+   */
   readonly text: string;
-  /** The same in the order of the encoding, a comma and a space between, as thin-edge.io and OpenSSL print it. */
+  /** The same in the order of the encoding, separated by comma and space, as thin-edge.io and OpenSSL print it. */
   readonly textInOrder: string;
 }
 
-/** RFC 4514 §3 table, and what OpenSSL prints for the rest. */
+/** The table of RFC 4514 §3, and the names that OpenSSL prints for other attributes. */
 const shortNames: ReadonlyMap<string, string> = new Map([
   [oids.commonName, 'CN'],
   [oids.countryName, 'C'],
@@ -92,7 +94,10 @@ const plainValue = /^(?![ #])[^"+,;<>\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*(?<! )$/u;
 const specialCharacter = /["+,;<>\\]/;
 const invisibleCharacter = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
-/** RFC 4514 §2.4; format characters (bidi, zero width) are escaped with the controls: they forge what a reader sees. */
+/**
+ * RFC 4514 §2.4. Format characters (bidi, zero width) are escaped like controls, because they change what a reader
+ * sees.
+ */
 function escapeValue(value: string): string {
   if (plainValue.test(value)) return value;
   const characters = [...value];
@@ -107,12 +112,12 @@ function escapeValue(value: string): string {
     .join('');
 }
 
-/** Whether two names are the same by the comparison OpenSSL makes: case and runs of spaces do not count. */
+/** Whether two names are equal, compared like OpenSSL: case and repeated spaces do not count. */
 export function isSameName(one: Name, other: Name): boolean {
   return one.der.equals(other.der) || nameKey(one) === nameKey(other);
 }
 
-/** One text for names that mean the same: case and runs of spaces do not count (RFC 5280 §7.1). */
+/** The same text for equal names: case and repeated spaces do not count (RFC 5280 §7.1). */
 export function nameKey(name: Name): string {
   const known = knownKeys.get(name);
   if (known !== undefined) return known;
@@ -124,10 +129,10 @@ export function nameKey(name: Name): string {
   return key;
 }
 
-/** A CA's name is compared with each certificate it issued. */
+/** Cached, because the name of a CA is compared with each certificate that it issued. */
 const knownKeys = new WeakMap<Name, string>();
 
-/** What a subject of ours may hold, in the order it is encoded. */
+/** The attributes that our subjects may have, in the order of encoding. */
 export interface SubjectFields {
   readonly organization?: string | undefined;
   readonly organizationalUnit?: string | undefined;
@@ -138,7 +143,7 @@ export interface SubjectFields {
 const maximumCharacters = 64;
 
 /**
- * Encodes a subject, one attribute an RDN, UTF8String.
+ * Encodes a subject as UTF8String, with one attribute in each RDN.
  *
  * @throws Problem `invalid-request`: a value is empty, longer than 64 characters, not NFC, has spaces around it or holds
  *   a control character.
@@ -151,11 +156,11 @@ export function encodeSubject({ organization, organizationalUnit, commonName }: 
   return sequence(...rdns);
 }
 
-/** Whom a device's request or self-signed certificate names: a new subject, or one taken over byte for byte. */
+/** The subject of a request or self-signed certificate of a device: a new one, or the bytes of an existing one. */
 export type DeviceSubject = SubjectFields | { readonly subject: Name };
 
 /**
- * Encodes the subject of a device, common name first: the order in which thin-edge.io and its clouds know it.
+ * Encodes the subject of a device with the common name first. thin-edge.io and its clouds use this order.
  *
  * @throws Problem `invalid-request` as `encodeSubject`
  */
@@ -180,7 +185,7 @@ function attributeValue(type: string, value: string): Buffer {
   return isPrintable ? asciiString(tags.printableString, value) : utf8String(value);
 }
 
-/** What is wrong with the value of an attribute, as the end of a sentence; undefined when nothing is. */
+/** The error in the value of an attribute, as the end of a sentence; undefined when it is correct. */
 export function attributeFault(type: string, value: string): string | undefined {
   if (value === '') return 'is empty';
   if (type === oids.countryName && !/^[A-Z]{2}$/.test(value)) return 'is not a country code of 2 letters';

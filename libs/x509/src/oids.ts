@@ -1,4 +1,4 @@
-/** Every object identifier this library knows, by the name its standard gives it. */
+/** All object identifiers that this library knows, by their names in the standards. */
 export const oids = {
   // Attributes of names: X.520, RFC 4519, PKCS #9 (RFC 2985).
   commonName: '2.5.4.3',
@@ -92,7 +92,7 @@ export const oids = {
   challengePassword: '1.2.840.113549.1.9.7',
   unstructuredName: '1.2.840.113549.1.9.2',
   extensionRequest: '1.2.840.113549.1.9.14',
-  /** Microsoft's attribute for the same, which certreq and older tools write. */
+  /** The attribute of Microsoft for the same purpose. certreq and older tools write it. */
   microsoftExtensionRequest: '1.3.6.1.4.1.311.2.1.14',
   friendlyName: '1.2.840.113549.1.9.20',
   localKeyId: '1.2.840.113549.1.9.21',

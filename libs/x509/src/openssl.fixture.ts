@@ -3,16 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A folder of its own for the files a tool reads. */
+/** A separate folder for the files of a tool. */
 export interface Workbench {
-  /** Writes a file and hands out its path. */
+  /** Writes a file and returns its path. */
   put(name: string, content: string | Uint8Array): string;
   path(name: string): string;
-  /** Runs a program; what it prints on both streams. Throws when it fails. */
+  /** Runs a program and returns its output on both streams. Throws when it fails. */
   run(program: string, ...args: string[]): string;
 }
 
-/** Lends a folder for as long as `work` takes, and removes it. */
+/** Makes a folder, runs `work` with it, and removes it. */
 export function withWorkbench(work: (bench: Workbench) => void): void {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-x509-'));
   const path = (name: string) => join(folder, name);

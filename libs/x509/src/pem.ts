@@ -1,7 +1,7 @@
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, parseCertificate } from './certificate.js';
 
-/** Labels this system writes (RFC 7468). */
+/** The labels that this system writes (RFC 7468). */
 export type PemLabel =
   | 'CERTIFICATE'
   | 'CERTIFICATE REQUEST'
@@ -15,11 +15,11 @@ export type PemLabel =
 export interface PemBlock {
   readonly label: string;
   readonly der: Buffer;
-  /** The block as it stood, armour included. */
+  /** The text of the block, including its BEGIN and END lines. */
   readonly text: string;
 }
 
-/** Wraps DER in PEM armour: 64 columns, LF, a line feed at the end (RFC 7468 §2). */
+/** Writes DER as PEM: 64 columns, LF, a line feed at the end (RFC 7468 §2). */
 export function pemFromDer(label: PemLabel, der: Uint8Array): string {
   const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
   return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;
@@ -28,7 +28,7 @@ export function pemFromDer(label: PemLabel, der: Uint8Array): string {
 const begin = /^-----BEGIN ([A-Z0-9 #]{1,64})-----[ \t]*$/;
 
 /**
- * Finds every PEM block, in order; text around them is skipped, LF, CRLF and trailing spaces are taken (RFC 7468 §3 lax).
+ * Finds all PEM blocks, in order. Skips text around them, and accepts LF, CRLF and trailing spaces (RFC 7468 §3 lax).
  *
  * @throws Problem `certificate-rejected`: a block without an END line, or not base64.
  */
@@ -51,7 +51,7 @@ function endOfBlock(lines: readonly string[], start: number, label: string): num
   for (let index = start + 1; index < lines.length; index++) {
     const line = lines[index]?.trimEnd() ?? '';
     if (line === `-----END ${label}-----`) return index;
-    // A block inside a block means that the first one was cut off.
+    // If a block begins inside another one, the first was cut off.
     if (begin.test(line)) return undefined;
   }
   return undefined;
@@ -62,14 +62,14 @@ function blockFrom(label: string, lines: readonly string[]): PemBlock {
   const headerEnd = body.findIndex((line) => line.trim() === '');
   const hasHeaders = body[0]?.includes(':') === true;
   const base64 = (hasHeaders ? body.slice(headerEnd + 1) : body).join('').replace(/[ \t]/g, '');
-  // Counted apart: a group repeated in the pattern takes the stack of the regular expression engine at 8 MB.
+  // Count separately: a repeated group in the pattern overflows the stack of the regular expression engine at 8 MB.
   if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     throw new Problem('certificate-rejected', `The PEM block "${label}" is not base64.`);
   return { label, der: Buffer.from(base64, 'base64'), text: `${lines.join('\n')}\n` };
 }
 
 /**
- * DER of every block with this label, in order; other blocks are skipped.
+ * DER of every block with this label, in order. Other blocks are skipped.
  *
  * @throws Problem `certificate-rejected`: a block that is cut off or not base64.
  */
@@ -80,13 +80,13 @@ export function derFromPem(text: string, label: string | RegExp): Buffer[] {
     .map(({ der }) => der);
 }
 
-/** `X509 CERTIFICATE` is what old tools write; `TRUSTED CERTIFICATE` has OpenSSL's settings behind it and is not one. */
+/** Old tools write `X509 CERTIFICATE`. `TRUSTED CERTIFICATE` is not a certificate: settings of OpenSSL follow it. */
 const certificateLabels = /^(?:X509 )?CERTIFICATE$/;
 
 /**
- * Every certificate of a PEM text, in order; keys and other blocks are skipped.
+ * All certificates of a PEM text, in order. Keys and other blocks are skipped.
  *
- * @throws Problem `certificate-rejected`: one of them is malformed; nothing is returned then.
+ * @throws Problem `certificate-rejected`: one of them is malformed. Then nothing is returned.
  */
 export function certificatesFromPem(text: string): Certificate[] {
   return derFromPem(text, certificateLabels).map(parseCertificate);

@@ -4,9 +4,9 @@ import { type DerDocument, DerReader } from './der/reader.js';
 import { tags } from './der/tags.js';
 import { oids } from './oids.js';
 
-/** What kind of public key it is, as far as policy asks. */
+/** The kind of a public key, with the details that policies need. */
 export type KeyDescription =
-  /** `curve`: `P-256`, `P-384`, `P-521` …, the dotted identifier of another, `explicit` when parameters are spelled out. */
+  /** `curve`: `P-256`, `P-384`, `P-521` …, a dotted identifier for other curves, `explicit` for explicit parameters. */
   | { readonly type: 'ec'; readonly curve: string }
   | { readonly type: 'ed25519' }
   /** `bits`: length of the modulus. */
@@ -22,7 +22,7 @@ const curveNames: ReadonlyMap<string, string> = new Map([
   [oids.secp256k1, 'secp256k1'],
 ]);
 
-/** A SubjectPublicKeyInfo taken apart (RFC 5280 §4.1.2.7). */
+/** A parsed SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). */
 export interface PublicKeyInfo {
   readonly key: KeyDescription;
   readonly algorithmIdentifier: Buffer;
@@ -88,7 +88,7 @@ function bitLength(magnitude: Buffer): number {
   return magnitude.length * 8 - Math.clz32(magnitude[0] ?? 0) + 24;
 }
 
-/** A key in words: `EC P-256`, `RSA 2048`, `Ed25519`. */
+/** Describes a key: `EC P-256`, `RSA 2048`, `Ed25519`. */
 export function keyText(key: KeyDescription): string {
   switch (key.type) {
     case 'ec':

@@ -7,14 +7,14 @@ import { nullValue, sequence } from './der/writer.js';
 import { oids } from './oids.js';
 import type { KeyDescription } from './public-key.js';
 
-/** A signature algorithm this library can make or check. */
+/** A signature algorithm that this library can sign or verify with. */
 interface SignatureAlgorithm {
   readonly name: string;
   readonly oid: string;
   readonly keyType: 'ec' | 'rsa' | 'ed25519';
-  /** Digest for node:crypto; Ed25519 has none of its own. */
+  /** Digest for node:crypto; undefined for Ed25519, which needs none. */
   readonly hash: string | null;
-  /** RFC 3279 §2.2.1 and RFC 4055 §5 want NULL for RSA; RFC 5758 §3.2 and RFC 8410 §3 want nothing. */
+  /** RFC 3279 §2.2.1 and RFC 4055 §5 require NULL for RSA; RFC 5758 §3.2 and RFC 8410 §3 require no parameters. */
   readonly hasNullParameters: boolean;
 }
 
@@ -48,7 +48,7 @@ const algorithmByName: ReadonlyMap<string, SignatureAlgorithm> = new Map(
   Object.values(algorithms).map((algorithm) => [algorithm.name, algorithm]),
 );
 
-/** Names of algorithms that are recognised, for messages and for the `weak-signature` verdict, but never checked. */
+/** Algorithms that we recognise for messages and for the refusal `weak-signature`, but never verify with. */
 const refusedNames: ReadonlyMap<string, string> = new Map([
   [oids.md2WithRsa, 'md2WithRSAEncryption'],
   [oids.md4WithRsa, 'md4WithRSAEncryption'],
@@ -73,21 +73,24 @@ const pssHashNames: ReadonlyMap<string, string> = new Map([
   [oids.sha512, 'SHA512'],
 ]);
 
-/** RSASSA-PSS is checked on certificates of others, neither made nor taken in requests; digest by the name we give it. */
+/**
+ * RSASSA-PSS is verified on certificates of others. We do not sign with it or accept it in requests. Digest by our
+ * name.
+ */
 const pssHashes: ReadonlyMap<string, string> = new Map(
   [...pssHashNames.values()].map((hash) => [`rsassaPss-${hash}`, hash.toLowerCase()]),
 );
 
 const strongNames: ReadonlySet<string> = new Set([...algorithmByName.keys(), ...pssHashes.keys(), 'Ed448']);
 
-/** Whether the algorithm hashes with SHA-256 or better. Everything unknown is not strong. */
+/** Whether the algorithm uses SHA-256 or better. An unknown algorithm is not strong. */
 export function isStrongSignature(algorithmName: string): boolean {
   return strongNames.has(algorithmName);
 }
 
 /**
- * Name of the algorithm an AlgorithmIdentifier stands for, such as `ecdsa-with-SHA256`, `sha256WithRSAEncryption`,
- * `rsassaPss-SHA256` or `Ed25519`; the dotted identifier when it is none of those known.
+ * Name of the algorithm in an AlgorithmIdentifier, such as `ecdsa-with-SHA256`, `sha256WithRSAEncryption`,
+ * `rsassaPss-SHA256` or `Ed25519`; the dotted identifier if it is unknown.
  */
 export function readSignatureAlgorithm(algorithmIdentifier: Uint8Array, document: DerDocument): string {
   const reader = new DerReader(algorithmIdentifier, document, 'the signature algorithm');
@@ -117,46 +120,48 @@ function readPssHash(reader: DerReader): string {
   return pssHashNames.get(hash) ?? hash;
 }
 
-/** What is wrong with an algorithm and the key it should fit, as the end of a sentence; undefined when nothing is. */
+/** Why an algorithm and a key do not fit, as the end of a sentence; undefined when they fit. */
 export function signatureFault(algorithmName: string, key: KeyDescription): string | undefined {
   const algorithm = algorithmByName.get(algorithmName);
   if (algorithm === undefined) return `uses ${algorithmName}, which is not accepted`;
   return algorithm.keyType === key.type ? undefined : `uses ${algorithmName}, which does not fit the key`;
 }
 
-/** What to do about it with a key that is good itself, as a sentence. */
+/** Advice for a requester whose key is good but whose algorithm is not, as a sentence. */
 export function signingRemedy({ type }: KeyDescription): string {
   const names = Object.values(algorithms).flatMap(({ keyType, name }) => (keyType === type ? [name] : []));
   return `Keep the key, and sign the CSR again with it and ${names.join(', ').replace(/, ([^,]+)$/, ' or $1')}.`;
 }
 
-/** A signature with what it covers and the key it is said to be of. */
+/** A signature, the bytes that it covers, and the key that should have made it. */
 interface Signed {
   readonly content: Buffer;
   readonly signature: Buffer;
   readonly algorithmName: string;
   readonly spki: Buffer;
   readonly key: KeyDescription;
-  /** The key in `spki`, where it has been imported already. */
+  /** The key in `spki`, if it has already been imported. */
   readonly publicKey?: KeyObject;
 }
 
 /**
  * Checks a signature with the native implementation.
  *
- * @returns false also for a key OpenSSL cannot take (a point off its curve), an algorithm we do not accept, or one
- *   that does not fit the key.
+ * @returns false also for a key that OpenSSL cannot use (a point that is not on its curve), for an algorithm that we do
+ *   not accept, and for one that does not fit the key.
  */
 export function isSignatureValid(signed: Signed): boolean {
   const { content, signature, algorithmName, key } = signed;
   try {
     const pssHash = pssHashes.get(algorithmName);
-    // Asked first: with a key that is not RSA, node:crypto ignores the padding and checks the signature of another kind.
+    // Check this first. With a key that is not RSA, node:crypto ignores the padding and verifies another kind of
+    // signature.
     if (pssHash !== undefined) return isRsa(key) && verify(pssHash, content, pssKey(signed), signature);
     const algorithm = algorithmByName.get(algorithmName);
     return algorithm?.keyType === key.type && verify(algorithm.hash, content, keyOf(signed), signature);
   } catch {
-    // OpenSSL throws for a key it finds malformed, where for a wrong signature it says no: both prove nothing.
+    // OpenSSL throws for a malformed key, and returns false for a wrong signature. In both cases the signature is not
+    // valid.
     return false;
   }
 }
@@ -165,7 +170,10 @@ function isRsa(key: KeyDescription): boolean {
   return key.type === 'rsa' || (key.type === 'other' && key.oid === oids.rsassaPss);
 }
 
-/** The salt is as long as the signer made it (RFC 8017 §9.1.2); the mask is made with the digest, as everybody does. */
+/**
+ * The signer chooses the length of the salt (RFC 8017 §9.1.2). The mask uses the same digest, as in all
+ * implementations.
+ */
 function pssKey({ publicKey, spki }: Signed) {
   const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants;
   return { key: publicKey ?? importPublicKey(spki), padding, saltLength };
@@ -175,14 +183,14 @@ function keyOf({ publicKey, spki }: Signed): KeyObject | string {
   return publicKey ?? publicKeyPem(spki);
 }
 
-/** Imports a key for many checks. Throws what OpenSSL throws for a key it cannot take. */
+/** Imports a key for many checks. Throws the error of OpenSSL for a key that it cannot use. */
 export function importPublicKey(spki: Buffer): KeyObject {
   return createPublicKey(publicKeyPem(spki));
 }
 
 /**
- * PEM, though the key is at hand in DER: given an object, Node 24.21 first asks whether it is one of four kinds of key,
- * and each no is an exception with a stack trace. Verifying a P-256 request takes half the time this way.
+ * Uses PEM although we have the key in DER. If it gets an object, Node 24.21 first tries four kinds of key, and each
+ * failure is an exception with a stack trace. With PEM, verifying a P-256 request takes half the time.
  */
 function publicKeyPem(spki: Buffer): string {
   const base64 = spki.toString('base64');
@@ -194,14 +202,14 @@ function publicKeyPem(spki: Buffer): string {
 /** Signs to-be-signed structures with one key. */
 export interface Signer {
   readonly algorithmName: string;
-  /** AlgorithmIdentifier; stands inside the structure and again beside the signature. */
+  /** AlgorithmIdentifier. It is inside the structure, and again beside the signature. */
   readonly algorithmIdentifier: Buffer;
-  /** The signature over `content`, as it stands in a BIT STRING. */
+  /** The signature over `content`, as the content of a BIT STRING. */
   sign(content: Buffer): Buffer;
 }
 
 /**
- * A signer for a private key; the hash follows the key: SHA-256, with P-384 SHA-384, with P-521 SHA-512.
+ * A signer for a private key. The key decides the hash: SHA-384 for P-384, SHA-512 for P-521, otherwise SHA-256.
  *
  * @throws Problem `invalid-request`: not an EC (P-256, P-384, P-521), RSA or Ed25519 private key.
  */
@@ -227,7 +235,7 @@ function algorithmFor(privateKey: KeyObject): SignatureAlgorithm {
   );
 }
 
-/** By the names OpenSSL gives the curves. */
+/** By the names that OpenSSL uses for the curves. */
 const ecAlgorithms: ReadonlyMap<string, SignatureAlgorithm> = new Map([
   ['prime256v1', algorithms.ecdsaWithSha256],
   ['secp384r1', algorithms.ecdsaWithSha384],

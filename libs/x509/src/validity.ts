@@ -7,7 +7,7 @@ interface WithStart {
   readonly notBefore: Date | string;
 }
 
-/** RFC 5280 §4.1.2.5: the second that `notAfter` names is still inside. */
+/** RFC 5280 §4.1.2.5: the second that `notAfter` names still belongs to the validity. */
 const lastSecondMs = 1000;
 
 /** The first moment at which a certificate is no longer valid. */
@@ -20,7 +20,7 @@ export function hasEnded({ notAfter }: WithEnd, now: Date): boolean {
   return now.getTime() >= timeOf(notAfter) + lastSecondMs;
 }
 
-/** Whether a certificate is valid already, or was. */
+/** Whether the validity of a certificate has begun. It may also have ended. */
 export function hasBegun({ notBefore }: WithStart, now: Date): boolean {
   return now.getTime() >= timeOf(notBefore);
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where Debian's python3-cryptography-vectors puts its files; the test set-up installs the package. */
+/** The folder of Debian's package python3-cryptography-vectors. The set-up of the tests installs the package. */
 const folder = '/usr/lib/python3/dist-packages/cryptography_vectors';
 
 /** A file of the vector package, such as `x509/requests/challenge.pem`. */

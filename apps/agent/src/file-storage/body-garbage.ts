@@ -6,11 +6,11 @@ const collectEveryBytes = 4 * 1024 * 1024;
 /**
  * Frees the memory that Node allocated for the pieces of request bodies, as soon as they have been copied.
  *
- * Each piece is a buffer outside the heap of V8, with a tiny object inside the heap. These objects alone do not fill the
- * young generation, so V8 frees nothing until it notices the memory outside. Then it collects the whole heap of all
- * services. If only we use a piece, we free its memory at once. The next piece gets the same memory, which is still in the
- * cache of the processor: copying 128 MiB took 8 ms of CPU instead of 18. If other code still reads a part of the piece,
- * we collect the young generation after every 4 MiB.
+ * Each piece is a buffer outside the heap of V8, with a tiny object inside the heap. These objects alone do not fill
+ * the young generation, so V8 frees nothing until it notices the memory outside. Then it collects the whole heap of all
+ * services. If only we use a piece, we free its memory at once. The next piece gets the same memory, which is still in
+ * the cache of the processor: copying 128 MiB took 8 ms of CPU instead of 18. If other code still reads a part of the
+ * piece, we collect the young generation after every 4 MiB.
  */
 export class BodyGarbage {
   private bytes = 0;

@@ -49,7 +49,9 @@ export type Durability = 'power-cut' | 'process-end';
 /** Throws to refuse a change. `current` is the file that would be replaced or removed; undefined if there is none. */
 export type VersionCheck = (current: FileVersion | undefined) => void;
 
-/** Files in folders below one root. A reader gets one complete version. A change is one step, and durable when resolved. */
+/**
+ * Files in folders below one root. A reader gets one complete version. A change is one step, and durable when resolved.
+ */
 export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
@@ -80,7 +82,9 @@ export class FileStorage {
     this.onReceived = onReceived;
   }
 
-  /** Makes the root folder, removes unfinished uploads of an earlier process, and counts the files if there is a quota. */
+  /**
+   * Makes the root folder, removes unfinished uploads of an earlier process, and counts the files if there is a quota.
+   */
   static async open(options: StorageOptions): Promise<FileStorage> {
     const { directory: path, linkTargets = [], limits, ownersJournal, nowMs } = options;
     new StorageModes(options.umask).openRoot(path);

@@ -3,8 +3,8 @@ import { Problem, type ProblemType } from '@sallyport/protocol';
 import { invalidPath, isDirectory, isNotEmpty, nameTooLong } from './storage-path.js';
 
 /**
- * Turns a failed system call into a problem that says what the caller can do. Errors that only an operator can repair are
- * returned unchanged: no permission (EACCES, EPERM), a read-only file system (EROFS), a broken disk (EIO).
+ * Turns a failed system call into a problem that says what the caller can do. Errors that only an operator can repair
+ * are returned unchanged: no permission (EACCES, EPERM), a read-only file system (EROFS), a broken disk (EIO).
  *
  * @param text the path as the peer wrote it
  */

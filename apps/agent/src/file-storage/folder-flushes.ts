@@ -11,8 +11,8 @@ interface Flushes {
 }
 
 /**
- * Shares the flushes of a folder between changes. A caller that comes while a flush runs waits for the next one, together
- * with all other callers that came in between. So many parallel uploads need two flushes, and not one each.
+ * Shares the flushes of a folder between changes. A caller that comes while a flush runs waits for the next one,
+ * together with all other callers that came in between. So many parallel uploads need two flushes, and not one each.
  */
 export class FolderFlushes {
   private readonly byFolder = new Map<string, Flushes>();
@@ -21,7 +21,8 @@ export class FolderFlushes {
   flush(folder: string): Promise<void> {
     const flushes = this.byFolder.get(folder);
     if (flushes === undefined) return this.start(folder);
-    // The running flush may have started before the change of this caller. So wait for the next, even if this one fails.
+    // The running flush may have started before the change of this caller. So wait for the next, even if this one
+    // fails.
     flushes.next ??= flushes.running.then(
       () => this.start(folder),
       () => this.start(folder),

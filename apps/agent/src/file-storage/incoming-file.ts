@@ -24,8 +24,8 @@ export interface IncomingFileTarget {
 
 /**
  * A file that is being received. It becomes visible only when it is complete, by `commit`. Bytes are collected in large
- * buffers. These are written one after another while the next ones fill. When too many are full, `write` makes its caller
- * wait until all of them are written, because stopping and starting to read a socket costs more than a buffer.
+ * buffers. These are written one after another while the next ones fill. When too many are full, `write` makes its
+ * caller wait until all of them are written, because stopping and starting to read a socket costs more than a buffer.
  */
 export class IncomingFile {
   private beginning: Buffer[] = [];

@@ -3,8 +3,8 @@ import { sep } from 'node:path';
 import { hasCode } from '@sallyport/files';
 
 /**
- * The real location of an open file. We ask Linux about the descriptor itself, so nobody can exchange a link between the
- * check and the use. Without `/proc` we resolve the path.
+ * The real location of an open file. We ask Linux about the descriptor itself, so nobody can exchange a link between
+ * the check and the use. Without `/proc` we resolve the path.
  */
 export function locationOfOpen(fd: number, path: string): string {
   try {

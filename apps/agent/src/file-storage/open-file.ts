@@ -8,7 +8,9 @@ const closeAsync = promisify(close);
 // O_NONBLOCK: without it, opening a named pipe would wait for a writer.
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
-/** A stored file, open for reading. It stays one complete version, also when its name is changed. Close it after use. */
+/**
+ * A stored file, open for reading. It stays one complete version, also when its name is changed. Close it after use.
+ */
 export class OpenFile {
   readonly version: FileVersion;
 
@@ -37,7 +39,9 @@ export class OpenFile {
     }
   }
 
-  /** Reads from a position in the file into the start of `buffer`. Calls back with the number of bytes, 0 at the end. */
+  /**
+   * Reads from a position in the file into the start of `buffer`. Calls back with the number of bytes, 0 at the end.
+   */
   read(
     buffer: Buffer,
     { length, position }: { length: number; position: number },

@@ -6,9 +6,9 @@ const spareLines = 1_000;
 
 /**
  * Remembers the owner of each stored file, over restarts too. The journal has one JSON line for each change:
- * `["a/b","device:child01"]`, or `["a/b"]` after a removal. Files that are not in the journal have no owner. The journal
- * only decides about shares of the storage. So a line lost in a power cut loses no file, and uploads work even if the
- * journal cannot be written.
+ * `["a/b","device:child01"]`, or `["a/b"]` after a removal. Files that are not in the journal have no owner. The
+ * journal only decides about shares of the storage. So a line lost in a power cut loses no file, and uploads work even
+ * if the journal cannot be written.
  */
 export class Owners {
   private readonly byPlace = new Map<string, string>();

@@ -6,8 +6,8 @@ import { hasCode } from '@sallyport/files';
 const defaultUmask = 0o027;
 
 /**
- * Decides who on this machine may read stored files. Without a setting, files are made 0640 and folders 0750, or stricter
- * if the umask of the process is stricter. With a setting, only the setting counts.
+ * Decides who on this machine may read stored files. Without a setting, files are made 0640 and folders 0750, or
+ * stricter if the umask of the process is stricter. With a setting, only the setting counts.
  */
 export class StorageModes {
   readonly fileMode: number;

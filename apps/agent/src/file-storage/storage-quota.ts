@@ -31,9 +31,9 @@ export interface QuotaOptions {
 }
 
 /**
- * Limits the stored files, in total and for each owner. Space is reserved before it is written, so parallel uploads cannot
- * exceed the limit together. A file that is being replaced counts until the new file is in its place, because both are on
- * the disk until then.
+ * Limits the stored files, in total and for each owner. Space is reserved before it is written, so parallel uploads
+ * cannot exceed the limit together. A file that is being replaced counts until the new file is in its place, because
+ * both are on the disk until then.
  */
 export class StorageQuota {
   private stored = new SpaceTally();

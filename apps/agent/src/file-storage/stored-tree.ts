@@ -8,7 +8,8 @@ import { isTemporaryName } from './temporary-file.js';
 // Entries that are read in one go, in about 2 ms. Other work runs in between.
 const entriesAtOnce = 500;
 
-// Ignore entries that disappear in between, and folders that we may not read, such as lost+found: we did not store them.
+// Ignore entries that disappear in between, and folders that we may not read, such as lost+found: we did not store
+// them.
 const passedOver = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']);
 
 interface TreeEntry {

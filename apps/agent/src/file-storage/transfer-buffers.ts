@@ -39,8 +39,8 @@ export interface BufferShare {
 }
 
 /**
- * Lends the buffers for bytes between disk and network. It lends large ones first, and small ones when all peers together,
- * or this peer, already have many. Large buffers are reused, so they cost the garbage collector nothing.
+ * Lends the buffers for bytes between disk and network. It lends large ones first, and small ones when all peers
+ * together, or this peer, already have many. Large buffers are reused, so they cost the garbage collector nothing.
  */
 export class TransferBuffers {
   private readonly idle: Buffer[] = [];

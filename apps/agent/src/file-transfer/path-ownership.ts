@@ -9,7 +9,9 @@ export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
 /** Returns the owner of the share of the storage that a request uses; undefined when it uses no share. */
 export type OwnerRule = (req: IncomingMessage) => string | undefined;
 
-/** Returns the peer whose part of buffers and time a request uses. Never undefined, because no peer may use all of them. */
+/**
+ * Returns the peer whose part of buffers and time a request uses. Never undefined, because no peer may use all of them.
+ */
 export type PeerRule = (req: IncomingMessage) => string;
 
 /** Every peer that the entrance has admitted may use every path. */
@@ -47,8 +49,8 @@ export function peerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId'
 export const networkRule: PeerRule = ({ socket: { remoteAddress = '' } }) => `network:${networkOf(remoteAddress)}`;
 
 /**
- * An owner is a device, or the network of a peer without a certificate. Services, administrators and the processes of this
- * machine store files for all, so no share limits them.
+ * An owner is a device, or the network of a peer without a certificate. Services, administrators and the processes of
+ * this machine store files for all, so no share limits them.
  */
 export function ownerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId' | 'kind'> | undefined): OwnerRule {
   return (req) => {

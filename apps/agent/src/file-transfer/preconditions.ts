@@ -38,8 +38,8 @@ export function judgePreconditions(
 /**
  * Whether a `Range` may be used together with an `If-Range` (RFC 9110 §13.1.5).
  *
- * A date never matches. It is a strong validator only if the server knows that the file did not change twice within that
- * second (§8.8.2.2), and we do not know this. The client then gets the whole file, which is always correct.
+ * A date never matches. It is a strong validator only if the server knows that the file did not change twice within
+ * that second (§8.8.2.2), and we do not know this. The client then gets the whole file, which is always correct.
  */
 export function permitsRange(headers: IncomingHttpHeaders, current: FileVersion): boolean {
   const ifRange = headers['if-range'];

@@ -26,8 +26,8 @@ interface Shared {
 }
 
 /**
- * Sends a part of a file and ends the response. It fills one buffer while the other is sent. A slow reader holds at most
- * two buffers.
+ * Sends a part of a file and ends the response. It fills one buffer while the other is sent. A slow reader holds at
+ * most two buffers.
  *
  * @throws PeerLost: the connection ended.
  * @throws Error: another process shortened the file, so the response cannot be completed.

@@ -10,8 +10,8 @@ export const formEnvelopeLimitBytes = longestEnvelopeBytes;
 
 /**
  * Extracts the one file from a `multipart/form-data` body (RFC 7578), as `curl -F 'file=@PATH'` sends it. Ignores form
- * fields without a file name. Refuses a form with two files: one path stores one file, and ignoring the second would lose
- * it silently.
+ * fields without a file name. Refuses a form with two files: one path stores one file, and ignoring the second would
+ * lose it silently.
  */
 export class FormDataFile {
   private readonly scanner: MultipartScanner;
@@ -56,7 +56,8 @@ export class FormDataFile {
   private enterPart(headerLines: readonly string[]): void {
     const headers = new Map(headerLines.map(splitHeader));
     const disposition = parseHeaderValue(headers.get('content-disposition') ?? '');
-    // RFC 7578 §4.2: "Each part MUST contain a Content-Disposition header field [...] where the disposition type is 'form-data'."
+    // RFC 7578 §4.2: "Each part MUST contain a Content-Disposition header field [...] where the disposition type is
+    // 'form-data'."
     if (disposition.value !== 'form-data')
       throw new Problem('invalid-request', 'A part of the form has no "Content-Disposition: form-data" header.');
     const isFile = disposition.parameters.has('filename') || disposition.parameters.has('filename*');

@@ -17,8 +17,8 @@ const nothing = Buffer.alloc(0);
 type State = 'preamble' | 'delimiter-line' | 'headers' | 'content-start' | 'content' | 'epilogue';
 
 /**
- * Parses a multipart body (RFC 2046 §5.1) chunk by chunk. Holds back at most a delimiter or one header block. Content is
- * passed on as slices of the received chunks. It is copied only when a delimiter may span two of them.
+ * Parses a multipart body (RFC 2046 §5.1) chunk by chunk. Holds back at most a delimiter or one header block. Content
+ * is passed on as slices of the received chunks. It is copied only when a delimiter may span two of them.
  */
 export class MultipartScanner {
   private readonly delimiter: Buffer;

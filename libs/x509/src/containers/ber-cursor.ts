@@ -4,13 +4,13 @@ const maximumDepth = 16;
 
 interface Header {
   readonly contentStart: number;
-  /** undefined: indefinite, up to the end-of-contents octets. */
+  /** undefined: the length is indefinite, up to the end-of-contents octets. */
   readonly length: number | undefined;
 }
 
 /**
- * Walks BER (X.690 §8) just well enough to find DER inside a foreign envelope: indefinite and overlong lengths are taken,
- * tags of one byte only, at most 16 levels, never past the end.
+ * Reads as much of BER (X.690 §8) as is needed to find DER inside a foreign envelope. It accepts indefinite and
+ * overlong lengths, but only tags of one byte and at most 16 levels. It never reads past the end.
  */
 export class BerCursor {
   readonly #bytes: Buffer;
@@ -38,14 +38,14 @@ export class BerCursor {
     return this.isAtEnd ? -1 : this.#byteAt(this.#position);
   }
 
-  /** The next element as it stands, header included. */
+  /** The bytes of the next element, including its header. */
   next(): Buffer {
     const start = this.#position;
     this.#position = this.#elementEnd(start, this.#depth);
     return this.#bytes.subarray(start, this.#position);
   }
 
-  /** A cursor over the content of the next element, which must have this tag; this one moves past it. */
+  /** A cursor over the content of the next element, which must have this tag. This cursor moves past it. */
   enter(tag: number): BerCursor {
     if (this.nextTag !== tag) this.fail(`has not the tag 0x${tag.toString(16)}`);
     const { contentStart, length } = this.#header(this.#position);
@@ -55,7 +55,7 @@ export class BerCursor {
     return new BerCursor(this.#bytes, contentStart, contentEnd, this.#depth + 1);
   }
 
-  /** Refuses the envelope: `reason` continues a sentence about the element at hand. */
+  /** Refuses the envelope. `reason` continues a sentence about the present element. */
   fail(reason: string): never {
     throw new Problem(
       'certificate-rejected',

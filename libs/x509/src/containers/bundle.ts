@@ -5,19 +5,19 @@ import { certificatesFromPem, type PemBlock, pemBlocks } from '../pem.js';
 import { ownCertificateFirst } from './key-bundle.js';
 import { importPkcs12 } from './pkcs12-import.js';
 
-/** What a file from elsewhere held. */
+/** The content of a file from another program. */
 export interface Bundle {
   readonly privateKey?: KeyObject;
-  /** The certificate of the key first, when there is one; the others as they stood. */
+  /** The certificate of the key first, if there is one; the others in their original order. */
   readonly certificates: Certificate[];
 }
 
 /**
- * Reads a file from elsewhere, whatever it is: PEM with certificates and at most one key (PKCS #8, encrypted or not, or
- * the older EC and RSA forms), PKCS #12, or one certificate in DER.
+ * Reads a file from another program in any of these formats: PEM with certificates and at most one key (PKCS #8,
+ * encrypted or not, or the older EC and RSA forms), PKCS #12, or one certificate in DER.
  *
  * @param password  for encrypted keys and PKCS #12.
- * @throws Problem `invalid-request`: the password is missing or wrong, or the file holds nothing of this kind.
+ * @throws Problem `invalid-request`: the password is missing or wrong, or the file has none of these formats.
  * @throws Problem `certificate-rejected`: a certificate in it is malformed.
  */
 export function importBundle(content: Buffer, password?: string): Bundle {

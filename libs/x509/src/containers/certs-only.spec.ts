@@ -11,7 +11,7 @@ const endOfContents = Buffer.of(0, 0);
 const indefinite = (tag: number, ...contents: Buffer[]) =>
   Buffer.concat([Buffer.of(tag, 0x80), ...contents, endOfContents]);
 
-/** The envelope Cumulocity sends: indefinite lengths all the way, content octets in chunks. */
+/** The envelope that Cumulocity sends: all lengths are indefinite, and content octets are in chunks. */
 const berEnvelope = indefinite(
   0x30,
   oid(oids.pkcs7SignedData),

@@ -6,8 +6,9 @@ import { oids } from '../oids.js';
 import { BerCursor } from './ber-cursor.js';
 
 /**
- * Wraps certificates in a degenerate PKCS #7 SignedData: no content, no signers. Leaf first, as clients write them out in
- * this order; DER would sort a SET, but every EST server keeps the order and every client takes it.
+ * Wraps certificates in a degenerate PKCS #7 SignedData: no content, no signers. The leaf is first, because clients
+ * write the certificates in this order. DER would sort a SET, but every EST server keeps the order and every client
+ * accepts it.
  *
  * @see RFC 7030 §4.1.3, RFC 5652 §5.1
  */
@@ -24,12 +25,12 @@ export function encodeCertsOnly(ders: readonly Uint8Array[]): Buffer {
 
 const signedDataOid = oid(oids.pkcs7SignedData);
 
-/** A chain of ten large RSA certificates has 20 KiB. */
+/** A chain of ten large RSA certificates has only 20 KiB. */
 const maximumBytes = 1024 * 1024;
 
 /**
- * Takes the certificates out of a PKCS #7 SignedData, in order, each as it stands. The envelope may be BER with
- * indefinite lengths, as Cumulocity sends it; signatures on it are ignored.
+ * Extracts the certificates from a PKCS #7 SignedData, in order and unchanged. The envelope may be BER with indefinite
+ * lengths, as Cumulocity sends it. Signatures on the envelope are ignored.
  *
  * @returns DER of each certificate, not parsed yet.
  * @throws Problem `certificate-rejected`: not a SignedData, cut off, or nested too deep.
@@ -52,7 +53,7 @@ export function decodeCertsOnly(der: Uint8Array): Buffer[] {
   while (!certificates.isAtEnd) {
     const isCertificate = certificates.nextTag === tags.sequence;
     const element = certificates.next();
-    // Other members of CertificateChoices are attribute certificates of obsolete kinds.
+    // The other members of CertificateChoices are obsolete attribute certificates.
     if (isCertificate) ders.push(element);
   }
   return ders;

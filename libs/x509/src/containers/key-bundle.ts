@@ -4,11 +4,11 @@ import type { Certificate } from '../certificate.js';
 /** A private key with the certificates that came with it. */
 export interface KeyBundle {
   readonly privateKey: KeyObject;
-  /** The certificate of the key first, the others as they stood. */
+  /** The certificate of the key first, the others in their original order. */
   readonly certificates: Certificate[];
 }
 
-/** Whether the certificate is for this private key. */
+/** Whether the certificate belongs to this private key. */
 export function isCertificateOf(privateKey: KeyObject, certificate: Certificate): boolean {
   return certificate.spki.equals(createPublicKey(privateKey).export({ type: 'spki', format: 'der' }));
 }

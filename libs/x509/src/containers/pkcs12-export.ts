@@ -10,16 +10,18 @@ import { isCertificateOf, ownCertificateFirst } from './key-bundle.js';
 
 const saltOctets = 16;
 
-/** What Java's keytool writes. The MAC falls to the same guess as the encryption, so both count alike. */
+/**
+ * The number that keytool of Java uses. An attacker can test a password with the MAC too, so both use the same number.
+ */
 const iterations = 10_000;
 
 /**
- * Packs a private key and its chain into PKCS #12: PBES2 with AES-256-CBC, PBKDF2 and MAC with HMAC-SHA-256, readable by
- * OpenSSL 1.1 and newer, Java 8u301 and newer, and Windows 10 1709 and newer.
+ * Packs a private key and its chain into PKCS #12: PBES2 with AES-256-CBC, PBKDF2 and MAC with HMAC-SHA-256, readable
+ * by OpenSSL 1.1 and newer, Java 8u301 and newer, and Windows 10 1709 and newer.
  *
- * @param options.certificates  the certificate of the key and its chain; the former is put first.
+ * @param options.certificates  the certificate of the key and its chain; we put the certificate of the key first.
  * @param options.password  ASCII, not empty.
- * @throws Problem `invalid-request`: the password is empty or not ASCII, or no certificate pairs with the key.
+ * @throws Problem `invalid-request`: the password is empty or not ASCII, or no certificate belongs to the key.
  * @see RFC 7292 §4
  */
 export function exportPkcs12(options: {
@@ -53,7 +55,7 @@ function keyBag(privateKey: KeyObject, password: string, keyId: Buffer): Buffer 
   return safeBag(oids.pkcs8ShroudedKeyBag, sequence(algorithm, octetString(ciphertext)), keyId);
 }
 
-/** The local key id ties a key to its certificate; Java and Windows go by it. */
+/** The local key id connects a key with its certificate. Java and Windows use it. */
 function safeBag(type: string, value: Buffer, keyId: Buffer | undefined): Buffer {
   const attributes = keyId ? [setOf(sequence(oid(oids.localKeyId), setOf(octetString(keyId))))] : [];
   return sequence(oid(type), tlv(contextConstructed(0), value), ...attributes);

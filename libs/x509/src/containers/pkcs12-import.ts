@@ -9,8 +9,9 @@ import { readAsn1, requireBoundedIterations } from './pkcs12-iterations.js';
 const maximumBytes = 1024 * 1024;
 
 /**
- * Opens a PKCS #12 file: EC, Ed25519 or RSA, encrypted with AES or 3DES, with a password MAC, as `openssl pkcs12 -export`
- * and Java's keytool make it. Certificates are parsed by our own reader; keys go to the native implementation.
+ * Opens a PKCS #12 file: EC, Ed25519 or RSA, encrypted with AES or 3DES, with a password MAC, as `openssl pkcs12
+ * -export` and keytool of Java make it. Our own parser reads the certificates. The native implementation reads the
+ * keys.
  *
  * @throws Problem `invalid-request`: wrong password, no private key or more than one, no MAC, or not PKCS #12.
  * @throws Problem `certificate-rejected`: a certificate in it is malformed.
@@ -59,7 +60,7 @@ function problemOf(cause: unknown): Problem {
   return new Problem('invalid-request', 'This is not a PKCS #12 file, or it is damaged.', { cause });
 }
 
-/** forge takes RSA keys apart, and leaves what it does not know, EC and Ed25519, as ASN.1. */
+/** forge parses RSA keys. It returns keys it does not know, EC and Ed25519, as ASN.1. */
 function privateKeyOf(bag: forge.pkcs12.Bag): KeyObject[] {
   if (bag.type !== oids.keyBag && bag.type !== oids.pkcs8ShroudedKeyBag) return [];
   const pkcs8 = bag.key ? forge.pki.wrapRsaPrivateKey(forge.pki.privateKeyToAsn1(bag.key)) : bag.asn1;

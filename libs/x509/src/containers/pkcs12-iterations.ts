@@ -4,7 +4,7 @@ import { oids } from '../oids.js';
 
 declare module 'node-forge' {
   namespace asn1 {
-    /** The typings know only `strict`; the options are what keeps the parser bounded. */
+    /** The typings know only `strict`, but we need the options, which limit the parser. */
     function fromDer(bytes: Bytes, options: ParseOptions): Asn1;
 
     interface ParseOptions {
@@ -20,22 +20,22 @@ declare module 'node-forge' {
   }
 }
 
-/** Java makes 10,000; a million takes seconds here, and the counts are whatever the author of the file wrote. */
+/** Java uses 10,000. A million takes seconds here, and the author of the file may write any number. */
 const maximumIterations = 1_000_000;
 
-/** Schemes of RFC 7292 §C; their parameters are salt and count, as those of PBKDF2 begin. */
+/** Schemes of RFC 7292 §C. Their parameters are salt and count; those of PBKDF2 begin with the same two. */
 const pkcs12Schemes = '1.2.840.113549.1.12.1.';
 
-/** Parses ASN.1 within bounds. Bit strings stay bytes: decoding them would take an ECDSA signature apart. */
+/** Parses ASN.1 within limits. Bit strings stay bytes, because decoding would parse an ECDSA signature. */
 export function readAsn1(bytes: string): forge.asn1.Asn1 {
   return forge.asn1.fromDer(bytes, { strict: true, parseAllBytes: true, decodeBitStrings: false, maxDepth: 32 });
 }
 
 /**
- * Refuses a PFX that asks for too many iterations: for its MAC, for the encryption of its contents, and for that of the
- * keys inside, which is why the contents are decrypted here. Nothing is derived whose count was not looked at before.
+ * Refuses a PFX with too many iterations: for its MAC, for the encryption of its contents, or for the encryption of the
+ * keys inside. To see the latter, it decrypts the contents. It checks each count before it derives a key with it.
  *
- * @throws Problem `invalid-request`: too many iterations, or no MAC: it proves the password before anything is used.
+ * @throws Problem `invalid-request`: too many iterations, or no MAC. The MAC proves the password before we use anything.
  */
 export function requireBoundedIterations(pfx: forge.asn1.Asn1, password: string): void {
   const [, authenticatedSafe, macData] = childrenOf(pfx);
@@ -66,7 +66,7 @@ function requireCount(iterations: forge.asn1.Asn1 | undefined): void {
     );
 }
 
-/** What a ContentInfo of type data or encryptedData holds; nothing when the password does not open it. */
+/** The content of a ContentInfo of type data or encryptedData; undefined when the password does not decrypt it. */
 function contentsOf(contentInfo: forge.asn1.Asn1 | undefined, password: string): forge.asn1.Asn1[] {
   const [type, wrapper] = childrenOf(contentInfo);
   const [content] = childrenOf(wrapper);
@@ -76,7 +76,7 @@ function contentsOf(contentInfo: forge.asn1.Asn1 | undefined, password: string):
   try {
     return [readAsn1(bytes)];
   } catch {
-    // A wrong password can leave valid padding around rubbish; that it is wrong, the MAC says.
+    // With a wrong password the padding can be valid by chance. The MAC then shows that the password is wrong.
     return [];
   }
 }

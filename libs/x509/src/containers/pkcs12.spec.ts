@@ -47,7 +47,7 @@ function plainContent(content: Buffer): Buffer {
   return sequence(oid(oids.pkcs7Data), tlv(contextConstructed(0), octetString(content)));
 }
 
-/** Encrypted with one iteration, whatever it says. */
+/** Encrypted with one iteration, but it may claim another number. */
 function encryptedContent(content: Buffer, iterations: number): Buffer {
   const cipher = createCipheriv('aes-256-cbc', pbkdf2Sync('secret', salt, 1, 32, 'sha256'), salt);
   const ciphertext = Buffer.concat([cipher.update(content), cipher.final()]);

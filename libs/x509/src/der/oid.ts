@@ -3,16 +3,16 @@ import type { DerReader } from './reader.js';
 import { tags } from './tags.js';
 import { tlv } from './writer.js';
 
-/** More than any registered arc needs, and enough for the 128-bit arcs below 2.25 (X.667). */
+/** No registered arc needs more. It is enough for the 128-bit arcs below 2.25 (X.667). */
 const maximumOctets = 64;
 
-/** Reads an OBJECT IDENTIFIER as its dotted form. */
+/** Reads an OBJECT IDENTIFIER and returns its dotted form. */
 export function readOid(reader: DerReader): string {
   const content = reader.readContent(tags.oid);
   return knownOids.get(content.toString('latin1')) ?? decodeOid(content, reader);
 }
 
-/** The element, header included, of a dotted object identifier. */
+/** The DER element of a dotted object identifier, including the header. */
 export function oid(dotted: string): Buffer {
   return encodedOids.get(dotted) ?? tlv(tags.oid, oidContent(dotted));
 }
@@ -36,7 +36,7 @@ function decodeOid(content: Buffer, reader: DerReader): string {
   let arc = 0n;
   let isInside = false;
   for (const octet of content) {
-    // X.690 §8.19.2: the fewest octets, so none begins with 0x80.
+    // X.690 §8.19.2: the fewest octets, so no subidentifier begins with 0x80.
     if (!isInside && octet === 0x80) reader.fail('is an object identifier that is not in its shortest form');
     arc = (arc << 7n) | BigInt(octet & 0x7f);
     isInside = octet >= 0x80;
@@ -53,7 +53,7 @@ function dottedFrom([head = 0n, ...rest]: readonly bigint[]): string {
   return [first, head - first * 40n, ...rest].join('.');
 }
 
-/** The same few identifiers stand in every certificate, so those we know are looked up both ways. */
+/** Every certificate has the same few identifiers. So we look up the known ones, in both directions. */
 const encodedOids: ReadonlyMap<string, Buffer> = new Map(
   Object.values(oids).map((dotted) => [dotted, tlv(tags.oid, oidContent(dotted))]),
 );

@@ -1,7 +1,7 @@
 import type { DerReader } from './reader.js';
 import { tags } from './tags.js';
 
-/** X.690 §11.1: TRUE is 0xff, nothing else. */
+/** X.690 §11.1: only 0xff means TRUE. */
 export function readBoolean(reader: DerReader): boolean {
   const content = reader.readContent(tags.boolean);
   const octet = content[0];
@@ -9,7 +9,9 @@ export function readBoolean(reader: DerReader): boolean {
   return octet === 0xff;
 }
 
-/** The content octets of an INTEGER (or ENUMERATED) in two's complement, checked to be the fewest (X.690 §8.3.2). */
+/**
+ * The content of an INTEGER (or ENUMERATED) in two's complement. Checks that it has the fewest octets (X.690 §8.3.2).
+ */
 export function readInteger(reader: DerReader, tag: number = tags.integer): Buffer {
   const content = reader.readContent(tag);
   const [first, second] = content;
@@ -19,7 +21,7 @@ export function readInteger(reader: DerReader, tag: number = tags.integer): Buff
   return isPadded ? reader.fail('is an integer that is not in its shortest form') : content;
 }
 
-/** The magnitude of an INTEGER that is not negative, without the octet that only carries the sign. */
+/** The magnitude of an INTEGER that is not negative, without an octet that is only for the sign. */
 export function readUnsignedInteger(reader: DerReader): Buffer {
   const content = readInteger(reader);
   if ((content[0] ?? 0) >= 0x80) reader.refuse('is negative', 'with a positive number there');
@@ -34,14 +36,14 @@ export function readSmallInteger(reader: DerReader, tag: number = tags.integer):
   return content.readUIntBE(0, content.length);
 }
 
-/** The octets of a BIT STRING that has no unused bits, as keys and signatures have none. */
+/** The octets of a BIT STRING without unused bits. Keys and signatures have no unused bits. */
 export function readBitString(reader: DerReader): Buffer {
   const content = reader.readContent(tags.bitString);
   if (content[0] !== 0) reader.refuse('is a bit string with unused bits', 'with whole octets there');
   return content.subarray(1);
 }
 
-/** Positions of the bits that are set, counted from the first (X.680 §22, named bit list). */
+/** Positions of the set bits, counted from the first (X.680 §22, named bit list). */
 export function readNamedBits(reader: DerReader): number[] {
   const content = reader.readContent(tags.bitString);
   const unused = content[0] ?? 8;

@@ -1,24 +1,24 @@
 import { Problem, type ProblemType } from '@sallyport/protocol';
 
-/** What the bytes are supposed to be; it opens every error: "CSR rejected: …". */
+/** The kind of document. Every error begins with it: "CSR rejected: …". */
 export interface DerDocument {
   readonly title: string;
   readonly problem: ProblemType;
-  /** What whoever holds one that is refused can do, up to how the next one has to be: "make it again". */
+  /** What the holder of a refused document can do, such as "make it again". The error adds how the next one must be. */
   readonly redo: string;
 }
 
-/** Nothing X.509 defines nests deeper; a nesting bomb ends here. */
+/** X.509 never nests deeper than this. The limit stops input with endless nesting. */
 const maximumDepth = 16;
 
 const constructedBit = 0x20;
 const multiByteTag = 0x1f;
 
 /**
- * A cursor over DER (X.690 §10) that walks by offsets and copies nothing: what it hands out are views of the input.
+ * A cursor over DER (X.690 §10). It moves by offsets and copies nothing: the results are views of the input.
  *
- * Strict: definite lengths in their shortest form, one-byte tags, at most 16 levels, nothing after the end of an
- * element that was entered. Every breach is a `Problem` of the document's type that names the byte.
+ * It is strict: definite lengths in their shortest form, one-byte tags, at most 16 levels, nothing after the end of an
+ * entered element. Every error is a `Problem` of the type of the document, and names the byte.
  *
  * @example
  * reader.enter(tags.sequence);
@@ -32,12 +32,12 @@ export class DerReader {
   #position = 0;
   #end: number;
   #outerEnds: number[] = [];
-  /** Where the element read last begins: what a complaint is about. */
+  /** Start of the element that was read last. Errors are about this element. */
   #elementStart = 0;
   #contentStart = 0;
   #contentEnd = 0;
 
-  /** @param part  which part of the document the bytes are, for errors; absent: all of it. */
+  /** @param part  the part of the document that the bytes are, for errors; absent: the whole document. */
   constructor(bytes: Uint8Array, document: DerDocument, part?: string) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.document = document;
@@ -45,7 +45,7 @@ export class DerReader {
     this.#end = bytes.byteLength;
   }
 
-  /** Offset of the next element; with `since`, it marks out what was read in between. */
+  /** Offset of the next element. Together with `since` it gives the bytes read in between. */
   get position(): number {
     return this.#position;
   }
@@ -55,7 +55,7 @@ export class DerReader {
     return this.bytes.subarray(position, this.#position);
   }
 
-  /** Whether the element entered last, or the whole input, is used up. */
+  /** Whether the element entered last, or the whole input, was read to its end. */
   get isAtEnd(): boolean {
     return this.#position === this.#end;
   }
@@ -65,7 +65,7 @@ export class DerReader {
     return this.isAtEnd ? -1 : this.#byteAt(this.#position);
   }
 
-  /** Steps into the next element, which must have this tag. */
+  /** Enters the next element, which must have this tag. */
   enter(tag: number): void {
     this.#readHeader(tag);
     if (this.#outerEnds.length === maximumDepth) this.#refuseShape(`nests deeper than ${maximumDepth} levels`);
@@ -74,13 +74,13 @@ export class DerReader {
     this.#position = this.#contentStart;
   }
 
-  /** Steps out of the element entered last, which must be used up. */
+  /** Leaves the element entered last, which must have been read to its end. */
   leave(): void {
     if (!this.isAtEnd) this.#refuseShapeAtPosition('is more than what holds it allows');
     this.#end = this.#outerEnds.pop() ?? this.fail('is left once too often');
   }
 
-  /** Demands that the whole input is used up. */
+  /** Requires that the whole input was read. */
   finish(): void {
     if (!this.isAtEnd || this.#outerEnds.length > 0) this.#refuseShapeAtPosition('comes after the end');
   }
@@ -92,14 +92,14 @@ export class DerReader {
     return this.bytes.subarray(this.#contentStart, this.#contentEnd);
   }
 
-  /** The next element whole, header included; what is nested inside is checked too. */
+  /** The whole next element, including its header. Nested elements are checked too. */
   readElement(tag?: number): Buffer {
     const start = this.#position;
     this.skip(tag);
     return this.since(start);
   }
 
-  /** Passes the next element over; what is nested inside is checked too. */
+  /** Skips the next element. Nested elements are checked too. */
   skip(tag = this.nextTag): void {
     if ((tag & constructedBit) === 0 || tag < 0) {
       this.#readHeader(tag);
@@ -111,23 +111,23 @@ export class DerReader {
     this.leave();
   }
 
-  /** Refuses octets that are not DER: `reason` continues a sentence about the element read last. */
+  /** Refuses octets that are not DER. `reason` continues a sentence about the element read last. */
   fail(reason: string): never {
     return this.refuse(reason, 'with a tool that writes DER (X.690)');
   }
 
   /**
-   * Refuses what an element says, however well it is encoded.
+   * Refuses the value of an element that is correctly encoded.
    *
    * @param reason  continues a sentence about the element read last.
-   * @param wanted  how the next one has to be, such as "with version 3".
+   * @param wanted  how the next document must be, such as "with version 3".
    */
   refuse(reason: string, wanted: string): never {
     const { redo } = this.document;
     return this.#reject(reason, `${redo.charAt(0).toUpperCase()}${redo.slice(1)} ${wanted}.`);
   }
 
-  /** Refuses what has not the parts of such a document; often it is another one, or cut off. */
+  /** Refuses input without the parts of such a document. Often it is another kind of document, or it is cut off. */
   #refuseShape(reason: string): never {
     const { title, redo } = this.document;
     return this.#reject(reason, `Check that this is one whole ${title}; if it is, ${redo} with another tool.`);

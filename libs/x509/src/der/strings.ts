@@ -6,10 +6,10 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const strictUtf16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads any of the string types X.509 uses. PrintableString is taken as ASCII: `@`, `*` and `_`, which it forbids, are
- * common in the wild and harmless to readers; the linter reports them.
+ * Reads any of the string types of X.509. It reads PrintableString as ASCII. This type forbids `@`, `*` and `_`, but
+ * many certificates contain them, and they do no harm to readers. The linter reports them.
  *
- * @returns undefined when the next element is not a string; it is then not consumed.
+ * @returns undefined when the next element is not a string. The element is then not consumed.
  */
 export function readString(reader: DerReader): string | undefined {
   const tag = reader.nextTag;
@@ -22,7 +22,7 @@ export function readString(reader: DerReader): string | undefined {
     case tags.visibleString:
       return readAscii(reader, tag);
     case tags.t61String:
-      // In practice always Latin-1; the true T.61 repertoire was never in use.
+      // In practice this is always Latin-1. Nobody used the real T.61 character set.
       return reader.readContent(tag).toString('latin1');
     case tags.bmpString:
       return decoded(strictUtf16, reader, tag);
@@ -47,7 +47,7 @@ function isAscii(content: Buffer): boolean {
 
 function decoded(decoder: TextDecoder, reader: DerReader, tag: number): string {
   const content = reader.readContent(tag);
-  // Nearly every UTF8String is ASCII, and TextDecoder costs more than the whole rest of reading it.
+  // Nearly every UTF8String is ASCII, and TextDecoder costs more than the rest of the parsing.
   if (tag === tags.utf8String && isAscii(content)) return content.toString('latin1');
   try {
     return decoder.decode(content);

@@ -1,4 +1,4 @@
-/** Identifier octets of the universal types X.509 uses (X.690 §8.1.2); constructed types carry bit 6. */
+/** Identifier octets of the universal types in X.509 (X.690 §8.1.2). Constructed types have bit 6 set. */
 export const tags = {
   boolean: 0x01,
   integer: 0x02,
@@ -21,12 +21,12 @@ export const tags = {
   set: 0x31,
 } as const;
 
-/** `[n]` around a primitive: what IMPLICIT makes of a string. */
+/** `[n]` around a primitive: the tag of an IMPLICIT string. */
 export function contextPrimitive(number: number): number {
   return 0x80 | number;
 }
 
-/** `[n]` around something constructed: EXPLICIT, or IMPLICIT of a SEQUENCE or SET. */
+/** `[n]` around a constructed element: EXPLICIT, or IMPLICIT of a SEQUENCE or SET. */
 export function contextConstructed(number: number): number {
   return 0xa0 | number;
 }

@@ -5,7 +5,7 @@ import { asciiString } from './writer.js';
 
 /**
  * Reads a Time (RFC 5280 §4.1.2.5): UTCTime `YYMMDDHHMMSSZ` or GeneralizedTime `YYYYMMDDHHMMSSZ`, seconds present, no
- * fraction, no offset, and a moment that exists.
+ * fraction, no offset, and a date that exists.
  */
 export function readTime(reader: DerReader): Date {
   const isUtcTime = reader.nextTag === tags.utcTime;
@@ -20,7 +20,7 @@ export function readTime(reader: DerReader): Date {
   const minute = pairAt(content, afterYear + 6, reader);
   const second = pairAt(content, afterYear + 8, reader);
   const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
-  // Date rolls 31 February over into March, and takes year 24 for 1924; a certificate may not.
+  // Date accepts 31 February as a day in March, and reads year 24 as 1924. In a certificate both are errors.
   const isOnCalendar = time.getUTCFullYear() === year && time.getUTCMonth() === month - 1 && time.getUTCDate() === day;
   return isOnCalendar && minute < 60 && second < 60
     ? time
@@ -29,7 +29,7 @@ export function readTime(reader: DerReader): Date {
 
 const zulu = 0x5a;
 
-/** The number two decimal digits stand for. */
+/** The value of two decimal digits. */
 function pairAt(content: Buffer, offset: number, reader: DerReader): number {
   const tens = (content[offset] ?? 0) - 0x30;
   const ones = (content[offset + 1] ?? 0) - 0x30;

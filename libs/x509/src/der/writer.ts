@@ -1,6 +1,6 @@
 import { tags } from './tags.js';
 
-/** Encodes one element: header in its shortest form, then the contents one after the other. One allocation. */
+/** Encodes one element: the header in its shortest form, then the contents in order. Allocates once. */
 export function tlv(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   let length = 0;
   for (const content of contents) length += content.length;
@@ -16,7 +16,7 @@ export function tlv(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   return element;
 }
 
-/** How many octets follow the first octet of a length (X.690 §8.1.3): none up to 127. */
+/** Number of octets after the first octet of a length (X.690 §8.1.3): none up to 127. */
 function lengthOctets(length: number): number {
   if (length < 0x80) return 0;
   if (length < 0x100) return 1;
@@ -24,7 +24,7 @@ function lengthOctets(length: number): number {
   return length < 0x100_0000 ? 3 : 4;
 }
 
-/** Writes a length from octet 1 of an element on; the tag stands in octet 0. */
+/** Writes a length, starting at octet 1 of an element. The tag is octet 0. */
 function writeLength(element: Buffer, length: number): void {
   const octets = lengthOctets(length);
   if (octets === 0) {
@@ -69,7 +69,9 @@ export function namedBits(positions: readonly number[]): Buffer {
   return tlv(tags.bitString, content);
 }
 
-/** INTEGER from an unsigned big-endian magnitude: leading zeros go, a sign octet comes where the top bit is set. */
+/**
+ * INTEGER from an unsigned big-endian magnitude. Removes leading zeros, and adds a sign octet if the top bit is set.
+ */
 export function unsignedInteger(magnitude: Uint8Array): Buffer {
   let start = 0;
   while (start < magnitude.length - 1 && magnitude[start] === 0) start++;
@@ -90,7 +92,7 @@ export function enumerated(value: number): Buffer {
   return tlv(tags.enumerated, Buffer.of(value));
 }
 
-/** BOOLEAN TRUE; FALSE is the default wherever X.509 has one, and DER leaves defaults out. */
+/** BOOLEAN TRUE. In X.509 the default is always FALSE, and DER does not encode defaults. */
 export function booleanTrue(): Buffer {
   return Buffer.of(tags.boolean, 1, 0xff);
 }
@@ -105,7 +107,7 @@ export function utf8String(text: string): Buffer {
   return tlv(tags.utf8String, Buffer.from(text, 'utf8'));
 }
 
-/** For text that is known to be ASCII: PrintableString, IA5String and their context-tagged forms. */
+/** For text that is ASCII: PrintableString, IA5String and their context-tagged forms. */
 export function asciiString(tag: number, text: string): Buffer {
   return tlv(tag, Buffer.from(text, 'latin1'));
 }

@@ -24,30 +24,30 @@ interface AuthorityFields {
   readonly organization?: string | undefined;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** A fresh random one when absent. */
+  /** A new random one when absent. */
   readonly serialNumber?: SerialNumber | undefined;
 }
 
-/** A root to be made. */
+/** The parameters of a new root. */
 export interface RootCertificateOptions extends AuthorityFields {
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
 }
 
-/** An issuing CA to be made. */
+/** The parameters of a new issuing CA. */
 export interface CaCertificateOptions extends AuthorityFields {
   readonly issuer: Certificate;
   readonly issuerKey: KeyObject;
   /** Key of the new CA. */
   readonly publicKey: KeyObject;
-  /** Where the CRL of the issuer is served; http. */
+  /** URL of the CRL of the issuer; http. */
   readonly crlUrl?: string | undefined;
-  /** Where the issuer's certificate is served, in DER; http. */
+  /** URL of the certificate of the issuer, in DER; http. */
   readonly caIssuersUrl?: string | undefined;
 }
 
 /**
- * Makes a self-signed root by the `root` profile: no path length, certificate and CRL signing only.
+ * Makes a self-signed root with the `root` profile: no path length, certificate and CRL signing only.
  *
  * @returns DER.
  * @throws Problem `invalid-request`: a name, date or key that cannot be encoded.
@@ -71,10 +71,11 @@ export function issueRootCertificate(options: RootCertificateOptions): Buffer {
 }
 
 /**
- * Makes an issuing CA by the `issuing` profile: path length 0, leaves for TLS only. Cut to the life of its issuer.
+ * Makes an issuing CA with the `issuing` profile: path length 0, leaves for TLS only. Its validity is cut to that of
+ * its issuer.
  *
  * @returns DER.
- * @throws Problem `signing-key-unavailable`: the issuer is no CA, or its key does not pair with it.
+ * @throws Problem `signing-key-unavailable`: the issuer is not a CA, or the key does not belong to it.
  * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
  */
 export function issueCaCertificate(options: CaCertificateOptions): Buffer {
@@ -113,8 +114,8 @@ function validityAndSerial({
 }
 
 /**
- * Makes the certificate thin-edge.io makes for a device that signs for itself: `CA:TRUE` without a path length, because
- * clouds store it as a trusted CA, and no other extension. It breaks rules a CA of ours keeps, so it is not linted.
+ * Makes the same self-signed device certificate as thin-edge.io: `CA:TRUE` without a path length, because clouds store
+ * it as a trusted CA, and no other extension. It breaks our rules for CAs, so it is not linted.
  *
  * @returns DER.
  * @throws Problem `invalid-request`: a name, date or key that cannot be encoded.

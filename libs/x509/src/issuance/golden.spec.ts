@@ -5,14 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { leafIssuer } from '../authority.fixture.js';
 import { certificateProfiles, issueCaCertificate, issueRootCertificate, parseCertificate } from '../index.js';
 
-/** Ed25519 signs the same way every time, so even the signatures are on record (RFC 8032 §5.1.6). */
+/** Ed25519 signatures are deterministic, so the expected values contain them too (RFC 8032 §5.1.6). */
 const ed25519 = (seed: number) => {
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, seed)]);
   const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   return { privateKey, publicKey: createPublicKey(privateKey) };
 };
 
-/** The base points of the curves, the public key of RFC 8032 §7.1 test 1, and an RSA key nobody kept. */
+/** The base points of the curves, the public key of RFC 8032 §7.1 test 1, and an RSA key whose private part is lost. */
 const spkis = {
   'P-256':
     '3059301306072a8648ce3d020106082a8648ce3d030107034200046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',

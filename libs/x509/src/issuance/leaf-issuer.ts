@@ -21,33 +21,33 @@ import { type IssuedCertificate, RehearsedSigner } from './rehearsed-signer.js';
 import { SerialNumberPool } from './serial-number.js';
 import { encodeSerialNumber, encodeTbsCertificate, keyIdentifierOf } from './tbs-certificate.js';
 
-/** One issuing CA working to one profile. */
+/** One issuing CA that issues with one profile. */
 export interface LeafIssuerOptions {
   readonly issuer: Certificate;
   readonly privateKey: KeyObject;
   readonly profile: CertificateProfile;
-  /** Where the CRL of this issuer is served; http, because https would need it to be checked first. */
+  /** URL of the CRL of this issuer. It is http, because https would need a revocation check first. */
   readonly crlUrl?: string | undefined;
-  /** Where the issuer's certificate is served, in DER; http. */
+  /** URL of the certificate of the issuer, in DER; http. */
   readonly caIssuersUrl?: string | undefined;
 }
 
-/** What a leaf says about its holder; the rest comes from the profile. */
+/** The fields of a leaf that differ for each holder. The rest comes from the profile. */
 export interface LeafRequest {
   readonly subject: { readonly commonName: string; readonly organization?: string | undefined };
-  /** SubjectPublicKeyInfo, of a key whose possession was proved. */
+  /** SubjectPublicKeyInfo. The requester must have proved that it has the private key. */
   readonly spki: Buffer;
   readonly subjectAltNames: readonly SubjectAltName[];
-  /** Fractions of a second are dropped. Both ends are cut to the life of the issuer. */
+  /** Fractions of a second are dropped. Both ends are cut to the validity of the issuer. */
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** A fresh random one when absent. */
+  /** A new random one when absent. */
   readonly serialNumber?: SerialNumber | undefined;
 }
 
 /**
- * Issues leaves. Everything that is the same from one to the next is encoded once, here; a leaf then costs its own
- * fields, a lint and one native signature.
+ * Issues leaves. Fields that are the same in all leaves are encoded only once, in the constructor. Each leaf then costs
+ * its own fields, a lint and one native signature.
  */
 export class LeafIssuer {
   readonly #options: LeafIssuerOptions;
@@ -55,12 +55,12 @@ export class LeafIssuer {
   readonly #serialNumbers = new SerialNumberPool();
   /** Constraints, usages and authority key identifier. */
   readonly #leadingExtensions: Buffer;
-  /** Where to ask about revocation. */
+  /** The extensions with the URLs for revocation. */
   readonly #revocableExtensions: Buffer;
-  /** What a leaf too short-lived for revocation carries in their place. */
+  /** The extension of a leaf that is too short-lived for revocation. It has this instead of the URLs. */
   readonly #shortLivedExtensions: Buffer;
 
-  /** @throws Problem `signing-key-unavailable`: the certificate is no CA's, or the key does not pair with it. */
+  /** @throws Problem `signing-key-unavailable`: the certificate is not of a CA, or the key does not belong to it. */
   constructor(options: LeafIssuerOptions) {
     const { issuer, privateKey, profile, crlUrl, caIssuersUrl } = options;
     requirePair(issuer, privateKey);
@@ -79,11 +79,11 @@ export class LeafIssuer {
   }
 
   /**
-   * Issues one leaf; lints it before it signs.
+   * Issues one leaf. Lints it before it signs.
    *
    * @throws Problem `csr-rejected`: the leaf would break a rule; nothing was signed.
    * @throws Problem `invalid-request`: a name or the serial number cannot be encoded.
-   * @throws Problem `signing-key-unavailable`: the issuer ends too soon for the life asked for; rotate it.
+   * @throws Problem `signing-key-unavailable`: the issuer expires too early for this lifetime; rotate it.
    * @see RFC 5280 §4.1
    */
   issue(request: LeafRequest): IssuedCertificate {
@@ -107,7 +107,7 @@ export class LeafIssuer {
     return this.#signer.certify(tbsCertificate, issuer);
   }
 
-  /** A leaf never outlives its issuer, nor begins before it. */
+  /** A leaf is never valid after its issuer or before it. */
   #fitValidity({ notBefore, notAfter }: Validity): Validity {
     const { issuer, profile } = this.#options;
     const first = Math.max(notBefore.getTime(), issuer.notBefore.getTime());
@@ -133,13 +133,13 @@ interface Validity {
   readonly notAfter: Date;
 }
 
-/** The issuer's own identifier, so that chains build by it; computed for an issuer that has none. */
+/** The key identifier of the issuer, which is needed to build chains. It is computed if the issuer has none. */
 export function issuerKeyIdentifier({ subjectKeyIdentifier: identifier, spki }: Certificate): Buffer {
   return identifier === undefined ? keyIdentifierOf(spki) : Buffer.from(identifier, 'hex');
 }
 
 /**
- * Refuses an issuer that cannot sign for the certificate it is said to own.
+ * Refuses a private key that does not belong to the certificate of the issuer.
  *
  * @throws Problem `signing-key-unavailable`
  */

@@ -1,35 +1,35 @@
 import type { PeerKind } from '@sallyport/protocol';
 import type { KeyUsage, Purpose } from '../extension-writers.js';
 
-/** Kinds of keys a profile can accept. */
+/** Kinds of keys that a profile can accept. */
 export type AcceptedKey = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';
 
-/** What a certificate of one sort looks like; everything the issuer decides is here, nothing is taken from a CSR. */
+/** The form of one kind of certificate. It contains all decisions of the issuer. Nothing comes from a CSR. */
 export interface CertificateProfile {
   readonly name: string;
-  /** What its holder is; `ca` for certificates that issue others. */
+  /** The kind of holder; `ca` for certificates that issue others. */
   readonly kind: PeerKind | 'ca';
   readonly validitySeconds: number;
-  /** How far `notBefore` lies in the past, for peers whose clock is behind. */
+  /** How far `notBefore` is in the past, for peers whose clock is behind. */
   readonly backdateSeconds: number;
   readonly keys: readonly AcceptedKey[];
   readonly keyUsages: readonly KeyUsage[];
-  /** None: every purpose. */
+  /** An empty list means every purpose. */
   readonly extendedKeyUsages: readonly Purpose[];
-  /** How many CAs may follow below; absent: any number. Only for `ca`. */
+  /** Number of CAs that may follow below this one; absent: any number. Only for `ca`. */
   readonly pathLength?: number;
   readonly names: NameRules;
   /**
-   * A leaf that lives no longer than this carries `noRevAvail` (RFC 9608) in place of a CRL distribution point; 0: never.
+   * A leaf with this lifetime or less has `noRevAvail` (RFC 9608) instead of a CRL distribution point; 0: never.
    */
   readonly noRevocationUpToSeconds: number;
-  /** What must be left of the asked-for life when the issuer ends first, 0 to 1; with less nothing is signed. */
+  /** If the issuer ends first, this part of the lifetime must remain, 0 to 1. Otherwise nothing is signed. */
   readonly minimumLifeShare: number;
 }
 
-/** Which alternative names a leaf may hold, next to its identity URI, which every leaf holds. */
+/** Alternative names that a leaf may have, in addition to its identity URI, which every leaf has. */
 export interface NameRules {
-  /** DNS names and addresses: none; only the device id, where it is a host name; or any the site permits. */
+  /** DNS names and addresses: none; only the device id, if it is a host name; or all that the site permits. */
   readonly hosts: 'none' | 'own-name' | 'any';
   readonly requiresHost: boolean;
   readonly permitsWildcard: boolean;
@@ -41,7 +41,8 @@ const year = 365 * day;
 const leaf = {
   backdateSeconds: 300,
   keys: ['P-256', 'P-384', 'Ed25519', 'RSA'],
-  // RFC 8813 §3, RFC 8410 §5: EC and Ed25519 keys only sign; RSA keys need no more for TLS 1.3 and ECDHE suites.
+  // RFC 8813 §3, RFC 8410 §5: EC and Ed25519 keys only sign. For TLS 1.3 and ECDHE suites, RSA keys need no more
+  // either.
   keyUsages: ['digitalSignature'],
   names: { hosts: 'none', requiresHost: false, permitsWildcard: false },
   noRevocationUpToSeconds: 7 * day,
@@ -59,7 +60,8 @@ const authority = {
 } as const satisfies Partial<CertificateProfile>;
 
 /**
- * The profiles of this system; a site changes a lifetime with `{ ...certificateProfiles.device, validitySeconds }`.
+ * The profiles of this system. To change the lifetime of a leaf, use `{ ...certificateProfiles.device, validitySeconds
+ * }`.
  */
 export const certificateProfiles = {
   /** A gateway or child device: a TLS client. */
@@ -71,7 +73,7 @@ export const certificateProfiles = {
     extendedKeyUsages: ['clientAuth'],
     names: { hosts: 'own-name', requiresHost: false, permitsWildcard: false },
   },
-  /** A process of this system: serves and calls others. */
+  /** A process of this system: a TLS server and client. */
   service: {
     ...leaf,
     name: 'service',
@@ -80,9 +82,9 @@ export const certificateProfiles = {
     extendedKeyUsages: ['serverAuth', 'clientAuth'],
     names: { hosts: 'any', requiresHost: false, permitsWildcard: false },
   },
-  /** A person or tool that administers the site. */
+  /** A person or tool that administers the site: a TLS client. */
   admin: { ...leaf, name: 'admin', kind: 'admin', validitySeconds: 30 * day, extendedKeyUsages: ['clientAuth'] },
-  /** A TLS server that calls nobody. */
+  /** A TLS server that is never a client. */
   server: {
     ...leaf,
     name: 'server',
@@ -96,13 +98,13 @@ export const certificateProfiles = {
     ...authority,
     name: 'issuing',
     validitySeconds: 5 * year,
-    // Constrains every leaf below to TLS, whatever its own extension says.
+    // Limits every leaf below to TLS, also if its own extension allows more.
     extendedKeyUsages: ['serverAuth', 'clientAuth'],
     pathLength: 0,
   },
 } as const satisfies Record<string, CertificateProfile>;
 
-/** Validity of a certificate issued now: backdated, to the second, ending when the profile says. */
+/** Validity of a certificate issued now, to the second. It is backdated, and its end follows the profile. */
 export function validityOf(
   profile: Pick<CertificateProfile, 'validitySeconds' | 'backdateSeconds'>,
   now: Date,

@@ -5,30 +5,31 @@ import { bitString, sequence } from '../der/writer.js';
 import { lintCertificate } from '../lint/lint.js';
 import { type Signer, signerFor } from '../signature.js';
 
-/** A certificate that was signed just now. */
+/** A newly signed certificate. */
 export interface IssuedCertificate {
   readonly der: Buffer;
   readonly certificate: Certificate;
 }
 
 /**
- * Signs certificates, each one linted first under the signature of a throwaway key, so that nothing a CA key has ever
- * signed breaks a rule.
+ * Signs certificates. It first lints each certificate with the signature of a throwaway key. So the CA key never signs
+ * anything that breaks a rule.
  *
- * The linter judges form and never verifies the signature, so one throwaway signature of the right algorithm, made when
- * the signer is, stands under every rehearsal: signing each one again would cost a third of the rate and tell the linter nothing.
+ * The linter checks the form and never verifies the signature. So the constructor makes one throwaway signature with
+ * the right algorithm, and all rehearsals use it. A new signature for each would cost a third of the rate, and the
+ * linter would learn nothing from it.
  */
 export class RehearsedSigner {
   readonly #signer: Signer;
   readonly #throwawaySignature: Buffer;
 
-  /** @throws Problem `invalid-request`: not a private key that can sign here. */
+  /** @throws Problem `invalid-request`: this is not a private key that we can sign with. */
   constructor(privateKey: KeyObject) {
     this.#signer = signerFor(privateKey);
     this.#throwawaySignature = bitString(signerFor(throwawayKeyLike(privateKey)).sign(Buffer.alloc(0)));
   }
 
-  /** AlgorithmIdentifier that belongs into what is to be signed. */
+  /** AlgorithmIdentifier for the structure that will be signed. */
   get algorithmIdentifier(): Buffer {
     return this.#signer.algorithmIdentifier;
   }
@@ -59,7 +60,7 @@ function refuseFaults(rehearsal: TbsCertificate, issuer: Certificate | undefined
   );
 }
 
-/** The size of an RSA signature does not matter to the linter, and larger keys take seconds to make. */
+/** The linter ignores the size of an RSA signature, and larger keys take seconds to make. */
 const throwawayRsaBits = 2048;
 
 function throwawayKeyLike({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): KeyObject {

@@ -21,7 +21,7 @@ describe('serial numbers (RFC 5280 §4.1.2.2)', () => {
     expect(seen.size).toBe(drawn);
     const expected = (drawn * 15) / 256;
     const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 255 degrees of freedom: one honest run in a billion is above.
+    // With 255 degrees of freedom, one correct run in a billion is above this value.
     expect(chiSquare).toBeLessThan(405);
   });
 

@@ -6,7 +6,7 @@ import { integer, sequence, tlv, unsignedInteger } from '../der/writer.js';
 import { certificateDocument } from '../documents.js';
 import { readPublicKeyInfo } from '../public-key.js';
 
-/** Fields of a to-be-signed certificate that differ from one certificate to the next; each Buffer is a whole element. */
+/** Fields of a to-be-signed certificate that differ between certificates. Each Buffer is a whole element. */
 export interface TbsFields {
   readonly serialNumber: Buffer;
   readonly signatureAlgorithm: Buffer;
@@ -37,7 +37,7 @@ export function encodeTbsCertificate(fields: TbsFields): Buffer {
 /**
  * The INTEGER of a serial number.
  *
- * @throws Problem `invalid-request`: zero, or over 20 octets with the sign octet (RFC 5280 §4.1.2.2).
+ * @throws Problem `invalid-request`: it is zero, or longer than 20 octets with the sign octet (RFC 5280 §4.1.2.2).
  */
 export function encodeSerialNumber(serialNumber: SerialNumber): Buffer {
   const element = unsignedInteger(Buffer.from(serialNumber, 'hex'));
@@ -46,7 +46,10 @@ export function encodeSerialNumber(serialNumber: SerialNumber): Buffer {
   return element;
 }
 
-/** RFC 5280 §4.2.1.2 method 1: SHA-1 over the content of the key's BIT STRING. An identifier, not a security measure. */
+/**
+ * RFC 5280 §4.2.1.2 method 1: SHA-1 over the content of the BIT STRING of the key. Only an identifier, not for
+ * security.
+ */
 export function keyIdentifierOf(spki: Buffer): Buffer {
   return hash('sha1', readPublicKeyInfo(spki, certificateDocument).publicKey, 'buffer');
 }

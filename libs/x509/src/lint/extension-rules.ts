@@ -132,7 +132,7 @@ function criticalityFault({ isCa, extensions }: TbsCertificate): string | undefi
   return undefined;
 }
 
-/** EC and Ed25519 keys of TLS peers sign and do nothing else. */
+/** EC and Ed25519 keys of TLS peers only sign. */
 function keyUsageFault({ key, keyUsages = [] }: TbsCertificate): string | undefined {
   if (key.type !== 'ec' && key.type !== 'ed25519') return undefined;
   const wrong = keyUsages.find((usage) => /^(?:key|data)(?:Encipherment|Agreement)$|^(?:en|de)cipherOnly$/.test(usage));

@@ -79,7 +79,9 @@ export const fieldRules: readonly LintRule[] = [
   },
 ];
 
-/** UTCTime through the year 2049, GeneralizedTime from 2050 on: the parsed dates no longer tell, so the tags are read. */
+/**
+ * UTCTime through the year 2049, GeneralizedTime from 2050 on. The parsed dates do not show this, so we read the tags.
+ */
 function validityEncodingFault(certificate: TbsCertificate): string | undefined {
   const reader = new DerReader(certificate.tbsCertificate, certificateDocument);
   reader.enter(tags.sequence);

@@ -1,20 +1,23 @@
 import type { Certificate, TbsCertificate } from '../certificate.js';
 
-/** A rule a certificate breaks. */
+/** A rule that a certificate breaks. */
 export interface LintFinding {
   /** Stable name of the rule, such as `serial-number-entropy`. */
   readonly rule: string;
-  /** `error`: a SHALL is broken, and we sign no such certificate. `warning`: a SHOULD, or what old tools choke on. */
+  /**
+   * `error`: breaks a SHALL, so we do not sign the certificate. `warning`: breaks a SHOULD, or old tools cannot read
+   * it.
+   */
   readonly severity: 'error' | 'warning';
   /** Continues a sentence that begins with "the certificate". */
   readonly text: string;
 }
 
-/** A rule, with the clause that makes it one. */
+/** A rule, with the clause of its standard. */
 export interface LintRule {
   readonly rule: string;
   readonly severity: 'error' | 'warning';
   readonly source: string;
-  /** What the certificate does wrong, continuing "the certificate"; undefined when it keeps the rule. */
+  /** The error, as the continuation of "the certificate"; undefined when the certificate keeps the rule. */
   readonly check: (certificate: TbsCertificate, issuer: Certificate | undefined) => string | undefined;
 }

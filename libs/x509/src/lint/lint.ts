@@ -7,9 +7,9 @@ import { nameRules } from './name-rules.js';
 const rules = [...fieldRules, ...nameRules, ...extensionRules];
 
 /**
- * Judges a certificate by RFC 5280 and the standards beside it. Form only: signatures are not verified.
+ * Checks a certificate against RFC 5280 and related standards. It checks only the form and verifies no signatures.
  *
- * @param issuer  the certificate of its issuer, for the rules that compare the two; absent, those are skipped.
+ * @param issuer  the certificate of its issuer, for the rules that compare both; without it, these are skipped.
  * @returns every rule it breaks, in a fixed order.
  */
 export function lintCertificate(certificate: TbsCertificate, issuer?: Certificate): LintFinding[] {

@@ -80,7 +80,7 @@ export const nameRules: readonly LintRule[] = [
 
 const looksLikeHost = /^(?:[a-z0-9*-]+\.)+[a-z0-9-]+$/i;
 
-/** Old clients take a server's CN for its name, so one that looks like a host has to be among the alternative names. */
+/** Old clients use the CN of a server as its name. So a CN that looks like a host must also be an alternative name. */
 function serverCommonNameFault({
   isCa,
   extendedKeyUsages,

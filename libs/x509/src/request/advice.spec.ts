@@ -20,7 +20,7 @@ const keys = {
   Ed448: ['-algorithm', 'ED448'],
 } as const;
 
-/** How openssl is told to sign by an algorithm. */
+/** Arguments of openssl for each signature algorithm. */
 const hashes = {
   SHA256: '-sha256',
   SHA384: '-sha384',
@@ -39,7 +39,7 @@ function sign({ run, path }: Workbench, key: string, ...options: string[]): void
   run('openssl', 'req', '-new', '-key', key, '-subj', '/CN=child01', '-out', path('csr.pem'), ...options);
 }
 
-/** Takes the CSR as the signer does. */
+/** Checks the CSR as the signer does. */
 function take({ run }: Workbench): void {
   const [der = Buffer.alloc(0)] = derFromPem(run('cat', 'csr.pem'), 'CERTIFICATE REQUEST');
   const request = parseCertificateRequest(der);

@@ -8,11 +8,11 @@ import { type DeviceSubject, encodeDeviceSubject } from '../name.js';
 import { oids } from '../oids.js';
 import { signerFor } from '../signature.js';
 
-/** What a certification request asks for, and for whom. */
+/** The content of a certification request. */
 export type RequestOptions = RequestContent & DeviceSubject;
 
 interface RequestContent {
-  /** Signs the request; its public half is what the certificate is for. The hash follows the key. */
+  /** Signs the request. The certificate will be for its public key. The key decides the hash. */
   readonly privateKey: KeyObject;
   readonly subjectAltNames?: readonly SubjectAltName[] | undefined;
   readonly challengePassword?: string | undefined;
@@ -42,7 +42,7 @@ export function buildCertificateRequest(options: RequestOptions): Buffer {
   return sequence(requestInfo, signer.algorithmIdentifier, bitString(signer.sign(requestInfo)));
 }
 
-/** RFC 2985 §5.4.1: PrintableString where it will do, UTF8String elsewhere. */
+/** RFC 2985 §5.4.1: PrintableString if possible, otherwise UTF8String. */
 function directoryString(text: string): Buffer {
   return /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text) ? asciiString(tags.printableString, text) : utf8String(text);
 }

@@ -13,7 +13,7 @@ import { type KeyDescription, readPublicKeyInfo } from '../public-key.js';
 import { isSignatureValid, readSignatureAlgorithm, signatureFault, signingRemedy } from '../signature.js';
 import { keySizeFault } from './key-quality.js';
 
-/** A PKCS #10 certification request (RFC 2986). Buffers are views of the DER it was parsed from: do not write to them. */
+/** A PKCS #10 certification request (RFC 2986). The buffers are views of the parsed DER: do not write to them. */
 export interface CertificateRequest {
   readonly der: Buffer;
   readonly subject: Name;
@@ -22,25 +22,26 @@ export interface CertificateRequest {
   readonly key: KeyDescription;
   readonly signatureAlgorithm: string;
   readonly challengePassword?: string;
-  /** As asked for, repeated ones included; nothing of it is ever copied into a certificate. */
+  /** The requested extensions, including repeated ones. They are never copied into a certificate. */
   readonly requestedExtensions: readonly Extension[];
   readonly subjectAltNames: readonly SubjectAltName[];
   readonly keyUsages?: readonly string[];
   readonly extendedKeyUsages?: readonly string[];
   /** Whether it asks for a CA certificate. */
   readonly isCa: boolean;
-  /** Attributes nobody here reads, dotted, for the audit log. */
+  /** Attributes that we do not read, as dotted identifiers, for the audit log. */
   readonly ignoredAttributes: readonly string[];
-  /** What the signature covers. */
+  /** The bytes that the signature covers. */
   readonly requestInfo: Buffer;
   readonly signature: Buffer;
 }
 
-/** Ten times what a request of ours has; RSA 4096 with a hundred names stays below. */
+/** Ten times the size of our own requests. A request with RSA 4096 and a hundred names is smaller. */
 const maximumBytes = 16 * 1024;
 
 /**
- * Parses a certification request, strictly: DER, version 0, nothing after it. Proves nothing: see `verifyPossession`.
+ * Parses a certification request, strictly: DER, version 0, nothing after it. It does not verify the signature: see
+ * `verifyPossession`.
  *
  * @throws Problem `csr-rejected`: says which byte breaks which rule.
  * @see RFC 2986 §4
@@ -86,7 +87,7 @@ interface Attributes {
   readonly ignoredAttributes: readonly string[];
 }
 
-/** RFC 2986 §4.1: a set that may be empty; some writers leave an empty one out, and OpenSSL lets them. */
+/** RFC 2986 §4.1: the set may be empty. Some writers omit an empty set, and OpenSSL accepts this. */
 function readAttributes(reader: DerReader): Attributes {
   let challengePassword: string | undefined;
   const requestedExtensions: Extension[] = [];
@@ -101,7 +102,7 @@ function readAttributes(reader: DerReader): Attributes {
       reader.refuse(`belongs to the attribute ${type}, which stands twice`, 'with each attribute once');
     seen.add(type);
     if (type === oids.challengePassword) challengePassword = readOnlyValue(reader, readPassword);
-    // Both count, in a request that holds both: OpenSSL reads either, and nothing asked for may go unseen.
+    // If a request has both, both count. OpenSSL reads either, and we must not miss a requested extension.
     else if (type === oids.extensionRequest || type === oids.microsoftExtensionRequest)
       requestedExtensions.push(...readOnlyValue(reader, readExtensions));
     else ignoredAttributes.push(skipValues(reader, type));
@@ -135,14 +136,14 @@ function skipValues(reader: DerReader, type: string): string {
 }
 
 /**
- * Proves that whoever made the request holds its private key.
+ * Verifies that the requester has the private key.
  *
- * @throws Problem `csr-rejected`: the signature does not hold, or its algorithm or key is one we do not accept
+ * @throws Problem `csr-rejected`: the signature is not valid, or its algorithm or key is one that we do not accept
  *   (MD5, SHA-1, DSA, RSA below 2048 bits …).
  */
 export function verifyPossession(request: CertificateRequest): void {
   const { key, signatureAlgorithm, requestInfo, signature, spki } = request;
-  // Judged before any arithmetic: verifying with a huge key or exponent is work the sender would not have to do.
+  // Check key and algorithm first. Verifying with a huge key or exponent costs us much work and the sender none.
   requireGood(request, keySizeFault(readPublicKeyInfo(spki, requestDocument)));
   if (!isSignatureValid({ content: requestInfo, signature, algorithmName: signatureAlgorithm, spki, key }))
     throw new Problem(
@@ -152,10 +153,10 @@ export function verifyPossession(request: CertificateRequest): void {
 }
 
 /**
- * Refuses a request for its key or the algorithm of its signature, each with the remedy that helps: a new key is no
- * remedy for a signature with SHA-1.
+ * Refuses a request because of its key or its signature algorithm. Each message gives the right advice: for a signature
+ * with SHA-1, a new key does not help.
  *
- * @param keyFault  what is wrong with the key, continuing "it …".
+ * @param keyFault  the error in the key, as the continuation of "it …".
  * @throws Problem `csr-rejected`
  */
 export function requireGood({ key, signatureAlgorithm }: CertificateRequest, keyFault: string | undefined): void {

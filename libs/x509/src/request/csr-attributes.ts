@@ -3,7 +3,7 @@ import { oid } from '../der/oid.js';
 import { sequence, setOf } from '../der/writer.js';
 import { oids } from '../oids.js';
 
-/** What a server wants to see in certification requests. */
+/** What a server requests for certification requests. */
 export interface CsrAttributesOptions {
   /** Curve of the key. */
   readonly curve?: 'P-256' | 'P-384' | undefined;
@@ -22,7 +22,8 @@ const signatureOids = {
 } as const;
 
 /**
- * Encodes the answer to EST `csrattrs`: identifiers only, the form every client reads. An empty SEQUENCE asks for nothing.
+ * Encodes the answer to EST `csrattrs`. It contains only identifiers, because every client can read this form. An empty
+ * SEQUENCE requests nothing.
  *
  * @returns DER of CsrAttrs.
  * @throws Problem `invalid-request`: an extension is not a dotted object identifier.

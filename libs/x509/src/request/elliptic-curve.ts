@@ -24,7 +24,7 @@ const p521: Curve = {
   octets: 66,
 };
 
-/** P-384 and P-521 by these names, else P-256; no other gets past the check of the key's kind. */
+/** P-384 and P-521 by these names, otherwise P-256. The check of the kind of key rejects all other curves. */
 export function namedCurve(name: string): Curve {
   if (name === 'P-521') return p521;
   return name === 'P-384' ? p384 : p256;

@@ -20,7 +20,7 @@ const ecSpki = (curve: string, point: Buffer) =>
   sequence(sequence(oid(oids.ecPublicKey), oid(curve)), bitString(point));
 const ed25519Spki = (key: string) => sequence(sequence(oid(oids.ed25519)), bitString(Buffer.from(key, 'hex')));
 
-/** Modulus of a good key of this many bits. */
+/** Modulus of a good key with this number of bits. */
 function goodModulus(bits = 2048): bigint {
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: bits });
   return BigInt(`0x${Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url').toString('hex')}`);
@@ -61,7 +61,7 @@ describe('the quality of RSA keys', () => {
   });
 
   it("refuses a modulus with the fingerprint of Infineon's library (ROCA)", () => {
-    // A broken modulus is a power of 65537 modulo the product of the first primes; 65537 itself is the plainest one.
+    // A broken modulus is a power of 65537 modulo the product of the first primes. 65537 itself is the simplest one.
     let primorial = 1n;
     for (const prime of primesUpTo(167)) primorial *= prime;
     let n = ((1n << 2047n) / primorial + 1n) * primorial + 65537n;
@@ -70,7 +70,7 @@ describe('the quality of RSA keys', () => {
   });
 
   it('refuses a modulus of two primes that are close together', () => {
-    // The first two primes above 2^1023.5, near enough: their product is found by Fermat in the first round.
+    // The first two primes above 2^1023.5 are so close that Fermat's method factors their product in the first round.
     const p = nextProbablePrime((1n << 1023n) + (1n << 1022n));
     const q = nextProbablePrime(p + 2n);
     expect(keyFault(rsaSpki(p * q))).toContain('primes are too close together');
@@ -174,7 +174,7 @@ function primesUpTo(limit: number): bigint[] {
   return primes.map(BigInt);
 }
 
-/** A number without small factors is all the test needs: primality plays no part in what is checked. */
+/** The test needs only a number without small factors. The check does not depend on whether it is prime. */
 function nextProbablePrime(from: bigint): bigint {
   let candidate = from | 1n;
   while (primesUpTo(751).some((prime) => candidate % prime === 0n)) candidate += 2n;

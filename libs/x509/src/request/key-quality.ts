@@ -14,10 +14,10 @@ import { exponentFault, exponentWeakness, modulusFault } from './rsa-quality.js'
 
 const minimumRsaBits = 2048;
 const maximumRsaBits = 4096;
-/** Roots of others have up to this many; with more, checking a signature and this key takes too long. */
+/** Other CAs have roots with up to this many bits. With more, checking a signature and the key takes too long. */
 const maximumForeignRsaBits = 8192;
 
-/** What is wrong with a key by its kind and size, continuing "it …"; undefined when nothing is. Costs nothing. */
+/** The error in the kind or size of a key, as the continuation of "it …"; undefined when there is none. Very fast. */
 export function keySizeFault({ key, publicKey }: PublicKeyInfo): string | undefined {
   switch (key.type) {
     case 'ed25519':
@@ -41,19 +41,19 @@ function rsaSizeFault(bits: number): string | undefined {
   return bits % 8 === 0 ? undefined : `has an RSA key of ${bits} bits, which is not a multiple of 8`;
 }
 
-/** A certified key: its description, and the SubjectPublicKeyInfo it was read from. */
+/** A key from a certificate: its description, and its SubjectPublicKeyInfo. */
 interface CertifiedKey {
   readonly key: KeyDescription;
   readonly spki: Buffer;
 }
 
-/** By the buffer of the SubjectPublicKeyInfo, so known as long as its certificate is kept. */
+/** Results by the buffer of the SubjectPublicKeyInfo, so they live as long as the certificate. */
 const knownWeaknesses = new WeakMap<Buffer, { readonly weakness: string | undefined }>();
 
 /**
- * What makes a certified key unsafe, whoever certified it, continuing "it …"; undefined when nothing does. Asked for
- * every key trust rests on: of a peer, of each CA above it, of trusted CAs, of a server. Enrolment asks for this and more
- * (`keyFault`). Up to 4 ms for RSA, once for each parsed certificate.
+ * The reason why the key of a certificate is unsafe, as the continuation of "it …"; undefined when it is safe. Used for
+ * every key that trust depends on: of a peer, of each CA above it, of trusted CAs, of a server. Enrolment checks this
+ * and more (`keyFault`). Takes up to 4 ms for RSA, once for each parsed certificate.
  */
 export function keyWeakness({ key, spki }: CertifiedKey): string | undefined {
   const weakness = kindWeakness(key);
@@ -87,7 +87,7 @@ function kindWeakness(key: KeyDescription): string | undefined {
 
 function valueWeakness(info: PublicKeyInfo): string | undefined {
   const { key, publicKey } = info;
-  // A compressed point decodes to a point of the curve or, in OpenSSL, to no key at all.
+  // A compressed point is always on the curve. Otherwise OpenSSL does not accept it as a key.
   if (key.type === 'ec' && isCompressed(publicKey, key.curve)) return undefined;
   const exponent = key.type === 'rsa' ? readRsaPublicKey(publicKey, certificateDocument).exponent : undefined;
   return (exponent && exponentWeakness(exponent)) ?? keyValueFault(info);
@@ -99,15 +99,15 @@ function isCompressed(point: Buffer, curveName: string): boolean {
 }
 
 /**
- * What makes a public key unfit for a certificate, continuing "it …"; undefined when nothing does. The list of Boulder's
- * goodkey, and what it leaves to Go's parser. Everything `keyWeakness` finds is among it.
+ * The reason why we issue no certificate for a public key, as the continuation of "it …"; undefined when we do. It
+ * checks everything that goodkey of Boulder and the parser of Go check. It finds everything that `keyWeakness` finds.
  */
 export function keyFault(spki: Buffer): string | undefined {
   const info = readPublicKeyInfo(spki, requestDocument);
   return keySizeFault(info) ?? algorithmFault(info) ?? keyValueFault(info);
 }
 
-/** By the name `keyText` gives a key; RSA of any size is `RSA`. */
+/** By the name that `keyText` gives a key; RSA of any size is `RSA`. */
 const algorithmIdentifiers: ReadonlyMap<string, Buffer> = new Map([
   ['EC P-256', sequence(oid(oids.ecPublicKey), oid(oids.prime256v1))],
   ['EC P-384', sequence(oid(oids.ecPublicKey), oid(oids.secp384r1))],
@@ -115,7 +115,7 @@ const algorithmIdentifiers: ReadonlyMap<string, Buffer> = new Map([
   ['RSA', sequence(oid(oids.rsaEncryption), nullValue())],
 ]);
 
-/** The key goes into the certificate as it stands, so its AlgorithmIdentifier has to be the one the standards write. */
+/** The key is copied into the certificate, so its AlgorithmIdentifier must be encoded as the standards say. */
 function algorithmFault({ key, algorithmIdentifier }: PublicKeyInfo): string | undefined {
   const expected = algorithmIdentifiers.get(key.type === 'rsa' ? 'RSA' : keyText(key));
   return expected?.equals(algorithmIdentifier) ? undefined : `has a key ${keyText(key)} with unusual parameters`;
@@ -127,7 +127,7 @@ function keyValueFault({ key, publicKey }: PublicKeyInfo): string | undefined {
   return modulusFault(readRsaPublicKey(publicKey, requestDocument).modulus);
 }
 
-/** SEC 1 §2.3.3: 04, x and y. RFC 5480 §2.2 lets compressed points be; no peer of ours sends one. */
+/** SEC 1 §2.3.3: 04, x and y. RFC 5480 §2.2 allows compressed points, but none of our peers sends one. */
 function pointFault(point: Buffer, curveName: string): string | undefined {
   const curve = namedCurve(curveName);
   if (point.length === 1) return 'has an EC key that is the point at infinity';

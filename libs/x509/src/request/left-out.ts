@@ -3,14 +3,14 @@ import type { Extension } from '../extensions.js';
 import { oids } from '../oids.js';
 import type { CertificateRequest } from './certificate-request.js';
 
-/** As many are named; a request of 16 KiB can hold a thousand. */
+/** Maximum number of names in the result. A request of 16 KiB can have a thousand. */
 const mostNamed = 10;
 
 const nameByOid: ReadonlyMap<string, string> = new Map(Object.entries(oids).map(([name, oid]) => [oid, name]));
 
 /**
- * What a request asked for and its certificate does not hold as asked: the profile decides, and whoever asked is told.
- * Only for a request that `checkCertificateRequest` let pass: then nothing of it is worth a refusal.
+ * The parts of a request that its certificate does not have. The profile decides what the certificate has, and the
+ * requester is told what is missing. Call it only after `checkCertificateRequest`, which refuses everything serious.
  *
  * @returns extensions by name or dotted identifier, usages and purposes one by one (`extendedKeyUsage=serverAuth`); at
  *   most ten, and `N more`.
@@ -29,7 +29,7 @@ function missingOf(asked: Extension, request: CertificateRequest, certificate: C
       return without(request.extendedKeyUsages, certificate.extendedKeyUsages).map((use) => `extendedKeyUsage=${use}`);
     case oids.basicConstraints:
     case oids.subjectAltName:
-      // The policy refuses a request that asks for other names, or for a CA certificate.
+      // Names and CA flag are never left out: the policy refuses a request with other names or for a CA certificate.
       return [];
     default:
       return isHeld(asked, certificate) ? [] : [nameByOid.get(asked.oid) ?? asked.oid];

@@ -28,7 +28,7 @@ function requestWith(extensions: readonly Buffer[], subject = encodeSubject({ co
 
 type ExtensionAttribute = 'extensionRequest' | 'microsoftExtensionRequest';
 
-/** The same, with the extensions in the attributes named. */
+/** The same, with the extensions in the given attributes. */
 function requestIn(
   lists: Partial<Record<ExtensionAttribute, readonly Buffer[]>>,
   subject = encodeSubject({ commonName: 'child01' }),

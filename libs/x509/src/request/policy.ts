@@ -9,21 +9,24 @@ import { type KeyDescription, keyText } from '../public-key.js';
 import { type CertificateRequest, requireGood } from './certificate-request.js';
 import { keyFault } from './key-quality.js';
 
-/** Whom a request was authenticated as, and what the site lets that party be called. */
+/** The authenticated identity of a requester, and the names that the site permits for it. */
 export interface LeafIdentity {
   readonly deviceId: DeviceId;
-  /** Of the identity URI; `sallyport.local` when absent. */
+  /** Trust domain of the identity URI; `sallyport.local` when absent. */
   readonly trustDomain?: string | undefined;
-  /** DNS names and addresses a profile with `hosts: 'any'` may give out, in lower case; absent: every well-formed one. */
+  /**
+   * DNS names and addresses permitted by a profile with `hosts: 'any'`, in lower case; absent: every well-formed one.
+   */
   readonly permittedHosts?: readonly string[] | undefined;
 }
 
 /**
- * Holds a request against a profile and the identity it was authenticated as. Possession of the key is checked apart.
+ * Checks a request against a profile and the authenticated identity. `verifyPossession` checks the signature
+ * separately.
  *
- * @throws Problem `csr-rejected` (400): the key or a name is unfit; a new CSR can be right.
- * @throws Problem `csr-forbidden` (403): it asks for what this party does not get: another name, a CA certificate,
- *   extensions that are not its to choose. `extensions.code` names the rule.
+ * @throws Problem `csr-rejected` (400): the key or a name is not acceptable; a new CSR can be correct.
+ * @throws Problem `csr-forbidden` (403): the requester may not have what it asks for: another name, a CA certificate,
+ *   extensions that it may not choose. `extensions.code` names the rule.
  */
 export function checkCertificateRequest(
   request: CertificateRequest,
@@ -37,8 +40,8 @@ export function checkCertificateRequest(
 }
 
 /**
- * The alternative names a leaf gets: its identity URI, then the DNS names (in lower case) and addresses the request asks
- * for, each once. Only for a request that `checkCertificateRequest` let pass.
+ * The alternative names of the leaf: its identity URI, then the requested DNS names (in lower case) and addresses, each
+ * once. Call it only after `checkCertificateRequest`.
  */
 export function leafAltNames(
   request: CertificateRequest,
@@ -55,7 +58,7 @@ function identityOf(profile: CertificateProfile, { deviceId, trustDomain }: Leaf
   return identityUri({ kind: profile.kind === 'ca' ? 'service' : profile.kind, deviceId, trustDomain });
 }
 
-/** By the name `keyText` gives a key that `keyFault` let pass; RSA of any size is `RSA`. */
+/** By the name that `keyText` gives a key that `keyFault` accepts; RSA of any size is `RSA`. */
 const acceptedKeys: ReadonlyMap<string, AcceptedKey> = new Map([
   ['EC P-256', 'P-256'],
   ['EC P-384', 'P-384'],
@@ -80,12 +83,12 @@ function forbidden(code: string, reason: string): Problem {
   return new Problem('csr-forbidden', `CSR refused: it ${reason}.`, { extensions: { code } });
 }
 
-/** What the sender wrote, in so many characters that it does not fill the answer and the log. */
+/** The text of the sender, shortened, so that it does not fill the answer and the log. */
 function shortened(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** The subject of the certificate is built by us; the request may only repeat the id it was authenticated as. */
+/** We build the subject of the certificate. The request may only repeat the authenticated id. */
 function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentity): void {
   const [commonName, ...others] = subject.commonNames;
   if (others.length > 0) throw forbidden('common-names', `has ${others.length + 1} common names; send one or none`);
@@ -96,10 +99,12 @@ function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentit
     );
 }
 
-/** RFC 5280 §4.2.1.12 purposes a TLS peer may have; which of them it gets is the profile's business. */
+/** RFC 5280 §4.2.1.12: purposes that a TLS peer may request. The profile decides which of them it gets. */
 const tlsPurposes: ReadonlySet<string> = new Set(['clientAuth', 'serverAuth']);
 
-/** Extensions a request has a say in, at least by what it may not ask for; a critical one must not be dropped in silence. */
+/**
+ * Extensions that we check in a request. Other extensions must not be critical, because we would drop them silently.
+ */
 const askedFor: ReadonlySet<string> = new Set([
   oids.subjectAltName,
   oids.keyUsage,
@@ -135,7 +140,7 @@ function checkExtensions(request: CertificateRequest): void {
     );
 }
 
-/** Boulder's number; each name costs every peer that ever reads the certificate. */
+/** The limit of Boulder. Every peer that reads the certificate must parse all names. */
 const maximumNames = 100;
 
 function checkNames(request: CertificateRequest, profile: CertificateProfile, identity: LeafIdentity): void {
@@ -170,7 +175,9 @@ function isPermitted({ type, value }: SubjectAltName, profile: CertificateProfil
   }
 }
 
-/** Host names compare without case (RFC 4343) and stand in lower case in what we issue; a URI keeps its own. */
+/**
+ * Host names are compared without case (RFC 4343), and our certificates have them in lower case. A URI is not changed.
+ */
 function lowerCase(name: SubjectAltName): SubjectAltName {
   return name.type === 'dns' ? { type: 'dns', value: name.value.toLowerCase() } : name;
 }

@@ -1,4 +1,4 @@
-/** Odd primes up to 751, as Boulder tests them; a factor among them means a broken generator. */
+/** Odd primes up to 751, as in Boulder. If one of them divides the modulus, the key generator is broken. */
 const smallPrimes = oddPrimesUpTo(751);
 
 /** Primes of the ROCA fingerprint: moduli of Infineon's RSALib are powers of 65537 modulo each (CVE-2017-15361). */
@@ -6,17 +6,17 @@ const rocaPrimes = oddPrimesUpTo(167);
 
 const rocaGenerator = 65537;
 
-/** Boulder's number: enough to find primes that share their upper half, cheap enough for every request. */
+/** The number of Boulder: enough to find primes that share their upper half, and fast enough for every request. */
 const fermatRounds = 110;
 
 const minimumExponent = 65537n;
-/** Old roots have it. With 1 everybody can sign; an even number belongs to no key pair. */
+/** Old roots have 3. With 1 everybody could sign, and an even number cannot belong to a key pair. */
 const smallestSafeExponent = 3n;
 const exponentLimit = 1n << 256n;
 
 /**
- * What is wrong with a public exponent, continuing "it …"; undefined when nothing is. With one as long as the modulus a
- * single verification takes 30 ms.
+ * The error in a public exponent, as the continuation of "it …"; undefined when there is none. With an exponent as long
+ * as the modulus, one verification takes 30 ms.
  *
  * @param exponent  big-endian.
  */
@@ -24,7 +24,7 @@ export function exponentFault(exponent: Buffer): string | undefined {
   return exponentBelow(minimumExponent, exponent);
 }
 
-/** As `exponentFault`, for a key somebody else certified: it need not be the best, but it must not be broken. */
+/** Like `exponentFault`, for a key that another CA has certified: it need not be ideal, but it must not be broken. */
 export function exponentWeakness(exponent: Buffer): string | undefined {
   return exponentBelow(smallestSafeExponent, exponent);
 }
@@ -36,7 +36,7 @@ function exponentBelow(minimum: bigint, exponent: Buffer): string | undefined {
 }
 
 /**
- * What makes an RSA modulus unsafe whatever its length, continuing "it …"; undefined when nothing does.
+ * The reason why an RSA modulus of any length is unsafe, as the continuation of "it …"; undefined when it is safe.
  *
  * @param modulus  big-endian, at least 2048 bits.
  */
@@ -52,7 +52,7 @@ function isRoca(n: bigint): boolean {
   return rocaPrimes.every((prime) => isPowerOfGenerator(Number(n % BigInt(prime)), prime));
 }
 
-/** Whether a residue is one of the few a broken modulus can have. */
+/** Whether a residue is one of the few that a broken modulus can have. */
 function isPowerOfGenerator(residue: number, prime: number): boolean {
   let power = 1;
   do {
@@ -62,7 +62,7 @@ function isPowerOfGenerator(residue: number, prime: number): boolean {
   return false;
 }
 
-/** Fermat's factoring: n = a² - b² falls in a few rounds when the primes are close (CVE-2022-26320). */
+/** Fermat's method (n = a² - b²) finds the factors in a few rounds when the primes are close (CVE-2022-26320). */
 function hasClosePrimes(n: bigint): boolean {
   let a = squareRoot(n);
   if (a * a < n) a++;
@@ -75,14 +75,14 @@ function hasClosePrimes(n: bigint): boolean {
   return false;
 }
 
-/** Squares end in one of 12 values modulo 64, so most numbers need no root. */
+/** A square has one of only 12 values modulo 64, so for most numbers we need not compute the root. */
 const squaresModulo64: ReadonlySet<number> = new Set(Array.from({ length: 64 }, (_, root) => (root * root) % 64));
 
 function isSquare(n: bigint): boolean {
   return squaresModulo64.has(Number(n & 63n)) && squareRoot(n) ** 2n === n;
 }
 
-/** Integer part of the root, by Newton's method from above. */
+/** Integer part of the square root, by Newton's method from above. */
 function squareRoot(n: bigint): bigint {
   if (n < 2n) return n;
   let root = 1n << BigInt(Math.ceil(n.toString(16).length * 2));

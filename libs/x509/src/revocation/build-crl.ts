@@ -12,20 +12,20 @@ import { oids } from '../oids.js';
 import { signerFor } from '../signature.js';
 import { type RevokedEntry, revocationCodeOf } from './revoked-entry.js';
 
-/** What a full CRL says besides its entries. */
+/** The fields of a full CRL besides its entries. */
 export interface CrlFields {
   readonly issuer: Certificate;
   readonly privateKey: KeyObject;
-  /** Rises with every list of this issuer (RFC 5280 §5.2.3); at most 20 octets. */
+  /** Increases with every list of this issuer (RFC 5280 §5.2.3); at most 20 octets. */
   readonly crlNumber: bigint;
   readonly thisUpdate: Date;
-  /** Until when the list may be used; readers refuse everybody once it has passed. */
+  /** End of use of the list. After it, readers refuse all certificates of this issuer. */
   readonly nextUpdate: Date;
 }
 
-/** A full CRL to be made. */
+/** The content of a new full CRL. */
 export interface CrlOptions extends CrlFields {
-  /** Written in the order given; expired certificates are the caller's to leave out. */
+  /** Written in the given order. The caller must leave out expired certificates. */
   readonly entries: readonly RevokedEntry[];
 }
 
@@ -33,7 +33,7 @@ const version2 = integer(1);
 const maximumNumber = 1n << 159n;
 
 /**
- * Makes a full CRL of any size a few entries at a time, so that the caller can let others run in between.
+ * Makes a full CRL of any size, a few entries at a time. So the caller can let other work run in between.
  *
  * @example
  *   const crl = new CrlBuilder();
@@ -48,7 +48,7 @@ export class CrlBuilder {
     return this.#entryCount;
   }
 
-  /** Writes entries behind those added before; a few microseconds each. */
+  /** Adds entries at the end. Takes a few microseconds for each. */
   add(entries: readonly RevokedEntry[]): void {
     if (entries.length === 0) return;
     this.#chunks.push(Buffer.concat(entries.map(encodeEntry)));
@@ -56,11 +56,12 @@ export class CrlBuilder {
   }
 
   /**
-   * Signs a full CRL, version 2, with its number and the key identifier of the issuer. Blocks for some milliseconds a megabyte.
+   * Signs a full CRL, version 2, with its number and the key identifier of the issuer. Blocks for some milliseconds for
+   * each megabyte.
    *
-   * @returns DER: 35 octets an entry, 49 with a reason.
+   * @returns DER: 35 octets for each entry, 49 with a reason.
    * @throws Problem `invalid-request`: the number is not positive or too long, or `nextUpdate` is not after `thisUpdate`.
-   * @throws Problem `signing-key-unavailable`: the issuer may not sign CRLs, or its key does not pair with it.
+   * @throws Problem `signing-key-unavailable`: the issuer may not sign CRLs, or the key does not belong to it.
    */
   sign(fields: CrlFields): Buffer {
     const { issuer, privateKey, thisUpdate, nextUpdate } = fields;
@@ -74,7 +75,7 @@ export class CrlBuilder {
       issuer.subject.der,
       time(thisUpdate),
       time(nextUpdate),
-      // RFC 5280 §5.1.2.6: an empty list is left out.
+      // RFC 5280 §5.1.2.6: an empty list is not encoded.
       ...(this.#entryCount === 0 ? [] : [sequence(...this.#chunks)]),
       tlv(contextConstructed(0), extensions),
     );
@@ -83,7 +84,7 @@ export class CrlBuilder {
 }
 
 /**
- * Makes and signs a full CRL at once; for one of many thousands of entries use `CrlBuilder`.
+ * Makes and signs a full CRL in one step. For many thousands of entries use `CrlBuilder`.
  *
  * @returns DER, as `CrlBuilder.sign`.
  * @throws Problem as `CrlBuilder.sign`.
@@ -105,7 +106,7 @@ function requireCrlFields({ issuer, crlNumber: number, thisUpdate, nextUpdate }:
 
 function encodeEntry({ serialNumber, revokedAt, reason = 'unspecified' }: RevokedEntry): Buffer {
   const serial = encodeSerialNumber(serialNumber);
-  // RFC 5280 §5.3.1: the reason SHOULD be absent instead of unspecified.
+  // RFC 5280 §5.3.1: instead of the reason `unspecified`, the reason SHOULD be absent.
   if (reason === 'unspecified') return sequence(serial, time(revokedAt));
   const value = octetString(enumerated(revocationCodeOf(reason)));
   return sequence(serial, time(revokedAt), sequence(sequence(reasonCodeOid, value)));

@@ -34,7 +34,7 @@ const vectorCrl = (path: string) => {
   return parseCrl(der);
 };
 
-/** A CRL with one entry; its signature does not hold. */
+/** A CRL with one entry and an invalid signature. */
 function crlWithEntryExtensions(...extensions: readonly Buffer[]): Buffer {
   const algorithm = sequence(oid(oids.ecdsaWithSha256));
   const entry = sequence(integer(1), time(now), sequence(...extensions));

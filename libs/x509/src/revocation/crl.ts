@@ -21,9 +21,12 @@ export interface CertificateRevocationList {
   /** Lower-case hexadecimal. */
   readonly authorityKeyIdentifier?: string;
   readonly entries: readonly RevokedEntry[];
-  /** Critical extensions, of the list or an entry, that change what it covers (deltas, partitions): it is no full CRL then. */
+  /**
+   * Critical extensions of the list or of an entry that change its scope (deltas, partitions). Then it is not a full
+   * CRL.
+   */
   readonly unknownCriticalExtensions: readonly string[];
-  /** What the signature covers. */
+  /** The bytes that the signature covers. */
   readonly tbsCertList: Buffer;
   readonly signature: Buffer;
 }
@@ -79,7 +82,7 @@ function isTime(tag: number): boolean {
   return tag === tags.utcTime || tag === tags.generalizedTime;
 }
 
-/** RFC 5280 §5.1.2.6: an empty list is left out, not encoded. */
+/** RFC 5280 §5.1.2.6: an empty list is not encoded. */
 function readEntries(reader: DerReader, unknown: Set<string>): RevokedEntry[] {
   const entries: RevokedEntry[] = [];
   reader.enter(tags.sequence);
@@ -89,7 +92,7 @@ function readEntries(reader: DerReader, unknown: Set<string>): RevokedEntry[] {
   return entries;
 }
 
-/** RFC 5280 §5.3: whoever does not know a critical extension of an entry must not use the list. */
+/** RFC 5280 §5.3: a reader that does not know a critical extension of an entry must not use the list. */
 function readEntry(reader: DerReader, unknown: Set<string>): RevokedEntry {
   reader.enter(tags.sequence);
   const serialNumber = readSerialNumber(reader);
@@ -154,7 +157,7 @@ function readCrlNumber(value: Buffer): bigint {
   return BigInt(`0x${magnitude.toString('hex')}`);
 }
 
-/** Whether `issuer` signed the list: the names match and the signature holds. Dates are the caller's to judge. */
+/** Whether `issuer` signed the list: the names match and the signature is valid. The caller must check the dates. */
 export function verifyCrlSignedBy(crl: CertificateRevocationList, issuer: Certificate): boolean {
   return (
     isSameName(crl.issuer, issuer.subject) &&

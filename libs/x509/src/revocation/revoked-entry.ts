@@ -1,6 +1,6 @@
 import type { SerialNumber } from '@sallyport/protocol';
 
-/** CRLReason (RFC 5280 §5.3.1) by code. 7 was never given out; 8, removeFromCRL, belongs to delta CRLs. */
+/** CRLReason (RFC 5280 §5.3.1) by code. 7 is not assigned. 8, removeFromCRL, is only for delta CRLs. */
 const reasonByCode = [
   'unspecified',
   'keyCompromise',
@@ -18,10 +18,10 @@ const reasonByCode = [
 /** Why a certificate was revoked. */
 export type RevocationReason = NonNullable<(typeof reasonByCode)[number]>;
 
-/** Every reason a certificate of ours can be revoked for. */
+/** All reasons for which we can revoke a certificate. */
 export const revocationReasons: readonly RevocationReason[] = reasonByCode.filter((reason) => reason !== undefined);
 
-/** The reason of a code; undefined for a code that has none. */
+/** The reason for a code; undefined for an unknown code. */
 export function revocationReasonOf(code: number): RevocationReason | undefined {
   return reasonByCode[code];
 }
