@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { discardBody } from '@sallyport/http';
 import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Connection } from './connection.js';
 import type { Limits } from './limits.js';
@@ -291,25 +292,6 @@ function continueWhenRead(
     response.writeContinue();
   };
   request.on('newListener', onListener);
-}
-
-/**
- * Reads and forgets the body of a request that is already answered. To close with unread bytes would be a TCP reset,
- * which can destroy the answer before the client has read it.
- */
-function discardBody(request: IncomingMessage, most: { bytes: number; ms: number }, done: () => void): void {
-  let bytes = 0;
-  const stop = () => {
-    clearTimeout(deadline);
-    request.off('data', onData).off('end', stop).off('close', stop);
-    done();
-  };
-  const onData = (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > most.bytes) stop();
-  };
-  const deadline = setTimeout(stop, most.ms);
-  request.on('data', onData).once('end', stop).once('close', stop);
 }
 
 function makeServer(limits: Limits, mayUpgrade: (request: IncomingMessage) => boolean): Server {

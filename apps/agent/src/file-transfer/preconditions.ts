@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { entityTagsIn, namesEntityTag, type TagComparison } from '@sallyport/http';
 import { Problem } from '@sallyport/protocol';
 import type { VersionCheck } from '../file-storage/file-storage.js';
 import type { FileVersion } from '../file-storage/file-version.js';
@@ -66,7 +67,7 @@ export function preconditionFailed(text: string): Problem {
 function holdsIfMatch(headers: IncomingHttpHeaders, current: FileVersion | undefined, now: Date): boolean {
   const match = headers['if-match'];
   // §13.1.1: strong comparison. Our tags are strong, so a weak tag never equals them.
-  if (match !== undefined) return match.trim() === '*' ? current !== undefined : hasTag(match, current, strong);
+  if (match !== undefined) return match.trim() === '*' ? current !== undefined : hasTag(match, current, 'strong');
   const limit = parseHttpDate(headers['if-unmodified-since'] ?? '', now);
   return limit === undefined || current === undefined || Math.floor(current.modifiedAtMs / 1000) <= limit;
 }
@@ -74,18 +75,13 @@ function holdsIfMatch(headers: IncomingHttpHeaders, current: FileVersion | undef
 function namesVersion(list: string, current: FileVersion | undefined, isRead: boolean): boolean {
   if (list.trim() === '*') return current !== undefined;
   // If the condition of a write cannot be parsed, it counts as not met. Overwriting could lose what it protects.
-  if (!isRead && list.match(anyTag) === null) return true;
+  if (!isRead && entityTagsIn(list).length === 0) return true;
   // §13.1.2: weak comparison.
-  return hasTag(list, current, weak);
+  return hasTag(list, current, 'weak');
 }
 
-// RFC 9110 §8.8.3: opaque-tag = DQUOTE *etagc DQUOTE
-const anyTag = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
-const strong = (tag: string): string => tag;
-const weak = (tag: string): string => tag.replace(/^W\//, '');
-
-function hasTag(list: string, current: FileVersion | undefined, comparable: (tag: string) => string): boolean {
-  return current !== undefined && (list.match(anyTag) ?? []).some((tag) => comparable(tag) === current.entityTag);
+function hasTag(list: string, current: FileVersion | undefined, comparison: TagComparison): boolean {
+  return current !== undefined && namesEntityTag(list, current.entityTag, comparison);
 }
 
 function isUnchangedSince(headers: IncomingHttpHeaders, current: FileVersion, now: Date): boolean {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Answer, namesEntityTag, sendAnswer } from '@sallyport/http';
 import { isTrusted, keyIdOf } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CrlPublisher } from './crl-publisher.js';
@@ -12,6 +13,12 @@ interface Document {
   readonly lastModified: Date;
 }
 
+/** Where the documents come from. */
+export interface CrlSources {
+  readonly hierarchy: Hierarchy;
+  readonly crls: CrlPublisher;
+}
+
 // A revocation is on the CRL within a minute; a copy must not hide it for longer.
 const maxAgeSeconds = 60;
 const documentPath = /^\/(crl|ca)\/([0-9a-f]{1,64})\.(crl|cer)$/;
@@ -20,25 +27,18 @@ const documentPath = /^\/(crl|ca)\/([0-9a-f]{1,64})\.(crl|cer)$/;
  * Serves `/crl/KEYID.crl` and `/ca/KEYID.cer` in DER over plain HTTP: fetching a CRL over TLS would need the CRL
  * (RFC 5280 §8; RFC 2585 §3 for the media types).
  */
-export function crlHandler(sources: {
-  readonly hierarchy: Hierarchy;
-  readonly crls: CrlPublisher;
-}): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
-    // No request here needs a body; what comes is thrown away.
-    request.resume();
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return refuse(response, 405, { text: 'Use GET or HEAD.', headers: { Allow: 'GET, HEAD' } });
-    const found = documentAt(request.url ?? '', sources);
-    if (found === undefined) return refuse(response, 404, { text: 'Not found.' });
-    return serve(request, response, found);
-  };
+export function crlHandler(sources: CrlSources): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => sendAnswer(request, response, judge(request, sources));
 }
 
-function documentAt(
-  url: string,
-  { hierarchy, crls }: { hierarchy: Hierarchy; crls: CrlPublisher },
-): Document | undefined {
+function judge(request: IncomingMessage, sources: CrlSources): Answer {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return refusal(405, 'Use GET or HEAD.', ['Allow', 'GET, HEAD']);
+  const found = documentAt(request.url ?? '', sources);
+  return found === undefined ? refusal(404, 'Not found.') : answerTo(request, found);
+}
+
+function documentAt(url: string, { hierarchy, crls }: CrlSources): Document | undefined {
   const [, folder, keyId = '', suffix] = documentPath.exec(url.split('?', 1)[0] ?? '') ?? [];
   if (folder === 'crl' && suffix === 'crl') {
     const crl = crls.find(keyId);
@@ -56,29 +56,19 @@ function documentAt(
   };
 }
 
-function serve(request: IncomingMessage, response: ServerResponse, found: Document): void {
+function answerTo({ headers: { 'if-none-match': known } }: IncomingMessage, found: Document): Answer {
   const { contentType, der, digest, lastModified } = found;
   const etag = `"${digest}"`;
-  const headers = {
-    ETag: etag,
-    'Cache-Control': `public, max-age=${maxAgeSeconds}`,
-    'Last-Modified': lastModified.toUTCString(),
-  };
+  const headers = [
+    ...['ETag', etag, 'Last-Modified', lastModified.toUTCString()],
+    ...['Cache-Control', `public, max-age=${maxAgeSeconds}`],
+  ];
   // RFC 9110 §13.1.2: If-None-Match is a list, or "*".
-  const known = request.headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
-  if (known.includes(etag) || known.includes('*')) {
-    response.writeHead(304, headers).end();
-    return;
-  }
-  response.writeHead(200, { ...headers, 'Content-Type': contentType, 'Content-Length': der.length }).end(der);
+  if (known !== undefined && (known.trim() === '*' || namesEntityTag(known, etag, 'weak')))
+    return { status: 304, headers };
+  return { status: 200, headers: [...headers, 'Content-Type', contentType], body: der };
 }
 
-function refuse(
-  response: ServerResponse,
-  status: 404 | 405,
-  { text, headers = {} }: { readonly text: string; readonly headers?: Readonly<Record<string, string>> },
-): void {
-  const body = `${text}\n`;
-  const type = 'text/plain; charset=utf-8';
-  response.writeHead(status, { ...headers, 'Content-Type': type, 'Content-Length': body.length }).end(body);
+function refusal(status: 404 | 405, text: string, headers: readonly string[] = []): Answer {
+  return { status, headers: [...headers, 'Content-Type', 'text/plain; charset=utf-8'], body: `${text}\n` };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Problem } from '@sallyport/protocol';
+import { sendAnswer } from '@sallyport/http';
+import type { Problem } from '@sallyport/protocol';
 
 /** What goes back to an EST client. */
 export interface EstAnswer {
@@ -47,20 +48,13 @@ export function problemAnswer(problem: Problem): EstAnswer {
 
 const defaultRetryAfterSeconds = 30;
 
-/** Sends it, never chunked: strongSwan needs a Content-Length. */
+/** Sends it, unless the connection has broken. */
 export function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: EstAnswer): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, {
-    ...headers,
-    // What is left of a body nobody reads would keep the connection busy.
-    ...(request.complete || isWithoutBody(request) ? {} : { Connection: 'close' }),
-    'Content-Length': String(Buffer.byteLength(body)),
-    'Cache-Control': 'no-store',
+  // strongSwan needs a Content-Length, which `sendAnswer` always gives.
+  sendAnswer(request, response, {
+    status,
+    headers: [...Object.entries(headers).flat(), 'Cache-Control', 'no-store'],
+    body,
   });
-  response.end(body);
-}
-
-// RFC 9112 §6.3: a request without these has no body.
-function isWithoutBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
 }

@@ -265,6 +265,13 @@ describe('EST on the wire', () => {
     expect([reply.status, reply.headers.connection]).toEqual([413, 'close']);
   });
 
+  it('answers 413 to a client that sends a long chunked body to its end first', async () => {
+    await using door = await openEstDoor();
+    const { headers, ...rest } = post('child01', 'x', 'A'.repeat(4 * 1024 * 1024));
+    const chunked = { ...headers, 'transfer-encoding': 'chunked' };
+    expect((await ask(door, enrolPath, { ...rest, headers: chunked })).status).toBe(413);
+  });
+
   it('answers HEAD like GET without the body', async () => {
     await using door = await openEstDoor();
     const { status, headers, body } = await ask(door, '/.well-known/est/cacerts', { method: 'HEAD' });

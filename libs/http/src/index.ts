@@ -1,0 +1,3 @@
+export { type Answer, sendAnswer } from './answer.js';
+export { type DiscardBounds, discardBody } from './discard-body.js';
+export { entityTagsIn, namesEntityTag, type TagComparison } from './entity-tag.js';
