@@ -1,16 +1,12 @@
-import { Clock, openLog } from '@sallyport/runtime';
+import { openLog } from '@sallyport/runtime';
+import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { RefusalLog } from './refusal-log.js';
 
 /** A log whose lines can be read back, and a clock that stands until it is moved. */
 function open() {
   const lines: string[] = [];
-  const clock = new (class extends Clock {
-    seconds = 0;
-    override now(): Date {
-      return new Date(this.seconds * 1000);
-    }
-  })();
+  const clock = new TestClock(new Date(0));
   const log = openLog({ destination: { write: (line: string) => void lines.push(line) } });
   const refusals = new RefusalLog(log, clock);
   const written = () => lines.map((line) => JSON.parse(line));
@@ -22,7 +18,10 @@ const revoked = { reason: 'device-revoked', remoteAddress: '192.0.2.7' } as cons
 describe('the log of refusals', () => {
   it('has a client that comes back each second once a minute, and how often it came in between', () => {
     const { refusals, clock, written } = open();
-    for (clock.seconds = 0; clock.seconds <= 120; clock.seconds++) refusals.note(revoked, 'mqtt');
+    for (let second = 0; second <= 120; second++) {
+      refusals.note(revoked, 'mqtt');
+      clock.advance(1);
+    }
     expect(written().map(({ time: _, ...fields }) => fields)).toEqual([
       { level: 'info', message: 'peer refused', entrance: 'mqtt', ...revoked },
       { level: 'info', message: 'peer refused', entrance: 'mqtt', ...revoked, leftOut: 59 },
@@ -53,9 +52,9 @@ describe('the log of refusals', () => {
 
   it('is not silent for longer when the clock is set back', () => {
     const { refusals, clock, written } = open();
-    clock.seconds = 1_000_000;
+    clock.set(new Date(1_000_000_000));
     refusals.note(revoked, 'mqtt');
-    clock.seconds = 10;
+    clock.set(new Date(10_000));
     refusals.note(revoked, 'mqtt');
     expect(written()).toHaveLength(2);
   });

@@ -1,17 +1,12 @@
+import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { Clock } from './clock.js';
 import { FaultLog } from './fault-log.js';
 import { openLog } from './log.js';
 
 /** A log whose lines can be read back, and a clock that stands until it is moved. */
 function openFaultLog() {
   const lines: string[] = [];
-  const clock = new (class extends Clock {
-    seconds = 0;
-    override now(): Date {
-      return new Date(this.seconds * 1000);
-    }
-  })();
+  const clock = new TestClock(new Date(0));
   const log = openLog({ destination: { write: (line) => lines.push(line) } });
   const faults = new FaultLog(log, clock, 'broker away', { broker: 'mqtt://b' });
   const written = () => lines.map((line) => JSON.parse(line)).map(({ time: _, ...fields }) => fields);
@@ -28,7 +23,10 @@ describe('the log of faults that mend themselves', () => {
 
   it('has the same fault once a minute, and how often it came in between', () => {
     const { faults, clock, written } = openFaultLog();
-    for (clock.seconds = 0; clock.seconds <= 60; clock.seconds++) faults.note(new Error('refused'));
+    for (let second = 0; second <= 60; second++) {
+      faults.note(new Error('refused'));
+      clock.advance(1);
+    }
     expect(written().map(({ reason, repeats }) => [reason, repeats])).toEqual([
       ['refused', undefined],
       ['refused', 59],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { bundleProgram } from '@sallyport/testkit';
+import { bundleProgram, TestClock } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSqliteStore, type Store, type WatchEvent } from './index.js';
 
@@ -105,12 +105,12 @@ describe('SQLite store', () => {
       INSERT INTO entries VALUES ('revocation', '1', 1, 1000), ('kept', '2', 2, NULL);
       PRAGMA user_version = 1;`);
     older.close();
-    let now = 0;
-    const store = await openSqliteStore({ file, clock: () => now });
-    now += 399 * 86_400_000;
+    const clock = new TestClock(new Date(0));
+    const store = await openSqliteStore({ file, clock: clock.nowMs });
+    clock.advance(399 * 86_400);
     await store.put('other', 1);
     expect((await store.get('revocation'))?.value).toBe(1);
-    now += 86_400_000;
+    clock.advance(86_400);
     await store.put('other', 2);
     expect(await store.get('revocation')).toBeUndefined();
     expect((await store.get('kept'))?.value).toBe(2);
@@ -119,11 +119,11 @@ describe('SQLite store', () => {
 
   it('counts the time it was open also when that was less than a minute each time', async () => {
     const file = join(directory, 'short-runs.db');
-    let now = 0;
+    const clock = new TestClock(new Date(0));
     const run = async (work: (store: Store) => Promise<unknown>) => {
-      const store = await openSqliteStore({ file, clock: () => now });
+      const store = await openSqliteStore({ file, clock: clock.nowMs });
       const result = await work(store);
-      now += 30_000;
+      clock.advance(30);
       await store.close();
       return result;
     };
@@ -134,12 +134,12 @@ describe('SQLite store', () => {
   });
 
   it('takes time from the clock it is given', async () => {
-    let now = Date.parse('2026-01-01T00:00:00Z');
-    const store = await openSqliteStore({ file: join(directory, 'clock.db'), clock: () => now });
+    const clock = new TestClock(new Date('2026-01-01T00:00:00Z'));
+    const store = await openSqliteStore({ file: join(directory, 'clock.db'), clock: clock.nowMs });
     await store.put('token', 1, { ttlSeconds: 86_400 });
-    now += 86_399_000;
+    clock.advance(86_399);
     expect((await store.get('token'))?.value).toBe(1);
-    now += 1000;
+    clock.advance(1);
     expect(await store.get('token')).toBeUndefined();
     await store.close();
   });

@@ -11,6 +11,13 @@ export class TestClock {
     return new Date(this.#nowMs);
   }
 
+  /** The same in milliseconds since the epoch; a function of its own, to be handed over. */
+  readonly nowMs = (): number => this.#nowMs;
+
+  set(moment: Date): void {
+    this.#nowMs = moment.getTime();
+  }
+
   /** @param seconds below zero the clock is set back */
   advance(seconds: number): void {
     this.#nowMs += seconds * 1000;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ServedFiles } from '../served-files.fixture.js';
 
@@ -111,13 +111,13 @@ describe('the storage quota', () => {
   });
 
   it('stays exact while uploads, deletions and new counts run side by side', async () => {
-    let nowMs = Date.now();
+    const clock = new TestClock();
     // Each refusal is minutes after the last, so the storage is counted before each.
-    const clock = () => {
-      nowMs += 600_000;
-      return nowMs;
+    const nowMs = () => {
+      clock.advance(600);
+      return clock.nowMs();
     };
-    await using files = await ServedFiles.start({ limits: { bytes: 20 * block }, nowMs: clock });
+    await using files = await ServedFiles.start({ limits: { bytes: 20 * block }, nowMs });
     await Promise.all(
       Array.from({ length: 120 }, (_, index) =>
         index % 4 === 3
@@ -136,24 +136,24 @@ describe('the storage quota', () => {
   });
 
   it('notices in time what local processes add, even if a peer deletes it again', async () => {
-    let nowMs = Date.now();
-    await using files = await ServedFiles.start({ limits, nowMs: () => nowMs });
+    const clock = new TestClock();
+    await using files = await ServedFiles.start({ limits, nowMs: clock.nowMs });
     for (const name of ['a', 'b']) {
       await writeFile(join(files.directory, name), blocks(9));
       expect((await files.delete(`/te/v1/files/${name}`)).status).toBe(202);
     }
     await writeFile(join(files.directory, 'local'), blocks(4));
-    nowMs += 600_000;
+    clock.advance(600);
     expect((await files.put('/te/v1/files/foo', blocks(7))).text).toBe(full(7, 4));
     expect((await files.put('/te/v1/files/foo', blocks(6))).status).toBe(201);
   });
 
   it('looks again before it refuses, for local processes delete files too', async () => {
-    let nowMs = Date.now();
-    await using files = await ServedFiles.start({ limits, nowMs: () => nowMs });
+    const clock = new TestClock();
+    await using files = await ServedFiles.start({ limits, nowMs: clock.nowMs });
     await files.put('/te/v1/files/old', blocks(9));
     await rm(join(files.directory, 'old'));
-    nowMs += 600_000;
+    clock.advance(600);
     expect((await files.put('/te/v1/files/foo', blocks(9))).status).toBe(201);
   });
 });

@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { deviceId, peerKind } from '@sallyport/protocol';
-import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { type TemporaryDirectory, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServedFiles } from '../served-files.fixture.js';
 import { ownerRule } from './path-ownership.js';
@@ -112,11 +112,11 @@ describe('the share of one client', () => {
   });
 
   it('forgets files that local processes have deleted', async () => {
-    let nowMs = Date.now();
-    await using files = await start({ nowMs: () => nowMs });
+    const clock = new TestClock();
+    await using files = await start({ nowMs: clock.nowMs });
     await files.put('/te/v1/files/a', blocks(5), child01);
     await rm(join(files.directory, 'a'));
-    nowMs += 600_000;
+    clock.advance(600);
     expect((await files.put('/te/v1/files/b', blocks(5), child01)).status).toBe(201);
   });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ServedFiles } from '../served-files.fixture.js';
 
@@ -133,7 +134,7 @@ describe('PUT of a file', () => {
   });
 
   it('gives each of 200 uploads of the same size at the same time a tag of its own', async () => {
-    const nowMs = () => Date.parse('2026-11-22T00:00:00Z');
+    const { nowMs } = new TestClock(new Date('2026-11-22T00:00:00Z'));
     await using files = await ServedFiles.start({ durability: 'process-end', nowMs });
     const tags = new Set<string>();
     for (let index = 0; index < 200; index += 1) {
@@ -144,10 +145,10 @@ describe('PUT of a file', () => {
   });
 
   it('dates uploads by the clock again when it is set back', async () => {
-    let nowMs = Date.parse('2040-01-01T00:00:00Z');
-    await using files = await ServedFiles.start({ nowMs: () => nowMs });
+    const clock = new TestClock(new Date('2040-01-01T00:00:00Z'));
+    await using files = await ServedFiles.start({ nowMs: clock.nowMs });
     await files.put('/te/v1/files/foo', 'x');
-    nowMs = Date.parse('2026-01-01T00:00:00Z');
+    clock.set(new Date('2026-01-01T00:00:00Z'));
     await files.put('/te/v1/files/foo', 'x');
     expect((await stat(join(files.directory, 'foo'))).mtime).toEqual(new Date('2026-01-01T00:00:00Z'));
   });
