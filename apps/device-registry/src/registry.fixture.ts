@@ -13,8 +13,9 @@ import {
 } from '@sallyport/mqtt';
 import {
   type AdmissionRequest,
-  admissionRequest,
   admitPeer,
+  type CertificateAdmissionRequest,
+  certificateAdmissionRequest,
   certificateIssued,
   certificateRevoked,
   checkEnrolment,
@@ -25,8 +26,10 @@ import {
   type IssuedCertificate,
   type RefusalReason,
   recordRefusal,
+  type TokenAdmissionRequest,
   takeoverRequest,
   takeoverResponse,
+  tokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
@@ -250,9 +253,11 @@ export function fingerprintOf(seed: string): string {
 }
 
 /** What an entrance asks about a certificate of this site, unless a test says otherwise. */
-export function peer(overrides: Partial<z.input<typeof admissionRequest>> = {}): AdmissionRequest {
+export function peer(
+  overrides: Partial<z.input<typeof certificateAdmissionRequest>> = {},
+): CertificateAdmissionRequest {
   const issuerFingerprint = overrides.issuerFingerprint ?? fingerprintOf('site CA');
-  return admissionRequest.parse({
+  return certificateAdmissionRequest.parse({
     knownIssuerFingerprints: [issuerFingerprint],
     authorities: [`ca:${issuerFingerprint}`],
     authorityName: 'CN=some CA',
@@ -267,6 +272,19 @@ export function peer(overrides: Partial<z.input<typeof admissionRequest>> = {}):
     entrance: 'agent',
     remoteAddress: '192.0.2.7',
     ...overrides,
+  });
+}
+
+/** A device that signed in with a token at an entrance. */
+export function tokenPeer(): TokenAdmissionRequest {
+  return tokenAdmissionRequest.parse({
+    credential: 'token',
+    deviceId: 'child01',
+    kind: 'device',
+    issuer: 'https://login.example',
+    expiresAt: '2026-06-02T00:00:00Z',
+    entrance: 'coap',
+    remoteAddress: '192.0.2.7',
   });
 }
 

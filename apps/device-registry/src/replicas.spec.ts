@@ -1,6 +1,6 @@
 import { loadSettings } from '@sallyport/config';
 import { connectRpcClient, type RpcClient } from '@sallyport/mqtt';
-import { type AdmissionRequest, admitPeer, auditPage, auditVerdict, deviceList } from '@sallyport/protocol';
+import { admitPeer, auditPage, auditVerdict, type CertificateAdmissionRequest, deviceList } from '@sallyport/protocol';
 import { openLog, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { spawnMosquitto, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
@@ -76,7 +76,7 @@ describe.each([
   }
 
   /** Whichever replica the broker chooses answers. */
-  const admit = async (request: AdmissionRequest) => {
+  const admit = async (request: CertificateAdmissionRequest) => {
     const decision = await rpc.call(admitPeer, request, { deadlineMs: 10_000 });
     return decision.outcome === 'admitted' ? 'admitted' : decision.reason;
   };

@@ -4,9 +4,11 @@ import {
   type AdmissionDecision,
   type AdmissionRequest,
   admitPeer,
+  type CertificateAdmissionRequest,
   type DeviceChange,
   deviceChanged,
   type Fingerprint,
+  isTokenAdmission,
 } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
@@ -19,7 +21,7 @@ const registryDeadlineMs = 2_500;
 
 interface CachedDecision {
   readonly decision: AdmissionDecision;
-  readonly request: AdmissionRequest;
+  readonly request: CertificateAdmissionRequest;
   readonly decidedAtMs: number;
 }
 
@@ -56,6 +58,11 @@ export class AdmissionClient implements AdmissionPort {
   }
 
   async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
+    // Only answers about certificates are remembered: tokens are short-lived, and come seldom.
+    return isTokenAdmission(request) ? this.ask(request) : this.admitCertificate(request);
+  }
+
+  private async admitCertificate(request: CertificateAdmissionRequest): Promise<AdmissionDecision> {
     const nowMs = this.context.clock.now().getTime();
     const known = this.recall(request, nowMs);
     if (known !== undefined && this.context.mqtt.isConnected) return known;
@@ -75,7 +82,7 @@ export class AdmissionClient implements AdmissionPort {
     }
   }
 
-  private recall(request: AdmissionRequest, nowMs: number): AdmissionDecision | undefined {
+  private recall(request: CertificateAdmissionRequest, nowMs: number): AdmissionDecision | undefined {
     const cached = this.decisions.get(request.fingerprint);
     if (cached === undefined || !isSameQuestion(cached.request, request)) return undefined;
     const ageMs = nowMs - cached.decidedAtMs;
@@ -83,7 +90,7 @@ export class AdmissionClient implements AdmissionPort {
     return ageMs >= 0 && ageMs < cacheLifetimeMs ? cached.decision : undefined;
   }
 
-  private remember(request: AdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
+  private remember(request: CertificateAdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
     this.decisions.set(request.fingerprint, { decision, request, decidedAtMs: nowMs });
   }
 
@@ -102,7 +109,7 @@ export class AdmissionClient implements AdmissionPort {
 }
 
 /** One certificate is another peer to the registry once other CAs count as the site's own. */
-function isSameQuestion(one: AdmissionRequest, other: AdmissionRequest): boolean {
+function isSameQuestion(one: CertificateAdmissionRequest, other: CertificateAdmissionRequest): boolean {
   return (
     one.kind === other.kind &&
     one.issuedHere === other.issuedHere &&

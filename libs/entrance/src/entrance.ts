@@ -67,6 +67,7 @@ const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
   'device-retired',
   'name-conflict',
   'too-many-new-certificates',
+  'token-not-accepted',
 ]);
 
 /** One entrance of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */

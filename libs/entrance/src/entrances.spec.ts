@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -17,11 +18,13 @@ import {
   deviceChanged,
   deviceId,
   type Fingerprint,
+  isTokenAdmission,
   recordRefusal,
 } from '@sallyport/protocol';
 import { type ConnectedContextOptions, openLog } from '@sallyport/runtime';
 import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
 import { type TemporaryDirectory, TestCa, type TestCertificate, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import type { Connection } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EntranceOptions } from './entrance.js';
@@ -253,9 +256,31 @@ describe('a door of a service', () => {
     expect(registry.asked).toHaveLength(2);
   });
 
+  it('asks the registry about a token each time, and lets it revoke the device', async () => {
+    const registry = await startRegistry();
+    const connected = Promise.withResolvers<Connection>();
+    await openDoor({ handler: { stream: (connection) => connected.resolve(connection) } });
+    const socket = connect(port(), '127.0.0.1');
+    const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+    socket.write('sign in');
+    const connection = await connected.promise;
+    const expiresAt = new Date(context.clock.now().getTime() + 3_600_000);
+    const claim = { deviceId: named('child01'), issuer: 'https://login.example', expiresAt };
+
+    for (const _ of [1, 2]) await connection.identify(claim);
+    await announce('revoked');
+    await closed;
+
+    expect(registry.asked).toMatchObject([
+      { credential: 'token', deviceId: 'child01', entrance: 'http' },
+      { credential: 'token', deviceId: 'child01', entrance: 'http' },
+    ]);
+  });
+
   it('asks again about a certificate it judges differently from before', async () => {
     const registry = await startRegistry();
-    registry.decide = (asked) => (asked.issuedHere ? admitAll(asked) : { outcome: 'refused', reason: 'not-permitted' });
+    registry.decide = (asked) =>
+      !isTokenAdmission(asked) && asked.issuedHere ? admitAll(asked) : { outcome: 'refused', reason: 'not-permitted' };
     const { clientCaPath } = serviceCertificateFiles(context.settings, 'agent');
     await mkdir(dirname(clientCaPath), { recursive: true });
     await writeFile(clientCaPath, ca.certPem);
@@ -461,7 +486,9 @@ describe('a door of a service', () => {
     const [oldSession, newSession] = [await openSession(port(), ca, child), await openSession(port(), ca, renewed)];
     const revoked = fingerprintOf(child);
     registry.decide = (asked) =>
-      asked.fingerprint === revoked ? { outcome: 'refused', reason: 'certificate-revoked' } : admitAll(asked);
+      !isTokenAdmission(asked) && asked.fingerprint === revoked
+        ? { outcome: 'refused', reason: 'certificate-revoked' }
+        : admitAll(asked);
     await announce('active', [revoked]);
     await oldSession.ended;
     expect(newSession.isOpen()).toBe(true);

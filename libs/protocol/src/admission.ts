@@ -6,8 +6,14 @@ import { defineRpc, serviceTopicRoot } from './rpc.js';
 /** A refusal code of `refusals`. */
 export const refusalReason = z.literal(Object.keys(refusals).filter(isRefusalReason));
 
+const contact = {
+  /** Which entrance, by its name in the table of entrances, such as `http` or `mqtt`. */
+  entrance: z.string().min(1).max(64),
+  remoteAddress: z.string().max(64),
+};
+
 /** A peer that proved possession of a key whose certificate chains to a trusted CA of the entrance. */
-export const admissionRequest = z.strictObject({
+export const certificateAdmissionRequest = z.strictObject({
   fingerprint,
   deviceId,
   /** SHA-256 over the DER of the CA certificate that issued the leaf. */
@@ -28,11 +34,34 @@ export const admissionRequest = z.strictObject({
   /** ISO 8601, UTC. */
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
-  /** Which entrance, by its name in the table of entrances, such as `http` or `mqtt`. */
-  entrance: z.string().min(1).max(64),
-  remoteAddress: z.string().max(64),
+  ...contact,
 });
+export type CertificateAdmissionRequest = z.infer<typeof certificateAdmissionRequest>;
+
+/** A device that presented a token, which the service of the entrance has verified. */
+export const tokenAdmissionRequest = z.strictObject({
+  credential: z.literal('token'),
+  deviceId,
+  /** A token makes no service and no administrator. */
+  kind: z.literal('device'),
+  /** Who issued the token, such as its claim `iss` (RFC 7519 §4.1.1). */
+  issuer: z.string().min(1).max(256),
+  /** ISO 8601, UTC. */
+  expiresAt: z.iso.datetime(),
+  ...contact,
+});
+export type TokenAdmissionRequest = z.infer<typeof tokenAdmissionRequest>;
+
+/**
+ * A peer and what it proved. A request about a certificate has no field `credential`, as in earlier releases. A registry
+ * that does not know a credential cannot parse the request, and so admits nobody.
+ */
+export const admissionRequest = z.union([certificateAdmissionRequest, tokenAdmissionRequest]);
 export type AdmissionRequest = z.infer<typeof admissionRequest>;
+
+export function isTokenAdmission(request: AdmissionRequest): request is TokenAdmissionRequest {
+  return 'credential' in request;
+}
 
 export const admissionDecision = z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('admitted'), deviceId, kind: peerKind }),

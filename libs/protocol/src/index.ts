@@ -7,9 +7,14 @@ export {
   admissionDecision,
   admissionRequest,
   admitPeer,
+  type CertificateAdmissionRequest,
+  certificateAdmissionRequest,
   checkEnrolment,
+  isTokenAdmission,
   recordRefusal,
   refusalReason,
+  type TokenAdmissionRequest,
+  tokenAdmissionRequest,
 } from './admission.js';
 export {
   type AuditPage,

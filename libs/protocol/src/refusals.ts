@@ -93,6 +93,14 @@ export const refusals = {
     meaning: 'The common name is not a valid device id.',
     remedy: 'Use 1 to 64 letters, digits or - . _ : @ and start with a letter or digit.',
   },
+  'token-expired': {
+    meaning: 'The access token is past its end.',
+    remedy: 'Check the clock of the device. Get a new token, and sign in again.',
+  },
+  'token-not-accepted': {
+    meaning: 'The device registry admits nobody by a token.',
+    remedy: 'Connect with a client certificate.',
+  },
   'certificate-revoked': {
     meaning: 'The certificate has been revoked.',
     remedy: 'Enrol the device again with a new one-time token.',

@@ -13,7 +13,9 @@ const whoAmI = {
   http: (request: IncomingMessage, response: ServerResponse) => {
     const peer = peerOf(request);
     response.end(
-      peer === undefined ? 'nobody' : `${peer.kind} ${peer.deviceId} ${peer.issuedHere ? 'ours' : 'foreign'}`,
+      peer === undefined
+        ? 'nobody'
+        : `${peer.kind} ${peer.deviceId} ${peer.credential.kind === 'certificate' && peer.credential.issuedHere ? 'ours' : 'foreign'}`,
     );
   },
 };

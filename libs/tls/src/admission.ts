@@ -1,27 +1,38 @@
 import { within } from '@sallyport/concurrency';
 import type { AdmissionDecision, AdmissionRequest } from '@sallyport/protocol';
-import type { Candidate } from './judge.js';
-import type { AdmissionPort } from './peer.js';
+import type { AdmissionPort, CertificateCredential, Peer } from './peer.js';
+
+interface Contact {
+  readonly entrance: string;
+  readonly remoteAddress: string;
+}
 
 /** The question about one verified peer, as it crosses the wire. */
-export function admissionRequestFor(
-  { certificate, path, deviceId, kind, issuedHere }: Candidate,
-  { entrance, remoteAddress }: { readonly entrance: string; readonly remoteAddress: string },
-): AdmissionRequest {
+export function admissionRequestFor({ deviceId, kind, credential }: Peer, contact: Contact): AdmissionRequest {
+  switch (credential.kind) {
+    case 'certificate':
+      return { ...certificateFields(credential), deviceId, kind, ...contact };
+    case 'token': {
+      const { issuer, expiresAt } = credential;
+      const until = expiresAt.toISOString();
+      return { credential: 'token', deviceId, kind: 'device', issuer, expiresAt: until, ...contact };
+    }
+    default:
+      return credential satisfies never;
+  }
+}
+
+function certificateFields({ certificate, path, issuedHere }: CertificateCredential) {
   return {
     fingerprint: certificate.fingerprint,
-    deviceId,
     issuerFingerprint: path.certificates[0].fingerprint,
     knownIssuerFingerprints: [...path.issuerFingerprints],
     authorities: [...path.authorities],
     authorityName: path.authorityName,
     serialNumber: certificate.serialNumber,
     issuedHere,
-    kind,
     notBefore: certificate.notBefore.toISOString(),
     notAfter: certificate.notAfter.toISOString(),
-    entrance,
-    remoteAddress,
   };
 }
 

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
-import { admissionRequestFor, askAdmission } from './admission.js';
-import { type ConnectionControl, SessionConnection } from './connection.js';
+import { type ConnectionControl, register, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
 import { detectProtocol } from './detect-protocol.js';
 import { shakeHands } from './handshake.js';
@@ -14,7 +13,8 @@ import type { Limits } from './limits.js';
 import type { ListenerCounters } from './listener-counters.js';
 import type { HttpListenerHandler, SecureListenerOptions } from './listener-options.js';
 import { ListenerSession, type Standing } from './listener-session.js';
-import { introduce, type Peer } from './peer.js';
+import { certificateOf, type Peer, type TokenClaim } from './peer.js';
+import { claimedPeer, claimFault, PeerAdmission } from './peer-admission.js';
 import { PendingConnection } from './pending-connection.js';
 import { faultOf, RefusalResponder } from './refusal-responder.js';
 import { type Revalidation, revalidate } from './revalidation.js';
@@ -39,6 +39,7 @@ export class ConnectionAcceptor {
   readonly #budget = new HandshakeBudget();
   readonly #http: HttpProtocol | undefined;
   readonly #responder: RefusalResponder;
+  readonly #admission: PeerAdmission;
   readonly #alpn: readonly string[];
   readonly #control: ConnectionControl;
   /** Connections that are no session yet. */
@@ -58,7 +59,12 @@ export class ConnectionAcceptor {
     this.#http = 'http' in handler ? this.#makeHttp(handler) : undefined;
     // curl --http1.0 offers the older one alone.
     this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
-    this.#control = { cut: (session, reason) => this.cut(session, reason), drainMs: limits.drainMs };
+    this.#admission = new PeerAdmission({ options, limits, quota: this.#quota });
+    this.#control = {
+      identify: (session, claim) => this.#identify(session, claim),
+      cut: (session, reason) => this.cut(session, reason),
+      drainMs: limits.drainMs,
+    };
     this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
   }
 
@@ -103,10 +109,9 @@ export class ConnectionAcceptor {
   /** Ends a session for a reason, and reports it once. */
   cut(session: ListenerSession, reason: RefusalReason): void {
     if (session.isCut) return;
-    this.#responder.report(session.remoteAddress, {
-      reason,
-      ...(session.proven !== undefined && { certificate: session.proven.peer.certificate }),
-    });
+    session.cutReason = reason;
+    const certificate = certificateOf(session.peer);
+    this.#responder.report(session.remoteAddress, { reason, ...(certificate !== undefined && { certificate }) });
     session.cut();
   }
 
@@ -218,43 +223,56 @@ export class ConnectionAcceptor {
     candidate: Candidate,
     security: SecurityState,
   ): Promise<void> {
-    const { certificate, path, deviceId, kind, issuedHere } = candidate;
-    const peer: Peer = { certificate, deviceId, kind, issuedHere, fingerprint: certificate.fingerprint };
+    const { deviceId, kind, ...proved } = candidate;
+    const peer: Peer = { deviceId, kind, credential: { kind: 'certificate', ...proved } };
     // In the table before the question is asked: a revocation that comes before its answer must find it.
-    const session = this.#open(pending, socket, 'current', { peer, path });
-    const { remoteAddress } = pending;
-    const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
-    const decision = await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
-    if (session.isOver) return;
-    if (decision.outcome === 'refused') return this.#responder.refuse(pending, session, { ...decision, certificate });
-    if (this.#options.permittedKinds?.has(decision.kind) === false)
-      return this.#responder.refuse(pending, session, { reason: 'not-permitted', certificate });
-    if (!this.#quota.identify(pending, decision.deviceId))
-      return this.#responder.refuse(pending, session, { reason: 'too-many-connections', certificate });
+    const session = this.#open(pending, socket, 'current', peer);
+    const decision = await this.#admission.decide(session, peer);
+    if (decision === undefined) return;
+    if (decision.outcome === 'refused') return this.#responder.refuse(pending, session, decision);
     pending.charge?.waive();
-    const admitted: Peer = { ...peer, deviceId: decision.deviceId, kind: decision.kind };
-    session.proven = { peer: admitted, path: session.proven?.path ?? path };
+    // The settings may have changed meanwhile, and with them the CAs behind the peer.
+    session.peer = { ...(session.peer ?? peer), deviceId: decision.deviceId, kind: decision.kind };
     this.#establish(session, security);
   }
 
-  /** Asks again about the sessions given; cuts those that are not admitted any more, or not proven for in time. */
+  /** See `Connection.identify`. */
+  async #identify(session: ListenerSession, claim: TokenClaim): Promise<AdmissionDecision> {
+    const decision =
+      claimFault(session, claim, this.#options) ?? (await this.#decideClaim(session, claimedPeer(claim)));
+    if (session.isOver || decision === undefined)
+      return { outcome: 'refused', reason: session.cutReason ?? 'admission-unavailable' };
+    if (decision.outcome === 'admitted') return decision;
+    this.#responder.report(session.remoteAddress, decision);
+    return { outcome: 'refused', reason: decision.reason };
+  }
+
+  async #decideClaim(session: ListenerSession, peer: Peer) {
+    if (session.isOver) return undefined;
+    // As with a certificate: a revocation that comes before the answer must find the session.
+    session.claim = peer;
+    const decision = await this.#admission.decide(session, peer);
+    session.claim = undefined;
+    if (session.isOver || decision?.outcome !== 'admitted') return decision;
+    session.peer = peer;
+    this.sessions.watch(session);
+    this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
+    return decision;
+  }
+
+  /** Asks again about the sessions given; cuts those that are not admitted any more, or got no answer in time. */
   revalidate(sessions: readonly ListenerSession[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
     return revalidate(sessions, { graceMs, ask: (each) => this.#askAgain(each), cut: (...args) => this.cut(...args) });
   }
 
-  async #askAgain({ proven, remoteAddress }: ListenerSession): Promise<AdmissionDecision> {
-    if (proven === undefined) return { outcome: 'refused', reason: 'no-certificate' };
-    const candidate = { ...proven.peer, path: proven.path };
-    const request = admissionRequestFor(candidate, { entrance: this.#options.name, remoteAddress });
-    return await askAdmission(this.#options.admission, request, this.#limits.admissionMs);
+  async #askAgain(session: ListenerSession): Promise<AdmissionDecision> {
+    const { subject } = session;
+    return subject === undefined
+      ? { outcome: 'refused', reason: 'no-certificate' }
+      : await this.#admission.ask(session, subject);
   }
 
-  #open(
-    pending: PendingConnection,
-    socket: Socket,
-    standing: Standing,
-    proven?: ListenerSession['proven'],
-  ): ListenerSession {
+  #open(pending: PendingConnection, socket: Socket, standing: Standing, peer?: Peer): ListenerSession {
     const { raw, remoteAddress } = pending;
     pending.clearDeadline();
     this.#quota.endHandshake(pending);
@@ -266,7 +284,8 @@ export class ConnectionAcceptor {
       since: this.#now(),
       lingerMs: this.#limits.lingerMs,
       hasRequests: this.#http !== undefined,
-      ...(proven !== undefined && { proven }),
+      holder: pending,
+      ...(peer !== undefined && { peer }),
     });
     this.#pending.delete(raw);
     pending.session = session;
@@ -278,13 +297,11 @@ export class ConnectionAcceptor {
   #establish(session: ListenerSession, judgedBy = this.#security): void {
     if (judgedBy !== this.#security) this.#reviewSession(session);
     if (session.isOver || session.socket.destroyed) return;
-    const peer = session.proven?.peer;
     session.connection = new SessionConnection(session, this.#control);
+    register(session.connection);
     this.#counters.count('established');
-    if (peer !== undefined) {
-      introduce(session.socket, peer);
-      this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
-    }
+    const { peer, remoteAddress } = session;
+    if (peer !== undefined) this.#options.events.onAdmitted?.({ peer, remoteAddress });
     if ('stream' in this.#options.handler) this.#options.handler.stream(session.connection);
     else this.#http?.take(session);
   }
@@ -293,7 +310,7 @@ export class ConnectionAcceptor {
     const verdict = reviewSession(session, this.#security, this.#options.leafRule);
     switch (verdict.outcome) {
       case 'keep':
-        session.proven = verdict.proven ?? session.proven;
+        session.peer = verdict.peer ?? session.peer;
         this.sessions.watch(session);
         return;
       case 'redirect':

@@ -1,7 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { RefusalReason } from '@sallyport/protocol';
+import { SerialQueue } from '@sallyport/concurrency';
+import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import type { ListenerSession } from './listener-session.js';
-import type { Peer } from './peer.js';
+import type { Peer, TokenClaim } from './peer.js';
 
 /** An admitted connection, as the protocol on top of the listener has it. */
 export interface Connection {
@@ -23,9 +25,20 @@ export interface Connection {
    * reason, the peer is refused: it is cut at once, counted and reported.
    */
   close(reason?: RefusalReason): void;
+  /**
+   * Asks the registry about the device that signs in on this connection, with a token that the caller has verified. Once
+   * admitted, it is the peer of the connection until the token expires or it brings a new one, and its connection is cut
+   * like that of every other peer. Calls on one connection take effect in order.
+   *
+   * Refuses, without asking, a token that has expired, and another device than the one the connection has already. A
+   * refusal is counted and reported, and leaves the connection as it was; the caller answers in its protocol. Never
+   * rejects.
+   */
+  identify(claim: TokenClaim): Promise<AdmissionDecision>;
 }
 
 export interface ConnectionControl {
+  readonly identify: (session: ListenerSession, claim: TokenClaim) => Promise<AdmissionDecision>;
   readonly cut: (session: ListenerSession, reason: RefusalReason) => void;
   /** How long requests in flight may take after `close`, in milliseconds. */
   readonly drainMs: number;
@@ -35,6 +48,7 @@ export interface ConnectionControl {
 export class SessionConnection implements Connection {
   readonly #session: ListenerSession;
   readonly #control: ConnectionControl;
+  #claims: SerialQueue | undefined;
 
   constructor(session: ListenerSession, control: ConnectionControl) {
     this.#session = session;
@@ -46,7 +60,7 @@ export class SessionConnection implements Connection {
   }
 
   get peer(): Peer | undefined {
-    return this.#session.proven?.peer;
+    return this.#session.peer;
   }
 
   get remoteAddress(): string {
@@ -65,4 +79,26 @@ export class SessionConnection implements Connection {
     if (reason === undefined) this.#session.finish(this.#control.drainMs);
     else this.#control.cut(this.#session, reason);
   }
+
+  identify(claim: TokenClaim): Promise<AdmissionDecision> {
+    this.#claims ??= new SerialQueue();
+    return this.#claims.run(() => this.#control.identify(this.#session, claim));
+  }
+}
+
+const connectionBySocket = new WeakMap<Duplex, Connection>();
+
+/** Ties a connection to its socket, so that the requests on it can be told whose they are. */
+export function register(connection: Connection): void {
+  connectionBySocket.set(connection.socket, connection);
+}
+
+/**
+ * Who sent a request: decided by the connection, never by a header.
+ *
+ * @returns undefined where nobody has proved who it is: on plain connections, where no client certificate was asked for,
+ *   or, being optional, none came.
+ */
+export function peerOf(request: IncomingMessage): Peer | undefined {
+  return connectionBySocket.get(request.socket)?.peer;
 }

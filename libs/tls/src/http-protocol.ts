@@ -129,12 +129,12 @@ export class HttpProtocol {
   #queueOf(session: ListenerSession): RequestQueue {
     const known = this.#queues.get(session);
     if (known !== undefined) return known;
-    const { socket, proven, remoteAddress } = session;
+    const { socket, peer, remoteAddress } = session;
     const line = new RequestQueue({
       socket,
       limits: this.#options.limits,
       quota: this.#quota,
-      peer: proven === undefined ? `network ${networkOf(remoteAddress)}` : `device ${proven.peer.deviceId}`,
+      peer: peer === undefined ? `network ${networkOf(remoteAddress)}` : `device ${peer.deviceId}`,
       onFull: () => {
         this.#options.onAnsweredEarly('fault');
         session.cut();

@@ -1,4 +1,4 @@
-export type { Connection } from './connection.js';
+export { type Connection, peerOf } from './connection.js';
 export type { HttpHandler, UpgradeHandler } from './http-protocol.js';
 export type { JudgedLeaf, LeafRule } from './judge.js';
 export type { Limits } from './limits.js';
@@ -13,7 +13,7 @@ export type {
 } from './listener-options.js';
 export type { SessionInfo } from './listener-session.js';
 export { networkOf } from './network-of.js';
-export { type AdmissionPort, type Peer, peerOf } from './peer.js';
+export type { AdmissionPort, CertificateCredential, Peer, TokenClaim, TokenCredential } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
 export { SecureListener } from './secure-listener.js';

@@ -11,6 +11,7 @@ import {
   purposeFault,
 } from '@sallyport/x509';
 import type { ChainFault } from './openssl.js';
+import type { CertificateCredential } from './peer.js';
 import { reasonForChainFault } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
 import type { IssuerPath, KnownLeaf, TrustStore } from './trust-store.js';
@@ -26,12 +27,9 @@ export interface HandshakeEvidence {
 }
 
 /** A peer that may pass as far as its certificate goes. */
-export interface Candidate {
-  readonly certificate: Certificate;
-  readonly path: IssuerPath;
+export interface Candidate extends Omit<CertificateCredential, 'kind'> {
   readonly deviceId: DeviceId;
   readonly kind: PeerKind;
-  readonly issuedHere: boolean;
 }
 
 export interface PeerRefusal {

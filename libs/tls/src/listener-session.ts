@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
 import type { Connection } from './connection.js';
+import type { Evictable } from './fair-quota.js';
 import type { Peer } from './peer.js';
-import type { IssuerPath } from './trust-store.js';
 
 /** One live connection, as the operator sees it. */
 export interface SessionInfo {
@@ -22,12 +22,6 @@ export interface SessionInfo {
  */
 export type Standing = 'current' | 'redirected' | 'draining';
 
-/** The peer of a session and the CAs that vouch for it. */
-export interface ProvenPeer {
-  readonly peer: Peer;
-  readonly path: IssuerPath;
-}
-
 export interface ListenerSessionOptions {
   /** What the protocol above reads and writes: the TLS socket, or the plain one. */
   readonly socket: Socket;
@@ -36,7 +30,9 @@ export interface ListenerSessionOptions {
   readonly remoteAddress: string;
   readonly since: Date;
   readonly standing: Standing;
-  readonly proven?: ProvenPeer;
+  readonly peer?: Peer;
+  /** What holds its place in the connection quota. */
+  readonly holder: Evictable;
   /** Whether HTTP runs on top, which may be ended between two requests. */
   readonly hasRequests: boolean;
   /** See `Limits.lingerMs`. */
@@ -59,22 +55,39 @@ export class ListenerSession {
   #endsWhenIdle = false;
   #hasLastRequest = false;
   #refusal: RefusalReason | undefined;
-  proven: ProvenPeer | undefined;
+  readonly holder: Evictable;
+  /** Who is on the other side, as far as it was proved. */
+  peer: Peer | undefined;
+  /** Who the peer will be if the admission port says yes to its token. */
+  claim: Peer | undefined;
   /** What the protocol above has of it; undefined until it was handed over. */
   connection: Connection | undefined;
   /** True when nothing it brings may be served any more. */
   isOver: boolean;
   /** True when not even what has been written may reach the peer any more. */
   isCut = false;
+  /** Why it was cut. */
+  cutReason: RefusalReason | undefined;
 
-  constructor({ socket, raw, remoteAddress, since, standing, proven, lingerMs, hasRequests }: ListenerSessionOptions) {
+  constructor({
+    socket,
+    raw,
+    remoteAddress,
+    since,
+    standing,
+    peer,
+    holder,
+    lingerMs,
+    hasRequests,
+  }: ListenerSessionOptions) {
     this.socket = socket;
     this.#raw = raw;
     this.remoteAddress = remoteAddress;
     this.since = since;
     this.isSecure = socket !== raw;
     this.#standing = standing;
-    this.proven = proven;
+    this.peer = peer;
+    this.holder = holder;
     this.#lingerMs = lingerMs;
     this.#hasRequests = hasRequests;
     this.isOver = socket.destroyed;
@@ -105,6 +118,11 @@ export class ListenerSession {
     return this.#standing;
   }
 
+  /** Whom a change of admission concerns; also while its admission is being asked for. */
+  get subject(): Peer | undefined {
+    return this.claim ?? this.peer;
+  }
+
   get isAnswering(): boolean {
     return this.#responses.size > 0;
   }
@@ -126,7 +144,7 @@ export class ListenerSession {
 
   get info(): SessionInfo {
     const { remoteAddress, since, isSecure } = this;
-    return { remoteAddress, since, isSecure, ...(this.proven !== undefined && { peer: this.proven.peer }) };
+    return { remoteAddress, since, isSecure, ...(this.peer !== undefined && { peer: this.peer }) };
   }
 
   /** True when a response in flight ends the connection: what was pipelined behind its request is not for anybody. */
@@ -137,7 +155,7 @@ export class ListenerSession {
   /** The peer is not admitted: it gets one answer, within `mostMs`. */
   refuse(reason: RefusalReason, mostMs: number): void {
     this.#refusal = reason;
-    this.proven = undefined;
+    this.peer = undefined;
     this.#after(mostMs, () => this.cut());
   }
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { isTokenAdmission } from '@sallyport/protocol';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Forged, forge, forgeCa, forgeDevice, newKeys, newRsaKeys } from './fixtures/forge.js';
 import { admitAll, closing, get, identity, mutual, recordingAdmission, Site, trusting } from './fixtures/site.js';
@@ -337,7 +338,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     const { port, refusals } = await site.openListener(mutual(families), {
       admission: {
         admit: async (request) =>
-          request.fingerprint === revoked.certificate.fingerprint
+          !isTokenAdmission(request) && request.fingerprint === revoked.certificate.fingerprint
             ? { outcome: 'refused', reason: 'certificate-revoked' }
             : admitAll.admit(request),
       },

@@ -1,16 +1,36 @@
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import type { AdmissionDecision, AdmissionRequest, DeviceId, Fingerprint, PeerKind } from '@sallyport/protocol';
+import type { AdmissionDecision, AdmissionRequest, DeviceId, PeerKind } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
+import type { IssuerPath } from './trust-store.js';
 
-/** A party that proved in this very TLS handshake that it holds the key of an admitted certificate. */
-export interface Peer {
+/** A certificate whose key the peer proved to hold in this very TLS handshake. */
+export interface CertificateCredential {
+  readonly kind: 'certificate';
   readonly certificate: Certificate;
-  readonly deviceId: DeviceId;
-  readonly kind: PeerKind;
-  readonly fingerprint: Fingerprint;
+  /** The CAs that vouch for it. */
+  readonly path: IssuerPath;
   /** Whether a CA of this site's own hierarchy vouches for it. */
   readonly issuedHere: boolean;
+}
+
+/** A token that the service verified after the connection was made. */
+export interface TokenCredential {
+  readonly kind: 'token';
+  /** Who issued it, such as its claim `iss`; 1 to 256 characters. */
+  readonly issuer: string;
+  /** The connection is cut at this time, unless the peer brings a new token before. */
+  readonly expiresAt: Date;
+}
+
+/** A party that was admitted, and what it proved. */
+export interface Peer {
+  readonly deviceId: DeviceId;
+  readonly kind: PeerKind;
+  readonly credential: CertificateCredential | TokenCredential;
+}
+
+/** Who the peer of an anonymous connection claims to be, by a token that its service has verified. */
+export interface TokenClaim extends Omit<TokenCredential, 'kind'> {
+  readonly deviceId: DeviceId;
 }
 
 /**
@@ -21,18 +41,7 @@ export interface AdmissionPort {
   admit(request: AdmissionRequest): Promise<AdmissionDecision>;
 }
 
-const peerBySocket = new WeakMap<Duplex, Peer>();
-
-/** Ties the peer to its connection, once, when it has been admitted. */
-export function introduce(socket: Duplex, peer: Peer): void {
-  peerBySocket.set(socket, peer);
-}
-
-/**
- * Who sent a request: decided once a connection, never from a header.
- *
- * @returns undefined on plain connections and where no client certificate was asked for or, being optional, none came.
- */
-export function peerOf(request: IncomingMessage): Peer | undefined {
-  return peerBySocket.get(request.socket);
+/** The certificate of a peer, where it proved one. */
+export function certificateOf(peer: Peer | undefined): Certificate | undefined {
+  return peer?.credential.kind === 'certificate' ? peer.credential.certificate : undefined;
 }

@@ -137,8 +137,8 @@ export class SecureListener {
   refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
     let ended = 0;
     for (const session of this.#acceptor?.sessions ?? []) {
-      const { proven, isCut } = session;
-      const reason = proven === undefined || isCut ? undefined : match(proven.peer);
+      const { subject, isCut } = session;
+      const reason = subject === undefined || isCut ? undefined : match(subject);
       if (reason === undefined) continue;
       this.#acceptor?.cut(session, reason);
       ended += 1;
@@ -158,7 +158,7 @@ export class SecureListener {
     { graceMs = 0 }: { readonly graceMs?: number } = {},
   ): Promise<void> {
     const concerned = [...(this.#acceptor?.sessions ?? [])].filter(
-      ({ proven }) => proven !== undefined && match(proven.peer),
+      ({ subject }) => subject !== undefined && match(subject),
     );
     await this.#acceptor?.revalidate(concerned, { graceMs });
   }

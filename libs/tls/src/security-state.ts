@@ -1,7 +1,8 @@
 import type { SecureContext } from 'node:tls';
 import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
 import { type LeafRule, leafRuleFault, pathFault } from './judge.js';
-import type { ListenerSession, ProvenPeer } from './listener-session.js';
+import type { ListenerSession } from './listener-session.js';
+import type { CertificateCredential, Peer } from './peer.js';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
@@ -33,7 +34,7 @@ export async function prepareSecurity(name: string, settings: SecuritySettings):
 
 /** What becomes of a session that began under former settings. */
 export type SessionReview =
-  | { readonly outcome: 'keep'; readonly proven?: ProvenPeer }
+  | { readonly outcome: 'keep'; readonly peer?: Peer }
   | { readonly outcome: 'redirect' }
   | { readonly outcome: 'cut'; readonly reason: RefusalReason };
 
@@ -48,15 +49,27 @@ export function reviewSession(
 ): SessionReview {
   if (level === 'plain') return { outcome: 'keep' };
   if (!session.isSecure) return { outcome: 'redirect' };
-  const { proven } = session;
-  if (proven === undefined) return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
+  const { peer } = session;
+  if (peer?.credential.kind !== 'certificate')
+    return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
   // Certificates are not asked for any more. That takes nothing from a peer, unless its CA was removed meanwhile.
   if (clientCertificate === 'none' && !namesTrust) return { outcome: 'keep' };
-  const { peer } = proven;
-  const path = trust.trusts(proven.path) ? proven.path : trust.findPath(peer.certificate, proven.path.certificates);
+  return reviewCertificate({ ...peer, credential: peer.credential }, trust, leafRule);
+}
+
+function reviewCertificate(
+  { deviceId, kind, credential }: Peer & { readonly credential: CertificateCredential },
+  trust: TrustStore,
+  leafRule: LeafRule | undefined,
+): SessionReview {
+  const { certificate, issuedHere } = credential;
+  const path = trust.trusts(credential.path)
+    ? credential.path
+    : trust.findPath(certificate, credential.path.certificates);
   // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
-  if (path === undefined || trust.isOwn(path) !== peer.issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
-  const fault = pathFault({ certificate: peer.certificate, path }) ?? leafRuleFault(peer, leafRule);
+  if (path === undefined || trust.isOwn(path) !== issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
+  const fault =
+    pathFault({ certificate, path }) ?? leafRuleFault({ certificate, deviceId, kind, issuedHere }, leafRule);
   if (fault !== undefined) return { outcome: 'cut', reason: fault.reason };
-  return { outcome: 'keep', proven: { peer, path } };
+  return { outcome: 'keep', peer: { deviceId, kind, credential: { ...credential, path } } };
 }

@@ -12,14 +12,16 @@ interface Expiry {
   readonly reason: RefusalReason;
 }
 
-function expiryOf({ proven }: ListenerSession): Expiry | undefined {
-  if (proven === undefined) return undefined;
-  const leaf = endOf(proven.peer.certificate).getTime();
-  const issuers = Math.min(...proven.path.certificates.map((issuer) => endOf(issuer).getTime()));
+function expiryOf({ peer }: ListenerSession): Expiry | undefined {
+  if (peer === undefined) return undefined;
+  const { credential } = peer;
+  if (credential.kind === 'token') return { at: credential.expiresAt.getTime(), reason: 'token-expired' };
+  const leaf = endOf(credential.certificate).getTime();
+  const issuers = Math.min(...credential.path.certificates.map((issuer) => endOf(issuer).getTime()));
   return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
 }
 
-/** The live sessions of a listener, pending admissions included; ends each when a certificate behind it expires. */
+/** The live sessions of a listener, pending admissions included; ends each when a certificate or token behind it expires. */
 export class SessionTable {
   readonly #sessions = new Map<Duplex, ListenerSession>();
   readonly #now: () => Date;
@@ -48,7 +50,7 @@ export class SessionTable {
     this.watch(session);
   }
 
-  /** Looks at a session's certificates again, after they changed. */
+  /** Looks at a session's credential again, after it changed. */
   watch(session: ListenerSession): void {
     const expiry = expiryOf(session);
     if (expiry !== undefined) this.#wakeAt(expiry.at);

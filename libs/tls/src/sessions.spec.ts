@@ -44,11 +44,14 @@ describe('a live session', () => {
     expect(opened.listener.sessions).toEqual([
       {
         peer: {
-          certificate: device.certificate,
           deviceId: 'dev-1',
           kind: 'device',
-          fingerprint: device.certificate.fingerprint,
-          issuedHere: false,
+          credential: {
+            kind: 'certificate',
+            certificate: device.certificate,
+            issuedHere: false,
+            path: expect.objectContaining({ certificates: [ca.certificate] }),
+          },
         },
         remoteAddress: '127.0.0.1',
         since,

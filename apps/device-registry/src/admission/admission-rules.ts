@@ -1,5 +1,5 @@
 import {
-  type AdmissionRequest,
+  type CertificateAdmissionRequest,
   type DeviceAuthority,
   type DeviceCertificate,
   type DeviceId,
@@ -30,12 +30,12 @@ export type Verdict =
   | { readonly kind: 'refuse'; readonly reason: RefusalReason };
 
 /** Who vouches for the certificate of a request: this site, or the topmost trusted CA. */
-export function authorityOf(request: AdmissionRequest): DeviceAuthority {
+export function authorityOf(request: CertificateAdmissionRequest): DeviceAuthority {
   return request.issuedHere ? 'site' : vouchingCa(request).id;
 }
 
 /** The topmost trusted CA above the certificate of a request. */
-export function vouchingCa({ authorities, authorityName }: AdmissionRequest): NamedAuthority {
+export function vouchingCa({ authorities, authorityName }: CertificateAdmissionRequest): NamedAuthority {
   const id = authorities.at(-1);
   if (id === undefined) throw new Error('no CA vouches for a peer that was verified');
   return { id, name: authorityName };
@@ -46,7 +46,7 @@ export function vouchingCa({ authorities, authorityName }: AdmissionRequest): Na
  * all, the state of the device, the certificate itself. A certificate the registry has not heard of is admitted,
  * because its CA has vouched for it: an event may still be on its way, and a foreign CA sends none.
  */
-export function judgePeer(request: AdmissionRequest, { record, isDenied }: Situation): Verdict {
+export function judgePeer(request: CertificateAdmissionRequest, { record, isDenied }: Situation): Verdict {
   if (!request.issuedHere && request.kind !== 'device') return refuse('not-permitted');
   if (record === undefined) return judgeStranger(request, isDenied);
   if (!isSameParty(request, record) || !isSameAuthority(request, record)) return refuse('name-conflict');
@@ -56,7 +56,7 @@ export function judgePeer(request: AdmissionRequest, { record, isDenied }: Situa
   return isFormerAuthority(record.authority) ? { kind: 'recognise' } : { kind: 'admit' };
 }
 
-function judgeStranger(request: AdmissionRequest, isDenied: boolean): Verdict {
+function judgeStranger(request: CertificateAdmissionRequest, isDenied: boolean): Verdict {
   if (isDenied) return refuse('certificate-revoked');
   // A foreign CA could take the name before the service or the administrator has enrolled.
   if (!request.issuedHere && isNameOfSite(request.deviceId)) return refuse('name-conflict');
@@ -75,7 +75,7 @@ export function isSameParty(
  * Whether the CAs above a certificate are those that vouch for a name. An entrance may not know that a CA is one of this
  * site, because its service has not enrolled here; by its certificate it is the same CA all the same.
  */
-function isSameAuthority(request: AdmissionRequest, record: DeviceRecord): boolean {
+function isSameAuthority(request: CertificateAdmissionRequest, record: DeviceRecord): boolean {
   const { authority, certificates } = record;
   if (authority === 'site') return request.issuedHere || isIssuerOfAny(request, certificates);
   if (isFormerAuthority(authority)) return isFormerIssuer(request, authority, certificates);
@@ -84,7 +84,10 @@ function isSameAuthority(request: AdmissionRequest, record: DeviceRecord): boole
 }
 
 /** Those of a CA the device was moved away from are revoked. */
-function isIssuerOfAny({ knownIssuerFingerprints }: AdmissionRequest, certificates: readonly DeviceCertificate[]) {
+function isIssuerOfAny(
+  { knownIssuerFingerprints }: CertificateAdmissionRequest,
+  certificates: readonly DeviceCertificate[],
+) {
   return certificates.some(
     ({ revocation, issuerFingerprint }) =>
       revocation === undefined && knownIssuerFingerprints.includes(issuerFingerprint),
@@ -101,7 +104,7 @@ export function isFormerAuthority(authority: DeviceAuthority): authority is Fing
  * certificate and says that it is the same CA, or the leaf itself is the one this CA was recorded with.
  */
 function isFormerIssuer(
-  request: AdmissionRequest,
+  request: CertificateAdmissionRequest,
   authority: Fingerprint,
   certificates: readonly DeviceCertificate[],
 ): boolean {
@@ -112,7 +115,7 @@ function isFormerIssuer(
   );
 }
 
-function isHeld({ fingerprint }: AdmissionRequest, certificates: readonly DeviceCertificate[]): boolean {
+function isHeld({ fingerprint }: CertificateAdmissionRequest, certificates: readonly DeviceCertificate[]): boolean {
   return certificates.some((held) => held.fingerprint === fingerprint && held.revocation === undefined);
 }
 
@@ -122,7 +125,7 @@ export function isServiceName(name: DeviceId): boolean {
 }
 
 /** Older than the reinstatement, so among those that were revoked before it, even if nobody remembers this one. */
-function isOutdated({ fingerprint, notBefore }: AdmissionRequest, record: DeviceRecord): boolean {
+function isOutdated({ fingerprint, notBefore }: CertificateAdmissionRequest, record: DeviceRecord): boolean {
   if (record.admitsAfter === undefined || holdsCertificate(record, fingerprint)) return false;
   return Date.parse(notBefore) <= Date.parse(record.admitsAfter);
 }

@@ -5,7 +5,9 @@ import {
   type AdmissionRequest,
   admitPeer,
   checkEnrolment,
+  isTokenAdmission,
   recordRefusal,
+  type TokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { EnrolmentCheck, type EnrolmentQuestion } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
@@ -22,7 +24,7 @@ export class AdmissionController {
 
   @RpcHandler(admitPeer)
   admit(request: AdmissionRequest): Promise<AdmissionDecision> {
-    return this.admission.admit(request);
+    return isTokenAdmission(request) ? this.refuseToken(request) : this.admission.admit(request);
   }
 
   @RpcHandler(checkEnrolment)
@@ -35,5 +37,12 @@ export class AdmissionController {
   async record(refusal: Refusal): Promise<Record<string, never>> {
     await this.refusals.note(refusal);
     return {};
+  }
+
+  /** No rule says yet which devices may come with a token. */
+  private async refuseToken({ deviceId, entrance, remoteAddress }: TokenAdmissionRequest): Promise<AdmissionDecision> {
+    const reason = 'token-not-accepted';
+    await this.refusals.note({ reason, entrance, remoteAddress, deviceId });
+    return { outcome: 'refused', reason };
   }
 }

@@ -1,7 +1,7 @@
 import { auditPage, auditVerdict } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fingerprintOf, issued, peer, RegistryUnderTest } from '../registry.fixture.js';
+import { fingerprintOf, issued, peer, RegistryUnderTest, tokenPeer } from '../registry.fixture.js';
 
 const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
 const secondCertificate = { fingerprint: fingerprintOf('second'), serialNumber: '02' };
@@ -32,6 +32,25 @@ describe('admission', () => {
     expect(registry.announced).toMatchObject([
       { deviceId: 'child01', state: 'active', fingerprints: [fingerprintOf('first')] },
     ]);
+  });
+
+  it('refuses a device that comes with a token, and says so', async () => {
+    await registry.admit(peer());
+
+    expect(await registry.admit(tokenPeer())).toBe('token-not-accepted');
+    expect((await registry.get('/v1/audit', auditPage)).rows).toContainEqual(
+      expect.objectContaining({
+        actor: 'entrance:coap',
+        action: 'peer-refused',
+        subject: 'child01',
+        details: { reason: 'token-not-accepted', remoteAddress: '192.0.2.7' },
+      }),
+    );
+  });
+
+  it('registers no device that comes with a token', async () => {
+    expect(await registry.admit(tokenPeer())).toBe('token-not-accepted');
+    expect(await registry.refusal('GET', '/v1/devices/child01')).toMatch(/^404 /);
   });
 
   it('makes one device, one announcement and one audit row of fifty first contacts at once', async () => {

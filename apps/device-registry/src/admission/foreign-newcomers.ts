@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { TokenBucket } from '@sallyport/concurrency';
-import type { AdmissionRequest } from '@sallyport/protocol';
+import type { CertificateAdmissionRequest } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 
 // Each certificate is kept for good: 1 000 at once, then 170 000 a day, some 0.3 GB.
@@ -27,7 +27,7 @@ export class ForeignNewcomers {
   }
 
   /** Whether one more may be written down; when so, it counts. When not, a warning says so, once a minute. */
-  take({ issuerFingerprint }: AdmissionRequest): boolean {
+  take({ issuerFingerprint }: CertificateAdmissionRequest): boolean {
     const nowMs = this.clock.now().getTime();
     if (this.bucket.take(nowMs)) return true;
     this.turnedAway += 1;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
-import type { AdmissionDecision, AdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
+import type { AdmissionDecision, CertificateAdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
@@ -27,7 +27,7 @@ export class PeerAdmission {
    *
    * @throws Problem `unavailable`, `storage-full`: nobody is admitted whom the registry could not write down
    */
-  async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
+  async admit(request: CertificateAdmissionRequest): Promise<AdmissionDecision> {
     const decision = await this.devices.change(request.deviceId, (device) => this.decide(request, device));
     if (decision.outcome === 'refused') {
       const { entrance, remoteAddress, fingerprint, deviceId } = request;
@@ -37,7 +37,7 @@ export class PeerAdmission {
   }
 
   private async decide(
-    request: AdmissionRequest,
+    request: CertificateAdmissionRequest,
     device: StoredDevice | undefined,
   ): Promise<Decision<AdmissionDecision>> {
     const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
@@ -58,7 +58,7 @@ export class PeerAdmission {
     };
   }
 
-  private async registration(request: AdmissionRequest): Promise<DeviceChangeSet> {
+  private async registration(request: CertificateAdmissionRequest): Promise<DeviceChangeSet> {
     const { deviceId, kind, fingerprint } = request;
     const [at, actor] = [this.clock.now().toISOString(), actorOf(request)];
     const certificate = certificateOf(request, at);
@@ -67,7 +67,7 @@ export class PeerAdmission {
     return { after, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
   }
 
-  private async nextCertificate(request: AdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
+  private async nextCertificate(request: CertificateAdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
     const renewed = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
     // An entrance that did not know the CA may have come first, and an older version may have written the record.
     const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
@@ -76,7 +76,10 @@ export class PeerAdmission {
     return { before, after, audit: [entryOf('certificate-recorded', request)] };
   }
 
-  private async recognition(request: AdmissionRequest, before: StoredDevice | undefined): Promise<DeviceChangeSet> {
+  private async recognition(
+    request: CertificateAdmissionRequest,
+    before: StoredDevice | undefined,
+  ): Promise<DeviceChangeSet> {
     if (before === undefined) return this.registration(request);
     const after: DeviceRecord = { ...before.record, authority: authorityOf(request) };
     const entry = entryOf('authority-recognised', request);
@@ -86,13 +89,13 @@ export class PeerAdmission {
   }
 
   /** Keeps the name of the CA a record names, if it is the one that vouches now. */
-  private async keepName(request: AdmissionRequest, { authority }: DeviceRecord): Promise<void> {
+  private async keepName(request: CertificateAdmissionRequest, { authority }: DeviceRecord): Promise<void> {
     const ca = vouchingCa(request);
     if (authority === ca.id) await this.authorities.keepName(ca);
   }
 }
 
-function certificateOf(request: AdmissionRequest, recordedAt: string): DeviceCertificate {
+function certificateOf(request: CertificateAdmissionRequest, recordedAt: string): DeviceCertificate {
   const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
   const [issuer] = authorities;
   return {
@@ -107,11 +110,11 @@ function certificateOf(request: AdmissionRequest, recordedAt: string): DeviceCer
   };
 }
 
-function actorOf({ entrance }: AdmissionRequest): string {
+function actorOf({ entrance }: CertificateAdmissionRequest): string {
   return `entrance:${entrance}`;
 }
 
-function entryOf(action: string, request: AdmissionRequest): AuditEntry {
+function entryOf(action: string, request: CertificateAdmissionRequest): AuditEntry {
   const { deviceId, kind, fingerprint, serialNumber, issuerFingerprint, remoteAddress } = request;
   return {
     actor: actorOf(request),

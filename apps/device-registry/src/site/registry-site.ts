@@ -5,7 +5,7 @@ import { AuditLog } from '@sallyport/audit';
 import type { Settings } from '@sallyport/config';
 import { readSiteMarker, siteMarkerPath, writeSiteMarkerOnce } from '@sallyport/identity';
 import {
-  type AdmissionRequest,
+  type CertificateAdmissionRequest,
   type DistrustedAuthority,
   introduceRegistry,
   Problem,
@@ -69,7 +69,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
    * Whether a CA above a certificate is one of a site before this one: it vouches for nobody any more, whatever
    * certificate it shows for its key and name.
    */
-  isDistrusted({ knownIssuerFingerprints, authorities }: AdmissionRequest): boolean {
+  isDistrusted({ knownIssuerFingerprints, authorities }: CertificateAdmissionRequest): boolean {
     return [...knownIssuerFingerprints, ...authorities].some((authority) => this.distrusted.has(authority));
   }
 

@@ -117,12 +117,11 @@ class EstOperations {
     const { profile } = route;
     const body = await readBody(request);
     const peer = peerOf(request);
-    if (peer === undefined)
+    if (peer?.credential.kind !== 'certificate')
       throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
-    const { fingerprint, deviceId } = peer;
     const record = await this.options.renewal.renew({
-      fingerprint,
-      deviceId,
+      fingerprint: peer.credential.certificate.fingerprint,
+      deviceId: peer.deviceId,
       ...incoming(request, body),
       ...(profile === undefined ? {} : { profile }),
     });
