@@ -14,9 +14,10 @@ export {
   similarKeys,
 } from './key-names.js';
 export type { Source } from './layer.js';
-export { type LoadOptions, loadSettings, moveOwnSettingsAtStart } from './load-settings.js';
+export { type LoadedSettings, type LoadOptions, loadSettings, moveOwnSettingsAtStart } from './load-settings.js';
 export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
+export { noEffect } from './resolution.js';
 export {
   type ConfigKey,
   type ConfigValue,

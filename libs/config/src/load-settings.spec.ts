@@ -489,3 +489,22 @@ describe('the identity at the cloud', () => {
     expect(settings.get('c8y.device.cert_path')).toBe('/certs/plant2.pem');
   });
 });
+
+describe('a setting that nothing of this release reads', () => {
+  it('is told of where a person expects something of it', async () => {
+    const { warnings, unread } = await load('[mqtt.bind]\nenabled = false\n[device]\ntype = "gateway"');
+    expect(warnings).toEqual([]);
+    expect(unread).toEqual([
+      'mqtt.bind.enabled is set (tedge.toml), but nothing of this release reads it, so it has no effect here.',
+    ]);
+  });
+
+  it('is told of by the name of its profile', async () => {
+    const { unread } = await load('[c8y.profiles.plant2.proxy]\ncert_path = "/a.crt"');
+    expect(unread).toEqual([expect.stringMatching(/^c8y\.profiles\.plant2\.proxy\.cert_path is set \(tedge\.toml\)/)]);
+  });
+
+  it('is not told of while nobody sets it', async () => {
+    expect((await load('')).unread).toEqual([]);
+  });
+});

@@ -27,17 +27,25 @@ export interface LoadOptions {
   readonly profile?: string;
 }
 
+/** The settings, and what a person should know about them. */
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** Unknown and deprecated names, risky combinations. */
+  readonly warnings: readonly string[];
+  /** Settings that are set and that nothing of this release reads: said at a start and by doctor, not at each command. */
+  readonly unread: readonly string[];
+}
+
 /**
  * Reads all settings: flags beat `TEDGE_*` variables, those beat tedge.toml and sallyport.toml, those beat the defaults.
  *
  * Reads nothing but its arguments and the settings files, and keeps nothing: call it again to reload.
  *
- * @returns the settings and what a person should know about them (unknown and deprecated names, risky combinations).
  * @throws Problem `config-invalid`: everything that is wrong, at once; its extension `faults` lists key, place, value
  *   and rule of each.
  * @throws Problem `not-found`: nothing is configured for the profile.
  */
-export async function loadSettings(options: LoadOptions): Promise<{ settings: Settings; warnings: string[] }> {
+export async function loadSettings(options: LoadOptions): Promise<LoadedSettings> {
   const { argv = [], env, cwd } = options;
   const flags = readArguments(argv, cwd);
   const configDirectory = await directoryOf(options, flags);
@@ -47,9 +55,13 @@ export async function loadSettings(options: LoadOptions): Promise<{ settings: Se
   if (resolution.faults.length > 0) throw problemOf(resolution.faults);
   const { readDeviceId = async () => undefined, profile } = options;
   if (profile !== undefined) resolution.requireProfile(profile, 'c8y');
-  const settings = new LoadedSettings(resolution, { directory: configDirectory, profile });
+  const settings = new ResolvedSettings(resolution, { directory: configDirectory, profile });
   const warnings = await settings.findDeviceIds(readDeviceId);
-  return { settings, warnings: [...resolution.warnings, ...warnings, ...riskWarnings(settings)] };
+  return {
+    settings,
+    warnings: [...resolution.warnings, ...warnings, ...riskWarnings(settings)],
+    unread: resolution.unreadWarnings,
+  };
 }
 
 function directoryOf({ env, cwd, configDir: given }: LoadOptions, flags: Arguments): Promise<string> {
@@ -81,7 +93,7 @@ interface LoadedFrom {
   readonly profile: string | undefined;
 }
 
-class LoadedSettings implements Settings {
+class ResolvedSettings implements Settings {
   readonly directory: string;
   readonly #profile: string | undefined;
   readonly #resolution: Resolution;

@@ -68,7 +68,8 @@ know lives in \`sallyport.toml\`, which it never touches; the table below says w
 - A setting in both files has the value of the file it belongs to. When the values differ, every command and every start
   says so, and nothing is moved. A setting in the wrong file alone is read from there.
 - Settings marked "not read" are kept for thin-edge.io: \`tedge config\` shows, checks and changes them, and nothing of
-  Sallyport ever reads them.
+  Sallyport ever reads them. A few of them look as if they did something here. \`tedge config set\`, each start and
+  \`sallyport doctor\` warn of these.
 
 The configuration directory is the value of \`--config-dir\`, else of \`TEDGE_CONFIG_DIR\`, else \`/etc/tedge\` if it can be
 written, else \`.sallyport\` in the working directory.

@@ -28,6 +28,9 @@ export interface Resolved {
   readonly source: Source;
 }
 
+/** The end of a sentence about a setting of which a person expects something. */
+export const noEffect = 'nothing of this release reads it, so it has no effect here.';
+
 /** All sources laid over each other: flags beat the environment, which beats the files, which beat the defaults. */
 export class Resolution {
   readonly warnings: readonly string[];
@@ -43,6 +46,15 @@ export class Resolution {
     this.warnings = this.#layers.flatMap((layer) => layer.warnings);
     this.#shapeFaults = this.#layers.flatMap((layer) => layer.faults);
     this.faults = [...this.#shapeFaults, ...this.references.flatMap((reference) => this.#valueFaultsOf(reference))];
+  }
+
+  /** What a person should know about settings that are set and that nothing reads here. */
+  get unreadWarnings(): string[] {
+    return this.references.flatMap((reference) => {
+      const given = this.#given(reference);
+      if (given?.value === undefined || !describeKey(reference.key).hasNoEffect) return [];
+      return [`${nameOf(reference)} is set (${given.where}), but ${noEffect}`];
+    });
   }
 
   /** The value of a key as stored, its default included. */

@@ -1,4 +1,4 @@
-import { type ConfigFile, describeKey, type KeyReference, nameOf } from '@sallyport/config';
+import { type ConfigFile, describeKey, type KeyReference, nameOf, noEffect } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -67,7 +67,13 @@ function changeCommand(context: CliContext, parent: Command, { name, description
       const given = optionsOf(command, options);
       const reference = chosenKey(context, { key, profile: given.profile });
       await change(await openConfigFile(context, given), reference, value);
-      if (!describeKey(reference.key).isRead)
-        context.stderr.write(`Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`);
+      context.stderr.write(unreadNote(reference));
     });
+}
+
+/** What a person should know who has set a setting that nothing of Sallyport reads; empty for all others. */
+function unreadNote(reference: KeyReference): string {
+  const { isRead, hasNoEffect } = describeKey(reference.key);
+  if (hasNoEffect) return `Warning: ${nameOf(reference)} is set, but ${noEffect}\n`;
+  return isRead ? '' : `Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`;
 }

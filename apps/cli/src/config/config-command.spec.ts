@@ -306,19 +306,27 @@ describe("the commands of thin-edge.io's HTTPS guide", () => {
   it.each([
     ['http.bind.address', '192.168.1.6'],
     ['http.client.host', 'rpi4-dca632efb150'],
-    ['c8y.proxy.bind.address', '192.168.1.6'],
     ['c8y.proxy.client.host', 'rpi4-dca632efb150'],
     ['http.cert_path', '/etc/tedge/device-local-certs/main-agent.crt'],
     ['http.key_path', '/etc/tedge/device-local-certs/main-agent.key'],
-    ['c8y.proxy.cert_path', '/etc/tedge/device-local-certs/c8y-mapper.crt'],
-    ['c8y.proxy.key_path', '/etc/tedge/device-local-certs/c8y-mapper.key'],
     ['http.ca_path', '/etc/ssl/certs'],
-    ['c8y.proxy.ca_path', '/etc/ssl/certs'],
     ['http.client.auth.cert_file', '/etc/tedge/device-local-certs/tedge-client.crt'],
     ['http.client.auth.key_file', '/etc/tedge/device-local-certs/tedge-client.key'],
   ])('tedge config set %s %s', async (key, value) => {
     const { run } = await deviceWith('');
     expect(await run('set', key, value)).toEqual(done);
+    expect(await run('get', key)).toEqual({ exitCode: 0, stdout: `${value}\n`, stderr: '' });
+  });
+
+  it.each([
+    ['c8y.proxy.bind.address', '192.168.1.6'],
+    ['c8y.proxy.cert_path', '/etc/tedge/device-local-certs/c8y-mapper.crt'],
+    ['c8y.proxy.key_path', '/etc/tedge/device-local-certs/c8y-mapper.key'],
+    ['c8y.proxy.ca_path', '/etc/ssl/certs'],
+  ])('tedge config set %s %s, which warns that there is no proxy yet to read it', async (key, value) => {
+    const { run } = await deviceWith('');
+    const stderr = `Warning: ${key} is set, but nothing of this release reads it, so it has no effect here.\n`;
+    expect(await run('set', key, value)).toEqual({ ...done, stderr });
     expect(await run('get', key)).toEqual({ exitCode: 0, stdout: `${value}\n`, stderr: '' });
   });
 });

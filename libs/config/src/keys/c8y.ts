@@ -6,6 +6,9 @@ function sameAs(key: string): DerivedDefault {
   return { text: `the value of \`${key}\``, from: (context) => context.value(key) };
 }
 
+// This release has no Cumulocity proxy to read them.
+const awaitsProxy = { isRead: false, hasNoEffect: true } as const;
+
 /** The Cumulocity tenant, the identity this device has there, and the proxy to its REST API. Every key may be given per profile. */
 export const c8yKeys = {
   'c8y.url': optionalSetting(connectUrl, {
@@ -35,6 +38,7 @@ export const c8yKeys = {
     doc: 'Address the Cumulocity proxy listens on.',
     default: '127.0.0.1',
     examples: ['127.0.0.1', '192.168.1.6'],
+    ...awaitsProxy,
   }),
   'c8y.proxy.bind.port': setting(port, {
     doc: 'Port the Cumulocity proxy listens on; 0 takes any free port.',
@@ -54,13 +58,16 @@ export const c8yKeys = {
   'c8y.proxy.cert_path': optionalSetting(absolutePath, {
     doc: 'Certificate of the Cumulocity proxy (PEM, leaf first). With `c8y.proxy.key_path` it turns HTTPS on.',
     examples: ['/etc/tedge/device-local-certs/c8y-mapper.crt'],
+    ...awaitsProxy,
   }),
   'c8y.proxy.key_path': optionalSetting(absolutePath, {
     doc: 'Private key of `c8y.proxy.cert_path` (PEM).',
     examples: ['/etc/tedge/device-local-certs/c8y-mapper.key'],
+    ...awaitsProxy,
   }),
   'c8y.proxy.ca_path': optionalSetting(absolutePath, {
     doc: 'File or directory of CA certificates (PEM) that clients of the Cumulocity proxy must prove themselves with.',
     examples: ['/etc/ssl/certs'],
+    ...awaitsProxy,
   }),
 } as const;

@@ -8,6 +8,9 @@ const listener = {
     doc: 'Whether this device runs the local MQTT broker.',
     default: true,
     examples: ['true', 'false'],
+    isRead: false,
+    // The embedded broker runs in `standalone` only, and always does.
+    hasNoEffect: true,
   }),
   'mqtt.bind.address': setting(ipAddress, {
     doc: 'Address the local MQTT broker listens on.',
@@ -123,6 +126,7 @@ export const mqttKeys = {
     doc: 'First level of every thin-edge.io MQTT topic.',
     default: 'te',
     examples: ['te'],
+    isRead: false,
   }),
   'mqtt.device_topic_id': setting(entityTopicId, {
     doc: 'MQTT topic identifier of this device. Anything but `device/main//` makes it a child device.',

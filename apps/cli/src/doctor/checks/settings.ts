@@ -14,9 +14,9 @@ export function settingsCheck(context: CliContext, options: GlobalOptions): Chec
     id: 'settings',
     title: 'settings',
     run: async (patient) => {
-      const { warnings } = await loadSettings(settingsSource(context, options));
+      const { warnings, unread } = await loadSettings(settingsSource(context, options));
       const edit = await editSettings(context, options);
-      return warnings.map((text) => warningFinding(patient, text, edit));
+      return [...warnings, ...unread].map((text) => warningFinding(patient, text, edit));
     },
   };
 }
