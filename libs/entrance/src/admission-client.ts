@@ -13,7 +13,7 @@ import {
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
 
-// The registry's decision is good until it says otherwise; the limit only bounds how long a lost event could matter.
+// An admission is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
 const cacheLifetimeMs = 60_000;
 // About 10 MB when full.
 const cacheLimit = 20_000;

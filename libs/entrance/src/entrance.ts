@@ -53,7 +53,7 @@ export interface ApplyOptions {
   readonly lowerTo?: SecurityLevel | undefined;
 }
 
-// Long enough for a download to end; what is still open then is cut.
+// After SIGTERM, requests in progress have this long to end. What is still open then is cut.
 const drainMs = 5_000;
 
 // After the broker was away the registry may come back later than we do; as long as a lost event could matter anyway.

@@ -8,7 +8,7 @@ export interface Stoppable {
   stop(): Promise<void>;
 }
 
-// systemd ends a process after 15 s (`TimeoutStopSec` of its units).
+// After SIGTERM, the whole process has this long to stop. systemd kills it after 15 s (`TimeoutStopSec` of its units).
 const defaultBudgetMs = 12_000;
 // What comes after one that used up the time is closed all the same, and closes within this or not at all.
 const lastChanceMs = 100;

@@ -78,7 +78,7 @@ export interface CertificateIssuerOptions {
   readonly organization: string;
   readonly trustDomain: string;
   readonly publicUrl: string;
-  /** Life of a leaf by profile, seconds. */
+  /** Lifetime of a leaf by profile, seconds: `pki.profile.device.validity`, `pki.profile.service.validity`. */
   readonly validitySeconds: Readonly<Record<LeafProfileName, number>>;
 }
 

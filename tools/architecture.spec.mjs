@@ -1,0 +1,125 @@
+// Keeps docs/architecture.md true: the files of its two flows and the answers to its ten questions.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from './bootstrap.mjs';
+
+const mostFilesOfAFlow = 20;
+// A search with more results does not answer a question.
+const mostFilesOfASearch = 8;
+const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+const sources = ['libs', 'apps']
+  .flatMap((top) => readdirSync(join(root, top)).map((name) => `${top}/${name}/src`))
+  .filter((folder) => existsSync(join(root, folder)))
+  .flatMap(filesBelow)
+  .filter((path) => path.endsWith('.ts') && !/\.(?:spec|fixture)\.ts$/.test(path));
+
+/** The text below a heading, up to the next heading. */
+function section(heading) {
+  const [, text] = page.split(`\n## ${heading}\n`);
+  if (text === undefined) throw new Error(`docs/architecture.md has no section "${heading}".`);
+  return text.split('\n## ')[0];
+}
+
+/** Each numbered step of a flow: the file it names first, and the names it says are in that file. */
+function stepsOf(heading) {
+  const [, ...items] = section(heading).split(/^\d+\. /m);
+  // The text after an empty line is no part of the last step.
+  return items.map((item) => codeSpans(item.split('\n\n')[0])).map(([path, ...names]) => ({ path, names }));
+}
+
+/** Each row of the questions: what to search for, and the files that hold the answer with the names in them. */
+function questions() {
+  const [, , ...rows] = section('Ten questions of a newcomer')
+    .split('\n')
+    .filter((line) => line.startsWith('|'));
+  return rows.map((row) => {
+    const [question, search, answer] = row.split('|').slice(1, -1);
+    return { question: question.trim(), search: codeSpans(search)[0], files: filesOf(codeSpans(answer)) };
+  });
+}
+
+function filesOf(spans) {
+  const files = [];
+  for (const span of spans) {
+    if (isPath(span)) files.push({ path: span, names: [] });
+    else files.at(-1)?.names.push(span);
+  }
+  return files;
+}
+
+function codeSpans(text) {
+  return [...text.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span);
+}
+
+function isPath(span) {
+  return /^(?:apps|libs|tools|e2e|bench|deploy|docs)\/[\w@./-]+$/.test(span);
+}
+
+/** What an answer says that is not so: a file that is not there, or a name that is not in it. */
+function faultsOf({ path, names }) {
+  if (!isPath(path) || !existsSync(join(root, path))) return [`${path} does not exist`];
+  const text = readFileSync(join(root, path), 'utf8');
+  return names.filter((name) => !holds(text, name)).map((name) => `${path} does not contain ${name}`);
+}
+
+/** Whole words only, so a name that was made longer counts as renamed. */
+function holds(text, name) {
+  const escaped = name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  return new RegExp(`(?<!\\w)${escaped}(?!\\w)`).test(text);
+}
+
+/** The files of the product, without tests, in which a text occurs. */
+function filesFoundBy(text) {
+  return sources.filter((path) => readFileSync(join(root, path), 'utf8').includes(text));
+}
+
+function filesBelow(folder) {
+  return readdirSync(join(root, folder), { recursive: true }).map((path) => `${folder}/${path}`);
+}
+
+describe.each([['The flow of a connection, file by file'], ['The flow of a CSR, file by file']])(
+  '"%s" in docs/architecture.md',
+  (heading) => {
+    const steps = stepsOf(heading);
+
+    it('names files that exist, and names that are in them', () => {
+      expect(steps.length).toBeGreaterThan(0);
+      expect(steps.flatMap(faultsOf)).toEqual([]);
+    });
+
+    it('is told in at most 20 files, each of them once', () => {
+      expect(steps.length).toBeLessThanOrEqual(mostFilesOfAFlow);
+      expect(new Set(steps.map(({ path }) => path)).size).toBe(steps.length);
+    });
+  },
+);
+
+describe('the ten questions of a newcomer in docs/architecture.md', () => {
+  const all = questions();
+
+  it('are ten', () => {
+    expect(all).toHaveLength(10);
+  });
+
+  it.each(all)('$question: the answer is in at most two files, as the page says', ({ files }) => {
+    expect([1, 2]).toContain(files.length);
+    expect(files.flatMap(faultsOf)).toEqual([]);
+  });
+
+  it.each(all)('$question: one search finds the files, and few others', ({ search, files }) => {
+    const found = filesFoundBy(search);
+    expect(found).toEqual(expect.arrayContaining(files.map(({ path }) => path)));
+    expect(found.length).toBeLessThanOrEqual(mostFilesOfASearch);
+  });
+});
+
+describe('the paths in our documents', () => {
+  const top = readdirSync(root).filter((name) => name.endsWith('.md'));
+  const below = filesBelow('docs').filter((path) => path.endsWith('.md') && !path.startsWith('docs/seeds/'));
+
+  it.each([...top, ...below])('exist in %s', (document) => {
+    const paths = codeSpans(readFileSync(join(root, document), 'utf8')).filter(isPath);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+});
