@@ -120,7 +120,7 @@ function readPssHash(reader: DerReader): string {
   return pssHashNames.get(hash) ?? hash;
 }
 
-/** Why an algorithm and a key do not fit, as the end of a sentence; undefined when they fit. */
+/** Why an algorithm cannot be used with a key, as the end of a sentence; undefined when it can. */
 export function signatureFault(algorithmName: string, key: KeyDescription): string | undefined {
   const algorithm = algorithmByName.get(algorithmName);
   if (algorithm === undefined) return `uses ${algorithmName}, which is not accepted`;
