@@ -2,5 +2,6 @@ export { type BackOff, backOffMs } from './back-off.js';
 export { BoundedMap } from './bounded-map.js';
 export { type DeadlineOptions, within } from './deadline.js';
 export { pause } from './pause.js';
+export { Semaphore } from './semaphore.js';
 export { KeyedSerialQueue, SerialQueue } from './serial-queue.js';
 export { TokenBucket, TokenBuckets, type TokenRate } from './token-bucket.js';

@@ -1,23 +1,33 @@
-import { within } from '@sallyport/concurrency';
+import type { Duplex } from 'node:stream';
+import { Semaphore, within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
-import { type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt';
-import type { MessageHandler, MqttConnection, MqttCredentials } from './port.js';
+import { ErrorWithReasonCode, type IClientPublishOptions, type IConnackPacket, MqttClient } from 'mqtt';
+import { AckGate } from './ack-gate.js';
+import { type ConnectOptions, clientOptions } from './client-options.js';
+import { type Deliveries, type DeliveryOptions, SerialDeliveries, WindowedDeliveries } from './deliveries.js';
+import { type MqttMessage, PublishRefused, type SessionFilter, type SessionStart } from './mqtt-session.js';
+import type { MqttConnection, MqttCredentials } from './port.js';
 import { toError } from './to-error.js';
 import { openTransport } from './transport.js';
 import { gatherWrites } from './write-gathering.js';
 
-// A dead peer is noticed after 1.5 times this; a message handler (20 s) must fit in between two pings.
-const keepaliveSeconds = 60;
-const connectDeadlineMs = 10_000;
 const endDeadlineMs = 2_000;
+const retainHandling = { always: 0, new: 1, never: 2 } as const;
 
-export interface BrokerConnectionOptions {
+export interface BrokerConnectionOptions extends ConnectOptions {
   readonly connection: MqttConnection;
+  /** Exactly as it is sent. */
   readonly clientId: string;
-  /** False: the broker keeps subscriptions and queues QoS 1 messages while we are away. */
-  readonly clean: boolean;
+  /** Messages handled at once; without it one, and MQTT.js hears nothing else meanwhile, not even an answer to us. */
+  readonly window?: number;
   /** Its promise is awaited before the message is acknowledged; a rejection ends the connection unacknowledged. */
-  readonly onMessage: MessageHandler;
+  readonly onMessage: (message: MqttMessage) => void | Promise<void>;
+}
+
+export interface OutgoingMessage {
+  readonly topic: string;
+  readonly payload: Buffer | string;
+  readonly options: IClientPublishOptions;
 }
 
 /** The connection ended before the broker answered. */
@@ -31,30 +41,24 @@ export class ConnectionLost extends Error {
  */
 export class BrokerConnection {
   private readonly client: MqttClient;
+  private readonly deliveries: Deliveries;
   private readonly unanswered = new Set<(error: Error) => void>();
+  /** Of the publications the broker lets be unacknowledged at once; none when it names no limit. */
+  private places: Semaphore | undefined;
+  private greeting: IConnackPacket | undefined;
   private fault: Error | undefined;
   private ended = false;
   /** Resolves when the connection has ended, for whatever reason, with the fault when there was one. */
   readonly closed: Promise<Error | undefined>;
 
-  private constructor(
-    stream: Awaited<ReturnType<typeof openTransport>>,
-    { clientId, clean, onMessage }: BrokerConnectionOptions,
-    credentials: Partial<MqttCredentials>,
-  ) {
+  private constructor(transport: Duplex, options: BrokerConnectionOptions, credentials: Partial<MqttCredentials>) {
+    const gate = options.window === undefined ? undefined : new AckGate(transport);
+    const stream = gate ?? transport;
     gatherWrites(stream);
-    this.client = new MqttClient(() => stream, {
-      ...credentials,
-      clientId,
-      clean,
-      protocolVersion: 4,
-      keepalive: keepaliveSeconds,
-      connectTimeout: connectDeadlineMs,
-      reconnectPeriod: 0,
-      resubscribe: false,
-      queueQoSZero: false,
-    });
-    this.client.handleMessage = (packet, done) => void this.receive(packet, onMessage, done);
+    this.client = new MqttClient(() => stream, clientOptions(options.clientId, options, credentials));
+    this.deliveries = this.deliveriesFor(options, gate);
+    this.client.handleMessage = (packet, done) => this.deliveries.receive(packet, done);
+    this.client.once('connect', (greeting) => this.begin(greeting));
     stream.on('error', (error) => this.note(error));
     this.client.on('error', (error) => this.drop(error));
     this.closed = new Promise((resolve) => this.client.once('close', () => resolve(this.finish())));
@@ -86,14 +90,39 @@ export class BrokerConnection {
     }
   }
 
-  async publish(topic: string, payload: Buffer | string, options: IClientPublishOptions): Promise<void> {
-    await this.answered((done) => this.client.publish(topic, payload, options, done));
+  /** What the broker said in CONNACK. */
+  get start(): SessionStart {
+    const { sessionPresent = false, properties } = this.greeting ?? {};
+    const largestPacketBytes = properties?.maximumPacketSize;
+    return {
+      isResumed: sessionPresent,
+      mayRetain: properties?.retainAvailable !== false,
+      ...(largestPacketBytes === undefined ? {} : { largestPacketBytes }),
+    };
+  }
+
+  /**
+   * @param attempt given up while the message waits for its turn, it is not sent
+   * @throws PublishRefused: the broker said why (MQTT 5).
+   */
+  async publish({ topic, payload, options }: OutgoingMessage, attempt: { readonly isOver: boolean }): Promise<void> {
+    const places = options.qos === 0 ? undefined : this.places;
+    if (places?.tryAcquire() === false) await places.acquire();
+    try {
+      if (!attempt.isOver) await this.answered((done) => this.client.publish(topic, payload, options, done));
+    } catch (error) {
+      throw error instanceof ErrorWithReasonCode ? new PublishRefused(topic, error.code) : error;
+    } finally {
+      places?.release();
+    }
   }
 
   /** @throws Problem `forbidden`: the broker refused the filter. */
-  async subscribe(filter: string): Promise<void> {
+  async subscribe({ filter, qos = 1, isNoLocal = false, ...options }: SessionFilter): Promise<void> {
+    const { keepsRetainFlag = false, retainedMessages = 'always' } = options;
+    const request = { qos, nl: isNoLocal, rap: keepsRetainFlag, rh: retainHandling[retainedMessages] };
     try {
-      await this.answered((done) => this.client.subscribe(filter, { qos: 1 }, done));
+      await this.answered((done) => this.client.subscribe(filter, request, done));
     } catch (error) {
       if (error instanceof ConnectionLost) throw error;
       throw new Problem('forbidden', `The MQTT broker refuses a subscription to ${filter}. Check its access rules.`, {
@@ -123,14 +152,24 @@ export class BrokerConnection {
     await this.closed;
   }
 
-  private async receive(packet: IPublishPacket, onMessage: MessageHandler, done: () => void): Promise<void> {
-    try {
-      await onMessage(packet.topic, Buffer.from(packet.payload));
-    } catch (error) {
-      this.drop(toError(error));
-      return;
-    }
-    done();
+  /** Resolves when no handler of this connection runs any more. */
+  idle(): Promise<void> {
+    return this.deliveries.idle();
+  }
+
+  private begin(greeting: IConnackPacket): void {
+    this.greeting = greeting;
+    const mostUnacknowledged = greeting.properties?.receiveMaximum;
+    if (mostUnacknowledged !== undefined) this.places = new Semaphore(mostUnacknowledged);
+  }
+
+  private deliveriesFor(
+    { onMessage, window: size = 1 }: BrokerConnectionOptions,
+    gate: AckGate | undefined,
+  ): Deliveries {
+    const options: DeliveryOptions = { onMessage, onFailure: (error) => this.drop(toError(error)) };
+    if (gate === undefined) return new SerialDeliveries(options);
+    return new WindowedDeliveries({ ...options, size, acknowledge: (packetId) => gate.acknowledge(packetId) });
   }
 
   /** MQTT.js forgets callbacks when its connection ends; this does not. */
@@ -154,6 +193,7 @@ export class BrokerConnection {
 
   private finish(): Error | undefined {
     this.ended = true;
+    this.deliveries.stop();
     for (const reject of this.unanswered) reject(this.lost());
     this.unanswered.clear();
     return this.fault;

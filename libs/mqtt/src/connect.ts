@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DeadLetter } from '@sallyport/protocol';
 import { DeadLetters, type FailedMessage } from './dead-letters.js';
+import type { MqttSession, MqttSessionOptions } from './mqtt-session.js';
 import {
   type MessageHandler,
   Mqtt,
@@ -43,12 +44,21 @@ export async function connectMqtt(connection: MqttConnection, options: MqttOptio
   return mqtt;
 }
 
+/**
+ * Opens a session under exactly the client id of the connection. It connects in the background and goes on trying until it
+ * is closed: the other side may be away for hours. Wait for `connected` where a broker must be there.
+ */
+export function openMqttSession(connection: MqttConnection, options: MqttSessionOptions): MqttSession {
+  const { window = 1, onFault = (fault: Error) => process.emitWarning(fault) } = options;
+  return new ReconnectingSession({ ...options, window, onFault, connection, clientId: connection.clientId });
+}
+
 /** Client id of a session that ends with its connection: no other process may take it over by accident. */
 export function transientClientId(connection: MqttConnection, role: string): string {
   return `${connection.clientId}/${role}/${randomBytes(6).toString('hex')}`;
 }
 
-type SessionRole = Pick<SessionOptions, 'clientId' | 'clean' | 'filters' | 'onMessage'>;
+type SessionRole = Pick<SessionOptions, 'clientId' | 'isDurable' | 'filters' | 'onMessage'>;
 
 /** One session to publish, and one for each subscription. */
 class SessionMqtt extends Mqtt {
@@ -80,7 +90,7 @@ class SessionMqtt extends Mqtt {
     signal?.addEventListener('abort', () => void this.close(), { once: true });
     if (signal?.aborted) this.closing.abort();
     const clientId = transientClientId(this.connection, 'publisher');
-    this.publisher = await this.openSession({ clientId, clean: true, filters: [], onMessage: () => undefined });
+    this.publisher = await this.openSession({ clientId, isDurable: false });
   }
 
   override async publish(topic: string, payload: Buffer | string, options?: PublishOptions): Promise<void> {
@@ -101,8 +111,8 @@ class SessionMqtt extends Mqtt {
       giveUp,
     });
     const clientId = this.takeSubscriptionId(filter);
-    // Under the same id as a durable one, a clean session also ends what an earlier run may have left at the broker.
-    const role = { clientId, clean: !isDurable, filters: [filter], onMessage: subscriber.receive };
+    // Under the same id as a durable one, a session that is not also ends what an earlier run may have left at the broker.
+    const role = { clientId, isDurable, filters: [{ filter }], onMessage: subscriber.receive };
     try {
       const session = await this.openSession(role);
       return { unsubscribe: () => this.endSubscription(session, filter, clientId) };

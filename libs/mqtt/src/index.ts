@@ -1,5 +1,16 @@
-export { connectMqtt, type MqttOptions } from './connect.js';
+export { connectMqtt, type MqttOptions, openMqttSession } from './connect.js';
 export { type EventSubscriptionOptions, publishEvent, subscribeEvent } from './events.js';
+export {
+  type MessageProperties,
+  type MqttMessage,
+  MqttSession,
+  type MqttSessionOptions,
+  type MqttWill,
+  PublishRefused,
+  type SessionFilter,
+  type SessionPublishOptions,
+  type SessionStart,
+} from './mqtt-session.js';
 export {
   type MessageHandler,
   Mqtt,

@@ -24,7 +24,7 @@ export type MqttConnection =
       readonly tls?: () => Promise<TlsMaterial>;
       /** For a broker that asks for a user name; read anew for each connection. */
       readonly credentials?: () => Promise<MqttCredentials>;
-      /** Prefix of the client ids used: one service opens several sessions, each `<clientId>/<role>`. */
+      /** `connectMqtt` opens several sessions, each `<clientId>/<role>`; `openMqttSession` one with exactly this id. */
       readonly clientId: string;
     }
   | {

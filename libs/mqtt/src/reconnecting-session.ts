@@ -1,32 +1,50 @@
 import { pause, within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
-import { BrokerConnection, type BrokerConnectionOptions, ConnectionLost } from './broker-connection.js';
-import type { PublishOptions } from './port.js';
+import {
+  BrokerConnection,
+  type BrokerConnectionOptions,
+  ConnectionLost,
+  type OutgoingMessage,
+} from './broker-connection.js';
+import { packetProperties } from './message-properties.js';
+import {
+  MqttSession,
+  type MqttSessionOptions,
+  type SessionFilter,
+  type SessionPublishOptions,
+} from './mqtt-session.js';
+import type { MqttConnection } from './port.js';
 import { ReconnectBackOff } from './reconnect-back-off.js';
+import { notReached, SessionOpening } from './session-opening.js';
 import { toError } from './to-error.js';
 
-const openDeadlineMs = 30_000;
 const publishDeadlineMs = 10_000;
 const subscribeDeadlineMs = 10_000;
+// As long as a handler of a subscription may take. One that hangs must not keep us away for ever.
+const handlersDeadlineMs = 20_000;
 
-export interface SessionOptions extends BrokerConnectionOptions {
-  /** Subscribed at each connection, before the session counts as connected. */
-  readonly filters: readonly string[];
-  /** Called for each fault of the connection and of a handler; the session goes on. */
+export interface SessionOptions extends MqttSessionOptions {
+  readonly connection: MqttConnection;
+  /** Exactly as it is sent. */
+  readonly clientId: string;
   readonly onFault: (fault: Error) => void;
-  readonly onConnected?: () => void;
-  readonly onDisconnected?: () => void;
 }
 
 /** An MQTT session under one client id that reconnects until it is closed. */
-export class ReconnectingSession {
+export class ReconnectingSession extends MqttSession {
   private readonly closing = new AbortController();
   private readonly waiting = new Set<{ resolve: (broker: BrokerConnection) => void; reject: (error: Error) => void }>();
   private readonly backOff = new ReconnectBackOff();
+  private readonly filters: Map<string, SessionFilter>;
   private readonly running: Promise<void>;
   private broker: BrokerConnection | undefined;
+  private lastFault: Error | undefined;
+  /** Pending while the session is suspended. */
+  private suspension: PromiseWithResolvers<void> | undefined;
 
-  private constructor(private readonly options: SessionOptions) {
+  constructor(private readonly options: SessionOptions) {
+    super();
+    this.filters = new Map(options.filters?.map((filter) => [filter.filter, filter]));
     this.running = this.keepConnected();
   }
 
@@ -37,14 +55,14 @@ export class ReconnectingSession {
    * @throws Problem `forbidden`, `config-invalid`: no later attempt can succeed.
    */
   static async open(options: SessionOptions, signal?: AbortSignal): Promise<ReconnectingSession> {
-    const start = new Start(signal);
+    const opening = new SessionOpening(signal);
     const onFault = (fault: Error): void => {
       options.onFault(fault);
-      start.note(fault);
+      opening.note(fault);
     };
     const session = new ReconnectingSession({ ...options, onFault });
     try {
-      await start.wait(session.connected(new Attempt()));
+      await opening.wait(session.connection(new Attempt()));
       return session;
     } catch (error) {
       await session.close();
@@ -52,52 +70,77 @@ export class ReconnectingSession {
     }
   }
 
-  get isConnected(): boolean {
+  override get isConnected(): boolean {
     return this.broker !== undefined;
   }
 
-  /** Sends a message, again after each loss of the connection, until the broker has it or the deadline passes. */
-  async publish(topic: string, payload: Buffer | string, options: PublishOptions = {}): Promise<void> {
-    const { qos = 1, retain = false, deadlineMs = publishDeadlineMs } = options;
-    const attempt = new Attempt();
-    const work = this.publishUntilAcknowledged(topic, payload, { qos, retain }, attempt);
-    try {
-      await within(work, deadlineMs, { late: () => notAcknowledged(topic, deadlineMs) });
-    } finally {
-      attempt.end();
-    }
+  override async connected(deadlineMs: number): Promise<void> {
+    await this.attempt((attempt) => this.connection(attempt), { deadlineMs, late: () => notReached(this.lastFault) });
   }
 
-  /** Removes a filter from the broker's side of the session. */
-  async unsubscribe(filter: string): Promise<void> {
-    const attempt = new Attempt();
-    const work = this.connected(attempt).then((broker) => broker.unsubscribe(filter));
-    try {
-      await within(work, publishDeadlineMs, { late: () => notReached(undefined) });
-    } finally {
-      attempt.end();
-    }
+  override async publish(topic: string, payload: Buffer | string, options: SessionPublishOptions = {}): Promise<void> {
+    const { deadlineMs = publishDeadlineMs, signal } = options;
+    const message = { topic, payload, options: this.packetOptions(options) };
+    const late = () => notAcknowledged(topic, deadlineMs);
+    const publish = (broker: BrokerConnection, attempt: Attempt) => broker.publish(message, attempt);
+    await this.attempt((attempt) => this.untilAnswered(attempt, publish), { deadlineMs, late, signal });
   }
 
-  /** Ends the session; whoever waits for it is refused. Safe to call twice. */
-  async close(): Promise<void> {
+  override async subscribe(filter: SessionFilter): Promise<void> {
+    const subscribe = (broker: BrokerConnection) => broker.subscribe(filter);
+    const late = () => notReached(this.lastFault);
+    await this.attempt((attempt) => this.untilAnswered(attempt, subscribe), { deadlineMs: subscribeDeadlineMs, late });
+    this.filters.set(filter.filter, filter);
+  }
+
+  override async unsubscribe(filter: string): Promise<void> {
+    this.filters.delete(filter);
+    const unsubscribe = (broker: BrokerConnection) => broker.unsubscribe(filter);
+    const late = () => notReached(this.lastFault);
+    await this.attempt((attempt) => this.untilAnswered(attempt, unsubscribe), { deadlineMs: publishDeadlineMs, late });
+  }
+
+  override suspend(): void {
+    this.suspension ??= Promise.withResolvers();
+    this.broker?.drop(new ConnectionLost('the session was suspended'));
+  }
+
+  override resume(): void {
+    this.suspension?.resolve();
+    this.suspension = undefined;
+  }
+
+  override async close(): Promise<void> {
     this.closing.abort();
+    this.resume();
     await this.broker?.end();
     await this.running;
     for (const { reject } of this.waiting) reject(closed());
     this.waiting.clear();
   }
 
-  private async publishUntilAcknowledged(
-    topic: string,
-    payload: Buffer | string,
-    options: { qos: 0 | 1; retain: boolean },
+  /** Does work that waits for the connection, but not for ever. */
+  private async attempt<Result>(
+    work: (attempt: Attempt) => Promise<Result>,
+    { deadlineMs, late, signal }: AttemptOptions,
+  ): Promise<void> {
+    const attempt = new Attempt();
+    try {
+      await within(work(attempt), deadlineMs, { late, signal });
+    } finally {
+      attempt.end();
+    }
+  }
+
+  /** Asks the broker, again after each loss of the connection. */
+  private async untilAnswered(
     attempt: Attempt,
+    ask: (broker: BrokerConnection, attempt: Attempt) => Promise<void>,
   ): Promise<void> {
     while (!attempt.isOver) {
-      const broker = await this.connected(attempt);
+      const broker = await this.connection(attempt);
       try {
-        await broker.publish(topic, payload, options);
+        await ask(broker, attempt);
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
@@ -105,8 +148,13 @@ export class ReconnectingSession {
     }
   }
 
+  private packetOptions({ qos = 1, retain = false, properties }: SessionPublishOptions): OutgoingMessage['options'] {
+    const isKnown = properties !== undefined && this.options.protocolVersion === 5;
+    return { qos, retain, ...(isKnown ? { properties: packetProperties(properties) } : {}) };
+  }
+
   /** Waits for the connection until the attempt ends: whoever gave up must not send later. */
-  private connected(attempt: Attempt): Promise<BrokerConnection> {
+  private connection(attempt: Attempt): Promise<BrokerConnection> {
     if (this.broker !== undefined) return Promise.resolve(this.broker);
     if (this.closing.signal.aborted) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
@@ -122,25 +170,32 @@ export class ReconnectingSession {
       const livedMs = await this.liveOnce();
       if (signal.aborted) return;
       await pause(this.backOff.next(livedMs), { signal });
+      await this.suspension?.promise;
     }
   }
 
   /** Connects once and stays until the connection ends; resolves to how long it worked, in milliseconds. */
   private async liveOnce(): Promise<number> {
     try {
-      const broker = await BrokerConnection.open(this.options, this.closing.signal);
+      const broker = await BrokerConnection.open(this.connectionOptions(), this.closing.signal);
       await this.subscribeAll(broker);
       const since = performance.now();
       this.adopt(broker);
       const fault = await broker.closed;
       this.broker = undefined;
       this.options.onDisconnected?.();
-      if (fault !== undefined) this.options.onFault(fault);
-      return performance.now() - since;
+      if (fault !== undefined) this.note(fault);
+      const livedMs = performance.now() - since;
+      await this.handlersOf(broker);
+      return livedMs;
     } catch (error) {
-      if (!this.closing.signal.aborted) this.options.onFault(toError(error));
+      if (!this.closing.signal.aborted) this.note(toError(error));
       return 0;
     }
+  }
+
+  private connectionOptions(): BrokerConnectionOptions {
+    return { ...this.options, onMessage: this.options.onMessage ?? (() => undefined) };
   }
 
   /** A broker that keeps the connection but never answers must hold up neither a reconnect nor the end of the session. */
@@ -149,10 +204,8 @@ export class ReconnectingSession {
     const drop = (): void => broker.drop(closed());
     signal.addEventListener('abort', drop);
     try {
-      for (const filter of this.options.filters) {
-        if (signal.aborted) throw closed();
-        await within(broker.subscribe(filter), subscribeDeadlineMs, { late: () => notGranted(filter) });
-      }
+      if (signal.aborted) throw closed();
+      await Promise.all([...this.filters.values()].map((filter) => granted(broker, filter)));
       if (signal.aborted) throw closed();
     } catch (error) {
       await broker.end();
@@ -166,8 +219,30 @@ export class ReconnectingSession {
     this.broker = broker;
     for (const { resolve } of this.waiting) resolve(broker);
     this.waiting.clear();
-    this.options.onConnected?.();
+    this.options.onConnected?.(broker.start);
+    // Suspended while it was connecting.
+    if (this.suspension !== undefined) this.suspend();
   }
+
+  /** Waits for the handlers of a connection that ended: the next one must not run one of them a second time beside it. */
+  private async handlersOf(broker: BrokerConnection): Promise<void> {
+    const late = () => new Error(`a message handler ran for longer than ${handlersDeadlineMs} ms`);
+    const { signal } = this.closing;
+    await within(broker.idle(), handlersDeadlineMs, { late, signal }).catch((error: unknown) => {
+      if (!signal.aborted) this.note(toError(error));
+    });
+  }
+
+  private note(fault: Error): void {
+    this.lastFault = fault;
+    this.options.onFault(fault);
+  }
+}
+
+interface AttemptOptions {
+  readonly deadlineMs: number;
+  readonly late: () => Error;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -185,47 +260,12 @@ class Attempt {
   }
 }
 
-/** The wait for the first connection, and what makes it hopeless. */
-class Start {
-  private readonly hopeless: Promise<never>;
-  private giveUp: (problem: Problem) => void = () => undefined;
-  private lastFault: Error | undefined;
-
-  constructor(private readonly signal: AbortSignal | undefined) {
-    this.hopeless = new Promise<never>((_, reject) => {
-      this.giveUp = reject;
-    });
-  }
-
-  /** A problem is for the caller to mend; any other fault may pass. */
-  note(fault: Error): void {
-    this.lastFault = fault;
-    if (fault instanceof Problem) this.giveUp(fault);
-  }
-
-  async wait(connected: Promise<unknown>): Promise<void> {
-    const abort = (): void => this.giveUp(new Problem('unavailable', 'The service is stopping.'));
-    this.signal?.addEventListener('abort', abort, { once: true });
-    if (this.signal?.aborted) abort();
-    try {
-      await within(Promise.race([connected, this.hopeless]), openDeadlineMs, {
-        late: () => notReached(this.lastFault),
-      });
-    } finally {
-      this.signal?.removeEventListener('abort', abort);
-    }
-  }
+function granted(broker: BrokerConnection, filter: SessionFilter): Promise<void> {
+  return within(broker.subscribe(filter), subscribeDeadlineMs, { late: () => notGranted(filter.filter) });
 }
 
 function closed(): Problem {
   return new Problem('unavailable', 'The MQTT session is closed.');
-}
-
-function notReached(cause: Error | undefined): Problem {
-  const reason = cause?.message ?? 'no answer';
-  return new Problem('unavailable', `Cannot reach the MQTT broker: ${reason}. Check that it runs and its address.`, {
-    cause,
-  });
 }
 
 function notGranted(filter: string): ConnectionLost {

@@ -77,9 +77,9 @@ class MqttRpcClient extends RpcClient {
     this.session = await ReconnectingSession.open({
       connection,
       clientId: transientClientId(connection, 'rpc-client'),
-      clean: true,
-      filters: [this.replyTo],
-      onMessage: (_topic, payload) => this.settle(payload),
+      isDurable: false,
+      filters: [{ filter: this.replyTo }],
+      onMessage: ({ payload }) => this.settle(payload),
       onFault,
       // The broker forgot the reply topic with the session: no answer can come any more.
       onDisconnected: () => this.rejectAll('The connection to the MQTT broker was lost during the call.'),

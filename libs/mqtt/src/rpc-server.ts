@@ -58,9 +58,9 @@ export class MqttRpcServer extends Server {
       this.session = await ReconnectingSession.open({
         connection: this.connection,
         clientId: transientClientId(this.connection, 'rpc-server'),
-        clean: true,
-        filters: [...this.messageHandlers.keys()].map((pattern) => this.filterOf(pattern)),
-        onMessage: (topic, payload) => this.accept(topic, payload),
+        isDurable: false,
+        filters: [...this.messageHandlers.keys()].map((pattern) => ({ filter: this.filterOf(pattern) })),
+        onMessage: ({ topic, payload }) => this.accept(topic, payload),
         onFault: this.options.onFault ?? ((fault) => this.logger.warn(`RPC over MQTT: ${fault.message}`)),
         onConnected: () => this._status$.next('connected'),
         onDisconnected: () => this._status$.next('disconnected'),

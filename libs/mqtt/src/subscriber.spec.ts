@@ -14,8 +14,8 @@ describe('a message whose handler has failed as often as it may', () => {
         if (isBrokerAway) throw new Error('the broker is away');
       },
     });
-    await expect(subscriber.receive('a', Buffer.from('x'))).rejects.toThrow('the broker is away');
+    await expect(subscriber.receive({ topic: 'a', payload: Buffer.from('x') })).rejects.toThrow('the broker is away');
     isBrokerAway = false;
-    await subscriber.receive('a', Buffer.from('x'));
+    await subscriber.receive({ topic: 'a', payload: Buffer.from('x') });
   });
 });

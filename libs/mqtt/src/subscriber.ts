@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { within } from '@sallyport/concurrency';
 import type { FailedMessage } from './dead-letters.js';
+import type { MqttMessage } from './mqtt-session.js';
 import type { MessageHandler } from './port.js';
 import { toError } from './to-error.js';
 
@@ -10,6 +11,8 @@ const handlerDeadlineMs = 20_000;
 export class UnusableMessage extends Error {
   override readonly name = 'UnusableMessage';
 }
+
+type Incoming = Pick<MqttMessage, 'topic' | 'payload'>;
 
 export interface SubscriberOptions {
   readonly filter: string;
@@ -30,7 +33,7 @@ export class Subscriber {
   constructor(private readonly options: SubscriberOptions) {}
 
   /** Resolves when the message may be acknowledged; rejects when the broker must deliver it again. */
-  readonly receive = async (topic: string, payload: Buffer): Promise<void> => {
+  readonly receive = async ({ topic, payload }: Incoming): Promise<void> => {
     const { filter, handler } = this.options;
     const late = () => new Error(`the handler of ${filter} took longer than ${handlerDeadlineMs} ms`);
     try {
