@@ -25,7 +25,7 @@ import { estAddress, publicAddress, signerSettings } from './signer-settings.js'
 import { KeyStore } from './signing-key/signing-key.js';
 import { SiteResponder } from './site/site.responder.js';
 
-/** What `openSigner` puts together; Nest only hands it on. */
+/** `openSigner` puts the signer together. Nest only hands it on. */
 const signer: Provider = {
   provide: Signer,
   inject: [ServiceContext, Store, RpcClient],
@@ -87,7 +87,7 @@ const shownToControllers: Provider[] = [
   shown(AdminSigning, ({ adminSigning }) => adminSigning),
 ];
 
-/** Wiring of the signer; no decisions. */
+/** Wiring of the signer, without decisions. */
 @Module({
   imports: [EntranceModule],
   controllers: [

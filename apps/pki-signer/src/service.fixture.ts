@@ -22,7 +22,7 @@ import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory } from '@sa
 import { z } from 'zod';
 import { pkiSigner } from './service.js';
 
-/** Answers as the device registry does when it knows of nothing against anybody. */
+/** Answers as a device registry that refuses nobody. */
 @Controller()
 class ObligingRegistry {
   @RpcHandler(admitPeer)
@@ -61,7 +61,7 @@ export class SignerUnderTest {
   private services: RunningServices | undefined;
   private store: Store | undefined;
   private host: ServiceHost | undefined;
-  /** How far the time of day is ahead of the machine's. */
+  /** How far the signer's time of day is ahead of the machine's. */
   aheadMs = 0;
 
   private constructor(

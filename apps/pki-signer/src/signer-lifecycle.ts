@@ -7,7 +7,7 @@ import type { EstEntrance } from './est/est-entrance.js';
 import type { Signer } from './signer.js';
 import { Upkeep } from './upkeep.js';
 
-// A revocation is on the CRL, and a due rotation or renewal done, within this time.
+// At most this long until a revocation is on the CRL, and until a due rotation or renewal is done.
 const upkeepIntervalMs = 5_000;
 
 export interface SignerLifecycleOptions {
@@ -22,7 +22,7 @@ export interface SignerLifecycleOptions {
   readonly log: Log;
 }
 
-/** Opens the entrances of the signer when it starts, keeps it up while it runs, and closes it in order. */
+/** Opens the entrances of the signer when it starts, does its upkeep while it runs, and stops it in order. */
 export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly upkeep: Upkeep;
   private readonly publishing = new AbortController();
@@ -37,7 +37,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
       { name: 'rotation', run: () => rotation.advance() },
       { name: 'CRLs', run: () => crls.buildDue() },
       { name: 'server certificate', run: () => serverCertificate.renewIfDue() },
-      { name: 'enrolment door', run: () => est.openIfPossible() },
+      { name: 'enrolment entrance', run: () => est.openIfPossible() },
     ];
     this.upkeep = new Upkeep(steps, log, upkeepIntervalMs, clock);
   }
@@ -48,7 +48,8 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     await this.followRegistry();
     this.publishEvents();
     await crlEntrance.open();
-    // What fails here is logged and tried again: CRLs and the admin API must be there to mend it.
+    // A step that fails is logged and tried again. The signer runs on, because operators need CRLs and admin API to
+    // mend it.
     await this.upkeep.runOnce();
     est.requireNoFault();
     this.upkeep.start();
@@ -64,7 +65,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     const { hierarchy, crls } = this.options.signer;
     hierarchy.onChange(() => {
       this.measureAuthorities();
-      // A new CA has a CRL before anybody meets its first certificate.
+      // A new CA needs a CRL before its first certificate is used.
       void crls.buildDue();
     });
     this.measureAuthorities();

@@ -9,7 +9,7 @@ export interface ReadinessOfSigner {
   readonly clock: Clock;
 }
 
-/** Adds what the signer depends on to `/readyz`. */
+/** Adds to `/readyz` what the signer depends on. */
 export function addSignerReadiness(readiness: Readiness, { hierarchy, est, clock }: ReadinessOfSigner): void {
   const notOpen = 'is not open: the signer has no certificate to show, and its log says why';
   readiness.add('signing keys', () => missingAuthority(hierarchy));
@@ -18,7 +18,7 @@ export function addSignerReadiness(readiness: Readiness, { hierarchy, est, clock
   readiness.add('CAs', () => endedAuthority(hierarchy, clock.now()));
 }
 
-/** Which CA is missing for the service to do its work; undefined when none is. */
+/** Which CA is missing, so that the signer cannot issue; undefined when none is. */
 function missingAuthority(hierarchy: Hierarchy): string | undefined {
   try {
     hierarchy.signing('device');
@@ -29,7 +29,7 @@ function missingAuthority(hierarchy: Hierarchy): string | undefined {
   }
 }
 
-/** Which CA has ended, and what to do; undefined when all that sign are in date. */
+/** Which CA has expired, and what to do; undefined when all that sign are valid. */
 function endedAuthority(hierarchy: Hierarchy, now: Date): string | undefined {
   const signing = hierarchy.all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
   const faults = signing.map((authority) => hierarchy.endFault(authority, now));

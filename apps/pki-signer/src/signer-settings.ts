@@ -21,17 +21,17 @@ export interface SignerSettings {
 
 /** Where the signer keeps what is secret. */
 export interface SignerFiles {
-  /** CA keys, encrypted; belongs into the backup of the data. */
+  /** CA keys, encrypted. Part of the backup of the data. */
   readonly keyDirectory: string;
-  /** Opens the CA keys. Configuration, not data: whoever has one backup alone has no key. */
+  /** Opens the CA keys. It is in the configuration, not in the data, so that one backup alone gives no key. */
   readonly passphraseFile: string;
-  /** Keys the digests of one-time tokens. */
+  /** Secret key of the digests of one-time tokens. */
   readonly pepperFile: string;
-  /** Key and certificate of the signer's own listener. */
+  /** Key and certificate of the signer's own entrance. */
   readonly serverIdentityFile: string;
-  /** Holds a folder for each service of this machine, with the certificate it enrolled for. */
+  /** Has a folder for each service of this machine, with its certificate. */
   readonly serviceCertificates: string;
-  /** Names the site; no secret. */
+  /** The id of the site; not secret. */
   readonly markerFile: string;
 }
 
@@ -76,7 +76,7 @@ export function signerSettings(settings: Settings): SignerSettings {
   };
 }
 
-/** Certificates never outlive their CA, and soon would be cut too short to be issued at all. */
+/** A certificate cannot live longer than its CA. It would be cut shorter and shorter, until none can be issued. */
 function requireShorterThanIssuer(settings: Settings, key: (typeof leafValidityKeys)[number]): void {
   const [leafSeconds, issuerSeconds] = [settings.require(key), settings.require('pki.issuing.validity')];
   if (leafSeconds <= issuerSeconds) return;

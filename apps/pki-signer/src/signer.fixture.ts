@@ -11,7 +11,7 @@ import type { SignerSettings } from './signer-settings.js';
 
 export { csrFor, day, enrolmentOf, id, newKey, testSettings } from './device.fixture.js';
 
-/** Stands in for the device registry: allows everything until told otherwise, and keeps what it was asked. */
+/** Used instead of the device registry: it allows everything until told otherwise, and keeps what it was asked. */
 export class TestRegistry {
   readonly questions: EnrolmentQuestion[] = [];
   answer: (question: EnrolmentQuestion) => Promise<EnrolmentVerdict> = async () => ({ outcome: 'allowed' });
@@ -64,7 +64,7 @@ export async function openTestSite(changes: Partial<SignerSettings> = {}): Promi
 
 let founded: Promise<string> | undefined;
 
-/** The files of a site after its first start, made once and copied by every test: CA keys take their time. */
+/** The files of a site after its first start. Made once and copied by every test, because making CA keys takes time. */
 function foundedSite(): Promise<string> {
   founded ??= (async () => {
     const directory = temporaryDirectory('sallyport-founded-');
@@ -90,7 +90,7 @@ export async function problemOf(attempt: Promise<unknown>): Promise<Problem> {
   throw new Error('expected a Problem', { cause: outcome });
 }
 
-/** How often other work had its turn while this was done. */
+/** How often other work could run while this was done. */
 export async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let [turns, isDone] = [0, false];
   const count = () => {

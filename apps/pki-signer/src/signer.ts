@@ -40,7 +40,7 @@ export interface SignerOptions {
   readonly settings: SignerSettings;
 }
 
-/** The parts of the signer, put together; a class so that Nest can inject it. */
+/** The parts of the signer. A class, so that Nest can inject it. */
 export abstract class Signer {
   abstract readonly audit: SignerAuditLog;
   abstract readonly outbox: Outbox;
@@ -59,21 +59,21 @@ export abstract class Signer {
   abstract readonly serverCertificate: ServerCertificate;
 }
 
-/** What has to be there before the first certificate is issued. */
+/** What must exist before the first certificate is issued. */
 interface OpenedSite {
   readonly audit: SignerAuditLog;
   readonly outbox: Outbox;
   readonly hierarchy: Hierarchy;
   readonly maker: AuthorityMaker;
   readonly keys: KeyStore;
-  /** Keys the digests of one-time tokens. */
+  /** Secret key of the digests of one-time tokens. */
   readonly pepper: Buffer;
 }
 
-// An address stands for a whole site behind a gateway or a load balancer; a name for one device.
+// One address may be a whole site behind a gateway or a load balancer. A name is one device.
 const addressLimit = { burst: 400, perSecond: 200 };
 const nameLimit = { burst: 60, perSecond: 1 };
-// A device may renew as often as it likes, and each time leaves some kilobytes that stay: at most 7 MB a day.
+// Each renewal leaves some kilobytes in the store for months. With this limit a device adds at most 7 MB a day.
 const renewalLimit = { burst: 60, perSecond: 1 / 60 };
 
 /**
@@ -127,7 +127,7 @@ function composeSigner(options: SignerOptions, site: OpenedSite): Signer {
     importer: new AuthorityImporter(hierarchy, maker, keys, clock, minimumAuthorityLifeSeconds),
     tokens,
     enrolment: new Enrolment({ issuance, tokens, inventory, metrics, limits: enrolmentLimits(clock) }),
-    // Limits of its own: what a device asks of enrolment must not keep it from renewing.
+    // Renewal has its own limits, so that requests for enrolment cannot stop a device from renewing.
     renewal: new Renewal({ issuance, inventory, store, clock, limits: callerLimits(clock, renewalLimit) }),
     adminSigning: new AdminSigning(issuance, hierarchy),
     revocation: new Revocation({ store, inventory, audit, outbox, clock }),
@@ -192,9 +192,9 @@ function serverCertificateOf(
   return new ServerCertificate({ issuer, hierarchy, inventory, clock, path: files.serverIdentityFile, names });
 }
 
-/** Opens the keys certificates are signed with, each with a self-test: a wrong passphrase shows now, not to a device. */
+/** Opens every signing key, with a self-test. So a wrong passphrase stops the start, and no device meets it. */
 async function proveSigningKeys({ all }: Hierarchy, keys: KeyStore): Promise<void> {
-  // A root may be kept elsewhere between rotations.
+  // The key of a root may be kept elsewhere between rotations.
   const signing = all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
   for (const { record, certificate } of signing) {
     if (record.keyName === undefined) continue;

@@ -1,14 +1,14 @@
 import { SerialQueue } from '@sallyport/concurrency';
 import { type Clock, FaultLog, type Log, SystemClock } from '@sallyport/runtime';
 
-/** One thing the signer does again and again; it looks for itself whether there is anything to do. */
+/** One thing that the signer does again and again. It checks itself whether there is anything to do. */
 export interface UpkeepStep {
   /** For the log, such as `CRLs`. */
   readonly name: string;
   readonly run: () => Promise<void>;
 }
 
-/** Takes every step in order, again and again; one that fails does not keep the others from being taken. */
+/** Takes every step in order, again and again. When one fails, the others are still taken. */
 export class Upkeep {
   private timer: NodeJS.Timeout | undefined;
   private readonly rounds = new SerialQueue();
@@ -21,7 +21,7 @@ export class Upkeep {
     private readonly intervalMs: number,
     clock: Clock = new SystemClock(),
   ) {
-    // A full disk makes the same step fail every few seconds: one line a minute tells it.
+    // On a full disk the same step fails every few seconds. At most one line a minute is logged.
     this.steps = steps.map((step) => ({
       ...step,
       faults: new FaultLog(log, clock, 'upkeep step failed, will be tried again', { step: step.name }),
@@ -33,17 +33,17 @@ export class Upkeep {
     return this.rounds.run(() => this.takeSteps());
   }
 
-  /** Goes on until `stop`. */
+  /** Continues until `stop`. */
   start(): void {
     if (this.isStopped) return;
     this.timer = setTimeout(() => {
-      // Never rejects: a step that fails is logged.
+      // It never rejects: a step that fails is logged.
       void this.runOnce().then(() => this.start());
     }, this.intervalMs);
     this.timer.unref();
   }
 
-  /** Resolves when the round under way has ended. */
+  /** Resolves when the present round has ended. */
   async stop(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);

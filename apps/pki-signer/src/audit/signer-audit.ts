@@ -1,6 +1,6 @@
 import type { AuditEntry, AuditLog } from '@sallyport/audit';
 
-/** What the signer writes down. `…-intended` precedes the signature it announces. */
+/** What the signer writes to its audit log. `…-intended` is written before the signature. */
 type SignerAction =
   | 'authority-intended'
   | 'authority-issued'
@@ -18,7 +18,7 @@ type SignerAction =
   | 'site-recorded'
   | 'site-refounded';
 
-/** What happened in the signer, before it has its place in the log. */
+/** A row of the signer before it is in the log. */
 export type SignerAuditEntry = AuditEntry<SignerAction>;
 
 /** The signer's audit log; controllers ask for it by its class. */

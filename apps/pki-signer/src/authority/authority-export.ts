@@ -5,8 +5,8 @@ import type { KeyStore } from '../signing-key/signing-key.js';
 import type { Hierarchy } from './hierarchy.js';
 
 /**
- * Hands out a CA: its certificates always, its key only inside a PKCS#12 file encrypted with the caller's passphrase.
- * The audit log says so before the key leaves.
+ * Exports a CA. The certificates always; the key only in a PKCS#12 file that is encrypted with the caller's passphrase.
+ * The audit log has the row before the key leaves the process.
  *
  * @throws Problem `not-found`: no such CA
  * @throws Problem `invalid-request`: the passphrase is none a PKCS#12 file takes

@@ -19,25 +19,25 @@ import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
 import { nextGeneration, stateChange } from './rotation.js';
 
-/** A CA from outside: its certificate, then those above it; the last is self-signed. */
+/** A CA from outside: its certificate first, then those above it. The last one is self-signed. */
 interface ImportedAuthority {
   readonly privateKey: KeyObject;
   readonly chain: readonly [Certificate, ...Certificate[]];
 }
 
-/** Takes an existing CA in: a root, below which new issuing CAs are made, or an issuing CA with its chain. */
+/** Imports an existing CA: a root, below which new issuing CAs are made, or an issuing CA with its chain. */
 export class AuthorityImporter {
   constructor(
     private readonly hierarchy: Hierarchy,
     private readonly maker: AuthorityMaker,
     private readonly keys: KeyStore,
     private readonly clock: Clock,
-    /** A CA must live at least as long. */
+    /** The shortest remaining life a CA may have. */
     private readonly minimumLifeSeconds: number,
   ) {}
 
   /**
-   * The CAs that signed so far are retiring from now on; certificates they issued stay good.
+   * The CAs that signed until now begin to retire. Certificates they issued stay valid.
    *
    * @throws Problem `certificate-rejected`: the bundle is unreadable, its password wrong, or it is no CA we can use
    * @throws Problem `conflict`: this CA is part of the hierarchy already
@@ -104,7 +104,7 @@ export class AuthorityImporter {
       throw rejected(`${name} ends on ${notAfter.toISOString()}, too soon for what it would issue. Renew it first.`);
   }
 
-  /** Stores the key first: a key without a CA does no harm, a CA without its key would. */
+  /** Stores the key before the CA. A key without a CA does no harm, but a CA without its key does. */
   private async take(purpose: AuthorityPurpose, { privateKey, chain }: ImportedAuthority): Promise<AuthorityRecord> {
     const [certificate, ...above] = chain;
     const keyName = keyNameOf(certificate);
@@ -131,7 +131,7 @@ export class AuthorityImporter {
     return { id, purpose, generation, state: 'active', certificate: base64Of(certificate), intermediates: [] };
   }
 
-  /** Active CAs whose part a CA with a key has taken over. */
+  /** Active CAs that a CA with a key has replaced. */
   private replacedBy(added: readonly AuthorityRecord[]): AuthorityRecord[] {
     const purposes = new Set(added.filter(({ keyName }) => keyName !== undefined).map(({ purpose }) => purpose));
     return this.hierarchy.all
@@ -159,7 +159,7 @@ function chainFrom(certificate: Certificate, pool: readonly Certificate[]): [Cer
   return chain;
 }
 
-/** First, since a weak signature never verifies, and its issuer would seem to be missing. */
+/** Checked first: a weak signature never verifies, so its issuer would seem to be missing. */
 function requireStrong(certificate: Certificate): void {
   const weakness = keyWeakness(certificate);
   if (weakness !== undefined) throw rejected(`"${certificate.subject.text}" ${weakness}.`);
@@ -167,7 +167,7 @@ function requireStrong(certificate: Certificate): void {
     throw rejected(`"${certificate.subject.text}" is signed with ${certificate.signatureAlgorithm}, which is broken.`);
 }
 
-/** Entrances hold every identity against the name constraints above it; a signer must be able to name itself. */
+/** Entrances check every identity against the name constraints above it. The signer's own name must pass them too. */
 function checkServiceNames(chain: readonly Certificate[]): void {
   for (const certificate of chain)
     if (constraintVerdict(certificate, 'pki-signer') === 'forbidden')
@@ -195,7 +195,7 @@ function importedEvent({ id, certificate }: AuthorityRecord, actor: string): Sig
   return { action: 'authority-imported', actor, subject: id, outcome: 'succeeded', details: { certificate } };
 }
 
-/** Named by the public key, so that importing the same key twice is harmless and no other key is in its way. */
+/** The name comes from the public key. So the same key can be imported twice, and two keys never share a name. */
 function keyNameOf({ spki }: Certificate): string {
   return `imported-${hash('sha256', spki).slice(0, 32)}`;
 }

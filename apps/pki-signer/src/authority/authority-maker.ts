@@ -23,7 +23,7 @@ export interface AuthorityPolicy {
 /** A CA made here: its key is in the key store. */
 export type MadeRecord = AuthorityRecord & { readonly keyName: string };
 
-/** A CA to be: what is decided before its key signs or is signed. */
+/** What is decided about a CA before anything is signed. */
 interface Design {
   readonly id: string;
   readonly commonName: string;
@@ -31,7 +31,7 @@ interface Design {
   readonly notAfter: Date;
 }
 
-/** Makes CA keys and certificates. Storing them, and so putting them in force, is the caller's part. */
+/** Makes CA keys and certificates. The caller stores them; only then they are in force. */
 export class AuthorityMaker {
   constructor(
     private readonly keys: KeyStore,
@@ -40,7 +40,7 @@ export class AuthorityMaker {
     private readonly policy: AuthorityPolicy,
   ) {}
 
-  /** A self-signed root on P-384: it signs little, and must last. */
+  /** A self-signed root on P-384, because it signs little and must last long. */
   async makeRoot(generation: number): Promise<MadeRecord> {
     const design = this.design('root', generation, this.policy.rootValiditySeconds);
     const { id, ...names } = design;
@@ -52,7 +52,7 @@ export class AuthorityMaker {
     return madeRecord('root', generation, der);
   }
 
-  /** An issuing CA on P-256 with pathLen 0, signed by a root; it never outlives that root. */
+  /** An issuing CA on P-256 with pathLen 0, signed by a root. It does not live longer than that root. */
   async makeIssuing(
     purpose: Exclude<AuthorityPurpose, 'root'>,
     generation: number,
@@ -86,7 +86,7 @@ export class AuthorityMaker {
     };
   }
 
-  /** Writes down that a CA certificate is about to be signed, and the serial number it will have. */
+  /** Writes to the audit log that a CA certificate will be signed, and its serial number. */
   private async announce({ id, notAfter }: Design, signerId: string) {
     const serialNumber = newSerialNumber();
     const details = { signer: signerId, serialNumber, notAfter: notAfter.toISOString() };
@@ -107,7 +107,7 @@ export function authorityId(purpose: AuthorityPurpose, generation: number): stri
   return `${purpose}-${generation}`;
 }
 
-/** Where certificates issued by this CA say its CRL and its certificate are; plain HTTP, as RFC 5280 §8 advises. */
+/** The URLs of CRL and CA certificate that leaves of this CA hold. Plain HTTP, as RFC 5280 §8 advises. */
 export function publicationUrls(publicUrl: string, issuer: Certificate): { crlUrl: string; caIssuersUrl: string } {
   const keyId = keyIdOf(issuer);
   return { crlUrl: `${publicUrl}/crl/${keyId}.crl`, caIssuersUrl: `${publicUrl}/ca/${keyId}.cer` };

@@ -13,7 +13,7 @@ const authorityRecord = z.strictObject({
   certificate: z.base64(),
   /** Certificates between it and its root, nearest first, base64; they come with an imported CA. */
   intermediates: z.array(z.base64()),
-  /** Of its key in the key store; absent when the key is held elsewhere. */
+  /** Name of its key in the key store; absent when the key is kept elsewhere. */
   keyName: z.string().exactOptional(),
   /** When a published CA starts to sign. */
   activatesAt: z.iso.datetime().exactOptional(),
@@ -23,7 +23,7 @@ export type AuthorityRecord = z.infer<typeof authorityRecord>;
 /** A CA in memory. */
 export interface Authority {
   readonly record: AuthorityRecord;
-  /** Of the stored record; a transaction that depends on the CA's state compares it. */
+  /** Revision of the stored record. A transaction that depends on the state of the CA compares it. */
   readonly revision: number;
   readonly certificate: Certificate;
   readonly intermediates: readonly Certificate[];
@@ -43,11 +43,11 @@ export function authorityFrom(value: unknown, revision: number): Authority {
 
 /** Names the CA in URLs: its subject key identifier, lower-case hexadecimal. */
 export function keyIdOf(certificate: Certificate): string {
-  // Every CA of ours has one (RFC 5280 §4.2.1.2); an imported root of old may not.
+  // Every CA made here has one (RFC 5280 §4.2.1.2). An old imported root may have none.
   return certificate.subjectKeyIdentifier?.toLowerCase() ?? certificate.fingerprint.slice(0, 40);
 }
 
-/** Whether it was made elsewhere: the keys of our own bear their ids. */
+/** Whether it was made elsewhere. The key of a CA made here has the id of the CA. */
 export function isImported({ record }: Authority): boolean {
   return record.keyName !== record.id;
 }
@@ -57,7 +57,7 @@ export function isTrusted({ record }: Authority): boolean {
   return record.state === 'published' || record.state === 'active' || record.state === 'retiring';
 }
 
-/** Whether it answers for the certificates it issued: it signs CRLs from its publication until the last has expired. */
+/** Whether it signs CRLs: from its publication until the last certificate it issued has expired. */
 export function signsCrls(authority: Authority): boolean {
   return authority.record.keyName !== undefined && isTrusted(authority);
 }

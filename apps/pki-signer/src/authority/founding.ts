@@ -6,9 +6,9 @@ import type { AuthorityMaker } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
 
 /**
- * Makes root, device CA and service CA when there is no hierarchy yet; `site` has made sure that there never was one, and
- * becomes known to the store in the same transaction. Killed at any point, the next start makes it
- * whole: keys are durable before certificates, and all certificates are stored in one transaction.
+ * Makes root, device CA and service CA when there is no hierarchy yet. `site` has checked before that there never was
+ * one; its record is stored in the same transaction. If the process is killed at any point, the next start finishes the
+ * work: keys are on disk before certificates, and all certificates are stored in one transaction.
  */
 export async function foundHierarchy(
   hierarchy: Hierarchy,
@@ -20,12 +20,12 @@ export async function foundHierarchy(
   const root = await maker.makeRoot(1);
   const issuer = { keyName: root.keyName, certificate: parseCertificate(Buffer.from(root.certificate, 'base64')) };
   const records = [root, await maker.makeIssuing('device', 1, issuer), await maker.makeIssuing('service', 1, issuer)];
-  // Lost against another replica, its hierarchy has been loaded and ours was never seen by anybody.
+  // If another replica was faster, its hierarchy is loaded now. Nobody ever saw ours.
   const entries = [...site.entries, ...records.map(issuedEvent)];
   await hierarchy.apply({ basedOn, records, entries, operations: [site.record] });
 }
 
-/** The audit event after the signature of a CA certificate. */
+/** The audit row that follows the signature of a CA certificate. */
 export function issuedEvent({ id, certificate }: AuthorityRecord): SignerAuditEntry {
   const { fingerprint, serialNumber } = parseCertificate(Buffer.from(certificate, 'base64'));
   const details = { fingerprint, serialNumber, certificate };

@@ -19,13 +19,13 @@ export interface TrustBundle {
 /** A CA whose key is in the key store. */
 export type SigningAuthority = Authority & { readonly keyName: string };
 
-/** CAs to store as they shall be, all or none. */
+/** CAs in their new state, to be stored all or none. */
 export interface HierarchyChange {
-  /** `hierarchy.revision` as it was before anything was decided. */
+  /** `hierarchy.revision` from before the decision. */
   readonly basedOn: number;
   readonly records: readonly AuthorityRecord[];
   readonly entries: readonly SignerAuditEntry[];
-  /** What else is to be written in the same transaction. */
+  /** Other changes for the same transaction. */
   readonly operations?: readonly Operation[];
 }
 
@@ -49,7 +49,7 @@ export class Hierarchy {
   ) {}
 
   /**
-   * Reads it again: another replica may have changed it.
+   * Reads the hierarchy again, because another replica may have changed it.
    *
    * @throws Problem `site-incomplete`: the store has lost it; what was read before stays
    */
@@ -73,7 +73,7 @@ export class Hierarchy {
   }
 
   /**
-   * Calls back after every change of the trust bundle this process has learned of.
+   * Calls back after every change of the trust bundle that this process sees.
    *
    * @returns ends the calls
    */
@@ -82,12 +82,12 @@ export class Hierarchy {
     return () => void this.listeners.delete(listener);
   }
 
-  /** Of the last change there was when it was read; a change that is decided over some time names it. */
+  /** The revision that was read last. A change names the revision it was decided on. */
   get revision(): number {
     return this.version.revision;
   }
 
-  /** Whether there is one at all: false before the first start has finished. */
+  /** Whether the site has a hierarchy: false until the first start has finished. */
   get isFounded(): boolean {
     return this.version.number > 0;
   }
@@ -117,7 +117,7 @@ export class Hierarchy {
     throw new Problem('not-found', `There is no CA "${id}". List them with "sallyport ca show".`);
   }
 
-  /** The root an authority's chain ends in; itself, for a root. */
+  /** The root at the end of a CA's chain. For a root: itself. */
   rootOf({ certificate, intermediates, record }: Authority): Authority {
     const top = intermediates.at(-1) ?? certificate;
     const root = this.rootAbove(top);
@@ -128,7 +128,7 @@ export class Hierarchy {
   }
 
   /**
-   * Why a CA can issue nothing any more: it or its root has ended. Undefined while both are in date.
+   * Why a CA cannot issue any more: it or its root has expired. Undefined while both are valid.
    *
    * @returns what happened and what to do, for people
    */
@@ -145,7 +145,7 @@ export class Hierarchy {
     return `The CA "${record.id}" ended ${certificate.notAfter.toISOString()}. ${remedy}`;
   }
 
-  /** What a client on first contact may trust: the root behind the certificate of this signer's own listener. */
+  /** What a client trusts on first contact: the root above the certificate of the signer's own entrance. */
   get rootFingerprint(): Fingerprint {
     return this.rootOf(this.signing('service')).certificate.fingerprint;
   }
@@ -164,12 +164,12 @@ export class Hierarchy {
   /**
    * Stores CAs, writes the audit log, raises the version of the trust bundle and announces it, in one transaction.
    *
-   * @returns false when the hierarchy is not as it was any more, here or by another writer; it has been read again
+   * @returns false when the hierarchy was changed meanwhile, by this process or another; it has been read again
    */
   async apply({ basedOn, records, entries, operations = [] }: HierarchyChange): Promise<boolean> {
     const version = this.version.number + 1;
     const isApplied = await this.audit.commit({
-      // Every change writes the version, so it stands for all of them.
+      // Every change writes the version, so this one condition covers all CAs.
       compares: [{ key: versionKey, revision: basedOn }],
       operations: [
         ...records.map((record) => ({ put: keyOf(record.id), value: record })),
@@ -183,14 +183,15 @@ export class Hierarchy {
     return isApplied;
   }
 
-  /** What a transaction compares to be sure that this CA still signs. */
+  /** The condition that this CA still signs, for a transaction. */
   stateOf({ record, revision }: Authority): { readonly key: string; readonly revision: number } {
     return { key: keyOf(record.id), revision };
   }
 
   /**
-   * Of several, as when a root was renewed with its key, the one relying parties are given: in the trust bundle, and the
-   * newest. Found once, its id saves a P-384 verification, about a millisecond, each time.
+   * There may be several, as when a root was renewed with its key. Then it is the newest one in the trust bundle,
+   * because relying parties get that one. The id is remembered: each search costs a P-384 verification, about a
+   * millisecond.
    */
   private rootAbove(top: Certificate): Authority | undefined {
     const roots = this.authorities.filter(({ record }) => record.purpose === 'root');

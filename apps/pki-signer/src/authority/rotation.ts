@@ -7,22 +7,22 @@ import type { AuthorityMaker } from './authority-maker.js';
 import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
 
-/** CAs that are replaced without the relying parties' help: they trust the root. */
+/** CAs that can be replaced alone: relying parties trust the root, so they need no change. */
 const issuingPurposes = ['device', 'service'] as const;
 export type IssuingPurpose = (typeof issuingPurposes)[number];
 
-/** Says whether certificates a CA issued are still in date. */
+/** Knows whether certificates of a CA are still valid. */
 export interface LeafCensus {
   hasUnexpiredLeaves(issuerId: string): Promise<boolean>;
 }
 
 /**
- * Moves issuing CAs through their states. A new one is published in the trust bundle before it signs; the old one
- * stays there, and signs CRLs, until the last certificate it issued has expired, or, when it was imported, until it
- * expires itself. So no certificate loses its chain.
+ * Moves issuing CAs through their states. A new CA is in the trust bundle before it signs. The old CA stays there, and
+ * signs CRLs, until the last certificate it issued has expired; an imported one stays until it expires itself. So no
+ * certificate loses its chain.
  */
 export class Rotation {
-  /** The time of day at the last look, milliseconds. */
+  /** The time of day at the last call of `advance`, milliseconds. */
   private lastLookMs: number | undefined;
 
   constructor(
@@ -30,12 +30,12 @@ export class Rotation {
     private readonly maker: AuthorityMaker,
     private readonly census: LeafCensus,
     private readonly clock: Clock,
-    /** Life of the leaves an issuing CA signs, seconds. */
+    /** Validity of the leaves that an issuing CA signs, seconds. */
     private readonly leafValiditySeconds: Readonly<Record<IssuingPurpose, number>>,
   ) {}
 
   /**
-   * Makes the next issuing CA of a purpose; without overlap it signs at once.
+   * Makes the next issuing CA of a purpose. Without overlap it signs at once.
    *
    * @throws Problem `conflict`: a rotation of this purpose is under way already
    */
@@ -58,7 +58,7 @@ export class Rotation {
       throw new Problem('conflict', 'The CA hierarchy was changed meanwhile. Look at it, and rotate again if need be.');
   }
 
-  /** Takes every step that is due: replaces CAs that end, activates published ones, retires what nobody needs. */
+  /** Takes every step that is due: replaces CAs that end soon, activates published ones, retires those nobody needs. */
   async advance(): Promise<void> {
     for (const purpose of issuingPurposes) if (this.isDue(purpose)) await this.rotateInTime(purpose);
     for (const purpose of issuingPurposes) {
@@ -70,7 +70,7 @@ export class Rotation {
     for (const { record } of this.hierarchy.all) await this.retireUnneeded(record.id);
   }
 
-  /** Also at the first look of a process: nobody knows what was before. */
+  /** True at the first call of a process too, because the time before is not known. */
   private isClockSetBack(): boolean {
     const now = this.clock.now().getTime();
     const isSetBack = this.lastLookMs === undefined || now < this.lastLookMs;
@@ -78,7 +78,7 @@ export class Rotation {
     return isSetBack;
   }
 
-  /** A CA that was retired while the clock was ahead vouches again for the certificates that are still in date. */
+  /** A CA that was retired while the clock was ahead is needed again by certificates that are still valid. */
   private async takeBackNeeded(id: string): Promise<void> {
     const basedOn = this.hierarchy.revision;
     const authority = this.hierarchy.byId(id);
@@ -87,8 +87,8 @@ export class Rotation {
   }
 
   /**
-   * A CA is replaced while it can still give two whole lives, so that no leaf is ever cut short; but not in the first
-   * half of its own life, and only by one that ends later.
+   * A CA is replaced when less than two leaf validities of its life are left, so no leaf is cut short. But never in the
+   * first half of its life, and only by a CA that ends later.
    */
   private isDue(purpose: IssuingPurpose): boolean {
     if (this.publishedOf(purpose) !== undefined) return false;
@@ -96,18 +96,18 @@ export class Rotation {
     const { notAfter } = current.certificate;
     const root = this.hierarchy.rootOf(current);
     if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
-    // A CA made under a root that has ended would be worth nothing.
+    // A CA below an expired root is worth nothing.
     if (hasEnded(root.certificate, this.clock.now())) return false;
     return this.endsWithin(current, 2 * this.leafValiditySeconds[purpose]);
   }
 
-  /** Early when the present CA, after a long sleep or for a long overlap, could not give a whole life any more. */
+  /** Ends early when the present CA could not give a whole leaf validity any more, after a long sleep or overlap. */
   private isOverlapOver(purpose: IssuingPurpose, { activatesAt }: AuthorityRecord): boolean {
     if (activatesAt === undefined || Date.parse(activatesAt) <= this.clock.now().getTime()) return true;
     return this.endsWithin(this.hierarchy.signing(purpose), this.leafValiditySeconds[purpose]);
   }
 
-  /** Whether so little of its life is left; never in the first half of it. */
+  /** Whether less than this is left of its life. Always false in the first half of it. */
   private endsWithin({ certificate: { notBefore, notAfter } }: Authority, seconds: number): boolean {
     const remainingSeconds = (notAfter.getTime() - this.clock.now().getTime()) / 1000;
     const halfLifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 2000;
@@ -118,7 +118,7 @@ export class Rotation {
     return this.hierarchy.all.find(({ record }) => record.purpose === purpose && record.state === 'published');
   }
 
-  /** The root the present CA comes from: relying parties of its certificates trust that one. */
+  /** The root of the present CA: relying parties of its certificates trust that root. */
   private signingRootOf(purpose: IssuingPurpose): { readonly keyName: string; readonly certificate: Certificate } {
     const current = this.hierarchy.signing(purpose);
     const { record, certificate } = this.hierarchy.rootOf(current);
@@ -155,10 +155,10 @@ export class Rotation {
     await this.change(basedOn, [{ ...authority.record, state: 'retired' }]);
   }
 
-  /** A CA is needed while a certificate below it can still be shown to somebody. */
+  /** A CA is needed while a certificate below it is still valid. */
   private async isNeeded(authority: Authority): Promise<boolean> {
     if (hasEnded(authority.certificate, this.clock.now())) return false;
-    // What it issued before it came here, nobody here has counted.
+    // Certificates it issued before its import are not in our inventory.
     if (isImported(authority)) return true;
     if (authority.record.purpose !== 'root') return this.census.hasUnexpiredLeaves(authority.record.id);
     return this.hierarchy.all.some(
@@ -169,7 +169,7 @@ export class Rotation {
     );
   }
 
-  // A faster replica has taken the same step: nothing is left to do.
+  // If another replica was faster, it took the same step. Nothing is left to do.
   private async change(basedOn: number, records: readonly AuthorityRecord[]): Promise<void> {
     await this.hierarchy.apply({ basedOn, records, entries: records.map((record) => stateChange(record, 'signer')) });
   }
@@ -181,7 +181,7 @@ export function nextGeneration(hierarchy: Hierarchy, purpose: AuthorityRecord['p
   return Math.max(0, ...generations) + 1;
 }
 
-/** The audit event of a CA entering a state. */
+/** The audit row of a CA that enters a state. */
 export function stateChange({ id, state }: AuthorityRecord, actor: string): SignerAuditEntry {
   return { action: 'authority-state-changed', actor, subject: id, outcome: 'succeeded', details: { state } };
 }

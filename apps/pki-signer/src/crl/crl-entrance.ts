@@ -23,7 +23,10 @@ export const crlLimits = {
   keepAliveMs: 5_000,
 } as const satisfies Partial<Limits>;
 
-/** The entrance to CRLs and CA certificates. Plain HTTP by design: a CRL behind TLS could not be fetched without that CRL. */
+/**
+ * The entrance to CRLs and CA certificates. Plain HTTP by design: a CRL behind TLS could not be fetched without that
+ * CRL.
+ */
 export class CrlEntrance {
   constructor(private readonly options: CrlEntranceOptions) {}
 

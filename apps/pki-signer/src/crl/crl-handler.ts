@@ -19,7 +19,7 @@ export interface CrlSources {
   readonly crls: CrlPublisher;
 }
 
-// A revocation is on the CRL within a minute; a copy must not hide it for longer.
+// A revocation is on the CRL within a minute. A cached copy must not hide it for longer.
 const maxAgeSeconds = 60;
 const documentPath = /^\/(crl|ca)\/([0-9a-f]{1,64})\.(crl|cer)$/;
 

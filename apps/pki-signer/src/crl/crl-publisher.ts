@@ -25,40 +25,42 @@ export interface CrlPublisherOptions {
   readonly log: Log;
   /** `pki.crl.validity`: how long a CRL may be relied on. */
   readonly validitySeconds: number;
-  /** `pki.crl.interval`: how often a CRL is built although nothing was revoked. */
+  /** `pki.crl.interval`: how often a CRL is built when nothing was revoked. */
   readonly intervalSeconds: number;
 }
 
 /** A CRL as it is handed out. */
 export interface PublishedCrl {
   readonly der: Buffer;
-  /** SHA-256 of the DER, base64url: told once, since a large list takes milliseconds. */
+  /** SHA-256 of the DER, base64url. Computed once, because a large list takes milliseconds. */
   readonly digest: string;
   readonly crlNumber: bigint;
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
 }
 
-/** With what it was built of. */
+/** A CRL and the revocations it was built from. */
 interface BuiltCrl extends PublishedCrl {
   readonly revocations: string;
 }
 
-/** The CRL of one key. A CA certificate that was renewed shares its key with the former one (RFC 5280 §5: one CRL). */
+/**
+ * A key that signs CRLs. CA certificates with the same key share one CRL (RFC 5280 §5), as after a renewal of the CA.
+ */
 interface CrlIssuer {
   readonly keyId: string;
   /** The newest CA of this key. */
   readonly signer: Authority;
-  /** Ids of the CAs that ever issued with it. */
+  /** Ids of all CAs of this key. */
   readonly issuerIds: readonly string[];
 }
 
-// RFC 5280 §5.2.3: the number only ever rises. Kept as text, since it may pass what a JSON number holds.
+// RFC 5280 §5.2.3: the number only rises. It is stored as text, because it may become too large for a JSON number.
 const storedNumber = z.string().regex(/^[0-9]+$/);
-// Reading and encoding so many takes about 3 ms, in which nothing else is done.
+// Reading and encoding one page takes about 3 ms, and nothing else runs meanwhile.
 const pageSize = 250;
 
-/** Builds the full CRL of every CA that signs: on schedule, and soon after a revocation, but never inside one. */
+/** Builds the full CRL of every CA that signs: on schedule and soon after a revocation, but never inside one. */
 export class CrlPublisher {
   private readonly published = new Map<string, BuiltCrl>();
   private readonly faults = new Map<string, FaultLog>();
@@ -71,7 +73,7 @@ export class CrlPublisher {
     return this.published.get(keyId);
   }
 
-  /** Builds the CRLs that are due. Calls while one is under way wait for it. */
+  /** Builds the CRLs that are due. Calls run one after the other. */
   buildDue(): Promise<void> {
     return this.building.run(() => this.buildEachDue());
   }
@@ -80,18 +82,18 @@ export class CrlPublisher {
     for (const issuer of this.crlIssuers()) {
       const { id: ca } = issuer.signer.record;
       try {
-        // Read first: a revocation while the list is built makes it due again.
+        // Read before the list is built: a revocation during that time makes the list due again.
         const revocations = await this.revocationsOf(issuer);
         if (this.isDue(issuer, revocations)) await this.build(issuer, revocations);
         this.measureAge(issuer);
       } catch (error) {
-        // The other CAs must not lose their CRLs over it; the next round tries again.
+        // The other CAs need their CRLs all the same. The next round tries this one again.
         this.faultsOf(ca).note(error);
       }
     }
   }
 
-  /** One line a minute: on a full disk it fails at every try. */
+  /** At most one line a minute, because on a full disk every try fails. */
   private faultsOf(ca: string): FaultLog {
     const { log, clock } = this.options;
     const known =
@@ -121,7 +123,7 @@ export class CrlPublisher {
     const current = this.published.get(keyId);
     if (current === undefined || current.revocations !== revocations) return true;
     const ageMs = clock.now().getTime() - current.thisUpdate.getTime();
-    // Below zero the clock was set back, and nobody would believe a list of the future.
+    // Below zero: the clock was set back. Relying parties refuse a list from the future, so build a new one.
     return ageMs < 0 || ageMs >= Math.min(intervalSeconds, validitySeconds / 2) * 1000;
   }
 
@@ -143,7 +145,7 @@ export class CrlPublisher {
 
   private async addRevoked(crl: CrlBuilder, issuerId: string): Promise<void> {
     const { store, clock, intervalSeconds } = this.options;
-    // RFC 5280 §3.3: an entry stays until one CRL after its certificate's end has held it.
+    // RFC 5280 §3.3: an entry must be on one CRL that is issued after its certificate has expired.
     const oldestEndMs = clock.now().getTime() - 2 * intervalSeconds * 1000;
     let cursor: string | undefined;
     do {
@@ -154,7 +156,7 @@ export class CrlPublisher {
       const revocations = page.entries.map(({ value }) => revocationRecord.parse(value));
       crl.add(revocations.filter(({ notAfter }) => Date.parse(notAfter) >= oldestEndMs).map(crlEntry));
       cursor = page.cursor;
-      // A store in this process answers without waiting for anything: enrolments would wait for the whole list.
+      // A store in this process answers at once. Without this pause, enrolments would wait for the whole list.
       await setImmediate();
     } while (cursor !== undefined);
   }
@@ -167,7 +169,8 @@ export class CrlPublisher {
   }
 
   /**
-   * Above every number used before. The time of day carries it past numbers a restored backup has forgotten.
+   * Larger than every number used before. It is at least the time of day in milliseconds, so that it is larger even
+   * when a restored backup does not know the last numbers.
    */
   private async nextNumber(keyId: string): Promise<bigint> {
     const { store, clock } = this.options;

@@ -8,9 +8,9 @@ import { csrFor, enrolmentOf, testSettings } from '../device.fixture.js';
 import { RegistryGate } from '../issuance/registry-gate.js';
 import { openSigner, type SignerOptions } from '../signer.js';
 
-// Run as a process of its own by a test, and killed by it: enrols device after device as fast as it can, and prints
-// each name and fingerprint once its client would have had the answer. A request that got no answer is sent again
-// after the restart, as a device does that wrote it down.
+// A test runs this as a process and kills it. It enrols one device after the other as fast as it can, and prints each
+// name and fingerprint when the client would have its answer. A request without an answer is sent again after the
+// restart, as a device does that has stored it.
 const [, , directory = ''] = process.argv;
 const pendingPath = `${directory}/pending.json`;
 const pendingRequest = z.object({ name: z.string(), token: z.string(), csr: z.string() });

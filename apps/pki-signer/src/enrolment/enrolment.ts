@@ -11,17 +11,17 @@ import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
 import type { RateLimit } from './rate-limit.js';
 
-/** A first enrolment, as it came in. */
+/** The request of a device that has no certificate yet. */
 export interface EnrolmentRequest {
   /** User name of the request: the device id. */
   readonly name: string;
   readonly password: string;
   /** PKCS#10, DER. */
   readonly csr: Buffer;
-  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  /** Values of the connection, base64. Only called when the CSR has a challenge password. */
   readonly channelBindings: () => readonly string[];
   readonly remoteAddress: string;
-  /** Only a token of this profile will do; any when absent. */
+  /** The token must be for this profile; any profile when absent. */
   readonly profile?: LeafProfile;
 }
 
@@ -40,11 +40,11 @@ export interface CallerLimits {
 }
 
 export interface EnrolmentLimits extends CallerLimits {
-  /** How often a name may be wrong. */
+  /** How many wrong passwords one name may send. */
   readonly guesses: RateLimit;
 }
 
-/** Who holds a right token. */
+/** A caller with a valid token. */
 interface TokenHolder extends Requester {
   readonly token: PresentedToken;
 }
@@ -81,8 +81,8 @@ export class Enrolment {
   }
 
   /**
-   * A right token is never slowed by wrong guesses of others: 120 bits need no lock. Who guesses is slowed, by name and
-   * network, so guesses cause few writes.
+   * Wrong guesses of others never slow down a caller with the right token: 120 bits cannot be guessed, so no lock is
+   * needed. Callers that guess are slowed down, by name and network, so that guesses cause few writes.
    */
   private async holderOf(request: EnrolmentRequest): Promise<TokenHolder> {
     const { tokens, limits } = this.options;
@@ -123,7 +123,7 @@ export class Enrolment {
   }
 }
 
-/** A used token has had its answer, whatever profile is asked for now. */
+/** Not checked for a used token: its answer was given already. */
 function requireProfile(holder: TokenHolder, { profile: wanted }: EnrolmentRequest): TokenHolder {
   const { use, profile } = holder.token.record;
   if (use === undefined && wanted !== undefined && wanted !== profile)
@@ -132,8 +132,8 @@ function requireProfile(holder: TokenHolder, { profile: wanted }: EnrolmentReque
 }
 
 /**
- * Network and name, so that nobody can use up what a device elsewhere may ask. The name is cut, because what is remembered
- * of a caller must have a bounded size.
+ * Network and name together, so that nobody can use up the limit of a device in another network. The name is cut,
+ * because the memory for each caller must be bounded.
  */
 function callerOf({ name, remoteAddress }: EnrolmentRequest): string {
   return `${networkOf(remoteAddress)} ${name.slice(0, longestName)}`;

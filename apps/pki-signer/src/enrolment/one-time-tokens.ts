@@ -31,37 +31,40 @@ export interface OneTimeTokensOptions {
   readonly store: Store;
   readonly audit: SignerAuditLog;
   readonly clock: Clock;
-  /** Keys the digests; whoever reads the store alone can try no secret. */
+  /** Key of the digests. Without it, somebody who can read the store cannot test guesses. */
   readonly pepper: Buffer;
   /** `pki.token.validity`. */
   readonly defaultValiditySeconds: number;
   readonly rootFingerprint: () => Fingerprint;
 }
 
-/** A token somebody proved to hold. */
+/** A token that the caller has proved to hold. */
 export interface PresentedToken {
   readonly record: TokenRecord;
   readonly revision: number;
 }
 
-/** What was presented: a token that is right and may be used, or anything else. */
+/** The result of a check: a token that is right and may be used, or not. */
 export type Attempt = { readonly isRight: true; readonly token: PresentedToken } | { readonly isRight: false };
 
 const tokenPrefix = 'enrolment/';
-// What is compared with a secret when there is no token.
+// Compared with the secret when there is no token.
 const noDigest = '0'.repeat(64);
-// Names nobody has a token for share this many rows, so that guessing names cannot fill the store.
+// Names without a token share this many rows, so that guessed names cannot fill the store.
 const decoyCount = 1024;
 const retentionSeconds = 86_400;
 const replayWindowMs = 10 * 60_000;
 const mostTries = 20;
 const longestShownName = 64;
 
-/** The one-time tokens: made for an administrator, spent by an enrolment. One a name; a new one replaces the old. */
+/**
+ * One-time tokens: an administrator makes them, an enrolment uses them up. One for each name; a new one replaces the
+ * old.
+ */
 export class OneTimeTokens {
   constructor(private readonly options: OneTimeTokensOptions) {}
 
-  /** Makes a token; this is the only time it is seen. */
+  /** Makes a token. Its secret is shown only here. */
   async create(request: EnrolmentTokenRequest, actor: string): Promise<EnrolmentTokenResponse> {
     const { clock, pepper, defaultValiditySeconds, audit, rootFingerprint } = this.options;
     const secret = newSecret();
@@ -108,15 +111,16 @@ export class OneTimeTokens {
   }
 
   /**
-   * Checks name and secret. A name without a token costs the same reads and the same digest as a wrong secret.
+   * Checks name and secret. A name without a token takes the same reads and the same digest as a wrong secret, so the
+   * time of the answer does not show which names have a token.
    *
    * @param name as the client sent it
-   * @param csrDigest SHA-256 of the request the token is to pay for, hexadecimal
+   * @param csrDigest SHA-256 of the CSR that the token shall be used for, hexadecimal
    */
   async present(name: string, password: string, csrDigest: string): Promise<Attempt> {
     const secretDigest = secretDigestOf(this.options.pepper, name, enrolmentSecretOf(password));
     const deviceId = deviceIdSchema.safeParse(name).data;
-    // A name that can be none is looked up too, under another key, so that it takes the same time.
+    // A name that is no device id is looked up too, under another key, so that it takes the same time.
     const entry = await this.options.store.get(deviceId === undefined ? decoyKeyOf(name) : keyOf(deviceId));
     const record = deviceId === undefined || entry === undefined ? undefined : tokenRecord.parse(entry.value);
     const isSame = isSameDigest(secretDigest, record?.secretDigest ?? noDigest);
@@ -126,22 +130,22 @@ export class OneTimeTokens {
   }
 
   /**
-   * Counts a wrong secret: one write, whether there is a token of this name or not. It is a row of its own, so that no
-   * stranger can get in the way of who spends the token.
+   * Counts a wrong secret with one write, whether there is a token of this name or not. The count has its own row, so
+   * that wrong guesses cannot disturb the transaction that uses the token.
    */
   async countFailure(name: string): Promise<void> {
     for (let tries = 0; tries < mostTries; tries += 1) if (await this.tryCountFailure(name)) return;
     throw new Problem('unavailable', 'Too many tries at once. Try again.', { retryAfterSeconds: 5 });
   }
 
-  /** The condition and the change that spend a token, for the transaction that stores its certificate. */
+  /** The condition and the change that use up a token, for the transaction that stores its certificate. */
   spending({ record, revision }: PresentedToken, csrDigest: string, fingerprint: Fingerprint): Consumption {
     const key = keyOf(record.deviceId);
     const use = { csrDigest, fingerprint, usedAt: this.options.clock.now().toISOString() };
     return { compares: [{ key, revision }], operations: [this.writeOf(key, { ...record, use })] };
   }
 
-  /** Open, or spent a moment ago by the same request: a client that lost the answer gets it again. */
+  /** Open, or just used by the same CSR: a client that lost the answer gets it again. */
   private isUsable(record: TokenRecord, csrDigest: string): boolean {
     const now = this.options.clock.now();
     if (tokenStateAt(record, now) === 'open') return true;
@@ -168,7 +172,7 @@ export class OneTimeTokens {
     return audit.commit({ compares, operations, entries: [guessed] });
   }
 
-  /** A row of its own for a name with a token; the others share theirs. Both are read, to take the same time. */
+  /** A name with a token has its own row; the others share rows. Both are read, so that it takes the same time. */
   private async failuresOf(name: string) {
     const { store } = this.options;
     const deviceId = deviceIdSchema.safeParse(name).data;
@@ -191,7 +195,9 @@ export class OneTimeTokens {
     return { ...shown, failedTries, state, ...(use === undefined ? {} : { fingerprint: use.fingerprint }) };
   }
 
-  /** Kept for its whole validity and a day, counted anew: what is left of it by a clock that is wrong now, is no matter. */
+  /**
+   * Kept for its whole validity and a day from now. The rest of its validity could be too short if the clock is wrong.
+   */
   private writeOf(key: string, record: TokenRecord): Operation {
     const validityMs = Date.parse(record.expiresAt) - Date.parse(record.createdAt);
     return { put: key, value: record, ttlSeconds: Math.ceil(validityMs / 1000) + retentionSeconds };
@@ -211,7 +217,7 @@ function decoyKeyOf(name: string): string {
   return `enrolment-decoy/${bucket}`;
 }
 
-/** 24 letters drawn evenly: 120 bits. */
+/** 24 random letters, each equally likely: 120 bits. */
 function newSecret(): string {
   const letters = Array.from({ length: enrolmentSecretLength }, () =>
     enrolmentSecretAlphabet.charAt(randomInt(enrolmentSecretAlphabet.length)),

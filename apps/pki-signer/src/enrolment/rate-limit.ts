@@ -3,11 +3,11 @@ import { Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 
 export interface RateLimitOptions {
-  /** What one caller may do at once. */
+  /** Requests that one caller may send at once. */
   readonly burst: number;
-  /** What comes back to a caller each second. */
+  /** Requests that a caller gets back each second. */
   readonly perSecond: number;
-  /** Callers remembered at most; the one unseen longest is forgotten first. */
+  /** Callers remembered at most. When it is full, the caller not seen for longest is forgotten. */
   readonly mostCallers?: number;
 }
 
@@ -25,7 +25,7 @@ export class RateLimit {
     this.buckets = new TokenBuckets({ burst, perSecond, mostOwed: burst }, mostCallers);
   }
 
-  /** @throws Problem `rate-limited`: with the seconds after which the caller has one unit again */
+  /** @throws Problem `rate-limited`: with the seconds until the caller may send one request again */
   admit(caller: string): void {
     const nowMs = this.clock.now().getTime();
     if (this.buckets.take(caller, nowMs)) return;
@@ -35,7 +35,7 @@ export class RateLimit {
     });
   }
 
-  /** Takes units away, below zero too: what is owed comes back before anything is admitted. */
+  /** Counts as this many requests. The count may go below zero; then the caller waits until it is paid back. */
   charge(caller: string, units: number): void {
     this.buckets.charge(caller, units, this.clock.now().getTime());
   }

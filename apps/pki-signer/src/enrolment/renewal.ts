@@ -12,17 +12,17 @@ import type { Issuance, Requester } from '../issuance/issuance.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
 import type { CallerLimits } from './enrolment.js';
 
-/** A renewal, as it came in over a connection that proved possession of the certificate's key. */
+/** The request of a client that has proved, in its TLS handshake, that it holds the key of the certificate. */
 export interface RenewalRequest {
-  /** Of the certificate the connection was made with. */
+  /** Fingerprint of the client certificate of the connection. */
   readonly fingerprint: Fingerprint;
   readonly deviceId: DeviceId;
   /** PKCS#10, DER. */
   readonly csr: Buffer;
-  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  /** Values of the connection, base64. Only called when the CSR has a challenge password. */
   readonly channelBindings: () => readonly string[];
   readonly remoteAddress: string;
-  /** Only a certificate of this profile will do; any when absent. */
+  /** The certificate must be of this profile; any profile when absent. */
   readonly profile?: LeafProfile;
 }
 
@@ -34,7 +34,7 @@ export interface RenewalOptions {
   readonly limits: CallerLimits;
 }
 
-/** Who presented a certificate that is in force. */
+/** A caller with a certificate that is neither revoked nor expired. */
 interface CertificateHolder extends Requester {
   readonly stored: StoredCertificate;
 }
@@ -65,7 +65,7 @@ export class Renewal {
         limits.byAddress.admit(networkOf(remoteAddress));
         limits.byName.admit(subject);
       },
-      // The listener did: whoever speaks on the connection holds the key of the certificate.
+      // The TLS handshake has proved that the caller holds the key of the certificate.
       authenticate: async () => ({ actor: `device:${subject}@${remoteAddress}`, subject }),
       authorize: (caller) => this.holderOf(caller, request),
       findEarlier: () => this.issuedFor(request),
@@ -84,7 +84,7 @@ export class Renewal {
   private async issuedFor({ fingerprint: renewed, csr, channelBindings }: RenewalRequest) {
     const issued = await this.options.store.get(replayKey(renewed, hash('sha256', csr)));
     if (issued === undefined) return undefined;
-    // A repeat has to be of this connection as well, when its CSR is tied to one.
+    // When the CSR has a channel binding, a repeated request must match this connection too.
     readRequest(csr, channelBindings);
     return (await this.inForce(fingerprint.parse(issued.value))).record;
   }
@@ -97,7 +97,7 @@ export class Renewal {
     const { revocation, notAfter } = stored.record;
     if (revocation !== undefined)
       throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
-    // The listener refuses it at the handshake; a connection may have been open since before.
+    // The listener refuses an expired certificate in the handshake. But the connection may be older than that.
     if (hasEnded(stored.record, clock.now()))
       throw new Problem('forbidden', `The certificate expired ${notAfter}. Enrol again with a new one-time token.`);
     return stored;
@@ -123,7 +123,7 @@ export class Renewal {
       reinstate: false,
       renews: renewed.fingerprint,
       consume: (issued) => ({
-        // A revocation that comes in between wins.
+        // If the old certificate is revoked meanwhile, nothing is stored.
         compares: [
           { key: replayKey(renewed.fingerprint, digest), revision: 0 },
           this.options.inventory.unchanged(stored),

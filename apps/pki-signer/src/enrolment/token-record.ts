@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** A one-time token as it is stored, under the name it is for. The secret itself is nowhere. */
+/** A one-time token as it is stored, under the name it is for. The secret itself is stored nowhere. */
 export const tokenRecord = z.strictObject({
   deviceId,
   profile: leafProfile,
@@ -14,17 +14,20 @@ export const tokenRecord = z.strictObject({
   secretDigest: sha256,
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
-  /** Of an older version, which locked a token after five of them. */
+  /** Written by older versions, which locked a token after five wrong tries. Not used any more. */
   failedTries: z.number().int().min(0),
-  /** The request that spent it. */
+  /** The CSR that used it. */
   use: z.strictObject({ csrDigest: sha256, fingerprint, usedAt: z.iso.datetime() }).exactOptional(),
 });
 export type TokenRecord = z.infer<typeof tokenRecord>;
 
-/** Wrong secrets for one name, known or not. They do nothing to a token: 120 bits cannot be guessed. */
+/**
+ * Number of wrong secrets for one name, whether it has a token or not. The token stays usable: 120 bits cannot be
+ * guessed.
+ */
 export const failureRecord = z.strictObject({ failedTries: z.number().int().positive() });
 
-/** After this many wrong secrets for a name the audit log tells that somebody guesses. */
+/** After this many wrong secrets for a name, the audit log gets a row. */
 export const notableFailedTries = 5;
 
 /** State of a token at a moment. */
@@ -33,9 +36,9 @@ export function tokenStateAt({ use, expiresAt }: TokenRecord, now: Date) {
   return new Date(expiresAt) <= now ? ('expired' as const) : ('open' as const);
 }
 
-/** What is stored in place of a secret. Bound to the name, so that a digest cannot be moved to another. */
+/** Stored instead of the secret. It depends on the name too, so a digest cannot be moved to another name. */
 export function secretDigestOf(pepper: Buffer, name: string, secret: string): string {
-  // NUL stands in no name and no secret, so no two pairs give the same text.
+  // No name and no secret contains NUL, so two different pairs never give the same text.
   return createHmac('sha256', pepper).update(`${name}\0${secret}`).digest('hex');
 }
 

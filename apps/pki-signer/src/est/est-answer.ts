@@ -5,7 +5,7 @@ import type { Problem } from '@sallyport/protocol';
 /** What goes back to an EST client. */
 export interface EstAnswer {
   readonly status: number;
-  /** Names as RFC 9110 spells them: libest compares them case by case. */
+  /** Names are spelled as in RFC 9110, because libest compares them with upper and lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
@@ -29,8 +29,8 @@ function success(contentType: string, body: string, notes: EstAnswer['headers'])
 }
 
 /**
- * One line of plain text (RFC 8951 §5), and the headers its status calls for. A 401 has no body: Bouncy Castle reads it
- * to its length before it sends credentials, and fails when there is one.
+ * One line of plain text (RFC 8951 §5), with the headers that the status needs. A 401 has no body, because Bouncy
+ * Castle fails on one: it reads the body before it sends its credentials.
  */
 export function problemAnswer(problem: Problem): EstAnswer {
   const { status, type, retryAfterSeconds } = problem;

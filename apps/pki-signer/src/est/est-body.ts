@@ -10,7 +10,7 @@ const armour = /^-----(?:BEGIN|END) (?:NEW )?CERTIFICATE REQUEST-----$/;
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
- * Reads a body whole, however it is framed: several clients send it chunked.
+ * Reads the whole body, with a length or chunked: several clients send it chunked.
  *
  * @throws Problem `too-large`: the rest is not read
  */
@@ -18,7 +18,7 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > largestBodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
-  // The request must outlive this: the rest of it is thrown away while its answer is sent.
+  // The request must not be destroyed here: its rest is read and thrown away while the answer is sent.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += chunk.length;
     if (length > largestBodyBytes) throw tooLarge();
@@ -29,7 +29,7 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 
 /**
  * The DER in an EST body: base64 on one line or wrapped with LF or CRLF (RFC 8951 §3), in PEM armour too, as curl
- * users send it. The Content-Transfer-Encoding says nothing (RFC 8951 §3) and is not looked at.
+ * users send it. The Content-Transfer-Encoding means nothing (RFC 8951 §3) and is ignored.
  *
  * @throws Problem `csr-rejected`
  */
@@ -49,8 +49,8 @@ export function derFromBody(body: Buffer): Buffer {
 }
 
 /**
- * DER as an EST body. libest, and `openssl base64 -d` behind curl, read no line of more than about 1,000 characters;
- * strongSwan reads one line only, and is the one that does not say who it is. So a client with a name gets lines.
+ * DER as an EST body. libest, and `openssl base64 -d` after curl, cannot read a line of more than about 1,000
+ * characters. strongSwan reads only one line; it sends no User-Agent. So a client with a User-Agent gets several lines.
  */
 export function bodyFromDer(der: Buffer, userAgent: string | undefined): string {
   const encoded = der.toString('base64');

@@ -24,8 +24,8 @@ export interface EstEntranceOptions {
 }
 
 /**
- * The entrance to EST: always TLS, with a certificate the signer issued to itself. A client certificate of this site's
- * hierarchy is welcome, and needed to renew it.
+ * The entrance to EST. It is always TLS, with a certificate that the signer issued to itself. A client may show a
+ * certificate of this site; it must do so to renew it.
  */
 export class EstEntrance {
   private entrance: Entrance | undefined;
@@ -37,7 +37,7 @@ export class EstEntrance {
     return this.entrance !== undefined;
   }
 
-  /** Opens it, unless it is open or there is no certificate to show yet. */
+  /** Opens the entrance, unless it is open or the signer has no certificate to show yet. */
   async openIfPossible(): Promise<void> {
     const { serverCertificate, hierarchy, enrolment, renewal, metrics, log } = this.options;
     if (this.isOpen || !serverCertificate.hasIdentity) return;
@@ -61,7 +61,7 @@ export class EstEntrance {
       group: 'pki',
       address,
       read: async () => estSecurity(hierarchy, serverCertificate, clock.now()),
-      // A new server certificate or a changed hierarchy is in force at once, without a restart.
+      // A new server certificate and a changed hierarchy are in force at once, without a restart.
       watch: (onChanged) => {
         const stopRenewals = serverCertificate.onRenewed(onChanged);
         const stopChanges = hierarchy.onChange(onChanged);
@@ -74,13 +74,14 @@ export class EstEntrance {
   }
 }
 
-/** What the listener shows and whom it trusts at a moment. */
+/** The certificate that the listener shows, and the CAs it trusts, at a moment. */
 export function estSecurity(hierarchy: Hierarchy, serverCertificate: ServerCertificate, now: Date): SecurityInForce {
   const authorities = hierarchy.all.filter(isTrusted);
   const ownIssuers = new Set(authorities.map(({ certificate }) => certificate.fingerprint));
   const candidates = authorities.map(({ record, certificate }) => ({ name: record.id, certificate }));
   const ca = makeTrustAnchors(candidates, { now, ownIssuers });
-  // After the end of every CA nobody can be believed; the door still tells the CAs, and why nothing is issued.
+  // When every CA has expired, no client certificate can be trusted. The entrance still hands out the CAs, and says why
+  // nothing is issued.
   const clientCertificate = ca.certificates.length === 0 ? ('none' as const) : ('optional' as const);
   const security = { ...serverCertificate.identity, ca, clientCertificate };
   return { level: 'server', security, warnings: ca.warnings };

@@ -29,7 +29,7 @@ export function estHandler(options: EstHandlerOptions): (request: IncomingMessag
   return (request, response) => {
     operations.answer(request).then(
       (answer) => send(request, response, answer),
-      // Only a connection that broke ends up here; there is nobody left to tell.
+      // The connection broke, so nobody can get an answer.
       (error: unknown) => {
         options.log.debug({ error }, 'EST request broken off');
         response.destroy();
@@ -62,7 +62,7 @@ class EstOperations {
     return outcome;
   }
 
-  /** A fault the client can act on becomes its answer; any other is logged, and named by a correlation id. */
+  /** The client gets a fault that it can act on. Any other fault is logged, and the client gets its correlation id. */
   private async attempt(work: () => Promise<EstAnswer>): Promise<EstAnswer> {
     try {
       return await work();
@@ -75,7 +75,10 @@ class EstOperations {
     }
   }
 
-  /** What the client cannot mend, the operator has to: a key that does not open, a registry or a store that is away. */
+  /**
+   * The operator has to mend what the client cannot: a key that does not open, a registry or store that does not
+   * answer.
+   */
   private problemTold(problem: Problem): EstAnswer {
     if (problem.status > 500) this.options.log.warn({ error: problem }, 'EST request could not be served');
     return problemAnswer(problem);
@@ -83,7 +86,7 @@ class EstOperations {
 
   private caCertificates(request: IncomingMessage): EstAnswer {
     const { roots, issuing, retiring } = this.options.hierarchy.trustBundle;
-    // RFC 7030 §4.1.3: everything a client needs to build a chain, so also what lies between an imported CA and its root.
+    // RFC 7030 §4.1.3: all that a client needs to build a chain, also the CAs between an imported CA and its root.
     const between = this.options.hierarchy.all.filter(isTrusted).flatMap(({ intermediates }) => intermediates);
     const published = [...roots, ...issuing, ...retiring, ...between];
     const byFingerprint = new Map(published.map(({ fingerprint, der }) => [fingerprint, der]));
@@ -128,7 +131,7 @@ class EstOperations {
     return this.issued(record, request, route);
   }
 
-  /** The leaf; after it its issuing CAs, never the root, for a client that stores what it gets as its chain. */
+  /** The leaf. A client that stores the answer as its chain also gets the issuing CAs, but never the root. */
   private issued(record: CertificateRecord, request: IncomingMessage, route: EstRoute): EstAnswer {
     const leaf = Buffer.from(record.certificate, 'base64');
     const notes = record.leftOut === undefined ? {} : { 'Extensions-Left-Out': record.leftOut.join(', ') };
@@ -156,7 +159,7 @@ function incoming(request: IncomingMessage, body: Buffer) {
 
 const clientFamilies = ['libest', 'strongSwan', 'curl', 'sallyport', 'tedge', 'Go-http-client'] as const;
 
-/** A label for metrics: one of a few families. */
+/** A label for metrics, one of few. */
 function clientFamily(userAgent: string | undefined): string {
   if (userAgent === undefined) return 'none';
   return clientFamilies.find((family) => userAgent.startsWith(family)) ?? 'other';

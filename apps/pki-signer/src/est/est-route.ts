@@ -22,15 +22,15 @@ export interface EstRoute {
   readonly operation: EstOperation;
   /** The profile in the label, when there is one. */
   readonly profile?: LeafProfile;
-  /** Whether the path is one of those whose clients need the issuing CAs beside their certificate. */
+  /** Whether clients of this path need the issuing CAs together with their certificate. */
   readonly isForChain: boolean;
 }
 
 const operationPath = /^(?:\/([^/]+))?\/([a-z]+)$/;
 
 /**
- * Reads `/.well-known/est/OPERATION` and `/.well-known/est/LABEL/OPERATION` (RFC 7030 §3.2.2), and the same below `/c8y`.
- * A label is a profile, `chain`, or both: `device.chain`.
+ * Reads `/.well-known/est/OPERATION` and `/.well-known/est/LABEL/OPERATION` (RFC 7030 §3.2.2), and the same below
+ * `/c8y`. A label is a profile, `chain`, or both: `device.chain`.
  *
  * @throws Problem `not-found`: no such label or operation
  * @throws Problem `method-not-allowed`
@@ -49,8 +49,8 @@ export function routeOf(method: string, url: string): EstRoute {
 }
 
 /**
- * Whether a client gets the issuing CAs beside its certificate. RFC 7030 §4.2.3 wants the certificate alone, and strict
- * clients refuse a second one; others keep whatever the answer holds and never ask for `cacerts`.
+ * Whether a client gets the issuing CAs together with its certificate. RFC 7030 §4.2.3 wants the certificate alone, and
+ * strict clients refuse a second one. Other clients store the whole answer and never ask for `cacerts`.
  */
 export function wantsChain(headers: IncomingHttpHeaders, { isForChain }: EstRoute): boolean {
   return isForChain || prefersChain(headers['prefer']) || speaksAsThinEdge(headers);
@@ -63,8 +63,9 @@ function prefersChain(prefer: string | readonly string[] | undefined): boolean {
 }
 
 /**
- * thin-edge.io's client does not say who it is. It sends what its HTTP library (reqwest) sends unasked, and no transfer
- * encoding, which RFC 7030 §4.2.1 shows. strongSwan and Bouncy Castle are nameless too, and send no Accept.
+ * thin-edge.io's client sends no User-Agent. It sends the default headers of its HTTP library (reqwest), and no
+ * Content-Transfer-Encoding, which RFC 7030 §4.2.1 shows. strongSwan and Bouncy Castle send no User-Agent either, but
+ * also no Accept.
  */
 function speaksAsThinEdge(headers: IncomingHttpHeaders): boolean {
   const isNameless = headers['user-agent'] === undefined && headers.accept === '*/*';
@@ -87,7 +88,7 @@ function decoded(label: string): string | undefined {
   try {
     return decodeURIComponent(label);
   } catch {
-    // Not a percent-encoding: no label of ours.
+    // Not a percent-encoding, so not one of our labels.
     return undefined;
   }
 }

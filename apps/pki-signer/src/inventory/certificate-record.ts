@@ -11,7 +11,7 @@ import { z } from 'zod';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** What the first request asked for; a renewal may ask for it again though the profile has put other names in place. */
+/** The names of the first request. A renewal may ask for them again, even if the profile replaced them. */
 const requestedNames = z.strictObject({
   /** SHA-256 over the subject's values. */
   subject: sha256,
@@ -36,7 +36,7 @@ export const certificateRecord = z.strictObject({
   /** Base64 of the DER. */
   certificate: z.base64(),
   requested: requestedNames,
-  /** Extensions the request asked for and the certificate does not hold. */
+  /** Extensions that the request asked for and the certificate does not have. */
   leftOut: z.array(z.string()).exactOptional(),
   /** The certificate it renews. */
   renews: fingerprint.exactOptional(),

@@ -24,17 +24,17 @@ export interface CertificatePage {
   readonly cursor?: string;
 }
 
-// Long enough to look up what an expired certificate was; the audit log keeps it for ever.
+// Time to look up an expired certificate. The audit log keeps it for ever.
 const retentionAfterExpirySeconds = 90 * 86_400;
 
-// Reading so many takes about 3 ms, in which nothing else is done.
+// Reading one page takes up to 3 ms, and nothing else runs meanwhile.
 const pageSize = 200;
 
 const reference = z.strictObject({ fingerprint, notAfter: z.iso.datetime() });
 
 /** Every certificate the signer issued, with indexes by device, by end date and by serial number. */
 export class Inventory {
-  /** By CA, the end of a certificate it issued. */
+  /** For each CA, the end date of a certificate it issued. */
   private readonly knownEnds = new Map<string, string>();
 
   constructor(
@@ -48,9 +48,9 @@ export class Inventory {
   }
 
   /**
-   * Finds a certificate by fingerprint, or by a serial number only one certificate has.
+   * Finds a certificate by fingerprint or serial number.
    *
-   * @param id hexadecimal; with colons and in capitals too, as openssl prints it
+   * @param id hexadecimal; colons and capitals are fine, as openssl prints them
    * @throws Problem `not-found`
    */
   async find(id: string): Promise<StoredCertificate> {
@@ -64,7 +64,7 @@ export class Inventory {
     );
   }
 
-  /** Certificates that end before the moment asked for, soonest first; or those of one device. */
+  /** Certificates that end before a moment, the earliest first; or those of one device. */
   async list({ deviceId, expiresBefore, cursor, limit }: CertificateQuery): Promise<CertificatePage> {
     const page = { limit, ...(cursor === undefined ? {} : { cursor }) };
     const prefix = deviceId === undefined ? keys.byEnd : keys.byDevice(deviceId);
@@ -73,12 +73,12 @@ export class Inventory {
     const limitMs = expiresBefore === undefined ? Number.POSITIVE_INFINITY : Date.parse(expiresBefore);
     const isWanted = ({ notAfter }: { notAfter: string }) => Date.parse(notAfter) < limitMs;
     const records = await this.read(references.filter(isWanted));
-    // Both indexes sort by end date: behind the first that is too late there is none left.
+    // Both indexes are sorted by end date. After the first that ends too late, all others do too.
     const isComplete = index.cursor === undefined || !references.every(isWanted);
     return isComplete || index.cursor === undefined ? { records } : { records, cursor: index.cursor };
   }
 
-  /** Every certificate of a device that is in date and not revoked. */
+  /** Every certificate of a device that is neither expired nor revoked. */
   async live(deviceId: DeviceId): Promise<CertificateRecord[]> {
     const now = this.clock.now();
     const references: { readonly fingerprint: Fingerprint }[] = [];
@@ -90,7 +90,7 @@ export class Inventory {
     return records.filter(({ revocation }) => revocation === undefined);
   }
 
-  /** Whether certificates a CA issued are still in date. Asked every few seconds, so what was found is remembered. */
+  /** Whether a certificate of this CA has not expired. It is asked every few seconds, so the answer is remembered. */
   async hasUnexpiredLeaves(issuerId: string): Promise<boolean> {
     const now = this.clock.now();
     const known = this.knownEnds.get(issuerId);
@@ -104,12 +104,12 @@ export class Inventory {
     return false;
   }
 
-  /** What a transaction compares so that no CA ever uses a serial number twice (RFC 5280 §4.1.2.2). */
+  /** The condition that a CA uses no serial number twice (RFC 5280 §4.1.2.2), for a transaction. */
   serialIsFree(issuerId: string, serialNumber: SerialNumber): Compare {
     return { key: keys.bySerial(issuerId, serialNumber), revision: 0 };
   }
 
-  /** Changes that add a certificate. */
+  /** The changes that add a certificate. */
   additionOf(record: CertificateRecord): Operation[] {
     const { fingerprint, deviceId, notAfter, issuer, serialNumber } = record;
     const value = { fingerprint, notAfter };
@@ -123,19 +123,19 @@ export class Inventory {
     ];
   }
 
-  /** The change that writes a certificate again, as a revocation does. */
+  /** The change that writes a certificate again, such as after its revocation. */
   updateOf(record: CertificateRecord): Operation {
     return { put: keys.record(record.fingerprint), value: record, ttlSeconds: this.lifetimeSeconds(record) };
   }
 
-  /** What a change of a stored certificate compares. */
+  /** The condition that a stored certificate was not changed, for a transaction. */
   unchanged({ record, revision }: StoredCertificate): Compare {
     return { key: keys.record(record.fingerprint), revision };
   }
 
   /**
-   * Seconds for which a certificate stays in the inventory from now on: its whole life once more, and some. How much of
-   * it is left only the clock could tell, and while that is wrong a revocation would be kept too short.
+   * Seconds for which a certificate stays in the inventory from now on: its whole validity and a reserve. The rest of
+   * its validity would be enough, but a wrong clock would make that too short, and a revocation would be lost.
    */
   lifetimeSeconds({ notBefore, notAfter }: Pick<CertificateRecord, 'notBefore' | 'notAfter'>): number {
     return Math.ceil((Date.parse(notAfter) - Date.parse(notBefore)) / 1000) + retentionAfterExpirySeconds;
@@ -159,6 +159,6 @@ const keys = {
   byEnd: 'certificate-by-end/',
   ofIssuer: (issuerId: string) => `certificate-of-issuer/${issuerId}/`,
   bySerial: (issuerId: string, serialNumber: SerialNumber) => `certificate-of-issuer/${issuerId}/${serialNumber}`,
-  // 126 random bits: two CAs of ours never draw the same.
+  // 126 random bits, so two CAs of this site never have the same one.
   serialAlone: (serialNumber: SerialNumber) => `certificate-by-serial/${serialNumber}`,
 };

@@ -34,13 +34,13 @@ export interface RevocationOptions {
 
 const mostTries = 5;
 
-/** Takes certificates back. Twice is as good as once. The CRL is built later, never inside a revocation. */
+/** Revokes certificates. To revoke one twice is the same as once. The CRL is built later, never inside a revocation. */
 export class Revocation {
   constructor(private readonly options: RevocationOptions) {}
 
   /**
-   * Revokes one certificate; one revoked before keeps its first date and reason. With the reason `keyCompromise` its key
-   * is blocked for ever, and every other certificate the key stands in is revoked too.
+   * Revokes one certificate. One that is revoked already keeps its first date and reason. The reason `keyCompromise`
+   * also blocks the key for ever, and revokes every other certificate of that key.
    *
    * @param id fingerprint or serial number
    * @throws Problem `not-found`
@@ -64,8 +64,8 @@ export class Revocation {
   }
 
   /**
-   * Follows the registry: a device that is revoked or retired loses its certificates. The announcement may come twice
-   * or late, so a certificate issued after the change, as a reinstated device gets one, is left alone.
+   * Follows the registry: a device that is revoked or retired loses its certificates. The event may come twice or late,
+   * so a certificate issued after the change stays valid: a reinstated device got it.
    */
   async follow({ deviceId, state, changedAt, fingerprints }: DeviceChange): Promise<void> {
     if (state !== 'revoked' && state !== 'retired') return;
@@ -77,7 +77,7 @@ export class Revocation {
     for (const { fingerprint } of live.filter(isConcerned)) await this.revoke(fingerprint, reason, 'device-registry');
   }
 
-  /** Whoever stole a key can use it with any certificate of it, whatever the one reported was revoked for before. */
+  /** A stolen key works with every certificate of that key, so all are revoked, also when one was revoked before. */
   private async abandonKey(stolen: CertificateRecord, actor: string): Promise<void> {
     const { store, audit, inventory } = this.options;
     if (!(await isKeyBlocked(store, stolen))) {
@@ -85,7 +85,7 @@ export class Revocation {
       const entry = { action: 'key-blocked', actor, subject, outcome: 'succeeded', details: { fingerprint } } as const;
       await audit.commit({ operations: [blockKey(stolen)], entries: [entry] });
     }
-    // No other name ever has the same key.
+    // No other name ever gets the same key.
     const live = await inventory.live(stolen.deviceId);
     for (const { fingerprint } of live.filter((record) => hasSameKey(record, stolen)))
       await this.revokeOne(fingerprint, 'keyCompromise', actor);
@@ -125,12 +125,12 @@ export class Revocation {
   }
 }
 
-/** Below it: one `revocationRecord` a revoked certificate of this CA. */
+/** Below this prefix is one `revocationRecord` for each revoked certificate of the CA. */
 export function revocationPrefix(issuerId: string): string {
   return `revocation/${issuerId}/`;
 }
 
-/** Written by every revocation, so that its revision tells whether a CRL contains the latest. */
+/** Every revocation writes it. Its revision shows whether a CRL has the latest one. */
 export function latestRevocationKey(issuerId: string): string {
   return `latest-revocation/${issuerId}`;
 }

@@ -9,7 +9,7 @@ import { canonicalHost, requestedNamesOf } from './requested-names.js';
 
 const requestLabel = /^(?:NEW )?CERTIFICATE REQUEST$/;
 
-/** Signs the CSR of an administrator or a service, on the word of an administrator. */
+/** Signs the CSR of an administrator or a service, because an administrator asks for it. */
 export class AdminSigning {
   constructor(
     private readonly issuance: Issuance,
@@ -28,7 +28,7 @@ export class AdminSigning {
       csr,
       channelBindings: () => [],
       queueKey: `admin ${subject}`,
-      // The admin socket lets in nobody but administrators, and they may sign what and as often as they like.
+      // Only administrators reach the admin API. They may sign as often as they like, and need no other credential.
       limit: () => undefined,
       authenticate: async () => ({ actor, subject }),
       authorize: async (administrator) => administrator,

@@ -35,32 +35,32 @@ import type { Provisioner, SignerMetrics } from './signer-metrics.js';
 
 export type LeafProfileName = 'device' | 'service' | 'admin' | 'server';
 
-/** What the registry knows the holder of such a certificate as. */
+/** The kind of peer, in the registry, that holds a certificate of this profile. */
 export function peerKindOf(profile: LeafProfileName): PeerKind {
   return profile === 'server' ? 'service' : profile;
 }
 
-/** A certificate somebody may have. */
+/** A certificate to be issued. All checks but those of the profile have passed. */
 export interface IssueOrder {
-  /** Its proof of possession has been verified. */
+  /** The proof that its sender holds the private key has been verified. */
   readonly csr: CertificateRequest;
   readonly name: DeviceId;
   readonly profile: LeafProfileName;
   readonly provisioner: Provisioner;
   /** Who asked, for the audit log. */
   readonly actor: string;
-  /** Host names and addresses it may carry. */
+  /** Host names and addresses that it may contain. */
   readonly permittedHosts: readonly string[];
-  /** Carried over from the certificate it renews; those of the request when absent. */
+  /** From the certificate that it renews; from the CSR when absent. */
   readonly subjectAltNames?: readonly SubjectAltName[];
   readonly requested: RequestedNames;
   readonly reinstate: boolean;
   readonly renews?: Fingerprint;
-  /** What the certificate consumes, such as a token, by its fingerprint; nothing when absent. */
+  /** What this certificate uses up, such as a token. Nothing when absent. */
   readonly consume?: (fingerprint: Fingerprint) => Consumption;
 }
 
-/** Conditions and changes that belong into the transaction that stores a certificate. */
+/** Conditions and changes for the transaction that stores a certificate. */
 export interface Consumption {
   readonly compares: readonly Compare[];
   readonly operations: readonly Operation[];
@@ -93,7 +93,9 @@ interface Draft {
   readonly subjectAltNames: readonly SubjectAltName[];
 }
 
-/** The decision: request and profile in, certificate out, written down before and after. */
+/**
+ * Checks a CSR against its profile and signs the certificate. The audit log gets a row before and after the signature.
+ */
 export class CertificateIssuer {
   private readonly issuers = new Map<string, LeafIssuer>();
   private readonly chains = new Map<string, readonly Certificate[]>();
@@ -101,11 +103,11 @@ export class CertificateIssuer {
   constructor(private readonly options: CertificateIssuerOptions) {}
 
   /**
-   * Issues one leaf. Certificate, inventory, what it consumes, event and audit record are stored in one
-   * transaction; the audit log already says what was intended.
+   * Issues one leaf. Before the signature the audit log gets the intent. After it, one transaction stores the
+   * certificate, its inventory entries, what it uses up, the event and the audit row.
    *
-   * @returns undefined when a condition did not hold any more (token spent, CA rotated): nothing was stored, the
-   * signature has been thrown away; read again and decide anew
+   * @returns undefined when a condition no longer held (token used, CA rotated). Nothing was stored and the signature
+   * was thrown away. The caller reads everything again and decides again
    * @throws Problem `csr-rejected`, `csr-forbidden`: the request breaks the profile; nothing was signed
    * @throws Problem `signing-key-unavailable`: no CA, or it ends too soon
    */
@@ -151,7 +153,7 @@ export class CertificateIssuer {
       throw new Problem('csr-forbidden', 'This key belongs to a CA. Make a new key and send a new CSR.');
   }
 
-  /** Every entrance would refuse the certificate. */
+  /** Refused because every entrance would refuse the certificate. */
   private refuseConstrainedName(name: DeviceId, authority: SigningAuthority): void {
     const forbidding = this.chainOf(authority).find((each) => constraintVerdict(each, name) === 'forbidden');
     if (forbidding === undefined) return;
@@ -161,7 +163,7 @@ export class CertificateIssuer {
     );
   }
 
-  /** A CA and those above it; looked for once, since each step checks a signature. */
+  /** A CA and those above it. The result is remembered, because each search checks signatures. */
   private chainOf(authority: SigningAuthority): readonly Certificate[] {
     const { certificate, intermediates, record } = authority;
     const known = this.chains.get(record.id);
@@ -178,7 +180,7 @@ export class CertificateIssuer {
     return issuer.issue({ subject, spki: order.csr.spki, subjectAltNames, notBefore, notAfter, serialNumber });
   }
 
-  /** What CA and profile fix is encoded once. */
+  /** One for each CA and profile. It encodes only once what all their certificates share. */
   private async issuerFor({ authority, profile }: Draft): Promise<LeafIssuer> {
     const { keys, publicUrl } = this.options;
     const id = `${authority.record.id}/${profile.name}`;
@@ -235,7 +237,7 @@ export class CertificateIssuer {
   }
 }
 
-/** What the other services are told of a certificate. */
+/** What the event tells other services about a certificate. */
 function announcementOf(record: CertificateRecord) {
   const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, ...rest } = record;
   const { issuer: _issuer, ...announced } = rest;

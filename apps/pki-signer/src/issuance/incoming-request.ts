@@ -10,10 +10,10 @@ export interface IncomingRequest {
 }
 
 /**
- * Reads a CSR and proves possession of its key. A challenge password, when there is one, must tie the CSR to the
- * connection it came over (RFC 7030 §3.5), whether or not that was asked for.
+ * Reads a CSR and checks that its sender holds the key. A challenge password must match the connection that the CSR
+ * came over (RFC 7030 §3.5), whether or not we asked for one.
  *
- * @param channelBindings gives the values of this connection, base64; none when it has none
+ * @param channelBindings gives the values of this connection, base64; empty when it has none
  * @throws Problem `csr-rejected`: malformed, too large, or the signature does not verify
  * @throws Problem `csr-forbidden`: the challenge password is of another connection
  */

@@ -18,25 +18,27 @@ export interface Requester {
 }
 
 /**
- * One request for a certificate. It brings the steps in which enrolment, renewal and signing for an administrator differ;
- * they are taken in the order in which they stand here.
+ * One request for a certificate. It brings the steps in which enrolment, renewal and signing for an administrator
+ * differ. They run in the order in which they are listed here.
  */
 export interface CertificateApplication<Caller extends Requester, Grant> {
   /** PKCS#10, DER. */
   readonly csr: Buffer;
-  /** Of the connection, base64; asked for only when the CSR refers to it. */
+  /** Values of the connection, base64. Only called when the CSR has a challenge password. */
   readonly channelBindings: () => readonly string[];
   /** Requests with the same key are taken one after the other. */
   readonly queueKey: string;
   /** Counts the request against the limits of its caller. */
   limit(): void;
-  /** Finds out who asks. A fault here is not in the audit log yet: nobody knows whose request it is. */
+  /** Finds out who asks. A refusal here is not in the audit log, because it is not known whose request it was. */
   authenticate(): Promise<Caller>;
-  /** Decides whether what the caller presented is good for a certificate. */
+  /** Decides whether this caller may get a certificate at all. */
   authorize(caller: Caller): Promise<Grant>;
-  /** The certificate that this very request got before: the answer may have been lost. Undefined when there is none. */
+  /**
+   * The certificate that the same request got before, because that answer may be lost. Undefined when there is none.
+   */
   findEarlier(grant: Grant): Promise<CertificateRecord | undefined>;
-  /** Judges what the CSR asks for, and says what to issue. */
+  /** Checks what the CSR asks for, and says what to issue. */
   orderFor(grant: Grant, incoming: IncomingRequest): IssueOrder;
 }
 
@@ -48,15 +50,15 @@ export interface IssuanceOptions {
   readonly metrics: SignerMetrics;
 }
 
-/** The way of every CSR that comes from outside, from its arrival to the stored certificate. */
+/** The steps of every CSR from outside, from its arrival to the stored certificate. */
 export class Issuance {
   private readonly queue = new KeyedSerialQueue();
 
   constructor(private readonly options: IssuanceOptions) {}
 
   /**
-   * Issues a certificate, or finds the one this request got before. When a condition changes before the certificate is
-   * stored (another replica spent the token), everything from `authenticate` on is done again.
+   * Issues a certificate, or finds the one that this request got before. If a condition changes before the certificate
+   * is stored (another replica used the token), everything from `authenticate` on runs again.
    *
    * @throws Problem of the step that refused; after `authenticate` it is in the audit log too
    * @throws Problem `csr-rejected`, `csr-forbidden`: the CSR is unreadable or breaks the profile; nothing was signed
@@ -79,13 +81,16 @@ export class Issuance {
         const order = application.orderFor(grant, incoming);
         const { name, profile, reinstate } = order;
         await registry.require({ deviceId: name, kind: peerKindOf(profile), reinstate });
-        // Checks the profile, writes down the intent, signs, and stores all that belongs together in one transaction.
+        // Checks the profile, writes the intent to the audit log, signs, and stores everything in one transaction.
         return issuer.issue(order);
       });
     });
   }
 
-  /** Requests of one caller wait for each other, so wrong secrets are counted one by one and nothing is signed twice. */
+  /**
+   * Requests of one caller wait for each other, so that wrong secrets are counted one by one and nothing is signed
+   * twice.
+   */
   private inTurn(queueKey: string, attempt: () => Promise<CertificateRecord | undefined>): Promise<CertificateRecord> {
     return this.queue.run(queueKey, () => untilStored(this.options.hierarchy, attempt));
   }

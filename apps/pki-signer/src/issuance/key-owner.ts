@@ -5,17 +5,17 @@ import { parseCertificate } from '@sallyport/x509';
 import { z } from 'zod';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 
-/** Whose certificates a public key stands in, and whether it may ever stand in another. */
+/** The name that a public key belongs to, and whether the key may be used in another certificate. */
 const keyOwner = z.strictObject({ deviceId, isBlocked: z.boolean() });
 
-/** What a transaction that issues for a key needs: its condition, and the change that keeps the key's owner. */
+/** For the transaction that stores a certificate: the condition on its key, and the change that records the owner. */
 export interface KeyClaim {
   readonly compare: Compare;
   readonly operation: Operation;
 }
 
 /**
- * Lets a name use a public key that no other name has used and nobody has reported stolen.
+ * Lets a name use a public key, if no other name has used it and nobody has reported it as stolen.
  *
  * @throws Problem `csr-forbidden`
  */
@@ -33,12 +33,12 @@ export async function claimKey(store: Store, spki: Buffer, name: DeviceId): Prom
   };
 }
 
-/** The change that keeps the key of a certificate from ever being used again. */
+/** The change that blocks the key of a certificate for ever. */
 export function blockKey(record: CertificateRecord): Operation {
   return { put: storeKeyOf(spkiOf(record)), value: { deviceId: record.deviceId, isBlocked: true } };
 }
 
-/** Whether the key of a certificate may not be used again. */
+/** Whether the key of a certificate is blocked. */
 export async function isKeyBlocked(store: Store, record: CertificateRecord): Promise<boolean> {
   const entry = await store.get(storeKeyOf(spkiOf(record)));
   return entry !== undefined && keyOwner.parse(entry.value).isBlocked;

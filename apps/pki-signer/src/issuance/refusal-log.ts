@@ -3,7 +3,7 @@ import { type DeviceId, Problem } from '@sallyport/protocol';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { SignerMetrics } from './signer-metrics.js';
 
-/** Whose request it is, and what it was. */
+/** A request, and who sent it. */
 export interface WatchedRequest {
   readonly actor: string;
   readonly subject: DeviceId;
@@ -11,14 +11,14 @@ export interface WatchedRequest {
   readonly csr: Buffer;
 }
 
-/** Counts requests for a certificate that are turned away, and writes them into the audit log. */
+/** Counts refused requests for a certificate, and writes them to the audit log. */
 export class RefusalLog {
   constructor(
     private readonly audit: SignerAuditLog,
     private readonly metrics: SignerMetrics,
   ) {}
 
-  /** Does the work; what the requester could mend is written down before it is told. */
+  /** Does the work. A refusal that is the fault of the request is in the audit log before the client hears of it. */
   async watch<Result>(request: WatchedRequest, work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();

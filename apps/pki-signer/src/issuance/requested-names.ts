@@ -9,9 +9,9 @@ export function requestedNamesOf({ subject, subjectAltNames }: CertificateReques
 }
 
 /**
- * Whether a renewal asks for the names the certificate has (RFC 7030 §4.2.2). The profile may have put other names in
- * place of those first asked for; asking for these again is no change either. Absent alternative names mean the same
- * as before, since IoT libraries leave them out of a renewal. String types do not count (RFC 5280 §7.1).
+ * Whether a renewal asks for the names of its certificate (RFC 7030 §4.2.2). The profile may have replaced the names of
+ * the first request, so asking for those again is no change either. No alternative names means the same as before,
+ * because IoT libraries leave them out of a renewal. String types do not matter (RFC 5280 §7.1).
  */
 export function asksForSameNames(
   csr: CertificateRequest,
@@ -31,9 +31,9 @@ export function asksForSameNames(
   return isSubjectKept && areAltNamesKept;
 }
 
-/** One spelling for each name and address: lower case, and for IPv6 the short form of RFC 5952. */
+/** The one spelling of a name or address: lower case, and for IPv6 the short form of RFC 5952. */
 export function canonicalHost(name: string): string {
-  // An address with a zone, which no URL holds, stays as it is.
+  // A URL cannot contain an address with a zone, so such an address stays as it is.
   const url = isIP(name) === 6 ? URL.parse(`http://[${name}]`) : null;
   return url?.hostname.slice(1, -1) ?? name.toLowerCase();
 }

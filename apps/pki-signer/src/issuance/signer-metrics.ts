@@ -3,10 +3,10 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 
 type Registry = ServiceContext['metrics'];
 
-/** What of an issuance took how long. */
+/** The phases of an issuance whose time is measured. */
 export type IssuePhase = 'verify' | 'policy' | 'sign' | 'store';
 
-/** Who vouched for a request. */
+/** Why a request was allowed. */
 export type Provisioner = 'token' | 'renewal' | 'admin' | 'signer';
 
 /** What the signer counts. Label values are few and never chosen by a client. */

@@ -5,10 +5,10 @@ import type { CertificateRecord } from '../inventory/certificate-record.js';
 const mostTries = 3;
 
 /**
- * Decides anew when what a decision rested on changed before it could be stored: another replica spent the token, issued
- * the renewal, or rotated the CA meanwhile.
+ * Tries again when something changed between the decision and the transaction that stores it: another replica used the
+ * token, issued the renewal, or rotated the CA.
  *
- * @param decide reads and issues; undefined when its conditions no longer held
+ * @param decide reads and issues; gives undefined when its conditions no longer held
  * @throws Problem `unavailable`: it happened three times in a row
  */
 export async function untilStored(

@@ -30,10 +30,10 @@ export interface ServerCertificateOptions {
   readonly hierarchy: Hierarchy;
   readonly inventory: Inventory;
   readonly clock: Clock;
-  /** Holds key and chain together, mode 0600, so that they change as one. */
+  /** The file with key and chain, mode 0600. Both are in one file, so that they change together. */
   readonly path: string;
   readonly names: () => readonly SubjectAltName[];
-  /** Milliseconds of a clock that nobody sets; the machine's when absent. */
+  /** Milliseconds of a clock that nobody can set; that of the machine when absent. */
   readonly elapsedMs?: () => number;
 }
 
@@ -44,12 +44,12 @@ export interface ServerIdentity {
   readonly keyPem: string;
 }
 
-// Key and chain; a chain has three certificates of a kilobyte or two.
+// Key and chain. A chain has three certificates of one or two kilobytes.
 const roomBytes = 16_384;
 
 const signerName = deviceId.parse('pki-signer');
 
-/** The certificate of the signer's own listener, issued by its own service CA and renewed long before it ends. */
+/** The certificate of the signer's own entrance. Its own service CA issues it, and renews it long before it ends. */
 export class ServerCertificate {
   private current: ServerIdentity | undefined;
   private failures = 0;
@@ -75,8 +75,9 @@ export class ServerCertificate {
   }
 
   /**
-   * Makes a certificate when there is none, when a third of its life is left, when it was made by a clock that was ahead,
-   * when names or issuer have changed, or when it was revoked. After a failure it is left alone for a while, longer each time, up to an hour.
+   * Makes a certificate when there is none, when a third of its life is left, when it was made while the clock was
+   * ahead, when names or issuer have changed, or when it was revoked. After each failure it waits longer, up to an
+   * hour.
    */
   async renewIfDue(): Promise<void> {
     this.current ??= identityFrom(await readTextIfPresent(this.options.path));
@@ -86,7 +87,7 @@ export class ServerCertificate {
     for (const listener of this.listeners) await listener();
   }
 
-  /** Whether there is a certificate to show, in date or not. */
+  /** Whether there is a certificate to show, expired or not. */
   get hasIdentity(): boolean {
     return this.current !== undefined;
   }
@@ -112,13 +113,13 @@ export class ServerCertificate {
     const now = clock.now();
     if (needsRenewal(certificate, now) || !this.hasNames(certificate)) return true;
     const { certificate: issuing } = hierarchy.signing('service');
-    // Made while the clock was ahead. Under a CA that was made so too, the next one would be no better.
+    // It was made while the clock was ahead. If the CA was too, a new certificate would be no better.
     if (now < certificate.notBefore && now >= issuing.notBefore) return true;
-    // Tokens name the root of the active service CA, so this certificate must lead there; by its key, since another CA
-    // may bear the same name.
+    // Tokens name the root of the active service CA, so this certificate must come from that CA. Its key is checked,
+    // because another CA may have the same name.
     if (!verifySignedBy(certificate, issuing)) return true;
     const reason = (await inventory.get(certificate.fingerprint))?.record.revocation?.reason;
-    // What the registry took from the signer's name, it would take from the next certificate too.
+    // If the registry revoked the signer itself, a new certificate would be revoked too, so do not renew.
     return reason !== undefined && reason !== 'privilegeWithdrawn' && reason !== 'cessationOfOperation';
   }
 
@@ -131,7 +132,7 @@ export class ServerCertificate {
     const { hierarchy, path } = this.options;
     const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    // What cannot be kept is not issued: each certificate stays in inventory, registry and audit log.
+    // Issue nothing that cannot be stored: every certificate stays in inventory, registry and audit log.
     const room = await holdRoom(path, roomBytes);
     const record = await this.issueFor(privateKey).finally(() => room.release());
     const { certificate, intermediates } = hierarchy.byId(record.issuer);
@@ -162,7 +163,7 @@ export class ServerCertificate {
   }
 }
 
-/** Reads back what was written; undefined when it is no pair. */
+/** Reads key and certificate from the file; undefined when they do not belong together. */
 function identityFrom(pem: string | undefined): ServerIdentity | undefined {
   if (pem === undefined) return undefined;
   const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
@@ -171,7 +172,7 @@ function identityFrom(pem: string | undefined): ServerIdentity | undefined {
     const publicKey = createPublicKey(createPrivateKey(identity.keyPem)).export({ type: 'spki', format: 'der' });
     return publicKey.equals(certificateOf(identity).spki) ? identity : undefined;
   } catch {
-    // Damaged: nobody else depends on this file, so a new certificate mends it.
+    // The file is damaged. Nothing else depends on it, so a new certificate mends it.
     return undefined;
   }
 }
@@ -183,8 +184,9 @@ function certificateOf({ certificatePem }: ServerIdentity): Certificate {
 }
 
 /**
- * The names the signer's own listener can be reached under: this machine's, and those the site has set. What no
- * certificate may hold is left out: what a machine calls itself is often no host name, as the digits of a container.
+ * The names under which clients reach the signer's own entrance: those of this machine, and those of the settings.
+ * Names that a certificate may not contain are left out. The name of a machine is often no host name, such as the
+ * digits of a container.
  *
  * @param hostname of the machine
  * @param configured `pki.hostnames`: names and addresses
@@ -200,7 +202,7 @@ function altNameOf(value: string): SubjectAltName {
   return { type: isIP(value) === 0 ? 'dns' : 'ip', value };
 }
 
-/** RFC 4007 §11: an address with a zone, `fe80::1%eth0`, means something on one machine only. */
+/** RFC 4007 §11: an address with a zone, such as `fe80::1%eth0`, has a meaning on one machine only. */
 function isForAnybody(name: string): boolean {
   return isIP(name) === 0 || !name.includes('%');
 }

@@ -16,13 +16,15 @@ import { readOrCreateSecret } from './secret-file.js';
 import { type CaCurve, KeyStore, type SigningKey } from './signing-key.js';
 
 export interface FileKeyStoreOptions {
-  /** Holds one encrypted key a file, mode 0600; made with mode 0700. */
+  /** Has one file for each encrypted key, mode 0600. The directory is made with mode 0700. */
   readonly directory: string;
-  /** Holds the passphrase; keep it out of the backup that holds the directory. */
+  /** The file with the passphrase. Do not keep it in the same backup as the directory. */
   readonly passphraseFile: string;
 }
 
-/** CA keys as PKCS#8 files encrypted with PBES2 and AES-256 (RFC 8018 §6.2); decrypted once, kept as native keys. */
+/**
+ * CA keys as PKCS#8 files, encrypted with PBES2 and AES-256 (RFC 8018 §6.2). Each is decrypted once and kept in memory.
+ */
 export class FileKeyStore extends KeyStore {
   private readonly opened = new Map<string, SigningKey>();
 
@@ -37,7 +39,7 @@ export class FileKeyStore extends KeyStore {
   static async at({ directory, passphraseFile }: FileKeyStoreOptions): Promise<FileKeyStore> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const hasKeys = (await readdir(directory)).some((name) => name.endsWith(keySuffix));
-    // A fresh passphrase would open none of the keys, and hide that the old one is missing.
+    // A new passphrase could open none of the keys, and would hide that the old one is missing.
     if (hasKeys && (await readTextIfPresent(passphraseFile)) === undefined)
       throw new Problem(
         'signing-key-unavailable',
@@ -104,7 +106,7 @@ export class FileKeyStore extends KeyStore {
 const keySuffix = '.key.pem';
 
 /**
- * Signs and verifies once with a private key just loaded, before anything depends on it.
+ * Signs and verifies once with a private key that was just loaded, before anything depends on it.
  *
  * @throws Problem `signing-key-unavailable`: the key does not sign
  */

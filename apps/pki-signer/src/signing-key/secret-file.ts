@@ -7,8 +7,8 @@ import { Problem } from '@sallyport/protocol';
 const secretBytes = 32;
 
 /**
- * 256 random bits kept in a file of mode 0600 below a folder of mode 0700, made at the first call. Of several callers
- * at once all get the same secret.
+ * 256 random bits in a file of mode 0600, in a folder of mode 0700. The first call makes them. Several callers at the
+ * same time get the same secret.
  *
  * @throws Problem `config-invalid`: the file holds something else
  */

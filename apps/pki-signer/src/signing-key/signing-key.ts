@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 
-/** Curves of CA keys: P-384 for the root, P-256 where signatures are many. */
+/** Curves of CA keys: P-384 for the root, P-256 for CAs that sign often. */
 export type CaCurve = 'P-256' | 'P-384';
 
-/** A CA key, usable for the life of the process. Printing it shows neither key. */
+/** A CA key, usable as long as the process runs. To print it shows neither key. */
 export interface SigningKey {
   /** Such as `device-1`: the id of the CA it belongs to. */
   readonly id: string;
@@ -11,11 +11,11 @@ export interface SigningKey {
   readonly privateKey: KeyObject;
 }
 
-/** Where CA keys live. Every key handed out has proved, with a signature, that its two halves belong together. */
+/** Stores CA keys. Every key it gives out has passed a self-test: its private key signs, its public key verifies. */
 export abstract class KeyStore {
   /**
-   * The key of this id; made, and durable, when there is none. Of several callers at once all get the same key, so a
-   * hierarchy whose making was cut short is made again with the same keys.
+   * The key of this id. If there is none, it is made and is on disk when this resolves. Several callers at the same
+   * time get the same key. So a hierarchy that was half made is made again with the same keys.
    */
   abstract openOrCreate(id: string, curve: CaCurve): Promise<SigningKey>;
 
@@ -23,7 +23,7 @@ export abstract class KeyStore {
   abstract open(id: string): Promise<SigningKey>;
 
   /**
-   * Takes a key in from outside.
+   * Stores a key from outside.
    *
    * @throws Problem `conflict`: another key has this id
    */

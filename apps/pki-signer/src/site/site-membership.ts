@@ -8,13 +8,13 @@ import type { Hierarchy } from '../authority/hierarchy.js';
 import type { SignerFiles } from '../signer-settings.js';
 import { exists, siteTraces } from './site-traces.js';
 
-/** Where the signer's part of the store keeps its site. */
+/** The key of the site's record in the signer's part of the store. */
 export const siteKey = 'site';
 
 export interface SiteMembershipOptions {
   readonly store: Store;
   readonly audit: SignerAuditLog;
-  /** As loaded. */
+  /** Already loaded. */
   readonly hierarchy: Hierarchy;
   readonly clock: Clock;
   readonly log: Log;
@@ -22,20 +22,20 @@ export interface SiteMembershipOptions {
 }
 
 /**
- * The site this signer belongs to. It is founded once: what is known of it, the store, the CA keys and the marker in the
- * configuration directory, has to agree, and what is partly lost is never taken for a first start.
+ * The site that this signer belongs to. A site is founded once. The store, the CA keys and the marker in the
+ * configuration directory must agree. If a part of them is lost, that is never treated as a first start.
  */
 export class SiteMembership {
   private constructor(
     private readonly options: SiteMembershipOptions,
     private readonly marker: SiteMarker,
-    /** Whether the store knows the site by name, and not by its CAs alone. */
+    /** Whether the store has a record of the site, and not only its CAs. */
     private readonly isRecorded: boolean,
   ) {}
 
   /**
-   * Looks at what there is. For a first founding the marker is written before anything else is made: killed at any point
-   * from here on, the next start sees that the founding was not finished, and goes on with it.
+   * Finds out which site this is. At a first start it writes the marker before anything else. If the process is killed
+   * after that, the next start sees that the founding was not finished, and continues it.
    *
    * @throws Problem `site-incomplete`: there are traces of a site the store does not know, or the store is of another
    * @throws Problem `unavailable`: a site would be founded by a clock that was never set
@@ -66,7 +66,7 @@ export class SiteMembership {
     const { files, hierarchy, clock } = options;
     if (recorded !== undefined && marker !== undefined && recorded.siteId !== marker.siteId)
       throw otherSite(recorded, marker);
-    // Founding ends in one transaction, which also writes the record: these CAs are of an older site.
+    // The last transaction of a founding also writes the record. So these CAs belong to an older site.
     if (recorded === undefined && marker?.state === 'founding') throw otherSite(undefined, marker);
     if (!(await exists(files.passphraseFile)))
       throw new Problem(
@@ -78,13 +78,13 @@ export class SiteMembership {
     return new SiteMembership(options, marker ?? newMarker(root?.certificate.notBefore ?? clock.now()), false);
   }
 
-  /** The change that makes the site known to the store; part of the transaction that founds it. */
+  /** The change that writes the record of the site. It is part of the transaction that founds the site. */
   get record(): Operation {
     const { siteId, foundedAt, distrusted } = this.marker;
     return { put: siteKey, value: { siteId, foundedAt, distrusted } };
   }
 
-  /** What the audit log says about a founding that is not the first. */
+  /** The audit rows of a founding that is not the first. */
   get entries(): SignerAuditEntry[] {
     const { siteId: subject, replaces, distrusted } = this.marker;
     if (replaces === undefined) return [];
@@ -93,8 +93,8 @@ export class SiteMembership {
   }
 
   /**
-   * To be called once the CAs are there and their keys have opened: nothing is issued before. A site of an older version
-   * gets its record and its marker here, one whose marker was lost gets it back.
+   * Call it when the CAs exist and their keys open, before anything is issued. A site of an older version gets its
+   * record and its marker here. A site that has lost its marker gets it back.
    *
    * @throws Problem `site-incomplete`: another signer has founded another site in this store meanwhile
    */
@@ -107,10 +107,10 @@ export class SiteMembership {
     if (present !== undefined && present.siteId !== recorded.siteId) throw otherSite(recorded, present);
     if (present?.state === 'founded') return;
     try {
-      // Without a marker another replica may have given an older site its id.
+      // Use the stored record: when there was no marker, another replica may have chosen the id.
       await writeSiteMarker(files.markerFile, { ...this.marker, ...recorded, state: 'founded' });
     } catch (error) {
-      // A configuration directory may be read-only where the site is long known. A founding must be seen to be over.
+      // The configuration directory of a known site may be read-only. But the end of a founding must be written.
       if (present !== undefined) throw error;
       log.warn({ error }, 'marker of the site could not be written');
     }
@@ -121,7 +121,7 @@ export class SiteMembership {
     if ((await store.get(siteKey)) !== undefined) return;
     const { siteId: subject, foundedAt } = this.marker;
     const details = { foundedAt };
-    // Lost against another replica, its record is read next.
+    // If another replica was faster, its record is read next.
     await audit.commit({
       compares: [{ key: siteKey, revision: 0 }],
       operations: [this.record],
@@ -130,10 +130,10 @@ export class SiteMembership {
   }
 }
 
-// Gateways without a battery wake up in 1970, or on the day their system was built.
+// The clock of a gateway without a battery starts in 1970, or on the day its system was built.
 const earliestFounding = new Date('2026-01-01T00:00:00Z');
 
-/** A root made by a clock that was never set has ended before it is used, and a site is founded once. */
+/** A site is founded once. If the clock was never set, its root would have expired before it is used. */
 function requireSetClock(now: Date): void {
   if (now >= earliestFounding) return;
   throw new Problem(
@@ -142,7 +142,7 @@ function requireSetClock(now: Date): void {
   );
 }
 
-/** How to go on when nothing can be restored. */
+/** What to do when nothing can be restored. */
 export const withoutBackup =
   'Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.';
 

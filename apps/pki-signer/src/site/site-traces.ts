@@ -6,7 +6,7 @@ import type { SignerFiles } from '../signer-settings.js';
 /** Suffix of the files CA keys are kept in. */
 const keySuffix = '.key.pem';
 
-/** What a signer leaves on disk, in words: with it, this is no first start. */
+/** What a signer leaves on disk, in words. If there is any of it, this is not a first start. */
 export async function siteTraces(files: SignerFiles): Promise<string[]> {
   const traces = [
     { name: 'CA keys (pki/keys in the data directory)', isThere: await hasKeys(files.keyDirectory) },
@@ -18,7 +18,7 @@ export async function siteTraces(files: SignerFiles): Promise<string[]> {
   return traces.filter(({ isThere }) => isThere).map(({ name }) => name);
 }
 
-/** Whether there is such a file; one that may not be looked at is there. */
+/** Whether there is such a file. True also when we may not look at it. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await access(path);
@@ -32,7 +32,7 @@ async function hasKeys(directory: string): Promise<boolean> {
   return (await namesIn(directory)).some((name) => name.endsWith(keySuffix));
 }
 
-/** A service on this machine has been given a certificate by the signer of a site. */
+/** Whether a service on this machine has a certificate from the signer of a site. */
 async function hasCertificates(directory: string): Promise<boolean> {
   const services = await namesIn(directory);
   const found = await Promise.all(services.map((service) => exists(join(directory, service, 'certificate.pem'))));
