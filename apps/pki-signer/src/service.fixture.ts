@@ -116,10 +116,10 @@ export class SignerUnderTest {
   }
 
   /** Where EST is answered. */
-  get door() {
-    const [door] = this.running.app.get(Entrances, { strict: false }).describe();
-    if (door === undefined) throw new Error('the signer has no door');
-    return door;
+  get entrance() {
+    const [entrance] = this.running.app.get(Entrances, { strict: false }).describe();
+    if (entrance === undefined) throw new Error('the signer has no entrance');
+    return entrance;
   }
 
   /** Where an entrance was bound last, as the log says. */

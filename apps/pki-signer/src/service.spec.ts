@@ -31,7 +31,7 @@ import { SignerUnderTest } from './service.fixture.js';
 const tokenFor = async (signer: SignerUnderTest, deviceId: string) =>
   (await signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { deviceId })).token;
 
-const urlOf = ({ door }: SignerUnderTest) => `https://localhost:${door.port}`;
+const urlOf = ({ entrance }: SignerUnderTest) => `https://localhost:${entrance.port}`;
 
 const filesIn = ({ directory }: SignerUnderTest) => ({
   certPath: directory.file('child01.pem'),
@@ -65,7 +65,7 @@ describe('the signer as a service', () => {
     expect(enrollments.find(({ deviceId }) => deviceId === 'child01')).toMatchObject({ state: 'used', fingerprint });
   });
 
-  it('renews over its own door with the certificate alone', async () => {
+  it('renews over its own entrance with the certificate alone', async () => {
     await using signer = await SignerUnderTest.start();
     const first = await enrolled(signer);
     const second = await renewIdentity({ files: filesIn(signer), url: urlOf(signer), newKey: true });
@@ -250,11 +250,11 @@ describe('the signer as a service', () => {
     await using signer = await SignerUnderTest.start();
     await enrolled(signer);
     const before = await signer.call('GET', '/v1/ca', hierarchyDescription);
-    const { fingerprint } = signer.door;
+    const { fingerprint } = signer.entrance;
     await signer.stopService();
     await signer.startService();
     expect(await signer.call('GET', '/v1/ca', hierarchyDescription)).toEqual(before);
-    expect(signer.door.fingerprint).toBe(fingerprint);
+    expect(signer.entrance.fingerprint).toBe(fingerprint);
     await renewIdentity({ files: filesIn(signer), url: urlOf(signer), newKey: false });
   });
 });
@@ -275,7 +275,7 @@ describe('a signer that was off for long', () => {
     await using signer = await SignerUnderTest.start();
     await startedAgain(signer, 6);
     expect(await statesOf(signer)).toMatchObject({ 'device-2': 'active', 'service-2': 'active', 'root-1': 'active' });
-    expect(signer.door.isOpen).toBe(true);
+    expect(signer.entrance.isOpen).toBe(true);
     expect((await signer.send('GET', '/readyz')).status).toBe(200);
     const { certificates } = await signer.call('GET', '/v1/certificates?deviceId=pki-signer', certificateList);
     expect(certificates.filter(({ state }) => state === 'valid').map(({ issuer }) => issuer)).toEqual(['service-2']);

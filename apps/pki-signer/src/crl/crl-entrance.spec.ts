@@ -48,34 +48,34 @@ const bytesOf = async (response: Response) => Buffer.from(await response.arrayBu
 
 describe('the entrance to CRLs', () => {
   it('serves the CRL of a CA in DER', async () => {
-    await using door = await openCrls();
-    const response = await fetch(door.url(`/crl/${door.keyId}.crl`));
+    await using entrance = await openCrls();
+    const response = await fetch(entrance.url(`/crl/${entrance.keyId}.crl`));
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-crl']);
     expect(response.headers.get('cache-control')).toBe('public, max-age=60');
     expect(parseCrl(await bytesOf(response)).issuer.text).toBe('CN=Test Site Device Issuing G1,O=Test Site');
   });
 
   it('serves the certificate of a CA in DER', async () => {
-    await using door = await openCrls();
-    const response = await fetch(door.url(`/ca/${door.keyId}.cer`));
+    await using entrance = await openCrls();
+    const response = await fetch(entrance.url(`/ca/${entrance.keyId}.cer`));
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/pkix-cert']);
     expect(parseCertificate(await bytesOf(response)).isCa).toBe(true);
   });
 
   it('answers 304 to who has the CRL already, until there is a new one', async () => {
-    await using door = await openCrls();
-    const url = door.url(`/crl/${door.keyId}.crl`);
+    await using entrance = await openCrls();
+    const url = entrance.url(`/crl/${entrance.keyId}.crl`);
     const etag = (await fetch(url)).headers.get('etag') ?? '';
     for (const known of [`"other", W/${etag}`, '*'])
       expect((await fetch(url, { headers: { 'if-none-match': known } })).status).toBe(304);
-    door.site.clock.advance(6 * 3600);
-    await door.site.signer.crls.buildDue();
+    entrance.site.clock.advance(6 * 3600);
+    await entrance.site.signer.crls.buildDue();
     expect((await fetch(url, { headers: { 'if-none-match': etag } })).status).toBe(200);
   });
 
   it('answers HEAD with the length and no body', async () => {
-    await using door = await openCrls();
-    const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method: 'HEAD' });
+    await using entrance = await openCrls();
+    const response = await fetch(entrance.url(`/crl/${entrance.keyId}.crl`), { method: 'HEAD' });
     expect(Number(response.headers.get('content-length'))).toBeGreaterThan(200);
     expect(await response.text()).toBe('');
   });
@@ -83,14 +83,14 @@ describe('the entrance to CRLs', () => {
   it.each(['/', '/crl/', '/crl/zz.crl', `/crl/${'0'.repeat(40)}.crl`, '/ca/../../etc/passwd', '/%00'])(
     'answers 404 to %s',
     async (path) => {
-      await using door = await openCrls();
-      expect((await fetch(door.url(path))).status).toBe(404);
+      await using entrance = await openCrls();
+      expect((await fetch(entrance.url(path))).status).toBe(404);
     },
   );
 
   it.each(['POST', 'PUT', 'DELETE'])('answers 405 to %s and says what is allowed', async (method) => {
-    await using door = await openCrls();
-    const response = await fetch(door.url(`/crl/${door.keyId}.crl`), { method });
+    await using entrance = await openCrls();
+    const response = await fetch(entrance.url(`/crl/${entrance.keyId}.crl`), { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
   });
 
@@ -98,8 +98,8 @@ describe('the entrance to CRLs', () => {
     ['HTTP/1.1', 'GET http://crl.example/PATH HTTP/1.1\r\nHost: crl.example\r\n\r\n'],
     ['HTTP/1.0', 'GET http://crl.example/PATH HTTP/1.0\r\n\r\n'],
   ])('serves a target in absolute form, as clients behind a proxy write it, in %s', async (_version, request) => {
-    await using door = await openCrls();
-    const { status, headers } = await door.say(request.replace('PATH', `crl/${door.keyId}.crl`));
+    await using entrance = await openCrls();
+    const { status, headers } = await entrance.say(request.replace('PATH', `crl/${entrance.keyId}.crl`));
     expect([status, headers['content-type']]).toEqual([200, 'application/pkix-crl']);
   });
 
@@ -107,8 +107,8 @@ describe('the entrance to CRLs', () => {
     ['a target for another host than its Host', 'GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n'],
     ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
   ])('answers 400 to %s, and closes the connection', async (_case, request) => {
-    await using door = await openCrls();
-    const { status, headers } = await door.say(request);
+    await using entrance = await openCrls();
+    const { status, headers } = await entrance.say(request);
     expect([status, headers['connection']]).toEqual([400, 'close']);
   });
 
@@ -118,8 +118,8 @@ describe('the entrance to CRLs', () => {
     [404, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
     [405, 'DELETE / HTTP/1.1\r\nHost: a\r\n\r\n'],
   ])('spells the names of its headers as the standards do (%i)', async (expected, request) => {
-    await using door = await openCrls();
-    const { status, headerNames } = await door.say(request.replace('KEYID', door.keyId));
+    await using entrance = await openCrls();
+    const { status, headerNames } = await entrance.say(request.replace('KEYID', entrance.keyId));
     expect(status).toBe(expected);
     expect(headerNames.filter((name) => !/^(?:[A-Z][a-z]+(?:-[A-Z][a-z]+)*|ETag)$/.test(name))).toEqual([]);
   });

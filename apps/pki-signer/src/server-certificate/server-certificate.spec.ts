@@ -6,7 +6,7 @@ import { siteId } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { certificatesFromPem, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { openEstDoor } from '../est/est-door.fixture.js';
+import { openEstEntrance } from '../est/est-entrance.fixture.js';
 import { estSecurity } from '../est/est-entrance.js';
 import { day, openTestSite, signerOptions, type TestSite } from '../signer.fixture.js';
 import { openSigner, type Signer } from '../signer.js';
@@ -175,12 +175,12 @@ describe('the certificate of the signer itself', () => {
     expect(rows.filter(({ action }) => action === 'certificate-intended')).toEqual([]);
   });
 
-  it('changes at the open door without a restart', async () => {
-    await using door = await openEstDoor();
-    const { signer, clock } = door.site;
+  it('changes at the open entrance without a restart', async () => {
+    await using entrance = await openEstEntrance();
+    const { signer, clock } = entrance.site;
     const shown = () =>
       new Promise<string | undefined>((resolve, reject) => {
-        const target = { host: '127.0.0.1', servername: 'localhost', port: door.port, ca: door.rootPem };
+        const target = { host: '127.0.0.1', servername: 'localhost', port: entrance.port, ca: entrance.rootPem };
         const socket = connect(target, () => {
           resolve(socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase());
           socket.destroy();
@@ -190,7 +190,7 @@ describe('the certificate of the signer itself', () => {
     const first = leafOf(signer).fingerprint;
     expect(await shown()).toBe(first);
     signer.serverCertificate.onRenewed(() =>
-      door.listener.reload(estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security),
+      entrance.listener.reload(estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security),
     );
     await signer.rotation.rotate({ purpose: 'service', overlapSeconds: 0 }, 'admin');
     await signer.serverCertificate.renewIfDue();

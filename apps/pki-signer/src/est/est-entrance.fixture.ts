@@ -10,8 +10,8 @@ import type { SignerSettings } from '../signer-settings.js';
 import { estSecurity } from './est-entrance.js';
 import { estHandler } from './est-handler.js';
 
-/** A signer with its EST door open on loopback. */
-export interface EstDoor extends AsyncDisposable {
+/** A signer with its EST entrance open on loopback. */
+export interface OpenEstEntrance extends AsyncDisposable {
   readonly site: TestSite;
   readonly port: number;
   readonly listener: SecureListener;
@@ -26,7 +26,7 @@ export interface EstDoor extends AsyncDisposable {
   file(name: string): string;
 }
 
-export async function openEstDoor(changes: Partial<SignerSettings> = {}): Promise<EstDoor> {
+export async function openEstEntrance(changes: Partial<SignerSettings> = {}): Promise<OpenEstEntrance> {
   const site = await openTestSite(changes);
   const { hierarchy, serverCertificate } = site.signer;
   await serverCertificate.renewIfDue();
@@ -75,7 +75,7 @@ export interface EstReply {
 
 /** One request on a connection of its own, its server certificate verified against the root. */
 export function ask(
-  { port, rootPem }: EstDoor,
+  { port, rootPem }: OpenEstEntrance,
   path: string,
   { body, ...options }: RequestOptions & { readonly body?: string | Buffer } = {},
 ): Promise<EstReply> {
