@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { pause } from '@sallyport/concurrency';
 import { ServiceContext } from '@sallyport/runtime';
 import { KeptCertificate } from './kept-certificate.js';
 
@@ -42,7 +42,7 @@ export class LocalCertificates implements OnApplicationBootstrap, BeforeApplicat
     while (!signal.aborted) {
       await this.look();
       // Stopping ends the pause early.
-      await delay(lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await pause(lookEveryMs, { signal, ref: false });
     }
   }
 }

@@ -1,3 +1,4 @@
+import { errorCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { CommanderError } from 'commander';
 
@@ -84,9 +85,8 @@ const systemErrors: Readonly<Record<string, { what: string; remedy: string }>> =
 };
 
 function describeSystemError(fault: unknown): FaultReport | undefined {
-  if (!(fault instanceof Error) || !('code' in fault) || typeof fault.code !== 'string') return undefined;
-  const known = systemErrors[fault.code];
-  if (known === undefined) return undefined;
+  const known = systemErrors[errorCode(fault) ?? ''];
+  if (known === undefined || !(fault instanceof Error)) return undefined;
   return { what: `${placeOf(fault)}${known.what}.`, remedy: known.remedy, type: 'failed' };
 }
 

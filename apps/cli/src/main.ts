@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import { processArguments } from '@sallyport/config';
+import { codeOrMessage } from '@sallyport/files';
 import { runCli } from './run-cli.js';
 
 const { env, cwd } = processArguments();
@@ -14,7 +15,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 let outputFault = '';
 for (const output of [process.stdout, process.stderr])
   output.on('error', (error) => {
-    outputFault ||= errorCode(error);
+    outputFault ||= codeOrMessage(error);
     interruption.abort();
   });
 
@@ -51,10 +52,6 @@ function userName(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function errorCode(error: Error): string {
-  return 'code' in error ? String(error.code) : error.message;
 }
 
 // A read that was interrupted is still waiting for input, and would keep the process.

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
-import { readTextIfPresent } from '@sallyport/files';
+import { errorCode, readTextIfPresent } from '@sallyport/files';
 import { type DeviceId, deviceId, type HostName, Problem } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -59,7 +59,7 @@ async function nameInCertificate(path: string): Promise<string | undefined> {
     const [leaf] = certificatesFromPem((await readTextIfPresent(path)) ?? '');
     return leaf?.subject.commonNames[0];
   } catch (fault) {
-    const isUnreadable = fault instanceof Problem || (fault instanceof Error && 'code' in fault);
+    const isUnreadable = fault instanceof Problem || errorCode(fault) !== undefined;
     if (isUnreadable) return undefined;
     throw fault;
   }

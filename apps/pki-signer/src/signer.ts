@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { AuditLog } from '@sallyport/audit';
+import { exists } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
@@ -28,7 +29,6 @@ import { FileKeyStore } from './signing-key/file-key-store.js';
 import { readOrCreateSecret } from './signing-key/secret-file.js';
 import type { KeyStore, SigningKey } from './signing-key/signing-key.js';
 import { SiteMembership, withoutBackup } from './site/site-membership.js';
-import { exists } from './site/site-traces.js';
 
 export interface SignerOptions {
   /** Below the signer's own prefix. */

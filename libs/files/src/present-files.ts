@@ -14,12 +14,17 @@ export function readTextIfPresent(path: string): Promise<string | undefined> {
   }, undefined);
 }
 
-/** Whether there is something under this name; a symbolic link counts as what it points to. */
-export function exists(path: string): Promise<boolean> {
-  return unlessAbsent(async () => {
+/**
+ * Whether there is something under this name; a symbolic link counts as what it points to. What this process may not
+ * look at counts as there.
+ */
+export async function exists(path: string): Promise<boolean> {
+  try {
     await stat(path);
     return true;
-  }, false);
+  } catch (error) {
+    return !isAbsent(error);
+  }
 }
 
 /** Removes a file; fine when it is not there. Returns whether it was. */

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { errorCode } from '@sallyport/files';
 import { discardBody } from '@sallyport/http';
 import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
 import type { Connection } from './connection.js';
@@ -214,7 +215,7 @@ export class HttpProtocol {
   #answerParserError(error: Error, socket: Duplex): void {
     if (this.#answered.has(socket)) return;
     this.#answered.add(socket);
-    const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+    const code = errorCode(error) ?? '';
     const isOfTheRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
     if (isOfTheRequest) this.#options.onAnsweredEarly('fault');
     const isMidAnswer = this.#options.sessionOf(socket)?.hasBegunAnswer === true;

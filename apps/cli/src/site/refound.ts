@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readTextIfPresent } from '@sallyport/files';
+import { hasCode, readTextIfPresent } from '@sallyport/files';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type DistrustedAuthority, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
 import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
@@ -146,7 +146,7 @@ async function giveToOwnerOf(directory: string, folder: string): Promise<void> {
   const { uid, gid } = await stat(directory);
   for (const path of [folder, join(folder, 'pki-signer.json')])
     await chown(path, uid, gid).catch((fault: unknown) => {
-      if (!(fault instanceof Error && 'code' in fault && fault.code === 'EPERM')) throw fault;
+      if (!hasCode(fault, 'EPERM')) throw fault;
     });
 }
 

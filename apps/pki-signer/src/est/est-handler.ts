@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hasCode } from '@sallyport/files';
 import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
@@ -166,5 +167,5 @@ function clientFamily(userAgent: string | undefined): string {
 }
 
 function isBrokenConnection(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
+  return hasCode(error, 'ECONNRESET');
 }

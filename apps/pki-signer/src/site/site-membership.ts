@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { exists } from '@sallyport/files';
 import { readSiteMarker, writeSiteMarker, writeSiteMarkerOnce } from '@sallyport/identity';
 import { Problem, type SiteMarker, type SiteRecord, siteId, siteRecord } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
@@ -6,7 +7,7 @@ import type { Operation, Store } from '@sallyport/store';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { SignerFiles } from '../signer-settings.js';
-import { exists, siteTraces } from './site-traces.js';
+import { siteTraces } from './site-traces.js';
 
 /** The key of the site's record in the signer's part of the store. */
 export const siteKey = 'site';

@@ -1,6 +1,5 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAbsent, namesIn } from '@sallyport/files';
+import { exists, namesIn } from '@sallyport/files';
 import type { SignerFiles } from '../signer-settings.js';
 
 /** Suffix of the files CA keys are kept in. */
@@ -16,16 +15,6 @@ export async function siteTraces(files: SignerFiles): Promise<string[]> {
     { name: 'certificates of services (service-certs)', isThere: await hasCertificates(files.serviceCertificates) },
   ];
   return traces.filter(({ isThere }) => isThere).map(({ name }) => name);
-}
-
-/** Whether there is such a file. True also when we may not look at it. */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    return !isAbsent(error);
-  }
 }
 
 async function hasKeys(directory: string): Promise<boolean> {
