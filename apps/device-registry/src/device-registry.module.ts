@@ -3,6 +3,7 @@ import { AuditController, AuditLog } from '@sallyport/audit';
 import { EntranceModule } from '@sallyport/entrance';
 import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
+import { AdminEntrance } from './admin-entrance.js';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
 import { EnrolmentCheck } from './admission/enrolment-check.js';
@@ -17,7 +18,6 @@ import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
-import { RemoteAdmin } from './remote-admin.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
@@ -51,7 +51,7 @@ const registrySite: Provider = {
     IssuedCertificates,
     PeerAdmission,
     RefusalLedger,
-    RemoteAdmin,
+    AdminEntrance,
     RevokedCertificates,
     registrySite,
   ],

@@ -15,7 +15,7 @@ interface Router {
  * that holds such a certificate shows it for whatever page asks, so requests that come from pages are refused.
  */
 @Injectable()
-export class RemoteAdmin implements OnApplicationBootstrap {
+export class AdminEntrance implements OnApplicationBootstrap {
   constructor(
     private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
