@@ -25,20 +25,20 @@ interface CachedDecision {
   readonly decidedAtMs: number;
 }
 
-/** Told about every change the registry announces, after the cache has forgotten what it concerns. */
+/** Called for every change the registry announces, after the cache has forgotten what it concerns. */
 export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void;
 
 /**
- * The registry's answers, remembered by certificate fingerprint until the registry announces a change. Only "admitted"
- * is remembered: a refused peer that has been put right gets in at its next try. Fails closed: no answer, no entry.
+ * Asks the registry, and remembers its answers by certificate fingerprint until it announces a change. Remembers only
+ * "admitted", so that a refused peer can pass as soon as the fault is mended. Fails closed: no answer, no entry.
  *
- * While announcements cannot be heard the registry is asked again; only when it is out of reach too does its last answer
- * hold, for the rest of its minute.
+ * While announcements cannot be received, the registry is asked each time. If it cannot be reached either, a remembered
+ * answer is used until it is a minute old.
  */
 export class AdmissionClient implements AdmissionPort {
   private readonly faults: FaultLog;
   private readonly decisions = new BoundedMap<Fingerprint, CachedDecision>(cacheLimit);
-  // An answer given before a change was announced must not be remembered after it.
+  // An answer from before a change must not be remembered after it.
   private changes = 0;
 
   constructor(
@@ -48,17 +48,17 @@ export class AdmissionClient implements AdmissionPort {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');
   }
 
-  /** Subscribes to the registry's announcements; without them nothing would be forgotten in time. */
+  /** Subscribes to the registry's announcements. Without them, answers would be remembered for too long. */
   async start(): Promise<void> {
     const { mqtt } = this.context;
     // Not durable: whatever was missed, the answers remembered until then are forgotten.
     await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change), { isDurable: false });
-    // Announcements may have been missed while the session was down.
+    // Announcements may have been missed while the connection was down.
     mqtt.onReconnect(() => this.resynchronise());
   }
 
   async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
-    // Only answers about certificates are remembered: tokens are short-lived, and come seldom.
+    // Only answers about certificates are remembered. Tokens are short-lived, and come seldom.
     return isTokenAdmission(request) ? this.ask(request) : this.admitCertificate(request);
   }
 
@@ -72,7 +72,7 @@ export class AdmissionClient implements AdmissionPort {
     return known !== undefined && isNoAnswer(decision) ? known : decision;
   }
 
-  /** Asks the registry past the cache. */
+  /** Asks the registry, not the cache. */
   async ask(request: AdmissionRequest): Promise<AdmissionDecision> {
     try {
       return await this.context.rpc.call(admitPeer, request, { deadlineMs: registryDeadlineMs });
@@ -86,7 +86,7 @@ export class AdmissionClient implements AdmissionPort {
     const cached = this.decisions.get(request.fingerprint);
     if (cached === undefined || !isSameQuestion(cached.request, request)) return undefined;
     const ageMs = nowMs - cached.decidedAtMs;
-    // A clock that was set back makes no answer last longer.
+    // When the clock was set back, the answer must not last longer.
     return ageMs >= 0 && ageMs < cacheLifetimeMs ? cached.decision : undefined;
   }
 
@@ -108,7 +108,7 @@ export class AdmissionClient implements AdmissionPort {
   }
 }
 
-/** One certificate is another peer to the registry once other CAs count as the site's own. */
+/** The registry may decide differently about the same certificate when the CAs of this site have changed. */
 function isSameQuestion(one: CertificateAdmissionRequest, other: CertificateAdmissionRequest): boolean {
   return (
     one.kind === other.kind &&

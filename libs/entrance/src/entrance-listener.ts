@@ -44,7 +44,9 @@ export class EntranceListener {
     return this.current;
   }
 
-  /** Every listener that has sessions: also those that only drain, since a revoked peer must lose these sessions too. */
+  /**
+   * Every listener that has sessions: also those that only drain, since a revoked peer must lose these sessions too.
+   */
   get all(): readonly SecureListener[] {
     return [...(this.current === undefined ? [] : [this.current.listener]), ...this.draining.keys()];
   }
@@ -86,7 +88,9 @@ export class EntranceListener {
     this.drain(from.listener);
   }
 
-  /** `127.0.0.1:8000` holds the port that `0.0.0.0:8000` needs, so it closes first, and comes back if that was not why. */
+  /**
+   * `127.0.0.1:8000` holds the port that `0.0.0.0:8000` needs, so it closes first, and comes back if that was not why.
+   */
   private async moveOnOnePort(from: BoundListener, to: Place): Promise<void> {
     this.drain(from.listener);
     this.current = undefined;

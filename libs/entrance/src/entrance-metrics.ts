@@ -3,7 +3,7 @@ import type { ServiceContext } from '@sallyport/runtime';
 import type { ListenerEvent } from '@sallyport/tls';
 import { Counter } from 'prom-client';
 
-/** Counts who passed, who was turned away and why, and what else came. Never by device: label values stay few. */
+/** Counts admissions, refusals by reason, and other events. No label names a device, so the labels have few values. */
 export class EntranceMetrics {
   private readonly admissions: Counter;
   private readonly refusals: Counter;
@@ -34,7 +34,7 @@ export class EntranceMetrics {
   }
 }
 
-/** Two entrances of one service share a metric and differ in its labels. */
+/** The entrances of one service share a metric, and differ in its label. */
 function counter(registry: ServiceContext['metrics'], name: string, help: string, labelNames: string[]): Counter {
   const existing = registry.getSingleMetric(name);
   return existing instanceof Counter ? existing : new Counter({ name, help, labelNames, registers: [registry] });

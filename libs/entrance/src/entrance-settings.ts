@@ -32,8 +32,8 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
 
 export interface ServiceCertificateFiles extends CertificateFiles {
   /**
-   * A directory of the CAs whose clients the entrance may admit. thin-edge.io's agent reads `http.ca_path` too, and takes
-   * nothing but a directory.
+   * A directory of the CAs whose clients the entrance may admit. thin-edge.io's agent reads `http.ca_path` too, and
+   * takes nothing but a directory.
    */
   readonly clientCaDirectory: string;
   /** The file in it that this service keeps: roots and issuing CAs of this site. */

@@ -39,8 +39,8 @@ export interface EntranceOptions {
   /** The entrance stays shut until its settings ask for client certificates. */
   readonly mutualOnly?: boolean | (() => boolean);
   /**
-   * Judges what else the settings of the service say, for the level that is to come into force, whenever the entrance is
-   * opened or reloaded. Returns what puts that in force, called once the listener is.
+   * Judges what else the settings of the service say, for the level that is to come into force, whenever the entrance
+   * is opened or reloaded. Returns what puts that in force, called once the listener is.
    *
    * @throws Problem `config-invalid`: nothing changes.
    */
@@ -56,10 +56,10 @@ export interface ApplyOptions {
 // After SIGTERM, requests in progress have this long to end. What is still open then is cut.
 const drainMs = 5_000;
 
-// After the broker was away the registry may come back later than we do; as long as a lost event could matter anyway.
+// After an outage of the broker, the registry may reconnect later than we do. A lost event matters no longer than this.
 const registryGraceMs = 60_000;
 
-// What the registry refuses it writes into its audit log itself.
+// These refusals are the registry's own; it writes them into its audit log itself.
 const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
   'certificate-revoked',
   'device-locked',
@@ -70,14 +70,14 @@ const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
   'token-not-accepted',
 ]);
 
-/** One entrance of a service: its secure listener, held to its settings, to the registry and to the trust bundle. */
+/** One entrance of a service: its secure listener, kept in step with settings, registry and trust bundle. */
 export class Entrance {
   readonly group: EntranceGroup;
   private readonly metrics: EntranceMetrics;
   private readonly reports: RefusalReports;
   private readonly refusals: RefusalLog;
   private readonly listener: EntranceListener;
-  // What was read earlier must not come into force later.
+  // In order: settings that were read earlier must not be applied later.
   private readonly changes = new SerialQueue();
   private readonly guard: LevelGuard;
   /** Why the entrance is shut although its settings would open it. */
@@ -104,13 +104,13 @@ export class Entrance {
   }
 
   /**
-   * As `apply`, when the service starts: an entrance whose settings would open it lower than it last was stays shut, and log
-   * and readiness say why. The service runs, so that an administrator can reach it.
+   * As `apply`, when the service starts: an entrance whose settings would open it lower than it last was stays shut,
+   * and log and readiness say why. The service runs, so that an administrator can reach it.
    *
    * @throws as `apply`, but for that.
    */
   async open(): Promise<void> {
-    // Before the first reading: what changes after it is in the next one.
+    // Before the first reading, so that no change is missed.
     this.stopWatching = this.options.source.watch?.(() => this.applyChange());
     try {
       await this.changes.run(() => this.readAndApply({}, (objection) => this.stayShut(objection)));
@@ -121,8 +121,8 @@ export class Entrance {
   }
 
   /**
-   * Puts in force what settings and files say now: opens the entrance, changes its level, certificate or CAs, or shuts it.
-   * Sessions that still hold go on. Does nothing after `close`.
+   * Puts in force what settings and files say now: opens the entrance, changes its level, certificate or CAs, or shuts
+   * it. Sessions that still hold go on. Does nothing after `close`.
    *
    * @throws Problem `config-invalid`: settings or files do not fit together, the address cannot be bound, or the level
    *   would be lower than it was without an administrator's word; nothing changed.
@@ -151,7 +151,7 @@ export class Entrance {
     };
   }
 
-  /** Shuts the entrance for good: no new connection, those under way may finish within a few seconds. */
+  /** Shuts the entrance for good. Connections in progress may finish within a few seconds. */
   close(): Promise<void> {
     this.isClosed = true;
     this.stopWatching?.();
@@ -192,7 +192,7 @@ export class Entrance {
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
-  /** A shut entrance is lower than nothing; but somebody should know when nobody meant to shut it. */
+  /** A shut entrance is safe, but an operator must learn of it when it was not intended. */
   private async shutBelowMutual(objection: Objection | undefined): Promise<void> {
     if (objection !== undefined) return this.stayShut(objection);
     await this.guard.during('plain', () => this.listener.close());

@@ -21,7 +21,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly opened: Entrance[] = [];
   private readonly admission: AdmissionClient;
   private readonly identity: ServiceIdentity;
-  // Settings read earlier must not come into force later.
+  // In order: settings that were read earlier must not be applied later.
   private readonly reloads = new SerialQueue();
 
   constructor(private readonly context: ConnectedContext) {
@@ -53,7 +53,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
    */
   async open(options: EntranceOptions): Promise<Entrance> {
     const entrance = new Entrance(this.context, this.admission, options);
-    // Before it is open: what changes meanwhile concerns it too.
+    // Before it is open, so that changes meanwhile reach it too.
     this.opened.push(entrance);
     try {
       await entrance.open();
@@ -70,7 +70,8 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Reads the settings again and puts them in force at every entrance. What has changed and needs a restart is in the log.
+   * Reads the settings again and puts them in force at every entrance. What has changed and needs a restart is in the
+   * log.
    *
    * @param options.lowerTo the level an administrator has lowered the entrances to on purpose.
    * @throws Problem `config-invalid`: the entrance named in the text, and those after it, are as they were.
@@ -85,7 +86,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Makes a key here and gets a certificate for it; nothing uses it until the settings name it.
+   * Makes a key and gets a certificate for it. Nothing uses them until the settings name them.
    *
    * @throws Problem `not-found`: this service has no such entrance.
    */

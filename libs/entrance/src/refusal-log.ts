@@ -2,9 +2,9 @@ import type { RefusalReason } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import { networkOf, type RefusalEvent } from '@sallyport/tls';
 
-// Often enough to see that it goes on, seldom enough to leave the log readable.
+// Often enough to see that it continues, seldom enough to keep the log readable.
 const quietMs = 60_000;
-// Who comes with ever new certificates or addresses writes about as many lines a minute as this, and no more.
+// A client that keeps changing its certificate or address can cause about this many lines a minute.
 const mostSources = 200;
 
 interface Silence {
@@ -13,12 +13,12 @@ interface Silence {
 }
 
 /**
- * Writes refusals down: the first of a peer for a reason at once, then at most one a minute, which says how many were
- * left out. A peer is its certificate, or its network without one.
+ * Logs refusals. The first one of a peer for a reason is logged at once, then at most one a minute, which says how many
+ * were left out. A peer is known by its certificate, or else by its network.
  */
 export class RefusalLog {
   private readonly silences = new Map<string, Silence>();
-  /** When refusals of further peers are written again. */
+  /** The next time that refusals of further peers are logged. */
   private crowd: Silence = { untilMs: 0, leftOut: 0 };
 
   constructor(
@@ -27,15 +27,15 @@ export class RefusalLog {
   ) {}
 
   /**
-   * Writes a refusal into the log, unless one like it is there already.
+   * Logs a refusal, unless one like it was logged within the last minute.
    *
-   * @returns how many were left out before it; undefined when this one is
+   * @returns how many were left out before it; undefined when this one is left out
    */
   note(refusal: RefusalEvent, entrance: string): number | undefined {
     const nowMs = this.clock.now().getTime();
     const source = sourceOf(refusal);
     const silence = this.silences.get(source) ?? this.roomFor(nowMs);
-    // A clock that was set back keeps nobody silent for longer.
+    // When the clock was set back, nothing is left out for longer than a minute.
     if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
       silence.leftOut += 1;
       return undefined;
@@ -46,7 +46,7 @@ export class RefusalLog {
     return leftOut;
   }
 
-  /** Undefined when one more source can be remembered; otherwise all further ones share a line a minute. */
+  /** Undefined when one more source can be remembered. Otherwise all further ones share one line a minute. */
   private roomFor(nowMs: number): Silence | undefined {
     if (this.silences.size < mostSources) return undefined;
     for (const [source, { untilMs }] of this.silences) if (untilMs <= nowMs) this.silences.delete(source);

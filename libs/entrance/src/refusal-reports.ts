@@ -3,12 +3,12 @@ import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { RefusalEvent } from '@sallyport/tls';
 
 /**
- * Reports under way at a time. Who has no certificate costs us little to turn away; telling the registry of each one
- * must not take the time it needs to admit the others.
+ * Reports in progress at a time. Refusing a client is cheap for us, but a report costs the registry time, which it
+ * needs to admit other peers.
  */
 const mostUnderWay = 16;
 
-/** Tells the registry's audit log about what is in the log, as far as it keeps up; metrics count all peers turned away. */
+/** Reports refusals to the registry's audit log, as far as the registry keeps up. The metrics count all of them. */
 export class RefusalReports {
   private readonly faults: FaultLog;
   private underWay = 0;

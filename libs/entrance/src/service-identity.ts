@@ -9,33 +9,33 @@ import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x5
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { fetchTrustBundle } from './trust-bundle.js';
 
-// A reload that fails, fails on settings: each try reads every file again, and a person has to mend them.
+// When a reload fails, a person has to mend the settings, and each try reads every file. So retry seldom.
 const retry = { firstMs: 2_000, longestMs: 30_000 };
 
 /**
- * The certificate a service enrolled for by itself: key made here, renewed from two thirds of its life on, without a
- * restart.
+ * The certificate that a service enrolled for by itself. Its key is made here. It is renewed after two thirds of its
+ * life, without a restart.
  */
 export class ServiceIdentity {
   private readonly stopping = new AbortController();
   private readonly faults: FaultLog;
   private schedule: RenewalSchedule | undefined;
   private catchingUp: Promise<void> | undefined;
-  // An answer the signer gave earlier must not be written later.
+  // In order: an earlier answer of the signer must not be written later.
   private readonly refreshes = new SerialQueue();
   private isBehind = false;
-  // The files of this service have changed since the doors last read them.
+  // Whether files of this service have changed since the entrances last read them.
   private isReloadDue = false;
 
-  /** @param reloadDoors puts in force what is on disk; rejects when that is not possible now */
+  /** @param reloadEntrances makes the entrances read the files again; rejects when they cannot use them now */
   constructor(
     private readonly context: ConnectedContext,
-    private readonly reloadDoors: () => Promise<unknown>,
+    private readonly reloadEntrances: () => Promise<unknown>,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'certificates of this site not up to date, will try again');
   }
 
-  /** Takes up the renewal of a certificate enrolled for in an earlier run. */
+  /** Continues to renew a certificate from an earlier run. */
   async start(): Promise<void> {
     await recoverIdentity(this.files);
     const certificate = await this.current();
@@ -70,8 +70,8 @@ export class ServiceIdentity {
   }
 
   /**
-   * Brings the CAs of this site up to date with the signer's trust bundle, and the doors with both files, in the
-   * background. The signer may start after us, or the settings be broken for a while: goes on until it is done.
+   * Fetches the signer's trust bundle and makes the entrances use it, in the background. The signer may start later
+   * than we do, and the settings may be broken for a while, so it retries until it is done.
    */
   keepUp(): void {
     this.isBehind = true;
@@ -86,7 +86,7 @@ export class ServiceIdentity {
     while (this.isBehind && !signal.aborted) {
       this.isBehind = false;
       try {
-        // What is on disk already need not wait for the signer.
+        // Files that are on disk already need not wait for the signer.
         await this.reloadIfDue();
         await this.refreshTrust();
         await this.reloadIfDue();
@@ -101,10 +101,10 @@ export class ServiceIdentity {
 
   private async reloadIfDue(): Promise<void> {
     if (!this.isReloadDue) return;
-    // Before, not after: the files may change again while the doors read them.
+    // Before the reload, not after: the files may change again while the entrances read them.
     this.isReloadDue = false;
     try {
-      await this.reloadDoors();
+      await this.reloadEntrances();
     } catch (error) {
       this.isReloadDue = true;
       throw error;
@@ -156,7 +156,7 @@ export class ServiceIdentity {
     const url = this.context.settings.require('pki.url');
     const renewed = await renewIdentity({ files: this.files, url, newKey: true, signal });
     this.isReloadDue = true;
-    // Noted, not thrown: the renewal is done, and to repeat it because a door cannot take it up would waste certificates.
+    // Log this failure, do not throw it. The renewal is done, and repeating it would waste certificates.
     await this.reloadIfDue().catch(this.faults.note);
     this.keepUp();
     return renewed;

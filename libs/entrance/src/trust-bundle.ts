@@ -7,7 +7,7 @@ const signerDeadlineMs = 2_500;
 /**
  * The CAs of this site as the signer publishes them: roots and issuing CAs.
  *
- * @param signal gives up the wait
+ * @param signal ends the wait early
  * @throws Problem `unavailable`: the signer did not answer.
  */
 export async function fetchTrustBundle(

@@ -12,11 +12,8 @@ const site = new Site(onTestFinished);
 const whoAmI = {
   http: (request: IncomingMessage, response: ServerResponse) => {
     const peer = peerOf(request);
-    response.end(
-      peer === undefined
-        ? 'nobody'
-        : `${peer.kind} ${peer.deviceId} ${peer.credential.kind === 'certificate' && peer.credential.issuedHere ? 'ours' : 'foreign'}`,
-    );
+    const isOurs = peer?.credential.kind === 'certificate' && peer.credential.issuedHere;
+    response.end(peer === undefined ? 'nobody' : `${peer.kind} ${peer.deviceId} ${isOurs ? 'ours' : 'foreign'}`);
   },
 };
 

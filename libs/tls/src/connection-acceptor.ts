@@ -28,7 +28,7 @@ export interface ConnectionAcceptorOptions {
   readonly security: SecurityState;
 }
 
-/** Takes each connection from its first byte to a session or a refusal, and decides anew when settings change. */
+/** Takes each connection from its first byte to a session or a refusal. Reviews the sessions when settings change. */
 export class ConnectionAcceptor {
   readonly sessions: SessionTable;
   readonly #options: SecureListenerOptions;
@@ -42,7 +42,7 @@ export class ConnectionAcceptor {
   readonly #admission: PeerAdmission;
   readonly #alpn: readonly string[];
   readonly #control: ConnectionControl;
-  /** Connections that are no session yet. */
+  /** Sockets of connections that are not a session yet. */
   readonly #pending = new Set<Socket>();
   #security: SecurityState;
   #former: { readonly security: SecurityState; readonly until: number } | undefined;
@@ -57,7 +57,7 @@ export class ConnectionAcceptor {
     this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
     const { handler } = options;
     this.#http = 'http' in handler ? this.#makeHttp(handler) : undefined;
-    // curl --http1.0 offers the older one alone.
+    // curl --http1.0 offers only HTTP/1.0.
     this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
     this.#admission = new PeerAdmission({ options, limits, quota: this.#quota });
     this.#control = {
@@ -79,7 +79,7 @@ export class ConnectionAcceptor {
       onEvicted: (evicted) => this.#evict(evicted),
     });
     this.#counters.count('accepted');
-    // Peers reset connections all the time; what counts is that it is closed.
+    // Peers often reset connections. That is no error to report; the connection only has to be closed.
     raw.on('error', () => raw.destroy());
     if (!this.#quota.acquire(pending.remoteAddress, pending)) {
       this.#responder.refuseAfterDelay(pending, { reason: 'too-many-connections' });
@@ -97,7 +97,7 @@ export class ConnectionAcceptor {
     });
   }
 
-  /** Judges by new settings from here on, live sessions included. */
+  /** Puts new settings in force, for new connections and for live sessions. */
   applySecurity(security: SecurityState): void {
     if (security.level !== 'plain') this.#former = undefined;
     else if (this.#security.context !== undefined)
@@ -115,7 +115,7 @@ export class ConnectionAcceptor {
     session.cut();
   }
 
-  /** Lets requests in flight finish and ends everything else. */
+  /** Lets requests in flight finish, tells streams to end, and closes everything else. */
   drain(drainMs: number): void {
     this.#responder.close();
     for (const raw of this.#pending) raw.destroy();
@@ -192,20 +192,22 @@ export class ConnectionAcceptor {
     this.#establish(this.#open(pending, result.socket, 'current'), security);
   }
 
-  /** Only who may send certificates can make a handshake expensive. False when the network has spent its share. */
+  /**
+   * Only a client that may send certificates can make a handshake expensive. False: its network has spent its share.
+   */
   #beginCharge(pending: PendingConnection): boolean {
     const { raw, remoteAddress } = pending;
     pending.charge = HandshakeCharge.begin({ raw, remoteAddress, budget: this.#budget, limits: this.#limits });
     return pending.charge !== undefined;
   }
 
-  /** The security a TLS client is served by: for a little while after a switch to plain HTTP, the former one. */
+  /** The security for a new TLS client. For a short time after a switch to plain HTTP, that is the former one. */
   #tlsSecurity(): SecurityState {
     const former = this.#former;
     return former !== undefined && performance.now() < former.until ? former.security : this.#security;
   }
 
-  /** A TLS library shows such an answer as "wrong version number", the usual sign of a plain-text port. */
+  /** TLS clients show this answer as "wrong version number". Operators know that as the sign of a plain-text port. */
   #answerPlainly(pending: PendingConnection): void {
     this.#counters.count('tlsOnPlain');
     if (this.#http === undefined) {
@@ -225,13 +227,13 @@ export class ConnectionAcceptor {
   ): Promise<void> {
     const { deviceId, kind, ...proved } = candidate;
     const peer: Peer = { deviceId, kind, credential: { kind: 'certificate', ...proved } };
-    // In the table before the question is asked: a revocation that comes before its answer must find it.
+    // Enter the session in the table before asking. A revocation that comes before the answer must find it.
     const session = this.#open(pending, socket, 'current', peer);
     const decision = await this.#admission.decide(session, peer);
     if (decision === undefined) return;
     if (decision.outcome === 'refused') return this.#responder.refuse(pending, session, decision);
     pending.charge?.waive();
-    // The settings may have changed meanwhile, and with them the CAs behind the peer.
+    // Not simply `peer`: a reload may have changed the CAs behind it while we waited.
     session.peer = { ...(session.peer ?? peer), deviceId: decision.deviceId, kind: decision.kind };
     this.#establish(session, security);
   }
@@ -249,7 +251,7 @@ export class ConnectionAcceptor {
 
   async #decideClaim(session: ListenerSession, peer: Peer) {
     if (session.isOver) return undefined;
-    // As with a certificate: a revocation that comes before the answer must find the session.
+    // As in #admit: a revocation that comes before the answer must find the session.
     session.claim = peer;
     const decision = await this.#admission.decide(session, peer);
     session.claim = undefined;
@@ -260,7 +262,7 @@ export class ConnectionAcceptor {
     return decision;
   }
 
-  /** Asks again about the sessions given; cuts those that are not admitted any more, or got no answer in time. */
+  /** Asks again about these sessions. Cuts those that are no longer admitted, or got no answer in time. */
   revalidate(sessions: readonly ListenerSession[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
     return revalidate(sessions, { graceMs, ask: (each) => this.#askAgain(each), cut: (...args) => this.cut(...args) });
   }
@@ -293,7 +295,7 @@ export class ConnectionAcceptor {
     return session;
   }
 
-  /** Hands the session to the protocol above. Nothing of what the client sent has been read before. */
+  /** Hands the session to the protocol above. Until now, nothing the client sent after the handshake was read. */
   #establish(session: ListenerSession, judgedBy = this.#security): void {
     if (judgedBy !== this.#security) this.#reviewSession(session);
     if (session.isOver || session.socket.destroyed) return;
@@ -324,7 +326,7 @@ export class ConnectionAcceptor {
     }
   }
 
-  /** Somebody who has less needs the place. */
+  /** Another owner needs this place. */
   #evict(pending: PendingConnection): void {
     const { session } = pending;
     if (session === undefined) this.#responder.refuseSilently(pending, { reason: 'too-many-connections' });

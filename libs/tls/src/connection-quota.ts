@@ -4,14 +4,15 @@ import type { Limits } from './limits.js';
 import { networkOf } from './network-of.js';
 
 /**
- * Who may hold how many connections of an entrance: a network (an address of IPv4, a subscriber's part of IPv6) until
- * the peer has proved who it is, and its device id from then on. When the entrance is full, who has most gives one up.
+ * Limits how many connections of a listener one owner may hold. The owner is the network (one IPv4 address, or one IPv6
+ * subscriber) until the peer has proved who it is; from then on it is the device. When the listener is full, the owner
+ * with the most connections loses one.
  */
 export class ConnectionQuota {
   readonly #limits: Limits;
   readonly #now: () => number;
   readonly #connections: FairQuota;
-  /** Those that have not arrived: they say nothing yet, or their handshake goes on. */
+  /** Connections that are silent so far, or still in their handshake. */
   readonly #handshakes: FairQuota;
 
   constructor(limits: Limits, now: () => number = () => performance.now()) {
@@ -22,30 +23,30 @@ export class ConnectionQuota {
     this.#handshakes = new FairQuota({ most: concurrentHandshakes, keptMs });
   }
 
-  /** Takes a place for a connection; false when there is none. Each true needs one `release`. */
+  /** Takes a place for a connection. False when there is none. Each true needs one `release`. */
   acquire(address: string, holder: Evictable): boolean {
     const network = `network ${networkOf(address)}`;
     const now = this.#now();
     const { connectionsPerAddress, concurrentHandshakes } = this.#limits;
     if (!this.#connections.acquire(network, holder, { most: connectionsPerAddress, now })) return false;
-    // One host that stalls its handshakes, again and again, must not keep everybody else out.
+    // One host that never finishes its handshakes must not block all others, so a network gets half of them.
     if (this.#handshakes.acquire(network, holder, { most: Math.ceil(concurrentHandshakes / 2), now })) return true;
     this.#connections.release(holder);
     return false;
   }
 
-  /** The handshake is over, or there was none to make. */
+  /** The handshake is over, or the connection needs none. */
   endHandshake(holder: Evictable): void {
     this.#handshakes.release(holder);
   }
 
-  /** From here on the connection counts for its peer, wherever it comes from; false when the peer has too many. */
+  /** Counts the connection for its device from now on, not for its network. False when the device has too many. */
   identify(holder: Evictable, deviceId: DeviceId): boolean {
     const now = this.#now();
     const former = this.#connections.release(holder);
     if (this.#connections.acquire(`device ${deviceId}`, holder, { most: this.#limits.connectionsPerIdentity, now }))
       return true;
-    // It is told so, and is a connection until it has gone; the place it had is still free.
+    // The connection stays until the peer has its answer, so it takes its former place again. That place is still free.
     if (former !== undefined) this.#connections.acquire(former, holder, { most: Number.POSITIVE_INFINITY, now });
     return false;
   }

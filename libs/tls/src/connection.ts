@@ -12,7 +12,7 @@ export interface Connection {
   /** Who is on the other side; undefined when nobody has proved who it is. */
   readonly peer: Peer | undefined;
   readonly remoteAddress: string;
-  /** The protocol that client and listener agreed on (RFC 7301); undefined without TLS, or when the client named none. */
+  /** The protocol agreed on in the TLS handshake (ALPN); undefined without TLS, or when the client named none. */
   readonly alpn: string | undefined;
   /**
    * Aborted when the connection has to end, because the listener closes or its security level changed. The protocol
@@ -26,13 +26,13 @@ export interface Connection {
    */
   close(reason?: RefusalReason): void;
   /**
-   * Asks the registry about the device that signs in on this connection, with a token that the caller has verified. Once
-   * admitted, it is the peer of the connection until the token expires or it brings a new one, and its connection is cut
-   * like that of every other peer. Calls on one connection take effect in order.
+   * Makes a device the peer of this connection, if the admission port admits it. The device signs in with a token that
+   * the caller has verified. When the token expires and no newer one came, the connection is cut; it is also cut as that
+   * of every other peer is. Calls on one connection take effect in order.
    *
-   * Refuses, without asking, a token that has expired, and another device than the one the connection has already. A
-   * refusal is counted and reported, and leaves the connection as it was; the caller answers in its protocol. Never
-   * rejects.
+   * Refuses without asking: an expired token, another device than the connection has already, and a connection whose
+   * peer showed a certificate. A refusal is counted and reported, and leaves the connection as it was; the caller
+   * answers in its protocol. Never rejects.
    */
   identify(claim: TokenClaim): Promise<AdmissionDecision>;
 }
@@ -96,8 +96,8 @@ export function register(connection: Connection): void {
 /**
  * Who sent a request: decided by the connection, never by a header.
  *
- * @returns undefined where nobody has proved who it is: on plain connections, where no client certificate was asked for,
- *   or, being optional, none came.
+ * @returns undefined where nobody has proved who it is: on plain connections, where no client certificate was asked
+ *   for, or, being optional, none came.
  */
 export function peerOf(request: IncomingMessage): Peer | undefined {
   return connectionBySocket.get(request.socket)?.peer;

@@ -4,19 +4,19 @@ import type { Socket } from 'node:net';
 const tlsHandshakeRecord = 0x16;
 
 /**
- * What a client speaks, told from its first byte; `silent`: it closed without one. Everything that is not TLS is
- * `plain`; the HTTP parser then decides whether it is HTTP.
+ * What a client speaks, by its first byte. `silent`: it closed without sending one. Everything that is not TLS is
+ * `plain`; whether that is HTTP is for the HTTP parser to say.
  */
 export type WireProtocol = 'tls' | 'plain' | 'silent';
 
-/** Reads the first byte and puts it back, so whoever takes the socket next reads the stream from its start. */
+/** Reads the first byte and puts it back, so that the next reader gets the whole stream. */
 export function detectProtocol(socket: Socket): Promise<WireProtocol> {
   return new Promise((resolve) => {
     const settle = (protocol: WireProtocol) => {
       socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
       resolve(protocol);
     };
-    // Not 'data': that would leave the socket paused or flowing, and its next owner expects neither.
+    // Not 'data': it would leave the socket flowing or paused, and the next reader expects a fresh socket.
     const onReadable = () => {
       const chunk: Buffer | null = socket.read();
       if (chunk === null) return;

@@ -1,30 +1,31 @@
-/** Who takes a place, and may have to give it up for somebody who has fewer. */
+/** Something that holds a place, and can lose it to an owner who has fewer. */
 export interface Evictable {
-  /** True when nothing is lost that somebody waits for; such a holder goes first. */
+  /** True when ending it interrupts nothing. Idle holders are evicted first. */
   readonly isIdle: boolean;
-  /** Ends the holder at once. Its place is free already. */
+  /** Ends the holder at once. Its place has been released before. */
   evict(): void;
 }
 
 export interface FairQuotaOptions {
   readonly most: number;
-  /** How long an idle holder keeps its place against a newer one of the same owner, in milliseconds. */
+  /** How long an idle holder is safe from a newer one of the same owner, in milliseconds. */
   readonly keptMs: number;
 }
 
-/** Guests looked at to find an idle one: an owner may have thousands, and somebody waits. */
+/** Holders examined to find an idle one. An owner may have thousands, and a connection waits for the result. */
 const mostLookedAt = 64;
 
 /**
- * So many places in all, and so many for one owner. When all are taken, the owner who has most gives one up to an owner
- * who has fewer: its oldest idle holder, or its oldest. So whoever takes many takes them from itself.
+ * A limited number of places in all, and for each owner. When all are taken and an owner with fewer places needs one,
+ * the owner with the most loses one: its oldest idle holder, or else its oldest. So an owner that takes many places
+ * only takes them from itself.
  *
- * Owners with one place each keep them, and a newcomer has to come back later: to end each other would help nobody.
+ * When every owner has one place, nobody loses it. A new owner has to try again later.
  */
 export class FairQuota {
   readonly #options: FairQuotaOptions;
   readonly #ownerOf = new Map<Evictable, string>();
-  /** Since when each holder of an owner has its place; the oldest comes first. */
+  /** The holders of each owner, with the time they got their place; the oldest first. */
   readonly #holders = new Map<string, Map<Evictable, number>>();
 
   constructor(options: FairQuotaOptions) {
@@ -32,9 +33,10 @@ export class FairQuota {
   }
 
   /**
-   * Takes a place, if need be from another.
+   * Takes a place, from another holder if necessary.
    *
-   * @param claim.most  places this owner may have; with all of them taken, an old idle holder of its own makes room.
+   * @param claim.most  places this owner may have. When it has them all, it can only replace an old idle holder of its
+   *   own.
    * @param claim.now   milliseconds of a clock that only goes forward.
    * @returns false when there is none. Each true needs one `release`.
    */
@@ -49,7 +51,7 @@ export class FairQuota {
     return true;
   }
 
-  /** Gives a place back; returns its owner. Does nothing for a holder without one. */
+  /** Gives a place back, and returns its owner. Does nothing for a holder without one. */
   release(holder: Evictable): string | undefined {
     const owner = this.#ownerOf.get(holder);
     if (owner === undefined) return undefined;
@@ -63,14 +65,14 @@ export class FairQuota {
   #makeRoom(owner: string, now: number): boolean {
     const mine = this.#holders.get(owner)?.size ?? 0;
     const crowded = this.#mostCrowded();
-    // With one place less than now, it must still have no fewer than the newcomer will have.
+    // After it lost one, it must still have at least as many as the new owner will have.
     if (crowded === undefined || crowded.holders.size <= mine + 1) return this.#replaceOwn(owner, now);
     const holder = this.#idleOf(crowded.owner) ?? crowded.holders.keys().next().value;
     if (holder !== undefined) this.#evict(holder);
     return holder !== undefined;
   }
 
-  /** A search, but only while all places are taken: to keep owners in order costs every connection more. */
+  /** A linear search, but only while all places are taken. Keeping owners sorted would cost every connection. */
   #mostCrowded() {
     let crowded: { readonly owner: string; readonly holders: ReadonlyMap<Evictable, number> } | undefined;
     for (const [owner, holders] of this.#holders)

@@ -1,19 +1,19 @@
 import { BoundedMap, TokenBucket } from '@sallyport/concurrency';
 import { networkOf } from './network-of.js';
 
-/** What a usual handshake costs on a slow gateway, in milliseconds of CPU time; only what is above it is charged. */
+/** What a usual handshake costs on a slow gateway, in milliseconds of CPU time. Only the cost above it is charged. */
 const usualMs = 3;
 
 /** What a network may cost at once, and in each second, in milliseconds of CPU time. */
 const network = { burst: 50, perSecond: 10 };
 
-/** What all networks that have not proved themselves may cost together before less is read from them. */
+/** What all unknown networks together may cost before we read fewer bytes from each of them. */
 const strangers = { burst: 200, perSecond: 40 };
 
-/** How long a network counts as a stranger's after an expensive handshake from it, in milliseconds. */
+/** How long a network counts as unknown again after an expensive failed handshake, in milliseconds. */
 const distrustMs = 600_000;
 
-/** Handshakes of a network in progress at once that nobody measures: each may take as long as the longest chain. */
+/** Unmeasured handshakes of one network at the same time. Each may take as long as the longest chain. */
 const mostDirect = 16;
 
 /** Networks remembered, each with about 200 bytes. */
@@ -21,28 +21,29 @@ const mostNetworks = 10_000;
 
 interface Account {
   readonly bucket: TokenBucket;
-  /** A peer from there has been admitted. */
+  /** A peer from this network has been admitted. */
   hasProved: boolean;
   distrustedUntil: number;
-  /** Handshakes in progress that nobody measures. */
+  /** Unmeasured handshakes in progress. */
   directCount: number;
 }
 
 /** How the next handshake of a network is made. */
 export type HandshakeTerms =
   | 'refused'
-  /** What the client sends is counted and its cost measured; a little slower for as long as the connection lives. */
+  /** Bytes are counted and CPU time is measured. Makes the connection a little slower for its whole life. */
   | 'metered'
   | 'metered-closely'
-  /** OpenSSL reads the socket itself. */
+  /** OpenSSL reads the socket itself; nothing is measured. */
   | 'direct';
 
 /**
- * Charges handshakes that fail to the network they came from, by the CPU time they took.
+ * Charges the CPU time of failed handshakes to the network they came from.
  *
- * OpenSSL checks every signature of the chain a client sends, of up to 100 certificates with keys of its choice, before
- * anybody knows who it is, and Node has no setting for that. So a stranger is metered; a network from which a peer was
- * admitted is not, until a handshake from there costs much and fails.
+ * A client may send a chain of up to 100 certificates with keys of its choice. OpenSSL checks every signature before
+ * anybody knows who the client is, and Node has no setting to limit that. So handshakes from unknown networks are
+ * measured. A network from which a peer was admitted is not measured, until a handshake from it fails and was
+ * expensive.
  */
 export class HandshakeBudget {
   readonly #now: () => number;
@@ -74,7 +75,7 @@ export class HandshakeBudget {
     account.directCount = Math.max(0, account.directCount - 1);
   }
 
-  /** Counts what a handshake that goes on has cost so far; `giveBack` ends that. */
+  /** Reserves what a running handshake has cost so far. `giveBack` undoes it. */
   hold(address: string, costMs: number): void {
     const now = this.#now();
     this.#accountOf(address).bucket.charge(costMs, now);
@@ -86,16 +87,17 @@ export class HandshakeBudget {
   }
 
   /**
-   * Whether the network has nothing left for a handshake that goes on.
+   * Whether the network has nothing left for a running handshake.
    *
-   * @param heldMs  what that handshake itself has cost: a slow machine may take longer over an honest chain
+   * @param heldMs  what that handshake itself has reserved. It does not count: an honest chain may take long on a slow
+   *   machine.
    */
   isSpent(address: string, heldMs: number): boolean {
     const account = this.#accounts.get(networkOf(address));
     return account !== undefined && account.bucket.level(this.#now()) + heldMs <= 0;
   }
 
-  /** A handshake has failed, or its peer was refused. */
+  /** A handshake failed, or its peer was refused. */
   charge(address: string, costMs: number): void {
     const aboveMs = costMs - usualMs;
     if (aboveMs <= 0) return;
@@ -106,7 +108,7 @@ export class HandshakeBudget {
     this.#strangers.charge(aboveMs, now);
   }
 
-  /** A peer from there was admitted. */
+  /** A peer from this network was admitted. */
   prove(address: string): void {
     this.#accountOf(address).hasProved = true;
   }

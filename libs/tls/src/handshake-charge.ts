@@ -3,10 +3,10 @@ import type { HandshakeBudget } from './handshake-budget.js';
 import type { Limits } from './limits.js';
 import { MeteredStream } from './metered-stream.js';
 
-/** What a handshake costs that nobody measured, for each KiB of certificates; slow keys cost about as much. */
+/** Estimated cost of an unmeasured handshake for each KiB of certificates. Slow keys cost about this much. */
 const estimatedMsPerKib = 5;
 
-/** A ClientHello with a hybrid key share, a usual chain and a signature fit into this. */
+/** Enough for a ClientHello with a hybrid key share, a usual chain and a signature. */
 const usualBytes = 4_096;
 
 export interface HandshakeChargeOptions {
@@ -16,9 +16,9 @@ export interface HandshakeChargeOptions {
   readonly limits: Limits;
 }
 
-/** One handshake, and what its network pays if it fails. */
+/** The cost of one handshake. Its network pays when the handshake fails or its peer is refused. */
 export class HandshakeCharge {
-  /** Absent where OpenSSL reads the socket itself. */
+  /** Absent when OpenSSL reads the socket itself. */
   readonly meter: MeteredStream | undefined;
   readonly #options: HandshakeChargeOptions;
   #certificateBytes: number | undefined;
@@ -40,7 +40,7 @@ export class HandshakeCharge {
     });
   }
 
-  /** Undefined when the network has nothing left to pay with. */
+  /** Undefined when the network has no budget left. */
   static begin(options: HandshakeChargeOptions): HandshakeCharge | undefined {
     const { budget, limits, remoteAddress } = options;
     const terms = budget.termsFor(remoteAddress);
@@ -58,20 +58,20 @@ export class HandshakeCharge {
     }
   }
 
-  /** The handshake is over; what follows from the client is no part of it. */
+  /** The handshake is over. What the client sends from now on does not count. */
   finish(presented: readonly Buffer[]): void {
     this.#end();
-    // No more of a long chain has been looked at; then all that came counts.
+    // We read no further in a chain this long, so we do not know its size. Then all bytes received count.
     if (presented.length >= this.#options.limits.chainCertificates) return;
     this.#certificateBytes = presented.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** The peer was admitted: its network is no stranger any more. */
+  /** The peer was admitted, so its network is known from now on. */
   waive(): void {
     this.#options.budget.prove(this.#options.remoteAddress);
   }
 
-  /** The handshake failed, or its peer is refused. Counts once. */
+  /** The handshake failed, or its peer is refused. Further calls do nothing. */
   pay(): void {
     if (this.#isPaid) return;
     this.#isPaid = true;
@@ -79,7 +79,10 @@ export class HandshakeCharge {
     this.#options.budget.charge(this.#options.remoteAddress, this.meter?.cpuMs ?? this.#estimateMs());
   }
 
-  /** Who sends chains over many connections at once, and ends no handshake, must not wait for its deadline to pay. */
+  /**
+   * Reserves the cost while the handshake runs. Otherwise a client could send chains over many connections, finish
+   * none, and pay only at the deadline.
+   */
   #hold(costMs: number): void {
     if (this.#isOver) return;
     this.#heldMs += costMs;
@@ -95,7 +98,7 @@ export class HandshakeCharge {
   }
 
   #estimateMs(): number {
-    // Of an unfinished handshake the certificates are not known, only what came at all.
+    // In an unfinished handshake we do not know the certificates, only how many bytes came.
     const bytes = this.#certificateBytes ?? this.#options.raw.bytesRead - usualBytes;
     return (Math.max(0, bytes) / 1024) * estimatedMsPerKib;
   }

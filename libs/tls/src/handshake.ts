@@ -16,17 +16,17 @@ export type HandshakeResult =
 export interface HandshakeOptions {
   readonly context: SecureContext;
   readonly clientCertificate: ClientCertificatePolicy;
-  /** One more certificate than this is read of a chain, so that a longer one is noticed. */
+  /** At most this many certificates after the leaf are read. That is one too many, so a long chain is noticed. */
   readonly chainCertificates: number;
   readonly protocols: readonly string[];
-  /** Stands between the TCP connection and TLS, where the client's bytes are to be counted. */
+  /** Sits between TCP and TLS where the client's bytes are to be counted. */
   readonly meter?: MeteredStream | undefined;
 }
 
 /**
- * Makes the server side of a TLS connection; the caller's deadline closes `raw`. The socket it gives holds back what
- * the client sends after the handshake until somebody reads it. A failed one is destroyed, after the TLS alert that says
- * why.
+ * Does the server side of a TLS handshake. The deadline is the caller's: it closes `raw`. The resulting socket buffers
+ * what the client sends after the handshake until it is read. When the handshake fails, the client gets the TLS alert
+ * and the socket is destroyed.
  */
 export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<HandshakeResult> {
   const { context, clientCertificate, protocols, meter } = options;
@@ -34,19 +34,19 @@ export function shakeHands(raw: Socket, options: HandshakeOptions): Promise<Hand
     isServer: true,
     secureContext: context,
     requestCert: clientCertificate !== 'none',
-    // OpenSSL then answers a missing certificate with the alert `certificate_required` (RFC 8446 §4.4.2.4).
+    // Then OpenSSL answers a missing certificate with the alert `certificate_required` (RFC 8446 §4.4.2.4).
     rejectUnauthorized: clientCertificate === 'required',
     ALPNProtocols: [...protocols],
   });
   return new Promise((resolve) => {
-    // These events come from inside OpenSSL. To close the TCP connection there would free what OpenSSL still uses
-    // and crash the process, so whoever waits goes on when its stack is gone.
+    // These events are emitted from inside OpenSSL. Closing the TCP connection there would free memory that OpenSSL
+    // still uses, and crash the process. So the caller continues in setImmediate.
     const settle = (result: HandshakeResult) => setImmediate(resolve, result);
     const fail = (reason: RefusalReason, detail: string) => {
       socket.destroy();
       settle({ outcome: 'failed', reason, detail });
     };
-    // Stays for the life of the socket: an `error` nobody listens to would end the process.
+    // Stays for the life of the socket: an `error` event without a listener ends the process.
     socket.on('error', (error) => fail(reasonForHandshakeError(codeOrMessage(error)), codeOrMessage(error)));
     socket.once('close', () => fail('handshake-failed', 'the connection was closed'));
     socket.once('secure', () => {
@@ -67,7 +67,9 @@ function evidenceOf(socket: TLSSocket, chainCertificates: number): HandshakeEvid
   };
 }
 
-/** What the client sent after its leaf: Node links each certificate to the next one sent, whoever issued it. */
+/**
+ * What the client sent after its leaf. Node links each certificate to the next one sent, also if it did not issue it.
+ */
 function presentedWith(leaf: X509Certificate, most: number): Buffer[] {
   const presented: Buffer[] = [];
   let next = leaf.issuerCertificate;

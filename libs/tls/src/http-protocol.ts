@@ -24,7 +24,7 @@ export type UpgradeHandler = (request: IncomingMessage, connection: Connection, 
 /** Bytes of a request's body that are read and thrown away after an early answer. */
 const mostDiscardedBytes = 1024 * 1024;
 
-/** The same for a device of this site that was refused: many clients read no answer before they have sent a whole file. */
+/** The same for a refused device of this site. Many clients send their whole file before they read an answer. */
 const mostDiscardedBytesOfDevice = 16 * 1024 * 1024;
 
 const deviceReasons: ReadonlySet<RefusalReason> = new Set(['device-locked', 'device-revoked', 'device-retired']);
@@ -40,7 +40,7 @@ const answerByParserError: ReadonlyMap<string, string> = new Map([
 
 const badRequest = rawAnswer('400 Bad Request', 'This is not a valid HTTP/1.1 request.');
 
-/** A whole response in one piece, for a connection that has no request to answer. */
+/** A whole response as bytes, for a connection without a parsed request. */
 export function rawAnswer(status: string, text: string): string {
   const body = `${text}\n`;
   return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
@@ -50,11 +50,11 @@ export interface HttpProtocolOptions {
   readonly handler: HttpListenerHandler;
   readonly limits: Limits;
   readonly sessionOf: (socket: Duplex) => ListenerSession | undefined;
-  /** A request answered before the handler saw it: malformed, too large, too slow (`fault`), or sent to https. */
+  /** A request was answered without the handler: malformed, too large or too slow (`fault`), or sent to https. */
   readonly onAnsweredEarly: (how: 'fault' | 'redirect') => void;
 }
 
-/** HTTP/1.1 over connections that were admitted elsewhere: bounds, soundness of requests, redirects to https. */
+/** Speaks HTTP/1.1 on connections the acceptor hands over: limits, checks of requests, redirects to https. */
 export class HttpProtocol {
   readonly #server: Server;
   readonly #options: HttpProtocolOptions;
@@ -80,11 +80,11 @@ export class HttpProtocol {
     );
     if (upgrade !== undefined) this.#offerUpgrade(upgrade);
     this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
-    // A server that never listens itself begins to look at its deadlines only with this event.
+    // This server never listens itself. Without this event it would not check its deadlines.
     this.#server.emit('listening');
   }
 
-  /** Hands an admitted connection to HTTP; whatever the client has sent meanwhile is read first. */
+  /** Takes over a connection, with everything the client has sent on it so far. */
   take(session: ListenerSession): void {
     this.#server.emit('connection', session.socket);
   }
@@ -96,7 +96,7 @@ export class HttpProtocol {
   #offerUpgrade(upgrade: UpgradeHandler): void {
     this.#server.on('upgrade', (request, socket, head) => {
       const session = this.#options.sessionOf(socket);
-      // Asked again: a Node without that callback brings every request here that names any protocol.
+      // Check again: a Node without `shouldUpgradeCallback` emits this event for every request with an Upgrade header.
       if (session?.connection === undefined || !this.#mayUpgrade(request)) {
         socket.destroy();
         return;
@@ -107,8 +107,9 @@ export class HttpProtocol {
   }
 
   /**
-   * Whether a request takes its connection out of HTTP. Every other one that asks for it is served as if it had not
-   * (RFC 9110 §7.8): those for another protocol, behind a request that is still answered, faulty, or not admitted.
+   * Whether this request takes its connection out of HTTP. If not, it is served as if it had no Upgrade header (RFC
+   * 9110 §7.8): when it asks for another protocol, waits behind another request, is faulty, or its peer is not
+   * admitted.
    */
   #mayUpgrade(request: IncomingMessage): boolean {
     const session = this.#options.sessionOf(request.socket);
@@ -145,14 +146,14 @@ export class HttpProtocol {
     return line;
   }
 
-  /** False when there will be no answer, because the connection ends with another one. */
+  /** False when this request gets no answer, because an earlier answer ends the connection. */
   #serve(session: ListenerSession, { request, response, handler }: Exchange): boolean {
     if (session.isOver || session.hasLastRequest) {
-      // To close now, with bytes unread, would be a TCP reset and could destroy the answer before.
+      // Read the request. Closing with unread bytes sends a TCP reset, which could destroy the earlier answer.
       request.resume();
       return false;
     }
-    // RFC 9112 §6.1: never chunked in answer to HTTP/1.0; Node would, to a client that says TE: chunked.
+    // RFC 9112 §6.1: never answer HTTP/1.0 in chunks. Node would, when the client says TE: chunked.
     if (request.httpVersion === '1.0') response.useChunkedEncodingByDefault = false;
     session.track(response);
     if (session.refusal !== undefined) {
@@ -173,7 +174,7 @@ export class HttpProtocol {
     this.#answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
   }
 
-  /** The peer has proved a certificate, and is not admitted. */
+  /** The peer proved its certificate, but is not admitted. */
   #answerRefusal(request: IncomingMessage, response: ServerResponse, reason: RefusalReason): void {
     const problem = problemOf(reason);
     const retry = problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) };
@@ -201,7 +202,7 @@ export class HttpProtocol {
 
   #answer(request: IncomingMessage, response: ServerResponse, answer: EarlyAnswer): void {
     const { status, headers, problem, discardBytes = mostDiscardedBytes } = answer;
-    // Should the rest of the request prove to be no HTTP, this is its answer already.
+    // When the rest of the request is not HTTP, the parser must not answer a second time.
     this.#answered.add(request.socket);
     this.#options.sessionOf(request.socket)?.closeAfter(response);
     const body = problem === undefined ? '' : JSON.stringify(problem);
@@ -211,7 +212,7 @@ export class HttpProtocol {
     discardBody(request, { bytes: discardBytes, ms: this.#options.limits.lingerMs }, () => response.end());
   }
 
-  /** One answer is enough: each further packet on such a connection raises the error again. */
+  /** Answers once. Each further packet on the connection raises the error again. */
   #answerParserError(error: Error, socket: Duplex): void {
     if (this.#answered.has(socket)) return;
     this.#answered.add(socket);
@@ -224,7 +225,7 @@ export class HttpProtocol {
       return;
     }
     socket.end(answerByParserError.get(code) ?? badRequest);
-    // Destroyed, not only ended: a client that never closes would hold the connection for ever.
+    // Ending is not enough: a client that never closes would hold the connection for ever.
     const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
   }
@@ -236,7 +237,7 @@ function isWebSocketRequest(request: IncomingMessage): boolean {
     method === 'GET' &&
     httpVersion === '1.1' &&
     headers.upgrade?.toLowerCase() === 'websocket' &&
-    // A body would be taken for the first bytes of the new protocol.
+    // The upgraded protocol would read a body as its first bytes.
     headers['content-length'] === undefined &&
     headers['transfer-encoding'] === undefined &&
     headers.expect === undefined &&
@@ -266,16 +267,17 @@ interface Exchange {
 
 interface EarlyAnswer {
   readonly status: number;
-  /** Names as the standards spell them; some clients compare them case by case. */
+  /** Names as the standards spell them. Some clients compare them with case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly problem?: Problem;
-  /** Unset: a little. */
+  /** Bytes of the body to read and throw away; by default 1 MiB. */
   readonly discardBytes?: number;
 }
 
 /**
- * Asks for the body when somebody begins to read it: an answer without it spares the client the sending. Nobody knows
- * then whether the client sends it all the same, so such an answer ends the connection (RFC 9110 §10.1.1).
+ * Sends 100 Continue when the handler begins to read the body, so that an early answer spares the client the upload.
+ * After an early answer we cannot know whether the client sends the body anyway, so that answer ends the connection
+ * (RFC 9110 §10.1.1).
  */
 function continueWhenRead(
   request: IncomingMessage,
@@ -288,7 +290,7 @@ function continueWhenRead(
     if (event !== 'data' && event !== 'readable') return;
     request.off('newListener', onListener);
     if (response.headersSent) return;
-    // The session may be about to end by now.
+    // Meanwhile the session may have got its last request.
     response.shouldKeepAlive = shouldKeepAlive && session?.hasLastRequest !== true;
     response.writeContinue();
   };
@@ -300,15 +302,16 @@ function makeServer(limits: Limits, mayUpgrade: (request: IncomingMessage) => bo
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersMs,
     connectionsCheckingInterval: limits.headersCheckMs,
-    // Absolute, so it would end a large file on a slow line; `timeout` below counts silence only.
+    // This limit is absolute and would end a large file on a slow line. `timeout` below counts silence only.
     requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveMs,
-    // Checked by `requestFault`, which says more than Node's empty 400.
+    // `requestFault` checks it, and says more than Node's empty 400.
     requireHostHeader: false,
     shouldUpgradeCallback: mayUpgrade,
   });
   server.timeout = limits.idleMs;
-  // All of them: `headerBytes` is the bound. With a count, Node hides the rest from our checks but not from its parser.
+  // No count: `headerBytes` is the limit. With a count, Node would hide further headers from our checks but still parse
+  // them.
   server.maxHeadersCount = 0;
   return server;
 }

@@ -26,7 +26,7 @@ export interface HandshakeEvidence {
   readonly chainFault?: ChainFault;
 }
 
-/** A peer that may pass as far as its certificate goes. */
+/** A peer whose certificate has passed every check here. The registry has not been asked yet. */
 export interface Candidate extends Omit<CertificateCredential, 'kind'> {
   readonly deviceId: DeviceId;
   readonly kind: PeerKind;
@@ -66,8 +66,8 @@ export interface Rules {
 }
 
 /**
- * Judges a handshake: OpenSSL's verdict is the floor, our own checks come on top. Nothing is trusted that OpenSSL
- * refused, and nothing is read from a session that was resumed or a client that sent no certificate.
+ * Judges a handshake. OpenSSL has judged the chain; our own checks come on top. What OpenSSL refused is never trusted.
+ * A resumed session is refused unread.
  */
 export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   if (evidence.isResumed) return refuse('session-reused');
@@ -79,7 +79,7 @@ export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   if (!('der' in certificate)) return certificate;
   if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
   if (evidence.presented.length >= rules.chainCertificates) return refuse('chain-too-long', { certificate });
-  // What was found before may lead through a CA that has expired since; this time its successor may have been sent.
+  // The remembered path may lead through a CA that has expired since. The client may have sent its successor now.
   const path =
     known !== undefined && expiredIn(known.path, rules) === undefined
       ? known.path
@@ -100,7 +100,7 @@ function parsed(der: Buffer): Certificate | PeerRefusal {
   }
 }
 
-/** OpenSSL names the fault but not always the certificate that has it. */
+/** OpenSSL names the fault, but not always the certificate that has it. So we look. */
 function explain(
   fault: ChainFault,
   certificate: Certificate,
@@ -128,7 +128,7 @@ function explain(
   }
 }
 
-/** OpenSSL follows signatures we do not take, and then no key has signed as far as we are concerned. */
+/** OpenSSL accepts signature algorithms that we do not. Then we find no path, and say which signature is weak. */
 function noPath(certificate: Certificate, { presented }: HandshakeEvidence, rules: Rules): PeerRefusal {
   const weak = [certificate, ...parsedPresented(presented, rules)].find(
     ({ signatureAlgorithm }) => !isStrongSignature(signatureAlgorithm),
@@ -141,7 +141,7 @@ function expiredIn({ certificates }: IssuerPath, { now }: Rules): Certificate | 
   return certificates.find((certificate) => hasEnded(certificate, now));
 }
 
-/** What OpenSSL lets pass and we do not about the CAs of a path: keys, and names a CA may not vouch for. */
+/** What we refuse in the CAs of a path although OpenSSL accepts it: weak keys, and names a CA may not vouch for. */
 export function pathFault({ certificate, path }: KnownLeaf): PeerRefusal | undefined {
   const [name = ''] = certificate.subject.commonNames;
   for (const issuer of path.certificates) {
@@ -164,7 +164,7 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const faultAbove = pathFault({ certificate, path });
   if (faultAbove !== undefined) return faultAbove;
   const issuedHere = rules.trust.isOwn(path);
-  // A foreign CA may write any identity URI; only our own hierarchy makes services and administrators.
+  // A foreign CA may write any identity URI. Only our own hierarchy makes services and administrators.
   const kind = issuedHere ? peerKindOf(certificate) : 'device';
   if (rules.permittedKinds?.has(kind) === false)
     return refuse('not-permitted', { certificate, detail: `kind "${kind}"` });
@@ -172,7 +172,7 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   return leafRuleFault(candidate, rules.leafRule) ?? { outcome: 'candidate', candidate };
 }
 
-/** What the service's own rule has against a leaf. */
+/** Why the service's own rule refuses a leaf; undefined when it does not. */
 export function leafRuleFault(leaf: JudgedLeaf, leafRule: LeafRule | undefined): PeerRefusal | undefined {
   const fault = leafRule?.(leaf);
   return fault === undefined ? undefined : { outcome: 'refused', ...fault, certificate: leaf.certificate };
@@ -183,7 +183,7 @@ function detailOf(fault: RefusalReason, certificate: Certificate): Pick<PeerRefu
   return fault === 'certificate-malformed' ? { detail: 'its serial number is 0' } : {};
 }
 
-/** What cannot be parsed cannot be part of a path. */
+/** Certificates that cannot be parsed are left out; they cannot be part of a path. */
 function parsedPresented(presented: readonly Buffer[], { trust }: Pick<Rules, 'trust'>): Certificate[] {
   return presented.map((der) => trust.recallIssuer(der) ?? parsed(der)).filter((certificate) => 'der' in certificate);
 }

@@ -1,47 +1,47 @@
 import type { RequestQueueLimits } from './request-queue.js';
 
-/** What one listener may spend: times in milliseconds, sizes in bytes, counts. */
+/** What one listener may use: times in milliseconds, sizes in bytes, counts. */
 export interface Limits extends RequestQueueLimits {
-  /** Requests of one peer that wait, on all its connections; one that brings more loses the connection. */
+  /** Requests of one peer that wait, over all its connections. With one more, the connection that brought it is cut. */
   readonly requestsWaitingOfPeer: number;
-  /** From the first packet to a finished TLS handshake; also how long a silent connection may say nothing. */
+  /** From the first packet to the end of the TLS handshake. A connection that sends nothing has as long. */
   readonly handshakeMs: number;
-  /** How long the admission port may think; after that the peer is refused. */
+  /** How long to wait for the admission port. Without an answer the peer is refused. */
   readonly admissionMs: number;
-  /** Connections that say nothing yet or make their handshake; half of them at most from one network. */
+  /** Connections that are silent so far or in their handshake. One network may have half of them. */
   readonly concurrentHandshakes: number;
   readonly connections: number;
-  /** Without a proven identity, from an IPv4 address or an IPv6 network. Generous: a site may share one. */
+  /** Unidentified connections from one IPv4 address or one IPv6 network. Large, since a whole site may share one. */
   readonly connectionsPerAddress: number;
-  /** Of one admitted device, service or administrator. */
+  /** Connections of one admitted device, service or administrator. */
   readonly connectionsPerIdentity: number;
-  /** How long an idle connection keeps its place against a newer one of the same owner. */
+  /** How long an idle connection is safe from a newer one of the same owner, when the owner has too many. */
   readonly idleKeptMs: number;
-  /** Connections without a place that are closed only after `closeDelayMs`; further ones at once. */
+  /** Connections without a place that are closed only after `closeDelayMs`. Further ones are closed at once. */
   readonly delayedCloses: number;
   readonly closeDelayMs: number;
-  /** What a client may send before its handshake is over, while its network has not proved itself. */
+  /** What a client of an unknown network may send before its handshake is over. */
   readonly handshakeBytes: number;
-  /** The same while failed handshakes of strangers have cost more than their share. */
+  /** The same while failed handshakes of unknown networks have cost more than their share. */
   readonly handshakeBytesInNeed: number;
   /** Certificates a client may send, the leaf included. */
   readonly chainCertificates: number;
   readonly headerBytes: number;
   /** From the first byte of a request to the end of its headers. */
   readonly headersMs: number;
-  /** How often that deadline is looked at; Node's own default would let a slow client stay 30 s longer. */
+  /** How often that deadline is checked. With Node's default a slow client could stay 30 s longer. */
   readonly headersCheckMs: number;
-  /** Silence inside a request after which the connection ends; a slow but steady transfer may take hours. */
+  /** Silence inside a request after which the connection ends. A slow transfer may take hours, as long as it moves. */
   readonly idleMs: number;
-  /** Silence between two requests. Longer than the report interval of usual devices. */
+  /** Silence between two requests. Longer than the usual report interval of devices. */
   readonly keepAliveMs: number;
-  /** How long a connection is read and ignored after its last answer, so that the answer is not lost to a reset. */
+  /** How long to read and ignore a connection after its last answer. Closing at once could destroy the answer. */
   readonly lingerMs: number;
-  /** How long an idle connection of a former security level waits for its next request, which is then redirected. */
+  /** After a change of level: how long an idle connection waits for a next request, which is then redirected. */
   readonly retireIdleMs: number;
-  /** How long a request in flight may take when its connection has to end. */
+  /** How long requests in flight and streams may take when their connection has to end. Then it is cut. */
   readonly drainMs: number;
-  /** After a switch to plain HTTP: how long new TLS connections are still served with the former certificate. */
+  /** After a switch to plain HTTP: how long new TLS connections still get the former certificate. */
   readonly formerTlsMs: number;
 }
 

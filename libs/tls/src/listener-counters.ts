@@ -3,11 +3,11 @@ import type { RefusalReason } from '@sallyport/protocol';
 /** What a listener has seen since it was made. */
 export interface ListenerCounts {
   accepted: number;
-  /** Connections that closed, or ran into the deadline, without a byte. */
+  /** Connections that sent nothing until they closed or the deadline passed. */
   silent: number;
-  /** TLS handshakes that finished, whatever was decided then. */
+  /** TLS handshakes that finished, also those of peers that were refused then. */
   handshakes: number;
-  /** Sessions that began: admitted peers, and connections that needed none. */
+  /** Sessions that began, with an admitted peer or without one. */
   established: number;
   /** TLS on a listener without a certificate. */
   tlsOnPlain: number;
@@ -15,14 +15,14 @@ export interface ListenerCounts {
   plainOnTls: number;
   /** Requests answered 307 to https. */
   redirected: number;
-  /** Requests details away because they were malformed, too large or too slow. */
+  /** Requests that were malformed, too large or too slow. */
   faultyRequests: number;
 }
 
 /** What a listener counts, apart from refusals. */
 export type ListenerEvent = keyof ListenerCounts;
 
-/** Counts for metrics; nothing is decided by them. */
+/** Counts for metrics. No decision depends on them. */
 export class ListenerCounters {
   readonly refusals = new Map<RefusalReason, number>();
   readonly #onCounted: ((event: ListenerEvent) => void) | undefined;

@@ -8,7 +8,7 @@ import type { ListenerEvent } from './listener-counters.js';
 import type { AdmissionPort, Peer } from './peer.js';
 import type { SecuritySettings } from './settings.js';
 
-/** One peer details away, or one session cut. */
+/** One peer refused, or one session cut. */
 export interface RefusalEvent {
   readonly reason: RefusalReason;
   readonly remoteAddress: string;
@@ -19,30 +19,30 @@ export interface RefusalEvent {
   readonly detail?: string;
 }
 
-/** What a listener tells its owner; nothing here may throw. */
+/** What a listener tells its owner. None of these functions may throw. */
 export interface ListenerEvents {
   onRefusal(refusal: RefusalEvent): void;
-  /** Told about everything counted that is no refusal. */
+  /** Called for everything that is counted, except refusals. */
   onCounted?(event: ListenerEvent): void;
   onAdmitted?(admitted: { readonly peer: Peer; readonly remoteAddress: string }): void;
   onWarning(text: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
-/** What every protocol on top may ask of the listener. */
+/** What a protocol may set for its listener. */
 interface ProtocolNeeds {
   /**
-   * Names of the protocol in the TLS handshake (RFC 7301), best first. A client that offers others only is refused; one
-   * that offers none passes. By default those of HTTP/1 for `http`, and none for `stream`.
+   * Names of the protocol in the TLS handshake (ALPN, RFC 7301), best first. A client that offers only other names is
+   * refused; one that offers none passes. Default: those of HTTP/1 for `http`, none for `stream`.
    */
   readonly alpn?: readonly string[];
-  /** Limits that suit the protocol better than the defaults; those of the listener's owner come before them. */
+  /** Limits that suit the protocol. They replace the defaults; limits of the listener's owner replace them. */
   readonly limits?: Partial<Limits>;
 }
 
 /** HTTP/1.1, and what a connection may be upgraded to. */
 export interface HttpListenerHandler extends ProtocolNeeds {
   readonly http: HttpHandler;
-  /** Takes WebSockets. Without it, a request for one is a request like any other. */
+  /** Takes WebSockets. Without it, a request for a WebSocket is an ordinary request. */
   readonly upgrade?: UpgradeHandler;
 }
 
@@ -50,8 +50,8 @@ export interface HttpListenerHandler extends ProtocolNeeds {
 export interface StreamListenerHandler extends ProtocolNeeds {
   readonly stream: (connection: Connection) => void;
   /**
-   * Tells a peer in the words of its protocol why it may not pass, and ends the stream; nothing it sends may have any
-   * other effect. The listener ends it after `Limits.handshakeMs`. Without this, it is closed without a word.
+   * Tells a refused peer the reason in its protocol, and ends the stream. Nothing the peer sends may have any other
+   * effect. The listener cuts it after `Limits.handshakeMs`. Without this function, it is closed without an answer.
    */
   readonly refuseStream?: (socket: Duplex, reason: RefusalReason) => void;
 }
@@ -71,7 +71,7 @@ export interface SecureListenerOptions {
   readonly handler: ListenerHandler;
   /** Kinds of peer that may pass; every kind when absent. */
   readonly permittedKinds?: ReadonlySet<PeerKind>;
-  /** What this service asks of a leaf certificate beyond the rules of every listener. */
+  /** An extra check of leaf certificates, beyond those of every listener. */
   readonly leafRule?: LeafRule;
   readonly limits?: Partial<Limits>;
   readonly now?: () => Date;

@@ -8,7 +8,7 @@ import type { Peer } from './peer.js';
 
 /** One live connection, as the operator sees it. */
 export interface SessionInfo {
-  /** Absent on plain connections and without a client certificate. */
+  /** Absent while nobody has proved who is on the other side. */
   readonly peer?: Peer;
   readonly remoteAddress: string;
   readonly since: Date;
@@ -17,13 +17,13 @@ export interface SessionInfo {
 }
 
 /**
- * How a connection stands to the listener: `current` is served; `redirected` is told to come back over a connection
- * of the present security level; `draining` is served and told to go.
+ * What a connection may do: `current` is served. `redirected` is told to connect again, since the security level has
+ * changed. `draining` is served, and told to end.
  */
 export type Standing = 'current' | 'redirected' | 'draining';
 
 export interface ListenerSessionOptions {
-  /** What the protocol above reads and writes: the TLS socket, or the plain one. */
+  /** What the protocol above reads and writes: the TLS socket, or `raw` without TLS. */
   readonly socket: Socket;
   /** The TCP connection below. */
   readonly raw: Socket;
@@ -33,13 +33,13 @@ export interface ListenerSessionOptions {
   readonly peer?: Peer;
   /** What holds its place in the connection quota. */
   readonly holder: Evictable;
-  /** Whether HTTP runs on top, which may be ended between two requests. */
+  /** Whether HTTP runs on top, so that the connection may end between two requests. */
   readonly hasRequests: boolean;
   /** See `Limits.lingerMs`. */
   readonly lingerMs: number;
 }
 
-/** A connection that may be ended from outside: at once, or between two requests. */
+/** A live connection. It can be ended from outside: at once, after the requests in flight, or with a goodbye. */
 export class ListenerSession {
   readonly socket: Socket;
   readonly remoteAddress: string;
@@ -56,15 +56,15 @@ export class ListenerSession {
   #hasLastRequest = false;
   #refusal: RefusalReason | undefined;
   readonly holder: Evictable;
-  /** Who is on the other side, as far as it was proved. */
+  /** Who is on the other side; undefined while nobody has proved it. */
   peer: Peer | undefined;
   /** Who the peer will be if the admission port says yes to its token. */
   claim: Peer | undefined;
-  /** What the protocol above has of it; undefined until it was handed over. */
+  /** What the protocol above got; undefined until the session is handed over. */
   connection: Connection | undefined;
-  /** True when nothing it brings may be served any more. */
+  /** True when nothing more from the peer may be served. */
   isOver: boolean;
-  /** True when not even what has been written may reach the peer any more. */
+  /** True when it was cut: even what was written already must not reach the peer. */
   isCut = false;
   /** Why it was cut. */
   cutReason: RefusalReason | undefined;
@@ -97,7 +97,7 @@ export class ListenerSession {
     });
   }
 
-  /** False while the admission port is still thinking, and for a refused peer. */
+  /** False until the admission port has answered, and for a refused peer. */
   get isEstablished(): boolean {
     return this.connection !== undefined;
   }
@@ -118,7 +118,7 @@ export class ListenerSession {
     return this.#standing;
   }
 
-  /** Whom a change of admission concerns; also while its admission is being asked for. */
+  /** The peer for whom revocations of this session count; also while the admission port is still being asked. */
   get subject(): Peer | undefined {
     return this.claim ?? this.peer;
   }
@@ -127,17 +127,17 @@ export class ListenerSession {
     return this.#responses.size > 0;
   }
 
-  /** Whether nothing is under way, so that to end it costs the peer a new connection and no more. */
+  /** Whether ending it interrupts nothing; the peer only has to connect again. */
   get isIdle(): boolean {
     return this.#hasRequests && !this.isAnswering;
   }
 
-  /** Why its peer may not pass; the only thing it will ever be told. */
+  /** Why the peer is refused. It gets this answer and no other. */
   get refusal(): RefusalReason | undefined {
     return this.#refusal;
   }
 
-  /** Whether bytes of an unfinished response have left; nothing else may be written then. */
+  /** Whether a part of a response was sent. Then nothing else may be written. */
   get hasBegunAnswer(): boolean {
     return [...this.#responses].some(({ headersSent }) => headersSent);
   }
@@ -147,12 +147,12 @@ export class ListenerSession {
     return { remoteAddress, since, isSecure, ...(this.peer !== undefined && { peer: this.peer }) };
   }
 
-  /** True when a response in flight ends the connection: what was pipelined behind its request is not for anybody. */
+  /** True when a response in flight ends the connection. Requests pipelined behind it are ignored. */
   get hasLastRequest(): boolean {
     return this.#hasLastRequest;
   }
 
-  /** The peer is not admitted: it gets one answer, within `mostMs`. */
+  /** The peer is not admitted. It may get one answer; after `mostMs` the session is cut. */
   refuse(reason: RefusalReason, mostMs: number): void {
     this.#refusal = reason;
     this.peer = undefined;
@@ -170,7 +170,7 @@ export class ListenerSession {
   }
 
   /**
-   * Makes a response, of which nothing has been sent yet, the last one: it says `Connection: close`.
+   * Makes a response the last one: it says `Connection: close`. Nothing of it may have been sent yet.
    *
    * @see RFC 9112 §9.6: no request behind it may be processed.
    */
@@ -182,15 +182,14 @@ export class ListenerSession {
   /** HTTP has handed the connection to another protocol (RFC 9110 §7.8): from here on it is a stream. */
   upgrade(): void {
     this.#hasRequests = false;
-    // The limit of silence is HTTP's; the new protocol has its own.
+    // The limit of silence was for HTTP. The new protocol watches its own.
     this.socket.setTimeout(0);
   }
 
   /**
-   * Lets the connection go without breaking what is under way. A stream gets the signal `draining`. With HTTP, the newest
-   * response says `Connection: close`, or the next one where that has begun already. An idle HTTP connection gets
-   * `idleMs` to bring its next request, since closing it at once would race with one on its way. Whatever is left after
-   * `hardMs` is cut.
+   * Ends the connection without breaking what is under way. A stream gets the signal `draining`. With HTTP, the newest
+   * response says `Connection: close`, or the next response if that one was sent in part. An idle HTTP connection waits
+   * `idleMs` for a request that may be on its way. What is left after `hardMs` is cut.
    */
   retire(standing: Standing, { idleMs, hardMs }: { readonly idleMs: number; readonly hardMs: number }): void {
     this.#standing = standing;
@@ -214,7 +213,9 @@ export class ListenerSession {
     if (!this.isAnswering) this.end();
   }
 
-  /** Sends what is written, then closes. Reads and ignores a little longer, so that no reset destroys the last answer. */
+  /**
+   * Sends what is written, then closes. Reads and ignores a little longer, so that no reset destroys the last answer.
+   */
   end(): void {
     this.isOver = true;
     this.socket.end();
@@ -222,14 +223,14 @@ export class ListenerSession {
   }
 
   /**
-   * Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. We may be called
-   * from inside OpenSSL. Destroying the socket there crashes the process, so we wait for setImmediate.
+   * Ends the connection now, with a TCP reset: nothing that waits in a buffer reaches the peer any more. We may be
+   * called from inside OpenSSL. Destroying the socket there crashes the process, so we wait for setImmediate.
    */
   cut(): void {
     this.isOver = true;
     this.isCut = true;
     setImmediate(() => {
-      // libuv resets no connection that is shutting down, and Node would then keep its descriptor for ever.
+      // libuv does not reset a connection that is shutting down, and Node would keep its file descriptor for ever.
       if (this.#raw.writableEnded && !this.#raw.writableFinished) this.#raw.destroy();
       else this.#raw.resetAndDestroy();
       this.socket.destroy();

@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** Since Node 23.9 for this thread alone; before, that of the process, which is never less. */
+/** CPU time of this thread (Node 23.9 and newer), or else of the process, which is never less. */
 const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
 
 export interface MeterOptions {
-  /** What the client may send until `stopWatching`; with more, the connection ends. */
+  /** Bytes the client may send until `stopWatching`. With more, the connection ends. */
   readonly mostBytes: number;
-  /** Asked before OpenSSL gets what the client sent after our first answer; when false, the connection ends. */
+  /** Called before OpenSSL gets bytes that came after our first answer. When false, the connection ends. */
   readonly mayGoOn: () => boolean;
-  /** Told the CPU time OpenSSL took for that, in milliseconds. */
+  /** Called with the CPU time OpenSSL took for them, in milliseconds. */
   readonly onCost: (costMs: number) => void;
 }
 
@@ -17,9 +17,8 @@ export interface MeterOptions {
 export type MeterFault = 'too-long' | 'too-costly';
 
 /**
- * A TCP connection whose handshake is watched: TLS on top of it gets the client's bytes from here, so they can be
- * counted before OpenSSL sees them, and the time OpenSSL takes over them is known. Costs a copy of every byte for as
- * long as the connection lives, since Node cannot give a TLS socket another stream later.
+ * Passes a client's bytes from TCP to TLS, counts them before OpenSSL sees them, and measures how long OpenSSL takes.
+ * Copies every byte for the whole life of the connection, because Node cannot replace the stream below a TLS socket.
  */
 export class MeteredStream extends Duplex {
   readonly #socket: Socket;
@@ -27,17 +26,17 @@ export class MeteredStream extends Duplex {
   #bytesLeft: number;
   #isWatching = true;
   #cpuMs = 0;
-  /** Certificates come after our first answer; what comes before costs the same for everybody. */
+  /** Certificates come only after our first answer. What comes before costs the same for every client. */
   #hasAnswered = false;
   #fault: MeterFault | undefined;
-  /** What cannot be passed on yet. The socket is paused meanwhile. */
+  /** Bytes that must wait. The socket is paused meanwhile. */
   #held: Buffer | undefined;
   #hasEnded = false;
-  /** Lets the next bytes be written. */
+  /** Continues a write that waits for the socket to drain. */
   #onRoom: (() => void) | undefined;
 
   constructor(socket: Socket, options: MeterOptions) {
-    // As the TCP socket: who has stopped sending is not sent to.
+    // As the TCP socket does: when the client ends its side, end ours.
     super({ allowHalfOpen: false });
     this.#socket = socket;
     this.#options = options;
@@ -58,10 +57,10 @@ export class MeteredStream extends Duplex {
     return this.#cpuMs;
   }
 
-  /** The handshake is over: from here on bytes only pass. */
+  /** The handshake is over. From now on bytes are neither counted nor measured. */
   stopWatching(): void {
     this.#isWatching = false;
-    // Who asked for it while it was held will not ask again.
+    // The reader asked for these bytes already, and will not ask again.
     if (this.#held !== undefined) this.#readOn();
   }
 
@@ -105,8 +104,8 @@ export class MeteredStream extends Duplex {
   }
 
   /**
-   * Gives OpenSSL no more than the client may send, and the rest when that was enough for a handshake: a client may
-   * send its first request together with the end of its handshake.
+   * Gives OpenSSL at most the bytes the client may send. The rest follows if these were enough for the handshake: a
+   * client may send its first request together with the end of its handshake.
    */
   #feed(bytes: Buffer): void {
     if (this.#isWatching && this.#hasAnswered && !this.#options.mayGoOn()) {
@@ -124,7 +123,7 @@ export class MeteredStream extends Duplex {
     else this.#feed(later);
   }
 
-  /** OpenSSL works on the bytes before this returns, unless they have to wait. */
+  /** OpenSSL works on the bytes inside `push`, unless it has earlier ones to read. */
   #measure(bytes: Buffer): boolean {
     const isAnswer = this.#hasAnswered;
     const before = cpuUsage();
@@ -136,13 +135,13 @@ export class MeteredStream extends Duplex {
     return isTaken;
   }
 
-  /** The end comes after what is held, though the socket may tell it before. */
+  /** The end must come after the held bytes, even if the socket reports it earlier. */
   #takeEnd(): void {
     this.#hasEnded = true;
     if (this.#held === undefined) this.push(null);
   }
 
-  /** A client may close when it has sent all; what nobody has read yet is still to be read, as it would be from TCP. */
+  /** A client may close right after it has sent everything. Its bytes can still be read, as from a TCP socket. */
   #takeClose(): void {
     if (!this.#hasEnded || this.readableEnded) this.destroy();
     else this.#takeRoom();
@@ -167,7 +166,7 @@ export class MeteredStream extends Duplex {
   #forward(chunks: readonly Buffer[], done: () => void): void {
     this.#hasAnswered = true;
     if (this.#socket.destroyed) {
-      // The peer has gone. TCP takes such bytes too.
+      // The peer has gone. A TCP socket ignores such bytes too.
       done();
       return;
     }

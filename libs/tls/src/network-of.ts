@@ -4,13 +4,13 @@ const groupsOfAddress = 8;
 const groupsOfNetwork = 4;
 
 /**
- * What one caller cannot change about its address: all of an IPv4 address, the first 64 bits of an IPv6 one, since a
- * subscriber has the other 64 to choose from (RFC 6177 §2).
+ * The part of an address that a caller cannot choose: the whole IPv4 address, or the first 64 bits of an IPv6 address.
+ * An IPv6 subscriber can use any of the other 64 bits (RFC 6177 §2).
  *
- * @param address as Node tells it; given back as it is when it is none
+ * @param address as Node gives it; returned unchanged when it is not an IP address
  */
 export function networkOf(address: string): string {
-  // Asked several times for each connection; most addresses are of IPv4.
+  // A short cut for IPv4: this runs several times for each connection.
   if (!address.includes(':') || isIP(address) !== 6) return address;
   if (address.includes('.')) {
     const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

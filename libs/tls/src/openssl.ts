@@ -2,8 +2,8 @@ import { constants } from 'node:crypto';
 import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
 
 /*
- * The two things this product needs from OpenSSL that Node has inside but does not offer by a public name. Each is
- * looked up at run time; where a future Node lacks it, the answer here is the safe one, and a test fails.
+ * Two functions of OpenSSL that we need and that Node has, but not in its public API. Each is looked up at run time.
+ * When a future Node lacks it, we take the safe answer, and a test fails.
  */
 
 /** Why OpenSSL does not accept a chain: Node's code (`CERT_HAS_EXPIRED`), and OpenSSL's sentence. */
@@ -15,11 +15,11 @@ export interface ChainFault {
 const unknownFault: ChainFault = { code: 'UNSPECIFIED', message: 'this Node.js does not tell what OpenSSL decided' };
 
 /**
- * OpenSSL's verdict over the chain of a finished handshake; undefined: accepted, or no certificate was sent.
+ * Why OpenSSL refuses the chain of a finished handshake. Undefined when it accepts it, or no certificate was sent.
  *
- * `tls.Server` would tell it too, but only together with the choice between no TLS alert for a missing certificate
- * (`rejectUnauthorized: false`) and no look at the certificate it refused (`true`). We want both, so we make the
- * server side of each socket ourselves, as that server does, and ask its handle the same question.
+ * We need a TLS alert for a missing certificate, and we need to read a refused certificate. `tls.Server` gives only one
+ * of them: `rejectUnauthorized: false` sends no alert, and `true` hides the certificate. So we create the server side
+ * of each socket ourselves, as `tls.Server` does, and ask its handle the same question.
  */
 export function chainFault(socket: TLSSocket): ChainFault | undefined {
   const handle: unknown = Reflect.get(socket, 'ssl');
@@ -33,9 +33,9 @@ export function chainFault(socket: TLSSocket): ChainFault | undefined {
 }
 
 /**
- * Adds one CA to a context in use by nobody yet, so that thousands can be added in short stretches.
+ * Adds one CA to a context that is not in use yet. So thousands can be added without blocking the event loop.
  *
- * @returns false where Node has no such way; the caller then has to give every CA to `createSecureContext`.
+ * @returns false when this Node cannot do it. The caller then has to give every CA to `createSecureContext`.
  */
 export function addTrustedCa(context: SecureContext, pem: string): boolean {
   const native: unknown = context.context;
@@ -52,10 +52,10 @@ export function addTrustedCa(context: SecureContext, pem: string): boolean {
  */
 const leaveOutCaNames = 0x200;
 
-/** The list is limited to 65,535 bytes (RFC 8446 §4.2.4); with one byte more OpenSSL fails every handshake. */
+/** The list may have 65,535 bytes (RFC 8446 §4.2.4). With one byte more, OpenSSL fails every handshake. */
 const mostCaNameBytes = 60_000;
 
-/** Whether a handshake can list these subjects; each stands there with a length of two bytes. */
+/** Whether these subjects fit into a handshake. Each takes two more bytes for its length. */
 export function fitIntoHandshake(subjects: readonly Buffer[]): boolean {
   return subjects.reduce((sum, subject) => sum + subject.length + 2, 0) <= mostCaNameBytes;
 }
@@ -63,11 +63,11 @@ export function fitIntoHandshake(subjects: readonly Buffer[]): boolean {
 /**
  * Options of every context.
  *
- * SSL_OP_NO_TICKET: a resumed session is `authorized` without a certificate, and survives the removal of its CA, so
- * nothing may be resumed. SSL_OP_NO_RENEGOTIATION: TLS 1.2 clients could otherwise make us handshake again for free.
+ * SSL_OP_NO_TICKET: a resumed session is `authorized` without a certificate, also after its CA was removed. So nothing
+ * may be resumed. SSL_OP_NO_RENEGOTIATION: otherwise a TLS 1.2 client could start handshake after handshake at no cost.
  *
- * CA names that do not fit are left out. OpenSSL then sends an empty list, which TLS 1.2 allows (RFC 5246 §7.4.4) and
- * TLS 1.3 does not: rustls and Go refuse it. So such a listener speaks TLS 1.2 only.
+ * When the CA names do not fit, none is sent. The list is then empty. TLS 1.2 allows that (RFC 5246 §7.4.4), TLS 1.3
+ * does not: rustls and Go refuse it. So such a listener speaks TLS 1.2 only.
  */
 export function protocolOptions(doCaNamesFit: boolean): Pick<SecureContextOptions, 'secureOptions' | 'maxVersion'> {
   const always =

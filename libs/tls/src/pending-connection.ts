@@ -3,21 +3,21 @@ import type { Evictable } from './fair-quota.js';
 import type { HandshakeCharge } from './handshake-charge.js';
 import type { ListenerSession } from './listener-session.js';
 
-/** A TCP connection from its first packet to its end; it has one deadline to become a session. */
+/** A TCP connection from its first packet to its end. It must become a session before its deadline. */
 export class PendingConnection implements Evictable {
   readonly raw: Socket;
   readonly remoteAddress: string;
   readonly #deadline: NodeJS.Timeout;
   readonly #onEvicted: (pending: PendingConnection) => void;
   #isLate = false;
-  /** What has become of it. */
+  /** The session it became. */
   session: ListenerSession | undefined;
-  /** What its handshake costs; absent where it may send no certificates. */
+  /** The cost of its handshake. Absent when the client may not send certificates. */
   charge: HandshakeCharge | undefined;
-  /** Told, or about to be told, that it may not pass. */
+  /** Its refusal was reported already. */
   isRefused = false;
 
-  /** @param onEvicted  called when its place is needed for somebody else */
+  /** @param onEvicted  called when another connection needs its place */
   constructor(
     raw: Socket,
     {
@@ -34,7 +34,7 @@ export class PendingConnection implements Evictable {
     }, deadlineMs);
   }
 
-  /** Whether it was closed because the deadline was over. */
+  /** Whether the deadline closed it. */
   get isLate(): boolean {
     return this.#isLate;
   }
@@ -47,7 +47,7 @@ export class PendingConnection implements Evictable {
     this.#onEvicted(this);
   }
 
-  /** Ends the deadline: the connection has arrived, or is gone. */
+  /** The connection is a session now, or closed. */
   clearDeadline(): void {
     clearTimeout(this.#deadline);
   }

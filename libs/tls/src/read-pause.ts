@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 
 const nothing = Buffer.alloc(0);
 
-/** Small enough for a turn of the event loop even where each of its bytes is a piece of work. */
+/** Small enough not to block the event loop, even when every byte of it causes work. */
 const sliceBytes = 2048;
 
-/** Stops the reading of a connection, for as long as anybody holds it, whoever else would let it flow. */
+/** Pauses the reading of a connection until every hold is released, also when other code resumes the socket. */
 export class ReadPause {
   readonly #socket: Socket;
   #holds = 0;
@@ -22,15 +22,16 @@ export class ReadPause {
     this.#socket.pause();
     if (this.#isGuarded) return;
     this.#isGuarded = true;
-    // Node lets the socket flow again for everybody who reads the body of a request, an empty one too.
+    // Node resumes the socket whenever the body of a request is read, even an empty one.
     this.#socket.on('resume', () => {
       if (this.#holds > 0) this.#socket.pause();
     });
   }
 
   /**
-   * Lets a hold take effect after a few bytes: Node's HTTP parser reads a socket past us, 64 KiB at a time, until
-   * somebody listens to its data. Costs CPU time for as long as the connection lives, so only who needs it gets it.
+   * Makes a hold take effect after a few bytes. Node's HTTP parser reads 64 KiB at a time straight from the handle,
+   * until the socket has a listener for `data`. Costs CPU time for the life of the connection, so it is done only when
+   * needed.
    */
   slice(): void {
     if (this.#isSliced) return;
@@ -43,7 +44,7 @@ export class ReadPause {
       return isMoreWanted;
     };
     this.#socket.on('data', () => undefined);
-    // The parser took what the stream had asked for; without this it would wait for that for ever.
+    // The parser consumed what the stream had asked for. Without this push the stream would wait for it for ever.
     push(nothing);
   }
 

@@ -30,7 +30,7 @@ export interface SecurityFilePaths {
 export interface SecurityFiles {
   readonly level: SecurityLevel;
   readonly settings: SecuritySettings;
-  /** What works but deserves a look, one sentence each. */
+  /** What works but needs attention, one sentence each. */
   readonly warnings: string[];
 }
 
@@ -41,11 +41,11 @@ interface Pair {
 }
 
 /**
- * Reads what decides a listener's security level: neither certificate nor key is `plain`, both are `server`, both and
- * trusted CAs are `mutual`. Reports every fault of the files at once.
+ * Reads the files that decide a listener's security level. No certificate and no key: `plain`. Both: `server`. Both and
+ * trusted CAs: `mutual`. Reports all faults of the files at once.
  *
- * Texts name configuration keys and paths: they are for the operator (log, CLI), never for a remote caller. They hold
- * nothing of a key's content.
+ * The texts name configuration keys and paths. They are for the operator (log, CLI), never for a remote caller. They
+ * contain nothing of a key.
  *
  * @throws Problem `config-invalid`: half a pair, a file that is missing or holds something else (swapped files are
  *   called so), an encrypted key, a key of another certificate, or no usable CA.
@@ -150,7 +150,7 @@ interface ReadCertificate {
   readonly certificate: Certificate;
 }
 
-/** The certificates of a file, leaf first; a sentence when there is none or one is malformed. */
+/** The certificates of a file, leaf first. A sentence when there is none, or one is malformed. */
 function certificatesIn({
   key,
   path,
@@ -170,7 +170,7 @@ function certificatesIn({
   return `${key}: ${path} holds ${describePemParts(blocks)}, not a certificate. Name a PEM file with the certificate and its intermediates.`;
 }
 
-/** The first private key of a file; a sentence when there is none or it cannot be used. */
+/** The first private key of a file. A sentence when there is none, or it cannot be used. */
 function privateKeyIn({
   key,
   path,
@@ -186,7 +186,7 @@ function privateKeyIn({
   try {
     return { pem: block.text, key: createPrivateKey(block.text) };
   } catch {
-    // OpenSSL's own words ("DECODER routines::unsupported") would not help anybody.
+    // OpenSSL's message ("DECODER routines::unsupported") would not help an operator.
     return `${key}: ${path} holds a private key that is damaged or of an unknown kind.`;
   }
 }

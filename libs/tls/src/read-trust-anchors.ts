@@ -22,13 +22,13 @@ interface Found {
   readonly warnings: string[];
 }
 
-/** Looks at the key here, between two breaths: the answer is remembered, and RSA takes a millisecond each. */
+/** Checks the key here, where the event loop can run in between: RSA takes a millisecond. The answer is remembered. */
 function examined(certificate: Certificate): Certificate {
   keyWeakness(certificate);
   return certificate;
 }
 
-/** Takes the CA certificates out of one file's text; anything else in it becomes a warning. */
+/** Finds the CA certificates in the text of one file. Anything else becomes a warning. */
 async function candidatesOf(name: string, text: string, eventLoop: EventLoopYield): Promise<Found> {
   const found: Found = { candidates: [], warnings: [] };
   const blocks = pemParts(text);
@@ -59,7 +59,7 @@ interface NamedReading {
   readonly reading: FileReading;
 }
 
-/** Reads one entry; the same file under a second name (the links `c_rehash` makes) is skipped without a word. */
+/** Reads one entry. The same file under a second name (links made by `c_rehash`) is skipped without a warning. */
 async function readEntry(directory: string, name: string, seen: Set<string>): Promise<NamedReading | undefined> {
   const reading = await readOperatorFile(join(directory, name));
   if (reading.fault !== undefined) return { name, reading };
@@ -69,7 +69,7 @@ async function readEntry(directory: string, name: string, seen: Set<string>): Pr
   return { name, reading };
 }
 
-/** Hidden names are skipped: Kubernetes keeps the versions of a mounted secret in `..data` and its like. */
+/** Hidden names are skipped: Kubernetes keeps versions of a mounted secret in names such as `..data`. */
 function isVisible(entry: Dirent): boolean {
   return !entry.name.startsWith('.');
 }
@@ -125,7 +125,7 @@ function cut(warnings: readonly string[]): string[] {
  * Reads the CAs a listener trusts: one PEM file, or every file of a directory (not its sub-directories).
  *
  * Entries that cannot be used are left out, each with a warning that names it. Reads at most 32 files at a time and
- * parses in short stretches, so 10,000 files do not stall a running service. The texts name paths: they are for the
+ * parses in small parts, so 10,000 files do not block a running service. The texts name paths. They are for the
  * operator (log, CLI), never for a remote caller.
  *
  * @throws Problem `config-invalid`: the path cannot be read, or no usable CA is left; nobody could ever pass then.

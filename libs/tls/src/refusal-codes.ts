@@ -2,8 +2,8 @@ import type { RefusalReason } from '@sallyport/protocol';
 import type { ChainFault } from './openssl.js';
 
 /**
- * OpenSSL's verdicts, by the names Node gives them, and the refusal each one means. Where OpenSSL only says that
- * some certificate of the chain is at fault, `judge` looks which.
+ * The refusal for each error of OpenSSL, by Node's name for it. When OpenSSL only says that some certificate of the
+ * chain is at fault, `judge` finds out which.
  *
  * @see X509_STORE_CTX_get_error(3)
  */
@@ -22,7 +22,7 @@ const reasonByVerdict: ReadonlyMap<string, RefusalReason> = new Map([
   ['INVALID_CA', 'issuer-unfit'],
 ]);
 
-/** What Node calls UNSPECIFIED is told apart by OpenSSL's sentence. */
+/** For what Node calls UNSPECIFIED: by OpenSSL's sentence. */
 const reasonBySentence: readonly (readonly [RegExp, RefusalReason])[] = [
   [/^CA certificate key too (?:weak|small)/i, 'issuer-weak'],
   [/key too (?:weak|small)/i, 'weak-key'],
@@ -31,7 +31,7 @@ const reasonBySentence: readonly (readonly [RegExp, RefusalReason])[] = [
   [/does not include certificate signing/i, 'issuer-unfit'],
 ];
 
-/** The refusal an OpenSSL chain verdict means; everything unknown is `chain-invalid`. */
+/** The refusal for an error of OpenSSL about a chain. Unknown errors are `chain-invalid`. */
 export function reasonForChainFault({ code, message }: ChainFault): RefusalReason {
   return (
     reasonByVerdict.get(code) ?? reasonBySentence.find(([pattern]) => pattern.test(message))?.[1] ?? 'chain-invalid'
@@ -44,7 +44,7 @@ const reasonByHandshakeError: ReadonlyMap<string, RefusalReason> = new Map([
   ['ERR_SSL_EXCESSIVE_MESSAGE_SIZE', 'chain-too-long'],
 ]);
 
-/** The refusal an error during the handshake means, by Node's code for it. */
+/** The refusal for an error during the handshake, by Node's code for it. */
 export function reasonForHandshakeError(code: string): RefusalReason {
   return reasonByHandshakeError.get(code) ?? 'handshake-failed';
 }

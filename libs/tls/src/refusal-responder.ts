@@ -8,7 +8,7 @@ import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import type { PendingConnection } from './pending-connection.js';
 
-/** Why somebody is details away. */
+/** Why a peer is refused. */
 export type RefusalDetails = Omit<PeerRefusal, 'outcome'>;
 
 export interface RefusalResponderOptions {
@@ -19,7 +19,7 @@ export interface RefusalResponderOptions {
   readonly http: HttpProtocol | undefined;
 }
 
-/** Turns peers away: counts and reports each once, and tells it why where the protocol has words for that. */
+/** Refuses peers: counts and reports each once, and tells the peer the reason if its protocol can. */
 export class RefusalResponder {
   readonly #parts: RefusalResponderOptions;
   readonly #delayed = new Set<Socket>();
@@ -28,7 +28,7 @@ export class RefusalResponder {
     this.#parts = parts;
   }
 
-  /** Closes a connection that nothing can be said to. */
+  /** Closes a connection without an answer. */
   refuseSilently(pending: PendingConnection, details: RefusalDetails): void {
     pending.charge?.pay();
     if (!pending.isRefused) this.report(pending.remoteAddress, details);
@@ -37,8 +37,8 @@ export class RefusalResponder {
   }
 
   /**
-   * Closes a connection for which there is no place, after a while: a client that comes back at once gets in no sooner,
-   * and a crowd of them would keep us from accepting others.
+   * Closes a connection for which there is no place, but only after a delay. Otherwise its client would connect again
+   * at once, and many such clients would keep us from accepting others.
    */
   refuseAfterDelay(pending: PendingConnection, details: RefusalDetails): void {
     const { raw, remoteAddress } = pending;
@@ -57,14 +57,14 @@ export class RefusalResponder {
     });
   }
 
-  /** Closes those that are kept out. */
+  /** Closes the connections that wait for their delay. */
   close(): void {
     for (const raw of this.#delayed) raw.destroy();
   }
 
   /**
-   * Refuses a peer that has finished its handshake. It gets one small answer to what it asks first, or is closed; in
-   * either case nothing of it reaches the service.
+   * Refuses a peer that has finished its handshake. It gets one small answer to its first request, or is closed.
+   * Nothing it sends reaches the service.
    */
   refuse(pending: PendingConnection, session: ListenerSession, details: RefusalDetails): void {
     const { http, limits } = this.#parts;
@@ -76,7 +76,7 @@ export class RefusalResponder {
     }
     pending.charge?.pay();
     this.report(pending.remoteAddress, details);
-    // It may have gone meanwhile; it was refused nevertheless.
+    // Reported before: also a peer that has gone meanwhile was refused.
     if (session.isOver) return;
     session.refuse(details.reason, limits.handshakeMs);
     http?.take(session);
@@ -104,7 +104,7 @@ export class RefusalResponder {
   }
 }
 
-/** What a failed handshake is called: OpenSSL knows nothing of our deadline and bounds. */
+/** The reason for a failed handshake. OpenSSL does not know our deadline and limits, so they come first. */
 export function faultOf({ isLate, charge }: PendingConnection, failure: RefusalDetails): RefusalDetails {
   if (isLate) return { reason: 'handshake-timeout' };
   switch (charge?.meter?.fault) {

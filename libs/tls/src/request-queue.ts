@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ReadPause } from './read-pause.js';
 
-/** Requests that wait for their turn, counted by peer: it may pipeline on many connections at the same time. */
+/** Limits the waiting requests of each peer, over all its connections. */
 export class PipelineQuota {
   readonly #most: number;
   readonly #waiting = new Map<string, number>();
@@ -12,7 +12,7 @@ export class PipelineQuota {
     this.#most = most;
   }
 
-  /** False when the peer has too many here. Each true needs one `release`. */
+  /** False when the peer has too many. Each true needs one `release`. */
   acquire(peer: string): boolean {
     const waiting = this.#waiting.get(peer) ?? 0;
     if (waiting >= this.#most) return false;
@@ -27,35 +27,36 @@ export class PipelineQuota {
   }
 }
 
-/** How much of what a client pipelines is worked on, and how much is kept (RFC 9112 §9.3.2). */
+/** Limits for pipelined requests (RFC 9112 §9.3.2). */
 export interface RequestQueueLimits {
-  /** Requests the handler has at the same time. */
+  /** Requests of one connection that the handler works on at the same time. */
   readonly requestsInHand: number;
-  /** Requests that wait behind them; with more, nothing is read from the connection. */
+  /** Requests that may wait behind them. With more, the connection is not read. */
   readonly requestsWaiting: number;
-  /** Chunks of a body after which the other connections have their turn. */
+  /** Chunks of a body that are handled before other connections get their turn. */
   readonly chunksAtOnce: number;
 }
 
 export interface RequestQueueOptions {
   readonly socket: Socket;
   readonly limits: RequestQueueLimits;
-  /** Where the requests of all connections of a peer wait. */
+  /** Shared by all connections of the listener. */
   readonly quota: PipelineQuota;
   /** Whose connection it is. */
   readonly peer: string;
-  /** The peer is over its quota: the connection is to end. */
+  /** The peer is over its quota. The connection must end. */
   readonly onFull: () => void;
 }
 
-/** Hands a request on, or answers it; false when nobody will answer it any more. */
+/** Gives a request to the handler, or answers it. False when it gets no answer. */
 type Serve = () => boolean;
 
 /**
- * The requests of one connection. A few are in hand, the others wait their turn, and one connection gets no more than
- * those few in a turn of the event loop. While too many wait the connection is not read: the client has to wait too.
+ * The requests of one connection. The handler works on a few, the others wait. In one turn of the event loop, at most
+ * those few are started. While too many wait, the connection is not read, so the client has to wait too.
  *
- * Node parses all of a piece it has read (64 KiB), so somewhat more than `requestsWaiting` can come before that helps.
+ * Node reads 64 KiB and parses all of it, so a few more requests than `requestsWaiting` can come before that takes
+ * effect.
  */
 export class RequestQueue {
   readonly #readPause: ReadPause;
@@ -66,7 +67,7 @@ export class RequestQueue {
   #isHeld = false;
   #isAdvancing = false;
   #isOver = false;
-  /** One for all responses; each is over once. */
+  /** The same function for all responses. Each response closes once. */
   readonly #onAnswered = () => {
     this.#inHand -= 1;
     this.#advanceSoon();
@@ -83,12 +84,12 @@ export class RequestQueue {
     });
   }
 
-  /** Whether no request waits, is answered, or is about to end the connection. */
+  /** Whether no request waits or is being answered. */
   get isEmpty(): boolean {
     return this.#inHand === 0 && this.#waiting.length === 0 && !this.#isOver;
   }
 
-  /** Takes the next request of the connection: at once, or when its turn has come. */
+  /** Starts the next request of the connection, at once or when the ones before it are answered. */
   take(request: IncomingMessage, response: ServerResponse, serve: Serve): void {
     if (this.#isOver) return;
     this.#pace(request);
@@ -102,7 +103,7 @@ export class RequestQueue {
     response.on('close', this.#onAnswered);
   }
 
-  /** In another turn: answers that need no waiting would follow each other without end. */
+  /** In the next turn of the event loop. Otherwise, requests that are answered at once would block it. */
   #advanceSoon(): void {
     if (this.#waiting.length === 0 || this.#isAdvancing) return;
     this.#isAdvancing = true;
@@ -115,7 +116,7 @@ export class RequestQueue {
   #wait(response: ServerResponse, serve: Serve): void {
     const { quota, peer, onFull } = this.#options;
     if (!quota.acquire(peer)) {
-      // The rest of what was read with it still comes here, and is not for anybody.
+      // The parser still delivers requests it has read already. They are ignored.
       this.#isOver = true;
       onFull();
       return;
@@ -140,14 +141,14 @@ export class RequestQueue {
   }
 
   /**
-   * Lets a chunked body come at a pace: a chunk of one byte costs its sender six bytes and us a call through several
-   * layers, and a connection may bring a hundred thousand of them in one turn of the event loop.
+   * Slows down a chunked body. A chunk of one byte costs the client six bytes, and us a call through several layers.
+   * Without a limit, one connection could bring a hundred thousand of them in one turn of the event loop.
    */
   #pace(request: IncomingMessage): void {
     if (request.headers['transfer-encoding'] === undefined) return;
     const push = request.push.bind(request);
     let chunks = 0;
-    // Here every chunk passes. A listener for `data` would let the body flow before anybody wants it.
+    // Every chunk goes through `push`. A listener for `data` would start the body before the handler reads it.
     request.push = (chunk: unknown, encoding?: BufferEncoding) => {
       chunks += 1;
       if (chunks % this.#limits.chunksAtOnce === 0) this.#rest();
@@ -155,7 +156,7 @@ export class RequestQueue {
     };
   }
 
-  /** Until the next turn of the event loop, in which the others come first. */
+  /** Stops reading until the next turn of the event loop, so that other connections come first. */
   #rest(): void {
     this.#readPause.hold();
     this.#readPause.slice();

@@ -2,7 +2,7 @@ import { pause } from '@sallyport/concurrency';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
 import type { ListenerSession } from './listener-session.js';
 
-/** Sessions asked about at the same time: a registry takes so much at once, and refuses more. */
+/** Sessions asked about at the same time. The registry refuses too many questions at once. */
 const askedAtOnce = 32;
 
 /** Time between two tries, in milliseconds. */
@@ -11,11 +11,11 @@ const pauseMs = 1_000;
 export interface Revalidation {
   readonly ask: (session: ListenerSession) => Promise<AdmissionDecision>;
   readonly cut: (session: ListenerSession, reason: RefusalReason) => void;
-  /** How long sessions live on without an answer, in milliseconds. */
+  /** How long sessions stay open while there is no answer, in milliseconds. */
   readonly graceMs: number;
 }
 
-/** Asks about each session again, until every question has been answered or the grace is over; cuts the refused ones. */
+/** Asks about each session again, until all are answered or the grace is over. Cuts those refused or not answered. */
 export async function revalidate(sessions: readonly ListenerSession[], revalidation: Revalidation): Promise<void> {
   const graceEndsAt = performance.now() + revalidation.graceMs;
   let left = sessions;
@@ -28,7 +28,7 @@ export async function revalidate(sessions: readonly ListenerSession[], revalidat
   for (const session of left) revalidation.cut(session, 'admission-unavailable');
 }
 
-/** Stops at the first question without an answer; gives the sessions that still wait for one. */
+/** Stops at the first question without an answer. Returns the sessions that still need one. */
 async function askAbout(sessions: readonly ListenerSession[], { ask, cut }: Revalidation): Promise<ListenerSession[]> {
   const waiting = sessions.filter(({ isOver }) => !isOver);
   const unanswered: ListenerSession[] = [];

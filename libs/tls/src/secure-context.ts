@@ -5,15 +5,15 @@ import { EventLoopYield } from './event-loop-yield.js';
 import { addTrustedCa, fitIntoHandshake, protocolOptions } from './openssl.js';
 import type { SecuritySettings } from './settings.js';
 
-/** Hybrid with ML-KEM-768 first: what is recorded today stays secret from the quantum computers of tomorrow. */
+/** The hybrid with ML-KEM-768 first: a quantum computer of the future cannot read what is recorded today. */
 const hybridGroups = 'X25519MLKEM768:X25519:P-256:P-384';
 const classicGroups = 'X25519:P-256:P-384';
-/** RFC 9325 §4.1: no key exchange by the certificate's own RSA key, which would open every recorded connection later. */
+/** RFC 9325 §4.1: no RSA key exchange. Whoever got the key later could read every recorded connection. */
 const ciphers = `${DEFAULT_CIPHERS}:!kRSA`;
-/** CAs given to OpenSSL in one go; a few milliseconds. */
+/** CAs given to OpenSSL at once; this takes a few milliseconds. */
 const casAtOnce = 100;
 
-/** Key exchange groups, best first, as far as the OpenSSL of this runtime has them (hybrid since 3.5). */
+/** Key exchange groups that the OpenSSL of this runtime knows, best first (hybrid since 3.5). */
 export function keyExchangeGroups(): string {
   try {
     createSecureContext({ ca: [], ecdhCurve: hybridGroups });
@@ -30,7 +30,7 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
       minVersion: 'TLSv1.2',
       ciphers,
       ecdhCurve: keyExchangeGroups(),
-      // A CA that is itself issued by one not listed here is trusted as far as it goes.
+      // A trusted CA need not be a root.
       allowPartialTrustChain: true,
       ...(settings.certificatePem !== undefined && { cert: settings.certificatePem }),
       ...(settings.keyPem !== undefined && { key: settings.keyPem }),
@@ -44,7 +44,7 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
   }
 }
 
-/** Who may vouch for clients of a listener with these settings. */
+/** The CAs that clients of a listener with these settings may come from. */
 function trustedBy({ clientCertificate, ca }: SecuritySettings): readonly Certificate[] {
   return clientCertificate === 'none' || ca === undefined ? [] : ca.certificates;
 }
@@ -63,14 +63,14 @@ export function contextWarnings(settings: SecuritySettings): string[] {
 
 /**
  * Builds the TLS context of a listener: TLS 1.2 or newer, no resumption, no renegotiation, hybrid key exchange first.
- * Adds many CAs in short stretches, so a running service keeps answering meanwhile.
+ * Adds many CAs in small parts, so that a running service keeps answering.
  *
  * @throws Problem `config-invalid`: OpenSSL does not take the certificate or the key, or they do not belong together.
  */
 export async function buildSecureContext(settings: SecuritySettings): Promise<SecureContext> {
   const trusted = trustedBy(settings);
   const options = protocolOptions(fitIntoHandshake(trusted.map(subjectOf)));
-  // Always a list: without one, Node trusts the public web PKI.
+  // Always a list: without a list, Node trusts the public web PKI.
   const context = contextFrom(settings, { ...options, ca: trusted.slice(0, casAtOnce).map(pemOf) });
   const eventLoop = new EventLoopYield();
   for (const certificate of trusted.slice(casAtOnce)) {

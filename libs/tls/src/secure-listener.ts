@@ -10,19 +10,20 @@ import type { Peer } from './peer.js';
 import { prepareSecurity, type SecurityState } from './security-state.js';
 import { levelOf, type SecuritySettings } from './settings.js';
 
-/** Connections the kernel may hold for us while we are busy; Linux caps it at `net.core.somaxconn`. */
+/** Connections the kernel queues while we are busy. Linux limits it to `net.core.somaxconn`. */
 const backlog = 4096;
 
-/** TCP asks a silent peer this often whether it is still there, in milliseconds. */
+/** Interval of TCP keep-alive probes to a silent peer, in milliseconds. */
 const tcpKeepAliveMs = 60_000;
 
 /**
- * A port where trust is decided: plain text, TLS, or mutual TLS, by which settings are present.
+ * A port that speaks plain text, TLS, or mutual TLS, by which settings are present, and decides who may pass.
  *
- * Each connection passes in this order: places left, first byte (TLS or not), handshake within its deadline, OpenSSL's
- * verdict on the chain, our own checks of chain and leaf, the CA whose key really signed, the admission port, the
- * table of live sessions. Only then does the handler see a byte. Every refusal has a reason of `refusals` in
- * `@sallyport/protocol`, a count and an event. Plain HTTP where TLS is spoken is answered 307 to https.
+ * Each connection passes these checks in this order: the connection quota, the first byte (TLS or not), the handshake
+ * within its deadline, OpenSSL's check of the chain, our own checks of chain and leaf, the search for the CA whose key
+ * signed, and the admission port. Then it is a live session, and the handler gets its first byte. Every refusal has a
+ * reason of `refusals` in `@sallyport/protocol`, a count and an event. Plain HTTP on a TLS port is answered 307 to
+ * https.
  */
 export class SecureListener {
   readonly #options: SecureListenerOptions;
@@ -46,7 +47,7 @@ export class SecureListener {
     return this.#acceptor?.security.level ?? levelOf(this.#settings);
   }
 
-  /** Live, admitted connections, plain ones included. */
+  /** Live connections that the handler has, with or without a peer. */
   get sessions(): readonly SessionInfo[] {
     return [...(this.#acceptor?.sessions ?? [])]
       .filter((each) => each.isEstablished && !each.isOver)
@@ -65,7 +66,7 @@ export class SecureListener {
   /**
    * Opens the port.
    *
-   * @returns where it listens; the port is the real one when 0 was asked for.
+   * @returns where it listens. The port is the real one when 0 was asked for.
    * @throws Problem `config-invalid`: the settings are incomplete or unusable, or the address cannot be used.
    * @throws Problem `conflict`: it has been opened before.
    */
@@ -91,7 +92,7 @@ export class SecureListener {
     );
     try {
       const port = await bind(server, this.#options);
-      // An accept that fails (no file descriptor left) leaves the connection in the backlog; the port stays open.
+      // When accept fails (no file descriptor left), the connection stays in the backlog and the port stays open.
       server.on('error', (error) =>
         this.#options.events.onWarning('a connection could not be accepted', { listener: name, error }),
       );
@@ -105,9 +106,9 @@ export class SecureListener {
   }
 
   /**
-   * Changes certificate, key, trusted CAs or level without closing the port. Sessions that would be admitted now go
-   * on; those whose CA is no longer trusted are cut; those that lack what a stricter level asks for finish the
-   * requests in flight, and the next request is redirected to a new connection. Reloads take effect in order.
+   * Changes certificate, key, trusted CAs or level without closing the port. Sessions that would be admitted now stay
+   * open. Those whose CA is no longer trusted are cut. Those that do not meet a stricter level finish their requests in
+   * flight, or get the signal `draining`; a next request is redirected. Reloads take effect in order.
    *
    * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
    */
@@ -129,7 +130,7 @@ export class SecureListener {
   }
 
   /**
-   * Ends, at once, every session whose peer no longer passes; also while its admission is being asked for.
+   * Cuts every session whose peer may no longer pass, also while the admission port is being asked about it.
    *
    * @param match  the reason to end a peer's sessions, or undefined to leave them.
    * @returns how many sessions were ended.
@@ -147,11 +148,11 @@ export class SecureListener {
   }
 
   /**
-   * Asks the admission port again about every session whose peer matches, a few at a time, and ends those it no longer
-   * admits. For an owner whose port has learnt something new, or may have missed something.
+   * Asks the admission port again about every session whose peer matches, a few at a time. Cuts those it no longer
+   * admits. For an owner whose port has news, or may have missed some.
    *
-   * @param options.graceMs  how long sessions live on while the port gives no answer, in milliseconds; by default one
-   *   question without an answer ends them.
+   * @param options.graceMs  how long sessions stay open while the port does not answer, in milliseconds. By default one
+   *   question without an answer cuts them.
    */
   async revalidateSessions(
     match: (peer: Peer) => boolean,
@@ -164,8 +165,8 @@ export class SecureListener {
   }
 
   /**
-   * Closes the port: takes no new connection, ends idle ones, and gives requests in flight `drainMs` to finish.
-   * Resolves when the last connection is gone.
+   * Closes the port. Idle connections end; requests in flight and streams get `drainMs` to finish. Resolves when the
+   * last connection is closed.
    */
   async close({ drainMs = this.#limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
     await this.#opened;

@@ -7,12 +7,12 @@ import { buildSecureContext, contextWarnings } from './secure-context.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
 
-/** One set of security settings, made ready for use; a reload replaces the whole of it. */
+/** One set of security settings, made ready for use. A reload replaces it as a whole. */
 export interface SecurityState {
   readonly level: SecurityLevel;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trust: TrustStore;
-  /** Whether the settings say which CAs are trusted, be it none. */
+  /** Whether the settings have a list of trusted CAs, even an empty one. */
   readonly namesTrust: boolean;
   /** Absent at level `plain`. */
   readonly context?: SecureContext;
@@ -32,15 +32,16 @@ export async function prepareSecurity(name: string, settings: SecuritySettings):
   return { level, clientCertificate, trust, namesTrust, context, warnings: contextWarnings(settings) };
 }
 
-/** What becomes of a session that began under former settings. */
+/** What happens to a session that began under former settings. */
 export type SessionReview =
   | { readonly outcome: 'keep'; readonly peer?: Peer }
   | { readonly outcome: 'redirect' }
   | { readonly outcome: 'cut'; readonly reason: RefusalReason };
 
 /**
- * Whether a session would be admitted now. One that lacks what a stricter level asks for may come back over a new
- * connection and show it. One whose certificate no CA vouches for any more is cut.
+ * Whether a session would be admitted under the present settings. When a stricter level asks for more, the peer may
+ * come back over a new connection and show it. When no trusted CA vouches for its certificate any more, the session is
+ * cut.
  */
 export function reviewSession(
   session: ListenerSession,
@@ -52,7 +53,7 @@ export function reviewSession(
   const { peer } = session;
   if (peer?.credential.kind !== 'certificate')
     return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
-  // Certificates are not asked for any more. That takes nothing from a peer, unless its CA was removed meanwhile.
+  // The listener no longer asks for certificates. The peer stays who it is, unless its CA was removed.
   if (clientCertificate === 'none' && !namesTrust) return { outcome: 'keep' };
   return reviewCertificate({ ...peer, credential: peer.credential }, trust, leafRule);
 }
@@ -66,7 +67,7 @@ function reviewCertificate(
   const path = trust.trusts(credential.path)
     ? credential.path
     : trust.findPath(certificate, credential.path.certificates);
-  // A peer of our own hierarchy may have a kind that a foreign CA cannot give: it has to be judged anew.
+  // Only our own hierarchy can make services and administrators. So a peer that changed sides must connect again.
   if (path === undefined || trust.isOwn(path) !== issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
   const fault =
     pathFault({ certificate, path }) ?? leafRuleFault({ certificate, deviceId, kind, issuedHere }, leafRule);

@@ -3,10 +3,10 @@ import type { RefusalReason } from '@sallyport/protocol';
 import { endOf } from '@sallyport/x509';
 import type { ListenerSession } from './listener-session.js';
 
-/** Longest time between two looks at the clock: it may be set forward, and timers hold at most 24.8 days. */
+/** Longest time between two looks at the clock. It may be set forward, and a timer can wait at most 24.8 days. */
 const longestWaitMs = 60_000;
 
-/** What ends the right of a session to live, and when. */
+/** When and why a session must end. */
 interface Expiry {
   readonly at: number;
   readonly reason: RefusalReason;
@@ -21,7 +21,9 @@ function expiryOf({ peer }: ListenerSession): Expiry | undefined {
   return leaf <= issuers ? { at: leaf, reason: 'certificate-expired' } : { at: issuers, reason: 'issuer-expired' };
 }
 
-/** The live sessions of a listener, pending admissions included; ends each when a certificate or token behind it expires. */
+/**
+ * The live sessions of a listener, pending admissions included. Ends each when its certificate, a CA or token expires.
+ */
 export class SessionTable {
   readonly #sessions = new Map<Duplex, ListenerSession>();
   readonly #now: () => Date;
@@ -43,7 +45,7 @@ export class SessionTable {
   }
 
   add(session: ListenerSession): void {
-    // Closed meanwhile: no event would ever take it out again.
+    // It closed meanwhile, so no event would ever remove it.
     if (session.socket.closed) return;
     this.#sessions.set(session.socket, session);
     session.socket.once('close', () => this.#sessions.delete(session.socket));

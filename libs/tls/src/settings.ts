@@ -1,7 +1,7 @@
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
 import type { TrustAnchors } from './trust-anchors.js';
 
-/** Whether a TLS client is asked for a certificate, and whether it may do without. */
+/** Whether a TLS client is asked for a certificate, and must have one. */
 export type ClientCertificatePolicy = 'none' | 'optional' | 'required';
 
 /** What a listener needs to decide its security level. Without certificate and key it speaks plain text. */
@@ -15,14 +15,14 @@ export interface SecuritySettings {
   readonly clientCertificate: ClientCertificatePolicy;
 }
 
-/** The level the settings amount to. A listener where a client certificate is optional counts as `server`. */
+/** The level of these settings. With an optional client certificate it is `server`. */
 export function levelOf(settings: SecuritySettings): SecurityLevel {
   if (settings.certificatePem === undefined) return 'plain';
   return settings.clientCertificate === 'required' ? 'mutual' : 'server';
 }
 
 /**
- * Refuses settings that are half of something.
+ * Refuses incomplete settings.
  *
  * @throws Problem `config-invalid`: certificate without key, key without certificate, or client certificates asked for
  *   with no CA to judge them by.
@@ -37,7 +37,7 @@ export function checkComplete(name: string, settings: SecuritySettings): void {
     );
   }
   if (certificatePem === undefined || clientCertificate === 'none') return;
-  // Node takes a missing CA list for "trust the public web PKI", so nobody may come here without one.
+  // Without a CA list, Node trusts the public web PKI. That must never happen.
   if (ca === undefined || ca.certificates.length === 0)
     throw new Problem(
       'config-invalid',

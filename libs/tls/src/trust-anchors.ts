@@ -4,13 +4,13 @@ import { type Certificate, hasBegun, hasEnded, keyWeakness, nameKey } from '@sal
 /** The CAs a listener trusts to vouch for its peers. */
 export interface TrustAnchors {
   readonly certificates: readonly Certificate[];
-  /** CAs of this site's own hierarchy: what they issue may carry a kind (`service`, `admin`) in its identity URI. */
+  /** CAs of this site's own hierarchy. Only certificates they issued may have a kind (`service`, `admin`). */
   readonly ownIssuers: ReadonlySet<Fingerprint>;
-  /** What was left out and what to look after, one sentence each, with the name of its file. */
+  /** What was left out or needs attention, one sentence each, with the name of the file. */
   readonly warnings: readonly string[];
 }
 
-/** A certificate somebody put forward as a CA, and where it came from, as the operator knows it. */
+/** A certificate that is offered as a CA, with the name the operator knows it by, such as its file. */
 export interface AnchorCandidate {
   readonly name: string;
   readonly certificate: Certificate;
@@ -37,7 +37,7 @@ function unusable(certificate: Certificate, now: Date): string | undefined {
   return undefined;
 }
 
-/** A usable CA that deserves a word of warning, or undefined. */
+/** Why a usable CA needs a warning, or undefined. */
 function doubtful(certificate: Certificate, now: Date): string | undefined {
   if (certificate.version !== 3)
     return `is an X.509 version ${certificate.version} certificate: it has no CA flag and no path limit. Replace it by a version 3 CA`;
@@ -53,8 +53,9 @@ interface Namesakes {
 }
 
 /**
- * OpenSSL picks an issuer by its name and, where both sides carry one, its key identifier. Of two CAs with one name
- * and no identifiers it only ever tries the first, and every device of the other one fails with a bad signature.
+ * OpenSSL finds an issuer by its name and, if both certificates have one, by its key identifier. Of two CAs with the
+ * same name and without identifiers, it always tries the first. Then every device of the second fails with a bad
+ * signature.
  */
 function isIndistinct(certificate: Certificate, { keys, bare }: Namesakes): boolean {
   const hasOtherKey = keys.size > 1 || (keys.size === 1 && !keys.has(certificate.spki.toString('latin1')));
@@ -64,7 +65,7 @@ function isIndistinct(certificate: Certificate, { keys, bare }: Namesakes): bool
 const indistinct =
   'has the same subject as another trusted CA but a different key, and not both carry a subject key identifier, so devices could not be told apart. Issue it again with one';
 
-/** Collects anchors one by one; the first of two that exclude each other stays. */
+/** Collects anchors one by one. Of two that cannot be told apart, the first stays. */
 class AnchorCollector {
   readonly certificates: Certificate[] = [];
   readonly warnings: string[] = [];
@@ -113,8 +114,8 @@ class AnchorCollector {
 }
 
 /**
- * Picks the certificates that can be trusted as CAs. What is expired, weak, not a CA, listed twice, or not to be told
- * from another CA is left out with a warning; the result may be empty.
+ * Picks the certificates that can be trusted as CAs. Leaves out, with a warning, what is expired, weak, not a CA,
+ * listed twice, or cannot be told from another CA. The result may be empty.
  */
 export function makeTrustAnchors(
   candidates: readonly AnchorCandidate[],

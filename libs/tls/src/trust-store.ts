@@ -12,24 +12,24 @@ export interface IssuerPath {
   /** From the CA that issued the leaf up to the first trusted one, both included. Never empty. */
   readonly certificates: IssuerChain;
   /**
-   * The CAs that may have been given the name, by key and name, the one that issued the leaf first. The last is the
-   * topmost trusted CA above the leaf, unless a CA on the way stands for itself because of its name constraints.
+   * The CAs the device may belong to, by key and name; first the one that issued the leaf. The last is the topmost
+   * trusted CA, unless a CA below it may give names on its own because of its name constraints.
    */
   readonly authorities: readonly AuthorityId[];
   /** Subject of the last of the authorities, printable. */
   readonly authorityName: string;
-  /** The trusted certificates of the CA that issued the leaf, which may have been issued again, and the one sent. */
+  /** All known certificates of the CA that issued the leaf: the one sent, and those trusted here. */
   readonly issuerFingerprints: readonly Fingerprint[];
 }
 
-/** False when key identifiers say that another key of that name signed; RFC 5280 §4.2.1.1 wants them compared. */
+/** False when the key identifiers say that another key of that name signed (RFC 5280 §4.2.1.1). */
 function mayHaveIssued(issuer: Certificate, { authorityKeyIdentifier }: Certificate): boolean {
   const { subjectKeyIdentifier } = issuer;
   if (authorityKeyIdentifier === undefined || subjectKeyIdentifier === undefined) return true;
   return authorityKeyIdentifier === subjectKeyIdentifier;
 }
 
-/** A renewed CA stands beside the one it replaces, with the same key and name. */
+/** A renewed CA has the same key and name as the one it replaces, and both may be trusted. */
 function longerLivedFirst(one: Certificate, other: Certificate): number {
   return other.notAfter.getTime() - one.notAfter.getTime();
 }
@@ -41,17 +41,17 @@ export interface KnownLeaf {
 }
 
 interface RememberedLeaf extends KnownLeaf {
-  /** What was sent with it: another chain may lead to another trusted CA. */
+  /** Hash of the certificates sent with it. Other ones may lead to another trusted CA. */
   readonly presented: string;
 }
 
-/** Devices that come back are recognised, as far as there are no more than this; each takes a few kilobytes. */
+/** Leaves remembered, so that a device that comes back costs less. Each takes a few kilobytes. */
 const mostKnownLeaves = 2000;
 const mostKnownIssuers = 500;
-/** Trusted CAs above the first one that are looked at; a hierarchy of this depth is longer than any chain. */
+/** Limit for the trusted CAs above a leaf; deeper than any real hierarchy. */
 const mostAuthorities = 16;
 
-/** Finds out which CA's key vouches for a leaf, which is what tells two CAs with one name apart. */
+/** Finds the CA whose key signed a leaf. The name of a CA is not enough: two CAs can have the same. */
 export class TrustStore {
   readonly #anchorsBySubject = new Map<string, Certificate[]>();
   readonly #anchors = new Set<Fingerprint>();
@@ -60,7 +60,7 @@ export class TrustStore {
   readonly #own: readonly Certificate[];
   readonly #known = new BoundedMap<string, RememberedLeaf>(mostKnownLeaves);
   readonly #issuers = new BoundedMap<string, Certificate>(mostKnownIssuers);
-  /** The trusted CA that issued another one, once it has been looked for. */
+  /** For each trusted CA, the trusted CA that issued it, once looked up. */
   readonly #aboveAnchor = new Map<Certificate, Certificate | undefined>();
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
@@ -77,8 +77,8 @@ export class TrustStore {
   }
 
   /**
-   * The path whose keys really signed, whatever the names say; undefined when none leads to a trusted CA. Dates and
-   * the rules of path validation are not looked at: OpenSSL has judged them.
+   * The path of CAs whose keys signed. Undefined when there is none to a trusted CA. Does not check dates and the rules
+   * of path validation: OpenSSL has done that.
    *
    * @param presented  certificates the client sent after its leaf, at most a handful.
    */
@@ -93,21 +93,20 @@ export class TrustStore {
   }
 
   /**
-   * A leaf `findPath` found a path for before, with the same certificates behind it. That a key signed it stays true for
-   * ever, so neither parsing nor checking the signature again would tell anything new; whether it may pass now has to be
-   * judged each time.
+   * A leaf for which `findPath` found a path before, with the same certificates sent along. A signature stays valid for
+   * ever, so it need not be parsed and checked again. Whether the leaf may pass now must be judged each time.
    */
   recall(der: Buffer, presented: readonly Buffer[]): KnownLeaf | undefined {
     const known = this.#known.get(hash('sha256', der, 'hex'));
     return known?.presented === presentedKey(presented) ? known : undefined;
   }
 
-  /** A CA certificate that was part of a path before; so neither it nor its key has to be looked at again. */
+  /** A CA certificate that was part of a path before, so it need not be parsed and checked again. */
   recallIssuer(der: Buffer): Certificate | undefined {
     return this.#issuers.get(hash('sha256', der, 'hex'));
   }
 
-  /** Each presented certificate is climbed at most once, so no arrangement of cross-signed ones costs more. */
+  /** Uses each presented certificate at most once, so that cross-signed ones cannot make the search expensive. */
   #climb(certificate: Certificate, unused: Set<Certificate>): IssuerChain | undefined {
     const anchor = this.#anchorAbove(certificate);
     if (anchor !== undefined) return [anchor];
@@ -142,8 +141,8 @@ export class TrustStore {
   }
 
   /**
-   * The certificates of the CAs that vouch for the leaf's name, from its issuer up. Trusted CAs above the first one belong
-   * to them, so that it makes no difference to a device when its intermediate CA becomes trusted too.
+   * The CAs that vouch for the leaf's name, from its issuer up. Includes trusted CAs above the first trusted one, so
+   * that nothing changes for a device when its intermediate CA is trusted too.
    */
   #vouching(certificates: IssuerChain, leaf: Certificate): Certificate[] {
     const vouching: Certificate[] = [];
@@ -153,7 +152,7 @@ export class TrustStore {
       const verdict = constraintVerdict(next, name);
       if (verdict === 'forbidden') break;
       vouching.push(next);
-      // What is above gave this CA no names of devices, so those it vouches for are its own.
+      // The CAs above gave this CA no names of devices. So the names it vouches for are its own.
       if (verdict === 'silent') break;
       next = certificates[vouching.length] ?? this.#trustedAbove(next);
     }
@@ -165,19 +164,19 @@ export class TrustStore {
     return this.#aboveAnchor.get(anchor);
   }
 
-  /** Whether the CA a path ends at is still trusted. */
+  /** Whether the CA at the end of a path is still trusted. */
   trusts({ certificates }: IssuerPath): boolean {
     const top = certificates.at(-1);
     return top !== undefined && this.#anchors.has(top.fingerprint);
   }
 
-  /** Whether this site's own hierarchy issued what stands below the path, under whichever of its certificates. */
+  /** Whether a CA of this site's own hierarchy is in the path, under any of its certificates. */
   isOwn({ certificates }: IssuerPath): boolean {
     return certificates.some((issuer) => this.#ownIssuers.has(issuer.fingerprint) || isAmong(issuer, this.#own));
   }
 }
 
-/** The same CA again, under this or another certificate: a root signs itself, and two may have signed each other. */
+/** Whether a CA is in the list, under this or another certificate. */
 function isAmong({ spki, subject }: Certificate, certificates: readonly Certificate[]): boolean {
   return certificates.some((other) => other.spki.equals(spki) && nameKey(other.subject) === nameKey(subject));
 }
