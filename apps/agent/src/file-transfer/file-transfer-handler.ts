@@ -3,11 +3,10 @@ import { Problem } from '@sallyport/protocol';
 import type { FileStorage } from '../file-storage/file-storage.js';
 import { explainFault } from '../file-storage/file-system-fault.js';
 import { parseStoragePath, type StoragePath } from '../file-storage/storage-path.js';
-import { type Answer, answer } from './answer.js';
+import { type Answer, answer, type Exchange, type FileExchange, PeerLost } from './answer.js';
 import { answerRead } from './download.js';
-import { type Exchange, type FileExchange, PeerLost } from './exchange.js';
 import type { AccessRule, OwnerRule, PeerRule } from './path-ownership.js';
-import { answerDelete } from './removal.js';
+import { versionCheck } from './preconditions.js';
 import { parseRequestTarget, percentDecoded } from './request-target.js';
 import type { TransferMetrics } from './transfer-metrics.js';
 import { answerPut } from './upload.js';
@@ -88,8 +87,19 @@ class FileTransfer {
   private transfer(method: string, exchange: FileExchange): Promise<void> {
     if (method === 'PUT' && exchange.req.headers['content-range'] !== undefined) throw partialUpload(exchange.path);
     if (method === 'PUT') return answerPut(exchange, this.options);
-    if (method === 'DELETE') return answerDelete(exchange, this.options);
+    if (method === 'DELETE') return this.remove(exchange);
     return answerRead(exchange, this.options);
+  }
+
+  /**
+   * Answers DELETE of a file or an empty folder with 202, also when there was none.
+   *
+   * @throws Problem `not-found`: the path is the root; `conflict`: the folder is not empty; `precondition-failed`.
+   */
+  private async remove(exchange: FileExchange): Promise<void> {
+    const { storage, nowMs } = this.options;
+    await storage.remove(exchange.path, versionCheck(exchange, nowMs));
+    answer(exchange, { status: 202 });
   }
 
   private fail(exchange: Exchange, encodedPath: string, error: unknown): void {

@@ -3,7 +3,7 @@ import { entityTagsIn, namesEntityTag, type TagComparison } from '@sallyport/htt
 import { Problem } from '@sallyport/protocol';
 import type { VersionCheck } from '../file-storage/file-storage.js';
 import type { FileVersion } from '../file-storage/file-version.js';
-import type { FileExchange } from './exchange.js';
+import { type FileExchange } from './answer.js';
 import { parseHttpDate } from './http-date.js';
 
 /** The result of the conditional headers of a request. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { PeerLost } from './exchange.js';
+import { PeerLost } from './answer.js';
 
 /** Takes a piece of a body. Returns a promise if the next piece must wait for it. */
 export type BodyConsumer = (chunk: Buffer) => Promise<void> | undefined;

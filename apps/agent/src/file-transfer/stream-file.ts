@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { OpenFile } from '../file-storage/open-file.js';
 import type { PeerTurns } from '../file-storage/peer-turns.js';
 import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
-import { PeerLost } from './exchange.js';
+import { PeerLost } from './answer.js';
 
 /** A part of a file. */
 export interface Stretch {
