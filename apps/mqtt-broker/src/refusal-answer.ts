@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { PacketMeter } from '@sallyport/embedded-broker';
 import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
 
-/** A CONNECT of a client that will not be served; a will and a password fit into it. */
+/** Largest CONNECT that is read from a refused client: a will and a password have room in it. */
 const mostConnectBytes = 16 * 1024;
 
 /** MQTT 3.1.1 §3.1: the packet type CONNECT with its reserved flags. */
@@ -12,8 +12,8 @@ const connectHeader = 0x10;
 const mostHeadBytes = 1 + 4 + 2 + 6 + 1;
 
 /**
- * Reads one CONNECT of a peer that is not admitted, keeping no more of it than its head, answers that it may not
- * connect, and ends the stream. Whoever sends anything else is closed without a word.
+ * Reads one CONNECT of a peer that is not admitted, answers that it may not connect, and ends the stream. Only the head
+ * of the packet is kept. A peer that sends anything else is closed without an answer.
  *
  * @see MQTT 3.1.1 §3.2.2.3 (return codes), MQTT 5.0 §3.2.2.2 (reason codes)
  */
@@ -30,7 +30,7 @@ export function answerRefused(socket: Duplex, reason: RefusalReason): void {
     }
     if (!meter.isBetweenPackets) return;
     socket.off('data', take);
-    // Read on and ignored: to close with bytes unread would be a reset, which may overtake the answer.
+    // Keep reading and ignore it. Closing with unread bytes sends a reset, which may overtake the answer.
     socket.resume().end(connack(levelOf(head), reason));
   };
   socket.on('error', () => socket.destroy());

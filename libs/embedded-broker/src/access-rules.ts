@@ -10,7 +10,7 @@ export interface BrokerPeer {
 /** Where a connection comes from: a service of this process, or the network, with or without a proven identity. */
 export type Origin = { readonly kind: 'service' } | { readonly kind: 'network'; readonly peer: BrokerPeer | undefined };
 
-/** Who may say and hear what. */
+/** Who may publish, subscribe and receive. */
 export interface AccessRules {
   mayPublish(origin: Origin, topic: string): boolean;
   /** @param session name of the client's session inside the broker */
@@ -30,8 +30,9 @@ function mayPublish(origin: Origin, topic: string): boolean {
 }
 
 /**
- * Whether an origin may subscribe to a filter. Wildcards that reach the services' topics are granted and see nothing of
- * them, as brokers commonly do; `$share` is refused to everybody, because this broker would take it literally.
+ * Whether an origin may subscribe to a filter. A wildcard filter that also matches topics of the services is granted,
+ * but their messages are not delivered; most brokers do the same. `$share` is refused to everybody: this broker does
+ * not know shared subscriptions.
  */
 function maySubscribe(origin: Origin, filter: string): boolean {
   if (filter.startsWith('$')) return false;
@@ -44,12 +45,12 @@ function mayReceive(origin: Origin, topic: string): boolean {
   return origin.kind === 'service' || !isServiceTopic(topic);
 }
 
-/** The services' topics are for services alone, everything else is open to everybody. */
+/** Only services may use the topics of the services. Everybody may use all others. */
 export const openRules: AccessRules = { mayPublish, maySubscribe, mayReceive };
 
 /**
- * The name of a client's session inside the broker. The identity comes first, so nobody can take over or evict the
- * session of another identity, whatever client id it chooses; a device may still open several sessions.
+ * The name of a client's session inside the broker. The identity comes first, so no client id can take over the
+ * session of another identity. One device may open several sessions.
  *
  * @returns undefined when a client without an id wants its session kept [MQTT-3.1.3-8]
  */
@@ -71,6 +72,6 @@ export function identityPrefix(name: string): string | undefined {
 
 function identityOf(origin: Origin): string {
   if (origin.kind === 'service') return 'service';
-  // Device ids hold no "/" (see `deviceId` of @sallyport/protocol), so the border between id and client id is plain.
+  // Device ids hold no "/" (see `deviceId` of @sallyport/protocol), so the first "/" after the id ends it.
   return origin.peer === undefined ? 'anonymous' : `${origin.peer.kind}-peer/${origin.peer.deviceId}`;
 }

@@ -8,7 +8,7 @@ export interface StoredPacket {
   messageId?: number | undefined;
   readonly brokerId?: string | undefined;
   readonly brokerCounter?: number | undefined;
-  /** Names the journal's copy, which is removed with the acknowledgement. */
+  /** Key of the copy in the journal. The copy is removed when the message is acknowledged. */
   readonly journalKey?: string | undefined;
 }
 
@@ -22,18 +22,20 @@ export interface QueueLimits {
   readonly queuedBytes: number;
 }
 
-/** What several sessions use together, in bytes. */
+/** Memory that several sessions share, in bytes. */
 export interface SharedMemory {
   used: number;
   readonly limit: number;
 }
 
-/** What the broker keeps for a client that wants its session kept: subscriptions, and messages it has not acknowledged. */
+/**
+ * What the broker keeps for a client that wants its session kept: subscriptions, and messages it has not acknowledged.
+ */
 export class BrokerSession {
   readonly subscriptions = new Map<string, StoredSubscription>();
-  /** In the order they were published; by what names a message inside the broker. */
+  /** In the order they were published; the key is the name of the message inside the broker. */
   private readonly queue = new Map<string, StoredPacket>();
-  /** Under which packet identifier a message of the queue was sent. */
+  /** Name of the message by the packet identifier it was sent with. */
   private readonly sent = new Map<number, string>();
   private bytes = 0;
 
@@ -92,8 +94,8 @@ export class BrokerSession {
   }
 
   /**
-   * aedes counts identifiers from a random one at each connection, and sends what waits with those of the connection
-   * before: the two can meet. The connection then ends, and the next one starts from another.
+   * At each connection aedes counts identifiers from a random start. Messages that wait keep the identifiers of the
+   * connection before. So two messages can get the same one. The connection then ends, and the next has another start.
    *
    * @see MQTT 3.1.1 [MQTT-2.3.1-2]
    */
@@ -105,7 +107,7 @@ export class BrokerSession {
 
   /** Forgets a message its client acknowledged. */
   acknowledge(messageId: number | undefined): StoredPacket | undefined {
-    // A message not sent yet has no identifier, and none is acknowledged by having none either.
+    // A message that was not sent yet has no identifier. An acknowledgement without one must not match it.
     const name = messageId === undefined ? undefined : this.sent.get(messageId);
     const message = name === undefined ? undefined : this.queue.get(name);
     if (name === undefined || messageId === undefined || message === undefined) return undefined;
@@ -125,7 +127,7 @@ function nameOf({ brokerId, brokerCounter }: StoredPacket): string {
   return `${brokerId}:${brokerCounter}`;
 }
 
-// What the objects round a payload cost, roughly; so that empty messages are not free.
+// Memory of the objects around a payload, roughly. Without it empty messages would count as free.
 const packetOverheadBytes = 200;
 
 /** What a message costs in memory, in bytes. */

@@ -2,8 +2,8 @@ import { Duplex } from 'node:stream';
 import { PacketMeter } from './packet-meter.js';
 
 /**
- * A client's connection as the broker sees it. Packets over the limit end it before they are buffered, and packets
- * written within one turn of the event loop leave as one write: a system call for each is most of what a broker costs.
+ * A client's connection as the broker sees it. A packet over the limit ends it before the packet is buffered. Packets
+ * written in one turn of the event loop leave as one write: most of the CPU time of a broker goes into system calls.
  */
 export class ClientStream extends Duplex {
   private readonly meter: PacketMeter;
@@ -46,7 +46,7 @@ export class ClientStream extends Duplex {
     else if (!this.push(bytes)) this.socket.pause();
   }
 
-  /** What comes before `done` is kept and leaves together with the next call. */
+  /** Until `done` is called, the stream collects what is written. The next call sends it together. */
   private forward(bytes: Buffer, done: () => void): void {
     if (this.socket.write(bytes)) setImmediate(done);
     else this.socket.once('drain', done);

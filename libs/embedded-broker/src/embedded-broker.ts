@@ -18,12 +18,12 @@ import { SessionPersistence } from './session-persistence.js';
 
 export interface EmbeddedBrokerOptions {
   /**
-   * Where the services' events and retained messages survive a restart. Without it everything ends with the process,
-   * except that services lose nothing while they alone restart.
+   * Keeps the services' events and retained messages over a restart. Without it they are lost when the process ends. A
+   * service that restarts alone loses nothing either way.
    */
   readonly store?: Store;
   readonly limits?: Partial<BrokerLimits>;
-  /** Default: the services' topics are for services alone. */
+  /** Default: only services may use the topics of the services. */
   readonly rules?: AccessRules;
   readonly onWarning?: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -34,10 +34,9 @@ const identifierRejected = 2;
 /**
  * The MQTT 3.1.1 broker of the one-process installation.
  *
- * Services come in through memory and alone may use `sallyport/v1/#`; clients of the network come in through a secure
- * listener, which ends their connections when they are revoked. A client's session belongs to the identity its
- * certificate proved: the client id only tells the sessions of one identity apart. `$` topics and shared subscriptions
- * are refused.
+ * Services connect in memory; only they may use `sallyport/v1/#`. Clients of the network connect through a secure
+ * listener, which ends their connections when they are revoked. A session belongs to the identity that the certificate
+ * proved. The client id only distinguishes sessions of one identity. `$` topics and shared subscriptions are refused.
  */
 export class EmbeddedBroker {
   /** Resolves when clients are being served; rejects when what an earlier run stored cannot be read. */
@@ -48,7 +47,7 @@ export class EmbeddedBroker {
   private readonly aedes: Aedes;
   private readonly origins = new WeakMap<object, Origin>();
   private readonly refused = new WeakSet<Client>();
-  /** Clients whose refused subscriptions the log knows about. */
+  /** Clients that had a refused subscription logged already. */
   private readonly reported = new WeakSet<Client>();
   private readonly subscribed = new WeakMap<Client, Set<string>>();
   private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
@@ -72,7 +71,7 @@ export class EmbeddedBroker {
   /** A connection for a service of this process: write MQTT into it, read MQTT out of it. */
   openStream(): Duplex {
     const [serviceSide, brokerSide] = duplexPair();
-    // A socket would close by itself when the other side has; this pair stays half open for ever.
+    // A socket closes when the other side has closed. This pair would stay half open for ever.
     serviceSide.once('end', () => serviceSide.destroy());
     void this.serve(brokerSide, { kind: 'service' });
     return serviceSide;
@@ -99,7 +98,7 @@ export class EmbeddedBroker {
 
   /** Ends every connection and writes what is not on disk yet. Safe to call twice. */
   async close(): Promise<void> {
-    // A broker that never came up has said so, and has nothing to end.
+    // A broker that could not start has logged that, and has nothing to close.
     const isServing = await this.ready.then(
       () => true,
       () => false,
@@ -111,7 +110,7 @@ export class EmbeddedBroker {
 
   private async serve(stream: Duplex, origin: Origin): Promise<void> {
     this.origins.set(stream, origin);
-    // aedes listens from the next turn on; a fault before that is as much the end of this connection, and of no more.
+    // aedes adds its error listener in the next turn. An error before that must end this connection, not the process.
     stream.on('error', () => undefined);
     try {
       await this.ready;
@@ -146,7 +145,7 @@ export class EmbeddedBroker {
       // Session names are longer than the client ids in them, which `preConnect` measures.
       maxClientsIdLength: 1_024,
     });
-    // Its own declarations leave this event out; unheard it would end the process.
+    // The types of aedes do not declare this event. Without a listener it would end the process.
     const emitter: EventEmitter = aedes;
     emitter.on('error', (error) => this.warn('the broker could not pass a message on', { error }));
     aedes.on('unsubscribe', (filters, client) => {
@@ -192,7 +191,7 @@ export class EmbeddedBroker {
       return;
     }
     try {
-      // aedes sends PUBACK before it keeps the message: what must not be lost is on disk before that.
+      // aedes sends PUBACK before it stores the message. So we write what must not be lost to disk first.
       if (origin.kind === 'service' && packet.qos > 0 && Buffer.isBuffer(packet.payload))
         await this.persistence.journalEvent(packet.topic, packet.payload);
       done(null);
@@ -208,7 +207,7 @@ export class EmbeddedBroker {
     done: (error: Error | null, granted?: Subscription | null) => void,
   ): Promise<void> {
     try {
-      // Nothing is awaited when the rules decide at once: a client's next packet must not overtake this one.
+      // We do not await a rule that decides at once: the client's next packet must not overtake this one.
       const isAllowed = this.rules.maySubscribe(this.originOf(client), subscription.topic, client.id);
       if ((isAllowed !== true && !(await isAllowed)) || !this.takeSubscription(client, subscription.topic)) {
         this.noteRefusal(client, subscription.topic);

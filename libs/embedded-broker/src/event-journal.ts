@@ -3,9 +3,9 @@ import type { Store } from '@sallyport/store';
 import { z } from 'zod';
 import type { StoredSubscription } from './broker-session.js';
 
-// A service that has not come back for this long, while another has, was removed or renamed: nobody waits for its
-// messages any more. Measured between services, not to now: a process that ran for longer has not said so meanwhile, and
-// a gateway may start with a clock that is years off.
+// A service that has not connected for this long, while another has, was removed or renamed. Nobody needs its messages.
+// We compare services with each other, not with the clock: a process that runs for months saves no newer time, and a
+// gateway may start with a clock that is years wrong.
 const forgottenAfterMs = 30 * 24 * 3_600_000;
 
 const savedSession = z.object({
@@ -29,15 +29,15 @@ export interface SavedEvent {
 
 export interface JournalOptions {
   readonly store: Store;
-  /** Told about a removal that failed; the event will then come twice. */
+  /** Called when a removal failed. The event is then delivered twice. */
   readonly onFault: (error: unknown) => void;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
 /**
- * The services' events on disk, from before their publisher hears that the broker has them until every service that
- * subscribed has acknowledged them. So a crash between the two delivers an event twice, and never not at all.
+ * The services' events on disk. An event is written before its publisher gets the PUBACK, and removed when every
+ * service that subscribed has acknowledged it. So after a crash an event may be delivered twice, but none is lost.
  */
 export class EventJournal {
   private readonly waiting = new Map<string, Set<string>>();
@@ -71,7 +71,7 @@ export class EventJournal {
     return key;
   }
 
-  /** Notes that one recipient has, or no longer wants, an event; the last one removes it. */
+  /** Notes that one recipient has the event, or does not want it any more. The last one removes it. */
   settle(key: string, recipient: string): void {
     const waiting = this.waiting.get(key);
     if (waiting?.delete(recipient) && waiting.size === 0) this.remove(key);

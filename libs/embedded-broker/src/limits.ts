@@ -1,15 +1,15 @@
-/** What one broker may spend on its clients. */
+/** Limits of one broker. */
 export interface BrokerLimits {
   /** Connections from the network. */
   readonly clients: number;
-  /** Of one MQTT packet from the network, in bytes; a larger one ends its connection. */
+  /** Size of one MQTT packet from the network, in bytes; a larger one ends the connection. */
   readonly packetBytes: number;
   readonly topicLevels: number;
   /** In characters. */
   readonly clientIdLength: number;
   /** Longest keep-alive a client may ask for, in seconds; 0 (none) is refused too. */
   readonly keepaliveSeconds: number;
-  /** From the connection to its CONNECT packet, in milliseconds. */
+  /** Time from the connection to its CONNECT packet, in milliseconds. */
   readonly connectMs: number;
   /** How long a client may leave a full buffer unread before it is cut, in milliseconds. */
   readonly drainMs: number;
@@ -18,12 +18,12 @@ export interface BrokerLimits {
   readonly subscriptionsPerClient: number;
   /** Sessions kept for network clients that are away. */
   readonly sessions: number;
-  /** Of one device or service that proved who it is; those who did not cannot be told apart. */
+  /** Sessions of one device or service that proved its identity. Others cannot be distinguished. */
   readonly sessionsPerIdentity: number;
   /** Unacknowledged messages kept for one session; the newest is dropped when it is full, as Mosquitto does. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
-  /** Of the unacknowledged messages of all clients of the network together. */
+  /** Bytes of the unacknowledged messages of all clients of the network together. */
   readonly queuedBytesInAll: number;
   readonly retainedMessages: number;
   readonly retainedBytes: number;

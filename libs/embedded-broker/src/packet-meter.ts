@@ -1,5 +1,5 @@
 /**
- * Measures the MQTT packets of a byte stream by their fixed headers, before anybody buffers them.
+ * Measures the MQTT packets of a byte stream by their fixed headers, before they are buffered.
  *
  * @see MQTT 3.1.1 §2.2.3: the remaining length is at most four bytes of seven bits.
  */
@@ -11,7 +11,7 @@ export class PacketMeter {
 
   constructor(private readonly largestBytes: number) {}
 
-  /** Whether what came so far is whole packets. */
+  /** True when no packet is incomplete. */
   get isBetweenPackets(): boolean {
     return this.bodyLeft === 0 && !this.isInHeader;
   }

@@ -4,7 +4,8 @@ import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import { type StoredPacket, sizeOf } from './broker-session.js';
 
-// Retained messages are repeated states: losing the last second of them in a crash is cheaper than a flush for each.
+// Retained messages are states that are published again. Losing one second of them in a crash costs less than a write
+// for each message.
 const flushEveryMs = 1_000;
 const operationsPerFlush = 100;
 // In base64 and JSON this stays below what one value of the store may hold (1 MiB).
@@ -23,7 +24,7 @@ export interface RetainedLimits {
 
 export interface RetainedOptions {
   readonly limits: RetainedLimits;
-  /** Without it retained messages end with the process. */
+  /** Without it retained messages are lost when the process ends. */
   readonly store?: Store | undefined;
   readonly onFault: (error: unknown) => void;
 }
@@ -107,7 +108,7 @@ export class RetainedMessages {
       try {
         await this.options.store?.transaction([], operations);
       } catch (error) {
-        // A disk that is full may have room later.
+        // A full disk may have room later, so we try again.
         for (const topic of topics.slice(start)) this.unsaved.add(topic);
         this.options.onFault(error);
         break;

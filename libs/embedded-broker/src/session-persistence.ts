@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { BoundedMap } from '@sallyport/concurrency';
 import { identityPrefix, isServiceSession, isServiceTopic } from './access-rules.js';
 import { BrokerSession, type SharedMemory, type StoredPacket, type StoredSubscription } from './broker-session.js';
 import type { EventJournal } from './event-journal.js';
@@ -20,12 +21,12 @@ interface MatchedSubscription {
 export interface PersistenceOptions {
   readonly limits: BrokerLimits;
   readonly retained: RetainedMessages;
-  /** Without it the services' events end with the process. */
+  /** Without it the services' events are lost when the process ends. */
   readonly journal: EventJournal | undefined;
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-// A service that is away for good is forgotten by the journal; until then packet identifiers (65 535) bound its queue.
+// The journal forgets a service that never comes back. Until then the packet identifiers (65 535) bound its queue.
 const serviceLimits = { queuedMessages: 60_000, queuedBytes: 64 * 1024 * 1024 };
 
 /**
@@ -36,18 +37,19 @@ export class SessionPersistence {
   private readonly sessions = new Map<string, BrokerSession>();
   private readonly subscribers = new TopicTree<MatchedSubscription>();
   /** Identifiers of QoS 2 messages that wait for their PUBREL; aedes has passed the messages themselves on. */
-  private readonly incoming = new Map<string, Set<number>>();
+  private readonly incoming: BoundedMap<string, Set<number>>;
   private readonly wills = new Map<string, unknown>();
   /** aedes makes a new packet object on the way, but keeps the payload's buffer. */
   private readonly journaled = new WeakMap<Buffer, string>();
 
   private readonly networkQueues: SharedMemory;
-  /** Sessions whose lost messages the log knows about. */
+  /** Sessions that had a lost message logged already. */
   private readonly reportedFull = new WeakSet<BrokerSession>();
   private isRetainedFull = false;
 
   constructor(private readonly options: PersistenceOptions) {
     this.networkQueues = { used: 0, limit: options.limits.queuedBytesInAll };
+    this.incoming = new BoundedMap(options.limits.sessions);
   }
 
   /** Called by aedes before the first client. */
@@ -63,7 +65,9 @@ export class SessionPersistence {
     }
   }
 
-  /** Writes a service's event to disk for the services that subscribed to it; call it before the broker acknowledges. */
+  /**
+   * Writes a service's event to disk for the services that subscribed to it; call it before the broker acknowledges.
+   */
   async journalEvent(topic: string, payload: Buffer): Promise<void> {
     const { journal } = this.options;
     const recipients = [...this.subscribers.match(topic).keys()].filter(isServiceSession);
@@ -73,7 +77,7 @@ export class SessionPersistence {
 
   async storeRetained(packet: StoredPacket & { readonly topic: string }): Promise<void> {
     if (this.options.retained.keep(packet)) {
-      // One less: there may be room again.
+      // One message was removed, so there may be room again.
       if (packet.payload?.length === 0) this.isRetainedFull = false;
       return;
     }
@@ -87,12 +91,12 @@ export class SessionPersistence {
   }
 
   /**
-   * aedes calls this once for each subscription it has granted, with all those of the packet, also the refused ones; so
-   * `keepSubscription` has kept each on its own by then.
+   * Does nothing: aedes passes all subscriptions of the packet here, also refused ones. `keepSubscription` has kept
+   * each granted one already.
    */
   async addSubscriptions(): Promise<void> {}
 
-  /** Keeps a subscription that was granted to a client which wants its session kept. */
+  /** Keeps a granted subscription of a durable session. */
   async keepSubscription({ id }: ClientReference, subscription: StoredSubscription): Promise<void> {
     const session = this.sessionOf(id);
     this.subscribe(session, [subscription]);
@@ -120,7 +124,7 @@ export class SessionPersistence {
     return isServiceTopic(topic) ? matched.filter(({ clientId }) => isServiceSession(clientId)) : matched;
   }
 
-  /** Ends a session: its client asked for a clean one, or subscribes to nothing any more. */
+  /** Ends a session: its client asked for a clean one, or has no subscription left. */
   async cleanSubscriptions({ id }: ClientReference): Promise<void> {
     const session = this.sessions.get(id);
     if (session === undefined) return;
@@ -140,7 +144,7 @@ export class SessionPersistence {
     packet: StoredPacket,
   ): Promise<void> {
     const journalKey = packet.payload && this.journaled.get(packet.payload);
-    // [MQTT-3.3.1-9]: to those who had subscribed before, a message is not a retained one.
+    // [MQTT-3.3.1-9]: a message for an existing subscription has retain 0.
     const message = { ...packet, retain: false, journalKey };
     for (const { clientId } of subscriptions) {
       const session = this.sessions.get(clientId);
@@ -150,7 +154,10 @@ export class SessionPersistence {
     }
   }
 
-  /** A message that found no room is still on its way to a client that is there; an error here disconnects it. */
+  /**
+   * Ignores an unknown message: it had no room in the queue and goes to a connected client. An error would disconnect
+   * it.
+   */
   async outgoingUpdate({ id }: ClientReference, packet: StoredPacket): Promise<void> {
     this.sessions.get(id)?.update(packet);
   }
@@ -174,11 +181,8 @@ export class SessionPersistence {
 
   async incomingStorePacket({ id }: ClientReference, { messageId = 0 }: StoredPacket): Promise<void> {
     const identifiers = this.incoming.get(id) ?? new Set<number>();
+    // When the table is full, the oldest client's QoS 2 state is forgotten. It may get a duplicate; publishing never blocks.
     this.incoming.set(id, identifiers.add(messageId));
-    // Whoever has left its handshakes unfinished for longest may see a message twice; nobody is kept from publishing.
-    const [longestWaiting] = this.incoming.keys();
-    if (this.incoming.size > this.options.limits.sessions && longestWaiting !== undefined)
-      this.incoming.delete(longestWaiting);
   }
 
   async incomingGetPacket({ id }: ClientReference, { messageId = 0 }: StoredPacket): Promise<StoredPacket> {
@@ -229,7 +233,7 @@ export class SessionPersistence {
     return session;
   }
 
-  /** Once until the session has been emptied: a busy topic would fill the log. */
+  /** Logs once until the session is empty again: a busy topic would fill the log. */
   private noteFull(session: BrokerSession, topic: string | undefined): void {
     if (this.reportedFull.has(session)) return;
     this.reportedFull.add(session);

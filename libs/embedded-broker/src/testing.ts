@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js';
 
-/** The embedded broker for tests of what talks to a broker; in memory unless a store is given. */
+/** The embedded broker for tests of MQTT clients; it keeps everything in memory unless a store is given. */
 export class TestBroker implements AsyncDisposable {
   private readonly servers: Server[] = [];
 
@@ -19,7 +19,7 @@ export class TestBroker implements AsyncDisposable {
     return { kind: 'in-process', openStream: (): Duplex => this.broker.openStream(), clientId } as const;
   }
 
-  /** Opens a port of the loopback interface to clients that prove nothing; resolves to its URL. */
+  /** Opens a port on the loopback interface for clients without certificates; resolves to its URL. */
   async listen(): Promise<string> {
     const server = createServer((socket) => this.broker.accept(socket, undefined));
     this.servers.push(server);

@@ -5,8 +5,8 @@ interface Node<Value> {
 }
 
 /**
- * Finds the subscriptions a topic concerns without looking at all the others; agrees with `filterMatches`. Knows nothing
- * of shared subscriptions, which the broker refuses.
+ * An index of subscriptions: finds those that match a topic without looking at all of them. Gives what `filterMatches`
+ * gives. Shared subscriptions are not supported; the broker refuses them.
  */
 export class TopicTree<Value> {
   private readonly root: Node<Value> = emptyNode();
@@ -54,7 +54,7 @@ function emptyNode<Value>(): Node<Value> {
 }
 
 function collect<Value>(node: Node<Value>, levels: readonly string[], depth: number, found: Map<string, Value>): void {
-  // [MQTT-4.7.2-1]: leading wildcards do not see topics that start with "$".
+  // [MQTT-4.7.2-1]: a leading wildcard does not match topics that start with "$".
   const wildcardsSee = depth > 0 || !levels[0]?.startsWith('$');
   if (wildcardsSee) take(node.children.get('#'), found);
   const level = levels[depth];

@@ -3,9 +3,9 @@ import { Duplex } from 'node:stream';
 const pubackType = 0x40;
 
 /**
- * The byte stream between MQTT.js and the socket, which decides when a PUBACK leaves. MQTT.js can delay acknowledgements
- * only by stopping to read, one message at a time, and then hears no PINGRESP either. So it acknowledges at once, and the
- * PUBACK waits here until its message has been handled.
+ * The byte stream between MQTT.js and the socket, which decides when a PUBACK leaves. MQTT.js can delay
+ * acknowledgements only by stopping to read, one message at a time, and then hears no PINGRESP either. So it
+ * acknowledges at once, and the PUBACK waits here until its message has been handled.
  */
 export class AckGate extends Duplex {
   /** Packet identifiers whose PUBACK may pass. */

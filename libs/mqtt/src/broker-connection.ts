@@ -36,8 +36,8 @@ export class ConnectionLost extends Error {
 }
 
 /**
- * One connection to the broker, from CONNECT to its end. Nothing survives it on our side: no queue, no resending, so
- * whoever holds it knows exactly what was acknowledged.
+ * One connection to the broker, from CONNECT to its end. It has no queue and sends nothing again, so its owner knows
+ * exactly what was acknowledged.
  */
 export class BrokerConnection {
   private readonly client: MqttClient;
@@ -172,7 +172,7 @@ export class BrokerConnection {
     return new WindowedDeliveries({ ...options, size, acknowledge: (packetId) => gate.acknowledge(packetId) });
   }
 
-  /** MQTT.js forgets callbacks when its connection ends; this does not. */
+  /** Rejects when the connection ends first; MQTT.js would never call back then. */
   private answered(send: (done: (error?: Error | null) => void) => unknown): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.ended) {

@@ -45,8 +45,8 @@ export async function connectMqtt(connection: MqttConnection, options: MqttOptio
 }
 
 /**
- * Opens a session under exactly the client id of the connection. It connects in the background and goes on trying until it
- * is closed: the other side may be away for hours. Wait for `connected` where a broker must be there.
+ * Opens a session under exactly the client id of the connection. It connects in the background and goes on trying until
+ * it is closed: the other side may be away for hours. Wait for `connected` where a broker must be there.
  */
 export function openMqttSession(connection: MqttConnection, options: MqttSessionOptions): MqttSession {
   const { window = 1, onFault = (fault: Error) => process.emitWarning(fault) } = options;
@@ -111,7 +111,8 @@ class SessionMqtt extends Mqtt {
       giveUp,
     });
     const clientId = this.takeSubscriptionId(filter);
-    // Under the same id as a durable one, a session that is not also ends what an earlier run may have left at the broker.
+    // Under the same id as a durable one, a session that is not also ends what an earlier run may have left at the
+    // broker.
     const role = { clientId, isDurable, filters: [{ filter }], onMessage: subscriber.receive };
     try {
       const session = await this.openSession(role);

@@ -72,7 +72,7 @@ export class WindowedDeliveries implements Deliveries {
   }
 
   receive(packet: IPublishPacket, next: () => void): void {
-    // The next message waits behind this one until there is a place for both.
+    // MQTT.js reads the next message only when this one has a place.
     void this.start(packet).then(next);
   }
 

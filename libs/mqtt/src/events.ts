@@ -5,7 +5,9 @@ import { UnusableMessage } from './subscriber.js';
 import { toError } from './to-error.js';
 
 export interface EventSubscriptionOptions extends SubscriptionOptions {
-  /** Told about a message that is not what the contract says. It becomes a dead letter at once: it would never be valid. */
+  /**
+   * Told about a message that is not what the contract says. It becomes a dead letter at once: it would never be valid.
+   */
   readonly onInvalid?: (fault: Error) => void;
 }
 

@@ -26,8 +26,8 @@ export interface MqttMessage {
 export interface SessionFilter {
   readonly filter: string;
   /**
-   * The highest QoS it is delivered with; default 1. There is no 2: exactly once would need our state on disk before each
-   * PUBREC. At 1 the broker delivers what was published at QoS 2 at least once.
+   * The highest QoS it is delivered with; default 1. There is no 2: exactly once would need our state on disk before
+   * each PUBREC. At 1 the broker delivers what was published at QoS 2 at least once.
    */
   readonly qos?: 0 | 1;
   /** MQTT 5: what this session publishes does not come back to it. */
@@ -69,18 +69,22 @@ export interface MqttSessionOptions {
   readonly filters?: readonly SessionFilter[];
   /**
    * Messages handled at once; default 1. Their handlers start in the order of the messages and may end in any; they are
-   * acknowledged in order [MQTT-4.6.0-2]. MQTT 5 brokers are told, so that they send no more than that (Receive Maximum).
+   * acknowledged in order [MQTT-4.6.0-2]. MQTT 5 brokers are told, so that they send no more than that (Receive
+   * Maximum).
    */
   readonly window?: number;
   /**
-   * Called for each message, which is acknowledged once the promise resolves. When it rejects, the connection is dropped
-   * with everything unacknowledged, and the broker delivers that again at the next one if the session is durable. Handlers
-   * still running then are waited for, up to 20 s, so that none runs twice at once. It has no deadline of its own.
+   * Called for each message, which is acknowledged once the promise resolves. When it rejects, the connection is
+   * dropped with everything unacknowledged, and the broker delivers that again at the next one if the session is
+   * durable. Handlers still running then are waited for, up to 20 s, so that none runs twice at once. It has no
+   * deadline of its own.
    */
   readonly onMessage?: (message: MqttMessage) => void | Promise<void>;
   readonly onConnected?: (start: SessionStart) => void;
   readonly onDisconnected?: () => void;
-  /** Called for each fault of the connection and of a handler, which the session survives; default: a process warning. */
+  /**
+   * Called for each fault of the connection and of a handler, which the session survives; default: a process warning.
+   */
   readonly onFault?: (fault: Error) => void;
 }
 
@@ -97,8 +101,8 @@ export interface SessionPublishOptions {
 }
 
 /**
- * One MQTT session under one exact client id, for those who need more of MQTT than `Mqtt` shows, such as a bridge or the
- * client of a cloud. It keeps itself connected until it is closed. Opened by `openMqttSession`.
+ * One MQTT session under one exact client id, for those who need more of MQTT than `Mqtt` shows, such as a bridge or
+ * the client of a cloud. It keeps itself connected until it is closed. Opened by `openMqttSession`.
  */
 export abstract class MqttSession {
   /** True while there is a connection with all filters subscribed. */
@@ -112,9 +116,9 @@ export abstract class MqttSession {
   abstract connected(deadlineMs: number): Promise<void>;
 
   /**
-   * Publishes a message; resolves when the broker has acknowledged it (QoS 1) or it has been written (QoS 0). After a lost
-   * connection it is sent again, in the order of the calls, so it may arrive twice. MQTT 5: no more are unacknowledged at
-   * once than the broker allows (its Receive Maximum); the others wait.
+   * Publishes a message; resolves when the broker has acknowledged it (QoS 1) or it has been written (QoS 0). After a
+   * lost connection it is sent again, in the order of the calls, so it may arrive twice. MQTT 5: no more are
+   * unacknowledged at once than the broker allows (its Receive Maximum); the others wait.
    *
    * @throws PublishRefused: the broker gave a reason (MQTT 5).
    * @throws Problem `unavailable`: the deadline passed; the broker may have the message.
@@ -134,8 +138,8 @@ export abstract class MqttSession {
   abstract unsubscribe(filter: string): Promise<void>;
 
   /**
-   * Drops the connection without DISCONNECT and stays away until `resume`: what is not acknowledged stays with the broker,
-   * which publishes the will. For a bridge whose other side is down.
+   * Drops the connection without DISCONNECT and stays away until `resume`: what is not acknowledged stays with the
+   * broker, which publishes the will. For a bridge whose other side is down.
    */
   abstract suspend(): void;
 

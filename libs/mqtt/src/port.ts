@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream';
 
-/** What a TLS connection needs, in PEM. Read anew for each connection, so a renewed certificate is used without a restart. */
+/**
+ * What a TLS connection needs, in PEM. Read anew for each connection, so a renewed certificate is used without a
+ * restart.
+ */
 export interface TlsMaterial {
   /** The CAs that may vouch for the broker. */
   readonly ca: readonly string[];
@@ -47,9 +50,9 @@ export type MessageHandler = (topic: string, payload: Buffer) => void | Promise<
 
 export interface SubscriptionOptions {
   /**
-   * False: the broker keeps nothing for us while we are away, and no session is left behind when we are gone for good. For
-   * a subscriber that asks for the present state after each `onReconnect`, since it may have missed messages. When its
-   * handler fails, the connection is made anew too, instead of the message being delivered again. Default true.
+   * False: the broker keeps nothing while we are not connected, and leaves no session behind. Messages may be missed,
+   * so the subscriber must ask for the present state after each `onReconnect`. When its handler fails, the message is
+   * not delivered again; the connection is made anew, so that `onReconnect` is called. Default true.
    */
   readonly isDurable?: boolean;
 }
@@ -76,10 +79,11 @@ export abstract class Mqtt {
   /**
    * Subscribes at QoS 1; resolves once the broker has granted it. What follows holds for durable subscriptions.
    *
-   * The subscription has a session of its own that the broker keeps while we are away, so nothing is lost over a
-   * restart and a slow handler holds up no other subscription. A message is acknowledged after its handler is done. When
-   * the handler fails or takes longer than 20 s, the broker delivers the message again after a back-off; after 20 failures
-   * in a row the broker keeps it as a dead letter (`deadLetterRoot` of @sallyport/protocol) instead. So handlers see a message at least once, in order, and must be idempotent.
+   * Each subscription has its own session, which the broker keeps while we are away. So nothing is lost over a restart,
+   * and a slow handler does not delay other subscriptions. A message is acknowledged when its handler is done. When the
+   * handler fails or takes longer than 20 s, the broker delivers the message again after a back-off. After 20 failures
+   * in a row the broker keeps it as a dead letter instead (`deadLetterRoot` of @sallyport/protocol). So handlers see a
+   * message at least once, in order, and must be idempotent.
    *
    * @throws Problem `forbidden`: the broker refuses the filter.
    * @throws Problem `unavailable`: no connection within 30 s.

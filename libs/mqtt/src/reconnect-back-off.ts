@@ -1,9 +1,9 @@
 import { type BackOff, backOffMs } from '@sallyport/concurrency';
 
-// While a broker is away nobody gets in at the doors, so what counts is how soon we see that it is back. Two thirds of
-// each delay are left to chance: many clients of one broker must not come back in step.
+// Entrances admit almost nobody while the broker is away, so the delays are short. Two thirds of each delay are random:
+// many clients of one broker must not come back at the same moment.
 const delays: BackOff = { firstMs: 300, longestMs: 5_000, factor: 3, jitter: 2 / 3 };
-// A connection that lived this long was a good one: the next loss starts from the first delay again.
+// After a connection that lived this long, the next loss starts with the first delay again.
 const stableAfterMs = 30_000;
 
 /** Delays between attempts to connect. */

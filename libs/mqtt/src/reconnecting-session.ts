@@ -20,7 +20,7 @@ import { toError } from './to-error.js';
 
 const publishDeadlineMs = 10_000;
 const subscribeDeadlineMs = 10_000;
-// As long as a handler of a subscription may take. One that hangs must not keep us away for ever.
+// A handler of a subscription may take as long. One that hangs must not block the next connection for ever.
 const handlersDeadlineMs = 20_000;
 
 export interface SessionOptions extends MqttSessionOptions {
@@ -119,7 +119,7 @@ export class ReconnectingSession extends MqttSession {
     this.waiting.clear();
   }
 
-  /** Does work that waits for the connection, but not for ever. */
+  /** Runs work that waits for the connection, until a deadline. */
   private async attempt<Result>(
     work: (attempt: Attempt) => Promise<Result>,
     { deadlineMs, late, signal }: AttemptOptions,
@@ -153,7 +153,7 @@ export class ReconnectingSession extends MqttSession {
     return { qos, retain, ...(isKnown ? { properties: packetProperties(properties) } : {}) };
   }
 
-  /** Waits for the connection until the attempt ends: whoever gave up must not send later. */
+  /** Waits for the connection until the attempt ends. A caller that gave up must not send later. */
   private connection(attempt: Attempt): Promise<BrokerConnection> {
     if (this.broker !== undefined) return Promise.resolve(this.broker);
     if (this.closing.signal.aborted) return Promise.reject(closed());
@@ -198,7 +198,7 @@ export class ReconnectingSession extends MqttSession {
     return { ...this.options, onMessage: this.options.onMessage ?? (() => undefined) };
   }
 
-  /** A broker that keeps the connection but never answers must hold up neither a reconnect nor the end of the session. */
+  /** Has a deadline: a broker that never answers must not block a reconnect or the end of the session. */
   private async subscribeAll(broker: BrokerConnection): Promise<void> {
     const { signal } = this.closing;
     const drop = (): void => broker.drop(closed());
@@ -224,7 +224,7 @@ export class ReconnectingSession extends MqttSession {
     if (this.suspension !== undefined) this.suspend();
   }
 
-  /** Waits for the handlers of a connection that ended: the next one must not run one of them a second time beside it. */
+  /** Waits for the handlers of a connection that ended: no message may be handled twice at the same time. */
   private async handlersOf(broker: BrokerConnection): Promise<void> {
     const late = () => new Error(`a message handler ran for longer than ${handlersDeadlineMs} ms`);
     const { signal } = this.closing;
@@ -246,12 +246,12 @@ interface AttemptOptions {
 }
 
 /**
- * One caller's wish for the connection. An AbortController would do, but its end makes an exception with a stack, and
- * every message ends one.
+ * One call that waits for the connection. It is no AbortController, because an abort creates an exception with a stack,
+ * and every message would create one.
  */
 class Attempt {
   isOver = false;
-  /** Called once, when the caller has what it wanted or has given up. */
+  /** Called once, when the call has ended. */
   onEnd: (() => void) | undefined;
 
   end(): void {

@@ -35,7 +35,7 @@ export abstract class RpcClient {
 }
 
 export interface RpcClientOptions {
-  /** Told about lost connections, which mend themselves; default: a process warning. */
+  /** Called for each lost connection, which is made again; default: a process warning. */
   readonly onFault?: (fault: Error) => void;
 }
 

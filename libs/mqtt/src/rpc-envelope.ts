@@ -4,21 +4,21 @@ import { z } from 'zod';
 /** Replies go below this topic and nowhere else, whatever a request asks for. */
 export const replyTopicRoot = `${serviceTopicRoot}/reply`;
 
-// No JSON of ours comes near it; it bounds what a parse can cost.
+// Our JSON is much smaller. The limit bounds the cost of parsing.
 const longestMessageBytes = 4 * 1024 * 1024;
 
-/** What travels to a handler. */
+/** A request as it is sent. */
 export const rpcRequest = z.strictObject({
   /** Pairs the reply with its request. */
   id: z.uuid(),
   replyTo: z.string().regex(new RegExp(`^${replyTopicRoot}/[A-Za-z0-9-]{1,64}$`)),
-  /** How long the caller waits, in milliseconds from its sending; later nobody needs the work done. */
+  /** How long the caller waits, in milliseconds from its sending. Later the work is useless. */
   deadlineMs: z.number().int().min(1).max(600_000),
   data: z.unknown(),
 });
 export type RpcRequest = z.infer<typeof rpcRequest>;
 
-/** What travels back: the handler's result, or the problem it met. */
+/** A reply as it is sent: the result of the handler, or its problem. */
 export const rpcReply = z.union([
   z.strictObject({ id: z.uuid(), response: z.unknown() }),
   z.strictObject({ id: z.uuid(), problem: problemDocument, retryAfterSeconds: z.number().optional() }),
@@ -36,7 +36,7 @@ export function parseMessage<Schema extends z.ZodType>(schema: Schema, payload: 
   }
 }
 
-/** A problem as it crosses: its RFC 9457 object, and beside it what only headers carry over HTTP. */
+/** A problem as it is sent: its RFC 9457 object, and what HTTP would carry in headers. */
 export function problemReply(id: string, problem: Problem): Record<string, unknown> {
   const { retryAfterSeconds } = problem;
   return { id, problem: problem.toJSON(), ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };

@@ -5,8 +5,8 @@ import { ZodError, type z } from 'zod';
 
 /**
  * Makes a method the handler of an RPC contract. The request is checked before the method sees it and the response
- * before it leaves. A `Problem` the method throws reaches the caller as that problem; any other fault is logged here and
- * reaches the caller as problem `internal`. A request may arrive twice, so the method must be idempotent.
+ * before it leaves. A `Problem` the method throws reaches the caller as that problem; any other fault is logged here
+ * and reaches the caller as problem `internal`. A request may arrive twice, so the method must be idempotent.
  *
  * @example
  * ```ts

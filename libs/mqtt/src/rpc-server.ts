@@ -29,8 +29,9 @@ const drainDeadlineMs = 5_000;
 /**
  * The transport of a service's RPC handlers: `app.connectMicroservice({ strategy: mqttRpcServer(connection) })`.
  *
- * Differs from Nest's own MQTT server in what RPC needs: QoS 1 both ways, requests checked by schema, replies only below
- * the reply root and to the caller's own topic, bounded work, and subscriptions that must be granted before it is up.
+ * Differs from Nest's own MQTT server in what RPC needs: QoS 1 both ways, requests checked by schema, replies only
+ * below the reply root and to the caller's own topic, bounded work, and subscriptions that must be granted before it is
+ * up.
  */
 export function mqttRpcServer(connection: MqttConnection, options: RpcServerOptions = {}): MqttRpcServer {
   return new MqttRpcServer(connection, options);
@@ -71,7 +72,7 @@ export class MqttRpcServer extends Server {
     }
   }
 
-  /** False while the broker is away, and with it every request. */
+  /** False while the broker is away; no request arrives then. */
   get isConnected(): boolean {
     return this.session?.isConnected === true;
   }
@@ -91,7 +92,7 @@ export class MqttRpcServer extends Server {
     return this;
   }
 
-  /** The MQTT client stays inside. */
+  /** The MQTT client is private. */
   override unwrap(): never {
     throw new Error('The MQTT client of the RPC server is not for use from outside.');
   }
@@ -101,7 +102,7 @@ export class MqttRpcServer extends Server {
     return group === undefined ? pattern : `$share/${group}/${pattern}`;
   }
 
-  /** Acknowledged on receipt: the caller repeats what is lost in a crash, and its deadline bounds the wait. */
+  /** Acknowledged on receipt: after a crash the caller asks again, and its deadline bounds the wait. */
   private accept(topic: string, payload: Buffer): void {
     const request = parseMessage(rpcRequest, payload);
     if (request === undefined) {
@@ -146,7 +147,7 @@ export class MqttRpcServer extends Server {
   }
 }
 
-/** What a handler's fault means to the caller; Nest has logged and hidden whatever is no problem. */
+/** The problem that the caller gets. Nest has logged any other fault and hides it. */
 function problemOf(fault: unknown): Problem {
   const inner = fault instanceof RpcException ? fault.getError() : fault;
   return inner instanceof Problem

@@ -3,7 +3,7 @@ import { Problem } from '@sallyport/protocol';
 
 const openDeadlineMs = 30_000;
 
-/** The wait for the first connection, and what makes it hopeless. */
+/** The wait for the first connection. Ends early when a fault shows that it cannot succeed. */
 export class SessionOpening {
   private readonly hopeless: Promise<never>;
   private giveUp: (problem: Problem) => void = () => undefined;
@@ -15,7 +15,7 @@ export class SessionOpening {
     });
   }
 
-  /** A problem is for the caller to mend; any other fault may pass. */
+  /** The caller must mend a Problem, so the wait ends. Any other fault may pass. */
   note(fault: Error): void {
     this.lastFault = fault;
     if (fault instanceof Problem) this.giveUp(fault);

@@ -24,8 +24,8 @@ export interface SubscriberOptions {
 }
 
 /**
- * The rules between a broker that delivers at least once and a handler that may fail: no acknowledgement before the
- * handler is done, and no message that blocks its subscription for ever or is lost.
+ * Decides what happens when a handler fails. A message is acknowledged only when its handler is done or when it is kept
+ * as a dead letter. So no message is lost, and none blocks its subscription for ever.
  */
 export class Subscriber {
   private failing: { readonly message: string; readonly times: number } | undefined;
@@ -51,7 +51,7 @@ export class Subscriber {
     this.failing = { message, times: failures };
     const isLast = (mostFailures !== undefined && failures >= mostFailures) || error instanceof UnusableMessage;
     if (!isLast) throw new Error(`a message to ${filter} ${consequence(mostFailures)}`, { cause: error });
-    // When this fails too, the broker delivers the message again, and the next failure of its handler comes back here.
+    // If this fails, the broker delivers the message again, and the next failure of the handler leads here again.
     await giveUp({ topic, payload, filter, failures, error });
   }
 }

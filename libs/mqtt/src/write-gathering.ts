@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 
 /**
- * Lets all packets written in one turn of the event loop leave together. MQTT.js corks its stream for each packet alone,
- * so that each is a system call of its own, and those are most of what a message costs.
+ * Sends all packets that were written in one turn of the event loop together. MQTT.js corks its stream for each packet,
+ * so each would be a system call, and system calls are most of the cost of a message.
  */
 export function gatherWrites(stream: Writable): void {
   const cork = stream.cork.bind(stream);
@@ -15,7 +15,7 @@ export function gatherWrites(stream: Writable): void {
     cork();
     if (isGathering) return;
     isGathering = true;
-    // One more than the packets ask for, given back when the turn is over.
+    // One cork more than the packets ask for. It is released when the turn is over.
     cork();
     setImmediate(release);
   };
