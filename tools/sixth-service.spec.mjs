@@ -33,7 +33,7 @@ const rows = `  greeter: {
 const edits = [
   ['libs/protocol/src/entrances.ts', "'mqtt-broker'])", "'mqtt-broker', 'greeter'])"],
   ['libs/protocol/src/entrances.ts', '} as const satisfies', `${rows}} as const satisfies`],
-  ['apps/standalone/src/standalone.ts', 'mqttBroker(this.broker), agent]', 'mqttBroker(this.broker), greeter, agent]'],
+  ['apps/standalone/src/standalone.ts', 'mqttBroker(broker), agent]', 'mqttBroker(broker), greeter, agent]'],
 ];
 
 // What the language wants for any dependency: an import, and for the compiler a reference.
