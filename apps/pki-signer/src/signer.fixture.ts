@@ -5,7 +5,7 @@ import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { Registry } from 'prom-client';
 import { testSettings } from './device.fixture.js';
-import { type EnrolmentQuestion, type EnrolmentVerdict, RegistryGate } from './issuance/registry-gate.js';
+import { type EnrolmentDecision, type EnrolmentQuestion, RegistryGate } from './issuance/registry-gate.js';
 import { openSigner, type Signer, type SignerOptions } from './signer.js';
 import type { SignerSettings } from './signer-settings.js';
 
@@ -14,7 +14,7 @@ export { csrFor, day, enrolmentOf, id, newKey, testSettings } from './device.fix
 /** Used instead of the device registry: it allows everything until told otherwise, and keeps what it was asked. */
 export class TestRegistry {
   readonly questions: EnrolmentQuestion[] = [];
-  answer: (question: EnrolmentQuestion) => Promise<EnrolmentVerdict> = async () => ({ outcome: 'allowed' });
+  answer: (question: EnrolmentQuestion) => Promise<EnrolmentDecision> = async () => ({ outcome: 'allowed' });
 
   readonly gate = new RegistryGate((question) => {
     this.questions.push(question);

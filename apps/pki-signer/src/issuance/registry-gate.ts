@@ -16,7 +16,7 @@ export interface EnrolmentQuestion {
   readonly reinstate: boolean;
 }
 
-export type EnrolmentVerdict =
+export type EnrolmentDecision =
   | { readonly outcome: 'allowed' }
   | { readonly outcome: 'refused'; readonly reason: RefusalReason };
 
@@ -26,7 +26,7 @@ const retryAfterSeconds = 10;
 /** Asks the device registry before anything is signed. No answer means no certificate. */
 export class RegistryGate {
   /** @param ask rejects when there is no answer in time */
-  constructor(private readonly ask: (question: EnrolmentQuestion) => Promise<EnrolmentVerdict>) {}
+  constructor(private readonly ask: (question: EnrolmentQuestion) => Promise<EnrolmentDecision>) {}
 
   static over(rpc: RpcClient): RegistryGate {
     return new RegistryGate((question) => rpc.call(checkEnrolment, question, { deadlineMs }));
@@ -37,16 +37,16 @@ export class RegistryGate {
    * @throws Problem `unavailable`: the registry did not answer in time
    */
   async require(question: EnrolmentQuestion): Promise<void> {
-    const verdict = await this.answerTo(question);
-    if (verdict.outcome === 'allowed') return;
-    const { reason } = verdict;
+    const decision = await this.answerTo(question);
+    if (decision.outcome === 'allowed') return;
+    const { reason } = decision;
     const { meaning, remedy } = refusals[reason];
     throw new Problem('forbidden', `No certificate for "${question.deviceId}": ${meaning} ${remedy}`, {
       extensions: { reason },
     });
   }
 
-  private async answerTo(question: EnrolmentQuestion): Promise<EnrolmentVerdict> {
+  private async answerTo(question: EnrolmentQuestion): Promise<EnrolmentDecision> {
     try {
       return await this.ask(question);
     } catch (cause) {
