@@ -23,7 +23,7 @@ export class KeptCertificate {
     private readonly context: ServiceContext,
     private readonly name: LocalIdentityName,
   ) {
-    this.files = localIdentityFiles(context.settings.directory, name);
+    this.files = localIdentityFiles(context.settings.stateDirectory, name);
   }
 
   /**

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { siteMarkerPath } from '@sallyport/identity';
-import { Problem } from '@sallyport/protocol';
+import { Problem, statePlaces } from '@sallyport/protocol';
 
 /** What the signer takes from the configuration; durations in seconds. */
 export interface SignerSettings {
@@ -86,13 +85,14 @@ function requireShorterThanIssuer(settings: Settings, key: (typeof leafValidityK
   );
 }
 
-function signerFiles({ directory, dataDirectory }: Settings): SignerFiles {
+function signerFiles({ stateDirectory, dataDirectory }: Settings): SignerFiles {
+  const places = statePlaces(stateDirectory);
   return {
     keyDirectory: join(dataDirectory, 'pki', 'keys'),
-    passphraseFile: join(directory, 'pki', 'key-passphrase'),
-    pepperFile: join(directory, 'pki', 'token-pepper'),
-    serverIdentityFile: join(directory, 'pki', 'server-identity.pem'),
-    serviceCertificates: join(directory, 'service-certs'),
-    markerFile: siteMarkerPath(directory, 'pki-signer'),
+    passphraseFile: places.passphrase,
+    pepperFile: places.tokenSecret,
+    serverIdentityFile: places.signerIdentity,
+    serviceCertificates: places.services,
+    markerFile: places.markerOf('pki-signer'),
   };
 }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
+import { mkdir, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { openLog } from '@sallyport/runtime';
-import { freePorts, temporaryDirectory } from '@sallyport/testkit';
+import { freePorts, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { startStandalone } from './standalone.js';
 
@@ -32,5 +33,33 @@ describe('the start of the whole system', () => {
         { name: 'file transfer', portKey: 'http.bind.port', port: http },
       ],
     });
+  });
+
+  it('writes nothing into the configuration directory when state, data and sockets have places of their own', async () => {
+    await using directory = temporaryDirectory('sp-');
+    const [http = 0, mqtt = 0, pki = 0, crl = 0] = await freePorts(4);
+    const env = {
+      TEDGE_HTTP_BIND_PORT: String(http),
+      TEDGE_MQTT_BIND_PORT: String(mqtt),
+      TEDGE_PKI_BIND_PORT: String(pki),
+      TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
+      TEDGE_STATE_PATH: directory.file('state'),
+      TEDGE_DATA_PATH: directory.file('data'),
+      TEDGE_RUN_PATH: directory.file('run'),
+    };
+    const configDir = directory.file('etc');
+    await mkdir(configDir);
+    const options = { env, cwd: directory.path, options: { configDir, argv: [] }, log: openLog({ level: 'silent' }) };
+    const system = await startStandalone(options);
+    const markers = directory.file('state/site');
+    await waitFor(async () => (await readdir(markers)).length === 2);
+    await system.stop();
+    expect(await readdir(configDir)).toEqual([]);
+    expect((await readdir(markers)).toSorted()).toEqual(['device-registry.json', 'pki-signer.json']);
+    expect((await readdir(directory.file('state/pki'))).toSorted()).toEqual([
+      'key-passphrase',
+      'server-identity.pem',
+      'token-pepper',
+    ]);
   });
 });

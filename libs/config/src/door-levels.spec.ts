@@ -9,7 +9,11 @@ const at = '2026-01-02T03:04:05.000Z';
 
 async function door() {
   const [directory, dataDirectory] = [await directoryWith(), await directoryWith()];
-  return { directory, dataDirectory, levels: new DoorLevels({ directory, dataDirectory }, 'http') };
+  return {
+    directory,
+    dataDirectory,
+    levels: new DoorLevels({ directory, stateDirectory: directory, dataDirectory }, 'http'),
+  };
 }
 
 describe('the level a door last had', () => {
@@ -34,8 +38,9 @@ describe('the level a door last had', () => {
   it('is another one for each group and for each configuration directory', async () => {
     const { levels, directory, dataDirectory } = await door();
     await levels.write({ level: 'mutual', inForceAt: at });
-    const otherGroup = new DoorLevels({ directory, dataDirectory }, 'mqtt');
-    const otherSite = new DoorLevels({ directory: await directoryWith(), dataDirectory }, 'http');
+    const otherGroup = new DoorLevels({ directory, stateDirectory: directory, dataDirectory }, 'mqtt');
+    const other = await directoryWith();
+    const otherSite = new DoorLevels({ directory: other, stateDirectory: other, dataDirectory }, 'http');
     expect([await otherGroup.read(), await otherSite.read()]).toEqual([undefined, undefined]);
   });
 

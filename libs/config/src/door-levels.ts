@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode, hasCode, isAbsent, replaceTextFile } from '@sallyport/files';
-import { type EntranceGroup, Problem, type SecurityLevel, securityLevel } from '@sallyport/protocol';
+import {
+  type EntranceGroup,
+  Problem,
+  type SecurityLevel,
+  securityLevel,
+  stateFolders,
+  statePlaces,
+} from '@sallyport/protocol';
 import { z } from 'zod';
 import type { Settings } from './settings.js';
 
@@ -19,16 +26,22 @@ export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
 /**
  * The level a door last had, kept apart from the settings that decide it: when settings vanish, this does not.
  *
- * There are two copies, one below the configuration directory and one below the data directory. Either directory may be
+ * There are two copies, one below the state directory and one below the data directory. Either directory may be
  * read-only, new or lost, and the place of the data directory is a setting itself. The higher copy counts.
  */
 export class DoorLevels {
   readonly #paths: readonly string[];
 
-  constructor({ directory, dataDirectory }: Pick<Settings, 'directory' | 'dataDirectory'>, group: EntranceGroup) {
+  constructor(
+    { directory, stateDirectory, dataDirectory }: Pick<Settings, 'directory' | 'stateDirectory' | 'dataDirectory'>,
+    group: EntranceGroup,
+  ) {
     // Replicas that share a data directory have configuration directories of their own, and doors of their own.
     const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
-    this.#paths = [join(directory, 'doors', `${group}.json`), join(dataDirectory, 'doors', `${group}-${site}.json`)];
+    this.#paths = [
+      statePlaces(stateDirectory).levelOf(group),
+      join(dataDirectory, stateFolders.levels, `${group}-${site}.json`),
+    ];
   }
 
   /**

@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories } from './config-directory.fixture.js';
 import type { Environment } from './environment.js';
@@ -506,5 +508,37 @@ describe('a setting that nothing of this release reads', () => {
 
   it('is not told of while nobody sets it', async () => {
     expect((await load('')).unread).toEqual([]);
+  });
+});
+
+describe('state.path', () => {
+  it('is the configuration directory unless somebody sets it', async () => {
+    const { settings } = await load('');
+    expect(settings.stateDirectory).toBe(settings.directory);
+  });
+
+  it('names the directory of what Sallyport writes for itself', async () => {
+    expect((await load('state.path = "/var/lib/sallyport"')).settings.stateDirectory).toBe('/var/lib/sallyport');
+  });
+
+  it.each(['doors', 'site', 'pki', 'service-certs', 'client-certs', 'admin-certs'])(
+    'refuses another directory while the folder %s is still in the configuration directory, and says how to move it',
+    async (folder) => {
+      const directory = await directoryWith('state.path = "/var/lib/sally port"');
+      await mkdir(join(directory, folder));
+      const loading = loadSettings({ configDir: directory, env: {}, cwd: directory });
+      const move = `mkdir -p '/var/lib/sally port' && mv -nv ${directory}/${folder} '/var/lib/sally port'/`;
+      await expect(loading).rejects.toMatchObject({
+        type: 'config-invalid',
+        message: expect.stringContaining(`Stop the services and move them: ${move}.`),
+      });
+    },
+  );
+
+  it('takes another directory once nothing is left in the configuration directory but settings', async () => {
+    const directory = await directoryWith('state.path = "/s"');
+    for (const folder of ['data', 'device-certs', 'run']) await mkdir(join(directory, folder));
+    const { settings } = await loadSettings({ configDir: directory, env: {}, cwd: directory });
+    expect(settings.stateDirectory).toBe('/s');
   });
 });

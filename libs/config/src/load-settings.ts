@@ -12,6 +12,7 @@ import { type ConfigKey, type ConfigValue, type ConfigValues, configKeys, config
 import type { DeviceIdReader, Settings } from './settings.js';
 import { parseSettings, readSettingsTexts } from './settings-file.js';
 import { moveOwnSettings } from './settings-writer.js';
+import { requireStateMoved } from './state-directory.js';
 
 /** What settings are loaded from. */
 export interface LoadOptions {
@@ -56,6 +57,7 @@ export async function loadSettings(options: LoadOptions): Promise<LoadedSettings
   const { readDeviceId = async () => undefined, profile } = options;
   if (profile !== undefined) resolution.requireProfile(profile, 'c8y');
   const settings = new ResolvedSettings(resolution, { directory: configDirectory, profile });
+  await requireStateMoved(configDirectory, settings.stateDirectory);
   const warnings = await settings.findDeviceIds(readDeviceId);
   return {
     settings,
@@ -104,6 +106,10 @@ class ResolvedSettings implements Settings {
     this.#profile = profile;
     this.#resolution = resolution;
     this.#values = configSchema.parse(Object.fromEntries(configKeys.map((key) => [key, this.#resolved(key).value])));
+  }
+
+  get stateDirectory(): string {
+    return this.#values['state.path'];
   }
 
   get dataDirectory(): string {

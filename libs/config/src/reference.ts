@@ -123,7 +123,7 @@ function keySection(key: ConfigKey): string {
 
 function groupOf(key: ConfigKey): string {
   const first = key.split('.')[0] ?? key;
-  return /^(?:data|run|tmp|logs)$/.test(first) ? 'Directories' : first;
+  return /^(?:data|state|run|tmp|logs)$/.test(first) ? 'Directories' : first;
 }
 
 // GitHub's anchor of a heading: lower case, without the dots.

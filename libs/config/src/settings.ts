@@ -14,6 +14,8 @@ export interface Settings {
   source(key: ConfigKey): Source;
   /** The configuration directory, absolute. */
   readonly directory: string;
+  /** The value of `state.path`. */
+  readonly stateDirectory: string;
   /** The value of `data.path`. */
   readonly dataDirectory: string;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import type { CertificateFiles } from '@sallyport/identity';
-import { type ConfiguredGroup, entrances, type ServiceName } from '@sallyport/protocol';
+import { type ConfiguredGroup, entrances, type ServiceName, statePlaces } from '@sallyport/protocol';
 
 export interface EntranceSettings {
   readonly host: string;
@@ -44,7 +44,7 @@ export interface ServiceCertificateFiles extends CertificateFiles {
 
 /** Where a service keeps the certificate it enrolled for by itself. */
 export function serviceCertificateFiles(settings: Settings, service: ServiceName): ServiceCertificateFiles {
-  const directory = join(settings.directory, 'service-certs', service);
+  const directory = statePlaces(settings.stateDirectory).folderOf(service);
   return {
     certPath: join(directory, 'certificate.pem'),
     keyPath: join(directory, 'private-key.pem'),

@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { readTextIfPresent, writeFileAtomic, writeFileOnce } from '@sallyport/files';
-import { Problem, type SiteMarker, siteMarker } from '@sallyport/protocol';
+import { Problem, type SiteMarker, siteMarker, statePlaces } from '@sallyport/protocol';
 
 /** Services that keep state of the site, and so a marker of it. */
 type MarkedService = 'pki-signer' | 'device-registry';
 
 /** Where a service keeps the marker of its site; the folder holds nothing else. */
-export function siteMarkerPath(configDirectory: string, service: MarkedService): string {
-  return join(configDirectory, 'site', `${service}.json`);
+export function siteMarkerPath(stateDirectory: string, service: MarkedService): string {
+  return statePlaces(stateDirectory).markerOf(service);
 }
 
 /**

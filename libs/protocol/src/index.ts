@@ -180,4 +180,5 @@ export {
   siteMarker,
   siteRecord,
 } from './site.js';
+export { type StatePlaces, stateFolders, statePlaces } from './state-places.js';
 export { filterMatches, sharedFilter } from './topic-filter.js';

@@ -16,6 +16,10 @@ export class SettingsInUse {
     const note = (key: ConfigKey, value: unknown) => void this.lastRead.set(key, value);
     const following: Settings = {
       directory: settings.directory,
+      get stateDirectory() {
+        note('state.path', settings.stateDirectory);
+        return settings.stateDirectory;
+      },
       get dataDirectory() {
         note('data.path', settings.dataDirectory);
         return settings.dataDirectory;

@@ -9,8 +9,8 @@ import { absolutePath, type GlobalOptions } from '../options.js';
 import { failureOf } from './service-unreachable.js';
 
 /** Where an administrator's certificate lies unless options say otherwise. */
-export function adminIdentityFiles({ directory }: Settings): CertificateFiles {
-  return localIdentityFiles(directory, 'administrator');
+export function adminIdentityFiles({ stateDirectory }: Settings): CertificateFiles {
+  return localIdentityFiles(stateDirectory, 'administrator');
 }
 
 /**

@@ -27,8 +27,8 @@ export interface LocalIdentity {
 }
 
 /** What clients of this machine show to the listeners of the site. */
-export function localClient({ directory }: Settings): LocalIdentity {
-  return { name: 'local-client', profile: 'service', files: localIdentityFiles(directory, 'client') };
+export function localClient({ stateDirectory }: Settings): LocalIdentity {
+  return { name: 'local-client', profile: 'service', files: localIdentityFiles(stateDirectory, 'client') };
 }
 
 /** What this program shows to the admin API on the network. */

@@ -483,7 +483,7 @@ describe('the CAs of clients', () => {
 
 describe('secure plain while a service does not run', () => {
   const noteOf = async ({ directory }: FakeSite) =>
-    new DoorLevels({ directory, dataDirectory: join(directory, 'data') }, 'http');
+    new DoorLevels({ directory, stateDirectory: directory, dataDirectory: join(directory, 'data') }, 'http');
 
   it('switches the others, and lets it start at level plain later', async () => {
     await using site = await fakeSite();

@@ -11,6 +11,7 @@ import {
   Problem,
   type SecurityLevel,
   signerRoutes,
+  statePlaces,
 } from '@sallyport/protocol';
 import { readSecurityFiles, readTrustAnchors } from '@sallyport/tls';
 import { type Certificate, certificatesFromPem, hasBegun, hasEnded, pemFromDer } from '@sallyport/x509';
@@ -72,7 +73,7 @@ export async function serverCertificateFor(door: Door, issuance: Issuance): Prom
 }
 
 function isOwn({ secured }: Door, { settings }: Site, { certPath }: Pair): boolean {
-  return dirname(certPath) === join(settings.directory, 'service-certs', secured.service);
+  return dirname(certPath) === statePlaces(settings.stateDirectory).folderOf(secured.service);
 }
 
 /** The operator's certificate stays; the service enrols all the same, to learn the CAs of this site's devices. */
@@ -96,7 +97,8 @@ function caPathFor(level: Issuance['level'], configured: string | undefined, iss
  */
 async function configuredCas({ settings }: Site, { ca }: SecurityKeys): Promise<string | undefined> {
   const path = settings.get(ca);
-  const isFormer = path?.startsWith(join(settings.directory, 'service-certs')) && basename(path) === 'client-ca.pem';
+  const isFormer =
+    path?.startsWith(statePlaces(settings.stateDirectory).services) && basename(path) === 'client-ca.pem';
   if (path === undefined || !isFormer) return path;
   const directory = join(dirname(path), 'client-ca');
   return readTrustAnchors(directory).then(

@@ -3,7 +3,7 @@ import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, readTextIfPresent } from '@sallyport/files';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
-import { type DistrustedAuthority, Problem, type SiteMarker, siteId } from '@sallyport/protocol';
+import { type DistrustedAuthority, Problem, type SiteMarker, siteId, statePlaces } from '@sallyport/protocol';
 import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -61,7 +61,7 @@ async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
     return await readSiteParts(settings);
   } catch (fault) {
     if (!(fault instanceof Problem) || fault.type !== 'site-incomplete') throw fault;
-    const aside = `${join(settings.directory, 'site')}${suffixAt(new Date())}`;
+    const aside = `${statePlaces(settings.stateDirectory).markers}${suffixAt(new Date())}`;
     throw new Failure(fault.message, `Or move the folder "site" of the configuration directory to ${aside}.`);
   }
 }
@@ -84,35 +84,39 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   const marker: SiteMarker = {
     siteId: siteId.parse(randomBytes(16).toString('hex')),
     foundedAt: context.now().toISOString(),
-    distrusted: await authoritiesKnownHere(settings.directory, parts),
+    distrusted: await authoritiesKnownHere(settings.stateDirectory, parts),
     state: 'founding',
     replaces: signer?.siteId ?? registry?.siteId ?? 'unknown',
   };
   if (places.store !== undefined) await moveAside(places.store, suffix);
   await moveAside(places.keys, suffix);
   // Written whole before it takes the place of the old one; the secrets, moved last, are a trace until then.
-  const next = join(settings.directory, '.site-next');
+  const next = join(settings.stateDirectory, '.site-next');
   await mkdir(next, { recursive: true });
   await writeSiteMarker(siteMarkerPath(next, 'pki-signer'), marker);
   await moveAside(places.markers, suffix);
-  await rename(join(next, 'site'), places.markers);
+  await rename(statePlaces(next).markers, places.markers);
   await rmdir(next);
-  await giveToOwnerOf(settings.directory, places.markers);
+  await giveToOwnerOf(settings.stateDirectory, places.markers);
   await moveAside(places.secrets, suffix);
   return marker;
 }
 
 /** CAs of the old site, as far as files tell: those in its store, and those its services were told to trust. */
-async function authoritiesKnownHere(directory: string, { places, signer }: SiteParts): Promise<DistrustedAuthority[]> {
-  const services = await readdir(join(directory, 'service-certs')).catch(() => []);
+async function authoritiesKnownHere(
+  stateDirectory: string,
+  { places, signer }: SiteParts,
+): Promise<DistrustedAuthority[]> {
+  const state = statePlaces(stateDirectory);
+  const services = await readdir(state.services).catch(() => []);
   const paths = [
-    join(directory, 'pki', 'server-identity.pem'),
+    state.signerIdentity,
     ...services.flatMap((service) =>
       ['client-ca.pem', 'client-ca/site.pem', 'ca.pem', 'certificate.pem'].map((name) =>
-        join(directory, 'service-certs', service, name),
+        join(state.services, service, name),
       ),
     ),
-    ...['client-certs', 'admin-certs'].map((folder) => join(directory, folder, 'ca.pem')),
+    ...(['client', 'administrator'] as const).map((name) => join(state.folderOf(name), 'ca.pem')),
   ];
   const found = await Promise.all(paths.map(authoritiesIn));
   return [...new Set([...(signer?.distrusted ?? []), ...authoritiesInStore(places.store), ...found.flat()])];

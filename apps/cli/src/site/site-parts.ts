@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Settings } from '@sallyport/config';
 import { readSiteMarker, siteMarkerPath } from '@sallyport/identity';
-import { type AuthorityId, type SiteMarker, type SiteRecord, siteRecord } from '@sallyport/protocol';
+import { type AuthorityId, type SiteMarker, type SiteRecord, siteRecord, statePlaces } from '@sallyport/protocol';
 import { authorityIdOf, parseCertificate } from '@sallyport/x509';
 import { z } from 'zod';
 import { exists } from '../cert/device-files.js';
@@ -41,11 +41,11 @@ export async function readSiteParts(settings: Settings): Promise<SiteParts> {
   const places = sitePlaces(settings);
   return {
     places,
-    signer: await readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer')),
-    registry: await readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
+    signer: await readSiteMarker(siteMarkerPath(settings.stateDirectory, 'pki-signer')),
+    registry: await readSiteMarker(siteMarkerPath(settings.stateDirectory, 'device-registry')),
     hasKeys: (await namesIn(places.keys)).some((name) => name.endsWith('.key.pem')),
-    hasPassphrase: await exists(join(places.secrets, 'key-passphrase')),
-    hasServiceCertificates: await haveCertificates(join(settings.directory, 'service-certs')),
+    hasPassphrase: await exists(statePlaces(settings.stateDirectory).passphrase),
+    hasServiceCertificates: await haveCertificates(statePlaces(settings.stateDirectory).services),
     store: await knowledgeOf(places.store),
   };
 }
@@ -65,10 +65,11 @@ async function haveCertificates(folder: string): Promise<boolean> {
 }
 
 function sitePlaces(settings: Settings): SitePlaces {
-  const { directory, dataDirectory } = settings;
+  const { stateDirectory, dataDirectory } = settings;
+  const { markers, secrets } = statePlaces(stateDirectory);
   return {
-    markers: join(directory, 'site'),
-    secrets: join(directory, 'pki'),
+    markers,
+    secrets,
     keys: join(dataDirectory, 'pki', 'keys'),
     store: settings.get('store.url') === undefined ? join(settings.require('data.path'), 'store') : undefined,
   };

@@ -1,5 +1,4 @@
 import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import type { Settings } from '@sallyport/config';
@@ -12,6 +11,7 @@ import {
   type SiteMarker,
   type SiteRecord,
   siteRecord,
+  statePlaces,
 } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
@@ -106,8 +106,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   private async compare(): Promise<void> {
     const { settings } = this.context;
     const [own, founded] = await Promise.all([
-      readSiteMarker(siteMarkerPath(settings.directory, 'device-registry')),
-      readSiteMarker(siteMarkerPath(settings.directory, 'pki-signer')),
+      readSiteMarker(siteMarkerPath(settings.stateDirectory, 'device-registry')),
+      readSiteMarker(siteMarkerPath(settings.stateDirectory, 'pki-signer')),
     ]);
     const recorded = await this.recorded();
     this.trustAs(recorded ?? founded);
@@ -181,7 +181,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   private async keepMarker(record: SiteRecord): Promise<void> {
     const { settings, log } = this.context;
     this.site = record;
-    const path = siteMarkerPath(settings.directory, 'device-registry');
+    const path = siteMarkerPath(settings.stateDirectory, 'device-registry');
     try {
       if ((await readSiteMarker(path)) === undefined) await writeSiteMarkerOnce(path, { ...record, state: 'founded' });
     } catch (error) {
@@ -195,8 +195,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
 }
 
 /** What a signer on the same machine leaves behind at its first start, also one of an older version. */
-async function hasServedBefore({ directory }: Settings): Promise<boolean> {
-  return access(join(directory, 'pki', 'server-identity.pem')).then(
+async function hasServedBefore({ stateDirectory }: Settings): Promise<boolean> {
+  return access(statePlaces(stateDirectory).signerIdentity).then(
     () => true,
     () => false,
   );

@@ -12,6 +12,12 @@ export const folderKeys = {
     },
     examples: ['/var/tedge'],
   }),
+  'state.path': setting(absolutePath, {
+    doc: 'Directory of what Sallyport writes for itself: the marker of the site, the passphrase of the CA keys, certificates and keys of the services, the level each listener last had. Set it when the configuration directory is read-only. Keep its backup apart from that of `data.path`, which holds the CA keys. A service does not start while such files are still in the configuration directory.',
+    default: { text: '`<config directory>`', from: (context) => context.configDirectory },
+    examples: ['/var/lib/sallyport'],
+    isOwn: true,
+  }),
   'run.path': setting(absolutePath, {
     doc: 'Directory of what lives as long as a process: the Unix sockets of the admin APIs.',
     default: {

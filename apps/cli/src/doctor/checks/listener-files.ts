@@ -1,6 +1,6 @@
-import { join, sep } from 'node:path';
+import { sep } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { Problem } from '@sallyport/protocol';
+import { Problem, statePlaces } from '@sallyport/protocol';
 import { readSecurityFiles } from '@sallyport/tls';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { type PathKey, type SecuredGroup, securedGroups } from '../../site/secured-group.js';
@@ -94,7 +94,7 @@ function remedyFor(patient: Patient, secured: SecuredGroup, { cert, key, ca }: S
   const { remedies, site } = patient;
   const { keys } = secured;
   // A service never overwrites a file that stands where its key belongs. Anything else there is may be the operator's.
-  const isOwnKey = key?.path.startsWith(join(site.settings.directory, 'service-certs', sep)) === true;
+  const isOwnKey = key?.path.startsWith(statePlaces(site.settings.stateDirectory).services + sep) === true;
   const isInTheWay = isOwnKey && key?.state === 'file' && key.privateKey === undefined;
   const set = [cert && keys.cert, key && keys.key, ca && keys.ca].filter((name) => name !== undefined);
   return remedies.all(

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { statePlaces } from '@sallyport/protocol';
 import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { deviceFiles } from '../../cert/device-files.js';
 import { localClient } from '../../secure/local-identity.js';
@@ -17,7 +18,13 @@ export const permissions: Check = {
   title: 'permissions of keys and secrets',
   run: async (patient) => {
     const secrets = [...new Set(await secretFiles(patient))];
-    const folders = [...new Set([...secrets.map((path) => dirname(path)), patient.site.settings.directory])];
+    const folders = [
+      ...new Set([
+        ...secrets.map((path) => dirname(path)),
+        patient.site.settings.directory,
+        patient.site.settings.stateDirectory,
+      ]),
+    ];
     const findings = await Promise.all([
       ...secrets.map((path) => secretFinding(patient, path)),
       ...folders.map((path) => folderFinding(patient, path)),
@@ -38,7 +45,7 @@ async function secretFiles({ site: { settings } }: Patient): Promise<string[]> {
     ...configured,
     ...clients,
     // What the signer keeps: passphrase of the CA keys, pepper of the tokens, its own identity, and the keys.
-    ...(await filesIn(join(settings.directory, 'pki'))),
+    ...(await filesIn(statePlaces(settings.stateDirectory).secrets)),
     ...(await filesIn(join(settings.dataDirectory, 'pki', 'keys'))),
   ];
 }

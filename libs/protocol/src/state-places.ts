@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import type { EntranceGroup, ServiceName } from './entrances.js';
+
+/** Folders of what Sallyport writes for itself. None of them holds anything an operator writes. */
+export const stateFolders = {
+  /** The level each listener last had. */
+  levels: 'doors',
+  /** Which site this is. */
+  markers: 'site',
+  /** What the signer keeps secret, but for the CA keys. */
+  secrets: 'pki',
+  /** Certificates and keys of the services. */
+  services: 'service-certs',
+  /** What programs of this machine show as clients. */
+  client: 'client-certs',
+  /** What its operator shows to admin APIs. */
+  administrator: 'admin-certs',
+} as const;
+
+/** Where each file of `stateFolders` is, for services and CLI alike. */
+export interface StatePlaces {
+  readonly markers: string;
+  readonly secrets: string;
+  /** Opens the CA keys. It lies apart from them: whoever has one backup alone has no key. */
+  readonly passphrase: string;
+  /** Keys the digests of one-time tokens. */
+  readonly tokenSecret: string;
+  /** Key and certificate of the signer's own listener. */
+  readonly signerIdentity: string;
+  /** A folder for each service that has a certificate. */
+  readonly services: string;
+  markerOf(service: ServiceName): string;
+  folderOf(owner: ServiceName | 'client' | 'administrator'): string;
+  levelOf(group: EntranceGroup): string;
+}
+
+/** @param stateDirectory absolute path: `state.path` */
+export function statePlaces(stateDirectory: string): StatePlaces {
+  const inFolder = (folder: keyof typeof stateFolders, ...names: string[]) =>
+    join(stateDirectory, stateFolders[folder], ...names);
+  return {
+    markers: inFolder('markers'),
+    secrets: inFolder('secrets'),
+    passphrase: inFolder('secrets', 'key-passphrase'),
+    tokenSecret: inFolder('secrets', 'token-pepper'),
+    signerIdentity: inFolder('secrets', 'server-identity.pem'),
+    services: inFolder('services'),
+    markerOf: (service) => inFolder('markers', `${service}.json`),
+    folderOf: (owner) =>
+      owner === 'client' || owner === 'administrator' ? inFolder(owner) : inFolder('services', owner),
+    levelOf: (group) => inFolder('levels', `${group}.json`),
+  };
+}
