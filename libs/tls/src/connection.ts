@@ -33,6 +33,8 @@ export interface Connection {
    * Refuses without asking: an expired token, another device than the connection has already, and a connection whose
    * peer showed a certificate. A refusal is counted and reported, and leaves the connection as it was; the caller
    * answers in its protocol. Never rejects.
+   *
+   * Not for clients behind a proxy that shares one connection between them: there, a token belongs to a request.
    */
   identify(claim: TokenClaim): Promise<AdmissionDecision>;
 }
