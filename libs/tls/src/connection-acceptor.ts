@@ -8,18 +8,19 @@ import { shakeHands } from './handshake.js';
 import { HandshakeBudget } from './handshake-budget.js';
 import { HandshakeCharge } from './handshake-charge.js';
 import { HttpProtocol, rawAnswer } from './http-protocol.js';
-import { type Candidate, judge } from './judge.js';
+import { type Candidate, type HandshakeEvidence, type Judgement, judge } from './judge.js';
 import type { Limits } from './limits.js';
 import type { ListenerCounters } from './listener-counters.js';
 import type { HttpListenerHandler, SecureListenerOptions } from './listener-options.js';
 import { ListenerSession, type Standing } from './listener-session.js';
-import { certificateOf, type Peer, type TokenClaim } from './peer.js';
-import { claimedPeer, claimFault, PeerAdmission } from './peer-admission.js';
+import { certificateOf, type Peer } from './peer.js';
+import { PeerAdmission } from './peer-admission.js';
 import { PendingConnection } from './pending-connection.js';
 import { faultOf, RefusalResponder } from './refusal-responder.js';
 import { type Revalidation, revalidate } from './revalidation.js';
 import { reviewSession, type SecurityState } from './security-state.js';
 import { SessionTable } from './session-table.js';
+import { TokenIdentification } from './token-identification.js';
 
 export interface ConnectionAcceptorOptions {
   readonly options: SecureListenerOptions;
@@ -60,12 +61,19 @@ export class ConnectionAcceptor {
     // curl --http1.0 offers only HTTP/1.0.
     this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
     this.#admission = new PeerAdmission({ options, limits, quota: this.#quota });
+    this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
+    const { sessions } = this;
+    const identification = new TokenIdentification({
+      options,
+      sessions,
+      admission: this.#admission,
+      responder: this.#responder,
+    });
     this.#control = {
-      identify: (session, claim) => this.#identify(session, claim),
+      identify: (session, claim) => identification.identify(session, claim),
       cut: (session, reason) => this.cut(session, reason),
       drainMs: limits.drainMs,
     };
-    this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
   }
 
   get security(): SecurityState {
@@ -164,7 +172,7 @@ export class ConnectionAcceptor {
 
   async #receiveTls(pending: PendingConnection): Promise<void> {
     const security = this.#tlsSecurity();
-    const { context, clientCertificate, trust } = security;
+    const { context, clientCertificate } = security;
     if (context === undefined) return this.#answerPlainly(pending);
     if (clientCertificate !== 'none' && !this.#beginCharge(pending))
       return this.#responder.refuseSilently(pending, { reason: 'handshakes-too-costly' });
@@ -178,18 +186,17 @@ export class ConnectionAcceptor {
     if (result.outcome === 'failed') return this.#responder.refuseSilently(pending, faultOf(pending, result));
     pending.charge?.finish(result.evidence.presented);
     this.#counters.count('handshakes');
-    const judgement = judge(result.evidence, {
-      clientCertificate,
-      trust,
-      chainCertificates: this.#limits.chainCertificates,
-      now: this.#now(),
-      permittedKinds: this.#options.permittedKinds,
-      leafRule: this.#options.leafRule,
-    });
+    const judgement = this.#judge(result.evidence, security);
     if (judgement.outcome === 'refused')
       return this.#responder.refuse(pending, this.#open(pending, result.socket, 'current'), judgement);
     if (judgement.outcome === 'candidate') return this.#admit(pending, result.socket, judgement.candidate, security);
     this.#establish(this.#open(pending, result.socket, 'current'), security);
+  }
+
+  #judge(evidence: HandshakeEvidence, { clientCertificate, trust }: SecurityState): Judgement {
+    const { permittedKinds, leafRule } = this.#options;
+    const { chainCertificates } = this.#limits;
+    return judge(evidence, { clientCertificate, trust, chainCertificates, permittedKinds, leafRule, now: this.#now() });
   }
 
   /**
@@ -236,30 +243,6 @@ export class ConnectionAcceptor {
     // Not simply `peer`: a reload may have changed the CAs behind it while we waited.
     session.peer = { ...(session.peer ?? peer), deviceId: decision.deviceId, kind: decision.kind };
     this.#establish(session, security);
-  }
-
-  /** See `Connection.identify`. */
-  async #identify(session: ListenerSession, claim: TokenClaim): Promise<AdmissionDecision> {
-    const decision =
-      claimFault(session, claim, this.#options) ?? (await this.#decideClaim(session, claimedPeer(claim)));
-    if (session.isOver || decision === undefined)
-      return { outcome: 'refused', reason: session.cutReason ?? 'admission-unavailable' };
-    if (decision.outcome === 'admitted') return decision;
-    this.#responder.report(session.remoteAddress, decision);
-    return { outcome: 'refused', reason: decision.reason };
-  }
-
-  async #decideClaim(session: ListenerSession, peer: Peer) {
-    if (session.isOver) return undefined;
-    // As in #admit: a revocation that comes before the answer must find the session.
-    session.claim = peer;
-    const decision = await this.#admission.decide(session, peer);
-    session.claim = undefined;
-    if (session.isOver || decision?.outcome !== 'admitted') return decision;
-    session.peer = peer;
-    this.sessions.watch(session);
-    this.#options.events.onAdmitted?.({ peer, remoteAddress: session.remoteAddress });
-    return decision;
   }
 
   /** Asks again about these sessions. Cuts those that are no longer admitted, or got no answer in time. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
-import { closing, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
+import { admitAll, closing, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
 import type { Connection } from './index.js';
 
 const site = new Site(onTestFinished);
@@ -78,6 +78,31 @@ describe('a stream connection', () => {
     await listener.reload(mutual([forgeCa('fleet')]));
 
     expect(await said).toBe('goodbye\n');
+  });
+
+  it('is not handed over when the listener closes before the registry has answered', async () => {
+    const ca = forgeCa('fleet');
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const handed: Connection[] = [];
+    const { listener, port } = await site.openListener(mutual([ca]), {
+      handler: { stream: (connection) => void handed.push(connection) },
+      admission: {
+        admit: async (request) => {
+          asked.resolve();
+          await answer.promise;
+          return admitAll.admit(request);
+        },
+      },
+    });
+    const closed = closing(await site.openTls(port, identity(forgeDevice('dev-1', ca))));
+    await asked.promise;
+
+    const stopped = listener.close();
+    answer.resolve();
+    await Promise.all([closed, stopped]);
+
+    expect(handed).toEqual([]);
   });
 
   it('is cut when it has not ended in time', async () => {

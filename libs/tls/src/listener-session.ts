@@ -195,8 +195,9 @@ export class ListenerSession {
     this.#standing = standing;
     const newest = [...this.#responses].at(-1);
     if (newest?.headersSent === false) this.closeAfter(newest);
-    // Without a handler nobody would hear the signal.
-    if (this.#hasRequests || !this.isEstablished) this.#after(idleMs, () => this.#endWhenIdle());
+    if (this.#hasRequests) this.#after(idleMs, () => this.#endWhenIdle());
+    // No handler has this stream yet, so none can say goodbye.
+    else if (!this.isEstablished) this.end();
     this.#after(hardMs, () => this.cut());
     this.#drain.abort();
   }

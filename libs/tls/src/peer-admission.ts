@@ -5,7 +5,7 @@ import type { PeerRefusal } from './judge.js';
 import type { Limits } from './limits.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
-import { certificateOf, type Peer, type TokenClaim } from './peer.js';
+import { certificateOf, type Peer } from './peer.js';
 
 export interface PeerAdmissionOptions {
   readonly options: SecureListenerOptions;
@@ -49,24 +49,4 @@ export class PeerAdmission {
 /** A token makes a device, never a service or an administrator, and no other device than it names. */
 function suits({ credential, deviceId }: Peer, decision: Admitted): boolean {
   return credential.kind === 'certificate' || (decision.kind === 'device' && decision.deviceId === deviceId);
-}
-
-/** The peer that a token would make. */
-export function claimedPeer({ deviceId, issuer, expiresAt }: TokenClaim): Peer {
-  return { deviceId, kind: 'device', credential: { kind: 'token', issuer, expiresAt } };
-}
-
-/** Why a token cannot make this session anybody's; undefined when the admission port is to be asked. */
-export function claimFault(
-  { peer }: ListenerSession,
-  { deviceId, expiresAt }: TokenClaim,
-  { permittedKinds, now = () => new Date() }: Pick<SecureListenerOptions, 'permittedKinds' | 'now'>,
-): PeerRefusal | undefined {
-  const refuse = (detail: string): PeerRefusal => ({ outcome: 'refused', reason: 'not-permitted', detail });
-  // Not "expired before now": an invalid date has no order, and must not pass.
-  if (!(expiresAt > now())) return { outcome: 'refused', reason: 'token-expired' };
-  if (permittedKinds?.has('device') === false) return refuse('kind "device"');
-  if (peer?.credential.kind === 'certificate') return refuse('the connection has a certificate already');
-  if (peer !== undefined && peer.deviceId !== deviceId) return refuse('the connection is that of another device');
-  return undefined;
 }
