@@ -29,7 +29,10 @@ export function createProgram(context: CliContext): Command {
     .addOption(
       new Option('--log-level <level>', 'error, warn, info (default), debug or trace').argParser(logLevelArgument),
     )
-    .option('--admin-url <url>', `use the admin API on the network: https://HOST:${entrances.registry.defaultPort}`)
+    .option(
+      '--admin-url <url>',
+      `use the admin API on the network: https://HOST:${entrances.registry.defaultPort}, or of any service: SERVICE=https://HOST:PORT`,
+    )
     .option('--admin-cert <file>', 'certificate of the administrator (default: <config dir>/admin-certs)')
     .option('--admin-key <file>', 'private key of the administrator')
     .option('--admin-ca <file>', 'CA certificates to trust at --admin-url')

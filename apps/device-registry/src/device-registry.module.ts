@@ -1,9 +1,8 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditController, AuditLog } from '@sallyport/audit';
-import { EntranceModule } from '@sallyport/entrance';
+import { adminEntrance, EntranceModule } from '@sallyport/entrance';
 import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
-import { AdminEntrance } from './admin-entrance.js';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
 import { EnrolmentCheck } from './admission/enrolment-check.js';
@@ -51,9 +50,9 @@ const registrySite: Provider = {
     IssuedCertificates,
     PeerAdmission,
     RefusalLedger,
-    AdminEntrance,
     RevokedCertificates,
     registrySite,
+    adminEntrance({ group: 'registry', command: 'sallyport device' }),
   ],
 })
 export class DeviceRegistryModule {}

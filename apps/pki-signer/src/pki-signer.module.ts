@@ -1,6 +1,6 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditController, AuditLog } from '@sallyport/audit';
-import { EntranceModule, Entrances } from '@sallyport/entrance';
+import { adminEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
 import { ConnectedContext, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
@@ -98,7 +98,14 @@ const shownToControllers: Provider[] = [
     SiteResponder,
     TrustBundleResponder,
   ],
-  providers: [signer, ...shownToControllers, estEntrance, crlEntrance, lifecycle],
+  providers: [
+    signer,
+    ...shownToControllers,
+    estEntrance,
+    crlEntrance,
+    lifecycle,
+    adminEntrance({ group: 'pki.admin', command: 'sallyport ca' }),
+  ],
 })
 export class PkiSignerModule {}
 

@@ -1,4 +1,5 @@
 export { Actor, actorOf } from './admin-actor.js';
+export { adminEntrance } from './admin-entrance.js';
 export type { Entrance, EntranceOptions } from './entrance.js';
 export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';

@@ -5,29 +5,31 @@ import {
   entranceDefinition,
   entranceGroup,
   entranceGroups,
-  entrances,
   isMutualOnly,
 } from './entrances.js';
 
+const rows = entranceGroups.map(entranceDefinition);
+
 describe('the table of entrances', () => {
   it('names every entrance once, in the order in which their level changes', () => {
-    expect(entranceGroups).toEqual(['http', 'registry', 'pki', 'pki.public', 'mqtt']);
+    expect(entranceGroups).toEqual(['http', 'registry', 'pki', 'pki.public', 'pki.admin', 'mqtt']);
   });
 
   it('knows those whose level the settings decide', () => {
-    expect(configuredGroups).toEqual(['http', 'registry', 'mqtt']);
+    expect(configuredGroups).toEqual(['http', 'registry', 'pki.admin', 'mqtt']);
   });
 
   it('knows those whose settings are declared from their row', () => {
-    expect(declaredGroups).toEqual(['registry']);
+    expect(declaredGroups).toEqual(['registry', 'pki.admin']);
   });
 
-  it('keeps the entrance of administrators shut below level mutual, and no other', () => {
-    expect(entranceGroups.filter((group) => isMutualOnly(entranceDefinition(group)))).toEqual(['registry']);
+  it('keeps the entrances of administrators shut below level mutual, and no others', () => {
+    expect(rows.filter(isMutualOnly)).toEqual(rows.filter(({ isAdminApi }) => isAdminApi));
+    expect(rows.filter(isMutualOnly).map(({ permittedKinds }) => permittedKinds)).toEqual([['admin'], ['admin']]);
   });
 
   it('gives no port to two entrances', () => {
-    const ports = Object.values(entrances).map(({ defaultPort }) => defaultPort);
+    const ports = rows.flatMap(({ defaultPort }) => defaultPort ?? []);
     expect(new Set(ports).size).toBe(ports.length);
   });
 

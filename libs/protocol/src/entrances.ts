@@ -15,8 +15,10 @@ export interface EntranceDefinition {
   readonly protocol: 'http' | 'mqtt' | 'coap';
   /** What passes through, in a few words for people: `file transfer`. */
   readonly name: string;
-  /** Value of `GROUP.bind.port` while nobody sets it. */
-  readonly defaultPort: number;
+  /** Value of `GROUP.bind.port` while nobody sets it. Absent: the entrance opens only where somebody sets a port. */
+  readonly defaultPort?: number;
+  /** True for the network entrance to the admin API of its service. */
+  readonly isAdminApi?: true;
   /** For people who copy the address: where its paths begin. */
   readonly path?: string;
   /**
@@ -68,6 +70,7 @@ export const entrances = {
     name: 'registry admin API',
     defaultPort: 8002,
     path: '/v1/devices',
+    isAdminApi: true,
     clientCertificate: 'required',
     permittedKinds: ['admin'],
     keys: { cert: 'registry.cert_path', key: 'registry.key_path', ca: 'registry.ca_path' },
@@ -92,6 +95,18 @@ export const entrances = {
     // RFC 5280 §8: a CRL behind TLS could not be fetched without that CRL.
     isAlwaysPlain: true,
     urlKey: 'pki.public.url',
+  },
+  // The admin API of the signer can do more than any other. It is reached over the network only where somebody says so.
+  'pki.admin': {
+    service: 'pki-signer',
+    protocol: 'http',
+    name: 'signer admin API',
+    path: '/v1/ca',
+    isAdminApi: true,
+    clientCertificate: 'required',
+    permittedKinds: ['admin'],
+    keys: { cert: 'pki.admin.cert_path', key: 'pki.admin.key_path', ca: 'pki.admin.ca_path' },
+    settingsOf: 'the admin API of the certificate authority',
   },
   mqtt: {
     service: 'mqtt-broker',

@@ -38,15 +38,19 @@ export const listenerKeys: readonly ListenerKeys[] = [
 
 function listenerKeysOf(group: EntranceGroup): ListenerKeys {
   const definition = entranceDefinition(group);
-  const { service, name, clientPortKey, urlKey, keys } = definition;
+  const { service, name, defaultPort, clientPortKey, urlKey, keys } = definition;
+  const portKey = `${group}.bind.port` as const;
   return {
     service,
     name,
     addressKey: `${group}.bind.address`,
-    portKey: `${group}.bind.port`,
+    portKey,
     clientPortKey: clientPortKey === undefined ? undefined : configKey(clientPortKey),
     urlKey: urlKey === undefined ? undefined : configKey(urlKey),
-    needs: isMutualOnly(definition) && keys !== undefined ? Object.values(keys).map(configKey) : [],
+    needs: [
+      ...(defaultPort === undefined ? [portKey] : []),
+      ...(isMutualOnly(definition) && keys !== undefined ? Object.values(keys).map(configKey) : []),
+    ],
   };
 }
 

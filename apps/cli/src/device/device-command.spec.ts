@@ -289,6 +289,26 @@ describe('the admin API on the network', () => {
     expect(stderr).toContain('The admin API of pki-signer is not offered on the network.');
   });
 
+  it('is reached at the address that is given for its service', async () => {
+    await using site = await fakeSite();
+    await site.run(['secure', 'mutual']);
+    const urls = `https://localhost:1,pki-signer=https://localhost:${site.ports.registry}`;
+
+    const { stderr } = await site.run(['ca', 'show', '--admin-url', urls]);
+
+    // The entrance let us in; what stands behind it in this test answers 404.
+    expect(stderr).toContain('The service pki-signer answered with status 404.');
+  });
+
+  it.each([
+    ['agent=https://localhost:8002', '"agent" offers no admin API on the network.'],
+    ['pki-signer=http://localhost:8002', '"http://localhost:8002" is no address of an admin API.'],
+    ['https://localhost:8002,', '"" is no address of an admin API.'],
+  ])('is not looked for at %s', async (url, fault) => {
+    await using site = await fakeSite();
+    expect((await site.run(['ca', 'show', '--admin-url', url])).stderr).toContain(fault);
+  });
+
   it('needs a certificate', async () => {
     await using site = await fakeSite();
 

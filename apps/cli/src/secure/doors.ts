@@ -7,7 +7,7 @@ import {
 } from '@sallyport/protocol';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { Failure } from '../failure.js';
-import { type SecuredGroup, securedGroups } from '../site/secured-group.js';
+import { offeredGroups, type SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 
 /** A listener of a running service. */
@@ -26,7 +26,7 @@ export interface Door {
 export async function findDoors(site: Site, level: SecurityLevel): Promise<{ doors: Door[]; absent: SecuredGroup[] }> {
   const doors: Door[] = [];
   const absent: SecuredGroup[] = [];
-  for (const secured of securedGroups) {
+  for (const secured of offeredGroups(site.settings)) {
     const client = await site.client(secured.service);
     const entrance = await entranceOf(secured, client, level);
     if (entrance === undefined) absent.push(secured);

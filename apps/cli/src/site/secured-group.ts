@@ -1,4 +1,4 @@
-import type { TextKey } from '@sallyport/config';
+import type { Settings, TextKey } from '@sallyport/config';
 import {
   type ConfiguredGroup,
   configuredGroups,
@@ -24,6 +24,11 @@ export type PathKey = Extract<TextKey, `${string}_path` | `${string}_file` | `${
 
 /** In the order in which they change their level. */
 export const securedGroups: readonly SecuredGroup[] = configuredGroups.map(securedGroup);
+
+/** Those of a site: an entrance without a default port opens only where somebody sets one. */
+export function offeredGroups(settings: Settings): SecuredGroup[] {
+  return securedGroups.filter(({ group }) => settings.get(`${group}.bind.port`) !== undefined);
+}
 
 export function securedGroup(group: ConfiguredGroup): SecuredGroup {
   return { ...entranceDefinition(group), group, keys: entrances[group].keys };

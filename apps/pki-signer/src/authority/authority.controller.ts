@@ -1,4 +1,5 @@
-import { Body, Controller, Headers, Res } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+import { Body, Controller, Headers, Req, Res } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { Actor } from '@sallyport/entrance';
 import {
@@ -6,11 +7,13 @@ import {
   authorityExport,
   authorityImport,
   type HierarchyDescription,
+  Problem,
   rotationRequest,
   signerRoutes,
   type TrustBundle,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
+import { peerOf } from '@sallyport/tls';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';
@@ -53,9 +56,15 @@ export class AuthorityController {
   }
 
   @Serves(signerRoutes.exportAuthority)
-  async export(@Body() body: unknown, @Actor() actor: string): Promise<AuthorityExportResponse> {
+  async export(
+    @Body() body: unknown,
+    @Actor() actor: string,
+    @Req() request: { readonly raw: IncomingMessage },
+  ): Promise<AuthorityExportResponse> {
     const { hierarchy, keys, audit } = this;
-    return exportAuthority({ hierarchy, keys, audit }, authorityExport.parse(body), actor);
+    const order = authorityExport.parse(body);
+    if (order.passphrase !== undefined) requireLocal(request.raw);
+    return exportAuthority({ hierarchy, keys, audit }, order, actor);
   }
 
   @Serves(signerRoutes.showTrustBundle)
@@ -70,4 +79,11 @@ export class AuthorityController {
     reply.status(304);
     return undefined;
   }
+}
+
+/** The certificate of an administrator may be stolen far from here; the key of a CA must not follow it. */
+function requireLocal(request: IncomingMessage): void {
+  if (peerOf(request) === undefined) return;
+  const detail = 'The key of a CA does not leave over the network. Run the command on the machine of the signer.';
+  throw new Problem('forbidden', detail);
 }

@@ -1,4 +1,4 @@
-import { type DeclaredGroup, declaredGroups, entrances } from '@sallyport/protocol';
+import { type DeclaredGroup, declaredGroups, entranceDefinition, entrances } from '@sallyport/protocol';
 import type { z } from 'zod';
 import { ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
@@ -9,7 +9,9 @@ type FileKey<G extends DeclaredGroup> = Row<G>['keys']['cert' | 'key' | 'ca'];
 
 /** The settings of the entrances whose rows say so, with the types their values have. */
 type EntranceKeys = { [G in DeclaredGroup as `${G}.bind.address`]: typeof ipAddress.schema } & {
-  [G in DeclaredGroup as `${G}.bind.port`]: typeof port.schema;
+  [G in DeclaredGroup as `${G}.bind.port`]: Row<G> extends { readonly defaultPort: number }
+    ? typeof port.schema
+    : z.ZodOptional<typeof port.schema>;
 } & { [G in DeclaredGroup as FileKey<G>]: z.ZodOptional<typeof absolutePath.schema> };
 
 /** Address, port and certificate settings of each entrance that the table in `libs/protocol` declares completely. */
@@ -32,7 +34,7 @@ function isComplete(keys: Readonly<Record<string, z.ZodType>>): keys is Entrance
 }
 
 function keysOf(group: DeclaredGroup): [string, z.ZodType][] {
-  const { defaultPort, keys, settingsOf } = entrances[group];
+  const { keys, settingsOf } = entrances[group];
   const isOwn = true;
   return [
     [
@@ -44,15 +46,7 @@ function keysOf(group: DeclaredGroup): [string, z.ZodType][] {
         isOwn,
       }),
     ],
-    [
-      `${group}.bind.port`,
-      setting(port, {
-        doc: `Port ${settingsOf} listens on; 0 takes any free port.`,
-        default: defaultPort,
-        examples: [String(defaultPort)],
-        isOwn,
-      }),
-    ],
+    [`${group}.bind.port`, portOf(group)],
     [keys.cert, optionalSetting(absolutePath, { doc: `Certificate of ${settingsOf} (PEM, leaf first).`, isOwn })],
     [keys.key, optionalSetting(absolutePath, { doc: `Private key of \`${keys.cert}\` (PEM).`, isOwn })],
     [
@@ -63,4 +57,12 @@ function keysOf(group: DeclaredGroup): [string, z.ZodType][] {
       }),
     ],
   ];
+}
+
+function portOf(group: DeclaredGroup): z.ZodType {
+  const { defaultPort, settingsOf = '' } = entranceDefinition(group);
+  const doc = `Port ${settingsOf} listens on; 0 takes any free port.`;
+  if (defaultPort !== undefined)
+    return setting(port, { doc, default: defaultPort, examples: [String(defaultPort)], isOwn: true });
+  return optionalSetting(port, { doc: `${doc} Unset: it is not offered on the network.`, isOwn: true });
 }

@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FactoryProvider, OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { type ConfiguredGroup, Problem } from '@sallyport/protocol';
+import { ConnectedContext } from '@sallyport/runtime';
+import { Entrances } from './entrances.js';
+import { configuredEntrance } from './security-source.js';
+
+/** The part of Fastify that takes a request from a server of our own. */
+interface Router {
+  routing(request: IncomingMessage, response: ServerResponse): void;
+}
+
+interface AdminEntranceOptions {
+  /** The row of the table it opens. */
+  readonly group: ConfiguredGroup;
+  /** What people use instead of a web page: `sallyport device`. */
+  readonly command: string;
+}
+
+/**
+ * Provides the network entrance to the admin API of a service: to the kinds of certificate that its row permits, and at
+ * level mutual only. It is not opened while its port is not set.
+ */
+export function adminEntrance(options: AdminEntranceOptions): FactoryProvider {
+  return {
+    provide: AdminEntrance,
+    inject: [ConnectedContext, Entrances, HttpAdapterHost],
+    useFactory: (context: ConnectedContext, entrances: Entrances, adapterHost: HttpAdapterHost) =>
+      new AdminEntrance(options, context, entrances, () => adapterHost.httpAdapter.getInstance<Router>()),
+  };
+}
+
+/**
+ * The admin API of a service on the network. A browser that holds the certificate of an administrator shows it for
+ * whatever page asks, so requests that come from pages are refused.
+ */
+class AdminEntrance implements OnApplicationBootstrap {
+  constructor(
+    private readonly options: AdminEntranceOptions,
+    private readonly context: ConnectedContext,
+    private readonly entrances: Entrances,
+    private readonly router: () => Router,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { group } = this.options;
+    if (this.context.settings.get(`${group}.bind.port`) === undefined) return;
+    await this.entrances.open({
+      ...configuredEntrance(this.context, group),
+      handler: { http: (request, response) => this.pass(request, response) },
+    });
+  }
+
+  private pass(request: IncomingMessage, response: ServerResponse): void {
+    // Fetch §3.2: every browser sends Origin with what may change something, and no other client does.
+    if (request.headers.origin === undefined) this.router().routing(request, response);
+    else this.refusePage(response);
+  }
+
+  private refusePage(response: ServerResponse): void {
+    const detail = `This API takes no requests from web pages. Use the command line: ${this.options.command}.`;
+    const body = JSON.stringify(new Problem('forbidden', detail));
+    response.writeHead(403, { 'Content-Type': 'application/problem+json', Connection: 'close' }).end(body);
+  }
+}
