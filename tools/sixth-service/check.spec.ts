@@ -11,7 +11,7 @@ const groups = ['http', 'registry', 'mqtt', 'pki', 'pki.public', 'greeter', 'gre
 
 // Runs in the copy of the repository that sixth-service.spec.mjs makes, as a test of standalone there.
 describe('a sixth service', () => {
-  it('is served, secured, proved and examined like the five', async () => {
+  it('is served, secured, proved and examined like the five', { timeout: 120_000 }, async () => {
     await using directory = temporaryDirectory('sp-');
     const ports = await freePorts(groups.length);
     const [httpPort, coapPort] = ports.slice(-2);

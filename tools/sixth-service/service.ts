@@ -1,6 +1,7 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
+import type { Connection } from '@sallyport/tls';
 
 // RFC 8323 §5.3: the first message of either side, an empty CSM.
 const csm = Buffer.from('00e1', 'hex');
@@ -20,11 +21,15 @@ class GreeterEntrances implements OnApplicationBootstrap {
     });
     await this.entrances.open({
       ...configuredEntrance(this.context, 'greeter.coap'),
-      handler: {
-        stream: (socket) => void socket.on('error', () => socket.destroy()).once('data', () => socket.write(csm)),
-      },
+      handler: { stream: greet },
     });
   }
+}
+
+function greet({ socket, draining }: Connection): void {
+  socket.on('error', () => socket.destroy());
+  socket.once('data', () => socket.write(csm));
+  draining.addEventListener('abort', () => socket.end());
 }
 
 @Module({ imports: [EntranceModule], providers: [GreeterEntrances] })
