@@ -204,11 +204,11 @@ describe('exchange', () => {
 
   it('changes nothing when one of the values breaks its rule', async () => {
     const { file, text } = await openFile('# mine\n');
-    const wishes = [
+    const wanted = [
       { reference: port, text: '8' },
       { reference: { key: 'http.client.port' } as const, text: 'x' },
     ];
-    await expect(file.exchange(wishes)).rejects.toMatchObject({ type: 'config-invalid' });
+    await expect(file.exchange(wanted)).rejects.toMatchObject({ type: 'config-invalid' });
     expect(await text()).toBe('# mine\n');
   });
 });

@@ -32,7 +32,7 @@ export interface Reading {
 }
 
 /** What a setting is to become: a value as typed, or unset. */
-export interface Wish {
+export interface WantedSetting {
   readonly reference: KeyReference;
   readonly text: string | undefined;
 }
@@ -104,11 +104,11 @@ export class ConfigFile {
    * @returns what the file said before about those that changed, to be handed back in for taking it all back.
    * @throws Problem `config-invalid`: a value breaks the rule of its key; nothing was changed.
    */
-  async exchange(wishes: readonly Wish[]): Promise<Wish[]> {
-    const changes = wishes.map(({ reference, text }): SettingChange => {
+  async exchange(wanted: readonly WantedSetting[]): Promise<WantedSetting[]> {
+    const changes = wanted.map(({ reference, text }): SettingChange => {
       return { reference, value: text === undefined ? undefined : this.#storedValue(reference, text) };
     });
-    const former: Wish[] = [];
+    const former: WantedSetting[] = [];
     await this.#change((view) => {
       const changing = changes.filter(
         ({ reference, value }) => !isDeepStrictEqual(writtenValue(view, reference), value),

@@ -1,5 +1,5 @@
 export { resolveConfigDirectory } from './config-directory.js';
-export { ConfigFile, type ConfigFileOptions, type Reading, type Wish } from './config-file.js';
+export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type DoorLevel, DoorLevels, isLower } from './door-levels.js';
 export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';

@@ -193,10 +193,10 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
   }
 }
 
-/** Seconds to wait. What the server wishes counts, but not beyond the time the user gives it all. */
+/** Seconds to wait. What the server asks for counts, but not beyond the time the user gives it all. */
 function pauseAfter(fault: unknown, retryEvery: number, remainingSeconds: number): number {
-  const wished = fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0;
-  return Math.min(Math.max(retryEvery, Math.min(wished, Math.ceil(remainingSeconds))), longestPauseSeconds);
+  const asked = fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0;
+  return Math.min(Math.max(retryEvery, Math.min(asked, Math.ceil(remainingSeconds))), longestPauseSeconds);
 }
 
 // A timer of Node.js for longer than 2^31 - 1 milliseconds fires at once.

@@ -1,4 +1,4 @@
-import type { Patient } from './patient.js';
+import type { CheckedSite } from './checked-site.js';
 
 /** Something that is wrong, and the command that mends it. */
 export interface Finding {
@@ -14,7 +14,7 @@ export interface Check {
   readonly id: string;
   /** What is looked at, in words. */
   readonly title: string;
-  run(patient: Patient): Promise<Finding[]>;
+  run(checked: CheckedSite): Promise<Finding[]>;
 }
 
 /** A finding of severity `error`. */

@@ -6,6 +6,7 @@ import { describeFault, ExitStatus } from '../failure.js';
 import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
 import { type Check, error, type Finding } from './check.js';
+import { type CheckedSite, openCheckedSite } from './checked-site.js';
 import { authorities } from './checks/authorities.js';
 import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
@@ -18,7 +19,6 @@ import { serverChains, serverDates, serverNames, serverPurposes } from './checks
 import { services } from './checks/services.js';
 import { settingsCheck } from './checks/settings.js';
 import { trustedCas } from './checks/trusted-cas.js';
-import { openPatient, type Patient } from './patient.js';
 import { editSettings, settingRemedy } from './settings-remedy.js';
 
 interface Result {
@@ -44,12 +44,14 @@ export function doctorCommand(context: CliContext, program: Command): void {
 async function examine(context: CliContext, options: GlobalOptions): Promise<Result[]> {
   const settings = settingsCheck(context, options);
   try {
-    const patient = await new Progress(context.stderr).during('Looking around', () => openPatient(context, options));
-    const checks = patient.isGateway ? gatewayChecks(settings) : deviceChecks(settings);
+    const checked = await new Progress(context.stderr).during('Looking around', () =>
+      openCheckedSite(context, options),
+    );
+    const checks = checked.isGateway ? gatewayChecks(settings) : deviceChecks(settings);
     const results: Result[] = [];
     for (const check of checks) {
       context.signal.throwIfAborted();
-      const findings = await new Progress(context.stderr).during(check.title, () => findingsOf(check, patient));
+      const findings = await new Progress(context.stderr).during(check.title, () => findingsOf(check, checked));
       results.push({ id: check.id, title: check.title, findings });
     }
     return results;
@@ -61,13 +63,13 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Res
 }
 
 /** A check that cannot be made is a finding, and no reason to leave out the others. */
-async function findingsOf(check: Check, patient: Patient): Promise<Finding[]> {
+async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]> {
   try {
-    return await check.run(patient);
+    return await check.run(checked);
   } catch (fault) {
-    patient.context.signal.throwIfAborted();
+    checked.context.signal.throwIfAborted();
     const what = describeFault(fault)?.what ?? String(fault);
-    return [error(`This could not be looked at: ${what}`, patient.remedies.startServices())];
+    return [error(`This could not be looked at: ${what}`, checked.remedies.startServices())];
   }
 }
 

@@ -10,11 +10,11 @@ import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { AbsentDoors } from './absent-doors.js';
 import { type Door, findDoors, reloadDoor } from './doors.js';
+import { settingsFor } from './level-settings.js';
 import { type NamedClient, nothingPrepared, type Preparation, prepare } from './preparation.js';
 import { prove } from './prove.js';
 import { SettingsChange } from './settings-change.js';
 import type { StepLog } from './step-log.js';
-import { wishesFor } from './wishes.js';
 
 /**
  * Takes every listener of a site to a security level: certificates, settings, reload, proof from outside. Whatever fails
@@ -34,7 +34,7 @@ export class LevelSwitch {
     for (const secured of absent) steps.note(`find ${secured.service}`, 'skipped', absence(secured));
     refuseOverriddenSettings(site, doors);
     const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
-    const change = new SettingsChange(site.settingsFile, wishesFor(level, site, preparation.certificates));
+    const change = new SettingsChange(site.settingsFile, settingsFor(level, site, preparation.certificates));
     const absentDoors = new AbsentDoors(site, level === 'plain' ? absent : []);
     try {
       await absentDoors.lowerTo(level);

@@ -81,7 +81,7 @@ function proofOf(
     trust: { kind: 'roots', rootsPem: [authority.rootPem] },
     client,
     deadlineMs: 400,
-    patienceMs: 0,
+    settlingMs: 0,
   });
 }
 

@@ -27,13 +27,13 @@ export interface Proof {
   /** Milliseconds one attempt may take; 5 s when absent. */
   readonly deadlineMs?: number;
   /** Milliseconds until who should get in has got in; 2 s when absent. */
-  readonly patienceMs?: number;
+  readonly settlingMs?: number;
 }
 
 const greetings = { mqtt: mqttGreeting, coap: coapGreeting } as const;
 
 // Listeners and registry hear of a change by events, which take a moment.
-const usualPatienceMs = 2_000;
+const usualSettlingMs = 2_000;
 const pauseMs = 100;
 
 /**
@@ -121,11 +121,11 @@ async function isRefused(target: ProbeTarget, attempt: () => Promise<unknown>): 
 }
 
 async function eventually(
-  { patienceMs = usualPatienceMs }: Proof,
+  { settlingMs = usualSettlingMs }: Proof,
   target: ProbeTarget,
   attempt: () => Promise<void>,
 ): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
+  const giveUpAt = performance.now() + settlingMs;
   for (;;) {
     const fault: unknown = await attempt().then(
       () => undefined,

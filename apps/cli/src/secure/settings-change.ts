@@ -1,24 +1,24 @@
-import type { ConfigFile, Wish } from '@sallyport/config';
+import type { ConfigFile, WantedSetting } from '@sallyport/config';
 import type { PathKey } from '../site/secured-group.js';
 
 /** What a setting of the security level becomes; undefined means unset. */
-export interface PathWish {
+export interface PathChange {
   readonly key: PathKey;
   readonly value: string | undefined;
 }
 
 /** Settings that are changed together and can be put back together. */
 export class SettingsChange {
-  private former: readonly Wish[] = [];
+  private former: readonly WantedSetting[] = [];
 
   constructor(
     private readonly file: ConfigFile,
-    private readonly wishes: readonly PathWish[],
+    private readonly changes: readonly PathChange[],
   ) {}
 
   /** Writes what differs, all at once; returns how many settings changed. */
   async apply(): Promise<number> {
-    this.former = await this.file.exchange(this.wishes.map(({ key, value }) => ({ reference: { key }, text: value })));
+    this.former = await this.file.exchange(this.changes.map(({ key, value }) => ({ reference: { key }, text: value })));
     return this.former.length;
   }
 

@@ -2,7 +2,7 @@ import { get } from 'node:http';
 import { type AuthorityDescription, Problem, signerRoutes } from '@sallyport/protocol';
 import { type Certificate, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
 import { type Check, error, type Finding, warning } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 const day = 86_400_000;
 // Relying parties have to learn of a new CA before the old one ends.
@@ -14,23 +14,23 @@ const largestCrlBytes = 64 * 1024 * 1024;
 export const authorities: Check = {
   id: 'authorities',
   title: 'CAs and revocation lists',
-  run: async (patient) => {
-    const active = (await authoritiesOf(patient)).filter(({ state, hasKey }) => state === 'active' && hasKey);
-    const findings = await Promise.all(active.map((authority) => inspect(patient, authority)));
+  run: async (checked) => {
+    const active = (await authoritiesOf(checked)).filter(({ state, hasKey }) => state === 'active' && hasKey);
+    const findings = await Promise.all(active.map((authority) => inspect(checked, authority)));
     return findings.flat();
   },
 };
 
-async function authoritiesOf({ services }: Patient): Promise<readonly AuthorityDescription[]> {
+async function authoritiesOf({ services }: CheckedSite): Promise<readonly AuthorityDescription[]> {
   const signer = services.find(({ service }) => service === 'pki-signer');
   return signer?.isRunning === true ? (await signer.client.call(signerRoutes.showHierarchy)).authorities : [];
 }
 
-async function inspect(patient: Patient, authority: AuthorityDescription): Promise<Finding[]> {
-  return [...dateFindings(patient, authority), ...(await crlFindings(patient, authority))];
+async function inspect(checked: CheckedSite, authority: AuthorityDescription): Promise<Finding[]> {
+  return [...dateFindings(checked, authority), ...(await crlFindings(checked, authority))];
 }
 
-function dateFindings({ context, remedies }: Patient, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
+function dateFindings({ context, remedies }: CheckedSite, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
   const remainingMs = Date.parse(notAfter) - context.now().getTime();
   if (remainingMs > earlyWarningMs) return [];
   const remedy =
@@ -41,8 +41,8 @@ function dateFindings({ context, remedies }: Patient, { id, purpose, notAfter }:
   return [remainingMs < 0 ? error(what, remedy) : warning(what, remedy)];
 }
 
-async function crlFindings(patient: Patient, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {
-  const { site, remedies, trust, context } = patient;
+async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {
+  const { site, remedies, trust, context } = checked;
   const url = new URL(`/crl/${keyId}.crl`, site.settings.require('pki.public.url'));
   const der = await download(url);
   if (der === undefined)

@@ -4,7 +4,7 @@ import { entrances, Problem } from '@sallyport/protocol';
 import { pemFromDer } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
 import { type Check, error, type Finding, warning } from '../check.js';
-import { isRunning, type Patient } from '../patient.js';
+import { type CheckedSite, isRunning } from '../checked-site.js';
 
 const timeoutMs = 5_000;
 
@@ -12,36 +12,36 @@ const timeoutMs = 5_000;
 export const certificateService: Check = {
   id: 'certificate-service',
   title: 'certificate service',
-  run: async (patient) => {
-    const { isGateway } = patient;
+  run: async (checked) => {
+    const { isGateway } = checked;
     // Why the signer of this machine does not answer is told by the check of the services.
-    if (isGateway && !isRunning(patient, 'pki-signer')) return [];
-    const rootsPem = isGateway ? siteRoots(patient) : await deviceRoots(patient);
-    return rootsPem === '' ? [] : inspect(patient, rootsPem);
+    if (isGateway && !isRunning(checked, 'pki-signer')) return [];
+    const rootsPem = isGateway ? siteRoots(checked) : await deviceRoots(checked);
+    return rootsPem === '' ? [] : inspect(checked, rootsPem);
   },
 };
 
-function siteRoots({ trust }: Patient): string {
+function siteRoots({ trust }: CheckedSite): string {
   return trust.roots.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
 }
 
-async function deviceRoots({ site }: Patient): Promise<string> {
+async function deviceRoots({ site }: CheckedSite): Promise<string> {
   return (await readTextIfPresent(deviceFiles(site.settings).caPath)) ?? '';
 }
 
-async function inspect(patient: Patient, rootsPem: string): Promise<Finding[]> {
-  const { site, context } = patient;
+async function inspect(checked: CheckedSite, rootsPem: string): Promise<Finding[]> {
+  const { site, context } = checked;
   const url = site.settings.require('pki.url');
   try {
     await new EstClient({ url, trust: trustFromPem(rootsPem), timeoutMs, signal: context.signal }).caCertificates();
     return [];
   } catch (fault) {
-    if (fault instanceof Problem) return [finding(patient, fault, new URL(url).hostname)];
+    if (fault instanceof Problem) return [finding(checked, fault, new URL(url).hostname)];
     throw fault;
   }
 }
 
-function finding({ remedies, isGateway, site }: Patient, fault: Problem, host: string): Finding {
+function finding({ remedies, isGateway, site }: CheckedSite, fault: Problem, host: string): Finding {
   const what = `${fault.message} Nothing can be renewed until then.`;
   const isWrongName = codeOf(fault) === 'ERR_TLS_CERT_ALTNAME_INVALID';
   if (isWrongName && isGateway)

@@ -5,7 +5,7 @@ import { localClient } from '../../secure/local-identity.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import type { PathKey } from '../../site/secured-group.js';
 import { type Check, error, type Finding, warning } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 /** Settings that name what this machine shows as a client. */
 interface ClientGroup {
@@ -33,39 +33,39 @@ const groups: readonly ClientGroup[] = [
 export const clientIdentities: Check = {
   id: 'client-identities',
   title: 'certificates this machine shows as a client',
-  run: async (patient) => {
-    const ofGroups = await Promise.all(groups.map((group) => inspectGroup(patient, group)));
-    return [...ofGroups.flat(), ...(await inspectOperator(patient))];
+  run: async (checked) => {
+    const ofGroups = await Promise.all(groups.map((group) => inspectGroup(checked, group)));
+    return [...ofGroups.flat(), ...(await inspectOperator(checked))];
   },
 };
 
-async function inspectGroup(patient: Patient, group: ClientGroup): Promise<Finding[]> {
-  const { remedies, site } = patient;
+async function inspectGroup(checked: CheckedSite, group: ClientGroup): Promise<Finding[]> {
+  const { remedies, site } = checked;
   const [certPath, keyPath] = [site.settings.get(group.cert), site.settings.get(group.key)];
   if (certPath === undefined && keyPath === undefined) return [];
   if (certPath === undefined || keyPath === undefined)
-    return [halfSet(patient, group, certPath !== undefined ? 'cert' : 'key')];
+    return [halfSet(checked, group, certPath !== undefined ? 'cert' : 'key')];
   const [cert, key] = [await readPemFile(certPath), await readPemFile(keyPath)];
   const exchange = remedies.all(remedies.set(group.cert, keyPath), remedies.set(group.key, certPath));
-  return inspect(patient, { cert, key, names: group, exchange, replacement: groupReplacement(patient, group, key) });
+  return inspect(checked, { cert, key, names: group, exchange, replacement: groupReplacement(checked, group, key) });
 }
 
 /** Below level mutual nobody asks for the certificate, and what mends it would change the level. */
-async function inspectOperator(patient: Patient): Promise<Finding[]> {
-  if (patient.level !== 'mutual') return [];
-  const { certPath, keyPath } = adminIdentityFiles(patient.site.settings);
+async function inspectOperator(checked: CheckedSite): Promise<Finding[]> {
+  if (checked.level !== 'mutual') return [];
+  const { certPath, keyPath } = adminIdentityFiles(checked.site.settings);
   const [cert, key] = [await readPemFile(certPath), await readPemFile(keyPath)];
   if (cert.state === 'missing' && key.state === 'missing') return [];
   const names = { cert: 'certificate of the operator', key: 'key of the operator' };
-  return inspect(patient, { cert, key, names, replacement: managedReplacement(patient, key) });
+  return inspect(checked, { cert, key, names, replacement: managedReplacement(checked, key) });
 }
 
-function halfSet({ remedies }: Patient, group: ClientGroup, present: 'cert' | 'key'): Finding {
+function halfSet({ remedies }: CheckedSite, group: ClientGroup, present: 'cert' | 'key'): Finding {
   const missing = present === 'cert' ? group.key : group.cert;
   return error(`${group[present]} is set and ${missing} is not; both are needed.`, remedies.unset(group[present]));
 }
 
-function inspect({ context }: Patient, shown: Shown): Finding[] {
+function inspect({ context }: CheckedSite, shown: Shown): Finding[] {
   const finding = isPair(shown.cert, shown.key) ? certificateFinding(shown, context.now()) : pairFinding(shown);
   return finding === undefined ? [] : [finding];
 }
@@ -95,17 +95,17 @@ function certificateFinding({ cert, names, replacement }: Shown, now: Date): Fin
 }
 
 /** `secure mutual` issues what it manages itself; a stranger's file has to go from the settings first. */
-function groupReplacement(patient: Patient, group: ClientGroup, key: PemFile): string {
-  const { remedies, site } = patient;
+function groupReplacement(checked: CheckedSite, group: ClientGroup, key: PemFile): string {
+  const { remedies, site } = checked;
   const { certPath, keyPath } = localClient(site.settings).files;
   const isManaged = site.settings.get(group.cert) === certPath && site.settings.get(group.key) === keyPath;
   return isManaged
-    ? managedReplacement(patient, key)
+    ? managedReplacement(checked, key)
     : remedies.all(remedies.unset(group.cert, group.key), remedies.secure('mutual'));
 }
 
 /** What lies in the place of the key and is none has to go: a key that is there is kept. */
-function managedReplacement({ remedies }: Patient, key: PemFile): string {
+function managedReplacement({ remedies }: CheckedSite, key: PemFile): string {
   const isInTheWay = key.state === 'file' && key.privateKey === undefined;
   return remedies.all(...(isInTheWay ? [remedies.remove(key.path)] : []), remedies.secure('mutual'));
 }

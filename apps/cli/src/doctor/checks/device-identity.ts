@@ -4,18 +4,18 @@ import { type DeviceFiles, deviceFiles } from '../../cert/device-files.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { leadsTo } from '../../site/trusted-roots.js';
 import { type Check, error, type Finding, warning } from '../check.js';
-import { isRunning, type Patient } from '../patient.js';
+import { type CheckedSite, isRunning } from '../checked-site.js';
 
 /** The certificate of this device, if it has one: key, chain, name, purpose, dates. */
 export const deviceIdentity: Check = {
   id: 'device-identity',
   title: 'certificate of this device',
-  run: async (patient) => {
-    const files = deviceFiles(patient.site.settings);
+  run: async (checked) => {
+    const files = deviceFiles(checked.site.settings);
     const [cert, key, ca] = await Promise.all([files.certPath, files.keyPath, files.caPath].map(readPemFile));
     if (cert === undefined || key === undefined || ca === undefined) return [];
     if (cert.state === 'missing' && key.state === 'missing') return [];
-    return pairFindings(patient, { files, cert, key }) ?? certificateFindings(patient, { files, cert, ca });
+    return pairFindings(checked, { files, cert, key }) ?? certificateFindings(checked, { files, cert, ca });
   },
 };
 
@@ -25,9 +25,9 @@ interface PairFiles {
   readonly key: PemFile;
 }
 
-function pairFindings(patient: Patient, { files, cert, key }: PairFiles): Finding[] | undefined {
+function pairFindings(checked: CheckedSite, { files, cert, key }: PairFiles): Finding[] | undefined {
   if (isPair(cert, key)) return undefined;
-  const { remedies } = patient;
+  const { remedies } = checked;
   const { certPath, keyPath } = files;
   if (isPair(key, cert))
     return [
@@ -40,19 +40,19 @@ function pairFindings(patient: Patient, { files, cert, key }: PairFiles): Findin
     cert.certificates.length > 0 && key.privateKey !== undefined
       ? `${keyPath} is not the key of ${certPath}.`
       : `${certPath} holds ${cert.description}, ${keyPath} ${key.description}.`;
-  return [error(what, remedies.all(remedies.run('cert', 'remove'), enrolment(patient, cert)))];
+  return [error(what, remedies.all(remedies.run('cert', 'remove'), enrolment(checked, cert)))];
 }
 
 function certificateFindings(
-  patient: Patient,
+  checked: CheckedSite,
   { cert, ca }: { files: DeviceFiles; cert: PemFile; ca: PemFile },
 ): Finding[] {
   const [leaf] = cert.certificates;
   if (leaf === undefined) return [];
-  const dates = dateFindings(patient, cert, leaf);
+  const dates = dateFindings(checked, cert, leaf);
   // Made by "cert create" for a cloud: there is no CA above it, and it may say anything about its purpose.
   if (verifySignedBy(leaf, leaf)) return dates;
-  const renewal = remedyFor(patient, cert);
+  const renewal = remedyFor(checked, cert);
   const purposes = leaf.extendedKeyUsages;
   const isForClients =
     purposes?.some((purpose) => purpose === 'clientAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
@@ -67,11 +67,11 @@ function certificateFindings(
   ];
 }
 
-function dateFindings(patient: Patient, cert: PemFile, leaf: Certificate): Finding[] {
-  const now = patient.context.now();
-  const { remedies } = patient;
+function dateFindings(checked: CheckedSite, cert: PemFile, leaf: Certificate): Finding[] {
+  const now = checked.context.now();
+  const { remedies } = checked;
   if (hasEnded(leaf, now))
-    return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(patient, cert))];
+    return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(checked, cert))];
   if (!hasBegun(leaf, now))
     return [
       error(
@@ -86,15 +86,15 @@ function dateFindings(patient: Patient, cert: PemFile, leaf: Certificate): Findi
   return [warning(`${cert.path} expires ${leaf.notAfter.toISOString()}.`, renew)];
 }
 
-function remedyFor(patient: Patient, cert: PemFile): string {
-  return enrolment(patient, cert);
+function remedyFor(checked: CheckedSite, cert: PemFile): string {
+  return enrolment(checked, cert);
 }
 
 /** Enrolling again under the same name; the token comes from wherever the signer is. */
-function enrolment(patient: Patient, cert: PemFile): string {
-  const { remedies, site } = patient;
+function enrolment(checked: CheckedSite, cert: PemFile): string {
+  const { remedies, site } = checked;
   const name = cert.certificates[0]?.subject.commonNames[0] ?? site.settings.get('device.id') ?? 'DEVICE';
-  return isRunning(patient, 'pki-signer')
+  return isRunning(checked, 'pki-signer')
     ? remedies.enrol(name)
     : remedies.enrolElsewhere(name, site.settings.require('pki.url'));
 }

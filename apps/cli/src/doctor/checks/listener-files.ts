@@ -5,26 +5,26 @@ import { readSecurityFiles } from '@sallyport/tls';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { type PathKey, type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
-import { isRunning, type Patient } from '../patient.js';
+import { type CheckedSite, isRunning } from '../checked-site.js';
 
 /** Certificate, key and CAs of each listener: present, of the right kind, and belonging together. */
 export const listenerFiles: Check = {
   id: 'listener-files',
   title: 'certificate files of the listeners',
-  run: async (patient) => {
-    const findings = await Promise.all(securedGroups.map((secured) => inspect(patient, secured)));
+  run: async (checked) => {
+    const findings = await Promise.all(securedGroups.map((secured) => inspect(checked, secured)));
     return findings.flat();
   },
 };
 
-async function inspect(patient: Patient, secured: SecuredGroup): Promise<Finding[]> {
-  const { settings } = patient.site;
+async function inspect(checked: CheckedSite, secured: SecuredGroup): Promise<Finding[]> {
+  const { settings } = checked.site;
   const slots = await readSlots(settings, secured);
   if (slots.cert === undefined && slots.key === undefined) return [];
   const misplaced = misplacedFiles(slots);
-  if (misplaced !== undefined) return [misplacement(patient, secured, slots, misplaced)];
+  if (misplaced !== undefined) return [misplacement(checked, secured, slots, misplaced)];
   const fault = await faultOf(settings, secured);
-  return fault === undefined ? [] : [error(fault, remedyFor(patient, secured, slots))];
+  return fault === undefined ? [] : [error(fault, remedyFor(checked, secured, slots))];
 }
 
 interface Slots {
@@ -77,7 +77,7 @@ function fits({ cert, key, ca }: Slots): boolean {
   return cert !== undefined && key !== undefined && isPair(cert, key) && holdsCas;
 }
 
-function misplacement({ remedies }: Patient, { keys }: SecuredGroup, now: Slots, right: Slots): Finding {
+function misplacement({ remedies }: CheckedSite, { keys }: SecuredGroup, now: Slots, right: Slots): Finding {
   const moves = (['cert', 'key', 'ca'] as const).flatMap((slot) => {
     const [is, ought] = [now[slot], right[slot]];
     return is === undefined || ought === undefined || is.path === ought.path ? [] : [{ key: keys[slot], is, ought }];
@@ -90,8 +90,8 @@ function misplacement({ remedies }: Patient, { keys }: SecuredGroup, now: Slots,
 }
 
 /** A running service gets itself a new pair; one that does not start has to go back to plain first. */
-function remedyFor(patient: Patient, secured: SecuredGroup, { cert, key, ca }: Slots): string {
-  const { remedies, site } = patient;
+function remedyFor(checked: CheckedSite, secured: SecuredGroup, { cert, key, ca }: Slots): string {
+  const { remedies, site } = checked;
   const { keys } = secured;
   // A service never overwrites a file that stands where its key belongs. Anything else there is may be the operator's.
   const isOwnKey = key?.path.startsWith(statePlaces(site.settings.stateDirectory).services + sep) === true;
@@ -100,6 +100,6 @@ function remedyFor(patient: Patient, secured: SecuredGroup, { cert, key, ca }: S
   return remedies.all(
     ...(isInTheWay && key !== undefined ? [remedies.remove(key.path)] : []),
     remedies.unset(...set),
-    ...(isRunning(patient, secured.service) ? [remedies.secure(patient.level)] : []),
+    ...(isRunning(checked, secured.service) ? [remedies.secure(checked.level)] : []),
   );
 }

@@ -2,23 +2,23 @@ import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
 import { reachableHost, takesConnections } from '../../secure/probe.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 /** Each listener is at the level its settings say, shows the certificate its files hold, and can be reached. */
 export const listeners: Check = {
   id: 'listeners',
   title: 'listeners',
-  run: async (patient) => {
-    const entrances = patient.services.flatMap((state) => (state.isRunning ? state.entrances : []));
-    const findings = await Promise.all(entrances.map((entrance) => inspect(patient, entrance)));
+  run: async (checked) => {
+    const entrances = checked.services.flatMap((state) => (state.isRunning ? state.entrances : []));
+    const findings = await Promise.all(entrances.map((entrance) => inspect(checked, entrance)));
     return findings.flat();
   },
 };
 
-async function inspect(patient: Patient, entrance: EntranceDescription): Promise<Finding[]> {
+async function inspect(checked: CheckedSite, entrance: EntranceDescription): Promise<Finding[]> {
   const secured = securedGroups.find(({ group }) => group === entrance.group);
-  const level = secured === undefined ? entrance.level : levelIn(patient, secured);
-  const { remedies } = patient;
+  const level = secured === undefined ? entrance.level : levelIn(checked, secured);
+  const { remedies } = checked;
   if (entrance.shutReason !== undefined) return [error(entrance.shutReason, remedies.secure(entrance.level))];
   // A door that needs client certificates stays closed below level mutual, on purpose.
   if (!entrance.isOpen && level !== 'mutual') return [];
@@ -39,7 +39,7 @@ async function inspect(patient: Patient, entrance: EntranceDescription): Promise
   ];
 }
 
-function levelIn({ site: { settings } }: Patient, { keys }: SecuredGroup): SecurityLevel {
+function levelIn({ site: { settings } }: CheckedSite, { keys }: SecuredGroup): SecurityLevel {
   if (settings.get(keys.cert) === undefined) return 'plain';
   return settings.get(keys.ca) === undefined ? 'server' : 'mutual';
 }

@@ -7,7 +7,7 @@ import { localClient } from '../../secure/local-identity.js';
 import { readPemFile } from '../../site/pem-file.js';
 import { securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 const groupAndOthers = 0o077;
 const writableByOthers = 0o022;
@@ -16,24 +16,24 @@ const writableByOthers = 0o022;
 export const permissions: Check = {
   id: 'permissions',
   title: 'permissions of keys and secrets',
-  run: async (patient) => {
-    const secrets = [...new Set(await secretFiles(patient))];
+  run: async (checked) => {
+    const secrets = [...new Set(await secretFiles(checked))];
     const folders = [
       ...new Set([
         ...secrets.map((path) => dirname(path)),
-        patient.site.settings.directory,
-        patient.site.settings.stateDirectory,
+        checked.site.settings.directory,
+        checked.site.settings.stateDirectory,
       ]),
     ];
     const findings = await Promise.all([
-      ...secrets.map((path) => secretFinding(patient, path)),
-      ...folders.map((path) => folderFinding(patient, path)),
+      ...secrets.map((path) => secretFinding(checked, path)),
+      ...folders.map((path) => folderFinding(checked, path)),
     ]);
     return findings.flat();
   },
 };
 
-async function secretFiles({ site: { settings } }: Patient): Promise<string[]> {
+async function secretFiles({ site: { settings } }: CheckedSite): Promise<string[]> {
   const configured = securedGroups.flatMap(({ keys }) => settings.get(keys.key) ?? []);
   const clients = [settings.get('http.client.auth.key_file'), settings.get('mqtt.client.auth.key_file')].flatMap(
     (path) => path ?? [],
@@ -60,7 +60,7 @@ async function modeOf(path: string): Promise<number | undefined> {
   return (await stat(path).catch(() => undefined))?.mode;
 }
 
-async function secretFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
+async function secretFinding({ remedies }: CheckedSite, path: string): Promise<Finding[]> {
   const mode = await modeOf(path);
   if (mode === undefined || (mode & groupAndOthers) === 0 || (await isPublic(path))) return [];
   return [
@@ -74,7 +74,7 @@ async function isPublic(path: string): Promise<boolean> {
   return certificates.length > 0 && !description.endsWith('private key');
 }
 
-async function folderFinding({ remedies }: Patient, path: string): Promise<Finding[]> {
+async function folderFinding({ remedies }: CheckedSite, path: string): Promise<Finding[]> {
   const mode = await modeOf(path);
   if (mode === undefined || (mode & writableByOthers) === 0) return [];
   return [

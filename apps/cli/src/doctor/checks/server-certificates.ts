@@ -6,7 +6,7 @@ import { isPair, readPemFile } from '../../site/pem-file.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { isOfSite, leadsTo } from '../../site/trusted-roots.js';
 import { type Check, error, type Finding, warning } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 /** A certificate a listener shows to its clients. */
 interface Shown {
@@ -15,18 +15,18 @@ interface Shown {
   readonly chain: readonly [Certificate, ...Certificate[]];
 }
 
-type Inspection = (patient: Patient, shown: Shown) => Finding[];
+type Inspection = (checked: CheckedSite, shown: Shown) => Finding[];
 
 /** Makes a check out of an inspection of each listener's certificate. Files that do not pair are another check's. */
 function checkOf(id: string, title: string, inspection: Inspection): Check {
   return {
     id,
     title,
-    run: async (patient) => (await shownCertificates(patient)).flatMap((shown) => inspection(patient, shown)),
+    run: async (checked) => (await shownCertificates(checked)).flatMap((shown) => inspection(checked, shown)),
   };
 }
 
-async function shownCertificates({ site: { settings } }: Patient): Promise<Shown[]> {
+async function shownCertificates({ site: { settings } }: CheckedSite): Promise<Shown[]> {
   const found = await Promise.all(
     securedGroups.map(async (secured): Promise<Shown[]> => {
       const [certPath, keyPath] = [settings.get(secured.keys.cert), settings.get(secured.keys.key)];
@@ -45,8 +45,8 @@ async function shownCertificates({ site: { settings } }: Patient): Promise<Shown
 export const serverChains = checkOf(
   'server-chain',
   'certificate chains of the listeners',
-  (patient, { path, chain }) => {
-    const { trust, remedies, level } = patient;
+  (checked, { path, chain }) => {
+    const { trust, remedies, level } = checked;
     if (!isOfSite(chain, trust) || leadsTo(chain, trust.roots)) return [];
     return [
       error(
@@ -61,22 +61,26 @@ export const serverChains = checkOf(
 export const serverNames = checkOf(
   'server-names',
   'host names in the certificates of the listeners',
-  (patient, shown) => {
-    const { settings } = patient.site;
+  (checked, shown) => {
+    const { settings } = checked.site;
     const [leaf] = shown.chain;
     const names = new Set(leaf.subjectAltNames.map(({ value }) => value.toLowerCase()));
-    if (isOfSite(shown.chain, patient.trust)) return missingSiteNames(patient, shown, names);
+    if (isOfSite(shown.chain, checked.trust)) return missingSiteNames(checked, shown, names);
     const { clientHostKey: hostKey } = shown.secured;
     if (hostKey === undefined || !isConfigKey(hostKey)) return [];
     const host = String(settings.require(hostKey));
     if (names.has(host.toLowerCase())) return [];
     const held = [...names][0];
     const what = `${shown.path} is not for "${host}", the name clients connect to (${hostKey}); it is for: ${[...names].join(', ') || 'no host at all'}.`;
-    return [error(what, held === undefined ? replacement(patient, shown) : patient.remedies.set(hostKey, held))];
+    return [error(what, held === undefined ? replacement(checked, shown) : checked.remedies.set(hostKey, held))];
   },
 );
 
-function missingSiteNames({ site, remedies, level }: Patient, { path, secured }: Shown, names: Set<string>): Finding[] {
+function missingSiteNames(
+  { site, remedies, level }: CheckedSite,
+  { path, secured }: Shown,
+  names: Set<string>,
+): Finding[] {
   const address = site.settings.require(`${secured.group}.bind.address`);
   const missing = hostNames(site.settings, address).filter(({ value }) => !names.has(value));
   if (missing.length === 0) return [];
@@ -88,32 +92,32 @@ function missingSiteNames({ site, remedies, level }: Patient, { path, secured }:
 export const serverPurposes = checkOf(
   'server-purpose',
   'purpose of the certificates of the listeners',
-  (patient, shown) => {
+  (checked, shown) => {
     const purposes = shown.chain[0].extendedKeyUsages;
     const isForServers =
       purposes?.some((purpose) => purpose === 'serverAuth' || purpose === 'anyExtendedKeyUsage') ?? true;
     if (isForServers) return [];
     const what = `${shown.path} may not be used by a server: its extended key usage is ${purposes?.join(', ')} and lacks serverAuth.`;
-    return [error(what, replacement(patient, shown))];
+    return [error(what, replacement(checked, shown))];
   },
 );
 
 /** The certificate is valid, and not overdue for renewal. */
-export const serverDates = checkOf('server-dates', 'dates of the certificates of the listeners', (patient, shown) => {
-  const { context } = patient;
+export const serverDates = checkOf('server-dates', 'dates of the certificates of the listeners', (checked, shown) => {
+  const { context } = checked;
   const [leaf] = shown.chain;
   const now = context.now();
   if (hasEnded(leaf, now))
-    return [error(`${shown.path} expired ${leaf.notAfter.toISOString()}.`, replacement(patient, shown))];
+    return [error(`${shown.path} expired ${leaf.notAfter.toISOString()}.`, replacement(checked, shown))];
   if (!hasBegun(leaf, now))
-    return [error(`${shown.path} is not valid before ${leaf.notBefore.toISOString()}.`, replacement(patient, shown))];
+    return [error(`${shown.path} is not valid before ${leaf.notBefore.toISOString()}.`, replacement(checked, shown))];
   if (!needsRenewal(leaf, now)) return [];
   const what = `${shown.path} expires ${leaf.notAfter.toISOString()} and has not been renewed yet.`;
-  return [warning(what, replacement(patient, shown))];
+  return [warning(what, replacement(checked, shown))];
 });
 
 /** A certificate of this site instead: settings that name a stranger's have to let go of it first. */
-function replacement({ trust, remedies, level }: Patient, { chain, secured: { keys } }: Shown): string {
+function replacement({ trust, remedies, level }: CheckedSite, { chain, secured: { keys } }: Shown): string {
   const secure = remedies.secure(level);
   return isOfSite(chain, trust) ? secure : remedies.all(remedies.unset(keys.cert, keys.key), secure);
 }

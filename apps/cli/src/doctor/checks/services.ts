@@ -2,16 +2,16 @@ import { type EntranceDescription, entranceDefinition, entranceGroups, type Serv
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 /** Every service runs and has what it needs. */
 export const services: Check = {
   id: 'services',
   title: 'services',
-  run: async (patient) => {
-    const { services: states, remedies, site, trustFault } = patient;
+  run: async (checked) => {
+    const { services: states, remedies, site, trustFault } = checked;
     if (states.some(({ isRunning }) => isRunning)) {
-      const findings = states.flatMap((state) => stateFindings(patient, state));
+      const findings = states.flatMap((state) => stateFindings(checked, state));
       if (trustFault === undefined) return findings;
       return [
         ...findings,
@@ -25,11 +25,11 @@ export const services: Check = {
 };
 
 /** A lost part is best restored; what to run when there is no backup. */
-function wayOut(remedies: Patient['remedies']): string {
+function wayOut(remedies: CheckedSite['remedies']): string {
   return `restore the backup, or without one: ${remedies.run('site', 'refound')}`;
 }
 
-function stateFindings({ remedies }: Patient, state: Patient['services'][number]): Finding[] {
+function stateFindings({ remedies }: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
   if (state.isRunning)
     return Object.entries(state.faults)
       .filter(([dependency]) => !isToldByListeners(state.entrances, dependency))

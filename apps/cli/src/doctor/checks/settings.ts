@@ -2,7 +2,7 @@ import { isConfigKey, loadSettings } from '@sallyport/config';
 import type { CliContext } from '../../cli-context.js';
 import { type GlobalOptions, settingsSource } from '../../options.js';
 import { type Check, type Finding, warning } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 import { editSettings } from '../settings-remedy.js';
 
 // Where a command mends it, the warning ends in that command.
@@ -13,15 +13,15 @@ export function settingsCheck(context: CliContext, options: GlobalOptions): Chec
   return {
     id: 'settings',
     title: 'settings',
-    run: async (patient) => {
+    run: async (checked) => {
       const { warnings, unread } = await loadSettings(settingsSource(context, options));
       const edit = await editSettings(context, options);
-      return [...warnings, ...unread].map((text) => warningFinding(patient, text, edit));
+      return [...warnings, ...unread].map((text) => warningFinding(checked, text, edit));
     },
   };
 }
 
-function warningFinding({ remedies }: Patient, text: string, edit: string): Finding {
+function warningFinding({ remedies }: CheckedSite, text: string, edit: string): Finding {
   const [, variable] = /^(TEDGE_\w+) is not a setting/.exec(text) ?? [];
   if (variable !== undefined) return warning(text, `unset ${variable}`);
   const [, what = text, action = '', key = '', value] = hint.exec(text) ?? [];

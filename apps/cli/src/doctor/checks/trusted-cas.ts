@@ -4,7 +4,7 @@ import { readTrustAnchors } from '@sallyport/tls';
 import { readPemFile } from '../../site/pem-file.js';
 import { securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding, warning } from '../check.js';
-import type { Patient } from '../patient.js';
+import type { CheckedSite } from '../checked-site.js';
 
 // What the system itself keeps there is not ours to tidy up.
 const systemFolders = ['/etc/ssl/', '/usr/', '/etc/pki/', '/etc/ca-certificates'];
@@ -13,22 +13,22 @@ const systemFolders = ['/etc/ssl/', '/usr/', '/etc/pki/', '/etc/ca-certificates'
 export const trustedCas: Check = {
   id: 'trusted-cas',
   title: 'trusted CAs of the listeners',
-  run: async (patient) => {
-    const findings = await Promise.all(securedGroups.map(({ keys }) => inspect(patient, keys.ca)));
+  run: async (checked) => {
+    const findings = await Promise.all(securedGroups.map(({ keys }) => inspect(checked, keys.ca)));
     return findings.flat();
   },
 };
 
-async function inspect(patient: Patient, key: (typeof securedGroups)[number]['keys']['ca']): Promise<Finding[]> {
-  const path = patient.site.settings.get(key);
+async function inspect(checked: CheckedSite, key: (typeof securedGroups)[number]['keys']['ca']): Promise<Finding[]> {
+  const path = checked.site.settings.get(key);
   if (path === undefined) return [];
   try {
-    const { certificates, warnings } = await readTrustAnchors(path, { now: patient.context.now() });
+    const { certificates, warnings } = await readTrustAnchors(path, { now: checked.context.now() });
     const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
-    const isSiteTrusted = patient.trust.roots.every(({ fingerprint }) => known.has(fingerprint));
+    const isSiteTrusted = checked.trust.roots.every(({ fingerprint }) => known.has(fingerprint));
     return [
-      ...(isSiteTrusted ? [] : [await siteMissing(patient, key, path)]),
-      ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(patient, { key, path, text })))),
+      ...(isSiteTrusted ? [] : [await siteMissing(checked, key, path)]),
+      ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text })))),
     ];
   } catch (fault) {
     // Unusable as a whole: the files of the listeners say so already.
@@ -41,7 +41,7 @@ function ownWarnings(path: string, warnings: readonly string[]): readonly string
   return systemFolders.some((folder) => path.startsWith(folder)) ? [] : warnings;
 }
 
-async function siteMissing({ remedies, level }: Patient, key: string, path: string): Promise<Finding> {
+async function siteMissing({ remedies, level }: CheckedSite, key: string, path: string): Promise<Finding> {
   const { state } = await readPemFile(path);
   const what = `${key} (${path}) does not hold the CA of this site, so no device enrolled here is let in.`;
   const add = remedies.run('ca', 'export', '--output', join(path, 'sallyport-ca.pem'));
@@ -50,7 +50,7 @@ async function siteMissing({ remedies, level }: Patient, key: string, path: stri
 }
 
 async function passedOver(
-  { remedies }: Patient,
+  { remedies }: CheckedSite,
   { key, path, text }: { key: string; path: string; text: string },
 ): Promise<Finding> {
   const [, name = '', reason = text] = /^(.*?)(?: \(certificate \d+\))?: (.*)$/.exec(text) ?? [];

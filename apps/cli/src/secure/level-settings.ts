@@ -4,16 +4,17 @@ import type { Site } from '../site/site.js';
 import type { Door } from './doors.js';
 import { localClient } from './local-identity.js';
 import type { ServerCertificate } from './server-certificates.js';
-import type { PathWish } from './settings-change.js';
+import type { PathChange } from './settings-change.js';
 
 /** Every setting a level needs, and every setting it must not have. */
-export function wishesFor(
+export function settingsFor(
   level: SecurityLevel,
   site: Site,
   certificates: ReadonlyMap<Door, ServerCertificate>,
-): PathWish[] {
-  if (level === 'plain') return [...plainWishes(), ...clientWishes(level, site), ...mqttClientWishes(level, site)];
-  const wishes = [...certificates].flatMap(
+): PathChange[] {
+  if (level === 'plain')
+    return [...plainSettings(), ...clientSettings(level, site), ...mqttClientSettings(level, site)];
+  const changes = [...certificates].flatMap(
     ([
       {
         secured: { keys },
@@ -26,27 +27,27 @@ export function wishesFor(
     ],
   );
   const isMqttSecured = [...certificates.keys()].some(({ secured }) => secured.group === 'mqtt');
-  return [...wishes, ...clientWishes(level, site), ...(isMqttSecured ? mqttClientWishes(level, site) : [])];
+  return [...changes, ...clientSettings(level, site), ...(isMqttSecured ? mqttClientSettings(level, site) : [])];
 }
 
-function plainWishes(): PathWish[] {
+function plainSettings(): PathChange[] {
   return securedGroups.flatMap(({ keys }) => Object.values(keys).map((key) => ({ key, value: undefined })));
 }
 
 /** What clients on this machine show to the file transfer service. */
-function clientWishes(level: SecurityLevel, site: Site): PathWish[] {
+function clientSettings(level: SecurityLevel, site: Site): PathChange[] {
   const { certPath, keyPath } = localClient(site.settings).files;
   const own: OwnSetting[] = [
     { key: 'http.client.auth.cert_file', value: certPath, levels: ['mutual'] },
     { key: 'http.client.auth.key_file', value: keyPath, levels: ['mutual'] },
   ];
-  return ownWishes(level, site, own);
+  return ownSettings(level, site, own);
 }
 
 /** What clients on this machine need to talk to the broker of the site. */
-function mqttClientWishes(level: SecurityLevel, site: Site): PathWish[] {
+function mqttClientSettings(level: SecurityLevel, site: Site): PathChange[] {
   const { certPath, keyPath, caPath } = localClient(site.settings).files;
-  return ownWishes(level, site, [
+  return ownSettings(level, site, [
     { key: 'mqtt.client.auth.ca_file', value: caPath, levels: ['server', 'mutual'] },
     { key: 'mqtt.client.auth.cert_file', value: certPath, levels: ['mutual'] },
     { key: 'mqtt.client.auth.key_file', value: keyPath, levels: ['mutual'] },
@@ -61,7 +62,7 @@ interface OwnSetting {
   readonly levels: readonly SecurityLevel[];
 }
 
-function ownWishes(level: SecurityLevel, { settings }: Site, own: readonly OwnSetting[]): PathWish[] {
+function ownSettings(level: SecurityLevel, { settings }: Site, own: readonly OwnSetting[]): PathChange[] {
   return own
     .filter(({ key, value }) => settings.get(key) === undefined || settings.get(key) === value)
     .map(({ key, value, levels }) => ({ key, value: levels.includes(level) ? value : undefined }));

@@ -11,7 +11,7 @@ import { fetchTrust, noTrust, type SiteTrust } from '../site/trusted-roots.js';
 import { Remedies } from './remedies.js';
 
 /** What the checks look at. */
-export interface Patient {
+export interface CheckedSite {
   readonly context: CliContext;
   readonly site: Site;
   readonly remedies: Remedies;
@@ -27,7 +27,7 @@ export interface Patient {
 }
 
 /** @throws Problem `config-invalid`: the settings cannot be read */
-export async function openPatient(context: CliContext, options: GlobalOptions): Promise<Patient> {
+export async function openCheckedSite(context: CliContext, options: GlobalOptions): Promise<CheckedSite> {
   const quiet = { ...context, stderr: { write: () => true } };
   const site = await openSite(quiet, options);
   const services = await serviceStates(site);
@@ -43,7 +43,7 @@ export async function openPatient(context: CliContext, options: GlobalOptions): 
   };
 }
 
-async function trustOf(signer: ServiceState | undefined): Promise<Pick<Patient, 'trust' | 'trustFault'>> {
+async function trustOf(signer: ServiceState | undefined): Promise<Pick<CheckedSite, 'trust' | 'trustFault'>> {
   if (signer?.isRunning !== true) return { trust: noTrust, trustFault: undefined };
   try {
     return { trust: await fetchTrust(signer.client), trustFault: undefined };
@@ -54,7 +54,7 @@ async function trustOf(signer: ServiceState | undefined): Promise<Pick<Patient, 
 }
 
 /** Whether a service answers at the moment. */
-export function isRunning({ services }: Patient, service: ServiceName): boolean {
+export function isRunning({ services }: CheckedSite, service: ServiceName): boolean {
   return services.some((state) => state.service === service && state.isRunning);
 }
 
