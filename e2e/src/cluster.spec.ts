@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { type Daemon, runProgram, spawnMosquitto, spawnRedis, waitFor } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startBroker } from './cluster/broker.js';
@@ -124,6 +125,27 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     await cluster.enrol('child03');
     expect(await getsThrough('child03')).toBe(true);
     expect(session.isOpen).toBe(true);
+  });
+
+  it('keeps a message that a service cannot handle, where that service alone may read it', async () => {
+    const as = (service: string) => {
+      const file = (base: string) => join(cluster.main.site, 'service-certs', service, base);
+      const place = ['-h', 'localhost', '-p', String(cluster.brokerPort), '--cafile', file('ca.pem')];
+      return [...place, '--cert', file('certificate.pem'), '--key', file('private-key.pem'), '-q', '1'];
+    };
+    const issued = ['-t', 'sallyport/v1/event/certificate-issued', '-m', 'not what was agreed'];
+    await registry.prints('it is kept as a dead letter', async () => {
+      expect((await runProgram('mosquitto_pub', [...as('pki-signer'), ...issued])).exitCode).toBe(0);
+    });
+    const letters = ['-t', 'sallyport/v1/dead-letter/#', '-t', 'sallyport/v1/event/certificate-issued', '-F', '%p'];
+    const { stdout } = await runProgram('mosquitto_sub', [...as('device-registry'), ...letters, '-C', '1', '-W', '20']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      topic: 'sallyport/v1/event/certificate-issued',
+      payload: Buffer.from('not what was agreed').toString('base64'),
+      failures: 1,
+    });
+    const read = await runProgram('mosquitto_sub', [...as('agent'), ...letters, '-C', '1', '-W', '3']);
+    expect(read.stdout).toBe('');
   });
 
   it("shows the broker's next certificate once it has been renewed, and keeps every connection", async () => {
