@@ -40,6 +40,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       log.info({ topicId }, 'file transfer runs on the main device only');
       return;
     }
+    // So that `takeOver` checks `own` at the start too, like a change from `any`.
     this.rules = { ...fileTransferRules(settings), authorization: 'any' };
     const metrics = new TransferMetrics(this.context.metrics);
     const http = fileTransferHandler(this.handlerOptions(await this.openStorage(metrics), metrics));

@@ -8,7 +8,7 @@ import type { Log } from './log.js';
 import { untilAvailable } from './until-available.js';
 
 /**
- * The store the settings name: Redis when `store.url` is set, for which it waits as long as it takes; else one SQLite
+ * The store the settings name. With `store.url` it is Redis, and we wait until Redis answers. Otherwise it is one SQLite
  * file in the data directory.
  *
  * @throws Problem `unavailable`: the file cannot be opened.

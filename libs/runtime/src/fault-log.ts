@@ -1,9 +1,9 @@
 import type { Clock } from './clock.js';
 import type { Log, LogFields } from './log.js';
 
-// Often enough to see that an outage lasts, seldom enough to leave the log readable.
+// Often enough to show that an outage goes on, and not so often that the log becomes hard to read.
 const quietMs = 60_000;
-// Reasons hold addresses and topics, so there are few of them; the limit is for the day that proves wrong.
+// Reasons contain addresses and topics, so there are few of them. The limit bounds memory if there are many.
 const mostReasons = 100;
 
 interface Silence {
@@ -12,8 +12,8 @@ interface Silence {
 }
 
 /**
- * Logs faults that mend themselves, such as a broker that is away: tried again many times a second, each reason is
- * written at once and then once a minute, with how often it came back in between.
+ * Logs faults that end without help, such as a broker that is away. We try again many times a second, so each reason is
+ * logged at once and then at most once a minute, with the number of repeats.
  */
 export class FaultLog {
   private readonly silences = new Map<string, Silence>();
@@ -29,7 +29,7 @@ export class FaultLog {
     const reason = reasonOf(fault);
     const nowMs = this.clock.now().getTime();
     const silence = this.silences.get(reason);
-    // Further off than a minute only after the clock was set back.
+    // More than a minute ahead: somebody set the clock back.
     if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
       silence.repeats += 1;
       return;
@@ -41,7 +41,7 @@ export class FaultLog {
   };
 }
 
-/** What went wrong in one line: the fault and what caused it. A stack would say where we noticed, not why. */
+/** The fault and its causes in one line. A stack would show where we noticed the fault, not why it happened. */
 function reasonOf(fault: unknown): string {
   if (!(fault instanceof Error)) return String(fault);
   // A host with several addresses gives an AggregateError without a message.

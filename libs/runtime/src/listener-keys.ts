@@ -9,15 +9,15 @@ import {
 
 /** A listener on the network, and the settings that say where it is. */
 export interface ListenerKeys {
-  /** Absent: every process has one, whatever services run in it. */
+  /** Absent: every process opens it, whatever services run in it. */
   readonly service?: ServiceName;
   /** What passes through, in words. */
   readonly name: string;
   readonly addressKey: ConfigKey;
   readonly portKey: ConfigKey;
-  /** Where clients of this device look for the port: set with it when it says the same. */
+  /** Where clients of this device read the port. If both are equal, they are changed together. */
   readonly clientPortKey: ConfigKey | undefined;
-  /** Address that others are told: set with the port when it says the same. */
+  /** The address that others use. If it contains the same port, both are changed together. */
   readonly urlKey: ConfigKey | undefined;
   /** It opens only when all of these are set. */
   readonly needs: readonly ConfigKey[];

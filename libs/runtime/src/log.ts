@@ -2,8 +2,8 @@ import { Problem } from '@sallyport/protocol';
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
 /**
- * Values of a log line; never a secret, never a value a peer chose unless it has been validated or escaped. Three names
- * are the line's own: a second `level` in one JSON object would hide how serious the line is.
+ * Values of a log line. Never a secret. Never a value from a peer, unless it was validated or escaped. Three names are
+ * reserved: a second `level` in the JSON object would hide how serious the line is.
  */
 export type LogFields = Readonly<Record<string, unknown> & { level?: never; time?: never; message?: never }>;
 
@@ -68,8 +68,8 @@ class PinoLog extends Log {
 const deepestCause = 5;
 
 /**
- * An error as plain values: name, message, stack, code and the chain of causes. A problem says in words what happened and
- * what to do, so it goes without its stack; only where it wraps a fault of ours, that fault keeps its own.
+ * An error as plain values: name, message, stack, code and the chain of causes. A Problem says what happened and what to
+ * do, so its stack is left out. If it wraps another error, that one keeps its stack.
  */
 export function describeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return String(error);

@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Log } from './log.js';
 
-/** Nest's own messages in our log: its start-up chatter at `debug`, its warnings and errors as they are. */
+/** Writes Nest's messages to our log: messages about the start at `debug`, warnings and errors at their own level. */
 export function nestLog(log: Log): LoggerService {
   const [text, fields] = [(message: unknown) => String(message), { source: 'nest' }];
   return {

@@ -14,7 +14,7 @@ import type { ServiceName } from '@sallyport/protocol';
  */
 export function networkConnection(settings: Settings, service: ServiceName): MqttConnection {
   const host = settings.require('mqtt.client.host');
-  // RFC 3986 §3.2.2: an IPv6 address stands in brackets.
+  // RFC 3986 §3.2.2: an IPv6 address is written in brackets.
   const place = `${host.includes(':') ? `[${host}]` : host}:${settings.require('mqtt.client.port')}`;
   const tls = tlsSource(settings);
   const credentials = credentialSource(settings);
@@ -28,9 +28,9 @@ export function networkConnection(settings: Settings, service: ServiceName): Mqt
 }
 
 /**
- * Tells this process from every other replica of its service, and stays the same over restarts: two sessions of one
- * client id would end each other for ever, and another one after a restart would leave what the broker has queued for us.
- * The admin socket already sees to it that no two processes of a service share a run directory.
+ * Differs between replicas of a service, and stays the same when a process restarts. Two sessions with one client id would
+ * end each other again and again. A new id after a restart would leave behind the messages that the broker has queued for
+ * us. Two processes of one service never share a run directory: the admin socket prevents it.
  */
 function instanceOf(settings: Settings): string {
   return createHash('sha256')

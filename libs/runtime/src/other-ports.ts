@@ -8,7 +8,7 @@ const longestSearch = 100;
 
 /** Chooses free ports for listeners whose own are taken, and says how to set them. */
 export class OtherPorts {
-  // What another setting names is free only until that service starts.
+  // A port that another setting names is free only until that service starts.
   private readonly spoken: Set<number>;
 
   /** @param command how the person calls the CLI for this configuration directory */
@@ -19,7 +19,7 @@ export class OtherPorts {
     this.spoken = new Set(portsIn(settings));
   }
 
-  /** Shell commands that move a listener to a free port, and with it what else says the same port. */
+  /** Shell commands that move a listener to a free port, and change the other settings that name its old port. */
   async remediesFor(keys: ListenerKeys, { host, port }: { host: string; port: number }): Promise<string[]> {
     const other = await this.choose(host, port);
     const twins = [keys.clientPortKey, keys.urlKey].flatMap((key) => this.twinRemedies(key, port, other));
@@ -36,7 +36,7 @@ export class OtherPorts {
     return start + longestSearch;
   }
 
-  /** Moves a key that says the same port, alone or in an address, unless it follows by itself. */
+  /** Changes a setting that names the same port, alone or in an address, unless its default follows the port. */
   private twinRemedies(key: ConfigKey | undefined, port: number, other: number): string[] {
     if (key === undefined || this.follows(key)) return [];
     const value = this.settings.get(key);
@@ -47,12 +47,12 @@ export class OtherPorts {
     return [this.setting(key, url.href.replace(/\/$/, ''))];
   }
 
-  /** A default that is no number is made of the port it goes with. */
+  /** A default that is not a number is derived from the port. */
   private follows(key: ConfigKey): boolean {
     return this.settings.source(key) === 'default' && typeof describeKey(key).default !== 'number';
   }
 
-  // What a flag or the environment says beats the file.
+  // A flag or a variable of the environment has priority over the file.
   private setting(key: ConfigKey, value: string): string {
     const source = this.settings.source(key);
     if (source === 'argument') return `start it with --${key} ${quoted(value)}`;

@@ -15,8 +15,8 @@ export interface PortHolder {
 const listening = '0A';
 
 /**
- * Finds out who keeps us from a TCP port of this machine. Linux tells everybody the user, and the process only to that user
- * and to root.
+ * Finds the program that holds a TCP port of this machine. Linux shows the user to everybody, but the process only to that
+ * user and to root.
  *
  * @param place address and port we asked for
  * @param folders where the kernel tells, and the list of users
@@ -51,7 +51,7 @@ async function listeningSocket(
   return undefined;
 }
 
-/** Whether a listener, by its address as the kernel writes it, excludes one on the host; one on another address does not. */
+/** Whether a listener at an address, as the kernel writes it, keeps us from listening on the host. */
 function isInTheWay(address: string, host: string): boolean {
   const isEverywhere = /^0+$/.test(address);
   // The kernel writes the bytes of an IPv4 address in the order of the processor: nearly always the last first.

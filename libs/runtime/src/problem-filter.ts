@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { ZodError } from 'zod';
 import type { Log } from './log.js';
 
-/** Every fault of an HTTP API becomes `application/problem+json` (RFC 9457) here, once. */
+/** The one place where errors of an HTTP API become `application/problem+json` (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly log: Log) {}
@@ -27,12 +27,12 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** The problem behind a fault a caller can act on; undefined when the fault is ours. */
+/** The Problem for an error that the caller can correct; undefined if the error is ours. */
 function problemFrom(fault: unknown): Problem | undefined {
   if (fault instanceof Problem) return fault;
   if (fault instanceof ZodError) return new Problem('invalid-request', describeIssues(fault));
   if (fault instanceof HttpException) return fromStatus(fault.getStatus(), fault.message);
-  // Fastify reports a body it cannot take as an error with a status of its own.
+  // Fastify reports a body that it cannot read as an error with a `statusCode`.
   const status = fault instanceof Error && 'statusCode' in fault ? fault.statusCode : undefined;
   return typeof status === 'number' && status < 500 ? fromStatus(status, String(fault)) : undefined;
 }

@@ -43,9 +43,9 @@ async function startService(
 }
 
 /**
- * Starts, waits for SIGINT or SIGTERM, stops, and ends the process: exit code 0 after a signal, 1 after a failed start or
- * a fault nobody caught. A signal during the start, and a second one during the stop, end it at once (130 or 143): nothing
- * is lost by that, since whatever was acknowledged is on disk.
+ * Starts, waits for SIGINT or SIGTERM, stops, and ends the process. The exit code is 0 after a signal, and 1 after a failed
+ * start or an uncaught error. A signal during the start, or a second one during the stop, ends the process at once (130 or
+ * 143). Nothing is lost: everything that was acknowledged is on disk.
  *
  * @param start resolves to what stops everything again
  */
@@ -64,7 +64,7 @@ export async function runUntilSignal(log: Log, start: () => Promise<() => Promis
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** What the system and our own faults want of this process. */
+/** Ends the process after a signal or an uncaught error. */
 class ProcessLife {
   isEnding = false;
   private end: (() => void) | undefined;
@@ -75,7 +75,7 @@ class ProcessLife {
     process.on('uncaughtException', (error) => this.fail(error));
   }
 
-  /** From here on a signal is answered with an orderly stop. */
+  /** From now on a signal stops the services in order. */
   untilEnd(): Promise<void> {
     return new Promise((resolve) => {
       this.end = resolve;

@@ -23,7 +23,7 @@ export interface ProcessResources {
   readonly readSettings: () => Promise<Settings>;
   readonly log: Log;
   readonly clock: Clock;
-  /** The whole store; each service that needs one is given its own prefix of it. Absent when no service does. */
+  /** The whole store. Each service that needs one gets its own prefix. Absent if no service needs a store. */
   readonly store?: Store;
   /** How a service reaches the broker; every service has an MQTT session of its own. */
   readonly connectionFor: (service: ServiceName, settings: Settings) => MqttConnection;
@@ -33,10 +33,10 @@ export interface ProcessResources {
   readonly stopBudgetMs?: number;
 }
 
-// Doors drain for 5 s; what comes after the services, such as the store, needs some of the time there is.
+// Entrances drain for 5 s. Parts that stop after the services, such as the store, need time too.
 const defaultStopBudgetMs = 10_000;
 
-/** Services started in the order given; stopping goes the other way. */
+/** Starts services in the given order, and stops them in the opposite order. */
 export class RunningServices {
   private readonly abort = new AbortController();
   /** Of everything opened, the last opened at the end. */
@@ -45,8 +45,8 @@ export class RunningServices {
   constructor(private readonly resources: ProcessResources) {}
 
   /**
-   * Starts one more service, once the broker is there. When it fails, `stop` closes what it had opened, and those already
-   * started keep running until then.
+   * Starts one more service, after the broker has answered. If this fails, the services that already run go on; `stop`
+   * closes them and everything that the failed service had opened.
    *
    * @throws Problem `config-invalid`, `conflict`: as the service says.
    */
@@ -79,7 +79,7 @@ export class RunningServices {
     }
   }
 
-  /** Waits for the broker as long as it takes. */
+  /** Waits until the broker answers. */
   private async connect({ name, needs }: ServiceDefinition, told: Told): Promise<OpenedParts> {
     const { log, readiness, metrics, settingsInUse } = told;
     const connection = this.resources.connectionFor(name, settingsInUse.follow(this.resources.settings));
@@ -125,7 +125,7 @@ export class RunningServices {
   }
 }
 
-/** Where a service tells how it is. */
+/** What is made for a service before anything is opened for it. */
 interface Told {
   readonly log: Log;
   readonly readiness: Readiness;

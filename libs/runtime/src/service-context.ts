@@ -20,7 +20,7 @@ export interface ServiceContextOptions {
   readonly settingsInUse?: SettingsInUse;
 }
 
-/** What every service is given; a class so that Nest can inject it. What only some need is in `ServiceNeeds`. */
+/** What every service gets. It is a class so that Nest can inject it. `ServiceNeeds` has what only some services need. */
 export class ServiceContext {
   readonly name: ServiceName;
   readonly log: Log;
@@ -61,7 +61,7 @@ export class ServiceContext {
     return this.currentSettings;
   }
 
-  /** Settings that have changed since this service last read them: it has to be started again to know the new values. */
+  /** Settings that have changed since this service last read them. It must be restarted to use the new values. */
   get outdatedSettings(): ConfigKey[] {
     return this.settingsInUse.outdatedBy(this.currentSettings);
   }

@@ -44,7 +44,7 @@ export class ServiceHost {
       await app.listen({ path: socketPath });
       await chmod(socketPath, 0o600);
     } catch (error) {
-      // What has been opened by then must not go on answering half a service.
+      // Close what is open already: half a service must not answer.
       await app.close();
       throw isTaken(error, socketPath) ? alreadyRuns(context) : error;
     }
@@ -81,26 +81,26 @@ function serveRequests(app: NestFastifyApplication, context: ServiceContext, rpc
   context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
 }
 
-/** On a broker of many processes the replicas of a service share its requests; in one process there is one of each. */
+/** Replicas that use one broker share the requests. In one process there is one of each service, and nothing to share. */
 function rpcServerOptions(name: ServiceName, { connection, faults }: OpenedRpc): RpcServerOptions {
   return { ...(connection.kind === 'network' ? { group: name } : {}), onFault: faults.note };
 }
 
-/** Makes the run directory private, and removes the socket a crashed process left, but never one that still answers. */
+/** Makes the run directory private. Removes a socket that a crashed process left, but never one that still answers. */
 async function prepareSocket(context: ServiceContext, socketPath: string): Promise<void> {
   const directory = adminSocketDirectory(context.settings.require('run.path'));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // A directory somebody made earlier may be open to others.
+  // A directory that exists already may be open to other users.
   await chmod(directory, 0o700);
   if ((await answers(socketPath)) || (await isAliveAside(socketPath))) throw alreadyRuns(context);
 }
 
 /**
- * Takes the socket's name away, unless somebody answers under it by now: a process that started at the same moment may
- * have begun to listen since we looked, and to remove its socket would leave two of a service running.
+ * Renames the socket, unless a process answers on it. A process that started at the same moment may have begun to listen
+ * since we looked. If we removed its socket, the service would run twice.
  */
 async function isAliveAside(socketPath: string): Promise<boolean> {
-  // Shorter than any service's name: a socket's path has 108 bytes at most.
+  // Shorter than the name of any service, because the path of a socket has at most 108 bytes.
   const aside = join(dirname(socketPath), `.${randomBytes(3).toString('hex')}`);
   if (!(await renamed(socketPath, aside))) return false;
   const isAlive = await answers(aside);
@@ -118,7 +118,7 @@ async function renamed(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Whether another process took the admin socket between our look at it and our own start. */
+/** Whether another process took the admin socket after we had looked at it. */
 function isTaken(error: unknown, socketPath: string): boolean {
   return hasCode(error, 'EADDRINUSE') && error instanceof Error && 'address' in error && error.address === socketPath;
 }

@@ -8,7 +8,7 @@ import {
 import type { Log } from './log.js';
 
 /**
- * The settings a process starts with; tells the log what a person should know about them.
+ * Reads the settings at the start of a process, and logs warnings about them.
  *
  * @throws Problem `config-invalid`: as `loadSettings` says.
  */

@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ConfigKey, Settings } from '@sallyport/config';
 
-// Read again at each use, so that a change needs no restart.
+// These are read again at each use, so a change needs no restart.
 const readAtUse: ReadonlySet<ConfigKey> = new Set<ConfigKey>(['pki.url']);
 
-/** Remembers what a service has read of its settings. After a reload it tells what the service still has an old value of. */
+/** Remembers which settings a service has read. After a reload it says for which of them the service has an old value. */
 export class SettingsInUse {
   private readonly lastRead = new Map<ConfigKey, unknown>();
-  /** What is followed, by what follows it. */
+  /** The settings as they were given to `follow`, by what it returned. */
   private readonly followed = new WeakMap<Settings, Settings>();
 
-  /** The same settings; what is read of them is remembered. */
+  /** Returns the same settings. Each value that is read from them is remembered. */
   follow(settings: Settings): Settings {
     if (this.followed.has(settings)) return settings;
     const note = (key: ConfigKey, value: unknown) => void this.lastRead.set(key, value);
@@ -40,9 +40,9 @@ export class SettingsInUse {
     return following;
   }
 
-  /** Keys whose value was another one when it was last read, sorted. */
+  /** Keys that had another value when the service last read them, sorted. */
   outdatedBy(settings: Settings): ConfigKey[] {
-    // To look at a value here is not to use it.
+    // Comparing a value here must not count as reading it.
     const unfollowed = this.followed.get(settings) ?? settings;
     const changed = [...this.lastRead].filter(([key, value]) => !isDeepStrictEqual(unfollowed.get(key), value));
     return changed

@@ -1,6 +1,6 @@
 import { type ProcessArguments, processArguments, renderCommandHelp } from '@sallyport/config';
 
-/** What this process was started with; undefined when it was asked for help, which has then been printed. */
+/** The arguments of this process; undefined if they ask for help. Then the help has been printed. */
 export function startArguments(command: string): ProcessArguments | undefined {
   const given = processArguments();
   const isHelpWanted = (given.options.argv ?? []).some((word) => word === '--help' || word === '-h');

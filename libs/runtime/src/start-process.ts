@@ -17,13 +17,13 @@ export interface StartingProcess {
   readonly health: ProcessHealth;
   /** Names the services of the process, in the order of their start; called before the first of them starts. */
   runs(services: readonly ServiceName[]): void;
-  /** Notes what has been opened; it is stopped in the opposite order. */
+  /** Call it for each part after it was opened. The parts are stopped in the opposite order. */
   opened(part: Stoppable): void;
 }
 
 /**
- * Starts a process: reads its settings, shows its health, and opens the rest as it is told. When that fails, what was
- * opened is stopped again.
+ * Starts a process: reads its settings, opens the port of its probes, then calls `start`. If something fails, everything
+ * that was opened is stopped again.
  *
  * @returns what `start` opened, and what stops everything
  * @throws what `start` throws; Problem `config-invalid` with every taken port and the way out when one was the reason
@@ -53,7 +53,7 @@ export async function startProcess<Running>(
     health.started();
     return { running, stop };
   } catch (error) {
-    // What could not be stopped is in the log; the caller has to hear why the start failed.
+    // `stop` logs its own faults. The caller needs the reason why the start failed.
     await Promise.allSettled([stop()]);
     throw await explainFailedStart(error, settings, services, { env, cwd });
   }

@@ -3,19 +3,18 @@ import type { Log } from './log.js';
 
 /** Something that was opened and has to be closed again. */
 export interface Stoppable {
-  /** What the operator knows it by. */
+  /** A name that operators know. */
   readonly name: string;
   stop(): Promise<void>;
 }
 
 // After SIGTERM, the whole process has this long to stop. systemd kills it after 15 s (`TimeoutStopSec` of its units).
 const defaultBudgetMs = 12_000;
-// What comes after one that used up the time is closed all the same, and closes within this or not at all.
+// If one part used up all the time, each part after it still gets this long.
 const lastChanceMs = 100;
 
 /**
- * Stops one after the other, each of them, whether or not those before it could be stopped: what keeps its data until the
- * end usually comes last.
+ * Stops the parts one after the other. If one fails, the next ones are stopped too: the store usually comes last.
  *
  * @param budgetMs for all together, in milliseconds, default 12 000; one that hangs must not keep the process alive
  * @throws the first fault, when all have had their turn; each is logged

@@ -5,9 +5,9 @@ import { OtherPorts } from './other-ports.js';
 import { type PortHolder, portHolder } from './port-holder.js';
 import { HeldPorts, isAddressInUse } from './tcp-ports.js';
 
-/** An address of ours that somebody else listens on. */
+/** An address that we need and another program holds. */
 export interface TakenPort {
-  /** What would have passed through, in words. */
+  /** What the listener is for, in words. */
   readonly name: string;
   readonly portKey: ConfigKey;
   readonly host: string;
@@ -18,7 +18,7 @@ export interface TakenPort {
   readonly remedies: readonly string[];
 }
 
-/** The start failed because others listen where we should. */
+/** The start failed because other programs hold our ports. */
 export class PortsTaken extends Problem {
   /** @param ports at least one */
   constructor(
@@ -37,15 +37,15 @@ export class PortsTaken extends Problem {
   }
 }
 
-/** What settings are read from beside the file, and where the person who started us is. */
+/** The environment and the working directory of the person who started us. */
 export interface Surroundings {
   readonly env: Environment;
   readonly cwd: string;
 }
 
 /**
- * Names every taken port of some services when one was the reason they did not start: a person would rather mend all of
- * them at once than one a start.
+ * If a taken port was the reason for a failed start, names every taken port of the services. So a person can correct all of
+ * them at once.
  *
  * @param error the start failed with
  * @param services of this process, in the order of their start; none of them listens any more
@@ -69,7 +69,7 @@ export async function explainFailedStart(
 
 async function takenAmong(needed: readonly ListenerKeys[], settings: Settings): Promise<ListenerKeys[]> {
   const taken: ListenerKeys[] = [];
-  // Kept until all are tried: two of our own settings may ask for one port.
+  // Hold each port until all are tried, because two of our own settings may name the same port.
   const held = new HeldPorts();
   for (const keys of needed) {
     const { host, port } = addressOf(keys, settings);
@@ -91,13 +91,13 @@ function addressOf({ addressKey, portKey }: ListenerKeys, settings: Settings): {
 }
 
 function holderInWords(holder: PortHolder | undefined): string {
-  // Nobody listens there any more: two of our own settings ask for it, or the system does not tell.
+  // Nobody holds it now. Two of our own settings name it, or the system does not show who held it.
   if (holder === undefined) return 'another program or another service of Sallyport';
   const { process, user } = holder;
   return process === undefined ? `a program of user ${user}` : `${process.program} (process ${process.pid})`;
 }
 
-/** How the person who started us calls the CLI, for the same configuration directory. */
+/** The command that the person who started us uses for the CLI, with the same configuration directory. */
 async function commandName({ directory }: Settings, { env, cwd }: Surroundings): Promise<string> {
   const { npm_lifecycle_event: npmScript } = env;
   const program = npmScript === undefined ? 'sallyport' : 'npx sallyport';

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { hasCode } from '@sallyport/files';
 
-/** Ports of one or more addresses, taken until they are released. */
+/** Holds ports until they are released. */
 export class HeldPorts {
   private readonly servers: Server[] = [];
 
-  /** Listens there; false when somebody does already. An address that cannot be used at all is nobody's. */
+  /** Takes a port; false if another program holds it. True also if the address cannot be used: then nobody holds it. */
   async take(host: string, port: number): Promise<boolean> {
-    // Whoever comes meanwhile is sent away: an open connection would keep us from releasing the port.
+    // Close each connection at once: we cannot release the port while one is open.
     const server = createServer((socket) => socket.destroy()).listen({ host, port });
     try {
       await once(server, 'listening');
@@ -24,7 +24,7 @@ export class HeldPorts {
   }
 }
 
-/** Whether an error, or what caused it, is that somebody listens on the address already. */
+/** Whether an error, or one of its causes, says that another program listens on the address. */
 export function isAddressInUse(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return hasCode(error, 'EADDRINUSE') || isAddressInUse(error.cause);

@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 
-const pauseMs = 1_000;
+const retryMs = 1_000;
 
 /**
- * Opens something on another machine, however long that machine takes to come: services, broker and store of a cluster
- * start in any order.
+ * Opens something on another machine, and waits until that machine answers. The services, the broker and the store of a
+ * cluster start in any order.
  *
  * @param open throws Problem `unavailable` while the other side is away; any other fault is final
  * @param onWaiting told about each attempt that failed
@@ -18,6 +18,6 @@ export async function untilAvailable<T>(open: () => Promise<T>, onWaiting: (faul
       if (!(error instanceof Problem) || error.type !== 'unavailable') throw error;
       onWaiting(error);
     }
-    await delay(pauseMs);
+    await pause(retryMs);
   }
 }

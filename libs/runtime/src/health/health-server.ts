@@ -29,8 +29,8 @@ const notAllowed: HealthAnswer = { ...shortAnswer, status: 405, body: 'Only GET 
 const failed: HealthAnswer = { ...shortAnswer, status: 500, body: 'Something failed inside. The log says what.\n' };
 
 /**
- * A small HTTP server for probes. It serves its pages to GET and HEAD, and nothing else. One request a connection, so that
- * nobody keeps a place; requests for a page that is being made get the same answer, so that many cost as much as one.
+ * A small HTTP server for probes. It serves its pages to GET and HEAD, and nothing else. A connection ends after one
+ * request, so no client keeps it. Concurrent requests for one page share one answer, so many cost as much as one.
  */
 export class HealthServer {
   private readonly server: Server;
@@ -53,7 +53,7 @@ export class HealthServer {
     return this.server.address();
   }
 
-  /** At once: a probe that gets no answer is asked again. */
+  /** Closes all connections at once. A probe without an answer asks again. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeAllConnections();
@@ -70,7 +70,7 @@ export class HealthServer {
       Connection: 'close',
       ...(status === 405 && { Allow: 'GET, HEAD' }),
     });
-    // Node leaves the body of an answer to HEAD out.
+    // Node sends no body in answer to HEAD.
     response.end(body);
   }
 

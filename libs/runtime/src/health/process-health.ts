@@ -6,12 +6,12 @@ import type { ServiceContext } from '../service-context.js';
 import { type HealthAnswer, HealthServer } from './health-server.js';
 import { processMetricsRegistry } from './metrics.js';
 
-/** The part of a service that its health is seen by. */
+/** What we need of a service to show its health. */
 type WatchedService = Pick<ServiceContext, 'name' | 'metrics' | 'readiness'>;
 
 /**
- * How a process is, over all of its services: alive, ready, and its metrics. Over TCP where `health.bind.port` is set,
- * from the start on, so that a process that waits for its store is alive and not ready.
+ * The health of a process with all of its services: alive, ready, and metrics. If `health.bind.port` is set, it is served
+ * over TCP. The port opens first, so a process that still waits for its store is alive and not ready.
  */
 export class ProcessHealth {
   private readonly services: WatchedService[] = [];
@@ -26,12 +26,12 @@ export class ProcessHealth {
     return health;
   }
 
-  /** From here on the process is as ready as this service is, and shows its metrics. */
+  /** Adds a service. The process is ready only if this service is, and shows the metrics of the service. */
   watch(service: WatchedService): void {
     this.services.push(service);
   }
 
-  /** All services have started: before, the process is not ready. */
+  /** Call it when all services have started. Before that the process is not ready. */
   started(): void {
     this.isStarted = true;
   }
@@ -53,14 +53,14 @@ export class ProcessHealth {
     log.info(address, 'probes and metrics over TCP');
   }
 
-  /** Names what does not work. The reasons may hold addresses and paths, which are for administrators only. */
+  /** Names what does not work. The reasons are left out: they may contain addresses and paths. */
   private async readiness(): Promise<HealthAnswer> {
     const failing = await Promise.all(this.services.map(failingParts));
     const all = [...(this.isStarted ? [] : ['start']), ...failing.flat()];
     return json(all.length === 0 ? 200 : 503, { ready: all.length === 0, failing: all });
   }
 
-  /** Metrics of a service have the label `service`, since several services of a process have metrics of one name. */
+  /** Several services of a process have metrics with the same name, so each metric gets the label `service`. */
   private async metrics(): Promise<HealthAnswer> {
     const labelled = await Promise.all(this.services.map(labelledMetrics));
     const texts = [processMetricsRegistry().metrics(), AggregatorRegistry.aggregate(labelled).metrics()];

@@ -1,6 +1,6 @@
 import { within } from '@sallyport/concurrency';
 
-/** Answers whether one dependency of the service works: nothing when it does, else one line saying what is wrong. */
+/** Checks one dependency of the service. Returns undefined if it works, otherwise one line that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
 
 export interface ReadinessReport {
@@ -9,10 +9,10 @@ export interface ReadinessReport {
   readonly faults: Readonly<Record<string, string>>;
 }
 
-// Who asks, such as a kubelet, waits a second or two, and learns more from a late dependency named than from no answer.
+// A kubelet waits one or two seconds. An answer that names the slow dependency helps more than no answer.
 const defaultDeadlineMs = 1_000;
 
-/** The dependencies a service needs to do its work (`/readyz`); liveness never looks at them. */
+/** The dependencies a service needs to do its work (`/readyz`). Liveness does not check them. */
 export class Readiness {
   private readonly checks = new Map<string, ReadinessCheck>();
   private readonly deadlineMs: number;

@@ -64,7 +64,7 @@ function pathParameters({ parameters = {} }: AdminRoute): Json[] {
   }));
 }
 
-/** Taken from what the query becomes: before it is read, each value is text. */
+/** Described by the parsed values. In the query itself every value is text. */
 function queryParameters({ query }: AdminRoute): Json[] {
   return Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
     name,
@@ -74,7 +74,7 @@ function queryParameters({ query }: AdminRoute): Json[] {
   }));
 }
 
-/** A body all of whose values have defaults may be left out. */
+/** The body is optional if all of its values have defaults. */
 function requestBody(request: z.ZodType): Json {
   const content = { 'application/json': { schema: schemaOf(request, 'input') } };
   return { required: !request.safeParse({}).success, content };

@@ -13,7 +13,7 @@ const describeApi = {
   response: z.record(z.string(), z.unknown()),
 } as const satisfies AdminRoute;
 
-// Of the API's contract, not of the software: it changes when a client has to.
+// The version of the API, not of the software. It changes when clients have to change.
 const version = '1';
 
 /** The description of a service's admin API, made from the operations its controllers serve. */

@@ -6,8 +6,8 @@ import type { AdminRoute } from '@sallyport/protocol';
 export const Served = DiscoveryService.createDecorator<AdminRoute>();
 
 /**
- * Makes a controller's method serve an operation of the admin API, at its path and with its status. What the operation
- * is thereby stands in the service's OpenAPI description.
+ * Makes a controller's method serve an operation of the admin API, at its path and with its status. The operation also
+ * appears in the service's OpenAPI description.
  */
 export function Serves(route: AdminRoute): MethodDecorator {
   const { method, path } = route;
