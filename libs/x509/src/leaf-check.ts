@@ -10,7 +10,7 @@ import { hasBegun, hasEnded } from './validity.js';
 const clockSkewSeconds = 300;
 
 /** The name of a leaf, or the first rule that the leaf breaks. */
-export type LeafVerdict =
+export type LeafCheck =
   | { readonly deviceId: DeviceId; readonly fault?: never }
   | { readonly fault: RefusalReason; readonly deviceId?: never };
 
@@ -19,7 +19,7 @@ export type LeafVerdict =
  *
  * @param options.now  if given, the dates are checked too; `notBefore` may be up to 5 minutes in the future.
  */
-export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): LeafVerdict {
+export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): LeafCheck {
   // RFC 5280 §4.1.2.2: positive. The parser already rejects all other wrong numbers, so check only for 0.
   if (certificate.serialNumber === '00') return { fault: 'certificate-malformed' };
   if (keyWeakness(certificate) !== undefined) return { fault: 'weak-key' };
@@ -32,7 +32,7 @@ export function checkLeaf(certificate: Certificate, options: { readonly now?: Da
 }
 
 /** The name of a leaf. It must have exactly one CN, and this must be a device id. */
-export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafVerdict {
+export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafCheck {
   const [commonName, ...others] = subject.commonNames;
   if (commonName === undefined) return { fault: 'name-missing' };
   if (others.length > 0) return { fault: 'name-ambiguous' };
