@@ -12,7 +12,7 @@ import { type Destination, entryOf, Folders } from './folders.js';
 import { type HotFile, HotFiles } from './hot-files.js';
 import { IncomingFile, smallFileBytes } from './incoming-file.js';
 import { OpenFile } from './open-file.js';
-import { PeerTurns } from './peer-turns.js';
+import { PeerSendQuota } from './peer-send-quota.js';
 import type { QuotaClaim } from './quota-claim.js';
 import { spaceOf } from './space.js';
 import { StorageModes } from './storage-modes.js';
@@ -55,7 +55,7 @@ export type VersionCheck = (current: FileVersion | undefined) => void;
 export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
-  readonly turns = new PeerTurns();
+  readonly sendQuota = new PeerSendQuota();
   private readonly uploadBuffers = new TransferBuffers(uploadBuffers);
   private readonly garbage = new BodyGarbage();
   private readonly locks = new ChangeLocks();

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { OpenFile } from '../file-storage/open-file.js';
-import type { PeerTurns } from '../file-storage/peer-turns.js';
+import type { PeerSendQuota } from '../file-storage/peer-send-quota.js';
 import type { TransferBuffers } from '../file-storage/transfer-buffers.js';
 import { PeerLost } from './answer.js';
 
@@ -22,7 +22,7 @@ interface Shipment extends Stretch {
 /** Shared by all downloads. */
 interface Shared {
   readonly buffers: TransferBuffers;
-  readonly turns: PeerTurns;
+  readonly sendQuota: PeerSendQuota;
 }
 
 /**
@@ -32,13 +32,17 @@ interface Shared {
  * @throws PeerLost: the connection ended.
  * @throws Error: another process shortened the file, so the response cannot be completed.
  */
-export async function streamFile(res: ServerResponse, shipment: Shipment, { buffers, turns }: Shared): Promise<void> {
+export async function streamFile(
+  res: ServerResponse,
+  shipment: Shipment,
+  { buffers, sendQuota }: Shared,
+): Promise<void> {
   const share = buffers.shareOf(shipment.peer);
   const one = share.take();
   // Take a second buffer only if the first is too small for everything.
   const lent = shipment.length > one.length ? [one, share.take()] : [one];
   try {
-    await sendByTurns(res, shipment, { lent, turns });
+    await sendByQuota(res, shipment, { lent, sendQuota });
     for (const buffer of lent) share.giveBack(buffer);
   } catch (error) {
     for (const buffer of lent) share.abandon(buffer);
@@ -46,10 +50,10 @@ export async function streamFile(res: ServerResponse, shipment: Shipment, { buff
   }
 }
 
-async function sendByTurns(
+async function sendByQuota(
   res: ServerResponse,
   { file, first, length, onSent, peer }: Shipment,
-  { lent, turns }: { readonly lent: readonly Buffer[]; readonly turns: PeerTurns },
+  { lent, sendQuota }: { readonly lent: readonly Buffer[]; readonly sendQuota: PeerSendQuota },
 ): Promise<void> {
   const end = first + length;
   let [filling = Buffer.alloc(0), sending = filling] = lent;
@@ -60,7 +64,7 @@ async function sendByTurns(
     const wanted = { length: Math.min(filling.length, end - position), position };
     const [bytes] = await Promise.all([readSome(file, filling, wanted), sent]);
     position += bytes;
-    await turns.take(peer, bytes);
+    await sendQuota.take(peer, bytes);
     sent = send(res, filling.subarray(0, bytes), { isLast: position === end }).then(() => onSent(bytes));
     [filling, sending] = [sending, filling];
   }

@@ -10,7 +10,7 @@ interface Turn {
  * All downloads of a peer share one part of each turn of the event loop. TLS encrypts a whole piece at once. So without
  * this limit, the next pieces of two hundred downloads would make all other peers wait.
  */
-export class PeerTurns {
+export class PeerSendQuota {
   /** By peer, for the peers that were sent something in this turn. */
   private readonly turns = new Map<string, Turn>();
 
