@@ -32,7 +32,7 @@ export function spaceOf(stats: Stats | undefined): Space {
 }
 
 /** Sums of space: the total, and one for each owner. */
-export class SpaceTally {
+export class SpaceCounter {
   private sum: Space = noSpace;
   private readonly byOwner = new Map<string, Space>();
 

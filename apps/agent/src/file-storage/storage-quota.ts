@@ -1,7 +1,7 @@
 import { Problem } from '@sallyport/protocol';
 import { Owners } from './owners.js';
 import { QuotaClaim, type SettledChange } from './quota-claim.js';
-import { type Space, SpaceTally } from './space.js';
+import { type Space, SpaceCounter } from './space.js';
 
 // Before a refusal we look at the disk, because local processes delete files too. But we do not look for each request.
 const recountIntervalMs = 5_000;
@@ -36,8 +36,8 @@ export interface QuotaOptions {
  * both are on the disk until then.
  */
 export class StorageQuota {
-  private stored = new SpaceTally();
-  private readonly reserved = new SpaceTally();
+  private stored = new SpaceCounter();
+  private readonly reserved = new SpaceCounter();
   private readonly owners: Owners;
   private countedAtMs = Number.NEGATIVE_INFINITY;
   private countTookMs = 0;
@@ -146,14 +146,14 @@ export class StorageQuota {
   }
 
   private async takeStock(): Promise<void> {
-    const tally = new SpaceTally();
+    const counter = new SpaceCounter();
     const places = new Set<string>();
     await this.options.count((place, space) => {
       const owner = this.owners.ownerOf(place);
       if (owner !== undefined) places.add(place);
-      tally.add(space, owner);
+      counter.add(space, owner);
     });
-    this.stored = tally;
+    this.stored = counter;
     await this.owners.keepOnly(places);
   }
 }

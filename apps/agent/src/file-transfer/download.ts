@@ -97,9 +97,9 @@ async function readStretch(file: OpenFile, { first, length }: Stretch): Promise<
 function select(exchange: FileExchange, version: FileVersion, { nowMs }: DownloadTools): Selection {
   const { req, path, routeHeaders } = exchange;
   const now = new Date(nowMs());
-  const verdict = judgePreconditions(req.headers, { current: version, isRead: true, now });
-  if (verdict === 'failed') throw preconditionFailed(path.text);
-  if (verdict === 'not-modified')
+  const result = judgePreconditions(req.headers, { current: version, isRead: true, now });
+  if (result === 'failed') throw preconditionFailed(path.text);
+  if (result === 'not-modified')
     return { kind: 'answer', answer: { status: 304, headers: ['ETag', version.entityTag] } };
   const headers = [...fileHeaders(version, now), ...routeHeaders];
   // RFC 9110 §14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or

@@ -7,7 +7,7 @@ import { type FileExchange } from './answer.js';
 import { parseHttpDate } from './http-date.js';
 
 /** The result of the conditional headers of a request. */
-export type Verdict = 'proceed' | 'not-modified' | 'failed';
+export type PreconditionResult = 'proceed' | 'not-modified' | 'failed';
 
 /** True when a change has a condition that depends on the present version of the file. */
 function hasPreconditions(headers: IncomingHttpHeaders): boolean {
@@ -26,7 +26,7 @@ function hasPreconditions(headers: IncomingHttpHeaders): boolean {
 export function judgePreconditions(
   headers: IncomingHttpHeaders,
   { current, isRead, now }: { current: FileVersion | undefined; isRead: boolean; now: Date },
-): Verdict {
+): PreconditionResult {
   if (!holdsIfMatch(headers, current, now)) return 'failed';
   const noneMatch = headers['if-none-match'];
   if (noneMatch !== undefined) {
@@ -51,8 +51,8 @@ export function permitsRange(headers: IncomingHttpHeaders, current: FileVersion)
 export function versionCheck({ req, path }: FileExchange, nowMs: () => number): VersionCheck | undefined {
   if (!hasPreconditions(req.headers)) return undefined;
   return (current) => {
-    const verdict = judgePreconditions(req.headers, { current, isRead: false, now: new Date(nowMs()) });
-    if (verdict === 'failed') throw preconditionFailed(path.text);
+    const result = judgePreconditions(req.headers, { current, isRead: false, now: new Date(nowMs()) });
+    if (result === 'failed') throw preconditionFailed(path.text);
   };
 }
 
