@@ -9,7 +9,7 @@ import { EnrolmentCheck } from './admission/enrolment-check.js';
 import { ForeignNewcomers } from './admission/foreign-newcomers.js';
 import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
-import { RefusalLedger } from './admission/refusal-ledger.js';
+import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
@@ -49,7 +49,7 @@ const registrySite: Provider = {
     ForeignNewcomers,
     IssuedCertificates,
     PeerAdmission,
-    RefusalLedger,
+    RefusalRecorder,
     RevokedCertificates,
     registrySite,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),

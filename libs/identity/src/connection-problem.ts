@@ -64,11 +64,11 @@ export function connectionProblem(error: unknown, { url, timeoutMs }: FailedExch
       cause: error,
     });
   const code = codeOf(error);
-  const { type, text } = verdictOf(error, code, url);
+  const { type, text } = meaningOf(error, code, url);
   return new Problem(type, `${text}.`, { cause: error, extensions: { code } });
 }
 
-function verdictOf(error: unknown, code: string, url: URL): { type: ProblemType; text: string } {
+function meaningOf(error: unknown, code: string, url: URL): { type: ProblemType; text: string } {
   const certificateCause = code === wrongName ? wrongNameCause(error, url) : certificateCauses[code];
   if (certificateCause !== undefined)
     return {

@@ -1,14 +1,14 @@
 import { blankUnprintable, Problem, type ProblemType } from '@sallyport/protocol';
 import type { HttpsAnswer } from './https-exchange.js';
 
-interface Verdict {
+interface AnswerMeaning {
   readonly type: ProblemType;
   /** What the server did, as the end of a sentence. */
   readonly text: string;
   readonly remedy: string;
 }
 
-const verdicts: Readonly<Record<number, Verdict>> = {
+const meanings: Readonly<Record<number, AnswerMeaning>> = {
   202: { type: 'unavailable', text: 'has not decided yet', remedy: 'Ask again with the same request.' },
   400: { type: 'csr-rejected', text: 'rejected the certificate signing request', remedy: 'Mend it and send it again.' },
   401: {
@@ -28,7 +28,7 @@ const longestRemark = 300;
 
 /** The problem behind an EST answer that is not 200. */
 export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, origin: string): Problem {
-  const { type, text, remedy } = verdicts[status] ?? otherVerdict(status);
+  const { type, text, remedy } = meanings[status] ?? otherMeaning(status);
   const remark = oneLine(detailIn(body) ?? textOf(body));
   const detail = `${origin} ${text}${remark === '' ? '' : ` (${remark})`}. ${remedy}`;
   return new Problem(type, detail, {
@@ -37,7 +37,7 @@ export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, 
   });
 }
 
-function otherVerdict(status: number): Verdict {
+function otherMeaning(status: number): AnswerMeaning {
   return {
     type: 'unavailable',
     text: `answered with status ${status}`,

@@ -23,7 +23,7 @@ export interface Situation {
  * `admit`: known certificate. `remember`: admit, but write down what is new first. `recognise`: admit, and write down who
  * the CA is, which was known by a certificate only.
  */
-export type Verdict =
+export type AdmissionResult =
   | { readonly kind: 'admit' }
   | { readonly kind: 'remember' }
   | { readonly kind: 'recognise' }
@@ -46,7 +46,7 @@ export function vouchingCa({ authorities, authorityName }: CertificateAdmissionR
  * all, the state of the device, the certificate itself. A certificate the registry has not heard of is admitted,
  * because its CA has vouched for it: an event may still be on its way, and a foreign CA sends none.
  */
-export function judgePeer(request: CertificateAdmissionRequest, { record, isDenied }: Situation): Verdict {
+export function judgePeer(request: CertificateAdmissionRequest, { record, isDenied }: Situation): AdmissionResult {
   if (!request.issuedHere && request.kind !== 'device') return refuse('not-permitted');
   if (record === undefined) return judgeStranger(request, isDenied);
   if (!isSameParty(request, record) || !isSameAuthority(request, record)) return refuse('name-conflict');
@@ -56,7 +56,7 @@ export function judgePeer(request: CertificateAdmissionRequest, { record, isDeni
   return isFormerAuthority(record.authority) ? { kind: 'recognise' } : { kind: 'admit' };
 }
 
-function judgeStranger(request: CertificateAdmissionRequest, isDenied: boolean): Verdict {
+function judgeStranger(request: CertificateAdmissionRequest, isDenied: boolean): AdmissionResult {
   if (isDenied) return refuse('certificate-revoked');
   // A foreign CA could take the name before the service or the administrator has enrolled.
   if (!request.issuedHere && isNameOfSite(request.deviceId)) return refuse('name-conflict');
@@ -134,6 +134,6 @@ function isNameOfSite(name: DeviceId): boolean {
   return isServiceName(name) || localIdentityName.safeParse(name.toLowerCase()).success;
 }
 
-function refuse(reason: RefusalReason): Verdict {
+function refuse(reason: RefusalReason): AdmissionResult {
   return { kind: 'refuse', reason };
 }

@@ -11,7 +11,7 @@ import {
 } from '@sallyport/protocol';
 import { EnrolmentCheck, type EnrolmentQuestion } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
-import { type Refusal, RefusalLedger } from './refusal-ledger.js';
+import { type Refusal, RefusalRecorder } from './refusal-recorder.js';
 
 /** What other services ask the registry (RPC over MQTT). */
 @Controller()
@@ -19,7 +19,7 @@ export class AdmissionController {
   constructor(
     private readonly admission: PeerAdmission,
     private readonly enrolment: EnrolmentCheck,
-    private readonly refusals: RefusalLedger,
+    private readonly refusals: RefusalRecorder,
   ) {}
 
   @RpcHandler(admitPeer)

@@ -8,7 +8,7 @@ import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from 
 import { RegistrySite } from '../site/registry-site.js';
 import { authorityOf, isFormerAuthority, judgePeer, vouchingCa } from './admission-rules.js';
 import { ForeignNewcomers } from './foreign-newcomers.js';
-import { RefusalLedger } from './refusal-ledger.js';
+import { RefusalRecorder } from './refusal-recorder.js';
 
 /** Answers whether a peer may pass, and registers those it meets for the first time. */
 @Injectable()
@@ -16,7 +16,7 @@ export class PeerAdmission {
   constructor(
     private readonly devices: Devices,
     private readonly authorities: Authorities,
-    private readonly refusals: RefusalLedger,
+    private readonly refusals: RefusalRecorder,
     private readonly newcomers: ForeignNewcomers,
     private readonly clock: Clock,
     private readonly site: RegistrySite,
@@ -45,11 +45,11 @@ export class PeerAdmission {
     if (device === undefined) await this.site.requireKnown();
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });
-    const verdict = judgePeer(request, { record: device?.record, isDenied });
-    if (verdict.kind === 'refuse') return { result: { outcome: 'refused', reason: verdict.reason } };
+    const judged = judgePeer(request, { record: device?.record, isDenied });
+    if (judged.kind === 'refuse') return { result: { outcome: 'refused', reason: judged.reason } };
     const result = { outcome: 'admitted' as const, deviceId, kind };
-    if (verdict.kind === 'admit') return { result };
-    if (verdict.kind === 'recognise') return { result, change: await this.recognition(request, device) };
+    if (judged.kind === 'admit') return { result };
+    if (judged.kind === 'recognise') return { result, change: await this.recognition(request, device) };
     if (!request.issuedHere && !this.newcomers.take(request))
       return { result: { outcome: 'refused', reason: 'too-many-new-certificates' } };
     return {

@@ -30,7 +30,7 @@ export interface Refusal {
  * is written once a minute.
  */
 @Injectable()
-export class RefusalLedger implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly budget: RecordingBudget;
   private summaryTimer: NodeJS.Timeout | undefined;
 
