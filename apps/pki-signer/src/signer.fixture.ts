@@ -1,11 +1,17 @@
 import { cp } from 'node:fs/promises';
-import { type EnrolmentTokenRequest, enrolmentTokenRequest, Problem } from '@sallyport/protocol';
+import {
+  type EnrolmentDecision,
+  type EnrolmentQuestion,
+  type EnrolmentTokenRequest,
+  enrolmentTokenRequest,
+  Problem,
+} from '@sallyport/protocol';
 import { openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { Registry } from 'prom-client';
 import { testSettings } from './device.fixture.js';
-import { type EnrolmentDecision, type EnrolmentQuestion, RegistryGate } from './issuance/registry-gate.js';
+import { RegistryGate } from './issuance/registry-gate.js';
 import { openSigner, type Signer, type SignerOptions } from './signer.js';
 import type { SignerSettings } from './signer-settings.js';
 

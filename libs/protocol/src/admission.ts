@@ -76,28 +76,43 @@ export const admitPeer = defineRpc({
   response: admissionDecision,
 });
 
+/** A name somebody wants a certificate for. */
+export const enrolmentQuestion = z.strictObject({
+  deviceId,
+  kind: peerKind,
+  /** Whether an administrator made the token to bring a revoked device back. */
+  reinstate: z.boolean(),
+});
+export type EnrolmentQuestion = z.infer<typeof enrolmentQuestion>;
+
+export const enrolmentDecision = z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('allowed') }),
+  z.strictObject({ outcome: z.literal('refused'), reason: refusalReason }),
+]);
+export type EnrolmentDecision = z.infer<typeof enrolmentDecision>;
+
 /** Asks the device registry whether a certificate may be issued to this name now. */
 export const checkEnrolment = defineRpc({
   pattern: `${serviceTopicRoot}/rpc/device-registry/check-enrolment`,
-  request: z.strictObject({ deviceId, kind: peerKind, reinstate: z.boolean() }),
-  response: z.discriminatedUnion('outcome', [
-    z.strictObject({ outcome: z.literal('allowed') }),
-    z.strictObject({ outcome: z.literal('refused'), reason: refusalReason }),
-  ]),
+  request: enrolmentQuestion,
+  response: enrolmentDecision,
 });
+
+/** A peer that an entrance turned away before the registry was asked. */
+export const refusalReport = z.strictObject({
+  reason: refusalReason,
+  ...contact,
+  /** Subject of the certificate (RFC 4514), as far as it is known; escaped by the sender, at most 256 characters. */
+  subject: z.string().max(256).optional(),
+  fingerprint: fingerprint.optional(),
+  /** Refusals like this one, before it, that nobody was told about. */
+  leftOut: z.int().positive().optional(),
+});
+export type RefusalReport = z.infer<typeof refusalReport>;
 
 /** Tells the audit log about a peer turned away before the registry was asked. */
 export const recordRefusal = defineRpc({
   pattern: `${serviceTopicRoot}/rpc/device-registry/record-refusal`,
-  request: z.strictObject({
-    reason: refusalReason,
-    entrance: z.string().min(1).max(64),
-    remoteAddress: z.string().max(64),
-    /** As far as it is known; escaped by the sender, at most 256 characters. */
-    subject: z.string().max(256).optional(),
-    fingerprint: fingerprint.optional(),
-    /** Refusals like this one, before it, that nobody was told about. */
-    leftOut: z.int().positive().optional(),
-  }),
+  request: refusalReport,
   response: z.strictObject({}),
 });

@@ -5,13 +5,16 @@ import {
   type AdmissionRequest,
   admitPeer,
   checkEnrolment,
+  type EnrolmentDecision,
+  type EnrolmentQuestion,
   isTokenAdmission,
+  type RefusalReport,
   recordRefusal,
   type TokenAdmissionRequest,
 } from '@sallyport/protocol';
-import { EnrolmentCheck, type EnrolmentQuestion } from './enrolment-check.js';
+import { EnrolmentCheck } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
-import { type Refusal, RefusalRecorder } from './refusal-recorder.js';
+import { RefusalRecorder } from './refusal-recorder.js';
 
 /** What other services ask the registry (RPC over MQTT). */
 @Controller()
@@ -28,13 +31,13 @@ export class AdmissionController {
   }
 
   @RpcHandler(checkEnrolment)
-  async check(question: EnrolmentQuestion) {
+  async check(question: EnrolmentQuestion): Promise<EnrolmentDecision> {
     const reason = await this.enrolment.refusalOf(question);
-    return reason === undefined ? { outcome: 'allowed' as const } : { outcome: 'refused' as const, reason };
+    return reason === undefined ? { outcome: 'allowed' } : { outcome: 'refused', reason };
   }
 
   @RpcHandler(recordRefusal)
-  async record(refusal: Refusal): Promise<Record<string, never>> {
+  async record(refusal: RefusalReport): Promise<Record<string, never>> {
     await this.refusals.note(refusal);
     return {};
   }

@@ -1,16 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { DeviceId, PeerKind, RefusalReason } from '@sallyport/protocol';
+import type { EnrolmentQuestion, RefusalReason } from '@sallyport/protocol';
 import { Devices } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
 import { isSameParty, isServiceName } from './admission-rules.js';
-
-/** What the signer asks before it signs. */
-export interface EnrolmentQuestion {
-  readonly deviceId: DeviceId;
-  readonly kind: PeerKind;
-  /** Whether an administrator made the token to bring a revoked device back. */
-  readonly reinstate: boolean;
-}
 
 /** Says which names may get a certificate now. */
 @Injectable()

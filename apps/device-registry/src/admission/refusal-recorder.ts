@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import { AuditLog } from '@sallyport/audit';
-import { type DeviceId, deviceId, type Fingerprint, type RefusalReason } from '@sallyport/protocol';
+import { type DeviceId, deviceId, type RefusalReport } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import type { Operation } from '@sallyport/store';
 import { type DeviceRecord, foldedName } from '../devices/device-record.js';
@@ -10,19 +10,11 @@ import { RecordingBudget } from './recording-budget.js';
 
 const summaryIntervalMs = 60_000;
 
-/** A peer that was turned away. */
-export interface Refusal {
-  readonly reason: RefusalReason;
-  readonly entrance: string;
-  readonly remoteAddress: string;
-  /** The certificate's subject (RFC 4514), as far as it is known; escaped. */
-  readonly subject?: string | undefined;
+/** A peer that was turned away, by an entrance or by the registry. */
+export type Refusal = RefusalReport & {
   /** The name of the peer, when it has been verified. */
   readonly deviceId?: DeviceId | undefined;
-  readonly fingerprint?: Fingerprint | undefined;
-  /** Refusals like this one, before it, that the sender left out. */
-  readonly leftOut?: number | undefined;
-}
+};
 
 /**
  * Writes refusals into the audit log, and to the device they concern. Never fails and never fills the disk: equal

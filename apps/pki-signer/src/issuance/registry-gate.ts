@@ -1,24 +1,5 @@
 import type { RpcClient } from '@sallyport/mqtt';
-import {
-  checkEnrolment,
-  type DeviceId,
-  type PeerKind,
-  Problem,
-  type RefusalReason,
-  refusals,
-} from '@sallyport/protocol';
-
-/** A name somebody wants a certificate for. */
-export interface EnrolmentQuestion {
-  readonly deviceId: DeviceId;
-  readonly kind: PeerKind;
-  /** Whether a revoked device may come back. */
-  readonly reinstate: boolean;
-}
-
-export type EnrolmentDecision =
-  | { readonly outcome: 'allowed' }
-  | { readonly outcome: 'refused'; readonly reason: RefusalReason };
+import { checkEnrolment, type EnrolmentDecision, type EnrolmentQuestion, Problem, refusals } from '@sallyport/protocol';
 
 const deadlineMs = 5_000;
 const retryAfterSeconds = 10;
