@@ -27,8 +27,8 @@ const rows = `  greeter: {
 `;
 
 /**
- * All that has to be written outside the folder of a new service: its name and its rows in the table, and its place in
- * the list of standalone.
+ * Everything that a new service needs outside its own folder: its name and rows in the table of entrances, and its place
+ * in the list of standalone.
  */
 const edits = [
   ['libs/protocol/src/entrances.ts', "'mqtt-broker'])", "'mqtt-broker', 'greeter'])"],
@@ -36,7 +36,7 @@ const edits = [
   ['apps/standalone/src/standalone.ts', ', agent];', ', greeter, agent];'],
 ];
 
-// What the language wants for any dependency: an import, and for the compiler a reference.
+// The language needs these for any dependency: an import, and a reference for the compiler.
 const manifests = [
   [
     'apps/standalone/src/standalone.ts',
@@ -50,7 +50,7 @@ const manifests = [
   ],
 ];
 
-// A compiler and a whole system, on a machine that may be busy.
+// The test runs the compiler and a whole system, and the machine may be busy.
 const slow = { timeout: 300_000 };
 
 describe('a sixth service with one entrance for HTTP and one for streams', () => {

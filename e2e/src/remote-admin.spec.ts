@@ -5,7 +5,7 @@ import { freePorts } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { System, succeeded } from './system.js';
 
-// The tests run in order: the entrance is opened in the first, and used in the others.
+// The tests run in order: the first one opens the entrance, the others use it.
 describe('the admin API of the signer on the network', () => {
   let system: System;
   let port: number;

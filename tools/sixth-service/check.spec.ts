@@ -9,7 +9,7 @@ import { startStandalone } from './standalone.js';
 
 const groups = ['http', 'registry', 'mqtt', 'pki', 'pki.public', 'greeter', 'greeter.coap'];
 
-// Runs in the copy of the repository that sixth-service.spec.mjs makes, as a test of standalone there.
+// Runs as a test of standalone, in the copy of the repository that sixth-service.spec.mjs makes.
 describe('a sixth service', () => {
   it('is served, secured, proved and examined like the five', { timeout: 120_000 }, async () => {
     await using directory = temporaryDirectory('sp-');

@@ -6,7 +6,7 @@ import type { Connection } from '@sallyport/tls';
 // RFC 8323 §5.3: the first message of either side, an empty CSM.
 const csm = Buffer.from('00e1', 'hex');
 
-/** Greets over HTTP and over a stream. */
+/** Sends a greeting over HTTP and over a stream. */
 @Injectable()
 class GreeterEntrances implements OnApplicationBootstrap {
   constructor(

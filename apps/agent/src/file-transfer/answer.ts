@@ -6,7 +6,7 @@ import type { StoragePath } from '../file-storage/storage-path.js';
 export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** Names and values by turns: what every response of the route carries. */
+  /** Headers of every response of the route: names and values alternately. */
   readonly routeHeaders: readonly string[];
 }
 
@@ -15,20 +15,20 @@ export interface FileExchange extends Exchange {
   readonly path: StoragePath;
 }
 
-/** The peer went away before its request was complete; there is nobody to answer. */
+/** The peer ended the connection before its request was complete, so no answer is possible. */
 export class PeerLost extends Error {
   override readonly name = 'PeerLost';
 }
 
 export interface Answer {
   readonly status: number;
-  /** Names and values by turns. */
+  /** Names and values alternately. */
   readonly headers?: readonly string[];
   /** Plain text; no body when absent. */
   readonly text?: string;
 }
 
-/** Answers with a short text or nothing, whether or not the request's body has been read. */
+/** Answers with a short text or without a body, also when the body of the request was not read. */
 export function answer({ req, res, routeHeaders }: Exchange, { status, headers = [], text }: Answer): void {
   const type = text === undefined ? [] : ['Content-Type', 'text/plain; charset=utf-8'];
   const fields = ['X-Content-Type-Options', 'nosniff', ...routeHeaders, ...type, ...headers];
