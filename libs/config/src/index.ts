@@ -1,6 +1,6 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
-export { type DoorLevel, DoorLevels, isLower } from './door-levels.js';
+export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';
 export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';

@@ -1,4 +1,4 @@
-import { type DoorLevel, DoorLevels, isLower } from '@sallyport/config';
+import { type EntranceLevel, EntranceLevels, isLower } from '@sallyport/config';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import type { SecuritySource } from './security-source.js';
@@ -56,7 +56,7 @@ export class LevelGuard {
     if (!isLowered && (former !== undefined || level !== 'plain')) await this.writeIfPossible(level);
   }
 
-  private async read(): Promise<DoorLevel | undefined> {
+  private async read(): Promise<EntranceLevel | undefined> {
     return this.source.missingFor === undefined ? undefined : this.levels.read();
   }
 
@@ -75,11 +75,14 @@ export class LevelGuard {
   }
 
   // The data directory is a setting, so not one place for ever.
-  private get levels(): DoorLevels {
-    return new DoorLevels(this.context.settings, this.source.group);
+  private get levels(): EntranceLevels {
+    return new EntranceLevels(this.context.settings, this.source.group);
   }
 
-  private describe({ level: formerLevel, inForceAt }: DoorLevel, level: SecurityLevel): Omit<Objection, 'formerLevel'> {
+  private describe(
+    { level: formerLevel, inForceAt }: EntranceLevel,
+    level: SecurityLevel,
+  ): Omit<Objection, 'formerLevel'> {
     const { group, missingFor } = this.source;
     const missing = missingFor?.(formerLevel) ?? [];
     const since = inForceAt === undefined ? '' : `, last put in force ${inForceAt},`;

@@ -14,7 +14,7 @@ import { ConnectedContext, ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
 import { SettingsInUse } from './settings-in-use.js';
-import { type Stoppable, stopInTurn } from './stop-in-turn.js';
+import { type Stoppable, stopInOrder } from './stop-in-order.js';
 import { untilAvailable } from './until-available.js';
 
 /** What the services of one process share. */
@@ -73,7 +73,7 @@ export class RunningServices {
   async stop(): Promise<void> {
     const { log, stopBudgetMs = defaultStopBudgetMs } = this.resources;
     try {
-      await stopInTurn(this.opened.splice(0).reverse(), log, stopBudgetMs);
+      await stopInOrder(this.opened.splice(0).reverse(), log, stopBudgetMs);
     } finally {
       this.abort.abort();
     }

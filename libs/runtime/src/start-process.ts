@@ -3,7 +3,7 @@ import type { ServiceName } from '@sallyport/protocol';
 import { ProcessHealth } from './health/process-health.js';
 import type { Log } from './log.js';
 import { settingsAtStart } from './settings-at-start.js';
-import { type Stoppable, stopInTurn } from './stop-in-turn.js';
+import { type Stoppable, stopInOrder } from './stop-in-order.js';
 import { explainFailedStart } from './taken-ports.js';
 
 export interface ProcessOptions extends ProcessArguments {
@@ -37,7 +37,7 @@ export async function startProcess<Running>(
   const readSettings = async () => (await loadSettings(inputs)).settings;
   const parts: Stoppable[] = [];
   let services: readonly ServiceName[] = [];
-  const stop = () => stopInTurn(parts.splice(0).reverse(), log);
+  const stop = () => stopInOrder(parts.splice(0).reverse(), log);
   try {
     const health = await ProcessHealth.open(settings, log);
     parts.push({ name: 'health', stop: () => health.close() });

@@ -1,4 +1,4 @@
-import { type DoorLevel, DoorLevels, isLower } from '@sallyport/config';
+import { type EntranceLevel, EntranceLevels, isLower } from '@sallyport/config';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
@@ -8,7 +8,7 @@ import type { Site } from '../site/site.js';
  * administrator lowers meanwhile has to be written down for its next start.
  */
 export class AbsentDoors {
-  private readonly lowered: { readonly levels: DoorLevels; readonly former: DoorLevel }[] = [];
+  private readonly lowered: { readonly levels: EntranceLevels; readonly former: EntranceLevel }[] = [];
 
   constructor(
     private readonly site: Site,
@@ -19,7 +19,7 @@ export class AbsentDoors {
   async lowerTo(level: SecurityLevel): Promise<void> {
     const inForceAt = this.site.context.now().toISOString();
     for (const { group } of this.groups) {
-      const levels = new DoorLevels(this.site.settings, group);
+      const levels = new EntranceLevels(this.site.settings, group);
       const former = await levels.read();
       if (former === undefined || !isLower(level, former.level)) continue;
       this.lowered.push({ levels, former });

@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
-import { DoorLevels } from '@sallyport/config';
+import { EntranceLevels } from '@sallyport/config';
 import { type DeviceState, Problem } from '@sallyport/protocol';
 import { TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -483,7 +483,7 @@ describe('the CAs of clients', () => {
 
 describe('secure plain while a service does not run', () => {
   const noteOf = async ({ directory }: FakeSite) =>
-    new DoorLevels({ directory, stateDirectory: directory, dataDirectory: join(directory, 'data') }, 'http');
+    new EntranceLevels({ directory, stateDirectory: directory, dataDirectory: join(directory, 'data') }, 'http');
 
   it('switches the others, and lets it start at level plain later', async () => {
     await using site = await fakeSite();

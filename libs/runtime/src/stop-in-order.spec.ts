@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openLog } from './log.js';
-import { stopInTurn } from './stop-in-turn.js';
+import { stopInOrder } from './stop-in-order.js';
 
 describe('stopping in turn', () => {
   it('goes on after a part that failed, logs it, and reports the first fault at the end', async () => {
@@ -15,7 +15,7 @@ describe('stopping in turn', () => {
       },
     });
     const parts = [part('agent'), part('broker', new Error('disk full')), part('store', new Error('locked'))];
-    await expect(stopInTurn(parts, log, 1_000)).rejects.toThrow('disk full');
+    await expect(stopInOrder(parts, log, 1_000)).rejects.toThrow('disk full');
     expect(stopped).toEqual(['agent', 'broker', 'store']);
     expect(lines.map((line) => JSON.parse(line).part)).toEqual(['broker', 'store']);
   });

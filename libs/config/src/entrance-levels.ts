@@ -13,10 +13,10 @@ import {
 import { z } from 'zod';
 import type { Settings } from './settings.js';
 
-const doorLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
+const entranceLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
 
 /** The security level a door last had, and when it was last put in force; a damaged note does not say when. */
-export type DoorLevel = z.infer<typeof doorLevel>;
+export type EntranceLevel = z.infer<typeof entranceLevel>;
 
 /** True when one level asks less of a client than the other. */
 export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
@@ -29,7 +29,7 @@ export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
  * There are two copies, one below the state directory and one below the data directory. Either directory may be
  * read-only, new or lost, and the place of the data directory is a setting itself. The higher copy counts.
  */
-export class DoorLevels {
+export class EntranceLevels {
   readonly #paths: readonly string[];
 
   constructor(
@@ -49,7 +49,7 @@ export class DoorLevels {
    *
    * A copy that cannot be understood counts as the highest level: fails closed.
    */
-  async read(): Promise<DoorLevel | undefined> {
+  async read(): Promise<EntranceLevel | undefined> {
     const copies = await Promise.all(this.#paths.map(readCopy));
     const known = copies.filter((copy) => copy !== undefined);
     return known.toSorted((one, other) => (isLower(one.level, other.level) ? 1 : -1))[0];
@@ -60,7 +60,7 @@ export class DoorLevels {
    *
    * @throws Problem `forbidden` or `storage-full`: no copy can be written, or one that says otherwise cannot be changed.
    */
-  async write(level: DoorLevel): Promise<void> {
+  async write(level: EntranceLevel): Promise<void> {
     const faults: unknown[] = [];
     let isWritten = false;
     for (const path of this.#paths) {
@@ -78,9 +78,9 @@ export class DoorLevels {
   }
 }
 
-async function readCopy(path: string): Promise<DoorLevel | undefined> {
+async function readCopy(path: string): Promise<EntranceLevel | undefined> {
   try {
-    return doorLevel.safeParse(JSON.parse(await readFile(path, 'utf8'))).data ?? { level: 'mutual' };
+    return entranceLevel.safeParse(JSON.parse(await readFile(path, 'utf8'))).data ?? { level: 'mutual' };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     if (error instanceof SyntaxError || errorCode(error) !== undefined) return { level: 'mutual' };
@@ -88,7 +88,7 @@ async function readCopy(path: string): Promise<DoorLevel | undefined> {
   }
 }
 
-async function writeCopy(path: string, level: DoorLevel): Promise<void> {
+async function writeCopy(path: string, level: EntranceLevel): Promise<void> {
   const directory = dirname(path);
   const made = await mkdir(directory, { recursive: true, mode: 0o755 });
   // An administrator may come before the service, which has to write here later.

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories } from './config-directory.fixture.js';
-import { DoorLevels, isLower } from './door-levels.js';
+import { EntranceLevels, isLower } from './entrance-levels.js';
 
 const directoryWith = configDirectories(onTestFinished);
 const at = '2026-01-02T03:04:05.000Z';
@@ -12,7 +12,7 @@ async function door() {
   return {
     directory,
     dataDirectory,
-    levels: new DoorLevels({ directory, stateDirectory: directory, dataDirectory }, 'http'),
+    levels: new EntranceLevels({ directory, stateDirectory: directory, dataDirectory }, 'http'),
   };
 }
 
@@ -38,9 +38,9 @@ describe('the level a door last had', () => {
   it('is another one for each group and for each configuration directory', async () => {
     const { levels, directory, dataDirectory } = await door();
     await levels.write({ level: 'mutual', inForceAt: at });
-    const otherGroup = new DoorLevels({ directory, stateDirectory: directory, dataDirectory }, 'mqtt');
+    const otherGroup = new EntranceLevels({ directory, stateDirectory: directory, dataDirectory }, 'mqtt');
     const other = await directoryWith();
-    const otherSite = new DoorLevels({ directory: other, stateDirectory: other, dataDirectory }, 'http');
+    const otherSite = new EntranceLevels({ directory: other, stateDirectory: other, dataDirectory }, 'http');
     expect([await otherGroup.read(), await otherSite.read()]).toEqual([undefined, undefined]);
   });
 

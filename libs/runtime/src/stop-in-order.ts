@@ -19,7 +19,7 @@ const lastChanceMs = 100;
  * @param budgetMs for all together, in milliseconds, default 12 000; one that hangs must not keep the process alive
  * @throws the first fault, when all have had their turn; each is logged
  */
-export async function stopInTurn(parts: readonly Stoppable[], log: Log, budgetMs = defaultBudgetMs): Promise<void> {
+export async function stopInOrder(parts: readonly Stoppable[], log: Log, budgetMs = defaultBudgetMs): Promise<void> {
   const deadline = performance.now() + budgetMs;
   const faults: unknown[] = [];
   for (const { name, stop } of parts) {
