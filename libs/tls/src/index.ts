@@ -13,6 +13,7 @@ export type {
 } from './listener-options.js';
 export type { SessionInfo } from './listener-session.js';
 export { networkOf } from './network-of.js';
+export { type HalfPair, type Pair, pairOf } from './pair.js';
 export type { AdmissionPort, CertificateCredential, Peer, TokenClaim, TokenCredential } from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';

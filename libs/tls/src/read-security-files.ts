@@ -13,6 +13,7 @@ import {
   type PemPart,
   pemParts,
 } from '@sallyport/x509';
+import { type HalfPair, pairOf } from './pair.js';
 import { readTrustAnchors } from './read-trust-anchors.js';
 import { levelOf, type SecuritySettings } from './settings.js';
 import type { TrustAnchors } from './trust-anchors.js';
@@ -54,11 +55,12 @@ export async function readSecurityFiles(
   paths: SecurityFilePaths,
   options: { readonly now?: Date } = {},
 ): Promise<SecurityFiles> {
-  const { certPath, keyPath, caPath, keys } = paths;
-  if (certPath === undefined && keyPath === undefined) return plain(paths);
-  if (certPath === undefined || keyPath === undefined) throw new Problem('config-invalid', halfPair(paths));
+  const { caPath, keys } = paths;
+  const named = pairOf(paths.certPath, paths.keyPath);
+  if (named.kind === 'none') return plain(paths);
+  if (named.kind === 'half') throw new Problem('config-invalid', halfPair(paths, named));
   const warnings: string[] = [];
-  const pair = await readPair({ certPath, keyPath, keys }, warnings);
+  const pair = await readPair({ certPath: named.cert, keyPath: named.key, keys }, warnings);
   warnings.push(...doubts(pair.certificate, keys.cert, options.now ?? new Date()));
   const ca = caPath === undefined ? undefined : await readAnchors(keys.ca, caPath, options);
   for (const warning of ca?.warnings ?? []) warnings.push(`${keys.ca}: ${warning}`);
@@ -78,8 +80,8 @@ function plain({ caPath, keys }: SecurityFilePaths): SecurityFiles {
   return { level: 'plain', settings: { clientCertificate: 'none' }, warnings };
 }
 
-function halfPair({ certPath, caPath, keys }: SecurityFilePaths): string {
-  const [present, missing] = certPath === undefined ? [keys.key, keys.cert] : [keys.cert, keys.key];
+function halfPair({ caPath, keys }: SecurityFilePaths, half: HalfPair): string {
+  const [present, missing] = [keys[half.present], keys[half.missing]];
   const state = (name: string, isSet: boolean) => `${name} (${isSet ? 'set' : 'not set'})`;
   const group = [
     state(keys.cert, present === keys.cert),

@@ -1,4 +1,5 @@
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
+import { pairOf } from './pair.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
 /** Whether a TLS client is asked for a certificate, and must have one. */
@@ -21,6 +22,8 @@ export function levelOf(settings: SecuritySettings): SecurityLevel {
   return settings.clientCertificate === 'required' ? 'mutual' : 'server';
 }
 
+const halves = { cert: 'certificate', key: 'private key' } as const;
+
 /**
  * Refuses incomplete settings.
  *
@@ -28,15 +31,14 @@ export function levelOf(settings: SecuritySettings): SecurityLevel {
  *   with no CA to judge them by.
  */
 export function checkComplete(name: string, settings: SecuritySettings): void {
-  const { certificatePem, keyPem, ca, clientCertificate } = settings;
-  if ((certificatePem === undefined) !== (keyPem === undefined)) {
-    const [present, missing] = keyPem === undefined ? ['certificate', 'private key'] : ['private key', 'certificate'];
+  const { ca, clientCertificate } = settings;
+  const pair = pairOf(settings.certificatePem, settings.keyPem);
+  if (pair.kind === 'half')
     throw new Problem(
       'config-invalid',
-      `Listener "${name}" has a ${present} but no ${missing}. Give both for TLS, or neither for plain HTTP.`,
+      `Listener "${name}" has a ${halves[pair.present]} but no ${halves[pair.missing]}. Give both for TLS, or neither for plain HTTP.`,
     );
-  }
-  if (certificatePem === undefined || clientCertificate === 'none') return;
+  if (pair.kind === 'none' || clientCertificate === 'none') return;
   // Without a CA list, Node trusts the public web PKI. That must never happen.
   if (ca === undefined || ca.certificates.length === 0)
     throw new Problem(

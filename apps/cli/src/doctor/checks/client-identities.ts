@@ -1,4 +1,5 @@
 import { needsRenewal } from '@sallyport/identity';
+import { type HalfPair, pairOf } from '@sallyport/tls';
 import { hasBegun, hasEnded } from '@sallyport/x509';
 import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { localClient } from '../../secure/local-identity.js';
@@ -41,12 +42,11 @@ export const clientIdentities: Check = {
 
 async function inspectGroup(checked: CheckedSite, group: ClientGroup): Promise<Finding[]> {
   const { remedies, site } = checked;
-  const [certPath, keyPath] = [site.settings.get(group.cert), site.settings.get(group.key)];
-  if (certPath === undefined && keyPath === undefined) return [];
-  if (certPath === undefined || keyPath === undefined)
-    return [halfSet(checked, group, certPath !== undefined ? 'cert' : 'key')];
-  const [cert, key] = [await readPemFile(certPath), await readPemFile(keyPath)];
-  const exchange = remedies.all(remedies.set(group.cert, keyPath), remedies.set(group.key, certPath));
+  const paths = pairOf(site.settings.get(group.cert), site.settings.get(group.key));
+  if (paths.kind === 'none') return [];
+  if (paths.kind === 'half') return [halfSet(checked, group, paths)];
+  const [cert, key] = [await readPemFile(paths.cert), await readPemFile(paths.key)];
+  const exchange = remedies.all(remedies.set(group.cert, paths.key), remedies.set(group.key, paths.cert));
   return inspect(checked, { cert, key, names: group, exchange, replacement: groupReplacement(checked, group, key) });
 }
 
@@ -60,9 +60,11 @@ async function inspectOperator(checked: CheckedSite): Promise<Finding[]> {
   return inspect(checked, { cert, key, names, replacement: managedReplacement(checked, key) });
 }
 
-function halfSet({ remedies }: CheckedSite, group: ClientGroup, present: 'cert' | 'key'): Finding {
-  const missing = present === 'cert' ? group.key : group.cert;
-  return error(`${group[present]} is set and ${missing} is not; both are needed.`, remedies.unset(group[present]));
+function halfSet({ remedies }: CheckedSite, group: ClientGroup, { present, missing }: HalfPair): Finding {
+  return error(
+    `${group[present]} is set and ${group[missing]} is not; both are needed.`,
+    remedies.unset(group[present]),
+  );
 }
 
 function inspect({ context }: CheckedSite, shown: Shown): Finding[] {
