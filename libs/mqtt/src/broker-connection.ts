@@ -159,8 +159,9 @@ export class BrokerConnection {
 
   private begin(greeting: IConnackPacket): void {
     this.greeting = greeting;
-    const mostUnacknowledged = greeting.properties?.receiveMaximum;
-    if (mostUnacknowledged !== undefined) this.places = new Semaphore(mostUnacknowledged);
+    // MQTT 5.0 §3.2.2.3.3: without it there is no limit; 0 is a fault of the broker.
+    const mostUnacknowledged = greeting.properties?.receiveMaximum ?? 0;
+    if (mostUnacknowledged > 0) this.places = new Semaphore(mostUnacknowledged);
   }
 
   private deliveriesFor(

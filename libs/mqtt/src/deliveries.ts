@@ -95,7 +95,8 @@ export class WindowedDeliveries implements Deliveries {
   }
 
   private async run(packet: IPublishPacket): Promise<void> {
-    const delivery: Delivery = { packetId: packet.qos === 0 ? undefined : packet.messageId, isDone: false };
+    // At QoS 2, which we do not ask for, MQTT.js sends PUBCOMP by itself.
+    const delivery: Delivery = { packetId: packet.qos === 1 ? packet.messageId : undefined, isDone: false };
     this.deliveries.push(delivery);
     this.running += 1;
     try {
