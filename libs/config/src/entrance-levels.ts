@@ -15,7 +15,7 @@ import type { Settings } from './settings.js';
 
 const entranceLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
 
-/** The security level a door last had, and when it was last put in force; a damaged note does not say when. */
+/** The security level an entrance last had, and when it was last put in force; a damaged note does not say when. */
 export type EntranceLevel = z.infer<typeof entranceLevel>;
 
 /** True when one level asks less of a client than the other. */
@@ -24,7 +24,7 @@ export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
 }
 
 /**
- * The level a door last had, kept apart from the settings that decide it: when settings vanish, this does not.
+ * The level an entrance last had, kept apart from the settings that decide it, so that it stays when they are lost.
  *
  * There are two copies, one below the state directory and one below the data directory. Either directory may be
  * read-only, new or lost, and the place of the data directory is a setting itself. The higher copy counts.
@@ -36,7 +36,7 @@ export class EntranceLevels {
     { directory, stateDirectory, dataDirectory }: Pick<Settings, 'directory' | 'stateDirectory' | 'dataDirectory'>,
     group: EntranceGroup,
   ) {
-    // Replicas that share a data directory have configuration directories of their own, and doors of their own.
+    // Replicas that share a data directory have configuration directories of their own, and entrances of their own.
     const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
     this.#paths = [
       statePlaces(stateDirectory).levelOf(group),
@@ -45,7 +45,7 @@ export class EntranceLevels {
   }
 
   /**
-   * The level the door last had; undefined for a door that was never above plain.
+   * The level the entrance last had; undefined for an entrance that was never above plain.
    *
    * A copy that cannot be understood counts as the highest level: fails closed.
    */
@@ -56,7 +56,7 @@ export class EntranceLevels {
   }
 
   /**
-   * Writes down the level a door has from now on.
+   * Writes down the level an entrance has from now on.
    *
    * @throws Problem `forbidden` or `storage-full`: no copy can be written, or one that says otherwise cannot be changed.
    */
@@ -70,7 +70,7 @@ export class EntranceLevels {
         (error: unknown) => error,
       );
       if (fault === undefined) isWritten = true;
-      // What says less than the truth does no harm; what says more would keep the door shut.
+      // An old copy with a lower level does no harm. One with a higher level would keep the entrance shut.
       else if (former !== undefined && isLower(level.level, former.level)) throw writeProblem(path, fault);
       else faults.push(fault);
     }
@@ -91,7 +91,7 @@ async function readCopy(path: string): Promise<EntranceLevel | undefined> {
 async function writeCopy(path: string, level: EntranceLevel): Promise<void> {
   const directory = dirname(path);
   const made = await mkdir(directory, { recursive: true, mode: 0o755 });
-  // An administrator may come before the service, which has to write here later.
+  // An administrator may be first to write here. The service must be able to write later.
   if (made === directory) await giveToOwnerOf(dirname(directory), directory);
   await replaceTextFile(path, `${JSON.stringify(level)}\n`);
 }

@@ -3,19 +3,19 @@ import type { SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import type { SecuritySource } from './security-source.js';
 
-/** Why a door does not open, and the level it had before. */
+/** Why an entrance does not open, and the level it had before. */
 export interface Objection {
   readonly reason: string;
-  /** The reason in a few words, as the state of the door. */
+  /** The reason in a few words, as the state of the entrance. */
   readonly state: string;
   readonly formerLevel: SecurityLevel;
 }
 
 /**
- * Holds a door to the level it last had. Settings that are gone must not open it to everybody: a configuration that was
- * rewritten by another program, or half restored, looks like one that was never secured.
+ * Holds an entrance to the level it last had. Lost settings must not open it to everybody: a configuration
+ * that another program rewrote, or that was half restored, looks like one that was never secured.
  *
- * Does nothing for a door whose level does not follow from settings.
+ * Does nothing for an entrance whose level does not follow from settings.
  */
 export class LevelGuard {
   constructor(
@@ -24,7 +24,7 @@ export class LevelGuard {
   ) {}
 
   /**
-   * What stands against a level; undefined when nothing does.
+   * Why the entrance must not open at a level; undefined when it may.
    *
    * @param lowerTo the level an administrator has asked for, if any did.
    */
@@ -36,8 +36,8 @@ export class LevelGuard {
   }
 
   /**
-   * Runs what puts a level in force, and writes the level down: a lower one before, so that a crash in between does not
-   * shut the door; a higher one after, when it has come about.
+   * Puts a level in force, and writes it down. A lower level is written before, so that a crash in between does not
+   * shut the entrance. A higher level is written after, when it is in force.
    *
    * @throws Problem `forbidden` or `storage-full`: a lower level cannot be written down, so it did not come about.
    */
@@ -48,11 +48,11 @@ export class LevelGuard {
     try {
       await putInForce();
     } catch (error) {
-      // The reason why it failed is what a person has to hear.
+      // The caller must hear why it failed, not that this failed too.
       if (isLowered) await this.levels.write(former).catch((fault: unknown) => this.warn(fault));
       throw error;
     }
-    // A door that was never above plain leaves no trace.
+    // Write nothing for an entrance that was never above plain.
     if (!isLowered && (former !== undefined || level !== 'plain')) await this.writeIfPossible(level);
   }
 
@@ -64,7 +64,7 @@ export class LevelGuard {
     await this.levels.write({ level, inForceAt: this.context.clock.now().toISOString() });
   }
 
-  /** Where nothing can be written, a door works as ever; it only cannot be held to its level later. */
+  /** Where nothing can be written, the entrance works, but it cannot be held to this level after a restart. */
   private async writeIfPossible(level: SecurityLevel): Promise<void> {
     if (this.source.missingFor === undefined) return;
     await this.write(level).catch((error: unknown) => this.warn(error));
@@ -74,7 +74,7 @@ export class LevelGuard {
     this.context.log.warn({ error, entrance: this.source.group }, 'level of the entrance cannot be remembered');
   }
 
-  // The data directory is a setting, so not one place for ever.
+  // The data directory is a setting, which may change.
   private get levels(): EntranceLevels {
     return new EntranceLevels(this.context.settings, this.source.group);
   }

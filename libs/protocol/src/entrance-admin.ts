@@ -16,9 +16,9 @@ const entranceDescription = z.strictObject({
   port: z.number().int().min(0).max(65_535),
   /** The level it is at; the one it is held to while it stays shut. */
   level: securityLevel,
-  /** False while a door that wants client certificates waits for its settings. */
+  /** False while an entrance that needs client certificates waits for its settings. */
   isOpen: z.boolean(),
-  /** Why a door stays shut that its settings would open, and what to do. */
+  /** Why the entrance stays shut although its settings would open it, and what to do. */
   shutReason: z.string().optional(),
   /** Of the certificate it shows; absent at level plain. */
   fingerprint: fingerprint.optional(),
@@ -49,7 +49,7 @@ export const entranceEnrolResponse = z.strictObject({
 });
 export type EntranceEnrolResponse = z.infer<typeof entranceEnrolResponse>;
 
-/** Without `lowerTo` no door goes below the level it last had: settings that vanished must not open it. */
+/** Without `lowerTo`, no entrance goes below the level it last had: lost settings must not open it to everybody. */
 export const entranceReloadRequest = z.strictObject({ lowerTo: securityLevel.optional() });
 export type EntranceReloadRequest = z.infer<typeof entranceReloadRequest>;
 

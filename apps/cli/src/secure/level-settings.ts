@@ -1,8 +1,8 @@
 import type { SecurityLevel } from '@sallyport/protocol';
 import { type PathKey, securedGroups } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
-import type { Door } from './doors.js';
 import { localClient } from './local-identity.js';
+import type { RunningEntrance } from './running-entrances.js';
 import type { ServerCertificate } from './server-certificates.js';
 import type { PathChange } from './settings-change.js';
 
@@ -10,7 +10,7 @@ import type { PathChange } from './settings-change.js';
 export function settingsFor(
   level: SecurityLevel,
   site: Site,
-  certificates: ReadonlyMap<Door, ServerCertificate>,
+  certificates: ReadonlyMap<RunningEntrance, ServerCertificate>,
 ): PathChange[] {
   if (level === 'plain')
     return [...plainSettings(), ...clientSettings(level, site), ...mqttClientSettings(level, site)];

@@ -8,11 +8,11 @@ import {
 import { describeFault, Failure } from '../failure.js';
 import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
-import { AbsentDoors } from './absent-doors.js';
-import { type Door, findDoors, reloadDoor } from './doors.js';
+import { AbsentEntrances } from './absent-entrances.js';
 import { settingsFor } from './level-settings.js';
 import { type NamedClient, nothingPrepared, type Preparation, prepare } from './preparation.js';
 import { prove } from './prove.js';
+import { findEntrances, type RunningEntrance, reloadEntrance } from './running-entrances.js';
 import { SettingsChange } from './settings-change.js';
 import type { StepLog } from './step-log.js';
 
@@ -30,31 +30,37 @@ export class LevelSwitch {
   /** @throws Failure: which step failed and why; the site is as it was */
   async run(): Promise<void> {
     const { site, level, steps } = this;
-    const { doors, absent } = await steps.run('find the listeners', () => findDoors(site, level));
+    const { running, absent } = await steps.run('find the listeners', () => findEntrances(site, level));
     for (const secured of absent) steps.note(`find ${secured.service}`, 'skipped', absence(secured));
-    refuseOverriddenSettings(site, doors);
-    const preparation = level === 'plain' ? nothingPrepared : await prepare(site, doors, { level, steps });
+    refuseOverriddenSettings(site, running);
+    const preparation = level === 'plain' ? nothingPrepared : await prepare(site, running, { level, steps });
     const change = new SettingsChange(site.settingsFile, settingsFor(level, site, preparation.certificates));
-    const absentDoors = new AbsentDoors(site, level === 'plain' ? absent : []);
+    const absentEntrances = new AbsentEntrances(site, level === 'plain' ? absent : []);
     try {
-      await absentDoors.lowerTo(level);
+      await absentEntrances.lowerTo(level);
       await steps.run(
         'write the settings',
         () => change.apply(),
         (count) => (count === 0 ? 'nothing to change' : `${count} changed`),
       );
-      for (const door of doors) await this.switchDoor(door, preparation);
+      for (const entrance of running) await this.switchEntrance(entrance, preparation);
     } catch (fault) {
-      await this.takeBack({ change, absentDoors, doors }, fault);
+      await this.takeBack({ change, absentEntrances, running }, fault);
       throw fault;
     }
   }
 
-  private async switchDoor(door: Door, { certificates, clients }: Preparation): Promise<void> {
-    const { service, protocol } = door.secured;
-    const entrance = await this.steps.run(`reload ${service}`, () => this.reload(door));
-    const client = clients.get(door);
-    const proof = { protocol, entrance, level: this.level, trust: certificates.get(door)?.trust, client };
+  private async switchEntrance(entrance: RunningEntrance, { certificates, clients }: Preparation): Promise<void> {
+    const { service, protocol } = entrance.secured;
+    const description = await this.steps.run(`reload ${service}`, () => this.reload(entrance));
+    const client = clients.get(entrance);
+    const proof = {
+      protocol,
+      entrance: description,
+      level: this.level,
+      trust: certificates.get(entrance)?.trust,
+      client,
+    };
     await this.steps.run(
       `prove ${service}`,
       () => prove(proof).catch((fault: unknown) => this.explain(fault, client)),
@@ -62,15 +68,15 @@ export class LevelSwitch {
     );
   }
 
-  private async reload(door: Door): Promise<EntranceDescription> {
-    const entrance = await reloadDoor(door, this.level);
-    const { service } = door.secured;
-    const isRight = entrance.isOpen
-      ? entrance.level === this.level
-      : isMutualOnly(door.secured) && this.level !== 'mutual';
-    if (isRight) return entrance;
+  private async reload(entrance: RunningEntrance): Promise<EntranceDescription> {
+    const description = await reloadEntrance(entrance, this.level);
+    const { service } = entrance.secured;
+    const isRight = description.isOpen
+      ? description.level === this.level
+      : isMutualOnly(entrance.secured) && this.level !== 'mutual';
+    if (isRight) return description;
     throw new Failure(
-      `The listener of ${service} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'} instead of at level ${this.level}.`,
+      `The listener of ${service} is ${description.isOpen ? `at level ${description.level}` : 'closed'} instead of at level ${this.level}.`,
       'Look for the reason in the log of the service.',
     );
   }
@@ -92,7 +98,7 @@ export class LevelSwitch {
     return isRecent ? latest.reason : undefined;
   }
 
-  private async takeBack({ change, absentDoors, doors }: Changed, reason: unknown): Promise<void> {
+  private async takeBack({ change, absentEntrances, running }: Changed, reason: unknown): Promise<void> {
     const faults: string[] = [];
     const attempt = async (step: string, work: () => Promise<void>) =>
       work().catch((fault: unknown) => {
@@ -101,11 +107,12 @@ export class LevelSwitch {
         faults.push(what);
       });
     await attempt('put the former settings back', () => change.takeBack());
-    await attempt('put the former levels back', () => absentDoors.takeBack());
+    await attempt('put the former levels back', () => absentEntrances.takeBack());
     // With the new settings still in the file, a reload would be no way back.
     if (faults.length === 0) {
       this.steps.note('put the former settings back', 'taken back');
-      for (const door of doors) await attempt(`take back ${door.secured.service}`, () => this.takeDoorBack(door));
+      for (const entrance of running)
+        await attempt(`take back ${entrance.secured.service}`, () => this.takeEntranceBack(entrance));
     }
     if (faults.length === 0) return;
     throw new Failure(
@@ -115,12 +122,12 @@ export class LevelSwitch {
     );
   }
 
-  private async takeDoorBack({ secured, client, entrance }: Door): Promise<void> {
-    // A door that was open is meant to be as it was. One that was shut for want of its settings stays shut without them.
-    const lowerTo = entrance.isOpen ? entrance.level : isMutualOnly(secured) ? 'plain' : undefined;
-    const { level, isOpen } = await reloadDoor({ secured, client: client.uninterrupted() }, lowerTo);
-    if (level !== entrance.level || isOpen !== entrance.isOpen)
-      throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${entrance.level}.`, '');
+  private async takeEntranceBack({ secured, client, description }: RunningEntrance): Promise<void> {
+    // An entrance that was open is meant to be as it was. One that was shut for want of its settings stays shut without them.
+    const lowerTo = description.isOpen ? description.level : isMutualOnly(secured) ? 'plain' : undefined;
+    const { level, isOpen } = await reloadEntrance({ secured, client: client.uninterrupted() }, lowerTo);
+    if (level !== description.level || isOpen !== description.isOpen)
+      throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${description.level}.`, '');
     this.steps.note(`reload ${secured.service}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
   }
 }
@@ -128,8 +135,8 @@ export class LevelSwitch {
 /** What a switch changes, to be put back when it fails. */
 interface Changed {
   readonly change: SettingsChange;
-  readonly absentDoors: AbsentDoors;
-  readonly doors: readonly Door[];
+  readonly absentEntrances: AbsentEntrances;
+  readonly running: readonly RunningEntrance[];
 }
 
 function absence({ isReplaceable }: SecuredGroup): string {
@@ -137,8 +144,8 @@ function absence({ isReplaceable }: SecuredGroup): string {
 }
 
 /** What the environment sets, writing the settings file would not change. */
-function refuseOverriddenSettings({ settings }: Site, doors: readonly Door[]): void {
-  const keys = doors.flatMap(({ secured }) => Object.values(secured.keys));
+function refuseOverriddenSettings({ settings }: Site, running: readonly RunningEntrance[]): void {
+  const keys = running.flatMap(({ secured }) => Object.values(secured.keys));
   const overridden = keys.filter((key) => settings.source(key) === 'env');
   if (overridden.length > 0)
     throw new Failure(

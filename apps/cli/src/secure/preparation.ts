@@ -5,9 +5,9 @@ import type { Certificate } from '@sallyport/x509';
 import { Failure } from '../failure.js';
 import type { Site } from '../site/site.js';
 import { fetchTrust, type SiteTrust } from '../site/trusted-roots.js';
-import type { Door } from './doors.js';
 import { administrator, ensureIdentity, type LocalIdentity, localClient, placeRoots } from './local-identity.js';
 import type { ClientIdentity } from './probe.js';
+import type { RunningEntrance } from './running-entrances.js';
 import { type ServerCertificate, serverCertificateFor } from './server-certificates.js';
 import type { StepLog } from './step-log.js';
 
@@ -18,9 +18,9 @@ export interface NamedClient extends ClientIdentity {
 
 /** Every certificate a level needs. Nothing uses them before the settings name them. */
 export interface Preparation {
-  readonly certificates: ReadonlyMap<Door, ServerCertificate>;
+  readonly certificates: ReadonlyMap<RunningEntrance, ServerCertificate>;
   /** Whom to connect as to which listener; at level mutual. */
-  readonly clients: ReadonlyMap<Door, NamedClient>;
+  readonly clients: ReadonlyMap<RunningEntrance, NamedClient>;
 }
 
 /** Level plain needs nothing. */
@@ -33,18 +33,18 @@ export const nothingPrepared: Preparation = { certificates: new Map(), clients: 
  */
 export async function prepare(
   site: Site,
-  doors: readonly Door[],
+  running: readonly RunningEntrance[],
   { level, steps }: { level: Exclude<SecurityLevel, 'plain'>; steps: StepLog },
 ): Promise<Preparation> {
   const signer = await site.client('pki-signer');
   const siteTrust = await steps.run('get the CA of the site', () => keepRoots(site, signer));
-  const certificates = new Map<Door, ServerCertificate>();
-  for (const door of doors)
+  const certificates = new Map<RunningEntrance, ServerCertificate>();
+  for (const entrance of running)
     certificates.set(
-      door,
+      entrance,
       await steps.run(
-        `certificate of ${door.secured.service}`,
-        () => serverCertificateFor(door, { site, signer, siteTrust, level }),
+        `certificate of ${entrance.secured.service}`,
+        () => serverCertificateFor(entrance, { site, signer, siteTrust, level }),
         ({ origin }) => origin,
       ),
     );
@@ -52,16 +52,19 @@ export async function prepare(
   const issuance = { signer, roots: siteTrust.roots, now: site.context.now() };
   const client = await prepareClient(localClient(site.settings), issuance, steps);
   const admin = await prepareClient(administrator(site.settings), issuance, steps);
-  return { certificates, clients: clientsOf(doors, { client, admin }) };
+  return { certificates, clients: clientsOf(running, { client, admin }) };
 }
 
-/** Where administrators alone may pass, this program proves the door as one; elsewhere as a client of this machine. */
+/** Where administrators alone may pass, this program proves the entrance as one; elsewhere as a client of this machine. */
 function clientsOf(
-  doors: readonly Door[],
+  running: readonly RunningEntrance[],
   { client, admin }: { client: NamedClient; admin: NamedClient },
-): ReadonlyMap<Door, NamedClient> {
+): ReadonlyMap<RunningEntrance, NamedClient> {
   return new Map(
-    doors.map((door) => [door, door.secured.permittedKinds?.includes('service') === false ? admin : client]),
+    running.map((entrance) => [
+      entrance,
+      entrance.secured.permittedKinds?.includes('service') === false ? admin : client,
+    ]),
   );
 }
 

@@ -20,8 +20,8 @@ import { hostNames } from '../site/host-names.js';
 import type { SecurityKeys } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { isOfSite, leadsTo, type SiteTrust } from '../site/trusted-roots.js';
-import type { Door } from './doors.js';
 import type { ServerTrust } from './probe.js';
+import type { RunningEntrance } from './running-entrances.js';
 
 /** What a listener is to show, and what a client must believe to accept it. */
 export interface ServerCertificate {
@@ -53,36 +53,40 @@ interface Pair {
  *
  * @throws Failure: the operator's CAs do not hold this site's, so no device of the site would get in
  */
-export async function serverCertificateFor(door: Door, issuance: Issuance): Promise<ServerCertificate> {
+export async function serverCertificateFor(entrance: RunningEntrance, issuance: Issuance): Promise<ServerCertificate> {
   const { site, siteTrust, level } = issuance;
   const { roots } = siteTrust;
-  const { keys } = door.secured;
+  const { keys } = entrance.secured;
   const configuredCa = level === 'mutual' ? await configuredCas(site, keys) : undefined;
   const pair = await presentPair(site, keys);
   // What the service once enrolled for is no operator's: it is of a site before this one, and made anew.
-  if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(door, site, pair))
-    return operatorsCertificate(door, issuance, pair);
+  if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(entrance, site, pair))
+    return operatorsCertificate(entrance, issuance, pair);
   const isCaKnown = level === 'server' || configuredCa !== undefined;
-  if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(door, site, pair.chain[0])) {
+  if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(entrance, site, pair.chain[0])) {
     await requireSiteAmong(configuredCa, keys, roots);
     return { ...pair, caPath: configuredCa, trust: trustOf(roots), origin: 'kept' };
   }
-  const issued = await enrol(door, issuance);
+  const issued = await enrol(entrance, issuance);
   await requireSiteAmong(configuredCa, keys, roots);
   return { ...issued, caPath: caPathFor(level, configuredCa, issued), trust: trustOf(roots), origin: 'issued' };
 }
 
-function isOwn({ secured }: Door, { settings }: Site, { certPath }: Pair): boolean {
+function isOwn({ secured }: RunningEntrance, { settings }: Site, { certPath }: Pair): boolean {
   return dirname(certPath) === statePlaces(settings.stateDirectory).folderOf(secured.service);
 }
 
 /** The operator's certificate stays; the service enrols all the same, to learn the CAs of this site's devices. */
-async function operatorsCertificate(door: Door, issuance: Issuance, pair: Pair): Promise<ServerCertificate> {
+async function operatorsCertificate(
+  entrance: RunningEntrance,
+  issuance: Issuance,
+  pair: Pair,
+): Promise<ServerCertificate> {
   const { site, siteTrust, level } = issuance;
-  const { keys } = door.secured;
+  const { keys } = entrance.secured;
   const configuredCa = level === 'mutual' ? await configuredCas(site, keys) : undefined;
   await requireSiteAmong(configuredCa, keys, siteTrust.roots);
-  const caPath = level === 'mutual' ? caPathFor(level, configuredCa, await enrol(door, issuance)) : undefined;
+  const caPath = level === 'mutual' ? caPathFor(level, configuredCa, await enrol(entrance, issuance)) : undefined;
   const trust: ServerTrust = { kind: 'pinned', certificatePem: pemFromDer('CERTIFICATE', pair.chain[0].der) };
   return { ...pair, caPath, trust, origin: 'kept, not of this site' };
 }
@@ -129,9 +133,9 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
 }
 
 /** Made for servers, valid, far from its end, and good for every name clients may use. */
-function servesOn({ entrance }: Door, { settings, context }: Site, leaf: Certificate): boolean {
+function servesOn({ description }: RunningEntrance, { settings, context }: Site, leaf: Certificate): boolean {
   const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
-  const isComplete = hostNames(settings, entrance.host).every(({ value }) => names.has(value));
+  const isComplete = hostNames(settings, description.host).every(({ value }) => names.has(value));
   const isForServers = leaf.extendedKeyUsages?.includes('serverAuth') ?? true;
   const now = context.now();
   return isForServers && isComplete && hasBegun(leaf, now) && !needsRenewal(leaf, now);
@@ -155,8 +159,11 @@ async function requireSiteAmong(
   );
 }
 
-async function enrol({ secured, client, entrance }: Door, { site, signer }: Issuance): Promise<EntranceEnrolResponse> {
-  const subjectAltNames = hostNames(site.settings, entrance.host);
+async function enrol(
+  { secured, client, description }: RunningEntrance,
+  { site, signer }: Issuance,
+): Promise<EntranceEnrolResponse> {
+  const subjectAltNames = hostNames(site.settings, description.host);
   const token: EnrolmentTokenRequest = {
     deviceId: deviceId.parse(secured.service),
     profile: 'service',

@@ -130,7 +130,7 @@ async function authoritiesIn(path: string): Promise<DistrustedAuthority[]> {
     const certificates = certificatesFromPem(text.slice(start));
     return certificates.filter(({ isCa }) => isCa).map(authorityIdOf);
   } catch (fault) {
-    // What cannot be read, no door trusts either.
+    // An entrance cannot read it either, so nobody trusts it.
     if (fault instanceof Problem) return [];
     throw fault;
   }

@@ -20,7 +20,7 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
   const level = secured === undefined ? entrance.level : levelIn(checked, secured);
   const { remedies } = checked;
   if (entrance.shutReason !== undefined) return [error(entrance.shutReason, remedies.secure(entrance.level))];
-  // A door that needs client certificates stays closed below level mutual, on purpose.
+  // An entrance that needs client certificates stays closed below level mutual, on purpose.
   if (!entrance.isOpen && level !== 'mutual') return [];
   if (!entrance.isOpen || entrance.level !== level)
     return [

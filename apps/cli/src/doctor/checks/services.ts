@@ -49,7 +49,7 @@ function isReplaceable(service: ServiceName): boolean {
   return entranceGroups.map(entranceDefinition).some((row) => row.service === service && row.isReplaceable === true);
 }
 
-/** A door that stays shut has a check, and a remedy, of its own. */
+/** Another check tells of an entrance that stays shut, and how to open it. */
 function isToldByListeners(entrances: readonly EntranceDescription[], dependency: string): boolean {
   return entrances.some(({ group, shutReason }) => shutReason !== undefined && dependency === `entrance ${group}`);
 }

@@ -7,7 +7,7 @@ import type { Site } from '../site/site.js';
  * Listeners whose service does not run now. A service holds each of its listeners to the level it last had, so what an
  * administrator lowers meanwhile has to be written down for its next start.
  */
-export class AbsentDoors {
+export class AbsentEntrances {
   private readonly lowered: { readonly levels: EntranceLevels; readonly former: EntranceLevel }[] = [];
 
   constructor(

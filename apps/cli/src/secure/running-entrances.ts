@@ -10,11 +10,11 @@ import { Failure } from '../failure.js';
 import { offeredGroups, type SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 
-/** A listener of a running service. */
-export interface Door {
+/** An entrance of a service that runs. */
+export interface RunningEntrance {
   readonly secured: SecuredGroup;
   readonly client: AdminClient;
-  readonly entrance: EntranceDescription;
+  readonly description: EntranceDescription;
 }
 
 /**
@@ -23,16 +23,19 @@ export interface Door {
  *
  * @throws Failure: a service does not run or does not answer
  */
-export async function findDoors(site: Site, level: SecurityLevel): Promise<{ doors: Door[]; absent: SecuredGroup[] }> {
-  const doors: Door[] = [];
+export async function findEntrances(
+  site: Site,
+  level: SecurityLevel,
+): Promise<{ running: RunningEntrance[]; absent: SecuredGroup[] }> {
+  const running: RunningEntrance[] = [];
   const absent: SecuredGroup[] = [];
   for (const secured of offeredGroups(site.settings)) {
     const client = await site.client(secured.service);
     const entrance = await entranceOf(secured, client, level);
     if (entrance === undefined) absent.push(secured);
-    else doors.push({ secured, client, entrance });
+    else running.push({ secured, client, description: entrance });
   }
-  return { doors, absent };
+  return { running, absent };
 }
 
 async function entranceOf(
@@ -56,8 +59,8 @@ async function entranceOf(
  *
  * @param lowerTo how low the listener may go by that; no lower than it is when absent
  */
-export async function reloadDoor(
-  { secured, client }: Pick<Door, 'secured' | 'client'>,
+export async function reloadEntrance(
+  { secured, client }: Pick<RunningEntrance, 'secured' | 'client'>,
   lowerTo?: SecurityLevel,
 ): Promise<EntranceDescription> {
   const body: EntranceReloadRequest = lowerTo === undefined ? {} : { lowerTo };
