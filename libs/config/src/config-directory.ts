@@ -30,7 +30,7 @@ export async function isWritableDirectory(path: string): Promise<boolean> {
     await access(path, constants.W_OK | constants.X_OK);
     return (await stat(path)).isDirectory();
   } catch {
-    // Missing, or not ours to write: either way somebody else's.
+    // It is missing, or we may not write there.
     return false;
   }
 }

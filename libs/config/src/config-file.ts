@@ -11,7 +11,7 @@ import { parseSettings, readSettingsTexts, type SettingsTexts } from './settings
 import { changeSettings, type SettingChange } from './settings-writer.js';
 import type { StoredValue } from './value-type.js';
 
-/** Where the settings files are and what their reading depends on. */
+/** Where the settings files are, and what affects how they are read. */
 export interface ConfigFileOptions {
   /** The configuration directory, absolute; made when it does not exist and something is written. */
   readonly directory: string;
@@ -40,10 +40,10 @@ export interface WantedSetting {
 /**
  * The settings as a person reads and changes them, one at a time, or several that only work together.
  *
- * Reading lays the environment over both files; changing looks at the files alone. A change goes to the file the key
- * belongs to: sallyport.toml for what thin-edge.io does not know, else tedge.toml, which thin-edge.io writes too. It keeps
- * every comment, the order and the unknown keys, writes a file whole or not at all, and waits for other processes that
- * change them. The first change moves what is in the wrong file, and leaves a copy of tedge.toml as it was.
+ * A read combines both files with the environment. A change uses the files only. It goes to the file of the key:
+ * sallyport.toml for keys that thin-edge.io does not know, otherwise tedge.toml, which thin-edge.io writes too. A change
+ * keeps every comment, the order and the unknown keys. It writes a file completely or not at all, and waits for other
+ * processes that change it. The first change moves keys that are in the wrong file, and saves a copy of the old tedge.toml.
  *
  * Every method throws Problem `config-invalid` when a file cannot be read or is not valid TOML; every change throws
  * Problem `unavailable` when another process keeps the files locked, `forbidden` or `storage-full` when one cannot be
@@ -85,7 +85,7 @@ export class ConfigFile {
   }
 
   /**
-   * Gives a key a value. Other settings of the file may be wrong: this is how they are mended.
+   * Gives a key a value. Other settings of the file may be wrong, so that a person can correct them one by one.
    *
    * @throws Problem `config-invalid`: the value breaks the rule of the key.
    */
@@ -116,7 +116,7 @@ export class ConfigFile {
       former.push(
         ...changing.map(({ reference }) => ({ reference, text: printedValue(writtenValue(view, reference)) })),
       );
-      // All of them: an old name of a key goes also when its value stays.
+      // All of them: an old name of a key is removed even if its value does not change.
       return changes;
     });
     return former;
@@ -179,7 +179,7 @@ export class ConfigFile {
 
   async #change(decide: (view: Resolution) => readonly SettingChange[]): Promise<void> {
     const { directory, lockWaitMs } = this.#options;
-    // The environment beats the files for readers only: a change starts from what the files say.
+    // The environment has priority only when we read. A change starts from the values in the files.
     await changeSettings(directory, async (texts) => decide(await this.#resolution(texts, {})), lockWaitMs);
   }
 }
@@ -188,7 +188,7 @@ function isDeviceId({ key }: KeyReference): boolean {
   return key === 'device.id' || key === 'c8y.device.id';
 }
 
-/** What the file itself says; undefined when it leaves the key to its default. */
+/** The value in the file; undefined if the file does not set the key. */
 function writtenValue(view: Resolution, reference: KeyReference): unknown {
   const { value, source } = view.resolve(reference);
   return source === 'file' ? value : undefined;

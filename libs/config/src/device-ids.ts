@@ -6,9 +6,9 @@ import type { DeviceIdReader } from './settings.js';
 /**
  * The device id in force for `device.id`, or for `c8y.device.id` in a profile; undefined when nobody knows one.
  *
- * An explicit id wins over a certificate, as in thin-edge.io's mapper and against its older global reader: what an
- * administrator typed is never replaced by the content of a file somebody else may write. A cloud's id is `device.id`
- * unless it has one of its own.
+ * An explicit id has priority over a certificate, as in the mapper of thin-edge.io (its older global reader did the
+ * opposite). So a file that another user may write never replaces what an administrator typed. The id for a cloud is
+ * `device.id`, unless the cloud has its own.
  */
 export async function deviceIdInForce(
   resolution: Resolution,

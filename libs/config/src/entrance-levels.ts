@@ -15,7 +15,7 @@ import type { Settings } from './settings.js';
 
 const entranceLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
 
-/** The security level an entrance last had, and when it was last put in force; a damaged note does not say when. */
+/** The security level an entrance last had, and when it was last put in force. A damaged file does not say when. */
 export type EntranceLevel = z.infer<typeof entranceLevel>;
 
 /** True when one level asks less of a client than the other. */
@@ -24,10 +24,10 @@ export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
 }
 
 /**
- * The level an entrance last had, kept apart from the settings that decide it, so that it stays when they are lost.
+ * The level an entrance last had. It is kept apart from the settings that decide it, so it is still there if they are lost.
  *
- * There are two copies, one below the state directory and one below the data directory. Either directory may be
- * read-only, new or lost, and the place of the data directory is a setting itself. The higher copy counts.
+ * There are two copies, one in the state directory and one in the data directory. Each of the two may be read-only, new or
+ * lost, and settings decide where they are. The copy with the higher level counts.
  */
 export class EntranceLevels {
   readonly #paths: readonly string[];
@@ -36,7 +36,7 @@ export class EntranceLevels {
     { directory, stateDirectory, dataDirectory }: Pick<Settings, 'directory' | 'stateDirectory' | 'dataDirectory'>,
     group: EntranceGroup,
   ) {
-    // Replicas that share a data directory have configuration directories of their own, and entrances of their own.
+    // Replicas may share a data directory. Each has its own configuration directory and its own entrances.
     const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
     this.#paths = [
       statePlaces(stateDirectory).levelOf(group),
@@ -45,9 +45,9 @@ export class EntranceLevels {
   }
 
   /**
-   * The level the entrance last had; undefined for an entrance that was never above plain.
+   * The level the entrance last had; undefined if it was never above plain.
    *
-   * A copy that cannot be understood counts as the highest level: fails closed.
+   * A copy that cannot be read counts as the highest level, so that we fail closed.
    */
   async read(): Promise<EntranceLevel | undefined> {
     const copies = await Promise.all(this.#paths.map(readCopy));
@@ -56,7 +56,7 @@ export class EntranceLevels {
   }
 
   /**
-   * Writes down the level an entrance has from now on.
+   * Stores the level that the entrance has from now on.
    *
    * @throws Problem `forbidden` or `storage-full`: no copy can be written, or one that says otherwise cannot be changed.
    */
@@ -70,7 +70,7 @@ export class EntranceLevels {
         (error: unknown) => error,
       );
       if (fault === undefined) isWritten = true;
-      // An old copy with a lower level does no harm. One with a higher level would keep the entrance shut.
+      // A copy with too low a level does no harm. A copy with too high a level would keep the entrance shut.
       else if (former !== undefined && isLower(level.level, former.level)) throw writeProblem(path, fault);
       else faults.push(fault);
     }
@@ -91,7 +91,7 @@ async function readCopy(path: string): Promise<EntranceLevel | undefined> {
 async function writeCopy(path: string, level: EntranceLevel): Promise<void> {
   const directory = dirname(path);
   const made = await mkdir(directory, { recursive: true, mode: 0o755 });
-  // An administrator may be first to write here. The service must be able to write later.
+  // The CLI may write first, as root. The service must be able to write here later.
   if (made === directory) await giveToOwnerOf(dirname(directory), directory);
   await replaceTextFile(path, `${JSON.stringify(level)}\n`);
 }

@@ -17,7 +17,7 @@ const longestShown = 120;
 /** Text of a value for an error message: one line, cut when long, without the password of a URL. */
 export function shownValue(value: unknown): string {
   const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value, withDigits) ?? String(value));
-  // A password may hold anything, an @ of its own included: all up to the last one goes.
+  // A password may contain an @ too, so remove everything up to the last one.
   const redacted = text.replace(/(\/\/[^/\s:@]*):.*@/, '$1:<redacted>@');
   return redacted.length > longestShown ? `${redacted.slice(0, longestShown)}...` : redacted;
 }

@@ -12,8 +12,8 @@ type LockHolder = z.infer<typeof lockHolder>;
 
 const defaultWaitMs = 10_000;
 
-// The settings are locked for milliseconds, and a switch of the level takes seconds. A holder on another host cannot be
-// asked whether it lives, so age decides.
+// The settings are locked for milliseconds, and a change of the level takes seconds. We cannot see whether a process on
+// another host is alive, so the age of the lock decides.
 const abandonedAfterMs = 60_000;
 
 /** Ending of the lock that is held while the lock of a dead process is removed. */
@@ -22,8 +22,8 @@ export const breakingSuffix = '.dead';
 /**
  * Runs `action` while no other process holds the lock at `path`. The lock of a process that died is taken over.
  *
- * The lock is a symbolic link to nowhere whose text names the holder: it comes into being with its content in one
- * step, so it is never seen half written.
+ * The lock is a symbolic link. It points to nothing; its text names the holder. Link and text are created in one step, so
+ * nobody reads a half-written lock.
  *
  * @param waitMs milliseconds to wait for another process before giving up.
  * @throws Problem `unavailable`: another process kept the lock for longer than that.
@@ -33,7 +33,7 @@ export async function withFileLock<T>(path: string, action: () => Promise<T>, wa
   try {
     return await action();
   } finally {
-    // Not ours any more only if this process was stopped for so long that another one took over.
+    // The lock is not ours only if this process was stopped for so long that another one took it over.
     if ((await holderOf(path))?.token === token) await rm(path, { force: true });
   }
 }
@@ -63,7 +63,7 @@ async function holderOf(path: string): Promise<LockHolder | undefined> {
   try {
     return lockHolder.safeParse(JSON.parse(await readlink(path))).data;
   } catch (error) {
-    // Released in the meantime (ENOENT), or not made by us (EINVAL: no link): then only a person may remove it.
+    // ENOENT: it was released meanwhile. EINVAL: it is no link, so we did not make it, and only a person may remove it.
     if (error instanceof SyntaxError || hasCode(error, 'ENOENT', 'EINVAL')) return undefined;
     throw error;
   }
@@ -77,8 +77,8 @@ async function isAbandoned(path: string, holder: LockHolder): Promise<boolean> {
 }
 
 /**
- * Removes the lock of a dead process, and never the lock somebody took since: only one process at a time may remove
- * the lock with this token, and it looks again before it does.
+ * Removes the lock of a dead process, but never a newer lock. Only one process at a time may remove the lock with this
+ * token, and it checks again before it does.
  */
 async function breakLock(path: string, dead: LockHolder, deadline: number): Promise<void> {
   const remove = async () => {

@@ -9,7 +9,7 @@ export const entryCount = integerFrom('Count', 'a whole number from 1 to 1000000
 /** A part of a whole. */
 export const percentage = integerFrom('Percent', 'a whole number of percent from 1 to 100', { least: 1, most: 100 });
 
-// The owner's own digit is 0: the service could not read back what it stored.
+// The digit of the owner must be 0, or the service could not read what it stored.
 function umaskIn(text: string): number | undefined {
   return /^0?0[0-7]{2}$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }

@@ -6,8 +6,8 @@ import type { Settings } from './settings.js';
 export type TextKey = { [K in ConfigKey]: ConfigValue<K> extends string ? K : never }[ConfigKey];
 
 /**
- * The values of settings that only work together, such as a certificate and its key. Called where they are used and
- * not where they are set, so that they can be set one after the other.
+ * The values of settings that only work together, such as a certificate and its key. They are checked when they are used,
+ * not when they are set, so that they can be set one after the other.
  *
  * @returns the values in the order of `keys`, or undefined when none of them is set.
  * @throws Problem `config-invalid`: some are set and some are not; the message says which, for every key.

@@ -53,7 +53,7 @@ const allNames = configKeys.flatMap((key): [string, NamedKey][] => [
   [key, { key }],
 ]);
 const keyByFileName = new Map(allNames);
-// Present names come after all old ones, so that they win where both are spelled alike on a command line.
+// Present names come after the old ones, so that they have priority where both are spelled alike on a command line.
 const keyBySpelling = new Map([
   ...allNames.filter(([, named]) => named.deprecatedName !== undefined).map(respelled),
   ...allNames.filter(([, named]) => named.deprecatedName === undefined).map(respelled),
@@ -75,7 +75,7 @@ export function findKey(text: string): NamedKey | undefined {
   return keyOfProfile(lowerCaseProfile(text.split('.'))) ?? keyBySpelling.get(spellingOf(text));
 }
 
-// As with `--profile`, a person need not mind the case of a profile's name.
+// The case of a profile's name does not matter, as with `--profile`.
 function lowerCaseProfile(path: readonly string[]): string[] {
   return path.map((part, index) => (index === 2 ? part.toLowerCase() : part));
 }

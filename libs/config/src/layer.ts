@@ -4,7 +4,7 @@ import type { KeyReference } from './key-names.js';
 /** Where a value comes from, strongest first. */
 export type Source = 'argument' | 'env' | 'file' | 'default';
 
-/** A value somebody gave for a key; `undefined` says that the key is to count as unset. */
+/** The value of a key in one source; `undefined` means that the key counts as unset. */
 export interface Given {
   readonly reference: KeyReference;
   readonly value: unknown;

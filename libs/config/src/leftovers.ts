@@ -4,8 +4,8 @@ import { breakingSuffix } from './file-lock.js';
 import { settingsFileNames } from './settings-file.js';
 
 /**
- * Removes what processes killed in the middle of a change left beside the settings files. Called with the lock held: then
- * nobody else is writing a temporary file, and no earlier lock is left to be broken.
+ * Removes files that killed processes left beside the settings files. Call it while you hold the lock: then no other
+ * process writes a temporary file or removes a lock.
  */
 export async function removeLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory);

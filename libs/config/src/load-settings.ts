@@ -33,14 +33,14 @@ export interface LoadedSettings {
   readonly settings: Settings;
   /** Unknown and deprecated names, risky combinations. */
   readonly warnings: readonly string[];
-  /** Settings that are set and that nothing of this release reads: said at a start and by doctor, not at each command. */
+  /** Settings that are set although nothing of this release reads them. A start and `doctor` warn of them. */
   readonly unread: readonly string[];
 }
 
 /**
- * Reads all settings: flags beat `TEDGE_*` variables, those beat tedge.toml and sallyport.toml, those beat the defaults.
+ * Reads all settings. Flags have priority over `TEDGE_*` variables, then come tedge.toml and sallyport.toml, then defaults.
  *
- * Reads nothing but its arguments and the settings files, and keeps nothing: call it again to reload.
+ * It reads its arguments and the settings files only, and keeps nothing. Call it again to reload.
  *
  * @throws Problem `config-invalid`: everything that is wrong, at once; its extension `faults` lists key, place, value
  *   and rule of each.
@@ -72,8 +72,8 @@ function directoryOf({ env, cwd, configDir: given }: LoadOptions, flags: Argumen
 }
 
 /**
- * What a service does before it loads its settings: moves those that thin-edge.io would drop out of its file, where this
- * process may write there. Elsewhere they are read where they are.
+ * A service calls this before it loads its settings. thin-edge.io would drop settings it does not know from its file, so
+ * they are moved out of it. If this process may not write there, they are read from where they are.
  *
  * @returns whether anything moved.
  * @throws Problem `config-invalid`: a flag is wrong, or a settings file cannot be read.
@@ -84,7 +84,7 @@ export async function moveOwnSettingsAtStart(options: LoadOptions): Promise<bool
   try {
     return await moveOwnSettings(directory);
   } catch (error) {
-    // A full disk, or another process at the same: everything can be read where it is, and the next start tries again.
+    // The disk is full, or another process does the same. Everything can be read from where it is; the next start tries again.
     if (error instanceof Problem && error.type !== 'config-invalid') return false;
     throw error;
   }
@@ -130,7 +130,7 @@ class ResolvedSettings implements Settings {
     return this.#resolved(key).source;
   }
 
-  /** Gives the keys of device ids what certificates say, where nobody set them; returns what is odd about those. */
+  /** Sets the keys of device ids from certificates, unless somebody set them. Returns warnings about the certificates. */
   async findDeviceIds(readDeviceId: DeviceIdReader): Promise<string[]> {
     for (const key of ['device.id', 'c8y.device.id'] as const) {
       const id = await deviceIdInForce(this.#resolution, this.#reference(key), readDeviceId);

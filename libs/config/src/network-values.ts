@@ -4,7 +4,7 @@ import { integerFrom, listOf, textParsedBy, textThat } from './value-type.js';
 
 /** A DNS name (RFC 1123 §2.1, underscores tolerated) or an IPv4 address; no port, scheme or path. */
 function isHostName(text: string): boolean {
-  // domainToASCII would quietly drop or translate these, so they are refused before it runs.
+  // domainToASCII would remove or translate these without a warning, so refuse them first.
   if (/[\s\p{Cc}/:@?#[\]\\%]/u.test(text)) return false;
   const labels = domainToASCII(text).replace(/\.$/, '').split('.');
   return labels.join('.').length <= 253 && labels.every((label) => /^\w(?:[\w-]{0,61}\w)?$/.test(label));
@@ -35,7 +35,7 @@ export const hostAndPort = textThat('HostPort', 'a host name, with or without a 
   return isHost(name) && Number(digits) > 0 && Number(digits) <= 65_535;
 });
 
-/** An HTTP proxy. Its user and password have settings of their own, so this value can be printed. */
+/** An HTTP proxy. Its user and password are in other settings, so this value can be printed. */
 export const proxyUrl = textThat('ProxyUrl', 'an address like proxy.example:3128, without credentials', (text) => {
   const url = urlIn(/^https?:/.test(text) ? text : `http://${text}`, ['http:', 'https:']);
   return url !== undefined && isOrigin(url);
@@ -63,7 +63,7 @@ export const httpUrl = textParsedBy(
   },
 );
 
-/** Where a Redis server is. The password has a file of its own, so this value can be printed. */
+/** Where a Redis server is. The password is in a file, so this value can be printed. */
 export const redisUrl = textThat('RedisUrl', 'a redis:// or rediss:// address without password', (text) => {
   return urlIn(text, ['redis:', 'rediss:'])?.password === '';
 });

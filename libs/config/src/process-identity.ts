@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { hasCode } from '@sallyport/files';
 import { z } from 'zod';
 
-/** A process, told apart from every other one that had or will have its pid. */
+/** Identifies a process. Another process with the same pid, earlier or later, has another identity. */
 export const processIdentity = z.object({
   pid: z.int().positive(),
   /** Host name and pid namespace: a pid means nothing outside of both. */
@@ -41,6 +41,6 @@ function isPidTaken(pid: number): boolean {
 
 async function startOf(pid: number): Promise<string> {
   const status = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  // proc(5): the start is field 22; field 2, the program's name in brackets, may hold blanks and brackets itself.
+  // proc(5): the start is field 22. Field 2 is the program's name in brackets; it may contain blanks and brackets.
   return status.slice(status.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }

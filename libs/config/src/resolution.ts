@@ -18,7 +18,7 @@ export interface SettingSources {
   readonly cwd: string;
   readonly configDirectory: string;
   readonly isRunWritable: boolean;
-  /** Flags of a service; they beat all else. */
+  /** Flags of a service. They have priority over all other sources. */
   readonly flags?: Layer;
 }
 
@@ -28,10 +28,10 @@ export interface Resolved {
   readonly source: Source;
 }
 
-/** The end of a sentence about a setting of which a person expects something. */
+/** The end of the warning about a setting that has no effect. */
 export const noEffect = 'nothing of this release reads it, so it has no effect here.';
 
-/** All sources laid over each other: flags beat the environment, which beats the files, which beat the defaults. */
+/** All sources combined. Flags have priority, then the environment, then the files, then the defaults. */
 export class Resolution {
   readonly warnings: readonly string[];
   readonly faults: readonly Fault[];
@@ -48,7 +48,7 @@ export class Resolution {
     this.faults = [...this.#shapeFaults, ...this.references.flatMap((reference) => this.#valueFaultsOf(reference))];
   }
 
-  /** What a person should know about settings that are set and that nothing reads here. */
+  /** A warning for each setting that is set although nothing reads it. */
   get unreadWarnings(): string[] {
     return this.references.flatMap((reference) => {
       const given = this.#given(reference);
@@ -64,7 +64,7 @@ export class Resolution {
     return { value: this.#defaultOf(reference), source: 'default' };
   }
 
-  /** What is wrong with one key, so that no service would start with it; defaults are never at fault. */
+  /** What is wrong with the value of one key. No service starts with such a value. Defaults are never wrong. */
   faultsOf(reference: KeyReference): Fault[] {
     const name = nameOf(reference);
     const shapeFaults = this.#shapeFaults.filter(({ key }) => key === name);

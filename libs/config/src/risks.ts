@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import type { Settings } from './settings.js';
 
-/** Combinations of settings that are allowed but seldom meant. */
+/** Warns of combinations of settings that are allowed, but that people seldom want. */
 export function riskWarnings(settings: Settings): string[] {
   return [...exposureWarning(settings), ...clientPortWarning(settings)];
 }
 
-// thin-edge.io parity: opening the broker to other devices opens the file transfer service too.
+// As in thin-edge.io: if the broker is opened to other devices, the file transfer service is opened too.
 function exposureWarning(settings: Settings): string[] {
   const address = settings.get('mqtt.external.bind.address');
   const follows = address !== undefined && settings.source('http.bind.address') === 'default';

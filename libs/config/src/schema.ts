@@ -14,8 +14,8 @@ import { descriptionOf, type SettingDescription } from './setting.js';
 
 /**
  * Every setting of Sallyport. Types, validation, environment names, help and the reference page all derive from it.
- * Keys of thin-edge.io keep its names, types and defaults; `isOwn` marks those it does not have, and `isRead` tells those
- * something here reads from those that are kept for it.
+ * Keys of thin-edge.io keep its names, types and defaults. `isOwn` marks keys that thin-edge.io does not have. `isRead` is
+ * false for keys that are kept for thin-edge.io and that nothing here reads.
  */
 export const configSchema = z.object({
   ...deviceKeys,
@@ -55,7 +55,7 @@ export function describeKey(key: ConfigKey): SettingDescription {
   return descriptionOf(configSchema.shape[key]);
 }
 
-/** What a value somebody types for a key is judged by. */
+/** The schema that checks a value typed by a person. */
 export function typedSchemaOf(key: ConfigKey): z.ZodType {
   const { isRead, type } = describeKey(key);
   return isRead ? configSchema.shape[key] : type.schema;

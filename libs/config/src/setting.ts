@@ -19,7 +19,7 @@ export interface DerivedDefault {
   readonly from: (context: DefaultContext) => unknown;
 }
 
-/** Everything about a setting but the values it takes, which its schema says. */
+/** Everything about a setting except its values, which the schema describes. */
 export interface SettingDescription {
   readonly type: ValueType;
   /** What the setting does, in sentences. */
@@ -32,11 +32,11 @@ export interface SettingDescription {
   readonly default?: StoredValue | DerivedDefault;
   /** True for a setting thin-edge.io does not have. */
   readonly isOwn: boolean;
-  /** The file a change is written to: thin-edge.io drops what it does not know whenever it writes its own file. */
+  /** The file that changes are written to. When thin-edge.io writes its own file, it drops what it does not know. */
   readonly home: SettingsHome;
   /** False for a setting of thin-edge.io that is kept and shown for it, and never read here. */
   readonly isRead: boolean;
-  /** True for a setting that is not read although a person expects something of it: whoever sets it is warned. */
+  /** True for a setting that nothing reads, although its name promises an effect. A person who sets it is warned. */
   readonly hasNoEffect: boolean;
 }
 
@@ -56,7 +56,7 @@ interface WithDefault extends Documentation {
   readonly default: StoredValue | DerivedDefault;
 }
 
-// zod's own registry rewrites the types of what it holds, recursively; a schema in it takes tsc half a minute.
+// zod's own registry rewrites the types of its schemas recursively, and tsc then needs half a minute for the schema.
 const descriptions = new WeakMap<z.ZodType, SettingDescription>();
 
 /** Declares a setting that has a value from the start. */
@@ -70,8 +70,8 @@ export function optionalSetting<S extends z.ZodType>(type: ValueType<S>, documen
 }
 
 /**
- * Declares a setting of thin-edge.io that nothing here reads. A person who sets it is held to its type; a value that is
- * in the file already is thin-edge.io's to judge, so it stops no service of ours.
+ * Declares a setting of thin-edge.io that nothing here reads. If a person sets it, its type is checked. A value that is in
+ * the file already is not checked: that is up to thin-edge.io, and must not stop our services.
  */
 export function unreadSetting(type: ValueType, documentation: Documentation | WithDefault): z.ZodType<unknown> {
   // The default may be the value of a setting that has none itself.

@@ -25,10 +25,10 @@ const largestFileBytes = 1024 * 1024;
 const mostReadings = 20;
 
 /**
- * The texts of tedge.toml and sallyport.toml as they stood together at one moment; empty for a file that is not there.
+ * The texts of tedge.toml and sallyport.toml at one moment; empty for a file that does not exist.
  *
- * A setting may be on its way from one file to the other. It is written to the new file before it leaves the old one, so
- * whoever finds the first file unchanged after reading the second has missed nothing.
+ * Another process may be moving a setting from one file to the other. It writes the setting to the new file before it
+ * removes it from the old one. So if the first file did not change while we read the second, we missed nothing.
  *
  * @throws Problem `config-invalid`: a file is unreadable, not a file, larger than 1 MiB, or not UTF-8.
  */
@@ -51,7 +51,7 @@ export function parseSettings({ tedge, sallyport }: SettingsTexts): SettingsTabl
   };
 }
 
-// An unreadable file is an error and not an empty one: to take it for empty would silently turn TLS off.
+// A file that cannot be read is an error. If it counted as empty, TLS would be turned off without a word.
 async function readSettingsText(directory: string, name: string): Promise<string> {
   let file: FileHandle | undefined;
   try {

@@ -7,8 +7,8 @@ import { editToml } from './toml-editor.js';
 import { moveToml } from './toml-mover.js';
 
 /**
- * The settings files with everything thin-edge.io does not know out of its own file, where it would drop it. A value that
- * sallyport.toml has otherwise stays in both: a person has to say which one is meant.
+ * Moves everything that thin-edge.io does not know out of its file, because thin-edge.io would drop it. If sallyport.toml has
+ * another value for a key, both stay, and a person must decide.
  *
  * @throws Problem `config-invalid`: a file is not valid TOML, or sallyport.toml has no room for a setting.
  */

@@ -13,8 +13,8 @@ const ignoredNames = new Set(['config.version']);
 const mostUnknownKeysNamed = 20;
 
 /**
- * Sorts what the settings files hold into settings, warnings about what nobody knows, and faults. A setting in both files
- * has the value of the file it belongs to; one that is only in the other file is read from there.
+ * Sorts the content of the settings files into settings, warnings about unknown keys, and faults. If a setting is in both
+ * files, the file it belongs to counts. If it is only in the other file, it is read from there.
  */
 export function readTables(tables: SettingsTables): Layer {
   const tedge = readTable(tables.tedge, 'tedge');

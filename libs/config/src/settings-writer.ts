@@ -24,8 +24,8 @@ export const backupFileName = 'tedge.toml.before-sallyport';
 /**
  * Changes the settings files under their common lock. Each is written whole or not at all.
  *
- * A setting that moves, or has a copy in the wrong file, is written to its own file before it leaves the other, so that a
- * process killed between two writes, and a reader between them, loses nothing.
+ * A setting in the wrong file is first written to its own file, then removed from the other. So nothing is lost if the
+ * process is killed between the two writes, or if another process reads between them.
  *
  * @param decide what to change, from what the files say now.
  * @param lockWaitMs milliseconds to wait for another process that changes them.
@@ -76,7 +76,7 @@ async function rewrite(
     changes.filter((change) => isHarmless(change, before)),
   );
   if (after.tedge === before.tedge && after.sallyport === before.sallyport) return;
-  // First, so that an error always means that the files are as they were.
+  // Do this first. Then an error always means that the files did not change.
   await removeLeftovers(directory);
   if (split.tedge !== before.tedge) await keepBackup(directory, before.tedge);
   await writeInTurn(directory, before, [
@@ -86,7 +86,7 @@ async function rewrite(
   ]);
 }
 
-/** True for what may be done to sallyport.toml before tedge.toml is written: it takes no value away that is in force. */
+/** True for changes of sallyport.toml that may come before tedge.toml is written: they remove no value that is in force. */
 function isHarmless({ reference, value }: SettingChange, before: SettingsTexts): boolean {
   if (describeKey(reference.key).home === 'sallyport') return value !== undefined;
   return pathsOf(reference).some((path) => isRemovable(before.tedge, path));
@@ -121,21 +121,21 @@ async function writeInTurn(directory: string, before: SettingsTexts, writes: rea
   try {
     for (const next of writes) await write(next);
   } catch (error) {
-    // What cannot be put back either is a copy of what is in force: the next change tidies it up.
+    // If we cannot undo it, a copy of the value in force stays. The next change removes it.
     for (const home of ['tedge', 'sallyport'] as const)
       await write({ home, text: before[home] }).catch(() => undefined);
     throw error;
   }
 }
 
-/** Keeps the first of them: what moves later was put there by hand since. */
+/** Keeps the first copy. Settings that are moved later were put there by hand after it. */
 async function keepBackup(directory: string, text: string): Promise<void> {
   const backup = join(directory, backupFileName);
   if ((await stat(backup).catch(() => undefined)) !== undefined) return;
   await replaceTextFile(backup, text, { model: join(directory, settingsFileNames.tedge) });
 }
 
-/** System calls that fail for a reason a person can mend, in words. */
+/** Codes of failed system calls that a person can correct, with the reason in words. */
 function writeProblem(error: unknown): Problem | undefined {
   const name = settingsFileNames.tedge;
   const code = errorCode(error);

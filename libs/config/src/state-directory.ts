@@ -4,8 +4,8 @@ import { Problem, stateFolders } from '@sallyport/protocol';
 import { quoted } from './shell-word.js';
 
 /**
- * Refuses to go on while what Sallyport wrote for itself is still in the configuration directory although `state.path`
- * names another one: without its files a site would look like one that was never founded and never secured.
+ * Fails if `state.path` names another directory while files of the state are still in the configuration directory. Without
+ * its files, a site would look like one that was never founded and never secured.
  *
  * @throws Problem `config-invalid`: names the folders, and the command that moves them
  */

@@ -38,7 +38,7 @@ export function editToml(
   );
 }
 
-/** The last word on an edit: the result means what it meant before, but for the one value. */
+/** Checks an edit: except for the one value, the result must mean the same as before. */
 function hasLeaves(text: string, expected: { path: readonly string[]; value: unknown }[], name: string): boolean {
   try {
     const actual = new Map(leavesOf(parseToml(text, name)).map((leaf) => [JSON.stringify(leaf.path), leaf.value]));
@@ -92,7 +92,7 @@ interface NewPair {
   readonly sections: readonly Section[];
 }
 
-/** A new key goes where its author would have put it: beside its siblings, whichever way they are written. */
+/** A new key is put beside its siblings, in the style in which they are written. */
 function insertion(text: string, added: NewPair): Splice {
   const inline = added.pairs.filter((pair) => text[pair.valueStart] === '{' && isPrefix(pair.path, added.path)).at(-1);
   if (inline !== undefined) return inlineInsertion(added, inline);
@@ -110,7 +110,7 @@ function inlineInsertion(added: NewPair, table: Pair): Splice {
   return { from: table.valueStart, to: table.valueEnd, insert: `{ ${assignment} }` };
 }
 
-/** The section that already spells part of the path with dots; TOML forbids giving such a table a header of its own. */
+/** The section that already writes part of the path with dots. TOML does not allow a header for such a table. */
 function closestDottedSection(added: NewPair): Section | undefined {
   let best: { section: Section; shared: number } | undefined;
   for (const pair of added.pairs) {

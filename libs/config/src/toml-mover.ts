@@ -18,8 +18,8 @@ interface Moved {
 }
 
 /**
- * Moves values from one TOML document to another, spelled as they are, with the comments directly above and behind them.
- * A header that is left without anything below it goes. Everything else of both documents stays as it is.
+ * Moves values from one TOML document to another, in the same spelling, with the comments directly above and behind them.
+ * A header with nothing left below it is removed. Everything else in both documents stays as it is.
  *
  * @param paths of values the target does not have.
  * @throws Problem `config-invalid`: a document is not valid TOML, or the target has no room for one of the values.
@@ -93,7 +93,7 @@ function withoutEmptySection(text: string, { path, headerEnd }: Section): string
   return text.slice(0, lineStart(text, headerEnd)) + text.slice(end);
 }
 
-/** The last word on what was done to comments and headers: the document means the same with it as without. */
+/** Checks what was done to comments and headers: the document must still mean the same. */
 function unlessChanged(plain: string, tidied: string): string {
   const [before, after] = [plain, tidied].map((text) => leavesOf(parseToml(text, 'settings')));
   return isDeepStrictEqual(before, after) ? tidied : plain;
