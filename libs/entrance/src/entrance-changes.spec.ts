@@ -43,7 +43,7 @@ class SlowSource implements SecuritySource {
   }
 }
 
-describe('changes to a door that overlap', () => {
+describe('changes to an entrance that overlap', () => {
   let ca: TestCa;
   let overTls: SecurityInForce;
   let directory: TemporaryDirectory;
@@ -106,7 +106,7 @@ describe('changes to a door that overlap', () => {
     expect(slowContext.settings).toBe(newer);
   });
 
-  it('reach a door that is still being opened', async () => {
+  it('reach an entrance that is still being opened', async () => {
     const slow = Promise.withResolvers<SecurityInForce>();
     source.add(slow.promise);
     source.add(overTls);
@@ -122,7 +122,7 @@ describe('changes to a door that overlap', () => {
     expect(entrances.describe()).toMatchObject([{ level: 'server' }]);
   });
 
-  it('open no door after the service has stopped', async () => {
+  it('open no entrance after the service has stopped', async () => {
     const slow = Promise.withResolvers<SecurityInForce>();
     source.add(slow.promise);
 
@@ -136,7 +136,7 @@ describe('changes to a door that overlap', () => {
     expect(entrance.describe().isOpen).toBe(false);
   });
 
-  it('leave no trace of a door that could not be opened', async () => {
+  it('leave no trace of an entrance that could not be opened', async () => {
     source.add(Promise.reject(new Error('no such file')));
     await expect(open()).rejects.toThrow('no such file');
     expect(entrances.describe()).toEqual([]);
@@ -152,7 +152,7 @@ describe('changes to a door that overlap', () => {
     await waitFor(() => entrances.describe()[0]?.level === 'server');
   });
 
-  it('leave the door as it was when they cannot be put in force', async () => {
+  it('leave the entrance as it was when they cannot be put in force', async () => {
     source.add(plain);
     await open();
     source.add(Promise.reject(new Error('no such file')));
@@ -166,7 +166,7 @@ describe('changes to a door that overlap', () => {
     await waitFor(() => entrances.describe()[0]?.level === 'server');
   });
 
-  it('are not asked about after the door is closed, or could not be opened', async () => {
+  it('are not asked about after the entrance is closed, or could not be opened', async () => {
     source.add(Promise.reject(new Error('no such file')));
     await expect(open()).rejects.toThrow('no such file');
     const watchedBefore = source.isWatched;

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Entrances } from './entrances.js';
 import { configuredSource } from './security-source.js';
 
-/** One life of a service with a door, from its start to its end. */
+/** One life of a service with an entrance, from its start to its end. */
 interface Life {
   readonly entrances: Entrances;
   readonly context: TestContext;
@@ -19,7 +19,7 @@ interface Life {
   end(): Promise<void>;
 }
 
-describe('a door that was secured', () => {
+describe('an entrance that was secured', () => {
   let ca: TestCa;
   let server: TestCertificate;
   let directory: TemporaryDirectory;
@@ -69,8 +69,8 @@ describe('a door that was secured', () => {
     return life;
   }
 
-  const door = ({ entrances }: Life): EntranceDescription | undefined => entrances.describe()[0];
-  const levelOf = (running: Life) => [door(running)?.isOpen, door(running)?.level];
+  const entranceOf = ({ entrances }: Life): EntranceDescription | undefined => entrances.describe()[0];
+  const levelOf = (running: Life) => [entranceOf(running)?.isOpen, entranceOf(running)?.level];
 
   async function startAt(level: SecurityLevel): Promise<Life> {
     await configure(level);
@@ -85,10 +85,10 @@ describe('a door that was secured', () => {
     const [before, after, missing, remedy] = row;
     await startAt(before);
     const running = await startAt(after);
-    expect(door(running)).toMatchObject({ isOpen: false, level: before });
-    expect(door(running)?.shutReason).toContain(`not set now: ${missing}.`);
-    expect(door(running)?.shutReason).toContain(`with: sallyport secure ${before}.`);
-    expect(door(running)?.shutReason).toContain(`on purpose: ${remedy}`);
+    expect(entranceOf(running)).toMatchObject({ isOpen: false, level: before });
+    expect(entranceOf(running)?.shutReason).toContain(`not set now: ${missing}.`);
+    expect(entranceOf(running)?.shutReason).toContain(`with: sallyport secure ${before}.`);
+    expect(entranceOf(running)?.shutReason).toContain(`on purpose: ${remedy}`);
     expect(running.lines.filter((line) => line.includes('entrance stays shut'))).toHaveLength(1);
   });
 
@@ -106,11 +106,11 @@ describe('a door that was secured', () => {
     const note = JSON.stringify({ level: 'mutual', inForceAt: dayBefore });
     await writeFile(join(directory.path, 'doors/http.json'), note);
     await rm(join(directory.path, 'data/doors'), { recursive: true });
-    expect(door(await startAt('plain'))?.shutReason).toContain(`last put in force ${dayBefore}`);
+    expect(entranceOf(await startAt('plain'))?.shutReason).toContain(`last put in force ${dayBefore}`);
   });
 
   it('takes no connection while it is shut', async () => {
-    const [port] = [door(await startAt('mutual'))?.port ?? 0];
+    const [port] = [entranceOf(await startAt('mutual'))?.port ?? 0];
     await startAt('plain');
     await expect(connected(port)).resolves.toBe(false);
   });
@@ -148,7 +148,7 @@ describe('a door that was secured', () => {
     const running = await startAt('plain');
     await running.entrances.reload({ lowerTo: 'plain' });
     expect(levelOf(running)).toEqual([true, 'plain']);
-    expect(await answered(door(running)?.port ?? 0)).toBe(200);
+    expect(await answered(entranceOf(running)?.port ?? 0)).toBe(200);
   });
 
   it('goes no lower than was asked for', async () => {
@@ -182,10 +182,10 @@ describe('a door that was secured', () => {
     await start({ mutualOnly: true });
     await configure('plain');
     const running = await start({ mutualOnly: true });
-    expect(door(running)).toMatchObject({ isOpen: false, shutReason: expect.stringContaining('http.ca_path') });
+    expect(entranceOf(running)).toMatchObject({ isOpen: false, shutReason: expect.stringContaining('http.ca_path') });
     await running.entrances.reload({ lowerTo: 'plain' });
-    expect(door(running)).toMatchObject({ isOpen: false });
-    expect(door(running)?.shutReason).toBeUndefined();
+    expect(entranceOf(running)).toMatchObject({ isOpen: false });
+    expect(entranceOf(running)?.shutReason).toBeUndefined();
     expect((await running.context.readiness.report()).ready).toBe(true);
   });
 
@@ -199,7 +199,7 @@ describe('a door that was secured', () => {
   });
 });
 
-describe('a door at its first start', () => {
+describe('an entrance at its first start', () => {
   it.each(['plain', 'server'] as const)('has no level to hold to: %s', async (level) => {
     await using ca = await TestCa.create();
     const { certPath, keyPath } = await ca.issue({ commonName: 'agent', subjectAltNames: ['DNS:localhost'] });

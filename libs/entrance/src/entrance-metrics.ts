@@ -13,8 +13,8 @@ export class EntranceMetrics {
     registry: ServiceContext['metrics'],
     private readonly entrance: EntranceGroup,
   ) {
-    this.admissions = counter(registry, 'sallyport_entrance_admitted_total', 'Peers let in', ['entrance']);
-    this.refusals = counter(registry, 'sallyport_entrance_refused_total', 'Peers turned away', ['entrance', 'reason']);
+    this.admissions = counter(registry, 'sallyport_entrance_admitted_total', 'Peers admitted', ['entrance']);
+    this.refusals = counter(registry, 'sallyport_entrance_refused_total', 'Peers refused', ['entrance', 'reason']);
     this.events = counter(registry, 'sallyport_entrance_events_total', 'Connections, handshakes and requests turned', [
       'entrance',
       'event',

@@ -2,6 +2,6 @@ import { Module } from '@nestjs/common';
 import { EntranceController } from './entrance.controller.js';
 import { Entrances } from './entrances.js';
 
-/** Import it into a service's module to give the service doors. */
+/** Import it into the module of a service that has entrances. */
 @Module({ controllers: [EntranceController], providers: [Entrances], exports: [Entrances] })
 export class EntranceModule {}

@@ -64,7 +64,7 @@ class SmallRegistry {
 @Module({ controllers: [SmallRegistry] })
 class SmallRegistryModule {}
 
-describe('a door of a service', () => {
+describe('an entrance of a service', () => {
   let ca: TestCa;
   let server: TestCertificate;
   let child: TestCertificate;
@@ -112,8 +112,8 @@ describe('a door of a service', () => {
     return registryApp.get(SmallRegistry);
   }
 
-  /** A door behind which every request is answered "hello". */
-  async function openDoor(options: Partial<EntranceOptions> = {}): Promise<void> {
+  /** An entrance behind which every request is answered "hello". */
+  async function openEntrance(options: Partial<EntranceOptions> = {}): Promise<void> {
     await context.reloadSettings();
     await entrances.open({
       name: 'greetings',
@@ -138,14 +138,14 @@ describe('a door of a service', () => {
     });
 
   it('opens at the level its settings amount to, and says so', async () => {
-    await openDoor();
+    await openEntrance();
     expect(entrances.describe()).toMatchObject([{ name: 'greetings', group: 'http', level: 'plain', isOpen: true }]);
     expect(await answer(httpGet({ port: port(), agent: false }))).toBe('200 hello');
   });
 
   it('shows the fingerprint and the end of its certificate', async () => {
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     const [certificate] = certificatesFromPem(server.certPem);
     expect(entrances.describe()).toMatchObject([
       { level: 'mutual', fingerprint: certificate?.fingerprint, notAfter: certificate?.notAfter.toISOString() },
@@ -154,13 +154,13 @@ describe('a door of a service', () => {
 
   it('refuses to open with half a pair, naming both keys', async () => {
     await configure({ cert_path: server.certPath });
-    await expect(openDoor()).rejects.toThrow(/http\.cert_path.*http\.key_path|http\.key_path.*http\.cert_path/s);
+    await expect(openEntrance()).rejects.toThrow(/http\.cert_path.*http\.key_path|http\.key_path.*http\.cert_path/s);
     expect(entrances.describe()).toEqual([]);
   });
 
   it('goes from plain to mutual on reload, on the same port', async () => {
     await startRegistry();
-    await openDoor();
+    await openEntrance();
     const before = port();
     await configureMutual();
     await entrances.reload();
@@ -172,14 +172,14 @@ describe('a door of a service', () => {
   it('keeps what it has when a reload fails', async () => {
     await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     await configure({ cert_path: server.certPath, key_path: child.keyPath, ca_path: ca.certPath });
     await expect(entrances.reload()).rejects.toThrow('http.key_path');
     expect(await greetingOverTls()).toBe('200 hello');
   });
 
   it('stays shut below level mutual when it is for administrators', async () => {
-    await openDoor({ mutualOnly: true });
+    await openEntrance({ mutualOnly: true });
     expect(entrances.describe()).toMatchObject([{ isOpen: false, level: 'mutual' }]);
     await configureMutual();
     await startRegistry();
@@ -193,14 +193,14 @@ describe('a door of a service', () => {
   it('lets in nobody of another kind than it is for', async () => {
     await startRegistry();
     await configureMutual();
-    await openDoor({ permittedKinds: new Set(['admin']) });
+    await openEntrance({ permittedKinds: new Set(['admin']) });
     expect(await greetingOverTls()).toMatch(/^403 /);
     expect(await metricsOf(context)).toContain('entrance="http",reason="not-permitted"} 1');
   });
 
   it('lets nobody in while the registry is silent', async () => {
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toMatch(/^503 /);
     expect(await metricsOf(context)).toContain('entrance="http",reason="admission-unavailable"} 1');
   });
@@ -208,7 +208,7 @@ describe('a door of a service', () => {
   it('counts connections, handshakes and what was turned', async () => {
     await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     await greetingOverTls();
     await answer(httpGet({ host: '127.0.0.1', port: port(), agent: false }));
     const counted = await metricsOf(context);
@@ -220,7 +220,7 @@ describe('a door of a service', () => {
   it('asks the registry once for a peer that keeps coming', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     for (const _ of [1, 2, 3]) expect(await greetingOverTls()).toBe('200 hello');
     expect(registry.asked).toMatchObject([
       { deviceId: 'child01', kind: 'device', issuedHere: false, entrance: 'http' },
@@ -231,7 +231,7 @@ describe('a door of a service', () => {
     const registry = await startRegistry();
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toMatch(/^403 /);
     registry.decide = admitAll;
     expect(await greetingOverTls()).toBe('200 hello');
@@ -247,7 +247,7 @@ describe('a door of a service', () => {
     await entrances.onModuleInit();
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toBe('200 hello');
 
     shift = shiftMs;
@@ -259,7 +259,7 @@ describe('a door of a service', () => {
   it('asks the registry about a token each time, and lets it revoke the device', async () => {
     const registry = await startRegistry();
     const connected = Promise.withResolvers<Connection>();
-    await openDoor({ handler: { stream: (connection) => connected.resolve(connection) } });
+    await openEntrance({ handler: { stream: (connection) => connected.resolve(connection) } });
     const socket = connect(port(), '127.0.0.1');
     const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
     socket.write('sign in');
@@ -285,7 +285,7 @@ describe('a door of a service', () => {
     await mkdir(dirname(clientCaPath), { recursive: true });
     await writeFile(clientCaPath, ca.certPem);
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toBe('200 hello');
 
     await rm(clientCaPath);
@@ -297,7 +297,7 @@ describe('a door of a service', () => {
   it('forgets what it knew of a device that is changed, whichever certificates the announcement names', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toBe('200 hello');
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
 
@@ -309,7 +309,7 @@ describe('a door of a service', () => {
   it('does not remember an answer that a change overtook', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     let letAnswer = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       letAnswer = resolve;
@@ -330,7 +330,7 @@ describe('a door of a service', () => {
   it('asks the registry again while its announcements cannot be heard', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toBe('200 hello');
     await context.mqtt.close();
     registry.decide = () => ({ outcome: 'refused', reason: 'device-revoked' });
@@ -340,7 +340,7 @@ describe('a door of a service', () => {
   it('goes by the last answer for its minute when neither registry nor announcements can be reached', async () => {
     await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toBe('200 hello');
     await context.mqtt.close();
     await registryApp?.close();
@@ -350,7 +350,7 @@ describe('a door of a service', () => {
   it('tells the audit log about a peer the registry was never asked about', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     const stranger = await TestCa.create();
     expect(await greetingOverTls(await stranger.issue({ commonName: 'child01' }))).toMatch(/^403 /);
     await waitFor(() => registry.recorded.length > 0);
@@ -363,9 +363,9 @@ describe('a door of a service', () => {
     const registry = await startRegistry();
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     expect(await greetingOverTls()).toMatch(/^403 /);
-    // Refused after it, and by the door alone.
+    // Refused after it, and by the entrance alone.
     await expect(answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }))).rejects.toThrow();
     await waitFor(() => registry.recorded.length > 0);
     expect(registry.recorded).toEqual(['no-certificate']);
@@ -376,7 +376,7 @@ describe('a door of a service', () => {
     const held = Promise.withResolvers<void>();
     registry.recording = held.promise;
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     let host = 1;
     const noCertificate = () => {
       host += 1;
@@ -399,7 +399,7 @@ describe('a door of a service', () => {
   it('tells the registry once of a peer that knocks again and again', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     const noCertificate = () => answer(httpsGet({ host: 'localhost', port: port(), agent: false, ca: ca.certPem }));
 
     for (let count = 0; count < 40; count += 1) await noCertificate().catch(() => undefined);
@@ -415,7 +415,7 @@ describe('a door of a service', () => {
     entrances = new Entrances(contextWith(context, { log }));
     await entrances.onModuleInit();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
 
     await Promise.allSettled(Array.from({ length: 10 }, () => greetingOverTls()));
 
@@ -428,7 +428,7 @@ describe('a door of a service', () => {
     async (state) => {
       await startRegistry();
       await configureMutual();
-      await openDoor();
+      await openEntrance();
       const session = await openSession(port(), ca, child);
       const startedAt = performance.now();
       await announce(state);
@@ -437,10 +437,10 @@ describe('a door of a service', () => {
     },
   );
 
-  it('ends the session of a revoked device also while the door is shutting', async () => {
+  it('ends the session of a revoked device also while the entrance is shutting', async () => {
     await startRegistry();
     await configureMutual();
-    await openDoor({ handler: { http: (_request, response) => void response.write('a long answer') } });
+    await openEntrance({ handler: { http: (_request, response) => void response.write('a long answer') } });
     const session = await openSession(port(), ca, child);
     const startedAt = performance.now();
     const shut = entrances.beforeApplicationShutdown();
@@ -450,21 +450,21 @@ describe('a door of a service', () => {
     await shut;
   });
 
-  it('keeps its sessions when the registry comes back to the broker later than the door', async () => {
+  it('keeps its sessions when the registry comes back to the broker later than the entrance', async () => {
     const streams: Duplex[] = [];
     const openStream = () => {
       const stream = openBrokerStream(context);
       streams.push(stream);
       return stream;
     };
-    const mqtt = await connectMqtt({ kind: 'in-process', openStream, clientId: 'door' });
+    const mqtt = await connectMqtt({ kind: 'in-process', openStream, clientId: 'entrance' });
     const lines: string[] = [];
     const log = openLog({ destination: { write: (line) => lines.push(line) } });
     entrances = new Entrances(contextWith(context, { mqtt, log }));
     await entrances.onModuleInit();
     await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     const session = await openSession(port(), ca, child);
 
     await registryApp?.close();
@@ -481,7 +481,7 @@ describe('a door of a service', () => {
   it('ends the session of a revoked certificate and leaves the same device with its new one alone', async () => {
     const registry = await startRegistry();
     await configureMutual();
-    await openDoor();
+    await openEntrance();
     const renewed = await ca.issue({ commonName: 'child01' });
     const [oldSession, newSession] = [await openSession(port(), ca, child), await openSession(port(), ca, renewed)];
     const revoked = fingerprintOf(child);

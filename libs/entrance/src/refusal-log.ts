@@ -7,7 +7,7 @@ const quietMs = 60_000;
 // A client that keeps changing its certificate or address can cause about this many lines a minute.
 const mostSources = 200;
 
-interface Silence {
+interface QuietPeriod {
   readonly untilMs: number;
   leftOut: number;
 }
@@ -17,9 +17,9 @@ interface Silence {
  * were left out. A peer is known by its certificate, or else by its network.
  */
 export class RefusalLog {
-  private readonly silences = new Map<string, Silence>();
+  private readonly quietPeriods = new Map<string, QuietPeriod>();
   /** The next time that refusals of further peers are logged. */
-  private crowd: Silence = { untilMs: 0, leftOut: 0 };
+  private overflow: QuietPeriod = { untilMs: 0, leftOut: 0 };
 
   constructor(
     private readonly log: Log,
@@ -34,29 +34,29 @@ export class RefusalLog {
   note(refusal: RefusalEvent, entrance: string): number | undefined {
     const nowMs = this.clock.now().getTime();
     const source = sourceOf(refusal);
-    const silence = this.silences.get(source) ?? this.roomFor(nowMs);
+    const quiet = this.quietPeriods.get(source) ?? this.quietPeriodFor(nowMs);
     // When the clock was set back, nothing is left out for longer than a minute.
-    if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
-      silence.leftOut += 1;
+    if (quiet !== undefined && nowMs < quiet.untilMs && quiet.untilMs - nowMs <= quietMs) {
+      quiet.leftOut += 1;
       return undefined;
     }
-    const leftOut = silence?.leftOut ?? 0;
-    this.silences.set(source, { untilMs: nowMs + quietMs, leftOut: 0 });
+    const leftOut = quiet?.leftOut ?? 0;
+    this.quietPeriods.set(source, { untilMs: nowMs + quietMs, leftOut: 0 });
     this.log.info({ ...refusal, entrance, ...(leftOut > 0 && { leftOut }) }, 'peer refused');
     return leftOut;
   }
 
   /** Undefined when one more source can be remembered. Otherwise all further ones share one line a minute. */
-  private roomFor(nowMs: number): Silence | undefined {
-    if (this.silences.size < mostSources) return undefined;
-    for (const [source, { untilMs }] of this.silences) if (untilMs <= nowMs) this.silences.delete(source);
-    if (this.silences.size < mostSources) return undefined;
-    const crowd = this.crowd;
-    if (crowd.untilMs > nowMs) return crowd;
-    this.crowd = { untilMs: nowMs + quietMs, leftOut: 0 };
-    const [oldest] = this.silences.keys();
-    if (oldest !== undefined) this.silences.delete(oldest);
-    return crowd;
+  private quietPeriodFor(nowMs: number): QuietPeriod | undefined {
+    if (this.quietPeriods.size < mostSources) return undefined;
+    for (const [source, { untilMs }] of this.quietPeriods) if (untilMs <= nowMs) this.quietPeriods.delete(source);
+    if (this.quietPeriods.size < mostSources) return undefined;
+    const overflow = this.overflow;
+    if (overflow.untilMs > nowMs) return overflow;
+    this.overflow = { untilMs: nowMs + quietMs, leftOut: 0 };
+    const [oldest] = this.quietPeriods.keys();
+    if (oldest !== undefined) this.quietPeriods.delete(oldest);
+    return overflow;
   }
 }
 

@@ -197,7 +197,7 @@ describe('a service with a certificate of its own', () => {
     await newer[Symbol.asyncDispose]();
   });
 
-  it('shows a renewed certificate at its doors though the signer answers nothing else', async () => {
+  it('shows a renewed certificate at its entrances though the signer answers nothing else', async () => {
     const responder = await EstResponder.start();
     const { site } = responder;
     responder.on('simplereenroll', ({ body }) => certsOnly([site.issueDevice(Buffer.from(body, 'base64')).der]));

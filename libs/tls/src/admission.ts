@@ -36,7 +36,7 @@ function certificateFields({ certificate, path, issuedHere }: CertificateCredent
   };
 }
 
-/** Asks within a deadline; silence and failure refuse. Never rejects. */
+/** Asks within a deadline. No answer, or a failure, refuses the peer. Never rejects. */
 export async function askAdmission(
   port: AdmissionPort,
   request: AdmissionRequest,

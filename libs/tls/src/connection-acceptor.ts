@@ -292,20 +292,20 @@ export class ConnectionAcceptor {
   }
 
   #reviewSession(session: ListenerSession): void {
-    const verdict = reviewSession(session, this.#security, this.#options.leafRule);
-    switch (verdict.outcome) {
+    const review = reviewSession(session, this.#security, this.#options.leafRule);
+    switch (review.outcome) {
       case 'keep':
-        session.peer = verdict.peer ?? session.peer;
+        session.peer = review.peer ?? session.peer;
         this.sessions.watch(session);
         return;
       case 'redirect':
         session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
         return;
       case 'cut':
-        this.cut(session, verdict.reason);
+        this.cut(session, review.reason);
         return;
       default:
-        verdict satisfies never;
+        review satisfies never;
     }
   }
 

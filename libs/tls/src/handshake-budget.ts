@@ -8,7 +8,7 @@ const usualMs = 3;
 const network = { burst: 50, perSecond: 10 };
 
 /** What all unknown networks together may cost before we read fewer bytes from each of them. */
-const strangers = { burst: 200, perSecond: 40 };
+const unknownNetworks = { burst: 200, perSecond: 40 };
 
 /** How long a network counts as unknown again after an expensive failed handshake, in milliseconds. */
 const distrustMs = 600_000;
@@ -47,13 +47,13 @@ export type HandshakeTerms =
  */
 export class HandshakeBudget {
   readonly #now: () => number;
-  readonly #strangers: TokenBucket;
+  readonly #unknownNetworks: TokenBucket;
   readonly #accounts = new BoundedMap<string, Account>(mostNetworks);
 
   /** @param now  milliseconds of a clock that only goes forward */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
-    this.#strangers = new TokenBucket(strangers, now());
+    this.#unknownNetworks = new TokenBucket(unknownNetworks, now());
   }
 
   termsFor(address: string): HandshakeTerms {
@@ -62,7 +62,7 @@ export class HandshakeBudget {
     if ((account?.bucket.level(now) ?? 1) <= 0) return 'refused';
     if (account?.hasProved === true && now >= account.distrustedUntil && account.directCount < mostDirect)
       return 'direct';
-    return this.#strangers.level(now) <= 0 ? 'metered-closely' : 'metered';
+    return this.#unknownNetworks.level(now) <= 0 ? 'metered-closely' : 'metered';
   }
 
   /** Each needs one `endDirect`. */
@@ -79,7 +79,7 @@ export class HandshakeBudget {
   hold(address: string, costMs: number): void {
     const now = this.#now();
     this.#accountOf(address).bucket.charge(costMs, now);
-    this.#strangers.charge(costMs, now);
+    this.#unknownNetworks.charge(costMs, now);
   }
 
   giveBack(address: string, costMs: number): void {
@@ -105,7 +105,7 @@ export class HandshakeBudget {
     const now = this.#now();
     account.bucket.charge(aboveMs, now);
     account.distrustedUntil = now + distrustMs;
-    this.#strangers.charge(aboveMs, now);
+    this.#unknownNetworks.charge(aboveMs, now);
   }
 
   /** A peer from this network was admitted. */

@@ -13,7 +13,7 @@ function judged(change: Partial<HandshakeEvidence>) {
   );
 }
 
-describe('the verdict on a handshake', () => {
+describe('the judgement of a handshake', () => {
   it('is good for a leaf of a trusted CA', () => {
     expect(judged({})).toMatchObject({ outcome: 'candidate', candidate: { deviceId: 'dev-1', kind: 'device' } });
   });

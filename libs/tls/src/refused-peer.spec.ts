@@ -108,7 +108,7 @@ describe('a peer that is not admitted', () => {
   });
 });
 
-describe('places at a door under attack', () => {
+describe('places at a listener under attack', () => {
   it('are found by a third address while two others fill it with half-open handshakes', async () => {
     const { port } = await site.openListener(mutual([ca]), {
       host: '0.0.0.0',

@@ -103,8 +103,8 @@ class AnchorCollector {
       );
   }
 
-  #warn(name: string, certificate: Certificate, text: string, verdict: 'ignored' | 'trusted'): void {
-    this.warnings.push(`${name}: ${verdict}, "${printable(certificate.subject.text)}" ${text}`);
+  #warn(name: string, certificate: Certificate, text: string, outcome: 'ignored' | 'trusted'): void {
+    this.warnings.push(`${name}: ${outcome}, "${printable(certificate.subject.text)}" ${text}`);
   }
 
   #countRepeated(name: string, elsewhere: string): void {

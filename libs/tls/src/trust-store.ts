@@ -149,11 +149,11 @@ export class TrustStore {
     const [name = ''] = leaf.subject.commonNames;
     let next: Certificate | undefined = certificates[0];
     while (next !== undefined && vouching.length < mostAuthorities && !isAmong(next, vouching)) {
-      const verdict = constraintVerdict(next, name);
-      if (verdict === 'forbidden') break;
+      const constraint = constraintVerdict(next, name);
+      if (constraint === 'forbidden') break;
       vouching.push(next);
       // The CAs above gave this CA no names of devices. So the names it vouches for are its own.
-      if (verdict === 'silent') break;
+      if (constraint === 'silent') break;
       next = certificates[vouching.length] ?? this.#trustedAbove(next);
     }
     return vouching;

@@ -39,7 +39,7 @@ async function openCrowded(level: 'plain' | 'server') {
   };
 }
 
-describe.each(['plain', 'server'] as const)('a door at level %s that one address crowds', (level) => {
+describe.each(['plain', 'server'] as const)('a listener at level %s that one address fills', (level) => {
   it.each(hogs)('with connections %s, serves another address, and has no more places than it has', async (_, said) => {
     const { listener, openSpeaking, ask } = await openCrowded(level);
     const crowd: Socket[] = [];
