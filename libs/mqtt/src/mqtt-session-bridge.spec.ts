@@ -4,7 +4,7 @@ import { spawnMosquitto, waitFor } from '@sallyport/testkit';
 import { expect, it } from 'vitest';
 import { openMqttSession } from './connect.js';
 
-const messageCount = 2_000;
+const messageCount = 1_000;
 const cuts = 5;
 
 it('a bridge of two MQTT sessions loses nothing and keeps the order, however often its far side is cut', async () => {
