@@ -144,6 +144,13 @@ export function entranceDefinition(group: EntranceGroup): EntranceDefinition {
   return entrances[group];
 }
 
+/** True for a service that another program may stand in for: it has no admin API then. */
+export function isReplaceable(service: ServiceName): boolean {
+  return Object.values<EntranceDefinition>(entrances).some(
+    (row) => row.service === service && row.isReplaceable === true,
+  );
+}
+
 /** True for an entrance that is shut below level mutual: nobody could be told apart there. */
 export function isMutualOnly({ clientCertificate }: EntranceDefinition): boolean {
   return clientCertificate === 'required';

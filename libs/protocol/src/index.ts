@@ -69,6 +69,7 @@ export {
   entranceGroups,
   entrances,
   isMutualOnly,
+  isReplaceable,
   type ServiceName,
   serviceName,
 } from './entrances.js';

@@ -1,5 +1,12 @@
 import type { AdminClient } from '@sallyport/admin-client';
-import { type EntranceDescription, Problem, registryRoutes, type ServiceName, signerRoutes } from '@sallyport/protocol';
+import {
+  type EntranceDescription,
+  isReplaceable,
+  Problem,
+  registryRoutes,
+  type ServiceName,
+  signerRoutes,
+} from '@sallyport/protocol';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { ExitStatus, Failure } from '../failure.js';
@@ -35,7 +42,7 @@ export function statusCommand(context: CliContext, program: Command): void {
 /** A broker of another make has no admin API; any other service has to run. */
 function isInOrder(state: ServiceState): boolean {
   if (state.isRunning) return Object.keys(state.faults).length === 0;
-  return state.service === 'mqtt-broker' && state.code === 'ENOENT';
+  return isReplaceable(state.service) && state.code === 'ENOENT';
 }
 
 async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {

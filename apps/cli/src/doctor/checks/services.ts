@@ -1,4 +1,4 @@
-import { type EntranceDescription, entranceDefinition, entranceGroups, type ServiceName } from '@sallyport/protocol';
+import { type EntranceDescription, isReplaceable } from '@sallyport/protocol';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -43,10 +43,6 @@ function stateFindings({ remedies }: CheckedSite, state: CheckedSite['services']
   // A broker of another make has no admin API.
   if (isReplaceable(state.service) && state.code === 'ENOENT') return [];
   return [error(state.reason, remedies.startServices())];
-}
-
-function isReplaceable(service: ServiceName): boolean {
-  return entranceGroups.map(entranceDefinition).some((row) => row.service === service && row.isReplaceable === true);
 }
 
 /** Another check tells of an entrance that stays shut, and how to open it. */
