@@ -163,7 +163,7 @@ const breakages: readonly Breakage[] = [
     breakIt: async (site) => {
       await unset(site, 'http.ca_path');
     },
-    finds: ['listeners', 'The listener for http door is at level mutual, and its settings say server.'],
+    finds: ['listeners', 'The listener for file transfer is at level mutual, and its settings say server.'],
   },
   {
     what: 'the key of the device is not that of its certificate',
@@ -372,7 +372,7 @@ describe('doctor, where a person has to act', () => {
   it('says once why a door stays shut, with the command that puts its settings back', async () => {
     await using site = await mutualSite();
     const shutReason = 'The listener "http" had level mutual.';
-    const entrance = { ...site.doors.http.describe(), isOpen: false, shutReason };
+    const entrance = { ...site.entrances.http.describe(), isOpen: false, shutReason };
     const faults = { 'entrance http': 'is shut' };
     site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults }));
     site.admin.agent.routes.set('GET /v1/entrance', () => ({ entrances: [entrance] }));

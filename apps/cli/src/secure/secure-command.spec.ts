@@ -11,8 +11,8 @@ import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
 import { mutualSite } from '../fixtures/mutual-site.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
-const levelsOf = ({ doors }: FakeSite) =>
-  Object.values(doors).map((door) => {
+const levelsOf = ({ entrances }: FakeSite) =>
+  Object.values(entrances).map((door) => {
     const { isOpen, level } = door.describe();
     return isOpen ? level : 'closed';
   });
@@ -294,8 +294,10 @@ describe('a switch that fails', () => {
 
   it('because a door stays closed does not pass for a success', async () => {
     await using site = await fakeSite();
-    const { doors, admin } = site;
-    admin['device-registry'].routes.set('POST /v1/entrance/reload', () => ({ entrances: [doors.registry.describe()] }));
+    const { entrances, admin } = site;
+    admin['device-registry'].routes.set('POST /v1/entrance/reload', () => ({
+      entrances: [entrances.registry.describe()],
+    }));
 
     const { exitCode, stderr } = await site.run(['secure', 'mutual']);
 
@@ -306,12 +308,12 @@ describe('a switch that fails', () => {
 
   it('takes every other listener back when one cannot be taken back', async () => {
     await using site = await fakeSite();
-    const { doors, admin } = site;
+    const { entrances, admin } = site;
     failNextReload(site, 'mqtt-broker');
     admin.agent.routes.set('POST /v1/entrance/reload', async () => {
-      if (doors.http.describe().level === 'mutual') throw new Problem('internal', 'The disk is gone.');
-      await doors.http.apply();
-      return { entrances: [doors.http.describe()] };
+      if (entrances.http.describe().level === 'mutual') throw new Problem('internal', 'The disk is gone.');
+      await entrances.http.apply();
+      return { entrances: [entrances.http.describe()] };
     });
 
     const { exitCode, stdout, stderr } = await site.run(['secure', 'mutual']);
@@ -602,7 +604,7 @@ describe('a site that cannot be switched', () => {
 /** Turns the local client away at the file transfer service, as the registry has recorded it so long ago. */
 function refuseLocalClient(site: FakeSite, { state, agoMs }: { state: DeviceState; agoMs: number }): void {
   const at = new Date(Date.now() - agoMs).toISOString();
-  site.doors.http.refused.add('local-client');
+  site.entrances.http.refused.add('local-client');
   site.admin['device-registry'].routes.set('GET /v1/devices/:id', () => ({
     deviceId: 'local-client',
     kind: 'service',

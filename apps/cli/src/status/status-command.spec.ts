@@ -20,8 +20,8 @@ describe('status', () => {
     expect(stdout).toContain(`CA (SHA-256):  ${site.authority.root.fingerprint}\n`);
     expect(stdout).toContain('Devices:       3 active, 1 locked, 0 revoked, 0 retired\n');
     expect(stdout).toMatch(/^agent +ready$/m);
-    expect(stdout).toMatch(new RegExp(`^http door +127\\.0\\.0\\.1:${site.ports.http} +server `, 'm'));
-    expect(stdout).toMatch(/^registry door .* closed /m);
+    expect(stdout).toMatch(new RegExp(`^file transfer +127\\.0\\.0\\.1:${site.ports.http} +server `, 'm'));
+    expect(stdout).toMatch(/^registry admin API .* closed /m);
   });
 
   it('exits with 1 when a service is not ready, and says what it lacks', async () => {
