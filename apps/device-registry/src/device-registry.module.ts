@@ -26,7 +26,7 @@ const auditLog: Provider = {
   inject: [Store, Clock],
 };
 
-/** Opened before anything else has a chance to write: a registry that lost its part of the store does not start. */
+/** Opened before anything else can write. A registry that has lost its part of the store does not start. */
 const registrySite: Provider = {
   provide: RegistrySite,
   useFactory: (context: ConnectedContext, store: Store, audit: AuditLog) => RegistrySite.open(context, store, audit),

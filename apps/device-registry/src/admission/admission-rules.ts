@@ -15,13 +15,13 @@ import { type DeviceRecord, holdsCertificate } from '../devices/device-record.js
 /** What the registry knows at the moment of a decision. */
 export interface Situation {
   readonly record: DeviceRecord | undefined;
-  /** The certificate has been revoked, by itself or with its device. */
+  /** The certificate was revoked, alone or together with its device. */
   readonly isDenied: boolean;
 }
 
 /**
- * `admit`: known certificate. `remember`: admit, but write down what is new first. `recognise`: admit, and write down who
- * the CA is, which was known by a certificate only.
+ * `admit`: the certificate is known. `remember`: write down what is new, then admit. `recognise`: write down key and
+ * name of the CA, then admit. Until now the CA was known by one certificate only.
  */
 export type AdmissionResult =
   | { readonly kind: 'admit' }
@@ -42,9 +42,10 @@ export function vouchingCa({ authorities, authorityName }: CertificateAdmissionR
 }
 
 /**
- * Decides about a peer whose chain, dates and key an entrance has verified. In order: who may vouch for the name at
- * all, the state of the device, the certificate itself. A certificate the registry has not heard of is admitted,
- * because its CA has vouched for it: an event may still be on its way, and a foreign CA sends none.
+ * Decides about a peer. An entrance has already verified its chain, dates and key. The checks, in this order: may these
+ * CAs vouch for the name, the state of the device, the certificate. A certificate that the registry does not know is
+ * admitted, because its CA has vouched for it: the event of a new certificate may still be on its way, and a foreign CA
+ * sends no events.
  */
 export function judgePeer(request: CertificateAdmissionRequest, { record, isDenied }: Situation): AdmissionResult {
   if (!request.issuedHere && request.kind !== 'device') return refuse('not-permitted');
@@ -58,7 +59,7 @@ export function judgePeer(request: CertificateAdmissionRequest, { record, isDeni
 
 function judgeStranger(request: CertificateAdmissionRequest, isDenied: boolean): AdmissionResult {
   if (isDenied) return refuse('certificate-revoked');
-  // A foreign CA could take the name before the service or the administrator has enrolled.
+  // Otherwise a foreign CA could take the name before the service or the administrator enrols.
   if (!request.issuedHere && isNameOfSite(request.deviceId)) return refuse('name-conflict');
   return { kind: 'remember' };
 }
@@ -72,18 +73,19 @@ export function isSameParty(
 }
 
 /**
- * Whether the CAs above a certificate are those that vouch for a name. An entrance may not know that a CA is one of this
- * site, because its service has not enrolled here; by its certificate it is the same CA all the same.
+ * Whether the CAs above a certificate are those that vouch for a name. An entrance whose service has not enrolled here
+ * does not know the CAs of this site. So a CA of this site is also recognised by its certificate.
  */
 function isSameAuthority(request: CertificateAdmissionRequest, record: DeviceRecord): boolean {
   const { authority, certificates } = record;
   if (authority === 'site') return request.issuedHere || isIssuerOfAny(request, certificates);
   if (isFormerAuthority(authority)) return isFormerIssuer(request, authority, certificates);
-  // One the device had before its CA handed it over: nobody else holds its key, and it is good until its CA is distrusted.
+  // The device had this certificate before another CA took it over. Only the device has the key, so the certificate
+  // stays valid until its CA is distrusted.
   return request.authorities.includes(authority) || (!request.issuedHere && isHeld(request, certificates));
 }
 
-/** Those of a CA the device was moved away from are revoked. */
+/** Certificates of a CA from which the device was moved away are revoked. */
 function isIssuerOfAny(
   { knownIssuerFingerprints }: CertificateAdmissionRequest,
   certificates: readonly DeviceCertificate[],
@@ -94,14 +96,14 @@ function isIssuerOfAny(
   );
 }
 
-/** Records of older versions name the certificate of the CA that issued the first leaf. */
+/** Records of older versions hold the fingerprint of the CA certificate that issued the first leaf. */
 export function isFormerAuthority(authority: DeviceAuthority): authority is Fingerprint {
   return authority !== 'site' && !authority.startsWith('ca:');
 }
 
 /**
- * Whether the CA that issued a leaf had the certificate an old record names. Either the entrance still trusts that
- * certificate and says that it is the same CA, or the leaf itself is the one this CA was recorded with.
+ * Whether an old record means the CA that issued this leaf. That is so if the entrance still trusts the recorded
+ * certificate and says that it is the same CA, or if the record was made with this leaf.
  */
 function isFormerIssuer(
   request: CertificateAdmissionRequest,
@@ -119,12 +121,12 @@ function isHeld({ fingerprint }: CertificateAdmissionRequest, certificates: read
   return certificates.some((held) => held.fingerprint === fingerprint && held.revocation === undefined);
 }
 
-/** Names that only services of this site may bear. */
+/** Names that only services of this site may have. */
 export function isServiceName(name: DeviceId): boolean {
   return serviceName.safeParse(name.toLowerCase()).success;
 }
 
-/** Older than the reinstatement, so among those that were revoked before it, even if nobody remembers this one. */
+/** Older than the reinstatement. So it was revoked before, even if the registry has forgotten it. */
 function isOutdated({ fingerprint, notBefore }: CertificateAdmissionRequest, record: DeviceRecord): boolean {
   if (record.admitsAfter === undefined || holdsCertificate(record, fingerprint)) return false;
   return Date.parse(notBefore) <= Date.parse(record.admitsAfter);

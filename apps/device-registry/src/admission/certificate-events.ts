@@ -5,7 +5,7 @@ import { Log } from '@sallyport/runtime';
 import { IssuedCertificates } from './issued-certificates.js';
 import { RevokedCertificates } from './revoked-certificates.js';
 
-/** Listens to the signer. The broker keeps what it says while the registry is away. */
+/** Handles events of the signer. While the registry is not running, the broker keeps them. */
 @Injectable()
 export class CertificateEvents implements OnApplicationBootstrap {
   constructor(

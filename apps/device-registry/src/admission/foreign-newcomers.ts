@@ -3,13 +3,13 @@ import { TokenBucket } from '@sallyport/concurrency';
 import type { CertificateAdmissionRequest } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 
-// Each certificate is kept for good: 1 000 at once, then 170 000 a day, some 0.3 GB.
+// Each certificate is kept for ever. At most 1 000 at once, then 170 000 a day, which is about 0.3 GB.
 const rate = { burst: 1_000, perSecond: 2 };
 const warningRate = { burst: 1, perSecond: 1 / 60 };
 
 /**
- * Bounds how many new certificates of foreign CAs are written down, over all such CAs: who has stolen the key of one can
- * make as many names, and as many CAs below it, as he likes. Certificates of this site are bounded by those who sign them.
+ * Limits how many new certificates of foreign CAs are stored, over all such CAs. Somebody who has stolen the key of one
+ * CA can make any number of names, and of CAs below it. Our own signer limits certificates of this site.
  */
 @Injectable()
 export class ForeignNewcomers {
@@ -26,7 +26,7 @@ export class ForeignNewcomers {
     this.warnings = new TokenBucket(warningRate, nowMs);
   }
 
-  /** Whether one more may be written down; when so, it counts. When not, a warning says so, once a minute. */
+  /** Whether one more may be stored. True counts it. False writes a warning, at most once a minute. */
   take({ issuerFingerprint }: CertificateAdmissionRequest): boolean {
     const nowMs = this.clock.now().getTime();
     if (this.bucket.take(nowMs)) return true;

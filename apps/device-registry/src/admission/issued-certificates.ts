@@ -16,7 +16,7 @@ import { isSameParty } from './admission-rules.js';
 
 const actor = 'pki-signer';
 
-/** Takes note of what the signer issued. An event may come twice, late, and after the certificate itself was used. */
+/** Stores what the signer issued. An event may come twice, or late, or after the first use of the certificate. */
 @Injectable()
 export class IssuedCertificates {
   constructor(
@@ -62,7 +62,7 @@ export class IssuedCertificates {
     return { after, announced: [fingerprint], audit: [entryOf('device-registered', issued)] };
   }
 
-  /** The device is back with this certificate alone: all that came before stays out for ever. */
+  /** The device is admitted again, with this certificate only. All earlier ones stay refused for ever. */
   private reinstatement(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
     const { record } = before;
     const at = this.now();
@@ -79,7 +79,9 @@ export class IssuedCertificates {
     };
   }
 
-  /** Signed while the device was being revoked or retired: never admitted, and announced so that the signer revokes it. */
+  /**
+   * Signed while the device was revoked or retired. It is never admitted, and announced so that the signer revokes it.
+   */
   private tooLate(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
     const { record } = before;
     const revocation = { revokedAt: this.now(), reason: `device ${record.state}` };
@@ -104,7 +106,7 @@ export class IssuedCertificates {
   }
 }
 
-/** A device that an entrance took for one of a foreign CA, not knowing that the CA of its certificate is of this site. */
+/** The entrance did not know that the CA is of this site, so it reported a device of a foreign CA. */
 function asOfSite({ issuerFingerprint, kind }: IssuedCertificate, device: StoredDevice): StoredDevice {
   const { authority, certificates } = device.record;
   if (authority === 'site' || !certificates.some((held) => held.issuerFingerprint === issuerFingerprint)) return device;
@@ -125,16 +127,16 @@ function standingOf(issued: IssuedCertificate, record: DeviceRecord) {
   if (record.state === 'retired') return 'too-late';
   if (record.state === 'revoked') return issued.reinstate && cameAfter(issued, record) ? 'reinstates' : 'too-late';
   if (record.authority === 'site') return 'in-order';
-  // An administrator may move a device from another CA to this site's: the token says so.
+  // An administrator may move a device from another CA to the CA of this site. The token says so.
   return issued.reinstate && record.state === 'active' ? 'reinstates' : 'conflict';
 }
 
-/** An event may be so late that the device was revoked after it; the signer compares the same two times. */
+/** The event may be late: the device may have been revoked after it. The signer compares the same two times. */
 function cameAfter({ issuedAt }: IssuedCertificate, { states, registeredAt }: DeviceRecord): boolean {
   return Date.parse(issuedAt) > Date.parse(states[0]?.at ?? registeredAt);
 }
 
-/** The name belongs to another party; the certificate is denied, so that the event means nothing when it comes again. */
+/** The name belongs to another party. The certificate is denied, so a second copy of the event changes nothing. */
 function conflict(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
   return { before, denied: [identityOf(issued)], audit: [entryOf('certificate-refused', issued, 'name-conflict')] };
 }

@@ -10,7 +10,7 @@ import { authorityOf, isFormerAuthority, judgePeer, vouchingCa } from './admissi
 import { ForeignNewcomers } from './foreign-newcomers.js';
 import { RefusalRecorder } from './refusal-recorder.js';
 
-/** Answers whether a peer may pass, and registers those it meets for the first time. */
+/** Answers whether a peer is admitted, and registers peers that come for the first time. */
 @Injectable()
 export class PeerAdmission {
   constructor(
@@ -23,9 +23,10 @@ export class PeerAdmission {
   ) {}
 
   /**
-   * Idempotent: of fifty first contacts with one certificate, one registers the device and all are admitted.
+   * Idempotent: after fifty parallel first contacts with one certificate the device is registered once, and all are
+   * admitted.
    *
-   * @throws Problem `unavailable`, `storage-full`: nobody is admitted whom the registry could not write down
+   * @throws Problem `unavailable`, `storage-full`: the registry could not store the peer, so it does not admit it
    */
   async admit(request: CertificateAdmissionRequest): Promise<AdmissionDecision> {
     const decision = await this.devices.change(request.deviceId, (device) => this.decide(request, device));
@@ -69,7 +70,7 @@ export class PeerAdmission {
 
   private async nextCertificate(request: CertificateAdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
     const renewed = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
-    // An entrance that did not know the CA may have come first, and an older version may have written the record.
+    // The first question may have come from an entrance that did not know the CA, or an older version wrote the record.
     const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
     const after: DeviceRecord = isKnownBetter ? { ...renewed, authority: authorityOf(request) } : renewed;
     await this.keepName(request, after);
@@ -88,7 +89,7 @@ export class PeerAdmission {
     return { before, after, audit: [{ ...entry, details }] };
   }
 
-  /** Keeps the name of the CA a record names, if it is the one that vouches now. */
+  /** Stores the name of the CA in the record, if this CA vouches now. */
   private async keepName(request: CertificateAdmissionRequest, { authority }: DeviceRecord): Promise<void> {
     const ca = vouchingCa(request);
     if (authority === ca.id) await this.authorities.keepName(ca);

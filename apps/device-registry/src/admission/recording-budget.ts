@@ -1,13 +1,13 @@
 import { BoundedMap, TokenBucket } from '@sallyport/concurrency';
 
-// One stubborn client leaves one row in this time, however often it knocks.
+// A client that tries again and again causes one row in this time.
 const repeatWindowMs = 10 * 60_000;
 const rememberedSources = 10_000;
-// Many different clients together: a burst, then one row in 10 s. At most 8 640 rows a day, some 5 MB.
+// Many clients together: a burst, then one row every 10 s. At most 8 640 rows a day, about 5 MB.
 const rate = { burst: 200, perSecond: 0.1 };
 
 /**
- * Decides which refusals are worth a row: a flood of them, wanted or not, must fill no disk. Those left out are counted.
+ * Decides which refusals get a row, so that many refusals cannot fill the disk. Refusals without a row are counted.
  */
 export class RecordingBudget {
   private readonly recordedAtMs = new BoundedMap<string, number>(rememberedSources);
@@ -20,9 +20,9 @@ export class RecordingBudget {
   }
 
   /**
-   * Whether to write this refusal down; when not, it is counted.
+   * Whether to write a row for this refusal. If not, it is counted.
    *
-   * @param source what makes two refusals the same: reason and who was refused
+   * @param source two refusals with the same source are equal: the reason and the peer
    */
   take(source: string, nowMs: number): boolean {
     const last = this.recordedAtMs.get(source);
@@ -35,12 +35,12 @@ export class RecordingBudget {
     return true;
   }
 
-  /** Counts refusals that are not written down. */
+  /** Counts refusals that get no row. */
   leaveOut(count: number): void {
     this.leftOut += count;
   }
 
-  /** How many were left out since this was last asked. */
+  /** How many got no row since the last call. */
   takeLeftOut(): number {
     const count = this.leftOut;
     this.leftOut = 0;

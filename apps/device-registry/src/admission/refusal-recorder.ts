@@ -17,9 +17,9 @@ export type Refusal = RefusalReport & {
 };
 
 /**
- * Writes refusals into the audit log, and to the device they concern. Never fails and never fills the disk: equal
- * refusals are written once in ten minutes, all together at a bounded rate; what is left out is counted, and the count
- * is written once a minute.
+ * Writes refusals into the audit log and to the device they concern. It never fails and cannot fill the disk: equal
+ * refusals get one row in ten minutes, and all rows together have a rate limit. Refusals without a row are counted, and
+ * the count is written once a minute.
  */
 @Injectable()
 export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -45,7 +45,7 @@ export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicatio
     await this.writeSummary();
   }
 
-  /** Notes a refusal; resolves when it is written or counted. */
+  /** Records a refusal. Resolves when it is written or counted. */
   async note(refusal: Refusal): Promise<void> {
     this.budget.leaveOut(refusal.leftOut ?? 0);
     try {
@@ -55,12 +55,12 @@ export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicatio
       const operations = device === undefined ? [] : [await this.deviceOperation(device, refusal)];
       await this.audit.commit({ operations, entries: [auditEntry(refusal, device)] });
     } catch (error) {
-      // The peer stays outside whether or not this can be written down.
+      // The peer is refused in any case.
       this.log.error({ error, reason: refusal.reason }, 'refusal could not be recorded');
     }
   }
 
-  /** Writes down how many refusals were left out since the last time. */
+  /** Writes how many refusals got no row since the last summary. */
   private async writeSummary(): Promise<void> {
     const count = this.budget.takeLeftOut();
     if (count === 0) return;
@@ -96,16 +96,16 @@ function auditEntry(refusal: Refusal, device: DeviceRecord | undefined): AuditEn
   };
 }
 
-// After a change of state the same refusal is news again.
+// After a change of state, the same refusal gets a new row.
 function sourceOf({ reason, fingerprint, remoteAddress }: Refusal, device: DeviceRecord | undefined): string {
   if (device === undefined) return `${reason} ${fingerprint ?? remoteAddress}`;
   return `${reason} ${foldedName(device.deviceId)} ${device.states[0]?.at}`;
 }
 
-/** The device a subject names; it proves nothing, but tells an operator which device does not get in. */
+/** The device named in a subject. This is no proof, but it tells an operator which device is refused. */
 function namedDevice(subject: string | undefined): DeviceId | undefined {
   const commonName = subject?.match(/(?:\\.|[^,+\\])+/g)?.find((attribute) => attribute.startsWith('CN='));
-  // RFC 4514 §2.4: special characters of a value stand behind a backslash, and others as two digits behind one; no
-  // device id holds these, and the backslash left there says so.
+  // RFC 4514 §2.4: a special character follows a backslash. Other characters are written as a backslash and two digits.
+  // No device id contains such a character: the backslash stays in the text, and the check of the id fails.
   return deviceId.safeParse(commonName?.slice(3).replace(/\\([^0-9A-Fa-f])/g, '$1')).data;
 }

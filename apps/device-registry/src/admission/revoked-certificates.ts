@@ -4,7 +4,7 @@ import type { RevokedCertificate } from '@sallyport/protocol';
 import { withRevoked } from '../devices/device-record.js';
 import { type Decision, Devices, type StoredDevice } from '../devices/devices.js';
 
-/** Takes note of single certificates the signer revoked. An event may come twice, and before the one of the issuance. */
+/** Stores single certificates that the signer revoked. An event may come twice, or before the event of the issuance. */
 @Injectable()
 export class RevokedCertificates {
   constructor(private readonly devices: Devices) {}
@@ -23,7 +23,7 @@ export class RevokedCertificates {
     const change = { before, denied: [{ ...revoked, issuer }], audit: [entryOf(revoked)] };
     if (record === undefined) return { result: undefined, change };
     const after = withRevoked(record, { revokedAt, reason }, (certificate) => certificate.fingerprint === fingerprint);
-    // Only an active device can have a session to end.
+    // Only an active device can have sessions to end.
     const announced = record.state === 'active' ? [fingerprint] : undefined;
     return { result: undefined, change: { ...change, after, announced } };
   }

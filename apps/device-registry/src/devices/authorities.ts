@@ -13,7 +13,7 @@ export interface NamedAuthority {
 const storedAuthority = z.object({ name: z.string() });
 const mostRemembered = 10_000;
 
-/** The names of the CAs outside this site that vouch for devices. Keys: `authority/<id>`. */
+/** Names of the CAs outside this site that vouch for devices. Keys: `authority/<id>`. */
 @Injectable()
 export class Authorities {
   private readonly kept = new Map<AuthorityId, Promise<void>>();
@@ -21,10 +21,10 @@ export class Authorities {
   constructor(private readonly store: Store) {}
 
   /**
-   * Keeps the name of a CA, once; before the first device of it is written down, and not together with it: devices that come
-   * at once would all write the same key, and wait for one another.
+   * Stores the name of a CA once, before its first device is stored. It has a transaction of its own: otherwise many
+   * devices that come at the same time would all write this key, and wait for each other.
    *
-   * @throws Problem `unavailable`, `storage-full`: it could not be kept
+   * @throws Problem `unavailable`, `storage-full`: it could not be stored
    */
   keepName(authority: NamedAuthority): Promise<void> {
     const known = this.kept.get(authority.id);
@@ -32,7 +32,7 @@ export class Authorities {
     if (this.kept.size >= mostRemembered) this.kept.clear();
     const keeping = this.write(authority);
     this.kept.set(authority.id, keeping);
-    // The next device tries again; the one that waits hears of it itself.
+    // The next device tries again. The caller that waits now gets the error.
     keeping.catch(() => this.kept.delete(authority.id));
     return keeping;
   }
@@ -41,7 +41,7 @@ export class Authorities {
     if ((await this.store.get(keyOf(id))) === undefined) await this.store.put(keyOf(id), { name });
   }
 
-  /** Its name; undefined for a CA of this site, or one that has not been seen. */
+  /** The name of a CA; undefined for a CA of this site or an unknown one. */
   async nameOf(authority: DeviceAuthority): Promise<string | undefined> {
     if (authority === 'site') return undefined;
     const entry = await this.store.get(keyOf(authority));

@@ -12,7 +12,7 @@ import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
 const devicesAtOnce = 200;
 
-/** An order to give devices of one CA to another. */
+/** A request to move devices from one CA to another. */
 interface Takeover {
   readonly from: ForeignAuthority;
   readonly to: NamedAuthority;
@@ -20,8 +20,9 @@ interface Takeover {
 }
 
 /**
- * Gives devices of one CA outside this site to another, for an owner whose CA got a new key. Certificates of the old CA
- * that are known stay good as long as an entrance trusts it; new ones are only taken from the new CA.
+ * Moves devices from one CA outside this site to another, because the CA of their owner got a new key. Known
+ * certificates of the old CA stay valid while an entrance trusts that CA. New certificates are accepted from the new CA
+ * only.
  */
 @Injectable()
 export class AuthorityTakeover {
@@ -31,11 +32,11 @@ export class AuthorityTakeover {
   ) {}
 
   /**
-   * Looks at one page of devices, or at one device; moves those of `from` when the request says so.
+   * Reads one page of devices, or one device. Moves those of `from` if the request says so.
    *
    * @throws Problem `not-found`: no such device
    * @throws Problem `conflict`: another CA vouches for that device
-   * @throws Problem `invalid-request`: both are the same CA, or nothing is known of the new one
+   * @throws Problem `invalid-request`: both are the same CA, or the new one is unknown
    */
   async apply(request: TakeoverRequest, actor: string): Promise<TakeoverResponse> {
     const { from, mode } = request;
@@ -61,7 +62,7 @@ export class AuthorityTakeover {
     );
   }
 
-  /** The devices of `from` among the next ones. */
+  /** The devices of `from` on the next page. */
   private async page({ from, to, deviceId, cursor }: TakeoverRequest) {
     if (deviceId !== undefined) return { found: await this.one({ from, to }, deviceId), cursor: undefined };
     const page = await this.devices.page({ limit: devicesAtOnce, ...(cursor === undefined ? {} : { cursor }) });
@@ -77,7 +78,7 @@ export class AuthorityTakeover {
     throw new Problem('conflict', `${holder} vouches for device "${device.record.deviceId}", not ${from}.`);
   }
 
-  /** All in one transaction; one by one when somebody else changed one of them meanwhile. */
+  /** All in one transaction. If one of them was changed in the meantime, one by one. */
   private async move(found: readonly StoredDevice[], takeover: Takeover): Promise<void> {
     await this.authorities.keepName(takeover.to);
     const changes = found.map((before) => changeOf(before, takeover));
@@ -97,7 +98,7 @@ function changeOf(before: StoredDevice, { to }: Takeover): DeviceChangeSet & { r
   return { before, after: { ...before.record, authority: to.id }, audit: [] };
 }
 
-/** One row for what moved together: a fleet of 100,000 devices leaves some hundred rows. */
+/** One row for all that moved in one request. A fleet of 100,000 devices causes some hundred rows. */
 function entryOf({ from, to, actor }: Takeover, moved: readonly StoredDevice[]): AuditEntry {
   const [only] = moved;
   const subject = moved.length === 1 && only !== undefined ? only.record.deviceId : to.id;

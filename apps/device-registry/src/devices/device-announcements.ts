@@ -5,7 +5,7 @@ import { Clock, Log } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
 import type { DeviceRecord } from './device-record.js';
 
-/** Tells entrances and signer what changed: recorded with the change, published as soon as the broker takes it. */
+/** Tells entrances and signer what changed. Recorded together with the change, published when the broker takes it. */
 @Injectable()
 export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly outbox: Outbox;
@@ -33,9 +33,9 @@ export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplic
     await this.running;
   }
 
-  /** The operation that announces a record as it is after the change, and the certificates the change concerns. */
+  /** The operation that announces a record after the change, and the certificates the change concerns. */
   record({ deviceId, state, states }: DeviceRecord, fingerprints: readonly Fingerprint[]): Operation {
-    // The signer revokes what it issued until the device was revoked or retired, and leaves alone what came after.
+    // The signer revokes what it issued before the device was revoked or retired, but nothing it issued later.
     const since = state === 'active' ? undefined : states[0]?.at;
     const changedAt = since ?? this.clock.now().toISOString();
     return this.outbox.record(deviceChanged.topic, { deviceId, state, fingerprints: [...fingerprints], changedAt });

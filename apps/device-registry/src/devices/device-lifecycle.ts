@@ -4,7 +4,7 @@ import { Clock } from '@sallyport/runtime';
 import { type DeviceRecord, fingerprintsOf, withRevoked, withState } from './device-record.js';
 import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
-/** What each action does: where it leads, and from which states. */
+/** For each action the new state, and the states in which it is allowed. */
 const transitions = {
   lock: { to: 'locked', from: ['active'], done: 'device-locked' },
   unlock: { to: 'active', from: ['locked'], done: 'device-unlocked' },
@@ -18,7 +18,7 @@ export interface ChangeOrder {
   readonly reason?: string | undefined;
 }
 
-/** The states of a device and the ways between them. */
+/** The states of a device and the changes between them. */
 @Injectable()
 export class DeviceLifecycle {
   constructor(
@@ -27,14 +27,14 @@ export class DeviceLifecycle {
   ) {}
 
   /**
-   * Brings a device into the state an action leads to. A device that is there already stays as it is, and nothing is
-   * written. Revoking and retiring revoke every certificate the registry knows of.
+   * Puts a device into the state of an action. If the device has this state already, nothing is written. To revoke or
+   * retire a device revokes every certificate of it that the registry knows.
    *
    * @throws Problem `not-found`: there is no such device
-   * @throws Problem `conflict`: no way leads there from its present state; the text says what does
+   * @throws Problem `conflict`: not allowed in the present state; the text says what is
    */
   async apply(action: DeviceAction, name: DeviceId, order: ChangeOrder): Promise<DeviceRecord> {
-    // Named as the record spells it, however the caller did.
+    // The spelling of the record, whatever the caller wrote.
     const { record: named } = await this.devices.require(name);
     return this.devices.change(named.deviceId, async (before) => {
       const { record } = before ?? (await this.devices.require(name));

@@ -16,19 +16,19 @@ import { z } from 'zod';
 const mostCertificates = 20;
 const mostStates = 50;
 
-/** A device, service or administrator as the registry keeps it. */
+/** A device, service or administrator as the registry stores it. */
 export const deviceRecord = z.strictObject({
   deviceId,
   kind: peerKind,
   state: deviceState,
-  /** The one authority whose certificates this name is admitted with. */
+  /** The only authority whose certificates are accepted for this name. */
   authority: deviceAuthority,
   registeredAt: z.iso.datetime(),
   /** Newest first. */
   certificates: deviceDescription.shape.certificates,
   /** Newest first; the first is the present state. */
   states: deviceDescription.shape.states,
-  /** Since a reinstatement: certificates that do not begin after this moment stay out, known or not. */
+  /** Set by a reinstatement: a certificate that does not begin after this moment is refused, known or not. */
   admitsAfter: z.iso.datetime().optional(),
 });
 export type DeviceRecord = z.infer<typeof deviceRecord>;
@@ -42,7 +42,7 @@ export interface Registration {
   readonly actor: string;
 }
 
-/** A new record: active from its first certificate on. */
+/** A new record, active, with its first certificate. */
 export function registered({ deviceId: id, kind, authority, certificate, at, actor }: Registration): DeviceRecord {
   return {
     deviceId: id,
@@ -55,17 +55,17 @@ export function registered({ deviceId: id, kind, authority, certificate, at, act
   };
 }
 
-/** The record with one more certificate; the oldest beyond 20 is forgotten. */
+/** The record with one more certificate. It holds at most 20; the oldest is dropped. */
 export function withCertificate(record: DeviceRecord, certificate: DeviceCertificate): DeviceRecord {
   return { ...record, certificates: [certificate, ...record.certificates].slice(0, mostCertificates) };
 }
 
-/** The record in another state; the change is remembered, the newest 50 of them. */
+/** The record in another state. It holds the newest 50 changes. */
 export function withState(record: DeviceRecord, change: StateChange): DeviceRecord {
   return { ...record, state: change.state, states: [change, ...record.states].slice(0, mostStates) };
 }
 
-/** The record with certificates marked as revoked; one revoked earlier keeps its date. */
+/** The record with certificates marked as revoked. A certificate revoked earlier keeps its date. */
 export function withRevoked(
   record: DeviceRecord,
   revocation: { readonly revokedAt: string; readonly reason: string },
@@ -89,8 +89,8 @@ export function fingerprintsOf(record: DeviceRecord): Fingerprint[] {
 }
 
 /**
- * What two names must not share. Names are ASCII, so this is all of case folding: `DEV-1` and `dev-1` are one name, and
- * the spelling that came first is the only one admitted.
+ * The name in lower case. Two devices must not have the same: `DEV-1` and `dev-1` are one name, and only the spelling
+ * that came first is admitted. Names are ASCII, so lower case is enough.
  */
 export function foldedName(name: DeviceId): string {
   return name.toLowerCase();

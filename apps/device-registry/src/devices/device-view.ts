@@ -4,7 +4,7 @@ import type { DeviceRecord } from './device-record.js';
 /**
  * A device as a list shows it.
  *
- * @param authorityName  subject of the CA that vouches for it, as far as it is known
+ * @param authorityName  subject of the CA that vouches for it, if known
  */
 export function summaryOf(record: DeviceRecord, authorityName: string | undefined): DeviceSummary {
   const { deviceId, kind, state, authority, registeredAt, certificates, states } = record;
@@ -26,7 +26,7 @@ export function summaryOf(record: DeviceRecord, authorityName: string | undefine
   };
 }
 
-/** A device with all that is known of it. */
+/** A device with everything the registry knows about it. */
 export function descriptionOf(
   record: DeviceRecord,
   {

@@ -23,24 +23,24 @@ export interface StoredDevice {
   readonly revision: number;
 }
 
-/** What identifies a certificate to those who must refuse it. */
+/** What identifies a certificate that must be refused. */
 export type CertificateIdentity = Pick<DeviceCertificate, 'fingerprint' | 'issuerFingerprint' | 'serialNumber'> & {
   readonly issuer?: AuthorityId | undefined;
 };
 
-/** A certificate and every name its issuer is known by. */
+/** A certificate and every id of its issuer. */
 export interface PresentedCertificate extends Pick<CertificateIdentity, 'fingerprint' | 'serialNumber'> {
   readonly issuers: readonly (Fingerprint | AuthorityId)[];
 }
 
-/** One change: of a device, of what is refused for ever, or of both. */
+/** One change: of a device, of the certificates refused for ever, or of both. */
 export interface DeviceChangeSet {
-  /** As it was read; absent for a name the registry does not know yet. */
+  /** The record as it was read; absent for a name the registry does not know. */
   readonly before?: StoredDevice | undefined;
   readonly after?: DeviceRecord | undefined;
   /** Refused for ever from now on. */
   readonly denied?: readonly CertificateIdentity[];
-  /** Certificates of `after` that entrances must hear of. */
+  /** Certificates of `after` that are announced to the entrances. */
   readonly announced?: readonly Fingerprint[] | undefined;
   readonly audit: readonly AuditEntry[];
 }
@@ -50,9 +50,9 @@ const mostRefusals = 10;
 const mostTries = 20;
 
 /**
- * The registry's devices over the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
- * `denied/…` certificates that stay out for ever, `refusals/<name>` why a device was turned away lately. Names are
- * folded in keys, so one name can be registered once.
+ * The devices of the registry in the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
+ * `denied/…` certificates refused for ever, `refusals/<name>` the latest refusals of a device. Names in keys are in
+ * lower case, so one name can be registered only once.
  */
 @Injectable()
 export class Devices {
@@ -64,7 +64,7 @@ export class Devices {
     private readonly announcements: DeviceAnnouncements,
   ) {}
 
-  /** @throws Problem `internal`: what the store holds is no device, so nothing can be decided about it */
+  /** @throws Problem `internal`: the stored value is no device record, so the registry cannot decide */
   async find(name: DeviceId): Promise<StoredDevice | undefined> {
     const entry = await this.store.get(deviceKey(name));
     return entry && { record: recordOf(entry), revision: entry.revision };
@@ -78,7 +78,7 @@ export class Devices {
     return found;
   }
 
-  /** One page, by folded name; of one state when it is given. */
+  /** One page, ordered by name in lower case; only devices in `state` if given. */
   async list(page: { cursor?: string; limit: number }, state?: DeviceState) {
     if (state === undefined) {
       const { entries, ...rest } = await this.store.list(devicePrefix, page);
@@ -92,7 +92,7 @@ export class Devices {
     return { records: found.filter((entry) => entry !== undefined).map(recordOf), ...rest };
   }
 
-  /** One page of devices as they are stored, by folded name. */
+  /** One page of devices as they are stored, ordered by name in lower case. */
   async page(page: { cursor?: string; limit: number }) {
     const { entries, ...rest } = await this.store.list(devicePrefix, page);
     return { devices: entries.map((entry) => ({ record: recordOf(entry), revision: entry.revision })), ...rest };
@@ -112,23 +112,23 @@ export class Devices {
     return found.some((entry) => entry !== undefined);
   }
 
-  /** Why a device was turned away lately, newest first; nothing when that is not readable. */
+  /** The latest refusals of a device, newest first; none if they cannot be read. */
   async refusals(name: DeviceId): Promise<DeviceRefusal[]> {
     const entry = await this.store.get(refusalsKey(name));
     return deviceDescription.shape.refusals.safeParse(entry?.value).data ?? [];
   }
 
-  /** The operation that adds one refusal; only the newest few are kept. */
+  /** The operation that adds one refusal. Only the newest are kept. */
   async refusalOperation(name: DeviceId, refusal: DeviceRefusal): Promise<Operation> {
     const recent = [refusal, ...(await this.refusals(name))].slice(0, mostRefusals);
     return { put: refusalsKey(name), value: recent };
   }
 
   /**
-   * Reads, decides and writes until nobody came in between. Changes of one name take turns in this process; other
-   * replicas are met by comparing revisions.
+   * Reads, decides and writes. If another change came in between, it tries again. Changes of one name run one after the
+   * other in this process; a change by another replica is found by its revision.
    *
-   * @param decide gives the result when nothing is to be written, else the change and the result it stands for
+   * @param decide returns the result, and the change that must be written for it to be true, if any
    */
   change<Result>(name: DeviceId, decide: Decide<Result>): Promise<Result> {
     return this.changes.run(foldedName(name), () => this.changeInTurn(name, decide));
@@ -144,15 +144,17 @@ export class Devices {
     });
   }
 
-  /** Writes record, index, denials, announcement and audit rows in one transaction; false when somebody was faster. */
+  /**
+   * Writes record, index, denials, announcement and audit rows in one transaction. False if another change came first.
+   */
   private commit(name: DeviceId, change: DeviceChangeSet): Promise<boolean> {
     return this.audit.commit({ ...this.stepsOf(name, change), entries: change.audit });
   }
 
   /**
-   * Changes several devices the registry knows, all or none, with audit rows for the whole; those of each are left out.
+   * Changes several known devices, all or none. Writes the given audit rows, not those of each change.
    *
-   * @returns false when somebody was faster with one of them
+   * @returns false if another change came first for one of them
    */
   commitAll(
     changes: readonly (DeviceChangeSet & { readonly before: StoredDevice })[],
@@ -175,7 +177,7 @@ export class Devices {
   }
 }
 
-/** What came out, and the change that must be written for it to be true. */
+/** The result, and the change that must be written for it to be true. */
 export interface Decision<Result> {
   readonly result: Result;
   readonly change?: DeviceChangeSet;
@@ -212,9 +214,10 @@ function refusalsKey(name: DeviceId): string {
   return `refusals/${foldedName(name)}`;
 }
 
-// Serial numbers repeat across CAs, and a certificate may be re-encoded around one signature: each key alone denies.
+// Two CAs may use one serial number, and one signature may stand in several encodings of a certificate. So a
+// certificate is denied by its fingerprint, and also by issuer and serial number. One match is enough.
 function denialKeys({ fingerprint, issuerFingerprint, issuer, serialNumber }: CertificateIdentity): string[] {
-  // By the key of the issuer too: its certificate may be issued again.
+  // Also by the key of the issuer, because the certificate of the issuer may be issued again.
   const issuers = issuer === undefined ? [issuerFingerprint] : [issuerFingerprint, issuer];
   return [denialByFingerprint(fingerprint), ...issuers.map((each) => denialBySerial(each, serialNumber))];
 }

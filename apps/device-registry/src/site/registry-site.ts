@@ -16,21 +16,21 @@ import {
 import { ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 
-/** Where the registry's part of the store keeps its site. */
+/** Key of the site in the registry's part of the store. */
 const siteKey = 'site';
-// The signer founds the site a moment after the registry has started for the first time.
+// At the very first start the signer founds the site a moment after the registry has started.
 const joinIntervalMs = 2_000;
-// Entrances wait for us meanwhile, three seconds at most.
+// Entrances wait for this answer, at most three seconds.
 const answerDeadlineMs = 1_500;
 
 /**
- * The site this registry belongs to. A registry that has lost its devices would let in those that were revoked, since
- * their CA still vouches for them; so one that is empty although the site is not new does not start.
+ * The site of this registry. A registry that has lost its devices would admit revoked ones, because their CA still
+ * vouches for them. So a registry that is empty although the site is not new does not start.
  */
 @Injectable()
 export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private site: SiteRecord | undefined;
-  /** What the signer's answer showed to be wrong. */
+  /** What is wrong, as the answer of the signer showed. */
   private loss: string | undefined;
   private distrusted: ReadonlySet<DistrustedAuthority> = new Set();
   private joining: NodeJS.Timeout | undefined;
@@ -43,9 +43,9 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   /**
-   * Compares what store and configuration directory know.
+   * Compares the site in the store with the site in the configuration directory.
    *
-   * @throws Problem `site-incomplete`: the registry's part of the store is lost, or of another site
+   * @throws Problem `site-incomplete`: the registry's part of the store is lost, or belongs to another site
    */
   static async open(context: ConnectedContext, store: Store, audit: AuditLog): Promise<RegistrySite> {
     const site = new RegistrySite(context, store, audit);
@@ -55,7 +55,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
-    // The signer may start after us.
+    // The signer may start after the registry.
     this.joining = setInterval(() => void this.learn(), joinIntervalMs);
     this.joining.unref();
   }
@@ -66,22 +66,23 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   /**
-   * Whether a CA above a certificate is one of a site before this one: it vouches for nobody any more, whatever
-   * certificate it shows for its key and name.
+   * Whether a CA above a certificate belongs to an earlier site. Such a CA vouches for nobody any more, whatever
+   * certificate it has for its key and name.
    */
   isDistrusted({ knownIssuerFingerprints, authorities }: CertificateAdmissionRequest): boolean {
     return [...knownIssuerFingerprints, ...authorities].some((authority) => this.distrusted.has(authority));
   }
 
   /**
-   * Asked before anybody unknown is let in or gets a certificate: a store that was emptied while we run makes strangers
-   * of revoked devices. Before we have joined the site, only the signer knows whether there was a store before this one.
+   * Call it before an unknown peer is admitted or gets a certificate. If the store was emptied while the registry runs,
+   * revoked devices look unknown. Until the registry has joined the site, only the signer knows whether there was a
+   * store before this one.
    *
    * @throws Problem `site-incomplete`: the store does not know the site any more
    * @throws Problem `unavailable`: the signer has not answered yet
    */
   async requireKnown(): Promise<void> {
-    // A question from before may have missed a signer that has just started.
+    // The question under way may be older than the start of the signer. So ask once more.
     await this.learning;
     if (this.isUncertain) await this.learn();
     const fault = await this.fault();
@@ -115,14 +116,15 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
       if (recorded !== undefined && marker !== undefined && marker.siteId !== recorded.siteId)
         throw otherSite(recorded, marker);
     if (recorded !== undefined) return this.keepMarker(recorded);
-    // Rows without the site prove nothing: they may have been written after the store was emptied while we ran.
+    // Rows without the site are no proof: they may have been written after the store was emptied while the registry
+    // ran.
     if (own !== undefined) throw lost(`the marker of site ${own.siteId}, founded ${own.foundedAt}`);
     const isEmpty = (await this.audit.head()).sequence === 0;
     if (isEmpty && founded === undefined && (await hasServedBefore(settings)))
       throw lost("the signer's certificate (pki/server-identity.pem)");
   }
 
-  /** Asks the signer now; a question that is under way answers for all. */
+  /** Asks the signer now. Calls during a question wait for its answer. */
   private learn(): Promise<void> {
     this.learning ??= this.introduce().finally(() => {
       this.learning = undefined;
@@ -131,8 +133,8 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   /**
-   * Until the signer has heard which site we know: it remembers, if one day we should not. So it is asked before we join,
-   * or its answer would tell nothing.
+   * Tells the signer which site the registry knows, until the signer has heard it. The signer remembers it, in case the
+   * registry loses its store. So it is asked before the registry joins: `wasKnown` must be about the time before.
    */
   private async introduce(): Promise<void> {
     const { rpc, log, signal } = this.context;
@@ -140,7 +142,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
       const before = await this.recorded();
       const request = before === undefined ? {} : { siteId: before.siteId };
       const { site, wasKnown } = await rpc.call(introduceRegistry, request, { deadlineMs: answerDeadlineMs, signal });
-      // Another replica may have joined meanwhile.
+      // Another replica may have joined in the meantime.
       const known = before ?? (await this.recorded());
       this.loss = lossOf({ known, site, wasKnown });
       if (this.loss !== undefined) log.error({ reason: this.loss }, 'registry does not fit the site of the signer');
@@ -148,13 +150,13 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
       else if (this.site === undefined) await this.belongTo(known);
       if (before !== undefined || this.loss !== undefined) clearInterval(this.joining);
     } catch (error) {
-      // A signer that is away answers later; until then the readiness of others tells of it.
+      // If the signer is not running, it is asked again later. Other services report it as not ready.
       if (!(error instanceof Problem) || error.type !== 'unavailable')
         log.warn({ error }, 'registry could not note its site, will try again');
     }
   }
 
-  /** The site as we know it, else as the store does. */
+  /** The site as known in memory, else from the store. */
   private async recorded(): Promise<SiteRecord | undefined> {
     if (this.site !== undefined) return this.site;
     const entry = await this.store.get(siteKey);
@@ -177,7 +179,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     await this.keepMarker(record);
   }
 
-  /** A configuration directory may be read-only; then the store alone knows. */
+  /** The configuration directory may be read-only. Then only the store holds the site. */
   private async keepMarker(record: SiteRecord): Promise<void> {
     const { settings, log } = this.context;
     this.site = record;
@@ -194,7 +196,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
   }
 }
 
-/** What a signer on the same machine leaves behind at its first start, also one of an older version. */
+/** Whether a signer on this machine has started before, also one of an older version: it leaves this file. */
 async function hasServedBefore({ stateDirectory }: Settings): Promise<boolean> {
   return access(statePlaces(stateDirectory).signerIdentity).then(
     () => true,
@@ -202,7 +204,7 @@ async function hasServedBefore({ stateDirectory }: Settings): Promise<boolean> {
   );
 }
 
-/** What the signer's site says about ours, for readiness and refusals. */
+/** What the site of the signer says about ours, for readiness and refusals. */
 function lossOf({ known, site, wasKnown }: { known: SiteRecord | undefined; site: SiteRecord; wasKnown: boolean }) {
   if (known === undefined)
     return wasKnown ? `has lost the devices of site ${site.siteId}. Restore its store from the backup` : undefined;
