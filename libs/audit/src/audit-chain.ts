@@ -2,22 +2,23 @@ import { createHash } from 'node:crypto';
 import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
 import { canonicalJson } from './canonical-json.js';
 
-/** What happened, before it has its place in the log. Never holds a secret. */
+/** What happened, without its place in the log. It never holds a secret. */
 export interface AuditEntry<Action extends string = string>
   extends Pick<AuditRow, 'actor' | 'subject' | 'outcome' | 'details'> {
   readonly action: Action;
 }
 
-/** The end of the chain: the next row builds on it. */
+/** The last row of the chain; the next row holds its hash. */
 export type AuditHead = Pick<AuditRow, 'sequence' | 'hash'>;
 
 /** The head of a log without rows. */
 export const emptyLog: AuditHead = { sequence: 0, hash: '0'.repeat(64) };
 
 /**
- * Gives entries their places behind the head, in order. `at` is an ISO 8601 time in UTC.
+ * Makes rows of entries, in order, after the head. `at` is an ISO 8601 time in UTC.
  *
- * @throws Problem `internal`: an entry holds what no store gives back, such as NaN, and would break the chain for good
+ * @throws Problem `internal`: an entry holds a value that JSON cannot hold, such as NaN. It would break the chain for
+ * ever
  */
 export function sealRows(head: AuditHead, entries: readonly AuditEntry[], at: string): AuditRow[] {
   let { sequence, hash: previousHash } = head;
@@ -32,7 +33,7 @@ export function sealRows(head: AuditHead, entries: readonly AuditEntry[], at: st
   });
 }
 
-/** Says why a row cannot follow the head; undefined when it does. */
+/** Why a row cannot follow the head; undefined if it can. */
 export function faultOf(head: AuditHead, row: AuditRow): string | undefined {
   const { hash, ...unsealed } = row;
   if (row.sequence !== head.sequence + 1)

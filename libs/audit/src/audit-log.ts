@@ -21,26 +21,26 @@ export interface AuditLogClock {
 }
 
 /**
- * The append-only log of what a service did and refused, kept in the service's own part of the store below `audit/`.
+ * The append-only log of what a service did and refused. It lies below `audit/` in the service's part of the store.
  *
- * A row is written in the transaction of the change it tells about: there is no change without its row, and no row of a
- * change that did not happen. Changes of one process wait for one another here, and those that waited together share a
- * transaction; replicas meet at the head of the chain and try again.
+ * A row and the change it describes are written in one transaction. So there is no change without its row, and no row
+ * without its change. Changes of one process wait in a queue, and those that wait together share a transaction. If two
+ * replicas append at the same time, one of them tries again.
  *
- * Each row holds the hash of the one before, so a flipped byte and a row that was removed, moved or added all show. Who
- * may write the store can still cut the log off, or write all of it anew, and make the head fit: that shows only beside a
- * head that was noted down elsewhere.
+ * Each row holds the hash of the row before. So a changed byte is found, and a row that was removed, moved or added.
+ * Somebody who can write the store can still cut off the end of the log, or write the whole log anew, with a head that
+ * fits. Only a copy of the head at another place shows that.
  *
- * @typeParam Action what the service may write down, when it keeps a list
- * @example
- *   const isWritten = await log.commit({ compares, operations, entries: [{ actor, action, subject, outcome, details }] });
+ * @typeParam Action the actions the service may write, if it has a list
+ * @example const isWritten = await log.commit({ compares, operations, entries: [{ actor, action, subject, outcome,
+ *   details }] });
  */
 export class AuditLog<Action extends string = string> {
   private readonly waiting: PendingChange[] = [];
   private draining: Promise<void> | undefined;
   private known: StoredHead | undefined;
 
-  /** @param clock gives rows their time */
+  /** @param clock for the time of each row */
   constructor(
     private readonly store: Store,
     private readonly clock: AuditLogClock,
@@ -49,9 +49,9 @@ export class AuditLog<Action extends string = string> {
   /**
    * Makes the change and writes its rows, both or neither, in the order of calls.
    *
-   * @returns false when one of the change's own conditions does not hold; nothing was written
-   * @throws Problem `unavailable`: the store does not answer (the change may then have been made or not), or other
-   * replicas write so much that this one never gets its turn
+   * @returns false if a condition of the change does not hold; nothing was written
+   * @throws Problem `unavailable`: the store does not answer (the change may have been made or not), or other
+   * replicas write so often that each try of this one failed
    * @throws Problem `storage-full`, `invalid-request`: as the store says; nothing was written
    * @throws Problem `internal`: the head of the log is damaged, or the rows are not valid; nothing was written
    */
@@ -65,7 +65,7 @@ export class AuditLog<Action extends string = string> {
   /**
    * Answers `GET /v1/audit`.
    *
-   * @param query the query as it came; see `auditQuery` in the protocol
+   * @param query the query as received; see `auditQuery` in the protocol
    * @throws ZodError: the query is not valid
    */
   async page(query: unknown): Promise<AuditPage> {
@@ -73,7 +73,7 @@ export class AuditLog<Action extends string = string> {
     return this.rows(after, limit);
   }
 
-  /** At most `limit` rows after a sequence number, oldest first. One that is gone or unreadable is left out. */
+  /** At most `limit` rows after a sequence number, oldest first. Missing and unreadable rows are left out. */
   async rows(after: number, limit: number): Promise<AuditPage> {
     const { sequence: end } = await this.head();
     const last = Math.min(after + limit, end);
@@ -82,7 +82,7 @@ export class AuditLog<Action extends string = string> {
     return last < end ? { rows, after: last } : { rows };
   }
 
-  /** Answers `GET /v1/audit/verify`: recomputes the whole chain, while rows may be appended. */
+  /** Answers `GET /v1/audit/verify`: recomputes the whole chain. Rows may be appended in the meantime. */
   verify(): Promise<AuditVerdict> {
     return verifyLog(this.store);
   }
@@ -93,7 +93,7 @@ export class AuditLog<Action extends string = string> {
   }
 
   private async drain(): Promise<void> {
-    // Changes made in the same turn of the event loop go together.
+    // Changes of the same turn of the event loop share a transaction.
     await Promise.resolve();
     while (this.waiting.length > 0) await this.settle(takeBatch(this.waiting));
     this.draining = undefined;
@@ -110,7 +110,7 @@ export class AuditLog<Action extends string = string> {
     }
   }
 
-  /** One change that cannot be made must not spoil it for the others. */
+  /** If one change cannot be made, the others still can. */
   private async settleOneByOne(batch: readonly PendingChange[]): Promise<void> {
     for (const pending of batch) await this.settle([pending]);
   }
@@ -132,7 +132,7 @@ export class AuditLog<Action extends string = string> {
     const entries = changes.flatMap((change) => change.entries);
     const rows = sealRows(known.head, entries, this.clock.now().toISOString());
     const { sequence, hash } = rows.at(-1) ?? known.head;
-    // Unknown until the store has answered: a call that failed may have been carried out.
+    // Unknown until the store has answered: a failed call may still have changed the store.
     this.known = undefined;
     const { committed, revision } = await this.store.transaction(
       [
@@ -154,7 +154,7 @@ function damaged(): Problem {
   );
 }
 
-/** Whether nothing was written for sure; after `unavailable` nobody knows, and a second try may write twice. */
+/** Whether certainly nothing was written. After `unavailable` nobody knows, and a second try may write twice. */
 function isRefused(error: unknown): boolean {
   return error instanceof Problem && error.type !== 'unavailable';
 }

@@ -3,7 +3,7 @@ import { type AuditPage, type AuditVerdict, auditRoutes } from '@sallyport/proto
 import { Serves } from '@sallyport/runtime';
 import { AuditLog } from './audit-log.js';
 
-/** The audit log of a service, to read and to verify; nothing of it can be changed from outside. */
+/** Reads and verifies the audit log of a service. Nobody can change it from outside. */
 @Controller()
 export class AuditController {
   constructor(private readonly log: AuditLog) {}

@@ -1,8 +1,8 @@
 import type { JsonValue } from '@sallyport/store';
 
 /**
- * JSON with the names of every object in order and no space (RFC 8785), so that one value has one text, in whatever
- * order a store gives the names back. A member that is undefined is left out, as JSON does.
+ * JSON without spaces, and with the names of each object in order (RFC 8785). So one value has one text, even if a
+ * store returns the names in another order. Undefined members are left out, as in JSON.
  */
 export function canonicalJson(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -1,29 +1,28 @@
 import type { Compare, Operation } from '@sallyport/store';
 import type { AuditEntry } from './audit-chain.js';
 
-/** A change of a service's state, and what its audit log says about it. */
+/** A change of a service's state, and its rows in the audit log. */
 export interface AuditedChange<Action extends string = string> {
   readonly compares?: readonly Compare[];
   readonly operations?: readonly Operation[];
   readonly entries: readonly AuditEntry<Action>[];
 }
 
-/** A change whose outcome somebody waits for. */
+/** A change in the queue. */
 export interface PendingChange {
   readonly change: AuditedChange;
   readonly resolve: (isCommitted: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
 
-// Bounds how many changes are tried one by one after one of them did not hold.
+// If a condition of one change does not hold, each change of the batch is tried alone. This limits how many.
 const mostInBatch = 40;
-// The store takes 1,000 conditions and changes in one transaction; the end of the log needs three.
+// The store accepts 1,000 conditions and changes in one transaction. Three are for the end of the log.
 const mostSteps = 997;
 
 /**
- * Takes from the front of the queue the changes that can share one transaction: none touches a key that one before it
- * writes, so each sees what it would see if they came one after the other. The first goes however large it is; the store
- * has the last word on that.
+ * Takes changes from the front of the queue that can share one transaction. None uses a key that an earlier one writes,
+ * so each has the same result as alone. The first change is taken whatever its size: the store may refuse it.
  */
 export function takeBatch(queue: PendingChange[]): PendingChange[] {
   const written = new Set<string>();
@@ -46,7 +45,7 @@ function keysTouched(change: AuditedChange): string[] {
   return [...(change.compares ?? []).map(({ key }) => key), ...keysWritten(change)];
 }
 
-/** What the change and its rows cost of the store's limit. */
+/** How much of the store's limit the change and its rows use. */
 function stepsOf({ compares = [], operations = [], entries }: AuditedChange): number {
   return compares.length + operations.length + entries.length;
 }

@@ -3,7 +3,7 @@ import type { Entry, Store } from '@sallyport/store';
 import { type AuditHead, emptyLog, faultOf } from './audit-chain.js';
 import { findHead, readableRow, rowKey, storedRows } from './stored-log.js';
 
-/** Recomputes the whole chain; rows may be appended meanwhile. */
+/** Recomputes the whole chain. Rows may be appended in the meantime. */
 export async function verifyLog(store: Store): Promise<AuditVerdict> {
   const before = await findHead(store);
   let last = emptyLog;
@@ -19,12 +19,14 @@ export async function verifyLog(store: Store): Promise<AuditVerdict> {
   return fault === undefined ? { intact: true, rows: last.sequence, headHash: last.hash } : broken(last, fault);
 }
 
-/** Rows cut off at the end leave a whole chain behind: only the head, from before and after the walk, tells. */
+/**
+ * If rows were cut off at the end, the rest is still a correct chain. Only the head, read before and after, shows it.
+ */
 function endFault(last: AuditHead, before: AuditHead | undefined, after: AuditHead | undefined): string | undefined {
   if (before === undefined || after === undefined) return 'the head of the log is not readable';
   const missing = before.sequence - last.sequence;
   if (missing > 0) return `the last ${missing} rows are gone`;
-  // Rows that came after the walk had passed the end are the next verification's.
+  // Rows that were appended after the last page was read belong to the next verification.
   if (after.sequence > last.sequence) return undefined;
   return after.hash === last.hash ? undefined : 'the head of the log does not belong to its last row';
 }

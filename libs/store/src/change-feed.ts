@@ -2,7 +2,7 @@ import { Problem } from '@sallyport/protocol';
 import { deserialise } from './limits.js';
 import type { WatchEvent, WatchOptions } from './store.js';
 
-/** One change as the log holds it. */
+/** One change in the log. */
 export interface LoggedChange {
   readonly key: string;
   readonly revision: number;
@@ -10,7 +10,7 @@ export interface LoggedChange {
   readonly text: string | null;
 }
 
-/** A window on the log of changes: everything after a revision, oldest first, as far as one page goes. */
+/** One page of the log of changes: what follows a revision, oldest first. */
 export interface ChangePage {
   /** In order of revision. */
   readonly changes: readonly LoggedChange[];
@@ -19,20 +19,20 @@ export interface ChangePage {
   readonly oldestRevision: number;
 }
 
-/** What a storage engine gives a feed. */
+/** What a feed needs of a storage engine. */
 export interface ChangeSource {
   newestRevision(): Promise<number>;
   /** Retries while the engine is away, until the signal aborts. */
   changesAfter(revision: number, limit: number, signal: AbortSignal): Promise<ChangePage>;
-  /** Calls `onChange` soon after anybody changed anything, until the returned function is called. */
+  /** Calls `onChange` soon after each change by any process, until the returned function is called. */
   listen(onChange: () => void): () => void;
 }
 
 const pageSize = 200;
 
 /**
- * Turns a log of changes into watches. Each watch reads the log at its own pace from its own position, so a slow reader
- * costs no memory; the engine's notification only wakes readers up.
+ * Makes watches of a log of changes. Each watch has its own position in the log and reads at its own speed. So a slow
+ * reader needs no memory. The notification of the engine only wakes up readers.
  */
 export class ChangeFeed {
   private readonly closing = new AbortController();
@@ -42,15 +42,15 @@ export class ChangeFeed {
 
   constructor(private readonly source: ChangeSource) {}
 
-  /** Starts a watch; its position is taken now, not when it is first read. */
+  /** Starts a watch. It begins at the present position, not at the position of the first read. */
   watch(prefix: string, { signal, afterRevision }: WatchOptions): AsyncIterable<WatchEvent> {
     const start = afterRevision === undefined ? this.source.newestRevision() : Promise.resolve(afterRevision);
-    // The reader meets the failure when it iterates; until then nobody has to.
+    // The reader gets the failure when it iterates. Without a reader it is no fault.
     start.catch(() => undefined);
     return this.follow(prefix, start, AbortSignal.any([signal, this.closing.signal]));
   }
 
-  /** Wakes every reader: something changed. */
+  /** Wakes up every reader after a change. */
   notify(): void {
     const { resolve } = this.wake;
     this.wake = Promise.withResolvers<void>();
@@ -69,7 +69,7 @@ export class ChangeFeed {
     this.join();
     try {
       for await (const page of this.pagesAfter(position, signal)) {
-        // A value is parsed for those alone who watch it: most changes concern somebody else.
+        // Parse only values that this watch reports: most changes concern other prefixes.
         for (const change of page.filter(({ key }) => key.startsWith(prefix))) {
           if (signal.aborted) return;
           yield eventFrom(change);
@@ -84,7 +84,7 @@ export class ChangeFeed {
   private async *pagesAfter(start: number, signal: AbortSignal): AsyncGenerator<readonly LoggedChange[]> {
     let position = start;
     while (!signal.aborted) {
-      // Taken before reading, so that a change between reading and waiting is not missed.
+      // Before reading. Otherwise a change between reading and waiting would be missed.
       const woken = this.wake.promise;
       const page = await this.source.changesAfter(position, pageSize, signal);
       if (signal.aborted) return;
@@ -109,7 +109,7 @@ export class ChangeFeed {
 }
 
 function checkRetained(position: number, page: ChangePage): void {
-  // A position ahead of the store means that the store was put back to an older state.
+  // A position after the end of the store: the store was restored from an older backup.
   if (position <= page.newestRevision && position + 1 >= page.oldestRevision) return;
   throw new Problem(
     'conflict',

@@ -5,10 +5,10 @@ const longestKeyBytes = 512;
 const largestValueBytes = 1024 * 1024;
 const defaultPageLimit = 100;
 const largestPageLimit = 1000;
-// Bounds how long one transaction holds the event loop (SQLite) or the server (Redis).
+// Limits how long one transaction blocks the event loop (SQLite) or the server (Redis).
 const mostOperations = 1000;
 
-/** No key holds this code point, so `prefix + afterEveryKey` sorts behind every key that starts with the prefix. */
+/** No key contains this code point. So `prefix + afterEveryKey` comes after every key with this prefix. */
 export const afterEveryKey = '\u{10FFFF}';
 
 /** Guards a key. @throws Problem `invalid-request` */
@@ -46,7 +46,7 @@ export function serialise(key: string, value: JsonValue): string {
   return text;
 }
 
-/** Reads back what `serialise` wrote. */
+/** Parses what `serialise` wrote. */
 export function deserialise(text: string): JsonValue {
   return JSON.parse(text);
 }
@@ -71,11 +71,11 @@ export function checkTransaction(compares: readonly Compare[], operations: reado
   }
 }
 
-/** A page asked for, as the range of keys to read. */
+/** A requested page, as the range of keys to read. */
 export interface PageRange {
-  /** The first key that may be part of the page. */
+  /** The first possible key of the page. */
   readonly from: string;
-  /** Sorts behind the last. */
+  /** Comes after the last possible key. */
   readonly before: string;
   readonly limit: number;
 }
@@ -93,7 +93,7 @@ export function pageRange(prefix: string, { cursor, limit = defaultPageLimit }: 
   const last = Buffer.from(cursor, 'base64url').toString('utf8');
   if (!last.startsWith(prefix) || cursorAfter(last) !== cursor)
     throw new Problem('invalid-request', 'The cursor does not belong to this list. Start again without a cursor.');
-  // Keys hold no control character, so nothing sorts between a key and the same key with U+0001 after it.
+  // Keys contain no control characters. So no key lies between a key and the same key followed by U+0001.
   return { from: `${last}\u0001`, before, limit };
 }
 
@@ -102,7 +102,7 @@ export function cursorAfter(key: string): string {
   return Buffer.from(key).toString('base64url');
 }
 
-/** What a caller gets whose condition did not hold. */
+/** The problem for a caller whose condition did not hold. */
 export function conflict(key: string, expectedRevision: number): Problem {
   const expectation = expectedRevision === 0 ? 'to be absent' : `at revision ${expectedRevision}`;
   return new Problem(

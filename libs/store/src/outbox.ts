@@ -6,23 +6,23 @@ import type { Entry, JsonValue, Operation, Store } from './store.js';
 const retries = { firstMs: 100, longestMs: 30_000, jitter: 0.25 };
 const pageSize = 100;
 
-// The store has read JSON, so any payload is; to walk through it again would tell nothing.
+// The store has parsed it as JSON already, so any payload is valid.
 const message = z.object({ topic: z.string(), payload: z.custom<JsonValue>((value) => value !== undefined) });
 
 export interface OutboxRunOptions {
   /** Stops the run after the message under way. */
   readonly signal: AbortSignal;
-  /** Told about each failed attempt, so that the owner can log it. */
+  /** Called after each failed attempt, for the log. */
   readonly onRetry?: (error: unknown, attempt: number) => void;
   /** 0 to 1, spreads the attempts of several processes; `Math.random` when absent. */
   readonly random?: () => number;
 }
 
 /**
- * Events that leave exactly when the change they tell about is committed. `record` gives an operation for the same
- * transaction as the change; `run` publishes what is recorded, also by earlier processes that died before they could.
- * Delivery is at least once, in the order of commits; while several processes run the same outbox, one may repeat an
- * event that another has already published, so receivers are idempotent.
+ * Publishes an event if, and only if, the change it describes is committed. `record` gives an operation for the
+ * transaction of the change. `run` publishes what is recorded, also what a process recorded before it crashed. Each
+ * event is delivered at least once, in the order of commits. If several processes run the same outbox, an event may be
+ * published twice. So receivers must be idempotent.
  *
  * @example
  *   await store.transaction(compares, [{ put: key, value: device }, outbox.record(deviceChanged.topic, event)]);
@@ -30,23 +30,23 @@ export interface OutboxRunOptions {
 export class Outbox {
   private lastStamp = 0;
 
-  /** @param prefix of the keys below which messages wait, such as `outbox/`; nothing else may live there */
+  /** @param prefix of the keys of waiting messages, such as `outbox/`; nothing else may have it */
   constructor(
     private readonly store: Store,
     private readonly prefix: string,
   ) {}
 
-  /** The operation that queues a message; make a new one for each attempt at the transaction. */
+  /** The operation that queues a message. Make a new one for each attempt of the transaction. */
   record(topic: string, payload: JsonValue): Operation {
-    // Keys sort by time; a clock that steps back must not reorder what this process records.
+    // Keys are ordered by time. If the clock is set back, messages of this process must keep their order.
     this.lastStamp = Math.max(this.lastStamp + 0.001, Date.now());
     const stamp = this.lastStamp.toFixed(3).padStart(18, '0');
     return { put: `${this.prefix}${stamp}-${randomUUID()}`, value: { topic, payload } };
   }
 
   /**
-   * Publishes message after message until the signal aborts, then resolves. A message is removed after `publish`
-   * resolved; when it rejects, the same message is tried again after 100 ms, then twice as long each time, up to 30 s.
+   * Publishes message after message until the signal aborts, then resolves. After `publish` has resolved, the message
+   * is removed. If it rejects, the same message is tried again after 100 ms, then 200 ms, and so on up to 30 s.
    */
   async run(
     publish: (topic: string, payload: JsonValue) => Promise<void>,
@@ -73,7 +73,7 @@ export class Outbox {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<void> {
-    // Watching starts before reading, so that nothing recorded in between waits for the next message.
+    // Watch before reading. Otherwise a message recorded in between would wait until the next one comes.
     const changes = this.store.watch(this.prefix, { signal });
     let published = await this.publishWaiting(publish, signal, onProgress);
     for await (const change of changes) {
@@ -82,7 +82,7 @@ export class Outbox {
     }
   }
 
-  /** Publishes all that waits and returns the newest revision among it. */
+  /** Publishes all waiting messages and returns their newest revision. */
   private async publishWaiting(
     publish: (topic: string, payload: JsonValue) => Promise<void>,
     signal: AbortSignal,
@@ -114,7 +114,7 @@ export class Outbox {
         published.push({ delete: key });
       }
     } finally {
-      // One transaction for the page: a burst of events costs one durable write, not one each.
+      // One transaction for the page: many events need one durable write, not one each.
       if (published.length > 0) await this.store.transaction([], published);
     }
   }

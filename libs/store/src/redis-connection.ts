@@ -6,7 +6,7 @@ import type { RedisScript } from './redis-scripts.js';
 import type { MonotonicClock } from './running-time.js';
 
 const defaultDeadlineMs = 5000;
-// Often at first: a replica takes over within seconds.
+// Short waits at first, because a replica takes over within seconds.
 const reconnects = { firstMs: 50, longestMs: 2_000, factor: 1.2 };
 
 export interface RedisTls {
@@ -18,17 +18,17 @@ export interface RedisTls {
 export interface RedisStoreOptions {
   /** `redis://[user@]host:port/db`, `rediss://` for TLS, or `unix:///path`. */
   readonly url: string;
-  /** Before every key of the store, default `sallyport`. */
+  /** Prefix of every key of the store; default `sallyport`. */
   readonly keyPrefix?: string;
   /** PEM texts, for `rediss://`. */
   readonly tls?: RedisTls;
-  /** A file whose first line is the password, so that it stands in no URL and no environment. */
+  /** A file whose first line is the password. So the password is in no URL and no environment. */
   readonly passwordFile?: string;
-  /** How long one call may take, a reconnect included. Default 5000. */
+  /** Deadline of one call, with a reconnect, in milliseconds. Default 5000. */
   readonly deadlineMs?: number;
   /** How many of the newest changes a watch can resume from. Default 10 000. */
   readonly retainedChanges?: number;
-  /** What lifetimes are measured with; not the time of day. Default: the machine's monotonic clock. */
+  /** Clock for lifetimes; not the time of day. Default: the machine's monotonic clock. */
   readonly clock?: MonotonicClock;
 }
 
@@ -36,8 +36,8 @@ type Client = Redis | Cluster;
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 
 /**
- * A connection that fails fast: each call has a deadline of 5 s that includes waiting for a reconnect. A command is
- * never kept and sent again later, because the caller has long been told that it failed.
+ * A connection that fails early: each call has a deadline of 5 s, which includes the wait for a reconnect. A command is
+ * never sent later, because its caller has been told that it failed.
  */
 export class RedisConnection {
   private lastError: unknown;
@@ -76,7 +76,7 @@ export class RedisConnection {
     return new RedisConnection((commandTimeout) => clusterFrom({ ...clientOptions, commandTimeout }), deadlineMs);
   }
 
-  /** Runs a script by its digest, and sends its text when the server does not know it yet. */
+  /** Runs a script by its digest. Sends its text if the server does not know it. */
   async runScript(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     return this.run(async (client) => {
       try {
@@ -129,10 +129,10 @@ export class RedisConnection {
 }
 
 /**
- * A Redis that is short of memory may delete any key (`allkeys-*`), or those with a lifetime (`volatile-*`); ours have
- * none that Redis knows of. A deleted key could be the revocation of a device.
+ * When its memory is full, Redis may delete any key (`allkeys-*`) or keys with a lifetime (`volatile-*`). For Redis our
+ * keys have no lifetime. A deleted key could be the revocation of a device.
  *
- * @param info the answer to `INFO memory`; what is not Redis may leave the policy out
+ * @param info the answer to `INFO memory`; a server that is not Redis may leave out the policy
  * @throws Problem `config-invalid`
  */
 function checkKeepsEverything(info: string): void {
@@ -156,11 +156,11 @@ async function clientOptionsFrom(options: RedisStoreOptions): Promise<ClientOpti
     connectionName: 'sallyport',
     connectTimeout: deadlineMs,
     enableOfflineQueue: false,
-    // What was sent when the connection broke may have happened: the caller decides, not a blind repeat.
+    // If the connection breaks, a sent command may have been executed. The caller decides whether to repeat it.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelay,
-    // After a fail-over the old primary answers READONLY: reconnect to find the new one.
+    // After a fail-over the old primary answers READONLY. Reconnect to find the new one.
     reconnectOnError: (error) => isAnswer(error.message, 'READONLY'),
   };
 }
@@ -174,7 +174,9 @@ function clusterFrom(redisOptions: ClientOptions): Cluster {
   });
 }
 
-/** Whether a reply is this error; Redis 6 wraps what a command inside a script answered: `ERR Error running script …: -OOM …`. */
+/**
+ * Whether a reply is this error. Redis 6 wraps errors of commands in a script: `ERR Error running script …: -OOM …`.
+ */
 function isAnswer(reply: string, code: string): boolean {
   return reply.startsWith(`${code} `) || (reply.startsWith('ERR ') && reply.includes(` -${code} `));
 }

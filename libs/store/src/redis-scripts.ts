@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-// What an older version was to delete by the time of day stays so long at least, whatever the clock says today.
+// An older version deleted by the time of day. What it left stays at least this long, whatever the clock says now.
 const shortestCarriedLifetimeMs = 400 * 86_400_000;
 
 /** A Lua script and the name Redis caches it under. */
@@ -11,10 +11,10 @@ export interface RedisScript {
 
 // KEYS: 1 revision counter, 2 index (sorted set of keys, all of score 0, so in byte order), 3 change log (stream with
 // the revision as id), 4 dues (sorted set scored by milliseconds of running time), 5 running time as last written down,
-// 6 expiries (sorted set scored by the time of day, of an older version), then the entry hashes the caller names.
-// ARGV: 1 what entry hashes start with, 2 length of the change log, 3 running time as far as the caller knows, 4 how much
-// of it may be unwritten, then as each script says.
-// Redis has a time of day too (TIME, and EXPIRE by it); that may be wrong as any other, so it deletes nothing here.
+// 6 expiries (sorted set scored by the time of day, of an older version), then the entry hashes the caller names. ARGV:
+// 1 what entry hashes start with, 2 length of the change log, 3 running time as far as the caller knows, 4 how much of
+// it may be unwritten, then as each script says. The clock of Redis (TIME, EXPIRE) may be wrong too. So it deletes
+// nothing here.
 const prelude = `
 local revisions, index, changes, dues, running, expiries = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local entryPrefix, retained = ARGV[1], ARGV[2]
@@ -132,7 +132,7 @@ end
 return {1, newest(), existed, whole(now)}
 `);
 
-/** Deletes what is due. Returns the running time. */
+/** Deletes expired entries. Returns the running time. */
 export const sweepScript = script('sweep() return whole(now)');
 
 /**

@@ -38,7 +38,7 @@ import {
   type WatchOptions,
 } from './store.js';
 
-// How long a blocking read waits before it looks for expired entries and for the end of the watch.
+// How long a blocking read waits. Then it looks for expired entries and for the end of the watch.
 const blockMs = 500;
 const retryMs = 250;
 
@@ -50,14 +50,14 @@ const listReply = z.array(z.string());
 const changesReply = z.tuple([revision, revision], z.string().nullable());
 
 /**
- * A store in Redis 6 or newer. Each entry is a hash, a sorted set keeps the keys in byte order, a stream keeps the
+ * A store in Redis 6 or newer. Each entry is a hash. A sorted set holds the keys in byte order, a stream holds the
  * changes, and one Lua script makes a whole transaction.
  *
- * In Redis Cluster everything of one store lies in one hash slot (`{keyPrefix}`): a transaction may touch a device, its
- * certificates, the audit log and the outbox at once, Redis makes only changes within one slot atomic, and revisions
- * are store-wide. To spread load over nodes, give each service a store with its own `keyPrefix`.
+ * In Redis Cluster everything of one store lies in one hash slot (`{keyPrefix}`), because a transaction may change a
+ * device, its certificates, the audit log and the outbox, and Redis transactions work within one slot only. Revisions
+ * are store-wide too. To spread the load over nodes, give each service a store with its own `keyPrefix`.
  *
- * How durable an acknowledged write is, the server decides: run it with `appendonly yes`, `appendfsync always` and
+ * The settings of the server decide how durable a write is. Use `appendonly yes`, `appendfsync always` and
  * `maxmemory-policy noeviction`.
  *
  * @throws Problem `config-invalid`: the URL is none. `unavailable`: no answer within 5 s
@@ -89,7 +89,7 @@ class RedisStore extends Store implements ChangeSource {
       name('changes'),
       name('dues'),
       name('running-time'),
-      // Of an older version, which went by the time of day.
+      // Made by an older version, which used the time of day.
       name('expiries'),
     ];
     this.retainedChanges = options.retainedChanges;
@@ -97,7 +97,7 @@ class RedisStore extends Store implements ChangeSource {
     this.entryPrefix = name('entry:');
   }
 
-  /** From then on what this process measures counts; the scripts look after the rest. */
+  /** From now on this process measures the running time. The scripts do the rest. */
   async learnRunningTime(): Promise<void> {
     const [, , , , noted] = this.keys;
     this.runningTime.learn(Number(await this.connection.run((client) => client.get(noted))));
@@ -154,8 +154,8 @@ class RedisStore extends Store implements ChangeSource {
   }
 
   async newestRevision(): Promise<number> {
-    // A plain command, not a script: a script may need a second round trip, and a write made right after the call would
-    // overtake it and be missed.
+    // A plain command. A script may need a second round trip, and then a write made right after this call would be
+    // missed.
     const [counter] = this.keys;
     return Number((await this.connection.run((client) => client.get(counter))) ?? 0);
   }
@@ -166,7 +166,7 @@ class RedisStore extends Store implements ChangeSource {
         const [newestRevision, oldestRevision, ...flat] = await this.readChanges(after, limit);
         return { newestRevision, oldestRevision, changes: triples(flat).map(changeFrom) };
       } catch (error) {
-        // A watch outlives a restart of the server; whoever wants to know about that looks at the readiness check.
+        // A watch survives a restart of the server. The readiness check tells about the restart.
         if (!(error instanceof Problem) || error.type !== 'unavailable') throw error;
         await pause(retryMs, { signal });
       }
@@ -195,7 +195,7 @@ class RedisStore extends Store implements ChangeSource {
         last = reply?.[0]?.[1].at(-1)?.[0] ?? last;
         this.runningTime.learn(runningTimeMs.parse(await this.run(sweepScript, [])));
       } catch {
-        // The readers retry by themselves; here it is enough not to spin while the server is away.
+        // The readers try again themselves. This pause only prevents a busy loop while the server is not there.
         await pause(retryMs, { signal: stopped });
       }
       onChange();
@@ -236,7 +236,7 @@ class RedisStore extends Store implements ChangeSource {
   }
 }
 
-/** Milliseconds, or empty for an entry that stays. */
+/** Milliseconds; empty for an entry without a lifetime. */
 function lifetimeOf(ttlSeconds: number | undefined): string {
   checkLifetime(ttlSeconds);
   return ttlSeconds === undefined ? '' : String(Math.ceil(ttlSeconds * 1000));
@@ -246,7 +246,7 @@ function changeFrom([key, text, written]: readonly (string | null)[]): LoggedCha
   return { key: key ?? '', revision: Number(written), text: text ?? null };
 }
 
-/** A flat reply in groups of three. */
+/** Groups a flat reply into threes. */
 function triples<Item>(flat: readonly Item[]): Item[][] {
   return Array.from({ length: flat.length / 3 }, (_, index) => flat.slice(index * 3, index * 3 + 3));
 }

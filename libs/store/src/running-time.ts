@@ -1,16 +1,16 @@
-/** Milliseconds of a clock that nobody sets, such as `performance.now()`: it only rises, at its own pace. */
+/** Milliseconds of a monotonic clock, such as `performance.now()`: nobody can set it. */
 export type MonotonicClock = () => number;
 
-/** Running time that is not written down yet, at most, while something is written anyway. */
+/** Most running time that is not stored yet, while there are other writes. */
 export const noteRunningTimeEveryMs = 60_000;
 
 /**
- * For how long a store has been open, over all the processes that ever opened it: what lifetimes are counted in.
+ * How long a store has been open, over all processes that ever opened it. Lifetimes are measured in this time.
  *
- * The time of day may be wrong by years and right again a moment later, and a deletion cannot be taken back; so it has no
- * say in what is deleted. Each process adds what its own monotonic clock measured since it last learned the stored value,
- * and the largest value counts. So several processes at once do not make it run faster, and what a crash forgets only
- * makes entries live longer.
+ * The time of day may be wrong by years, and correct again a moment later. A deletion cannot be undone, so the time of
+ * day deletes nothing. Each process adds what its own monotonic clock has measured since it read the stored value, and
+ * the largest value counts. So several processes do not make the time run faster. What a crash loses makes entries live
+ * longer, never shorter.
  */
 export class RunningTime {
   private baseMs = 0;
@@ -20,12 +20,12 @@ export class RunningTime {
     this.baseAt = clock();
   }
 
-  /** As far as this process knows; never more than has really passed. */
+  /** The time this process knows; never more than the real one. */
   get ms(): number {
     return Math.floor(this.baseMs + Math.max(this.clock() - this.baseAt, 0));
   }
 
-  /** Takes over what the store holds, when that is further on. */
+  /** Takes the stored value if it is larger. */
   learn(storedMs: number): void {
     if (!(storedMs > this.ms)) return;
     this.baseMs = storedMs;

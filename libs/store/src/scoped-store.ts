@@ -15,8 +15,8 @@ import {
 } from './store.js';
 
 /**
- * The part of a store below a prefix, such as `device-registry/`: keys go in and come out without the prefix, and no key
- * can reach beside it. `close()` does nothing; the whole store belongs to whoever opened it.
+ * The part of a store below a prefix, such as `device-registry/`. Its keys are written without the prefix, and no key
+ * outside can be reached. `close()` does nothing: whoever opened the whole store closes it.
  *
  * @throws Problem `invalid-request`: the prefix does not end in `/`.
  */

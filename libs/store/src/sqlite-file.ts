@@ -6,12 +6,12 @@ import { z } from 'zod';
 
 const schemaVersion = 2;
 
-// What a store of layout 1 was to delete by the time of day stays so long at least, whatever the clock says today: longer
-// than certificates usually live.
+// A store of layout 1 deleted by the time of day. What it left stays at least this long, whatever the clock says now:
+// longer than certificates usually live.
 const shortestCarriedLifetimeMs = 400 * 86_400_000;
 
-// Another process holds the write lock for one commit. SQLite waits this long in its own sleep, which stops the event
-// loop; past it the write queue waits on a timer instead.
+// Another process holds the write lock during one commit. SQLite waits up to this time, and that blocks the event loop.
+// After it, the write queue waits with a timer.
 const busyTimeoutMs = 20;
 
 const schema = `
@@ -58,7 +58,7 @@ export async function openSqliteFile(file: string): Promise<DatabaseSync> {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // The message of a file system error holds the path; its code, such as EACCES, does not.
+  // The message of a file system error contains the path. Its code, such as EACCES, does not.
   const isFromFileSystem = 'syscall' in error && 'code' in error;
   return isFromFileSystem ? String(error.code) : error.message;
 }
@@ -70,17 +70,17 @@ async function makePrivateFile(file: string): Promise<void> {
   await handle.close();
   // SQLite gives -wal and -shm the mode of the main file.
   await chmod(file, 0o600);
-  // A file is durable only once its directory entry is.
+  // A file is durable only when its directory entry is.
   const directoryHandle = await open(directory, 'r');
   await directoryHandle.sync();
   await directoryHandle.close();
 }
 
 function prepareDatabase(database: DatabaseSync): void {
-  // Two processes that open a new file at once: the second waits for the first to finish making it.
+  // If two processes open a new file, the second waits until the first has made it.
   database.exec('PRAGMA busy_timeout = 5000');
   database.exec('PRAGMA journal_mode = WAL');
-  // FULL: a commit is on disk before it is acknowledged; NORMAL would lose the newest commits with the power.
+  // FULL: a commit is on disk before it is acknowledged. With NORMAL a power cut would lose the newest commits.
   database.exec('PRAGMA synchronous = FULL');
   database.exec('PRAGMA journal_size_limit = 16777216');
   database.exec('BEGIN IMMEDIATE');
@@ -101,7 +101,7 @@ function bringUpToDate(database: DatabaseSync): void {
   database.exec(schema);
 }
 
-/** Layout 1 kept the moment an entry expires; layout 2 keeps the running time at which it is due, which begins at 0. */
+/** Layout 1 stored the time of day at which an entry expires. Layout 2 stores the running time, which begins at 0. */
 function countInRunningTime(database: DatabaseSync): void {
   database.exec('DROP INDEX IF EXISTS entries_by_expiry; ALTER TABLE entries RENAME COLUMN expires_at TO due_at');
   const carryOver = 'UPDATE entries SET due_at = max(due_at - ?, ?) WHERE due_at IS NOT NULL';

@@ -29,15 +29,15 @@ import {
   type WatchOptions,
 } from './store.js';
 
-// Other processes' commits and expiries are seen within this time; our own at once.
+// Commits of other processes and expired entries are seen within this time; our own commits at once.
 const pollIntervalMs = 150;
-// What an idle store forgets of its running time when the process dies. Seldom, since each time is a write to flash.
+// How much running time a crash of an idle process loses. Not shorter, because each store is a write to flash memory.
 const idleNoteMs = 600_000;
 
 export interface SqliteStoreOptions {
-  /** Made with mode 0600 when missing, its directory with 0700. */
+  /** If missing, it is made with mode 0600, and its directory with 0700. */
   readonly file: string;
-  /** What lifetimes are measured with; not the time of day. Default: the machine's monotonic clock. */
+  /** Clock for lifetimes; not the time of day. Default: the machine's monotonic clock. */
   readonly clock?: MonotonicClock;
   /** How many of the newest changes a watch can resume from. Default 10 000, at most 64 MiB of keys and values. */
   readonly retainedChanges?: number;
@@ -122,7 +122,7 @@ class SqliteStore extends Store implements ChangeSource {
     operations: readonly Operation[],
   ): Promise<TransactionOutcome> {
     checkTransaction(compares, operations);
-    // Serialised now: the caller may go on changing its object.
+    // Serialise now, because the caller may change its object later.
     const changes = operations.map((operation) =>
       'put' in operation ? { ...operation, text: serialise(operation.put, operation.value) } : operation,
     );
@@ -146,7 +146,7 @@ class SqliteStore extends Store implements ChangeSource {
   override async close(): Promise<void> {
     this.feed.close();
     clearInterval(this.noting);
-    // Not left for the next minute: a gateway may run for less than that each time.
+    // Store it now, not in the next minute: a gateway may run for less than a minute each time.
     if (this.database.isOpen) await this.tidy(0);
     await this.writes.idle();
     if (this.database.isOpen) this.database.close();
@@ -169,7 +169,7 @@ class SqliteStore extends Store implements ChangeSource {
         seen = version;
         this.sweepInBackground();
       } catch {
-        // The readers meet the same fault when they read, and can tell somebody.
+        // The readers get the same fault when they read, and can report it.
         onChange();
       }
     }, pollIntervalMs);
@@ -181,12 +181,12 @@ class SqliteStore extends Store implements ChangeSource {
     if (this.tables.hasDue(this.runningTime.ms)) void this.tidy();
   }
 
-  /** A failure hurts nobody: what is due is invisible anyway, and the next time it is tried again. */
+  /** A failure does no harm: expired entries are invisible, and the next round tries again. */
   private async tidy(noteEveryMs = noteRunningTimeEveryMs): Promise<void> {
     await this.writes.run(() => this.sweep(noteEveryMs)).catch(() => undefined);
   }
 
-  /** Deletes what is due, and writes down how far the running time has come. */
+  /** Deletes expired entries, and stores the running time. */
   private sweep(noteEveryMs = noteRunningTimeEveryMs): void {
     const { ms } = this.runningTime;
     this.tables.sweep(ms);

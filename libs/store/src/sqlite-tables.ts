@@ -15,16 +15,16 @@ const versionRow = z.object({ data_version: z.number() });
 const sweepLimit = 200;
 const trimEvery = 64;
 
-/** How much of the change log is kept for watches that resume. */
+/** How much of the change log is kept, for watches that continue from an older position. */
 export interface ChangeLogBounds {
   readonly changes: number;
   readonly bytes: number;
 }
 
-/** The two tables and every statement on them, prepared once. Times are milliseconds of running time. */
+/** The two tables and all prepared statements. Times are milliseconds of running time. */
 export class SqliteTables {
   private readonly statements: Record<keyof typeof statementTexts, StatementSync>;
-  /** The newest change, as long as nobody else can add one. */
+  /** The newest change, during a write transaction. */
   private newestInTransaction: z.infer<typeof markRow> | undefined;
 
   constructor(
@@ -50,7 +50,7 @@ export class SqliteTables {
     };
   }
 
-  /** To be called whenever a write transaction has begun: from here to its end only we change anything. */
+  /** Call it at the begin of each write transaction. Until its end, no other process can write. */
   startTransaction(): void {
     this.newestInTransaction = undefined;
   }
@@ -60,7 +60,7 @@ export class SqliteTables {
     return row && entryFrom(row);
   }
 
-  /** Up to `limit + 1` entries: the one too many says that there is a next page. */
+  /** Up to `limit + 1` entries. The additional one shows that there is a next page. */
   list({ from, before, limit }: PageRange, now: number): Entry[] {
     return this.statements.list.all(from, before, now, limit + 1).map(entryFrom);
   }
@@ -71,7 +71,7 @@ export class SqliteTables {
     return revision;
   }
 
-  /** The revision of the deletion; undefined when the key did not exist. */
+  /** The revision of the deletion; undefined if the key did not exist. */
   remove(key: string): number | undefined {
     const { changes } = this.statements.remove.run(key);
     return Number(changes) === 0 ? undefined : this.log(key, null);
@@ -81,7 +81,7 @@ export class SqliteTables {
     return this.statements.due.get(now) !== undefined;
   }
 
-  /** As last written down, by any process. */
+  /** The stored value, from any process. */
   runningTimeMs(): number {
     return runningRow.parse(this.statements.runningTime.get()).ms;
   }
@@ -90,7 +90,7 @@ export class SqliteTables {
     this.statements.noteRunningTime.run(ms);
   }
 
-  /** Deletes what is due. */
+  /** Deletes expired entries. */
   sweep(now: number): void {
     for (const row of this.statements.due.all(now)) this.remove(dueRow.parse(row).key);
   }
@@ -100,13 +100,13 @@ export class SqliteTables {
   }
 
   changesAfter(revision: number, limit: number): ChangePage {
-    // Bounds last: what another process trims between the two statements then shows as a gap, not as silence.
+    // Read the bounds last. If another process drops old changes between the two statements, the reader sees a gap.
     const changes = this.statements.changesAfter.all(revision, limit).map(changeFrom);
     const { oldest, newest } = logRow.parse(this.statements.bounds.get());
     return { changes, oldestRevision: oldest ?? 0, newestRevision: newest ?? 0 };
   }
 
-  /** Differs from the last answer after another connection has committed. */
+  /** Changes after a commit of another connection. */
   dataVersion(): number {
     return versionRow.parse(this.statements.dataVersion.get()).data_version;
   }
@@ -126,7 +126,7 @@ export class SqliteTables {
     return row === undefined ? { revision: 0, bytes_so_far: 0 } : markRow.parse(row);
   }
 
-  /** Forgets the oldest changes beyond the bounds; the newest always stays, because it holds the revision counter. */
+  /** Drops the oldest changes beyond the limits. The newest always stays, because it holds the revision counter. */
   private trim(newestRevision: number, newestBytes: number): void {
     const [revision, bytes] = [newestRevision - this.bounds.changes, newestBytes - this.bounds.bytes];
     const oldest = markRow.parse(this.statements.oldest.get());
@@ -135,8 +135,8 @@ export class SqliteTables {
   }
 }
 
-// Limits are numbers in the text, or expressions: SQLite looks into a bare parameter there to plan for its value, and so
-// plans anew for each.
+// A limit is a number in the text, or an expression. For a plain parameter, SQLite would plan the statement again for
+// each value.
 const statementTexts = {
   get: 'SELECT key, value, revision FROM entries WHERE key = ? AND (due_at IS NULL OR due_at > ?)',
   list: `SELECT key, value, revision FROM entries

@@ -3,7 +3,7 @@ import { pause } from '@sallyport/concurrency';
 import { hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
-// Bounds how long one batch holds the event loop.
+// Limits how long one batch blocks the event loop.
 const largestBatch = 100;
 const deadlineMs = 5000;
 const busyRetryMs = 5;
@@ -19,8 +19,8 @@ interface Job {
 }
 
 /**
- * Runs writes one after the other, and those that arrive together in one transaction (group commit): the cost of a
- * durable write is its fsync, and twenty writers can share one.
+ * Runs writes one after the other. Writes that arrive together share a transaction (group commit), because the
+ * expensive part of a durable write is its fsync.
  */
 export class SqliteWriteQueue {
   private readonly waiting: Job[] = [];
@@ -32,8 +32,8 @@ export class SqliteWriteQueue {
   ) {}
 
   /**
-   * Runs a job inside a write transaction and resolves to its result once that is on disk. The job may run more than
-   * once; only the run that is committed counts. A job that throws changes nothing.
+   * Runs a job in a write transaction, and resolves to its result when it is on disk. The job may run more than once,
+   * and only the committed run counts. A job that throws changes nothing.
    */
   async run<Result>(job: () => Result): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -48,13 +48,13 @@ export class SqliteWriteQueue {
     return outcome.result;
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no write waits. */
   async idle(): Promise<void> {
     await this.draining;
   }
 
   private async drain(): Promise<void> {
-    // Let the writes of this turn of the event loop gather.
+    // Collect the writes of this turn of the event loop.
     await new Promise(setImmediate);
     while (this.waiting.length > 0) {
       await this.commitBatch(this.waiting.splice(0, largestBatch));
@@ -73,7 +73,7 @@ export class SqliteWriteQueue {
     try {
       this.commit(batch);
     } catch (error) {
-      // One bad job spoils a shared transaction: run each alone, so that only the culprit fails.
+      // One bad job fails the whole transaction. So run each job alone: only the bad one fails.
       if (batch.length > 1) for (const job of batch) await this.commitBatch([job]);
       else batch[0]?.reject(storeProblem(error));
     }
@@ -91,7 +91,7 @@ export class SqliteWriteQueue {
     this.listener.onCommit();
   }
 
-  /** Takes the write lock, waiting on a timer while another process holds it. */
+  /** Takes the write lock. While another process holds it, waits with a timer. */
   private async begin(): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     for (;;) {
@@ -107,7 +107,7 @@ export class SqliteWriteQueue {
   }
 }
 
-/** What a caller gets when SQLite fails: the file system is full, or the store does not answer. */
+/** The problem for a caller if SQLite fails: the file system is full, or the store does not answer. */
 export function storeProblem(error: unknown): unknown {
   if (hasCode(error, 'ERR_INVALID_STATE')) return new Problem('unavailable', 'The store is closed.', { cause: error });
   if (!(error instanceof Error) || !hasCode(error, 'ERR_SQLITE_ERROR')) return error;
@@ -120,6 +120,6 @@ export function storeProblem(error: unknown): unknown {
 
 function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error)) return undefined;
-  // Extended codes keep the primary one in their low byte.
+  // The low byte of an extended code is the primary code.
   return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
 }
