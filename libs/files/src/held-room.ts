@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { temporaryNameFor, writeDurably } from './durable-file.js';
 import { removeIfPresent } from './present-files.js';
 
-/** Room on a disk that is taken until it is given back. */
+/** Room on a disk that is reserved until it is released. */
 export interface HeldRoom extends AsyncDisposable {
   release(): Promise<void>;
 }
 
 /**
- * Takes room beside a file that is to be written later, so that what cannot be kept is not asked for in the first place.
- * Give it back just before writing.
+ * Reserves room beside a file that will be written later. So nothing is requested that cannot be stored. Release the
+ * room just before writing.
  *
  * @param path the folder must exist
  * @throws NodeJS.ErrnoException as the disk says (ENOENT, EACCES, ENOSPC, …); nothing is left behind

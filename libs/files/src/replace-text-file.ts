@@ -44,7 +44,7 @@ async function targetOf(path: string): Promise<string> {
 /** `sudo tedge config set` must not take the file away from the services that read it. */
 async function giveTo(file: FileHandle, { uid, gid }: Stats): Promise<void> {
   const isGiven = await isPermitted(file.chown(uid, gid));
-  // Who is not root may still leave the file to a group they belong to.
+  // A user who is not root may still give the file to one of their groups.
   if (!isGiven) await isPermitted(file.chown(-1, gid));
 }
 

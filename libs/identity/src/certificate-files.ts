@@ -11,17 +11,17 @@ import { Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { privateKeyFromPem, privateKeyPem, publicKeyDer } from './private-key.js';
 
-/** Where an identity lives on disk. */
+/** The files of an identity. */
 export interface CertificateFiles {
   /** Leaf first, then its intermediates; mode 0444. */
   readonly certPath: string;
   /** PKCS#8 in PEM; mode 0400. */
   readonly keyPath: string;
-  /** The root, or during a root change the roots, of the CA that issued the leaf; mode 0444. */
+  /** The root of the CA that issued the leaf; several roots during a change of the root. Mode 0444. */
   readonly caPath: string;
 }
 
-/** An identity as read from disk: key and certificate belong together. */
+/** An identity as read from disk. Key and certificate belong together. */
 export interface Identity {
   /** Leaf first. */
   readonly certificates: readonly [Certificate, ...Certificate[]];
@@ -34,13 +34,13 @@ const certificateMode = 0o444;
 const privateKeyMode = 0o400;
 
 /**
- * Puts right what a killed process left between two files, and removes its temporary ones.
+ * Finishes what a killed process left between two files, and removes its temporary files.
  *
- * A renewal with a new key first writes the whole new pair into one file beside the key, which is the moment it counts
- * as done; then it replaces key and certificate. When that file is still there, the replacing is finished here. Call it
- * before reading the pair at start. Safe to call at any time and any number of times.
+ * A renewal with a new key first writes the whole new pair into one file beside the key. From then on the renewal
+ * counts as done. Then it replaces key and certificate. If that file is still there, this function replaces them. Call
+ * it at the start, before the pair is read. It is safe to call it at any time, and more than once.
  *
- * @param now decides which temporary files are old enough to be nobody's
+ * @param now decides which temporary files are old enough to be removed
  */
 export async function recoverIdentity(files: CertificateFiles, now = new Date()): Promise<void> {
   for (const path of [files.certPath, files.keyPath, pairPathOf(files), files.caPath])
@@ -52,7 +52,7 @@ export async function recoverIdentity(files: CertificateFiles, now = new Date())
 /**
  * Reads key and certificate chain, after `recoverIdentity`.
  *
- * @returns undefined when there is no certificate or no key
+ * @returns undefined if there is no certificate or no key
  * @throws Problem `config-invalid`: a file cannot be read as what it should be, or key and certificate do not pair
  */
 export async function readIdentity(files: CertificateFiles): Promise<Identity | undefined> {
@@ -70,8 +70,8 @@ export async function readIdentity(files: CertificateFiles): Promise<Identity | 
 }
 
 /**
- * Replaces the certificate chain of a key that is in force; when somebody has replaced that key meanwhile, it comes back
- * with its chain.
+ * Replaces the certificate chain of the present key. If another process has replaced this key in the meantime, the key
+ * is written back, together with its chain.
  */
 export async function replaceCertificate(
   files: CertificateFiles,
@@ -83,8 +83,8 @@ export async function replaceCertificate(
 }
 
 /**
- * Replaces key and certificate chain. Killed at any point, `recoverIdentity` yields the old pair or the new one; of
- * several at once, one whole pair is left.
+ * Replaces key and certificate chain. If the process is killed at any point, `recoverIdentity` gives the old pair or
+ * the new one. If several processes do it at once, the pair of one of them remains.
  */
 export async function replacePair(
   files: CertificateFiles,
@@ -96,18 +96,18 @@ export async function replacePair(
   await putPairInForce(files, pair);
 }
 
-// Key, chain and roots, each with its predecessor beside it while it is replaced.
+// Key, chain and roots. While a file is replaced, old and new need room.
 const roomBytes = 65_536;
 
 /**
- * Makes sure that an identity to come can be kept, before it is asked for: a certificate that is issued and then lost is
- * issued again at every try. The folder of the key is looked at when there is to be a new one.
+ * Makes sure that there is room for a new identity, before it is requested. Otherwise each try would issue a
+ * certificate, and lose it. The folder of the key is checked if there will be a new key.
  *
  * @throws NodeJS.ErrnoException: a folder is full, missing or may not be written
  */
 export async function holdIdentityRoom(paths: Pick<CertificateFiles, 'certPath'> & Partial<CertificateFiles>) {
   const forChain = await holdRoom(paths.certPath, roomBytes);
-  // Two folders may be on two disks; on one disk there is room for both.
+  // The two folders may be on two disks. On one disk there is room for both.
   if (paths.keyPath !== undefined) await proveRoom(paths.keyPath, forChain);
   return forChain;
 }
@@ -121,7 +121,7 @@ async function proveRoom(path: string, alreadyHeld: HeldRoom): Promise<void> {
   }
 }
 
-/** Replaces the trusted roots; leaves the file alone when they are the same. */
+/** Replaces the trusted roots. If they are the same, does not touch the file. */
 export async function replaceRoots(files: CertificateFiles, roots: readonly Certificate[]): Promise<void> {
   const pem = pemOf(roots);
   if ((await readTextIfPresent(files.caPath)) !== pem) await writeFileAtomic(files.caPath, pem, certificateMode);
@@ -132,7 +132,7 @@ export function pemOf(certificates: readonly Certificate[]): string {
   return certificates.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
 }
 
-/** The one file whose appearance commits a change of key and certificate. */
+/** The file that commits a change of key and certificate as soon as it exists. */
 function pairPathOf({ keyPath }: CertificateFiles): string {
   return `${keyPath}.next`;
 }
@@ -146,8 +146,9 @@ interface PairPem {
 const mostTries = 20;
 
 /**
- * Several processes may do this at once, with different pairs: each goes on to the pair committed last, and whoever finds
- * a key beside the certificate of another commits a whole pair again. What is not done after 20 tries stays committed.
+ * Several processes may do this at once, with different pairs. Each continues until it has written the pair committed
+ * last. A process that finds a key beside the certificate of another key commits a whole pair again. After 20 tries it
+ * stops; the pair stays committed.
  */
 async function putPairInForce(files: CertificateFiles, committed: PairPem): Promise<void> {
   let pair = committed;
@@ -170,7 +171,7 @@ async function commitPair(files: CertificateFiles, { keyPem, certPem }: PairPem)
   await writeFileAtomic(pairPathOf(files), keyPem + certPem, privateKeyMode);
 }
 
-/** The pair that was committed and is not in force yet; undefined also when what lies there is no pair. */
+/** The committed pair that is not in force yet; undefined also if the file holds no pair. */
 async function committedPair(files: CertificateFiles): Promise<PairPem | undefined> {
   const pem = (await readTextIfPresent(pairPathOf(files))) ?? '';
   const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
@@ -179,7 +180,7 @@ async function committedPair(files: CertificateFiles): Promise<PairPem | undefin
   return isPair(pair) ? pair : undefined;
 }
 
-/** Somebody is replacing both and has got as far as one of them: what was committed counts. */
+/** Another process is replacing both, and has replaced one of them. Use the committed pair. */
 async function committedIdentity(files: CertificateFiles): Promise<Identity | undefined> {
   const pair = await committedPair(files);
   return pair && identityFrom(pair);
@@ -204,7 +205,9 @@ function isPair(pem: PairPem): boolean {
   }
 }
 
-/** Undefined when key and certificate do not pair. @throws Problem `config-invalid`: one of them is none */
+/**
+ * Undefined if key and certificate do not pair. @throws Problem `config-invalid`: a text is no key or no certificate
+ */
 function identityFrom({ certPem, keyPem }: PairPem): Identity | undefined {
   const [leaf, ...intermediates] = certificatesFromPem(certPem);
   if (leaf === undefined) throw new Problem('config-invalid', 'The certificate file holds no certificate in PEM.');

@@ -6,11 +6,11 @@ interface FailedExchange {
   readonly timeoutMs: number;
 }
 
-// A server that turns a certificate away may do so, and so may a port that speaks another protocol.
+// A server may do so when it refuses a certificate, and also a port with another protocol.
 const closedInSilence =
   'the server closed the connection without a word. It may refuse this device, and then its log says why; else check the port';
 
-/** What a TLS or socket error means, and what to do about it: the words behind "handshake failure". */
+/** What a TLS or socket error means, and what to do about it. */
 const causes: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there. Check host and port, and that the service runs',
   ENOTFOUND: 'the host name is unknown. Check the URL and the name service',
@@ -45,7 +45,7 @@ function untrusted(what: string): string {
   return `${what}. Check the URL, and use the CA certificate of that site (on its machine: sallyport ca export)`;
 }
 
-/** TLS alerts (RFC 8446 §6.2) by which a server turns the certificate of this device away. */
+/** TLS alerts (RFC 8446 §6.2) with which a server refuses the certificate of this device. */
 const refusedCertificate: Readonly<Record<string, string>> = {
   'certificate required': 'it wants a client certificate, and none was sent. Enrol first',
   'bad certificate': 'it does not accept the certificate of this device. Its log says why',
@@ -83,10 +83,10 @@ function meaningOf(error: unknown, code: string, url: URL): { type: ProblemType;
 }
 
 const wrongName = 'ERR_TLS_CERT_ALTNAME_INVALID';
-// A stranger's text: printable, and short.
+// The text comes from a stranger. So make it printable and short.
 const longestNames = 200;
 
-/** Which names would do: those in the certificate. */
+/** Names the host names that the certificate holds. */
 function wrongNameCause(error: unknown, { hostname }: URL): string {
   const { cert } = error instanceof Error && 'cert' in error ? error : {};
   const names =
@@ -106,7 +106,7 @@ function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown failure';
   const code = errorCode(error);
   if (code === undefined) return error.message;
-  // OpenSSL's own words stand in the text only: "...error:0A00010B:SSL routines:FUNCTION:wrong version number:FILE...".
+  // Only the text contains OpenSSL's own words: "...error:0A00010B:SSL routines:FUNCTION:wrong version number:FILE...".
   const [, reason] = /:SSL routines:[^:]*:([^:]+):/.exec(error.message) ?? [];
   return code === 'EPROTO' && reason !== undefined ? reason : code;
 }

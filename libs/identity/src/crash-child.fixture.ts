@@ -2,7 +2,7 @@ import { deviceId } from '@sallyport/protocol';
 import { enrolIdentity } from './enrol.js';
 import { renewIdentity } from './renew.js';
 
-// Started by crash.spec.ts in a process of its own, which is killed somewhere in here.
+// A process that crash.spec.ts starts, and kills at some point in this code.
 const [, , work, folder = '', url = '', oneTimePassword = ''] = process.argv;
 const files = { certPath: `${folder}/cert.pem`, keyPath: `${folder}/key.pem`, caPath: `${folder}/ca.pem` };
 

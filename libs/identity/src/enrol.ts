@@ -27,17 +27,17 @@ export interface EnrolOptions {
   readonly oneTimePassword: string;
   /** Where the signer answers EST: `https://host:port`. */
   readonly url: string;
-  /** DNS names and addresses a service asks for; the issuing profile decides. */
+  /** DNS names and addresses that a service asks for. The profile of the signer decides. */
   readonly subjectAltNames?: readonly SubjectAltName[];
-  /** Whom to believe when the token does not say. */
+  /** Which server to trust if the token does not say. */
   readonly trust?: EstTrust;
-  /** A CSR to send, made there when there is none. Absent: one of our own, gone when done. */
+  /** A file with the CSR to send; made if missing. If absent, an own CSR is made, and removed at the end. */
   readonly csrPath?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** What is asked for, and the key to ask with. */
+/** What is requested, and the key for it. */
 interface Subject {
   readonly privateKey: KeyObject;
   readonly deviceId: DeviceId;
@@ -45,17 +45,18 @@ interface Subject {
 }
 
 /**
- * Gets the first certificate of an identity, or another one for the key it has: makes the key here if there is none
- * (P-256, never replaced), sends a CSR by EST, checks the answer, writes roots and certificate. The folder must exist.
+ * Gets the first certificate of an identity, or another one for the present key. It makes the key if there is none
+ * (P-256, never replaced), sends a CSR by EST, checks the answer, and writes roots and certificate. The folder must
+ * exist.
  *
- * Killed at any point, the next call goes on: the CSR is written down before the token is spent, and a signer gives the
- * same certificate for the same CSR, so a token is never lost to a crash or a broken connection.
+ * If the process is killed at any point, the next call continues. The CSR is stored before the token is used, and a
+ * signer returns the same certificate for the same CSR. So a crash or a broken connection never costs a token.
  *
  * @returns the new leaf
  * @throws Problem `invalid-request`: no fingerprint in the token and no `trust`; nothing was sent
- * @throws Problem `conflict`: the CSR at `csrPath` is for something else
+ * @throws Problem `conflict`: the CSR at `csrPath` is for another key or name
  * @throws Problem `certificate-rejected`: the server is not the one the token is for, or issued something else
- * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`: the signer says no
+ * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`: the signer refused
  * @throws Problem `unavailable`, `rate-limited`: try again, after `retryAfterSeconds` if given
  */
 export async function enrolIdentity(options: EnrolOptions): Promise<Certificate> {
@@ -71,7 +72,7 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(signal === undefined ? {} : { signal }),
   });
-  // Before the token is spent: an answer that cannot be checked would be worth nothing.
+  // Before the token is used: an answer that cannot be checked is useless.
   const published = await publishedBy(client, trust);
   const room = await holdIdentityRoom({ certPath: files.certPath });
   const issued = await client.simpleEnroll(csr, { username: deviceId, password }).finally(() => room.release());
@@ -95,7 +96,7 @@ function trustFromToken(token: string): EstTrust {
   return { caFingerprint: parseEnrolmentToken(token).caFingerprint };
 }
 
-/** The secret of a token of ours; the password of another signer as it is, dots included. */
+/** The secret of a token of ours. A password of another signer is used as it is, with its dots. */
 function passwordOf(oneTimePassword: string): string {
   try {
     return parseEnrolmentToken(oneTimePassword).secret;
@@ -105,7 +106,7 @@ function passwordOf(oneTimePassword: string): string {
   }
 }
 
-/** A cloud may offer no `cacerts`; a server we know by its CA's fingerprint does. */
+/** A cloud may have no `cacerts`. A server that we know by the fingerprint of its CA must have it. */
 async function publishedBy(client: EstClient, trust: EstTrust): Promise<Certificate[]> {
   try {
     return await client.caCertificates();
@@ -119,7 +120,7 @@ function pendingRequestPath({ certPath }: CertificateFiles): string {
   return `${certPath}.csr`;
 }
 
-/** The CSR written down by an earlier try, or by the user, when it fits; else a new one, written down. */
+/** The stored CSR of an earlier try, or of the user, if it fits. Otherwise a new one, which is stored. */
 async function writtenRequest({ csrPath, files }: EnrolOptions, subject: Subject): Promise<Buffer> {
   const path = csrPath ?? pendingRequestPath(files);
   const earlier = csrPath === undefined ? await pendingRequest(path, subject) : await givenRequest(path, subject);
@@ -142,7 +143,7 @@ async function givenRequest(path: string, subject: Subject): Promise<Buffer | un
   );
 }
 
-/** Of our own; what does not fit, or cannot be read, makes way for a new one. */
+/** A CSR of our own. If it does not fit or cannot be read, a new one replaces it. */
 async function pendingRequest(path: string, subject: Subject): Promise<Buffer | undefined> {
   try {
     const pending = await readSigningRequest(path);

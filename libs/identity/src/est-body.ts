@@ -9,10 +9,10 @@ const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /**
  * The certificates of an EST response, in the order they came.
  *
- * Reads what servers really send: base64 on one line or wrapped with LF or CRLF, padded or not, in PEM armour, or plain
- * DER; the PKCS#7 in DER or BER.
+ * Accepts what real servers send: base64 on one line or wrapped with LF or CRLF, padded or not, in PEM armour, or plain
+ * DER. The PKCS#7 may be DER or BER.
  *
- * @throws Problem `certificate-rejected`: the body is no PKCS#7 of certificates
+ * @throws Problem `certificate-rejected`: the body is no PKCS#7 with certificates
  * @see RFC 7030 §4.1.3, §4.2.3; RFC 8951 §3 (Content-Transfer-Encoding is ignored, white space is tolerated)
  */
 export function certificatesFromEstBody(body: Buffer): Certificate[] {
@@ -21,7 +21,7 @@ export function certificatesFromEstBody(body: Buffer): Certificate[] {
   return certificates;
 }
 
-/** A request or response body as EST wants it: one line of base64 of the DER (RFC 8951 §3). */
+/** A request or response body of EST: one line of base64 of the DER (RFC 8951 §3). */
 export function estBody(der: Buffer): string {
   return `${der.toString('base64')}\n`;
 }

@@ -4,7 +4,7 @@ import { certificatesFromEstBody, estBody } from './est-body.js';
 import { answerProblem } from './est-problem.js';
 import { exchange, type HttpsAnswer, type HttpsExchange } from './https-exchange.js';
 
-/** Whom to believe: known roots, or on first contact the one root with this SHA-256. */
+/** Which server to trust: known roots, or, at the first contact, the one root with this SHA-256. */
 export type EstTrust = { readonly rootsPem: readonly string[] } | { readonly caFingerprint: Fingerprint };
 
 export interface EstClientOptions {
@@ -20,18 +20,18 @@ const defaultTimeoutMs = 30_000;
 
 const requestHeaders = {
   'Content-Type': 'application/pkcs10',
-  // RFC 8951 §3 makes it meaningless, yet some servers answer 415 without it.
+  // It has no meaning since RFC 8951 §3, but some servers answer 415 without it.
   'Content-Transfer-Encoding': 'base64',
-  // Without it, an answer holds the certificate alone, and there are signers whose `cacerts` lacks an issuing CA.
+  // Without it, the answer holds only the certificate. Some signers have no issuing CA in `cacerts`.
   Prefer: estChainPreference,
 };
 
 /**
  * Client of an EST server (RFC 7030): CA certificates, enrolment by one-time password, renewal by certificate.
  *
- * Every request but one is sent on a connection whose server certificate chains to a trusted root and holds the host
- * name. The one is the first contact by fingerprint: it asks for the public CA certificates, sends nothing of ours, and
- * what comes back is worth nothing unless a root among it has the expected SHA-256 (RFC 7030 §4.1.1).
+ * All requests but one need a server certificate that leads to a trusted root and holds the host name. The exception is
+ * the first contact by fingerprint. It asks for the public CA certificates and sends nothing secret. The answer is used
+ * only if one of its roots has the expected SHA-256 (RFC 7030 §4.1.1).
  */
 export class EstClient {
   readonly #base: URL;
@@ -48,7 +48,7 @@ export class EstClient {
   /**
    * The CA certificates the server publishes: roots and issuing CAs (RFC 7030 §4.1), over a verified connection.
    *
-   * @throws Problem `certificate-rejected`: the server is not the one to trust, or its answer is no set of certificates
+   * @throws Problem `certificate-rejected`: the server is not trusted, or its answer holds no certificates
    * @throws Problem `unavailable`: no answer in time; safe to retry
    */
   async caCertificates(): Promise<Certificate[]> {
@@ -59,10 +59,10 @@ export class EstClient {
   /**
    * Sends a CSR with the one-time password of the device (RFC 7030 §4.2.1).
    *
-   * @param csrDer PKCS#10; the same bytes sent again get the same certificate
-   * @returns the certificates of the answer as they came; which one is the leaf is for the caller to see
-   * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`: nothing was issued; asking again is no use
-   * @throws Problem `unavailable`, `rate-limited`: ask again after `retryAfterSeconds`; 202 of the server included
+   * @param csrDer PKCS#10. The same bytes get the same certificate again
+   * @returns the certificates of the answer, in its order; the caller finds the leaf
+   * @throws Problem `credentials-invalid`, `csr-rejected`, `csr-forbidden`: nothing was issued; do not ask again
+   * @throws Problem `unavailable`, `rate-limited`: ask again after `retryAfterSeconds`; also for 202
    */
   async simpleEnroll(
     csrDer: Buffer,
@@ -111,7 +111,7 @@ export class EstClient {
     return exchange({ ...request, url: this.#urlOf(operation), tls, ...this.#limits });
   }
 
-  /** The roots to verify with; on first contact found by their fingerprint and kept once found. */
+  /** The roots to verify with. At the first contact they are found by their fingerprint, and kept. */
   async #roots(): Promise<readonly string[]> {
     this.#rootsPem ??= [await this.#rootByFingerprint()];
     return this.#rootsPem;
@@ -136,7 +136,7 @@ export class EstClient {
   }
 
   #accepted(answer: HttpsAnswer): Buffer {
-    // RFC 7030 §4.1.3, §4.2.3: success is 200 and nothing else; 202 means not yet.
+    // RFC 7030 §4.1.3, §4.2.3: only 200 is success; 202 means not yet.
     if (answer.status !== 200) throw answerProblem(answer, this.#base.origin);
     return answer.body;
   }
@@ -166,7 +166,7 @@ function withoutCredentials(url: string): string {
   return url.replace(/\/\/.*@/s, '//');
 }
 
-/** Roots in PEM from the text of a CA file. */
+/** The roots in the text of a CA file, in PEM. */
 export function trustFromPem(pem: string): EstTrust {
   return { rootsPem: certificatesFromPem(pem).map(({ der }) => pemFromDer('CERTIFICATE', der)) };
 }

@@ -23,7 +23,7 @@ const meanings: Readonly<Record<number, AnswerMeaning>> = {
   503: { type: 'unavailable', text: 'is not ready', remedy: 'Try again later.' },
 };
 
-// What a server says beside its status is shown, but it is a stranger's text: one line, printable, short.
+// The text of a server is shown beside its status. It comes from a stranger: make it one line, printable and short.
 const longestRemark = 300;
 
 /** The problem behind an EST answer that is not 200. */
@@ -49,7 +49,7 @@ function textOf(body: Buffer): string {
   return body.subarray(0, 4 * longestRemark).toString('utf8');
 }
 
-/** What a problem in JSON (RFC 9457) says to a person; undefined for any other body. */
+/** The text of a problem in JSON (RFC 9457); undefined for any other body. */
 function detailIn(body: Buffer): string | undefined {
   try {
     const problem: unknown = JSON.parse(body.toString('utf8'));

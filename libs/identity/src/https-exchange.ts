@@ -10,9 +10,9 @@ export interface HttpsExchange {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly tls: {
-    /** Trusted roots, in PEM; nobody else is trusted. */
+    /** Trusted roots, in PEM. No other root is trusted. */
     readonly ca: readonly string[];
-    /** False only where the answer is judged by other means and nothing secret is sent. */
+    /** False only if the answer is checked in another way, and nothing secret is sent. */
     readonly rejectUnauthorized: boolean;
     readonly cert?: string;
     readonly key?: string;
@@ -29,7 +29,7 @@ export interface HttpsAnswer {
   readonly body: Buffer;
 }
 
-// A chain and its roots are a few KiB; nothing an honest EST server sends comes near.
+// A chain and its roots have a few KiB. No honest EST server sends nearly as much.
 const largestAnswerBytes = 256 * 1024;
 
 /**
@@ -59,7 +59,7 @@ function send({ url, method, headers, body, tls }: HttpsExchange, signal: AbortS
     const outgoing = request(url, {
       method,
       signal,
-      // No pool: each request proves the server anew, and the server never accepts a resumed session.
+      // No pool: each request verifies the server again, and our server never accepts a resumed session.
       agent: false,
       headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
       minVersion: 'TLSv1.2',
@@ -70,7 +70,7 @@ function send({ url, method, headers, body, tls }: HttpsExchange, signal: AbortS
     });
     outgoing.once('response', resolve);
     outgoing.on('error', reject);
-    // An answer that changes the protocol ends the request without an error, and neither deadline nor signal is heard.
+    // After an answer that changes the protocol, the request ends without an error and ignores deadline and signal.
     outgoing.once('close', () => reject(new Error('it ended the request without an answer')));
     outgoing.end(body);
   });

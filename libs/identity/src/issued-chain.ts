@@ -2,21 +2,21 @@ import type { DeviceId } from '@sallyport/protocol';
 import { Problem } from '@sallyport/protocol';
 import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
 
-/** A chain leaf first without its root, and the roots to trust. */
+/** A chain, leaf first and without its root, and the roots to trust. */
 export interface IssuedChain {
   readonly chain: readonly [Certificate, ...Certificate[]];
   readonly roots: readonly Certificate[];
 }
 
-// Root, issuing CA, leaf; foreign hierarchies have a level or two more.
+// Root, issuing CA, leaf. Foreign hierarchies have one or two levels more.
 const longestChain = 6;
 
 /**
- * Orders what an EST server issued into a chain, and checks it before anything is written: it is for our key and our
- * name, it has not ended, and it leads to a root the server publishes.
+ * Makes a chain of what an EST server issued, and checks it before anything is written: it is for our key and our name,
+ * it has not ended, and it leads to a root that the server publishes.
  *
  * @param issued the answer to simpleenroll or simplereenroll, in any order, intermediates or not (RFC 7030 §4.2.3)
- * @param published the answer to cacerts; empty when the server has none, and then there is no root to lead to
+ * @param published the answer to cacerts; empty if the server has none, and then no root is needed
  * @throws Problem `certificate-rejected`: the certificates are not what was asked for
  */
 export function issuedChain(
@@ -29,7 +29,8 @@ export function issuedChain(
   const [commonName] = leaf.subject.commonNames;
   if (commonName !== expected.deviceId)
     throw rejected(`it names "${commonName ?? ''}", and the request was for "${expected.deviceId}"`);
-  // Of a signer whose clock is behind; put in force, it would take the place of one that may still renew itself.
+  // The clock of the signer is wrong. If this certificate replaced the present one, the device could not renew any
+  // more.
   if (hasEnded(leaf, expected.now)) throw rejected(`it ended on ${leaf.notAfter.toISOString()}`);
   const intermediates = [...issued, ...published].filter((certificate) => certificate.isCa && !isRoot(certificate));
   const roots = published.filter(isRoot);
@@ -42,12 +43,12 @@ export function issuedChain(
 type Chain = [Certificate, ...Certificate[]];
 
 interface Authorities {
-  /** Each is tried once. */
+  /** Each of them is tried once. */
   readonly intermediates: Set<Certificate>;
   readonly roots: readonly Certificate[];
 }
 
-/** An issuing CA may have certificates of several roots, not all of them published: when one way ends, another is tried. */
+/** An issuing CA may have certificates of several roots, and not all roots are published. So all ways are tried. */
 function wayToRoot(last: Certificate, authorities: Authorities, longest = longestChain): Chain | undefined {
   const { intermediates, roots } = authorities;
   if (roots.some((root) => verifySignedBy(last, root))) return [last];
@@ -61,7 +62,7 @@ function wayToRoot(last: Certificate, authorities: Authorities, longest = longes
   return undefined;
 }
 
-/** As far up as the intermediates go, where no root is known. */
+/** The chain as far as the intermediates go, without a root. */
 function wayUp(leaf: Certificate, intermediates: readonly Certificate[]): Chain {
   const chain: Chain = [leaf];
   let issuer = intermediates.find((candidate) => verifySignedBy(leaf, candidate));
@@ -73,7 +74,7 @@ function wayUp(leaf: Certificate, intermediates: readonly Certificate[]): Chain 
   return chain;
 }
 
-/** Self-signed, and its own signature holds. */
+/** Whether it is self-signed, with a valid signature. */
 function isRoot(certificate: Certificate): boolean {
   return (
     certificate.isCa &&

@@ -5,7 +5,7 @@ import { Problem } from '@sallyport/protocol';
 
 const privateKeyMode = 0o400;
 
-/** Makes a P-256 key pair; the private half. */
+/** Makes a P-256 key pair and returns the private key. */
 export async function newPrivateKey(): Promise<KeyObject> {
   const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   return privateKey;
@@ -48,8 +48,8 @@ export function privateKeyFromPem(pem: string): KeyObject {
 }
 
 /**
- * The key at `path`, made there (P-256, mode 0400) when there is none. Never replaces a key, not even when several
- * processes call this at once: all get the same one.
+ * The key at `path`. If there is none, it is made (P-256, mode 0400). A key is never replaced: if several processes
+ * call this at once, all get the same key.
  *
  * @throws Problem `config-invalid`: a file is there, but it is no private key
  */

@@ -27,7 +27,7 @@ export interface RenewOptions {
   readonly url: string;
   /** Whether to change the key too (RFC 7030 §4.2.2 calls it rekeying); recommended. */
   readonly newKey: boolean;
-  /** A CSR for the present key to send instead of one made here. */
+  /** A file with a CSR for the present key, to send instead of a new one. */
   readonly csrPath?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -39,10 +39,11 @@ export interface RenewedIdentity extends IssuedChain {
 }
 
 /**
- * Renews a certificate with itself as the credential, trusting the roots in `caPath`, and puts it in force together
- * with the roots the server publishes now.
+ * Renews a certificate. The certificate itself is the credential, and the roots in `caPath` are trusted. Then puts it
+ * in force, together with the roots that the server publishes now.
  *
- * Killed at any point, the old pair or the new pair is in force, never a mixture: see `recoverIdentity`.
+ * If the process is killed at any point, the old pair or the new pair is in force, never a mixture: see
+ * `recoverIdentity`.
  *
  * @returns the new leaf
  * @throws Problem `not-found`: there is no certificate, key or CA file to renew with, or no CSR at `csrPath`
@@ -53,14 +54,14 @@ export interface RenewedIdentity extends IssuedChain {
 export async function renewIdentity(options: RenewOptions): Promise<Certificate> {
   const { files, newKey } = options;
   const { privateKey, chain, roots } = await requestRenewal(options);
-  // The new roots first: they hold the old ones too for as long as these count.
+  // The new roots first. They contain the old roots as long as these are valid.
   await replaceRoots(files, roots);
   if (newKey) await replacePair(files, privateKey, chain);
   else await replaceCertificate(files, privateKey, chain);
   return chain[0];
 }
 
-/** As `renewIdentity`, but writes nothing: what to do with the result is for the caller to say. */
+/** As `renewIdentity`, but writes nothing. The caller decides what to do with the result. */
 export async function requestRenewal(options: RenewOptions): Promise<RenewedIdentity> {
   const { files, url, newKey, timeoutMs, signal } = options;
   const { identity, rootsPem } = await presentFiles(files);
@@ -99,14 +100,14 @@ async function presentFiles(files: CertificateFiles): Promise<{ identity: Identi
   }
   const rootsPem = await readTextIfPresent(caPath);
   if (rootsPem !== undefined) return { identity, rootsPem };
-  // As a device of thin-edge.io has it, which trusts the certificates of its system.
+  // A device of thin-edge.io has no such file: it trusts the certificates of its system.
   throw new Problem(
     'not-found',
     `The CA file ${caPath} is missing, so the signer could not be told from an impostor; nothing was sent. Copy it from the machine of the signer, where "sallyport ca export --output FILE" writes it.`,
   );
 }
 
-/** A proxy to a cloud may have no `cacerts`; undefined then, and what the device knows already counts. */
+/** Undefined if the server has no `cacerts`, such as a proxy to a cloud. Then the device keeps its roots. */
 async function publishedBy(client: EstClient): Promise<Certificate[] | undefined> {
   try {
     return await client.caCertificates();
@@ -132,7 +133,7 @@ async function givenRequest(path: string, privateKey: KeyObject): Promise<Buffer
 
 /**
  * RFC 7030 §4.2.2: the subject of the request is the subject of the certificate being renewed. Alternative names are
- * left out, which means "as they are".
+ * left out, which means that they do not change.
  */
 function renewalRequest({ certificates: [{ subject }] }: Identity, privateKey: KeyObject): Buffer {
   return buildCertificateRequest({ privateKey, subject });

@@ -1,18 +1,18 @@
 import type { Certificate } from '@sallyport/x509';
 
-/** Part of its life after which a certificate is renewed: early enough for many tries. */
+/** A certificate is renewed after this part of its life. That is early enough for many tries. */
 const renewalShare = 2 / 3;
 
-/** When a certificate reaches two thirds of its life. */
+/** The moment at which two thirds of the life are over. */
 export function renewalDueAt({ notBefore, notAfter }: Pick<Certificate, 'notBefore' | 'notAfter'>): Date {
   const lifeMs = notAfter.getTime() - notBefore.getTime();
   return new Date(notBefore.getTime() + lifeMs * renewalShare);
 }
 
 /**
- * Whether a certificate ought to be renewed now. One that is not valid yet does not.
+ * Whether to renew a certificate now. False for a certificate that is not valid yet.
  *
- * @param minimumSeconds renew when this much of its life or less is left; from two thirds of its life on when absent
+ * @param minimumSeconds renew if not more of its life is left; by default, after two thirds of its life
  */
 export function needsRenewal(
   certificate: Pick<Certificate, 'notBefore' | 'notAfter'>,

@@ -5,36 +5,37 @@ import type { Certificate } from '@sallyport/x509';
 import { renewalDueAt } from './renewal-due.js';
 
 export interface RenewalScheduleOptions {
-  /** The certificate in force when the schedule starts. */
+  /** The certificate in force at the start. */
   readonly certificate: Certificate;
   /** Gets the next certificate and puts it in force. */
   readonly renew: (signal: AbortSignal) => Promise<Certificate>;
   readonly onRenewed?: (certificate: Certificate) => void;
-  /** Told about each try that failed; the next follows in `retryInMs`. */
+  /** Called after each failed try. The next follows in `retryInMs`. */
   readonly onFailure?: (error: unknown, retryInMs: number) => void;
   /** Time of day; the machine's when absent. */
   readonly now?: () => Date;
-  /** 0 to 1, spreads a fleet's renewals; `Math.random` when absent. */
+  /** 0 to 1, spreads the renewals of many devices; `Math.random` by default. */
   readonly random?: () => number;
-  /** Waits; rejects when `signal` aborts. A timer that keeps no process alive when absent. */
+  /** Waits; rejects when `signal` aborts. By default a timer that does not keep the process alive. */
   readonly wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-// A timer does not run while the machine sleeps, and overflows after 24 days: look at the clock at least this often.
+// A timer stops while the machine sleeps, and cannot be longer than 24 days. So look at the clock at least this often.
 const longestWaitMs = 3_600_000;
-// A certificate dated back by more than it lives on is due for renewal when it is issued.
+// If a certificate is dated back by most of its life, it is due for renewal as soon as it is issued.
 const shortestPauseMs = 60_000;
 const longestRetryMs = 3_600_000;
 const retries = { firstMs: 60_000, longestMs: longestRetryMs, jitter: 0.5 };
 const shortestRetryMs = 10_000;
-/** Part of the remaining life after the due time over which first tries are spread. */
+/** First tries are spread over this part of the remaining life after the due time. */
 const jitterShare = 1 / 4;
 
 /**
- * Renews a certificate from two thirds of its life on, again and again until stopped. First tries are spread over the
- * quarter of the remaining life that follows; failed ones are repeated after one minute, two, four and so on up to one
- * hour, sooner when the end is near, later when the server says so. After a success the next try is a minute away at
- * least, whatever the certificate says. It goes on after the end of life: a signer may renew an expired certificate.
+ * Renews a certificate after two thirds of its life, again and again until it is stopped. The first tries of many
+ * devices are spread over a quarter of the remaining life. A failed try is repeated after one minute, two, four and so
+ * on up to one hour; earlier if the end is near, later if the server says so. After a success the next try comes after
+ * a minute or later, whatever the certificate says. It also tries after the end, because a signer may renew an expired
+ * certificate.
  */
 export class RenewalSchedule {
   readonly #options: RenewalScheduleOptions;
@@ -50,7 +51,7 @@ export class RenewalSchedule {
     this.#running ??= this.#run();
   }
 
-  /** Stops waiting and tells a try under way to abort; resolves when it has ended. */
+  /** Stops. Aborts a try under way, and resolves when it has ended. */
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
@@ -99,7 +100,7 @@ export class RenewalSchedule {
     return Math.max(Math.min(ownMs, urgentMs), Math.min(askedForMs, longestRetryMs));
   }
 
-  /** Waits for a length of time; a clock that is set back meanwhile begins it once more, and does not stretch it. */
+  /** Waits this long. If the clock is set back in the meantime, the wait starts again, but does not become longer. */
   async #pause(milliseconds: number): Promise<void> {
     let end = this.#now().getTime() + milliseconds;
     for (;;) {
@@ -118,7 +119,7 @@ export class RenewalSchedule {
     }
   }
 
-  /** Waits, but an hour at most, and not for longer than it takes to be stopped. */
+  /** Waits at most an hour, and ends early at the stop. */
   async #wait(milliseconds: number): Promise<void> {
     const { signal } = this.#abort;
     const wait = this.#options.wait ?? waitWithoutHoldingTheProcess;
@@ -139,9 +140,10 @@ export class RenewalSchedule {
 }
 
 /**
- * How long to wait after a renewal that failed: one minute, two, four and so on up to one hour, or half of it.
+ * How long to wait after a failed renewal: one minute, two, four and so on up to one hour. Chance takes up to half of
+ * it.
  *
- * @param failures before this one, in a row
+ * @param failures in a row before this one
  * @param random 0 to 1
  */
 export function renewalBackOffMs(failures: number, random: number): number {

@@ -3,8 +3,8 @@ import { Problem } from '@sallyport/protocol';
 import { derFromPem } from '@sallyport/x509';
 
 /**
- * The certificate signing request in a PEM file, as DER; undefined when there is no file or nothing in it. Other tools
- * write "NEW CERTIFICATE REQUEST", and text before it.
+ * The certificate signing request in a PEM file, as DER; undefined if there is no file, or it is empty. Other tools
+ * write "NEW CERTIFICATE REQUEST", with text before it.
  *
  * @throws Problem `conflict`: the file holds something else
  */

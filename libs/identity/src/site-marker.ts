@@ -3,10 +3,10 @@ import { dirname } from 'node:path';
 import { readTextIfPresent, writeFileAtomic, writeFileOnce } from '@sallyport/files';
 import { Problem, type SiteMarker, siteMarker, statePlaces } from '@sallyport/protocol';
 
-/** Services that keep state of the site, and so a marker of it. */
+/** Services that keep state of the site. Each has a marker of the site. */
 type MarkedService = 'pki-signer' | 'device-registry';
 
-/** Where a service keeps the marker of its site; the folder holds nothing else. */
+/** The marker file of a service. Its folder holds nothing else. */
 export function siteMarkerPath(stateDirectory: string, service: MarkedService): string {
   return statePlaces(stateDirectory).markerOf(service);
 }
@@ -27,13 +27,13 @@ export async function readSiteMarker(path: string): Promise<SiteMarker | undefin
   );
 }
 
-/** Writes the marker as a whole, over one that is there. It holds no secret, so others may read it. */
+/** Writes or replaces the marker. It holds no secret, so other users may read it. */
 export async function writeSiteMarker(path: string, marker: SiteMarker): Promise<void> {
   await makeFolder(path);
   await writeFileAtomic(path, textOf(marker), markerMode);
 }
 
-/** Writes the marker unless there is one; of several writers at once exactly one wins. */
+/** Writes the marker if there is none. Of several writers at once exactly one succeeds. */
 export async function writeSiteMarkerOnce(path: string, marker: SiteMarker): Promise<void> {
   await makeFolder(path);
   await writeFileOnce(path, textOf(marker), markerMode);
@@ -53,7 +53,7 @@ function jsonFrom(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // No JSON is no marker; the caller says so.
+    // Not JSON, so no marker. The caller reports it.
     return undefined;
   }
 }

@@ -38,7 +38,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     try {
       return await startOn(port, options);
     } catch (error) {
-      // Another test may have been given the same port in between.
+      // Another program may have taken the port in the meantime.
       const isTaken = error instanceof Error && /in use/i.test(error.message);
       if (!isTaken || options.port !== undefined || attempt >= attempts) throw error;
     }

@@ -1,18 +1,17 @@
 import { createServer } from 'node:net';
 import { threadId } from 'node:worker_threads';
 
-// Below the range the kernel gives to outgoing connections, so that none of them takes a port while its server restarts.
+// Below the range of ports for outgoing connections. So none of these takes the port while a server restarts.
 const [first, last] = [10_000, 32_000];
-// Test files run in threads side by side, and between finding a port and listening on it another could find the same.
+// Test files run in parallel threads. Between the search and the use of a port, another thread could find the same one.
 const slices = 16;
 const sliceWidth = Math.floor((last - first) / slices);
-// A port that is free now may have been given to a program that opens it later, so ports are given out one after another.
+// A free port may be promised to a program that opens it later. So ports are given out one after the other.
 let given = Math.floor(Math.random() * sliceWidth);
 
 /**
- * Different TCP ports of loopback that nobody listens on at the moment, for programs that have to be told theirs. None is
- * given again before some thousand others.
- * Prefer port 0 wherever the program reports what it got.
+ * Different free TCP ports of loopback, for programs that must be told their port. A port is given again only after
+ * about a thousand others. Prefer port 0 wherever the program reports what it got.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();

@@ -21,7 +21,7 @@ export interface RawResponse {
   readonly body: Buffer;
 }
 
-/** A socket that says exactly the bytes a test wants, and lets it look at what comes back. */
+/** A socket that sends exactly the bytes of a test, and shows what comes back. */
 export class RawConnection implements AsyncDisposable {
   private received = Buffer.alloc(0);
   private fault: Error | undefined;
@@ -55,7 +55,7 @@ export class RawConnection implements AsyncDisposable {
     this.socket.write(bytes);
   }
 
-  /** Waits for one whole response; the connection stays usable for the next. */
+  /** Waits for one whole response. The connection can be used again. */
   async response(): Promise<RawResponse> {
     const { response, length } = await waitFor(() => parseResponse(this.received, this.socket.readableEnded), {
       what: `a response (received so far: ${JSON.stringify(this.received.toString('latin1').slice(0, 200))})`,
@@ -64,7 +64,7 @@ export class RawConnection implements AsyncDisposable {
     return response;
   }
 
-  /** Waits until the other side has ended the connection; resolves to the socket's fault when there was one. */
+  /** Waits until the other side has closed the connection. Resolves to the error of the socket, if any. */
   async closed(): Promise<Error | undefined> {
     await waitFor(() => this.socket.destroyed || this.socket.readableEnded, {
       what: 'the end of the connection',

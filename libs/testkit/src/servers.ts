@@ -24,7 +24,7 @@ export interface MosquittoOptions {
   readonly requireCertificate?: boolean;
   /** More lines of the configuration file. */
   readonly config?: readonly string[];
-  /** To come back on the port of one that was stopped. */
+  /** To start again on the port of a stopped broker. */
   readonly port?: number;
 }
 
@@ -84,7 +84,7 @@ function mosquittoConfig(port: number, { tls, requireCertificate = false, config
   const files = tls === undefined ? [] : [`certfile ${tls.certPath}`, `keyfile ${tls.keyPath}`];
   const ca = tls?.caPath === undefined ? [] : [`cafile ${tls.caPath}`];
   const clients = requireCertificate ? ['require_certificate true', 'use_identity_as_username true'] : [];
-  // Started by root it would become user "mosquitto", who cannot read the test's files.
+  // If root starts it, it becomes user "mosquitto", who cannot read the files of the test.
   const user = isRoot ? ['user root'] : [];
   return [...user, 'persistence false', ...listener, ...files, ...ca, ...clients, ...config, ''];
 }

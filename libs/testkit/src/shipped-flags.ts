@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * The flags Node gets in production, as the systemd unit has them: what a test or a benchmark starts is what operators run.
+ * The flags of Node in the systemd unit. So tests and benchmarks start what operators run.
  *
  * @param root folder of the repository
  * @param unit `sallyport`: everything in one process; `sallyport@`: each service in its own

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A directory that goes away with the test: `await using directory = temporaryDirectory();` */
+/** A directory that is removed at the end of the test: `await using directory = temporaryDirectory();` */
 export interface TemporaryDirectory extends AsyncDisposable {
   readonly path: string;
   /** The path of a file or directory below it; nothing is made. */
@@ -11,7 +11,7 @@ export interface TemporaryDirectory extends AsyncDisposable {
   remove(): Promise<void>;
 }
 
-/** Makes an empty directory, mode 0700. Removed by `await using`, by `remove()`, and at the latest when the process ends. */
+/** Makes an empty directory, mode 0700. Removed by `await using`, by `remove()`, or when the process ends. */
 export function temporaryDirectory(prefix = 'sallyport-'): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), prefix));
   const removeNow = (): void => rmSync(path, { recursive: true, force: true });

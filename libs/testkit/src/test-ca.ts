@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { mustRun } from './run-program.js';
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
 
-/** Kinds of key a test certificate may have, the refused ones included. */
+/** Kinds of key for test certificates, also kinds that we refuse. */
 export const keyKinds = ['P-192', 'P-256', 'P-384', 'P-521', 'Ed25519', 'RSA 1024', 'RSA 2048', 'RSA 3072'] as const;
 export type KeyKind = (typeof keyKinds)[number];
 
@@ -46,7 +46,7 @@ export interface TestCertificate {
 const hour = 3_600_000;
 
 /**
- * A throwaway CA made with the openssl command, so that nothing of ours judges its own work.
+ * A CA for one test, made with the openssl command. So our code does not check its own certificates.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export class TestCa implements AsyncDisposable {
     return this.certificate.certPath;
   }
 
-  /** Makes a CA below this one; it goes away with this one. */
+  /** Makes a CA below this one. It is removed with this one. */
   async intermediate(options: CertificateOptions = {}): Promise<TestCa> {
     const complete = caDefaults('Test Issuing CA', options);
     const certificate = await makeCertificate(this.directory, complete, this.certificate, this.intermediatesPem);
@@ -138,7 +138,7 @@ async function makeCertificate(
   issuer: TestCertificate | undefined,
   intermediatesPem: string,
 ): Promise<TestCertificate> {
-  // A directory for each: openssl keeps its database there, and tests issue in parallel.
+  // A directory for each, because openssl keeps its database there, and tests issue in parallel.
   const home = await mkdtemp(join(directory.path, 'c-'));
   const [certPath, keyPath, chainPath] = [join(home, 'cert.pem'), join(home, 'key.pem'), join(home, 'chain.pem')];
   const keyPem = await newKeyPem(options.key);

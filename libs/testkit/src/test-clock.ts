@@ -1,4 +1,4 @@
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until the test moves it. */
 export class TestClock {
   #nowMs: number;
 
@@ -11,7 +11,7 @@ export class TestClock {
     return new Date(this.#nowMs);
   }
 
-  /** The same in milliseconds since the epoch; a function of its own, to be handed over. */
+  /** The same in milliseconds since the epoch, as a function that can be passed on. */
   readonly nowMs = (): number => this.#nowMs;
 
   set(moment: Date): void {

@@ -1,5 +1,5 @@
 const pollMs = 10;
-// No test is quicker for a shorter wait, and a busy machine may need the longer one.
+// A shorter limit makes no test faster, and a busy machine may need the longer one.
 const longestWaitMs = 20_000;
 
 export interface WaitOptions {
