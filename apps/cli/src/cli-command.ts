@@ -1,7 +1,7 @@
 import { Command, type Option, type ParseOptionsResult } from 'commander';
 
 /**
- * A command whose flags also take `=true` and `=false`, as thin-edge.io's do and as deployment tools write them.
+ * A command whose flags also take `=true` and `=false`, as in thin-edge.io. Deployment tools write them so.
  *
  * `--json=true` is `--json`; `--json=false` is as if it were left out, and beats an environment variable.
  */
@@ -23,7 +23,7 @@ export class CliCommand extends Command {
     return [...plain, ...words.slice(options.length)];
   }
 
-  /** True for the word after an option that takes a value: whatever it looks like, it is no flag. */
+  /** True for the word after an option that takes a value: it is the value, even if it looks like a flag. */
   #isValue(wordBefore: string | undefined): boolean {
     if (wordBefore === undefined) return false;
     return this.options.some(({ required, long, short }) => required && [long, short].includes(wordBefore));
@@ -35,7 +35,7 @@ export class CliCommand extends Command {
     if (name === undefined || flag === undefined) return [word];
     if (value === 'true') return [name];
     if (value === 'false') this.#switchOff(flag);
-    // What stands there may be a secret that was meant for another option.
+    // Do not show the value: it may be a secret that was meant for another option.
     else this.error(`error: option '${name}' takes no value but true or false`, { exitCode: 2 });
     return [];
   }

@@ -3,18 +3,18 @@ import type { CommandLog } from './command-log.js';
 /** Where a command writes. */
 export interface CliOutput {
   write(text: string): unknown;
-  /** True on a terminal: progress is shown there and nowhere else. */
+  /** True on a terminal. Progress is shown on a terminal only. */
   readonly isTTY?: boolean;
 }
 
 /** Where a command reads, piece by piece. */
 export interface CliInput extends AsyncIterable<string | Uint8Array> {
   readonly isTTY?: boolean;
-  /** Terminals only: true gives every key to the program and shows none. Ctrl-C is a character then. */
+  /** For terminals only: with true, the program gets every key and nothing is shown. Ctrl-C is then a character. */
   setRawMode?(isRaw: boolean): unknown;
 }
 
-/** Everything of the world outside that a command may touch, so that tests run commands without touching their own. */
+/** Everything outside the program that a command may use. Tests pass their own. */
 export interface CliWorld {
   readonly stdout: CliOutput;
   readonly stderr: CliOutput;
@@ -23,7 +23,7 @@ export interface CliWorld {
   /** Absolute path that relative arguments are resolved against. */
   readonly cwd: string;
   readonly now: () => Date;
-  /** Aborted by Ctrl-C: a command under way stops, and takes back what it has half done. */
+  /** Aborted by Ctrl-C. A running command then stops, and undoes what it has half done. */
   readonly signal: AbortSignal;
   /** Name of the user who runs the program, as the system knows it; undefined when it does not. */
   readonly userName: string | undefined;
@@ -31,7 +31,7 @@ export interface CliWorld {
   readonly programName: string;
 }
 
-/** The world outside, and how much to say about what goes on. */
+/** What is outside the program, and the log of the command. */
 export interface CliContext extends CliWorld {
   readonly log: CommandLog;
 }

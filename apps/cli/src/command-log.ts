@@ -5,9 +5,9 @@ import { withoutControls } from './output.js';
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What a command says on standard error beside its answer, as far as `--log-level` and `--debug` ask for it. */
+/** What a command logs on standard error, as far as `--log-level` and `--debug` ask for it. */
 export class CommandLog {
-  /** Until the command line is read, and when it says nothing. */
+  /** Before the command line is read, and when it sets no level. */
   level: LogLevel = 'info';
 
   constructor(private readonly stderr: CliOutput) {}
@@ -17,7 +17,7 @@ export class CommandLog {
     if (this.#shows('warn')) this.#write(`Warning: ${text}`);
   }
 
-  /** What helps to find out why something does not work; one line, never a secret. */
+  /** Logs what helps to find a fault; one line, never a secret. */
   debug(text: string): void {
     if (this.#shows('debug')) this.#write(`Debug: ${text}`);
   }

@@ -15,7 +15,7 @@ export class Failure extends Error {
   }
 }
 
-/** A command whose answer is its exit code; it has said everything else already. */
+/** Ends a command with an exit code. Everything else has been printed already. */
 export class ExitStatus extends Error {
   override readonly name = 'ExitStatus';
 
@@ -24,7 +24,7 @@ export class ExitStatus extends Error {
   }
 }
 
-/** Ctrl-C at a terminal that hands keys over as characters, where the system sends no signal for it. */
+/** Ctrl-C at a terminal in raw mode, where the system sends no signal for it. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
 }
@@ -56,7 +56,7 @@ const helpCodes = new Set(['commander.helpDisplayed', 'commander.version']);
 
 function usageExitCode({ code, exitCode }: CommanderError): number {
   if (helpCodes.has(code)) return 0;
-  // An error a command raises by itself brings its own exit code; all others are wrong calls.
+  // An error that a command raises has its own exit code. All others are wrong calls.
   return code === 'commander.error' ? exitCode : 2;
 }
 
@@ -90,7 +90,7 @@ function describeSystemError(fault: unknown): FaultReport | undefined {
   return { what: `${placeOf(fault)}${known.what}.`, remedy: known.remedy, type: 'failed' };
 }
 
-/** The file that was to be written is what the user knows, not its temporary name. */
+/** The file that was to be written: the user does not know its temporary name. */
 function placeOf(fault: Error): string {
   if ('dest' in fault && typeof fault.dest === 'string') return `${shortened(fault.dest)}: `;
   return 'path' in fault && typeof fault.path === 'string' ? `${shortened(fault.path)}: ` : '';
@@ -98,7 +98,7 @@ function placeOf(fault: Error): string {
 
 const longestShown = 300;
 
-/** What the user typed, in so many characters that the reason is seen too. */
+/** What the user typed, shortened so that the reason is seen too. */
 function shortened(text: string): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }

@@ -46,13 +46,13 @@ async function readKeys(context: CliContext, { what, otherwise }: HiddenQuestion
   if (stdin.isTTY !== true || stdin.setRawMode === undefined)
     throw new Failure(`There is no terminal to type the ${what} at: standard input is none.`, otherwise);
   const typed = inputText(context);
-  // Before the question: whoever answers it at once is not shown either.
+  // Before the question, so that a quick answer is not shown either.
   stdin.setRawMode(true);
   try {
     stderr.write(`${what.charAt(0).toUpperCase()}${what.slice(1)}: `);
     return await upToLineEnd(typed);
   } finally {
-    // Before the input is closed: a closed terminal keeps the mode it has.
+    // Before the input is closed: a closed terminal keeps its mode.
     stdin.setRawMode(false);
     stderr.write('\n');
     await typed.return();

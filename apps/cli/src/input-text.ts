@@ -2,7 +2,7 @@ import { addAbortListener } from 'node:events';
 import type { CliContext } from './cli-context.js';
 
 /**
- * What is typed or piped into the command, piece by piece, until its end.
+ * The input of the command, typed or piped, piece by piece until its end.
  *
  * @throws the reason of the context's signal once that is aborted: Ctrl-C need not wait for a line to be typed
  */
@@ -18,7 +18,7 @@ export async function* inputText({ stdin, signal }: CliContext): AsyncGenerator<
       yield typeof next.value === 'string' ? next.value : decoder.decode(next.value, { stream: true });
     }
   } finally {
-    // An interrupted read is still waiting, and closing would wait with it.
+    // An interrupted read still waits for input, and closing would wait for it.
     if (!signal.aborted) await pieces.return?.();
   }
 }

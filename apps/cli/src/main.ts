@@ -5,13 +5,13 @@ import { codeOrMessage } from '@sallyport/files';
 import { runCli } from './run-cli.js';
 
 const { env, cwd } = processArguments();
-// npx sets this; what the user types next must work as it is shown.
+// npx sets this. The commands we show must work when the user types them.
 const { npm_command: npmCommand } = env;
 const interruption = new AbortController();
-// Once: the second Ctrl-C ends the process at once, as the system does it. SIGHUP: the terminal was closed.
+// Once only: the second Ctrl-C ends the process at once, as usual. SIGHUP: the terminal was closed.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
 
-// Whoever read our output has gone (`sallyport device list | head`): what is under way is taken back as at Ctrl-C.
+// The reader of our output has gone (`sallyport device list | head`). Undo what is half done, as at Ctrl-C.
 let outputFault = '';
 for (const output of [process.stdout, process.stderr])
   output.on('error', (error) => {
@@ -31,20 +31,20 @@ process.exitCode = await runCli(process.argv.slice(2), {
   programName: `${npmCommand === 'exec' ? 'npx ' : ''}${commandName(process.argv[1])}`,
 });
 
-// Nobody is to take half of an output for all of it. A reader that left has what it wanted.
+// An incomplete output must not look complete. A reader that closed the pipe has what it wanted.
 await new Promise((resolve) => process.stdout.write('', resolve));
 if (outputFault !== '' && outputFault !== 'EPIPE') {
   process.stderr.write(`Error: The output could not be written (${outputFault}).\n`);
   process.exitCode = 1;
 }
 
-/** An installed program is a bundle called `main.js` behind a script, and nobody types that name. */
+/** An installed program is a bundle called `main.js`, started by a script. The user does not type that name. */
 function commandName(file: string | undefined): string {
   const name = basename(file ?? '').replace(/\.m?js$/, '');
   return ['', 'main'].includes(name) ? 'sallyport' : name;
 }
 
-/** Behind sudo, the user who called it. A container may run under an id without a name. */
+/** With sudo, the user who called sudo. In a container, the user id may have no name. */
 function userName(): string | undefined {
   try {
     const { uid, username } = userInfo();
@@ -54,5 +54,5 @@ function userName(): string | undefined {
   }
 }
 
-// A read that was interrupted is still waiting for input, and would keep the process.
+// An interrupted read still waits for input, and would keep the process alive.
 process.stdin.destroy();

@@ -29,7 +29,7 @@ export function optionsOf<Options extends z.ZodType>(command: Command, schema: O
 }
 
 /**
- * The settings in force for a command; what is odd about them goes to stderr.
+ * The settings in force for a command. Warnings about them go to stderr.
  *
  * @param choice profile of the cloud the settings below `c8y` are those of
  * @throws Problem `config-invalid`: every fault of the settings at once
@@ -53,7 +53,7 @@ export function settingsSource({ env, cwd }: CliContext, { configDir }: GlobalOp
   return { env, cwd, readDeviceId: nameInCertificate, ...(configDir === undefined ? {} : { configDir }) };
 }
 
-/** Undefined for a file that cannot be read too: a command that needs it says so, and others have work to do. */
+/** Undefined also for a file that cannot be read: only a command that needs it reports that. */
 async function nameInCertificate(path: string): Promise<string | undefined> {
   try {
     const [leaf] = certificatesFromPem((await readTextIfPresent(path)) ?? '');
@@ -65,14 +65,14 @@ async function nameInCertificate(path: string): Promise<string | undefined> {
   }
 }
 
-/** Parser of `--log-level`; in any case, as thin-edge.io takes it. */
+/** Parser of `--log-level`; upper and lower case are the same, as in thin-edge.io. */
 export function logLevelArgument(text: string): LogLevel {
   const level = logLevels.find((name) => name === text.toLowerCase());
   if (level !== undefined) return level;
   throw new InvalidArgumentError(`It is one of ${logLevels.join(', ')}.`);
 }
 
-/** How much to say. A level beats `--debug`, as with thin-edge.io. */
+/** How much to log. A level overrides `--debug`, as in thin-edge.io. */
 export function logLevelOf({ debug, logLevel }: GlobalOptions): LogLevel {
   return logLevel ?? (debug ? 'debug' : 'info');
 }

@@ -6,17 +6,17 @@ export function writeJson({ stdout }: CliContext, value: unknown): void {
   stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-/** Lines of text; control characters in them are shown as blanks, so that nobody's name steers the terminal. */
+/** Lines of text. Control characters become blanks, so that no name can control the terminal. */
 export function writeLines({ stdout }: CliContext, lines: readonly string[]): void {
   stdout.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
 }
 
-/** What was done, in lines on stderr: stdout is for what a script reads. Programs that read JSON need no such words. */
+/** Tells on stderr what was done, since scripts read stdout. Nothing with `--json`. */
 export function writeNotes({ stderr }: Pick<CliContext, 'stderr'>, lines: readonly string[], asJson: boolean): void {
   if (!asJson) stderr.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
 }
 
-/** What a person should know, one line each on stderr. */
+/** Warnings for the user, one line each on stderr. */
 export function writeWarnings({ log }: Pick<CliContext, 'log'>, warnings: readonly string[]): void {
   for (const warning of warnings) log.warn(warning);
 }
@@ -26,7 +26,7 @@ export function withoutControls(text: string): string {
   return text.replace(/[^\P{Cc}\n]/gu, ' ');
 }
 
-/** Columns under headings, aligned; control characters of foreign text are shown as blanks. */
+/** Columns under headings, aligned. Control characters become blanks. */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const table = [headings, ...rows].map((row) => row.map(blankUnprintable));
   const widths = headings.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
@@ -44,7 +44,7 @@ export function labelledLines(fields: readonly (readonly [label: string, value: 
   return fields.map(([label, value]) => `${`${label}:`.padEnd(width)} ${blankUnprintable(value)}`.trimEnd());
 }
 
-/** What is under way, on a terminal only: one line on stderr that disappears when the work is done. */
+/** Shows on a terminal what is being done: one line on stderr that disappears when it is done. */
 export class Progress {
   constructor(private readonly stderr: CliOutput) {}
 

@@ -17,7 +17,7 @@ import { statusCommand } from './status/status-command.js';
 
 const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
 
-/** The whole command tree, reading and writing only through `context`. */
+/** All commands. They read and write through `context` only. */
 export function createProgram(context: CliContext): Command {
   const program = confined(new CliCommand(context.programName), context)
     .description(description)
@@ -71,7 +71,7 @@ function confined(command: Command, { stdout, stderr }: CliContext): Command {
 
 const longestValue = 80;
 
-/** What commander says, in plain words; a value that is repeated is short and steers no terminal. */
+/** The message of commander in plain words. A value in it is shortened, and cannot control the terminal. */
 function usageError(text: string): string {
   const plain = withoutValue(text)
     .replace(/^error: /, 'Error: ')
@@ -80,7 +80,7 @@ function usageError(text: string): string {
   return withoutControls(plain);
 }
 
-/** An unknown option without what was given to it: misspelt, it may be a secret. */
+/** An unknown option without its value: the option may be misspelt, and the value a secret. */
 function withoutValue(text: string): string {
   return text.replace(/unknown option '(--[^'=]*|-[^-'])[\s\S]*'/, "unknown option '$1'");
 }

@@ -17,11 +17,11 @@ export function writeReport(context: CliContext, report: FaultReport, called: Ca
   else context.stderr.write(withoutControls(`Error: ${what}\n${remedy === '' ? '' : `${remedy}\n`}`));
 }
 
-// Commands about the files of this configuration directory; the others may be meant for the machine of the services.
+// Commands that work on the files of this configuration directory. Others may be meant for another machine.
 const localCommands = ['cert', 'config', 'doctor', 'secure'];
 const commandInText = /\b(?:sallyport|tedge) (cert|config|doctor|secure|device|ca|status|site)\b/g;
 
-/** A text whose commands work when they are typed as they stand: by the name of this call, on the same directory. */
+/** The text with commands that work as they are shown: with the name of this program, on the same directory. */
 function asTyped(text: string, { programName }: CliContext, { configDir }: Called): string {
   const directory = configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`;
   return text.replace(

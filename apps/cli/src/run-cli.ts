@@ -27,7 +27,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   }
 }
 
-/** Of a command line that may be wrong: a program that reads JSON wants the error in it too. */
+/** Also for a wrong command line: a program that reads JSON needs the error as JSON too. */
 function calledAs(argv: readonly string[], program: Command): Called {
   const json = argv.some((word) => word === '--json' || word === '--json=true');
   const { configDir } = program.opts<{ readonly configDir?: string }>();

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { Failure } from '../failure.js';
 
 /**
- * What is to be sent to an admin API, checked here: the service would refuse it in words of its own.
+ * Checks what is to be sent to an admin API. The service would refuse it too, but without the name of the option.
  *
  * @throws Failure naming the option whose value breaks the rule
  */

@@ -12,7 +12,7 @@ import { hierarchyLines } from './show.js';
 
 const options = globalOptions.extend({ purpose: authorityPurpose, passphraseFile: z.string().optional() });
 
-// What the admin API takes as base64, before it is base64.
+// In base64, this is the most that the admin API takes.
 const largestBundleBytes = 180_000;
 
 /** `ca import`: an existing CA, key and chain, takes over a purpose. */
@@ -47,7 +47,7 @@ export function importCommand(context: CliContext, parent: Command): void {
 async function readBundle(path: string): Promise<Buffer> {
   const facts = await stat(path);
   if (facts.isDirectory()) throw new Failure(`${path} is a directory.`, 'Give the path of the bundle.');
-  // Before it is read; a pipe tells its size only by being read.
+  // Check the size before reading. A pipe has no size, so check again after reading.
   requireBundleSize(path, facts.size || 1);
   const bundle = await readFile(path);
   requireBundleSize(path, bundle.length);

@@ -72,7 +72,7 @@ async function create(
   if (certificatesFromPem(certPem).length !== 1) throw new Error('the certificate just made cannot be read');
   if (!(await writeFileOnce(keyPath, privateKeyPem(privateKey), 0o400))) throw alreadyThere(keyPath, choice);
   if (await writeFileOnce(certPath, certPem, 0o444)) return;
-  // Somebody else was faster with the certificate: the key just written would fit nothing.
+  // Another process has written a certificate meanwhile, and our new key does not belong to it.
   await removeIfPresent(keyPath);
   throw alreadyThere(certPath, choice);
 }

@@ -112,7 +112,7 @@ export async function readLeaf(
   throw new Failure(faultOf(file), isNamed ? 'Give the path of a certificate in PEM.' : ownFileRemedy);
 }
 
-// It may be anything and anybody's, so never "remove it".
+// It may be any file, so do not advise to remove it.
 const ownFileRemedy =
   'Check the setting that names it. If the file is damaged, restore it, or move it away and enrol again.';
 

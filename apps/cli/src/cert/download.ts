@@ -51,7 +51,7 @@ export function downloadCommand(context: CliContext, parent: Command): void {
   for (const add of [passwordOptions, serverOptions, requestOptions]) add(command);
   command.action(async () => {
     const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
-    // Commander takes a "--no-" option that was left out for its opposite; here the environment decides then.
+    // Commander sets the opposite when a "--no-" option is left out. Here, the environment decides then.
     if (command.getOptionValueSource('registrationUrl') !== 'cli') given.registrationUrl = undefined;
     if (given.prompt && passwordInEnvironment(context) !== undefined) command.error(promptConflict, { exitCode: 2 });
     const settings = await openSettings(context, given, given);
@@ -126,7 +126,7 @@ async function rememberService({ cwd, log }: CliContext, settings: Settings, url
     await new ConfigFile({ directory: settings.directory, env: {}, cwd }).set({ key: 'pki.url' }, origin);
   } catch (fault) {
     if (!(fault instanceof Problem)) throw fault;
-    // The certificate is there, and that was the point.
+    // Only a warning: the certificate is there.
     writeWarnings({ log }, [`pki.url was not set, so "cert renew" needs --url ${origin}: ${fault.message}`]);
   }
 }
@@ -145,7 +145,7 @@ async function requirePassword(context: CliContext, given: Options, { url, devic
   return password;
 }
 
-// Clap, which parses thin-edge.io's options, takes any other text for yes.
+// The option parser of thin-edge.io (clap) takes any other text as yes.
 const noes = ['', 'n', 'no', 'f', 'false', 'off', '0'];
 
 function isUrlWanted({ env }: CliContext, { registrationUrl }: Options): boolean {
@@ -166,7 +166,7 @@ function writeRegistrationUrl({ stderr }: CliContext, { url, deviceId }: Registr
   stderr.write(`Register the device here: ${page}\n`);
 }
 
-/** A token of a site says itself whom to trust; a bare password needs a CA file, or the CAs of this system. */
+/** A token of a site contains the CA to trust. A plain password needs a CA file, or the CAs of this system. */
 async function trustFor(context: CliContext, { ca, cloud }: Options, password: string): Promise<{ trust?: EstTrust }> {
   if (ca !== undefined) {
     const path = absolutePath(context, ca);
@@ -193,7 +193,7 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
   }
 }
 
-/** Seconds to wait. What the server asks for counts, but not beyond the time the user gives it all. */
+/** Seconds to wait: as long as the server asks for, but no longer than the user allows in total. */
 function pauseAfter(fault: unknown, retryEvery: number, remainingSeconds: number): number {
   const asked = fault instanceof Problem ? (fault.retryAfterSeconds ?? 0) : 0;
   return Math.min(Math.max(retryEvery, Math.min(asked, Math.ceil(remainingSeconds))), longestPauseSeconds);
@@ -202,7 +202,7 @@ function pauseAfter(fault: unknown, retryEvery: number, remainingSeconds: number
 // A timer of Node.js for longer than 2^31 - 1 milliseconds fires at once.
 const longestPauseSeconds = 2_147_483;
 
-/** A cloud refuses a device until somebody registers it; a site's refusal is final, and each one counts against the token. */
+/** A cloud refuses a device until it is registered. A refusal by a site is final, and uses up a try of the token. */
 function isWorthRepeating(fault: unknown, { cloud }: CloudChoice): boolean {
   if (!(fault instanceof Problem)) return false;
   if (fault.type === 'unavailable' || fault.type === 'rate-limited') return true;

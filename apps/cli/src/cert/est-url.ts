@@ -50,7 +50,7 @@ export function renewalUrl(
   return isProxyMeant && proxy !== undefined ? proxy : settings.require('pki.url');
 }
 
-/** Only where somebody set it: the default is this machine, which may have none. */
+/** Only where it is set: the default is this machine, which may have no proxy. */
 function proxyUrl(settings: Settings): string | undefined {
   const keys = ['c8y.proxy.client.host', 'c8y.proxy.client.port'] as const;
   if (keys.every((key) => settings.source(key) === 'default')) return undefined;

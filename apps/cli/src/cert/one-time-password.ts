@@ -43,7 +43,7 @@ export async function givenPassword(context: CliContext, given: PasswordOptions)
   return passwordInEnvironment(context);
 }
 
-/** 32 random letters and digits, for clouds where the device makes up its password and the user registers it. */
+/** 32 random letters and digits, for clouds where the device chooses its password and the user registers it. */
 export function newPassword(): string {
   return Array.from({ length: 32 }, () => alphanumerics[randomInt(alphanumerics.length)]).join('');
 }

@@ -7,7 +7,7 @@ import { writeJson, writeNotes } from '../output.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 
-/** `cert remove`: deletes certificate, key and what waits beside them. Whoever trusts the certificate still does. */
+/** `cert remove`: deletes certificate, key and unfinished renewals. Who trusts the certificate still trusts it. */
 export function removeCommand(context: CliContext, parent: Command): void {
   parent
     .command('remove')

@@ -71,7 +71,7 @@ function changeCommand(context: CliContext, parent: Command, { name, description
     });
 }
 
-/** What a person should know who has set a setting that nothing of Sallyport reads; empty for all others. */
+/** A warning for a setting that nothing in Sallyport reads; empty for all others. */
 function unreadNote(reference: KeyReference): string {
   const { isRead, hasNoEffect } = describeKey(reference.key);
   if (hasNoEffect) return `Warning: ${nameOf(reference)} is set, but ${noEffect}\n`;

@@ -4,13 +4,13 @@ import type { CliContext } from '../cli-context.js';
 import { profileNameRule, usualProfile } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
 
-/** What stands for a setting on the command line: its name, and the profile beside it. */
+/** How the command line names a setting: by its name, and by a profile if there is one. */
 export interface KeyChoice {
   readonly key: string;
   readonly profile?: string | undefined;
 }
 
-/** The argument that names a setting; a name nobody knows is a wrong call. */
+/** The argument that names a setting; an unknown name is a wrong call. */
 export function keyArgument(): Argument {
   return new Argument('<key>', 'name of the setting, such as http.bind.port').argParser(knownKey);
 }

@@ -22,7 +22,7 @@ const options = globalOptions.extend({
   host: z.array(hostName).default([]),
 });
 
-/** `device enroll-token`: one token on stdout and nothing else, so that it can be piped. */
+/** `device enroll-token`: writes a token, and nothing else, to stdout, so that it can be piped. */
 export function enrollTokenCommand(context: CliContext, parent: Command): void {
   parent
     .command('enroll-token')

@@ -6,7 +6,7 @@ import type { CliContext } from '../cli-context.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
 
-/** `device show`: one device, its certificates, what happened to it, and why it was turned away. */
+/** `device show`: one device, its certificates, what happened to it, and why it was refused. */
 export function showCommand(context: CliContext, parent: Command): void {
   parent
     .command('show')

@@ -23,7 +23,7 @@ import { readPemFile } from '../site/pem-file.js';
 
 const options = globalOptions.extend({ from: z.string(), to: z.string(), yes: z.boolean().default(false) });
 
-/** `device takeover`: hands devices of a CA outside this site to its successor, after showing how many there are. */
+/** `device takeover`: gives the devices of a CA outside this site to another one, and shows first how many they are. */
 export function takeoverCommand(context: CliContext, parent: Command): void {
   parent
     .command('takeover')
@@ -82,7 +82,7 @@ async function throughEveryPage(registry: AdminClient, order: TakeoverRequest): 
   return outcome;
 }
 
-/** What devices may be recorded under: the CA itself, and in old records the fingerprint of its certificate. */
+/** The names under which devices may be recorded: the CA, and in old records the fingerprint of its certificate. */
 async function formerNames(context: CliContext, text: string): Promise<readonly ForeignAuthority[]> {
   const id = foreignAuthority.safeParse(text);
   if (id.success) return [id.data];

@@ -1,6 +1,6 @@
 import type { CheckedSite } from './checked-site.js';
 
-/** Something that is wrong, and the command that mends it. */
+/** Something that is wrong, and the command that repairs it. */
 export interface Finding {
   /** `error`: something does not work. `warning`: it will stop working, or is less safe than it should be. */
   readonly severity: 'error' | 'warning';

@@ -15,7 +15,7 @@ export interface CheckedSite {
   readonly context: CliContext;
   readonly site: Site;
   readonly remedies: Remedies;
-  /** False on a device that runs no service: nothing but its own certificate is looked at there. */
+  /** False on a device that runs no service: there, only its own certificate is checked. */
   readonly isGateway: boolean;
   readonly services: readonly ServiceState[];
   /** The CAs of the site; none when its signer does not answer. */
@@ -58,7 +58,7 @@ export function isRunning({ services }: CheckedSite, service: ServiceName): bool
   return services.some((state) => state.service === service && state.isRunning);
 }
 
-/** Also when nothing runs, since part of the site is lost. */
+/** True also when nothing runs because a part of the site is lost. */
 async function hasSiteParts({ settings: { directory } }: Site): Promise<boolean> {
   return (await exists(join(directory, 'pki'))) || (await exists(join(directory, 'site')));
 }

@@ -27,7 +27,7 @@ interface Result {
   readonly findings: readonly Finding[];
 }
 
-/** `doctor`: looks at everything that makes a handshake fail, and says how to mend it. Exit code 0: all is well. */
+/** `doctor`: checks everything that can make a handshake fail, and tells how to repair it. Exit code 0: all is well. */
 export function doctorCommand(context: CliContext, program: Command): void {
   program
     .command('doctor')
@@ -56,13 +56,13 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Res
     }
     return results;
   } catch (fault) {
-    // Without settings there is nothing else to look at.
+    // Without settings nothing else can be checked.
     if (!(fault instanceof Problem) || fault.type !== 'config-invalid') throw fault;
     return [{ id: settings.id, title: settings.title, findings: await settingsFindings(context, options, fault) }];
   }
 }
 
-/** A check that cannot be made is a finding, and no reason to leave out the others. */
+/** A check that fails itself is a finding. The other checks still run. */
 async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]> {
   try {
     return await check.run(checked);

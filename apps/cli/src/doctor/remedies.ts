@@ -4,7 +4,7 @@ import type { CliContext } from '../cli-context.js';
 import type { GlobalOptions } from '../options.js';
 import { quoted } from '../shell-word.js';
 
-/** Commands that mend things, as the user has to type them. */
+/** Commands that repair something, as the user has to type them. */
 export class Remedies {
   readonly #prefix: string;
   readonly #settings: Settings;
@@ -33,13 +33,13 @@ export class Remedies {
     return this.run('secure', level);
   }
 
-  /** A new certificate for a device whose signer is at hand. */
+  /** A new certificate for a device whose signer runs on this machine. */
   enrol(deviceId: string): string {
     const token = `"$(${this.run('device', 'enroll-token', deviceId)})"`;
     return `${this.run('cert', 'download', '--device-id', deviceId)} --one-time-password ${token}`;
   }
 
-  /** The same where the signer is elsewhere: the token has to be fetched there. */
+  /** The same when the signer runs on another machine: the token has to be made there. */
   enrolElsewhere(deviceId: string, url: string): string {
     return this.run('cert', 'download', '--device-id', deviceId, '--url', url, '--one-time-password', 'TOKEN');
   }
@@ -57,12 +57,12 @@ export class Remedies {
     return `rm -f ${quoted(path)}`;
   }
 
-  /** Into another folder, where nothing of the same name is overwritten. */
+  /** Moves a file into another folder, and overwrites nothing there. */
   move(path: string, folder: string): string {
     return `mv -n ${quoted(path)} ${quoted(folder)}`;
   }
 
-  /** Several commands, each after the success of the one before. */
+  /** Several commands; each runs only when the one before succeeded. */
   all(...commands: readonly string[]): string {
     return commands.join(' && ');
   }

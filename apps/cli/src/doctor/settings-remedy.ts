@@ -10,7 +10,7 @@ interface WrongSetting {
   readonly where: string;
 }
 
-/** What mends a setting that cannot be read: unset it where it is set. */
+/** The command for a setting that cannot be read: it unsets it where it is set. */
 export function settingRemedy(
   { programName }: CliContext,
   { configDir }: GlobalOptions,
@@ -22,7 +22,7 @@ export function settingRemedy(
   return `${programName}${option} config unset ${quoted(key)}`;
 }
 
-/** What mends a settings file nobody but a person can: opens it in an editor. */
+/** The command for a settings file that only a person can repair: it opens an editor. */
 export async function editSettings(context: CliContext, options: GlobalOptions): Promise<string> {
   const directory = await resolveConfigDirectory(settingsSource(context, options));
   return `\${EDITOR:-vi} ${quoted(join(directory, 'tedge.toml'))}`;

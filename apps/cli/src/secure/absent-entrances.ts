@@ -4,8 +4,8 @@ import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 
 /**
- * Listeners whose service does not run now. A service holds each of its listeners to the level it last had, so what an
- * administrator lowers meanwhile has to be written down for its next start.
+ * Entrances whose service does not run now. A service never opens an entrance below the level it last had. So when an
+ * administrator lowers the level meanwhile, it has to be written down for the next start.
  */
 export class AbsentEntrances {
   private readonly lowered: { readonly levels: EntranceLevels; readonly former: EntranceLevel }[] = [];

@@ -6,7 +6,7 @@ import type { RunningEntrance } from './running-entrances.js';
 import type { ServerCertificate } from './server-certificates.js';
 import type { PathChange } from './settings-change.js';
 
-/** Every setting a level needs, and every setting it must not have. */
+/** Every setting that a level needs, and every setting that it must not have. */
 export function settingsFor(
   level: SecurityLevel,
   site: Site,
@@ -54,7 +54,7 @@ function mqttClientSettings(level: SecurityLevel, site: Site): PathChange[] {
   ]);
 }
 
-/** A setting this command manages while nobody has given it another value. */
+/** A setting that this command manages, unless somebody has given it another value. */
 interface OwnSetting {
   readonly key: PathKey;
   readonly value: string;

@@ -36,7 +36,7 @@ export function administrator(settings: Settings): LocalIdentity {
   return { name: 'operator', profile: 'admin', files: adminIdentityFiles(settings) };
 }
 
-/** Writes the roots beside where the certificate of the identity is, or will be. */
+/** Writes the roots into the folder where the certificate of the identity is, or will be. */
 export async function placeRoots({ files }: LocalIdentity, roots: readonly Certificate[]): Promise<void> {
   await mkdir(dirname(files.caPath), { recursive: true, mode: 0o700 });
   await replaceRoots(files, roots);
@@ -76,7 +76,7 @@ async function isGood(files: CertificateFiles, roots: readonly Certificate[], no
     const [leaf] = identity.certificates;
     return leadsTo(identity.certificates, roots) && hasBegun(leaf, now) && !needsRenewal(leaf, now);
   } catch (fault) {
-    // A file that cannot be used is replaced like one that is not there; anything else is a fault of the disk.
+    // Replace a file that cannot be used, as if it were missing. Anything else is a fault of the disk.
     if (fault instanceof Problem) return false;
     throw fault;
   }

@@ -11,7 +11,7 @@ import type { RunningEntrance } from './running-entrances.js';
 import { type ServerCertificate, serverCertificateFor } from './server-certificates.js';
 import type { StepLog } from './step-log.js';
 
-/** A client this program can prove a listener with, by its name in the registry. */
+/** A client as which this program can connect, with its name in the registry. */
 export interface NamedClient extends ClientIdentity {
   readonly name: string;
 }
@@ -19,7 +19,7 @@ export interface NamedClient extends ClientIdentity {
 /** Every certificate a level needs. Nothing uses them before the settings name them. */
 export interface Preparation {
   readonly certificates: ReadonlyMap<RunningEntrance, ServerCertificate>;
-  /** Whom to connect as to which listener; at level mutual. */
+  /** As which client to connect to which entrance; at level mutual. */
   readonly clients: ReadonlyMap<RunningEntrance, NamedClient>;
 }
 
@@ -55,7 +55,7 @@ export async function prepare(
   return { certificates, clients: clientsOf(running, { client, admin }) };
 }
 
-/** Where administrators alone may pass, this program proves the entrance as one; elsewhere as a client of this machine. */
+/** Connects as an administrator where only administrators may pass, and elsewhere as a client of this machine. */
 function clientsOf(
   running: readonly RunningEntrance[],
   { client, admin }: { client: NamedClient; admin: NamedClient },
@@ -68,7 +68,7 @@ function clientsOf(
   );
 }
 
-/** Clients on this machine find the roots beside their certificate, also while they have none. */
+/** Writes the roots where clients of this machine look for them, even before those have a certificate. */
 async function keepRoots(site: Site, signer: AdminClient): Promise<SiteTrust> {
   const siteTrust = await fetchTrust(signer);
   await placeRoots(localClient(site.settings), siteTrust.roots);

@@ -12,7 +12,7 @@ export interface ProbeTarget {
   readonly deadlineMs?: number | undefined;
 }
 
-/** A listener that took the connection and then said nothing: neither let in nor turned away. */
+/** The listener took the connection and did not answer: the client was neither let in nor refused. */
 export class Silence extends Error {
   override readonly name = 'Silence';
 
@@ -21,7 +21,7 @@ export class Silence extends Error {
   }
 }
 
-/** When to believe a listener: its certificate chains to these roots and is for localhost, or it is this very one. */
+/** Which certificate to accept: one for localhost that chains to these roots, or exactly this one. */
 export type ServerTrust =
   | { readonly kind: 'roots'; readonly rootsPem: readonly string[] }
   | { readonly kind: 'pinned'; readonly certificatePem: string };
@@ -32,7 +32,7 @@ export interface ClientIdentity {
   readonly keyPem: string;
 }
 
-/** How to believe the listener, and how to be believed by it. */
+/** What to accept from the listener, and what to show to it. */
 export interface ProbeCredentials {
   readonly trust: ServerTrust;
   readonly client?: ClientIdentity | undefined;
@@ -44,7 +44,7 @@ export interface ProbeAnswer {
 }
 
 const usualDeadlineMs = 5_000;
-// Nobody stores a file of this name; "not found" is as good an answer as any.
+// No file has this name. "Not found" is a good enough answer.
 const probePath = '/sallyport-probe';
 
 /** The host to connect to: a listener on every address is reached on this machine. */
@@ -52,12 +52,12 @@ export function reachableHost(bindAddress: string): string {
   return bindAddress === '0.0.0.0' || bindAddress === '::' ? 'localhost' : bindAddress;
 }
 
-/** One GET over TLS; rejects when TLS does not come about or the connection ends without an answer. */
+/** One GET over TLS; rejects when the handshake fails, or the connection ends without an answer. */
 export function probeHttps(target: ProbeTarget, credentials: ProbeCredentials): Promise<ProbeAnswer> {
   return answerOf(requestTls({ ...tlsOptions(credentials), ...requestOptions(target) }));
 }
 
-/** True when something takes connections there, whatever it speaks. */
+/** True when a server takes connections there, with any protocol. */
 export function takesConnections({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connectPlain({ host, port, timeout: deadlineMs });
@@ -115,7 +115,7 @@ function tlsOptions({ trust, client }: ProbeCredentials) {
 
 function serverCheck(trust: ServerTrust) {
   if (trust.kind === 'roots') return { ca: [...trust.rootsPem] };
-  // The leaf itself is the anchor, so its names prove nothing more.
+  // The leaf itself is trusted, so its names do not matter.
   return { ca: [trust.certificatePem], allowPartialTrustChain: true, checkServerIdentity: () => undefined };
 }
 

@@ -20,25 +20,24 @@ export interface Proof {
   readonly protocol: EntranceDefinition['protocol'];
   readonly entrance: EntranceDescription;
   readonly level: SecurityLevel;
-  /** How to believe the listener; needed above level plain. */
+  /** How to know that it is the right listener; needed above level plain. */
   readonly trust?: ServerTrust | undefined;
   /** Whom to connect as; needed at level mutual. */
   readonly client?: ClientIdentity | undefined;
   /** Milliseconds one attempt may take; 5 s when absent. */
   readonly deadlineMs?: number;
-  /** Milliseconds until who should get in has got in; 2 s when absent. */
+  /** Milliseconds after which a permitted client must get in; 2 s when absent. */
   readonly settlingMs?: number;
 }
 
 const greetings = { mqtt: mqttGreeting, coap: coapGreeting } as const;
 
-// Listeners and registry hear of a change by events, which take a moment.
+// Listeners and registry learn of a change by events, which take a moment.
 const usualSettlingMs = 2_000;
 const pauseMs = 100;
 
 /**
- * Connects to a listener as a client would, and makes sure it keeps to its level: who should get in does, and who should
- * not does not.
+ * Connects to a listener as a client would, and checks its level: permitted clients get in, and all others are refused.
  *
  * @returns what was seen, in words
  * @throws Failure: what was seen instead
@@ -93,7 +92,7 @@ async function connect({ protocol, trust }: Proof, target: ProbeTarget, client?:
   if (trust === undefined) throw new Error('nobody said how to believe the listener');
   if (protocol !== 'http') return await probeSessionOverTls(greetings[protocol], target, { trust, client });
   const { status } = await probeHttps(target, { trust, client });
-  // A listener tells a peer it does not admit why; whatever a service answers to the probe, it is neither of these.
+  // A listener answers 403 or 503 to a peer it does not admit. A service never answers the probe with these.
   if (status === 403 || status === 503) throw new Error(`the listener refused the client (HTTP ${status})`);
 }
 
@@ -109,7 +108,7 @@ async function provePlainIsRefused({ protocol }: Proof, target: ProbeTarget): Pr
   return 'redirects plain HTTP';
 }
 
-/** True when the listener turned the attempt away. A listener that says nothing has done neither. */
+/** True when the listener refused the attempt. No answer at all is a failure. */
 async function isRefused(target: ProbeTarget, attempt: () => Promise<unknown>): Promise<boolean> {
   return attempt().then(
     () => false,

@@ -18,8 +18,9 @@ export interface RunningEntrance {
 }
 
 /**
- * Finds the listeners of the site. An MQTT broker that is not part of it (no socket) is passed over. Any other service
- * must run, or the site would end up half changed; but level plain needs nothing of it, so it may follow at its start.
+ * Finds the entrances of the site. An MQTT broker without an admin socket is not ours, and is left out. Every other
+ * service must run, or only half of the site would change. Level plain needs no certificate, so a service that does not
+ * run may take it at its next start.
  *
  * @throws Failure: a service does not run or does not answer
  */
@@ -55,7 +56,9 @@ async function entranceOf(
 }
 
 /**
- * Lets a service read its settings again; the state of the listener afterwards.
+ * Makes a service read its settings again.
+ *
+ * @returns the state of the entrance after that
  *
  * @param lowerTo how low the listener may go by that; no lower than it is when absent
  */

@@ -23,7 +23,7 @@ import { isOfSite, leadsTo, type SiteTrust } from '../site/trusted-roots.js';
 import type { ServerTrust } from './probe.js';
 import type { RunningEntrance } from './running-entrances.js';
 
-/** What a listener is to show, and what a client must believe to accept it. */
+/** The certificate that a listener is to show, and what a client must trust to accept it. */
 export interface ServerCertificate {
   readonly certPath: string;
   readonly keyPath: string;
@@ -48,8 +48,8 @@ interface Pair {
 }
 
 /**
- * The certificate a listener is to show: the one its settings name as long as it serves, an operator's own included;
- * else a new one, for which the service itself makes the key.
+ * The certificate that a listener is to show. The one that the settings name stays while it can be used, also when it
+ * is the operator's own. Otherwise a new one is issued, for a key that the service makes.
  *
  * @throws Failure: the operator's CAs do not hold this site's, so no device of the site would get in
  */
@@ -59,7 +59,7 @@ export async function serverCertificateFor(entrance: RunningEntrance, issuance: 
   const { keys } = entrance.secured;
   const configuredCa = level === 'mutual' ? await configuredCas(site, keys) : undefined;
   const pair = await presentPair(site, keys);
-  // What the service once enrolled for is no operator's: it is of a site before this one, and made anew.
+  // A certificate that the service once enrolled for is not the operator's. It is of an earlier site, so replace it.
   if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(entrance, site, pair))
     return operatorsCertificate(entrance, issuance, pair);
   const isCaKnown = level === 'server' || configuredCa !== undefined;
@@ -76,7 +76,7 @@ function isOwn({ secured }: RunningEntrance, { settings }: Site, { certPath }: P
   return dirname(certPath) === statePlaces(settings.stateDirectory).folderOf(secured.service);
 }
 
-/** The operator's certificate stays; the service enrols all the same, to learn the CAs of this site's devices. */
+/** The operator's certificate stays. The service still enrols, to get the CAs of the devices of this site. */
 async function operatorsCertificate(
   entrance: RunningEntrance,
   issuance: Issuance,
@@ -96,8 +96,8 @@ function caPathFor(level: Issuance['level'], configured: string | undefined, iss
 }
 
 /**
- * The CAs the settings name. A file that an earlier release of this command wrote there becomes the directory the service
- * keeps beside it, which thin-edge.io can read too.
+ * The CAs that the settings name. An earlier release of this command named a file. It is replaced by the directory that
+ * the service keeps beside it, which thin-edge.io can read too.
  */
 async function configuredCas({ settings }: Site, { ca }: SecurityKeys): Promise<string | undefined> {
   const path = settings.get(ca);
@@ -126,13 +126,13 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
     if (leaf === undefined || hasEnded(leaf, context.now())) return undefined;
     return { certPath, keyPath, chain: [leaf, ...intermediates] };
   } catch (fault) {
-    // Missing, swapped, not a pair: a new certificate mends all of it.
+    // Missing, exchanged, or not a pair: a new certificate repairs all of this.
     if (fault instanceof Problem) return undefined;
     throw fault;
   }
 }
 
-/** Made for servers, valid, far from its end, and good for every name clients may use. */
+/** True when it is made for servers, valid, far from its end, and has every name that clients may use. */
 function servesOn({ description }: RunningEntrance, { settings, context }: Site, leaf: Certificate): boolean {
   const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
   const isComplete = hostNames(settings, description.host).every(({ value }) => names.has(value));

@@ -1,7 +1,7 @@
 import type { ConfigFile, WantedSetting } from '@sallyport/config';
 import type { PathKey } from '../site/secured-group.js';
 
-/** What a setting of the security level becomes; undefined means unset. */
+/** The new value of a setting of the security level; undefined to unset it. */
 export interface PathChange {
   readonly key: PathKey;
   readonly value: string | undefined;

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Settings } from '@sallyport/config';
 import type { HostName } from '@sallyport/protocol';
 
-// RFC 1123 §2.1; what a machine calls itself is not always such a name.
+// RFC 1123 §2.1. The name of a machine does not always follow it.
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostPattern = new RegExp(`^${label}(?:\\.${label})*$`);
 const everyAddress = new Set(['0.0.0.0', '::']);

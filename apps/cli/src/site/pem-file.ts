@@ -6,7 +6,7 @@ import { type Certificate, certificatesFromPem, describePemPart, isEncryptedKey,
 
 type FileFault = Exclude<FileReading, { readonly state: 'file' }>;
 
-/** What a path holds that is meant to be a certificate, a key, or CAs. */
+/** What is found at a path where a certificate, a key or CAs should be. */
 export interface PemFile {
   readonly path: string;
   readonly state: FileReading['state'];
@@ -66,7 +66,7 @@ function certificatesIn(text: string): Pick<PemFile, 'certificates' | 'damage'> 
   }
 }
 
-/** A key in a file counts before anything else, even one that is cut off: it must not be lost. */
+/** A file with a key counts as a key, whatever else is in it and even if it is cut off: it must not be lost. */
 function describe(text: string, certificates: readonly Certificate[]): string {
   const parts = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, label = '']) => ({ label, text: '' }));
   const [first] = parts;

@@ -19,8 +19,8 @@ import { authoritiesInStore, isAnyPartHere, readSiteParts, type SiteParts } from
 const options = globalOptions.extend({ yes: z.boolean().default(false) });
 
 /**
- * `site refound`: the way out when a site is partly lost and there is no backup. It works on files while the services are
- * stopped; the next start founds the new site. What was is moved aside, never deleted.
+ * `site refound`: what to do when a part of the site is lost and there is no backup. It changes files while the
+ * services are stopped, and the next start founds the new site. Old files are moved aside, never deleted.
  */
 export function refoundCommand(context: CliContext, parent: Command): void {
   parent
@@ -41,7 +41,7 @@ export function refoundCommand(context: CliContext, parent: Command): void {
     });
 }
 
-/** A running signer would go on with the old keys, and write them down again. */
+/** A running signer would continue with the old keys, and write their records again. */
 async function requireStopped(site: Site): Promise<void> {
   const running = (await serviceStates(site)).filter((state) => state.isRunning || !isGone(state.code));
   if (running.length === 0) return;
@@ -55,7 +55,7 @@ function isGone(code: string): boolean {
   return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
-/** A damaged marker is no reason not to found anew. */
+/** A damaged marker must not prevent a new founding. */
 async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
   try {
     return await readSiteParts(settings);
@@ -90,7 +90,8 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   };
   if (places.store !== undefined) await moveAside(places.store, suffix);
   await moveAside(places.keys, suffix);
-  // Written whole before it takes the place of the old one; the secrets, moved last, are a trace until then.
+  // The new marker is complete before it replaces the old one. The secrets are moved last: until then they show that
+  // there is a site.
   const next = join(settings.stateDirectory, '.site-next');
   await mkdir(next, { recursive: true });
   await writeSiteMarker(siteMarkerPath(next, 'pki-signer'), marker);
@@ -102,7 +103,7 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   return marker;
 }
 
-/** CAs of the old site, as far as files tell: those in its store, and those its services were told to trust. */
+/** CAs of the old site that are known from files: from its store, and from what its services were told to trust. */
 async function authoritiesKnownHere(
   stateDirectory: string,
   { places, signer }: SiteParts,
@@ -145,7 +146,7 @@ function suffixAt(now: Date): string {
   return `.before-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`;
 }
 
-/** With sudo, the services must be able to write what is theirs. */
+/** When run with sudo: gives the files back to the user of the services, who must be able to write them. */
 async function giveToOwnerOf(directory: string, folder: string): Promise<void> {
   const { uid, gid } = await stat(directory);
   for (const path of [folder, join(folder, 'pki-signer.json')])

@@ -10,7 +10,7 @@ import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { describeFault } from '../failure.js';
 import type { Site } from './site.js';
 
-/** A service as its admin API shows it, or why it shows nothing. */
+/** The state of a service, from its admin API; or why that does not answer. */
 export type ServiceState =
   | {
       readonly service: ServiceName;
@@ -23,7 +23,7 @@ export type ServiceState =
   | {
       readonly service: ServiceName;
       readonly isRunning: false;
-      /** Of the socket; ENOENT when the service was never there, or stopped in order. */
+      /** Error code of the socket; ENOENT when the service never ran, or stopped normally. */
       readonly code: string;
       readonly reason: string;
     };

@@ -1,6 +1,6 @@
 import type { SiteParts } from './site-parts.js';
 
-/** What does not fit together of a site, in words; empty when all is well or the site is new. */
+/** Which parts of a site do not fit together, in words; empty when all is well or the site is new. */
 export function siteFaults(parts: SiteParts): string[] {
   const { signer, registry, hasKeys, hasPassphrase, store } = parts;
   const isFounded = signer?.state === 'founded' || (signer === undefined && (hasKeys || hasPassphrase));

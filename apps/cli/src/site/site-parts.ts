@@ -19,7 +19,7 @@ export interface SitePlaces {
   readonly store: string | undefined;
 }
 
-/** What the embedded store says; a store elsewhere is not asked. */
+/** What is in the embedded store. Another store is not read. */
 export type StoreKnowledge =
   | { readonly kind: 'elsewhere' | 'missing' | 'no-site' | 'unreadable' | 'older-site' }
   | { readonly kind: 'site'; readonly record: SiteRecord };
@@ -82,7 +82,7 @@ async function knowledgeOf(folder: string | undefined): Promise<StoreKnowledge> 
   try {
     return knowledgeIn(file);
   } catch {
-    // Damaged, or of another user: the service that opens it says more.
+    // Damaged, or of another user. The service that opens it will tell more.
     return { kind: 'unreadable' };
   }
 }
@@ -114,7 +114,7 @@ export function authoritiesInStore(folder: string | undefined): AuthorityId[] {
       return authorityIdOf(parseCertificate(Buffer.from(certificate, 'base64')));
     });
   } catch {
-    // Missing, damaged or of another user: the trust files of the services say what they can.
+    // Missing, damaged or of another user. The trust files of the services are read too.
     return [];
   }
 }

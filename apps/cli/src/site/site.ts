@@ -5,11 +5,11 @@ import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, openSettings } from '../options.js';
 
-/** A running site as a command works on it: its settings, its services, the outside world. */
+/** A running site as a command uses it: its settings, its services, and what is outside. */
 export interface Site {
   readonly context: CliContext;
   readonly settings: Settings;
-  /** The settings file alone: what is written there, without what the environment lays over it. */
+  /** The settings file alone, without the environment. */
   readonly settingsFile: ConfigFile;
   client(service: ServiceName): Promise<AdminClient>;
 }

@@ -39,7 +39,7 @@ export function statusCommand(context: CliContext, program: Command): void {
     });
 }
 
-/** A broker of another make has no admin API; any other service has to run. */
+/** Another MQTT broker has no admin API of ours. Every other service has to run. */
 function isInOrder(state: ServiceState): boolean {
   if (state.isRunning) return Object.keys(state.faults).length === 0;
   return isReplaceable(state.service) && state.code === 'ENOENT';
@@ -60,7 +60,7 @@ async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
   return { status, isWell: registry.states.every(isInOrder) };
 }
 
-/** Asks a service that runs; one that cannot answer has a fault more. */
+/** Asks a service that runs. When it cannot answer, this is one more fault. */
 async function answerOf<Answer>(
   states: readonly ServiceState[],
   service: ServiceName,

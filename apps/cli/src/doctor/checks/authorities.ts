@@ -5,12 +5,12 @@ import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 const day = 86_400_000;
-// Relying parties have to learn of a new CA before the old one ends.
+// Others have to get the new CA before the old one ends.
 const earlyWarningMs = 90 * day;
 const deadlineMs = 5_000;
 const largestCrlBytes = 64 * 1024 * 1024;
 
-/** The CAs of the site last, and their revocation lists are fresh. */
+/** The CAs of the site are valid for long enough, and their revocation lists are current. */
 export const authorities: Check = {
   id: 'authorities',
   title: 'CAs and revocation lists',

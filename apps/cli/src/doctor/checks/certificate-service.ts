@@ -8,13 +8,13 @@ import { type CheckedSite, isRunning } from '../checked-site.js';
 
 const timeoutMs = 5_000;
 
-/** The way renewals take: the certificate service answers at `pki.url`, and its own certificate holds. */
+/** Renewals work: the certificate service answers at `pki.url`, and its own certificate is valid. */
 export const certificateService: Check = {
   id: 'certificate-service',
   title: 'certificate service',
   run: async (checked) => {
     const { isGateway } = checked;
-    // Why the signer of this machine does not answer is told by the check of the services.
+    // The check of the services tells why the signer of this machine does not answer.
     if (isGateway && !isRunning(checked, 'pki-signer')) return [];
     const rootsPem = isGateway ? siteRoots(checked) : await deviceRoots(checked);
     return rootsPem === '' ? [] : inspect(checked, rootsPem);
@@ -47,7 +47,7 @@ function finding({ remedies, isGateway, site }: CheckedSite, fault: Problem, hos
   if (isWrongName && isGateway)
     return error(what, remedies.all(remedies.run('config', 'add', 'pki.hostnames', host), remedies.startServices()));
   if (isGateway) return error(what, remedies.startServices());
-  // On a device the address is all that can be mended; who knows the right one is the gateway.
+  // On a device, only the address can be wrong. The right address is known on the gateway.
   const isGuess = site.settings.source('pki.url') === 'default';
   return warning(
     isGuess ? `pki.url is not set. ${what}` : what,

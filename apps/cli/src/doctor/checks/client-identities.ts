@@ -8,19 +8,19 @@ import type { PathKey } from '../../site/secured-group.js';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
-/** Settings that name what this machine shows as a client. */
+/** Settings that name the certificate this machine shows as a client, and its key. */
 interface ClientGroup {
   readonly cert: PathKey;
   readonly key: PathKey;
 }
 
-/** A certificate this machine shows, with its key, and what mends them. */
+/** A certificate that this machine shows, its key, and the commands that repair them. */
 interface Shown {
   readonly cert: PemFile;
   readonly key: PemFile;
   /** What findings call the two files. */
   readonly names: { readonly cert: string; readonly key: string };
-  /** Puts right settings that name the one file in the place of the other. */
+  /** The command for settings that name the two files the wrong way round. */
   readonly exchange?: string;
   readonly replacement: string;
 }
@@ -50,7 +50,7 @@ async function inspectGroup(checked: CheckedSite, group: ClientGroup): Promise<F
   return inspect(checked, { cert, key, names: group, exchange, replacement: groupReplacement(checked, group, key) });
 }
 
-/** Below level mutual nobody asks for the certificate, and what mends it would change the level. */
+/** Below level mutual nobody asks for the certificate, and the repair would change the level. */
 async function inspectOperator(checked: CheckedSite): Promise<Finding[]> {
   if (checked.level !== 'mutual') return [];
   const { certPath, keyPath } = adminIdentityFiles(checked.site.settings);
@@ -96,7 +96,7 @@ function certificateFinding({ cert, names, replacement }: Shown, now: Date): Fin
   return needsRenewal(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;
 }
 
-/** `secure mutual` issues what it manages itself; a stranger's file has to go from the settings first. */
+/** `secure mutual` replaces the files it manages. A file of another site has to be removed from the settings first. */
 function groupReplacement(checked: CheckedSite, group: ClientGroup, key: PemFile): string {
   const { remedies, site } = checked;
   const { certPath, keyPath } = localClient(site.settings).files;
@@ -106,7 +106,7 @@ function groupReplacement(checked: CheckedSite, group: ClientGroup, key: PemFile
     : remedies.all(remedies.unset(group.cert, group.key), remedies.secure('mutual'));
 }
 
-/** What lies in the place of the key and is none has to go: a key that is there is kept. */
+/** A file in the place of the key that is no key has to be moved away. A key is kept. */
 function managedReplacement({ remedies }: CheckedSite, key: PemFile): string {
   const isInTheWay = key.state === 'file' && key.privateKey === undefined;
   return remedies.all(...(isInTheWay ? [remedies.remove(key.path)] : []), remedies.secure('mutual'));

@@ -2,16 +2,16 @@ import { request } from 'node:https';
 import { type Check, error, type Finding } from '../check.js';
 
 const deadlineMs = 5_000;
-// Certificates are dated back by five minutes; a clock further off makes fresh ones "not valid yet".
+// Certificates start five minutes before they are issued. With a larger clock error a new one is "not valid yet".
 const toleratedSkewMs = 300_000;
 
-/** The clock of this machine against the signer's. */
+/** Compares the clock of this machine with the clock of the signer. */
 export const clock: Check = {
   id: 'clock',
   title: 'clock',
   run: async ({ context, site }) => {
     const signerTime = await timeAt(new URL('/.well-known/est/cacerts', site.settings.require('pki.url')));
-    // Whether the signer can be reached is another check's question.
+    // Another check tells when the signer cannot be reached.
     return signerTime === undefined ? [] : skewFindings(context.now().getTime() - signerTime.getTime());
   },
 };
@@ -23,7 +23,7 @@ function skewFindings(skewMs: number): Finding[] {
   return [error(what, 'timedatectl set-ntp true')];
 }
 
-/** The `Date` of an answer. It is only compared, so it need not come from somebody trusted. */
+/** The `Date` of an answer. It is only compared, so the server need not be trusted. */
 function timeAt(url: URL): Promise<Date | undefined> {
   return new Promise((resolve) => {
     const outgoing = request(url, { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(deadlineMs) });

@@ -50,7 +50,7 @@ function certificateFindings(
   const [leaf] = cert.certificates;
   if (leaf === undefined) return [];
   const dates = dateFindings(checked, cert, leaf);
-  // Made by "cert create" for a cloud: there is no CA above it, and it may say anything about its purpose.
+  // "cert create" made it for a cloud: it has no CA above it, and its purpose does not matter.
   if (verifySignedBy(leaf, leaf)) return dates;
   const renewal = remedyFor(checked, cert);
   const purposes = leaf.extendedKeyUsages;
@@ -90,7 +90,7 @@ function remedyFor(checked: CheckedSite, cert: PemFile): string {
   return enrolment(checked, cert);
 }
 
-/** Enrolling again under the same name; the token comes from wherever the signer is. */
+/** The commands that enrol again under the same name. The token is made on the machine of the signer. */
 function enrolment(checked: CheckedSite, cert: PemFile): string {
   const { remedies, site } = checked;
   const name = cert.certificates[0]?.subject.commonNames[0] ?? site.settings.get('device.id') ?? 'DEVICE';

@@ -41,7 +41,7 @@ async function readSlots(settings: Settings, { keys }: SecuredGroup): Promise<Sl
   return { cert: await read(keys.cert), key: await read(keys.key), ca: await read(keys.ca) };
 }
 
-/** What the listener itself would say. */
+/** The fault the listener itself would report. */
 async function faultOf(settings: Settings, { keys }: SecuredGroup): Promise<string | undefined> {
   const [certPath, keyPath, caPath] = [settings.get(keys.cert), settings.get(keys.key), settings.get(keys.ca)];
   try {
@@ -53,7 +53,7 @@ async function faultOf(settings: Settings, { keys }: SecuredGroup): Promise<stri
   }
 }
 
-/** The same files in the one order that would work; undefined when they are in order, or none works. */
+/** The same files in the order that would work; undefined when the order is right, or when none works. */
 function misplacedFiles({ cert, key, ca }: Slots): Slots | undefined {
   if (cert === undefined || key === undefined) return undefined;
   if (ca === undefined) {
@@ -89,11 +89,11 @@ function misplacement({ remedies }: CheckedSite, { keys }: SecuredGroup, now: Sl
   );
 }
 
-/** A running service gets itself a new pair; one that does not start has to go back to plain first. */
+/** A running service can get a new pair. One that does not start has to go back to level plain first. */
 function remedyFor(checked: CheckedSite, secured: SecuredGroup, { cert, key, ca }: Slots): string {
   const { remedies, site } = checked;
   const { keys } = secured;
-  // A service never overwrites a file that stands where its key belongs. Anything else there is may be the operator's.
+  // A service never overwrites a file in the place of its key. Other files may belong to the operator.
   const isOwnKey = key?.path.startsWith(statePlaces(site.settings.stateDirectory).services + sep) === true;
   const isInTheWay = isOwnKey && key?.state === 'file' && key.privateKey === undefined;
   const set = [cert && keys.cert, key && keys.key, ca && keys.ca].filter((name) => name !== undefined);

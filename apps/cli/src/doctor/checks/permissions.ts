@@ -12,7 +12,7 @@ import type { CheckedSite } from '../checked-site.js';
 const groupAndOthers = 0o077;
 const writableByOthers = 0o022;
 
-/** Keys, passphrases and token secrets are nobody else's to read; folders with keys nobody else's to write. */
+/** Only the owner may read keys, passphrases and token secrets, and write to folders with keys. */
 export const permissions: Check = {
   id: 'permissions',
   title: 'permissions of keys and secrets',
@@ -44,7 +44,7 @@ async function secretFiles({ site: { settings } }: CheckedSite): Promise<string[
     adminIdentityFiles(settings).keyPath,
     ...configured,
     ...clients,
-    // What the signer keeps: passphrase of the CA keys, pepper of the tokens, its own identity, and the keys.
+    // Files of the signer: passphrase of the CA keys, secret of the tokens, its own certificate, and the keys.
     ...(await filesIn(statePlaces(settings.stateDirectory).secrets)),
     ...(await filesIn(join(settings.dataDirectory, 'pki', 'keys'))),
   ];
@@ -56,7 +56,7 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 async function modeOf(path: string): Promise<number | undefined> {
-  // A path that is not there has no permissions; whether it should be there is another check's question.
+  // A missing file has no permissions. Another check tells whether it should exist.
   return (await stat(path).catch(() => undefined))?.mode;
 }
 
@@ -68,7 +68,7 @@ async function secretFinding({ remedies }: CheckedSite, path: string): Promise<F
   ];
 }
 
-/** A certificate where a key belongs: another check says so, and everybody may read it. */
+/** True for a certificate in the place of a key. Everybody may read it, and another check tells of it. */
 async function isPublic(path: string): Promise<boolean> {
   const { certificates, description } = await readPemFile(path);
   return certificates.length > 0 && !description.endsWith('private key');

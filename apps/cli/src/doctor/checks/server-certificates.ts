@@ -17,7 +17,7 @@ interface Shown {
 
 type Inspection = (checked: CheckedSite, shown: Shown) => Finding[];
 
-/** Makes a check out of an inspection of each listener's certificate. Files that do not pair are another check's. */
+/** Makes a check of an inspection of each listener's certificate. Another check tells of files that do not pair. */
 function checkOf(id: string, title: string, inspection: Inspection): Check {
   return {
     id,
@@ -116,7 +116,7 @@ export const serverDates = checkOf('server-dates', 'dates of the certificates of
   return [warning(what, replacement(checked, shown))];
 });
 
-/** A certificate of this site instead: settings that name a stranger's have to let go of it first. */
+/** The command that puts a certificate of this site there. Settings that name another site's are unset first. */
 function replacement({ trust, remedies, level }: CheckedSite, { chain, secured: { keys } }: Shown): string {
   const secure = remedies.secure(level);
   return isOfSite(chain, trust) ? secure : remedies.all(remedies.unset(keys.cert, keys.key), secure);

@@ -24,7 +24,7 @@ export const services: Check = {
   },
 };
 
-/** A lost part is best restored; what to run when there is no backup. */
+/** Restoring the backup is best; this tells what to run when there is none. */
 function wayOut(remedies: CheckedSite['remedies']): string {
   return `restore the backup, or without one: ${remedies.run('site', 'refound')}`;
 }
@@ -36,11 +36,11 @@ function stateFindings({ remedies }: CheckedSite, state: CheckedSite['services']
       .map(([dependency, fault]) =>
         error(
           `${state.service} is not ready: ${dependency} ${fault.replace(/\.$/, '')}.`,
-          // To start again what has lost its store ends in a refusal.
+          // A service that has lost its store refuses to start again.
           dependency === 'site' ? wayOut(remedies) : remedies.startServices(),
         ),
       );
-  // A broker of another make has no admin API.
+  // Another MQTT broker has no admin API of ours.
   if (isReplaceable(state.service) && state.code === 'ENOENT') return [];
   return [error(state.reason, remedies.startServices())];
 }

@@ -5,10 +5,10 @@ import { type Check, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 import { editSettings } from '../settings-remedy.js';
 
-// Where a command mends it, the warning ends in that command.
+// When a command repairs it, the warning ends with that command.
 const hint = /^(.*?)(?: Run|: *Set [^:]*|\. Set [^:]*): tedge config (\w+) (\S+)(?: (\S+))?$/s;
 
-/** What is odd about the settings that could be read; those that could not stop the doctor before any check. */
+/** Warnings about the settings. When they cannot be read at all, no check runs. */
 export function settingsCheck(context: CliContext, options: GlobalOptions): Check {
   return {
     id: 'settings',

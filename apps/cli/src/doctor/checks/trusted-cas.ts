@@ -6,10 +6,10 @@ import { securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
-// What the system itself keeps there is not ours to tidy up.
+// Leave the directories of the system alone.
 const systemFolders = ['/etc/ssl/', '/usr/', '/etc/pki/', '/etc/ca-certificates'];
 
-/** The CAs whose clients a listener lets in: each entry usable, and this site's among them. */
+/** The CAs whose clients a listener lets in: every entry can be used, and the CA of this site is one of them. */
 export const trustedCas: Check = {
   id: 'trusted-cas',
   title: 'trusted CAs of the listeners',
@@ -31,7 +31,7 @@ async function inspect(checked: CheckedSite, key: (typeof securedGroups)[number]
       ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text })))),
     ];
   } catch (fault) {
-    // Unusable as a whole: the files of the listeners say so already.
+    // When none can be used, the check of the listener files tells it.
     if (fault instanceof Problem) return [];
     throw fault;
   }
@@ -57,6 +57,6 @@ async function passedOver(
   const { state } = await readPemFile(path);
   if (state !== 'directory') return warning(`${key}: ${text}`, remedies.run('ca', 'export', '--output', path));
   const entry = join(path, name);
-  // Moved, not removed: it may be a key of which there is no other.
+  // Move it, do not delete it: it may be the only copy of a key.
   return warning(`${key}: ${entry}: ${reason}`, remedies.move(entry, dirname(path)));
 }
