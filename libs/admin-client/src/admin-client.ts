@@ -15,12 +15,12 @@ import { type AnyInput, type OperationInput, pathOf } from './operation.js';
 export interface AdminClientOptions {
   readonly service: ServiceName;
   readonly place: AdminPlace;
-  /** The person behind the requests: the user of this machine, or whom this program acts for. */
+  /** The person behind the requests: the user of this machine, or the person this program acts for. */
   readonly actor?: ActorName | undefined;
   readonly signal?: AbortSignal;
   /** Told what is asked. */
   readonly onRequest?: (text: string) => void;
-  /** Turns a fault into what the program throws; the fault itself when absent. */
+  /** Makes the error that is thrown for a fault. Absent: the fault itself is thrown. */
   readonly faultOf?: (fault: AdminFault) => Error;
   /** Milliseconds for one request; 15 s when absent. */
   readonly timeoutMs?: number;
@@ -28,7 +28,7 @@ export interface AdminClientOptions {
 
 const defaultTimeoutMs = 15_000;
 
-/** Inputs may be left out when nothing in them is needed. */
+/** The input may be left out when an operation needs none. */
 type Given<Route extends AdminRoute> =
   object extends OperationInput<Route> ? [input?: OperationInput<Route>] : [input: OperationInput<Route>];
 
@@ -66,7 +66,7 @@ export class AdminClient {
     return operation.response === undefined ? undefined : this.#understood(operation, operation.response, answer);
   }
 
-  /** The same client without its abort signal, for taking back what a cancelled command did. */
+  /** The same client without its abort signal, to undo what a cancelled command did. */
   uninterrupted(): AdminClient {
     const { signal: _, onRequest: __, ...options } = this.#options;
     return new AdminClient(options);
@@ -115,7 +115,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Whatever it is, it is not what was agreed; the schema says so in one place.
+    // Not JSON. The schema refuses it, so there is one error for all wrong answers.
     return undefined;
   }
 }

@@ -1,10 +1,10 @@
 import type { ServiceName } from '@sallyport/protocol';
 
-/** Why an operation has no answer, beside what the service itself says (`Problem`). */
+/** Why there is no answer. An error that the service reports is a `Problem` instead. */
 export type AdminFaultKind =
   /** The service could not be reached, or did not answer in time. */
   | 'unreachable'
-  /** Its answer breaks the contract: it is of another version. */
+  /** Its answer breaks the contract; it may be of another version. */
   | 'not-understood'
   /** It failed without saying why. */
   | 'failed';

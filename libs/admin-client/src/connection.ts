@@ -53,7 +53,7 @@ function open(place: AdminPlace, options: RequestOptions) {
   const { url, ca, cert, key } = place;
   return requestTls({
     ...options,
-    // A URL writes an IPv6 address in brackets, which are no part of it.
+    // In a URL, an IPv6 address is in brackets. The address itself has none.
     hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port || 443,
     ca: [ca],

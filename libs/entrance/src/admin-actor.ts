@@ -14,12 +14,12 @@ export const Actor = createParamDecorator((_: unknown, context: ExecutionContext
 );
 
 /**
- * Who sent an admin request, for the audit log. What the connection has proved comes first and is never left out:
+ * Who sent an admin request, for the audit log. What the connection has proved comes first and is always there:
  *
  * - `local-admin:alice`: over the Unix socket, which only the owner of the run directory can open; the header names the
  * user. `local-admin` without it. - `admin:alice`: over the network, where a certificate proved the name.
- * `admin:console for alice` when the header names another person, for whom a program acts. A device id holds no space,
- * so nobody can pretend to be two.
+ * `admin:console for alice` when the header names another person, for whom a program acts. A device id has no space,
+ * so the two names cannot be mixed up.
  *
  * @throws Problem `invalid-request`: the header breaks the rules of `actorName`
  * @throws Problem `forbidden`: the request came over the network, and nothing was proved

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
 /**
- * Header of an admin request that names the person behind it: the user of the machine, or whom a program acts for. It
- * proves nothing; the audit log keeps it beside what the connection has proved.
+ * Header of an admin request that names the person behind it: the user of this machine, or the person a program acts
+ * for. It proves nothing. The audit log keeps it beside the name that the connection has proved.
  */
 export const actorHeader = 'sallyport-actor';
 
-/** Printable ASCII without spaces, so that it can stand in a row of the audit log beside what is proved. */
+/** Printable ASCII without spaces, so that in an audit row it cannot be mixed up with the proved name. */
 export const actorName = z
   .string()
   .min(1, 'is empty')
@@ -15,7 +15,7 @@ export const actorName = z
   .brand('ActorName');
 export type ActorName = z.infer<typeof actorName>;
 
-/** A name as it comes from a system, escaped and cut where it breaks the rule; undefined for an empty one. */
+/** Makes an actor name of a user name. What breaks the rule is escaped or cut; undefined for an empty name. */
 export function actorNameOf(text: string): ActorName | undefined {
   const plain = actorName.safeParse(text);
   if (plain.success) return plain.data;

@@ -17,6 +17,6 @@ export interface AdminRoute {
   readonly textType?: string;
   /** HTTP status of success; 200, or 204 when there is no response. */
   readonly status?: number;
-  /** Statuses beside success at which the response is the same, since they tell something: 503 of `/readyz`. */
+  /** Other statuses with the same response, because they are answers and not errors: 503 of `/readyz`. */
   readonly otherStatuses?: readonly number[];
 }

@@ -21,8 +21,8 @@ export const certificateAdmissionRequest = z.strictObject({
   /** That one, and the other certificates of this CA (same key, same name) that the entrance trusts. */
   knownIssuerFingerprints: z.array(fingerprint).min(1).max(16),
   /**
-   * The CAs that vouch for the name, by key and name: the one that issued the leaf, then those above it, up to the topmost
-   * trusted one. A name first seen now belongs to the last.
+   * The CAs that vouch for the name, by key and name: first the one that issued the leaf, then those above it, up
+   * to the topmost trusted one. A name that is seen for the first time belongs to the last.
    */
   authorities: z.array(authorityId).min(1).max(16),
   /** Subject of the last of the authorities, printable. */
@@ -105,7 +105,7 @@ export const refusalReport = z.strictObject({
   /** Subject of the certificate (RFC 4514), as far as it is known; escaped by the sender, at most 256 characters. */
   subject: z.string().max(256).optional(),
   fingerprint: fingerprint.optional(),
-  /** Refusals like this one, before it, that nobody was told about. */
+  /** How many refusals like this one came before it and were not reported. */
   leftOut: z.int().positive().optional(),
 });
 export type RefusalReport = z.infer<typeof refusalReport>;

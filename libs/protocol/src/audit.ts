@@ -36,7 +36,7 @@ export const auditPage = z.strictObject({
 });
 export type AuditPage = z.infer<typeof auditPage>;
 
-/** Keep `headHash` elsewhere to notice also a log that was rewritten as a whole. */
+/** A copy of `headHash` in another place also shows when the whole log was rewritten. */
 export const auditVerdict = z.discriminatedUnion('intact', [
   z.strictObject({ intact: z.literal(true), rows: z.number().int().min(0), headHash: hash }),
   z.strictObject({

@@ -4,7 +4,7 @@ import { entranceGroup } from './entrances.js';
 import { fingerprint, securityLevel } from './ids.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
-/** A name or address a server certificate vouches for. */
+/** A name or address in a server certificate. */
 export const hostName = z.strictObject({ type: z.enum(['dns', 'ip']), value: z.string().min(1).max(253) });
 export type HostName = z.infer<typeof hostName>;
 
@@ -14,7 +14,7 @@ const entranceDescription = z.strictObject({
   group: entranceGroup,
   host: z.string(),
   port: z.number().int().min(0).max(65_535),
-  /** The level it is at; the one it is held to while it stays shut. */
+  /** Its present level; while it stays shut, the level below which it does not open. */
   level: securityLevel,
   /** False while an entrance that needs client certificates waits for its settings. */
   isOpen: z.boolean(),
@@ -59,7 +59,7 @@ export const entranceReloadResponse = entranceList.extend({
 });
 export type EntranceReloadResponse = z.infer<typeof entranceReloadResponse>;
 
-/** Asks the signer for the CAs of this site: roots and issuing CAs, those being retired included. */
+/** Asks the signer for the CAs of this site: roots and issuing CAs, also those that are being retired. */
 export const readTrustBundle = defineRpc({
   pattern: `${serviceTopicRoot}/rpc/pki-signer/read-trust-bundle`,
   request: z.strictObject({}),

@@ -5,10 +5,7 @@ import type { PeerKind } from './ids.js';
 export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker']);
 export type ServiceName = z.infer<typeof serviceName>;
 
-/**
- * One row of the table: everything the rest of the product needs to know about an entrance beside what its service does
- * with a connection.
- */
+/** One row of the table: what others need to know of an entrance. Its service decides what happens on a connection. */
 export interface EntranceDefinition {
   /** The service that opens it. */
   readonly service: ServiceName;
@@ -22,8 +19,8 @@ export interface EntranceDefinition {
   /** For people who copy the address: where its paths begin. */
   readonly path?: string;
   /**
-   * Whether clients show a certificate. `by-level`: at level mutual all of them do, below it none does. `required`: the
-   * entrance stays shut below level mutual. `optional`: the service judges each request. `none`: nobody is asked.
+   * Whether clients need a certificate. `by-level`: at level mutual all need one, below it none does. `required`: the
+   * entrance stays shut below level mutual. `optional`: the service decides for each request. `none`: never.
    */
   readonly clientCertificate: 'by-level' | 'required' | 'optional' | 'none';
   /** Kinds of certificate that may pass; all of them when absent. */
@@ -33,15 +30,15 @@ export interface EntranceDefinition {
   /** Settings that decide the security level. Absent: the service makes its own certificate, or needs none. */
   readonly keys?: { readonly cert: string; readonly key: string; readonly ca: string };
   /**
-   * Subject of the sentences that describe its settings. Present: `libs/config` declares address, port and the three
-   * `keys` from this row. Absent: they are written there by hand.
+   * The entrance in words, for the description of its settings: `libs/config` declares address, port and `keys` from
+   * this row. Absent: the settings are declared by hand in `libs/config/src/keys`.
    */
   readonly settingsOf?: string;
-  /** Settings that tell clients of this device where the entrance is, and those that tell others. */
+  /** Settings with the place of the entrance: for clients on this device, and for others. */
   readonly clientHostKey?: string;
   readonly clientPortKey?: string;
   readonly urlKey?: string;
-  /** True when another program may do the work of the service, such as Mosquitto for the embedded broker. */
+  /** True when another program may replace the service, as Mosquitto may replace the embedded broker. */
   readonly isReplaceable?: boolean;
 }
 
@@ -49,8 +46,8 @@ export interface EntranceDefinition {
  * Every entrance of every service, in the order in which `secure` changes their level. A new entrance is one row here, and
  * its service opens it; settings, levels, commands and checks derive from the row.
  *
- * The name of a row is the settings group of the entrance: what stands before `.bind.port`. No two entrances share one, so
- * it also names the entrance in admission requests, audit rows, metrics and logs.
+ * The name of a row is the settings group of the entrance: the part before `.bind.port`. It also names the entrance in
+ * admission requests, audit rows, metrics and logs, because no two entrances have the same.
  */
 export const entrances = {
   http: {
@@ -96,7 +93,7 @@ export const entrances = {
     isAlwaysPlain: true,
     urlKey: 'pki.public.url',
   },
-  // The admin API of the signer can do more than any other. It is reached over the network only where somebody says so.
+  // The admin API of the signer can do more than any other, so it is on the network only where its port is set.
   'pki.admin': {
     service: 'pki-signer',
     protocol: 'http',
@@ -139,19 +136,19 @@ export const declaredGroups: readonly DeclaredGroup[] = configuredGroups.filter(
 
 export const entranceGroup = z.literal([...entranceGroups]);
 
-/** A row with all its columns, also those it leaves empty. */
+/** A row with all columns; those it leaves out are undefined. */
 export function entranceDefinition(group: EntranceGroup): EntranceDefinition {
   return entrances[group];
 }
 
-/** True for a service that another program may stand in for: it has no admin API then. */
+/** True for a service that another program may replace. There is no admin API of ours then. */
 export function isReplaceable(service: ServiceName): boolean {
   return Object.values<EntranceDefinition>(entrances).some(
     (row) => row.service === service && row.isReplaceable === true,
   );
 }
 
-/** True for an entrance that is shut below level mutual: nobody could be told apart there. */
+/** True for an entrance that is shut below level mutual, where clients prove no name. */
 export function isMutualOnly({ clientCertificate }: EntranceDefinition): boolean {
   return clientCertificate === 'required';
 }

@@ -56,7 +56,7 @@ const deviceChange = z.strictObject({
 });
 export type DeviceChange = z.infer<typeof deviceChange>;
 
-/** The registry changed who is admitted: entrances forget what they cached and end the sessions that no longer hold. */
+/** The registry changed who is admitted. Entrances forget remembered answers, and end sessions not admitted any more. */
 export const deviceChanged = event('device-changed', deviceChange);
 
 /** The signer published a new version of its trust bundle. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * Name of a device, service or administrator: what stands in the one CN of its certificate.
+ * Name of a device, service or administrator: the one CN of its certificate.
  *
  * Letters, digits and the marks thin-edge.io allows (`' = ( ) , - . ? % * _ ! @`) plus `:` (EUI and MAC ids).
  * Starts with a letter or digit, holds no `..`, 1 to 64 bytes (X.520 ub-common-name). So it can stand in an MQTT
@@ -46,7 +46,7 @@ export type PeerKind = z.infer<typeof peerKind>;
 export const deviceState = z.enum(['active', 'locked', 'revoked', 'retired']);
 export type DeviceState = z.infer<typeof deviceState>;
 
-/** Whom `secure` enrols beside the services: processes of this machine, and its administrator. */
+/** Names that `secure` enrols in addition to the services: for programs of this machine, and for its administrator. */
 export const localIdentityName = z.enum(['local-client', 'operator']);
 
 /** Security level of a listener, chosen by which of its settings are present. */

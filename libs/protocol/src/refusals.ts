@@ -144,7 +144,7 @@ export const refusals = {
 
 export type RefusalReason = keyof typeof refusals;
 
-/** Reasons that say nothing about the peer: the same one may pass a little later. */
+/** Reasons that do not depend on the peer: it may pass a little later. */
 export const passingRefusals: ReadonlySet<RefusalReason> = new Set([
   'admission-unavailable',
   'too-many-connections',

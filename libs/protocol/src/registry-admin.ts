@@ -98,8 +98,8 @@ export const deviceActionRequest = z.strictObject({
 export type DeviceActionRequest = z.infer<typeof deviceActionRequest>;
 
 /**
- * Gives devices of one CA to another. One request looks at no more than 200 devices, so whoever asks goes on with the cursor
- * until there is none; each may be repeated.
+ * Gives the devices of one CA to another. One request covers at most 200 devices, so repeat it with the cursor until
+ * there is none. The same request may be sent twice.
  */
 export const takeoverRequest = z.strictObject({
   from: foreignAuthority,
@@ -115,7 +115,7 @@ export const takeoverRequest = z.strictObject({
 export type TakeoverRequest = z.infer<typeof takeoverRequest>;
 
 export const takeoverResponse = z.strictObject({
-  /** Devices of `from` among those looked at; when they were moved, they are devices of `to` now. */
+  /** How many devices of `from` this request found. In mode `move` they belong to `to` now. */
   devices: z.number().int().min(0),
   fromName: z.string().optional(),
   toName: z.string(),

@@ -14,5 +14,5 @@ export function defineRpc<Request extends z.ZodType, Response extends z.ZodType>
   return contract;
 }
 
-/** Topic root of everything services say to one another; no device and no other client may use it. */
+/** Topic root of all messages between services. No device and no other client may use it. */
 export const serviceTopicRoot = 'sallyport/v1';

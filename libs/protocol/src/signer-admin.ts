@@ -60,7 +60,7 @@ export const enrolmentTokenList = z.strictObject({
 });
 export type EnrolmentTokenList = z.infer<typeof enrolmentTokenList>;
 
-/** RFC 5280 §5.3.1, without those a signer of end-entity certificates never gives. */
+/** RFC 5280 §5.3.1, without the reasons that do not apply to end-entity certificates. */
 export const revocationReason = z.enum([
   'unspecified',
   'keyCompromise',
@@ -123,7 +123,7 @@ export const signingResponse = z.strictObject({
   notAfter: z.iso.datetime(),
   /** PEM, leaf first, then the issuing CA; the root is left out. */
   chain: z.string(),
-  /** Extensions the request asked for and the certificate does not hold; absent when there are none. */
+  /** Requested extensions that the certificate does not have; absent when there are none. */
   leftOut: z.array(z.string()).exactOptional(),
 });
 export type SigningResponse = z.infer<typeof signingResponse>;
@@ -158,7 +158,7 @@ export type AuthorityDescription = z.infer<typeof authorityDescription>;
 
 export const hierarchyDescription = z.strictObject({
   trustBundleVersion: z.number().int().positive(),
-  /** Of the root new chains end in; what a one-time token carries. */
+  /** Fingerprint of the root of new certificates. A one-time token contains it. */
   caFingerprint: fingerprint,
   authorities: z.array(authorityDescription),
 });
@@ -166,7 +166,7 @@ export type HierarchyDescription = z.infer<typeof hierarchyDescription>;
 
 export const rotationRequest = z.strictObject({
   purpose: z.enum(['device', 'service']),
-  /** How long the new CA is only published before it signs, so that every relying party knows it first. */
+  /** How long the new CA is published before it signs, so that everybody knows it by then. */
   overlapSeconds: z
     .number()
     .int()

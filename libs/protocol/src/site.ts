@@ -17,7 +17,7 @@ export type DistrustedAuthority = z.infer<typeof distrustedAuthority>;
 export const siteRecord = z.strictObject({
   siteId,
   foundedAt: z.iso.datetime(),
-  /** CAs of the sites before this one: what they issued is refused for ever. */
+  /** CAs of earlier sites. Their certificates are refused for ever. */
   distrusted: z.array(distrustedAuthority).max(1000).default([]),
 });
 export type SiteRecord = z.infer<typeof siteRecord>;
