@@ -3,17 +3,14 @@ import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
-import { freePort, TestCa } from '@sallyport/testkit';
+import { freePort } from '@sallyport/testkit';
 import { certificateProfiles } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
+import { ago, ahead, otherKey, set, unset } from '../fixtures/broken-site.fixture.js';
 import { examine, mend } from '../fixtures/mend.fixture.js';
 import { type MutualSite, mutualSite } from '../fixtures/mutual-site.fixture.js';
 import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
-
-const day = 86_400_000;
-const ago = (days: number) => new Date(Date.now() - days * day);
-const ahead = (days: number) => new Date(Date.now() + days * day);
 
 interface Breakage {
   readonly what: string;
@@ -21,10 +18,6 @@ interface Breakage {
   /** The check that finds it, and what it says. */
   readonly finds: readonly [id: string, what: string | RegExp];
 }
-
-const set = (site: MutualSite, key: string, value: string) => site.run(['config', 'set', key, value]);
-const unset = (site: MutualSite, key: string) => site.run(['config', 'unset', key]);
-const otherKey = () => new TestAuthority('Other').issue({ commonName: 'other' }).keyPem;
 
 const breakages: readonly Breakage[] = [
   {
@@ -274,237 +267,6 @@ describe('doctor', () => {
     await mend(site.run, found?.fix ?? '');
 
     expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
-  });
-});
-
-describe('doctor, where one thing is wrong', () => {
-  it('finds nothing else, though a certificate that everybody may read stands where a key belongs', async () => {
-    await using site = await mutualSite();
-    await chmod(site.agent.cert, 0o444);
-    await set(site, 'http.cert_path', site.agent.key);
-    await set(site, 'http.key_path', site.agent.cert);
-
-    const { findings } = await examine(site.run);
-
-    expect(findings.map(({ id }) => id)).toEqual(['listener-files']);
-  });
-});
-
-describe("doctor, where the operator's own files are wrong", () => {
-  it.each([
-    ['an encrypted key', '-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n'],
-    ['a key nobody can read', 'garbage'],
-  ])('gives a command that leaves %s where it is', async (_case, content) => {
-    await using site = await mutualSite();
-    const path = join(site.directory, 'server.key');
-    await writeFile(path, content, { mode: 0o600 });
-    await set(site, 'http.key_path', path);
-
-    const { findings } = await examine(site.run);
-    await mend(site.run, findings[0]?.fix ?? '');
-
-    expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
-    expect(await readFile(path, 'utf8')).toBe(content);
-  });
-
-  it('gives a command that moves a key out of the folder of CAs and keeps it', async () => {
-    await using site = await mutualSite();
-    const folder = join(site.directory, 'cas');
-    const content = otherKey();
-    await mkdir(folder);
-    await symlink(site.agent.ca, join(folder, 'site.pem'));
-    await writeFile(join(folder, 'server.key'), content);
-    await set(site, 'http.ca_path', folder);
-
-    const { findings } = await examine(site.run);
-    await mend(site.run, findings[0]?.fix ?? '');
-
-    expect(await readFile(join(site.directory, 'server.key'), 'utf8')).toBe(content);
-  });
-});
-
-describe('doctor, where a person has to act', () => {
-  it('names the command that gives the operator a new certificate', async () => {
-    await using site = await mutualSite();
-    await site.replaceOperator({ notBefore: ago(40), notAfter: ago(10) });
-
-    expect((await examine(site.run)).findings).toEqual([
-      expect.objectContaining({ severity: 'error', fix: `sallyport --config-dir ${site.directory} secure mutual` }),
-    ]);
-  });
-
-  it('names a clock that is ten minutes ahead', async () => {
-    await using site = await mutualSite();
-    const now = () => new Date(Date.now() + 10 * 60_000);
-
-    expect((await examine(site.run, { now })).findings).toEqual([
-      {
-        id: 'clock',
-        severity: 'error',
-        what: "The clock of this machine is 10 minutes ahead of the signer's; certificates seem expired.",
-        fix: 'timedatectl set-ntp true',
-      },
-    ]);
-  });
-
-  it('names a service that does not run, and how to start it', async () => {
-    await using site = await mutualSite();
-    await site.admin.agent.close();
-
-    expect((await examine(site.run)).findings).toEqual([
-      expect.objectContaining({
-        id: 'services',
-        what: expect.stringContaining('The service agent does not run'),
-        fix: `npm start -- --config-dir ${site.directory}`,
-      }),
-    ]);
-  });
-
-  it('says in one line that nothing runs', async () => {
-    await using site = await mutualSite();
-    for (const server of Object.values(site.admin)) await server.close();
-
-    expect((await examine(site.run)).findings).toMatchObject([
-      { id: 'services', what: `No service runs on ${site.directory}.` },
-    ]);
-  });
-
-  it('says once why a door stays shut, with the command that puts its settings back', async () => {
-    await using site = await mutualSite();
-    const shutReason = 'The listener "http" had level mutual.';
-    const entrance = { ...site.entrances.http.describe(), isOpen: false, shutReason };
-    const faults = { 'entrance http': 'is shut' };
-    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults }));
-    site.admin.agent.routes.set('GET /v1/entrance', () => ({ entrances: [entrance] }));
-    const { findings } = await examine(site.run);
-    expect(findings).toEqual([
-      {
-        id: 'listeners',
-        severity: 'error',
-        what: shutReason,
-        fix: `sallyport --config-dir ${site.directory} secure mutual`,
-      },
-    ]);
-  });
-
-  it('names what a service lacks', async () => {
-    await using site = await mutualSite();
-    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults: { mqtt: 'is not connected' } }));
-
-    expect((await examine(site.run)).findings).toMatchObject([{ what: 'agent is not ready: mqtt is not connected.' }]);
-  });
-
-  it('sends who has lost the store to the backup, and does not say to start the services again', async () => {
-    await using site = await mutualSite();
-    const fault = 'The store has lost the CAs of this site.';
-    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults: { site: fault } }));
-
-    expect((await examine(site.run)).findings).toMatchObject([
-      {
-        what: 'agent is not ready: site The store has lost the CAs of this site.',
-        fix: `restore the backup, or without one: sallyport --config-dir ${site.directory} site refound`,
-      },
-    ]);
-  });
-
-  it('names an address under which the certificate service cannot prove itself', async () => {
-    await using site = await mutualSite();
-    await set(site, 'pki.url', `https://127.0.0.1:${site.ports.pki}`);
-
-    expect((await examine(site.run)).findings).toMatchObject([
-      {
-        id: 'certificate-service',
-        what: expect.stringContaining('it is for another host name'),
-        fix: expect.stringMatching(/config add pki\.hostnames 127\.0\.0\.1 && npm start/),
-      },
-    ]);
-  });
-
-  it('names a revocation list that is stale', async () => {
-    await using site = await mutualSite();
-
-    const { findings } = await examine(site.run, { now: () => ahead(2) });
-
-    expect(findings).toContainEqual(
-      expect.objectContaining({
-        id: 'authorities',
-        what: expect.stringMatching(/^The revocation list of device-1 is stale since /),
-      }),
-    );
-  });
-
-  it('names a CA that comes to its end, and the rotation', async () => {
-    const authority = new TestAuthority('Short', { notBefore: ago(300), notAfter: ahead(80) });
-    await using site = await mutualSite(authority);
-
-    const { findings } = await examine(site.run);
-
-    expect(findings).toContainEqual(
-      expect.objectContaining({
-        id: 'authorities',
-        severity: 'warning',
-        what: expect.stringMatching(/^The CA device-1 ends /),
-        fix: expect.stringMatching(/ca rotate --purpose device$/),
-      }),
-    );
-  });
-
-  it('gives the name a foreign certificate holds, for clients to use', async () => {
-    await using site = await mutualSite();
-    await using ca = await TestCa.create();
-    const own = await ca.issue({ commonName: 'gateway', subjectAltNames: ['DNS:gateway.example'] });
-    await set(site, 'http.cert_path', own.certPath);
-    await set(site, 'http.key_path', own.keyPath);
-
-    const { findings } = await examine(site.run);
-
-    expect(findings).toContainEqual(
-      expect.objectContaining({
-        id: 'server-names',
-        what: `${own.certPath} is not for "127.0.0.1", the name clients connect to (http.client.host); it is for: gateway.example.`,
-        fix: expect.stringMatching(/config set http\.client\.host gateway\.example$/),
-      }),
-    );
-  });
-
-  it('opens the settings file where it is no TOML', async () => {
-    await using site = await mutualSite();
-    await writeFile(join(site.directory, 'tedge.toml'), 'http.bind.port = = 1\n');
-
-    const { healthy, findings } = await examine(site.run);
-
-    expect(healthy).toBe(false);
-    expect(findings).toMatchObject([{ id: 'settings', fix: `\${EDITOR:-vi} ${site.directory}/tedge.toml` }]);
-  });
-
-  it('unsets a setting with a value that cannot be', async () => {
-    await using site = await mutualSite();
-    await writeFile(join(site.directory, 'tedge.toml'), `${await site.settings()}mqtt.topic_root = "a#"\n`);
-
-    const { findings } = await examine(site.run);
-    await mend(site.run, findings[0]?.fix ?? '');
-
-    expect(findings).toMatchObject([{ id: 'settings', what: expect.stringContaining('mqtt.topic_root') }]);
-    expect((await examine(site.run)).healthy).toBe(true);
-  });
-
-  it('names a setting that nothing reads, which a person expects something of', async () => {
-    await using site = await mutualSite();
-    await writeFile(join(site.directory, 'tedge.toml'), `${await site.settings()}mqtt.bind.enabled = false\n`);
-
-    const { findings } = await examine(site.run);
-
-    expect(findings).toMatchObject([
-      { id: 'settings', what: expect.stringContaining('mqtt.bind.enabled is set (tedge.toml), but nothing') },
-    ]);
-  });
-
-  it('unsets a variable of the environment that is wrong', async () => {
-    await using site = await mutualSite();
-
-    const { findings } = await examine(site.run, { env: { TEDGE_HTTP_BIND_PORT: 'x' } });
-
-    expect(findings).toMatchObject([{ fix: 'unset TEDGE_HTTP_BIND_PORT' }]);
   });
 });
 
