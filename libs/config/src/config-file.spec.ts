@@ -1,20 +1,14 @@
-import { chmod, chown, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { configDirectories } from './config-directory.fixture.js';
-import { ConfigFile, type ConfigFileOptions } from './config-file.js';
+import { configDirectories, configFileOpener } from './config-directory.fixture.js';
+import { ConfigFile } from './config-file.js';
 
 const directoryWith = configDirectories(onTestFinished);
-
-async function openFile(toml?: string, options: Partial<ConfigFileOptions> = {}) {
-  const directory = await directoryWith(toml);
-  const file = new ConfigFile({ directory, env: {}, cwd: '/home/me', ...options });
-  const text = () => readFile(join(directory, 'tedge.toml'), 'utf8');
-  const ownText = () => readFile(join(directory, 'sallyport.toml'), 'utf8');
-  return { directory, file, text, ownText };
-}
+const openFile = configFileOpener(directoryWith);
 
 const port = { key: 'http.bind.port' } as const;
+
 const hosts = { key: 'pki.hostnames' } as const;
 
 describe('get', () => {
@@ -213,28 +207,6 @@ describe('exchange', () => {
   });
 });
 
-describe("a file that is somebody else's", () => {
-  it('still is when another user has changed it', async () => {
-    const { directory, file } = await openFile('# mine\n');
-    const path = join(directory, 'tedge.toml');
-    // Only root may give a file away; for others it stays theirs.
-    if (process.getuid?.() === 0) await chown(path, 12_345, 12_346);
-    const before = await stat(path);
-    await file.set(port, '1');
-    const after = await stat(path);
-    expect({ uid: after.uid, gid: after.gid }).toEqual({ uid: before.uid, gid: before.gid });
-  });
-
-  it('is made where a symbolic link points that leads nowhere yet', async () => {
-    const elsewhere = await directoryWith();
-    const { directory, file } = await openFile();
-    await symlink(join(elsewhere, 'settings.toml'), join(directory, 'tedge.toml'));
-    await file.set(port, '1');
-    expect(await readFile(join(elsewhere, 'settings.toml'), 'utf8')).toBe('[http.bind]\nport = 1\n');
-    expect(await readlink(join(directory, 'tedge.toml'))).toBe(join(elsewhere, 'settings.toml'));
-  });
-});
-
 describe('unset', () => {
   it('takes the key out under its present and its old names', async () => {
     const { file, text } = await openFile('[mqtt]\nport = 1\n[mqtt.bind]\naddress = "::1"\n');
@@ -337,87 +309,5 @@ describe('list', () => {
   it('reports every fault at once', async () => {
     const { file } = await openFile('http.bind.port = "x"\nmqtt.bind.port = 0\n');
     await expect(file.list()).rejects.toThrow('2 settings are not valid:');
-  });
-});
-
-describe('profiles', () => {
-  const url = { key: 'c8y.url', profile: 'plant2' } as const;
-
-  it('keep their values in a table of their own', async () => {
-    const { file, text } = await openFile('[c8y]\nurl = "main.example"\n');
-    await file.set(url, 'plant2.example');
-    expect(await text()).toBe('[c8y]\nurl = "main.example"\n\n[c8y.profiles.plant2]\nurl = "plant2.example"\n');
-    expect((await file.get(url)).value).toBe('plant2.example');
-    expect((await file.get({ key: 'c8y.url' })).value).toBe('main.example');
-  });
-
-  it('have defaults of their own and inherit nothing', async () => {
-    const { file } = await openFile(
-      '[c8y]\nproxy.bind.port = 9\n[c8y.profiles.plant2]\nproxy.bind.port = 10\n[c8y.profiles.b]\nurl = "b"\n',
-    );
-    expect((await file.get({ key: 'c8y.proxy.client.port', profile: 'plant2' })).value).toBe('10');
-    expect((await file.get({ key: 'c8y.proxy.bind.port', profile: 'b' })).value).toBe('8001');
-  });
-
-  it('are overridden by their own environment variables', async () => {
-    const env = { TEDGE_C8Y_PROFILES_PLANT2_URL: 'env.example' };
-    const { file } = await openFile('c8y.profiles.plant2.url = "file.example"\n', { env });
-    expect((await file.get(url)).value).toBe('env.example');
-  });
-
-  it('have the identity of the device unless they have their own', async () => {
-    const readDeviceId = async (path: string) => (path === '/c.pem' ? 'child01' : undefined);
-    const toml = 'device.cert_path = "/c.pem"\n[c8y.profiles.plant2]\ndevice.key_path = "/k"\n';
-    const { file } = await openFile(toml, { readDeviceId });
-    const get = async (key: 'c8y.device.id' | 'c8y.device.cert_path' | 'c8y.device.key_path') =>
-      (await file.get({ key, profile: 'plant2' })).value;
-    expect(await get('c8y.device.id')).toBe('child01');
-    expect(await get('c8y.device.cert_path')).toBe('/c.pem');
-    expect(await get('c8y.device.key_path')).toBe('/k');
-    await file.set({ key: 'c8y.device.id', profile: 'plant2' }, 'gateway');
-    expect(await get('c8y.device.id')).toBe('gateway');
-  });
-
-  it('cannot be read when nothing is configured for them', async () => {
-    const { file } = await openFile('[c8y]\nurl = "main.example"\n');
-    await expect(file.get(url)).rejects.toMatchObject({
-      type: 'not-found',
-      message: expect.stringContaining('"plant2"'),
-    });
-  });
-
-  it('are listed after the other keys', async () => {
-    const { file } = await openFile('c8y.profiles.plant2.url = "x"\n');
-    const { readings } = await file.list();
-    expect(readings.find(({ name }) => name === 'c8y.profiles.plant2.url')?.value).toBe('x');
-    expect(readings.at(-1)?.reference.profile).toBe('plant2');
-  });
-});
-
-describe('a file that cannot be changed safely', () => {
-  it('is left alone when the key has no room in it', async () => {
-    const { file, text } = await openFile('http = 5\n');
-    await expect(file.set(port, '1')).rejects.toThrow('tedge.toml has no room for http.bind.port');
-    expect(await text()).toBe('http = 5\n');
-  });
-
-  it('is left alone while somebody else keeps the lock', async () => {
-    const { file, directory, text } = await openFile('# mine\n', { lockWaitMs: 30 });
-    await writeFile(join(directory, 'tedge.toml.lock'), 'not by us');
-    await expect(file.set(port, '1')).rejects.toMatchObject({
-      type: 'unavailable',
-      message:
-        'Somebody has kept the configuration locked. Try again; if nothing is changing the configuration, ' +
-        'remove tedge.toml.lock from its directory.',
-    });
-    expect(await text()).toBe('# mine\n');
-    expect(await readdir(directory)).toEqual(['tedge.toml', 'tedge.toml.lock']);
-  });
-
-  it('is left alone when its directory is in the way', async () => {
-    const directory = await directoryWith();
-    await mkdir(join(directory, 'tedge.toml'));
-    const file = new ConfigFile({ directory, env: {}, cwd: '/' });
-    await expect(file.set(port, '1')).rejects.toThrow('tedge.toml is not a file');
   });
 });

@@ -1,15 +1,9 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { configDirectories } from './config-directory.fixture.js';
-import type { Environment } from './environment.js';
+import { configDirectories, settingsLoader } from './config-directory.fixture.js';
 import { loadSettings } from './load-settings.js';
 
 const directoryWith = configDirectories(onTestFinished);
-
-async function load(toml: string | Uint8Array | undefined, env: Environment = {}, argv: readonly string[] = []) {
-  return loadSettings({ configDir: await directoryWith(toml), env, cwd: '/home/me', argv });
-}
+const load = settingsLoader(directoryWith);
 
 describe('where a value comes from', () => {
   it('takes the default when nobody says anything, and a missing file for an empty one', async () => {
@@ -131,107 +125,6 @@ describe('environment variables', () => {
   it('are refused when old and present name are both there', async () => {
     const env = { TEDGE_MQTT_PORT: '1884', TEDGE_MQTT_BIND_PORT: '1885' };
     await expect(load(undefined, env)).rejects.toThrow('is set by TEDGE_MQTT_BIND_PORT too; remove one of them');
-  });
-});
-
-describe('defaults that follow from other settings', () => {
-  it.each([
-    ['', '127.0.0.1'],
-    ['mqtt.bind.address = "127.0.0.2"', '127.0.0.2'],
-    ['mqtt.bind.address = "127.0.0.2"\nmqtt.external.bind.address = "192.168.1.6"', '192.168.1.6'],
-    ['http.bind.address = "10.0.0.1"\nmqtt.external.bind.address = "192.168.1.6"', '10.0.0.1'],
-  ])('%j binds the file transfer service to %s', async (toml, address) => {
-    const { settings } = await load(toml);
-    expect(settings.get('http.bind.address')).toBe(address);
-  });
-
-  it('warns when opening the broker opens the file transfer service too', async () => {
-    const { warnings } = await load('mqtt.external.bind.address = "0.0.0.0"');
-    expect(warnings).toEqual([
-      'mqtt.external.bind.address opens the file transfer service on 0.0.0.0 too. ' +
-        'Set http.bind.address to choose where it listens: tedge config set http.bind.address ADDRESS',
-    ]);
-  });
-
-  it('keeps http.client.port at 8000 when http.bind.port changes, and warns', async () => {
-    const { settings, warnings } = await load('http.bind.port = 8100');
-    expect(settings.get('http.client.port')).toBe(8000);
-    expect(warnings).toEqual([
-      'The file transfer service listens on port 8100, but http.client.port is 8000, so clients here miss it. ' +
-        'Run: tedge config set http.client.port 8100',
-    ]);
-  });
-
-  it('lets mqtt.client.port follow mqtt.bind.port, and c8y.proxy.client.port c8y.proxy.bind.port', async () => {
-    const { settings } = await load('mqtt.bind.port = 1884\nc8y.proxy.bind.port = 8101');
-    expect(settings.get('mqtt.client.port')).toBe(1884);
-    expect(settings.get('c8y.proxy.client.port')).toBe(8101);
-  });
-
-  it('lets the addresses of the certificate authority follow its ports', async () => {
-    const { settings } = await load('pki.bind.port = 9443\npki.public.bind.port = 9442');
-    expect(settings.get('pki.url')).toBe('https://localhost:9443');
-    expect(settings.get('pki.public.url')).toBe('http://localhost:9442');
-  });
-
-  it('keeps certificates, data and sockets beside the configuration', async () => {
-    const configDir = await directoryWith();
-    const { settings } = await loadSettings({ configDir, env: {}, cwd: '/' });
-    expect(settings.get('device.key_path')).toBe(`${configDir}/device-certs/tedge-private-key.pem`);
-    expect(settings.get('device.cert_path')).toBe(`${configDir}/device-certs/tedge-certificate.pem`);
-    expect(settings.get('device.csr_path')).toBe(`${configDir}/device-certs/tedge.csr`);
-    expect(settings.dataDirectory).toBe(`${configDir}/data`);
-    expect(settings.get('run.path')).toBe(`${configDir}/run`);
-  });
-
-  it('keeps data in /var/tedge for the configuration in /etc/tedge', async () => {
-    const { settings } = await loadSettings({ configDir: '/etc/tedge', env: { TEDGE_DATA_PATH: '' }, cwd: '/' });
-    expect(settings.dataDirectory).toBe('/var/tedge');
-  });
-
-  it('keeps data where data.path says', async () => {
-    const { settings } = await load('data.path = "/srv/data"');
-    expect(settings.dataDirectory).toBe('/srv/data');
-  });
-});
-
-describe('device.id', () => {
-  const options = async (toml: string, commonName?: string) => ({
-    configDir: await directoryWith(toml),
-    env: {},
-    cwd: '/',
-    readDeviceId: async (path: string) => (path === '/certs/device.pem' ? commonName : undefined),
-  });
-
-  it('is the common name of the device certificate when nobody set it', async () => {
-    const { settings } = await loadSettings(await options('device.cert_path = "/certs/device.pem"', 'child01'));
-    expect(settings.get('device.id')).toBe('child01');
-    expect(settings.source('device.id')).toBe('default');
-  });
-
-  it('is what somebody set, whatever the certificate says', async () => {
-    const toml = 'device.id = "gateway"\ndevice.cert_path = "/certs/device.pem"';
-    const { settings } = await loadSettings(await options(toml, 'child01'));
-    expect(settings.get('device.id')).toBe('gateway');
-  });
-
-  it('stays unset with a warning when the common name is no device id', async () => {
-    const { settings, warnings } = await loadSettings(await options('device.cert_path = "/certs/device.pem"', 'a/#'));
-    expect(settings.get('device.id')).toBeUndefined();
-    expect(warnings).toEqual(['The common name of the device certificate is no device id, so device.id stays unset.']);
-  });
-
-  it('stays unset without a certificate', async () => {
-    const { settings } = await loadSettings(await options(''));
-    expect(settings.get('device.id')).toBeUndefined();
-  });
-
-  it('is asked for with the command that sets it where it must be set', async () => {
-    const { settings } = await loadSettings(await options(''));
-    expect(() => settings.require('device.id')).toThrow(
-      'The value of device.id is missing. Set it with: tedge config set device.id VALUE',
-    );
-    expect(settings.require('http.bind.port')).toBe(8000);
   });
 });
 
@@ -390,108 +283,6 @@ describe('faults', () => {
   });
 });
 
-describe('profiles', () => {
-  it('are checked like everything else', async () => {
-    await expect(load('[c8y.profiles.plant2]\nurl = "https://x"')).rejects.toThrow(
-      'c8y.profiles.plant2.url (tedge.toml) is "https://x": must be a bare host name, without scheme, port or path.',
-    );
-    await expect(load(undefined, { TEDGE_C8Y_PROFILES_PLANT2_PROXY_BIND_PORT: 'x' })).rejects.toThrow(
-      'c8y.profiles.plant2.proxy.bind.port (TEDGE_C8Y_PROFILES_PLANT2_PROXY_BIND_PORT) is "x": must be',
-    );
-  });
-
-  it('leave the settings outside of them alone', async () => {
-    const { settings, warnings } = await load('[c8y.profiles.plant2]\nurl = "x.example"');
-    expect(settings.get('c8y.url')).toBeUndefined();
-    expect(warnings).toEqual([]);
-  });
-
-  it('give the keys of the cloud their values when one is chosen, and leave the others', async () => {
-    const toml = 'http.bind.port = 1\nc8y.url = "main.example"\n[c8y.profiles.plant2]\nurl = "plant2.example"\n';
-    const { settings } = await loadSettings({
-      configDir: await directoryWith(toml),
-      env: { TEDGE_C8Y_PROFILES_PLANT2_PROXY_BIND_PORT: '7' },
-      cwd: '/',
-      profile: 'plant2',
-    });
-    expect(settings.get('c8y.url')).toBe('plant2.example');
-    expect(settings.get('c8y.proxy.client.port')).toBe(7);
-    expect(settings.source('c8y.proxy.bind.port')).toBe('env');
-    expect(settings.get('http.bind.port')).toBe(1);
-  });
-
-  it('are given by flags too', async () => {
-    const argv = ['--c8y.profiles.plant2.url', 'plant2.example'];
-    const { settings } = await loadSettings({
-      configDir: await directoryWith(),
-      env: {},
-      cwd: '/',
-      argv,
-      profile: 'plant2',
-    });
-    expect([settings.get('c8y.url'), settings.source('c8y.url')]).toEqual(['plant2.example', 'argument']);
-    await expect(load(undefined, {}, ['--c8y.profiles.plant2.url', 'https://x'])).rejects.toThrow(
-      'c8y.profiles.plant2.url (--c8y.profiles.plant2.url) is "https://x"',
-    );
-  });
-
-  it('cannot be chosen before something is set for them, and the others are named', async () => {
-    const configDir = await directoryWith('c8y.profiles.a.url = "a"\nc8y.profiles.b.url = "b"\n');
-    await expect(loadSettings({ configDir, env: {}, cwd: '/', profile: 'c' })).rejects.toMatchObject({
-      type: 'not-found',
-      message:
-        'There is no profile "c". There are: a, b. ' +
-        'Make it by setting one of its keys: tedge config set c8y.url HOST --profile c',
-    });
-  });
-});
-
-describe('the identity at the cloud', () => {
-  const names = new Map([
-    ['/certs/device.pem', 'common-name'],
-    ['/certs/plant2.pem', 'plant2-common-name'],
-    ['/certs/odd.pem', 'a/#'],
-  ]);
-  const loadProfile = async (toml: string, profile?: string) =>
-    loadSettings({
-      configDir: await directoryWith(toml),
-      env: {},
-      cwd: '/',
-      readDeviceId: async (path) => names.get(path),
-      ...(profile === undefined ? {} : { profile }),
-    });
-  const ownCert = '\n[c8y.profiles.plant2.device]\ncert_path = "/certs/plant2.pem"\n';
-
-  it.each([
-    ['its own id', 'device.id = "global"\nc8y.device.id = "main"', undefined, 'main'],
-    ['the id of its profile', `c8y.device.id = "main"${ownCert}id = "plant2"\n`, 'plant2', 'plant2'],
-    ['device.id', 'device.id = "global"', undefined, 'global'],
-    ['device.id, whatever the certificate of the profile says', `device.id = "global"${ownCert}`, 'plant2', 'global'],
-    ['device.id, and nothing of another profile', `device.id = "global"${ownCert}id = "x"\n`, undefined, 'global'],
-    ['the name in the certificate of the profile', ownCert, 'plant2', 'plant2-common-name'],
-    ['the name in the device certificate', 'device.cert_path = "/certs/device.pem"', undefined, 'common-name'],
-    [
-      'the name in the device certificate when its own has none',
-      'device.cert_path = "/certs/device.pem"\nc8y.device.cert_path = "/certs/odd.pem"',
-      undefined,
-      'common-name',
-    ],
-    ['nothing', '', undefined, undefined],
-  ])('has %s for c8y.device.id', async (_, toml, profile, id) => {
-    const { settings, warnings } = await loadProfile(toml, profile);
-    expect(settings.get('c8y.device.id')).toBe(id);
-    expect(warnings).toEqual([]);
-  });
-
-  it('has the files of the device unless it has its own', async () => {
-    const toml = 'device.key_path = "/k"\ndevice.csr_path = "/r"\nc8y.device.csr_path = "/other"\n';
-    const { settings } = await loadProfile(`${toml}${ownCert}`, 'plant2');
-    expect(settings.get('c8y.device.key_path')).toBe('/k');
-    expect(settings.get('c8y.device.csr_path')).toBe('/r');
-    expect(settings.get('c8y.device.cert_path')).toBe('/certs/plant2.pem');
-  });
-});
-
 describe('a setting that nothing of this release reads', () => {
   it('is told of where a person expects something of it', async () => {
     const { warnings, unread } = await load('[mqtt.bind]\nenabled = false\n[device]\ntype = "gateway"');
@@ -508,37 +299,5 @@ describe('a setting that nothing of this release reads', () => {
 
   it('is not told of while nobody sets it', async () => {
     expect((await load('')).unread).toEqual([]);
-  });
-});
-
-describe('state.path', () => {
-  it('is the configuration directory unless somebody sets it', async () => {
-    const { settings } = await load('');
-    expect(settings.stateDirectory).toBe(settings.directory);
-  });
-
-  it('names the directory of what Sallyport writes for itself', async () => {
-    expect((await load('state.path = "/var/lib/sallyport"')).settings.stateDirectory).toBe('/var/lib/sallyport');
-  });
-
-  it.each(['doors', 'site', 'pki', 'service-certs', 'client-certs', 'admin-certs'])(
-    'refuses another directory while the folder %s is still in the configuration directory, and says how to move it',
-    async (folder) => {
-      const directory = await directoryWith('state.path = "/var/lib/sally port"');
-      await mkdir(join(directory, folder));
-      const loading = loadSettings({ configDir: directory, env: {}, cwd: directory });
-      const move = `mkdir -p '/var/lib/sally port' && mv -nv ${directory}/${folder} '/var/lib/sally port'/`;
-      await expect(loading).rejects.toMatchObject({
-        type: 'config-invalid',
-        message: expect.stringContaining(`Stop the services and move them: ${move}.`),
-      });
-    },
-  );
-
-  it('takes another directory once nothing is left in the configuration directory but settings', async () => {
-    const directory = await directoryWith('state.path = "/s"');
-    for (const folder of ['data', 'device-certs', 'run']) await mkdir(join(directory, folder));
-    const { settings } = await loadSettings({ configDir: directory, env: {}, cwd: directory });
-    expect(settings.stateDirectory).toBe('/s');
   });
 });
