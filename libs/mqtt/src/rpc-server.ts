@@ -53,8 +53,9 @@ export class MqttRpcServer extends Server {
     this.queue = new WorkQueue({ parallel, waiting: parallel * 16 });
   }
 
-  /** Connects and subscribes; calls back once, with the fault when there is one. */
+  /** Connects and subscribes; calls back once, with the fault when there is one. Without handlers it does not connect. */
   override async listen(callback: (fault?: unknown) => void): Promise<void> {
+    if (this.messageHandlers.size === 0) return callback();
     try {
       this.session = await ReconnectingSession.open({
         connection: this.connection,

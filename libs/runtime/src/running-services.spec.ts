@@ -1,12 +1,20 @@
 import type { Duplex } from 'node:stream';
-import { Module } from '@nestjs/common';
-import { Mqtt } from '@sallyport/mqtt';
-import { Problem, type ServiceName } from '@sallyport/protocol';
+import { Controller, Module } from '@nestjs/common';
+import { Mqtt, RpcHandler } from '@sallyport/mqtt';
+import { Problem, recordRefusal, type ServiceName } from '@sallyport/protocol';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type ProcessResources, RunningServices } from './running-services.js';
 import type { ServiceNeeds } from './service-definition.js';
 import { closeTestContext, openTestContext } from './testing.js';
+
+@Controller()
+class Answering {
+  @RpcHandler(recordRefusal)
+  record() {
+    return {};
+  }
+}
 
 @Module({})
 class EmptyModule {}
@@ -46,7 +54,8 @@ describe('services of one process', () => {
   it('are not ready while one of their connections to the broker is away', async () => {
     await using site = await openSite();
     const { services, streams } = site;
-    const { context } = await services.start(service('agent', () => undefined));
+    const module = () => ({ module: EmptyModule, controllers: [Answering] });
+    const { context } = await services.start({ name: 'agent', needs: everything, module });
     expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
     site.isBrokerAway = true;
     const connections = streams.splice(0);
@@ -61,6 +70,14 @@ describe('services of one process', () => {
     site.isBrokerAway = false;
     await waitFor(async () => (await context.readiness.report()).ready);
     await services.stop();
+  });
+
+  it('open no connection for requests of others where nothing answers them', async () => {
+    await using site = await openSite();
+    const { context } = await site.services.start(service('agent', () => undefined));
+    expect(site.streams).toHaveLength(2);
+    expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
+    await site.services.stop();
   });
 
   it('stop in the opposite order of their start', async () => {

@@ -78,6 +78,8 @@ async function createApplication(
 function serveRequests(app: NestFastifyApplication, context: ServiceContext, rpc: OpenedRpc): void {
   const strategy = mqttRpcServer(rpc.connection, rpcServerOptions(context.name, rpc));
   app.connectMicroservice({ strategy });
+  // A service that answers no requests has no connection for them.
+  if (strategy.getHandlers().size === 0) return;
   context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
 }
 
