@@ -9,6 +9,7 @@ export {
   type Entry,
   type EntryPage,
   type JsonValue,
+  type ListOptions,
   type Operation,
   type Page,
   type PutOptions,

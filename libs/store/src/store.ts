@@ -37,6 +37,11 @@ export interface Page {
   readonly limit?: number;
 }
 
+export interface ListOptions {
+  /** Entries read at once, 1 to 1000. A larger page blocks other work of this process for longer. */
+  readonly pageSize?: number;
+}
+
 export interface EntryPage {
   readonly entries: Entry[];
   /** Absent on the last page. */
@@ -95,17 +100,17 @@ export abstract class Store {
   /**
    * Every entry whose key starts with the prefix, in key order. Entries that are written or deleted in the meantime may
    * be listed or not. Each other entry is listed once.
-   *
-   * @param pageSize entries read at once, 1 to 1000. A larger page blocks other work of this process for longer
    */
-  async *listAll(
-    prefix: string,
-    { pageSize = entriesAtOnce }: { readonly pageSize?: number } = {},
-  ): AsyncGenerator<Entry> {
+  async *listAll(prefix: string, options?: ListOptions): AsyncGenerator<Entry> {
+    for await (const page of this.listPages(prefix, options)) yield* page;
+  }
+
+  /** As `listAll`, for callers that handle a whole page at once. */
+  async *listPages(prefix: string, { pageSize = entriesAtOnce }: ListOptions = {}): AsyncGenerator<Entry[]> {
     let cursor: string | undefined;
     do {
       const page = await this.list(prefix, { limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
-      yield* page.entries;
+      yield page.entries;
       cursor = page.cursor;
       // A store in this process answers at once. Without a pause, other work would wait for the whole list.
       await setImmediate();

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { SerialQueue } from '@sallyport/concurrency';
 import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
@@ -147,18 +146,10 @@ export class CrlPublisher {
     const { store, clock, intervalSeconds } = this.options;
     // RFC 5280 §3.3: an entry must be on one CRL that is issued after its certificate has expired.
     const oldestEndMs = clock.now().getTime() - 2 * intervalSeconds * 1000;
-    let cursor: string | undefined;
-    do {
-      const page = await store.list(revocationPrefix(issuerId), {
-        limit: pageSize,
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      const revocations = page.entries.map(({ value }) => revocationRecord.parse(value));
+    for await (const entries of store.listPages(revocationPrefix(issuerId), { pageSize })) {
+      const revocations = entries.map(({ value }) => revocationRecord.parse(value));
       crl.add(revocations.filter(({ notAfter }) => Date.parse(notAfter) >= oldestEndMs).map(crlEntry));
-      cursor = page.cursor;
-      // A store in this process answers at once. Without this pause, enrolments would wait for the whole list.
-      await setImmediate();
-    } while (cursor !== undefined);
+    }
   }
 
   private measureAge({ keyId, signer: { record } }: CrlIssuer): void {
