@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Controller, Module } from '@nestjs/common';
+import { loadSettings } from '@sallyport/config';
 import { Mqtt, RpcHandler } from '@sallyport/mqtt';
 import { Problem, recordRefusal, type ServiceName } from '@sallyport/protocol';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
@@ -33,7 +34,7 @@ async function openSite(options: Partial<ProcessResources> = {}) {
   const { settings, log, clock, store, mqttConnection } = context;
   const readSettings = async () => settings;
   const streams: Duplex[] = [];
-  const site = { isBrokerAway: false, streams };
+  const site = { isBrokerAway: false, streams, directory: directory.path };
   const openStream = (): Duplex => {
     if (mqttConnection.kind !== 'in-process' || site.isBrokerAway) throw new Error('the broker is away');
     const stream = mqttConnection.openStream();
@@ -77,6 +78,19 @@ describe('services of one process', () => {
     const { context } = await site.services.start(service('agent', () => undefined));
     expect(site.streams).toHaveLength(2);
     expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
+    await site.services.stop();
+  });
+
+  it('say that a changed port of the probes, and a changed store they need, need a restart', async () => {
+    const readSettings = async () => changed;
+    await using site = await openSite({ readSettings });
+    const env = { TEDGE_HEALTH_BIND_PORT: '9100', TEDGE_STORE_URL: 'redis://localhost' };
+    const { settings: changed } = await loadSettings({ configDir: site.directory, env, cwd: site.directory });
+    const { context: registry } = await site.services.start(service('device-registry', () => undefined));
+    const { context: agent } = await site.services.start(service('agent', () => undefined, {}));
+    await Promise.all([registry.reloadSettings(), agent.reloadSettings()]);
+    expect(registry.outdatedSettings).toEqual(['health.bind.port', 'store.url']);
+    expect(agent.outdatedSettings).toEqual(['health.bind.port']);
     await site.services.stop();
   });
 

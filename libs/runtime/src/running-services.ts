@@ -11,7 +11,7 @@ import { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
 import type { OpenedParts } from './opened-parts.js';
 import { ConnectedContext, ServiceContext } from './service-context.js';
-import type { ServiceDefinition } from './service-definition.js';
+import type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
 import { ServiceHost } from './service-host.js';
 import { SettingsInUse } from './settings-in-use.js';
 import { type Stoppable, stopInOrder } from './stop-in-order.js';
@@ -36,6 +36,9 @@ export interface ProcessResources {
 // Entrances drain for 5 s. Parts that stop after the services, such as the store, need time too.
 const defaultStopBudgetMs = 10_000;
 
+const healthKeys = ['health.bind.address', 'health.bind.port'] as const;
+const storeKeys = ['store.url', 'store.password_file', 'data.path'] as const;
+
 /** Starts services in the given order, and stops them in the opposite order. */
 export class RunningServices {
   private readonly abort = new AbortController();
@@ -52,8 +55,9 @@ export class RunningServices {
    */
   async start(definition: ServiceDefinition): Promise<ServiceHost> {
     const log = this.resources.log.child({ service: definition.name });
-    const told = { log, readiness: new Readiness(), metrics: new Registry(), settingsInUse: new SettingsInUse() };
     const { name, needs } = definition;
+    const settingsInUse = this.settingsInUseBy(needs);
+    const told = { log, readiness: new Readiness(), metrics: new Registry(), settingsInUse };
     const parts = {
       ...(needs.mqtt || needs.rpc ? await this.connect(definition, told) : {}),
       ...(needs.store ? { store: this.storeOf(name, told.readiness) } : {}),
@@ -77,6 +81,14 @@ export class RunningServices {
     } finally {
       this.abort.abort();
     }
+  }
+
+  /** What the process reads of the settings for each of its services before they start. */
+  private settingsInUseBy(needs: ServiceNeeds): SettingsInUse {
+    const inUse = new SettingsInUse();
+    const settings = inUse.follow(this.resources.settings);
+    for (const key of [...healthKeys, ...(needs.store ? storeKeys : [])]) settings.get(key);
+    return inUse;
   }
 
   /** Waits until the broker answers. */
