@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type SiteMarker, siteId, siteMarker } from '@sallyport/protocol';
-import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { mustRun, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { authorityIdOf } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
@@ -154,5 +154,40 @@ describe('site refound', () => {
     await using site = await fakeSite();
     const { exitCode, stderr } = await site.run(['site', 'refound', '--yes']);
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('These services still run: ')]);
+  });
+});
+
+describe('a site whose files get another place (state.path)', () => {
+  it('is refused until they are moved as the message says, and then is the same site there', async () => {
+    await using site = await stoppedSite({ store: marker.siteId });
+    const state = `${site.config}-state`;
+    expect((await site.run('config', 'set', 'state.path', state)).exitCode).toBe(0);
+
+    const refused = await site.run('site', 'show');
+    const [, move = ''] = /move them: (.*?)\. Or go back/s.exec(refused.stderr) ?? [];
+    expect(refused.exitCode).toBe(1);
+    expect(move).toContain(`${site.config}/site`);
+    await mustRun('sh', ['-c', move]);
+
+    const { stdout } = await site.run('site', 'show');
+    expect(stdout).toContain(`Site:           ${marker.siteId}\n`);
+    expect(stdout).toContain(`Markers:        ${state}/site\nSecrets:        ${state}/pki\n`);
+    expect(stdout).not.toContain('Fault');
+    expect((await site.run('site', 'refound', '--yes')).exitCode).toBe(0);
+    expect((await readdir(state)).toSorted()).toEqual([
+      'pki.before-20260701T080000Z',
+      'service-certs',
+      'site',
+      'site.before-20260701T080000Z',
+    ]);
+    expect((await readdir(site.config)).toSorted()).toEqual(['sallyport.toml', 'tedge.toml']);
+  });
+
+  it('goes back when the setting is unset', async () => {
+    await using site = await stoppedSite({ store: marker.siteId });
+    await site.run('config', 'set', 'state.path', `${site.config}-state`);
+    expect((await site.run('site', 'show')).exitCode).toBe(1);
+    expect((await site.run('config', 'unset', 'state.path')).exitCode).toBe(0);
+    expect((await site.run('site', 'show')).stdout).toContain(`Site:           ${marker.siteId}\n`);
   });
 });
