@@ -1,7 +1,7 @@
+import { quoted } from '@sallyport/config';
 import type { CliContext } from './cli-context.js';
 import type { FaultReport } from './failure.js';
 import { withoutControls } from './output.js';
-import { quoted } from './shell-word.js';
 
 /** How the program was called, as far as a report depends on it. */
 export interface Called {

@@ -1,12 +1,12 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Settings } from '@sallyport/config';
+import { quoted } from '@sallyport/config';
 import type { CertificateFiles } from '@sallyport/identity';
 import { type DeviceId, deviceId } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
-import { quoted } from '../shell-word.js';
 import { nothingInPem, type PemFile, readPemFile } from '../site/pem-file.js';
 import type { CloudChoice } from './cloud-choice.js';
 

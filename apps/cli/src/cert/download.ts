@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
-import { ConfigFile, type Settings } from '@sallyport/config';
+import { ConfigFile, quoted, type Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { type EnrolOptions, type EstTrust, enrolIdentity, trustFromPem } from '@sallyport/identity';
 import { type DeviceId, hostName, Problem } from '@sallyport/protocol';
@@ -20,7 +20,6 @@ import {
   optionsOf,
 } from '../options.js';
 import { Progress, withoutControls, writeNotes, writeWarnings } from '../output.js';
-import { quoted } from '../shell-word.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';

@@ -1,3 +1,4 @@
+import { quoted } from '@sallyport/config';
 import { type DeviceId, enrolmentTokenRequest, hostName, leafProfile, signerRoutes } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
@@ -13,7 +14,6 @@ import {
   optionsOf,
 } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
-import { quoted } from '../shell-word.js';
 
 const options = globalOptions.extend({
   reinstate: z.boolean().default(false),

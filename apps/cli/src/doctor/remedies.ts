@@ -1,8 +1,8 @@
 import type { Settings } from '@sallyport/config';
+import { quoted } from '@sallyport/config';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import type { GlobalOptions } from '../options.js';
-import { quoted } from '../shell-word.js';
 
 /** Commands that repair something, as the user has to type them. */
 export class Remedies {

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { findKey, resolveConfigDirectory } from '@sallyport/config';
+import { findKey, quoted, resolveConfigDirectory } from '@sallyport/config';
 import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, settingsSource } from '../options.js';
-import { quoted } from '../shell-word.js';
 
 /** A setting that is wrong, and where it is. */
 interface WrongSetting {
