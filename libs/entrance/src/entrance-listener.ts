@@ -84,8 +84,7 @@ export class EntranceListener {
       await this.moveOnOnePort(from, to);
     }
     // Sessions that are not trusted any more do not wait for the drain.
-    await from.listener.reload(to.security);
-    this.drain(from.listener);
+    await from.listener.reload(to.security).finally(() => this.drain(from.listener));
   }
 
   /**
