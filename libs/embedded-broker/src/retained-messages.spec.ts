@@ -77,6 +77,13 @@ describe('retained messages', () => {
     expect(retained.keep(message(second))).toBe(true);
   });
 
+  it('of services have room when clients of the network have used all of theirs', () => {
+    const retained = new RetainedMessages({ limits: { ...limits, retainedMessages: 2 }, onFault: () => undefined });
+    const topics = ['a', 'b', 'c', 'sallyport/v1/dead-letter/agent/1', 'sallyport/v1/dead-letter/agent/2'];
+    expect(topics.map((topic) => retained.keep(message(topic)))).toEqual([true, true, false, true, true]);
+    expect(retained.keep(message('sallyport/v1/dead-letter/agent/3'))).toBe(false);
+  });
+
   it('are written as soon as the store works again', async () => {
     const directory = temporaryDirectory();
     const store = await openSqliteStore({ file: directory.file('store.db') });

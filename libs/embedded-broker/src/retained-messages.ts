@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { filterMatches } from '@sallyport/protocol';
 import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
+import { isServiceTopic } from './access-rules.js';
 import { type StoredPacket, sizeOf } from './broker-session.js';
 
 // Retained messages are states that are published again. Losing one second of them in a crash costs less than a write
@@ -17,9 +18,16 @@ const savedMessage = z.object({
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]),
 });
 
+/** For topics of the network. Topics of the services have as much room of their own. */
 export interface RetainedLimits {
   readonly retainedMessages: number;
   readonly retainedBytes: number;
+}
+
+/** What the kept messages of some topics use. */
+interface Usage {
+  messages: number;
+  bytes: number;
 }
 
 export interface RetainedOptions {
@@ -33,7 +41,9 @@ export interface RetainedOptions {
 export class RetainedMessages {
   private readonly messages = new Map<string, StoredPacket>();
   private readonly unsaved = new Set<string>();
-  private bytes = 0;
+  /** Counted apart: clients of the network must not take the room that services need for their dead letters. */
+  private readonly ofServices: Usage = { messages: 0, bytes: 0 };
+  private readonly ofNetwork: Usage = { messages: 0, bytes: 0 };
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> = Promise.resolve();
@@ -53,13 +63,15 @@ export class RetainedMessages {
    */
   keep(packet: StoredPacket & { readonly topic: string }): boolean {
     const { topic, payload = Buffer.alloc(0) } = packet;
+    const usage = this.usageOf(topic);
     const former = this.messages.get(topic);
     const isNew = former === undefined && payload.length > 0;
-    const bytes = this.bytes - (former === undefined ? 0 : sizeOf(former)) + (payload.length > 0 ? sizeOf(packet) : 0);
+    const bytes = usage.bytes - (former === undefined ? 0 : sizeOf(former)) + (payload.length > 0 ? sizeOf(packet) : 0);
     const { retainedMessages, retainedBytes } = this.options.limits;
-    if (isNew && this.messages.size >= retainedMessages) return false;
+    if (isNew && usage.messages >= retainedMessages) return false;
     if (payload.length > 0 && bytes > retainedBytes) return false;
-    this.bytes = bytes;
+    usage.bytes = bytes;
+    usage.messages += Number(payload.length > 0) - Number(former !== undefined);
     if (payload.length === 0) this.messages.delete(topic);
     else this.messages.set(topic, { ...packet });
     this.saveLater(topic);
@@ -83,7 +95,13 @@ export class RetainedMessages {
     const { topic, payload, qos } = savedMessage.parse(value);
     const packet = { cmd: 'publish', topic, payload: Buffer.from(payload, 'base64'), qos, retain: true } as const;
     this.messages.set(topic, packet);
-    this.bytes += sizeOf(packet);
+    const usage = this.usageOf(topic);
+    usage.messages += 1;
+    usage.bytes += sizeOf(packet);
+  }
+
+  private usageOf(topic: string): Usage {
+    return isServiceTopic(topic) ? this.ofServices : this.ofNetwork;
   }
 
   private saveLater(topic: string): void {

@@ -81,9 +81,11 @@ export class SessionPersistence {
       if (packet.payload?.length === 0) this.isRetainedFull = false;
       return;
     }
-    if (!this.isRetainedFull)
+    const isOfService = isServiceTopic(packet.topic);
+    // Services keep few messages, and a lost one matters. A client of the network could fill the log with warnings.
+    if (isOfService || !this.isRetainedFull)
       this.options.onWarning('a retained message was not kept, the broker is full of them', { topic: packet.topic });
-    this.isRetainedFull = true;
+    if (!isOfService) this.isRetainedFull = true;
   }
 
   createRetainedStreamCombi(filters: readonly string[]): Readable {
