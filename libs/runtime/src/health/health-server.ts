@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 /** What a path of the health server answers. */
 export interface HealthAnswer {
@@ -34,6 +34,8 @@ const failed: HealthAnswer = { ...shortAnswer, status: 500, body: 'Something fai
  */
 export class HealthServer {
   private readonly server: Server;
+  /** The oldest first. */
+  private readonly connections = new Set<Socket>();
   private readonly underWay = new Map<string, Promise<HealthAnswer>>();
 
   /** @param onFault told what kept a page from being made */
@@ -42,7 +44,7 @@ export class HealthServer {
     private readonly onFault: (error: unknown) => void,
   ) {
     this.server = createServer(limits, (request, response) => void this.serve(request, response));
-    this.server.maxConnections = mostConnections;
+    this.server.on('connection', (socket) => this.take(socket));
     this.server.setTimeout(idleTimeoutMs);
   }
 
@@ -50,6 +52,8 @@ export class HealthServer {
   async listen(address: { host: string; port: number }): Promise<AddressInfo | string | null> {
     this.server.listen(address);
     await once(this.server, 'listening');
+    // A connection could not be accepted. Without a listener this event would end the process.
+    this.server.on('error', this.onFault);
     return this.server.address();
   }
 
@@ -58,6 +62,17 @@ export class HealthServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeAllConnections();
     await closed;
+  }
+
+  /** Makes room by ending the oldest connection: an honest probe takes milliseconds, others must not keep it out. */
+  private take(socket: Socket): void {
+    const [oldest] = this.connections;
+    if (oldest !== undefined && this.connections.size >= mostConnections) {
+      this.connections.delete(oldest);
+      oldest.destroy();
+    }
+    this.connections.add(socket);
+    socket.once('close', () => this.connections.delete(socket));
   }
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -162,7 +162,7 @@ describe('the port of probes and metrics', () => {
     expect(await curl(port, '/healthz', '-H', `a: ${'x'.repeat(5_000)}`)).toMatch(/^HTTP\/1.1 431 /);
   });
 
-  it('holds 32 connections at most, and ends those that send nothing', async () => {
+  it('holds 32 connections at most, ends those that send nothing, and still answers probes', async () => {
     const [port = 0] = await freePorts(1);
     await using _system = await startTwoServices(port);
     const ended = new Set<Socket>();
@@ -176,6 +176,7 @@ describe('the port of probes and metrics', () => {
       }),
     );
     await waitFor(() => ended.size === 8);
+    expect(await curl(port, '/healthz')).toMatch(/^HTTP\/1.1 200 /);
     await waitFor(() => ended.size === sockets.length, { deadlineMs: 15_000 });
     expect(await curl(port, '/healthz')).toMatch(/^HTTP\/1.1 200 /);
   }, 20_000);
