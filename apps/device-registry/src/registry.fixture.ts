@@ -38,18 +38,18 @@ import { z } from 'zod';
 import { deviceRegistry } from './service.js';
 import { recordSite } from './site/recorded-site.fixture.js';
 
-// Without it Mosquitto waits up to 40 ms for more to send before it answers.
+// Without this setting, Mosquitto waits up to 40 ms for more data before it answers.
 const config = ['set_tcp_nodelay true'];
 
-// A slow machine is not what a test is about.
+// No test measures the speed of the machine.
 const patience = { deadlineMs: 20_000 };
 
 const problem = z.object({ type: z.string(), detail: z.string() });
 
-/** A device registry on a real broker and a SQLite store, and everybody who talks to it. */
+/** A device registry on a real broker and a SQLite store, and the services that talk to it. */
 export class RegistryUnderTest {
   readonly clock = new TestClock(new Date('2026-06-01T12:00:00Z'));
-  /** What it announced to entrances and signer. */
+  /** Its announcements to entrances and signer. */
   readonly announced: DeviceChange[] = [];
   readonly logged: string[] = [];
   private constructor(
@@ -70,7 +70,7 @@ export class RegistryUnderTest {
     return registry.open();
   }
 
-  /** One that belongs to no site yet. */
+  /** A registry that belongs to no site yet. */
   static async startEmpty(): Promise<RegistryUnderTest> {
     return new RegistryUnderTest(await spawnMosquitto({ config }), temporaryDirectory(), {}).open();
   }
@@ -139,19 +139,19 @@ export class RegistryUnderTest {
     await this.services?.start(definition);
   }
 
-  /** The store is gone, while the service is stopped. */
+  /** Removes the store while the service is stopped. */
   async loseStore(): Promise<void> {
     for (const suffix of ['', '-wal', '-shm']) await rm(this.directory.file(`store.db${suffix}`), { force: true });
   }
 
-  /** The door of the admin API on the network. */
+  /** The admin entrance on the network. */
   get remoteAdmin(): EntranceDescription {
-    const [door] = this.host?.app.get(Entrances, { strict: false }).describe() ?? [];
-    if (door === undefined) throw new Error('the registry does not run');
-    return door;
+    const [entrance] = this.host?.app.get(Entrances, { strict: false }).describe() ?? [];
+    if (entrance === undefined) throw new Error('the registry does not run');
+    return entrance;
   }
 
-  /** Tells it the CAs of this site, as it would have learnt them from the signer when it enrolled. */
+  /** Gives it the CAs of this site, as the signer does at the enrolment. */
   async trustSite(caPem: string): Promise<void> {
     const folder = this.directory.file('service-certs', 'device-registry');
     await mkdir(folder, { recursive: true });
@@ -159,7 +159,7 @@ export class RegistryUnderTest {
     await this.host?.app.get(Entrances, { strict: false }).reload();
   }
 
-  /** What the registry wrote, as its own classes see it. */
+  /** What the registry wrote, read with its own classes. */
   get store(): Store {
     if (this.wholeStore === undefined) throw new Error('the registry does not run');
     return scopedStore(this.wholeStore, 'device-registry/');
@@ -189,7 +189,7 @@ export class RegistryUnderTest {
     return publishEvent(this.peers.mqtt, certificateRevoked, certificate);
   }
 
-  /** Something on the topic of the signer that is no event. */
+  /** Sends a message on the topic of the signer that is no event. */
   publishGarbage(): Promise<void> {
     return this.peers.mqtt.publish(certificateIssued.topic, '{"deviceId":');
   }
@@ -208,7 +208,7 @@ export class RegistryUnderTest {
     return takeoverResponse.parse(body);
   }
 
-  /** Writes into the store what an older version would have written there. */
+  /** Writes into the store what an older version would have written. */
   async setAuthority(name: string, authority: string): Promise<void> {
     const entry = await this.store.get(`device/${name}`);
     const record = z.record(z.string(), z.json()).parse(entry?.value);
