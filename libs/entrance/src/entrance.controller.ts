@@ -29,6 +29,6 @@ export class EntranceController {
   async reload(@Body() body: unknown): Promise<EntranceReloadResponse> {
     const entrances = await this.entrances.reload(entranceReloadRequest.parse(body ?? {}));
     const { outdatedSettings } = this.entrances;
-    return { entrances, ...(outdatedSettings.length > 0 && { restartNeededFor: outdatedSettings }) };
+    return { entrances, ...(outdatedSettings.length > 0 ? { restartNeededFor: outdatedSettings } : {}) };
   }
 }

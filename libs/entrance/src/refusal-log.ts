@@ -42,7 +42,7 @@ export class RefusalLog {
     }
     const leftOut = quiet?.leftOut ?? 0;
     this.quietPeriods.set(source, { untilMs: nowMs + quietMs, leftOut: 0 });
-    this.log.info({ ...refusal, entrance, ...(leftOut > 0 && { leftOut }) }, 'peer refused');
+    this.log.info({ ...refusal, entrance, ...(leftOut > 0 ? { leftOut } : {}) }, 'peer refused');
     return leftOut;
   }
 

@@ -32,7 +32,7 @@ export class RefusalReports {
     }
     this.underWay += 1;
     this.context.rpc
-      .call(recordRefusal, { ...refusal, entrance, ...(leftOut > 0 && { leftOut }) })
+      .call(recordRefusal, { ...refusal, entrance, ...(leftOut > 0 ? { leftOut } : {}) })
       .catch(this.faults.note)
       .finally(() => {
         this.underWay -= 1;

@@ -30,7 +30,12 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const { input = '', cwd, env, deadlineMs = 20_000 } = options;
   const signal = AbortSignal.timeout(deadlineMs);
-  const child = spawn(program, args, { signal, killSignal: 'SIGKILL', ...(cwd && { cwd }), ...(env && { env }) });
+  const child = spawn(program, args, {
+    signal,
+    killSignal: 'SIGKILL',
+    ...(cwd ? { cwd } : {}),
+    ...(env ? { env } : {}),
+  });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   // A program may end without reading its input.
   child.stdin.on('error', () => child.stdin.destroy());

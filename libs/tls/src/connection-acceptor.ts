@@ -119,7 +119,7 @@ export class ConnectionAcceptor {
     if (session.isCut) return;
     session.cutReason = reason;
     const certificate = certificateOf(session.peer);
-    this.#responder.report(session.remoteAddress, { reason, ...(certificate !== undefined && { certificate }) });
+    this.#responder.report(session.remoteAddress, { reason, ...(certificate === undefined ? {} : { certificate }) });
     session.cut();
   }
 
@@ -270,7 +270,7 @@ export class ConnectionAcceptor {
       lingerMs: this.#limits.lingerMs,
       hasRequests: this.#http !== undefined,
       holder: pending,
-      ...(peer !== undefined && { peer }),
+      ...(peer === undefined ? {} : { peer }),
     });
     this.#pending.delete(raw);
     pending.session = session;

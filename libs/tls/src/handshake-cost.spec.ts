@@ -15,7 +15,7 @@ function longChain(certificates: number) {
   const cas: Forged[] = [];
   for (let depth = certificates; depth > 0; depth -= 1) {
     const issuer = cas[0];
-    cas.unshift(forgeCa(`c${depth}`, { keys, ...(issuer !== undefined && { issuer }) }));
+    cas.unshift(forgeCa(`c${depth}`, { keys, ...(issuer === undefined ? {} : { issuer }) }));
   }
   const [issuer = forgeCa('none')] = cas;
   return identity(forgeDevice('dev-1', issuer), ...cas);

@@ -62,8 +62,8 @@ function evidenceOf(socket: TLSSocket, chainCertificates: number): HandshakeEvid
   return {
     isResumed: socket.isSessionReused(),
     presented: leaf === undefined ? [] : presentedWith(leaf, chainCertificates),
-    ...(leaf !== undefined && { leaf: leaf.raw }),
-    ...(fault !== undefined && { chainFault: fault }),
+    ...(leaf === undefined ? {} : { leaf: leaf.raw }),
+    ...(fault === undefined ? {} : { chainFault: fault }),
   };
 }
 

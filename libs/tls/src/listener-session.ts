@@ -144,7 +144,7 @@ export class ListenerSession {
 
   get info(): SessionInfo {
     const { remoteAddress, since, isSecure } = this;
-    return { remoteAddress, since, isSecure, ...(this.peer !== undefined && { peer: this.peer }) };
+    return { remoteAddress, since, isSecure, ...(this.peer === undefined ? {} : { peer: this.peer }) };
   }
 
   /** True when a response in flight ends the connection. Requests pipelined behind it are ignored. */

@@ -22,7 +22,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
       await once(first, 'close');
       const session = sessions.at(-1) ?? first.getSession();
 
-      const outcome = await get(`https://127.0.0.1:${port}/`, { maxVersion, ...(session && { session }) }).catch(
+      const outcome = await get(`https://127.0.0.1:${port}/`, { maxVersion, ...(session ? { session } : {}) }).catch(
         (error: Error) => error.message,
       );
 
@@ -46,7 +46,7 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
       await once(first, 'close');
 
       const session = sessions.at(-1) ?? first.getSession();
-      const resumed = get(`https://127.0.0.1:${b.port}/`, { maxVersion, ...device, ...(session && { session }) });
+      const resumed = get(`https://127.0.0.1:${b.port}/`, { maxVersion, ...device, ...(session ? { session } : {}) });
 
       expect((await resumed).status).toBe(403);
       expect((await b.firstRefusal).reason).toBe('issuer-unknown');

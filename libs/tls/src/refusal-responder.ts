@@ -90,11 +90,13 @@ export class RefusalResponder {
     options.events.onRefusal({
       reason,
       remoteAddress,
-      ...(certificate !== undefined && {
-        subject: printable(certificate.subject.text),
-        fingerprint: certificate.fingerprint,
-      }),
-      ...(detail !== undefined && { detail: printable(detail) }),
+      ...(certificate === undefined
+        ? {}
+        : {
+            subject: printable(certificate.subject.text),
+            fingerprint: certificate.fingerprint,
+          }),
+      ...(detail === undefined ? {} : { detail: printable(detail) }),
     });
   }
 

@@ -32,8 +32,8 @@ function contextFrom(settings: SecuritySettings, options: SecureContextOptions):
       ecdhCurve: keyExchangeGroups(),
       // A trusted CA need not be a root.
       allowPartialTrustChain: true,
-      ...(settings.certificatePem !== undefined && { cert: settings.certificatePem }),
-      ...(settings.keyPem !== undefined && { key: settings.keyPem }),
+      ...(settings.certificatePem === undefined ? {} : { cert: settings.certificatePem }),
+      ...(settings.keyPem === undefined ? {} : { key: settings.keyPem }),
     });
   } catch (error) {
     throw new Problem(

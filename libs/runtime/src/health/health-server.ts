@@ -83,7 +83,7 @@ export class HealthServer {
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
       Connection: 'close',
-      ...(status === 405 && { Allow: 'GET, HEAD' }),
+      ...(status === 405 ? { Allow: 'GET, HEAD' } : {}),
     });
     // Node sends no body in answer to HEAD.
     response.end(body);

@@ -46,8 +46,8 @@ function operationFrom(route: AdminRoute): Json {
   const parameters = [...pathParameters(route), ...queryParameters(route)];
   return {
     summary: route.summary,
-    ...(parameters.length > 0 && { parameters }),
-    ...(route.request !== undefined && { requestBody: requestBody(route.request) }),
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(route.request === undefined ? {} : { requestBody: requestBody(route.request) }),
     responses: {
       [statusOf(route)]: { description: 'Success.', ...responseContent(route) },
       default: { $ref: '#/components/responses/Problem' },
