@@ -8,8 +8,14 @@ import {
   writeFileAtomic,
 } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
-import { privateKeyFromPem, privateKeyPem, publicKeyDer } from './private-key.js';
+import {
+  type Certificate,
+  certificatesFromPem,
+  isCertificateOf,
+  pemFromDer,
+  splitAtCertificates,
+} from '@sallyport/x509';
+import { privateKeyFromPem, privateKeyPem } from './private-key.js';
 
 /** The files of an identity. */
 export interface CertificateFiles {
@@ -173,10 +179,9 @@ async function commitPair(files: CertificateFiles, { keyPem, certPem }: PairPem)
 
 /** The committed pair that is not in force yet; undefined also if the file holds no pair. */
 async function committedPair(files: CertificateFiles): Promise<PairPem | undefined> {
-  const pem = (await readTextIfPresent(pairPathOf(files))) ?? '';
-  const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
-  if (start < 0) return undefined;
-  const pair = { keyPem: pem.slice(0, start), certPem: pem.slice(start) };
+  const parts = splitAtCertificates((await readTextIfPresent(pairPathOf(files))) ?? '');
+  if (parts === undefined) return undefined;
+  const pair = { keyPem: parts.before, certPem: parts.certificates };
   return isPair(pair) ? pair : undefined;
 }
 
@@ -212,6 +217,6 @@ function identityFrom({ certPem, keyPem }: PairPem): Identity | undefined {
   const [leaf, ...intermediates] = certificatesFromPem(certPem);
   if (leaf === undefined) throw new Problem('config-invalid', 'The certificate file holds no certificate in PEM.');
   const privateKey = privateKeyFromPem(keyPem);
-  if (!publicKeyDer(privateKey).equals(leaf.spki)) return undefined;
+  if (!isCertificateOf(privateKey, leaf)) return undefined;
   return { certificates: [leaf, ...intermediates], certPem, keyPem, privateKey };
 }

@@ -3,7 +3,7 @@ export { authorityIdOf } from './authority-id.js';
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
 export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
-export type { KeyBundle } from './containers/key-bundle.js';
+export { isCertificateOf, type KeyBundle } from './containers/key-bundle.js';
 export { exportPkcs12 } from './containers/pkcs12-export.js';
 export { importPkcs12 } from './containers/pkcs12-import.js';
 export { type CertificateDescription, describeCertificate } from './describe.js';
@@ -33,7 +33,7 @@ export type { LintFinding } from './lint/finding.js';
 export { lintCertificate } from './lint/lint.js';
 export { type Name, type NameAttribute, nameKey } from './name.js';
 export { type ConstraintVerdict, constraintVerdict } from './name-constraints.js';
-export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer } from './pem.js';
+export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer, splitAtCertificates } from './pem.js';
 export {
   describePemPart,
   describePemParts,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeSite } from './authority.fixture.js';
-import { certificatesFromPem, derFromPem, pemFromDer } from './index.js';
+import { certificatesFromPem, derFromPem, pemFromDer, splitAtCertificates } from './index.js';
 
 describe('PEM (RFC 7468)', () => {
   it('wraps at 64 columns and ends with a line feed', () => {
@@ -44,6 +44,13 @@ describe('PEM (RFC 7468)', () => {
     ['is not base64', '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'],
   ])('refuses a block that %s', (fault, pem) => {
     expect(() => certificatesFromPem(pem)).toThrow(fault);
+  });
+
+  it('is cut where the first certificate begins', () => {
+    const key = '-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n';
+    const chain = '-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n'.repeat(2);
+    expect(splitAtCertificates(key + chain)).toEqual({ before: key, certificates: chain });
+    expect(splitAtCertificates(key)).toBeUndefined();
   });
 
   it('reads ten thousand certificates in one file in time that grows with their number only', () => {

@@ -25,6 +25,15 @@ export function pemFromDer(label: PemLabel, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;
 }
 
+/**
+ * Cuts the text of a file that holds a private key and then certificates where its first certificate begins; undefined
+ * if it holds no certificate.
+ */
+export function splitAtCertificates(text: string): { before: string; certificates: string } | undefined {
+  const start = text.indexOf('-----BEGIN CERTIFICATE-----');
+  return start < 0 ? undefined : { before: text.slice(0, start), certificates: text.slice(start) };
+}
+
 const begin = /^-----BEGIN ([A-Z0-9 #]{1,64})-----[ \t]*$/;
 
 /**

@@ -1,8 +1,15 @@
 import type { KeyObject } from 'node:crypto';
 import { type FileReading, readOperatorFile } from '@sallyport/files';
-import { privateKeyFromPem, publicKeyDer } from '@sallyport/identity';
+import { privateKeyFromPem } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, certificatesFromPem, describePemPart, isEncryptedKey, isPrivateKey } from '@sallyport/x509';
+import {
+  type Certificate,
+  certificatesFromPem,
+  describePemPart,
+  isCertificateOf,
+  isEncryptedKey,
+  isPrivateKey,
+} from '@sallyport/x509';
 
 type FileFault = Exclude<FileReading, { readonly state: 'file' }>;
 
@@ -45,7 +52,7 @@ function nothingOf({ state, fault }: FileFault): string {
 /** True when the first certificate belongs to the private key. */
 export function isPair(certificate: PemFile, key: PemFile): boolean {
   const [leaf] = certificate.certificates;
-  return leaf !== undefined && key.privateKey !== undefined && publicKeyDer(key.privateKey).equals(leaf.spki);
+  return leaf !== undefined && key.privateKey !== undefined && isCertificateOf(key.privateKey, leaf);
 }
 
 function contentOf(text: string): Pick<PemFile, 'certificates' | 'privateKey' | 'description' | 'damage'> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { hasCode, readTextIfPresent } from '@sallyport/files';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type DistrustedAuthority, Problem, type SiteMarker, siteId, statePlaces } from '@sallyport/protocol';
-import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
+import { authorityIdOf, certificatesFromPem, splitAtCertificates } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { exists } from '../cert/device-files.js';
@@ -124,12 +124,12 @@ async function authoritiesKnownHere(
 }
 
 async function authoritiesIn(path: string): Promise<DistrustedAuthority[]> {
-  const text = (await readTextIfPresent(path)) ?? '';
-  const start = text.indexOf('-----BEGIN CERTIFICATE-----');
-  if (start < 0) return [];
+  const parts = splitAtCertificates((await readTextIfPresent(path)) ?? '');
+  if (parts === undefined) return [];
   try {
-    const certificates = certificatesFromPem(text.slice(start));
-    return certificates.filter(({ isCa }) => isCa).map(authorityIdOf);
+    return certificatesFromPem(parts.certificates)
+      .filter(({ isCa }) => isCa)
+      .map(authorityIdOf);
   } catch (fault) {
     // An entrance cannot read it either, so nobody trusts it.
     if (fault instanceof Problem) return [];

@@ -1,4 +1,4 @@
-import { createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { type AuthorityImport, type AuthorityPurpose, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import {
@@ -7,6 +7,7 @@ import {
   hasBegun,
   hasEnded,
   importBundle,
+  isCertificateOf,
   isStrongSignature,
   keyWeakness,
   verifySignedBy,
@@ -65,7 +66,7 @@ export class AuthorityImporter {
     const { privateKey, certificates } = importBundle(content, passphrase);
     if (privateKey === undefined)
       throw rejected('It holds no private key. Add the key of the CA, as PKCS#8 or inside a PKCS#12 file.');
-    const certificate = certificates.find((candidate) => isPair(candidate, privateKey));
+    const certificate = certificates.find((candidate) => isCertificateOf(privateKey, candidate));
     if (certificate === undefined) throw rejected('The private key belongs to none of its certificates.');
     const chain = chainFrom(certificate, certificates);
     for (const link of chain) this.checkUsable(link);
@@ -185,10 +186,6 @@ function checkPathLengths(chain: readonly Certificate[], purpose: AuthorityPurpo
         `The path length of "${subject.text}" is ${pathLength}, and the number of CAs below it would be ${authoritiesBelow}.`,
       );
   }
-}
-
-function isPair(certificate: Certificate, privateKey: KeyObject): boolean {
-  return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(certificate.spki);
 }
 
 function importedEvent({ id, certificate }: AuthorityRecord, actor: string): SignerAuditEntry {

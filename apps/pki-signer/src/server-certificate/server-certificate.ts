@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
+import { createPrivateKey, generateKeyPair } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
@@ -13,9 +13,11 @@ import {
   buildCertificateRequest,
   type Certificate,
   certificatesFromPem,
+  isCertificateOf,
   parseCertificateRequest,
   pemFromDer,
   type SubjectAltName,
+  splitAtCertificates,
   verifySignedBy,
 } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
@@ -165,12 +167,11 @@ export class ServerCertificate {
 
 /** Reads key and certificate from the file; undefined when they do not belong together. */
 function identityFrom(pem: string | undefined): ServerIdentity | undefined {
-  if (pem === undefined) return undefined;
-  const start = pem.indexOf('-----BEGIN CERTIFICATE-----');
-  const identity = { keyPem: pem.slice(0, start), certificatePem: pem.slice(start) };
+  const parts = splitAtCertificates(pem ?? '');
+  if (parts === undefined) return undefined;
+  const identity = { keyPem: parts.before, certificatePem: parts.certificates };
   try {
-    const publicKey = createPublicKey(createPrivateKey(identity.keyPem)).export({ type: 'spki', format: 'der' });
-    return publicKey.equals(certificateOf(identity).spki) ? identity : undefined;
+    return isCertificateOf(createPrivateKey(identity.keyPem), certificateOf(identity)) ? identity : undefined;
   } catch {
     // The file is damaged. Nothing else depends on it, so a new certificate mends it.
     return undefined;
