@@ -1,10 +1,7 @@
 import { connectUrl, host, ipAddress, port } from '../network-values.js';
-import { type DerivedDefault, optionalSetting, setting } from '../setting.js';
+import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, deviceId } from '../text-values.js';
-
-function sameAs(key: string): DerivedDefault {
-  return { text: `the value of \`${key}\``, from: (context) => context.value(key) };
-}
+import { sameAs } from './thin-edge-kinds.js';
 
 // This release has no Cumulocity proxy to read them.
 const awaitsProxy = { isRead: false, hasNoEffect: true } as const;
