@@ -24,6 +24,7 @@ describe('log lines for a terminal', () => {
     ['a command to the terminal', '\u001b]0;x\u0007', '"\\u001b]0;x\\u0007"'],
     ['an 8-bit command to the terminal', '\u009b2J', '"\\u009b2J"'],
     ['a change of writing direction', 'a\u202eb', '"a\\u202eb"'],
+    ['an invisible character beyond U+FFFF', 'a\u{e0041}b', '"a\\udb40\\udc41b"'],
     ['a value that looks like two', 'a admitted=true', '"a admitted=true"'],
   ])('do not let a peer write %s', (_what, topic, expected) => {
     expect(shown({ topic })).toBe(`10:11:12 warn  agent refused topic=${expected}\n`);

@@ -1,3 +1,4 @@
+import { unprintable } from '@sallyport/protocol';
 import { z } from 'zod';
 
 const line = z.looseObject({
@@ -21,9 +22,6 @@ export function terminalLines(output: { write(text: string): unknown }): { write
   };
 }
 
-// What would break the line or move the cursor: control and format characters, and separators of lines and paragraphs.
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
 /** An error's own sentence; its stack is in the JSON form only. */
 function readable(value: unknown): string {
   const error = z.looseObject({ name: z.string(), message: z.string() }).safeParse(value);
@@ -31,6 +29,8 @@ function readable(value: unknown): string {
   return JSON.stringify(error.success ? error.data.message : value).replace(unprintable, escaped);
 }
 
+/** As JSON escapes it: one `\uXXXX` for each UTF-16 unit. */
 function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  return units.map((unit) => `\\u${unit}`).join('');
 }

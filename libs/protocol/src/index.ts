@@ -102,7 +102,7 @@ export {
   securityLevel,
   serialNumber,
 } from './ids.js';
-export { blankUnprintable, printable } from './printable.js';
+export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
 export {

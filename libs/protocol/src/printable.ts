@@ -1,6 +1,8 @@
-// Controls, format characters (zero-width, bidirectional), line and paragraph separators, lone surrogates: everything
-// that can forge a log line or hide a part of a name.
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+/**
+ * Controls, format characters (zero-width, bidirectional), line and paragraph separators, lone surrogates: everything
+ * that can forge a log line or hide a part of a name.
+ */
+export const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** Longest text `printable` returns, in UTF-16 units, as the audit log takes it. */
 const longestText = 256;
