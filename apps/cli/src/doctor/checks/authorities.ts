@@ -1,6 +1,6 @@
 import { get } from 'node:http';
 import { type AuthorityDescription, Problem, signerRoutes } from '@sallyport/protocol';
-import { type Certificate, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
+import { type Certificate, hasEnded, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
@@ -31,14 +31,14 @@ async function inspect(checked: CheckedSite, authority: AuthorityDescription): P
 }
 
 function dateFindings({ context, remedies }: CheckedSite, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
-  const remainingMs = Date.parse(notAfter) - context.now().getTime();
-  if (remainingMs > earlyWarningMs) return [];
+  const now = context.now();
+  if (Date.parse(notAfter) - now.getTime() > earlyWarningMs) return [];
   const remedy =
     purpose === 'root'
       ? remedies.run('ca', 'import', '--purpose', 'root', 'FILE')
       : remedies.run('ca', 'rotate', '--purpose', purpose);
-  const what = `The CA ${id} ${remainingMs < 0 ? 'ended' : 'ends'} ${notAfter}.`;
-  return [remainingMs < 0 ? error(what, remedy) : warning(what, remedy)];
+  if (hasEnded({ notAfter }, now)) return [error(`The CA ${id} ended ${notAfter}.`, remedy)];
+  return [warning(`The CA ${id} ends ${notAfter}.`, remedy)];
 }
 
 async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {
