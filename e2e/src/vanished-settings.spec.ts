@@ -21,7 +21,7 @@ describe('a secured site whose settings vanished', () => {
 
   const curl = () => system.run('curl', ['-sS', '-o', '/dev/null', '-w', '%{http_code}', `http://${system.fileUrl}/x`]);
 
-  it('opens no door to anybody', async () => {
+  it('opens no entrance to anybody', async () => {
     // curl: 7 is a refused connection.
     expect((await curl()).code).toBe(7);
     const { code } = await system.run('mosquitto_pub', ['-p', String(system.ports.mqtt), '-t', 'te/x', '-m', 'x']);

@@ -8,7 +8,7 @@ const clouds = ['c8y', 'az', 'aws'] as const;
 
 /** Which of the identities of this device a command is about. */
 export interface CloudChoice {
-  /** Undefined for that of the device itself. `c8y` has settings of its own, the other clouds share the device's. */
+  /** Undefined for the device itself. `c8y` has its own settings; the other clouds use those of the device. */
   readonly cloud: (typeof clouds)[number] | undefined;
   /** Profile of `c8y`, in lower case. */
   readonly profile?: string;

@@ -18,8 +18,8 @@ export interface DeviceFiles extends CertificateFiles {
 }
 
 /**
- * The paths the settings `device.*` say, or `c8y.device.*` for that cloud. The CA certificates lie beside the device's;
- * those of a cloud that has a certificate of its own have a name of their own too.
+ * The paths from the settings `device.*`, or from `c8y.device.*` for that cloud. The CA certificates are beside the
+ * certificate of the device. If a cloud has its own certificate, its CA certificates have their own file name.
  */
 export function deviceFiles(
   settings: Settings,

@@ -33,7 +33,7 @@ function removedNotes(removed: readonly string[]): string[] {
 
 /**
  * What makes up an identity. A signing request belongs to its key, and `.next` holds a renewal that was under way.
- * Files a cloud shares with the device stay, if the cloud has a certificate of its own: the device still needs them.
+ * If the cloud has its own certificate, files that it shares with the device stay: the device still needs them.
  */
 function doomedPaths({ certPath, keyPath, csrPath, waitingCertPath }: DeviceFiles, device: DeviceFiles): string[] {
   const paths = [waitingCertPath, `${keyPath}.next`, certPath, `${certPath}.csr`, keyPath, csrPath];

@@ -50,7 +50,7 @@ describe('the admin API on the network', () => {
       `https://localhost:${site.ports.registry}`,
     ]);
 
-    // The door let us in; what stands behind it in this test answers 404.
+    // The entrance admitted us. The service behind it in this test answers 404.
     expect(exitCode).toBe(1);
     expect(stderr).toContain('The service device-registry answered with status 404.');
   });

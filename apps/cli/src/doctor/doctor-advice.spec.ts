@@ -53,7 +53,7 @@ describe('doctor, where a person has to act', () => {
     ]);
   });
 
-  it('says once why a door stays shut, with the command that puts its settings back', async () => {
+  it('says once why an entrance stays closed, with the command that puts its settings back', async () => {
     await using site = await mutualSite();
     const shutReason = 'The listener "http" had level mutual.';
     const entrance = { ...site.entrances.http.describe(), isOpen: false, shutReason };

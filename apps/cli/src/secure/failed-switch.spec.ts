@@ -88,7 +88,7 @@ describe('a switch that fails', () => {
     expect(stderr).not.toContain('locked');
   });
 
-  it('because a door stays closed does not pass for a success', async () => {
+  it('because an entrance stays closed does not pass for a success', async () => {
     await using site = await fakeSite();
     const { entrances, admin } = site;
     admin['device-registry'].routes.set('POST /v1/entrance/reload', () => ({

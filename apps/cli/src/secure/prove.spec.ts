@@ -13,7 +13,7 @@ const accepted = '\u0020\u0002\u0000\u0000';
 const csm = '\u0000\u00e1';
 const notAuthorized = '\u0020\u0002\u0000\u0005';
 
-/** What a door answers to whom; undefined leaves them waiting. */
+/** What an entrance answers to whom; undefined: no answer. */
 interface Behaviour {
   readonly known?: string;
   readonly stranger?: string;
@@ -21,7 +21,7 @@ interface Behaviour {
   readonly plain?: string;
 }
 
-/** A door that answers as it is told, whoever knocks, and one client its CA knows. */
+/** An entrance with fixed answers, and one client that its CA issued. */
 async function door(behaviour: Behaviour, authority = new TestAuthority()) {
   const { certPem: cert, keyPem: key } = authority.issue({
     commonName: 'agent',
@@ -130,7 +130,7 @@ describe('the proof of a level', () => {
     );
   });
 
-  it('holds for a door that does as its level says', async () => {
+  it('holds for an entrance that keeps the rules of its level', async () => {
     await expect(proofOf('http', 'server', await door({ stranger: notFound, plain: redirect }))).resolves.toBe(
       'answers over TLS to clients that trust this site; redirects plain HTTP',
     );

@@ -59,7 +59,7 @@ export async function prove(proof: Proof): Promise<string> {
 }
 
 async function proveClosed(target: ProbeTarget): Promise<string> {
-  if (await takesConnections(target)) throw seen(target, 'something answers although the door should be closed');
+  if (await takesConnections(target)) throw seen(target, 'something answers although the entrance should be closed');
   return 'closed until level mutual';
 }
 

@@ -44,7 +44,7 @@ describe('a site that cannot be switched', () => {
     expect(levelsOf(site)).toEqual(['mutual', 'mutual', 'mutual']);
   });
 
-  it('is left alone while something else listens where a door is closed', async () => {
+  it('is left alone while something else listens where an entrance is closed', async () => {
     await using site = await fakeSite();
     const stranger = createServer((socket) => socket.end());
     stranger.listen(site.ports.registry, '127.0.0.1');
@@ -54,7 +54,7 @@ describe('a site that cannot be switched', () => {
     stranger.close();
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('something answers although the door should be closed');
+    expect(stderr).toContain('something answers although the entrance should be closed');
     expect(levelsOf(site)).toEqual(['plain', 'closed', 'plain']);
   });
 });

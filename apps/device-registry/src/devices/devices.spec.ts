@@ -134,7 +134,7 @@ describe('devices', () => {
     expect(status.audit.rows).toBe(4);
   });
 
-  it('are counted a few at a time, so that nobody waits at a door meanwhile', async () => {
+  it('are counted a few at a time, so that no peer waits at an entrance meanwhile', async () => {
     for (const part of ['a', 'b', 'c']) {
       const entries = Array.from({ length: 900 }, (_, index) => ({
         put: `state/active/${part}-${index}`,
