@@ -4,7 +4,7 @@ import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entran
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
 import { answerRefused } from './refusal-answer.js';
 
-/** Opens the embedded broker to MQTT clients of the network; the services of this process do not need the door. */
+/** Opens the embedded broker to MQTT clients of the network. The services of this process reach it without an entrance. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   constructor(

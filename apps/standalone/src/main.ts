@@ -9,10 +9,10 @@ const given = startArguments('sallyport-standalone');
 if (given !== undefined) await run(given);
 
 async function run(options: ProcessArguments): Promise<void> {
-  // Lines for people when a person is looking, JSON for whoever collects it otherwise.
+  // Readable lines on a terminal, JSON for a log collector.
   const destination = process.stderr.isTTY ? terminalLines(process.stderr) : process.stderr;
   const log = openLog({ destination });
-  // Whoever read the log may go away; that is no reason to leave the doors unguarded.
+  // The reader of the log may end. The services go on without it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
   await runUntilSignal(log, async () => {
     const running = await startStandalone({ ...options, log }).catch((error: unknown) => {

@@ -21,7 +21,7 @@ export class Semaphore {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Gives a place back, to whoever has waited longest. Once for each place taken. */
+  /** Gives a place back; the caller that has waited longest gets it. Call it once for each place taken. */
   release(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free += 1;

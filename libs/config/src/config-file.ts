@@ -99,7 +99,7 @@ export class ConfigFile {
   }
 
   /**
-   * Changes several keys together, with one write to each file: whoever reads a file finds all of it changed, or nothing.
+   * Changes several keys together, with one write to each file: a reader finds all of the keys of a file changed, or none.
    *
    * @returns what the file said before about those that changed, to be handed back in for taking it all back.
    * @throws Problem `config-invalid`: a value breaks the rule of its key; nothing was changed.

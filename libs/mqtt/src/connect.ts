@@ -18,11 +18,11 @@ const defaultMostFailures = 20;
 export interface MqttOptions {
   /** Ends the connection, and the wait for it. */
   readonly signal?: AbortSignal;
-  /** Told about lost connections and failed handlers, which mend themselves; default: a process warning. */
+  /** Called for each lost connection and failed handler. Both are tried again. Default: a process warning. */
   readonly onFault?: (fault: Error) => void;
   /**
-   * Told about each message that no handler could take and that the broker now keeps as a dead letter, and in which
-   * topic; default: a process warning.
+   * Called for each message that no handler could take and that the broker now keeps as a dead letter, with its topic.
+   * Default: a process warning.
    */
   readonly onDeadLetter?: (letter: DeadLetter, topic: string) => void;
   /** Names the owner of dead letters in their topics, as access rules know it; default: the connection's client id. */

@@ -20,7 +20,7 @@ export interface RpcServerOptions {
   readonly group?: string;
   /** Requests handled at once; default 64. As many as 16 times that may wait; more are refused as `unavailable`. */
   readonly parallel?: number;
-  /** Told about lost connections, which mend themselves; default: a warning in Nest's log. */
+  /** Called for each lost connection. It is opened again. Default: a warning in Nest's log. */
   readonly onFault?: (fault: Error) => void;
 }
 

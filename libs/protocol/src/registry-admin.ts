@@ -123,7 +123,7 @@ export const takeoverResponse = z.strictObject({
 });
 export type TakeoverResponse = z.infer<typeof takeoverResponse>;
 
-/** How the device registry is. */
+/** The state of the device registry, for an administrator. */
 export const registryStatus = z.strictObject({
   service: z.literal('device-registry'),
   devices: z.record(deviceState, z.number().int().min(0)),

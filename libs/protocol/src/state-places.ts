@@ -21,7 +21,7 @@ export const stateFolders = {
 export interface StatePlaces {
   readonly markers: string;
   readonly secrets: string;
-  /** Opens the CA keys. It lies apart from them: whoever has one backup alone has no key. */
+  /** Opens the CA keys. It is kept apart from them, so that one backup alone gives nobody a key. */
   readonly passphrase: string;
   /** Keys the digests of one-time tokens. */
   readonly tokenSecret: string;

@@ -72,7 +72,7 @@ export class RunningServices {
   /**
    * Stops every service, the last started first. Safe to call twice.
    *
-   * @throws the first fault, when one of them failed to stop or took too long; the others are stopped all the same
+   * @throws the first fault, when one of them failed to stop or took too long; the others are stopped too
    */
   async stop(): Promise<void> {
     const { log, stopBudgetMs = defaultStopBudgetMs } = this.resources;

@@ -16,7 +16,7 @@ import {
 
 /**
  * The part of a store below a prefix, such as `device-registry/`. Its keys are written without the prefix, and no key
- * outside can be reached. `close()` does nothing: whoever opened the whole store closes it.
+ * outside can be reached. `close()` does nothing: the caller that opened the whole store closes it.
  *
  * @throws Problem `invalid-request`: the prefix does not end in `/`.
  */

@@ -152,7 +152,7 @@ export class RegistrySite implements OnApplicationBootstrap, BeforeApplicationSh
     } catch (error) {
       // If the signer is not running, it is asked again later. Other services report it as not ready.
       if (!(error instanceof Problem) || error.type !== 'unavailable')
-        log.warn({ error }, 'registry could not note its site, will try again');
+        log.warn({ error }, 'registry could not store the id of its site, will try again');
     }
   }
 

@@ -86,7 +86,7 @@ export class CrlPublisher {
         if (this.isDue(issuer, revocations)) await this.build(issuer, revocations);
         this.measureAge(issuer);
       } catch (error) {
-        // The other CAs need their CRLs all the same. The next round tries this one again.
+        // The other CAs still need their CRLs. The next round tries this one again.
         this.faultsOf(ca).note(error);
       }
     }

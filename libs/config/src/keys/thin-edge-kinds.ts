@@ -21,7 +21,7 @@ export function preset(type: ValueType, doc: string, standard: StoredValue | Der
   return unreadSetting(type, { doc, default: standard, examples: [example] });
 }
 
-/** Something thin-edge.io does unless, or only if, it is told so. */
+/** A feature of thin-edge.io that can be switched on or off. `standard`: whether it is on. */
 export function toggle(doc: string, standard: boolean, deprecatedNames: readonly string[] = []): Unread {
   return unreadSetting(flag, { doc, default: standard, examples: ['true', 'false'], deprecatedNames });
 }

@@ -38,7 +38,7 @@ export class HealthServer {
   private readonly connections = new Set<Socket>();
   private readonly underWay = new Map<string, Promise<HealthAnswer>>();
 
-  /** @param onFault told what kept a page from being made */
+  /** @param onFault gets the error when a page could not be made */
   constructor(
     private readonly pages: HealthPages,
     private readonly onFault: (error: unknown) => void,

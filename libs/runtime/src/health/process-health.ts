@@ -47,7 +47,7 @@ export class ProcessHealth {
       '/readyz': () => this.readiness(),
       '/metrics': () => this.metrics(),
     };
-    const server = new HealthServer(pages, (error) => log.error({ error }, 'health could not be told'));
+    const server = new HealthServer(pages, (error) => log.error({ error }, 'a health page could not be made'));
     await server.listen(address);
     this.server = server;
     log.info(address, 'probes and metrics over TCP');

@@ -43,7 +43,7 @@ function importPem(text: string, password: string | undefined): Bundle {
   if (others.length > 0)
     throw new Problem(
       'invalid-request',
-      `The file holds ${others.length + 1} private keys. Leave the one that is meant.`,
+      `The file holds ${others.length + 1} private keys. Keep only one, and remove the others.`,
     );
   if (keyBlock !== undefined) {
     const privateKey = readPrivateKey(keyBlock, password);
