@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories } from './config-directory.fixture.js';
@@ -82,6 +82,17 @@ describe('the level a door last had', () => {
       type: 'forbidden',
       message: expect.stringContaining(join(directory, 'doors/http.json')),
     });
+  });
+
+  it('is written in place of a symbolic link, and not where that points', async () => {
+    const { levels, directory, dataDirectory } = await door();
+    const victim = join(dataDirectory, 'victim');
+    await writeFile(victim, 'text of another program');
+    await mkdir(join(directory, 'doors'));
+    await symlink(victim, join(directory, 'doors', 'http.json'));
+    await levels.write({ level: 'mutual', inForceAt: at });
+    expect(await readFile(victim, 'utf8')).toBe('text of another program');
+    expect(await levels.read()).toEqual({ level: 'mutual', inForceAt: at });
   });
 
   it('can be read by every service of the machine', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { chown, mkdir, readFile, stat } from 'node:fs/promises';
+import { lchown, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, hasCode, isAbsent, replaceTextFile } from '@sallyport/files';
+import { errorCode, hasCode, isAbsent, writeFileAtomic } from '@sallyport/files';
 import {
   type EntranceGroup,
   Problem,
@@ -12,6 +12,8 @@ import {
 } from '@sallyport/protocol';
 import { z } from 'zod';
 import type { Settings } from './settings.js';
+
+const fileMode = 0o644;
 
 const entranceLevel = z.object({ level: securityLevel, inForceAt: z.iso.datetime().optional() });
 
@@ -93,12 +95,14 @@ async function writeCopy(path: string, level: EntranceLevel): Promise<void> {
   const made = await mkdir(directory, { recursive: true, mode: 0o755 });
   // The CLI may write first, as root. The service must be able to write here later.
   if (made === directory) await giveToOwnerOf(dirname(directory), directory);
-  await replaceTextFile(path, `${JSON.stringify(level)}\n`);
+  // The folder may belong to the service. A symbolic link in it must not lead root to write elsewhere, so it is replaced.
+  await writeFileAtomic(path, `${JSON.stringify(level)}\n`, fileMode);
 }
 
 async function giveToOwnerOf(parent: string, directory: string): Promise<void> {
   const { uid, gid } = await stat(parent);
-  await chown(directory, uid, gid).catch((error: unknown) => {
+  // Not of what it points to, if somebody has put a symbolic link in its place.
+  await lchown(directory, uid, gid).catch((error: unknown) => {
     if (!hasCode(error, 'EPERM')) throw error;
   });
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { lchown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, readTextIfPresent } from '@sallyport/files';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
@@ -62,7 +62,7 @@ async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
   } catch (fault) {
     if (!(fault instanceof Problem) || fault.type !== 'site-incomplete') throw fault;
     const aside = `${statePlaces(settings.stateDirectory).markers}${suffixAt(new Date())}`;
-    throw new Failure(fault.message, `Or move the folder "site" of the configuration directory to ${aside}.`);
+    throw new Failure(fault.message, `Or move the folder "site" of the state directory (state.path) to ${aside}.`);
   }
 }
 
@@ -150,7 +150,7 @@ function suffixAt(now: Date): string {
 async function giveToOwnerOf(directory: string, folder: string): Promise<void> {
   const { uid, gid } = await stat(directory);
   for (const path of [folder, join(folder, 'pki-signer.json')])
-    await chown(path, uid, gid).catch((fault: unknown) => {
+    await lchown(path, uid, gid).catch((fault: unknown) => {
       if (!hasCode(fault, 'EPERM')) throw fault;
     });
 }
