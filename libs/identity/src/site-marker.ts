@@ -23,7 +23,7 @@ export async function readSiteMarker(path: string): Promise<SiteMarker | undefin
   if (marker !== undefined) return marker;
   throw new Problem(
     'site-incomplete',
-    'The marker of this site, in the folder "site" of the configuration directory, is damaged. Restore it from the backup of that directory.',
+    'The marker of this site, in the folder "site" of the state directory (state.path), is damaged. Restore it from the backup of that directory.',
   );
 }
 

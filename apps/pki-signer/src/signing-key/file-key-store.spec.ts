@@ -69,7 +69,7 @@ describe('CA keys on disk', () => {
     await (await FileKeyStore.at(files.options)).openOrCreate('device-1', 'P-256');
     await rm(files.passphraseFile);
     await expect(FileKeyStore.at(files.options)).rejects.toThrow(
-      'The CA keys are there, but the file with their passphrase is not. Restore it from the backup of the configuration directory.',
+      'The CA keys are there, but the file with their passphrase is not. Restore it from the backup of the state directory (state.path), or correct state.path.',
     );
     await expect(stat(files.passphraseFile)).rejects.toMatchObject({ code: 'ENOENT' });
   });

@@ -43,7 +43,7 @@ export class FileKeyStore extends KeyStore {
     if (hasKeys && (await readTextIfPresent(passphraseFile)) === undefined)
       throw new Problem(
         'signing-key-unavailable',
-        'The CA keys are there, but the file with their passphrase is not. Restore it from the backup of the configuration directory.',
+        'The CA keys are there, but the file with their passphrase is not. Restore it from the backup of the state directory (state.path), or correct state.path.',
       );
     return new FileKeyStore(directory, await readOrCreateSecret(passphraseFile));
   }

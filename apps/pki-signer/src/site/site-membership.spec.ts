@@ -148,7 +148,7 @@ describe('a start with part of a site lost', () => {
     const problem = await problemOf(site.restart());
     expect([problem.type, problem.message]).toEqual([
       'signing-key-unavailable',
-      'The store knows this site, but the passphrase of its CA keys (pki/key-passphrase in the configuration directory) is missing. Restore it from the backup of the configuration directory. Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.',
+      'The store knows this site, but the passphrase of its CA keys (pki/key-passphrase in the state directory) is missing. Restore it from the backup of the state directory (state.path), or correct state.path. Without a backup: sallyport site refound, which makes a new CA and distrusts all that the old one issued.',
     ]);
     await expect(readFile(site.settings.files.passphraseFile)).rejects.toMatchObject({ code: 'ENOENT' });
   });

@@ -24,7 +24,7 @@ export interface SiteMembershipOptions {
 
 /**
  * The site that this signer belongs to. A site is founded once. The store, the CA keys and the marker in the
- * configuration directory must agree. If a part of them is lost, that is never treated as a first start.
+ * state directory must agree. If a part of them is lost, that is never treated as a first start.
  */
 export class SiteMembership {
   private constructor(
@@ -72,7 +72,7 @@ export class SiteMembership {
     if (!(await exists(files.passphraseFile)))
       throw new Problem(
         'signing-key-unavailable',
-        `The store knows this site, but the passphrase of its CA keys (pki/key-passphrase in the configuration directory) is missing. Restore it from the backup of the configuration directory. ${withoutBackup}`,
+        `The store knows this site, but the passphrase of its CA keys (pki/key-passphrase in the state directory) is missing. Restore it from the backup of the state directory (state.path), or correct state.path. ${withoutBackup}`,
       );
     if (recorded !== undefined) return new SiteMembership(options, marker ?? { ...recorded, state: 'founded' }, true);
     const root = hierarchy.all.find(({ record }) => record.id === 'root-1') ?? hierarchy.all[0];
