@@ -20,7 +20,7 @@ import { Revocation } from './inventory/revocation.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
 import { Issuance } from './issuance/issuance.js';
-import { RefusalLog } from './issuance/refusal-log.js';
+import { RefusalAudit } from './issuance/refusal-audit.js';
 import type { RegistryGate } from './issuance/registry-gate.js';
 import { SignerMetrics } from './issuance/signer-metrics.js';
 import { ServerCertificate, serverNames } from './server-certificate/server-certificate.js';
@@ -113,7 +113,7 @@ function composeSigner(options: SignerOptions, site: OpenedSite): Signer {
   const minimumAuthorityLifeSeconds = Math.max(validity.device, validity.service) / 2;
 
   const issuer = issuerOf(options, site, { metrics, inventory });
-  const refusals = new RefusalLog(audit, metrics);
+  const refusals = new RefusalAudit(audit, metrics);
   const issuance = new Issuance({ hierarchy, registry, issuer, refusals, metrics });
   const tokens = tokensOf(options, site);
   return {

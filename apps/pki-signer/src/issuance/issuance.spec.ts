@@ -7,7 +7,7 @@ import type { SignerAuditLog } from '../audit/signer-audit.js';
 import { csrFor, id, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
 import { CertificateIssuer } from './certificate-issuer.js';
 import { type CertificateApplication, Issuance, type Requester } from './issuance.js';
-import { RefusalLog } from './refusal-log.js';
+import { RefusalAudit } from './refusal-audit.js';
 import { requestedNamesOf } from './requested-names.js';
 import { SignerMetrics } from './signer-metrics.js';
 
@@ -22,7 +22,7 @@ function issuanceOn({ signer, store, clock, registry, settings }: TestSite) {
   const names = { organization, trustDomain, publicUrl };
   const parts = { store, audit, inventory, hierarchy, keys, outbox, clock, metrics };
   const issuer = new CertificateIssuer({ ...parts, ...names, validitySeconds });
-  const refusals = new RefusalLog(audit, metrics);
+  const refusals = new RefusalAudit(audit, metrics);
   const issuance = new Issuance({ hierarchy, registry: registry.gate, issuer, refusals, metrics });
   const happened: string[] = [];
   registry.answer = async () => {

@@ -4,7 +4,7 @@ import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import { type CertificateIssuer, type IssueOrder, peerKindOf } from './certificate-issuer.js';
 import { type IncomingRequest, readRequest } from './incoming-request.js';
-import type { RefusalLog } from './refusal-log.js';
+import type { RefusalAudit } from './refusal-audit.js';
 import type { RegistryGate } from './registry-gate.js';
 import type { SignerMetrics } from './signer-metrics.js';
 import { untilStored } from './until-stored.js';
@@ -46,7 +46,7 @@ export interface IssuanceOptions {
   readonly hierarchy: Hierarchy;
   readonly registry: RegistryGate;
   readonly issuer: CertificateIssuer;
-  readonly refusals: RefusalLog;
+  readonly refusals: RefusalAudit;
   readonly metrics: SignerMetrics;
 }
 

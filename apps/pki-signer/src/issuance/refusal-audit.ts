@@ -12,7 +12,7 @@ export interface WatchedRequest {
 }
 
 /** Counts refused requests for a certificate, and writes them to the audit log. */
-export class RefusalLog {
+export class RefusalAudit {
   constructor(
     private readonly audit: SignerAuditLog,
     private readonly metrics: SignerMetrics,
