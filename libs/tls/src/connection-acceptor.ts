@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
+import { AdmissionCheck } from './admission-check.js';
 import { type ConnectionControl, register, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
 import { detectProtocol } from './detect-protocol.js';
@@ -14,7 +15,6 @@ import type { ListenerCounters } from './listener-counters.js';
 import type { HttpListenerHandler, SecureListenerOptions } from './listener-options.js';
 import { ListenerSession, type Standing } from './listener-session.js';
 import { certificateOf, type Peer } from './peer.js';
-import { PeerAdmission } from './peer-admission.js';
 import { PendingConnection } from './pending-connection.js';
 import { faultOf, RefusalResponder } from './refusal-responder.js';
 import { type Revalidation, revalidate } from './revalidation.js';
@@ -40,7 +40,7 @@ export class ConnectionAcceptor {
   readonly #budget = new HandshakeBudget();
   readonly #http: HttpProtocol | undefined;
   readonly #responder: RefusalResponder;
-  readonly #admission: PeerAdmission;
+  readonly #admission: AdmissionCheck;
   readonly #alpn: readonly string[];
   readonly #control: ConnectionControl;
   /** Sockets of connections that are not a session yet. */
@@ -60,7 +60,7 @@ export class ConnectionAcceptor {
     this.#http = 'http' in handler ? this.#makeHttp(handler) : undefined;
     // curl --http1.0 offers only HTTP/1.0.
     this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
-    this.#admission = new PeerAdmission({ options, limits, quota: this.#quota });
+    this.#admission = new AdmissionCheck({ options, limits, quota: this.#quota });
     this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
     const { sessions } = this;
     const identification = new TokenIdentification({

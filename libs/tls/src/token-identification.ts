@@ -1,15 +1,15 @@
 import type { AdmissionDecision } from '@sallyport/protocol';
+import type { AdmissionCheck } from './admission-check.js';
 import type { PeerRefusal } from './judge.js';
 import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import type { Peer, TokenClaim } from './peer.js';
-import type { PeerAdmission } from './peer-admission.js';
 import type { RefusalResponder } from './refusal-responder.js';
 import type { SessionTable } from './session-table.js';
 
 export interface TokenIdentificationOptions {
   readonly options: SecureListenerOptions;
-  readonly admission: PeerAdmission;
+  readonly admission: AdmissionCheck;
   readonly responder: RefusalResponder;
   readonly sessions: SessionTable;
 }

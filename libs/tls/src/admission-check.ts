@@ -7,7 +7,7 @@ import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import { certificateOf, type Peer } from './peer.js';
 
-export interface PeerAdmissionOptions {
+export interface AdmissionCheckOptions {
   readonly options: SecureListenerOptions;
   readonly limits: Limits;
   readonly quota: ConnectionQuota;
@@ -16,10 +16,10 @@ export interface PeerAdmissionOptions {
 type Admitted = Extract<AdmissionDecision, { readonly outcome: 'admitted' }>;
 
 /** Decides with the admission port whether a peer may pass. */
-export class PeerAdmission {
-  readonly #parts: PeerAdmissionOptions;
+export class AdmissionCheck {
+  readonly #parts: AdmissionCheckOptions;
 
-  constructor(parts: PeerAdmissionOptions) {
+  constructor(parts: AdmissionCheckOptions) {
     this.#parts = parts;
   }
 
