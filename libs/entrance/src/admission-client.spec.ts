@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { isTokenAdmission } from '@sallyport/protocol';
+import { deviceChanged, isTokenAdmission } from '@sallyport/protocol';
 import { openLog } from '@sallyport/runtime';
 import { waitFor } from '@sallyport/testkit';
 import type { Connection } from '@sallyport/tls';
@@ -105,6 +105,18 @@ describe('the answers of the registry about peers of an entrance', () => {
     registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
 
     await site.announce('locked', []);
+
+    await waitFor(async () => (await site.greetingOverTls()).startsWith('403 '));
+  });
+
+  it('forgets everything it knew when it cannot read an announcement', async () => {
+    const registry = await site.startRegistry();
+    await site.configureMutual();
+    await site.openEntrance();
+    expect(await site.greetingOverTls()).toBe('200 hello');
+    registry.decide = () => ({ outcome: 'refused', reason: 'device-locked' });
+
+    await site.context.mqtt.publish(deviceChanged.topic, '{"deviceId":"child01","state":"quarantined"}');
 
     await waitFor(async () => (await site.greetingOverTls()).startsWith('403 '));
   });

@@ -52,7 +52,11 @@ export class AdmissionClient implements AdmissionPort {
   async start(): Promise<void> {
     const { mqtt } = this.context;
     // Not durable: whatever was missed, the answers remembered until then are forgotten.
-    await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change), { isDurable: false });
+    await subscribeEvent(mqtt, deviceChanged, async (change) => this.forget(change), {
+      isDurable: false,
+      // Such as one of a newer registry: it may have revoked a device, and nobody knows which.
+      onInvalid: () => this.resynchronise(),
+    });
     // Announcements may have been missed while the connection was down.
     mqtt.onReconnect(() => this.resynchronise());
   }

@@ -36,7 +36,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     const { mqtt } = this.context;
     const keepUp = async () => this.identity.keepUp();
     // Not durable: after a reconnect, as at the start, the signer is asked.
-    await subscribeEvent(mqtt, trustBundleChanged, keepUp, { isDurable: false });
+    await subscribeEvent(mqtt, trustBundleChanged, keepUp, { isDurable: false, onInvalid: keepUp });
     mqtt.onReconnect(keepUp);
     await this.identity.start();
   }
