@@ -26,8 +26,8 @@ export function pemFromDer(label: PemLabel, der: Uint8Array): string {
 }
 
 /**
- * Cuts the text of a file that holds a private key and then certificates where its first certificate begins; undefined
- * if it holds no certificate.
+ * Splits the text of a file that has a private key followed by certificates. The second part begins at the first
+ * certificate. Returns undefined if there is no certificate.
  */
 export function splitAtCertificates(text: string): { before: string; certificates: string } | undefined {
   const start = text.indexOf('-----BEGIN CERTIFICATE-----');
