@@ -28,13 +28,17 @@ function stepsOf(heading) {
   return items.map((item) => codeSpans(item.split('\n\n')[0])).map(([path, ...names]) => ({ path, names }));
 }
 
-/** Each row of the questions: what to search for, and the files that hold the answer with the names in them. */
-function questions() {
-  const [, , ...rows] = section('Ten questions of a newcomer')
+/** The cells of the table below a heading, row by row, without its head. */
+function tableOf(heading) {
+  const [, , ...rows] = section(heading)
     .split('\n')
     .filter((line) => line.startsWith('|'));
-  return rows.map((row) => {
-    const [question, search, answer] = row.split('|').slice(1, -1);
+  return rows.map((row) => row.split('|').slice(1, -1));
+}
+
+/** Each row of the questions: what to search for, and the files that hold the answer with the names in them. */
+function questions() {
+  return tableOf('Ten questions of a newcomer').map(([question, search, answer]) => {
     return { question: question.trim(), search: codeSpans(search)[0], files: filesOf(codeSpans(answer)) };
   });
 }
@@ -111,6 +115,43 @@ describe('the ten questions of a newcomer in docs/architecture.md', () => {
     const found = filesFoundBy(search);
     expect(found).toEqual(expect.arrayContaining(files.map(({ path }) => path)));
     expect(found.length).toBeLessThanOrEqual(mostFilesOfASearch);
+  });
+});
+
+describe('the tables in docs/architecture.md', () => {
+  const scope = '@sallyport/';
+  // The page says that everybody may import these.
+  const forEverybody = ['concurrency', 'files', 'http'];
+  const namesIn = (top) =>
+    readdirSync(join(root, top)).filter((name) => existsSync(join(root, top, name, 'package.json')));
+  const importsOf = (project) =>
+    Object.keys(JSON.parse(readFileSync(join(root, project, 'package.json'), 'utf8')).dependencies ?? {});
+  const libraries = tableOf('Libraries').map(([name, , imports]) => ({
+    name: codeSpans(name)[0],
+    imports: imports.trim() === 'nothing' ? [] : imports.trim().split(', '),
+  }));
+
+  it('have a row for each service and each library', () => {
+    const services = tableOf('Services').map(([name]) => codeSpans(name)[0]);
+    expect(services.toSorted()).toEqual(namesIn('apps').toSorted());
+    expect(libraries.map(({ name }) => name).toSorted()).toEqual(namesIn('libs').toSorted());
+  });
+
+  it.each(libraries)('say what $name imports', ({ name, imports }) => {
+    const used = importsOf(`libs/${name}`)
+      .filter((dependency) => dependency.startsWith(scope))
+      .map((dependency) => dependency.slice(scope.length))
+      .filter((dependency) => !forEverybody.includes(dependency));
+    expect(imports.filter((each) => each !== 'zod').toSorted()).toEqual(used.toSorted());
+  });
+
+  it('give a reason for each package of the product', () => {
+    const reasons = tableOf('Dependencies, and why each is here').flatMap(([names]) => codeSpans(names));
+    const projects = ['apps', 'libs'].flatMap((top) => namesIn(top).map((name) => `${top}/${name}`));
+    const used = new Set(projects.flatMap(importsOf).filter((dependency) => !dependency.startsWith(scope)));
+    expect([...used].filter((name) => !reasons.includes(name) && !reasons.includes(name.split('/').at(-1)))).toEqual(
+      [],
+    );
   });
 });
 
