@@ -111,7 +111,7 @@ export class ConnectionAcceptor {
     else if (this.#security.context !== undefined)
       this.#former = { security: this.#security, until: performance.now() + this.#limits.formerTlsMs };
     this.#security = security;
-    for (const session of this.sessions) if (session.refusal === undefined) this.#reviewSession(session);
+    for (const session of this.sessions) if (session.refusal === undefined) this.#reviewOrCut(session);
   }
 
   /** Ends a session for a reason, and reports it once. */
@@ -289,6 +289,16 @@ export class ConnectionAcceptor {
     if (peer !== undefined) this.#options.events.onAdmitted?.({ peer, remoteAddress });
     if ('stream' in this.#options.handler) this.#options.handler.stream(session.connection);
     else this.#http?.take(session);
+  }
+
+  /** A leaf rule that throws must not spare the sessions that are reviewed after it. */
+  #reviewOrCut(session: ListenerSession): void {
+    try {
+      this.#reviewSession(session);
+    } catch (error) {
+      this.#options.events.onWarning('a session was cut, since its review failed', { error });
+      this.cut(session, 'not-permitted');
+    }
   }
 
   #reviewSession(session: ListenerSession): void {

@@ -54,6 +54,33 @@ describe("a service's own rule for leaves", () => {
     expect(warnings).toEqual(['a connection ended by an unexpected error']);
   });
 
+  it('that fails when the settings change cuts its session, and spares no other', async () => {
+    const [staying, removed] = [forgeCa('staying'), forgeCa('removed')];
+    let rule: LeafRule = () => undefined;
+    const refusals: string[] = [];
+    const warnings: string[] = [];
+    const { listener, port } = await site.openListener(mutual([staying, removed]), {
+      leafRule: (leaf) => rule(leaf),
+      events: {
+        onRefusal: ({ reason }) => void refusals.push(reason),
+        onWarning: (text) => void warnings.push(text),
+      },
+    });
+    const first = closing(await site.openTls(port, identity(forgeDevice('dev-1', staying))));
+    await expect.poll(() => listener.sessions.length).toBe(1);
+    const second = closing(await site.openTls(port, identity(forgeDevice('dev-2', removed))));
+    await expect.poll(() => listener.sessions.length).toBe(2);
+
+    rule = () => {
+      throw new Error('no answer');
+    };
+    await listener.reload(mutual([staying]));
+    await Promise.all([first, second]);
+
+    expect(refusals).toEqual(['not-permitted', 'issuer-unknown']);
+    expect(warnings).toEqual(['a session was cut, since its review failed']);
+  });
+
   it('is asked again when the settings change', async () => {
     const ca = forgeCa('fleet');
     let rule: LeafRule = () => undefined;
