@@ -11,36 +11,34 @@ export class CliCommand extends Command {
   }
 
   override parseOptions(words: string[]): ParseOptionsResult {
-    return super.parseOptions(this.#withoutFlagValues(words));
+    return super.parseOptions(this.withoutFlagValues(words));
   }
 
-  #withoutFlagValues(words: readonly string[]): string[] {
+  private withoutFlagValues(words: readonly string[]): string[] {
     const end = words.indexOf('--');
     const options = end < 0 ? words : words.slice(0, end);
-    const plain = options.flatMap((word, index) =>
-      this.#isValue(options[index - 1]) ? [word] : this.#plainFlag(word),
-    );
+    const plain = options.flatMap((word, index) => (this.isValue(options[index - 1]) ? [word] : this.plainFlag(word)));
     return [...plain, ...words.slice(options.length)];
   }
 
   /** True for the word after an option that takes a value: it is the value, even if it looks like a flag. */
-  #isValue(wordBefore: string | undefined): boolean {
+  private isValue(wordBefore: string | undefined): boolean {
     if (wordBefore === undefined) return false;
     return this.options.some(({ required, long, short }) => required && [long, short].includes(wordBefore));
   }
 
-  #plainFlag(word: string): string[] {
+  private plainFlag(word: string): string[] {
     const [, name, value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
     const flag = this.options.find(({ long, required, optional }) => long === name && !required && !optional);
     if (name === undefined || flag === undefined) return [word];
     if (value === 'true') return [name];
-    if (value === 'false') this.#switchOff(flag);
+    if (value === 'false') this.switchOff(flag);
     // Do not show the value: it may be a secret that was meant for another option.
     else this.error(`error: option '${name}' takes no value but true or false`, { exitCode: 2 });
     return [];
   }
 
-  #switchOff(flag: Option): void {
+  private switchOff(flag: Option): void {
     this.setOptionValueWithSource(flag.attributeName(), flag.negate ? true : undefined, 'cli');
   }
 }

@@ -14,12 +14,12 @@ export class CommandLog {
 
   /** What a person should know; one line. */
   warn(text: string): void {
-    if (this.#shows('warn')) this.#write(`Warning: ${text}`);
+    if (this.shows('warn')) this.write(`Warning: ${text}`);
   }
 
   /** Logs what helps to find a fault; one line, never a secret. */
   debug(text: string): void {
-    if (this.#shows('debug')) this.#write(`Debug: ${text}`);
+    if (this.shows('debug')) this.write(`Debug: ${text}`);
   }
 
   /** The errors behind a failure, the nearest first. */
@@ -28,11 +28,11 @@ export class CommandLog {
       this.debug(`caused by: ${codeIn(cause)}${cause.message}`);
   }
 
-  #shows(level: LogLevel): boolean {
+  private shows(level: LogLevel): boolean {
     return logLevels.indexOf(level) <= logLevels.indexOf(this.level);
   }
 
-  #write(line: string): void {
+  private write(line: string): void {
     this.stderr.write(`${withoutControls(line)}\n`);
   }
 }

@@ -40,11 +40,11 @@ type Given<Route extends AdminRoute> =
  */
 export class AdminClient {
   readonly service: ServiceName;
-  readonly #options: AdminClientOptions;
+  private readonly options: AdminClientOptions;
 
   constructor(options: AdminClientOptions) {
     this.service = options.service;
-    this.#options = options;
+    this.options = options;
   }
 
   /**
@@ -60,20 +60,20 @@ export class AdminClient {
     ...input: Given<Route>
   ): Promise<undefined>;
   async call(operation: AdminRoute, input: AnyInput = {}): Promise<unknown> {
-    const answer = await this.#send(operation, input);
+    const answer = await this.send(operation, input);
     const isExpected = answer.status < 400 || operation.otherStatuses?.includes(answer.status) === true;
-    if (!isExpected) throw this.#problemFrom(answer);
-    return operation.response === undefined ? undefined : this.#understood(operation, operation.response, answer);
+    if (!isExpected) throw this.problemFrom(answer);
+    return operation.response === undefined ? undefined : this.understood(operation, operation.response, answer);
   }
 
   /** The same client without its abort signal, to undo what a cancelled command did. */
   uninterrupted(): AdminClient {
-    const { signal: _, onRequest: __, ...options } = this.#options;
+    const { signal: _, onRequest: __, ...options } = this.options;
     return new AdminClient(options);
   }
 
-  async #send(operation: AdminRoute, input: AnyInput): Promise<AdminAnswer> {
-    const { service, place, actor, signal, onRequest, timeoutMs = defaultTimeoutMs } = this.#options;
+  private async send(operation: AdminRoute, input: AnyInput): Promise<AdminAnswer> {
+    const { service, place, actor, signal, onRequest, timeoutMs = defaultTimeoutMs } = this.options;
     const { method } = operation;
     const path = pathOf(operation, input);
     onRequest?.(`${method} ${path} of ${service} at ${placeText(place)}`);
@@ -85,26 +85,26 @@ export class AdminClient {
       signal?.throwIfAborted();
       const code = errorCode(error) ?? '';
       const reason = error instanceof Error ? error.message : String(error);
-      throw this.#fault('unreachable', `did not answer: ${reason}`, { code, cause: error });
+      throw this.fault('unreachable', `did not answer: ${reason}`, { code, cause: error });
     }
   }
 
-  #understood(operation: AdminRoute, schema: z.ZodType, { text }: AdminAnswer): unknown {
+  private understood(operation: AdminRoute, schema: z.ZodType, { text }: AdminAnswer): unknown {
     const parsed = schema.safeParse(operation.textType === undefined ? parseJson(text) : text);
     if (parsed.success) return parsed.data;
-    throw this.#fault('not-understood', 'answered something this program does not understand', { cause: parsed.error });
+    throw this.fault('not-understood', 'answered something this program does not understand', { cause: parsed.error });
   }
 
-  #problemFrom({ status, text, headers }: AdminAnswer): Error {
+  private problemFrom({ status, text, headers }: AdminAnswer): Error {
     const document = problemDocument.safeParse(parseJson(text));
-    if (!document.success) return this.#fault('failed', `answered with status ${status}`, {});
+    if (!document.success) return this.fault('failed', `answered with status ${status}`, {});
     const { type, detail } = document.data;
     const retryAfter = Number(headers['retry-after']);
     return new Problem(type, detail, Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {});
   }
 
-  #fault(kind: AdminFault['kind'], what: string, options: ErrorOptions & { readonly code?: string }): Error {
-    const { service, place, faultOf } = this.#options;
+  private fault(kind: AdminFault['kind'], what: string, options: ErrorOptions & { readonly code?: string }): Error {
+    const { service, place, faultOf } = this.options;
     const text = `The service ${service} ${what}.`;
     const fault = new AdminFault(text, { kind, service, place: placeText(place), ...options });
     return faultOf === undefined ? fault : faultOf(fault);

@@ -50,10 +50,10 @@ export interface WantedSetting {
  * written. The files are then as they were before.
  */
 export class ConfigFile {
-  readonly #options: ConfigFileOptions;
+  private readonly options: ConfigFileOptions;
 
   constructor(options: ConfigFileOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /**
@@ -63,11 +63,11 @@ export class ConfigFile {
    * @throws Problem `not-found`: nothing is configured for the profile.
    */
   async get(reference: KeyReference): Promise<{ value: string | undefined; warnings: readonly string[] }> {
-    const view = await this.#view(this.#options.env);
+    const view = await this.view(this.options.env);
     if (reference.profile !== undefined) view.requireProfile(reference.profile, cloudOf(reference.key) ?? '');
     const faults = view.faultsOf(reference);
     if (faults.length > 0) throw problemOf(faults);
-    return { value: await this.#printed(view, reference), warnings: view.warnings };
+    return { value: await this.printed(view, reference), warnings: view.warnings };
   }
 
   /**
@@ -76,10 +76,10 @@ export class ConfigFile {
    * @throws Problem `config-invalid`: all values that break the rule of their key.
    */
   async list(): Promise<{ readings: Reading[]; warnings: readonly string[] }> {
-    const view = await this.#view(this.#options.env);
+    const view = await this.view(this.options.env);
     if (view.faults.length > 0) throw problemOf(view.faults);
     const readings = view.references.map(async (reference) => {
-      return { name: nameOf(reference), reference, value: await this.#printed(view, reference) };
+      return { name: nameOf(reference), reference, value: await this.printed(view, reference) };
     });
     return { readings: await Promise.all(readings), warnings: view.warnings };
   }
@@ -106,10 +106,10 @@ export class ConfigFile {
    */
   async exchange(wanted: readonly WantedSetting[]): Promise<WantedSetting[]> {
     const changes = wanted.map(({ reference, text }): SettingChange => {
-      return { reference, value: text === undefined ? undefined : this.#storedValue(reference, text) };
+      return { reference, value: text === undefined ? undefined : this.storedValue(reference, text) };
     });
     const former: WantedSetting[] = [];
-    await this.#change((view) => {
+    await this.change((view) => {
       const changing = changes.filter(
         ({ reference, value }) => !isDeepStrictEqual(writtenValue(view, reference), value),
       );
@@ -130,8 +130,8 @@ export class ConfigFile {
    */
   async add(reference: KeyReference, text: string): Promise<void> {
     if (!isList(reference)) return this.set(reference, text);
-    const added = textsIn(this.#storedValue(reference, text));
-    await this.#change((view) => [{ reference, value: sortedSet([...currentItems(view, reference), ...added]) }]);
+    const added = textsIn(this.storedValue(reference, text));
+    await this.change((view) => [{ reference, value: sortedSet([...currentItems(view, reference), ...added]) }]);
   }
 
   /**
@@ -141,35 +141,35 @@ export class ConfigFile {
    * @throws Problem `config-invalid`: an item breaks the rule of the key, or what the file has is no list.
    */
   async remove(reference: KeyReference, text: string): Promise<void> {
-    const given = this.#storedValue(reference, text);
+    const given = this.storedValue(reference, text);
     if (!isList(reference))
-      return this.#change((view) => (meansSame(view, reference, given) ? [{ reference, value: undefined }] : []));
+      return this.change((view) => (meansSame(view, reference, given) ? [{ reference, value: undefined }] : []));
     const removed = new Set(textsIn(given));
-    await this.#change((view) => {
+    await this.change((view) => {
       const items = currentItems(view, reference);
       const kept = items.filter((item) => !removed.has(item));
       return kept.length < items.length ? [{ reference, value: kept }] : [];
     });
   }
 
-  async #view(env: Environment): Promise<Resolution> {
-    return this.#resolution(await readSettingsTexts(this.#options.directory), env);
+  private async view(env: Environment): Promise<Resolution> {
+    return this.resolution(await readSettingsTexts(this.options.directory), env);
   }
 
-  async #resolution(texts: SettingsTexts, env: Environment): Promise<Resolution> {
-    const { cwd, directory: configDirectory } = this.#options;
+  private async resolution(texts: SettingsTexts, env: Environment): Promise<Resolution> {
+    const { cwd, directory: configDirectory } = this.options;
     const tables = parseSettings(texts);
     return new Resolution({ tables, env, cwd, configDirectory, isRunWritable: await isWritableDirectory('/run') });
   }
 
-  async #printed(view: Resolution, reference: KeyReference): Promise<string | undefined> {
+  private async printed(view: Resolution, reference: KeyReference): Promise<string | undefined> {
     const { value } = view.resolve(reference);
     if (value !== undefined || !isDeviceId(reference)) return printedValue(value);
-    return deviceIdInForce(view, reference, this.#options.readDeviceId ?? (async () => undefined));
+    return deviceIdInForce(view, reference, this.options.readDeviceId ?? (async () => undefined));
   }
 
-  #storedValue(reference: KeyReference, text: string): StoredValue {
-    const value = describeKey(reference.key).type.fromText(text, this.#options.cwd);
+  private storedValue(reference: KeyReference, text: string): StoredValue {
+    const value = describeKey(reference.key).type.fromText(text, this.options.cwd);
     const outcome = typedSchemaOf(reference.key).safeParse(value);
     if (outcome.success) return value;
     const name = nameOf(reference);
@@ -177,10 +177,10 @@ export class ConfigFile {
     throw problemOf([{ key: name, where: name, value: shownValue(value), rule }]);
   }
 
-  async #change(decide: (view: Resolution) => readonly SettingChange[]): Promise<void> {
-    const { directory, lockWaitMs } = this.#options;
+  private async change(decide: (view: Resolution) => readonly SettingChange[]): Promise<void> {
+    const { directory, lockWaitMs } = this.options;
     // The environment has priority only when we read. A change starts from the values in the files.
-    await changeSettings(directory, async (texts) => decide(await this.#resolution(texts, {})), lockWaitMs);
+    await changeSettings(directory, async (texts) => decide(await this.resolution(texts, {})), lockWaitMs);
   }
 }
 

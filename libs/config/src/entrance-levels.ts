@@ -32,7 +32,7 @@ export function isLower(one: SecurityLevel, other: SecurityLevel): boolean {
  * lost, and settings decide where they are. The copy with the higher level counts.
  */
 export class EntranceLevels {
-  readonly #paths: readonly string[];
+  private readonly paths: readonly string[];
 
   constructor(
     { directory, stateDirectory, dataDirectory }: Pick<Settings, 'directory' | 'stateDirectory' | 'dataDirectory'>,
@@ -40,7 +40,7 @@ export class EntranceLevels {
   ) {
     // Replicas may share a data directory. Each has its own configuration directory and its own entrances.
     const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
-    this.#paths = [
+    this.paths = [
       statePlaces(stateDirectory).levelOf(group),
       join(dataDirectory, stateFolders.levels, `${group}-${site}.json`),
     ];
@@ -52,7 +52,7 @@ export class EntranceLevels {
    * A copy that cannot be read counts as the highest level, so that we fail closed.
    */
   async read(): Promise<EntranceLevel | undefined> {
-    const copies = await Promise.all(this.#paths.map(readCopy));
+    const copies = await Promise.all(this.paths.map(readCopy));
     const known = copies.filter((copy) => copy !== undefined);
     return known.toSorted((one, other) => (isLower(one.level, other.level) ? 1 : -1))[0];
   }
@@ -65,7 +65,7 @@ export class EntranceLevels {
   async write(level: EntranceLevel): Promise<void> {
     const faults: unknown[] = [];
     let isWritten = false;
-    for (const path of this.#paths) {
+    for (const path of this.paths) {
       const former = await readCopy(path);
       const fault: unknown = await writeCopy(path, level).then(
         () => undefined,
@@ -76,7 +76,7 @@ export class EntranceLevels {
       else if (former !== undefined && isLower(level.level, former.level)) throw writeProblem(path, fault);
       else faults.push(fault);
     }
-    if (!isWritten) throw writeProblem(this.#paths.join(' and '), faults[0]);
+    if (!isWritten) throw writeProblem(this.paths.join(' and '), faults[0]);
   }
 }
 

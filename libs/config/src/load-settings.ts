@@ -97,55 +97,55 @@ interface LoadedFrom {
 
 class ResolvedSettings implements Settings {
   readonly directory: string;
-  readonly #profile: string | undefined;
-  readonly #resolution: Resolution;
-  #values: ConfigValues;
+  private readonly profile: string | undefined;
+  private readonly resolution: Resolution;
+  private values: ConfigValues;
 
   constructor(resolution: Resolution, { directory, profile }: LoadedFrom) {
     this.directory = directory;
-    this.#profile = profile;
-    this.#resolution = resolution;
-    this.#values = configSchema.parse(Object.fromEntries(configKeys.map((key) => [key, this.#resolved(key).value])));
+    this.profile = profile;
+    this.resolution = resolution;
+    this.values = configSchema.parse(Object.fromEntries(configKeys.map((key) => [key, this.resolved(key).value])));
   }
 
   get stateDirectory(): string {
-    return this.#values['state.path'];
+    return this.values['state.path'];
   }
 
   get dataDirectory(): string {
-    return this.#values['data.path'];
+    return this.values['data.path'];
   }
 
   get<K extends ConfigKey>(key: K): ConfigValues[K] {
-    return this.#values[key];
+    return this.values[key];
   }
 
   require<K extends ConfigKey>(key: K): ConfigValue<K> {
-    const value = this.#values[key];
+    const value = this.values[key];
     if (value !== undefined && value !== null) return value;
     throw new Problem('config-invalid', `The value of ${key} is missing. Set it with: tedge config set ${key} VALUE`);
   }
 
   source(key: ConfigKey): Source {
-    return this.#resolved(key).source;
+    return this.resolved(key).source;
   }
 
   /** Sets the keys of device ids from certificates, unless somebody set them. Returns warnings about the certificates. */
   async findDeviceIds(readDeviceId: DeviceIdReader): Promise<string[]> {
     for (const key of ['device.id', 'c8y.device.id'] as const) {
-      const id = await deviceIdInForce(this.#resolution, this.#reference(key), readDeviceId);
-      if (id !== undefined) this.#values = { ...this.#values, [key]: id };
+      const id = await deviceIdInForce(this.resolution, this.reference(key), readDeviceId);
+      if (id !== undefined) this.values = { ...this.values, [key]: id };
     }
     if (this.get('device.id') !== undefined || (await readDeviceId(this.get('device.cert_path'))) === undefined)
       return [];
     return ['The common name of the device certificate is no device id, so device.id stays unset.'];
   }
 
-  #resolved(key: ConfigKey): Resolved {
-    return this.#resolution.resolve(this.#reference(key));
+  private resolved(key: ConfigKey): Resolved {
+    return this.resolution.resolve(this.reference(key));
   }
 
-  #reference(key: ConfigKey): KeyReference {
-    return this.#profile !== undefined && isProfiled(key) ? { key, profile: this.#profile } : { key };
+  private reference(key: ConfigKey): KeyReference {
+    return this.profile !== undefined && isProfiled(key) ? { key, profile: this.profile } : { key };
   }
 }

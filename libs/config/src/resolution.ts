@@ -35,23 +35,23 @@ export const noEffect = 'nothing of this release reads it, so it has no effect h
 export class Resolution {
   readonly warnings: readonly string[];
   readonly faults: readonly Fault[];
-  readonly #layers: readonly Layer[];
-  readonly #sources: SettingSources;
-  readonly #shapeFaults: readonly Fault[];
+  private readonly layers: readonly Layer[];
+  private readonly sources: SettingSources;
+  private readonly shapeFaults: readonly Fault[];
 
   constructor(sources: SettingSources) {
-    this.#sources = sources;
+    this.sources = sources;
     const layers = [readEnvironment(sources.env, sources.cwd), readTables(sources.tables)];
-    this.#layers = sources.flags === undefined ? layers : [sources.flags, ...layers];
-    this.warnings = this.#layers.flatMap((layer) => layer.warnings);
-    this.#shapeFaults = this.#layers.flatMap((layer) => layer.faults);
-    this.faults = [...this.#shapeFaults, ...this.references.flatMap((reference) => this.#valueFaultsOf(reference))];
+    this.layers = sources.flags === undefined ? layers : [sources.flags, ...layers];
+    this.warnings = this.layers.flatMap((layer) => layer.warnings);
+    this.shapeFaults = this.layers.flatMap((layer) => layer.faults);
+    this.faults = [...this.shapeFaults, ...this.references.flatMap((reference) => this.valueFaultsOf(reference))];
   }
 
   /** A warning for each setting that is set although nothing reads it. */
   get unreadWarnings(): string[] {
     return this.references.flatMap((reference) => {
-      const given = this.#given(reference);
+      const given = this.given(reference);
       if (given?.value === undefined || !describeKey(reference.key).hasNoEffect) return [];
       return [`${nameOf(reference)} is set (${given.where}), but ${noEffect}`];
     });
@@ -59,20 +59,20 @@ export class Resolution {
 
   /** The value of a key as stored, its default included. */
   resolve(reference: KeyReference): Resolved {
-    const given = this.#given(reference);
+    const given = this.given(reference);
     if (given?.value !== undefined) return { value: given.value, source: given.source };
-    return { value: this.#defaultOf(reference), source: 'default' };
+    return { value: this.defaultOf(reference), source: 'default' };
   }
 
   /** What is wrong with the value of one key. No service starts with such a value. Defaults are never wrong. */
   faultsOf(reference: KeyReference): Fault[] {
     const name = nameOf(reference);
-    const shapeFaults = this.#shapeFaults.filter(({ key }) => key === name);
-    return shapeFaults.length > 0 ? shapeFaults : this.#valueFaultsOf(reference);
+    const shapeFaults = this.shapeFaults.filter(({ key }) => key === name);
+    return shapeFaults.length > 0 ? shapeFaults : this.valueFaultsOf(reference);
   }
 
-  #valueFaultsOf(reference: KeyReference): Fault[] {
-    const given = this.#given(reference);
+  private valueFaultsOf(reference: KeyReference): Fault[] {
+    const given = this.given(reference);
     if (given?.value === undefined) return [];
     const outcome = configSchema.shape[reference.key].safeParse(given.value);
     if (outcome.success) return [];
@@ -82,7 +82,7 @@ export class Resolution {
 
   /** Names of the profiles of a cloud somebody gave a value for, sorted. */
   profilesOf(cloud: string): string[] {
-    const given = this.#layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
+    const given = this.layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
     const profiles = given.flatMap(({ key, profile }) => (cloudOf(key) === cloud ? (profile ?? []) : []));
     return [...new Set(profiles)].toSorted();
   }
@@ -108,15 +108,15 @@ export class Resolution {
   }
 
   // An empty environment variable hides what the file says, so the first layer with an entry decides.
-  #given(reference: KeyReference): Given | undefined {
+  private given(reference: KeyReference): Given | undefined {
     const name = nameOf(reference);
-    return this.#layers.map((layer) => layer.given.get(name)).find((given) => given !== undefined);
+    return this.layers.map((layer) => layer.given.get(name)).find((given) => given !== undefined);
   }
 
-  #defaultOf(reference: KeyReference): unknown {
+  private defaultOf(reference: KeyReference): unknown {
     const standard = describeKey(reference.key).default;
     if (!isDerived(standard)) return standard;
-    const { configDirectory, isRunWritable } = this.#sources;
+    const { configDirectory, isRunWritable } = this.sources;
     const isSystemDirectory = configDirectory === systemConfigDirectory;
     const value = (name: string) => this.resolve(siblingOf(reference, name)).value;
     return standard.from({ configDirectory, isSystemDirectory, isRunWritable, value });

@@ -51,49 +51,48 @@ function readTable(table: TomlTable, home: SettingsHome): Layer {
 }
 
 class TableReader {
-  readonly #given = new Map<string, Given>();
-  readonly #deprecated: string[] = [];
-  readonly #unknown: string[] = [];
-  readonly #faults: Fault[] = [];
-  readonly #fileName: string;
+  private readonly given = new Map<string, Given>();
+  private readonly deprecated: string[] = [];
+  private readonly unknown: string[] = [];
+  private readonly faults: Fault[] = [];
+  private readonly fileName: string;
 
   constructor(fileName: string) {
-    this.#fileName = fileName;
+    this.fileName = fileName;
   }
 
   visit(table: TomlTable, parents: readonly string[]): void {
     for (const [part, value] of Object.entries(table)) {
       const path = [...parents, part];
       const named = keyAtPath(path);
-      if (named !== undefined) this.#take(named, value);
+      if (named !== undefined) this.take(named, value);
       else if (isTable(value)) this.visit(value, path);
-      else if (isTableOfKeys(path))
-        this.#faults.push(this.#fault(path.join('.'), value, 'must be a table of settings'));
-      else if (!ignoredNames.has(path.join('.'))) this.#unknown.push(path.join('.'));
+      else if (isTableOfKeys(path)) this.faults.push(this.fault(path.join('.'), value, 'must be a table of settings'));
+      else if (!ignoredNames.has(path.join('.'))) this.unknown.push(path.join('.'));
     }
   }
 
   layer(): Layer {
-    const warnings = [...this.#deprecated, ...this.#unknownNames()].map((text) => `${this.#fileName}: ${text}.`);
-    return { given: this.#given, warnings, faults: this.#faults };
+    const warnings = [...this.deprecated, ...this.unknownNames()].map((text) => `${this.fileName}: ${text}.`);
+    return { given: this.given, warnings, faults: this.faults };
   }
 
-  #unknownNames(): string[] {
-    const named = this.#unknown.slice(0, mostUnknownKeysNamed).map((name) => `${name} is no setting and is ignored`);
-    const rest = this.#unknown.length - named.length;
+  private unknownNames(): string[] {
+    const named = this.unknown.slice(0, mostUnknownKeysNamed).map((name) => `${name} is no setting and is ignored`);
+    const rest = this.unknown.length - named.length;
     return rest > 0 ? [...named, `${rest} more keys are no settings and are ignored`] : named;
   }
 
-  #take(named: NamedKey, value: unknown): void {
+  private take(named: NamedKey, value: unknown): void {
     const name = nameOf(named);
     const { deprecatedName } = named;
-    if (deprecatedName !== undefined) this.#deprecated.push(`${deprecatedName} is deprecated, use ${name}`);
-    if (this.#given.has(name) && describeKey(named.key).isRead)
-      this.#faults.push(this.#fault(name, value, 'is there under its old name too; remove one of them'));
-    this.#given.set(name, { reference: named, source: 'file', where: this.#fileName, value });
+    if (deprecatedName !== undefined) this.deprecated.push(`${deprecatedName} is deprecated, use ${name}`);
+    if (this.given.has(name) && describeKey(named.key).isRead)
+      this.faults.push(this.fault(name, value, 'is there under its old name too; remove one of them'));
+    this.given.set(name, { reference: named, source: 'file', where: this.fileName, value });
   }
 
-  #fault(key: string, value: unknown, rule: string): Fault {
-    return { key, where: this.#fileName, value: shownValue(value), rule };
+  private fault(key: string, value: unknown, rule: string): Fault {
+    return { key, where: this.fileName, value: shownValue(value), rule };
   }
 }

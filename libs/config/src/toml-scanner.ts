@@ -31,112 +31,112 @@ export function scanToml(text: string): { sections: Section[]; pairs: Pair[] } {
 }
 
 class TomlScanner {
-  readonly #text: string;
-  readonly #sections: Section[] = [{ path: [], headerEnd: 0, isRepeated: false }];
-  readonly #repeatedTables = new Set<string>();
-  readonly #pairs: Pair[] = [];
-  #at = 0;
+  private readonly text: string;
+  private readonly sections: Section[] = [{ path: [], headerEnd: 0, isRepeated: false }];
+  private readonly repeatedTables = new Set<string>();
+  private readonly pairs: Pair[] = [];
+  private at = 0;
 
   constructor(text: string) {
-    this.#text = text;
+    this.text = text;
   }
 
   scan(): { sections: Section[]; pairs: Pair[] } {
-    let section: Section | undefined = this.#sections[0];
-    for (this.#skipBlanks(); section !== undefined && this.#at < this.#text.length; this.#skipBlanks()) {
-      if (this.#text[this.#at] === '[') section = this.#scanHeader();
-      else this.#scanPair(section);
+    let section: Section | undefined = this.sections[0];
+    for (this.skipBlanks(); section !== undefined && this.at < this.text.length; this.skipBlanks()) {
+      if (this.text[this.at] === '[') section = this.scanHeader();
+      else this.scanPair(section);
     }
-    return { sections: this.#sections, pairs: this.#pairs };
+    return { sections: this.sections, pairs: this.pairs };
   }
 
-  #scanHeader(): Section {
-    const isArray = this.#text.startsWith('[[', this.#at);
-    this.#at += isArray ? 2 : 1;
-    const path = this.#scanKey(']');
-    this.#at += isArray ? 2 : 1;
-    if (isArray) this.#repeatedTables.add(JSON.stringify(path));
-    const isRepeated = path.some((_, index) => this.#repeatedTables.has(JSON.stringify(path.slice(0, index + 1))));
-    const section = { path, headerEnd: this.#at, isRepeated };
-    this.#sections.push(section);
+  private scanHeader(): Section {
+    const isArray = this.text.startsWith('[[', this.at);
+    this.at += isArray ? 2 : 1;
+    const path = this.scanKey(']');
+    this.at += isArray ? 2 : 1;
+    if (isArray) this.repeatedTables.add(JSON.stringify(path));
+    const isRepeated = path.some((_, index) => this.repeatedTables.has(JSON.stringify(path.slice(0, index + 1))));
+    const section = { path, headerEnd: this.at, isRepeated };
+    this.sections.push(section);
     return section;
   }
 
-  #scanPair(section: Section, container?: Pair): void {
-    const keyStart = this.#at;
-    const path = [...(container?.path ?? section.path), ...this.#scanKey('=')];
-    this.#at += 1;
-    this.#skipBlanks();
-    const valueStart = this.#at;
-    this.#skipValue();
+  private scanPair(section: Section, container?: Pair): void {
+    const keyStart = this.at;
+    const path = [...(container?.path ?? section.path), ...this.scanKey('=')];
+    this.at += 1;
+    this.skipBlanks();
+    const valueStart = this.at;
+    this.skipValue();
     const inside = container === undefined ? {} : { container };
-    const pair = { path, section, keyStart, valueStart, valueEnd: this.#at, ...inside };
-    this.#pairs.push(pair);
-    if (this.#text[valueStart] === '{') this.#scanInlineTable(pair);
+    const pair = { path, section, keyStart, valueStart, valueEnd: this.at, ...inside };
+    this.pairs.push(pair);
+    if (this.text[valueStart] === '{') this.scanInlineTable(pair);
   }
 
-  #scanInlineTable(table: Pair): void {
-    this.#at = table.valueStart + 1;
-    for (this.#skipBlanks(','); this.#at < table.valueEnd - 1; this.#skipBlanks(',')) {
-      this.#scanPair(table.section, table);
+  private scanInlineTable(table: Pair): void {
+    this.at = table.valueStart + 1;
+    for (this.skipBlanks(','); this.at < table.valueEnd - 1; this.skipBlanks(',')) {
+      this.scanPair(table.section, table);
     }
-    this.#at = table.valueEnd;
+    this.at = table.valueEnd;
   }
 
   /** Reads a possibly dotted, possibly quoted key and stops at the character that ends it. */
-  #scanKey(end: '=' | ']'): string[] {
-    const start = this.#at;
-    while (this.#at < this.#text.length && this.#text[this.#at] !== end) {
-      if (/["']/.test(this.#text[this.#at] ?? '')) this.#skipString();
-      else this.#at += 1;
+  private scanKey(end: '=' | ']'): string[] {
+    const start = this.at;
+    while (this.at < this.text.length && this.text[this.at] !== end) {
+      if (/["']/.test(this.text[this.at] ?? '')) this.skipString();
+      else this.at += 1;
     }
-    return keyParts(this.#text.slice(start, this.#at).trim());
+    return keyParts(this.text.slice(start, this.at).trim());
   }
 
-  #skipValue(): void {
-    const first = this.#text[this.#at] ?? '';
-    if (/["']/.test(first)) this.#skipString();
-    else if (/[[{]/.test(first)) this.#skipBrackets();
-    else this.#skipBareValue();
+  private skipValue(): void {
+    const first = this.text[this.at] ?? '';
+    if (/["']/.test(first)) this.skipString();
+    else if (/[[{]/.test(first)) this.skipBrackets();
+    else this.skipBareValue();
   }
 
-  #skipBareValue(): void {
+  private skipBareValue(): void {
     const bare = /[^,\]}#\r\n]*/y;
-    bare.lastIndex = this.#at;
-    this.#at += bare.exec(this.#text)?.[0].trimEnd().length ?? 0;
+    bare.lastIndex = this.at;
+    this.at += bare.exec(this.text)?.[0].trimEnd().length ?? 0;
   }
 
-  #skipBrackets(): void {
+  private skipBrackets(): void {
     let depth = 0;
     do {
-      const character = this.#text[this.#at] ?? '';
-      if (/["']/.test(character)) this.#skipString();
-      else if (character === '#') this.#skipBlanks();
+      const character = this.text[this.at] ?? '';
+      if (/["']/.test(character)) this.skipString();
+      else if (character === '#') this.skipBlanks();
       else {
         if (/[[{]/.test(character)) depth += 1;
         if (/[\]}]/.test(character)) depth -= 1;
-        this.#at += 1;
+        this.at += 1;
       }
-    } while (depth > 0 && this.#at < this.#text.length);
+    } while (depth > 0 && this.at < this.text.length);
   }
 
-  #skipString(): void {
-    const quote = this.#text[this.#at] ?? '';
-    const fence = this.#text.startsWith(quote.repeat(3), this.#at) ? quote.repeat(3) : quote;
-    this.#at += fence.length;
-    while (this.#at < this.#text.length && !this.#text.startsWith(fence, this.#at)) {
+  private skipString(): void {
+    const quote = this.text[this.at] ?? '';
+    const fence = this.text.startsWith(quote.repeat(3), this.at) ? quote.repeat(3) : quote;
+    this.at += fence.length;
+    while (this.at < this.text.length && !this.text.startsWith(fence, this.at)) {
       // Only basic strings have escapes (TOML 1.0 "String").
-      this.#at += quote === '"' && this.#text[this.#at] === '\\' ? 2 : 1;
+      this.at += quote === '"' && this.text[this.at] === '\\' ? 2 : 1;
     }
-    this.#at += fence.length;
+    this.at += fence.length;
     // A multi-line string may end in one or two quotes of its own before the fence.
-    for (let extra = 0; fence.length === 3 && extra < 2 && this.#text[this.#at] === quote; extra += 1) this.#at += 1;
+    for (let extra = 0; fence.length === 3 && extra < 2 && this.text[this.at] === quote; extra += 1) this.at += 1;
   }
 
-  #skipBlanks(separator = ''): void {
-    for (; this.#at < this.#text.length; this.#at += 1) {
-      const character = this.#text[this.#at] ?? '';
-      if (character === '#') this.#at = lineEnd(this.#text, this.#at) - 1;
+  private skipBlanks(separator = ''): void {
+    for (; this.at < this.text.length; this.at += 1) {
+      const character = this.text[this.at] ?? '';
+      if (character === '#') this.at = lineEnd(this.text, this.at) - 1;
       else if (!/[\s\uFEFF]/.test(character) && character !== separator) return;
     }
   }

@@ -12,34 +12,34 @@ const plain: SecurityInForce = { level: 'plain', security: { clientCertificate: 
 /** Gives what it is told to, each time when it is told to. */
 class SlowSource implements SecuritySource {
   readonly group = 'http';
-  readonly #answers: Promise<SecurityInForce>[] = [];
+  private readonly answers: Promise<SecurityInForce>[] = [];
   readonly address = () => ({ host: '127.0.0.1', port: 0 });
 
-  #onChanged: (() => void) | undefined;
+  private onChanged: (() => void) | undefined;
 
   /** Calls for another reading. */
   change(): void {
-    this.#onChanged?.();
+    this.onChanged?.();
   }
 
   get isWatched(): boolean {
-    return this.#onChanged !== undefined;
+    return this.onChanged !== undefined;
   }
 
   watch(onChanged: () => void): () => void {
-    this.#onChanged = onChanged;
+    this.onChanged = onChanged;
     return () => {
-      this.#onChanged = undefined;
+      this.onChanged = undefined;
     };
   }
 
   /** The answer to one more reading. */
   add(answer: SecurityInForce | Promise<SecurityInForce>): void {
-    this.#answers.push(Promise.resolve(answer));
+    this.answers.push(Promise.resolve(answer));
   }
 
   read(): Promise<SecurityInForce> {
-    return this.#answers.shift() ?? Promise.reject(new Error('one reading too many'));
+    return this.answers.shift() ?? Promise.reject(new Error('one reading too many'));
   }
 }
 

@@ -69,7 +69,7 @@ interface Running {
 
 /** A service with an entrance, certificates for both sides of it, and a registry to ask. */
 export class EntranceSite {
-  #running: Running | undefined;
+  private started: Running | undefined;
 
   private constructor(
     readonly ca: TestCa,
@@ -88,7 +88,7 @@ export class EntranceSite {
     await writeSettings(directory, {});
     const context = await openTestContext(directory.path);
     const entrances = new Entrances(context);
-    this.#running = { directory, context, entrances, registryApp: undefined };
+    this.started = { directory, context, entrances, registryApp: undefined };
     await entrances.onModuleInit();
   }
 
@@ -105,8 +105,8 @@ export class EntranceSite {
   }
 
   private get running(): Running {
-    if (this.#running === undefined) throw new Error('the service does not run');
-    return this.#running;
+    if (this.started === undefined) throw new Error('the service does not run');
+    return this.started;
   }
 
   get context(): TestContext {

@@ -34,15 +34,15 @@ const requestHeaders = {
  * only if one of its roots has the expected SHA-256 (RFC 7030 §4.1.1).
  */
 export class EstClient {
-  readonly #base: URL;
-  readonly #options: EstClientOptions;
-  #rootsPem: readonly string[] | undefined;
+  private readonly base: URL;
+  private readonly options: EstClientOptions;
+  private rootsPem: readonly string[] | undefined;
 
   /** @throws Problem `invalid-request`: the URL is not https */
   constructor(options: EstClientOptions) {
-    this.#base = estBase(options.url);
-    this.#options = options;
-    this.#rootsPem = 'rootsPem' in options.trust ? options.trust.rootsPem : undefined;
+    this.base = estBase(options.url);
+    this.options = options;
+    this.rootsPem = 'rootsPem' in options.trust ? options.trust.rootsPem : undefined;
   }
 
   /**
@@ -52,8 +52,8 @@ export class EstClient {
    * @throws Problem `unavailable`: no answer in time; safe to retry
    */
   async caCertificates(): Promise<Certificate[]> {
-    const answer = await this.#request('cacerts', { method: 'GET' });
-    return certificatesFromEstBody(this.#accepted(answer));
+    const answer = await this.request('cacerts', { method: 'GET' });
+    return certificatesFromEstBody(this.accepted(answer));
   }
 
   /**
@@ -70,7 +70,7 @@ export class EstClient {
   ): Promise<Certificate[]> {
     // RFC 7617 §2: user-id, one colon, password, in UTF-8.
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-    return this.#enroll('simpleenroll', csrDer, { headers: { authorization } });
+    return this.enroll('simpleenroll', csrDer, { headers: { authorization } });
   }
 
   /**
@@ -82,71 +82,71 @@ export class EstClient {
     csrDer: Buffer,
     { certPem, keyPem }: { readonly certPem: string; readonly keyPem: string },
   ): Promise<Certificate[]> {
-    return this.#enroll('simplereenroll', csrDer, { client: { cert: certPem, key: keyPem } });
+    return this.enroll('simplereenroll', csrDer, { client: { cert: certPem, key: keyPem } });
   }
 
-  async #enroll(
+  private async enroll(
     operation: string,
     csrDer: Buffer,
     { headers, client }: { headers?: Record<string, string>; client?: { cert: string; key: string } },
   ): Promise<Certificate[]> {
-    const answer = await this.#request(operation, {
+    const answer = await this.request(operation, {
       method: 'POST',
       headers: { ...headers, ...requestHeaders },
       body: estBody(csrDer),
       ...(client === undefined ? {} : { client }),
     });
-    return certificatesFromEstBody(this.#accepted(answer));
+    return certificatesFromEstBody(this.accepted(answer));
   }
 
-  async #request(
+  private async request(
     operation: string,
     {
       client,
       ...request
     }: Pick<HttpsExchange, 'method' | 'headers' | 'body'> & { client?: { cert: string; key: string } },
   ): Promise<HttpsAnswer> {
-    const ca = await this.#roots();
+    const ca = await this.roots();
     const tls = { ca, rejectUnauthorized: true, ...client };
-    return exchange({ ...request, url: this.#urlOf(operation), tls, ...this.#limits });
+    return exchange({ ...request, url: this.urlOf(operation), tls, ...this.limits });
   }
 
   /** The roots to verify with. At the first contact they are found by their fingerprint, and kept. */
-  async #roots(): Promise<readonly string[]> {
-    this.#rootsPem ??= [await this.#rootByFingerprint()];
-    return this.#rootsPem;
+  private async roots(): Promise<readonly string[]> {
+    this.rootsPem ??= [await this.rootByFingerprint()];
+    return this.rootsPem;
   }
 
-  async #rootByFingerprint(): Promise<string> {
-    const { trust } = this.#options;
+  private async rootByFingerprint(): Promise<string> {
+    const { trust } = this.options;
     const wanted = 'caFingerprint' in trust ? trust.caFingerprint : undefined;
     const answer = await exchange({
-      url: this.#urlOf('cacerts'),
+      url: this.urlOf('cacerts'),
       method: 'GET',
       tls: { ca: [], rejectUnauthorized: false },
-      ...this.#limits,
+      ...this.limits,
     });
-    const root = certificatesFromEstBody(this.#accepted(answer)).find(({ fingerprint }) => fingerprint === wanted);
+    const root = certificatesFromEstBody(this.accepted(answer)).find(({ fingerprint }) => fingerprint === wanted);
     if (root?.isCa !== true)
       throw new Problem(
         'certificate-rejected',
-        `${this.#base.origin} does not hold the CA this token was made for; nothing secret was sent. Check the URL, and ask for a token of the site it belongs to.`,
+        `${this.base.origin} does not hold the CA this token was made for; nothing secret was sent. Check the URL, and ask for a token of the site it belongs to.`,
       );
     return pemFromDer('CERTIFICATE', root.der);
   }
 
-  #accepted(answer: HttpsAnswer): Buffer {
+  private accepted(answer: HttpsAnswer): Buffer {
     // RFC 7030 §4.1.3, §4.2.3: only 200 is success; 202 means not yet.
-    if (answer.status !== 200) throw answerProblem(answer, this.#base.origin);
+    if (answer.status !== 200) throw answerProblem(answer, this.base.origin);
     return answer.body;
   }
 
-  #urlOf(operation: string): URL {
-    return new URL(`${this.#base.pathname}/${operation}`, this.#base);
+  private urlOf(operation: string): URL {
+    return new URL(`${this.base.pathname}/${operation}`, this.base);
   }
 
-  get #limits(): Pick<HttpsExchange, 'timeoutMs' | 'signal'> {
-    const { timeoutMs = defaultTimeoutMs, signal } = this.#options;
+  private get limits(): Pick<HttpsExchange, 'timeoutMs' | 'signal'> {
+    const { timeoutMs = defaultTimeoutMs, signal } = this.options;
     return { timeoutMs, ...(signal === undefined ? {} : { signal }) };
   }
 }

@@ -38,91 +38,91 @@ const jitterShare = 1 / 4;
  * certificate.
  */
 export class RenewalSchedule {
-  readonly #options: RenewalScheduleOptions;
-  readonly #abort = new AbortController();
-  #running: Promise<void> | undefined;
+  private readonly options: RenewalScheduleOptions;
+  private readonly abort = new AbortController();
+  private running: Promise<void> | undefined;
 
   constructor(options: RenewalScheduleOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** Starts; once. */
   start(): void {
-    this.#running ??= this.#run();
+    this.running ??= this.run();
   }
 
   /** Stops. Aborts a try under way, and resolves when it has ended. */
   async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#running;
+    this.abort.abort();
+    await this.running;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#abort;
-    let { certificate } = this.#options;
+  private async run(): Promise<void> {
+    const { signal } = this.abort;
+    let { certificate } = this.options;
     while (!signal.aborted) {
-      await this.#waitUntil(this.#firstTryAt(certificate));
-      const renewed = await this.#renewPersistently(certificate);
+      await this.waitUntil(this.firstTryAt(certificate));
+      const renewed = await this.renewPersistently(certificate);
       if (renewed === undefined) return;
       certificate = renewed;
-      this.#options.onRenewed?.(renewed);
-      await this.#pause(shortestPauseMs);
+      this.options.onRenewed?.(renewed);
+      await this.pause(shortestPauseMs);
     }
   }
 
-  #firstTryAt(certificate: Certificate): Date {
+  private firstTryAt(certificate: Certificate): Date {
     const due = renewalDueAt(certificate).getTime();
-    const spreadMs = (certificate.notAfter.getTime() - due) * jitterShare * this.#random();
+    const spreadMs = (certificate.notAfter.getTime() - due) * jitterShare * this.random();
     return new Date(due + spreadMs);
   }
 
   /** Undefined when stopped. */
-  async #renewPersistently(certificate: Certificate): Promise<Certificate | undefined> {
-    const { signal } = this.#abort;
+  private async renewPersistently(certificate: Certificate): Promise<Certificate | undefined> {
+    const { signal } = this.abort;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        return await this.#options.renew(signal);
+        return await this.options.renew(signal);
       } catch (error) {
         if (signal.aborted) return undefined;
-        const retryInMs = this.#retryInMs(error, failures, certificate);
-        this.#options.onFailure?.(error, retryInMs);
-        await this.#pause(retryInMs);
+        const retryInMs = this.retryInMs(error, failures, certificate);
+        this.options.onFailure?.(error, retryInMs);
+        await this.pause(retryInMs);
       }
     }
     return undefined;
   }
 
-  #retryInMs(error: unknown, failures: number, { notAfter }: Certificate): number {
-    const ownMs = renewalBackOffMs(failures, this.#random());
-    const remainingMs = notAfter.getTime() - this.#now().getTime();
+  private retryInMs(error: unknown, failures: number, { notAfter }: Certificate): number {
+    const ownMs = renewalBackOffMs(failures, this.random());
+    const remainingMs = notAfter.getTime() - this.now().getTime();
     const urgentMs = remainingMs > 0 ? Math.max(remainingMs / 10, shortestRetryMs) : longestRetryMs;
     const askedForMs = error instanceof Problem ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
     return Math.max(Math.min(ownMs, urgentMs), Math.min(askedForMs, longestRetryMs));
   }
 
   /** Waits this long. If the clock is set back in the meantime, the wait starts again, but does not become longer. */
-  async #pause(milliseconds: number): Promise<void> {
-    let end = this.#now().getTime() + milliseconds;
+  private async pause(milliseconds: number): Promise<void> {
+    let end = this.now().getTime() + milliseconds;
     for (;;) {
-      const now = this.#now().getTime();
+      const now = this.now().getTime();
       end = Math.min(end, now + milliseconds);
-      if (now >= end || this.#abort.signal.aborted) return;
-      await this.#wait(end - now);
+      if (now >= end || this.abort.signal.aborted) return;
+      await this.wait(end - now);
     }
   }
 
-  async #waitUntil(moment: Date): Promise<void> {
+  private async waitUntil(moment: Date): Promise<void> {
     for (;;) {
-      const remainingMs = moment.getTime() - this.#now().getTime();
-      if (remainingMs <= 0 || this.#abort.signal.aborted) return;
-      await this.#wait(remainingMs);
+      const remainingMs = moment.getTime() - this.now().getTime();
+      if (remainingMs <= 0 || this.abort.signal.aborted) return;
+      await this.wait(remainingMs);
     }
   }
 
   /** Waits at most an hour, and ends early at the stop. */
-  async #wait(milliseconds: number): Promise<void> {
-    const { signal } = this.#abort;
-    const wait = this.#options.wait ?? waitWithoutHoldingTheProcess;
+  private async wait(milliseconds: number): Promise<void> {
+    const { signal } = this.abort;
+    const wait = this.options.wait ?? waitWithoutHoldingTheProcess;
     try {
       await wait(Math.min(milliseconds, longestWaitMs), signal);
     } catch (error) {
@@ -130,12 +130,12 @@ export class RenewalSchedule {
     }
   }
 
-  #now(): Date {
-    return this.#options.now?.() ?? new Date();
+  private now(): Date {
+    return this.options.now?.() ?? new Date();
   }
 
-  #random(): number {
-    return (this.#options.random ?? Math.random)();
+  private random(): number {
+    return (this.options.random ?? Math.random)();
   }
 }
 

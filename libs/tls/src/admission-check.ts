@@ -17,15 +17,15 @@ type Admitted = Extract<AdmissionDecision, { readonly outcome: 'admitted' }>;
 
 /** Decides with the admission port whether a peer may pass. */
 export class AdmissionCheck {
-  readonly #parts: AdmissionCheckOptions;
+  private readonly parts: AdmissionCheckOptions;
 
   constructor(parts: AdmissionCheckOptions) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** Asks the port, and gives the peer its place among the connections. Undefined when the session ended meanwhile. */
   async decide(session: ListenerSession, peer: Peer): Promise<Admitted | PeerRefusal | undefined> {
-    const { options, quota } = this.#parts;
+    const { options, quota } = this.parts;
     const certificate = certificateOf(peer);
     const known = certificate === undefined ? {} : { certificate };
     const decision = await this.ask(session, peer);
@@ -40,7 +40,7 @@ export class AdmissionCheck {
 
   /** Asks the port about a peer, without any effect here. */
   ask({ remoteAddress }: ListenerSession, peer: Peer): Promise<AdmissionDecision & { readonly detail?: string }> {
-    const { options, limits } = this.#parts;
+    const { options, limits } = this.parts;
     const request = admissionRequestFor(peer, { entrance: options.name, remoteAddress });
     return askAdmission(options.admission, request, limits.admissionMs);
   }

@@ -32,44 +32,44 @@ export interface ConnectionAcceptorOptions {
 /** Takes each connection from its first byte to a session or a refusal. Reviews the sessions when settings change. */
 export class ConnectionAcceptor {
   readonly sessions: SessionTable;
-  readonly #options: SecureListenerOptions;
-  readonly #limits: Limits;
-  readonly #counters: ListenerCounters;
-  readonly #now: () => Date;
-  readonly #quota: ConnectionQuota;
-  readonly #budget = new HandshakeBudget();
-  readonly #http: HttpProtocol | undefined;
-  readonly #responder: RefusalResponder;
-  readonly #admission: AdmissionCheck;
-  readonly #alpn: readonly string[];
-  readonly #control: ConnectionControl;
+  private readonly options: SecureListenerOptions;
+  private readonly limits: Limits;
+  private readonly counters: ListenerCounters;
+  private readonly now: () => Date;
+  private readonly quota: ConnectionQuota;
+  private readonly budget = new HandshakeBudget();
+  private readonly http: HttpProtocol | undefined;
+  private readonly responder: RefusalResponder;
+  private readonly admission: AdmissionCheck;
+  private readonly alpn: readonly string[];
+  private readonly control: ConnectionControl;
   /** Sockets of connections that are not a session yet. */
-  readonly #pending = new Set<Socket>();
-  #security: SecurityState;
-  #former: { readonly security: SecurityState; readonly until: number } | undefined;
+  private readonly pending = new Set<Socket>();
+  private currentSecurity: SecurityState;
+  private former: { readonly security: SecurityState; readonly until: number } | undefined;
 
   constructor({ options, limits, counters, security }: ConnectionAcceptorOptions) {
-    this.#options = options;
-    this.#limits = limits;
-    this.#counters = counters;
-    this.#now = options.now ?? (() => new Date());
-    this.#quota = new ConnectionQuota(limits);
-    this.#security = security;
-    this.sessions = new SessionTable(this.#now, (session, reason) => this.cut(session, reason));
+    this.options = options;
+    this.limits = limits;
+    this.counters = counters;
+    this.now = options.now ?? (() => new Date());
+    this.quota = new ConnectionQuota(limits);
+    this.currentSecurity = security;
+    this.sessions = new SessionTable(this.now, (session, reason) => this.cut(session, reason));
     const { handler } = options;
-    this.#http = 'http' in handler ? this.#makeHttp(handler) : undefined;
+    this.http = 'http' in handler ? this.makeHttp(handler) : undefined;
     // curl --http1.0 offers only HTTP/1.0.
-    this.#alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
-    this.#admission = new AdmissionCheck({ options, limits, quota: this.#quota });
-    this.#responder = new RefusalResponder({ options, limits, counters, http: this.#http });
+    this.alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
+    this.admission = new AdmissionCheck({ options, limits, quota: this.quota });
+    this.responder = new RefusalResponder({ options, limits, counters, http: this.http });
     const { sessions } = this;
     const identification = new TokenIdentification({
       options,
       sessions,
-      admission: this.#admission,
-      responder: this.#responder,
+      admission: this.admission,
+      responder: this.responder,
     });
-    this.#control = {
+    this.control = {
       identify: (session, claim) => identification.identify(session, claim),
       cut: (session, reason) => this.cut(session, reason),
       drainMs: limits.drainMs,
@@ -77,41 +77,41 @@ export class ConnectionAcceptor {
   }
 
   get security(): SecurityState {
-    return this.#security;
+    return this.currentSecurity;
   }
 
   /** Receives a new TCP connection. */
   accept(raw: Socket): void {
     const pending = new PendingConnection(raw, {
-      deadlineMs: this.#limits.handshakeMs,
-      onEvicted: (evicted) => this.#evict(evicted),
+      deadlineMs: this.limits.handshakeMs,
+      onEvicted: (evicted) => this.evict(evicted),
     });
-    this.#counters.count('accepted');
+    this.counters.count('accepted');
     // Peers often reset connections. That is no error to report; the connection only has to be closed.
     raw.on('error', () => raw.destroy());
-    if (!this.#quota.acquire(pending.remoteAddress, pending)) {
-      this.#responder.refuseAfterDelay(pending, { reason: 'too-many-connections' });
+    if (!this.quota.acquire(pending.remoteAddress, pending)) {
+      this.responder.refuseAfterDelay(pending, { reason: 'too-many-connections' });
       return;
     }
-    this.#pending.add(raw);
+    this.pending.add(raw);
     raw.once('close', () => {
       pending.clearDeadline();
-      this.#pending.delete(raw);
-      this.#quota.release(pending);
+      this.pending.delete(raw);
+      this.quota.release(pending);
     });
-    this.#receive(pending).catch((error: unknown) => {
+    this.receive(pending).catch((error: unknown) => {
       raw.destroy();
-      this.#options.events.onWarning('a connection ended by an unexpected error', { error });
+      this.options.events.onWarning('a connection ended by an unexpected error', { error });
     });
   }
 
   /** Puts new settings in force, for new connections and for live sessions. */
   applySecurity(security: SecurityState): void {
-    if (security.level !== 'plain') this.#former = undefined;
-    else if (this.#security.context !== undefined)
-      this.#former = { security: this.#security, until: performance.now() + this.#limits.formerTlsMs };
-    this.#security = security;
-    for (const session of this.sessions) if (session.refusal === undefined) this.#reviewOrCut(session);
+    if (security.level !== 'plain') this.former = undefined;
+    else if (this.currentSecurity.context !== undefined)
+      this.former = { security: this.currentSecurity, until: performance.now() + this.limits.formerTlsMs };
+    this.currentSecurity = security;
+    for (const session of this.sessions) if (session.refusal === undefined) this.reviewOrCut(session);
   }
 
   /** Ends a session for a reason, and reports it once. */
@@ -119,114 +119,114 @@ export class ConnectionAcceptor {
     if (session.isCut) return;
     session.cutReason = reason;
     const certificate = certificateOf(session.peer);
-    this.#responder.report(session.remoteAddress, { reason, ...(certificate === undefined ? {} : { certificate }) });
+    this.responder.report(session.remoteAddress, { reason, ...(certificate === undefined ? {} : { certificate }) });
     session.cut();
   }
 
   /** Lets requests in flight finish, tells streams to end, and closes everything else. */
   drain(drainMs: number): void {
-    this.#responder.close();
-    for (const raw of this.#pending) raw.destroy();
+    this.responder.close();
+    for (const raw of this.pending) raw.destroy();
     for (const session of this.sessions) session.retire('draining', { idleMs: 0, hardMs: drainMs });
   }
 
   close(): void {
     this.sessions.stop();
-    this.#http?.close();
+    this.http?.close();
   }
 
-  #makeHttp(handler: HttpListenerHandler): HttpProtocol {
+  private makeHttp(handler: HttpListenerHandler): HttpProtocol {
     return new HttpProtocol({
       handler,
-      limits: this.#limits,
+      limits: this.limits,
       sessionOf: (socket) => this.sessions.of(socket),
-      onAnsweredEarly: (how) => this.#counters.count(how === 'redirect' ? 'redirected' : 'faultyRequests'),
+      onAnsweredEarly: (how) => this.counters.count(how === 'redirect' ? 'redirected' : 'faultyRequests'),
     });
   }
 
-  async #receive(pending: PendingConnection): Promise<void> {
+  private async receive(pending: PendingConnection): Promise<void> {
     const protocol = await detectProtocol(pending.raw);
     switch (protocol) {
       case 'silent':
-        this.#counters.count('silent');
+        this.counters.count('silent');
         pending.raw.destroy();
         return;
       case 'plain':
-        this.#receivePlain(pending);
+        this.receivePlain(pending);
         return;
       case 'tls':
-        await this.#receiveTls(pending);
+        await this.receiveTls(pending);
         return;
       default:
         protocol satisfies never;
     }
   }
 
-  #receivePlain(pending: PendingConnection): void {
-    const isPlainExpected = this.#security.level === 'plain';
-    if (!isPlainExpected) this.#counters.count('plainOnTls');
-    if (isPlainExpected || this.#http !== undefined)
-      this.#establish(this.#open(pending, pending.raw, isPlainExpected ? 'current' : 'redirected'));
+  private receivePlain(pending: PendingConnection): void {
+    const isPlainExpected = this.currentSecurity.level === 'plain';
+    if (!isPlainExpected) this.counters.count('plainOnTls');
+    if (isPlainExpected || this.http !== undefined)
+      this.establish(this.open(pending, pending.raw, isPlainExpected ? 'current' : 'redirected'));
     else pending.raw.destroy();
   }
 
-  async #receiveTls(pending: PendingConnection): Promise<void> {
-    const security = this.#tlsSecurity();
+  private async receiveTls(pending: PendingConnection): Promise<void> {
+    const security = this.tlsSecurity();
     const { context, clientCertificate } = security;
-    if (context === undefined) return this.#answerPlainly(pending);
-    if (clientCertificate !== 'none' && !this.#beginCharge(pending))
-      return this.#responder.refuseSilently(pending, { reason: 'handshakes-too-costly' });
+    if (context === undefined) return this.answerPlainly(pending);
+    if (clientCertificate !== 'none' && !this.beginCharge(pending))
+      return this.responder.refuseSilently(pending, { reason: 'handshakes-too-costly' });
     const result = await shakeHands(pending.raw, {
       context,
       clientCertificate,
-      chainCertificates: this.#limits.chainCertificates,
-      protocols: this.#alpn,
+      chainCertificates: this.limits.chainCertificates,
+      protocols: this.alpn,
       meter: pending.charge?.meter,
     });
-    if (result.outcome === 'failed') return this.#responder.refuseSilently(pending, faultOf(pending, result));
+    if (result.outcome === 'failed') return this.responder.refuseSilently(pending, faultOf(pending, result));
     pending.charge?.finish(result.evidence.presented);
-    this.#counters.count('handshakes');
-    const judgement = this.#judge(result.evidence, security);
+    this.counters.count('handshakes');
+    const judgement = this.judge(result.evidence, security);
     if (judgement.outcome === 'refused')
-      return this.#responder.refuse(pending, this.#open(pending, result.socket, 'current'), judgement);
-    if (judgement.outcome === 'candidate') return this.#admit(pending, result.socket, judgement.candidate, security);
-    this.#establish(this.#open(pending, result.socket, 'current'), security);
+      return this.responder.refuse(pending, this.open(pending, result.socket, 'current'), judgement);
+    if (judgement.outcome === 'candidate') return this.admit(pending, result.socket, judgement.candidate, security);
+    this.establish(this.open(pending, result.socket, 'current'), security);
   }
 
-  #judge(evidence: HandshakeEvidence, { clientCertificate, trust }: SecurityState): Judgement {
-    const { permittedKinds, leafRule } = this.#options;
-    const { chainCertificates } = this.#limits;
-    return judge(evidence, { clientCertificate, trust, chainCertificates, permittedKinds, leafRule, now: this.#now() });
+  private judge(evidence: HandshakeEvidence, { clientCertificate, trust }: SecurityState): Judgement {
+    const { permittedKinds, leafRule } = this.options;
+    const { chainCertificates } = this.limits;
+    return judge(evidence, { clientCertificate, trust, chainCertificates, permittedKinds, leafRule, now: this.now() });
   }
 
   /**
    * Only a client that may send certificates can make a handshake expensive. False: its network has spent its share.
    */
-  #beginCharge(pending: PendingConnection): boolean {
+  private beginCharge(pending: PendingConnection): boolean {
     const { raw, remoteAddress } = pending;
-    pending.charge = HandshakeCharge.begin({ raw, remoteAddress, budget: this.#budget, limits: this.#limits });
+    pending.charge = HandshakeCharge.begin({ raw, remoteAddress, budget: this.budget, limits: this.limits });
     return pending.charge !== undefined;
   }
 
   /** The security for a new TLS client. For a short time after a switch to plain HTTP, that is the former one. */
-  #tlsSecurity(): SecurityState {
-    const former = this.#former;
-    return former !== undefined && performance.now() < former.until ? former.security : this.#security;
+  private tlsSecurity(): SecurityState {
+    const former = this.former;
+    return former !== undefined && performance.now() < former.until ? former.security : this.currentSecurity;
   }
 
   /** TLS clients show this answer as "wrong version number". Operators know that as the sign of a plain-text port. */
-  #answerPlainly(pending: PendingConnection): void {
-    this.#counters.count('tlsOnPlain');
-    if (this.#http === undefined) {
+  private answerPlainly(pending: PendingConnection): void {
+    this.counters.count('tlsOnPlain');
+    if (this.http === undefined) {
       pending.raw.destroy();
       return;
     }
     pending.raw.resume();
     pending.raw.write(rawAnswer('400 Bad Request', 'This port speaks plain HTTP. Use http:// instead of https://.'));
-    this.#open(pending, pending.raw, 'current').end();
+    this.open(pending, pending.raw, 'current').end();
   }
 
-  async #admit(
+  private async admit(
     pending: PendingConnection,
     socket: TLSSocket,
     candidate: Candidate,
@@ -235,81 +235,81 @@ export class ConnectionAcceptor {
     const { deviceId, kind, ...proved } = candidate;
     const peer: Peer = { deviceId, kind, credential: { kind: 'certificate', ...proved } };
     // Enter the session in the table before asking. A revocation that comes before the answer must find it.
-    const session = this.#open(pending, socket, 'current', peer);
-    const decision = await this.#admission.decide(session, peer);
+    const session = this.open(pending, socket, 'current', peer);
+    const decision = await this.admission.decide(session, peer);
     if (decision === undefined) return;
-    if (decision.outcome === 'refused') return this.#responder.refuse(pending, session, decision);
+    if (decision.outcome === 'refused') return this.responder.refuse(pending, session, decision);
     pending.charge?.waive();
     // Not simply `peer`: a reload may have changed the CAs behind it while we waited.
     session.peer = { ...(session.peer ?? peer), deviceId: decision.deviceId, kind: decision.kind };
-    this.#establish(session, security);
+    this.establish(session, security);
   }
 
   /** Asks again about these sessions. Cuts those that are no longer admitted, or got no answer in time. */
   revalidate(sessions: readonly ListenerSession[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
-    return revalidate(sessions, { graceMs, ask: (each) => this.#askAgain(each), cut: (...args) => this.cut(...args) });
+    return revalidate(sessions, { graceMs, ask: (each) => this.askAgain(each), cut: (...args) => this.cut(...args) });
   }
 
-  async #askAgain(session: ListenerSession): Promise<AdmissionDecision> {
+  private async askAgain(session: ListenerSession): Promise<AdmissionDecision> {
     const { subject } = session;
     return subject === undefined
       ? { outcome: 'refused', reason: 'no-certificate' }
-      : await this.#admission.ask(session, subject);
+      : await this.admission.ask(session, subject);
   }
 
-  #open(pending: PendingConnection, socket: Socket, standing: Standing, peer?: Peer): ListenerSession {
+  private open(pending: PendingConnection, socket: Socket, standing: Standing, peer?: Peer): ListenerSession {
     const { raw, remoteAddress } = pending;
     pending.clearDeadline();
-    this.#quota.endHandshake(pending);
+    this.quota.endHandshake(pending);
     const session = new ListenerSession({
       raw,
       remoteAddress,
       socket,
       standing,
-      since: this.#now(),
-      lingerMs: this.#limits.lingerMs,
-      hasRequests: this.#http !== undefined,
+      since: this.now(),
+      lingerMs: this.limits.lingerMs,
+      hasRequests: this.http !== undefined,
       holder: pending,
       ...(peer === undefined ? {} : { peer }),
     });
-    this.#pending.delete(raw);
+    this.pending.delete(raw);
     pending.session = session;
     this.sessions.add(session);
     return session;
   }
 
   /** Hands the session to the protocol above. Until now, nothing the client sent after the handshake was read. */
-  #establish(session: ListenerSession, judgedBy = this.#security): void {
-    if (judgedBy !== this.#security) this.#reviewSession(session);
+  private establish(session: ListenerSession, judgedBy = this.currentSecurity): void {
+    if (judgedBy !== this.currentSecurity) this.reviewSession(session);
     if (session.isOver || session.socket.destroyed) return;
-    session.connection = new SessionConnection(session, this.#control);
+    session.connection = new SessionConnection(session, this.control);
     register(session.connection);
-    this.#counters.count('established');
+    this.counters.count('established');
     const { peer, remoteAddress } = session;
-    if (peer !== undefined) this.#options.events.onAdmitted?.({ peer, remoteAddress });
-    if ('stream' in this.#options.handler) this.#options.handler.stream(session.connection);
-    else this.#http?.take(session);
+    if (peer !== undefined) this.options.events.onAdmitted?.({ peer, remoteAddress });
+    if ('stream' in this.options.handler) this.options.handler.stream(session.connection);
+    else this.http?.take(session);
   }
 
   /** A leaf rule that throws must not spare the sessions that are reviewed after it. */
-  #reviewOrCut(session: ListenerSession): void {
+  private reviewOrCut(session: ListenerSession): void {
     try {
-      this.#reviewSession(session);
+      this.reviewSession(session);
     } catch (error) {
-      this.#options.events.onWarning('a session was cut, since its review failed', { error });
+      this.options.events.onWarning('a session was cut, since its review failed', { error });
       this.cut(session, 'not-permitted');
     }
   }
 
-  #reviewSession(session: ListenerSession): void {
-    const review = reviewSession(session, this.#security, this.#options.leafRule);
+  private reviewSession(session: ListenerSession): void {
+    const review = reviewSession(session, this.currentSecurity, this.options.leafRule);
     switch (review.outcome) {
       case 'keep':
         session.peer = review.peer ?? session.peer;
         this.sessions.watch(session);
         return;
       case 'redirect':
-        session.retire('redirected', { idleMs: this.#limits.retireIdleMs, hardMs: this.#limits.drainMs });
+        session.retire('redirected', { idleMs: this.limits.retireIdleMs, hardMs: this.limits.drainMs });
         return;
       case 'cut':
         this.cut(session, review.reason);
@@ -320,9 +320,9 @@ export class ConnectionAcceptor {
   }
 
   /** Another owner needs this place. */
-  #evict(pending: PendingConnection): void {
+  private evict(pending: PendingConnection): void {
     const { session } = pending;
-    if (session === undefined) this.#responder.refuseSilently(pending, { reason: 'too-many-connections' });
+    if (session === undefined) this.responder.refuseSilently(pending, { reason: 'too-many-connections' });
     else this.cut(session, 'too-many-connections');
   }
 }

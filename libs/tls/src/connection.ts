@@ -48,43 +48,43 @@ export interface ConnectionControl {
 
 /** What a handler may see and do of a session. */
 export class SessionConnection implements Connection {
-  readonly #session: ListenerSession;
-  readonly #control: ConnectionControl;
-  #claims: SerialQueue | undefined;
+  private readonly session: ListenerSession;
+  private readonly control: ConnectionControl;
+  private claims: SerialQueue | undefined;
 
   constructor(session: ListenerSession, control: ConnectionControl) {
-    this.#session = session;
-    this.#control = control;
+    this.session = session;
+    this.control = control;
   }
 
   get socket(): Duplex {
-    return this.#session.socket;
+    return this.session.socket;
   }
 
   get peer(): Peer | undefined {
-    return this.#session.peer;
+    return this.session.peer;
   }
 
   get remoteAddress(): string {
-    return this.#session.remoteAddress;
+    return this.session.remoteAddress;
   }
 
   get alpn(): string | undefined {
-    return this.#session.alpn;
+    return this.session.alpn;
   }
 
   get draining(): AbortSignal {
-    return this.#session.draining;
+    return this.session.draining;
   }
 
   close(reason?: RefusalReason): void {
-    if (reason === undefined) this.#session.finish(this.#control.drainMs);
-    else this.#control.cut(this.#session, reason);
+    if (reason === undefined) this.session.finish(this.control.drainMs);
+    else this.control.cut(this.session, reason);
   }
 
   identify(claim: TokenClaim): Promise<AdmissionDecision> {
-    this.#claims ??= new SerialQueue();
-    return this.#claims.run(() => this.#control.identify(this.#session, claim));
+    this.claims ??= new SerialQueue();
+    return this.claims.run(() => this.control.identify(this.session, claim));
   }
 }
 

@@ -5,12 +5,12 @@ const longestStretchMs = 10;
 
 /** For long work in pieces: keeps it from blocking the event loop. */
 export class EventLoopYield {
-  #since = performance.now();
+  private since = performance.now();
 
   /** Lets the event loop run when the work has blocked it for long enough. */
   async yieldIfDue(): Promise<void> {
-    if (performance.now() - this.#since < longestStretchMs) return;
+    if (performance.now() - this.since < longestStretchMs) return;
     await nextTurn();
-    this.#since = performance.now();
+    this.since = performance.now();
   }
 }

@@ -23,13 +23,13 @@ const mostLookedAt = 64;
  * When every owner has one place, nobody loses it. A new owner has to try again later.
  */
 export class FairQuota {
-  readonly #options: FairQuotaOptions;
-  readonly #ownerOf = new Map<Evictable, string>();
+  private readonly options: FairQuotaOptions;
+  private readonly ownerOf = new Map<Evictable, string>();
   /** The holders of each owner, with the time they got their place; the oldest first. */
-  readonly #holders = new Map<string, Map<Evictable, number>>();
+  private readonly holders = new Map<string, Map<Evictable, number>>();
 
   constructor(options: FairQuotaOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /**
@@ -41,56 +41,56 @@ export class FairQuota {
    * @returns false when there is none. Each true needs one `release`.
    */
   acquire(owner: string, holder: Evictable, { most, now }: { readonly most: number; readonly now: number }): boolean {
-    const mine = this.#holders.get(owner)?.size ?? 0;
+    const mine = this.holders.get(owner)?.size ?? 0;
     if (mine >= most) {
-      if (!this.#replaceOwn(owner, now)) return false;
-    } else if (this.#ownerOf.size >= this.#options.most && !this.#makeRoom(owner, now)) return false;
-    const holders = this.#holders.get(owner) ?? new Map<Evictable, number>();
-    this.#holders.set(owner, holders.set(holder, now));
-    this.#ownerOf.set(holder, owner);
+      if (!this.replaceOwn(owner, now)) return false;
+    } else if (this.ownerOf.size >= this.options.most && !this.makeRoom(owner, now)) return false;
+    const holders = this.holders.get(owner) ?? new Map<Evictable, number>();
+    this.holders.set(owner, holders.set(holder, now));
+    this.ownerOf.set(holder, owner);
     return true;
   }
 
   /** Gives a place back, and returns its owner. Does nothing for a holder without one. */
   release(holder: Evictable): string | undefined {
-    const owner = this.#ownerOf.get(holder);
+    const owner = this.ownerOf.get(holder);
     if (owner === undefined) return undefined;
-    this.#ownerOf.delete(holder);
-    const holders = this.#holders.get(owner);
+    this.ownerOf.delete(holder);
+    const holders = this.holders.get(owner);
     holders?.delete(holder);
-    if (holders?.size === 0) this.#holders.delete(owner);
+    if (holders?.size === 0) this.holders.delete(owner);
     return owner;
   }
 
-  #makeRoom(owner: string, now: number): boolean {
-    const mine = this.#holders.get(owner)?.size ?? 0;
-    const crowded = this.#mostCrowded();
+  private makeRoom(owner: string, now: number): boolean {
+    const mine = this.holders.get(owner)?.size ?? 0;
+    const crowded = this.mostCrowded();
     // After it lost one, it must still have at least as many as the new owner will have.
-    if (crowded === undefined || crowded.holders.size <= mine + 1) return this.#replaceOwn(owner, now);
-    const holder = this.#idleOf(crowded.owner) ?? crowded.holders.keys().next().value;
-    if (holder !== undefined) this.#evict(holder);
+    if (crowded === undefined || crowded.holders.size <= mine + 1) return this.replaceOwn(owner, now);
+    const holder = this.idleOf(crowded.owner) ?? crowded.holders.keys().next().value;
+    if (holder !== undefined) this.evict(holder);
     return holder !== undefined;
   }
 
   /** A linear search, but only while all places are taken. Keeping owners sorted would cost every connection. */
-  #mostCrowded() {
+  private mostCrowded() {
     let crowded: { readonly owner: string; readonly holders: ReadonlyMap<Evictable, number> } | undefined;
-    for (const [owner, holders] of this.#holders)
+    for (const [owner, holders] of this.holders)
       if (crowded === undefined || holders.size > crowded.holders.size) crowded = { owner, holders };
     return crowded;
   }
 
-  #replaceOwn(owner: string, now: number): boolean {
-    const holder = this.#idleOf(owner);
-    const since = holder === undefined ? undefined : this.#holders.get(owner)?.get(holder);
-    if (holder === undefined || since === undefined || now - since < this.#options.keptMs) return false;
-    this.#evict(holder);
+  private replaceOwn(owner: string, now: number): boolean {
+    const holder = this.idleOf(owner);
+    const since = holder === undefined ? undefined : this.holders.get(owner)?.get(holder);
+    if (holder === undefined || since === undefined || now - since < this.options.keptMs) return false;
+    this.evict(holder);
     return true;
   }
 
-  #idleOf(owner: string): Evictable | undefined {
+  private idleOf(owner: string): Evictable | undefined {
     let left = mostLookedAt;
-    for (const holder of this.#holders.get(owner)?.keys() ?? []) {
+    for (const holder of this.holders.get(owner)?.keys() ?? []) {
       if (holder.isIdle) return holder;
       left -= 1;
       if (left === 0) return undefined;
@@ -98,7 +98,7 @@ export class FairQuota {
     return undefined;
   }
 
-  #evict(holder: Evictable): void {
+  private evict(holder: Evictable): void {
     this.release(holder);
     holder.evict();
   }

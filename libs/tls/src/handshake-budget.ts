@@ -46,40 +46,40 @@ export type HandshakeTerms =
  * expensive.
  */
 export class HandshakeBudget {
-  readonly #now: () => number;
-  readonly #unknownNetworks: TokenBucket;
-  readonly #accounts = new BoundedMap<string, Account>(mostNetworks);
+  private readonly now: () => number;
+  private readonly unknownNetworks: TokenBucket;
+  private readonly accounts = new BoundedMap<string, Account>(mostNetworks);
 
   /** @param now  milliseconds of a clock that only goes forward */
   constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-    this.#unknownNetworks = new TokenBucket(unknownNetworks, now());
+    this.now = now;
+    this.unknownNetworks = new TokenBucket(unknownNetworks, now());
   }
 
   termsFor(address: string): HandshakeTerms {
-    const now = this.#now();
-    const account = this.#accounts.get(networkOf(address));
+    const now = this.now();
+    const account = this.accounts.get(networkOf(address));
     if ((account?.bucket.level(now) ?? 1) <= 0) return 'refused';
     if (account?.hasProved === true && now >= account.distrustedUntil && account.directCount < mostDirect)
       return 'direct';
-    return this.#unknownNetworks.level(now) <= 0 ? 'metered-closely' : 'metered';
+    return this.unknownNetworks.level(now) <= 0 ? 'metered-closely' : 'metered';
   }
 
   /** Each needs one `endDirect`. */
   beginDirect(address: string): void {
-    this.#accountOf(address).directCount += 1;
+    this.accountOf(address).directCount += 1;
   }
 
   endDirect(address: string): void {
-    const account = this.#accountOf(address);
+    const account = this.accountOf(address);
     account.directCount = Math.max(0, account.directCount - 1);
   }
 
   /** Reserves what a running handshake has cost so far. `giveBack` undoes it. */
   hold(address: string, costMs: number): void {
-    const now = this.#now();
-    this.#accountOf(address).bucket.charge(costMs, now);
-    this.#unknownNetworks.charge(costMs, now);
+    const now = this.now();
+    this.accountOf(address).bucket.charge(costMs, now);
+    this.unknownNetworks.charge(costMs, now);
   }
 
   giveBack(address: string, costMs: number): void {
@@ -93,38 +93,38 @@ export class HandshakeBudget {
    *   machine.
    */
   isSpent(address: string, heldMs: number): boolean {
-    const account = this.#accounts.get(networkOf(address));
-    return account !== undefined && account.bucket.level(this.#now()) + heldMs <= 0;
+    const account = this.accounts.get(networkOf(address));
+    return account !== undefined && account.bucket.level(this.now()) + heldMs <= 0;
   }
 
   /** A handshake failed, or its peer was refused. */
   charge(address: string, costMs: number): void {
     const aboveMs = costMs - usualMs;
     if (aboveMs <= 0) return;
-    const account = this.#accountOf(address);
-    const now = this.#now();
+    const account = this.accountOf(address);
+    const now = this.now();
     account.bucket.charge(aboveMs, now);
     account.distrustedUntil = now + distrustMs;
-    this.#unknownNetworks.charge(aboveMs, now);
+    this.unknownNetworks.charge(aboveMs, now);
   }
 
   /** A peer from this network was admitted. */
   prove(address: string): void {
-    this.#accountOf(address).hasProved = true;
+    this.accountOf(address).hasProved = true;
   }
 
-  #accountOf(address: string): Account {
+  private accountOf(address: string): Account {
     const key = networkOf(address);
-    const known = this.#accounts.get(key);
+    const known = this.accounts.get(key);
     if (known !== undefined) return known;
-    const now = this.#now();
+    const now = this.now();
     const account: Account = {
       bucket: new TokenBucket(network, now),
       hasProved: false,
       distrustedUntil: 0,
       directCount: 0,
     };
-    this.#accounts.set(key, account);
+    this.accounts.set(key, account);
     return account;
   }
 }

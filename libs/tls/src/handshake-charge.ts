@@ -20,23 +20,23 @@ export interface HandshakeChargeOptions {
 export class HandshakeCharge {
   /** Absent when OpenSSL reads the socket itself. */
   readonly meter: MeteredStream | undefined;
-  readonly #options: HandshakeChargeOptions;
-  #certificateBytes: number | undefined;
-  #isPaid = false;
-  #isOver = false;
-  #heldMs = 0;
+  private readonly options: HandshakeChargeOptions;
+  private certificateBytes: number | undefined;
+  private isPaid = false;
+  private isOver = false;
+  private heldMs = 0;
 
   private constructor(options: HandshakeChargeOptions, mostBytes: number | undefined) {
     const { raw, budget, remoteAddress } = options;
-    this.#options = options;
+    this.options = options;
     if (mostBytes === undefined) {
       budget.beginDirect(remoteAddress);
       return;
     }
     this.meter = new MeteredStream(raw, {
       mostBytes,
-      mayGoOn: () => !budget.isSpent(remoteAddress, this.#heldMs),
-      onCost: (costMs) => this.#hold(costMs),
+      mayGoOn: () => !budget.isSpent(remoteAddress, this.heldMs),
+      onCost: (costMs) => this.hold(costMs),
     });
   }
 
@@ -60,46 +60,46 @@ export class HandshakeCharge {
 
   /** The handshake is over. What the client sends from now on does not count. */
   finish(presented: readonly Buffer[]): void {
-    this.#end();
+    this.end();
     // We read no further in a chain this long, so we do not know its size. Then all bytes received count.
-    if (presented.length >= this.#options.limits.chainCertificates) return;
-    this.#certificateBytes = presented.reduce((sum, { length }) => sum + length, 0);
+    if (presented.length >= this.options.limits.chainCertificates) return;
+    this.certificateBytes = presented.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** The peer was admitted, so its network is known from now on. */
   waive(): void {
-    this.#options.budget.prove(this.#options.remoteAddress);
+    this.options.budget.prove(this.options.remoteAddress);
   }
 
   /** The handshake failed, or its peer is refused. Further calls do nothing. */
   pay(): void {
-    if (this.#isPaid) return;
-    this.#isPaid = true;
-    this.#end();
-    this.#options.budget.charge(this.#options.remoteAddress, this.meter?.cpuMs ?? this.#estimateMs());
+    if (this.isPaid) return;
+    this.isPaid = true;
+    this.end();
+    this.options.budget.charge(this.options.remoteAddress, this.meter?.cpuMs ?? this.estimateMs());
   }
 
   /**
    * Reserves the cost while the handshake runs. Otherwise a client could send chains over many connections, finish
    * none, and pay only at the deadline.
    */
-  #hold(costMs: number): void {
-    if (this.#isOver) return;
-    this.#heldMs += costMs;
-    this.#options.budget.hold(this.#options.remoteAddress, costMs);
+  private hold(costMs: number): void {
+    if (this.isOver) return;
+    this.heldMs += costMs;
+    this.options.budget.hold(this.options.remoteAddress, costMs);
   }
 
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    const { budget, remoteAddress } = this.#options;
+  private end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { budget, remoteAddress } = this.options;
     if (this.meter === undefined) budget.endDirect(remoteAddress);
-    else budget.giveBack(remoteAddress, this.#heldMs);
+    else budget.giveBack(remoteAddress, this.heldMs);
   }
 
-  #estimateMs(): number {
+  private estimateMs(): number {
     // In an unfinished handshake we do not know the certificates, only how many bytes came.
-    const bytes = this.#certificateBytes ?? this.#options.raw.bytesRead - usualBytes;
+    const bytes = this.certificateBytes ?? this.options.raw.bytesRead - usualBytes;
     return (Math.max(0, bytes) / 1024) * estimatedMsPerKib;
   }
 }

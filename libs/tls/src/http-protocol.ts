@@ -56,48 +56,48 @@ export interface HttpProtocolOptions {
 
 /** Speaks HTTP/1.1 on connections the acceptor hands over: limits, checks of requests, redirects to https. */
 export class HttpProtocol {
-  readonly #server: Server;
-  readonly #options: HttpProtocolOptions;
-  readonly #answered = new WeakSet<Duplex>();
-  readonly #queues = new WeakMap<ListenerSession, RequestQueue>();
-  readonly #quota: PipelineQuota;
+  private readonly server: Server;
+  private readonly options: HttpProtocolOptions;
+  private readonly answered = new WeakSet<Duplex>();
+  private readonly queues = new WeakMap<ListenerSession, RequestQueue>();
+  private readonly quota: PipelineQuota;
 
   constructor(options: HttpProtocolOptions) {
     const { http: handler, upgrade } = options.handler;
-    this.#options = options;
-    this.#quota = new PipelineQuota(options.limits.requestsWaitingOfPeer);
-    const mayUpgrade = (request: IncomingMessage) => upgrade !== undefined && this.#mayUpgrade(request);
-    this.#server = makeServer(options.limits, mayUpgrade);
-    this.#server.on('request', (request, response) => this.#take(request, response, handler));
-    this.#server.on('checkContinue', (request, response) =>
-      this.#take(request, response, (...exchange) => {
+    this.options = options;
+    this.quota = new PipelineQuota(options.limits.requestsWaitingOfPeer);
+    const mayUpgrade = (request: IncomingMessage) => upgrade !== undefined && this.mayUpgrade(request);
+    this.server = makeServer(options.limits, mayUpgrade);
+    this.server.on('request', (request, response) => this.takeRequest(request, response, handler));
+    this.server.on('checkContinue', (request, response) =>
+      this.takeRequest(request, response, (...exchange) => {
         continueWhenRead(request, response, options.sessionOf(request.socket));
         handler(...exchange);
       }),
     );
-    this.#server.on('checkExpectation', (request, response) =>
-      this.#take(request, response, () => this.#answerExpectation(request, response)),
+    this.server.on('checkExpectation', (request, response) =>
+      this.takeRequest(request, response, () => this.answerExpectation(request, response)),
     );
-    if (upgrade !== undefined) this.#offerUpgrade(upgrade);
-    this.#server.on('clientError', (error, socket) => this.#answerParserError(error, socket));
+    if (upgrade !== undefined) this.offerUpgrade(upgrade);
+    this.server.on('clientError', (error, socket) => this.answerParserError(error, socket));
     // This server never listens itself. Without this event it would not check its deadlines.
-    this.#server.emit('listening');
+    this.server.emit('listening');
   }
 
   /** Takes over a connection, with everything the client has sent on it so far. */
   take(session: ListenerSession): void {
-    this.#server.emit('connection', session.socket);
+    this.server.emit('connection', session.socket);
   }
 
   close(): void {
-    this.#server.close();
+    this.server.close();
   }
 
-  #offerUpgrade(upgrade: UpgradeHandler): void {
-    this.#server.on('upgrade', (request, socket, head) => {
-      const session = this.#options.sessionOf(socket);
+  private offerUpgrade(upgrade: UpgradeHandler): void {
+    this.server.on('upgrade', (request, socket, head) => {
+      const session = this.options.sessionOf(socket);
       // Check again: a Node without `shouldUpgradeCallback` emits this event for every request with an Upgrade header.
-      if (session?.connection === undefined || !this.#mayUpgrade(request)) {
+      if (session?.connection === undefined || !this.mayUpgrade(request)) {
         socket.destroy();
         return;
       }
@@ -111,43 +111,43 @@ export class HttpProtocol {
    * 9110 §7.8): when it asks for another protocol, waits behind another request, is faulty, or its peer is not
    * admitted.
    */
-  #mayUpgrade(request: IncomingMessage): boolean {
-    const session = this.#options.sessionOf(request.socket);
+  private mayUpgrade(request: IncomingMessage): boolean {
+    const session = this.options.sessionOf(request.socket);
     if (session === undefined || !session.isEstablished || session.isOver) return false;
     const isFree = session.refusal === undefined && session.standing === 'current' && session.isIdle;
-    return isFree && this.#queues.get(session)?.isEmpty !== false && isWebSocketRequest(request);
+    return isFree && this.queues.get(session)?.isEmpty !== false && isWebSocketRequest(request);
   }
 
   /** Gives a request to the handler when its turn has come. */
-  #take(request: IncomingMessage, response: ServerResponse, handler: HttpHandler): void {
-    const session = this.#options.sessionOf(request.socket);
+  private takeRequest(request: IncomingMessage, response: ServerResponse, handler: HttpHandler): void {
+    const session = this.options.sessionOf(request.socket);
     if (session === undefined) {
       response.destroy();
       return;
     }
-    this.#queueOf(session).take(request, response, () => this.#serve(session, { request, response, handler }));
+    this.queueOf(session).take(request, response, () => this.serve(session, { request, response, handler }));
   }
 
-  #queueOf(session: ListenerSession): RequestQueue {
-    const known = this.#queues.get(session);
+  private queueOf(session: ListenerSession): RequestQueue {
+    const known = this.queues.get(session);
     if (known !== undefined) return known;
     const { socket, peer, remoteAddress } = session;
     const line = new RequestQueue({
       socket,
-      limits: this.#options.limits,
-      quota: this.#quota,
+      limits: this.options.limits,
+      quota: this.quota,
       peer: peer === undefined ? `network ${networkOf(remoteAddress)}` : `device ${peer.deviceId}`,
       onFull: () => {
-        this.#options.onAnsweredEarly('fault');
+        this.options.onAnsweredEarly('fault');
         session.cut();
       },
     });
-    this.#queues.set(session, line);
+    this.queues.set(session, line);
     return line;
   }
 
   /** False when this request gets no answer, because an earlier answer ends the connection. */
-  #serve(session: ListenerSession, { request, response, handler }: Exchange): boolean {
+  private serve(session: ListenerSession, { request, response, handler }: Exchange): boolean {
     if (session.isOver || session.hasLastRequest) {
       // Read the request. Closing with unread bytes sends a TCP reset, which could destroy the earlier answer.
       request.resume();
@@ -157,76 +157,76 @@ export class HttpProtocol {
     if (request.httpVersion === '1.0') response.useChunkedEncodingByDefault = false;
     session.track(response);
     if (session.refusal !== undefined) {
-      this.#answerRefusal(request, response, session.refusal);
+      this.answerRefusal(request, response, session.refusal);
       return true;
     }
     const fault = requestFault(request);
-    if (fault !== undefined) this.#answerFault(request, response, fault);
-    else if (session.standing === 'redirected') this.#redirect(request, response);
+    if (fault !== undefined) this.answerFault(request, response, fault);
+    else if (session.standing === 'redirected') this.redirect(request, response);
     else if (session.connection === undefined) response.destroy();
     else handler(request, response, session.connection);
     return true;
   }
 
-  #answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
+  private answerFault(request: IncomingMessage, response: ServerResponse, fault: string): void {
     const problem = new Problem('invalid-request', fault);
-    this.#options.onAnsweredEarly('fault');
-    this.#answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
+    this.options.onAnsweredEarly('fault');
+    this.answer(request, response, { status: 400, headers: { 'Content-Type': problemType }, problem });
   }
 
   /** The peer proved its certificate, but is not admitted. */
-  #answerRefusal(request: IncomingMessage, response: ServerResponse, reason: RefusalReason): void {
+  private answerRefusal(request: IncomingMessage, response: ServerResponse, reason: RefusalReason): void {
     const problem = problemOf(reason);
     const retry = problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) };
     const headers = { 'Content-Type': problemType, ...retry };
     const discardBytes = deviceReasons.has(reason) ? mostDiscardedBytesOfDevice : mostDiscardedBytes;
-    this.#answer(request, response, { status: problem.status, headers, problem, discardBytes });
+    this.answer(request, response, { status: problem.status, headers, problem, discardBytes });
   }
 
   /** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
-  #answerExpectation(request: IncomingMessage, response: ServerResponse): void {
-    this.#options.onAnsweredEarly('fault');
-    this.#answer(request, response, { status: 417, headers: {} });
+  private answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+    this.options.onAnsweredEarly('fault');
+    this.answer(request, response, { status: 417, headers: {} });
   }
 
   /** The same path over https; 307, so that method and body stay (RFC 9110 §15.4.8). */
-  #redirect(request: IncomingMessage, response: ServerResponse): void {
+  private redirect(request: IncomingMessage, response: ServerResponse): void {
     const host = hostOf(request);
     if (host === undefined) {
-      this.#answerFault(request, response, 'This port speaks HTTPS. Send the request again to its https:// address.');
+      this.answerFault(request, response, 'This port speaks HTTPS. Send the request again to its https:// address.');
       return;
     }
-    this.#options.onAnsweredEarly('redirect');
-    this.#answer(request, response, { status: 307, headers: { Location: `https://${host}${request.url}` } });
+    this.options.onAnsweredEarly('redirect');
+    this.answer(request, response, { status: 307, headers: { Location: `https://${host}${request.url}` } });
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse, answer: EarlyAnswer): void {
+  private answer(request: IncomingMessage, response: ServerResponse, answer: EarlyAnswer): void {
     const { status, headers, problem, discardBytes = mostDiscardedBytes } = answer;
     // When the rest of the request is not HTTP, the parser must not answer a second time.
-    this.#answered.add(request.socket);
-    this.#options.sessionOf(request.socket)?.closeAfter(response);
+    this.answered.add(request.socket);
+    this.options.sessionOf(request.socket)?.closeAfter(response);
     const body = problem === undefined ? '' : JSON.stringify(problem);
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' });
     if (body === '') response.flushHeaders();
     else response.write(body);
-    discardBody(request, { bytes: discardBytes, ms: this.#options.limits.lingerMs }, () => response.end());
+    discardBody(request, { bytes: discardBytes, ms: this.options.limits.lingerMs }, () => response.end());
   }
 
   /** Answers once. Each further packet on the connection raises the error again. */
-  #answerParserError(error: Error, socket: Duplex): void {
-    if (this.#answered.has(socket)) return;
-    this.#answered.add(socket);
+  private answerParserError(error: Error, socket: Duplex): void {
+    if (this.answered.has(socket)) return;
+    this.answered.add(socket);
     const code = errorCode(error) ?? '';
     const isOfTheRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
-    if (isOfTheRequest) this.#options.onAnsweredEarly('fault');
-    const isMidAnswer = this.#options.sessionOf(socket)?.hasBegunAnswer === true;
+    if (isOfTheRequest) this.options.onAnsweredEarly('fault');
+    const isMidAnswer = this.options.sessionOf(socket)?.hasBegunAnswer === true;
     if (!isOfTheRequest || !socket.writable || isMidAnswer) {
       socket.destroy();
       return;
     }
     socket.end(answerByParserError.get(code) ?? badRequest);
     // Ending is not enough: a client that never closes would hold the connection for ever.
-    const linger = setTimeout(() => socket.destroy(), this.#options.limits.lingerMs);
+    const linger = setTimeout(() => socket.destroy(), this.options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
   }
 }

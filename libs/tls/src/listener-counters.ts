@@ -25,7 +25,7 @@ export type ListenerEvent = keyof ListenerCounts;
 /** Counts for metrics. No decision depends on them. */
 export class ListenerCounters {
   readonly refusals = new Map<RefusalReason, number>();
-  readonly #onCounted: ((event: ListenerEvent) => void) | undefined;
+  private readonly onCounted: ((event: ListenerEvent) => void) | undefined;
   readonly counters: ListenerCounts = {
     accepted: 0,
     silent: 0,
@@ -38,12 +38,12 @@ export class ListenerCounters {
   };
 
   constructor(onCounted?: (event: ListenerEvent) => void) {
-    this.#onCounted = onCounted;
+    this.onCounted = onCounted;
   }
 
   count(event: ListenerEvent): void {
     this.counters[event] += 1;
-    this.#onCounted?.(event);
+    this.onCounted?.(event);
   }
 
   countRefusal(reason: RefusalReason): void {

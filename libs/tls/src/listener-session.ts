@@ -45,16 +45,16 @@ export class ListenerSession {
   readonly remoteAddress: string;
   readonly since: Date;
   readonly isSecure: boolean;
-  readonly #raw: Socket;
-  readonly #lingerMs: number;
-  readonly #drain = new LazyAbort();
-  readonly #responses = new Set<ServerResponse>();
-  readonly #timers = new Set<NodeJS.Timeout>();
-  #hasRequests: boolean;
-  #standing: Standing;
-  #endsWhenIdle = false;
-  #hasLastRequest = false;
-  #refusal: RefusalReason | undefined;
+  private readonly raw: Socket;
+  private readonly lingerMs: number;
+  private readonly drain = new LazyAbort();
+  private readonly responses = new Set<ServerResponse>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private hasRequests: boolean;
+  private currentStanding: Standing;
+  private endsWhenIdle = false;
+  private endsWithRequest = false;
+  private refusedFor: RefusalReason | undefined;
   readonly holder: Evictable;
   /** Who is on the other side; undefined while nobody has proved it. */
   peer: Peer | undefined;
@@ -81,19 +81,19 @@ export class ListenerSession {
     hasRequests,
   }: ListenerSessionOptions) {
     this.socket = socket;
-    this.#raw = raw;
+    this.raw = raw;
     this.remoteAddress = remoteAddress;
     this.since = since;
     this.isSecure = socket !== raw;
-    this.#standing = standing;
+    this.currentStanding = standing;
     this.peer = peer;
     this.holder = holder;
-    this.#lingerMs = lingerMs;
-    this.#hasRequests = hasRequests;
+    this.lingerMs = lingerMs;
+    this.hasRequests = hasRequests;
     this.isOver = socket.destroyed;
     socket.once('close', () => {
       this.isOver = true;
-      for (const timer of this.#timers) clearTimeout(timer);
+      for (const timer of this.timers) clearTimeout(timer);
     });
   }
 
@@ -104,7 +104,7 @@ export class ListenerSession {
 
   /** See `Connection.draining`. */
   get draining(): AbortSignal {
-    return this.#drain.signal;
+    return this.drain.signal;
   }
 
   /** See `Connection.alpn`. */
@@ -115,7 +115,7 @@ export class ListenerSession {
   }
 
   get standing(): Standing {
-    return this.#standing;
+    return this.currentStanding;
   }
 
   /** The peer for whom revocations of this session count; also while the admission port is still being asked. */
@@ -124,22 +124,22 @@ export class ListenerSession {
   }
 
   get isAnswering(): boolean {
-    return this.#responses.size > 0;
+    return this.responses.size > 0;
   }
 
   /** Whether ending it interrupts nothing; the peer only has to connect again. */
   get isIdle(): boolean {
-    return this.#hasRequests && !this.isAnswering;
+    return this.hasRequests && !this.isAnswering;
   }
 
   /** Why the peer is refused. It gets this answer and no other. */
   get refusal(): RefusalReason | undefined {
-    return this.#refusal;
+    return this.refusedFor;
   }
 
   /** Whether a part of a response was sent. Then nothing else may be written. */
   get hasBegunAnswer(): boolean {
-    return [...this.#responses].some(({ headersSent }) => headersSent);
+    return [...this.responses].some(({ headersSent }) => headersSent);
   }
 
   get info(): SessionInfo {
@@ -149,23 +149,23 @@ export class ListenerSession {
 
   /** True when a response in flight ends the connection. Requests pipelined behind it are ignored. */
   get hasLastRequest(): boolean {
-    return this.#hasLastRequest;
+    return this.endsWithRequest;
   }
 
   /** The peer is not admitted. It may get one answer; after `mostMs` the session is cut. */
   refuse(reason: RefusalReason, mostMs: number): void {
-    this.#refusal = reason;
+    this.refusedFor = reason;
     this.peer = undefined;
-    this.#after(mostMs, () => this.cut());
+    this.after(mostMs, () => this.cut());
   }
 
   /** Notes a request in flight, until its response is over. */
   track(response: ServerResponse): void {
-    this.#responses.add(response);
-    if (this.#standing !== 'current') this.closeAfter(response);
+    this.responses.add(response);
+    if (this.currentStanding !== 'current') this.closeAfter(response);
     response.on('close', () => {
-      this.#responses.delete(response);
-      if (this.#endsWhenIdle && !this.isAnswering) this.end();
+      this.responses.delete(response);
+      if (this.endsWhenIdle && !this.isAnswering) this.end();
     });
   }
 
@@ -176,12 +176,12 @@ export class ListenerSession {
    */
   closeAfter(response: ServerResponse): void {
     response.shouldKeepAlive = false;
-    this.#hasLastRequest = true;
+    this.endsWithRequest = true;
   }
 
   /** HTTP has handed the connection to another protocol (RFC 9110 §7.8): from here on it is a stream. */
   upgrade(): void {
-    this.#hasRequests = false;
+    this.hasRequests = false;
     // The limit of silence was for HTTP. The new protocol watches its own.
     this.socket.setTimeout(0);
   }
@@ -192,14 +192,14 @@ export class ListenerSession {
    * `idleMs` for a request that may be on its way. What is left after `hardMs` is cut.
    */
   retire(standing: Standing, { idleMs, hardMs }: { readonly idleMs: number; readonly hardMs: number }): void {
-    this.#standing = standing;
-    const newest = [...this.#responses].at(-1);
+    this.currentStanding = standing;
+    const newest = [...this.responses].at(-1);
     if (newest?.headersSent === false) this.closeAfter(newest);
-    if (this.#hasRequests) this.#after(idleMs, () => this.#endWhenIdle());
+    if (this.hasRequests) this.after(idleMs, () => this.endWhenIdle());
     // No handler has this stream yet, so none can say goodbye.
     else if (!this.isEstablished) this.end();
-    this.#after(hardMs, () => this.cut());
-    this.#drain.abort();
+    this.after(hardMs, () => this.cut());
+    this.drain.abort();
   }
 
   /** Ends the connection, as soon as requests in flight are answered, but after `hardMs` at the latest. */
@@ -209,8 +209,8 @@ export class ListenerSession {
     else this.end();
   }
 
-  #endWhenIdle(): void {
-    this.#endsWhenIdle = true;
+  private endWhenIdle(): void {
+    this.endsWhenIdle = true;
     if (!this.isAnswering) this.end();
   }
 
@@ -220,7 +220,7 @@ export class ListenerSession {
   end(): void {
     this.isOver = true;
     this.socket.end();
-    this.#after(this.#lingerMs, () => this.cut());
+    this.after(this.lingerMs, () => this.cut());
   }
 
   /**
@@ -232,34 +232,34 @@ export class ListenerSession {
     this.isCut = true;
     setImmediate(() => {
       // libuv does not reset a connection that is shutting down, and Node would keep its file descriptor for ever.
-      if (this.#raw.writableEnded && !this.#raw.writableFinished) this.#raw.destroy();
-      else this.#raw.resetAndDestroy();
+      if (this.raw.writableEnded && !this.raw.writableFinished) this.raw.destroy();
+      else this.raw.resetAndDestroy();
       this.socket.destroy();
     });
   }
 
-  #after(delayMs: number, act: () => void): void {
+  private after(delayMs: number, act: () => void): void {
     const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+      this.timers.delete(timer);
       act();
     }, delayMs);
-    this.#timers.add(timer);
+    this.timers.add(timer);
   }
 }
 
 /** An abort signal that costs nothing until somebody asks for it; most connections never do. */
 class LazyAbort {
-  #controller: AbortController | undefined;
-  #isAborted = false;
+  private controller: AbortController | undefined;
+  private isAborted = false;
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#isAborted) this.#controller.abort();
-    return this.#controller.signal;
+    this.controller ??= new AbortController();
+    if (this.isAborted) this.controller.abort();
+    return this.controller.signal;
   }
 
   abort(): void {
-    this.#isAborted = true;
-    this.#controller?.abort();
+    this.isAborted = true;
+    this.controller?.abort();
   }
 }

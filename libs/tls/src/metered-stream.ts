@@ -21,159 +21,159 @@ export type MeterFault = 'too-long' | 'too-costly';
  * Copies every byte for the whole life of the connection, because Node cannot replace the stream below a TLS socket.
  */
 export class MeteredStream extends Duplex {
-  readonly #socket: Socket;
-  readonly #options: MeterOptions;
-  #bytesLeft: number;
-  #isWatching = true;
-  #cpuMs = 0;
+  private readonly socket: Socket;
+  private readonly options: MeterOptions;
+  private bytesLeft: number;
+  private isWatching = true;
+  private usedCpuMs = 0;
   /** Certificates come only after our first answer. What comes before costs the same for every client. */
-  #hasAnswered = false;
-  #fault: MeterFault | undefined;
+  private hasAnswered = false;
+  private endedFor: MeterFault | undefined;
   /** Bytes that must wait. The socket is paused meanwhile. */
-  #held: Buffer | undefined;
-  #hasEnded = false;
+  private held: Buffer | undefined;
+  private hasEnded = false;
   /** Continues a write that waits for the socket to drain. */
-  #onRoom: (() => void) | undefined;
+  private onRoom: (() => void) | undefined;
 
   constructor(socket: Socket, options: MeterOptions) {
     // As the TCP socket does: when the client ends its side, end ours.
     super({ allowHalfOpen: false });
-    this.#socket = socket;
-    this.#options = options;
-    this.#bytesLeft = options.mostBytes;
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    socket.on('end', () => this.#takeEnd());
-    socket.on('drain', () => this.#takeRoom());
+    this.socket = socket;
+    this.options = options;
+    this.bytesLeft = options.mostBytes;
+    socket.on('data', (bytes: Buffer) => this.receive(bytes));
+    socket.on('end', () => this.takeEnd());
+    socket.on('drain', () => this.takeRoom());
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.#takeClose());
+    socket.on('close', () => this.takeClose());
   }
 
   get fault(): MeterFault | undefined {
-    return this.#fault;
+    return this.endedFor;
   }
 
   /** CPU time of this thread for what the client sent, in milliseconds. */
   get cpuMs(): number {
-    return this.#cpuMs;
+    return this.usedCpuMs;
   }
 
   /** The handshake is over. From now on bytes are neither counted nor measured. */
   stopWatching(): void {
-    this.#isWatching = false;
+    this.isWatching = false;
     // The reader asked for these bytes already, and will not ask again.
-    if (this.#held !== undefined) this.#readOn();
+    if (this.held !== undefined) this.readOn();
   }
 
   override _read(): void {
-    this.#readOn();
+    this.readOn();
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#forward([bytes], done);
+    this.forward([bytes], done);
   }
 
   override _writev(writes: { chunk: Buffer }[], done: () => void): void {
-    this.#forward(
+    this.forward(
       writes.map(({ chunk }) => chunk),
       done,
     );
   }
 
   override _final(done: () => void): void {
-    if (this.#socket.destroyed) done();
-    else this.#socket.end(done);
+    if (this.socket.destroyed) done();
+    else this.socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.destroy();
+    this.socket.destroy();
     done(error);
   }
 
-  #readOn(): void {
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#feed(held);
-    if (this.#held !== undefined) return;
-    if (this.#hasEnded) this.push(null);
-    else this.#socket.resume();
+  private readOn(): void {
+    const held = this.held;
+    this.held = undefined;
+    if (held !== undefined) this.feed(held);
+    if (this.held !== undefined) return;
+    if (this.hasEnded) this.push(null);
+    else this.socket.resume();
   }
 
-  #receive(bytes: Buffer): void {
-    if (this.#isWatching || this.#held !== undefined) this.#feed(bytes);
-    else if (!this.push(bytes)) this.#socket.pause();
+  private receive(bytes: Buffer): void {
+    if (this.isWatching || this.held !== undefined) this.feed(bytes);
+    else if (!this.push(bytes)) this.socket.pause();
   }
 
   /**
    * Gives OpenSSL at most the bytes the client may send. The rest follows if these were enough for the handshake: a
    * client may send its first request together with the end of its handshake.
    */
-  #feed(bytes: Buffer): void {
-    if (this.#isWatching && this.#hasAnswered && !this.#options.mayGoOn()) {
-      this.#endWith('too-costly');
+  private feed(bytes: Buffer): void {
+    if (this.isWatching && this.hasAnswered && !this.options.mayGoOn()) {
+      this.endWith('too-costly');
       return;
     }
-    const most = this.#isWatching ? this.#bytesLeft : bytes.length;
+    const most = this.isWatching ? this.bytesLeft : bytes.length;
     const [now, later] = [bytes.subarray(0, most), bytes.subarray(most)];
-    this.#bytesLeft -= now.length;
-    const isTaken = now.length === 0 || this.#measure(now);
+    this.bytesLeft -= now.length;
+    const isTaken = now.length === 0 || this.measure(now);
     if (later.length === 0) {
-      if (!isTaken) this.#socket.pause();
-    } else if (this.readableLength > 0) this.#hold(later);
-    else if (this.#isWatching) this.#endWith('too-long');
-    else this.#feed(later);
+      if (!isTaken) this.socket.pause();
+    } else if (this.readableLength > 0) this.hold(later);
+    else if (this.isWatching) this.endWith('too-long');
+    else this.feed(later);
   }
 
   /** OpenSSL works on the bytes inside `push`, unless it has earlier ones to read. */
-  #measure(bytes: Buffer): boolean {
-    const isAnswer = this.#hasAnswered;
+  private measure(bytes: Buffer): boolean {
+    const isAnswer = this.hasAnswered;
     const before = cpuUsage();
     const isTaken = this.push(bytes);
     const { user, system } = cpuUsage(before);
     const costMs = (user + system) / 1000;
-    this.#cpuMs += costMs;
-    if (isAnswer) this.#options.onCost(costMs);
+    this.usedCpuMs += costMs;
+    if (isAnswer) this.options.onCost(costMs);
     return isTaken;
   }
 
   /** The end must come after the held bytes, even if the socket reports it earlier. */
-  #takeEnd(): void {
-    this.#hasEnded = true;
-    if (this.#held === undefined) this.push(null);
+  private takeEnd(): void {
+    this.hasEnded = true;
+    if (this.held === undefined) this.push(null);
   }
 
   /** A client may close right after it has sent everything. Its bytes can still be read, as from a TCP socket. */
-  #takeClose(): void {
-    if (!this.#hasEnded || this.readableEnded) this.destroy();
-    else this.#takeRoom();
+  private takeClose(): void {
+    if (!this.hasEnded || this.readableEnded) this.destroy();
+    else this.takeRoom();
   }
 
-  #takeRoom(): void {
-    const onRoom = this.#onRoom;
-    this.#onRoom = undefined;
+  private takeRoom(): void {
+    const onRoom = this.onRoom;
+    this.onRoom = undefined;
     onRoom?.();
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held = bytes;
-    this.#socket.pause();
+  private hold(bytes: Buffer): void {
+    this.held = bytes;
+    this.socket.pause();
   }
 
-  #endWith(fault: MeterFault): void {
-    this.#fault = fault;
+  private endWith(fault: MeterFault): void {
+    this.endedFor = fault;
     this.destroy();
   }
 
-  #forward(chunks: readonly Buffer[], done: () => void): void {
-    this.#hasAnswered = true;
-    if (this.#socket.destroyed) {
+  private forward(chunks: readonly Buffer[], done: () => void): void {
+    this.hasAnswered = true;
+    if (this.socket.destroyed) {
       // The peer has gone. A TCP socket ignores such bytes too.
       done();
       return;
     }
-    this.#socket.cork();
-    const isRoomLeft = chunks.map((chunk) => this.#socket.write(chunk)).at(-1) === true;
-    this.#socket.uncork();
+    this.socket.cork();
+    const isRoomLeft = chunks.map((chunk) => this.socket.write(chunk)).at(-1) === true;
+    this.socket.uncork();
     if (isRoomLeft) done();
-    else this.#onRoom = done;
+    else this.onRoom = done;
   }
 }

@@ -7,9 +7,9 @@ import type { ListenerSession } from './listener-session.js';
 export class PendingConnection implements Evictable {
   readonly raw: Socket;
   readonly remoteAddress: string;
-  readonly #deadline: NodeJS.Timeout;
-  readonly #onEvicted: (pending: PendingConnection) => void;
-  #isLate = false;
+  private readonly deadline: NodeJS.Timeout;
+  private readonly onEvicted: (pending: PendingConnection) => void;
+  private isOverdue = false;
   /** The session it became. */
   session: ListenerSession | undefined;
   /** The cost of its handshake. Absent when the client may not send certificates. */
@@ -27,16 +27,16 @@ export class PendingConnection implements Evictable {
   ) {
     this.raw = raw;
     this.remoteAddress = raw.remoteAddress ?? 'unknown';
-    this.#onEvicted = onEvicted;
-    this.#deadline = setTimeout(() => {
-      this.#isLate = true;
+    this.onEvicted = onEvicted;
+    this.deadline = setTimeout(() => {
+      this.isOverdue = true;
       raw.destroy();
     }, deadlineMs);
   }
 
   /** Whether the deadline closed it. */
   get isLate(): boolean {
-    return this.#isLate;
+    return this.isOverdue;
   }
 
   get isIdle(): boolean {
@@ -44,11 +44,11 @@ export class PendingConnection implements Evictable {
   }
 
   evict(): void {
-    this.#onEvicted(this);
+    this.onEvicted(this);
   }
 
   /** The connection is a session now, or closed. */
   clearDeadline(): void {
-    clearTimeout(this.#deadline);
+    clearTimeout(this.deadline);
   }
 }

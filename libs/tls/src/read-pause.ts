@@ -7,24 +7,24 @@ const sliceBytes = 2048;
 
 /** Pauses the reading of a connection until every hold is released, also when other code resumes the socket. */
 export class ReadPause {
-  readonly #socket: Socket;
-  #holds = 0;
-  #isGuarded = false;
-  #isSliced = false;
+  private readonly socket: Socket;
+  private holds = 0;
+  private isGuarded = false;
+  private isSliced = false;
 
   constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
   }
 
   /** Each hold needs one `release`. */
   hold(): void {
-    this.#holds += 1;
-    this.#socket.pause();
-    if (this.#isGuarded) return;
-    this.#isGuarded = true;
+    this.holds += 1;
+    this.socket.pause();
+    if (this.isGuarded) return;
+    this.isGuarded = true;
     // Node resumes the socket whenever the body of a request is read, even an empty one.
-    this.#socket.on('resume', () => {
-      if (this.#holds > 0) this.#socket.pause();
+    this.socket.on('resume', () => {
+      if (this.holds > 0) this.socket.pause();
     });
   }
 
@@ -34,22 +34,22 @@ export class ReadPause {
    * needed.
    */
   slice(): void {
-    if (this.#isSliced) return;
-    this.#isSliced = true;
-    const push = this.#socket.push.bind(this.#socket);
-    this.#socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    if (this.isSliced) return;
+    this.isSliced = true;
+    const push = this.socket.push.bind(this.socket);
+    this.socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
       if (!(chunk instanceof Uint8Array)) return push(chunk, encoding);
       let isMoreWanted = true;
       for (let at = 0; at < chunk.length; at += sliceBytes) isMoreWanted = push(chunk.subarray(at, at + sliceBytes));
       return isMoreWanted;
     };
-    this.#socket.on('data', () => undefined);
+    this.socket.on('data', () => undefined);
     // The parser consumed what the stream had asked for. Without this push the stream would wait for it for ever.
     push(nothing);
   }
 
   release(): void {
-    this.#holds -= 1;
-    if (this.#holds === 0) this.#socket.resume();
+    this.holds -= 1;
+    if (this.holds === 0) this.socket.resume();
   }
 }

@@ -21,11 +21,11 @@ export interface RefusalResponderOptions {
 
 /** Refuses peers: counts and reports each once, and tells the peer the reason if its protocol can. */
 export class RefusalResponder {
-  readonly #parts: RefusalResponderOptions;
-  readonly #delayed = new Set<Socket>();
+  private readonly parts: RefusalResponderOptions;
+  private readonly delayed = new Set<Socket>();
 
   constructor(parts: RefusalResponderOptions) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** Closes a connection without an answer. */
@@ -42,24 +42,24 @@ export class RefusalResponder {
    */
   refuseAfterDelay(pending: PendingConnection, details: RefusalDetails): void {
     const { raw, remoteAddress } = pending;
-    const { delayedCloses, closeDelayMs } = this.#parts.limits;
+    const { delayedCloses, closeDelayMs } = this.parts.limits;
     pending.clearDeadline();
     this.report(remoteAddress, details);
-    if (this.#delayed.size >= delayedCloses) {
+    if (this.delayed.size >= delayedCloses) {
       raw.destroy();
       return;
     }
-    this.#delayed.add(raw);
+    this.delayed.add(raw);
     const end = setTimeout(() => raw.destroy(), closeDelayMs);
     raw.once('close', () => {
       clearTimeout(end);
-      this.#delayed.delete(raw);
+      this.delayed.delete(raw);
     });
   }
 
   /** Closes the connections that wait for their delay. */
   close(): void {
-    for (const raw of this.#delayed) raw.destroy();
+    for (const raw of this.delayed) raw.destroy();
   }
 
   /**
@@ -67,9 +67,9 @@ export class RefusalResponder {
    * Nothing it sends reaches the service.
    */
   refuse(pending: PendingConnection, session: ListenerSession, details: RefusalDetails): void {
-    const { http, limits } = this.#parts;
+    const { http, limits } = this.parts;
     const { socket } = session;
-    const refuseStream = this.#refuseStream();
+    const refuseStream = this.refuseStream();
     if (http === undefined && refuseStream === undefined) {
       this.refuseSilently(pending, details);
       return;
@@ -85,7 +85,7 @@ export class RefusalResponder {
 
   /** Counts a refusal and tells the owner of the listener. */
   report(remoteAddress: string, { reason, certificate, detail }: RefusalDetails): void {
-    const { counters, options } = this.#parts;
+    const { counters, options } = this.parts;
     counters.countRefusal(reason);
     options.events.onRefusal({
       reason,
@@ -100,8 +100,8 @@ export class RefusalResponder {
     });
   }
 
-  #refuseStream() {
-    const { handler } = this.#parts.options;
+  private refuseStream() {
+    const { handler } = this.parts.options;
     return 'refuseStream' in handler ? handler.refuseStream : undefined;
   }
 }

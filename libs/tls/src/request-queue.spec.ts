@@ -12,15 +12,15 @@ const requests = (count: number) =>
 /** The most that is noted within one turn of the event loop. */
 class TurnMeter {
   most = 0;
-  #inThisTurn = 0;
+  private inThisTurn = 0;
 
   note(): void {
-    if (this.#inThisTurn === 0)
+    if (this.inThisTurn === 0)
       setImmediate(() => {
-        this.#inThisTurn = 0;
+        this.inThisTurn = 0;
       });
-    this.#inThisTurn += 1;
-    this.most = Math.max(this.most, this.#inThisTurn);
+    this.inThisTurn += 1;
+    this.most = Math.max(this.most, this.inThisTurn);
   }
 }
 

@@ -26,41 +26,41 @@ const tcpKeepAliveMs = 60_000;
  * https.
  */
 export class SecureListener {
-  readonly #options: SecureListenerOptions;
-  readonly #limits: Limits;
-  readonly #counters: ListenerCounters;
-  #settings: SecuritySettings;
-  #server: Server | undefined;
-  #acceptor: ConnectionAcceptor | undefined;
-  #opened: Promise<unknown> | undefined;
-  readonly #changes = new SerialQueue();
+  private readonly options: SecureListenerOptions;
+  private readonly limits: Limits;
+  private readonly counts: ListenerCounters;
+  private settings: SecuritySettings;
+  private server: Server | undefined;
+  private acceptor: ConnectionAcceptor | undefined;
+  private opened: Promise<unknown> | undefined;
+  private readonly changes = new SerialQueue();
 
   constructor(options: SecureListenerOptions) {
-    this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.handler.limits, ...options.limits };
-    this.#settings = options.security;
-    this.#counters = new ListenerCounters((event) => options.events.onCounted?.(event));
+    this.options = options;
+    this.limits = { ...defaultLimits, ...options.handler.limits, ...options.limits };
+    this.settings = options.security;
+    this.counts = new ListenerCounters((event) => options.events.onCounted?.(event));
   }
 
   /** Security level in force. */
   get level(): SecurityLevel {
-    return this.#acceptor?.security.level ?? levelOf(this.#settings);
+    return this.acceptor?.security.level ?? levelOf(this.settings);
   }
 
   /** Live connections that the handler has, with or without a peer. */
   get sessions(): readonly SessionInfo[] {
-    return [...(this.#acceptor?.sessions ?? [])]
+    return [...(this.acceptor?.sessions ?? [])]
       .filter((each) => each.isEstablished && !each.isOver)
       .map((each) => each.info);
   }
 
   /** Refusals since the listener was made, by reason. */
   get refusalCounts(): ReadonlyMap<RefusalReason, number> {
-    return this.#counters.refusals;
+    return this.counts.refusals;
   }
 
   get counters(): Readonly<ListenerCounts> {
-    return this.#counters.counters;
+    return this.counts.counters;
   }
 
   /**
@@ -71,33 +71,33 @@ export class SecureListener {
    * @throws Problem `conflict`: it has been opened before.
    */
   async listen(): Promise<{ host: string; port: number }> {
-    if (this.#opened !== undefined) throw new Problem('conflict', `Listener "${this.#options.name}" is open already.`);
-    const opened = this.#changes.run(() => this.#listen());
-    this.#opened = opened.catch(() => {
-      this.#opened = undefined;
+    if (this.opened !== undefined) throw new Problem('conflict', `Listener "${this.options.name}" is open already.`);
+    const opened = this.changes.run(() => this.listenNow());
+    this.opened = opened.catch(() => {
+      this.opened = undefined;
     });
     return await opened;
   }
 
-  async #listen(): Promise<{ host: string; port: number }> {
-    const { name, host } = this.#options;
+  private async listenNow(): Promise<{ host: string; port: number }> {
+    const { name, host } = this.options;
     const acceptor = new ConnectionAcceptor({
-      options: this.#options,
-      limits: this.#limits,
-      counters: this.#counters,
-      security: await this.#prepare(this.#settings),
+      options: this.options,
+      limits: this.limits,
+      counters: this.counts,
+      security: await this.prepare(this.settings),
     });
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
       acceptor.accept(socket),
     );
     try {
-      const port = await bind(server, this.#options);
+      const port = await bind(server, this.options);
       // When accept fails (no file descriptor left), the connection stays in the backlog and the port stays open.
       server.on('error', (error) =>
-        this.#options.events.onWarning('a connection could not be accepted', { listener: name, error }),
+        this.options.events.onWarning('a connection could not be accepted', { listener: name, error }),
       );
-      this.#server = server;
-      this.#acceptor = acceptor;
+      this.server = server;
+      this.acceptor = acceptor;
       return { host, port };
     } catch (error) {
       acceptor.close();
@@ -113,20 +113,20 @@ export class SecureListener {
    * @throws Problem `config-invalid`: the new settings are unusable; the former ones stay in force.
    */
   reload(security: SecuritySettings): Promise<void> {
-    return this.#changes.run(() => this.#reload(security));
+    return this.changes.run(() => this.reloadNow(security));
   }
 
-  async #prepare(settings: SecuritySettings): Promise<SecurityState> {
-    const { name, events } = this.#options;
+  private async prepare(settings: SecuritySettings): Promise<SecurityState> {
+    const { name, events } = this.options;
     const security = await prepareSecurity(name, settings);
     for (const warning of security.warnings) events.onWarning(warning, { listener: name });
     return security;
   }
 
-  async #reload(settings: SecuritySettings): Promise<void> {
-    const security = await this.#prepare(settings);
-    this.#settings = settings;
-    this.#acceptor?.applySecurity(security);
+  private async reloadNow(settings: SecuritySettings): Promise<void> {
+    const security = await this.prepare(settings);
+    this.settings = settings;
+    this.acceptor?.applySecurity(security);
   }
 
   /**
@@ -137,11 +137,11 @@ export class SecureListener {
    */
   refuseSessions(match: (peer: Peer) => RefusalReason | undefined): number {
     let ended = 0;
-    for (const session of this.#acceptor?.sessions ?? []) {
+    for (const session of this.acceptor?.sessions ?? []) {
       const { subject, isCut } = session;
       const reason = subject === undefined || isCut ? undefined : match(subject);
       if (reason === undefined) continue;
-      this.#acceptor?.cut(session, reason);
+      this.acceptor?.cut(session, reason);
       ended += 1;
     }
     return ended;
@@ -158,24 +158,24 @@ export class SecureListener {
     match: (peer: Peer) => boolean,
     { graceMs = 0 }: { readonly graceMs?: number } = {},
   ): Promise<void> {
-    const concerned = [...(this.#acceptor?.sessions ?? [])].filter(
+    const concerned = [...(this.acceptor?.sessions ?? [])].filter(
       ({ subject }) => subject !== undefined && match(subject),
     );
-    await this.#acceptor?.revalidate(concerned, { graceMs });
+    await this.acceptor?.revalidate(concerned, { graceMs });
   }
 
   /**
    * Closes the port. Idle connections end; requests in flight and streams get `drainMs` to finish. Resolves when the
    * last connection is closed.
    */
-  async close({ drainMs = this.#limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
-    await this.#opened;
-    const server = this.#server;
+  async close({ drainMs = this.limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
+    await this.opened;
+    const server = this.server;
     if (server === undefined) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    this.#acceptor?.drain(drainMs);
+    this.acceptor?.drain(drainMs);
     await closed;
-    this.#acceptor?.close();
+    this.acceptor?.close();
   }
 }
 

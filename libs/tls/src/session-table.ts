@@ -25,62 +25,62 @@ function expiryOf({ peer }: ListenerSession): Expiry | undefined {
  * The live sessions of a listener, pending admissions included. Ends each when its certificate, a CA or token expires.
  */
 export class SessionTable {
-  readonly #sessions = new Map<Duplex, ListenerSession>();
-  readonly #now: () => Date;
-  readonly #onExpired: (session: ListenerSession, reason: RefusalReason) => void;
-  #alarm: NodeJS.Timeout | undefined;
-  #alarmAt = Number.POSITIVE_INFINITY;
+  private readonly sessions = new Map<Duplex, ListenerSession>();
+  private readonly now: () => Date;
+  private readonly onExpired: (session: ListenerSession, reason: RefusalReason) => void;
+  private alarm: NodeJS.Timeout | undefined;
+  private alarmAt = Number.POSITIVE_INFINITY;
 
   constructor(now: () => Date, onExpired: (session: ListenerSession, reason: RefusalReason) => void) {
-    this.#now = now;
-    this.#onExpired = onExpired;
+    this.now = now;
+    this.onExpired = onExpired;
   }
 
   [Symbol.iterator](): Iterator<ListenerSession> {
-    return this.#sessions.values();
+    return this.sessions.values();
   }
 
   of(socket: Duplex): ListenerSession | undefined {
-    return this.#sessions.get(socket);
+    return this.sessions.get(socket);
   }
 
   add(session: ListenerSession): void {
     // It closed meanwhile, so no event would ever remove it.
     if (session.socket.closed) return;
-    this.#sessions.set(session.socket, session);
-    session.socket.once('close', () => this.#sessions.delete(session.socket));
+    this.sessions.set(session.socket, session);
+    session.socket.once('close', () => this.sessions.delete(session.socket));
     this.watch(session);
   }
 
   /** Looks at a session's credential again, after it changed. */
   watch(session: ListenerSession): void {
     const expiry = expiryOf(session);
-    if (expiry !== undefined) this.#wakeAt(expiry.at);
+    if (expiry !== undefined) this.wakeAt(expiry.at);
   }
 
   stop(): void {
-    clearTimeout(this.#alarm);
-    this.#alarmAt = Number.NEGATIVE_INFINITY;
+    clearTimeout(this.alarm);
+    this.alarmAt = Number.NEGATIVE_INFINITY;
   }
 
-  #wakeAt(time: number): void {
-    const now = this.#now().getTime();
+  private wakeAt(time: number): void {
+    const now = this.now().getTime();
     const at = Math.min(time, now + longestWaitMs);
-    if (at >= this.#alarmAt) return;
-    clearTimeout(this.#alarm);
-    this.#alarmAt = at;
-    this.#alarm = setTimeout(() => this.#sweep(), Math.max(0, at - now));
-    this.#alarm.unref();
+    if (at >= this.alarmAt) return;
+    clearTimeout(this.alarm);
+    this.alarmAt = at;
+    this.alarm = setTimeout(() => this.sweep(), Math.max(0, at - now));
+    this.alarm.unref();
   }
 
-  #sweep(): void {
-    this.#alarmAt = Number.POSITIVE_INFINITY;
-    const now = this.#now().getTime();
-    for (const session of this.#sessions.values()) {
+  private sweep(): void {
+    this.alarmAt = Number.POSITIVE_INFINITY;
+    const now = this.now().getTime();
+    for (const session of this.sessions.values()) {
       const expiry = expiryOf(session);
       if (expiry === undefined) continue;
-      if (expiry.at <= now) this.#onExpired(session, expiry.reason);
-      else this.#wakeAt(expiry.at);
+      if (expiry.at <= now) this.onExpired(session, expiry.reason);
+      else this.wakeAt(expiry.at);
     }
   }
 }

@@ -16,16 +16,16 @@ export interface TokenIdentificationOptions {
 
 /** Gives sessions a peer by a token, after the connection was made. */
 export class TokenIdentification {
-  readonly #parts: TokenIdentificationOptions;
+  private readonly parts: TokenIdentificationOptions;
 
   constructor(parts: TokenIdentificationOptions) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** See `Connection.identify`. One call at a time for a session. */
   async identify(session: ListenerSession, claim: TokenClaim): Promise<AdmissionDecision> {
-    const { options, responder } = this.#parts;
-    const decision = claimFault(session, claim, options) ?? (await this.#decide(session, claimedPeer(claim)));
+    const { options, responder } = this.parts;
+    const decision = claimFault(session, claim, options) ?? (await this.decide(session, claimedPeer(claim)));
     if (session.isOver || decision === undefined)
       return { outcome: 'refused', reason: session.cutReason ?? 'admission-unavailable' };
     if (decision.outcome === 'admitted') return decision;
@@ -33,8 +33,8 @@ export class TokenIdentification {
     return { outcome: 'refused', reason: decision.reason };
   }
 
-  async #decide(session: ListenerSession, peer: Peer) {
-    const { options, admission, sessions } = this.#parts;
+  private async decide(session: ListenerSession, peer: Peer) {
+    const { options, admission, sessions } = this.parts;
     if (session.isOver) return undefined;
     // A revocation that comes before the answer must find the session.
     session.claim = peer;

@@ -69,47 +69,47 @@ const indistinct =
 class AnchorCollector {
   readonly certificates: Certificate[] = [];
   readonly warnings: string[] = [];
-  readonly #now: Date;
-  readonly #nameByFingerprint = new Map<Fingerprint, string>();
-  readonly #bySubject = new Map<string, Namesakes>();
-  readonly #repeated = new Map<string, { times: number; elsewhere: string }>();
+  private readonly now: Date;
+  private readonly nameByFingerprint = new Map<Fingerprint, string>();
+  private readonly bySubject = new Map<string, Namesakes>();
+  private readonly repeated = new Map<string, { times: number; elsewhere: string }>();
 
   constructor(now: Date) {
-    this.#now = now;
+    this.now = now;
   }
 
   offer({ name, certificate }: AnchorCandidate): void {
-    const elsewhere = this.#nameByFingerprint.get(certificate.fingerprint);
-    this.#nameByFingerprint.set(certificate.fingerprint, elsewhere ?? name);
+    const elsewhere = this.nameByFingerprint.get(certificate.fingerprint);
+    this.nameByFingerprint.set(certificate.fingerprint, elsewhere ?? name);
     const subject = nameKey(certificate.subject);
-    const namesakes = this.#bySubject.get(subject) ?? { keys: new Set(), bare: false };
-    const fault = unusable(certificate, this.#now) ?? (isIndistinct(certificate, namesakes) ? indistinct : undefined);
-    const doubt = doubtful(certificate, this.#now);
-    if (elsewhere !== undefined) this.#countRepeated(name, elsewhere);
-    else if (fault !== undefined) this.#warn(name, certificate, fault, 'ignored');
+    const namesakes = this.bySubject.get(subject) ?? { keys: new Set(), bare: false };
+    const fault = unusable(certificate, this.now) ?? (isIndistinct(certificate, namesakes) ? indistinct : undefined);
+    const doubt = doubtful(certificate, this.now);
+    if (elsewhere !== undefined) this.countRepeated(name, elsewhere);
+    else if (fault !== undefined) this.warn(name, certificate, fault, 'ignored');
     else {
-      if (doubt !== undefined) this.#warn(name, certificate, doubt, 'trusted');
+      if (doubt !== undefined) this.warn(name, certificate, doubt, 'trusted');
       this.certificates.push(certificate);
       namesakes.keys.add(certificate.spki.toString('latin1'));
       namesakes.bare ||= certificate.subjectKeyIdentifier === undefined;
-      this.#bySubject.set(subject, namesakes);
+      this.bySubject.set(subject, namesakes);
     }
   }
 
   finish(): void {
-    for (const [name, { times, elsewhere }] of this.#repeated)
+    for (const [name, { times, elsewhere }] of this.repeated)
       this.warnings.push(
         times === 1 ? `${name}: ignored, the same CA as ${elsewhere}` : `${name}: ${times} CAs ignored, listed before`,
       );
   }
 
-  #warn(name: string, certificate: Certificate, text: string, outcome: 'ignored' | 'trusted'): void {
+  private warn(name: string, certificate: Certificate, text: string, outcome: 'ignored' | 'trusted'): void {
     this.warnings.push(`${name}: ${outcome}, "${printable(certificate.subject.text)}" ${text}`);
   }
 
-  #countRepeated(name: string, elsewhere: string): void {
-    const times = (this.#repeated.get(name)?.times ?? 0) + 1;
-    this.#repeated.set(name, { times, elsewhere });
+  private countRepeated(name: string, elsewhere: string): void {
+    const times = (this.repeated.get(name)?.times ?? 0) + 1;
+    this.repeated.set(name, { times, elsewhere });
   }
 }
 

@@ -53,27 +53,27 @@ const mostAuthorities = 16;
 
 /** Finds the CA whose key signed a leaf. The name of a CA is not enough: two CAs can have the same. */
 export class TrustStore {
-  readonly #anchorsBySubject = new Map<string, Certificate[]>();
-  readonly #anchors = new Set<Fingerprint>();
-  readonly #ownIssuers: ReadonlySet<Fingerprint>;
+  private readonly anchorsBySubject = new Map<string, Certificate[]>();
+  private readonly anchors = new Set<Fingerprint>();
+  private readonly ownIssuers: ReadonlySet<Fingerprint>;
   /** Those of them that are trusted here. */
-  readonly #own: readonly Certificate[];
-  readonly #known = new BoundedMap<string, RememberedLeaf>(mostKnownLeaves);
-  readonly #issuers = new BoundedMap<string, Certificate>(mostKnownIssuers);
+  private readonly own: readonly Certificate[];
+  private readonly known = new BoundedMap<string, RememberedLeaf>(mostKnownLeaves);
+  private readonly issuers = new BoundedMap<string, Certificate>(mostKnownIssuers);
   /** For each trusted CA, the trusted CA that issued it, once looked up. */
-  readonly #aboveAnchor = new Map<Certificate, Certificate | undefined>();
+  private readonly aboveAnchor = new Map<Certificate, Certificate | undefined>();
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
-    this.#ownIssuers = ownIssuers;
-    this.#own = certificates.filter(({ fingerprint }) => ownIssuers.has(fingerprint));
+    this.ownIssuers = ownIssuers;
+    this.own = certificates.filter(({ fingerprint }) => ownIssuers.has(fingerprint));
     for (const certificate of certificates) {
-      this.#anchors.add(certificate.fingerprint);
+      this.anchors.add(certificate.fingerprint);
       const key = nameKey(certificate.subject);
-      const namesakes = this.#anchorsBySubject.get(key);
-      if (namesakes === undefined) this.#anchorsBySubject.set(key, [certificate]);
+      const namesakes = this.anchorsBySubject.get(key);
+      if (namesakes === undefined) this.anchorsBySubject.set(key, [certificate]);
       else namesakes.push(certificate);
     }
-    for (const namesakes of this.#anchorsBySubject.values()) namesakes.sort(longerLivedFirst);
+    for (const namesakes of this.anchorsBySubject.values()) namesakes.sort(longerLivedFirst);
   }
 
   /**
@@ -83,12 +83,12 @@ export class TrustStore {
    * @param presented  certificates the client sent after its leaf, at most a handful.
    */
   findPath(leaf: Certificate, presented: readonly Certificate[]): IssuerPath | undefined {
-    const certificates = this.#climb(leaf, new Set(presented.toSorted(longerLivedFirst)));
+    const certificates = this.climb(leaf, new Set(presented.toSorted(longerLivedFirst)));
     if (certificates === undefined) return undefined;
-    const path = this.#pathOf(certificates, leaf);
+    const path = this.pathOf(certificates, leaf);
     const sent = presentedKey(presented.map(({ der }) => der));
-    this.#known.set(leaf.fingerprint, { certificate: leaf, path, presented: sent });
-    for (const issuer of certificates) this.#issuers.set(issuer.fingerprint, issuer);
+    this.known.set(leaf.fingerprint, { certificate: leaf, path, presented: sent });
+    for (const issuer of certificates) this.issuers.set(issuer.fingerprint, issuer);
     return path;
   }
 
@@ -97,39 +97,39 @@ export class TrustStore {
    * ever, so it need not be parsed and checked again. Whether the leaf may pass now must be judged each time.
    */
   recall(der: Buffer, presented: readonly Buffer[]): KnownLeaf | undefined {
-    const known = this.#known.get(hash('sha256', der, 'hex'));
+    const known = this.known.get(hash('sha256', der, 'hex'));
     return known?.presented === presentedKey(presented) ? known : undefined;
   }
 
   /** A CA certificate that was part of a path before, so it need not be parsed and checked again. */
   recallIssuer(der: Buffer): Certificate | undefined {
-    return this.#issuers.get(hash('sha256', der, 'hex'));
+    return this.issuers.get(hash('sha256', der, 'hex'));
   }
 
   /** Uses each presented certificate at most once, so that cross-signed ones cannot make the search expensive. */
-  #climb(certificate: Certificate, unused: Set<Certificate>): IssuerChain | undefined {
-    const anchor = this.#anchorAbove(certificate);
+  private climb(certificate: Certificate, unused: Set<Certificate>): IssuerChain | undefined {
+    const anchor = this.anchorAbove(certificate);
     if (anchor !== undefined) return [anchor];
     for (const candidate of unused) {
       if (!candidate.isCa || !mayHaveIssued(candidate, certificate) || !verifySignedBy(certificate, candidate))
         continue;
       unused.delete(candidate);
-      const above = this.#climb(candidate, unused);
+      const above = this.climb(candidate, unused);
       if (above !== undefined) return [candidate, ...above];
     }
     return undefined;
   }
 
-  #anchorAbove(certificate: Certificate): Certificate | undefined {
-    const anchors = this.#anchorsBySubject.get(nameKey(certificate.issuer)) ?? [];
+  private anchorAbove(certificate: Certificate): Certificate | undefined {
+    const anchors = this.anchorsBySubject.get(nameKey(certificate.issuer)) ?? [];
     return anchors.find((candidate) => mayHaveIssued(candidate, certificate) && verifySignedBy(certificate, candidate));
   }
 
-  #pathOf(certificates: IssuerChain, leaf: Certificate): IssuerPath {
+  private pathOf(certificates: IssuerChain, leaf: Certificate): IssuerPath {
     const [issuer] = certificates;
-    const vouching = this.#vouching(certificates, leaf);
+    const vouching = this.vouching(certificates, leaf);
     const authorities = vouching.map(authorityIdOf);
-    const trusted = this.#anchorsBySubject.get(nameKey(issuer.subject)) ?? [];
+    const trusted = this.anchorsBySubject.get(nameKey(issuer.subject)) ?? [];
     const twins = trusted.filter(({ spki }) => spki.equals(issuer.spki)).map(({ fingerprint }) => fingerprint);
     const name = printable((vouching.at(-1) ?? issuer).subject.text);
     return {
@@ -144,7 +144,7 @@ export class TrustStore {
    * The CAs that vouch for the leaf's name, from its issuer up. Includes trusted CAs above the first trusted one, so
    * that nothing changes for a device when its intermediate CA is trusted too.
    */
-  #vouching(certificates: IssuerChain, leaf: Certificate): Certificate[] {
+  private vouching(certificates: IssuerChain, leaf: Certificate): Certificate[] {
     const vouching: Certificate[] = [];
     const [name = ''] = leaf.subject.commonNames;
     let next: Certificate | undefined = certificates[0];
@@ -154,25 +154,25 @@ export class TrustStore {
       vouching.push(next);
       // The CAs above gave this CA no names of devices. So the names it vouches for are its own.
       if (constraint === 'silent') break;
-      next = certificates[vouching.length] ?? this.#trustedAbove(next);
+      next = certificates[vouching.length] ?? this.trustedAbove(next);
     }
     return vouching;
   }
 
-  #trustedAbove(anchor: Certificate): Certificate | undefined {
-    if (!this.#aboveAnchor.has(anchor)) this.#aboveAnchor.set(anchor, this.#anchorAbove(anchor));
-    return this.#aboveAnchor.get(anchor);
+  private trustedAbove(anchor: Certificate): Certificate | undefined {
+    if (!this.aboveAnchor.has(anchor)) this.aboveAnchor.set(anchor, this.anchorAbove(anchor));
+    return this.aboveAnchor.get(anchor);
   }
 
   /** Whether the CA at the end of a path is still trusted. */
   trusts({ certificates }: IssuerPath): boolean {
     const top = certificates.at(-1);
-    return top !== undefined && this.#anchors.has(top.fingerprint);
+    return top !== undefined && this.anchors.has(top.fingerprint);
   }
 
   /** Whether a CA of this site's own hierarchy is in the path, under any of its certificates. */
   isOwn({ certificates }: IssuerPath): boolean {
-    return certificates.some((issuer) => this.#ownIssuers.has(issuer.fingerprint) || isAmong(issuer, this.#own));
+    return certificates.some((issuer) => this.ownIssuers.has(issuer.fingerprint) || isAmong(issuer, this.own));
   }
 }
 

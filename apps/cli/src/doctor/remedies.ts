@@ -6,19 +6,19 @@ import type { GlobalOptions } from '../options.js';
 
 /** Commands that repair something, as the user has to type them. */
 export class Remedies {
-  readonly #prefix: string;
-  readonly #settings: Settings;
-  readonly #configDir: string | undefined;
+  private readonly prefix: string;
+  private readonly settings: Settings;
+  private readonly configDir: string | undefined;
 
   constructor({ programName }: CliContext, { configDir }: GlobalOptions, settings: Settings) {
-    this.#prefix = `${programName}${configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`}`;
-    this.#settings = settings;
-    this.#configDir = configDir;
+    this.prefix = `${programName}${configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`}`;
+    this.settings = settings;
+    this.configDir = configDir;
   }
 
   /** A command of this program on the same configuration directory. */
   run(...words: readonly string[]): string {
-    return [this.#prefix, ...words.map(quoted)].join(' ');
+    return [this.prefix, ...words.map(quoted)].join(' ');
   }
 
   set(key: string, value: string): string {
@@ -45,8 +45,8 @@ export class Remedies {
   }
 
   startServices(): string {
-    if (this.#settings.directory === '/etc/tedge') return 'systemctl restart sallyport';
-    return this.#configDir === undefined ? 'npm start' : `npm start -- --config-dir ${quoted(this.#configDir)}`;
+    if (this.settings.directory === '/etc/tedge') return 'systemctl restart sallyport';
+    return this.configDir === undefined ? 'npm start' : `npm start -- --config-dir ${quoted(this.configDir)}`;
   }
 
   chmod(mode: string, path: string): string {

@@ -28,73 +28,73 @@ const multiByteTag = 0x1f;
 export class DerReader {
   readonly bytes: Buffer;
   readonly document: DerDocument;
-  readonly #part: string;
-  #position = 0;
-  #end: number;
-  #outerEnds: number[] = [];
+  private readonly part: string;
+  private cursor = 0;
+  private end: number;
+  private outerEnds: number[] = [];
   /** Start of the element that was read last. Errors are about this element. */
-  #elementStart = 0;
-  #contentStart = 0;
-  #contentEnd = 0;
+  private elementStart = 0;
+  private contentStart = 0;
+  private contentEnd = 0;
 
   /** @param part  the part of the document that the bytes are, for errors; absent: the whole document. */
   constructor(bytes: Uint8Array, document: DerDocument, part?: string) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.document = document;
-    this.#part = part === undefined ? '' : ` of ${part}`;
-    this.#end = bytes.byteLength;
+    this.part = part === undefined ? '' : ` of ${part}`;
+    this.end = bytes.byteLength;
   }
 
   /** Offset of the next element. Together with `since` it gives the bytes read in between. */
   get position(): number {
-    return this.#position;
+    return this.cursor;
   }
 
   /** The bytes from an earlier position to this one. */
   since(position: number): Buffer {
-    return this.bytes.subarray(position, this.#position);
+    return this.bytes.subarray(position, this.cursor);
   }
 
   /** Whether the element entered last, or the whole input, was read to its end. */
   get isAtEnd(): boolean {
-    return this.#position === this.#end;
+    return this.cursor === this.end;
   }
 
   /** Tag of the next element; -1 when there is none. */
   get nextTag(): number {
-    return this.isAtEnd ? -1 : this.#byteAt(this.#position);
+    return this.isAtEnd ? -1 : this.byteAt(this.cursor);
   }
 
   /** Enters the next element, which must have this tag. */
   enter(tag: number): void {
-    this.#readHeader(tag);
-    if (this.#outerEnds.length === maximumDepth) this.#refuseShape(`nests deeper than ${maximumDepth} levels`);
-    this.#outerEnds.push(this.#end);
-    this.#end = this.#contentEnd;
-    this.#position = this.#contentStart;
+    this.readHeader(tag);
+    if (this.outerEnds.length === maximumDepth) this.refuseShape(`nests deeper than ${maximumDepth} levels`);
+    this.outerEnds.push(this.end);
+    this.end = this.contentEnd;
+    this.cursor = this.contentStart;
   }
 
   /** Leaves the element entered last, which must have been read to its end. */
   leave(): void {
-    if (!this.isAtEnd) this.#refuseShapeAtPosition('is more than what holds it allows');
-    this.#end = this.#outerEnds.pop() ?? this.fail('is left once too often');
+    if (!this.isAtEnd) this.refuseShapeAtPosition('is more than what holds it allows');
+    this.end = this.outerEnds.pop() ?? this.fail('is left once too often');
   }
 
   /** Requires that the whole input was read. */
   finish(): void {
-    if (!this.isAtEnd || this.#outerEnds.length > 0) this.#refuseShapeAtPosition('comes after the end');
+    if (!this.isAtEnd || this.outerEnds.length > 0) this.refuseShapeAtPosition('comes after the end');
   }
 
   /** The content octets of the next element, which must have this tag. */
   readContent(tag: number): Buffer {
-    this.#readHeader(tag);
-    this.#position = this.#contentEnd;
-    return this.bytes.subarray(this.#contentStart, this.#contentEnd);
+    this.readHeader(tag);
+    this.cursor = this.contentEnd;
+    return this.bytes.subarray(this.contentStart, this.contentEnd);
   }
 
   /** The whole next element, including its header. Nested elements are checked too. */
   readElement(tag?: number): Buffer {
-    const start = this.#position;
+    const start = this.cursor;
     this.skip(tag);
     return this.since(start);
   }
@@ -102,8 +102,8 @@ export class DerReader {
   /** Skips the next element. Nested elements are checked too. */
   skip(tag = this.nextTag): void {
     if ((tag & constructedBit) === 0 || tag < 0) {
-      this.#readHeader(tag);
-      this.#position = this.#contentEnd;
+      this.readHeader(tag);
+      this.cursor = this.contentEnd;
       return;
     }
     this.enter(tag);
@@ -124,54 +124,54 @@ export class DerReader {
    */
   refuse(reason: string, wanted: string): never {
     const { redo } = this.document;
-    return this.#reject(reason, `${redo.charAt(0).toUpperCase()}${redo.slice(1)} ${wanted}.`);
+    return this.reject(reason, `${redo.charAt(0).toUpperCase()}${redo.slice(1)} ${wanted}.`);
   }
 
   /** Refuses input without the parts of such a document. Often it is another kind of document, or it is cut off. */
-  #refuseShape(reason: string): never {
+  private refuseShape(reason: string): never {
     const { title, redo } = this.document;
-    return this.#reject(reason, `Check that this is one whole ${title}; if it is, ${redo} with another tool.`);
+    return this.reject(reason, `Check that this is one whole ${title}; if it is, ${redo} with another tool.`);
   }
 
-  #reject(reason: string, remedy: string): never {
+  private reject(reason: string, remedy: string): never {
     const { title, problem } = this.document;
-    const place = `the element at byte ${this.#elementStart}${this.#part}`;
+    const place = `the element at byte ${this.elementStart}${this.part}`;
     throw new Problem(problem, `${title} rejected: ${place} ${reason}. ${remedy}`);
   }
 
-  #refuseShapeAtPosition(reason: string): never {
-    this.#elementStart = this.#position;
-    return this.#refuseShape(reason);
+  private refuseShapeAtPosition(reason: string): never {
+    this.elementStart = this.cursor;
+    return this.refuseShape(reason);
   }
 
-  #readHeader(tag: number): void {
-    this.#elementStart = this.#position;
-    if (this.isAtEnd) this.#refuseShape('is missing');
-    const found = this.#byteAt(this.#position);
-    if ((found & multiByteTag) === multiByteTag) this.#refuseShape('has a tag of several bytes');
-    if (found !== tag) this.#refuseShape(`has tag 0x${hexByte(found)} where 0x${hexByte(tag)} belongs`);
-    const first = this.#byteAt(this.#position + 1);
+  private readHeader(tag: number): void {
+    this.elementStart = this.cursor;
+    if (this.isAtEnd) this.refuseShape('is missing');
+    const found = this.byteAt(this.cursor);
+    if ((found & multiByteTag) === multiByteTag) this.refuseShape('has a tag of several bytes');
+    if (found !== tag) this.refuseShape(`has tag 0x${hexByte(found)} where 0x${hexByte(tag)} belongs`);
+    const first = this.byteAt(this.cursor + 1);
     const headerLength = first < 0x80 ? 2 : 2 + (first & 0x7f);
-    const length = first < 0x80 ? first : this.#readLongLength(first & 0x7f);
-    this.#contentStart = this.#position + headerLength;
-    this.#contentEnd = this.#contentStart + length;
-    if (this.#contentEnd > this.#end) this.#refuseShape('is longer than what holds it');
+    const length = first < 0x80 ? first : this.readLongLength(first & 0x7f);
+    this.contentStart = this.cursor + headerLength;
+    this.contentEnd = this.contentStart + length;
+    if (this.contentEnd > this.end) this.refuseShape('is longer than what holds it');
   }
 
   /** X.690 §10.1: the definite form, in the fewest octets. */
-  #readLongLength(octets: number): number {
+  private readLongLength(octets: number): number {
     if (octets === 0) this.fail('has an indefinite length');
-    if (octets > 4) this.#refuseShape('has a length of more than 4 octets');
+    if (octets > 4) this.refuseShape('has a length of more than 4 octets');
     let length = 0;
-    for (let index = 0; index < octets; index++) length = length * 256 + this.#byteAt(this.#position + 2 + index);
+    for (let index = 0; index < octets; index++) length = length * 256 + this.byteAt(this.cursor + 2 + index);
     if (length < (octets === 1 ? 0x80 : 256 ** (octets - 1)))
       this.fail('has a length that is not in its shortest form');
     return length;
   }
 
-  #byteAt(offset: number): number {
-    const byte = offset < this.#end ? this.bytes[offset] : undefined;
-    return byte ?? this.#refuseShape('ends early');
+  private byteAt(offset: number): number {
+    const byte = offset < this.end ? this.bytes[offset] : undefined;
+    return byte ?? this.refuseShape('ends early');
   }
 }
 

@@ -50,23 +50,23 @@ export interface LeafRequest {
  * its own fields, a lint and one native signature.
  */
 export class LeafIssuer {
-  readonly #options: LeafIssuerOptions;
-  readonly #signer: RehearsedSigner;
-  readonly #serialNumbers = new SerialNumberPool();
+  private readonly options: LeafIssuerOptions;
+  private readonly signer: RehearsedSigner;
+  private readonly serialNumbers = new SerialNumberPool();
   /** Constraints, usages and authority key identifier. */
-  readonly #leadingExtensions: Buffer;
+  private readonly leadingExtensions: Buffer;
   /** The extensions with the URLs for revocation. */
-  readonly #revocableExtensions: Buffer;
+  private readonly revocableExtensions: Buffer;
   /** The extension of a leaf that is too short-lived for revocation. It has this instead of the URLs. */
-  readonly #shortLivedExtensions: Buffer;
+  private readonly shortLivedExtensions: Buffer;
 
   /** @throws Problem `signing-key-unavailable`: the certificate is not of a CA, or the key does not belong to it. */
   constructor(options: LeafIssuerOptions) {
     const { issuer, privateKey, profile, crlUrl, caIssuersUrl } = options;
     requirePair(issuer, privateKey);
-    this.#options = options;
-    this.#signer = new RehearsedSigner(privateKey);
-    this.#leadingExtensions = Buffer.concat([
+    this.options = options;
+    this.signer = new RehearsedSigner(privateKey);
+    this.leadingExtensions = Buffer.concat([
       leafConstraints(),
       keyUsage(profile.keyUsages),
       ...(profile.extendedKeyUsages.length === 0 ? [] : [extendedKeyUsage(profile.extendedKeyUsages)]),
@@ -74,8 +74,8 @@ export class LeafIssuer {
     ]);
     const caIssuers = caIssuersUrl === undefined ? [] : [caIssuersAccess(caIssuersUrl)];
     const crl = crlUrl === undefined ? [] : [crlDistributionPoint(crlUrl)];
-    this.#revocableExtensions = Buffer.concat([...crl, ...caIssuers]);
-    this.#shortLivedExtensions = Buffer.concat([noRevocationAvailable(), ...caIssuers]);
+    this.revocableExtensions = Buffer.concat([...crl, ...caIssuers]);
+    this.shortLivedExtensions = Buffer.concat([noRevocationAvailable(), ...caIssuers]);
   }
 
   /**
@@ -88,28 +88,28 @@ export class LeafIssuer {
    */
   issue(request: LeafRequest): IssuedCertificate {
     const { subject, spki, subjectAltNames, serialNumber } = request;
-    const { issuer } = this.#options;
-    const validity = this.#fitValidity(request);
+    const { issuer } = this.options;
+    const validity = this.fitValidity(request);
     const tbsCertificate = encodeTbsCertificate({
-      serialNumber: serialNumber ? encodeSerialNumber(serialNumber) : tlv(tags.integer, this.#serialNumbers.next()),
-      signatureAlgorithm: this.#signer.algorithmIdentifier,
+      serialNumber: serialNumber ? encodeSerialNumber(serialNumber) : tlv(tags.integer, this.serialNumbers.next()),
+      signatureAlgorithm: this.signer.algorithmIdentifier,
       issuer: issuer.subject.der,
       ...validity,
       subject: encodeSubject(subject),
       spki,
       extensions: [
-        this.#leadingExtensions,
+        this.leadingExtensions,
         subjectKeyIdentifier(keyIdentifierOf(spki)),
         ...(subjectAltNames.length === 0 ? [] : [subjectAltName(subjectAltNames)]),
-        this.#revocationExtensions(validity),
+        this.revocationExtensions(validity),
       ],
     });
-    return this.#signer.certify(tbsCertificate, issuer);
+    return this.signer.certify(tbsCertificate, issuer);
   }
 
   /** A leaf is never valid after its issuer or before it. */
-  #fitValidity({ notBefore, notAfter }: Validity): Validity {
-    const { issuer, profile } = this.#options;
+  private fitValidity({ notBefore, notAfter }: Validity): Validity {
+    const { issuer, profile } = this.options;
     const first = Math.max(notBefore.getTime(), issuer.notBefore.getTime());
     const last = Math.min(notAfter.getTime(), issuer.notAfter.getTime());
     const share = (last - first) / (notAfter.getTime() - notBefore.getTime());
@@ -121,10 +121,10 @@ export class LeafIssuer {
     return { notBefore: new Date(first), notAfter: new Date(last) };
   }
 
-  #revocationExtensions({ notBefore, notAfter }: Validity): Buffer {
-    const { backdateSeconds, noRevocationUpToSeconds } = this.#options.profile;
+  private revocationExtensions({ notBefore, notAfter }: Validity): Buffer {
+    const { backdateSeconds, noRevocationUpToSeconds } = this.options.profile;
     const lifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 1000 - backdateSeconds;
-    return lifeSeconds <= noRevocationUpToSeconds ? this.#shortLivedExtensions : this.#revocableExtensions;
+    return lifeSeconds <= noRevocationUpToSeconds ? this.shortLivedExtensions : this.revocableExtensions;
   }
 }
 

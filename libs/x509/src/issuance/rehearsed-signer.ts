@@ -20,18 +20,18 @@ export interface IssuedCertificate {
  * linter would learn nothing from it.
  */
 export class RehearsedSigner {
-  readonly #signer: Signer;
-  readonly #throwawaySignature: Buffer;
+  private readonly signer: Signer;
+  private readonly throwawaySignature: Buffer;
 
   /** @throws Problem `invalid-request`: this is not a private key that we can sign with. */
   constructor(privateKey: KeyObject) {
-    this.#signer = signerFor(privateKey);
-    this.#throwawaySignature = bitString(signerFor(throwawayKeyLike(privateKey)).sign(Buffer.alloc(0)));
+    this.signer = signerFor(privateKey);
+    this.throwawaySignature = bitString(signerFor(throwawayKeyLike(privateKey)).sign(Buffer.alloc(0)));
   }
 
   /** AlgorithmIdentifier for the structure that will be signed. */
   get algorithmIdentifier(): Buffer {
-    return this.#signer.algorithmIdentifier;
+    return this.signer.algorithmIdentifier;
   }
 
   /**
@@ -41,10 +41,10 @@ export class RehearsedSigner {
    * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
    */
   certify(tbsCertificate: Buffer, issuer?: Certificate): IssuedCertificate {
-    const { algorithmIdentifier } = this.#signer;
-    const { tbs } = readCertificate(sequence(tbsCertificate, algorithmIdentifier, this.#throwawaySignature));
+    const { algorithmIdentifier } = this.signer;
+    const { tbs } = readCertificate(sequence(tbsCertificate, algorithmIdentifier, this.throwawaySignature));
     refuseFaults(tbs, issuer);
-    const signature = this.#signer.sign(tbsCertificate);
+    const signature = this.signer.sign(tbsCertificate);
     const der = sequence(tbsCertificate, algorithmIdentifier, bitString(signature));
     return { der, certificate: certificateFrom(der, tbs, signature) };
   }

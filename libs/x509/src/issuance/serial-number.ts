@@ -8,17 +8,17 @@ const pooledSerials = 1024;
 
 /** Makes serial numbers from a pool of random octets. It calls the generator once for a thousand numbers. */
 export class SerialNumberPool {
-  readonly #pool = Buffer.allocUnsafe(serialOctets * pooledSerials);
-  #used = this.#pool.length;
+  private readonly pool = Buffer.allocUnsafe(serialOctets * pooledSerials);
+  private used = this.pool.length;
 
   /** The 16 octets of the next serial number, as they are in the certificate. */
   next(): Buffer {
-    if (this.#used === this.#pool.length) {
-      randomFillSync(this.#pool);
-      this.#used = 0;
+    if (this.used === this.pool.length) {
+      randomFillSync(this.pool);
+      this.used = 0;
     }
-    const octets = this.#pool.subarray(this.#used, this.#used + serialOctets);
-    this.#used += serialOctets;
+    const octets = this.pool.subarray(this.used, this.used + serialOctets);
+    this.used += serialOctets;
     return withFixedLength(Buffer.from(octets));
   }
 }

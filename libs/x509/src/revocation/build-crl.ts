@@ -41,18 +41,18 @@ const maximumNumber = 1n << 159n;
  *   const der = crl.sign({ issuer, privateKey, crlNumber, thisUpdate, nextUpdate });
  */
 export class CrlBuilder {
-  readonly #chunks: Buffer[] = [];
-  #entryCount = 0;
+  private readonly chunks: Buffer[] = [];
+  private count = 0;
 
   get entryCount(): number {
-    return this.#entryCount;
+    return this.count;
   }
 
   /** Adds entries at the end. Takes a few microseconds for each. */
   add(entries: readonly RevokedEntry[]): void {
     if (entries.length === 0) return;
-    this.#chunks.push(Buffer.concat(entries.map(encodeEntry)));
-    this.#entryCount += entries.length;
+    this.chunks.push(Buffer.concat(entries.map(encodeEntry)));
+    this.count += entries.length;
   }
 
   /**
@@ -76,7 +76,7 @@ export class CrlBuilder {
       time(thisUpdate),
       time(nextUpdate),
       // RFC 5280 §5.1.2.6: an empty list is not encoded.
-      ...(this.#entryCount === 0 ? [] : [sequence(...this.#chunks)]),
+      ...(this.count === 0 ? [] : [sequence(...this.chunks)]),
       tlv(contextConstructed(0), extensions),
     );
     return sequence(tbsCertList, signer.algorithmIdentifier, bitString(signer.sign(tbsCertList)));
