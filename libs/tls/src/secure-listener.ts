@@ -130,7 +130,8 @@ export class SecureListener {
   }
 
   /**
-   * Cuts every session whose peer may no longer pass, also while the admission port is being asked about it.
+   * Cuts every session whose peer may no longer pass, such as the sessions of a revoked device. This also works while
+   * the admission port is being asked about the peer.
    *
    * @param match  the reason to end a peer's sessions, or undefined to leave them.
    * @returns how many sessions were ended.

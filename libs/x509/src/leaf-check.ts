@@ -31,7 +31,7 @@ export function checkLeaf(certificate: Certificate, options: { readonly now?: Da
   return fault === undefined ? name : { fault };
 }
 
-/** The name of a leaf. It must have exactly one CN, and this must be a device id. */
+/** The name of a leaf. It must have exactly one CN, and this must be a device id. A leaf without a CN is refused. */
 export function leafName({ subject }: Pick<Certificate, 'subject'>): LeafCheck {
   const [commonName, ...others] = subject.commonNames;
   if (commonName === undefined) return { fault: 'name-missing' };
