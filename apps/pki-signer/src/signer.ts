@@ -94,7 +94,10 @@ async function openSite({ store, clock, log, settings }: SignerOptions): Promise
   await hierarchy.load();
   const site = await SiteMembership.take({ store, audit, hierarchy, clock, log, files });
   if (hierarchy.isFounded && !(await exists(files.pepperFile)))
-    log.warn({}, 'the secret of one-time tokens was missing and is made anew, so tokens made before are void');
+    log.warn(
+      {},
+      'the secret of one-time tokens was missing; a new one was made, so earlier tokens are not valid any more',
+    );
   const keys = await FileKeyStore.at({ directory: files.keyDirectory, passphraseFile: files.passphraseFile });
   const pepper = await readOrCreateSecret(files.pepperFile);
   const maker = new AuthorityMaker(keys, audit, clock, settings);

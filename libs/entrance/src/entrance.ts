@@ -169,7 +169,7 @@ export class Entrance {
   /** The source has something new. What cannot be put in force changes nothing, and is in the log. */
   private applyChange(): void {
     this.apply().catch((error: unknown) =>
-      this.context.log.error({ error, entrance: this.group }, 'entrance could not take up a change of trust'),
+      this.context.log.error({ error, entrance: this.group }, 'entrance could not apply the changed CAs'),
     );
   }
 
@@ -179,7 +179,8 @@ export class Entrance {
   ): Promise<void> {
     const { level, security, warnings } = await this.options.source.read();
     if (this.isClosed) return;
-    for (const warning of warnings) this.context.log.warn({ warning, entrance: this.group }, 'trust needs attention');
+    for (const warning of warnings)
+      this.context.log.warn({ warning, entrance: this.group }, 'security settings need attention');
     const objection = await this.guard.objection(level, lowerTo);
     const putSettingsInForce = this.options.takeOver?.(level);
     if (this.isMutualOnly && level !== 'mutual') return this.shutBelowMutual(objection);
