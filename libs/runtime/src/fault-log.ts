@@ -1,22 +1,18 @@
+import { RepeatFilter } from '@sallyport/concurrency';
 import type { Clock } from './clock.js';
 import type { Log, LogFields } from './log.js';
 
 // Often enough to show that an outage goes on, and not so often that the log becomes hard to read.
-const quietMs = 60_000;
+const periodMs = 60_000;
 // Reasons contain addresses and topics, so there are few of them. The limit bounds memory if there are many.
-const mostReasons = 100;
-
-interface Silence {
-  readonly untilMs: number;
-  repeats: number;
-}
+const mostSources = 100;
 
 /**
  * Logs faults that end without help, such as a broker that is away. We try again many times a second, so each reason is
  * logged at once and then at most once a minute, with the number of repeats.
  */
 export class FaultLog {
-  private readonly silences = new Map<string, Silence>();
+  private readonly repeats = new RepeatFilter({ periodMs, mostSources });
 
   constructor(
     private readonly log: Log,
@@ -27,16 +23,8 @@ export class FaultLog {
 
   readonly note = (fault: unknown): void => {
     const reason = reasonOf(fault);
-    const nowMs = this.clock.now().getTime();
-    const silence = this.silences.get(reason);
-    // More than a minute ahead: somebody set the clock back.
-    if (silence !== undefined && nowMs < silence.untilMs && silence.untilMs - nowMs <= quietMs) {
-      silence.repeats += 1;
-      return;
-    }
-    const repeats = silence?.repeats ?? 0;
-    if (this.silences.size >= mostReasons) this.silences.clear();
-    this.silences.set(reason, { untilMs: nowMs + quietMs, repeats: 0 });
+    const repeats = this.repeats.pass(reason, this.clock.now().getTime());
+    if (repeats === undefined) return;
     this.log.warn({ ...this.fields, reason, ...(repeats === 0 ? {} : { repeats }) }, this.message);
   };
 }
