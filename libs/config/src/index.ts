@@ -30,4 +30,4 @@ export {
 export type { DeviceIdReader, Settings } from './settings.js';
 export { settingsFileNames } from './settings-file.js';
 export { backupFileName } from './settings-writer.js';
-export { quoted } from './shell-word.js';
+export { commandToSet, quoted } from './shell-word.js';

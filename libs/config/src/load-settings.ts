@@ -57,7 +57,7 @@ export async function loadSettings(options: LoadOptions): Promise<LoadedSettings
   const { readDeviceId = async () => undefined, profile } = options;
   if (profile !== undefined) resolution.requireProfile(profile, 'c8y');
   const settings = new ResolvedSettings(resolution, { directory: configDirectory, profile });
-  await requireStateMoved(configDirectory, settings.stateDirectory);
+  await requireStateMoved(settings);
   const warnings = await settings.findDeviceIds(readDeviceId);
   return {
     settings,

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configDirectories, settingsLoader } from './config-directory.fixture.js';
@@ -91,6 +91,30 @@ describe('state.path', () => {
       });
     },
   );
+
+  it('refuses another directory while settings name files where they were, and says how to change them', async () => {
+    const directory = await directoryWith('');
+    const certPath = join(directory, 'service-certs/agent/certificate.pem');
+    const lines = ['state.path = "/s"', `http.cert_path = "${certPath}"`, 'http.key_path = "/own/key.pem"'];
+    await writeFile(join(directory, 'tedge.toml'), lines.join('\n'));
+    const changes = 'sallyport config set http.cert_path /s/service-certs/agent/certificate.pem';
+    const loading = () => loadSettings({ configDir: directory, env: {}, cwd: directory });
+    await expect(loading()).rejects.toMatchObject({
+      type: 'config-invalid',
+      message: `state.path is /s, but settings name files in ${directory} that have moved there. Change the settings: ${changes}`,
+    });
+    await mkdir(join(directory, 'service-certs'));
+    await expect(loading()).rejects.toThrow(`mv -nv ${directory}/service-certs /s/ && ${changes}. Or go back`);
+  });
+
+  it('refuses another directory while a folder is in both, since nobody knows which is right', async () => {
+    const other = await directoryWith('');
+    const directory = await directoryWith(`state.path = "${other}"`);
+    await Promise.all([directory, other].map((place) => mkdir(join(place, 'site'))));
+    await expect(loadSettings({ configDir: directory, env: {}, cwd: directory })).rejects.toThrow(
+      `files of this site are at two places: ${directory}/site and ${other}/site. Stop the services, find out`,
+    );
+  });
 
   it('takes another directory once nothing is left in the configuration directory but settings', async () => {
     const directory = await directoryWith('state.path = "/s"');

@@ -1,4 +1,4 @@
-import { type ConfigKey, configKeys, describeKey, environmentNameOf, quoted, type Settings } from '@sallyport/config';
+import { type ConfigKey, commandToSet, configKeys, describeKey, type Settings } from '@sallyport/config';
 import type { ListenerKeys } from './listener-keys.js';
 import { HeldPorts } from './tcp-ports.js';
 
@@ -52,12 +52,8 @@ export class OtherPorts {
     return this.settings.source(key) === 'default' && typeof describeKey(key).default !== 'number';
   }
 
-  // A flag or a variable of the environment has priority over the file.
   private setting(key: ConfigKey, value: string): string {
-    const source = this.settings.source(key);
-    if (source === 'argument') return `start it with --${key} ${quoted(value)}`;
-    if (source === 'env') return `export ${environmentNameOf({ key })}=${quoted(value)}`;
-    return `${this.command} config set ${key} ${quoted(value)}`;
+    return commandToSet(this.settings, key, value, this.command);
   }
 }
 
