@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 
 /**
- * What a TLS connection needs, in PEM. Read anew for each connection, so a renewed certificate is used without a
+ * What a TLS connection needs, in PEM. Read again for each connection, so a renewed certificate is used without a
  * restart.
  */
 export interface TlsMaterial {
@@ -25,7 +25,7 @@ export type MqttConnection =
       readonly url: string;
       /** Required for `mqtts`. */
       readonly tls?: () => Promise<TlsMaterial>;
-      /** For a broker that asks for a user name; read anew for each connection. */
+      /** For a broker that asks for a user name; read again for each connection. */
       readonly credentials?: () => Promise<MqttCredentials>;
       /** `connectMqtt` opens several sessions, each `<clientId>/<role>`; `openMqttSession` one with exactly this id. */
       readonly clientId: string;

@@ -48,7 +48,7 @@ describe('trusted CAs from a path', () => {
     [
       'a private key pasted by mistake',
       () => forgeCa('a').keyPem,
-      'bad.pem: holds a private key, which does not belong among trusted CAs. Move it away: whoever reads it can pose as its owner',
+      'bad.pem: holds a private key, which does not belong among trusted CAs. Move it away: everybody who can read it can pose as its owner',
     ],
     [
       'an expired CA',

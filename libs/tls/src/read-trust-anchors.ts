@@ -37,7 +37,7 @@ async function candidatesOf(name: string, text: string, eventLoop: EventLoopYiel
   for (const other of blocks.filter((block) => block.label !== 'CERTIFICATE'))
     found.warnings.push(
       isPrivateKey(other)
-        ? `${name}: holds a private key, which does not belong among trusted CAs. Move it away: whoever reads it can pose as its owner`
+        ? `${name}: holds a private key, which does not belong among trusted CAs. Move it away: everybody who can read it can pose as its owner`
         : `${name}: ${describePemPart(other)} ignored`,
     );
   for (const [index, block] of certificates.entries()) {

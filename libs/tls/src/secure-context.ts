@@ -8,7 +8,7 @@ import type { SecuritySettings } from './settings.js';
 /** The hybrid with ML-KEM-768 first: a quantum computer of the future cannot read what is recorded today. */
 const hybridGroups = 'X25519MLKEM768:X25519:P-256:P-384';
 const classicGroups = 'X25519:P-256:P-384';
-/** RFC 9325 §4.1: no RSA key exchange. Whoever got the key later could read every recorded connection. */
+/** RFC 9325 §4.1: no RSA key exchange. With the key, every recorded connection could be read later. */
 const ciphers = `${DEFAULT_CIPHERS}:!kRSA`;
 /** CAs given to OpenSSL at once; this takes a few milliseconds. */
 const casAtOnce = 100;

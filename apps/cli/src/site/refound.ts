@@ -25,7 +25,7 @@ const options = globalOptions.extend({ yes: z.boolean().default(false) });
 export function refoundCommand(context: CliContext, parent: Command): void {
   parent
     .command('refound')
-    .description('found this site anew: a new CA, and nothing the old one issued is trusted any more')
+    .description('found this site again, with a new CA: nothing that the old CA issued is trusted any more')
     .option('--yes', 'do it; without this nothing is changed')
     .action(async (_options: unknown, command: Command) => {
       const given = optionsOf(command, options);
@@ -69,7 +69,7 @@ async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
 function unconfirmed({ programName }: CliContext, { signer, registry }: SiteParts): Failure {
   const id = signer?.siteId ?? registry?.siteId;
   return new Failure(
-    `Nothing was changed. Founding ${id === undefined ? 'this site' : `site ${id}`} anew makes a new CA: every device and service has to enrol again, and nothing the old CA issued is trusted any more. The old keys and the embedded store are moved aside. If there is a backup, restore it instead.`,
+    `Nothing was changed. Founding ${id === undefined ? 'this site' : `site ${id}`} again makes a new CA: every device and service has to enrol again, and nothing the old CA issued is trusted any more. The old keys and the embedded store are moved aside. If there is a backup, restore it instead.`,
     `To do it: ${programName} site refound --yes`,
   );
 }

@@ -96,7 +96,7 @@ describe('site refound', () => {
     await using site = await stoppedSite({ store: undefined });
     const { exitCode, stderr } = await site.run('site', 'refound');
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`Founding site ${marker.siteId} anew makes a new CA`);
+    expect(stderr).toContain(`Founding site ${marker.siteId} again makes a new CA`);
     expect((await readdir(site.config)).toSorted()).toEqual(['pki', 'service-certs', 'site', 'tedge.toml']);
     expect((await readdir(site.data)).toSorted()).toEqual(['pki', 'store']);
   });

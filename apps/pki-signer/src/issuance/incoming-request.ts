@@ -24,7 +24,7 @@ export function readRequest(der: Buffer, channelBindings: () => readonly string[
   if (challengePassword !== undefined && !channelBindings().some((binding) => isSame(binding, challengePassword)))
     throw new Problem(
       'csr-forbidden',
-      'The challengePassword of the CSR is not the channel binding of this TLS connection. Leave it out, or make it anew for each connection.',
+      'The challengePassword of the CSR is not the channel binding of this TLS connection. Leave it out, or make a new one for each connection.',
     );
   return { csr, digest: hash('sha256', der) };
 }

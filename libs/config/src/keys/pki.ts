@@ -83,7 +83,7 @@ const lifetimes = {
     isOwn,
   }),
   'pki.crl.interval': setting(positiveDuration, {
-    doc: 'How often the revocation list is signed anew, even when nothing was revoked.',
+    doc: 'How often the revocation list is signed again, even when nothing was revoked.',
     default: '6h',
     examples: ['6h'],
     isOwn,
