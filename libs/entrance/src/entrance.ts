@@ -59,8 +59,8 @@ const drainMs = 5_000;
 // After an outage of the broker, the registry may reconnect later than we do. A lost event matters no longer than this.
 const registryGraceMs = 60_000;
 
-// These refusals are the registry's own; it writes them into its audit log itself.
-const registryVerdicts: ReadonlySet<RefusalReason> = new Set([
+// The registry decides these refusals, and writes them into its audit log itself.
+const recordedByRegistry: ReadonlySet<RefusalReason> = new Set([
   'certificate-revoked',
   'device-locked',
   'device-revoked',
@@ -242,7 +242,7 @@ export class Entrance {
   private noteRefusal(refusal: RefusalEvent): void {
     this.metrics.refused(refusal.reason);
     const leftOut = this.refusals.note(refusal, this.group);
-    if (leftOut === undefined || registryVerdicts.has(refusal.reason)) return;
+    if (leftOut === undefined || recordedByRegistry.has(refusal.reason)) return;
     this.reports.report(refusal, { entrance: this.group, leftOut });
   }
 
