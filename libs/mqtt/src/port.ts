@@ -82,8 +82,9 @@ export abstract class Mqtt {
    * Each subscription has its own session, which the broker keeps while we are away. So nothing is lost over a restart,
    * and a slow handler does not delay other subscriptions. A message is acknowledged when its handler is done. When the
    * handler fails or takes longer than 20 s, the broker delivers the message again after a back-off. After 20 failures
-   * in a row the broker keeps it as a dead letter instead (`deadLetterRoot` of @sallyport/protocol). So handlers see a
-   * message at least once, in order, and must be idempotent.
+   * in a row the broker keeps it as a dead letter instead (`deadLetterRoot` of @sallyport/protocol). A handler that
+   * throws Problem `unavailable` or `storage-full` cannot work now, so that does not count. So handlers see a message
+   * at least once, in order, and must be idempotent.
    *
    * @throws Problem `forbidden`: the broker refuses the filter.
    * @throws Problem `unavailable`: no connection within 30 s.

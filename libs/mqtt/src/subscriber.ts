@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import { within } from '@sallyport/concurrency';
+import { Problem, type ProblemType } from '@sallyport/protocol';
 import type { FailedMessage } from './dead-letters.js';
 import type { MqttMessage } from './mqtt-session.js';
 import type { MessageHandler } from './port.js';
 import { toError } from './to-error.js';
 
 const handlerDeadlineMs = 20_000;
+
+// The store or another service is away. Then every message fails, and a revocation must not be given up for that.
+const passingFaults: ReadonlySet<ProblemType> = new Set<ProblemType>(['unavailable', 'storage-full']);
 
 /** A message that no later attempt can handle. */
 export class UnusableMessage extends Error {
@@ -17,7 +21,10 @@ type Incoming = Pick<MqttMessage, 'topic' | 'payload'>;
 export interface SubscriberOptions {
   readonly filter: string;
   readonly handler: MessageHandler;
-  /** After so many failures in a row the message is given up; undefined: the broker does not deliver it again. */
+  /**
+   * After so many failures in a row the message is given up; undefined: the broker does not deliver it again. A Problem
+   * `unavailable` or `storage-full` is not counted.
+   */
   readonly mostFailures: number | undefined;
   /** Keeps a message whose handler will not be called for it any more. */
   readonly giveUp: (failed: FailedMessage) => Promise<void>;
@@ -47,9 +54,12 @@ export class Subscriber {
   private async decide(topic: string, payload: Buffer, error: Error): Promise<void> {
     const { filter, mostFailures, giveUp } = this.options;
     const message = identify(topic, payload);
-    const failures = this.failing?.message === message ? this.failing.times + 1 : 1;
+    const before = this.failing?.message === message ? this.failing.times : 0;
+    const isPassing = error instanceof Problem && passingFaults.has(error.type);
+    const failures = isPassing ? before : before + 1;
     this.failing = { message, times: failures };
-    const isLast = (mostFailures !== undefined && failures >= mostFailures) || error instanceof UnusableMessage;
+    const hasFailedOften = !isPassing && mostFailures !== undefined && failures >= mostFailures;
+    const isLast = hasFailedOften || error instanceof UnusableMessage;
     if (!isLast) throw new Error(`a message to ${filter} ${consequence(mostFailures)}`, { cause: error });
     // If this fails, the broker delivers the message again, and the next failure of the handler leads here again.
     await giveUp({ topic, payload, filter, failures, error });
