@@ -75,9 +75,7 @@ export class ServiceIdentity {
    */
   keepUp(): void {
     this.isBehind = true;
-    this.catchingUp ??= this.catchUp().finally(() => {
-      this.catchingUp = undefined;
-    });
+    this.catchingUp ??= this.catchUp();
   }
 
   private async catchUp(): Promise<void> {
@@ -97,6 +95,8 @@ export class ServiceIdentity {
         await pause(backOffMs(failures, retry), { signal, ref: false });
       }
     }
+    // At once after the last look at `isBehind`. A call of `keepUp` in between would be forgotten.
+    this.catchingUp = undefined;
   }
 
   private async reloadIfDue(): Promise<void> {
