@@ -64,5 +64,8 @@ function portOf(group: DeclaredGroup): z.ZodType {
   const doc = `Port ${settingsOf} listens on; 0 takes any free port.`;
   if (defaultPort !== undefined)
     return setting(port, { doc, default: defaultPort, examples: [String(defaultPort)], isOwn: true });
-  return optionalSetting(port, { doc: `${doc} Unset: it is not offered on the network.`, isOwn: true });
+  return optionalSetting(port, {
+    doc: `${doc} Unset: it is not offered on the network. To open it, and to close it again, restart the service.`,
+    isOwn: true,
+  });
 }
