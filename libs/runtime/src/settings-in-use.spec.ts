@@ -43,6 +43,14 @@ describe('settings in use', () => {
     expect(inUse.outdatedBy(changed)).toEqual([]);
   });
 
+  it('stay outdated where the first value is used until a restart', async () => {
+    const inUse = new SettingsInUse();
+    const { dataDirectory } = inUse.follow(await load());
+    const changed = inUse.follow(await load('data.path = "/d"'));
+    expect([dataDirectory, changed.dataDirectory]).toEqual([directory.file('data'), '/d']);
+    expect(inUse.outdatedBy(changed)).toEqual(['data.path']);
+  });
+
   it('do not need a restart where they are read at each use', async () => {
     const inUse = new SettingsInUse();
     inUse.follow(await load('pki.url = "https://a:1"')).get('pki.url');

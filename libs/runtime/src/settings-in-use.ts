@@ -4,6 +4,10 @@ import type { ConfigKey, Settings } from '@sallyport/config';
 // These are read again at each use, so a change needs no restart.
 const readAtUse: ReadonlySet<ConfigKey> = new Set<ConfigKey>(['pki.url']);
 
+// A reload reads these again for the levels of the listeners, but the files of the service stay where they were at the
+// start.
+const fixedAtStart: ReadonlySet<ConfigKey> = new Set<ConfigKey>(['data.path', 'state.path']);
+
 /** Remembers which settings a service has read. After a reload it says for which of them the service has an old value. */
 export class SettingsInUse {
   private readonly lastRead = new Map<ConfigKey, unknown>();
@@ -13,7 +17,7 @@ export class SettingsInUse {
   /** Returns the same settings. Each value that is read from them is remembered. */
   follow(settings: Settings): Settings {
     if (this.followed.has(settings)) return settings;
-    const note = (key: ConfigKey, value: unknown) => void this.lastRead.set(key, value);
+    const note = (key: ConfigKey, value: unknown) => this.note(key, value);
     const following: Settings = {
       directory: settings.directory,
       get stateDirectory() {
@@ -38,6 +42,11 @@ export class SettingsInUse {
     };
     this.followed.set(following, settings);
     return following;
+  }
+
+  private note(key: ConfigKey, value: unknown): void {
+    if (fixedAtStart.has(key) && this.lastRead.has(key)) return;
+    this.lastRead.set(key, value);
   }
 
   /** Keys that had another value when the service last read them, sorted. */
