@@ -29,9 +29,11 @@ export function createProgram(context: CliContext): Command {
     .addOption(
       new Option('--log-level <level>', 'error, warn, info (default), debug or trace').argParser(logLevelArgument),
     )
-    .option(
-      '--admin-url <url>',
-      `use the admin API on the network: https://HOST:${entrances.registry.defaultPort}, or of any service: SERVICE=https://HOST:PORT`,
+    .addOption(
+      new Option(
+        '--admin-url <url>',
+        `use the admin API on the network: https://HOST:${entrances.registry.defaultPort}, or of any service: SERVICE=https://HOST:PORT; may be repeated`,
+      ).argParser(joinedByCommas),
     )
     .option('--admin-cert <file>', 'certificate of the administrator (default: <config dir>/admin-certs)')
     .option('--admin-key <file>', 'private key of the administrator')
@@ -52,6 +54,11 @@ export function createProgram(context: CliContext): Command {
   ])
     add(context, program);
   return program;
+}
+
+/** The values of an option that was given several times. */
+function joinedByCommas(value: string, earlier: string | undefined): string {
+  return earlier === undefined ? value : `${earlier},${value}`;
 }
 
 /** Keeps commander from writing to and ending this process; subcommands inherit it. */

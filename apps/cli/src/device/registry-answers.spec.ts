@@ -86,12 +86,15 @@ describe('the admin API on the network', () => {
     expect(stderr).toContain('The admin API of pki-signer is not offered on the network.');
   });
 
-  it('is reached at the address that is given for its service', async () => {
+  it.each([
+    { given: 'in one option, separated by commas', words: (urls: string[]) => ['--admin-url', urls.join(',')] },
+    { given: 'in an option each', words: (urls: string[]) => urls.flatMap((url) => ['--admin-url', url]) },
+  ])('is reached at the address that is given for its service $given', async ({ words }) => {
     await using site = await fakeSite();
     await site.run(['secure', 'mutual']);
-    const urls = `https://localhost:1,pki-signer=https://localhost:${site.ports.registry}`;
+    const signerUrl = `pki-signer=https://localhost:${site.ports.registry}`;
 
-    const { stderr } = await site.run(['ca', 'show', '--admin-url', urls]);
+    const { stderr } = await site.run(['ca', 'show', ...words([signerUrl, 'https://localhost:1'])]);
 
     // The entrance let us in; what stands behind it in this test answers 404.
     expect(stderr).toContain('The service pki-signer answered with status 404.');
