@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditLog } from '@sallyport/audit';
 
 /** What the signer writes to its audit log. `…-intended` is written before the signature. */
-type SignerAction =
+export type SignerAction =
   | 'authority-intended'
   | 'authority-issued'
   | 'authority-imported'

@@ -8,8 +8,8 @@ import type { IncomingRequest } from '../issuance/incoming-request.js';
 import type { Issuance, Requester } from '../issuance/issuance.js';
 import { canonicalHost, requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
+import type { EnrolmentLimits } from './caller-limits.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';
-import type { RateLimit } from './rate-limit.js';
 
 /** The request of a device that has no certificate yet. */
 export interface EnrolmentRequest {
@@ -31,17 +31,6 @@ export interface EnrolmentOptions {
   readonly inventory: Inventory;
   readonly metrics: SignerMetrics;
   readonly limits: EnrolmentLimits;
-}
-
-/** How often one address, and one name, may ask. */
-export interface CallerLimits {
-  readonly byAddress: RateLimit;
-  readonly byName: RateLimit;
-}
-
-export interface EnrolmentLimits extends CallerLimits {
-  /** How many wrong passwords one name may send. */
-  readonly guesses: RateLimit;
 }
 
 /** A caller with a valid token. */

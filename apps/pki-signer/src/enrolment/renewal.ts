@@ -10,7 +10,7 @@ import type { IssueOrder, LeafProfileName } from '../issuance/certificate-issuer
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
 import type { Issuance, Requester } from '../issuance/issuance.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
-import type { CallerLimits } from './enrolment.js';
+import type { CallerLimits } from './caller-limits.js';
 
 /** The request of a client that has proved, in its TLS handshake, that it holds the key of the certificate. */
 export interface RenewalRequest {
