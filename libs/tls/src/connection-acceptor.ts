@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
+import type { RefusalReason } from '@sallyport/protocol';
 import { AdmissionCheck } from './admission-check.js';
 import { type ConnectionControl, register, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
@@ -17,8 +17,8 @@ import { ListenerSession, type Standing } from './listener-session.js';
 import { certificateOf, type Peer } from './peer.js';
 import { PendingConnection } from './pending-connection.js';
 import { faultOf, RefusalResponder } from './refusal-responder.js';
-import { type Revalidation, revalidate } from './revalidation.js';
-import { reviewSession, type SecurityState } from './security-state.js';
+import { SecurityInUse, type SecurityState } from './security-state.js';
+import { SessionReviewer } from './session-reviewer.js';
 import { SessionTable } from './session-table.js';
 import { TokenIdentification } from './token-identification.js';
 
@@ -29,9 +29,11 @@ export interface ConnectionAcceptorOptions {
   readonly security: SecurityState;
 }
 
-/** Takes each connection from its first byte to a session or a refusal. Reviews the sessions when settings change. */
+/** Takes each connection from its first byte to a session or a refusal. */
 export class ConnectionAcceptor {
   readonly sessions: SessionTable;
+  readonly reviewer: SessionReviewer;
+  readonly security: SecurityInUse;
   private readonly options: SecureListenerOptions;
   private readonly limits: Limits;
   private readonly counters: ListenerCounters;
@@ -45,8 +47,6 @@ export class ConnectionAcceptor {
   private readonly control: ConnectionControl;
   /** Sockets of connections that are not a session yet. */
   private readonly pending = new Set<Socket>();
-  private currentSecurity: SecurityState;
-  private former: { readonly security: SecurityState; readonly until: number } | undefined;
 
   constructor({ options, limits, counters, security }: ConnectionAcceptorOptions) {
     this.options = options;
@@ -54,7 +54,7 @@ export class ConnectionAcceptor {
     this.counters = counters;
     this.now = options.now ?? (() => new Date());
     this.quota = new ConnectionQuota(limits);
-    this.currentSecurity = security;
+    this.security = new SecurityInUse(security, limits.formerTlsMs);
     this.sessions = new SessionTable(this.now, (session, reason) => this.cut(session, reason));
     const { handler } = options;
     this.http = 'http' in handler ? this.makeHttp(handler) : undefined;
@@ -62,22 +62,15 @@ export class ConnectionAcceptor {
     this.alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
     this.admission = new AdmissionCheck({ options, limits, quota: this.quota });
     this.responder = new RefusalResponder({ options, limits, counters, http: this.http });
-    const { sessions } = this;
-    const identification = new TokenIdentification({
-      options,
-      sessions,
-      admission: this.admission,
-      responder: this.responder,
-    });
+    const { sessions, admission, responder } = this;
+    const cut = (session: ListenerSession, reason: RefusalReason) => this.cut(session, reason);
+    this.reviewer = new SessionReviewer({ options, limits, security: this.security, sessions, admission, cut });
+    const identification = new TokenIdentification({ options, sessions, admission, responder });
     this.control = {
       identify: (session, claim) => identification.identify(session, claim),
-      cut: (session, reason) => this.cut(session, reason),
+      cut,
       drainMs: limits.drainMs,
     };
-  }
-
-  get security(): SecurityState {
-    return this.currentSecurity;
   }
 
   /** Receives a new TCP connection. */
@@ -106,12 +99,9 @@ export class ConnectionAcceptor {
   }
 
   /** Puts new settings in force, for new connections and for live sessions. */
-  applySecurity(security: SecurityState): void {
-    if (security.level !== 'plain') this.former = undefined;
-    else if (this.currentSecurity.context !== undefined)
-      this.former = { security: this.currentSecurity, until: performance.now() + this.limits.formerTlsMs };
-    this.currentSecurity = security;
-    for (const session of this.sessions) if (session.refusal === undefined) this.reviewOrCut(session);
+  applySecurity(state: SecurityState): void {
+    this.security.replace(state);
+    this.reviewer.reviewAll();
   }
 
   /** Ends a session for a reason, and reports it once. */
@@ -163,7 +153,7 @@ export class ConnectionAcceptor {
   }
 
   private receivePlain(pending: PendingConnection): void {
-    const isPlainExpected = this.currentSecurity.level === 'plain';
+    const isPlainExpected = this.security.current.level === 'plain';
     if (!isPlainExpected) this.counters.count('plainOnTls');
     if (isPlainExpected || this.http !== undefined)
       this.establish(this.open(pending, pending.raw, isPlainExpected ? 'current' : 'redirected'));
@@ -171,7 +161,7 @@ export class ConnectionAcceptor {
   }
 
   private async receiveTls(pending: PendingConnection): Promise<void> {
-    const security = this.tlsSecurity();
+    const security = this.security.forTls;
     const { context, clientCertificate } = security;
     if (context === undefined) return this.answerPlainly(pending);
     if (clientCertificate !== 'none' && !this.beginCharge(pending))
@@ -208,12 +198,6 @@ export class ConnectionAcceptor {
     return pending.charge !== undefined;
   }
 
-  /** The security for a new TLS client. For a short time after a switch to plain HTTP, that is the former one. */
-  private tlsSecurity(): SecurityState {
-    const former = this.former;
-    return former !== undefined && performance.now() < former.until ? former.security : this.currentSecurity;
-  }
-
   /** TLS clients show this answer as "wrong version number". Operators know that as the sign of a plain-text port. */
   private answerPlainly(pending: PendingConnection): void {
     this.counters.count('tlsOnPlain');
@@ -245,18 +229,6 @@ export class ConnectionAcceptor {
     this.establish(session, security);
   }
 
-  /** Asks again about these sessions. Cuts those that are no longer admitted, or got no answer in time. */
-  revalidate(sessions: readonly ListenerSession[], { graceMs }: Pick<Revalidation, 'graceMs'>): Promise<void> {
-    return revalidate(sessions, { graceMs, ask: (each) => this.askAgain(each), cut: (...args) => this.cut(...args) });
-  }
-
-  private async askAgain(session: ListenerSession): Promise<AdmissionDecision> {
-    const { subject } = session;
-    return subject === undefined
-      ? { outcome: 'refused', reason: 'no-certificate' }
-      : await this.admission.ask(session, subject);
-  }
-
   private open(pending: PendingConnection, socket: Socket, standing: Standing, peer?: Peer): ListenerSession {
     const { raw, remoteAddress } = pending;
     pending.clearDeadline();
@@ -279,8 +251,8 @@ export class ConnectionAcceptor {
   }
 
   /** Hands the session to the protocol above. Until now, nothing the client sent after the handshake was read. */
-  private establish(session: ListenerSession, judgedBy = this.currentSecurity): void {
-    if (judgedBy !== this.currentSecurity) this.reviewSession(session);
+  private establish(session: ListenerSession, judgedBy = this.security.current): void {
+    if (judgedBy !== this.security.current) this.reviewer.review(session);
     if (session.isOver || session.socket.destroyed) return;
     session.connection = new SessionConnection(session, this.control);
     register(session.connection);
@@ -289,34 +261,6 @@ export class ConnectionAcceptor {
     if (peer !== undefined) this.options.events.onAdmitted?.({ peer, remoteAddress });
     if ('stream' in this.options.handler) this.options.handler.stream(session.connection);
     else this.http?.take(session);
-  }
-
-  /** A leaf rule that throws must not spare the sessions that are reviewed after it. */
-  private reviewOrCut(session: ListenerSession): void {
-    try {
-      this.reviewSession(session);
-    } catch (error) {
-      this.options.events.onWarning('a session was cut, since its review failed', { error });
-      this.cut(session, 'not-permitted');
-    }
-  }
-
-  private reviewSession(session: ListenerSession): void {
-    const review = reviewSession(session, this.currentSecurity, this.options.leafRule);
-    switch (review.outcome) {
-      case 'keep':
-        session.peer = review.peer ?? session.peer;
-        this.sessions.watch(session);
-        return;
-      case 'redirect':
-        session.retire('redirected', { idleMs: this.limits.retireIdleMs, hardMs: this.limits.drainMs });
-        return;
-      case 'cut':
-        this.cut(session, review.reason);
-        return;
-      default:
-        review satisfies never;
-    }
   }
 
   /** Another owner needs this place. */

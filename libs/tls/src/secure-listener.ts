@@ -44,7 +44,7 @@ export class SecureListener {
 
   /** Security level in force. */
   get level(): SecurityLevel {
-    return this.acceptor?.security.level ?? levelOf(this.settings);
+    return this.acceptor?.security.current.level ?? levelOf(this.settings);
   }
 
   /** Live connections that the handler has, with or without a peer. */
@@ -162,7 +162,7 @@ export class SecureListener {
     const concerned = [...(this.acceptor?.sessions ?? [])].filter(
       ({ subject }) => subject !== undefined && match(subject),
     );
-    await this.acceptor?.revalidate(concerned, { graceMs });
+    await this.acceptor?.reviewer.revalidate(concerned, { graceMs });
   }
 
   /**

@@ -1,8 +1,5 @@
 import type { SecureContext } from 'node:tls';
-import type { RefusalReason, SecurityLevel } from '@sallyport/protocol';
-import { type LeafRule, leafRuleFault, pathFault } from './judge.js';
-import type { ListenerSession } from './listener-session.js';
-import type { CertificateCredential, Peer } from './peer.js';
+import type { SecurityLevel } from '@sallyport/protocol';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
@@ -32,45 +29,32 @@ export async function prepareSecurity(name: string, settings: SecuritySettings):
   return { level, clientCertificate, trust, namesTrust, context, warnings: contextWarnings(settings) };
 }
 
-/** What happens to a session that began under former settings. */
-export type SessionReview =
-  | { readonly outcome: 'keep'; readonly peer?: Peer }
-  | { readonly outcome: 'redirect' }
-  | { readonly outcome: 'cut'; readonly reason: RefusalReason };
+/** The security settings that a listener uses now, and those it used just before. */
+export class SecurityInUse {
+  private readonly formerTlsMs: number;
+  private state: SecurityState;
+  private former: { readonly state: SecurityState; readonly until: number } | undefined;
 
-/**
- * Whether a session would be admitted under the present settings. When a stricter level asks for more, the peer may
- * come back over a new connection and show it. When no trusted CA vouches for its certificate any more, the session is
- * cut.
- */
-export function reviewSession(
-  session: ListenerSession,
-  { level, clientCertificate, trust, namesTrust }: SecurityState,
-  leafRule: LeafRule | undefined,
-): SessionReview {
-  if (level === 'plain') return { outcome: 'keep' };
-  if (!session.isSecure) return { outcome: 'redirect' };
-  const { peer } = session;
-  if (peer?.credential.kind !== 'certificate')
-    return { outcome: clientCertificate === 'required' ? 'redirect' : 'keep' };
-  // The listener no longer asks for certificates. The peer stays who it is, unless its CA was removed.
-  if (clientCertificate === 'none' && !namesTrust) return { outcome: 'keep' };
-  return reviewCertificate({ ...peer, credential: peer.credential }, trust, leafRule);
-}
+  /** @param formerTlsMs  how long TLS clients are still served after a switch to plain text, in milliseconds */
+  constructor(state: SecurityState, formerTlsMs: number) {
+    this.state = state;
+    this.formerTlsMs = formerTlsMs;
+  }
 
-function reviewCertificate(
-  { deviceId, kind, credential }: Peer & { readonly credential: CertificateCredential },
-  trust: TrustStore,
-  leafRule: LeafRule | undefined,
-): SessionReview {
-  const { certificate, issuedHere } = credential;
-  const path = trust.trusts(credential.path)
-    ? credential.path
-    : trust.findPath(certificate, credential.path.certificates);
-  // Only our own hierarchy can make services and administrators. So a peer that changed sides must connect again.
-  if (path === undefined || trust.isOwn(path) !== issuedHere) return { outcome: 'cut', reason: 'issuer-unknown' };
-  const fault =
-    pathFault({ certificate, path }) ?? leafRuleFault({ certificate, deviceId, kind, issuedHere }, leafRule);
-  if (fault !== undefined) return { outcome: 'cut', reason: fault.reason };
-  return { outcome: 'keep', peer: { deviceId, kind, credential: { ...credential, path } } };
+  get current(): SecurityState {
+    return this.state;
+  }
+
+  /** The security for a new TLS client. For a short time after a switch to plain HTTP, that is the former one. */
+  get forTls(): SecurityState {
+    const former = this.former;
+    return former !== undefined && performance.now() < former.until ? former.state : this.state;
+  }
+
+  replace(state: SecurityState): void {
+    if (state.level !== 'plain') this.former = undefined;
+    else if (this.state.context !== undefined)
+      this.former = { state: this.state, until: performance.now() + this.formerTlsMs };
+    this.state = state;
+  }
 }
