@@ -61,6 +61,6 @@ function parseEvent<Payload extends z.ZodType>(
   try {
     return { payload: payload.parse(JSON.parse(message.toString('utf8'))) };
   } catch (error) {
-    return { fault: new Error(`a message to ${topic} breaks its contract and was dropped`, { cause: toError(error) }) };
+    return { fault: new Error(`a message to ${topic} breaks its contract`, { cause: toError(error) }) };
   }
 }

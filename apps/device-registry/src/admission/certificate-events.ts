@@ -16,7 +16,7 @@ export class CertificateEvents implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const onInvalid = (error: Error) => this.log.error({ error }, 'event of the signer is not readable, dropped');
+    const onInvalid = (error: Error) => this.log.error({ error }, 'event of the signer is not readable');
     await subscribeEvent(this.mqtt, certificateIssued, (event) => this.issued.take(event), { onInvalid });
     await subscribeEvent(this.mqtt, certificateRevoked, (event) => this.revoked.take(event), { onInvalid });
   }
