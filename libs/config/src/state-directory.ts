@@ -50,9 +50,10 @@ function notMoved(
   const target = quoted(stateDirectory);
   const sources = names.map((name) => quoted(join(directory, name))).join(' ');
   const commands = [`mkdir -p ${target}`, `mv -nv ${sources} ${target}/`, ...changes].join(' && ');
+  // The long command stands last, so that nobody copies a full stop into its last path.
   return new Problem(
     'config-invalid',
-    `state.path is ${stateDirectory}, but files of this site are still in ${directory}. Stop the services and move them: ${commands}. Or go back: sallyport config unset state.path`,
+    `state.path is ${stateDirectory}, but files of this site are still in ${directory}. Go back with: sallyport config unset state.path. Or stop the services and move them: ${commands}`,
   );
 }
 
