@@ -57,4 +57,15 @@ describe('the admin API of the signer on the network', () => {
     succeeded(await system.sallyport('secure', 'plain'));
     expect((await remote('ca', 'show')).stderr).toContain(`nothing listens at https://localhost:${port}`);
   });
+
+  it('closes and opens with its port, without a restart', async () => {
+    succeeded(await system.sallyport('secure', 'mutual'));
+    succeeded(await system.sallyport('config', 'unset', 'pki.admin.bind.port'));
+    expect(succeeded(await remote('ca', 'show'))).toContain('device-1');
+    expect(succeeded(await system.sallyport('secure', 'mutual'))).toContain('close pki-signer');
+    expect((await remote('ca', 'show')).stderr).toContain(`nothing listens at https://localhost:${port}`);
+    succeeded(await system.sallyport('config', 'set', 'pki.admin.bind.port', String(port)));
+    expect(succeeded(await system.sallyport('secure', 'mutual'))).toContain('prove pki-signer');
+    expect(succeeded(await remote('ca', 'show'))).toContain('device-1');
+  });
 });

@@ -20,7 +20,7 @@ interface AdminEntranceOptions {
 
 /**
  * Provides the network entrance to the admin API of a service: to the kinds of certificate that its row permits, and at
- * level mutual only. It is not opened while its port is not set.
+ * level mutual only. It is closed while its port is not set.
  */
 export function adminEntrance(options: AdminEntranceOptions): FactoryProvider {
   return {
@@ -45,7 +45,6 @@ class AdminEntrance implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     const { group } = this.options;
-    if (this.context.settings.get(`${group}.bind.port`) === undefined) return;
     await this.entrances.open({
       ...configuredEntrance(this.context, group),
       handler: { http: (request, response) => this.pass(request, response) },

@@ -133,7 +133,7 @@ describe('changes to an entrance that overlap', () => {
     const entrance = await opening;
     await stopped;
 
-    expect(entrance.describe().isOpen).toBe(false);
+    expect(entrance.describe()?.isOpen).toBe(false);
   });
 
   it('leave no trace of an entrance that could not be opened', async () => {

@@ -5,7 +5,8 @@ import { type ConfiguredGroup, entrances, type ServiceName, statePlaces } from '
 
 export interface EntranceSettings {
   readonly host: string;
-  readonly port: number;
+  /** Undefined while nobody sets the port of an entrance without a default one. */
+  readonly port: number | undefined;
   readonly paths: {
     readonly certPath?: string;
     readonly keyPath?: string;
@@ -20,7 +21,7 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
   const [certPath, keyPath, caPath] = [settings.get(keys.cert), settings.get(keys.key), settings.get(keys.ca)];
   return {
     host: settings.require(`${group}.bind.address`),
-    port: settings.require(`${group}.bind.port`),
+    port: settings.get(`${group}.bind.port`),
     paths: {
       ...(certPath === undefined ? {} : { certPath }),
       ...(keyPath === undefined ? {} : { keyPath }),

@@ -122,7 +122,8 @@ export class Entrance {
 
   /**
    * Puts in force what settings and files say now: opens the entrance, changes its level, certificate or CAs, or shuts
-   * it. Sessions that still hold go on. Does nothing after `close`.
+   * it. Sessions that still hold go on. An entrance whose port is not set is closed, whatever its level was: that lowers
+   * nothing. Does nothing after `close`.
    *
    * @throws Problem `config-invalid`: settings or files do not fit together, the address cannot be bound, or the level
    *   would be lower than it was without an administrator's word; nothing changed.
@@ -131,16 +132,18 @@ export class Entrance {
     return this.changes.run(() => this.readAndApply(options, refuse));
   }
 
-  describe(): EntranceDescription {
+  /** Undefined while it is closed because its port is not set. */
+  describe(): EntranceDescription | undefined {
     const { options } = this;
     const { bound } = this.listener;
-    const { host, port } = bound ?? options.source.address();
+    const place = bound ?? options.source.address();
+    if (place === undefined) return undefined;
     const certificate = bound?.certificate;
     return {
       name: options.name,
       group: this.group,
-      host,
-      port,
+      host: place.host,
+      port: place.port,
       level: this.level,
       isOpen: bound !== undefined,
       ...(this.objection === undefined ? {} : { shutReason: this.objection.reason }),
@@ -177,6 +180,8 @@ export class Entrance {
     { lowerTo }: ApplyOptions,
     onObjection: (objection: Objection) => Promise<void>,
   ): Promise<void> {
+    const address = this.options.source.address();
+    if (address === undefined) return this.withdraw();
     const { level, security, warnings } = await this.options.source.read();
     if (this.isClosed) return;
     for (const warning of warnings)
@@ -185,12 +190,19 @@ export class Entrance {
     const putSettingsInForce = this.options.takeOver?.(level);
     if (this.isMutualOnly && level !== 'mutual') return this.shutBelowMutual(objection);
     if (objection !== undefined) return onObjection(objection);
-    const address = this.options.source.address();
     await this.guard.during(level, () => this.listener.putInForce({ address, security }));
     putSettingsInForce?.();
     this.objection = undefined;
     const { host, port } = this.listener.bound ?? address;
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
+  }
+
+  /** Its port is not set any more. The stored level stays: the entrance opens no lower when the port is set again. */
+  private withdraw(): Promise<void> {
+    if (this.listener.bound !== undefined)
+      this.context.log.info({ entrance: this.group }, 'entrance closes, since its port is not set');
+    this.objection = undefined;
+    return this.listener.close();
   }
 
   /** A shut entrance is safe, but an operator must learn of it when it was not intended. */

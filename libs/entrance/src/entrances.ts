@@ -64,9 +64,11 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return entrance;
   }
 
-  /** Those that have a security level: not what is plain by design. */
+  /** Those that have a security level: not what is plain by design, nor what is closed because its port is not set. */
   describe(): EntranceDescription[] {
-    return this.withLevel.map((entrance) => entrance.describe());
+    return this.opened.flatMap((entrance) =>
+      entranceDefinition(entrance.group).isAlwaysPlain === true ? [] : (entrance.describe() ?? []),
+    );
   }
 
   /**
@@ -74,13 +76,16 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
    * log.
    *
    * @param options.lowerTo the level an administrator has lowered the entrances to on purpose.
-   * @throws Problem `config-invalid`: the entrance named in the text, and those after it, are as they were.
+   * @throws Problem `config-invalid`: the entrances named in the text are as they were. The others are reloaded.
    */
   reload(options: ApplyOptions = {}): Promise<EntranceDescription[]> {
     return this.reloads.run(async () => {
       await this.context.reloadSettings();
-      for (const entrance of this.opened) await entrance.apply(options);
+      const faults: unknown[] = [];
+      for (const entrance of this.opened)
+        await entrance.apply(options).catch((fault: unknown) => void faults.push(fault));
       this.tellOutdated();
+      if (faults.length > 0) throw together(faults);
       return this.describe();
     });
   }
@@ -95,10 +100,6 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return this.identity.enrol(request);
   }
 
-  private get withLevel(): Entrance[] {
-    return this.opened.filter(({ group }) => entranceDefinition(group).isAlwaysPlain !== true);
-  }
-
   /** Settings that a reload does not take over: the service has to be started again. */
   get outdatedSettings(): string[] {
     return this.context.outdatedSettings;
@@ -111,8 +112,19 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   private requireGroup(group: EntranceGroup): void {
-    if (this.withLevel.some((entrance) => entrance.group === group)) return;
-    const known = this.withLevel.map((entrance) => entrance.group).join(', ') || 'none';
+    const groups = this.describe().map((entrance) => entrance.group);
+    if (groups.includes(group)) return;
+    const known = groups.join(', ') || 'none';
     throw new Problem('not-found', `Service ${this.context.name} has no entrance "${group}"; it has: ${known}.`);
   }
+}
+
+/** One fault as it is; several as one that tells all of them, for what is no `Problem` in no words of its own. */
+function together(faults: readonly unknown[]): unknown {
+  const [first] = faults;
+  if (faults.length === 1) return first;
+  const cause = new AggregateError(faults, 'several entrances could not be reloaded');
+  const problems = faults.filter((fault) => fault instanceof Problem);
+  if (problems.length < faults.length) return cause;
+  return new Problem('config-invalid', problems.map(({ message }) => message).join('\n'), { cause });
 }

@@ -23,7 +23,8 @@ export interface SecurityInForce {
 /** Where an entrance's address, certificate, key and CAs come from. */
 export interface SecuritySource {
   readonly group: EntranceGroup;
-  address(): { readonly host: string; readonly port: number };
+  /** Undefined while its port is not set: the entrance is closed then, and that is no fault. */
+  address(): { readonly host: string; readonly port: number } | undefined;
   /**
    * Reads what is in force now.
    *
@@ -62,7 +63,7 @@ export function configuredSource(context: ConnectedContext, group: ConfiguredGro
     group,
     address: () => {
       const { host, port } = entranceSettings(context.settings, group);
-      return { host, port };
+      return port === undefined ? undefined : { host, port };
     },
     read: async () => {
       const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);

@@ -12,7 +12,13 @@ import { AbsentEntrances } from './absent-entrances.js';
 import { settingsFor } from './level-settings.js';
 import { type NamedClient, nothingPrepared, type Preparation, prepare } from './preparation.js';
 import { prove } from './prove.js';
-import { findEntrances, type RunningEntrance, reloadEntrance } from './running-entrances.js';
+import {
+  closeWithdrawn,
+  findEntrances,
+  findWithdrawn,
+  type RunningEntrance,
+  reloadEntrance,
+} from './running-entrances.js';
 import { SettingsChange } from './settings-change.js';
 import type { StepLog } from './step-log.js';
 
@@ -31,6 +37,7 @@ export class LevelSwitch {
   async run(): Promise<void> {
     const { site, level, steps } = this;
     const { running, absent } = await steps.run('find the listeners', () => findEntrances(site, level));
+    await this.closeWithdrawn();
     for (const secured of absent) steps.note(`find ${secured.service}`, 'skipped', absence(secured));
     refuseOverriddenSettings(site, running);
     const preparation = level === 'plain' ? nothingPrepared : await prepare(site, running, { level, steps });
@@ -48,6 +55,16 @@ export class LevelSwitch {
       await this.takeBack({ change, absentEntrances, running }, fault);
       throw fault;
     }
+  }
+
+  /** They close for good, whatever comes of the switch: the settings said so before it. */
+  private async closeWithdrawn(): Promise<void> {
+    for (const entrance of await findWithdrawn(this.site))
+      await this.steps.run(
+        `close ${entrance.secured.service}`,
+        () => closeWithdrawn(entrance),
+        () => `${entrance.secured.group}.bind.port is not set`,
+      );
   }
 
   private async switchEntrance(entrance: RunningEntrance, { certificates, clients }: Preparation): Promise<void> {

@@ -3,11 +3,12 @@ import {
   type EntranceDescription,
   type EntranceReloadRequest,
   entranceRoutes,
+  Problem,
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { Failure } from '../failure.js';
-import { offeredGroups, type SecuredGroup } from '../site/secured-group.js';
+import { offeredGroups, type SecuredGroup, securedGroups } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 
 /** An entrance of a service that runs. */
@@ -16,6 +17,9 @@ export interface RunningEntrance {
   readonly client: AdminClient;
   readonly description: EntranceDescription;
 }
+
+/** An entrance that its service still has, though its port is not set any more. */
+export type WithdrawnEntrance = Pick<RunningEntrance, 'secured' | 'client'>;
 
 /**
  * Finds the entrances of the site. An MQTT broker without an admin socket is not ours, and is left out. Every other
@@ -39,12 +43,46 @@ export async function findEntrances(
   return { running, absent };
 }
 
+/** Finds entrances that are closed by a reload, since their port is not set any more. */
+export async function findWithdrawn(site: Site): Promise<WithdrawnEntrance[]> {
+  const offered = offeredGroups(site.settings).map(({ group }) => group);
+  const withdrawn: WithdrawnEntrance[] = [];
+  for (const secured of securedGroups) {
+    if (offered.includes(secured.group)) continue;
+    const client = await site.client(secured.service);
+    if (await isListed(secured, client)) withdrawn.push({ secured, client });
+  }
+  return withdrawn;
+}
+
+/** @throws Failure: it is open after the reload too */
+export async function closeWithdrawn({ secured, client }: WithdrawnEntrance): Promise<void> {
+  const { entrances } = await client.call(entranceRoutes.reload, { body: {} });
+  if (!entrances.some(({ group, isOpen }) => group === secured.group && isOpen)) return;
+  throw new Failure(
+    `The listener "${secured.group}" of ${secured.service} is open, though its port is not set.`,
+    'Look whether the service has settings of its own, such as TEDGE_ variables, and restart it.',
+  );
+}
+
+/** A service that does not run has nothing open. */
+async function isListed({ group }: SecuredGroup, client: AdminClient): Promise<boolean> {
+  try {
+    const { entrances } = await client.call(entranceRoutes.list);
+    return entrances.some((entrance) => entrance.group === group);
+  } catch (fault) {
+    if (fault instanceof ServiceUnreachable && ['ENOENT', 'ECONNREFUSED'].includes(fault.code)) return false;
+    throw fault;
+  }
+}
+
 async function entranceOf(
   secured: SecuredGroup,
   client: AdminClient,
   level: SecurityLevel,
 ): Promise<EntranceDescription | undefined> {
   try {
+    if (secured.defaultPort === undefined) await tellOfPort(secured, client);
     return entranceIn(secured, (await client.call(entranceRoutes.list)).entrances);
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;
@@ -53,6 +91,15 @@ async function entranceOf(
     if (isElsewhere || mayFollowLater) return undefined;
     throw fault;
   }
+}
+
+/** A service whose port was set since it started does not list the entrance before it has read its settings again. */
+async function tellOfPort(secured: SecuredGroup, client: AdminClient): Promise<void> {
+  if (await isListed(secured, client)) return;
+  // Settings that do not fit together yet are what the switch is for. It reloads again, and tells what fails then.
+  await client.call(entranceRoutes.reload, { body: {} }).catch((fault: unknown) => {
+    if (!(fault instanceof Problem)) throw fault;
+  });
 }
 
 /**

@@ -65,7 +65,9 @@ function portOf(group: DeclaredGroup): z.ZodType {
   if (defaultPort !== undefined)
     return setting(port, { doc, default: defaultPort, examples: [String(defaultPort)], isOwn: true });
   return optionalSetting(port, {
-    doc: `${doc} Unset: it is not offered on the network. To open it, and to close it again, restart the service.`,
+    doc:
+      `${doc} Unset: it is not offered on the network. ` +
+      'After a change, run `sallyport secure` with the level of the site, or restart the service.',
     isOwn: true,
   });
 }
