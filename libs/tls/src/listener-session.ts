@@ -206,7 +206,7 @@ export class ListenerSession {
   finish(hardMs: number): void {
     if (this.isOver) return;
     if (this.isAnswering) this.retire('draining', { idleMs: 0, hardMs });
-    else this.end();
+    else this.end(hardMs);
   }
 
   private endWhenIdle(): void {
@@ -215,12 +215,17 @@ export class ListenerSession {
   }
 
   /**
-   * Sends what is written, then closes. Reads and ignores a little longer, so that no reset destroys the last answer.
+   * Sends what is written, then closes. Reads and ignores for `lingerMs` longer, so that no reset destroys the last
+   * answer.
+   *
+   * @param mostMs how long all of that may take; a slow peer that reads may need more than `lingerMs`
    */
-  end(): void {
+  end(mostMs = this.lingerMs): void {
     this.isOver = true;
-    this.socket.end();
-    this.after(this.lingerMs, () => this.cut());
+    this.after(mostMs, () => this.cut());
+    this.socket.end(() => {
+      if (!this.socket.destroyed) this.after(this.lingerMs, () => this.cut());
+    });
   }
 
   /**

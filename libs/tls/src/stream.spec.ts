@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forgeCa, forgeDevice } from './fixtures/forge.js';
 import { closing, exchange, identity, mutual, plain, Site, serverOnly } from './fixtures/site.js';
@@ -13,6 +16,14 @@ const echo = {
     socket.pipe(socket);
   },
 };
+
+/** Answers the first bytes with many, and closes at once. */
+function sendAndClose(connection: Connection, size: number): void {
+  connection.socket.once('data', () => {
+    connection.socket.write(Buffer.alloc(size));
+    connection.close();
+  });
+}
 
 describe('a listener for a stream protocol', () => {
   it('hands over the admitted connection with its peer and every byte', async () => {
@@ -58,6 +69,32 @@ describe('a listener for a stream protocol', () => {
     await closing(socket);
 
     expect(listener.sessions).toEqual([]);
+  });
+
+  it.each(['plain', 'server'])('sends a slow peer all that was written before the close at level %s', async (level) => {
+    const size = 16_000_000;
+    const { port } = await site.openListener(level === 'plain' ? plain : serverOnly(), {
+      handler: { stream: (connection) => sendAndClose(connection, size) },
+      limits: { lingerMs: 100 },
+    });
+    const socket = level === 'plain' ? connect(port, '127.0.0.1') : await site.openTls(port);
+    socket.write('a');
+    await pause(400);
+
+    expect((await buffer(socket)).length).toBe(size);
+  });
+
+  it('cuts a peer that reads nothing after a close once the time to drain is over', async () => {
+    const { listener, port } = await site.openListener(plain, {
+      handler: { stream: (connection) => sendAndClose(connection, 16_000_000) },
+      limits: { lingerMs: 20, drainMs: 60 },
+    });
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write('a');
+    await expect.poll(() => listener.counters.established).toBe(1);
+
+    await expect.poll(() => listener.sessions.length).toBe(0);
   });
 
   it('ends the session of a revoked device', async () => {
