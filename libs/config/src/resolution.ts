@@ -48,11 +48,12 @@ export class Resolution {
     this.faults = [...this.shapeFaults, ...this.references.flatMap((reference) => this.valueFaultsOf(reference))];
   }
 
-  /** A warning for each setting that is set although nothing reads it. */
+  /** A warning for each setting that a person has changed although nothing reads it. The default changes nothing. */
   get unreadWarnings(): string[] {
     return this.references.flatMap((reference) => {
       const given = this.given(reference);
       if (given?.value === undefined || !describeKey(reference.key).hasNoEffect) return [];
+      if (given.value === this.defaultOf(reference)) return [];
       return [`${nameOf(reference)} is set (${given.where}), but ${noEffect}`];
     });
   }

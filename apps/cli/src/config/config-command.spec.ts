@@ -323,9 +323,9 @@ describe("the commands of thin-edge.io's HTTPS guide", () => {
     ['c8y.proxy.cert_path', '/etc/tedge/device-local-certs/c8y-mapper.crt'],
     ['c8y.proxy.key_path', '/etc/tedge/device-local-certs/c8y-mapper.key'],
     ['c8y.proxy.ca_path', '/etc/ssl/certs'],
-  ])('tedge config set %s %s, which warns that there is no proxy yet to read it', async (key, value) => {
+  ])('tedge config set %s %s, which says that only thin-edge.io has such a proxy', async (key, value) => {
     const { run } = await deviceWith('');
-    const stderr = `Warning: ${key} is set, but nothing of this release reads it, so it has no effect here.\n`;
+    const stderr = `Note: ${key} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`;
     expect(await run('set', key, value)).toEqual({ ...done, stderr });
     expect(await run('get', key)).toEqual({ exitCode: 0, stdout: `${value}\n`, stderr: '' });
   });

@@ -4,7 +4,7 @@ import { absolutePath, deviceId } from '../text-values.js';
 import { sameAs } from './thin-edge-kinds.js';
 
 // This release has no Cumulocity proxy to read them.
-const awaitsProxy = { isRead: false, hasNoEffect: true } as const;
+const awaitsProxy = { isRead: false } as const;
 
 /** The Cumulocity tenant, the identity this device has there, and the proxy to its REST API. Every key may be given per profile. */
 export const c8yKeys = {
