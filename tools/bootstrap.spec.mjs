@@ -123,7 +123,7 @@ describe('flags of the runtime', () => {
   // it.
   it.each(['systemd/sallyport@.service', 'Dockerfile'])('do not ask for small code in deploy/%s', (path) => {
     expect(flagsIn(path)).toEqual(
-      runtimeFlags.map((flag) => (flag === '--optimize-for-size' ? '--heap-growing-percent=30' : flag)),
+      runtimeFlags.map((flag) => (flag === '--optimize-for-size' ? '--heap-growing-percent=60' : flag)),
     );
   });
 });
