@@ -75,6 +75,7 @@ const systemErrors: Readonly<Record<string, { what: string; remedy: string }>> =
   ENOENT: { what: 'no such file or directory', remedy: 'Check the path, or create the directory first.' },
   ENOTDIR: { what: 'a part of the path is a file', remedy: 'Check the path.' },
   EISDIR: { what: 'it is a directory', remedy: 'Give the path of a file.' },
+  ENODEV: { what: 'it is a pipe or a device', remedy: 'Give the path of a regular file.' },
   ENAMETOOLONG: { what: 'the name is too long', remedy: 'Check the path: a name has at most 255 bytes.' },
   ELOOP: { what: 'the path leads in a circle of links', remedy: 'Check the links in the path.' },
   EIO: { what: 'the disk reports an error', remedy: 'Check the disk (dmesg), and run the command again.' },

@@ -25,7 +25,7 @@ export async function readFirstLine(context: CliContext, file: string, what: str
 }
 
 async function readFileText(path: string, what: string): Promise<string> {
-  const text = await readTextIfPresent(path);
+  const text = await readTextIfPresent(path, { mayBePipe: true });
   if (text === undefined)
     throw new Failure(`There is no file ${path}.`, `Check the path of the file with the ${what}.`);
   return text;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,30 @@ describe('a file that may be absent', () => {
   it('is not taken for absent when it is a folder', async () => {
     await mkdir(inFolder('a'));
     await expect(readTextIfPresent(inFolder('a'))).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+
+  it('is not waited for when it is a pipe', async () => {
+    execFileSync('mkfifo', [inFolder('pipe')]);
+    await symlink('pipe', inFolder('link'));
+    for (const name of ['pipe', 'link'])
+      await expect(readTextIfPresent(inFolder(name))).rejects.toMatchObject({
+        code: 'ENODEV',
+        path: inFolder(name),
+        message: `ENODEV: not a regular file, read '${inFolder(name)}'`,
+      });
+  });
+
+  it('is read through a link', async () => {
+    await writeFile(inFolder('a'), 'text');
+    await symlink('a', inFolder('link'));
+    expect(await readTextIfPresent(inFolder('link'))).toBe('text');
+  });
+
+  it('is read to its end when it is a pipe and may be one', async () => {
+    execFileSync('mkfifo', [inFolder('pipe')]);
+    const reading = readTextIfPresent(inFolder('pipe'), { mayBePipe: true });
+    await writeFile(inFolder('pipe'), 'text');
+    expect(await reading).toBe('text');
   });
 
   it.skipIf(process.getuid?.() === 0)('is not taken for absent when it may not be read', async () => {

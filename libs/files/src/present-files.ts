@@ -1,12 +1,24 @@
+import { constants, type Stats } from 'node:fs';
 import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { isAbsent } from './error-code.js';
 
-/** The file's text, or undefined when there is no such file. */
-export function readTextIfPresent(path: string): Promise<string | undefined> {
+export interface ReadOptions {
+  /** A person named the path and may have meant a pipe, as in `--passphrase-file <(pass show ca)`. Default false. */
+  readonly mayBePipe?: boolean;
+}
+
+/**
+ * The file's text, or undefined when there is no such file.
+ *
+ * @throws Error `EISDIR`: it is a directory; `ENODEV`: it is a pipe, a socket or a device, and reading could wait for ever
+ */
+export function readTextIfPresent(path: string, { mayBePipe = false }: ReadOptions = {}): Promise<string | undefined> {
+  // Without O_NONBLOCK even the opening of a pipe waits for somebody who writes.
+  const flags = mayBePipe ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK;
   return unlessAbsent(async () => {
-    const file = await open(path, 'r');
+    const file = await open(path, flags);
     try {
-      if ((await file.stat()).isDirectory()) throw isDirectory(path);
+      refuseUnlessReadable(await file.stat(), path, mayBePipe);
       return await file.readFile('utf8');
     } finally {
       await file.close();
@@ -49,7 +61,13 @@ async function unlessAbsent<Result>(look: () => Promise<Result>, otherwise: Resu
   }
 }
 
-/** As the system says it, which leaves the path out. */
-function isDirectory(path: string): Error {
-  return Object.assign(new Error(`EISDIR: illegal operation on a directory, read '${path}'`), { code: 'EISDIR', path });
+function refuseUnlessReadable(stats: Stats, path: string, mayBePipe: boolean): void {
+  if (stats.isFile() || (mayBePipe && !stats.isDirectory())) return;
+  if (stats.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory', path);
+  throw systemError('ENODEV', 'not a regular file', path);
+}
+
+/** An error in the form of the system's own. */
+function systemError(code: string, meaning: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${meaning}, read '${path}'`), { code, path });
 }
