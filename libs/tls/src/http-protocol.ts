@@ -303,7 +303,7 @@ function makeServer(limits: Limits, mayUpgrade: (request: IncomingMessage) => bo
     headersTimeout: limits.headersMs,
     connectionsCheckingInterval: limits.headersCheckMs,
     // This limit is absolute and would end a large file on a slow line. `timeout` below counts silence only.
-    requestTimeout: 0,
+    requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
     // `requestFault` checks it, and says more than Node's empty 400.
     requireHostHeader: false,

@@ -29,6 +29,8 @@ export interface Limits extends RequestQueueLimits {
   readonly headerBytes: number;
   /** From the first byte of a request to the end of its headers. */
   readonly headersMs: number;
+  /** From the first byte of a request to the end of its body; 0: no limit. Longer than `headersMs`. */
+  readonly requestMs: number;
   /** How often that deadline is checked. With Node's default a slow client could stay 30 s longer. */
   readonly headersCheckMs: number;
   /** Silence inside a request after which the connection ends. A slow transfer may take hours, as long as it moves. */
@@ -64,6 +66,7 @@ export const defaultLimits: Limits = {
   chunksAtOnce: 256,
   headerBytes: 16_384,
   headersMs: 15_000,
+  requestMs: 0,
   headersCheckMs: 1_000,
   idleMs: 120_000,
   keepAliveMs: 75_000,

@@ -138,4 +138,17 @@ describe('the entrance to CRLs', () => {
     socket.destroy();
     await listener.close();
   });
+
+  it('ends a request whose body never comes to an end, however steadily it comes', async () => {
+    const patient: HttpHandler = (request) => void request.resume();
+    const listener = listenerOf(patient, { ...crlLimits, headersMs: 100, requestMs: 200, headersCheckMs: 20 });
+    const { port } = await listener.listen();
+    await using connection = await RawConnection.open({ port });
+    connection.send('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n');
+    const trickle = setInterval(() => connection.send('x'), 20);
+    const { status } = await connection.response();
+    clearInterval(trickle);
+    expect(status).toBe(408);
+    await listener.close();
+  });
 });

@@ -18,6 +18,8 @@ export const crlLimits = {
   connections: 1_000,
   headerBytes: 8_192,
   headersMs: 10_000,
+  // No request here has a body worth waiting for.
+  requestMs: 15_000,
   // A client that asks for a large list and does not read it must not hold its place for long.
   idleMs: 30_000,
   keepAliveMs: 5_000,
