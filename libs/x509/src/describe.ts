@@ -4,7 +4,7 @@ import { keyText } from './public-key.js';
 import { hasEnded } from './validity.js';
 
 /** A certificate in a form for people. */
-export interface CertificateDescription {
+export interface ReadableCertificate {
   /** RFC 4514. */
   readonly subject: string;
   readonly issuer: string;
@@ -33,7 +33,7 @@ export interface CertificateDescription {
  *
  * @param minimumSeconds  with this remaining lifetime or less, the status is `expires-soon`; 0 disables this status.
  */
-export function describeCertificate(certificate: Certificate, now: Date, minimumSeconds = 0): CertificateDescription {
+export function describeCertificate(certificate: Certificate, now: Date, minimumSeconds = 0): ReadableCertificate {
   const { subject, issuer, serialNumber } = certificate;
   return {
     subject: subject.text,
@@ -58,7 +58,7 @@ function statusOf(
   certificate: Certificate,
   now: Date,
   minimumSeconds: number,
-): Pick<CertificateDescription, 'status' | 'statusSeconds'> {
+): Pick<ReadableCertificate, 'status' | 'statusSeconds'> {
   const untilStart = secondsBetween(now, certificate.notBefore);
   if (untilStart > 0) return { status: 'not-yet-valid', statusSeconds: untilStart };
   const untilEnd = secondsBetween(now, certificate.notAfter);

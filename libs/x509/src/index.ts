@@ -6,7 +6,7 @@ export { decodeCertsOnly, encodeCertsOnly } from './containers/certs-only.js';
 export { isCertificateOf, type KeyBundle } from './containers/key-bundle.js';
 export { exportPkcs12 } from './containers/pkcs12-export.js';
 export { importPkcs12 } from './containers/pkcs12-import.js';
-export { type CertificateDescription, describeCertificate } from './describe.js';
+export { describeCertificate, type ReadableCertificate } from './describe.js';
 export type { KeyUsage, Purpose } from './extension-writers.js';
 export type { Extension } from './extensions.js';
 export type { SubjectAltName } from './general-name.js';
@@ -26,7 +26,7 @@ export {
   type NameRules,
   validityOf,
 } from './issuance/profiles.js';
-export type { IssuedCertificate } from './issuance/rehearsed-signer.js';
+export type { SignedCertificate } from './issuance/rehearsed-signer.js';
 export { newSerialNumber } from './issuance/serial-number.js';
 export { checkLeaf, type LeafCheck, leafName, purposeFault } from './leaf-check.js';
 export type { LintFinding } from './lint/finding.js';
@@ -51,6 +51,6 @@ export { extensionsLeftOut } from './request/left-out.js';
 export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './request/policy.js';
 export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
-export type { RevocationReason, RevokedEntry } from './revocation/revoked-entry.js';
+export type { CrlReason, RevokedEntry } from './revocation/revoked-entry.js';
 export { isStrongSignature } from './signature.js';
 export { endOf, hasBegun, hasEnded } from './validity.js';

@@ -200,7 +200,7 @@ function publicKeyPem(spki: Buffer): string {
 }
 
 /** Signs to-be-signed structures with one key. */
-export interface Signer {
+export interface TbsSigner {
   readonly algorithmName: string;
   /** AlgorithmIdentifier. It is inside the structure, and again beside the signature. */
   readonly algorithmIdentifier: Buffer;
@@ -213,7 +213,7 @@ export interface Signer {
  *
  * @throws Problem `invalid-request`: not an EC (P-256, P-384, P-521), RSA or Ed25519 private key.
  */
-export function signerFor(privateKey: KeyObject): Signer {
+export function signerFor(privateKey: KeyObject): TbsSigner {
   const { name, hash, oid: identifier, hasNullParameters } = algorithmFor(privateKey);
   const parameters = hasNullParameters ? [nullValue()] : [];
   return {

@@ -1,5 +1,5 @@
 import type { Settings } from '@sallyport/config';
-import { type Certificate, type CertificateDescription, describeCertificate } from '@sallyport/x509';
+import { type Certificate, describeCertificate, type ReadableCertificate } from '@sallyport/x509';
 import type { CliContext } from '../cli-context.js';
 import { labelledLines, writeJson, writeLines } from '../output.js';
 
@@ -30,7 +30,7 @@ export function minimumSecondsFor({ notBefore, notAfter }: Certificate, settings
   return Math.min(minimumSeconds, (notAfter.getTime() - notBefore.getTime()) / 3000);
 }
 
-function summaryLines({ path, certificate }: CertificateAt, description: CertificateDescription): string[] {
+function summaryLines({ path, certificate }: CertificateAt, description: ReadableCertificate): string[] {
   const { decimal, hex } = description.serialNumber;
   return labelledLines([
     ['Certificate', path],
@@ -45,10 +45,7 @@ function summaryLines({ path, certificate }: CertificateAt, description: Certifi
 }
 
 /** `VALID (expires in: 89d 23h 59m 55s)`. */
-export function statusText({
-  status,
-  statusSeconds,
-}: Pick<CertificateDescription, 'status' | 'statusSeconds'>): string {
+export function statusText({ status, statusSeconds }: Pick<ReadableCertificate, 'status' | 'statusSeconds'>): string {
   const duration = durationText(statusSeconds);
   switch (status) {
     case 'valid':

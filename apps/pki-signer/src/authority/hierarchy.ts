@@ -7,7 +7,7 @@ import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js'
 import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
 
 /** The CAs relying parties may trust, by role. */
-export interface TrustBundle {
+export interface TrustedAuthorities {
   readonly version: number;
   readonly roots: readonly Certificate[];
   readonly issuing: readonly Certificate[];
@@ -150,7 +150,7 @@ export class Hierarchy {
     return this.rootOf(this.signing('service')).certificate.fingerprint;
   }
 
-  get trustBundle(): TrustBundle {
+  get trustBundle(): TrustedAuthorities {
     const trusted = this.authorities.filter(isTrusted);
     const select = (isSelected: (record: AuthorityRecord) => boolean) =>
       trusted.filter(({ record }) => isSelected(record)).map(({ certificate }) => certificate);

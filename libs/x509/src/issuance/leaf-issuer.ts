@@ -17,7 +17,7 @@ import {
 import type { SubjectAltName } from '../general-name.js';
 import { encodeSubject } from '../name.js';
 import type { CertificateProfile } from './profiles.js';
-import { type IssuedCertificate, RehearsedSigner } from './rehearsed-signer.js';
+import { RehearsedSigner, type SignedCertificate } from './rehearsed-signer.js';
 import { SerialNumberPool } from './serial-number.js';
 import { encodeSerialNumber, encodeTbsCertificate, keyIdentifierOf } from './tbs-certificate.js';
 
@@ -86,7 +86,7 @@ export class LeafIssuer {
    * @throws Problem `signing-key-unavailable`: the issuer expires too early for this lifetime; rotate it.
    * @see RFC 5280 §4.1
    */
-  issue(request: LeafRequest): IssuedCertificate {
+  issue(request: LeafRequest): SignedCertificate {
     const { subject, spki, subjectAltNames, serialNumber } = request;
     const { issuer } = this.options;
     const validity = this.fitValidity(request);

@@ -3,10 +3,10 @@ import { Problem } from '@sallyport/protocol';
 import { type Certificate, certificateFrom, readCertificate, type TbsCertificate } from '../certificate.js';
 import { bitString, sequence } from '../der/writer.js';
 import { lintCertificate } from '../lint/lint.js';
-import { type Signer, signerFor } from '../signature.js';
+import { signerFor, type TbsSigner } from '../signature.js';
 
 /** A newly signed certificate. */
-export interface IssuedCertificate {
+export interface SignedCertificate {
   readonly der: Buffer;
   readonly certificate: Certificate;
 }
@@ -20,7 +20,7 @@ export interface IssuedCertificate {
  * linter would learn nothing from it.
  */
 export class RehearsedSigner {
-  private readonly signer: Signer;
+  private readonly signer: TbsSigner;
   private readonly throwawaySignature: Buffer;
 
   /** @throws Problem `invalid-request`: this is not a private key that we can sign with. */
@@ -40,7 +40,7 @@ export class RehearsedSigner {
    * @param issuer  the certificate of the signing key; absent when the certificate signs itself.
    * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
    */
-  certify(tbsCertificate: Buffer, issuer?: Certificate): IssuedCertificate {
+  certify(tbsCertificate: Buffer, issuer?: Certificate): SignedCertificate {
     const { algorithmIdentifier } = this.signer;
     const { tbs } = readCertificate(sequence(tbsCertificate, algorithmIdentifier, this.throwawaySignature));
     refuseFaults(tbs, issuer);

@@ -8,7 +8,7 @@ import { decodeExtensions, type Extension, readExtensions, repeatedExtension } f
 import { isSameName, type Name, readName } from '../name.js';
 import { oids } from '../oids.js';
 import { isSignatureValid, readSignatureAlgorithm } from '../signature.js';
-import { type RevocationReason, type RevokedEntry, revocationReasonOf } from './revoked-entry.js';
+import { type CrlReason, type RevokedEntry, revocationReasonOf } from './revoked-entry.js';
 
 /** A certificate revocation list (RFC 5280 §5). */
 export interface CertificateRevocationList {
@@ -104,7 +104,7 @@ function readEntry(reader: DerReader, unknown: Set<string>): RevokedEntry {
   return reason === undefined ? { serialNumber, revokedAt } : { serialNumber, revokedAt, reason };
 }
 
-function reasonAmong(extensions: readonly Extension[]): RevocationReason | undefined {
+function reasonAmong(extensions: readonly Extension[]): CrlReason | undefined {
   const value = extensions.find(({ oid }) => oid === oids.reasonCode)?.value;
   if (value === undefined) return undefined;
   const reader = new DerReader(value, crlDocument, 'an extension');

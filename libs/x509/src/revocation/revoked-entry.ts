@@ -16,18 +16,18 @@ const reasonByCode = [
 ] as const;
 
 /** Why a certificate was revoked. */
-export type RevocationReason = NonNullable<(typeof reasonByCode)[number]>;
+export type CrlReason = NonNullable<(typeof reasonByCode)[number]>;
 
 /** All reasons for which we can revoke a certificate. */
-export const revocationReasons: readonly RevocationReason[] = reasonByCode.filter((reason) => reason !== undefined);
+export const revocationReasons: readonly CrlReason[] = reasonByCode.filter((reason) => reason !== undefined);
 
 /** The reason for a code; undefined for an unknown code. */
-export function revocationReasonOf(code: number): RevocationReason | undefined {
+export function revocationReasonOf(code: number): CrlReason | undefined {
   return reasonByCode[code];
 }
 
 /** The code of a reason. */
-export function revocationCodeOf(reason: RevocationReason): number {
+export function revocationCodeOf(reason: CrlReason): number {
   return reasonByCode.indexOf(reason);
 }
 
@@ -36,5 +36,5 @@ export interface RevokedEntry {
   readonly serialNumber: SerialNumber;
   readonly revokedAt: Date;
   /** `unspecified` and absent are the same (RFC 5280 §5.3.1). */
-  readonly reason?: RevocationReason | undefined;
+  readonly reason?: CrlReason | undefined;
 }
