@@ -1,6 +1,6 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
-import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
+import { EntranceModule, Entrances } from '@sallyport/entrance';
+import type { ServiceDefinition } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 
 // RFC 8323 §5.3: the first message of either side, an empty CSM.
@@ -9,18 +9,13 @@ const csm = Buffer.from('00e1', 'hex');
 /** Sends a greeting over HTTP and over a stream. */
 @Injectable()
 class GreeterEntrances implements OnApplicationBootstrap {
-  constructor(
-    private readonly context: ConnectedContext,
-    private readonly entrances: Entrances,
-  ) {}
+  constructor(private readonly entrances: Entrances) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.entrances.open({
-      ...configuredEntrance(this.context, 'greeter'),
+    await this.entrances.openConfigured('greeter', {
       handler: { http: (_request, response) => void response.end('hello') },
     });
-    await this.entrances.open({
-      ...configuredEntrance(this.context, 'greeter.coap'),
+    await this.entrances.openConfigured('greeter.coap', {
       handler: { stream: greet },
     });
   }

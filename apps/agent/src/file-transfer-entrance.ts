@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { configuredEntrance, Entrances } from '@sallyport/entrance';
+import { Entrances } from '@sallyport/entrance';
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
-import { ConnectedContext } from '@sallyport/runtime';
+import { ServiceContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { type FileTransferRules, fileTransferRules } from './agent-settings.js';
 import { FileStorage } from './file-storage/file-storage.js';
@@ -23,7 +23,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   private rules: FileTransferRules;
 
   constructor(
-    private readonly context: ConnectedContext,
+    private readonly context: ServiceContext,
     private readonly entrances: Entrances,
   ) {
     this.rules = fileTransferRules(context.settings);
@@ -44,8 +44,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     this.rules = { ...fileTransferRules(settings), authorization: 'any' };
     const metrics = new TransferMetrics(this.context.metrics);
     const http = fileTransferHandler(this.handlerOptions(await this.openStorage(metrics), metrics));
-    await this.entrances.open({
-      ...configuredEntrance(this.context, 'http'),
+    await this.entrances.openConfigured('http', {
       handler: { http },
       // If the level is lowered later, close the listener. Peers without a certificate own no paths.
       mutualOnly: () => fileTransferRules(this.context.settings).authorization === 'own',

@@ -1,21 +1,19 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
-import { configuredEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
-import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
+import { EntranceModule, Entrances } from '@sallyport/entrance';
+import type { ServiceDefinition } from '@sallyport/runtime';
 import { answerRefused } from './refusal-answer.js';
 
 /** Opens the embedded broker to MQTT clients of the network. The services of this process reach it without an entrance. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   constructor(
-    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
     private readonly broker: EmbeddedBroker,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.entrances.open({
-      ...configuredEntrance(this.context, 'mqtt'),
+    await this.entrances.openConfigured('mqtt', {
       handler: {
         stream: (connection) => {
           this.broker.accept(connection.socket, connection.peer);

@@ -2,9 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FactoryProvider, OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { type ConfiguredGroup, Problem } from '@sallyport/protocol';
-import { ConnectedContext } from '@sallyport/runtime';
 import { Entrances } from './entrances.js';
-import { configuredEntrance } from './security-source.js';
 
 /** The part of Fastify that takes a request from a server of our own. */
 interface Router {
@@ -25,9 +23,9 @@ interface AdminEntranceOptions {
 export function adminEntrance(options: AdminEntranceOptions): FactoryProvider {
   return {
     provide: AdminEntrance,
-    inject: [ConnectedContext, Entrances, HttpAdapterHost],
-    useFactory: (context: ConnectedContext, entrances: Entrances, adapterHost: HttpAdapterHost) =>
-      new AdminEntrance(options, context, entrances, () => adapterHost.httpAdapter.getInstance<Router>()),
+    inject: [Entrances, HttpAdapterHost],
+    useFactory: (entrances: Entrances, adapterHost: HttpAdapterHost) =>
+      new AdminEntrance(options, entrances, () => adapterHost.httpAdapter.getInstance<Router>()),
   };
 }
 
@@ -38,15 +36,13 @@ export function adminEntrance(options: AdminEntranceOptions): FactoryProvider {
 class AdminEntrance implements OnApplicationBootstrap {
   constructor(
     private readonly options: AdminEntranceOptions,
-    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
     private readonly router: () => Router,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { group } = this.options;
-    await this.entrances.open({
-      ...configuredEntrance(this.context, group),
+    await this.entrances.openConfigured(group, {
       handler: { http: (request, response) => this.pass(request, response) },
     });
   }

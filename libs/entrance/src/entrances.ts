@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { SerialQueue } from '@sallyport/concurrency';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
+  type ConfiguredGroup,
   type EntranceDescription,
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
@@ -13,6 +14,7 @@ import {
 import { ConnectedContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
+import { configuredEntrance } from './security-source.js';
 import { ServiceIdentity } from './service-identity.js';
 
 /** The entrances of one service, and the certificate it shows at them. */
@@ -62,6 +64,19 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
       throw error;
     }
     return entrance;
+  }
+
+  /**
+   * Opens an entrance whose level the settings decide.
+   *
+   * @param options the handler, and what the table of entrances does not say
+   * @throws Problem as `open`
+   */
+  openConfigured(
+    group: ConfiguredGroup,
+    options: Pick<EntranceOptions, 'handler'> & Partial<EntranceOptions>,
+  ): Promise<Entrance> {
+    return this.open({ ...configuredEntrance(this.context, group), ...options });
   }
 
   /** Those that have a security level: not what is plain by design, nor what is closed because its port is not set. */
