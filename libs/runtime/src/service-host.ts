@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { pause } from '@sallyport/concurrency';
 import { hasCode } from '@sallyport/files';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
 import { adminSocketDirectory, adminSocketPath, Problem, type ServiceName } from '@sallyport/protocol';
@@ -16,6 +17,9 @@ import type { ServiceDefinition } from './service-definition.js';
 
 // The largest admin request is a CA import: a PKCS#12 file with its chain.
 const adminBodyLimitBytes = 256 * 1024;
+
+// Another process asks one question meanwhile, over a socket of this machine.
+const [renameAttempts, renamePauseMs] = [100, 20];
 
 /** A running service: its Nest application, listening on the admin socket and on the RPC topics. */
 export class ServiceHost {
@@ -42,7 +46,7 @@ export class ServiceHost {
     try {
       await app.startAllMicroservices();
       await app.listen({ path: socketPath });
-      await chmod(socketPath, 0o600);
+      await makePrivate(socketPath);
     } catch (error) {
       // Close what is open already: half a service must not answer.
       await app.close();
@@ -108,6 +112,22 @@ async function isAliveAside(socketPath: string): Promise<boolean> {
   const isAlive = await answers(aside);
   await (isAlive ? rename(aside, socketPath) : rm(aside));
   return isAlive;
+}
+
+/**
+ * Lets only our user use the socket. A process that starts at the same moment may have renamed it for an instant, to see
+ * whether somebody answers; it gives the name back then.
+ */
+async function makePrivate(socketPath: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await chmod(socketPath, 0o600);
+      return;
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT') || attempt === renameAttempts) throw error;
+    }
+    await pause(renamePauseMs);
+  }
 }
 
 async function renamed(from: string, to: string): Promise<boolean> {
