@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { errorCode } from '@sallyport/files';
 import { discardBody } from '@sallyport/http';
-import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallyport/protocol';
+import { Problem, type RefusalReason } from '@sallyport/protocol';
 import type { Connection } from './connection.js';
+import { answerToParserError, problemOf } from './early-answers.js';
 import type { Limits } from './limits.js';
 import type { HttpListenerHandler } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
@@ -30,21 +31,6 @@ const mostDiscardedBytesOfDevice = 16 * 1024 * 1024;
 const deviceReasons: ReadonlySet<RefusalReason> = new Set(['device-locked', 'device-revoked', 'device-retired']);
 
 const problemType = 'application/problem+json';
-
-/** Answers to bytes that are not HTTP, by Node's code for the error. */
-const answerByParserError: ReadonlyMap<string, string> = new Map([
-  ['HPE_HEADER_OVERFLOW', rawAnswer('431 Request Header Fields Too Large', 'The request headers are too large.')],
-  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', rawAnswer('413 Content Too Large', 'The chunk extensions are too large.')],
-  ['ERR_HTTP_REQUEST_TIMEOUT', rawAnswer('408 Request Timeout', 'The request headers did not come in time.')],
-]);
-
-const badRequest = rawAnswer('400 Bad Request', 'This is not a valid HTTP/1.1 request.');
-
-/** A whole response as bytes, for a connection without a parsed request. */
-export function rawAnswer(status: string, text: string): string {
-  const body = `${text}\n`;
-  return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
-}
 
 export interface HttpProtocolOptions {
   readonly handler: HttpListenerHandler;
@@ -224,7 +210,7 @@ export class HttpProtocol {
       socket.destroy();
       return;
     }
-    socket.end(answerByParserError.get(code) ?? badRequest);
+    socket.end(answerToParserError(code));
     // Ending is not enough: a client that never closes would hold the connection for ever.
     const linger = setTimeout(() => socket.destroy(), this.options.limits.lingerMs);
     socket.once('close', () => clearTimeout(linger));
@@ -243,20 +229,6 @@ function isWebSocketRequest(request: IncomingMessage): boolean {
     headers.expect === undefined &&
     requestFault(request) === undefined
   );
-}
-
-const retryAfterSeconds = 30;
-
-/** What a refused peer is told (RFC 9457); `reason` is the stable code. */
-function problemOf(reason: RefusalReason): Problem {
-  const { meaning, remedy } = refusals[reason];
-  const extensions = { reason };
-  return passingRefusals.has(reason)
-    ? new Problem('unavailable', `${meaning} Try again in ${retryAfterSeconds} seconds.`, {
-        retryAfterSeconds,
-        extensions,
-      })
-    : new Problem('forbidden', `${meaning} ${remedy}`, { extensions });
 }
 
 interface Exchange {
