@@ -3,5 +3,5 @@ export { adminEntrance } from './admin-entrance.js';
 export type { Entrance, EntranceOptions } from './entrance.js';
 export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';
-export { configuredSource, type SecurityInForce, type SecuritySource } from './security-source.js';
+export type { SecurityInForce, SecuritySource } from './security-source.js';
 export { fetchTrustBundle } from './trust-bundle.js';
