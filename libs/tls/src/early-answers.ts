@@ -3,7 +3,7 @@ import { Problem, passingRefusals, type RefusalReason, refusals } from '@sallypo
 const answerByParserError: ReadonlyMap<string, string> = new Map([
   ['HPE_HEADER_OVERFLOW', rawAnswer('431 Request Header Fields Too Large', 'The request headers are too large.')],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', rawAnswer('413 Content Too Large', 'The chunk extensions are too large.')],
-  ['ERR_HTTP_REQUEST_TIMEOUT', rawAnswer('408 Request Timeout', 'The request headers did not come in time.')],
+  ['ERR_HTTP_REQUEST_TIMEOUT', rawAnswer('408 Request Timeout', 'The request did not come in time.')],
 ]);
 
 const badRequest = rawAnswer('400 Bad Request', 'This is not a valid HTTP/1.1 request.');

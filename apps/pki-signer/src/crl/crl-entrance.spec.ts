@@ -146,9 +146,10 @@ describe('the entrance to CRLs', () => {
     await using connection = await RawConnection.open({ port });
     connection.send('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n');
     const trickle = setInterval(() => connection.send('x'), 20);
-    const { status } = await connection.response();
+    const { status, body } = await connection.response();
     clearInterval(trickle);
     expect(status).toBe(408);
+    expect(String(body)).toBe('The request did not come in time.\n');
     await listener.close();
   });
 });
