@@ -102,6 +102,20 @@ export {
   securityLevel,
   serialNumber,
 } from './ids.js';
+export {
+  isServiceTopic,
+  MqttAccess,
+  type MqttAccessOptions,
+  type MqttAccessRule,
+  type MqttParty,
+  type MqttRole,
+  mqttRole,
+  ownName,
+  type ProvenPeer,
+  sessionIdOf,
+  standardRules,
+  userNameOf,
+} from './mqtt-access.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
@@ -189,3 +203,4 @@ export {
 } from './site.js';
 export { type StatePlaces, stateFolders, statePlaces } from './state-places.js';
 export { filterMatches, sharedFilter } from './topic-filter.js';
+export { filtersOverlap } from './topic-overlap.js';
