@@ -19,6 +19,7 @@ import {
   validityOf,
   verifyPossession,
 } from '@sallyport/x509';
+import { medianOf } from './process/statistics.js';
 
 const profile = certificateProfiles.device;
 const identity = { deviceId: deviceId.parse('child01') };
@@ -72,10 +73,6 @@ function cpuMicroseconds(milliseconds: number, operation: (index: number) => voi
   for (const end = performance.now() + milliseconds; performance.now() < end; ) operation(index++);
   const { user, system } = process.cpuUsage(before);
   return (user + system) / index;
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 /** Everything a signer does for a new request: parse, verify possession of the key, check the profile, lint, sign. */

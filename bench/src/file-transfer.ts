@@ -17,6 +17,7 @@ import {
 } from './file-transfer/contestants.js';
 import { LoadConnection } from './file-transfer/load-connection.js';
 import { forgetPeak, type Load, peakMegabytes, type Round, runRound } from './file-transfer/measure.js';
+import { medianOf } from './process/statistics.js';
 
 interface Case extends Load {
   readonly size: string;
@@ -69,10 +70,6 @@ async function runCase(contestants: readonly Contestant[], load: Case): Promise<
     for (const each of order) rounds.get(each.name)?.push(await runRound(each, load));
   }
   return rounds;
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function rateOf(rounds: readonly Round[], bytes: number): string {

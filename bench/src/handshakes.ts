@@ -19,6 +19,7 @@ import {
 } from '@sallyport/x509';
 import { cpuMillisecondsOf } from './process/cpu-time.js';
 import { serviceFlags } from './process/shipped.js';
+import { medianOf } from './process/statistics.js';
 
 const parallel = 16;
 const perRound = 300;
@@ -121,10 +122,6 @@ async function runRound({ contestant, devices, ecdhCurve = 'X25519', count = per
   await Promise.all(Array.from({ length: parallel }, work));
   const seconds = (performance.now() - startedAt) / 1000;
   return { cpuMs: (cpuMillisecondsOf(pid) - cpuBefore) / count, perSecond: count / seconds };
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 /** Our handshakes in the CPU time of one handshake of the peer: the median of the rounds. */

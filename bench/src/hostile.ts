@@ -6,7 +6,6 @@
 // difference counts.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
@@ -18,6 +17,7 @@ import { type Arsenal, attacks } from './hostile/attacks.js';
 import { beHonest, type Waits } from './hostile/honest-client.js';
 import { makeSlowChain } from './hostile/slow-chain.js';
 import { cpuMillisecondsOf } from './process/cpu-time.js';
+import { residentKilobytes } from './process/memory.js';
 import { serviceFlags } from './process/shipped.js';
 
 const warmUp = 3_000;
@@ -61,12 +61,6 @@ async function storeFiles({ port }: Service, { ca = '', cert = '', key = '' }: C
   connection.close();
 }
 
-/** proc(5): kB are 1024 bytes. */
-function residentMegabytes(pid: number): number {
-  const [, kilobytes = ''] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kilobytes) / 1024;
-}
-
 async function peakMegabytesUntil(pid: number, end: Promise<unknown>): Promise<number> {
   let isOver = false;
   const over = end.finally(() => {
@@ -74,7 +68,7 @@ async function peakMegabytesUntil(pid: number, end: Promise<unknown>): Promise<n
   });
   let peak = 0;
   while (!isOver) {
-    peak = Math.max(peak, residentMegabytes(pid));
+    peak = Math.max(peak, residentKilobytes(pid) / 1024);
     await Promise.race([over, sleep(20)]);
   }
   return peak;
@@ -95,7 +89,7 @@ async function runAttack(name: string, stage: Stage): Promise<void> {
     await storeFiles(service, stage.honest);
     await beHonest({ ...watch, milliseconds: calmMs });
     const before = await beHonest({ ...watch, milliseconds: calmMs });
-    const megabytes = residentMegabytes(pid);
+    const megabytes = residentKilobytes(pid) / 1024;
     const cpuMs = cpuMillisecondsOf(pid);
     const attacker = startAttacker(name, { port, device: stage.evil, slowChain: stage.slowChain });
     await sleep(onsetMs);

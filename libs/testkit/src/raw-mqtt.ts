@@ -41,6 +41,7 @@ export interface RawMqttPublish {
 // MQTT 3.1.1 §2.2.1: packet types, in the upper four bits of the first byte.
 const [connack, publish, puback, suback, pingresp] = [2, 3, 4, 9, 13];
 const deadlineMs = 20_000;
+const readBytes = 64 * 1024;
 
 /**
  * An MQTT 3.1.1 client for tests and benchmarks, with its own framing. So our code is not checked by itself. It hides
@@ -68,7 +69,6 @@ export class RawMqtt implements AsyncDisposable {
       fault = error;
     });
     this.ended = new Promise((resolve) => socket.once('close', () => resolve(fault)));
-    socket.on('data', (chunk: Buffer) => this.read(chunk));
     socket.once('end', () => socket.destroy());
   }
 
@@ -78,7 +78,9 @@ export class RawMqtt implements AsyncDisposable {
    * @throws Error with the return code of the CONNACK, or saying that the connection ended without one
    */
   static async open(target: RawMqttTarget, session: RawMqttSession): Promise<RawMqtt> {
-    const client = new RawMqtt(await openSocket(target));
+    let read = (_chunk: Buffer): void => undefined;
+    const client = new RawMqtt(await openSocket(target, (chunk) => read(chunk)));
+    read = (chunk) => client.read(chunk);
     const answer = new Promise<number>((resolve) => {
       client.onReturnCode = resolve;
     });
@@ -143,7 +145,8 @@ export class RawMqtt implements AsyncDisposable {
       this.take(bytes[offset] ?? 0, bytes.subarray(bounds.start, bounds.end));
       offset = bounds.end;
     }
-    this.unread = bytes.subarray(offset);
+    // The next read overwrites the buffer of this one.
+    this.unread = Buffer.from(bytes.subarray(offset));
     this.acknowledge();
   }
 
@@ -234,11 +237,20 @@ function boundsOf(bytes: Buffer, offset: number): { start: number; end: number }
   throw new Error('The server sent a remaining length of more than four bytes.');
 }
 
-async function openSocket({ port = 0, host = '127.0.0.1', localAddress, socketPath, tls }: RawMqttTarget) {
+/** Opens a connection that reads into one buffer again and again, where Node can: a client must cost little. */
+async function openSocket(
+  { port = 0, host = '127.0.0.1', localAddress, socketPath, tls }: RawMqttTarget,
+  read: (chunk: Buffer) => void,
+): Promise<Socket> {
   const from = localAddress === undefined ? {} : { localAddress };
   const where = socketPath === undefined ? { port, host, noDelay: true, ...from } : { path: socketPath };
-  const stream = connectStream(where);
-  const socket = tls === undefined ? stream : connectTls({ ...tls, socket: stream });
+  const buffer = Buffer.allocUnsafe(readBytes);
+  const callback = (length: number): boolean => {
+    read(buffer.subarray(0, length));
+    return true;
+  };
+  const stream = connectStream({ ...where, ...(tls === undefined ? { onread: { buffer, callback } } : {}) });
+  const socket = tls === undefined ? stream : connectTls({ ...tls, socket: stream }).on('data', read);
   stream.on('error', (error) => socket.destroy(error));
   await once(socket, tls === undefined ? 'connect' : 'secureConnect');
   return socket;

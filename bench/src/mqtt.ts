@@ -1,0 +1,106 @@
+// Measures the MQTT brokers beside Mosquitto, on the same machine in the same minutes, with the same clients.
+// `npm run bench -- mqtt` takes some minutes; `--part embedded` and `--only 'fan-out'` less.
+//
+// Other processes slow both sides. So each round measures both, one after the other, and the median of the ratios counts.
+import { parseArgs } from 'node:util';
+import { serveBroker } from './mqtt/broker-process.js';
+import { type MqttContestant, startEmbedded, startMosquitto } from './mqtt/contestants.js';
+import { type Load, type LoadResult, runLoad } from './mqtt/load.js';
+import { medianOf } from './process/statistics.js';
+
+interface Scenario {
+  readonly name: string;
+  readonly load: Load;
+  /** Messages we deliver in the time in which Mosquitto delivers one. */
+  readonly target: number;
+}
+
+const pointToPoint = { publishers: 1, subscribers: 1, pace: { window: 1_000 } } as const;
+const fanOut = { publishers: 1, subscribers: 100, pace: { window: 100 } } as const;
+
+const embeddedScenarios: readonly Scenario[] = [
+  { name: 'point to point, QoS 1', load: { ...pointToPoint, qos: 1 }, target: 1 },
+  { name: 'point to point, QoS 1, durable session', load: { ...pointToPoint, qos: 1, isDurable: true }, target: 1 },
+  { name: 'point to point, QoS 0', load: { ...pointToPoint, qos: 0 }, target: 1 },
+  { name: 'fan-out to 100, QoS 1', load: { ...fanOut, qos: 1 }, target: 1 },
+  { name: 'fan-out to 100, QoS 0', load: { ...fanOut, qos: 0 }, target: 1 },
+];
+
+interface Paired {
+  readonly peer: LoadResult;
+  readonly ours: LoadResult;
+}
+
+async function measure(contestants: readonly [MqttContestant, MqttContestant], load: Load): Promise<Paired[]> {
+  const [peer, ours] = contestants;
+  // The first load compiles our JavaScript.
+  await runLoad(ours, { ...load, warmUpMs: 1_000, measureMs: 2_000 });
+  const rounds: Paired[] = [];
+  for (let round = 0; round < roundCount; round += 1)
+    rounds.push({ peer: await runLoad(peer, load), ours: await runLoad(ours, load) });
+  return rounds;
+}
+
+function median(rounds: readonly Paired[], value: (pair: Paired) => number): number {
+  return medianOf(rounds.map(value));
+}
+
+/** Says so when a server lost a message, or sent it twice or too early: then its rate is worth nothing. */
+function faultsOf(results: readonly LoadResult[]): string {
+  const sum = (count: (result: LoadResult) => number) => results.reduce((total, each) => total + count(each), 0);
+  const counts = { lost: sum(({ lost }) => lost), twice: sum(({ duplicates }) => duplicates) };
+  const all = Object.entries({ ...counts, 'out of order': sum(({ outOfOrder }) => outOfOrder) });
+  const faults = all.filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`);
+  return faults.length === 0 ? '' : `  ${faults.join(', ')}`;
+}
+
+function totalCpu({ cpuMicroseconds }: LoadResult): number {
+  return cpuMicroseconds.reduce((sum, each) => sum + each, 0);
+}
+
+/** Share of one processor that the server uses. Well below 1, the clients or the machine decide the rate. */
+function busyShareOf(result: LoadResult): number {
+  return (totalCpu(result) * result.perSecond) / 1e6;
+}
+
+function reportRates({ name, target }: Scenario, rounds: readonly Paired[]): void {
+  const ratio = (pair: Paired) => pair.ours.perSecond / pair.peer.perSecond;
+  const ratios = rounds.map(ratio).toSorted((one, other) => one - other);
+  const side = (of: (pair: Paired) => LoadResult) =>
+    [
+      `${median(rounds, (pair) => of(pair).perSecond).toFixed(0)}/s`,
+      `${median(rounds, (pair) => totalCpu(of(pair))).toFixed(1)} µs`,
+      `busy ${(100 * median(rounds, (pair) => busyShareOf(of(pair)))).toFixed(0)} %`,
+    ].join(' ');
+  const cpu = median(rounds, (pair) => totalCpu(pair.ours) / totalCpu(pair.peer)).toFixed(2);
+  const middle = medianOf(ratios);
+  const verdict = `target ${target.toFixed(2)} ${middle >= target ? 'held' : 'MISSED'}`;
+  console.log(
+    `${name.padEnd(42)} ${side(({ peer }) => peer).padEnd(30)} ${side(({ ours }) => ours).padEnd(30)} ` +
+      `${middle.toFixed(2)} (${ratios[0]?.toFixed(2)} to ${ratios.at(-1)?.toFixed(2)}), CPU ${cpu}  ${verdict}` +
+      `${faultsOf(rounds.map(({ peer }) => peer))} |${faultsOf(rounds.map(({ ours }) => ours))}`,
+  );
+}
+
+async function compareEmbedded(): Promise<void> {
+  console.log(`Messages a second, and CPU time of the broker for each: Mosquitto, embedded broker, ratio`);
+  for (const scenario of embeddedScenarios.filter(({ name }) => name.includes(only))) {
+    await using mosquitto = await startMosquitto();
+    await using embedded = await startEmbedded();
+    reportRates(scenario, await measure([mosquitto, embedded], scenario.load));
+  }
+}
+
+const parts: Readonly<Record<string, () => Promise<void>>> = { embedded: compareEmbedded };
+
+const { serve, part, only, rounds } = parseArgs({
+  options: {
+    serve: { type: 'string' },
+    part: { type: 'string' },
+    only: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '5' },
+  },
+}).values;
+const roundCount = Number(rounds);
+if (serve !== undefined) await serveBroker(serve);
+else for (const [name, run] of Object.entries(parts)) if (part === undefined || part === name) await run();
