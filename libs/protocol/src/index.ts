@@ -202,5 +202,5 @@ export {
   siteRecord,
 } from './site.js';
 export { type StatePlaces, stateFolders, statePlaces } from './state-places.js';
-export { filterMatches, sharedFilter } from './topic-filter.js';
+export { filterMatches, isTopicFilter, isTopicName, sharedFilter } from './topic-filter.js';
 export { filtersOverlap } from './topic-overlap.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filterMatches, sharedFilter } from './topic-filter.js';
+import { filterMatches, isTopicFilter, isTopicName, sharedFilter } from './topic-filter.js';
 
 // MQTT 5.0 §4.7.1 to §4.7.3 and §4.8.2, their own examples included.
 const cases: readonly (readonly [filter: string, topic: string, matches: boolean])[] = [
@@ -96,3 +96,45 @@ function levelsMatch([wanted, ...filterRest]: readonly string[], levels: readonl
   if (level === undefined || wanted === '#') return false;
   return (wanted === '+' || wanted === level) && levelsMatch(filterRest, rest);
 }
+
+describe('a topic name', () => {
+  it.each(['a', '/', 'a/b', ' ', '$SYS/x', 'é€', 'a'.repeat(65_535)])('may be %j', (topic) => {
+    expect(isTopicName(topic)).toBe(true);
+  });
+
+  it.each(['', '+', 'a/#', 'a+b', 'a\0b', '\ud800', 'a'.repeat(65_536), '€'.repeat(21_846)])('is not %j', (topic) => {
+    expect(isTopicName(topic)).toBe(false);
+  });
+});
+
+describe('a topic filter', () => {
+  it.each(['a', '/', '#', '+', 'a/#', '+/+', '/#', '$SYS/#', '$share', '$share/s/#', '$share/s//'])(
+    'may be %j',
+    (filter) => {
+      expect(isTopicFilter(filter)).toBe(true);
+    },
+  );
+
+  it.each([
+    '',
+    'a#',
+    'a+',
+    '+a',
+    '#/a',
+    'a/#/b',
+    '##',
+    '++',
+    'a/\0',
+    '\udfff/#',
+    '$share/',
+    '$share/s',
+    '$share/s/',
+    '$share//a',
+    '$share/+/a',
+    '$share/#/a',
+    '$share/s/a#',
+    'a'.repeat(65_536),
+  ])('is not %j', (filter) => {
+    expect(isTopicFilter(filter)).toBe(false);
+  });
+});

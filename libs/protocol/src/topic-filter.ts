@@ -26,6 +26,44 @@ export function sharedFilter(filter: string): string | undefined {
   return isWhole ? filter.slice(nameEnd + 1) : undefined;
 }
 
+/**
+ * Whether a message can be published to a topic: not empty, no wildcard.
+ *
+ * @see MQTT 5.0 §4.7.3 [MQTT-4.7.3-1], §3.3.2.1 [MQTT-3.3.2-2]
+ */
+export function isTopicName(topic: string): boolean {
+  return topic !== '' && isTopicText(topic) && !topic.includes('+') && !topic.includes('#');
+}
+
+/**
+ * Whether a text is a topic filter: "#" only as the last level, "+" only as a whole level. A filter that starts with
+ * `$share/` also needs a share name without wildcards, and a filter behind it.
+ *
+ * @see MQTT 5.0 §4.7.1 [MQTT-4.7.1-1], [MQTT-4.7.1-2], §4.8.2 [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+ */
+export function isTopicFilter(filter: string): boolean {
+  if (!filter.startsWith(sharePrefix)) return filter !== '' && isTopicText(filter) && hasOrderlyWildcards(filter);
+  const wanted = sharedFilter(filter);
+  if (wanted === undefined) return false;
+  const shareName = filter.slice(sharePrefix.length, -wanted.length - 1);
+  return isTopicText(filter) && !/[+#]/.test(shareName) && hasOrderlyWildcards(wanted);
+}
+
+// MQTT 5.0 §4.7.3 [MQTT-4.7.3-2], [MQTT-4.7.3-3]: no U+0000, at most 65,535 bytes of UTF-8. A character has at most
+// three bytes for each of its UTF-16 units, so most texts need no count.
+function isTopicText(text: string): boolean {
+  if (text.includes('\0') || !text.isWellFormed()) return false;
+  return text.length <= 21_845 || new TextEncoder().encode(text).length <= 65_535;
+}
+
+function hasOrderlyWildcards(filter: string): boolean {
+  return filter
+    .split('/')
+    .every((level, index, levels) =>
+      level === '#' ? index === levels.length - 1 : level === '+' || !/[+#]/.test(level),
+    );
+}
+
 /** Compares level by level and makes no lists: a bridge does this for each message. */
 function levelsMatch(filter: string, topic: string): boolean {
   let [filterAt, topicAt] = [0, 0];
