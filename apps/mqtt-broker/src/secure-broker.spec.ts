@@ -70,19 +70,7 @@ async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits
       return mqtt;
     },
     mosquitto: (program, ...args) =>
-      runProgram(program, [
-        '-h',
-        'localhost',
-        '-p',
-        String(port),
-        '--cafile',
-        ca.certPath,
-        '-q',
-        '1',
-        '-t',
-        'te/a',
-        ...args,
-      ]),
+      runProgram(program, ['-h', 'localhost', '-p', String(port), '--cafile', ca.certPath, '-q', '1', ...args]),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(opened.map((mqtt) => mqtt.close()));
       await listener.close({ drainMs: 0 });
@@ -96,8 +84,11 @@ async function openSite(level: 'server' | 'mutual', limits: Partial<BrokerLimits
 describe('broker behind TLS with server authentication', () => {
   it('serves a client that trusts its CA', async () => {
     await using site = await openSite('server');
-    expect(await site.mosquitto('mosquitto_pub', '-m', 'hello', '-r')).toMatchObject({ exitCode: 0, stderr: '' });
-    expect((await site.mosquitto('mosquitto_sub', '-C', '1', '-W', '5')).stdout).toBe('hello\n');
+    expect(await site.mosquitto('mosquitto_pub', '-t', 'te/a', '-m', 'hello', '-r')).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+    });
+    expect((await site.mosquitto('mosquitto_sub', '-t', 'te/a', '-C', '1', '-W', '5')).stdout).toBe('hello\n');
   });
 });
 
@@ -105,14 +96,14 @@ describe('broker behind mutual TLS', () => {
   it('serves a client with a certificate', async () => {
     await using site = await openSite('mutual');
     const { certPath, keyPath } = await site.device('child01');
-    const credentials = ['--cert', certPath, '--key', keyPath];
+    const credentials = ['--cert', certPath, '--key', keyPath, '-t', 'te/device/child01/a'];
     expect((await site.mosquitto('mosquitto_pub', '-m', 'hello', '-r', ...credentials)).exitCode).toBe(0);
     expect((await site.mosquitto('mosquitto_sub', '-C', '1', '-W', '5', ...credentials)).stdout).toBe('hello\n');
   });
 
   it('turns away a client without one', async () => {
     await using site = await openSite('mutual');
-    expect((await site.mosquitto('mosquitto_pub', '-m', 'hello')).exitCode).not.toBe(0);
+    expect((await site.mosquitto('mosquitto_pub', '-t', 'te/a', '-m', 'hello')).exitCode).not.toBe(0);
     await waitFor(() => site.refusals.includes('no-certificate'));
     expect(site.broker.clients).toBe(0);
   });
@@ -124,7 +115,7 @@ describe('broker behind mutual TLS', () => {
   ])('tells a revoked client of %s that it is not authorised, and serves it nothing', async (version, sentence) => {
     await using site = await openSite('mutual');
     const { certPath, keyPath } = await site.device('revoked');
-    const args = ['-m', 'hello', '-V', version, '--cert', certPath, '--key', keyPath];
+    const args = ['-t', 'te/a', '-m', 'hello', '-V', version, '--cert', certPath, '--key', keyPath];
     const { exitCode, stderr } = await site.mosquitto('mosquitto_pub', ...args);
     expect(exitCode).not.toBe(0);
     expect(stderr).toContain(sentence);
@@ -153,13 +144,14 @@ describe('broker behind mutual TLS', () => {
     await using site = await openSite('mutual');
     const victim = await site.connect(await site.device('child01'), 'child01');
     const received: string[] = [];
-    await victim.subscribe('te/a', (_topic, payload) => void received.push(String(payload)));
-    const { certPath, keyPath } = await site.device('child02');
-    const stolenId = 'child01/subscription/te/a';
-    const credentials = ['--cert', certPath, '--key', keyPath];
-    await site.mosquitto('mosquitto_sub', '-i', stolenId, '-c', '-E', ...credentials);
+    const topic = 'te/device/child01/a';
+    await victim.subscribe(topic, (_topic, payload) => void received.push(String(payload)));
+    const thief = await site.device('child02');
+    const stolenId = `child01/subscription/${topic}`;
+    const own = ['-t', 'te/device/child02/a', '--cert', thief.certPath, '--key', thief.keyPath];
+    await site.mosquitto('mosquitto_sub', '-i', stolenId, '-c', '-E', ...own);
     expect(victim.isConnected).toBe(true);
-    await site.mosquitto('mosquitto_pub', '-m', 'private', ...credentials);
+    await victim.publish(topic, 'private');
     await waitFor(() => received.length === 1);
     expect(received).toEqual(['private']);
   });
@@ -167,13 +159,30 @@ describe('broker behind mutual TLS', () => {
   it('leaves room for the sessions of other devices, however many one keeps', async () => {
     await using site = await openSite('mutual', { sessions: 3, sessionsPerIdentity: 2 });
     const keepSession = async ({ certPath, keyPath }: TestCertificate, id: string) => {
-      const args = ['-c', '-E', '-i', id, '--cert', certPath, '--key', keyPath];
+      const args = ['-t', '#', '-c', '-E', '-i', id, '--cert', certPath, '--key', keyPath];
       return (await site.mosquitto('mosquitto_sub', ...args)).exitCode;
     };
     const [greedy, modest] = [await site.device('child01'), await site.device('child02')];
     expect([await keepSession(greedy, '1'), await keepSession(greedy, '2')]).toEqual([0, 0]);
     expect(await keepSession(greedy, '3')).not.toBe(0);
     expect(await keepSession(modest, '1')).toBe(0);
+  });
+
+  it('keeps a device off what another says, hears and has stored', async () => {
+    await using site = await openSite('mutual');
+    const owner = await site.connect(await site.device('child01'), 'child01');
+    await owner.publish('te/device/child01///twin/name', 'press', { retain: true });
+    const { certPath, keyPath } = await site.device('child02');
+    const credentials = ['--cert', certPath, '--key', keyPath];
+    const command = ['-t', 'te/device/child01///cmd/restart/1', '-m', '{}', ...credentials];
+    const wipe = ['-t', 'te/device/child01///twin/name', '-n', '-r', ...credentials];
+    for (const args of [command, wipe]) expect((await site.mosquitto('mosquitto_pub', ...args)).exitCode).not.toBe(0);
+    const spied = await site.mosquitto('mosquitto_sub', '-t', '#', '-W', '1', ...credentials);
+    expect(spied.stdout).toBe('');
+    const received: string[] = [];
+    await owner.subscribe('te/device/child01/#', (_topic, payload) => void received.push(String(payload)));
+    await waitFor(() => received.length > 0);
+    expect(received).toEqual(['press']);
   });
 
   it("refuses services' topics to a device too", async () => {
@@ -188,7 +197,7 @@ describe('broker behind mutual TLS', () => {
     await using site = await openSite('mutual');
     const revoked = await site.connect(await site.device('child01'), 'child01');
     const other = await site.connect(await site.device('child02'), 'child02');
-    await revoked.subscribe('te/a', () => undefined);
+    await revoked.subscribe('te/device/child01/a', () => undefined);
     expect(site.broker.clients).toBe(3);
     site.listener.refuseSessions(({ deviceId }) => (deviceId === 'child01' ? 'device-revoked' : undefined));
     await waitFor(() => !revoked.isConnected, { deadlineMs: 1_000 });

@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type DeviceId, type PeerKind, serviceTopicRoot } from '@sallyport/protocol';
+import type { MqttAccess, MqttParty, ProvenPeer } from '@sallyport/protocol';
 
 /** What a client of the network has proved about itself. */
-export interface BrokerPeer {
-  readonly deviceId: DeviceId;
-  readonly kind: PeerKind;
-}
+export type BrokerPeer = ProvenPeer;
 
 /** Where a connection comes from: a service of this process, or the network, with or without a proven identity. */
 export type Origin = { readonly kind: 'service' } | { readonly kind: 'network'; readonly peer: BrokerPeer | undefined };
@@ -18,35 +15,43 @@ export interface AccessRules {
   mayReceive(origin: Origin, topic: string): boolean;
 }
 
-/** Whether a topic belongs to the services of Sallyport alone. */
-export function isServiceTopic(topic: string): boolean {
-  return topic === serviceTopicRoot || topic.startsWith(`${serviceTopicRoot}/`);
-}
-
-/** Whether an origin may publish to a topic; `$` topics are the broker's own. */
-function mayPublish(origin: Origin, topic: string): boolean {
-  if (topic.startsWith('$')) return false;
-  return origin.kind === 'service' || !isServiceTopic(topic);
-}
-
 /**
- * Whether an origin may subscribe to a filter. A wildcard filter that also matches topics of the services is granted,
- * but their messages are not delivered; most brokers do the same. `$share` is refused to everybody: this broker does
- * not know shared subscriptions.
+ * The rules of the access table. A service of this process may use all topics but those of the broker (`$...`): between
+ * services of one process there is no boundary to guard.
  */
-function maySubscribe(origin: Origin, filter: string): boolean {
-  if (filter.startsWith('$')) return false;
-  return origin.kind === 'service' || !isServiceTopic(filter);
+export function tableRules(access: MqttAccess): AccessRules {
+  const partyOf = rememberedParties(access);
+  return {
+    mayPublish: (origin, topic) => {
+      const party = partyOf(origin);
+      return party === undefined ? !topic.startsWith('$') : access.mayPublish(party, topic);
+    },
+    maySubscribe: (origin, filter) => {
+      // This broker has no topics of its own and no shared subscriptions. A grant would be a promise it does not keep.
+      if (filter.startsWith('$')) return false;
+      const party = partyOf(origin);
+      return party === undefined || access.maySubscribe(party, filter);
+    },
+    mayReceive: (origin, topic) => {
+      const party = partyOf(origin);
+      return party === undefined ? !topic.startsWith('$') : access.mayReceive(party, topic);
+    },
+  };
 }
 
-/** Whether a message to a topic may reach an origin. */
-function mayReceive(origin: Origin, topic: string): boolean {
-  if (topic.startsWith('$')) return false;
-  return origin.kind === 'service' || !isServiceTopic(topic);
+/** One party for each origin, so that the table compiles its rights once. Undefined for a service of this process. */
+function rememberedParties(access: MqttAccess): (origin: Origin) => MqttParty | undefined {
+  const parties = new WeakMap<Origin, MqttParty>();
+  return (origin) => {
+    if (origin.kind === 'service') return undefined;
+    let party = parties.get(origin);
+    if (party === undefined) {
+      party = access.partyOf(origin.peer);
+      parties.set(origin, party);
+    }
+    return party;
+  };
 }
-
-/** Only services may use the topics of the services. Everybody may use all others. */
-export const openRules: AccessRules = { mayPublish, maySubscribe, mayReceive };
 
 /**
  * The name of a client's session inside the broker. The identity comes first, so no client id can take over the

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
+import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import {
   Aedes,
@@ -9,7 +10,7 @@ import {
   type Client,
   type Subscription,
 } from 'aedes';
-import { type AccessRules, type BrokerPeer, type Origin, openRules, sessionName } from './access-rules.js';
+import { type AccessRules, type BrokerPeer, type Origin, sessionName, tableRules } from './access-rules.js';
 import { ClientStream } from './client-stream.js';
 import { EventJournal } from './event-journal.js';
 import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
@@ -23,7 +24,7 @@ export interface EmbeddedBrokerOptions {
    */
   readonly store?: Store;
   readonly limits?: Partial<BrokerLimits>;
-  /** Default: only services may use the topics of the services. */
+  /** Default: the access table without rules of a site. */
   readonly rules?: AccessRules;
   readonly onWarning?: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -55,7 +56,7 @@ export class EmbeddedBroker {
 
   constructor(options: EmbeddedBrokerOptions = {}) {
     this.limits = { ...defaultBrokerLimits, ...options.limits };
-    this.rules = options.rules ?? openRules;
+    this.rules = options.rules ?? tableRules(new MqttAccess());
     this.warn = options.onWarning ?? ((text, fields) => process.emitWarning(`${text} ${JSON.stringify(fields)}`));
     this.persistence = this.makePersistence(options.store);
     this.aedes = this.makeAedes();

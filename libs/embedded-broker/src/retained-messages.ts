@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { filterMatches } from '@sallyport/protocol';
+import { filterMatches, isServiceTopic } from '@sallyport/protocol';
 import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
-import { isServiceTopic } from './access-rules.js';
 import { type StoredPacket, sizeOf } from './broker-session.js';
 
 // Retained messages are states that are published again. Losing one second of them in a crash costs less than a write

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { BoundedMap } from '@sallyport/concurrency';
-import { identityPrefix, isServiceSession, isServiceTopic } from './access-rules.js';
+import { isServiceTopic } from '@sallyport/protocol';
+import { identityPrefix, isServiceSession } from './access-rules.js';
 import { BrokerSession, type SharedMemory, type StoredPacket, type StoredSubscription } from './broker-session.js';
 import type { EventJournal } from './event-journal.js';
 import type { BrokerLimits } from './limits.js';

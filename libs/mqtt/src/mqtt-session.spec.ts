@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
-import { type AccessRules, openRules } from '@sallyport/embedded-broker';
+import { type AccessRules, tableRules } from '@sallyport/embedded-broker';
 import { TestBroker } from '@sallyport/embedded-broker/testing';
+import { MqttAccess } from '@sallyport/protocol';
 import { spawnMosquitto, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { openMqttSession } from './connect.js';
@@ -41,7 +42,7 @@ function siteOn(connection: (clientId: string) => MqttConnection, close: () => P
 }
 
 async function embeddedSite(rules: Partial<AccessRules> = {}): Promise<Site> {
-  const broker = await TestBroker.start({ rules: { ...openRules, ...rules } });
+  const broker = await TestBroker.start({ rules: { ...tableRules(new MqttAccess()), ...rules } });
   return siteOn(
     (clientId) => broker.connection(clientId),
     () => broker.close(),

@@ -1,12 +1,13 @@
-import { type AccessRules, openRules } from '@sallyport/embedded-broker';
+import { type AccessRules, tableRules } from '@sallyport/embedded-broker';
 import { TestBroker } from '@sallyport/embedded-broker/testing';
+import { MqttAccess } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { connectMqtt } from './connect.js';
 
 /** An embedded broker whose answers to SUBSCRIBE the test decides. */
 function brokerThat(maySubscribe: AccessRules['maySubscribe']): Promise<TestBroker> {
-  return TestBroker.start({ rules: { ...openRules, maySubscribe } });
+  return TestBroker.start({ rules: { ...tableRules(new MqttAccess()), maySubscribe } });
 }
 
 const neverAnswered = new Promise<boolean>(() => undefined);
