@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { connectUrl, host, hostList, httpUrl, ipAddress, nonZeroPort, port, redisUrl } from './network-values.js';
+import {
+  brokerUrl,
+  connectUrl,
+  host,
+  hostList,
+  httpUrl,
+  ipAddress,
+  nonZeroPort,
+  port,
+  redisUrl,
+  socketPath,
+} from './network-values.js';
 import type { ValueType } from './value-type.js';
 
 const read = (type: ValueType, text: string): unknown => type.schema.safeParse(type.fromText(text, '/')).data;
@@ -126,5 +137,38 @@ describe('lists of hosts', () => {
 
   it.each(['a,b', 5, [5], [['a']], { 0: 'a' }])('refuses %j in the file', (value) => {
     expect(hostList.schema.safeParse(value).success).toBe(false);
+  });
+});
+
+describe('the back side of a broker', () => {
+  it.each([
+    ['unix:/run/mosquitto/sallyport.sock', 'unix:/run/mosquitto/sallyport.sock'],
+    ['mqtt://127.0.0.1', 'mqtt://127.0.0.1'],
+    ['mqtt://broker:1884/', 'mqtt://broker:1884'],
+    ['mqtts://broker.example:8883', 'mqtts://broker.example:8883'],
+    ['mqtts://[2001:db8::1]:8883', 'mqtts://[2001:db8::1]:8883'],
+  ])('takes %s', (given, url) => {
+    expect(read(brokerUrl, given)).toBe(url);
+  });
+
+  it.each([
+    'unix:relative/path',
+    'unix://host/path\n',
+    `unix:/${'a'.repeat(107)}`,
+    'mqtt://user:secret@broker',
+    'mqtt://broker/path',
+    'mqtt://broker?x=1',
+    'mqtt://broker:0',
+    'mqtt://',
+    'broker:1883',
+    'wss://broker',
+    '',
+  ])('refuses %j', (given) => {
+    expect(read(brokerUrl, given)).toBeUndefined();
+  });
+
+  it('is a socket whose path the kernel can hold', () => {
+    expect(read(socketPath, `/${'a'.repeat(106)}`)).toBe(`/${'a'.repeat(106)}`);
+    expect(read(socketPath, `/${'a'.repeat(107)}`)).toBeUndefined();
   });
 });

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { domainToASCII } from 'node:url';
+import { absolutePath } from './text-values.js';
 import { integerFrom, listOf, textParsedBy, textThat } from './value-type.js';
 
 /** A DNS name (RFC 1123 §2.1, underscores tolerated) or an IPv4 address; no port, scheme or path. */
@@ -60,6 +62,32 @@ export const httpUrl = textParsedBy(
   (text) => {
     const url = urlIn(text, ['http:', 'https:']);
     return url !== undefined && isOrigin(url) ? url.origin : undefined;
+  },
+);
+
+// unix(7): the path of a socket has at most 108 bytes, the last of which is 0.
+const mostSocketPathBytes = 107;
+
+function isSocketPath(path: string): boolean {
+  return isAbsolute(path) && !/\p{Cc}/u.test(path) && Buffer.byteLength(path) <= mostSocketPathBytes;
+}
+
+/** Path of a Unix socket. Text typed by a person is resolved against the working directory. */
+export const socketPath = {
+  ...textThat('SocketPath', `an absolute path of at most ${mostSocketPathBytes} bytes`, isSocketPath),
+  fromText: absolutePath.fromText,
+} as const;
+
+/** Where an MQTT broker is. There is no place for a password in it, so this value can be printed. */
+export const brokerUrl = textParsedBy(
+  'BrokerUrl',
+  'unix:/path/of/the/socket, mqtt://host:1883 or mqtts://host:8883',
+  (text) => {
+    if (text.startsWith('unix:')) return isSocketPath(text.slice('unix:'.length)) ? text : undefined;
+    const url = urlIn(text, ['mqtt:', 'mqtts:']);
+    if (url === undefined || !isHost(url.hostname.replace(/^\[|\]$/g, '')) || url.port === '0') return undefined;
+    const rest = `${url.username}${url.password}${url.search}${url.hash}`;
+    return rest === '' && ['', '/'].includes(url.pathname) ? `${url.protocol}//${url.host}` : undefined;
   },
 );
 

@@ -1,5 +1,5 @@
 import { entrances } from '@sallyport/protocol';
-import { host, ipAddress, nonZeroPort } from '../network-values.js';
+import { brokerUrl, host, ipAddress, nonZeroPort, socketPath } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, entityTopicId, flag, text, topicPrefix } from '../text-values.js';
 
@@ -120,6 +120,35 @@ const client = {
   }),
 } as const;
 
+// The back side is for services alone. The MQTT entrance stands before it, and clients of the network use only that.
+const backSide = {
+  'mqtt.broker.url': optionalSetting(brokerUrl, {
+    doc: 'Back side of the MQTT broker behind the MQTT entrance, such as a Mosquitto. Unset: the embedded broker serves.',
+    examples: ['unix:/run/mosquitto/sallyport.sock', 'mqtts://broker.example:8883'],
+    isOwn: true,
+  }),
+  'mqtt.broker.socket': optionalSetting(socketPath, {
+    doc: 'Unix socket on which the embedded broker, in a process of its own, serves the other services.',
+    examples: ['/run/sallyport/broker.sock'],
+    isOwn: true,
+  }),
+  'mqtt.broker.ca_file': optionalSetting(absolutePath, {
+    doc: 'CA certificates (PEM) that the broker of `mqtt.broker.url` must prove itself with. Unset: those of this site, as each service has fetched them.',
+    examples: ['/etc/tedge/broker-ca.pem'],
+    isOwn: true,
+  }),
+  'mqtt.broker.cert_file': optionalSetting(absolutePath, {
+    doc: 'Certificate a service shows to the broker of `mqtt.broker.url` (PEM). Unset: the one the service has enrolled for.',
+    examples: ['/etc/tedge/service-certs/agent/certificate.pem'],
+    isOwn: true,
+  }),
+  'mqtt.broker.key_file': optionalSetting(absolutePath, {
+    doc: 'Private key of `mqtt.broker.cert_file` (PEM).',
+    examples: ['/etc/tedge/service-certs/agent/private-key.pem'],
+    isOwn: true,
+  }),
+} as const;
+
 /** The local MQTT broker, its second listener, and how services reach a broker. */
 export const mqttKeys = {
   'mqtt.topic_root': setting(topicPrefix, {
@@ -136,4 +165,5 @@ export const mqttKeys = {
   ...listener,
   ...external,
   ...client,
+  ...backSide,
 } as const;
