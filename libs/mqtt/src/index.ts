@@ -30,3 +30,4 @@ export {
 } from './rpc-client.js';
 export { RpcHandler } from './rpc-handler.js';
 export { MqttRpcServer, mqttRpcServer, type RpcServerOptions } from './rpc-server.js';
+export { openTransport } from './transport.js';

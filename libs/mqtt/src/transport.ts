@@ -9,11 +9,12 @@ const defaultPorts: Readonly<Record<string, number>> = { 'mqtt:': 1883, 'mqtts:'
 /**
  * Opens the byte stream MQTT runs on. TLS files are read here, so each connection uses the certificate of the day.
  *
- * @throws Problem `config-invalid`: the URL is neither `mqtt://` nor `mqtts://`, or `mqtts` comes without a CA.
+ * @throws Problem `config-invalid`: the URL is none of `unix:`, `mqtt://` and `mqtts://`, or `mqtts` comes without a CA.
  */
 export async function openTransport(connection: MqttConnection): Promise<Duplex> {
   if (connection.kind === 'in-process') return connection.openStream();
-  const { protocol, hostname, port } = new URL(connection.url);
+  const { protocol, hostname, port, pathname } = new URL(connection.url);
+  if (protocol === 'unix:') return connectTcp({ path: pathname });
   const host = hostname.replace(/^\[|\]$/g, '');
   const target = { host, port: Number(port) || defaultPorts[protocol] || 0 };
   if (protocol === 'mqtt:') return connectTcp(target).setNoDelay(true);
