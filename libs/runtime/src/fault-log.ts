@@ -30,7 +30,7 @@ export class FaultLog {
 }
 
 /** The fault and its causes in one line. A stack would show where we noticed the fault, not why it happened. */
-function reasonOf(fault: unknown): string {
+export function reasonOf(fault: unknown): string {
   if (!(fault instanceof Error)) return String(fault);
   // A host with several addresses gives an AggregateError without a message.
   const own = fault.message || ('code' in fault ? String(fault.code) : fault.name);

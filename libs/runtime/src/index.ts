@@ -1,9 +1,11 @@
 export { Clock, SystemClock } from './clock.js';
 export { openConfiguredStore } from './configured-store.js';
-export { FaultLog } from './fault-log.js';
+export { FaultLog, reasonOf } from './fault-log.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './health/readiness.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
+export { type BrokerPlace, backSidePlace, networkConnection } from './network-connection.js';
 export { Serves } from './openapi/serves.js';
+export { freeSocketPath, makeSocketPrivate } from './private-socket.js';
 export { ProblemFilter } from './problem-filter.js';
 export { runService, runUntilSignal } from './run.js';
 export { type ProcessResources, RunningServices } from './running-services.js';

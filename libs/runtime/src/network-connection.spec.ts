@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { loadSettings } from '@sallyport/config';
 import { connectMqtt } from '@sallyport/mqtt';
+import { statePlaces } from '@sallyport/protocol';
 import { spawnMosquitto, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { networkConnection } from './network-connection.js';
@@ -95,5 +96,49 @@ describe('a service in a process of its own', () => {
     expect(() => networkConnection(settings, 'agent')).toThrow(
       /mqtt\.client\.auth\.cert_file is set, mqtt\.client\.auth\.key_file is not set/,
     );
+  });
+
+  it('uses the back side of the broker when it is set, and says there which service it is', async () => {
+    await using directory = temporaryDirectory();
+    const socket = directory.file('broker.sock');
+    await using broker = await spawnMosquitto({ config: [`listener 0 ${socket}`] });
+    const settings = await settingsFrom(directory.path, ['port = 1', '[mqtt.broker]', `url = "unix:${socket}"`]);
+    const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
+    expect(broker.output()).toContain("u'service/agent'");
+    await mqtt.close();
+  });
+
+  it.each([
+    ['url = "mqtt://broker:1884"', 'mqtt://broker:1884'],
+    ['socket = "/run/broker.sock"', 'unix:/run/broker.sock'],
+    ['socket = "/run/broker.sock"\nurl = "unix:/run/other.sock"', 'unix:/run/other.sock'],
+  ])('reaches the broker by %j at %s', async (lines, url) => {
+    await using directory = temporaryDirectory();
+    const settings = await settingsFrom(directory.path, ['port = 1', '[mqtt.broker]', lines]);
+    expect(networkConnection(settings, 'agent')).toMatchObject({ kind: 'network', url });
+  });
+
+  it('shows the certificate it enrolled for at a back side with TLS', async () => {
+    await using directory = temporaryDirectory();
+    await using ca = await TestCa.create();
+    const server = await ca.issue({ commonName: 'broker', subjectAltNames: ['DNS:localhost'] });
+    const own = await ca.issue({ commonName: 'agent' });
+    const tls = { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath };
+    await using broker = await spawnMosquitto({ tls, requireCertificate: true });
+    const settings = await settingsFrom(directory.path, ['[mqtt.broker]', `url = "mqtts://localhost:${broker.port}"`]);
+    const connection = networkConnection(settings, 'agent');
+    const early = connectMqtt(connection, { onFault: () => undefined, signal: AbortSignal.timeout(500) });
+    await expect(early).rejects.toThrow();
+    const folder = statePlaces(settings.stateDirectory).folderOf('agent');
+    await mkdir(folder, { recursive: true });
+    for (const [from, name] of [
+      [own.certPath, 'certificate.pem'],
+      [own.keyPath, 'private-key.pem'],
+      [ca.certPath, 'ca.pem'],
+    ] as const)
+      await copyFile(from, `${folder}/${name}`);
+    const mqtt = await connectMqtt(connection);
+    expect(broker.output()).toContain("u'agent'");
+    await mqtt.close();
   });
 });

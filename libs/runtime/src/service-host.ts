@@ -1,15 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, rename, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { pause } from '@sallyport/concurrency';
 import { hasCode } from '@sallyport/files';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
 import { adminSocketDirectory, adminSocketPath, Problem, type ServiceName } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
 import type { OpenedParts, OpenedRpc } from './opened-parts.js';
+import { freeSocketPath, makeSocketPrivate } from './private-socket.js';
 import { ProblemFilter } from './problem-filter.js';
 import { RuntimeModule } from './runtime.module.js';
 import type { ServiceContext } from './service-context.js';
@@ -17,9 +14,6 @@ import type { ServiceDefinition } from './service-definition.js';
 
 // The largest admin request is a CA import: a PKCS#12 file with its chain.
 const adminBodyLimitBytes = 256 * 1024;
-
-// Another process asks one question meanwhile, over a socket of this machine.
-const [renameAttempts, renamePauseMs] = [100, 20];
 
 /** A running service: its Nest application, listening on the admin socket and on the RPC topics. */
 export class ServiceHost {
@@ -46,7 +40,7 @@ export class ServiceHost {
     try {
       await app.startAllMicroservices();
       await app.listen({ path: socketPath });
-      await makePrivate(socketPath);
+      await makeSocketPrivate(socketPath);
     } catch (error) {
       // Close what is open already: half a service must not answer.
       await app.close();
@@ -92,52 +86,13 @@ function rpcServerOptions(name: ServiceName, { connection, faults }: OpenedRpc):
   return { ...(connection.kind === 'network' ? { group: name } : {}), onFault: faults.note };
 }
 
-/** Makes the run directory private. Removes a socket that a crashed process left, but never one that still answers. */
+/** Makes the run directory private, and the path of the socket free. */
 async function prepareSocket(context: ServiceContext, socketPath: string): Promise<void> {
   const directory = adminSocketDirectory(context.settings.require('run.path'));
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // A directory that exists already may be open to other users.
   await chmod(directory, 0o700);
-  if ((await answers(socketPath)) || (await isAliveAside(socketPath))) throw alreadyRuns(context);
-}
-
-/**
- * Renames the socket, unless a process answers on it. A process that started at the same moment may have begun to listen
- * since we looked. If we removed its socket, the service would run twice.
- */
-async function isAliveAside(socketPath: string): Promise<boolean> {
-  // Shorter than the name of any service, because the path of a socket has at most 108 bytes.
-  const aside = join(dirname(socketPath), `.${randomBytes(3).toString('hex')}`);
-  if (!(await renamed(socketPath, aside))) return false;
-  const isAlive = await answers(aside);
-  await (isAlive ? rename(aside, socketPath) : rm(aside));
-  return isAlive;
-}
-
-/**
- * Lets only our user use the socket. A process that starts at the same moment may have renamed it for an instant, to see
- * whether somebody answers; it gives the name back then.
- */
-async function makePrivate(socketPath: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await chmod(socketPath, 0o600);
-      return;
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT') || attempt === renameAttempts) throw error;
-    }
-    await pause(renamePauseMs);
-  }
-}
-
-async function renamed(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
+  if (!(await freeSocketPath(socketPath))) throw alreadyRuns(context);
 }
 
 /** Whether another process took the admin socket after we had looked at it. */
@@ -150,15 +105,4 @@ function alreadyRuns({ name }: ServiceContext): Problem {
     'conflict',
     `Another ${name} already runs on this configuration directory (its admin socket answers). Stop it first, or start this one with another --config-dir.`,
   );
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
