@@ -1,12 +1,11 @@
 import { agent } from '@sallyport/agent';
 import type { ProcessArguments, Settings } from '@sallyport/config';
 import { deviceRegistry } from '@sallyport/device-registry';
-import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
-import { type MqttConnection, RpcClient } from '@sallyport/mqtt';
-import { mqttBroker } from '@sallyport/mqtt-broker';
+import { RpcClient } from '@sallyport/mqtt';
+import { openBroker } from '@sallyport/mqtt-broker';
 import { pkiSigner } from '@sallyport/pki-signer';
-import { type EntranceDescription, Problem, type ServiceName } from '@sallyport/protocol';
+import { type EntranceDescription, Problem } from '@sallyport/protocol';
 import {
   type Log,
   openConfiguredStore,
@@ -16,7 +15,6 @@ import {
   SystemClock,
   startProcess,
 } from '@sallyport/runtime';
-import { scopedStore } from '@sallyport/store';
 
 export interface StandaloneOptions extends ProcessArguments {
   readonly log: Log;
@@ -36,7 +34,7 @@ export interface RunningSystem {
 }
 
 /**
- * Every service in this process, on an embedded broker and an embedded store.
+ * Every service in this process, on an embedded store and an embedded broker, unless the settings name others.
  *
  * The registry comes first, since every other service asks it who may enter; the agent, which serves devices, last.
  * When one fails to start, those before it are stopped again.
@@ -52,30 +50,20 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
   const { settings, runs, opened } = process;
   const store = await openConfiguredStore(settings, log);
   opened({ name: 'store', stop: () => store.close() });
-  const broker = new EmbeddedBroker({
-    store: scopedStore(store, 'mqtt-broker/'),
-    onWarning: (text, fields) => log.warn({ ...fields, service: 'mqtt-broker' }, text),
-  });
-  opened({ name: 'broker', stop: () => broker.close() });
-  const definitions = [deviceRegistry, pkiSigner, mqttBroker(broker), agent];
+  const broker = await openBroker(process, { log, store });
+  const definitions = [deviceRegistry, pkiSigner, broker.service, agent];
   runs(definitions.map(({ name }) => name));
   const services = new RunningServices({
     ...process,
     log,
     clock: new SystemClock(),
     store,
-    connectionFor: (service) => connectionThrough(broker, service),
+    connectionFor: broker.connectionFor,
   });
   opened({ name: 'services', stop: () => services.stop() });
-  await broker.ready;
   const hosts: ServiceHost[] = [];
   for (const definition of definitions) hosts.push(await services.start(definition));
   return { describe: () => describeSystem(settings, hosts) };
-}
-
-// Inside one process services reach the broker through memory: there is no port to protect.
-function connectionThrough(broker: EmbeddedBroker, service: ServiceName): MqttConnection {
-  return { kind: 'in-process', openStream: () => broker.openStream(), clientId: `sallyport-${service}` };
 }
 
 async function describeSystem({ directory }: Settings, hosts: readonly ServiceHost[]): Promise<SystemDescription> {

@@ -116,6 +116,13 @@ export {
   standardRules,
   userNameOf,
 } from './mqtt-access.js';
+export {
+  type BrokerStatus,
+  type ConnectRefusal,
+  connectRefusals,
+  isConnectRefusal,
+  mqttBrokerRoutes,
+} from './mqtt-broker-admin.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { passingRefusals, type RefusalReason, refusals } from './refusals.js';

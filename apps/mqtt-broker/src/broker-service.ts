@@ -1,0 +1,49 @@
+import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { EntranceModule, Entrances } from '@sallyport/entrance';
+import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
+import type { Limits } from '@sallyport/tls';
+import { BrokerController } from './broker.controller.js';
+import { answerRefused } from './refusal-answer.js';
+import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
+
+/** A fleet keeps its connections open, and comes back all at once after a change of level. */
+const limits: Partial<Limits> = { connections: 20_000 };
+
+/** Opens the MQTT entrance. The services of this process reach the broker without it. */
+@Injectable()
+class BrokerEntrance implements OnApplicationBootstrap {
+  constructor(
+    private readonly entrances: Entrances,
+    private readonly broker: ServingBroker,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.entrances.openConfigured('mqtt', {
+      handler: { stream: (connection) => this.broker.serve(connection), refuseStream: answerRefused, limits },
+    });
+  }
+}
+
+@Module({})
+class MqttBrokerModule {}
+
+/** The MQTT entrance, in front of an embedded broker that already runs, or of another broker. */
+export function mqttBroker(choice: BrokerChoice): ServiceDefinition {
+  const needs = { mqtt: true, rpc: true } as const;
+  const broker = {
+    provide: ServingBroker,
+    inject: [ConnectedContext],
+    useFactory: (context: ConnectedContext) => servingBroker(choice, context),
+  };
+  return {
+    name: 'mqtt-broker',
+    // The embedded broker has its store already; readiness tells of it here.
+    needs: choice.kind === 'embedded' ? { ...needs, store: true } : needs,
+    module: () => ({
+      module: MqttBrokerModule,
+      imports: [EntranceModule],
+      controllers: [BrokerController],
+      providers: [BrokerEntrance, broker],
+    }),
+  };
+}

@@ -1,0 +1,87 @@
+import type { EmbeddedBroker } from '@sallyport/embedded-broker';
+import { type BrokerStatus, MqttAccess } from '@sallyport/protocol';
+import type { BrokerPlace, ConnectedContext } from '@sallyport/runtime';
+import type { Connection } from '@sallyport/tls';
+import { BackSide } from './door/back-side.js';
+import { Door } from './door/door.js';
+import { DoorMetrics } from './door/door-metrics.js';
+
+/** Which broker serves behind the entrance. */
+export type BrokerChoice =
+  | {
+      readonly kind: 'embedded';
+      readonly broker: EmbeddedBroker;
+      /** Where it serves the services of other processes. */
+      readonly socket?: string;
+    }
+  | { readonly kind: 'other'; readonly place: BrokerPlace };
+
+/** The broker as the entrance uses it. */
+export abstract class ServingBroker {
+  /** Takes the connection of an admitted client, and looks after it until its end. */
+  abstract serve(connection: Connection): void;
+
+  abstract readonly status: BrokerStatus;
+}
+
+/** @throws never; what is wrong with a broker behind the door shows when it is used */
+export function servingBroker(choice: BrokerChoice, context: ConnectedContext): ServingBroker {
+  return choice.kind === 'embedded'
+    ? new EmbeddedServing(choice.broker, choice.socket)
+    : new DoorServing(choice.place, context);
+}
+
+class EmbeddedServing extends ServingBroker {
+  private opened = 0;
+
+  constructor(
+    private readonly broker: EmbeddedBroker,
+    private readonly socket: string | undefined,
+  ) {
+    super();
+  }
+
+  override serve(connection: Connection): void {
+    this.opened += 1;
+    this.broker.accept(connection.socket, connection.peer);
+    // The client comes back by itself.
+    connection.draining.addEventListener('abort', () => connection.close());
+  }
+
+  override get status(): BrokerStatus {
+    return {
+      behind: 'embedded',
+      ...(this.socket === undefined ? {} : { socket: this.socket }),
+      isReachable: true,
+      sessions: this.broker.clients,
+      opened: this.opened,
+      refusals: {},
+    };
+  }
+}
+
+class DoorServing extends ServingBroker {
+  private readonly door: Door;
+
+  constructor(place: BrokerPlace, { settings, log, clock, metrics, readiness, mqtt }: ConnectedContext) {
+    super();
+    this.door = new Door({
+      backSide: new BackSide(place),
+      access: new MqttAccess({ gatewayId: settings.get('device.id') }),
+      metrics: new DoorMetrics(metrics),
+      log,
+      clock,
+    });
+    readiness.add('broker', () => this.door.fault);
+    // When no client comes, our own session finds out that the broker is back.
+    mqtt.onReconnect(() => this.door.noteReachable());
+  }
+
+  override serve(connection: Connection): void {
+    void this.door.serve(connection);
+  }
+
+  override get status(): BrokerStatus {
+    return this.door.status;
+  }
+}
