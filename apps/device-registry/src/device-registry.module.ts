@@ -17,6 +17,12 @@ import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
+import { EntitiesController } from './entities/entities.controller.js';
+import { Entities } from './entities/entities.js';
+import { EntityDocuments } from './entities/entity-documents.js';
+import { EntityPublications } from './entities/entity-publications.js';
+import { EntityRegistrations } from './entities/entity-registrations.js';
+import { MainDevice } from './entities/main-device.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
@@ -36,7 +42,7 @@ const registrySite: Provider = {
 /** Wiring of the device registry. */
 @Module({
   imports: [EntranceModule],
-  controllers: [AdmissionController, AuditController, DevicesController, StatusController],
+  controllers: [AdmissionController, AuditController, DevicesController, EntitiesController, StatusController],
   providers: [
     auditLog,
     Authorities,
@@ -46,6 +52,11 @@ const registrySite: Provider = {
     DeviceLifecycle,
     Devices,
     EnrolmentCheck,
+    Entities,
+    EntityDocuments,
+    EntityPublications,
+    EntityRegistrations,
+    MainDevice,
     ForeignNewcomers,
     IssuedCertificates,
     PeerAdmission,

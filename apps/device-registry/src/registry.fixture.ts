@@ -25,6 +25,7 @@ import {
   type EntranceDescription,
   type IssuedCertificate,
   type RefusalReason,
+  type RpcContract,
   recordRefusal,
   type TokenAdmissionRequest,
   takeoverRequest,
@@ -175,6 +176,14 @@ export class RegistryUnderTest {
   async mayEnrol(question: z.input<typeof checkEnrolment.request>): Promise<'allowed' | RefusalReason> {
     const decision = await this.peers.rpc.call(checkEnrolment, question, patience);
     return decision.outcome === 'allowed' ? 'allowed' : decision.reason;
+  }
+
+  /** Asks as the agent does. */
+  ask<Request extends z.ZodType, Response extends z.ZodType>(
+    contract: RpcContract<Request, Response>,
+    request: z.input<Request>,
+  ): Promise<z.output<Response>> {
+    return this.peers.rpc.call(contract, request, patience);
   }
 
   async refused(refusal: z.input<typeof recordRefusal.request>): Promise<void> {

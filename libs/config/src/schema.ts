@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { c8yKeys } from './keys/c8y.js';
 import { deviceKeys } from './keys/device.js';
+import { entityKeys } from './keys/entities.js';
 import { entranceKeys } from './keys/entrances.js';
 import { folderKeys } from './keys/folders.js';
 import { healthKeys } from './keys/health.js';
@@ -27,6 +28,7 @@ export const configSchema = z.object({
   ...healthKeys,
   ...c8yKeys,
   ...folderKeys,
+  ...entityKeys,
   ...thinEdgeKeys,
   ...cloudKeys,
 });

@@ -43,6 +43,30 @@ export {
   parseEnrolmentToken,
 } from './enrolment-token.js';
 export {
+  type Entity,
+  type EntityFilter,
+  type EntityFragments,
+  type EntityJson,
+  type EntityRegistration,
+  type EntityType,
+  type EntityUpdate,
+  entity,
+  entityFilter,
+  entityFragments,
+  entityJson,
+  entityType,
+  findEntity,
+  isTwinKey,
+  listEntities,
+  readEntityConfig,
+  readEntityTwin,
+  registerEntity,
+  removeEntity,
+  type TwinChange,
+  updateEntity,
+  writeEntityTwin,
+} from './entities.js';
+export {
   type EntranceDescription,
   type EntranceEnrolRequest,
   type EntranceEnrolResponse,
@@ -209,5 +233,19 @@ export {
   siteRecord,
 } from './site.js';
 export { type StatePlaces, stateFolders, statePlaces } from './state-places.js';
-export { filterMatches, isTopicFilter, isTopicName, sharedFilter } from './topic-filter.js';
+export {
+  filterMatches,
+  isTopicFilter,
+  isTopicName,
+  sharedFilter,
+} from './topic-filter.js';
+export {
+  type DefaultTopicId,
+  deviceTopicId,
+  mainDevice,
+  parseTopicId,
+  readDefaultTopicId,
+  type TopicId,
+  topicId,
+} from './topic-id.js';
 export { filtersOverlap } from './topic-overlap.js';

@@ -155,7 +155,6 @@ export const mqttKeys = {
     doc: 'First level of every thin-edge.io MQTT topic.',
     default: 'te',
     examples: ['te'],
-    isRead: false,
   }),
   'mqtt.device_topic_id': setting(entityTopicId, {
     doc: 'MQTT topic identifier of this device. Anything but `device/main//` makes it a child device.',

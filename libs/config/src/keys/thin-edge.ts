@@ -3,7 +3,6 @@ import { absolutePath, text } from '../text-values.js';
 import { integerFrom, oneOf } from '../value-type.js';
 import { line, path, preset, set, time, toggle, unset } from './thin-edge-kinds.js';
 
-const timeFormat = oneOf('TimeFormat', ['unix', 'rfc-3339']);
 const aptConfig = oneOf('AptConfig', ['keepold', 'keepnew']);
 const aptDoc = 'Which configuration files stay when a package is installed.';
 const count = integerFrom('u32', 'a whole number from 0 to 4294967295', { least: 0, most: 4_294_967_295 });
@@ -45,8 +44,6 @@ const agent = {
   'agent.enable.config_update': toggle('Whether the agent takes configuration files.', true),
   'agent.enable.config_snapshot': toggle('Whether the agent hands out configuration files.', true),
   'agent.enable.log_upload': toggle('Whether the agent uploads log files.', true),
-  'agent.entity_store.auto_register': toggle('Whether unknown devices are registered by their first message.', true),
-  'agent.entity_store.clean_start': toggle('Whether registrations are forgotten at a start.', false),
   'run.lock_files': toggle('Whether thin-edge.io holds a lock file while it runs.', true),
   'run.log_memory_interval': time('How often memory use is logged; 0 for never.', '0'),
   'logs.max_per_operation': set(
@@ -55,8 +52,6 @@ const agent = {
     '*:5,software_list:1',
   ),
   'firmware.child.update.timeout': time('How long the firmware update of a child device may take.', '1h'),
-  'service.type': preset(text, 'Type of the services of thin-edge.io, as reported to the cloud.', 'service', 'systemd'),
-  'service.timestamp_format': preset(timeFormat, 'How services write the time of their start.', 'unix', 'rfc-3339'),
   'sudo.enable': toggle('Whether thin-edge.io uses sudo.', true),
 } as const;
 

@@ -1,0 +1,19 @@
+/** What entities may take. One device must not take what belongs to all. */
+export const entityLimits = {
+  /** Of the registry; about 30 MB of memory. */
+  entities: 10_000,
+  /** Below one `device/<name>`, itself included. Over MQTT, a device may register nothing else. */
+  entitiesOfDevice: 200,
+  /** Levels below the main device. */
+  depth: 16,
+  /** Fragments of one twin. Each is a message, and all are written in one transaction. */
+  fragments: 400,
+  /** Of the JSON of one twin; the store takes 1 MiB, and thin-edge.io takes bodies up to that. */
+  twinBytes: 1024 * 1024 - 1024,
+  /** Of twins and shown settings below one `device/<name>`. */
+  deviceBytes: 4 * 1024 * 1024,
+  /** Of all twins and shown settings. */
+  bytes: 256 * 1024 * 1024,
+  /** Of the settings that an entity shows. */
+  configBytes: 64 * 1024,
+} as const;
