@@ -1,29 +1,29 @@
+import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Entrances } from '@sallyport/entrance';
-import { Problem, type SecurityLevel } from '@sallyport/protocol';
-import { ServiceContext } from '@sallyport/runtime';
+import { MqttAccess, mainDevice, Problem, type SecurityLevel } from '@sallyport/protocol';
+import { ConnectedContext } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { type FileTransferRules, fileTransferRules } from './agent-settings.js';
+import { entityHandler } from './entities/entity-handler.js';
+import { isEntityRoute } from './entities/entity-target.js';
 import { FileStorage } from './file-storage/file-storage.js';
 import type { QuotaLimits } from './file-storage/storage-quota.js';
 import { type FileTransferOptions, fileTransferHandler } from './file-transfer/file-transfer-handler.js';
 import { type AccessRule, anyPath, ownerRule, ownPathOnly, peerRule } from './file-transfer/path-ownership.js';
 import { TransferMetrics } from './file-transfer/transfer-metrics.js';
 
-// The topic id of the main device. A child device does not run the file transfer service.
-const mainDevice = 'device/main//';
-
 const ownPath = ownPathOnly(peerOf);
 
-/** Opens the entrance of the file transfer service, as the settings say. */
+/** Opens the entrance of the file transfer service and the entity API, as the settings say. */
 @Injectable()
 export class FileTransferEntrance implements OnApplicationBootstrap {
   /** In force now: a reload replaces them, and the next request goes by the new ones. */
   private rules: FileTransferRules;
 
   constructor(
-    private readonly context: ServiceContext,
+    private readonly context: ConnectedContext,
     private readonly entrances: Entrances,
   ) {
     this.rules = fileTransferRules(context.settings);
@@ -43,7 +43,9 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
     // So that `takeOver` checks `own` at the start too, like a change from `any`.
     this.rules = { ...fileTransferRules(settings), authorization: 'any' };
     const metrics = new TransferMetrics(this.context.metrics);
-    const http = fileTransferHandler(this.handlerOptions(await this.openStorage(metrics), metrics));
+    const files = fileTransferHandler(this.handlerOptions(await this.openStorage(metrics), metrics));
+    const entities = this.entityApi();
+    const http: RequestListener = (req, res) => (isEntityRoute(req.url ?? '') ? entities : files)(req, res);
     await this.entrances.openConfigured('http', {
       handler: { http },
       // If the level is lowered later, close the listener. Peers without a certificate own no paths.
@@ -110,6 +112,20 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
         return rules().maxUploadBytes;
       },
     };
+  }
+
+  private entityApi(): RequestListener {
+    const { rpc, log, settings } = this.context;
+    const access = new MqttAccess({ gatewayId: settings.get('device.id') });
+    return entityHandler({
+      rpc,
+      // The same parties as over MQTT: a device has its own entities, the gateway has all.
+      changerOf: (req) => {
+        const party = access.partyOf(peerOf(req));
+        return party.role === 'device' ? party.name : undefined;
+      },
+      onFault: (error, { method, path }) => log.error({ error, method, path }, 'entity request failed inside'),
+    });
   }
 
   private nowMs(): number {
