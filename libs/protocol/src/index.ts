@@ -126,11 +126,13 @@ export {
   securityLevel,
   serialNumber,
 } from './ids.js';
+export { type MosquittoNames, mosquittoAcl } from './mosquitto-acl.js';
 export {
   isServiceTopic,
   MqttAccess,
   type MqttAccessOptions,
   type MqttAccessRule,
+  type MqttFilters,
   type MqttParty,
   type MqttRole,
   mqttRole,

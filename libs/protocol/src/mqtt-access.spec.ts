@@ -128,11 +128,12 @@ describe('a service', () => {
     ]);
   });
 
-  it('of another name has its health and nothing of ours', () => {
+  it('of another name has no rights until the site gives it some', () => {
     const other = party('grafana', 'service');
-    expect(access.mayPublish(other, 'te/device/main/service/grafana/status/health')).toBe(true);
+    expect(access.mayPublish(other, 'te/device/main/service/grafana/status/health')).toBe(false);
     expect(access.mayPublish(other, 'sallyport/v1/rpc/device-registry/admit-peer')).toBe(false);
-    expect(access.mayReceive(other, 'sallyport/v1/event/device-changed')).toBe(false);
+    const site = new MqttAccess({ siteRules: [rule({ names: ['grafana'], subscribe: ['te/#'] })] });
+    expect(site.mayReceive(other, 'te/device/child01/x')).toBe(true);
   });
 
   it('may read and remove its dead letters; so may an administrator', () => {

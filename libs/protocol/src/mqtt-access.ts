@@ -38,6 +38,9 @@ export interface MqttAccessRule {
   readonly purpose: string;
 }
 
+/** Topic filters, of one rule or of all rules for one party. */
+export type MqttFilters = Pick<MqttAccessRule, 'publish' | 'subscribe'>;
+
 export interface MqttAccessOptions {
   /** First level of all topics of thin-edge.io: setting `mqtt.topic_root`. */
   readonly topicRoot?: string;
@@ -105,7 +108,7 @@ function serviceRules(root: string): MqttAccessRule[] {
   const health = `${root}/device/${mainDevice}/service/{id}/#`;
   return [
     {
-      ...to('service'),
+      ...named(...serviceName.options),
       publish: [health],
       subscribe: [health, `${root}/device/${mainDevice}///cmd/health/check`],
       purpose: 'A service registers itself, shows its health, and answers health checks.',
@@ -232,6 +235,20 @@ export class MqttAccess {
     return [...this.standard, ...this.siteRules];
   }
 
+  /** Names of devices that have role `gateway`. */
+  get gatewayIds(): readonly string[] {
+    return this.gatewayId === undefined ? [] : [this.gatewayId];
+  }
+
+  /** The filters a party has rights to, with its name in its place. */
+  filtersOf(party: MqttParty): MqttFilters {
+    const rules = this.rules.filter((rule) => concerns(rule, party));
+    return {
+      publish: rules.flatMap(({ publish }) => filtersFor(publish, party)),
+      subscribe: rules.flatMap(({ subscribe }) => filtersFor(subscribe, party)),
+    };
+  }
+
   /** Takes other rules of the site, from the next question on; for open connections too. */
   replaceSiteRules(rules: readonly MqttAccessRule[]): void {
     this.siteRules = rules;
@@ -276,11 +293,8 @@ export class MqttAccess {
   }
 
   private compile(party: MqttParty): Rights {
-    const rules = this.rules.filter((rule) => concerns(rule, party));
-    return {
-      publish: new Direction(rules.flatMap(({ publish }) => filtersFor(publish, party))),
-      subscribe: new Direction(rules.flatMap(({ subscribe }) => filtersFor(subscribe, party))),
-    };
+    const { publish, subscribe } = this.filtersOf(party);
+    return { publish: new Direction(publish), subscribe: new Direction(subscribe) };
   }
 }
 

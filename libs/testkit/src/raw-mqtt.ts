@@ -20,6 +20,9 @@ export interface RawMqttSession {
   readonly isClean?: boolean;
   /** Default 0: none. */
   readonly keepAliveSeconds?: number;
+  readonly userName?: string;
+  /** Published by the server, at QoS 0, when the connection ends without a goodbye. */
+  readonly will?: { readonly topic: string; readonly payload: string };
 }
 
 /** A PUBLISH that came. `topic` is read as Latin-1. `payload` is a view of the read buffer: copy what is needed longer. */
@@ -36,6 +39,7 @@ export interface RawMqttPublish {
   /** QoS 1 with an id, else QoS 0. */
   readonly packetId?: number;
   readonly isDuplicate?: boolean;
+  readonly isRetained?: boolean;
 }
 
 // MQTT 3.1.1 §2.2.1: packet types, in the upper four bits of the first byte.
@@ -186,10 +190,21 @@ export class RawMqtt implements AsyncDisposable {
 }
 
 /** A CONNECT of MQTT 3.1.1 §3.1. */
-export function connectPacket({ clientId, isClean = true, keepAliveSeconds = 0 }: RawMqttSession): Buffer {
-  const flags = isClean ? 2 : 0;
-  const body = [text('MQTT'), Buffer.from([4, flags, keepAliveSeconds >> 8, keepAliveSeconds & 0xff]), text(clientId)];
-  return packet(0x10, body);
+export function connectPacket({
+  clientId,
+  isClean = true,
+  keepAliveSeconds = 0,
+  userName,
+  will,
+}: RawMqttSession): Buffer {
+  const flags = (isClean ? 2 : 0) | (will === undefined ? 0 : 4) | (userName === undefined ? 0 : 0x80);
+  const head = Buffer.from([4, flags, keepAliveSeconds >> 8, keepAliveSeconds & 0xff]);
+  const texts = [
+    clientId,
+    ...(will === undefined ? [] : [will.topic, will.payload]),
+    ...(userName === undefined ? [] : [userName]),
+  ];
+  return packet(0x10, [text('MQTT'), head, ...texts.map(text)]);
 }
 
 /** A SUBSCRIBE of MQTT 3.1.1 §3.8. */
@@ -197,11 +212,12 @@ export function subscribePacket(id: number, filter: string, qos: number): Buffer
   return packet(0x82, [Buffer.from([id >> 8, id & 0xff]), text(filter), Buffer.from([qos])]);
 }
 
-/** A PUBLISH of MQTT 3.1.1 §3.3, never retained. */
-export function publishPacket({ topic, payload, packetId, isDuplicate = false }: RawMqttPublish): Buffer {
-  if (packetId === undefined) return packet(0x30, [text(topic), payload]);
+/** A PUBLISH of MQTT 3.1.1 §3.3. */
+export function publishPacket({ topic, payload, packetId, isDuplicate, isRetained }: RawMqttPublish): Buffer {
+  const head = 0x30 | (isRetained === true ? 1 : 0);
+  if (packetId === undefined) return packet(head, [text(topic), payload]);
   const id = Buffer.from([packetId >> 8, packetId & 0xff]);
-  return packet(isDuplicate ? 0x3a : 0x32, [text(topic), id, payload]);
+  return packet(head | 2 | (isDuplicate === true ? 8 : 0), [text(topic), id, payload]);
 }
 
 /** A PINGREQ of MQTT 3.1.1 §3.12. */
