@@ -5,7 +5,13 @@ import { ErrorWithReasonCode, type IClientPublishOptions, type IConnackPacket, M
 import { AckGate } from './ack-gate.js';
 import { type ConnectOptions, clientOptions } from './client-options.js';
 import { type Deliveries, type DeliveryOptions, SerialDeliveries, WindowedDeliveries } from './deliveries.js';
-import { type MqttMessage, PublishRefused, type SessionFilter, type SessionStart } from './mqtt-session.js';
+import {
+  ConnectionRefused,
+  type MqttMessage,
+  PublishRefused,
+  type SessionFilter,
+  type SessionStart,
+} from './mqtt-session.js';
 import type { MqttConnection, MqttCredentials } from './port.js';
 import { toError } from './to-error.js';
 import { openTransport } from './transport.js';
@@ -60,7 +66,7 @@ export class BrokerConnection {
     this.client.handleMessage = (packet, done) => this.deliveries.receive(packet, done);
     this.client.once('connect', (greeting) => this.begin(greeting));
     stream.on('error', (error) => this.note(error));
-    this.client.on('error', (error) => this.drop(error));
+    this.client.on('error', (error) => this.drop(this.greeting === undefined ? refusalOf(error) : error));
     this.closed = new Promise((resolve) => this.client.once('close', () => resolve(this.finish())));
   }
 
@@ -203,4 +209,9 @@ export class BrokerConnection {
   private lost(): ConnectionLost {
     return new ConnectionLost('the connection ended before the broker answered', { cause: this.fault });
   }
+}
+
+/** Before the greeting, MQTT.js gives an error with a code for a CONNACK only. */
+function refusalOf(error: Error): Error {
+  return error instanceof ErrorWithReasonCode ? new ConnectionRefused(error.message, error.code) : error;
 }

@@ -26,10 +26,10 @@ export interface MqttMessage {
 export interface SessionFilter {
   readonly filter: string;
   /**
-   * The highest QoS it is delivered with; default 1. There is no 2: exactly once would need our state on disk before
-   * each PUBREC. At 1 the broker delivers what was published at QoS 2 at least once.
+   * The highest QoS it is delivered with; default 1. At 2 a message comes exactly once while the connection holds.
+   * Over connections it comes at least once, as at 1: exactly once would need our state on disk before each PUBREC.
    */
-  readonly qos?: 0 | 1;
+  readonly qos?: 0 | 1 | 2;
   /** MQTT 5: what this session publishes does not come back to it. */
   readonly isNoLocal?: boolean;
   /** MQTT 5: `isRetained` is as the publisher set it. */
@@ -89,8 +89,8 @@ export interface MqttSessionOptions {
 }
 
 export interface SessionPublishOptions {
-  /** Default 1. */
-  readonly qos?: 0 | 1;
+  /** Default 1. At 2 the broker gets the message exactly once while the connection holds, else at least once. */
+  readonly qos?: 0 | 1 | 2;
   readonly retain?: boolean;
   /** Left out on an MQTT 3.1.1 connection. */
   readonly properties?: MessageProperties;
@@ -116,8 +116,8 @@ export abstract class MqttSession {
   abstract connected(deadlineMs: number): Promise<void>;
 
   /**
-   * Publishes a message; resolves when the broker has acknowledged it (QoS 1) or it has been written (QoS 0). After a
-   * lost connection it is sent again, in the order of the calls, so it may arrive twice. MQTT 5: no more are
+   * Publishes a message; resolves when the broker has acknowledged it (QoS 1 and 2) or it has been written (QoS 0).
+   * After a lost connection it is sent again, in the order of the calls, so it may arrive twice. MQTT 5: no more are
    * unacknowledged at once than the broker allows (its Receive Maximum); the others wait.
    *
    * @throws PublishRefused: the broker gave a reason (MQTT 5).
@@ -147,6 +147,19 @@ export abstract class MqttSession {
 
   /** Says DISCONNECT, so there is no will, and ends for good; publications that wait fail. Safe to call twice. */
   abstract close(): Promise<void>;
+}
+
+/** The broker answered the CONNECT, and refused it. */
+export class ConnectionRefused extends Error {
+  override readonly name = 'ConnectionRefused';
+
+  /** @param code return code of MQTT 3.1.1 §3.2.2.3, or reason code of MQTT 5.0 §3.2.2.2: 0x80 or more */
+  constructor(
+    message: string,
+    readonly code: number,
+  ) {
+    super(message);
+  }
 }
 
 /** The broker took a message and refused it. */
