@@ -1,10 +1,15 @@
 import { errorCode } from '@sallyport/files';
 import { blankUnprintable, Problem, type ProblemType } from '@sallyport/protocol';
 
-interface FailedExchange {
+export interface FailedExchange {
   readonly url: URL;
   readonly timeoutMs: number;
+  /** What the user has to check when it is the wrong server: how it was chosen. Default `the URL`. */
+  readonly chosenBy?: string;
 }
+
+/** In the texts below. */
+const theUrl = 'the URL';
 
 // A server may do so when it refuses a certificate, and also a port with another protocol.
 const closedInSilence =
@@ -57,15 +62,21 @@ const refusedCertificate: Readonly<Record<string, string>> = {
   'access denied': 'it knows the certificate of this device and does not let it in. Its log says why',
 };
 
-/** The problem behind a failed connection. */
-export function connectionProblem(error: unknown, { url, timeoutMs }: FailedExchange, isTimeout: boolean): Problem {
+/** The problem behind a failed connection: of TCP, of TLS, or of what the server says first. */
+export function connectionProblem(error: unknown, exchange: FailedExchange, isTimeout: boolean): Problem {
+  const { url, timeoutMs, chosenBy = theUrl } = exchange;
   if (isTimeout)
-    return new Problem('unavailable', `${url.origin} did not answer within ${timeoutMs / 1000} s. Try again later.`, {
+    return new Problem('unavailable', `${placeOf(url)} did not answer within ${timeoutMs / 1000} s. Try again later.`, {
       cause: error,
     });
   const code = codeOf(error);
   const { type, text } = meaningOf(error, code, url);
-  return new Problem(type, `${text}.`, { cause: error, extensions: { code } });
+  return new Problem(type, `${text.replace(theUrl, chosenBy)}.`, { cause: error, extensions: { code } });
+}
+
+/** The URL without its path. It is no `origin`, because URLs like mqtts: have none. */
+function placeOf({ protocol, host }: URL): string {
+  return `${protocol}//${host}`;
 }
 
 function meaningOf(error: unknown, code: string, url: URL): { type: ProblemType; text: string } {
@@ -73,13 +84,13 @@ function meaningOf(error: unknown, code: string, url: URL): { type: ProblemType;
   if (certificateCause !== undefined)
     return {
       type: 'certificate-rejected',
-      text: `The certificate of ${url.origin} was rejected: ${certificateCause}`,
+      text: `The certificate of ${placeOf(url)} was rejected: ${certificateCause}`,
     };
   const refusal = refusedCertificate[alertIn(code)];
   if (refusal !== undefined)
-    return { type: 'credentials-invalid', text: `${url.origin} ended the handshake: ${refusal}` };
+    return { type: 'credentials-invalid', text: `${placeOf(url)} ended the handshake: ${refusal}` };
   const cause = causes[code] ?? `${code}. Check the URL and the log of the server`;
-  return { type: 'unavailable', text: `Cannot talk to ${url.origin}: ${cause}` };
+  return { type: 'unavailable', text: `Cannot talk to ${placeOf(url)}: ${cause}` };
 }
 
 const wrongName = 'ERR_TLS_CERT_ALTNAME_INVALID';

@@ -8,6 +8,7 @@ export {
   replacePair,
   replaceRoots,
 } from './certificate-files.js';
+export { connectionProblem, type FailedExchange } from './connection-problem.js';
 export { type EnrolOptions, enrolIdentity } from './enrol.js';
 export { EstClient, type EstClientOptions, type EstTrust, trustFromPem } from './est-client.js';
 export { type LocalIdentityName, localIdentityFiles } from './local-identity-files.js';
