@@ -9,6 +9,7 @@ import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
+import { mqttCommand } from './mqtt/mqtt-command.js';
 import { globalOptions, logLevelArgument, logLevelOf, optionsOf } from './options.js';
 import { withoutControls } from './output.js';
 import { secureCommand } from './secure/secure-command.js';
@@ -49,6 +50,7 @@ export function createProgram(context: CliContext): Command {
     statusCommand,
     caCommand,
     siteCommand,
+    mqttCommand,
     configCommand,
     completionCommand,
   ])
