@@ -1,3 +1,4 @@
 export { type Answer, sendAnswer } from './answer.js';
 export { type DiscardBounds, discardBody } from './discard-body.js';
 export { entityTagsIn, namesEntityTag, type TagComparison } from './entity-tag.js';
+export { freeMemory } from './free-memory.js';

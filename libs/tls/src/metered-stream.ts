@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { freeMemory } from '@sallyport/http';
 
 /** CPU time of this thread (Node 23.9 and newer), or else of the process, which is never less. */
 const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
@@ -19,6 +20,7 @@ export type MeterFault = 'too-long' | 'too-costly';
 /**
  * Passes a client's bytes from TCP to TLS, counts them before OpenSSL sees them, and measures how long OpenSSL takes.
  * Copies every byte for the whole life of the connection, because Node cannot replace the stream below a TLS socket.
+ * Frees the copies at once. So only TLS may read from it and write to it: TLS does not use them again.
  */
 export class MeteredStream extends Duplex {
   private readonly socket: Socket;
@@ -100,7 +102,11 @@ export class MeteredStream extends Duplex {
 
   private receive(bytes: Buffer): void {
     if (this.isWatching || this.held !== undefined) this.feed(bytes);
-    else if (!this.push(bytes)) this.socket.pause();
+    else {
+      if (!this.push(bytes)) this.socket.pause();
+      // With nothing left to read, TLS has taken them inside `push`.
+      if (this.readableLength === 0) freeMemory(bytes);
+    }
   }
 
   /**
@@ -171,9 +177,16 @@ export class MeteredStream extends Duplex {
       return;
     }
     this.socket.cork();
-    const isRoomLeft = chunks.map((chunk) => this.socket.write(chunk)).at(-1) === true;
+    const isRoomLeft = chunks.map((chunk) => this.sendAndFree(chunk)).at(-1) === true;
     this.socket.uncork();
     if (isRoomLeft) done();
     else this.onRoom = done;
+  }
+
+  private sendAndFree(chunk: Buffer): boolean {
+    return this.socket.write(chunk, (error) => {
+      // After an error, the kernel may still have to read the bytes.
+      if (!error) freeMemory(chunk);
+    });
   }
 }

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -25,6 +27,17 @@ function sendAndClose(connection: Connection, size: number): void {
   });
 }
 
+async function bytesFrom(socket: Duplex, length: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let missing = length;
+  for await (const piece of socket) {
+    pieces.push(piece);
+    missing -= piece.length;
+    if (missing <= 0) break;
+  }
+  return Buffer.concat(pieces);
+}
+
 describe('a listener for a stream protocol', () => {
   it('hands over the admitted connection with its peer and every byte', async () => {
     const ca = forgeCa('fleet');
@@ -37,6 +50,26 @@ describe('a listener for a stream protocol', () => {
 
     expect(said).toBe('hello dev-1\nfirst bytes');
   });
+
+  it.each(['first', 'second'])(
+    'carries many bytes both ways whole, on the %s connection of a network',
+    async (which) => {
+      const ca = forgeCa('fleet');
+      const { port } = await site.openListener(mutual([ca]), { handler: echo });
+      const device = identity(forgeDevice('dev-1', ca));
+      if (which === 'second') await once(await site.openTls(port, device), 'data');
+      const socket = await site.openTls(port, device);
+      const sent = randomBytes(8 * 1024 * 1024);
+      socket.write(sent);
+      // While we read nothing, both sides fill up and wait.
+      await once(socket, 'readable');
+
+      const greeting = Buffer.from('hello dev-1\n');
+      expect((await bytesFrom(socket, greeting.length + sent.length)).equals(Buffer.concat([greeting, sent]))).toBe(
+        true,
+      );
+    },
+  );
 
   it('hands over a plain connection at level plain', async () => {
     const { port } = await site.openListener(plain, {

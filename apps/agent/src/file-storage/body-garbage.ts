@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { freeMemory } from '@sallyport/http';
 
 const collectEveryBytes = 4 * 1024 * 1024;
 
@@ -18,10 +19,7 @@ export class BodyGarbage {
 
   /** Frees a piece that no code reads any more. It is empty afterwards. */
   free(piece: Buffer): void {
-    const { buffer } = piece;
-    // Small pieces share one buffer of Node, which we must not free.
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === piece.length) buffer.transfer(0);
-    else this.add(piece.length);
+    if (!freeMemory(piece)) this.add(piece.length);
   }
 
   /** Counts a part of a piece that has been copied. */
