@@ -1,23 +1,14 @@
 // Measures the cost of a full mutual-TLS handshake for the secure listener, and compares it with nginx on the same
 // machine in the same minutes, with the same client. `npm run bench -- handshakes` takes about half a minute.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { get as httpsGet } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { type ConnectionOptions, connect } from 'node:tls';
-import { deviceId } from '@sallyport/protocol';
 import { type Daemon, spawnNginx, TestCa, type TestCertificate } from '@sallyport/testkit';
 import { type AdmissionPort, readSecurityFiles, SecureListener } from '@sallyport/tls';
-import {
-  type Certificate,
-  certificateProfiles,
-  certificatesFromPem,
-  identityUri,
-  LeafIssuer,
-  pemFromDer,
-} from '@sallyport/x509';
 import { cpuMillisecondsOf } from './process/cpu-time.js';
+import { makeDevices } from './process/devices.js';
 import { serviceFlags } from './process/shipped.js';
 import { medianOf } from './process/statistics.js';
 
@@ -65,30 +56,6 @@ async function startOurs(files: readonly string[]): Promise<Contestant & { reado
   process.once('exit', () => child.kill('SIGKILL'));
   const [line] = await once(child.stdout, 'data');
   return { port: Number(String(line)), pid: child.pid ?? 0, child };
-}
-
-function certificateFrom(pem: string): Certificate {
-  const [certificate] = certificatesFromPem(pem);
-  if (certificate === undefined) throw new Error('the CA has no certificate');
-  return certificate;
-}
-
-/** Client certificates that differ from each other. They share one key, which makes no difference to a server. */
-function makeDevices(ca: TestCa, count: number): ConnectionOptions[] {
-  const issuer = certificateFrom(ca.certPem);
-  const profile = certificateProfiles.device;
-  const leaves = new LeafIssuer({ issuer, privateKey: createPrivateKey(ca.certificate.keyPem), profile });
-  const { notBefore, notAfter } = issuer;
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
-  const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  return Array.from({ length: count }, (_, index) => {
-    const id = deviceId.parse(`child${index}`);
-    const subject = { commonName: id };
-    const subjectAltNames = [identityUri({ kind: 'device', deviceId: id })];
-    const { der } = leaves.issue({ subject, spki, subjectAltNames, notBefore, notAfter });
-    return { host: '127.0.0.1', servername: 'localhost', ca: ca.certPem, cert: pemFromDer('CERTIFICATE', der), key };
-  });
 }
 
 /** Does a full handshake. Resolves when the server has closed too, so it has verified the certificate of the client. */

@@ -3,9 +3,20 @@
 //
 // Other processes slow both sides. So each round measures both, one after the other, and the median of the ratios counts.
 import { parseArgs } from 'node:util';
+import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { serveBroker } from './mqtt/broker-process.js';
-import { type MqttContestant, startEmbedded, startMosquitto } from './mqtt/contestants.js';
+import {
+  type Credentials,
+  type MqttContestant,
+  recordBytes,
+  startDoor,
+  startEmbedded,
+  startMosquitto,
+  startMutualMosquitto,
+} from './mqtt/contestants.js';
 import { type Load, type LoadResult, runLoad } from './mqtt/load.js';
+import { bundleFixture } from './process/bundle-fixture.js';
+import { makeDevices } from './process/devices.js';
 import { medianOf } from './process/statistics.js';
 
 interface Scenario {
@@ -91,7 +102,91 @@ async function compareEmbedded(): Promise<void> {
   }
 }
 
-const parts: Readonly<Record<string, () => Promise<void>>> = { embedded: compareEmbedded };
+interface DoorScenario {
+  readonly name: string;
+  readonly load: Load;
+  /** CPU time of door and broker together, beside Mosquitto alone. */
+  readonly target: number;
+}
+
+const fullReads = { publishers: 1, pace: { window: 1_000 }, packetBytes: recordBytes } as const;
+const trickling = { publishers: 100, pace: { perSecond: 4_000 }, packetBytes: recordBytes } as const;
+
+const doorScenarios: readonly DoorScenario[] = [
+  { name: 'one publisher, QoS 0', load: { ...fullReads, qos: 0, subscribers: 0 }, target: 1.2 },
+  { name: 'one publisher, QoS 1', load: { ...fullReads, qos: 1, subscribers: 0 }, target: 1.2 },
+  { name: 'one publisher, QoS 1, a subscriber behind', load: { ...fullReads, qos: 1, subscribers: 1 }, target: 1.2 },
+  { name: '100 publishers, 40/s each, QoS 0', load: { ...trickling, qos: 0, subscribers: 0 }, target: 1.5 },
+  { name: '100 publishers, 40/s each, QoS 1', load: { ...trickling, qos: 1, subscribers: 0 }, target: 1.5 },
+  {
+    name: '100 publishers, 40/s each, QoS 1, a subscriber behind',
+    load: { ...trickling, qos: 1, subscribers: 1 },
+    target: 1.5,
+  },
+];
+/** CPU time of the broker behind the door, beside Mosquitto with its own TLS. */
+const brokerTarget = 0.5;
+const addedMsTarget = 0.2;
+
+function verdictOf(value: number, most: number): string {
+  return `${value.toFixed(2)} (target ${most.toFixed(2)} ${value <= most ? 'held' : 'MISSED'})`;
+}
+
+function reportCosts({ name, target }: DoorScenario, rounds: readonly Paired[]): void {
+  const behind = ({ ours }: Paired) => ours.cpuMicroseconds[0] ?? Number.NaN;
+  const door = ({ ours }: Paired) => ours.cpuMicroseconds[1] ?? Number.NaN;
+  const alone = ({ peer }: Paired) => totalCpu(peer);
+  const microseconds = (value: (pair: Paired) => number) => median(rounds, value).toFixed(1);
+  console.log(
+    `${name.padEnd(54)} ${microseconds(alone)} µs alone, ${microseconds(door)} door + ${microseconds(behind)} behind; ` +
+      `behind ${verdictOf(
+        median(rounds, (pair) => behind(pair) / alone(pair)),
+        brokerTarget,
+      )}, ` +
+      `both ${verdictOf(
+        median(rounds, ({ peer, ours }) => totalCpu(ours) / totalCpu(peer)),
+        target,
+      )}, ` +
+      `rate ${median(rounds, ({ peer, ours }) => ours.perSecond / peer.perSecond).toFixed(2)}` +
+      `${faultsOf(rounds.map(({ peer }) => peer))} |${faultsOf(rounds.map(({ ours }) => ours))}`,
+  );
+}
+
+function reportLatency(rounds: readonly Paired[]): void {
+  const [alone, door] = [median(rounds, ({ peer }) => peer.p50), median(rounds, ({ ours }) => ours.p50)];
+  const added = median(rounds, ({ peer, ours }) => ours.p50 - peer.p50);
+  const late = median(rounds, ({ ours }) => ours.p99);
+  console.log(
+    `p50 at 1,000 messages a second: ${alone.toFixed(2)} ms alone, ${door.toFixed(2)} ms with the door, ` +
+      `added ${verdictOf(added, addedMsTarget)}; p99 ${median(rounds, ({ peer }) => peer.p99).toFixed(1)} and ${late.toFixed(1)} ms`,
+  );
+}
+
+async function credentialsFor(ca: TestCa, clients: number): Promise<Credentials> {
+  const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
+  const devices = makeDevices(ca, clients);
+  const clientOf = (index: number) => devices[index % devices.length] ?? {};
+  return { server: { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath }, clientOf };
+}
+
+async function compareDoor(): Promise<void> {
+  await using ca = await TestCa.create();
+  await using work = temporaryDirectory('sallyport-b-');
+  const script = await bundleFixture('apps/mqtt-broker/src/door-process.fixture.ts', work.path);
+  const credentials = await credentialsFor(ca, 100);
+  const contest = async (load: Load): Promise<Paired[]> => {
+    await using alone = await startMutualMosquitto(credentials);
+    await using door = await startDoor(credentials, script);
+    return await measure([alone, door], load);
+  };
+  console.log('CPU time for each message: Mosquitto with its own mutual TLS, and the door in front of Mosquitto');
+  for (const scenario of doorScenarios.filter(({ name }) => name.includes(only)))
+    reportCosts(scenario, await contest(scenario.load));
+  if ('latency'.includes(only))
+    reportLatency(await contest({ publishers: 1, subscribers: 1, qos: 1, pace: { perSecond: 1_000 } }));
+}
+
+const parts: Readonly<Record<string, () => Promise<void>>> = { embedded: compareEmbedded, door: compareDoor };
 
 const { serve, part, only, rounds } = parseArgs({
   options: {

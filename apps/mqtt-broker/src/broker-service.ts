@@ -7,7 +7,7 @@ import { answerRefused } from './refusal-answer.js';
 import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
 
 /** A fleet keeps its connections open, and comes back all at once after a change of level. */
-const limits: Partial<Limits> = { connections: 20_000 };
+export const brokerLimits: Partial<Limits> = { connections: 20_000 };
 
 /** Opens the MQTT entrance. The services of this process reach the broker without it. */
 @Injectable()
@@ -19,7 +19,11 @@ class BrokerEntrance implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.entrances.openConfigured('mqtt', {
-      handler: { stream: (connection) => this.broker.serve(connection), refuseStream: answerRefused, limits },
+      handler: {
+        stream: (connection) => this.broker.serve(connection),
+        refuseStream: answerRefused,
+        limits: brokerLimits,
+      },
     });
   }
 }

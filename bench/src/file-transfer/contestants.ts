@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mustRun, spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
-import { root, serviceFlags } from '../process/shipped.js';
+import { spawnNginx, type TestCa, type TestCertificate } from '@sallyport/testkit';
+import { bundleFixture } from '../process/bundle-fixture.js';
+import { serviceFlags } from '../process/shipped.js';
 import type { ServerAddress } from './load-connection.js';
 
 export const levels = ['plain', 'server', 'mutual'] as const;
@@ -31,17 +32,8 @@ export interface Stage {
 }
 
 /** Builds only the file transfer service: the code we ship, behind the same secure listener. */
-export async function buildService(directory: string): Promise<string> {
-  const [configPath, file] = [join(directory, 'rolldown.config.mjs'), join(directory, 'service.mjs')];
-  const config = {
-    input: join(root, 'apps/agent/src/file-transfer-process.fixture.ts'),
-    platform: 'node',
-    resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
-    output: { file, format: 'esm', codeSplitting: false },
-  };
-  await writeFile(configPath, `export default ${JSON.stringify(config)};\n`);
-  await mustRun('rolldown', ['-c', configPath, '--logLevel', 'warn'], { cwd: root, deadlineMs: 60_000 });
-  return file;
+export function buildService(directory: string): Promise<string> {
+  return bundleFixture('apps/agent/src/file-transfer-process.fixture.ts', directory);
 }
 
 /** Starts our service at a level. */

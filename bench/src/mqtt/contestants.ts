@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
-import { type RawMqttTarget, spawnMosquitto, type TestCa, temporaryDirectory } from '@sallyport/testkit';
+import { type RawMqttTarget, spawnMosquitto, temporaryDirectory } from '@sallyport/testkit';
 import { serviceFlags } from '../process/shipped.js';
 import type { LoadedServer } from './load.js';
 
@@ -12,10 +12,12 @@ export interface MqttContestant extends LoadedServer, AsyncDisposable {
 
 /** A client certificate for each client of the load, and what a listener needs. */
 export interface Credentials {
-  readonly ca: TestCa;
   readonly server: { readonly certPath: string; readonly keyPath: string; readonly caPath: string };
   readonly clientOf: (index: number) => ConnectionOptions;
 }
+
+/** A PUBLISH of this size fills a TLS record. So each message has its own, as every MQTT client sends it. */
+export const recordBytes = 512;
 
 // As in deploy/mosquitto: windows and queues so large that the load never fills them, and no delay for small packets.
 const mosquittoConfig = ['max_inflight_messages 1000', 'max_queued_messages 100000', 'set_tcp_nodelay true'];
@@ -37,9 +39,32 @@ export async function startMutualMosquitto({ server, clientOf }: Credentials): P
   return {
     name: 'Mosquitto',
     pids: [pid],
-    publisherTarget: (index) => ({ port, tls: clientOf(index) }),
+    publisherTarget: (index) => ({ port, tls: clientOf(index), recordBytes }),
     subscriberTarget: () => ({ socketPath }),
     [Symbol.asyncDispose]: () => stop().then(directory.remove),
+  };
+}
+
+/** The same Mosquitto with the door in front of its Unix socket. */
+export async function startDoor(credentials: Credentials, script: string): Promise<MqttContestant> {
+  const behind = await startMutualMosquitto(credentials);
+  const { socketPath = '' } = behind.subscriberTarget(0);
+  const door = fork(script, {
+    execArgv: [...serviceFlags, ...profiling()],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  door.send({ url: `unix:${socketPath}`, ...credentials.server });
+  const [{ port }] = await once(door, 'message');
+  return {
+    name: 'door',
+    pids: [...behind.pids, door.pid ?? 0],
+    publisherTarget: (index) => ({ port, tls: credentials.clientOf(index), recordBytes }),
+    subscriberTarget: behind.subscriberTarget,
+    [Symbol.asyncDispose]: async () => {
+      door.disconnect();
+      await once(door, 'exit');
+      await behind[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -12,7 +12,8 @@ export interface Load {
   readonly pace: { readonly window: number } | { readonly perSecond: number };
   /** Whether the subscribers have durable sessions. */
   readonly isDurable?: boolean;
-  readonly payloadBytes?: number;
+  /** Size of each PUBLISH; default 130, so about 100 bytes of payload. */
+  readonly packetBytes?: number;
   readonly warmUpMs?: number;
   readonly measureMs?: number;
 }
@@ -106,8 +107,8 @@ class LoadStage implements AsyncDisposable {
       keepAliveSeconds,
     });
     this.clients.push(client);
-    const { qos, payloadBytes = 100 } = this.load;
-    const publisher = new LoadPublisher(client, index, { qos, payloadBytes, topicRoot: this.topicRoot });
+    const { qos, packetBytes = 130 } = this.load;
+    const publisher = new LoadPublisher(client, index, { qos, packetBytes, topicRoot: this.topicRoot });
     publisher.onProgress = () => this.fillSoon();
     this.publishers.push(publisher);
   }

@@ -23,7 +23,8 @@ export function stampOf(payload: Buffer): Stamp {
 
 export interface PublisherOptions {
   readonly qos: 0 | 1;
-  readonly payloadBytes: number;
+  /** Of each PUBLISH, all of it. */
+  readonly packetBytes: number;
   /** First levels of its topics. */
   readonly topicRoot: string;
 }
@@ -44,7 +45,10 @@ export class LoadPublisher {
     private readonly options: PublisherOptions,
   ) {
     this.topics = Array.from({ length: topicCount }, (_, topic) => `${options.topicRoot}/${index}/t${topic}`);
-    this.filler = Buffer.alloc(Math.max(headBytes, options.payloadBytes), 'x');
+    // MQTT 3.1.1 §3.3: the type, the length of the rest (two bytes from 128 on), the topic with its length, the id.
+    const [{ length } = ''] = this.topics;
+    const before = (options.packetBytes < 130 ? 2 : 3) + 2 + length + (options.qos === 0 ? 0 : 2);
+    this.filler = Buffer.alloc(Math.max(headBytes, options.packetBytes - before), 'x');
     client.onAcknowledged = () => this.progress(this.processed + 1);
     client.onPong = () => this.progress(this.pings.shift() ?? this.processed);
   }

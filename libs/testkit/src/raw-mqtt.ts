@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectStream, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 
 /** Where an MQTT server listens: a TCP port, or a Unix socket. */
 export interface RawMqttTarget {
@@ -12,6 +12,8 @@ export interface RawMqttTarget {
   readonly socketPath?: string;
   /** With it the connection is TLS. */
   readonly tls?: ConnectionOptions;
+  /** Most bytes in a TLS record that is sent, at least 512. Default: 16,384, so one record may have many packets. */
+  readonly recordBytes?: number;
 }
 
 export interface RawMqttSession {
@@ -79,12 +81,18 @@ export class RawMqtt implements AsyncDisposable {
   /**
    * Connects, and resolves when the server has accepted the client.
    *
+   * @param handlers `onMessage` from the first byte on: a kept session's messages can come together with the CONNACK
    * @throws Error with the return code of the CONNACK, or saying that the connection ended without one
    */
-  static async open(target: RawMqttTarget, session: RawMqttSession): Promise<RawMqtt> {
+  static async open(
+    target: RawMqttTarget,
+    session: RawMqttSession,
+    { onMessage }: { readonly onMessage?: (message: RawMqttMessage) => void } = {},
+  ): Promise<RawMqtt> {
     let read = (_chunk: Buffer): void => undefined;
     const client = new RawMqtt(await openSocket(target, (chunk) => read(chunk)));
     read = (chunk) => client.read(chunk);
+    if (onMessage !== undefined) client.onMessage = onMessage;
     const answer = new Promise<number>((resolve) => {
       client.onReturnCode = resolve;
     });
@@ -254,10 +262,8 @@ function boundsOf(bytes: Buffer, offset: number): { start: number; end: number }
 }
 
 /** Opens a connection that reads into one buffer again and again, where Node can: a client must cost little. */
-async function openSocket(
-  { port = 0, host = '127.0.0.1', localAddress, socketPath, tls }: RawMqttTarget,
-  read: (chunk: Buffer) => void,
-): Promise<Socket> {
+async function openSocket(target: RawMqttTarget, read: (chunk: Buffer) => void): Promise<Socket> {
+  const { port = 0, host = '127.0.0.1', localAddress, socketPath, tls, recordBytes } = target;
   const from = localAddress === undefined ? {} : { localAddress };
   const where = socketPath === undefined ? { port, host, noDelay: true, ...from } : { path: socketPath };
   const buffer = Buffer.allocUnsafe(readBytes);
@@ -269,5 +275,6 @@ async function openSocket(
   const socket = tls === undefined ? stream : connectTls({ ...tls, socket: stream }).on('data', read);
   stream.on('error', (error) => socket.destroy(error));
   await once(socket, tls === undefined ? 'connect' : 'secureConnect');
+  if (socket instanceof TLSSocket && recordBytes !== undefined) socket.setMaxSendFragment(recordBytes);
   return socket;
 }
