@@ -104,7 +104,7 @@ describe('a service in a process of its own', () => {
     await using broker = await spawnMosquitto({ config: [`listener 0 ${socket}`] });
     const settings = await settingsFrom(directory.path, ['port = 1', '[mqtt.broker]', `url = "unix:${socket}"`]);
     const mqtt = await connectMqtt(networkConnection(settings, 'agent'));
-    expect(broker.output()).toContain("u'service/agent'");
+    await waitFor(() => broker.output().includes("u'service/agent'"));
     await mqtt.close();
   });
 
@@ -138,7 +138,7 @@ describe('a service in a process of its own', () => {
     ] as const)
       await copyFile(from, `${folder}/${name}`);
     const mqtt = await connectMqtt(connection);
-    expect(broker.output()).toContain("u'agent'");
+    await waitFor(() => broker.output().includes("u'agent'"));
     await mqtt.close();
   });
 });
