@@ -29,9 +29,9 @@ describe('topics of the services (sallyport/v1/#)', () => {
     body.writeUInt16BE(60, 8);
     await using raw = await RawConnection.open({ port: site.port });
     raw.send(Buffer.concat([Buffer.from([0x10, body.length]), body]));
-    await waitFor(() => raw.unread.length === 4);
-    raw.destroy();
-    await waitFor(() => site.warnings.includes('a publication was refused'));
+    await raw.closed();
+    expect(raw.unread.toString('hex')).toBe('20020005');
+    expect(site.warnings).toEqual(['a client was refused']);
     expect(received).toEqual([]);
   });
 

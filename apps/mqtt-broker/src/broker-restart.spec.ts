@@ -1,10 +1,11 @@
+import { cp } from 'node:fs/promises';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
+import { FillingDisk } from '@sallyport/embedded-broker/testing';
 import { connectMqtt, type Mqtt, publishEvent, subscribeEvent } from '@sallyport/mqtt';
 import { deviceChanged, deviceId } from '@sallyport/protocol';
-import { openSqliteStore, type Store } from '@sallyport/store';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { inProcess, openBrokerSite, quiet } from './broker-site.fixture.js';
+import { type BrokerSite, inProcess, openBrokerSite, quiet } from './broker-site.fixture.js';
 
 describe('broker that was restarted', () => {
   const change = (id: string) => ({
@@ -15,22 +16,37 @@ describe('broker that was restarted', () => {
   });
 
   interface Installation extends AsyncDisposable {
-    readonly store: Store;
-    /** A broker on the store. The one before it is left as a crash leaves it: it writes nothing more. */
-    start(): EmbeddedBroker;
+    readonly disk: FillingDisk;
+    /** A broker on what the one before it has on disk at this moment, as after a crash. That one runs on, unseen. */
+    start(): Promise<EmbeddedBroker>;
+    /** The same, with a port for clients of the network. */
+    startSite(): Promise<BrokerSite>;
     connect(broker: EmbeddedBroker, clientId: string): Promise<Mqtt>;
   }
 
-  async function install(): Promise<Installation> {
-    const directory = temporaryDirectory();
-    const store = await openSqliteStore({ file: directory.file('store.db') });
+  function install(): Installation {
+    const root = temporaryDirectory();
+    const disk = new FillingDisk();
     const closers: (() => Promise<void>)[] = [];
+    let runs = 0;
+    const nextOptions = async () => {
+      const directory = root.file(`run-${runs + 1}`);
+      if (runs > 0) await cp(root.file(`run-${runs}`), directory, { recursive: true });
+      runs += 1;
+      return { directory, openDisk: disk.open, onWarning: () => undefined };
+    };
     return {
-      store,
-      start: () => {
-        const broker = new EmbeddedBroker({ store, onWarning: () => undefined });
+      disk,
+      start: async () => {
+        const broker = new EmbeddedBroker(await nextOptions());
         closers.push(() => broker.close());
+        await broker.ready;
         return broker;
+      },
+      startSite: async () => {
+        const site = await openBrokerSite(await nextOptions());
+        closers.push(async () => site[Symbol.asyncDispose]());
+        return site;
       },
       connect: async (broker, clientId) => {
         const mqtt = await connectMqtt(inProcess(broker, clientId), quiet);
@@ -39,8 +55,7 @@ describe('broker that was restarted', () => {
       },
       [Symbol.asyncDispose]: async () => {
         for (const close of closers.reverse()) await close();
-        await store.close();
-        await directory.remove();
+        await root.remove();
       },
     };
   }
@@ -52,12 +67,12 @@ describe('broker that was restarted', () => {
   }
 
   it('delivers the events a service had not handled, before those that came since', async () => {
-    await using site = await install();
-    const before = site.start();
+    await using site = install();
+    const before = await site.start();
     const never = new Promise<void>(() => undefined);
     await subscribeEvent(await site.connect(before, 'signer'), deviceChanged, () => never);
     await publishEvent(await site.connect(before, 'registry'), deviceChanged, change('child01'));
-    const after = site.start();
+    const after = await site.start();
     await publishEvent(await site.connect(after, 'registry'), deviceChanged, change('child02'));
     const seen = await devicesSeen(await site.connect(after, 'signer'));
     await waitFor(() => seen.length === 2);
@@ -65,51 +80,78 @@ describe('broker that was restarted', () => {
   });
 
   it('does not deliver what was handled', async () => {
-    await using site = await install();
-    const mqtt = await site.connect(site.start(), 'svc');
-    await devicesSeen(mqtt);
+    await using site = install();
+    const before = await site.start();
+    const mqtt = await site.connect(before, 'svc');
+    const handled = await devicesSeen(mqtt);
     await publishEvent(mqtt, deviceChanged, change('child01'));
-    await waitFor(async () => (await site.store.list('event/')).entries.length === 0);
-    const again = await site.connect(site.start(), 'svc');
+    await waitFor(() => handled.length === 1);
+    // Its acknowledgement is on disk when a later one is.
+    await publishEvent(mqtt, deviceChanged, change('child02'));
+    await waitFor(() => handled.length === 2);
+    await publishEvent(mqtt, deviceChanged, change('child03'));
+    const again = await site.connect(await site.start(), 'svc');
     const seen = await devicesSeen(again);
-    await publishEvent(again, deviceChanged, change('child02'));
-    await waitFor(() => seen.length > 0);
-    expect(seen).toEqual(['child02']);
+    await publishEvent(again, deviceChanged, change('child04'));
+    await waitFor(() => seen.includes('child04'));
+    expect(seen).not.toContain('child01');
   });
 
   it('keeps an event until the last of its subscribers has handled it', async () => {
-    await using site = await install();
-    const mqtt = await site.connect(site.start(), 'first');
-    const seen = await devicesSeen(mqtt);
-    const second = await site.connect(site.start(), 'second');
-    await devicesSeen(second);
-    const third = site.start();
-    await publishEvent(await site.connect(third, 'registry'), deviceChanged, change('child01'));
-    await devicesSeen(await site.connect(third, 'first'));
-    expect((await site.store.list('event/')).entries).toHaveLength(1);
-    await devicesSeen(await site.connect(third, 'second'));
-    await waitFor(async () => (await site.store.list('event/')).entries.length === 0);
-    expect(seen).toEqual([]);
+    await using site = install();
+    const first = await site.start();
+    await devicesSeen(await site.connect(first, 'first'));
+    await devicesSeen(await site.connect(first, 'second'));
+    const second = await site.start();
+    await publishEvent(await site.connect(second, 'registry'), deviceChanged, change('child01'));
+    const seenByFirst = await devicesSeen(await site.connect(second, 'first'));
+    await waitFor(() => seenByFirst.length === 1);
+    const third = await site.start();
+    const seenBySecond = await devicesSeen(await site.connect(third, 'second'));
+    await waitFor(() => seenBySecond.length === 1);
+    expect([seenByFirst, seenBySecond]).toEqual([['child01'], ['child01']]);
   });
 
   it('still has its retained messages', async () => {
-    await using installation = await install();
-    {
-      await using site = await openBrokerSite({ store: installation.store });
-      await site.publish('te/main', 'v1', '-r');
-      await site.publish('te/gone', 'v1', '-r');
-      await site.publish('te/gone', '', '-r');
-    }
-    await using again = await openBrokerSite({ store: installation.store });
-    expect((await again.subscribe('te/#', 2)).stdout).toBe('te/main v1\n');
+    await using installation = install();
+    const site = await installation.startSite();
+    await site.publish('te/main', 'v1', '-r');
+    await site.publish('te/gone', 'v1', '-r');
+    await site.publish('te/gone', '', '-r');
+    await (await site.service()).publish('te/large', 'x'.repeat(900_000), { retain: true });
+    const again = await installation.startSite();
+    const { stdout } = await again.subscribe('te/#', 3);
+    expect(stdout.split('\n').map((line) => line.slice(0, 20))).toEqual([
+      'te/main v1',
+      `te/large ${'x'.repeat(11)}`,
+      '',
+    ]);
   });
 
-  it('does not acknowledge an event it could not write down', async () => {
-    await using site = await install();
-    const mqtt = await site.connect(site.start(), 'svc');
-    await devicesSeen(mqtt);
-    await site.store.close();
+  it.each([1, 2])('still has what waits for a client of the network that is away, at QoS %i', async (qos) => {
+    await using installation = install();
+    const site = await installation.startSite();
+    const subscribe = (at: BrokerSite, count: number, ...args: string[]) =>
+      at.subscribe('te/a', count, '-i', 'away', '-c', '-q', String(qos), ...args);
+    await subscribe(site, 1, '-E');
+    for (const message of ['1', '2', '3']) await site.publish('te/a', message, '-q', String(qos));
+    const again = await installation.startSite();
+    expect((await subscribe(again, 3)).stdout).toBe('te/a 1\nte/a 2\nte/a 3\n');
+    const third = await installation.startSite();
+    await third.publish('te/a', '4');
+    expect((await subscribe(third, 4)).stdout.endsWith('te/a 4\n')).toBe(true);
+  });
+
+  it('does not acknowledge what it could not write down, and does when the disk has room again', async () => {
+    await using site = install();
+    const broker = await site.start();
+    const mqtt = await site.connect(broker, 'svc');
+    const seen = await devicesSeen(mqtt);
+    site.disk.isFull = true;
     const publishing = mqtt.publish(deviceChanged.topic, JSON.stringify(change('child01')), { deadlineMs: 300 });
     await expect(publishing).rejects.toMatchObject({ type: 'unavailable' });
+    site.disk.isFull = false;
+    await publishEvent(mqtt, deviceChanged, change('child02'));
+    await waitFor(() => seen.includes('child02'));
   });
 });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import type { MqttConnection } from '@sallyport/mqtt';
@@ -52,7 +53,11 @@ async function openEmbedded({ settings, opened }: StartingProcess, options: Open
   if (options.store === undefined) opened({ name: 'store of the broker', stop: () => store.close() });
   const onWarning = (text: string, fields: Readonly<Record<string, unknown>>) =>
     log.warn({ ...fields, service: 'mqtt-broker' }, text);
-  const broker = new EmbeddedBroker({ store: scopedStore(store, 'mqtt-broker/'), onWarning });
+  const broker = new EmbeddedBroker({
+    directory: join(settings.require('data.path'), 'mqtt-broker'),
+    store: scopedStore(store, 'mqtt-broker/'),
+    onWarning,
+  });
   opened({ name: 'broker', stop: () => broker.close() });
   await broker.ready;
   const path = settings.get('mqtt.broker.socket');

@@ -1,7 +1,7 @@
 import type { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { type BrokerStatus, MqttAccess } from '@sallyport/protocol';
 import type { BrokerPlace, ConnectedContext } from '@sallyport/runtime';
-import type { Connection } from '@sallyport/tls';
+import { type Connection, networkOf } from '@sallyport/tls';
 import { BackSide } from './door/back-side.js';
 import { Door } from './door/door.js';
 import { DoorMetrics } from './door/door-metrics.js';
@@ -43,7 +43,8 @@ class EmbeddedServing extends ServingBroker {
 
   override serve(connection: Connection): void {
     this.opened += 1;
-    this.broker.accept(connection.socket, connection.peer);
+    const network = networkOf(connection.remoteAddress);
+    this.broker.accept(connection.socket, connection.peer, { network });
     // The client comes back by itself.
     connection.draining.addEventListener('abort', () => connection.close());
   }

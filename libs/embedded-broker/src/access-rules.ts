@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { MqttAccess, MqttParty, ProvenPeer } from '@sallyport/protocol';
+import { deviceId, type MqttAccess, type MqttParty, type ProvenPeer, peerKind } from '@sallyport/protocol';
 
 /** What a client of the network has proved about itself. */
 export type BrokerPeer = ProvenPeer;
@@ -55,24 +55,34 @@ function rememberedParties(access: MqttAccess): (origin: Origin) => MqttParty | 
 
 /**
  * The name of a client's session inside the broker. The identity comes first, so no client id can take over the
- * session of another identity. One device may open several sessions.
- *
- * @returns undefined when a client without an id wants its session kept [MQTT-3.1.3-8]
+ * session of another identity. One device may open several sessions. A client without an id gets one.
  */
-export function sessionName(origin: Origin, clientId: string, isClean: boolean): string | undefined {
-  if (clientId === '' && !isClean) return undefined;
+export function sessionName(origin: Origin, clientId: string): string {
   return `${identityOf(origin)}/${clientId === '' ? randomUUID() : clientId}`;
 }
 
-/** Whether a session belongs to a service of this process. */
-export function isServiceSession(name: string): boolean {
-  return name.startsWith('service/');
+/** The origin of the client that a session name belongs to. */
+export function originOf(name: string): Origin {
+  const [first, id] = name.split('/', 2);
+  if (first === 'service') return { kind: 'service' };
+  const kind = peerKind.safeParse(first?.replace(/-peer$/, ''));
+  const proven = deviceId.safeParse(id);
+  if (!kind.success || !proven.success || !first?.endsWith('-peer')) return { kind: 'network', peer: undefined };
+  return { kind: 'network', peer: { deviceId: proven.data, kind: kind.data } };
 }
 
-/** What the sessions of one proven identity have in common; undefined when nobody proved anything. */
-export function identityPrefix(name: string): string | undefined {
-  const [kind, id] = name.split('/', 2);
-  return kind === 'anonymous' ? undefined : `${kind}/${id}/`;
+/** Whether an origin is a service of Sallyport, in this process or in another one. */
+export function isService(origin: Origin): boolean {
+  return origin.kind === 'service' || origin.peer?.kind === 'service';
+}
+
+/**
+ * Whose share an origin uses: that of the identity it proved, else that of its network.
+ *
+ * @param network address that a client cannot choose freely
+ */
+export function ownerOf(origin: Origin, network: string): string {
+  return origin.kind === 'network' && origin.peer === undefined ? `network/${network}` : identityOf(origin);
 }
 
 function identityOf(origin: Origin): string {

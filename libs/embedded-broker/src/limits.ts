@@ -2,48 +2,85 @@
 export interface BrokerLimits {
   /** Connections from the network. */
   readonly clients: number;
-  /** Size of one MQTT packet from the network, in bytes; a larger one ends the connection. */
+  /** Size of one MQTT packet, in bytes; a larger one ends the connection. */
   readonly packetBytes: number;
+  /** The same for CONNECT, which comes from a client that nothing is known of. */
+  readonly connectPacketBytes: number;
   readonly topicLevels: number;
   /** In characters. */
   readonly clientIdLength: number;
-  /** Longest keep-alive a client may ask for, in seconds; 0 (none) is refused too. */
-  readonly keepaliveSeconds: number;
   /** Time from the connection to its CONNECT packet, in milliseconds. */
   readonly connectMs: number;
   /** How long a client may leave a full buffer unread before it is cut, in milliseconds. */
   readonly drainMs: number;
-  /** Packets a client may send before its CONNECT is answered. */
-  readonly earlyPackets: number;
-  readonly subscriptionsPerClient: number;
-  /** Sessions kept for network clients that are away. */
-  readonly sessions: number;
-  /** Sessions of one device or service that proved its identity. Others cannot be distinguished. */
-  readonly sessionsPerIdentity: number;
-  /** Unacknowledged messages kept for one session; the newest is dropped when it is full, as Mosquitto does. */
+  /** Bytes that are handed to a connection before the rest waits in the queue of the session. */
+  readonly outputBytes: number;
+  /** QoS 1 and 2 messages that a client may have unacknowledged at a time. */
+  readonly inFlightMessages: number;
+  /** QoS 2 messages that a client may leave without PUBREL at a time. */
+  readonly unreleasedMessages: number;
+  /** Messages that wait for one session; the newest is dropped when it is full, as Mosquitto does. */
   readonly queuedMessages: number;
+  /** Bytes of the unacknowledged messages of one session. */
   readonly queuedBytes: number;
+  readonly queuedBytesPerIdentity: number;
   /** Bytes of the unacknowledged messages of all clients of the network together. */
   readonly queuedBytesInAll: number;
+  readonly subscriptionsPerClient: number;
+  readonly subscriptionsPerIdentity: number;
+  /** Sessions kept for network clients that are away. */
+  readonly sessions: number;
+  readonly sessionsPerIdentity: number;
   readonly retainedMessages: number;
+  readonly retainedMessagesPerIdentity: number;
   readonly retainedBytes: number;
+  readonly retainedBytesPerIdentity: number;
 }
 
+const mebibyte = 1024 * 1024;
+
+/** A proven identity has a share of what all have; of the others, a network address has. */
 export const defaultBrokerLimits: BrokerLimits = {
-  clients: 1_000,
-  packetBytes: 1024 * 1024,
+  clients: 10_000,
+  packetBytes: mebibyte,
+  connectPacketBytes: 128 * 1024,
   topicLevels: 32,
   clientIdLength: 128,
-  keepaliveSeconds: 3_600,
   connectMs: 10_000,
   drainMs: 10_000,
-  earlyPackets: 42,
-  subscriptionsPerClient: 1_000,
-  sessions: 1_000,
-  sessionsPerIdentity: 100,
+  outputBytes: mebibyte,
+  inFlightMessages: 1_000,
+  unreleasedMessages: 1_000,
   queuedMessages: 1_000,
-  queuedBytes: 4 * 1024 * 1024,
-  queuedBytesInAll: 64 * 1024 * 1024,
-  retainedMessages: 10_000,
-  retainedBytes: 64 * 1024 * 1024,
+  queuedBytes: 8 * mebibyte,
+  queuedBytesPerIdentity: 32 * mebibyte,
+  queuedBytesInAll: 128 * mebibyte,
+  subscriptionsPerClient: 1_000,
+  subscriptionsPerIdentity: 5_000,
+  sessions: 10_000,
+  sessionsPerIdentity: 100,
+  retainedMessages: 20_000,
+  retainedMessagesPerIdentity: 5_000,
+  retainedBytes: 64 * mebibyte,
+  retainedBytesPerIdentity: 16 * mebibyte,
 };
+
+// The 65 535 packet identifiers bound the queue of a service too.
+const mostQueuedForService = 60_000;
+const mostQueuedBytesForService = 64 * mebibyte;
+
+/** What the sessions of services may use. The services are ours and few, so they have no shares. */
+export function limitsOfServices(limits: BrokerLimits): BrokerLimits {
+  return {
+    ...limits,
+    queuedMessages: mostQueuedForService,
+    queuedBytes: mostQueuedBytesForService,
+    queuedBytesPerIdentity: Number.POSITIVE_INFINITY,
+    queuedBytesInAll: Number.POSITIVE_INFINITY,
+    subscriptionsPerIdentity: Number.POSITIVE_INFINITY,
+    sessions: Number.POSITIVE_INFINITY,
+    sessionsPerIdentity: Number.POSITIVE_INFINITY,
+    retainedMessagesPerIdentity: limits.retainedMessages,
+    retainedBytesPerIdentity: limits.retainedBytes,
+  };
+}

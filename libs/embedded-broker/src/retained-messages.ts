@@ -1,143 +1,141 @@
-import { createHash } from 'node:crypto';
-import { filterMatches, isServiceTopic } from '@sallyport/protocol';
-import type { Operation, Store } from '@sallyport/store';
-import { z } from 'zod';
-import { type StoredPacket, sizeOf } from './broker-session.js';
+import type { Properties, Qos } from '@sallyport/mqtt-wire';
+import type { BrokerJournal } from './broker-journal.js';
+import type { EntryPlace, JournalEntry } from './journal/journal.js';
+import type { RecordReader } from './journal/record-reader.js';
+import type { RecordWriter } from './journal/record-writer.js';
+import { type Publication, sizeOf } from './message.js';
+import { readMessageProperties, readQos, recordTypes, writeMessageProperties } from './records.js';
+import { RetainedTree } from './retained-tree.js';
+import type { Share, Shortage } from './share.js';
 
-// Retained messages are states that are published again. Losing one second of them in a crash costs less than a write
-// for each message.
-const flushEveryMs = 1_000;
-const operationsPerFlush = 100;
-// In base64 and JSON this stays below what one value of the store may hold (1 MiB).
-const largestSavedBytes = 700 * 1024;
+/** The last message of a topic that was published to be kept. */
+export class RetainedMessage implements JournalEntry {
+  place: EntryPlace | undefined;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: Qos;
+  readonly properties: Properties | undefined;
+  readonly size: number;
 
-const savedMessage = z.object({
-  topic: z.string(),
-  payload: z.base64(),
-  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]),
-});
+  /**
+   * @param id place in the order of all messages
+   * @param publishedAt milliseconds since 1970
+   */
+  constructor(
+    publication: Omit<Publication, 'retain'>,
+    readonly owner: string,
+    readonly id: number,
+    readonly publishedAt: number,
+  ) {
+    this.topic = publication.topic;
+    // A copy of its own: the payload came as a view of a larger chunk.
+    this.payload = Buffer.allocUnsafeSlow(publication.payload.length);
+    this.payload.set(publication.payload);
+    this.qos = publication.qos;
+    this.properties = publication.properties;
+    this.size = sizeOf(publication);
+  }
 
-/** For topics of the network. Topics of the services have as much room of their own. */
-export interface RetainedLimits {
-  readonly retainedMessages: number;
-  readonly retainedBytes: number;
-}
+  record(writer: RecordWriter): void {
+    writer.begin(recordTypes.retained);
+    writer.uint48(this.id);
+    writer.uint48(this.publishedAt);
+    writer.text(this.owner);
+    writer.byte(this.qos);
+    writer.text(this.topic);
+    writer.binary(this.payload);
+    writeMessageProperties(writer, this.properties);
+    writer.finish();
+  }
 
-/** What the kept messages of some topics use. */
-interface Usage {
-  messages: number;
-  bytes: number;
+  static readFrom(record: RecordReader): RetainedMessage {
+    const [id, publishedAt, owner] = [record.uint48(), record.uint48(), record.text()];
+    const [qos, topic, payload] = [readQos(record.byte()), record.text(), record.binary()];
+    const properties = readMessageProperties(record);
+    return new RetainedMessage({ topic, payload, qos, properties }, owner, id, publishedAt);
+  }
 }
 
 export interface RetainedOptions {
-  readonly limits: RetainedLimits;
-  /** Without it retained messages are lost when the process ends. */
-  readonly store?: Store | undefined;
-  readonly onFault: (error: unknown) => void;
+  readonly journal: BrokerJournal;
+  /** The share of an identity, for one more holder. */
+  readonly holdShare: (owner: string) => Share;
+  readonly releaseShare: (share: Share) => void;
 }
 
-/** The last message of each topic that was published to be kept; written to disk within a second. */
+interface Kept {
+  readonly message: RetainedMessage;
+  readonly share: Share;
+}
+
+/** The retained messages of all topics, each charged to the share of its publisher. */
 export class RetainedMessages {
-  private readonly messages = new Map<string, StoredPacket>();
-  private readonly unsaved = new Set<string>();
-  /** Counted apart: clients of the network must not take the room that services need for their dead letters. */
-  private readonly ofServices: Usage = { messages: 0, bytes: 0 };
-  private readonly ofNetwork: Usage = { messages: 0, bytes: 0 };
-  private isClosing = false;
-  private timer: NodeJS.Timeout | undefined;
-  private flushing: Promise<void> = Promise.resolve();
+  private readonly tree = new RetainedTree<Kept>();
+  private count = 0;
 
   constructor(private readonly options: RetainedOptions) {}
 
-  async load(): Promise<void> {
-    const { store } = this.options;
-    if (store === undefined) return;
-    for await (const { value } of store.listAll('retained/')) this.restore(value);
+  get size(): number {
+    return this.count;
   }
 
-  /**
-   * Keeps a message, or with an empty payload forgets the one of its topic [MQTT-3.3.1-10].
-   *
-   * @returns false when there is no room for another
-   */
-  keep(packet: StoredPacket & { readonly topic: string }): boolean {
-    const { topic, payload = Buffer.alloc(0) } = packet;
-    const usage = this.usageOf(topic);
-    const former = this.messages.get(topic);
-    const isNew = former === undefined && payload.length > 0;
-    const bytes = usage.bytes - (former === undefined ? 0 : sizeOf(former)) + (payload.length > 0 ? sizeOf(packet) : 0);
-    const { retainedMessages, retainedBytes } = this.options.limits;
-    if (isNew && usage.messages >= retainedMessages) return false;
-    if (payload.length > 0 && bytes > retainedBytes) return false;
-    usage.bytes = bytes;
-    usage.messages += Number(payload.length > 0) - Number(former !== undefined);
-    if (payload.length === 0) this.messages.delete(topic);
-    else this.messages.set(topic, { ...packet });
-    this.saveLater(topic);
-    return true;
+  get(topic: string): RetainedMessage | undefined {
+    return this.tree.get(topic)?.message;
   }
 
-  /** The kept messages any of the filters matches. */
-  *matching(filters: readonly string[]): Generator<StoredPacket> {
-    for (const [topic, packet] of this.messages)
-      if (filters.some((filter) => filterMatches(filter, topic))) yield packet;
+  /** The kept messages a filter matches. */
+  matching(filter: string): RetainedMessage[] {
+    return this.tree.matching(filter).map(({ message }) => message);
   }
 
-  /** Writes what is not on disk yet. */
-  async close(): Promise<void> {
-    this.isClosing = true;
-    clearTimeout(this.timer);
-    await this.flush();
-  }
-
-  private restore(value: unknown): void {
-    const { topic, payload, qos } = savedMessage.parse(value);
-    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload, 'base64'), qos, retain: true } as const;
-    this.messages.set(topic, packet);
-    const usage = this.usageOf(topic);
-    usage.messages += 1;
-    usage.bytes += sizeOf(packet);
-  }
-
-  private usageOf(topic: string): Usage {
-    return isServiceTopic(topic) ? this.ofServices : this.ofNetwork;
-  }
-
-  private saveLater(topic: string): void {
-    if (this.options.store === undefined) return;
-    this.unsaved.add(topic);
-    this.flushLater();
-  }
-
-  private flushLater(): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.flushing = this.flush();
-    }, flushEveryMs).unref();
-  }
-
-  private async flush(): Promise<void> {
-    await this.flushing;
-    const topics = [...this.unsaved];
-    this.unsaved.clear();
-    for (let start = 0; start < topics.length; start += operationsPerFlush) {
-      const operations = topics.slice(start, start + operationsPerFlush).map((topic) => this.operationFor(topic));
-      try {
-        await this.options.store?.transaction([], operations);
-      } catch (error) {
-        // A full disk may have room later, so we try again.
-        for (const topic of topics.slice(start)) this.unsaved.add(topic);
-        this.options.onFault(error);
-        break;
-      }
+  /** Keeps a message; says which room is missing when it cannot be kept. The former one is then still there. */
+  keep(message: RetainedMessage): Shortage | undefined {
+    const share = this.options.holdShare(message.owner);
+    const former = this.tree.get(message.topic);
+    const formerOfSame = former?.share === share ? former.message : undefined;
+    const shortage =
+      share.shortage('retainedMessages', formerOfSame === undefined ? 1 : 0) ??
+      share.shortage('retainedBytes', message.size - (formerOfSame?.size ?? 0));
+    if (shortage !== undefined) {
+      this.options.releaseShare(share);
+      return shortage;
     }
-    if (this.unsaved.size > 0 && !this.isClosing) this.flushLater();
+    if (former !== undefined) this.discharge(former);
+    this.charge({ message, share });
+    if (former !== undefined) this.options.journal.forget(former.message);
+    this.options.journal.keep(message);
+    return undefined;
   }
 
-  private operationFor(topic: string): Operation {
-    const key = `retained/${createHash('sha256').update(topic).digest('hex')}`;
-    const { payload, qos = 0 } = this.messages.get(topic) ?? {};
-    if (payload === undefined || payload.length > largestSavedBytes) return { delete: key };
-    return { put: key, value: { topic, payload: payload.toString('base64'), qos } };
+  /** Puts back what the journal kept, even above the share: it was acknowledged. */
+  restore(message: RetainedMessage): void {
+    this.charge({ message, share: this.options.holdShare(message.owner) });
+  }
+
+  /** Forgets the message of a topic [MQTT-3.3.1-10]. */
+  remove(topic: string): void {
+    const kept = this.tree.get(topic);
+    if (kept === undefined) return;
+    this.tree.delete(topic);
+    this.discharge(kept);
+    this.options.journal.end(kept.message, (writer) => {
+      writer.begin(recordTypes.retainedEnded);
+      writer.text(topic);
+      writer.finish();
+    });
+  }
+
+  private charge(kept: Kept): void {
+    this.count += 1;
+    kept.share.take('retainedMessages', 1);
+    kept.share.take('retainedBytes', kept.message.size);
+    this.tree.set(kept.message.topic, kept);
+  }
+
+  private discharge({ message, share }: Kept): void {
+    this.count -= 1;
+    share.take('retainedMessages', -1);
+    share.take('retainedBytes', -message.size);
+    this.options.releaseShare(share);
   }
 }

@@ -1,6 +1,33 @@
 import { createServer, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js';
+import { type JournalDisk, openJournalFolder, type SegmentFile } from './journal/journal-disk.js';
+
+/** The folder of a journal on a disk that can be full. */
+export class FillingDisk {
+  isFull = false;
+
+  readonly open = async (directory: string): Promise<JournalDisk> => {
+    const disk = await openJournalFolder(directory);
+    return {
+      ...disk,
+      create: async (name) => this.limited(await disk.create(name)),
+      reopen: async (name, length) => this.limited(await disk.reopen(name, length)),
+    };
+  };
+
+  /** A full disk takes a part of what is written. */
+  private limited(file: SegmentFile): SegmentFile {
+    return {
+      close: () => file.close(),
+      write: async (bytes, at) => {
+        if (!this.isFull) return file.write(bytes, at);
+        await file.write(bytes.subarray(0, bytes.length / 2), at);
+        throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      },
+    };
+  }
+}
 
 /** The embedded broker for tests of MQTT clients; it keeps everything in memory unless a store is given. */
 export class TestBroker implements AsyncDisposable {

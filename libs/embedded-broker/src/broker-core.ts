@@ -1,0 +1,105 @@
+import type { Store } from '@sallyport/store';
+import type { AccessRules } from './access-rules.js';
+import { type BrokerJournal, noJournal } from './broker-journal.js';
+import type { BrokerCounters } from './counters.js';
+import { Journal } from './journal/journal.js';
+import type { JournalDisk } from './journal/journal-disk.js';
+import type { BrokerLimits } from './limits.js';
+import { Recovery } from './recovery.js';
+import { RetainedMessages } from './retained-messages.js';
+import { Router } from './router.js';
+import { SessionTable } from './session-table.js';
+import { importFromStore, removeImported } from './store-import.js';
+
+export interface CoreOptions {
+  readonly limits: BrokerLimits;
+  readonly rules: AccessRules;
+  readonly counters: BrokerCounters;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** The parts of a broker that know of messages and sessions, and nothing of connections. */
+export class BrokerCore {
+  readonly retained: RetainedMessages;
+  readonly sessions: SessionTable;
+  readonly router: Router;
+  readonly now: () => number;
+  private lastMessageId = 0;
+
+  constructor(
+    readonly journal: BrokerJournal,
+    options: CoreOptions,
+  ) {
+    const { limits, rules, counters, now, onWarning } = options;
+    this.now = now;
+    this.retained = new RetainedMessages({
+      journal,
+      holdShare: (owner) => this.sessions.holdShare(owner),
+      releaseShare: (share) => this.sessions.releaseShare(share),
+    });
+    this.sessions = new SessionTable({
+      limits,
+      journal,
+      now,
+      retained: this.retained,
+      nextMessageId: () => this.nextMessageId(),
+      onEnd: (session) => this.router.forget(session),
+    });
+    this.router = new Router({
+      limits,
+      rules,
+      journal,
+      counters,
+      now,
+      onWarning,
+      retained: this.retained,
+      sessions: this.sessions,
+      nextMessageId: () => this.nextMessageId(),
+    });
+  }
+
+  nextMessageId(): number {
+    this.lastMessageId += 1;
+    return this.lastMessageId;
+  }
+
+  startIdsAfter(messageId: number): void {
+    this.lastMessageId = messageId;
+  }
+}
+
+/** A core that keeps everything in memory alone. */
+export function coreInMemory(options: CoreOptions): BrokerCore {
+  return new BrokerCore(noJournal, options);
+}
+
+/** A core on its journal. */
+export interface KeptCore {
+  readonly core: BrokerCore;
+  readonly journal: Journal;
+}
+
+/**
+ * Opens a journal and puts back what it holds.
+ *
+ * @param store where an earlier release kept sessions, events and retained messages
+ * @throws Problem `unavailable`: the journal is damaged or of a newer release; nothing was changed
+ */
+export async function coreOnDisk(disk: JournalDisk, store: Store | undefined, options: CoreOptions): Promise<KeptCore> {
+  const journal = new Journal({ disk, onWarning: options.onWarning });
+  try {
+    const core = new BrokerCore(journal, options);
+    const recovery = new Recovery(journal);
+    await journal.load((type, record) => recovery.take(type, record));
+    core.startIdsAfter(recovery.lastMessageId);
+    recovery.finish({ ...core, rules: options.rules });
+    if (store !== undefined)
+      await (recovery.isImported ? removeImported(store) : importFromStore(store, core, journal));
+    return { core, journal };
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}

@@ -1,0 +1,154 @@
+import type { Duplex } from 'node:stream';
+import { type MqttPacket, PacketError, PacketReader } from '@sallyport/mqtt-wire';
+import type { Frame } from './frame.js';
+import type { BrokerLimits } from './limits.js';
+import type { TurnWriter } from './turn-writer.js';
+
+/** Takes what comes over a connection. */
+export interface ConnectionUser {
+  packet(packet: MqttPacket): void;
+  /** The client reads again. */
+  writable(): void;
+  /** Bytes that are no MQTT, or a packet that must not come; the user ends the connection. */
+  faulty(error: PacketError): void;
+  /** Called once, whoever ended the connection. */
+  closed(): void;
+}
+
+export interface ConnectionOptions {
+  readonly stream: Duplex;
+  readonly limits: BrokerLimits;
+  readonly writer: TurnWriter;
+  readonly user: ConnectionUser;
+}
+
+/**
+ * The byte stream of one client: packets in, frames out. Frames of one turn of the event loop leave as one write, since
+ * most of the time of a broker goes into system calls.
+ */
+export class Connection {
+  /** When the last bytes came, in milliseconds of `performance.now`. */
+  receivedAt = performance.now();
+  /** Since when the client has not read what was written; undefined when it has. */
+  blockedSince: number | undefined;
+  private readonly reader: PacketReader;
+  private frames: Frame[] = [];
+  private packetIds: number[] = [];
+  private gatheredBytes = 0;
+  private holds = 0;
+  private isReading = false;
+  private isEnding = false;
+  private isClosed = false;
+
+  constructor(private readonly options: ConnectionOptions) {
+    const { stream, limits } = options;
+    this.reader = new PacketReader({
+      sender: 'client',
+      largestBytes: limits.packetBytes,
+      largestConnectBytes: limits.connectPacketBytes,
+    });
+    stream.on('data', (chunk: Buffer) => this.receive(chunk));
+    stream.on('drain', () => this.drained());
+    stream.on('end', () => this.destroy());
+    // 'close' follows.
+    stream.on('error', () => undefined);
+    stream.on('close', () => this.close());
+  }
+
+  /** False while so much is unsent that more has to wait. */
+  get isWritable(): boolean {
+    const { stream, limits } = this.options;
+    return this.gatheredBytes + stream.writableLength < limits.outputBytes;
+  }
+
+  get isOpen(): boolean {
+    return !this.isClosed && !this.isEnding;
+  }
+
+  /** Sends a frame at the end of this turn. */
+  send(frame: Frame, packetId: number): void {
+    if (!this.isOpen) return;
+    if (this.frames.length === 0) this.options.writer.add(this);
+    this.frames.push(frame);
+    this.packetIds.push(packetId);
+    this.gatheredBytes += frame.byteLength;
+  }
+
+  /** Takes what was gathered; called at the end of a turn. */
+  takeGathered(): { frames: readonly Frame[]; packetIds: readonly number[]; bytes: number } {
+    const gathered = { frames: this.frames, packetIds: this.packetIds, bytes: this.gatheredBytes };
+    [this.frames, this.packetIds, this.gatheredBytes] = [[], [], 0];
+    return gathered;
+  }
+
+  write(bytes: Buffer): void {
+    const { stream } = this.options;
+    if (this.isClosed || stream.destroyed) return;
+    if (!stream.write(bytes)) this.blockedSince ??= performance.now();
+    if (this.isEnding) stream.end();
+  }
+
+  /** Stops reading packets until `resume` was called as often. */
+  hold(): void {
+    this.holds += 1;
+    if (this.holds === 1) this.options.stream.pause();
+  }
+
+  resume(): void {
+    this.holds -= 1;
+    if (this.holds > 0 || !this.isOpen) return;
+    this.readPackets();
+    if (this.holds === 0) this.options.stream.resume();
+  }
+
+  /** Sends what was gathered, then ends. What the client still sends is not read as MQTT. */
+  end(): void {
+    if (!this.isOpen) return;
+    this.isEnding = true;
+    if (this.frames.length === 0) this.options.stream.end();
+    // Keep reading and ignore it. Closing with unread bytes sends a reset, which may overtake the last packet.
+    this.options.stream.resume();
+  }
+
+  destroy(): void {
+    this.options.stream.destroy();
+    this.close();
+  }
+
+  private receive(chunk: Buffer): void {
+    if (!this.isOpen) return;
+    this.receivedAt = performance.now();
+    this.reader.push(chunk);
+    if (this.holds === 0) this.readPackets();
+  }
+
+  private readPackets(): void {
+    // A packet may hold the connection, and releasing it may come back here.
+    if (this.isReading) return;
+    this.isReading = true;
+    try {
+      while (this.holds === 0 && this.isOpen) {
+        const packet = this.reader.next();
+        if (packet === undefined) break;
+        this.options.user.packet(packet);
+      }
+    } catch (error) {
+      if (!(error instanceof PacketError)) throw error;
+      this.options.user.faulty(error);
+    } finally {
+      this.isReading = false;
+    }
+  }
+
+  private drained(): void {
+    this.blockedSince = undefined;
+    this.options.user.writable();
+  }
+
+  private close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.takeGathered();
+    this.options.user.closed();
+  }
+}

@@ -1,0 +1,315 @@
+import { markDuplicate, type ProtocolVersion } from '@sallyport/mqtt-wire';
+import type { BrokerJournal } from './broker-journal.js';
+import { Delivery, type DeliveryOptions } from './delivery.js';
+import { Fifo } from './fifo.js';
+import { type Frame, pubrelFrame, wholeFrame } from './frame.js';
+import type { RecordWriter } from './journal/record-writer.js';
+import type { BrokerLimits } from './limits.js';
+import { Message } from './message.js';
+import { recordTypes } from './records.js';
+import type { DueMessage, RetainedBacklog } from './retained-backlog.js';
+import type { Share } from './share.js';
+
+/** The connection of a session, as its outbox sees it. */
+export interface Link {
+  readonly version: ProtocolVersion;
+  /** QoS 1 and 2 messages that may be unacknowledged at a time. */
+  readonly window: number;
+  /** False while the client does not read fast enough. */
+  readonly isWritable: boolean;
+  send(frame: Frame, packetId: number): void;
+}
+
+export interface OutboxOptions {
+  /** Number of the session in the journal; 0 when the session is not kept. */
+  readonly session: number;
+  readonly limits: BrokerLimits;
+  readonly journal: BrokerJournal;
+  readonly share: Share;
+  /** Retained messages that are sent when nothing else waits. */
+  readonly backlog: RetainedBacklog;
+  readonly nextMessageId: () => number;
+}
+
+/** What became of a message for one session; `all-full`: the room that all clients have together is used up. */
+export type OfferOutcome = 'taken' | 'away' | 'full' | 'all-full';
+
+const mostPacketIds = 65_535;
+
+/**
+ * What goes to a client: messages that wait, and those it has not acknowledged, in the order of their publication.
+ *
+ * A packet identifier belongs to a message from the moment it is queued until its handshake has ended, and over
+ * connections and restarts. So no identifier is used for two messages at a time.
+ */
+export class Outbox {
+  /** By packet identifier, in the order of publication. */
+  private readonly unacknowledged = new Map<number, Delivery>();
+  private readonly waiting = new Fifo<Delivery>();
+  private link: Link | undefined;
+  private inFlight = 0;
+  private bytes = 0;
+  private lastPacketId = 0;
+
+  constructor(private readonly options: OutboxOptions) {}
+
+  get queuedMessages(): number {
+    return this.waiting.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.unacknowledged.size === 0 && this.waiting.length === 0;
+  }
+
+  /** Whether there is so much to send that publishers should wait for the client, which is there. */
+  get isCrowded(): boolean {
+    return this.link !== undefined && this.waiting.length * 2 > this.options.limits.queuedMessages;
+  }
+
+  /** Says whether a message has room, without taking it. */
+  shortageFor(message: Message): Exclude<OfferOutcome, 'taken' | 'away'> | undefined {
+    const { limits, share } = this.options;
+    const isFull =
+      this.waiting.length >= limits.queuedMessages ||
+      this.unacknowledged.size >= mostPacketIds ||
+      this.bytes + message.size > limits.queuedBytes;
+    if (isFull) return 'full';
+    const shortage = share.shortage('queuedBytes', message.size);
+    if (shortage === undefined) return undefined;
+    return shortage === 'own' ? 'full' : 'all-full';
+  }
+
+  /** Takes a message for the client. A message that has to be kept is written to the journal by the caller. */
+  offer(message: Message, options: DeliveryOptions): OfferOutcome {
+    if (options.qos === 0) return this.offerOnce(message, options);
+    const shortage = this.shortageFor(message);
+    if (shortage !== undefined) return shortage;
+    const delivery = new Delivery(message, this.options.session, this.nextPacketId(), options);
+    if (delivery.session !== 0) message.await(delivery);
+    this.add(delivery);
+    this.pump();
+    return 'taken';
+  }
+
+  /** Puts back what the journal kept; in the order of publication. */
+  restore(delivery: Delivery): void {
+    this.lastPacketId = Math.max(this.lastPacketId, delivery.packetId);
+    this.unacknowledged.set(delivery.packetId, delivery);
+    this.count(delivery.message.size);
+    if (delivery.state === 'released') return;
+    delivery.isDuplicate = true;
+    this.waiting.push(delivery);
+  }
+
+  /** Sends again what is not acknowledged [MQTT-4.4.0-1], then what waits. */
+  attach(link: Link): void {
+    this.link = link;
+    for (const delivery of this.unacknowledged.values()) {
+      if (delivery.state !== 'released') continue;
+      this.inFlight += 1;
+      link.send(pubrelFrame, delivery.packetId);
+    }
+    this.pump();
+  }
+
+  /** The client has gone. What it has not acknowledged waits again, in its old order; QoS 0 messages are forgotten. */
+  detach(): void {
+    this.link = undefined;
+    this.inFlight = 0;
+    this.forgetUnsentOnce();
+    this.waiting.clear();
+    for (const delivery of this.unacknowledged.values()) {
+      if (delivery.state === 'released') continue;
+      if (delivery.state === 'sent') delivery.isDuplicate = true;
+      delivery.state = 'waiting';
+      this.waiting.push(delivery);
+    }
+  }
+
+  /** Sends what may be sent now. */
+  pump(): void {
+    const { link, waiting } = this;
+    if (link === undefined) return;
+    for (let next = waiting.first; next !== undefined && link.isWritable; next = waiting.first) {
+      if (next.qos > 0 && !this.mayFly(next, link)) return;
+      waiting.shift();
+      this.send(next, link);
+    }
+    if (!this.options.backlog.isEmpty) this.pumpBacklog(link);
+  }
+
+  /** PUBACK. One that fits no message is ignored, as other brokers do. */
+  acknowledge(packetId: number): void {
+    const delivery = this.unacknowledged.get(packetId);
+    if (delivery?.state !== 'sent' || delivery.qos !== 1) return;
+    this.remove(delivery);
+    this.settle(delivery);
+    this.pump();
+  }
+
+  /**
+   * PUBREC: the client has a QoS 2 message. PUBREL may be sent when this is in the journal.
+   *
+   * @returns false when there is no such message
+   */
+  receive(packetId: number): boolean {
+    const delivery = this.unacknowledged.get(packetId);
+    if (delivery?.qos !== 2 || delivery.state === 'waiting') return false;
+    if (delivery.state === 'released') return true;
+    delivery.state = 'released';
+    if (delivery.session === 0) return true;
+    this.options.journal.keep(delivery);
+    this.leave(delivery.message);
+    return true;
+  }
+
+  /** PUBCOMP: a QoS 2 handshake has ended. */
+  complete(packetId: number): void {
+    const delivery = this.unacknowledged.get(packetId);
+    if (delivery?.state !== 'released') return;
+    this.remove(delivery);
+    if (delivery.session !== 0)
+      this.options.journal.end(delivery, (writer) => writeEnd(writer, recordTypes.completed, delivery));
+    this.pump();
+  }
+
+  /** Ends a delivery that the client refused: PUBREC with an error of MQTT 5. */
+  refuse(packetId: number): void {
+    const delivery = this.unacknowledged.get(packetId);
+    if (delivery?.state !== 'sent') return;
+    this.remove(delivery);
+    this.settle(delivery);
+    this.pump();
+  }
+
+  /** Forgets everything: the session has ended, and the journal knows. */
+  end(): void {
+    this.link = undefined;
+    this.forgetUnsentOnce();
+    this.waiting.clear();
+    for (const delivery of this.unacknowledged.values()) {
+      const wasOpen = delivery.isOpen;
+      delivery.state = 'done';
+      this.options.journal.forget(delivery);
+      if (delivery.session !== 0 && wasOpen) this.leave(delivery.message);
+      this.count(-delivery.message.size);
+    }
+    this.unacknowledged.clear();
+  }
+
+  /** QoS 0: sent at once, or when the client reads again; nothing keeps it. */
+  private offerOnce(message: Message, options: DeliveryOptions): OfferOutcome {
+    const { link } = this;
+    if (link === undefined) return 'away';
+    if (link.isWritable && this.waiting.length === 0) {
+      link.send(message.frameFor(link.version, 0, options.retain), 0);
+      return 'taken';
+    }
+    const shortage = this.shortageFor(message);
+    if (shortage !== undefined) return shortage;
+    message.detach();
+    this.count(message.size);
+    this.waiting.push(new Delivery(message, 0, 0, options));
+    return 'taken';
+  }
+
+  private pumpBacklog(link: Link): void {
+    const { backlog } = this.options;
+    while (link.isWritable && this.waiting.length === 0 && this.inFlight < link.window) {
+      const due = backlog.next();
+      if (due === undefined) return;
+      this.offerRetained(due);
+    }
+  }
+
+  /** Each receiver gets a message of its own, with its own place in the journal. */
+  private offerRetained({ message: retained, options }: DueMessage): void {
+    const message = new Message(this.options.nextMessageId(), retained, retained.publishedAt);
+    if (options.qos === 2) message.position = Number.POSITIVE_INFINITY;
+    this.offer(message, options);
+    if (message.awaited > 0) this.options.journal.keep(message);
+    if (options.qos < 2) return;
+    message.position = this.options.journal.position;
+    this.options.journal.whenCommitted({ committed: () => this.pump() });
+  }
+
+  private add(delivery: Delivery): void {
+    const { message, qos, options } = delivery;
+    if (this.link === undefined) message.detach();
+    else message.frameFor(this.link.version, qos, options.retain);
+    this.unacknowledged.set(delivery.packetId, delivery);
+    this.count(message.size);
+    this.waiting.push(delivery);
+  }
+
+  private mayFly(delivery: Delivery, link: Link): boolean {
+    if (this.inFlight >= link.window) return false;
+    // A QoS 2 message must not reach its receiver twice. If it went out before it is in the journal and the broker
+    // crashed, its publisher would send it again, and we would take it for a new one.
+    return delivery.qos < 2 || delivery.message.position <= this.options.journal.committed;
+  }
+
+  private send(delivery: Delivery, link: Link): void {
+    const { message, packetId, qos, options } = delivery;
+    const frame = message.frameFor(link.version, qos, options.retain);
+    if (qos === 0) {
+      this.count(-message.size);
+      link.send(frame, 0);
+      return;
+    }
+    delivery.state = 'sent';
+    this.inFlight += 1;
+    if (!delivery.isDuplicate) {
+      link.send(frame, packetId);
+      return;
+    }
+    const copy = frame.withPacketId(packetId);
+    markDuplicate(copy);
+    link.send(wholeFrame(copy), 0);
+  }
+
+  private remove(delivery: Delivery): void {
+    this.unacknowledged.delete(delivery.packetId);
+    this.inFlight -= 1;
+    this.count(-delivery.message.size);
+  }
+
+  private settle(delivery: Delivery): void {
+    delivery.state = 'done';
+    if (delivery.session === 0) return;
+    this.leave(delivery.message, delivery);
+  }
+
+  /** One kept session less waits for the message. */
+  private leave(message: Message, acknowledged?: Delivery): void {
+    const { journal } = this.options;
+    message.awaited -= 1;
+    if (message.awaited === 0) journal.forget(message);
+    if (acknowledged !== undefined)
+      journal.end(acknowledged, (writer) => writeEnd(writer, recordTypes.acknowledged, acknowledged));
+  }
+
+  private forgetUnsentOnce(): void {
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift())
+      if (next.qos === 0) this.count(-next.message.size);
+  }
+
+  private count(bytes: number): void {
+    this.bytes += bytes;
+    this.options.share.take('queuedBytes', bytes);
+  }
+
+  private nextPacketId(): number {
+    do {
+      this.lastPacketId = this.lastPacketId === mostPacketIds ? 1 : this.lastPacketId + 1;
+    } while (this.unacknowledged.has(this.lastPacketId));
+    return this.lastPacketId;
+  }
+}
+
+function writeEnd(writer: RecordWriter, type: number, { session, message }: Delivery): void {
+  writer.begin(type);
+  writer.uint32(session);
+  writer.uint48(message.id);
+  writer.finish();
+}

@@ -1,0 +1,277 @@
+import type { Qos } from '@sallyport/mqtt-wire';
+import type { AccessRules } from './access-rules.js';
+import type { BrokerJournal } from './broker-journal.js';
+import type { BrokerCounters } from './counters.js';
+import { type DeliveryOptions, noIdentifiers } from './delivery.js';
+import type { BrokerLimits } from './limits.js';
+import { Message, type Publication, sizeOf } from './message.js';
+import { RetainedMessage, type RetainedMessages } from './retained-messages.js';
+import type { Session } from './session.js';
+import type { SessionTable } from './session-table.js';
+import { Subscription, type SubscriptionOptions } from './subscription.js';
+import { TopicTree } from './topic-tree.js';
+
+export interface RouterOptions {
+  readonly limits: BrokerLimits;
+  readonly rules: AccessRules;
+  readonly journal: BrokerJournal;
+  readonly retained: RetainedMessages;
+  readonly sessions: SessionTable;
+  readonly counters: BrokerCounters;
+  readonly nextMessageId: () => number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * What became of a publication. `no-room`: what all clients have together is used up, or the share of the publisher.
+ * `failing`: the journal cannot be written. Neither is acknowledged, and nobody got the message.
+ */
+export type PublishOutcome = 'delivered' | 'no-subscriber' | 'no-room' | 'failing';
+
+/** A subscription that was granted is `new`, or takes the place of one with the same filter. */
+export type SubscribeOutcome = 'new' | 'replaced' | 'no-room';
+
+/** A session with those of its subscriptions that match a topic. */
+interface Match {
+  readonly session: Session;
+  readonly subscriptions: readonly Subscription[];
+  /** How messages of QoS 0, 1 and 2 are delivered, where that does not depend on the message. */
+  readonly usual: readonly DeliveryOptions[] | undefined;
+}
+
+interface MatchedSubscription {
+  readonly session: Session;
+  readonly subscription: Subscription;
+}
+
+const mostRememberedTopics = 10_000;
+
+/** Brings publications to the sessions whose subscriptions match, and keeps retained ones. */
+export class Router {
+  private readonly tree = new TopicTree<MatchedSubscription>();
+  private readonly matched = new Map<Subscription, MatchedSubscription>();
+  /** By topic; forgotten when a subscription changes. */
+  private readonly remembered = new Map<string, readonly Match[]>();
+  private isRetainedFull = false;
+  private isQueueFull = false;
+
+  constructor(private readonly options: RouterOptions) {}
+
+  /** Grants a subscription, which an access rule has allowed. */
+  subscribe(session: Session, options: SubscriptionOptions): SubscribeOutcome {
+    const former = session.subscriptions.get(options.filter);
+    if (former === undefined && this.lacksSubscription(session)) return 'no-room';
+    const subscription = new Subscription(session.number, options);
+    if (former === undefined) session.share.take('subscriptions', 1);
+    else this.unlink(former);
+    this.link(session, subscription);
+    if (!session.isKept) return former === undefined ? 'new' : 'replaced';
+    if (former !== undefined) this.options.journal.forget(former);
+    this.options.journal.keep(subscription);
+    return former === undefined ? 'new' : 'replaced';
+  }
+
+  /** Puts back what the journal kept. */
+  restore(session: Session, subscription: Subscription): void {
+    session.share.take('subscriptions', 1);
+    this.link(session, subscription);
+  }
+
+  /** Returns whether there was such a subscription. */
+  unsubscribe(session: Session, filter: string): boolean {
+    const subscription = session.subscriptions.get(filter);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(filter);
+    session.backlog.cancel(filter);
+    session.share.take('subscriptions', -1);
+    this.unlink(subscription);
+    if (session.isKept) this.options.journal.end(subscription, (writer) => subscription.writeEnd(writer));
+    return true;
+  }
+
+  /** Ends all subscriptions of a session that is forgotten. */
+  forget(session: Session): void {
+    for (const subscription of session.subscriptions.values()) this.unlink(subscription);
+  }
+
+  /** The access rules have changed: what was decided for a topic is decided anew. */
+  rulesChanged(): void {
+    this.remembered.clear();
+  }
+
+  /** Sends the retained messages of a subscription, as the client reads them. */
+  sendRetained(session: Session, options: SubscriptionOptions): void {
+    const { rules, nextMessageId } = this.options;
+    session.backlog.add(options, nextMessageId(), (topic) => rules.mayReceive(session.origin, topic));
+    session.outbox.pump();
+  }
+
+  /** Brings a publication to its receivers. All of it is in the journal when `committed` reaches its position. */
+  publish(publication: Publication, publisher: Session): PublishOutcome {
+    const matches = this.matchesOf(publication.topic);
+    if (this.cannotKeep(publication, matches)) return 'failing';
+    if (this.lacksRoom(publication, matches)) {
+      this.noteNoRoom(publication.topic);
+      return 'no-room';
+    }
+    const message = new Message(this.options.nextMessageId(), publication, this.options.now());
+    if (publication.retain && !this.retain(publication, publisher.owner, message) && publication.qos > 0)
+      return 'no-room';
+    if (matches.length === 0) return 'no-subscriber';
+    // A QoS 2 message waits in its queues until it is in the journal.
+    if (message.qos === 2) message.position = Number.POSITIVE_INFINITY;
+    for (const match of matches) this.deliver(message, match, { publisher, retain: publication.retain });
+    if (message.awaited > 0) this.options.journal.keep(message);
+    if (message.qos === 2) this.sendWhenKept(message, matches);
+    return 'delivered';
+  }
+
+  private deliver(message: Message, match: Match, from: { publisher: Session; retain: boolean }): void {
+    const options = match.usual?.[message.qos] ?? deliveryOptions(message, match, from);
+    if (options === undefined) return;
+    const { session } = match;
+    const outcome = session.outbox.offer(message, options);
+    if (outcome === 'taken') this.noteTaken(session);
+    else if (outcome !== 'away') this.noteLoss(session, message.topic, options.qos);
+  }
+
+  private sendWhenKept(message: Message, matches: readonly Match[]): void {
+    const pump = () => {
+      for (const { session } of matches) session.outbox.pump();
+    };
+    message.position = this.options.journal.position;
+    if (message.position <= this.options.journal.committed) pump();
+    else this.options.journal.whenCommitted({ committed: pump });
+  }
+
+  /** Returns false when there is no room; the log says so once, until there is again. */
+  private retain(publication: Publication, owner: string, { id, publishedAt }: Message): boolean {
+    const { retained, onWarning } = this.options;
+    const { topic, payload } = publication;
+    if (payload.length === 0) {
+      retained.remove(topic);
+      this.isRetainedFull = false;
+      return true;
+    }
+    const shortage = retained.keep(new RetainedMessage(publication, owner, id, publishedAt));
+    if (shortage === undefined) return true;
+    const whose = shortage === 'all' ? 'the broker is full of them' : 'its publisher has used its share';
+    if (!this.isRetainedFull) onWarning(`a retained message was not kept, ${whose}`, { topic, owner });
+    this.isRetainedFull = true;
+    return false;
+  }
+
+  private cannotKeep({ qos, retain }: Publication, matches: readonly Match[]): boolean {
+    if (!this.options.journal.isFailing || qos === 0) return false;
+    return retain || matches.some(({ session }) => session.isKept);
+  }
+
+  /** Logged once, until there is room again: a client sends again what was not acknowledged. */
+  private noteNoRoom(topic: string): void {
+    if (!this.isQueueFull)
+      this.options.onWarning('a publication was not acknowledged, the queues of all clients are full', { topic });
+    this.isQueueFull = true;
+  }
+
+  /** Whether a session would lose the message although it is within its share: others have used up all the room. */
+  private lacksRoom(publication: Publication, matches: readonly Match[]): boolean {
+    const most = sizeOf(publication) * matches.length;
+    if (publication.qos === 0) return false;
+    if (most <= this.options.sessions.freeBytes) {
+      this.isQueueFull = false;
+      return false;
+    }
+    const probe = new Message(0, publication, 0);
+    return matches.some(({ session }) => session.isKept && session.outbox.shortageFor(probe) === 'all-full');
+  }
+
+  private matchesOf(topic: string): readonly Match[] {
+    const remembered = this.remembered.get(topic);
+    if (remembered !== undefined) return remembered;
+    const matches = this.findMatches(topic);
+    if (this.remembered.size >= mostRememberedTopics) this.remembered.clear();
+    this.remembered.set(topic, matches);
+    return matches;
+  }
+
+  private findMatches(topic: string): Match[] {
+    const bySession = new Map<Session, Subscription[]>();
+    for (const { session, subscription } of this.tree.match(topic)) {
+      const subscriptions = bySession.get(session);
+      if (subscriptions === undefined) bySession.set(session, [subscription]);
+      else subscriptions.push(subscription);
+    }
+    return [...bySession]
+      .filter(([session]) => this.options.rules.mayReceive(session.origin, topic))
+      .map(([session, subscriptions]) => ({ session, subscriptions, usual: usualOptions(subscriptions) }));
+  }
+
+  private lacksSubscription(session: Session): boolean {
+    const { subscriptionsPerClient } = this.options.limits;
+    return (
+      session.subscriptions.size >= subscriptionsPerClient || session.share.shortage('subscriptions', 1) !== undefined
+    );
+  }
+
+  private link(session: Session, subscription: Subscription): void {
+    const matched = { session, subscription };
+    session.subscriptions.set(subscription.options.filter, subscription);
+    this.matched.set(subscription, matched);
+    this.tree.add(subscription.options.filter, matched);
+    this.remembered.clear();
+  }
+
+  private unlink(subscription: Subscription): void {
+    const matched = this.matched.get(subscription);
+    if (matched === undefined) return;
+    this.matched.delete(subscription);
+    this.tree.delete(subscription.options.filter, matched);
+    this.remembered.clear();
+  }
+
+  private noteTaken(session: Session): void {
+    this.options.counters.messagesSent += 1;
+    if (session.lost > 0 && session.outbox.queuedMessages <= 1) session.lost = 0;
+  }
+
+  /** The session loses the message; its share is its own. The log says so once, until its queue is empty. */
+  private noteLoss(session: Session, topic: string, qos: number): void {
+    this.options.counters.dropped[qos === 0 ? 'slow-reader' : 'session-full'] += 1;
+    session.lost += 1;
+    if (session.lost === 1)
+      this.options.onWarning('a message was not kept, its session is full', { session: session.name, topic });
+  }
+}
+
+/** What holds for every message, when no subscription asks for more than QoS. */
+function usualOptions(subscriptions: readonly Subscription[]): readonly DeliveryOptions[] | undefined {
+  if (subscriptions.some(({ options }) => options.noLocal || options.retainAsPublished)) return undefined;
+  return ([0, 1, 2] as const).map((qos) => optionsFor(subscriptions, qos));
+}
+
+function lower(highest: number): 0 | 1 {
+  return highest >= 1 ? 1 : 0;
+}
+
+function deliveryOptions(
+  { qos }: Message,
+  { session, subscriptions }: Match,
+  { publisher, retain }: { publisher: Session; retain: boolean },
+): DeliveryOptions | undefined {
+  const concerned = subscriptions.filter(({ options }) => !(options.noLocal && session === publisher));
+  const usual = concerned.length === 0 ? undefined : optionsFor(concerned, qos);
+  return usual && { ...usual, retain: retain && concerned.some(({ options }) => options.retainAsPublished) };
+}
+
+/** [MQTT-3.3.5-1]: of overlapping subscriptions, the highest QoS counts. */
+function optionsFor(subscriptions: readonly Subscription[], qos: Qos): DeliveryOptions {
+  const highest = Math.max(...subscriptions.map(({ options }) => options.qos));
+  return { qos: qos <= highest ? qos : lower(highest), retain: false, identifiers: identifiersOf(subscriptions) };
+}
+
+function identifiersOf(subscriptions: readonly Subscription[]): readonly number[] {
+  const identifiers = subscriptions.flatMap(({ options }) => options.identifier ?? []);
+  return identifiers.length === 0 ? noIdentifiers : identifiers;
+}

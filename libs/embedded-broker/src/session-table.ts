@@ -1,0 +1,164 @@
+import { isService, type Origin, originOf, ownerOf } from './access-rules.js';
+import type { BrokerJournal } from './broker-journal.js';
+import { type BrokerLimits, limitsOfServices } from './limits.js';
+import { RetainedBacklog } from './retained-backlog.js';
+import type { RetainedMessages } from './retained-messages.js';
+import { Session, type SessionRecord } from './session.js';
+import { type Share, Shares, type Shortage } from './share.js';
+
+export interface SessionTableOptions {
+  readonly limits: BrokerLimits;
+  readonly journal: BrokerJournal;
+  readonly retained: RetainedMessages;
+  readonly nextMessageId: () => number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Called before a session is forgotten: its subscriptions end. */
+  readonly onEnd: (session: Session) => void;
+}
+
+/** What a CONNECT asks for. */
+export interface SessionRequest {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Of the client, for the share of clients without an identity. */
+  readonly network: string;
+  /** Whether a former session of the name is forgotten. */
+  readonly isClean: boolean;
+  /** Whether the session outlives the connection. */
+  readonly isKept: boolean;
+}
+
+export type OpenedSession =
+  | { readonly outcome: 'opened'; readonly session: Session; readonly isPresent: boolean }
+  | { readonly outcome: 'refused'; readonly shortage: Shortage };
+
+/** All sessions of the broker, by name, and the shares of those who own them. */
+export class SessionTable {
+  private readonly sessionByName = new Map<string, Session>();
+  private readonly services: Shares;
+  private readonly network: Shares;
+  private readonly limitsForServices: BrokerLimits;
+  private lastNumber = 0;
+
+  constructor(private readonly options: SessionTableOptions) {
+    this.limitsForServices = limitsOfServices(options.limits);
+    this.services = new Shares(this.limitsForServices);
+    this.network = new Shares(options.limits);
+  }
+
+  get size(): number {
+    return this.sessionByName.size;
+  }
+
+  get(name: string): Session | undefined {
+    return this.sessionByName.get(name);
+  }
+
+  /** Bytes of the unacknowledged messages of all sessions. */
+  get queuedBytes(): number {
+    return this.services.pool.used.queuedBytes + this.network.pool.used.queuedBytes;
+  }
+
+  /** Bytes that the clients of the network together may still queue. */
+  get freeBytes(): number {
+    const { limits, used } = this.network.pool;
+    return limits.queuedBytes - used.queuedBytes;
+  }
+
+  [Symbol.iterator](): IterableIterator<Session> {
+    return this.sessionByName.values();
+  }
+
+  /** Opens the session for a CONNECT. A connection that has it is ended. */
+  open(request: SessionRequest): OpenedSession {
+    this.sessionByName.get(request.name)?.holder?.yield();
+    const former = this.sessionByName.get(request.name);
+    if (former !== undefined && !request.isClean)
+      return { outcome: 'opened', session: this.resume(former), isPresent: true };
+    if (former !== undefined) this.end(former);
+    const { name, origin } = request;
+    const owner = ownerOf(origin, request.network);
+    const shares = this.sharesOf(origin);
+    const share = shares.hold(owner);
+    const shortage = request.isKept ? share.shortage('sessions', 1) : undefined;
+    if (shortage !== undefined) {
+      shares.release(share);
+      return { outcome: 'refused', shortage };
+    }
+    const number = request.isKept ? this.lastNumber + 1 : 0;
+    const session = this.add({ number, name, owner, usedAt: this.options.now() }, share);
+    if (session.isKept) this.options.journal.keep(session);
+    return { outcome: 'opened', session, isPresent: false };
+  }
+
+  /** Puts back what the journal kept. */
+  restore(record: SessionRecord): Session {
+    return this.add(record, this.sharesOf(originOf(record.name)).hold(record.owner));
+  }
+
+  /** The connection of a session has ended. */
+  leave(session: Session): void {
+    session.holder = undefined;
+    if (!session.isKept) {
+      this.end(session);
+      return;
+    }
+    session.usedAt = this.options.now();
+    session.outbox.detach();
+  }
+
+  /** Forgets a session and everything that waits for it. */
+  end(session: Session): void {
+    const { journal, onEnd } = this.options;
+    this.sessionByName.delete(session.name);
+    onEnd(session);
+    session.outbox.end();
+    session.inbox.end();
+    session.share.take('subscriptions', -session.subscriptions.size);
+    for (const subscription of session.subscriptions.values()) journal.forget(subscription);
+    if (session.isKept) {
+      session.share.take('sessions', -1);
+      journal.end(session, (writer) => session.writeEnd(writer));
+    }
+    this.sharesOf(session.origin).release(session.share);
+  }
+
+  /** The share of an identity, for one more holder; see `RetainedMessages`. */
+  holdShare(owner: string): Share {
+    return this.sharesOf(originOf(owner)).hold(owner);
+  }
+
+  releaseShare(share: Share): void {
+    this.sharesOf(originOf(share.key)).release(share);
+  }
+
+  private resume(session: Session): Session {
+    session.usedAt = this.options.now();
+    // So that the journal knows who has not come for long. While the disk takes nothing, that can wait.
+    if (session.isKept && !this.options.journal.isFailing) this.options.journal.keep(session);
+    return session;
+  }
+
+  private add(record: SessionRecord, share: Share): Session {
+    const { limits, journal, retained, nextMessageId } = this.options;
+    const origin = originOf(record.name);
+    const session = new Session({
+      ...record,
+      origin,
+      share,
+      journal,
+      nextMessageId,
+      limits: isService(origin) ? this.limitsForServices : limits,
+      backlog: new RetainedBacklog(retained),
+    });
+    this.lastNumber = Math.max(this.lastNumber, record.number);
+    if (session.isKept) share.take('sessions', 1);
+    this.sessionByName.set(record.name, session);
+    return session;
+  }
+
+  private sharesOf(origin: Origin): Shares {
+    return isService(origin) ? this.services : this.network;
+  }
+}
