@@ -5,11 +5,12 @@ import type { Limits } from '@sallyport/tls';
 import { BrokerController } from './broker.controller.js';
 import { answerRefused } from './refusal-answer.js';
 import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
+import { webSocketEntrance } from './websocket/web-socket-entrance.js';
 
 /** A fleet keeps its connections open, and comes back all at once after a change of level. */
 export const brokerLimits: Partial<Limits> = { connections: 20_000 };
 
-/** Opens the MQTT entrance. The services of this process reach the broker without it. */
+/** Opens the MQTT entrances. The services of this process reach the broker without it. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   constructor(
@@ -25,6 +26,8 @@ class BrokerEntrance implements OnApplicationBootstrap {
         limits: brokerLimits,
       },
     });
+    const webSockets = webSocketEntrance((connection) => this.broker.serve(connection), brokerLimits);
+    await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets });
   }
 }
 

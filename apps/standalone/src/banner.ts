@@ -13,12 +13,13 @@ const levelText: Readonly<Record<SecurityLevel, string>> = {
   mutual: 'mutual TLS, both sides are authenticated',
 };
 
-const schemes: Readonly<Record<EntranceDefinition['protocol'], { readonly plain: string; readonly tls: string }>> = {
-  http: { plain: 'http', tls: 'https' },
-  mqtt: { plain: 'mqtt', tls: 'mqtts' },
-  // RFC 8323 §8: CoAP over TCP, and over TLS.
-  coap: { plain: 'coap+tcp', tls: 'coaps+tcp' },
-};
+const usualSchemes: Readonly<Record<EntranceDefinition['protocol'], { readonly plain: string; readonly tls: string }>> =
+  {
+    http: { plain: 'http', tls: 'https' },
+    mqtt: { plain: 'mqtt', tls: 'mqtts' },
+    // RFC 8323 §8: CoAP over TCP, and over TLS.
+    coap: { plain: 'coap+tcp', tls: 'coaps+tcp' },
+  };
 
 /** Tells the person who started the system; on a slow machine the answer may be late, which is no reason to stop. */
 export async function announce(
@@ -89,9 +90,9 @@ function takenPorts({ ports }: PortsTaken): string {
 }
 
 function addressOf({ group, host, port, level }: EntranceDescription): string {
-  const { protocol, path = '' } = entranceDefinition(group);
+  const { protocol, schemes = usualSchemes[protocol], path = '' } = entranceDefinition(group);
   const name = host === '127.0.0.1' || host === '::1' ? 'localhost' : host;
-  return `${schemes[protocol][level === 'plain' ? 'plain' : 'tls']}://${name.includes(':') ? `[${name}]` : name}:${port}${path}`;
+  return `${schemes[level === 'plain' ? 'plain' : 'tls']}://${name.includes(':') ? `[${name}]` : name}:${port}${path}`;
 }
 
 function longest(texts: readonly string[]): number {

@@ -16,6 +16,8 @@ export interface EntranceDefinition {
   readonly defaultPort?: number;
   /** True for the network entrance to the admin API of its service. */
   readonly isAdminApi?: true;
+  /** For people who copy the address: what it begins with, when that is not the usual one of the protocol. */
+  readonly schemes?: { readonly plain: string; readonly tls: string };
   /** For people who copy the address: where its paths begin. */
   readonly path?: string;
   /**
@@ -113,6 +115,17 @@ export const entrances = {
     clientCertificate: 'by-level',
     keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
     clientPortKey: 'mqtt.client.port',
+    isReplaceable: true,
+  },
+  // Another way to the same broker, with the level and the certificates of `mqtt`.
+  'mqtt.websocket': {
+    service: 'mqtt-broker',
+    protocol: 'http',
+    name: 'MQTT over WebSocket',
+    schemes: { plain: 'ws', tls: 'wss' },
+    path: '/mqtt',
+    clientCertificate: 'by-level',
+    keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
     isReplaceable: true,
   },
 } as const satisfies Readonly<Record<string, EntranceDefinition>>;

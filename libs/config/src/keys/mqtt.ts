@@ -24,6 +24,18 @@ const listener = {
     examples: ['1883'],
     deprecatedNames: ['mqtt.port'],
   }),
+  'mqtt.websocket.bind.address': setting(ipAddress, {
+    doc: 'Address on which the local MQTT broker takes WebSockets.',
+    default: { text: 'the value of `mqtt.bind.address`', from: (context) => context.value('mqtt.bind.address') },
+    examples: ['127.0.0.1'],
+    isOwn: true,
+  }),
+  'mqtt.websocket.bind.port': optionalSetting(nonZeroPort, {
+    doc: 'Port on which the local MQTT broker takes WebSockets, with the certificates and the level of `mqtt.bind.port`. Unset: it takes none.',
+    examples: ['9001'],
+    deprecatedNames: ['mqtt.bind.websocket.port'],
+    isOwn: true,
+  }),
   'mqtt.bind.cert_file': optionalSetting(absolutePath, {
     doc: 'Certificate of the embedded MQTT broker (PEM). With `mqtt.bind.key_file` it turns TLS on.',
     isOwn: true,
