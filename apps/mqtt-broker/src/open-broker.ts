@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Settings } from '@sallyport/config';
-import { EmbeddedBroker } from '@sallyport/embedded-broker';
+import { openMqttAccess, type Settings } from '@sallyport/config';
+import { EmbeddedBroker, tableRules } from '@sallyport/embedded-broker';
 import type { MqttConnection } from '@sallyport/mqtt';
-import type { ServiceName } from '@sallyport/protocol';
+import type { MqttAccess, ServiceName } from '@sallyport/protocol';
 import {
   backSidePlace,
   type Log,
@@ -35,20 +35,43 @@ export interface OpenBrokerOptions {
  * else the embedded one.
  *
  * @param process what is opened here is stopped with it
- * @throws Problem `config-invalid`, `conflict`: `mqtt.broker.socket` cannot be used.
+ * @throws Problem `config-invalid`, `conflict`: `mqtt.broker.socket` or `mqtt.access.rules_path` cannot be used.
  * @throws Error: what an earlier run stored cannot be read.
  */
 export async function openBroker(process: StartingProcess, options: OpenBrokerOptions): Promise<OpenedBroker> {
   const place = backSidePlace(process.settings, 'mqtt-broker');
-  if (place === undefined) return openEmbedded(process, options);
+  const access = await openAccess(process, options.log);
+  if (place === undefined) return openEmbedded(process, { ...options, access });
   return {
-    service: mqttBroker({ kind: 'other', place }),
+    service: mqttBroker({ kind: 'other', place, access }),
     connectionFor: (service, settings) => networkConnection(settings, service),
   };
 }
 
-async function openEmbedded({ settings, opened }: StartingProcess, options: OpenBrokerOptions): Promise<OpenedBroker> {
-  const { log } = options;
+/** The access table of the site, which follows the file of its rules while the process runs. */
+async function openAccess({ settings, opened }: StartingProcess, log: Log): Promise<MqttAccess> {
+  const service = 'mqtt-broker';
+  const { access, stop } = await openMqttAccess(settings, {
+    onChange: (rules) => log.info({ service, rules }, 'the rules of the site for MQTT topics have changed'),
+    onFault: ({ message }) =>
+      log.error(
+        { service, reason: message },
+        'the rules of the site for MQTT topics cannot be used, those from before stay',
+      ),
+  });
+  opened({ name: 'access rules', stop: async () => stop() });
+  return access;
+}
+
+interface OpenEmbeddedOptions extends OpenBrokerOptions {
+  readonly access: MqttAccess;
+}
+
+async function openEmbedded(
+  { settings, opened }: StartingProcess,
+  options: OpenEmbeddedOptions,
+): Promise<OpenedBroker> {
+  const { log, access } = options;
   const store = options.store ?? (await openConfiguredStore(settings, log));
   if (options.store === undefined) opened({ name: 'store of the broker', stop: () => store.close() });
   const onWarning = (text: string, fields: Readonly<Record<string, unknown>>) =>
@@ -56,6 +79,7 @@ async function openEmbedded({ settings, opened }: StartingProcess, options: Open
   const broker = new EmbeddedBroker({
     directory: join(settings.require('data.path'), 'mqtt-broker'),
     store: scopedStore(store, 'mqtt-broker/'),
+    rules: tableRules(access),
     onWarning,
   });
   opened({ name: 'broker', stop: () => broker.close() });

@@ -1,5 +1,5 @@
 import type { EmbeddedBroker } from '@sallyport/embedded-broker';
-import { type BrokerStatus, MqttAccess } from '@sallyport/protocol';
+import type { BrokerStatus, MqttAccess } from '@sallyport/protocol';
 import type { BrokerPlace, ConnectedContext } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { BackSide } from './door/back-side.js';
@@ -14,7 +14,7 @@ export type BrokerChoice =
       /** Where it serves the services of other processes. */
       readonly socket?: string;
     }
-  | { readonly kind: 'other'; readonly place: BrokerPlace };
+  | { readonly kind: 'other'; readonly place: BrokerPlace; readonly access: MqttAccess };
 
 /** The broker as the entrance uses it. */
 export abstract class ServingBroker {
@@ -28,7 +28,7 @@ export abstract class ServingBroker {
 export function servingBroker(choice: BrokerChoice, context: ConnectedContext): ServingBroker {
   return choice.kind === 'embedded'
     ? new EmbeddedServing(choice.broker, choice.socket)
-    : new DoorServing(choice.place, context);
+    : new DoorServing(choice, context);
 }
 
 class EmbeddedServing extends ServingBroker {
@@ -64,11 +64,12 @@ class EmbeddedServing extends ServingBroker {
 class DoorServing extends ServingBroker {
   private readonly door: Door;
 
-  constructor(place: BrokerPlace, { settings, log, clock, metrics, readiness, mqtt }: ConnectedContext) {
+  constructor({ place, access }: Extract<BrokerChoice, { kind: 'other' }>, context: ConnectedContext) {
     super();
+    const { log, clock, metrics, readiness, mqtt } = context;
     this.door = new Door({
       backSide: new BackSide(place),
-      access: new MqttAccess({ gatewayId: settings.get('device.id') }),
+      access,
       metrics: new DoorMetrics(metrics),
       log,
       clock,

@@ -184,6 +184,12 @@ describe('rules of the site', () => {
       expect([wide.mayPublish(party('a'), topic), wide.mayReceive(party('a'), topic)]).toEqual([false, false]);
   });
 
+  it('never reach them through the name of a device', () => {
+    const odd = new MqttAccess({ siteRules: [rule({ roles: ['device'], publish: ['{id}/v1/rpc/#'] })] });
+    expect(odd.mayPublish(party('sallyport'), 'sallyport/v1/rpc/x')).toBe(false);
+    expect(odd.mayPublish(party('a'), 'a/v1/rpc/x')).toBe(true);
+  });
+
   it('apply to open connections as soon as they are replaced', () => {
     const live = new MqttAccess();
     const device = party('a');

@@ -242,10 +242,11 @@ export class MqttAccess {
 
   /** The filters a party has rights to, with its name in its place. */
   filtersOf(party: MqttParty): MqttFilters {
-    const rules = this.rules.filter((rule) => concerns(rule, party));
+    const [own, added] = [filtersIn(this.standard, party), filtersIn(this.siteRules, party)];
+    const isOpen = (filter: string) => !isReserved(filter);
     return {
-      publish: rules.flatMap(({ publish }) => filtersFor(publish, party)),
-      subscribe: rules.flatMap(({ subscribe }) => filtersFor(subscribe, party)),
+      publish: [...own.publish, ...added.publish.filter(isOpen)],
+      subscribe: [...own.subscribe, ...added.subscribe.filter(isOpen)],
     };
   }
 
@@ -303,6 +304,14 @@ function concerns({ roles, names }: MqttAccessRule, party: MqttParty): boolean {
   if (roles.includes(party.role)) return true;
   if (party.role === 'anonymous' || !names.includes(party.name)) return false;
   return serviceName.safeParse(party.name).success ? party.role === 'service' : true;
+}
+
+function filtersIn(rules: readonly MqttAccessRule[], party: MqttParty): MqttFilters {
+  const own = rules.filter((rule) => concerns(rule, party));
+  return {
+    publish: own.flatMap(({ publish }) => filtersFor(publish, party)),
+    subscribe: own.flatMap(({ subscribe }) => filtersFor(subscribe, party)),
+  };
 }
 
 function filtersFor(filters: readonly string[], party: MqttParty): string[] {

@@ -161,6 +161,14 @@ const backSide = {
   }),
 } as const;
 
+const access = {
+  'mqtt.access.rules_path': optionalSetting(absolutePath, {
+    doc: 'File (TOML) with rules of this site for MQTT topics: they add rights for roles and names. A change applies within seconds, without a restart.',
+    examples: ['/etc/tedge/mqtt-access.toml'],
+    isOwn: true,
+  }),
+} as const;
+
 /** The local MQTT broker, its second listener, and how services reach a broker. */
 export const mqttKeys = {
   'mqtt.topic_root': setting(topicPrefix, {
@@ -177,4 +185,5 @@ export const mqttKeys = {
   ...external,
   ...client,
   ...backSide,
+  ...access,
 } as const;

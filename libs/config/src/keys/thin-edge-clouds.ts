@@ -1,4 +1,5 @@
 import { connectUrl, hostAndPort } from '../network-values.js';
+import { setting } from '../setting.js';
 import { absolutePath, deviceId, payloadLimit, topicPrefix } from '../text-values.js';
 import { oneOf } from '../value-type.js';
 import { line, path, preset, sameAs, set, time, toggle, unset } from './thin-edge-kinds.js';
@@ -36,7 +37,7 @@ const c8yConnection = {
     'auto',
     'auto',
   ),
-  'c8y.bridge.topic_prefix': preset(topicPrefix, prefix, 'c8y', 'c8y'),
+  'c8y.bridge.topic_prefix': setting(topicPrefix, { doc: prefix, default: 'c8y', examples: ['c8y'] }),
   'c8y.bridge.keepalive_interval': time(keepAlive, '60s'),
   'c8y.mqtt_service.enabled': toggle('Whether the bridge connects to the MQTT service endpoint of the tenant.', false),
   'c8y.mqtt_service.topics': set('MQTT topics of that endpoint the bridge subscribes to.', [], 'incoming/topic'),
@@ -92,7 +93,7 @@ const az = {
   'az.mapper.timestamp': toggle('Whether the mapper adds a time to messages without one.', true),
   'az.mapper.timestamp_format': preset(timeFormat, 'How the mapper writes a time.', 'unix', 'rfc-3339'),
   'az.mapper.mqtt.max_payload_size': preset(payloadLimit, payload, 262_144, '262144'),
-  'az.bridge.topic_prefix': preset(topicPrefix, prefix, 'az', 'az'),
+  'az.bridge.topic_prefix': setting(topicPrefix, { doc: prefix, default: 'az', examples: ['az'] }),
   'az.bridge.keepalive_interval': time(keepAlive, '60s'),
   'az.topics': set(topics, telemetry, 'te/+/+/+/+/m/+,te/+/+/+/+/e/+'),
 } as const;
@@ -114,7 +115,7 @@ const aws = {
   'aws.mapper.timestamp': toggle('Whether the mapper adds a time to messages without one.', true),
   'aws.mapper.timestamp_format': preset(timeFormat, 'How the mapper writes a time.', 'unix', 'rfc-3339'),
   'aws.mapper.mqtt.max_payload_size': preset(payloadLimit, payload, 131_072, '131072'),
-  'aws.bridge.topic_prefix': preset(topicPrefix, prefix, 'aws', 'aws'),
+  'aws.bridge.topic_prefix': setting(topicPrefix, { doc: prefix, default: 'aws', examples: ['aws'] }),
   'aws.bridge.keepalive_interval': time(keepAlive, '60s'),
   'aws.topics': set(topics, telemetry, 'te/+/+/+/+/m/+,te/+/+/+/+/e/+'),
 } as const;

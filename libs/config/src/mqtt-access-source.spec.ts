@@ -1,0 +1,60 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { deviceId } from '@sallyport/protocol';
+import { temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { loadSettings } from './load-settings.js';
+import { openMqttAccess } from './mqtt-access-source.js';
+
+const rule = (topic: string) => `[[rule]]\nroles = ["device"]\npublish = ["${topic}"]\n`;
+
+async function openSite(rules: string | undefined, settings = '') {
+  const directory = temporaryDirectory();
+  const path = directory.file('access.toml');
+  if (rules !== undefined) await writeFile(path, rules);
+  await writeFile(directory.file('tedge.toml'), settings);
+  await writeFile(directory.file('sallyport.toml'), `mqtt.access.rules_path = "${path}"\n`);
+  const loaded = await loadSettings({ configDir: directory.path, env: {}, cwd: '/' });
+  const told: string[] = [];
+  const open = () =>
+    openMqttAccess(loaded.settings, {
+      pollMs: 20,
+      onChange: (count) => void told.push(`${count} rules`),
+      onFault: ({ message }) => void told.push(message),
+    });
+  return { directory, path, told, open };
+}
+
+describe('the access table of a site', () => {
+  it('has the topic root, the prefixes of the clouds and the id of the gateway from the settings', async () => {
+    const text = 'mqtt.topic_root = "plant"\nc8y.bridge.topic_prefix = "cloud"\ndevice.id = "gw-1"\n';
+    const site = await openSite('', text);
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    const { access, stop } = await site.open();
+    stop();
+    const gateway = access.partyOf({ deviceId: deviceId.parse('gw-1'), kind: 'device' });
+    const topics = ['plant/x', 'cloud/s/us', 'az/x', 'te/x', 'c8y/s/us'];
+    expect(topics.filter((topic) => access.mayPublish(gateway, topic))).toEqual(['plant/x', 'cloud/s/us', 'az/x']);
+  });
+
+  it('follows the file of its rules, and keeps those from before when the file becomes invalid', async () => {
+    const site = await openSite(rule('a'));
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    const { access, stop } = await site.open();
+    const device = access.partyOf({ deviceId: deviceId.parse('child01'), kind: 'device' });
+    const allowed = () => ['a', 'bb'].filter((topic) => access.mayPublish(device, topic));
+    expect(allowed()).toEqual(['a']);
+    await writeFile(`${site.path}.new`, rule('bb'));
+    await rename(`${site.path}.new`, site.path);
+    await waitFor(() => allowed()[0] === 'bb');
+    await writeFile(site.path, 'nonsense');
+    await waitFor(() => site.told.some((line) => line.includes('access.toml is not valid TOML at line 1')));
+    expect(allowed()).toEqual(['bb']);
+    stop();
+  });
+
+  it('is not made when the file is missing', async () => {
+    const site = await openSite(undefined);
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    await expect(site.open()).rejects.toThrow(/mqtt.access.rules_path: the file .* cannot be read/);
+  });
+});
