@@ -1,6 +1,7 @@
 import type { Mqtt, MqttConnection, RpcClient } from '@sallyport/mqtt';
 import type { Store } from '@sallyport/store';
 import type { FaultLog } from './fault-log.js';
+import type { MqttSessions } from './mqtt-sessions.js';
 
 /** Requests to other services and from them. */
 export interface OpenedRpc {
@@ -15,5 +16,7 @@ export interface OpenedParts {
   /** Scoped: every key lies below the service's own prefix. */
   readonly store?: Store;
   readonly mqtt?: Mqtt;
+  /** With `mqtt`. */
+  readonly sessions?: MqttSessions;
   readonly rpc?: OpenedRpc;
 }

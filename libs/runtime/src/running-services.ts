@@ -9,6 +9,7 @@ import { FaultLog } from './fault-log.js';
 import type { ProcessHealth } from './health/process-health.js';
 import { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
+import { MqttSessions } from './mqtt-sessions.js';
 import type { OpenedParts } from './opened-parts.js';
 import { ConnectedContext, ServiceContext } from './service-context.js';
 import type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
@@ -110,7 +111,7 @@ export class RunningServices {
     const isConnected = () => mqtt?.isConnected !== false && client?.isConnected !== false;
     readiness.add('mqtt', () => (isConnected() ? undefined : 'is not connected to the broker'));
     return {
-      ...(mqtt === undefined ? {} : { mqtt }),
+      ...(mqtt === undefined ? {} : { mqtt, sessions: new MqttSessions(connection, name) }),
       ...(client === undefined ? {} : { rpc: { client, connection, faults } }),
     };
   }

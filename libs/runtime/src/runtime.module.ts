@@ -5,6 +5,7 @@ import { Store } from '@sallyport/store';
 import { Clock } from './clock.js';
 import { HealthController } from './health/health.controller.js';
 import { Log } from './log.js';
+import { MqttSessions } from './mqtt-sessions.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import type { OpenedParts } from './opened-parts.js';
 import { ConnectedContext, ServiceContext } from './service-context.js';
@@ -20,6 +21,7 @@ export class RuntimeModule {
       ...(context instanceof ConnectedContext ? [{ provide: ConnectedContext, useValue: context }] : []),
       ...(parts.store === undefined ? [] : [{ provide: Store, useValue: parts.store }]),
       ...(parts.mqtt === undefined ? [] : [{ provide: Mqtt, useValue: parts.mqtt }]),
+      ...(parts.sessions === undefined ? [] : [{ provide: MqttSessions, useValue: parts.sessions }]),
       ...(parts.rpc === undefined ? [] : [{ provide: RpcClient, useValue: parts.rpc.client }]),
     ];
     return {

@@ -9,7 +9,7 @@ import type { ServiceContext } from './service-context.js';
 export interface ServiceNeeds {
   /** State that lasts: inject `Store`, which shows the service's own prefix only. */
   readonly store?: true;
-  /** Events: inject `Mqtt`. */
+  /** Events: inject `Mqtt`. Messages of devices: inject `MqttSessions`. */
   readonly mqtt?: true;
   /** Requests to other services and from them: inject `RpcClient`; message handlers answer. */
   readonly rpc?: true;

@@ -1,0 +1,30 @@
+import { type MqttConnection, type MqttSession, type MqttSessionOptions, openMqttSession } from '@sallyport/mqtt';
+import type { ServiceName } from '@sallyport/protocol';
+
+/**
+ * Opens MQTT sessions for messages of devices, which need more than `Mqtt` shows: wills, retained flags, several filters
+ * in one order. Each is closed by the one that opened it.
+ */
+export class MqttSessions {
+  constructor(
+    private readonly connection: MqttConnection,
+    private readonly service: ServiceName,
+  ) {}
+
+  /** A session of this process alone. */
+  open(role: string, options: MqttSessionOptions): MqttSession {
+    return this.openAs(`${this.connection.clientId}/${role}`, options);
+  }
+
+  /**
+   * The one session of all replicas. What the broker queued for it waits for the next one that opens it. Only one of them
+   * may have it open: a second one ends the first, and the first comes back.
+   */
+  openShared(role: string, options: MqttSessionOptions): MqttSession {
+    return this.openAs(`sallyport-${this.service}/${role}`, options);
+  }
+
+  private openAs(clientId: string, options: MqttSessionOptions): MqttSession {
+    return openMqttSession({ ...this.connection, clientId }, options);
+  }
+}
