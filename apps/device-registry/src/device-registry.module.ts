@@ -19,7 +19,9 @@ import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
 import { EntitiesController } from './entities/entities.controller.js';
 import { Entities } from './entities/entities.js';
+import { EntityChannel } from './entities/entity-channel.js';
 import { EntityDocuments } from './entities/entity-documents.js';
+import { EntityIntake } from './entities/entity-intake.js';
 import { EntityPublications } from './entities/entity-publications.js';
 import { EntityRegistrations } from './entities/entity-registrations.js';
 import { MainDevice } from './entities/main-device.js';
@@ -53,7 +55,9 @@ const registrySite: Provider = {
     Devices,
     EnrolmentCheck,
     Entities,
+    EntityChannel,
     EntityDocuments,
+    EntityIntake,
     EntityPublications,
     EntityRegistrations,
     MainDevice,

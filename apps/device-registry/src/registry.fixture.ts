@@ -251,7 +251,8 @@ export class RegistryUnderTest {
     return this.entrance;
   }
 
-  private connection(clientId: string): MqttConnection {
+  /** How another client reaches its broker. */
+  connection(clientId: string): MqttConnection {
     return { kind: 'network', url: this.broker.url, clientId };
   }
 }

@@ -1,3 +1,4 @@
+import { type MqttSession, openMqttSession } from '@sallyport/mqtt';
 import {
   deviceId,
   type EntityFragments,
@@ -5,6 +6,7 @@ import {
   findEntity,
   listEntities,
   Problem,
+  readEntityConfig,
   readEntityTwin,
   registerEntity,
   removeEntity,
@@ -73,6 +75,11 @@ export class EntityClient {
     return (await this.registry.ask(readEntityTwin, { topicId: topicId.parse(id) })).twin;
   }
 
+  async config(id: string): Promise<EntityFragments> {
+    const { config } = await this.registry.ask(readEntityConfig, { topicId: topicId.parse(id) });
+    return config;
+  }
+
   async writeTwin(id: string, fragments: EntityFragments, { isWhole = false, by }: WriteOptions = {}): Promise<void> {
     await this.registry.ask(writeEntityTwin, { topicId: topicId.parse(id), fragments, isWhole, ...changer(by) });
   }
@@ -95,5 +102,58 @@ export async function refusalOf(request: Promise<unknown>): Promise<string> {
   } catch (error) {
     if (error instanceof Problem) return `${error.type}: ${error.message}`;
     throw error;
+  }
+}
+
+/** A client of the registry's broker that may use all topics, as a thin-edge.io process of the gateway. */
+export class DeviceSide implements AsyncDisposable {
+  /** Topic and payload of everything below `te/` since it connected, with what the broker had kept before. */
+  readonly heard: string[] = [];
+  private readonly session: MqttSession;
+
+  private constructor(private readonly registry: RegistryUnderTest) {
+    this.session = openMqttSession(registry.connection('device-side'), {
+      isDurable: false,
+      filters: [{ filter: 'te/#' }],
+      onMessage: ({ topic, payload }) => void this.heard.push(`${topic} ${payload}`),
+    });
+  }
+
+  static async open(registry: RegistryUnderTest): Promise<DeviceSide> {
+    const side = new DeviceSide(registry);
+    await side.session.connected(20_000);
+    return side;
+  }
+
+  /** A retained message, as registrations and twins are. */
+  async retain(topic: string, payload: string): Promise<void> {
+    await this.session.publish(topic, payload, { retain: true });
+  }
+
+  async publish(topic: string, payload: string): Promise<void> {
+    await this.session.publish(topic, payload);
+  }
+
+  /** What the broker keeps below a topic: topic and payload, sorted. */
+  async retained(filter = 'te/#'): Promise<string[]> {
+    const kept: string[] = [];
+    const mark = Promise.withResolvers<void>();
+    const session = openMqttSession(this.registry.connection('retained'), {
+      isDurable: false,
+      filters: [{ filter }, { filter: 'mark' }],
+      onMessage: ({ topic, payload, isRetained }) => {
+        if (topic === 'mark') mark.resolve();
+        else if (isRetained) kept.push(`${topic} ${payload}`);
+      },
+    });
+    await session.connected(20_000);
+    await session.publish('mark', '');
+    await mark.promise;
+    await session.close();
+    return kept.sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.session.close();
   }
 }

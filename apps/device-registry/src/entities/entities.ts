@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { SerialQueue } from '@sallyport/concurrency';
-import { type Entity, entity, Problem, type TopicId } from '@sallyport/protocol';
+import { type Entity, entity, mainDevice, Problem, type TopicId } from '@sallyport/protocol';
 import { type Compare, type Operation, Store } from '@sallyport/store';
 import { entityKey, entityPrefix, treeKey } from './entity-keys.js';
 import { EntityTree } from './entity-tree.js';
+
+/** The top of every tree. */
+export const mainEntity: Entity = { '@topic-id': mainDevice, '@type': 'device' };
 
 const mostTries = 20;
 
@@ -46,6 +49,11 @@ export class Entities {
       this.loading = undefined;
     });
     return this.loading;
+  }
+
+  /** Whether an entity was there the last time anybody looked. Costs nothing, so it may be asked for each message. */
+  isKnown(id: TopicId): boolean {
+    return this.snapshot?.tree.has(id) === true;
   }
 
   /**
@@ -98,7 +106,8 @@ export class Entities {
   private async load(): Promise<Snapshot> {
     for (;;) {
       const before = (await this.store.get(treeKey))?.revision ?? 0;
-      const tree = new EntityTree();
+      // Also before anything was stored.
+      const tree = new EntityTree([mainEntity]);
       for await (const { value } of this.store.listAll(entityPrefix)) tree.put(entity.parse(value));
       const revision = (await this.store.get(treeKey))?.revision ?? 0;
       if (revision !== before) continue;

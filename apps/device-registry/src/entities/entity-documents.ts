@@ -12,7 +12,7 @@ import { type Compare, type JsonValue, type Operation, Store } from '@sallyport/
 import { z } from 'zod';
 import { Entities } from './entities.js';
 import { documentKey, type EntityDocument, totalUsageKey, usageKey } from './entity-keys.js';
-import { entityLimits } from './entity-limits.js';
+import { entityLimits, limitReached } from './entity-limits.js';
 import { sorted } from './entity-messages.js';
 import { EntityPublications } from './entity-publications.js';
 import { checkChanger, requireEntity } from './entity-rules.js';
@@ -155,7 +155,7 @@ export class EntityDocuments {
     }));
     for (const { by, bytes, limit, of } of after)
       if (by > 0 && bytes > limit)
-        throw new Problem('storage-full', `The twins of ${of} would have ${bytes} bytes; ${limit} are allowed.`);
+        throw limitReached(`The twins of ${of} would have ${bytes} bytes; ${limit} are allowed.`);
     return {
       compares: after.map(({ key, revision }) => ({ key, revision })),
       operations: after.map(({ key, bytes }) => (bytes === 0 ? { delete: key } : { put: key, value: { bytes } })),

@@ -1,3 +1,5 @@
+import { Problem } from '@sallyport/protocol';
+
 /** What entities may take. One device must not take what belongs to all. */
 export const entityLimits = {
   /** Of the registry; about 30 MB of memory. */
@@ -17,3 +19,15 @@ export const entityLimits = {
   /** Of the settings that an entity shows. */
   configBytes: 64 * 1024,
 } as const;
+
+/** A limit of ours. The store being full is another thing: that passes. */
+export function limitReached(detail: string): Problem {
+  return new Problem('storage-full', detail, { extensions: { isEntityLimit: true } });
+}
+
+/** Whether a change was refused for what it is, so that it would be refused again. */
+export function isFinal(error: unknown): error is Problem {
+  if (!(error instanceof Problem)) return false;
+  if (error.type === 'storage-full') return error.extensions['isEntityLimit'] === true;
+  return error.status < 500 && error.type !== 'rate-limited';
+}

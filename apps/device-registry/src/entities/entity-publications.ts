@@ -10,6 +10,8 @@ import { entityTopic, fragmentText, registrationText } from './entity-messages.j
 export const publication = z.union([z.strictObject({ text: z.string() }), z.strictObject({ removed: topicId })]);
 export type Publication = z.infer<typeof publication>;
 
+const waitingRow = z.object({ payload: publication });
+
 /**
  * Records what has to be said on the broker about a change, in the transaction of the change. `EntityChannel` says it.
  */
@@ -17,6 +19,7 @@ export type Publication = z.infer<typeof publication>;
 export class EntityPublications {
   readonly outbox: Outbox;
   private readonly root: string;
+  private readonly clearing = new Set<TopicId>();
 
   constructor(context: ServiceContext, store: Store) {
     this.outbox = new Outbox(store, outboxPrefix);
@@ -33,7 +36,25 @@ export class EntityPublications {
     );
   }
 
+  /** Whether what the broker keeps of a removed entity has still to go, so that it says nothing about a new one. */
+  isClearing(id: TopicId): boolean {
+    return this.clearing.has(id);
+  }
+
+  /** Remembers removals that an earlier run did not finish. */
+  async resume(store: Store): Promise<void> {
+    for await (const { value } of store.listAll(outboxPrefix)) {
+      const waiting = waitingRow.safeParse(value).data?.payload;
+      if (waiting !== undefined && 'removed' in waiting) this.clearing.add(waiting.removed);
+    }
+  }
+
+  cleared(id: TopicId): void {
+    this.clearing.delete(id);
+  }
+
   removal(id: TopicId): Operation {
+    this.clearing.add(id);
     return this.record(entityTopic(this.root, id), { removed: id });
   }
 

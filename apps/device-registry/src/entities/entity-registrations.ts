@@ -80,6 +80,17 @@ export class EntityRegistrations {
     });
   }
 
+  /** Says on the broker again what is stored of an entity, if there is one. */
+  announce(id: TopicId): Promise<void> {
+    return this.entities.change(async (tree) => {
+      const found = tree.get(id);
+      if (found === undefined) return { result: undefined };
+      const twin = await this.documents.read('twin', id);
+      const messages = this.publications.fragments(id, Object.entries(twin));
+      return { result: undefined, operations: [this.publications.registration(found), ...messages] };
+    });
+  }
+
   /** @throws Problem `not-found`, `forbidden`, `invalid-request` */
   update(update: EntityUpdate): Promise<Entity> {
     return this.entities.change((tree) => {

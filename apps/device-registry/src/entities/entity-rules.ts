@@ -8,7 +8,7 @@ import {
   readDefaultTopicId,
   type TopicId,
 } from '@sallyport/protocol';
-import { entityLimits } from './entity-limits.js';
+import { entityLimits, limitReached } from './entity-limits.js';
 import { type EntityTree, ownerOf } from './entity-tree.js';
 
 /** Where an entity is put that names no parent: a service below its device, anything else below the main device. */
@@ -60,13 +60,11 @@ function checkRoom(tree: EntityTree, id: TopicId): void {
   if (tree.has(id)) return;
   const owner = ownerOf(id);
   if (owner !== ownerOf(mainDevice) && tree.countOf(owner) >= entityLimits.entitiesOfDevice)
-    throw new Problem(
-      'storage-full',
+    throw limitReached(
       `${owner} has ${entityLimits.entitiesOfDevice} entities, which is as many as one device may have. Remove some of them first.`,
     );
   if (tree.size >= entityLimits.entities)
-    throw new Problem(
-      'storage-full',
+    throw limitReached(
       `There are ${entityLimits.entities} entities, which is as many as this registry keeps. Remove some of them first.`,
     );
 }

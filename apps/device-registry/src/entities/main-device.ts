@@ -1,15 +1,17 @@
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { mainDevice } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { Entities } from './entities.js';
+import { entityKey } from './entity-keys.js';
 import { EntityPublications } from './entity-publications.js';
+import { requireEntity } from './entity-rules.js';
 
 const deletedAtOnce = 500;
 
 /** Puts the main device at the top. With `agent.entity_store.clean_start`, everything else is forgotten first. */
 @Injectable()
-export class MainDevice implements OnApplicationBootstrap {
+export class MainDevice {
   constructor(
     private readonly context: ServiceContext,
     private readonly store: Store,
@@ -17,11 +19,16 @@ export class MainDevice implements OnApplicationBootstrap {
     private readonly publications: EntityPublications,
   ) {}
 
-  async onApplicationBootstrap(): Promise<void> {
+  async establish(): Promise<void> {
     if (this.context.settings.require('agent.entity_store.clean_start')) await this.forgetAll();
+    // Of later starts, the broker has it; other processes of the main device may have added to it.
+    if ((await this.store.get(entityKey(mainDevice))) === undefined) await this.announce();
+  }
+
+  /** Writes its registration to the broker again, as somebody has removed it there. */
+  async announce(): Promise<void> {
     await this.entities.change((tree) => {
-      if (tree.has(mainDevice)) return { result: undefined };
-      const main = { '@topic-id': mainDevice, '@type': 'device' as const };
+      const main = requireEntity(tree, mainDevice);
       return { result: undefined, put: [main], operations: [this.publications.registration(main)] };
     });
   }

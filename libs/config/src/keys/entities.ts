@@ -10,7 +10,6 @@ export const entityKeys = {
     doc: 'Whether unknown devices are registered by their first message.',
     default: true,
     examples: ['true', 'false'],
-    isRead: false,
   }),
   'agent.entity_store.clean_start': setting(flag, {
     doc: 'Whether registrations are forgotten at a start.',
