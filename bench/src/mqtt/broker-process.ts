@@ -1,11 +1,10 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
-import { openSqliteStore } from '@sallyport/store';
 
 /** The embedded broker as a process of its own. It reports its port, and ends when its parent has gone. */
 export async function serveBroker(folder: string): Promise<void> {
-  const broker = new EmbeddedBroker({ store: await openSqliteStore({ file: join(folder, 'store.db') }) });
+  const broker = new EmbeddedBroker({ directory: join(folder, 'journal') });
   await broker.ready;
   const server = createServer({ noDelay: true }, (socket) => broker.accept(socket, undefined));
   server.listen(0, '127.0.0.1', () => process.send?.({ port: portOf(server.address()) }));
