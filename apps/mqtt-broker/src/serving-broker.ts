@@ -73,6 +73,7 @@ class DoorServing extends ServingBroker {
       metrics: new DoorMetrics(metrics),
       log,
       clock,
+      waitsForSave: context.settings.get('mqtt.broker.waits_for_save'),
     });
     readiness.add('broker', () => this.door.fault);
     // When no client comes, our own session finds out that the broker is back.

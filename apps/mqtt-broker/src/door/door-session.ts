@@ -3,12 +3,14 @@ import type { ProtocolVersion } from '@sallyport/mqtt-wire';
 import type { Connection } from '@sallyport/tls';
 import { shuttingDown } from './connect-answer.js';
 import { PacketBoundary } from './packet-boundary.js';
-import { type FirstBytes, Relay } from './relay.js';
+import { type FirstBytes, type Gate, Relay } from './relay.js';
 
 export interface DoorSessionOptions {
   readonly connection: Connection;
   readonly broker: Duplex;
   readonly version: ProtocolVersion;
+  /** What the broker sends waits here. Absent: it is passed on at once. */
+  readonly gate?: Gate;
   readonly onClosed: () => void;
 }
 
@@ -20,13 +22,14 @@ export class DoorSession {
   private readonly boundary: PacketBoundary | undefined;
   private isLeaving = false;
 
-  constructor({ connection, broker, version, onClosed }: DoorSessionOptions) {
+  constructor({ connection, broker, version, gate, onClosed }: DoorSessionOptions) {
     this.connection = connection;
     this.boundary = version === 5 ? new PacketBoundary() : undefined;
     this.relay = new Relay({
       client: { stream: connection.socket, end: () => connection.close() },
       broker: { stream: broker, end: () => broker.end() },
       onClosed,
+      ...(gate === undefined ? {} : { gate }),
       ...(version === 5 ? { onPassed: (chunk: Buffer) => this.follow(chunk) } : {}),
     });
     connection.draining.addEventListener('abort', () => this.leave(), { once: true });

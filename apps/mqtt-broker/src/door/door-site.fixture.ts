@@ -28,6 +28,7 @@ export interface DoorSiteOptions {
   readonly place?: BrokerPlace;
   readonly connectMs?: number;
   readonly greetingMs?: number;
+  readonly waitsForSave?: boolean;
   readonly limits?: Partial<Limits>;
 }
 

@@ -36,6 +36,13 @@ describe('the door in front of Mosquitto', () => {
     expect((await site.subscribe(...words, '-C', '1')).stdout).toBe(`${message}\n`);
   });
 
+  it('passes everything also when it waits until the broker has saved', async () => {
+    await using site = await openDoorSite({ level: 'mutual', waitsForSave: true });
+    const words = ['-q', '1', '-t', 'te/a', ...(await site.as('child01'))];
+    expect((await site.publish(...words, '-m', 'kept', '-r')).exitCode).toBe(0);
+    expect((await site.subscribe(...words, '-C', '1')).stdout).toBe('kept\n');
+  });
+
   it('tells the broker the identity that the certificate has proved, as the user name', async () => {
     await using site = await openDoorSite({ level: 'mutual', acl: ['pattern readwrite own/%u/#'] });
     const child01 = await site.as('child01');

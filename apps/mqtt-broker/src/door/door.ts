@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { RepeatFilter } from '@sallyport/concurrency';
 import { encodeConnect, reasonCodes } from '@sallyport/mqtt-wire';
-import { type BrokerStatus, type MqttAccess, Problem, printable } from '@sallyport/protocol';
+import { type BrokerStatus, deviceId, type MqttAccess, Problem, printable, userNameOf } from '@sallyport/protocol';
 import { type Clock, type Log, reasonOf } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { BackSide } from './back-side.js';
@@ -12,6 +12,7 @@ import { DoorSession } from './door-session.js';
 import { type Greeting, readGreeting } from './greeting.js';
 import { type Opening, readOpening } from './opening.js';
 import { passingConnect } from './passing-connect.js';
+import { SaveBarrier } from './save-barrier.js';
 
 export interface DoorOptions {
   readonly backSide: BackSide;
@@ -23,7 +24,22 @@ export interface DoorOptions {
   readonly connectMs?: number;
   /** How long the broker may take to answer a CONNECT, in milliseconds; default 10 000. */
   readonly greetingMs?: number;
+  /** Whether clients get what the broker sends only after the broker has saved its state; default false. */
+  readonly waitsForSave?: boolean;
 }
+
+/** The session of the door itself. */
+const ownConnect = {
+  type: 'connect',
+  version: 4,
+  clientId: '',
+  isClean: true,
+  keepAliveSeconds: 0,
+  will: undefined,
+  userName: userNameOf({ role: 'service', name: deviceId.parse('mqtt-broker') }),
+  password: undefined,
+  properties: undefined,
+} as const;
 
 const defaultConnectMs = 10_000;
 const defaultGreetingMs = 10_000;
@@ -41,10 +57,12 @@ const mostLogSources = 200;
 export class Door {
   private readonly options: DoorOptions;
   private readonly repeats = new RepeatFilter({ periodMs: logPeriodMs, mostSources: mostLogSources });
+  private readonly gate: SaveBarrier | undefined;
   private currentFault: string | undefined;
 
   constructor(options: DoorOptions) {
     this.options = options;
+    if (options.waitsForSave === true) this.gate = new SaveBarrier(() => this.openOwnSession());
   }
 
   /** Why the broker could not be used when it was last asked; undefined while it can. */
@@ -128,9 +146,20 @@ export class Door {
       connection,
       broker,
       version: connect.version,
+      ...(this.gate === undefined ? {} : { gate: this.gate }),
       onClosed: () => metrics.sessionClosed(),
     });
     session.start({ toBroker: [rest], toClient: greeting.bytes });
+  }
+
+  /** A session with the broker that only asks whether it is there. */
+  private openOwnSession(): Promise<Duplex> {
+    return this.options.backSide.open(async (stream) => {
+      stream.write(encodeConnect(ownConnect));
+      const { connack } = await this.greet(stream, { version: ownConnect.version, assignedClientId: undefined });
+      if (connack.reasonCode !== 0) throw new Error(`the broker answered our CONNECT with code ${connack.reasonCode}`);
+      return stream;
+    });
   }
 
   private refusalFor(error: unknown): ConnectRefused {

@@ -1,9 +1,23 @@
 import type { Duplex } from 'node:stream';
 import { TurnQueue } from './turn-queue.js';
 
+/** Something that waits in a gate. */
+export interface Held {
+  pass(): void;
+  /** Instead of `pass`: it may never be passed on. */
+  drop(): void;
+}
+
+/** Decides when something may be passed on. It keeps the order. */
+export interface Gate {
+  hold(held: Held): void;
+}
+
 export interface RelayOptions {
   readonly client: RelaySide;
   readonly broker: RelaySide;
+  /** What the broker sends waits here. Absent: it is passed on at once. */
+  readonly gate?: Gate;
   /** Sees each chunk on its way to the client. Absent: nobody looks at the bytes. */
   readonly onPassed?: (chunk: Buffer) => void;
   /** Called once, when both sides have closed. */
@@ -41,9 +55,12 @@ export class Relay {
   private left = 2;
 
   constructor(private readonly options: RelayOptions) {
-    const { client, broker, onPassed } = options;
+    const { client, broker, onPassed, gate } = options;
     this.toBroker = new OneWay(client, broker);
-    this.toClient = new OneWay(broker, client, onPassed);
+    this.toClient = new OneWay(broker, client, {
+      ...(onPassed === undefined ? {} : { onPassed }),
+      ...(gate === undefined ? {} : { gate }),
+    });
     for (const { stream } of [client, broker]) stream.once('close', () => this.noteClosed());
   }
 
@@ -70,13 +87,14 @@ class OneWay {
   private readonly to: Duplex;
   private gathered: Buffer[] = [];
   private gatheredBytes = 0;
+  private heldBytes = 0;
   private hasEnded = false;
   private isStopped = false;
 
   constructor(
     { stream: from }: RelaySide,
     private readonly receiver: RelaySide,
-    private readonly onPassed?: (chunk: Buffer) => void,
+    private readonly options: Pick<RelayOptions, 'onPassed' | 'gate'> = {},
   ) {
     this.from = from;
     this.to = receiver.stream;
@@ -100,13 +118,32 @@ class OneWay {
 
   /** Writes what was gathered in this turn. */
   flush(): void {
-    const { gathered, to } = this;
+    const { gathered } = this;
     const [first] = gathered;
     if (first === undefined) return;
     this.gathered = [];
     this.gatheredBytes = 0;
-    if (!to.writable) return;
-    if (!to.write(gathered.length === 1 ? first : Buffer.concat(gathered))) this.from.pause();
+    const bytes = gathered.length === 1 ? first : Buffer.concat(gathered);
+    if (this.options.gate === undefined) this.write(bytes);
+    else this.hold(this.options.gate, bytes);
+  }
+
+  private write(bytes: Buffer): void {
+    if (this.to.writable && !this.to.write(bytes)) this.from.pause();
+  }
+
+  private hold(gate: Gate, bytes: Buffer): void {
+    this.heldBytes += bytes.length;
+    if (this.heldBytes > mostGatheredBytes) this.from.pause();
+    gate.hold({ pass: () => this.passHeld(bytes), drop: () => this.to.destroy() });
+  }
+
+  private passHeld(bytes: Buffer): void {
+    this.heldBytes -= bytes.length;
+    if (this.isStopped) return;
+    if (this.heldBytes <= mostGatheredBytes) this.from.resume();
+    this.options.onPassed?.(bytes);
+    this.write(bytes);
   }
 
   private take(chunk: Buffer): void {
@@ -114,14 +151,16 @@ class OneWay {
     if (this.gathered.length === 0) turns.add(this);
     this.gathered.push(chunk);
     this.gatheredBytes += chunk.length;
-    this.onPassed?.(chunk);
+    if (this.options.gate === undefined) this.options.onPassed?.(chunk);
     if (this.gatheredBytes > mostGatheredBytes) this.flush();
   }
 
   private end(): void {
     this.hasEnded = true;
     this.flush();
-    this.closeSoon();
+    const { gate } = this.options;
+    if (gate === undefined) this.closeSoon();
+    else gate.hold({ pass: () => this.closeSoon(), drop: () => this.to.destroy() });
   }
 
   /** A side that broke without an end was cut, or has gone: nothing of it is worth waiting for. */

@@ -144,6 +144,12 @@ const backSide = {
     examples: ['/run/sallyport/broker.sock'],
     isOwn: true,
   }),
+  'mqtt.broker.waits_for_save': setting(flag, {
+    doc: 'Whether clients get what the broker of `mqtt.broker.url` sends only after it has saved its state. For a Mosquitto with `autosave_on_changes`, so that a crash loses nothing it has acknowledged.',
+    default: false,
+    examples: ['true', 'false'],
+    isOwn: true,
+  }),
   'mqtt.broker.ca_file': optionalSetting(absolutePath, {
     doc: 'CA certificates (PEM) that the broker of `mqtt.broker.url` must prove itself with. Unset: those of this site, as each service has fetched them.',
     examples: ['/etc/tedge/broker-ca.pem'],
