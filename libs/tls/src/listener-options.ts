@@ -63,6 +63,8 @@ export interface SecureListenerOptions {
   /** Names the entrance in logs, metrics and admission requests, such as `agent`. */
   readonly name: string;
   readonly host: string;
+  /** More addresses of this machine to listen on, at the same port. */
+  readonly moreHosts?: readonly string[];
   /** 0 takes a free one. */
   readonly port: number;
   readonly security: SecuritySettings;

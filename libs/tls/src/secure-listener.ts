@@ -30,7 +30,7 @@ export class SecureListener {
   private readonly limits: Limits;
   private readonly counts: ListenerCounters;
   private settings: SecuritySettings;
-  private server: Server | undefined;
+  private servers: readonly Server[] = [];
   private acceptor: ConnectionAcceptor | undefined;
   private opened: Promise<unknown> | undefined;
   private readonly changes = new SerialQueue();
@@ -80,29 +80,43 @@ export class SecureListener {
   }
 
   private async listenNow(): Promise<{ host: string; port: number }> {
-    const { name, host } = this.options;
+    const { host } = this.options;
     const acceptor = new ConnectionAcceptor({
       options: this.options,
       limits: this.limits,
       counters: this.counts,
       security: await this.prepare(this.settings),
     });
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
-      acceptor.accept(socket),
-    );
+    const servers: Server[] = [];
     try {
-      const port = await bind(server, this.options);
-      // When accept fails (no file descriptor left), the connection stays in the backlog and the port stays open.
-      server.on('error', (error) =>
-        this.options.events.onWarning('a connection could not be accepted', { listener: name, error }),
-      );
-      this.server = server;
+      const port = await this.bindAll(servers, acceptor);
+      this.servers = servers;
       this.acceptor = acceptor;
       return { host, port };
     } catch (error) {
+      for (const server of servers) server.close();
       acceptor.close();
       throw error;
     }
+  }
+
+  /**
+   * @param servers where each server is put that is bound
+   * @returns the port, which is the same at every address
+   */
+  private async bindAll(servers: Server[], acceptor: ConnectionAcceptor): Promise<number> {
+    const { name, host, moreHosts = [], events } = this.options;
+    let { port } = this.options;
+    for (const address of [host, ...moreHosts]) {
+      const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) =>
+        acceptor.accept(socket),
+      );
+      port = await bind(server, { name, host: address, port });
+      servers.push(server);
+      // When accept fails (no file descriptor left), the connection stays in the backlog and the port stays open.
+      server.on('error', (error) => events.onWarning('a connection could not be accepted', { listener: name, error }));
+    }
+    return port;
   }
 
   /**
@@ -171,16 +185,20 @@ export class SecureListener {
    */
   async close({ drainMs = this.limits.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
     await this.opened;
-    const server = this.server;
-    if (server === undefined) return;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    if (this.servers.length === 0) return;
+    const closed = Promise.all(
+      this.servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    );
     this.acceptor?.drain(drainMs);
     await closed;
     this.acceptor?.close();
   }
 }
 
-function bind(server: Server, { name, host, port }: SecureListenerOptions): Promise<number> {
+function bind(
+  server: Server,
+  { name, host, port }: Pick<SecureListenerOptions, 'name' | 'host' | 'port'>,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) =>
       reject(
