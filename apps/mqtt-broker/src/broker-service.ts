@@ -1,7 +1,7 @@
 import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
-import type { Limits } from '@sallyport/tls';
+import type { Connection, Limits } from '@sallyport/tls';
 import { BrokerController } from './broker.controller.js';
 import { answerRefused } from './refusal-answer.js';
 import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
@@ -10,7 +10,7 @@ import { webSocketEntrance } from './websocket/web-socket-entrance.js';
 /** A fleet keeps its connections open, and comes back all at once after a change of level. */
 export const brokerLimits: Partial<Limits> = { connections: 20_000 };
 
-/** Opens the MQTT entrances. The services of this process reach the broker without it. */
+/** Opens the MQTT entrances, to the same broker. The services of this process reach it without them. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   constructor(
@@ -19,14 +19,10 @@ class BrokerEntrance implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.entrances.openConfigured('mqtt', {
-      handler: {
-        stream: (connection) => this.broker.serve(connection),
-        refuseStream: answerRefused,
-        limits: brokerLimits,
-      },
-    });
-    const webSockets = webSocketEntrance((connection) => this.broker.serve(connection), brokerLimits);
+    const stream = (connection: Connection) => this.broker.serve(connection);
+    const handler = { stream, refuseStream: answerRefused, limits: brokerLimits };
+    for (const group of ['mqtt', 'mqtt.external'] as const) await this.entrances.openConfigured(group, { handler });
+    const webSockets = webSocketEntrance(stream, brokerLimits);
     await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets });
   }
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { openLog } from '@sallyport/runtime';
-import { freePorts, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { freePorts, runProgram, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { startStandalone } from './standalone.js';
 
@@ -61,5 +61,33 @@ describe('the start of the whole system', () => {
       'server-identity.pem',
       'token-pepper',
     ]);
+  });
+
+  it('opens the second MQTT entrance alone when the first is shut, and describes what is open', async () => {
+    await using directory = temporaryDirectory('sp-');
+    const [http = 0, mqtt = 0, pki = 0, crl = 0, external = 0] = await freePorts(5);
+    const env = {
+      TEDGE_HTTP_BIND_PORT: String(http),
+      TEDGE_MQTT_BIND_ENABLED: 'false',
+      TEDGE_MQTT_BIND_PORT: String(mqtt),
+      TEDGE_MQTT_EXTERNAL_BIND_PORT: String(external),
+      TEDGE_MQTT_EXTERNAL_BIND_INTERFACE: 'lo',
+      TEDGE_PKI_BIND_PORT: String(pki),
+      TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
+    };
+    const options = { configDir: directory.path, argv: [] };
+    const system = await startStandalone({ env, cwd: directory.path, options, log: openLog({ level: 'silent' }) });
+    try {
+      const { entrances } = await system.describe();
+      expect(entrances.filter(({ group }) => group.startsWith('mqtt'))).toMatchObject([
+        { group: 'mqtt.external', host: '127.0.0.1', port: external, level: 'plain', isOpen: true },
+      ]);
+      const publish = (port: number) =>
+        runProgram('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(port), '-q', '1', '-t', 'a', '-m', 'x']);
+      expect((await publish(external)).exitCode).toBe(0);
+      expect((await publish(mqtt)).stderr).toContain('Connection refused');
+    } finally {
+      await system.stop();
+    }
   });
 });

@@ -1,6 +1,7 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';
+export { isEntranceOffered } from './entrance-offer.js';
 export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';
@@ -19,7 +20,6 @@ export { parseMqttAccessRules } from './mqtt-access-rules.js';
 export { type LiveMqttAccess, openMqttAccess, readMqttAccess } from './mqtt-access-source.js';
 export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
-export { noEffect } from './resolution.js';
 export {
   type ConfigKey,
   type ConfigValue,

@@ -282,28 +282,3 @@ describe('faults', () => {
     expect(String(problem).length).toBeLessThan(300);
   });
 });
-
-describe('a setting that nothing of this release reads', () => {
-  it('is told of where a person expects something of it', async () => {
-    const { warnings, unread } = await load('[mqtt.bind]\nenabled = false\n[device]\ntype = "gateway"');
-    expect(warnings).toEqual([]);
-    expect(unread).toEqual([
-      'mqtt.bind.enabled is set (tedge.toml), but nothing of this release reads it, so it has no effect here.',
-    ]);
-  });
-
-  it("is not told of where thin-edge.io's own proxy reads it", async () => {
-    const { unread } = await load(
-      '[c8y.proxy]\ncert_path = "/a.crt"\n[c8y.profiles.plant2.proxy]\ncert_path = "/a.crt"',
-    );
-    expect(unread).toEqual([]);
-  });
-
-  it('is not told of while it has the value it has anyway', async () => {
-    expect((await load('[mqtt.bind]\nenabled = true')).unread).toEqual([]);
-  });
-
-  it('is not told of while nobody sets it', async () => {
-    expect((await load('')).unread).toEqual([]);
-  });
-});

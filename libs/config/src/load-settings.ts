@@ -33,8 +33,6 @@ export interface LoadedSettings {
   readonly settings: Settings;
   /** Unknown and deprecated names, risky combinations. */
   readonly warnings: readonly string[];
-  /** Settings that are set although nothing of this release reads them. A start and `doctor` warn of them. */
-  readonly unread: readonly string[];
 }
 
 /**
@@ -62,7 +60,6 @@ export async function loadSettings(options: LoadOptions): Promise<LoadedSettings
   return {
     settings,
     warnings: [...resolution.warnings, ...warnings, ...riskWarnings(settings)],
-    unread: resolution.unreadWarnings,
   };
 }
 

@@ -28,9 +28,6 @@ export interface Resolved {
   readonly source: Source;
 }
 
-/** The end of the warning about a setting that has no effect. */
-export const noEffect = 'nothing of this release reads it, so it has no effect here.';
-
 /** All sources combined. Flags have priority, then the environment, then the files, then the defaults. */
 export class Resolution {
   readonly warnings: readonly string[];
@@ -46,16 +43,6 @@ export class Resolution {
     this.warnings = this.layers.flatMap((layer) => layer.warnings);
     this.shapeFaults = this.layers.flatMap((layer) => layer.faults);
     this.faults = [...this.shapeFaults, ...this.references.flatMap((reference) => this.valueFaultsOf(reference))];
-  }
-
-  /** A warning for each setting that a person has changed although nothing reads it. The default changes nothing. */
-  get unreadWarnings(): string[] {
-    return this.references.flatMap((reference) => {
-      const given = this.given(reference);
-      if (given?.value === undefined || !describeKey(reference.key).hasNoEffect) return [];
-      if (given.value === this.defaultOf(reference)) return [];
-      return [`${nameOf(reference)} is set (${given.where}), but ${noEffect}`];
-    });
   }
 
   /** The value of a key as stored, its default included. */

@@ -36,8 +36,6 @@ export interface SettingDescription {
   readonly home: SettingsHome;
   /** False for a setting of thin-edge.io that is kept and shown for it, and never read here. */
   readonly isRead: boolean;
-  /** True for a setting that nothing reads, although its name promises an effect. A person who sets it is warned. */
-  readonly hasNoEffect: boolean;
 }
 
 /** `tedge` for tedge.toml, which thin-edge.io reads and writes too; `sallyport` for sallyport.toml, which it does not. */
@@ -49,7 +47,6 @@ interface Documentation {
   readonly deprecatedNames?: readonly string[];
   readonly isOwn?: boolean;
   readonly isRead?: boolean;
-  readonly hasNoEffect?: boolean;
 }
 
 interface WithDefault extends Documentation {
@@ -89,7 +86,7 @@ function described<S extends z.ZodType>(schema: S, type: ValueType, documentatio
 function describe(type: ValueType, documentation: Documentation | WithDefault): SettingDescription {
   const { isOwn = false } = documentation;
   const home = isOwn ? 'sallyport' : 'tedge';
-  return { examples: [], deprecatedNames: [], isRead: true, hasNoEffect: false, ...documentation, isOwn, home, type };
+  return { examples: [], deprecatedNames: [], isRead: true, ...documentation, isOwn, home, type };
 }
 
 /** What was declared with a schema made by `setting` or `optionalSetting`. */

@@ -6,6 +6,8 @@ import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 
 export interface Address {
   readonly host: string;
+  /** More addresses of this machine, with the same port. */
+  readonly moreHosts?: readonly string[];
   readonly port: number;
 }
 
@@ -124,11 +126,17 @@ const allAddresses: readonly string[] = ['0.0.0.0', '::'];
 
 /** True when one of two addresses with one port holds the port of the other. */
 function isPartOf(one: Address, other: Address): boolean {
-  return one.port === other.port && (allAddresses.includes(one.host) || allAddresses.includes(other.host));
+  if (one.port !== other.port) return false;
+  const [ours, theirs] = [hostsOf(one), hostsOf(other)];
+  return [...ours, ...theirs].some((host) => allAddresses.includes(host)) || ours.some((host) => theirs.includes(host));
 }
 
 function isSame(one: Address, other: Address): boolean {
-  return one.host === other.host && one.port === other.port;
+  return one.port === other.port && hostsOf(one).join() === hostsOf(other).join();
+}
+
+function hostsOf({ host, moreHosts = [] }: Address): string[] {
+  return [host, ...moreHosts];
 }
 
 function leafOf({ certificatePem = '' }: SecuritySettings): Certificate | undefined {

@@ -1,12 +1,13 @@
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import type { Settings } from '@sallyport/config';
+import { isEntranceOffered, type Settings } from '@sallyport/config';
 import type { CertificateFiles } from '@sallyport/identity';
-import { type ConfiguredGroup, entrances, type ServiceName, statePlaces } from '@sallyport/protocol';
+import { type ConfiguredGroup, entrances, Problem, type ServiceName, statePlaces } from '@sallyport/protocol';
+import type { Address } from './entrance-listener.js';
+
+const everyAddress = '0.0.0.0';
 
 export interface EntranceSettings {
-  readonly host: string;
-  /** Undefined while nobody sets the port of an entrance without a default one. */
-  readonly port: number | undefined;
   readonly paths: {
     readonly certPath?: string;
     readonly keyPath?: string;
@@ -20,8 +21,6 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
   const { keys } = entrances[group];
   const [certPath, keyPath, caPath] = [settings.get(keys.cert), settings.get(keys.key), settings.get(keys.ca)];
   return {
-    host: settings.require(`${group}.bind.address`),
-    port: settings.get(`${group}.bind.port`),
     paths: {
       ...(certPath === undefined ? {} : { certPath }),
       ...(keyPath === undefined ? {} : { keyPath }),
@@ -29,6 +28,44 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
       keys,
     },
   };
+}
+
+/**
+ * Where an entrance is to listen; undefined while its settings ask for none.
+ *
+ * @throws Problem `config-invalid`: the network interface of the settings has no such address.
+ */
+export function entranceAddress(settings: Settings, group: ConfiguredGroup): Address | undefined {
+  const port = settings.get(`${group}.bind.port`);
+  if (port === undefined || !isEntranceOffered(settings, group)) return undefined;
+  const row = entrances[group];
+  const address = settings.get(`${group}.bind.address`) ?? everyAddress;
+  const name = 'interfaceKey' in row ? settings.get(row.interfaceKey) : undefined;
+  return name === undefined ? { host: address, port } : { ...placeAt(name, address), port };
+}
+
+/** An address is one of the interface, or all of them. */
+function placeAt(name: string, address: string): Omit<Address, 'port'> {
+  const addresses = interfaceAddresses(name);
+  if (addresses.includes(address)) return { host: address };
+  const [host, ...moreHosts] = addresses;
+  if (host === undefined) {
+    const others = Object.keys(networkInterfaces()).join(', ');
+    throw new Problem('config-invalid', `No network interface "${name}" has an address here; these have: ${others}.`);
+  }
+  if (address === everyAddress || address === '::') return { host, moreHosts };
+  throw new Problem(
+    'config-invalid',
+    `${address} is no address of the network interface "${name}", which has ${addresses.join(', ')}.`,
+  );
+}
+
+function interfaceAddresses(name: string): string[] {
+  const addresses = networkInterfaces()[name] ?? [];
+  // RFC 4007 §11: a link-local address means something only with its interface.
+  return addresses.map(({ address, family, scopeid }) =>
+    family === 'IPv6' && scopeid !== 0 ? `${address}%${name}` : address,
+  );
 }
 
 export interface ServiceCertificateFiles extends CertificateFiles {

@@ -18,7 +18,7 @@ import {
   SecureListener,
 } from '@sallyport/tls';
 import type { AdmissionClient } from './admission-client.js';
-import { EntranceListener, type Place } from './entrance-listener.js';
+import { type Address, EntranceListener, type Place } from './entrance-listener.js';
 import { EntranceMetrics } from './entrance-metrics.js';
 import { LevelGuard, type Objection } from './level-guard.js';
 import { RefusalLog } from './refusal-log.js';
@@ -122,7 +122,7 @@ export class Entrance {
 
   /**
    * Puts in force what settings and files say now: opens the entrance, changes its level, certificate or CAs, or shuts
-   * it. Sessions that still hold go on. An entrance whose port is not set is closed, whatever its level was: that lowers
+   * it. Sessions that still hold go on. An entrance that the settings do not ask for is closed, whatever its level was: that lowers
    * nothing. Does nothing after `close`.
    *
    * @throws Problem `config-invalid`: settings or files do not fit together, the address cannot be bound, or the level
@@ -132,11 +132,11 @@ export class Entrance {
     return this.changes.run(() => this.readAndApply(options, refuse));
   }
 
-  /** Undefined while it is closed because its port is not set. */
+  /** Undefined while it is closed because its settings ask for none. */
   describe(): EntranceDescription | undefined {
     const { options } = this;
     const { bound } = this.listener;
-    const place = bound ?? options.source.address();
+    const place = bound ?? this.placeInSettings();
     if (place === undefined) return undefined;
     const certificate = bound?.certificate;
     return {
@@ -197,10 +197,20 @@ export class Entrance {
     this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
   }
 
-  /** Its port is not set any more. The stored level stays: the entrance opens no lower when the port is set again. */
+  /** Undefined also when the settings name a place that this machine does not have. */
+  private placeInSettings(): Address | undefined {
+    try {
+      return this.options.source.address();
+    } catch (fault) {
+      if (fault instanceof Problem) return undefined;
+      throw fault;
+    }
+  }
+
+  /** Its settings ask for none any more. The stored level stays: the entrance opens no lower when they do again. */
   private withdraw(): Promise<void> {
     if (this.listener.bound !== undefined)
-      this.context.log.info({ entrance: this.group }, 'entrance closes, since its port is not set');
+      this.context.log.info({ entrance: this.group }, 'entrance closes, as its settings say');
     this.objection = undefined;
     return this.listener.close();
   }

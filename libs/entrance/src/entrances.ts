@@ -79,7 +79,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return this.open({ ...configuredEntrance(this.context, group), ...options });
   }
 
-  /** Those that have a security level: not what is plain by design, nor what is closed because its port is not set. */
+  /** Those that have a security level: not what is plain by design, nor what the settings do not ask for. */
   describe(): EntranceDescription[] {
     return this.opened.flatMap((entrance) =>
       entranceDefinition(entrance.group).isAlwaysPlain === true ? [] : (entrance.describe() ?? []),

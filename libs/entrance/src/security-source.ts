@@ -11,7 +11,13 @@ import type { ConnectedContext } from '@sallyport/runtime';
 import { readSecurityFiles, type SecuritySettings } from '@sallyport/tls';
 import { certificatesFromPem } from '@sallyport/x509';
 import type { EntranceOptions } from './entrance.js';
-import { type EntranceSettings, entranceSettings, serviceCertificateFiles } from './entrance-settings.js';
+import type { Address } from './entrance-listener.js';
+import {
+  type EntranceSettings,
+  entranceAddress,
+  entranceSettings,
+  serviceCertificateFiles,
+} from './entrance-settings.js';
 
 export interface SecurityInForce {
   readonly level: SecurityLevel;
@@ -23,8 +29,12 @@ export interface SecurityInForce {
 /** Where an entrance's address, certificate, key and CAs come from. */
 export interface SecuritySource {
   readonly group: EntranceGroup;
-  /** Undefined while its port is not set: the entrance is closed then, and that is no fault. */
-  address(): { readonly host: string; readonly port: number } | undefined;
+  /**
+   * Undefined while its settings ask for none: the entrance is closed then, and that is no fault.
+   *
+   * @throws Problem `config-invalid`: the network interface of the settings has no such address.
+   */
+  address(): Address | undefined;
   /**
    * Reads what is in force now.
    *
@@ -61,10 +71,7 @@ export function configuredEntrance(
 export function configuredSource(context: ConnectedContext, group: ConfiguredGroup): SecuritySource {
   return {
     group,
-    address: () => {
-      const { host, port } = entranceSettings(context.settings, group);
-      return port === undefined ? undefined : { host, port };
-    },
+    address: () => entranceAddress(context.settings, group),
     read: async () => {
       const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
       const ownIssuers = await siteIssuers(context);

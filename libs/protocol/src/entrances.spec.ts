@@ -12,11 +12,20 @@ const rows = entranceGroups.map(entranceDefinition);
 
 describe('the table of entrances', () => {
   it('names every entrance once, in the order in which their level changes', () => {
-    expect(entranceGroups).toEqual(['http', 'registry', 'pki', 'pki.public', 'pki.admin', 'mqtt', 'mqtt.websocket']);
+    expect(entranceGroups).toEqual([
+      'http',
+      'registry',
+      'pki',
+      'pki.public',
+      'pki.admin',
+      'mqtt',
+      'mqtt.websocket',
+      'mqtt.external',
+    ]);
   });
 
   it('knows those whose level the settings decide', () => {
-    expect(configuredGroups).toEqual(['http', 'registry', 'pki.admin', 'mqtt', 'mqtt.websocket']);
+    expect(configuredGroups).toEqual(['http', 'registry', 'pki.admin', 'mqtt', 'mqtt.websocket', 'mqtt.external']);
   });
 
   it('knows those whose settings are declared from their row', () => {

@@ -40,6 +40,10 @@ export interface EntranceDefinition {
   readonly clientHostKey?: string;
   readonly clientPortKey?: string;
   readonly urlKey?: string;
+  /** A setting that shuts the entrance with `false`. */
+  readonly enabledKey?: string;
+  /** A setting that limits the entrance to the addresses of a network interface. */
+  readonly interfaceKey?: string;
   /** True when another program may replace the service, as Mosquitto may replace the embedded broker. */
   readonly isReplaceable?: boolean;
 }
@@ -114,6 +118,7 @@ export const entrances = {
     defaultPort: 1883,
     clientCertificate: 'by-level',
     keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
+    enabledKey: 'mqtt.bind.enabled',
     clientPortKey: 'mqtt.client.port',
     isReplaceable: true,
   },
@@ -126,6 +131,16 @@ export const entrances = {
     path: '/mqtt',
     clientCertificate: 'by-level',
     keys: { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' },
+    enabledKey: 'mqtt.bind.enabled',
+    isReplaceable: true,
+  },
+  'mqtt.external': {
+    service: 'mqtt-broker',
+    protocol: 'mqtt',
+    name: 'MQTT, external',
+    clientCertificate: 'by-level',
+    keys: { cert: 'mqtt.external.cert_file', key: 'mqtt.external.key_file', ca: 'mqtt.external.ca_path' },
+    interfaceKey: 'mqtt.external.bind.interface',
     isReplaceable: true,
   },
 } as const satisfies Readonly<Record<string, EntranceDefinition>>;

@@ -9,6 +9,8 @@ import {
 
 /** A listener on the network, and the settings that say where it is. */
 export interface ListenerKeys {
+  /** The entrance; absent for what is none. */
+  readonly group?: EntranceGroup;
   /** Absent: every process opens it, whatever services run in it. */
   readonly service?: ServiceName;
   /** What passes through, in words. */
@@ -41,6 +43,7 @@ function listenerKeysOf(group: EntranceGroup): ListenerKeys {
   const { service, name, defaultPort, clientPortKey, urlKey, keys } = definition;
   const portKey = `${group}.bind.port` as const;
   return {
+    group,
     service,
     name,
     addressKey: `${group}.bind.address`,

@@ -15,7 +15,7 @@ import type { Log } from './log.js';
 export async function settingsAtStart(options: LoadOptions, log: Log): Promise<Settings> {
   if (await moveOwnSettingsAtStart(options))
     log.info({ backup: backupFileName }, 'settings that thin-edge.io does not know moved to sallyport.toml');
-  const { settings, warnings, unread } = await loadSettings(options);
-  for (const warning of [...warnings, ...unread]) log.warn({ warning }, 'configuration needs attention');
+  const { settings, warnings } = await loadSettings(options);
+  for (const warning of warnings) log.warn({ warning }, 'configuration needs attention');
   return settings;
 }

@@ -1,4 +1,11 @@
-import { type ConfigKey, type Environment, quoted, resolveConfigDirectory, type Settings } from '@sallyport/config';
+import {
+  type ConfigKey,
+  type Environment,
+  isEntranceOffered,
+  quoted,
+  resolveConfigDirectory,
+  type Settings,
+} from '@sallyport/config';
 import { Problem, type ServiceName } from '@sallyport/protocol';
 import { type ListenerKeys, listenerKeys } from './listener-keys.js';
 import { OtherPorts } from './other-ports.js';
@@ -60,6 +67,7 @@ export async function explainFailedStart(
   if (!isAddressInUse(error)) return error;
   const needed = [...services, undefined]
     .flatMap((name) => listenerKeys.filter(({ service }) => service === name))
+    .filter(({ group }) => group === undefined || isEntranceOffered(settings, group))
     .filter(({ needs }) => needs.every((key) => settings.get(key) !== undefined));
   const others = new OtherPorts(settings, await commandName(settings, surroundings));
   const taken: TakenPort[] = [];
@@ -87,7 +95,7 @@ async function describeTaken(keys: ListenerKeys, settings: Settings, others: Oth
 }
 
 function addressOf({ addressKey, portKey }: ListenerKeys, settings: Settings): { host: string; port: number } {
-  return { host: String(settings.get(addressKey)), port: Number(settings.get(portKey)) };
+  return { host: String(settings.get(addressKey) ?? '0.0.0.0'), port: Number(settings.get(portKey)) };
 }
 
 function holderInWords(holder: PortHolder | undefined): string {

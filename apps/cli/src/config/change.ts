@@ -1,4 +1,4 @@
-import { type ConfigFile, describeKey, type KeyReference, nameOf, noEffect } from '@sallyport/config';
+import { type ConfigFile, describeKey, type KeyReference, nameOf } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -73,7 +73,7 @@ function changeCommand(context: CliContext, parent: Command, { name, description
 
 /** A warning for a setting that nothing in Sallyport reads; empty for all others. */
 function unreadNote(reference: KeyReference): string {
-  const { isRead, hasNoEffect } = describeKey(reference.key);
-  if (hasNoEffect) return `Warning: ${nameOf(reference)} is set, but ${noEffect}\n`;
-  return isRead ? '' : `Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`;
+  return describeKey(reference.key).isRead
+    ? ''
+    : `Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`;
 }

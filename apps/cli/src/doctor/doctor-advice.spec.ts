@@ -172,17 +172,6 @@ describe('doctor, where a person has to act', () => {
     expect((await examine(site.run)).healthy).toBe(true);
   });
 
-  it('names a setting that nothing reads, which a person expects something of', async () => {
-    await using site = await mutualSite();
-    await writeFile(join(site.directory, 'tedge.toml'), `${await site.settings()}mqtt.bind.enabled = false\n`);
-
-    const { findings } = await examine(site.run);
-
-    expect(findings).toMatchObject([
-      { id: 'settings', what: expect.stringContaining('mqtt.bind.enabled is set (tedge.toml), but nothing') },
-    ]);
-  });
-
   it('unsets a variable of the environment that is wrong', async () => {
     await using site = await mutualSite();
 

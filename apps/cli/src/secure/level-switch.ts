@@ -18,6 +18,7 @@ import {
   findWithdrawn,
   type RunningEntrance,
   reloadEntrance,
+  type WithdrawnEntrance,
 } from './running-entrances.js';
 import { SettingsChange } from './settings-change.js';
 import type { StepLog } from './step-log.js';
@@ -63,7 +64,7 @@ export class LevelSwitch {
       await this.steps.run(
         `close ${entrance.secured.service}`,
         () => closeWithdrawn(entrance),
-        () => `${entrance.secured.group}.bind.port is not set`,
+        () => withdrawal(entrance, this.site),
       );
   }
 
@@ -154,6 +155,12 @@ interface Changed {
   readonly change: SettingsChange;
   readonly absentEntrances: AbsentEntrances;
   readonly running: readonly RunningEntrance[];
+}
+
+/** Which setting shuts it. */
+function withdrawal({ secured: { group, enabledKey } }: WithdrawnEntrance, { settings }: Site): string {
+  const hasPort = settings.get(`${group}.bind.port`) !== undefined;
+  return hasPort && enabledKey !== undefined ? `${enabledKey} is false` : `${group}.bind.port is not set`;
 }
 
 function absence({ isReplaceable }: SecuredGroup): string {

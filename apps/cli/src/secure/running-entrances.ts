@@ -18,7 +18,7 @@ export interface RunningEntrance {
   readonly description: EntranceDescription;
 }
 
-/** An entrance that its service still has, though its port is not set any more. */
+/** An entrance that its service still has, though the settings do not ask for it any more. */
 export type WithdrawnEntrance = Pick<RunningEntrance, 'secured' | 'client'>;
 
 /**
@@ -43,7 +43,7 @@ export async function findEntrances(
   return { running, absent };
 }
 
-/** Finds entrances that are closed by a reload, since their port is not set any more. */
+/** Finds entrances that a reload closes, since the settings do not ask for them any more. */
 export async function findWithdrawn(site: Site): Promise<WithdrawnEntrance[]> {
   const offered = offeredGroups(site.settings).map(({ group }) => group);
   const withdrawn: WithdrawnEntrance[] = [];
@@ -60,7 +60,7 @@ export async function closeWithdrawn({ secured, client }: WithdrawnEntrance): Pr
   const { entrances } = await client.call(entranceRoutes.reload, { body: {} });
   if (!entrances.some(({ group, isOpen }) => group === secured.group && isOpen)) return;
   throw new Failure(
-    `The listener "${secured.group}" of ${secured.service} is open, though its port is not set.`,
+    `The listener "${secured.group}" of ${secured.service} is open, though its settings do not ask for it.`,
     'Look whether the service has settings of its own, such as TEDGE_ variables, and restart it.',
   );
 }
@@ -82,7 +82,7 @@ async function entranceOf(
   level: SecurityLevel,
 ): Promise<EntranceDescription | undefined> {
   try {
-    if (secured.defaultPort === undefined) await tellOfPort(secured, client);
+    if (secured.defaultPort === undefined || secured.enabledKey !== undefined) await tellOfPort(secured, client);
     return entranceIn(secured, (await client.call(entranceRoutes.list)).entrances);
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;

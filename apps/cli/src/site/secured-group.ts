@@ -1,4 +1,4 @@
-import type { Settings, TextKey } from '@sallyport/config';
+import { isEntranceOffered, type Settings, type TextKey } from '@sallyport/config';
 import {
   type ConfiguredGroup,
   configuredGroups,
@@ -25,9 +25,9 @@ export type PathKey = Extract<TextKey, `${string}_path` | `${string}_file` | `${
 /** In the order in which they change their level. */
 export const securedGroups: readonly SecuredGroup[] = configuredGroups.map(securedGroup);
 
-/** Those of a site: an entrance without a default port opens only where somebody sets one. */
+/** Those that the settings of a site ask for. */
 export function offeredGroups(settings: Settings): SecuredGroup[] {
-  return securedGroups.filter(({ group }) => settings.get(`${group}.bind.port`) !== undefined);
+  return securedGroups.filter(({ group }) => isEntranceOffered(settings, group));
 }
 
 export function securedGroup(group: ConfiguredGroup): SecuredGroup {

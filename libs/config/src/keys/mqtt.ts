@@ -5,12 +5,9 @@ import { absolutePath, entityTopicId, flag, text, topicPrefix } from '../text-va
 
 const listener = {
   'mqtt.bind.enabled': setting(flag, {
-    doc: 'Whether this device runs the local MQTT broker.',
+    doc: 'Whether MQTT clients may connect at `mqtt.bind.address`. With `false` nothing listens there, nor for WebSockets; the second listener is as `mqtt.external.*` says.',
     default: true,
     examples: ['true', 'false'],
-    isRead: false,
-    // The embedded broker runs in `standalone` only, and always does.
-    hasNoEffect: true,
   }),
   'mqtt.bind.address': setting(ipAddress, {
     doc: 'Address the local MQTT broker listens on.',
@@ -50,42 +47,36 @@ const listener = {
   }),
 } as const;
 
-// The embedded broker has one listener. thin-edge.io makes a second one for Mosquitto out of these.
 const external = {
   'mqtt.external.bind.port': optionalSetting(nonZeroPort, {
     doc: 'Port of a second listener for other devices. Unset: there is no second listener.',
     examples: ['8883'],
     deprecatedNames: ['mqtt.external.port', 'mqtt.external_port'],
-    isRead: false,
   }),
   'mqtt.external.bind.address': optionalSetting(ipAddress, {
-    doc: 'Address of the second listener. It opens the file transfer service on that address too, unless `http.bind.address` is set.',
+    doc: 'Address of the second listener. Unset: every IPv4 address of the device. It opens the file transfer service on that address too, unless `http.bind.address` is set.',
     examples: ['0.0.0.0'],
     deprecatedNames: ['mqtt.external_bind_address'],
   }),
   'mqtt.external.bind.interface': optionalSetting(text, {
-    doc: 'Network interface the second listener is limited to.',
+    doc: 'Network interface the second listener is limited to: it listens on the addresses the interface has at the start, and at each reload.',
     examples: ['wlan0'],
     deprecatedNames: ['mqtt.external_bind_interface'],
-    isRead: false,
   }),
   'mqtt.external.ca_path': optionalSetting(absolutePath, {
     doc: 'File or directory of CA certificates (PEM) that clients of the second listener must prove themselves with.',
     examples: ['/etc/ssl/certs'],
     deprecatedNames: ['mqtt.external.capath', 'mqtt.external_capath'],
-    isRead: false,
   }),
   'mqtt.external.cert_file': optionalSetting(absolutePath, {
-    doc: 'Certificate of the second listener (PEM).',
+    doc: 'Certificate of the second listener (PEM). With `mqtt.external.key_file` it turns TLS on.',
     examples: ['/etc/tedge/device-certs/tedge-certificate.pem'],
     deprecatedNames: ['mqtt.external.certfile', 'mqtt.external_certfile'],
-    isRead: false,
   }),
   'mqtt.external.key_file': optionalSetting(absolutePath, {
     doc: 'Private key of `mqtt.external.cert_file` (PEM).',
     examples: ['/etc/tedge/device-certs/tedge-private-key.pem'],
     deprecatedNames: ['mqtt.external.keyfile', 'mqtt.external_keyfile'],
-    isRead: false,
   }),
 } as const;
 

@@ -14,9 +14,9 @@ export function settingsCheck(context: CliContext, options: GlobalOptions): Chec
     id: 'settings',
     title: 'settings',
     run: async (checked) => {
-      const { warnings, unread } = await loadSettings(settingsSource(context, options));
+      const { warnings } = await loadSettings(settingsSource(context, options));
       const edit = await editSettings(context, options);
-      return [...warnings, ...unread].map((text) => warningFinding(checked, text, edit));
+      return warnings.map((text) => warningFinding(checked, text, edit));
     },
   };
 }
