@@ -12,14 +12,16 @@ function prove(...args) {
 
 describe('npm run prove', () => {
   it('lists what it can prove, a line each', () => {
-    expect(prove('--list').stdout).toMatch(/^bare-root {4}npm start and npm test .*\nanother-day {2}every test .*\n$/);
+    expect(prove('--list').stdout).toMatch(
+      /^bare-root {4}npm start and npm test .*\nanother-day {2}every test .*\nbroker {7}kill -9 .*\n$/,
+    );
   });
 
   it.each([[[]], [['bare-rot']], [['another-day', 'bare-rot']]])('proves nothing when it is asked for %j', (names) => {
     const { status, stderr } = prove(...names);
     expect({ status, stderr }).toEqual({
       status: 2,
-      stderr: 'npm run prove -- NAME..., where NAME is one of: bare-root, another-day\n',
+      stderr: 'npm run prove -- NAME..., where NAME is one of: bare-root, another-day, broker\n',
     });
   });
 });

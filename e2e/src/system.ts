@@ -42,10 +42,11 @@ export class System {
     private readonly output: { text: string },
   ) {}
 
-  static async start(): Promise<System> {
+  /** @param settings by name, in addition to the ports */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<System> {
     const directory = await mkdtemp(join(tmpdir(), 'sp-'));
     const ports = await choosePorts();
-    const env = { ...process.env, ...environmentFor(directory, ports) };
+    const env = { ...process.env, ...environmentFor(directory, ports), ...variablesFor(settings) };
     const output = { text: '' };
     const child = await launch(env, directory, output);
     return new System(directory, ports, env, child, output);
@@ -160,6 +161,11 @@ function exited(child: ChildProcess): Promise<number | null> {
 async function choosePorts(): Promise<Ports> {
   const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await freePorts(5);
   return { http, pki, pkiPublic, registry, mqtt };
+}
+
+function variablesFor(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const variable = (name: string) => `TEDGE_${name.toUpperCase().replaceAll('.', '_')}`;
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [variable(name), value]));
 }
 
 function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
