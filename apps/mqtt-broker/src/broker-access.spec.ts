@@ -35,7 +35,7 @@ describe('topics of the services (sallyport/v1/#)', () => {
     expect(received).toEqual([]);
   });
 
-  it.each(['sallyport/v1/#', 'sallyport/v1/event/device-changed', '$SYS/#', '$share/group/te/#'])(
+  it.each(['sallyport/v1/#', 'sallyport/v1/event/device-changed', '$SYS/#', '$share/group/sallyport/v1/#'])(
     'refuse a subscription from the network to %s',
     async (filter) => {
       await using site = await openBrokerSite();

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { deviceId, type MqttAccess, type MqttParty, type ProvenPeer, peerKind } from '@sallyport/protocol';
+import {
+  deviceId,
+  type MqttAccess,
+  type MqttParty,
+  type ProvenPeer,
+  peerKind,
+  sharedFilter,
+} from '@sallyport/protocol';
 
 /** What a client of the network has proved about itself. */
 export type BrokerPeer = ProvenPeer;
@@ -27,10 +34,11 @@ export function tableRules(access: MqttAccess): AccessRules {
       return party === undefined ? !topic.startsWith('$') : access.mayPublish(party, topic);
     },
     maySubscribe: (origin, filter) => {
-      // This broker has no topics of its own and no shared subscriptions. A grant would be a promise it does not keep.
-      if (filter.startsWith('$')) return false;
+      const wanted = sharedFilter(filter) ?? filter;
+      // This broker has no topics of its own. A grant would be a promise it does not keep.
+      if (wanted.startsWith('$')) return false;
       const party = partyOf(origin);
-      return party === undefined || access.maySubscribe(party, filter);
+      return party === undefined || access.maySubscribe(party, wanted);
     },
     mayReceive: (origin, topic) => {
       const party = partyOf(origin);

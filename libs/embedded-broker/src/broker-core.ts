@@ -10,6 +10,7 @@ import { RetainedMessages } from './retained-messages.js';
 import { Router } from './router.js';
 import { SessionTable } from './session-table.js';
 import { importFromStore, removeImported } from './store-import.js';
+import { Wills } from './wills.js';
 
 export interface CoreOptions {
   readonly limits: BrokerLimits;
@@ -25,6 +26,7 @@ export class BrokerCore {
   readonly retained: RetainedMessages;
   readonly sessions: SessionTable;
   readonly router: Router;
+  readonly wills: Wills;
   readonly now: () => number;
   private lastMessageId = 0;
 
@@ -45,7 +47,10 @@ export class BrokerCore {
       now,
       retained: this.retained,
       nextMessageId: () => this.nextMessageId(),
-      onEnd: (session) => this.router.forget(session),
+      onEnd: (session) => {
+        this.router.forget(session);
+        this.wills.release(session);
+      },
     });
     this.router = new Router({
       limits,
@@ -58,6 +63,18 @@ export class BrokerCore {
       sessions: this.sessions,
       nextMessageId: () => this.nextMessageId(),
     });
+    this.wills = new Wills((publication, session) => {
+      const isAllowed = rules.mayPublish(session.origin, publication.topic);
+      const outcome = isAllowed ? this.router.publish(publication, session) : 'no-room';
+      if (outcome === 'no-room' || outcome === 'failing')
+        onWarning('a last will was not kept', { session: session.name, topic: publication.topic });
+    });
+  }
+
+  /** Ends sessions and sends wills whose time has come; `now` in milliseconds of `performance.now`. */
+  checkTime(now: number): void {
+    this.wills.publishDue(now);
+    this.sessions.endExpired(now);
   }
 
   nextMessageId(): number {

@@ -1,30 +1,34 @@
+import { randomUUID } from 'node:crypto';
 import {
+  type AckPacket,
   type ConnectPacket,
-  connectReturnCode,
-  encodeConnack,
-  encodeGrants,
   encodePing,
   type MqttPacket,
   type PacketError,
   type PublishPacket,
+  type ReasonPacket,
   reasonCodes,
   type SubscribePacket,
   type SubscriptionRequest,
   type UnsubscribePacket,
-  type Will,
 } from '@sallyport/mqtt-wire';
+import { sharedFilter } from '@sallyport/protocol';
 import { type AccessRules, type Origin, sessionName } from './access-rules.js';
+import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
+import { type ConnectTerms, offerOf, termsOf } from './connect-terms.js';
 import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js';
 import type { BrokerCounters } from './counters.js';
-import { type Frame, pubackFrame, pubcompFrame, pubrecFrame, pubrelFrame, wholeFrame } from './frame.js';
+import { type Frame, wholeFrame } from './frame.js';
 import type { BrokerLimits } from './limits.js';
-import type { Publication } from './message.js';
+import { messageProperties } from './message-properties.js';
 import type { Link } from './outbox.js';
 import { Replies } from './replies.js';
-import type { Router } from './router.js';
+import type { PublishOutcome, Router } from './router.js';
 import type { Session, SessionHolder } from './session.js';
 import type { SessionTable } from './session-table.js';
+import type { SubscriptionOptions } from './subscription.js';
+import type { Wills } from './wills.js';
 
 /** What all clients of a broker share. */
 export interface ClientContext {
@@ -33,6 +37,7 @@ export interface ClientContext {
   readonly journal: BrokerJournal;
   readonly sessions: SessionTable;
   readonly router: Router;
+  readonly wills: Wills;
   readonly counters: BrokerCounters;
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly onClosed: (client: Client) => void;
@@ -44,6 +49,16 @@ export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'write
   readonly network: string;
 }
 
+/** A subscription with the identifier that its packet gives to all of them. */
+type GrantRequest = SubscriptionRequest & SubscriptionOptions;
+
+interface Grant {
+  /** For SUBACK. */
+  readonly code: number;
+  /** The subscription whose retained messages the client gets now. */
+  readonly retainedOf: SubscriptionOptions | undefined;
+}
+
 /** Why a client may not connect. */
 interface Refusal {
   readonly reason: string;
@@ -51,22 +66,30 @@ interface Refusal {
   readonly code: number;
 }
 
-/** SUBACK of MQTT 3.1.1: this subscription failed. */
-const failure = 0x80;
-
 const pingFrame = wholeFrame(encodePing({ type: 'pingresp' }));
 
 /** The longest a client may be silent: one and a half times its keep-alive [MQTT-3.1.2-24]. */
 const keepAliveFactor = 1_500;
+
+/** How long a client may take to close its side after our last word, in milliseconds. */
+const lingerMs = 2_000;
+
+/** What an MQTT 5 client is told of a message that was not kept. */
+const codeOfOutcome: Readonly<Record<PublishOutcome, number>> = {
+  delivered: reasonCodes.success,
+  'no-subscriber': reasonCodes.noMatchingSubscribers,
+  'no-room': reasonCodes.quotaExceeded,
+  failing: reasonCodes.implementationSpecificError,
+};
 
 /** One connection, from its CONNECT to its end, and the session it uses. */
 export class Client implements ConnectionUser, SessionHolder {
   private readonly connection: Connection;
   private readonly replies: Replies;
   private readonly openedAt = performance.now();
-  private connect: ConnectPacket | undefined;
+  private answers = new Answers(4);
+  private terms: ConnectTerms | undefined;
   private session: Session | undefined;
-  private will: Will | undefined;
   private hasReportedSubscription = false;
 
   constructor(
@@ -89,11 +112,10 @@ export class Client implements ConnectionUser, SessionHolder {
         this.session?.outbox.acknowledge(packet.packetId);
         break;
       case 'pubrec':
-        this.takePubrec(packet.packetId);
+        this.takePubrec(packet);
         break;
       case 'pubrel':
-        this.session?.inbox.release(packet.packetId);
-        this.replies.whenKept(pubcompFrame, packet.packetId);
+        this.takePubrel(packet.packetId);
         break;
       case 'pubcomp':
         this.session?.outbox.complete(packet.packetId);
@@ -108,17 +130,14 @@ export class Client implements ConnectionUser, SessionHolder {
         this.connection.send(pingFrame, 0);
         break;
       case 'disconnect':
-        // [MQTT-3.14.4-3]: no will after a DISCONNECT.
-        this.will = undefined;
-        this.endSession();
-        this.connection.end();
+        this.takeDisconnect(packet);
         break;
       case 'auth':
       case 'connack':
       case 'suback':
       case 'unsuback':
       case 'pingresp':
-        this.cut(`a client must not send ${packet.type}`);
+        this.cut(`${packet.type} must not come here`, reasonCodes.protocolError);
         break;
       default:
         packet satisfies never;
@@ -131,8 +150,8 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   faulty(error: PacketError): void {
-    if (this.connect === undefined) this.refuse(error.message, error.reasonCode);
-    else this.cut(error.message);
+    if (this.terms === undefined) this.refuse(error.message, error.reasonCode);
+    else this.cut(error.message, error.reasonCode);
   }
 
   closed(): void {
@@ -142,51 +161,62 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   yield(): void {
-    this.cut('another connection has taken over the session');
+    this.cut('another connection has taken over the session', reasonCodes.sessionTakenOver);
   }
 
   /** Ends the connection of a broker that stops. */
   stop(): void {
+    const lastWord = this.session === undefined ? undefined : this.answers.disconnect(reasonCodes.serverShuttingDown);
+    if (lastWord !== undefined) this.connection.writeNow(lastWord);
     this.connection.destroy();
   }
 
   /** Ends a connection that has been silent, or has not read, for too long. Called several times a second. */
   checkTime(now: number): void {
     const { limits } = this.context;
-    const { blockedSince, receivedAt } = this.connection;
-    const keepAlive = this.connect?.keepAliveSeconds ?? 0;
-    if (this.connect === undefined && now - this.openedAt > limits.connectMs)
+    const { blockedSince, receivedAt, endingSince } = this.connection;
+    const keepAlive = this.terms?.keepAliveSeconds ?? 0;
+    if (endingSince !== undefined) {
+      if (now - endingSince > lingerMs) this.connection.destroy();
+    } else if (this.terms === undefined && now - this.openedAt > limits.connectMs)
       this.refuse('no CONNECT came in time', reasonCodes.unspecifiedError);
-    else if (blockedSince !== undefined && now - blockedSince > limits.drainMs) this.cut('the client does not read');
-    else if (keepAlive > 0 && now - receivedAt > keepAlive * keepAliveFactor) this.cut('the client was silent');
+    else if (blockedSince !== undefined && now - blockedSince > limits.drainMs) this.abort('the client does not read');
+    else if (keepAlive > 0 && now - receivedAt > keepAlive * keepAliveFactor)
+      this.cut('the client was silent', reasonCodes.keepAliveTimeout);
   }
 
   private open(connect: ConnectPacket): void {
+    this.answers = new Answers(connect.version);
     const refusal = this.refusalOf(connect);
     if (refusal !== undefined) {
       this.refuse(refusal.reason, refusal.code);
       return;
     }
     const { origin, network } = this.options;
-    const { clientId, isClean, will } = connect;
-    const name = sessionName(origin, clientId);
-    const opened = this.context.sessions.open({ name, origin, network, isClean, isKept: !isClean });
+    const { isClean } = connect;
+    const terms = termsOf(connect, this.context.limits);
+    const assignedId = connect.clientId === '' ? randomUUID() : undefined;
+    const name = sessionName(origin, assignedId ?? connect.clientId);
+    const { expirySeconds } = terms;
+    const opened = this.context.sessions.open({ name, origin, network, isClean, expirySeconds });
     if (opened.outcome === 'refused') {
       this.refuse(`no room for a session (${opened.shortage})`, reasonCodes.quotaExceeded);
       return;
     }
-    this.connect = connect;
-    this.will = will;
-    this.join(opened.session, opened.isPresent);
+    this.context.wills.cancel(opened.session);
+    this.terms = terms;
+    const offer = offerOf(this.context.limits, assignedId);
+    this.join(opened.session, terms, this.answers.connack(opened.isPresent, offer));
   }
 
-  private refusalOf({ clientId, isClean, will, version }: ConnectPacket): Refusal | undefined {
-    if (version === 5) return { reason: 'the broker speaks MQTT 3.1.1', code: reasonCodes.unsupportedProtocolVersion };
-    // [MQTT-3.1.3-8]
-    if (clientId === '' && !isClean)
+  private refusalOf({ clientId, isClean, will, version, properties }: ConnectPacket): Refusal | undefined {
+    // [MQTT-3.1.3-8] of 3.1.1; MQTT 5 lets the server choose the id of a session that is kept.
+    if (clientId === '' && !isClean && version !== 5)
       return { reason: 'a session to be kept needs a client id', code: reasonCodes.clientIdNotValid };
     if (clientId.length > this.context.limits.clientIdLength)
       return { reason: 'the client id is too long', code: reasonCodes.clientIdNotValid };
+    if (properties?.authenticationMethod !== undefined)
+      return { reason: 'the client asks for an authentication method', code: reasonCodes.badAuthenticationMethod };
     if (will !== undefined && !this.mayPublish(will.topic))
       return { reason: 'the last will is not allowed', code: reasonCodes.notAuthorized };
     if (this.context.journal.isFailing && !isClean)
@@ -195,34 +225,27 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   /** Answers the CONNECT when the session is in the journal; the client's next packets wait until then. */
-  private join(session: Session, sessionPresent: boolean): void {
+  private join(session: Session, terms: ConnectTerms, connack: Frame): void {
     this.session = session;
     session.holder = this;
     this.connection.hold();
-    const connack = encodeConnack(
-      { type: 'connack', sessionPresent, reasonCode: 0, properties: undefined },
-      this.version,
-    );
     const { journal } = this.context;
     const answer = () => {
       if (!this.connection.isOpen || session.holder !== this) return;
-      this.connection.send(wholeFrame(connack), 0);
-      session.outbox.attach(this.link());
+      this.connection.send(connack, 0);
+      session.outbox.attach(this.link(terms));
       this.connection.resume();
     };
     if (journal.position <= journal.committed || journal.isFailing) answer();
     else journal.whenCommitted({ committed: answer });
   }
 
-  private get version(): 3 | 4 | 5 {
-    return this.connect?.version ?? 4;
-  }
-
-  private link(): Link {
-    const { connection, version } = this;
+  private link({ version, window, largestBytes }: ConnectTerms): Link {
+    const { connection } = this;
     return {
       version,
-      window: this.context.limits.inFlightMessages,
+      window,
+      largestBytes,
       get isWritable() {
         return connection.isWritable;
       },
@@ -235,47 +258,77 @@ export class Client implements ConnectionUser, SessionHolder {
     const { counters, limits } = this.context;
     if (session === undefined) return;
     counters.messagesReceived += 1;
-    if (levelsOf(packet.topic) > limits.topicLevels) {
-      this.cut('a topic has too many levels');
-      return;
-    }
-    if (!this.mayPublish(packet.topic)) {
-      this.refusePublication(packet.topic);
-      return;
-    }
-    if (packet.qos === 2) {
-      this.takeExactlyOnce(packet, session);
-      return;
-    }
-    const outcome = this.context.router.publish(packet, session);
-    if (packet.qos === 0) return;
-    if (outcome === 'no-room' || outcome === 'failing') {
-      this.leaveUnacknowledged();
-      return;
-    }
-    this.replies.whenKept(pubackFrame, packet.packetId);
+    if (levelsOf(packet.topic) > limits.topicLevels)
+      this.cut('a topic has too many levels', reasonCodes.topicNameInvalid);
+    else if (!this.mayPublish(packet.topic)) this.refusePublication(packet);
+    else if (packet.qos === 2) this.takeExactlyOnce(packet, session);
+    else this.pass(packet, session);
+  }
+
+  private pass(packet: PublishPacket, session: Session): void {
+    const outcome = this.publish(packet, session);
+    if (packet.qos > 0) this.answerPublication(packet, outcome);
+  }
+
+  private publish(packet: PublishPacket, session: Session): PublishOutcome {
+    const { properties } = packet;
+    const publication = properties === undefined ? packet : { ...packet, properties: messageProperties(properties) };
+    return this.context.router.publish(publication, session);
   }
 
   /** A message is passed on when it comes first. Its repetitions are acknowledged alone [MQTT-4.3.3-2]. */
   private takeExactlyOnce(packet: PublishPacket, session: Session): void {
-    if (!session.inbox.has(packet.packetId)) {
-      if (session.inbox.size >= this.context.limits.unreleasedMessages) {
-        this.cut('a client leaves too many QoS 2 messages without PUBREL');
-        return;
-      }
-      const outcome = this.context.router.publish(packet, session);
-      if (outcome === 'no-room' || outcome === 'failing') {
-        this.leaveUnacknowledged();
-        return;
-      }
-      session.inbox.add(packet.packetId);
+    if (session.inbox.has(packet.packetId)) {
+      this.answerPublication(packet, 'delivered');
+      return;
     }
-    this.replies.whenKept(pubrecFrame, packet.packetId);
+    if (session.inbox.size >= this.context.limits.unreleasedMessages) {
+      this.cut('a client leaves too many QoS 2 messages without PUBREL', reasonCodes.receiveMaximumExceeded);
+      return;
+    }
+    const outcome = this.publish(packet, session);
+    if (isTaken(outcome)) session.inbox.add(packet.packetId);
+    this.answerPublication(packet, outcome);
   }
 
-  private takePubrec(packetId: number): void {
-    this.session?.outbox.receive(packetId);
-    this.replies.whenKept(pubrelFrame, packetId);
+  /** [MQTT-3.3.5-2] of 3.1.1: without a word for a refusal, the connection ends. The client sends it again later. */
+  private answerPublication({ qos, packetId }: PublishPacket, outcome: PublishOutcome): void {
+    if (!isTaken(outcome)) this.context.counters.publicationsRefused += 1;
+    if (!isTaken(outcome) && this.terms?.version !== 5) this.connection.destroy();
+    else this.replies.whenKept(this.answers.ack(ackOf(qos), packetId, codeOfOutcome[outcome]), packetId);
+  }
+
+  private takePubrec({ packetId, reasonCode }: AckPacket): void {
+    const outbox = this.session?.outbox;
+    if (reasonCode >= reasonCodes.unspecifiedError) {
+      outbox?.refuse(packetId);
+      return;
+    }
+    const isKnown = outbox?.receive(packetId) === true;
+    const code = isKnown ? reasonCodes.success : reasonCodes.packetIdNotFound;
+    this.replies.whenKept(this.answers.ack('pubrel', packetId, code), packetId);
+  }
+
+  private takePubrel(packetId: number): void {
+    const isKnown = this.session?.inbox.release(packetId) === true;
+    const code = isKnown ? reasonCodes.success : reasonCodes.packetIdNotFound;
+    this.replies.whenKept(this.answers.ack('pubcomp', packetId, code), packetId);
+  }
+
+  /** @see MQTT 5.0 §3.14 */
+  private takeDisconnect({ reasonCode, properties }: ReasonPacket): void {
+    const { terms, session } = this;
+    const expiry = properties?.sessionExpiryInterval;
+    // [MQTT-3.14.2-2]
+    if (expiry !== undefined && expiry > 0 && terms?.expirySeconds === 0) {
+      this.cut('a session that was not to be kept cannot be kept now', reasonCodes.protocolError);
+      return;
+    }
+    if (expiry !== undefined && session !== undefined) this.context.sessions.setExpiry(session, expiry);
+    // [MQTT-3.14.4-3]: no will after a normal DISCONNECT.
+    if (terms !== undefined && reasonCode === reasonCodes.success) this.terms = { ...terms, will: undefined };
+    this.endSession();
+    this.connection.end();
   }
 
   private takeSubscribe(packet: SubscribePacket): void {
@@ -296,40 +349,58 @@ export class Client implements ConnectionUser, SessionHolder {
       },
       (error: unknown) => {
         this.context.onWarning('the access rules could not decide', { error });
-        this.cut('the access rules could not decide');
+        this.cut('the access rules could not decide', reasonCodes.implementationSpecificError);
       },
     );
   }
 
   private subscribe(
-    { packetId, subscriptions }: SubscribePacket,
+    { packetId, subscriptions, properties }: SubscribePacket,
     allowed: readonly (boolean | Promise<boolean>)[],
   ): void {
     const { session } = this;
     if (session === undefined) return;
-    const codes = subscriptions.map((request, index) => this.grant(request, session, allowed[index] === true));
-    const suback = { type: 'suback', packetId, reasonCodes: codes, properties: undefined } as const;
-    this.replies.whenKept(wholeFrame(encodeGrants(suback, this.version)), 0);
-    for (const [index, request] of subscriptions.entries())
-      if (codes[index] !== failure) this.context.router.sendRetained(session, { ...request, identifier: undefined });
+    const identifier = properties?.subscriptionIdentifiers?.[0];
+    const granted = subscriptions.map((request, index) =>
+      this.grant({ ...request, identifier }, session, allowed[index] === true),
+    );
+    this.replies.whenKept(
+      this.answers.suback(
+        packetId,
+        granted.map(({ code }) => code),
+      ),
+      0,
+    );
+    for (const { retainedOf } of granted)
+      if (retainedOf !== undefined) this.context.router.sendRetained(session, retainedOf);
   }
 
-  /** Returns the granted QoS, or that the subscription failed. */
-  private grant(request: SubscriptionRequest, session: Session, isAllowed: boolean): number {
+  private grant(request: GrantRequest, session: Session, isAllowed: boolean): Grant {
     const { router, journal } = this.context;
-    const isKeepable = !session.isKept || !journal.isFailing;
-    const isGranted =
-      isAllowed && isKeepable && router.subscribe(session, { ...request, identifier: undefined }) !== 'no-room';
-    if (!isGranted) this.noteRefusal(request.filter);
-    return isGranted ? request.qos : failure;
+    if (!isAllowed) return this.refuseSubscription(request.filter, reasonCodes.notAuthorized);
+    if (session.isKept && journal.isFailing)
+      return this.refuseSubscription(request.filter, reasonCodes.implementationSpecificError);
+    const outcome = router.subscribe(session, request);
+    if (outcome === 'no-room') return this.refuseSubscription(request.filter, reasonCodes.quotaExceeded);
+    // MQTT 5.0 §3.8.3.1, and §4.8.2: a shared subscription gets no retained messages.
+    const { retainHandling, filter, qos } = request;
+    const wantsRetained = retainHandling === 0 || (retainHandling === 1 && outcome === 'new');
+    const isShared = sharedFilter(filter) !== undefined;
+    return { code: qos, retainedOf: wantsRetained && !isShared ? request : undefined };
+  }
+
+  private refuseSubscription(filter: string, code: number): Grant {
+    this.noteRefusal(filter);
+    return { code, retainedOf: undefined };
   }
 
   private takeUnsubscribe({ packetId, filters }: UnsubscribePacket): void {
     const { session } = this;
     if (session === undefined) return;
-    for (const filter of filters) this.context.router.unsubscribe(session, filter);
-    const unsuback = { type: 'unsuback', packetId, reasonCodes: [], properties: undefined } as const;
-    this.replies.whenKept(wholeFrame(encodeGrants(unsuback, this.version)), 0);
+    const codes = filters.map((filter) =>
+      this.context.router.unsubscribe(session, filter) ? reasonCodes.success : reasonCodes.noSubscriptionExisted,
+    );
+    this.replies.whenKept(this.answers.unsuback(packetId, codes), 0);
   }
 
   /** One object for as long as the session: the rights of each are compiled once. */
@@ -347,16 +418,12 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   /** MQTT 3.1.1 has no other answer to a publication that is not allowed than the end of the connection. */
-  private refusePublication(topic: string): void {
+  private refusePublication({ topic, qos, packetId }: PublishPacket): void {
     this.context.counters.publicationsRefused += 1;
     this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
-    this.connection.destroy();
-  }
-
-  /** [MQTT-3.3.5-2]: a publication is acknowledged, or the connection ends. The client sends it again later. */
-  private leaveUnacknowledged(): void {
-    this.context.counters.publicationsRefused += 1;
-    this.connection.destroy();
+    if (this.terms?.version !== 5) this.connection.destroy();
+    else if (qos > 0)
+      this.replies.whenKept(this.answers.ack(ackOf(qos), packetId, reasonCodes.notAuthorized), packetId);
   }
 
   /** Once for each connection: one packet may ask for a hundred thousand filters. */
@@ -367,39 +434,41 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   private refuse(reason: string, reasonCode: number): void {
-    const code = connectReturnCode(reasonCode);
     this.context.counters.connectionsRefused += 1;
     this.context.onWarning('a client was refused', { reason, network: this.options.network });
-    if (code === undefined) {
-      this.connection.destroy();
-      return;
-    }
-    const connack = { type: 'connack', sessionPresent: false, reasonCode: code, properties: undefined } as const;
-    this.connection.send(wholeFrame(encodeConnack(connack, 4)), 0);
-    this.connection.end();
+    this.leave(this.answers.refusal(reasonCode));
   }
 
-  private cut(reason: string): void {
+  /** Ends a connection, and tells the client why where its version can. */
+  private cut(reason: string, reasonCode: number): void {
+    this.context.onWarning('a connection was ended', { reason, session: this.session?.name });
+    this.leave(this.answers.disconnect(reasonCode));
+  }
+
+  /** Ends a connection that takes no last word. */
+  private abort(reason: string): void {
     this.context.onWarning('a connection was ended', { reason, session: this.session?.name });
     this.connection.destroy();
   }
 
-  private endSession(): void {
-    const { session } = this;
-    this.session = undefined;
-    if (session?.holder !== this) return;
-    this.publishWill(session);
-    this.context.sessions.leave(session);
+  private leave(lastWord: Frame | undefined): void {
+    this.replies.clear();
+    this.endSession();
+    if (lastWord === undefined) {
+      this.connection.destroy();
+      return;
+    }
+    this.connection.send(lastWord, 0);
+    this.connection.end();
   }
 
-  private publishWill(session: Session): void {
-    const { will } = this;
-    this.will = undefined;
-    if (will === undefined) return;
-    const publication: Publication = { ...will };
-    const outcome = this.mayPublish(will.topic) ? this.context.router.publish(publication, session) : 'no-room';
-    if (outcome === 'no-room' || outcome === 'failing')
-      this.context.onWarning('a last will was not kept', { session: session.name, topic: will.topic });
+  private endSession(): void {
+    const { session, terms } = this;
+    const { sessions, wills } = this.context;
+    this.session = undefined;
+    if (session?.holder !== this) return;
+    if (terms?.will !== undefined) wills.take(session, terms.will);
+    sessions.leave(session);
   }
 
   /** While much waits to be written, the client is not read. */
@@ -415,4 +484,12 @@ function levelsOf(topic: string): number {
   let levels = 1;
   for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) levels += 1;
   return levels;
+}
+
+function isTaken(outcome: PublishOutcome): boolean {
+  return outcome === 'delivered' || outcome === 'no-subscriber';
+}
+
+function ackOf(qos: number): 'puback' | 'pubrec' {
+  return qos === 2 ? 'pubrec' : 'puback';
 }

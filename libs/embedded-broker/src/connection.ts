@@ -37,7 +37,8 @@ export class Connection {
   private gatheredBytes = 0;
   private holds = 0;
   private isReading = false;
-  private isEnding = false;
+  /** Since when the connection waits for the client to close it; undefined while it is open. */
+  endingSince: number | undefined;
   private isClosed = false;
 
   constructor(private readonly options: ConnectionOptions) {
@@ -46,6 +47,7 @@ export class Connection {
       sender: 'client',
       largestBytes: limits.packetBytes,
       largestConnectBytes: limits.connectPacketBytes,
+      topicAliasMaximum: limits.topicAliases,
     });
     stream.on('data', (chunk: Buffer) => this.receive(chunk));
     stream.on('drain', () => this.drained());
@@ -62,7 +64,7 @@ export class Connection {
   }
 
   get isOpen(): boolean {
-    return !this.isClosed && !this.isEnding;
+    return !this.isClosed && this.endingSince === undefined;
   }
 
   /** Sends a frame at the end of this turn. */
@@ -81,11 +83,18 @@ export class Connection {
     return gathered;
   }
 
+  /** Writes a frame in this turn: the broker stops, and there may be no other. */
+  writeNow(frame: Frame): void {
+    const bytes = Buffer.allocUnsafe(frame.byteLength);
+    frame.copyTo(bytes, 0, 0);
+    if (this.isOpen) this.options.stream.write(bytes);
+  }
+
   write(bytes: Buffer): void {
     const { stream } = this.options;
     if (this.isClosed || stream.destroyed) return;
     if (!stream.write(bytes)) this.blockedSince ??= performance.now();
-    if (this.isEnding) stream.end();
+    if (this.endingSince !== undefined) stream.end();
   }
 
   /** Stops reading packets until `resume` was called as often. */
@@ -104,7 +113,7 @@ export class Connection {
   /** Sends what was gathered, then ends. What the client still sends is not read as MQTT. */
   end(): void {
     if (!this.isOpen) return;
-    this.isEnding = true;
+    this.endingSince = performance.now();
     if (this.frames.length === 0) this.options.stream.end();
     // Keep reading and ignore it. Closing with unread bytes sends a reset, which may overtake the last packet.
     this.options.stream.resume();

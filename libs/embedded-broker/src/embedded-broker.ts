@@ -149,6 +149,7 @@ export class EmbeddedBroker {
       journal: core.journal,
       sessions: core.sessions,
       router: core.router,
+      wills: core.wills,
       onWarning: this.warn,
       onClosed: (client: Client) => void this.served.delete(client),
     };
@@ -158,5 +159,6 @@ export class EmbeddedBroker {
   private checkTimes(): void {
     const now = performance.now();
     for (const client of this.served) client.checkTime(now);
+    this.core?.checkTime(now);
   }
 }

@@ -19,6 +19,8 @@ export interface BrokerLimits {
   readonly inFlightMessages: number;
   /** QoS 2 messages that a client may leave without PUBREL at a time. */
   readonly unreleasedMessages: number;
+  /** Topics that a client of MQTT 5 may give a number. */
+  readonly topicAliases: number;
   /** Messages that wait for one session; the newest is dropped when it is full, as Mosquitto does. */
   readonly queuedMessages: number;
   /** Bytes of the unacknowledged messages of one session. */
@@ -51,6 +53,7 @@ export const defaultBrokerLimits: BrokerLimits = {
   outputBytes: mebibyte,
   inFlightMessages: 1_000,
   unreleasedMessages: 1_000,
+  topicAliases: 10,
   queuedMessages: 1_000,
   queuedBytes: 8 * mebibyte,
   queuedBytesPerIdentity: 32 * mebibyte,

@@ -1,7 +1,8 @@
 import { type Properties, type ProtocolVersion, PublishFrame, type Qos } from '@sallyport/mqtt-wire';
-import type { Delivery } from './delivery.js';
+import type { Delivery, DeliveryOptions } from './delivery.js';
 import type { EntryPlace, JournalEntry } from './journal/journal.js';
 import type { RecordWriter } from './journal/record-writer.js';
+import { sizeOfProperties } from './message-properties.js';
 import { recordTypes, writeMessageProperties } from './records.js';
 
 /** What a client publishes. */
@@ -17,8 +18,8 @@ export interface Publication {
 const overheadBytes = 200;
 
 /** What a message costs in memory and on disk, in bytes. */
-export function sizeOf({ topic, payload }: Pick<Publication, 'topic' | 'payload'>): number {
-  return overheadBytes + topic.length + payload.length;
+export function sizeOf({ topic, payload, properties }: Pick<Publication, 'topic' | 'payload' | 'properties'>): number {
+  return overheadBytes + topic.length + payload.length + sizeOfProperties(properties);
 }
 
 /** A publication on its way: one object for all its receivers. */
@@ -31,6 +32,8 @@ export class Message implements JournalEntry {
   readonly topic: string;
   readonly qos: Qos;
   readonly properties: Properties | undefined;
+  /** When it is worth nothing any more, in milliseconds since 1970. */
+  readonly expiresAt: number;
   /** Bytes it is counted with. */
   readonly size: number;
   /** The batch of the journal that holds it; 0 when it is not kept there. */
@@ -52,6 +55,7 @@ export class Message implements JournalEntry {
     this.qos = publication.qos;
     this.properties = publication.properties;
     this.body = publication.payload;
+    this.expiresAt = expiryOf(publication.properties, publishedAt);
     this.size = sizeOf(publication);
   }
 
@@ -59,8 +63,46 @@ export class Message implements JournalEntry {
     return this.body;
   }
 
-  /** The encoded packet; all receivers with the same QoS and version share it. */
-  frameFor(version: ProtocolVersion, qos: Qos, retain: boolean): PublishFrame {
+  /** Encodes the message before it waits, when receivers can share the bytes; else makes it independent. */
+  prepare(version: ProtocolVersion, options: DeliveryOptions): void {
+    if (this.isShared(version, options)) this.sharedFrame(version, options);
+    else this.detach();
+  }
+
+  /**
+   * The encoded packet. Receivers with the same QoS and version share it.
+   *
+   * @param now milliseconds since 1970: what is left of the lifetime of the message goes to its receiver [MQTT-3.3.2-6]
+   */
+  frameFor(version: ProtocolVersion, options: DeliveryOptions, now: () => number): PublishFrame {
+    if (this.isShared(version, options)) return this.sharedFrame(version, options);
+    const { topic, payload } = this;
+    const { qos, retain, identifiers } = options;
+    const properties = {
+      ...this.properties,
+      ...(this.expiresAt === Number.POSITIVE_INFINITY
+        ? {}
+        : { messageExpiryInterval: Math.max(0, Math.ceil((this.expiresAt - now()) / 1_000)) }),
+      ...(identifiers.length === 0 ? {} : { subscriptionIdentifiers: identifiers }),
+    };
+    const packet = {
+      type: 'publish',
+      topic,
+      payload,
+      qos,
+      retain,
+      isDuplicate: false,
+      packetId: 0,
+      properties,
+    } as const;
+    return new PublishFrame(packet, version);
+  }
+
+  private isShared(version: ProtocolVersion, { identifiers }: DeliveryOptions): boolean {
+    return version !== 5 || (identifiers.length === 0 && this.expiresAt === Number.POSITIVE_INFINITY);
+  }
+
+  private sharedFrame(version: ProtocolVersion, { qos, retain }: DeliveryOptions): PublishFrame {
     const kind = qos + (version === 5 ? 3 : 0) + (retain ? 6 : 0);
     let frame = this.frames[kind];
     if (frame === undefined) {
@@ -112,4 +154,10 @@ export class Message implements JournalEntry {
     for (const delivery of open) delivery.writeTo(writer);
     writer.finish();
   }
+}
+
+/** @see MQTT 5.0 §3.3.2.3.3 */
+export function expiryOf(properties: Properties | undefined, publishedAt: number): number {
+  const seconds = properties?.messageExpiryInterval;
+  return seconds === undefined ? Number.POSITIVE_INFINITY : publishedAt + seconds * 1_000;
 }

@@ -15,6 +15,8 @@ export interface Link {
   readonly version: ProtocolVersion;
   /** QoS 1 and 2 messages that may be unacknowledged at a time. */
   readonly window: number;
+  /** Largest packet that the client takes. */
+  readonly largestBytes: number;
   /** False while the client does not read fast enough. */
   readonly isWritable: boolean;
   send(frame: Frame, packetId: number): void;
@@ -29,6 +31,8 @@ export interface OutboxOptions {
   /** Retained messages that are sent when nothing else waits. */
   readonly backlog: RetainedBacklog;
   readonly nextMessageId: () => number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** What became of a message for one session; `all-full`: the room that all clients have together is used up. */
@@ -131,6 +135,11 @@ export class Outbox {
     const { link, waiting } = this;
     if (link === undefined) return;
     for (let next = waiting.first; next !== undefined && link.isWritable; next = waiting.first) {
+      if (this.isExpired(next)) {
+        waiting.shift();
+        this.drop(next);
+        continue;
+      }
       if (next.qos > 0 && !this.mayFly(next, link)) return;
       waiting.shift();
       this.send(next, link);
@@ -202,7 +211,8 @@ export class Outbox {
     const { link } = this;
     if (link === undefined) return 'away';
     if (link.isWritable && this.waiting.length === 0) {
-      link.send(message.frameFor(link.version, 0, options.retain), 0);
+      const frame = message.frameFor(link.version, options, this.options.now);
+      if (frame.byteLength <= link.largestBytes) link.send(frame, 0);
       return 'taken';
     }
     const shortage = this.shortageFor(message);
@@ -234,9 +244,9 @@ export class Outbox {
   }
 
   private add(delivery: Delivery): void {
-    const { message, qos, options } = delivery;
+    const { message, options } = delivery;
     if (this.link === undefined) message.detach();
-    else message.frameFor(this.link.version, qos, options.retain);
+    else message.prepare(this.link.version, options);
     this.unacknowledged.set(delivery.packetId, delivery);
     this.count(message.size);
     this.waiting.push(delivery);
@@ -251,7 +261,12 @@ export class Outbox {
 
   private send(delivery: Delivery, link: Link): void {
     const { message, packetId, qos, options } = delivery;
-    const frame = message.frameFor(link.version, qos, options.retain);
+    const frame = message.frameFor(link.version, options, this.options.now);
+    // [MQTT-3.1.2-25]: what is too large for the client counts as delivered.
+    if (frame.byteLength > link.largestBytes) {
+      this.drop(delivery);
+      return;
+    }
     if (qos === 0) {
       this.count(-message.size);
       link.send(frame, 0);
@@ -266,6 +281,20 @@ export class Outbox {
     const copy = frame.withPacketId(packetId);
     markDuplicate(copy);
     link.send(wholeFrame(copy), 0);
+  }
+
+  /** [MQTT-3.3.2-5]: a message whose delivery has begun is not dropped. */
+  private isExpired({ message, state, isDuplicate }: Delivery): boolean {
+    if (message.expiresAt === Number.POSITIVE_INFINITY || state !== 'waiting' || isDuplicate) return false;
+    return message.expiresAt <= this.options.now();
+  }
+
+  /** Ends a delivery that was not sent. */
+  private drop(delivery: Delivery): void {
+    this.count(-delivery.message.size);
+    if (delivery.qos === 0) return;
+    this.unacknowledged.delete(delivery.packetId);
+    this.settle(delivery);
   }
 
   private remove(delivery: Delivery): void {

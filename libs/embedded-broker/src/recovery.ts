@@ -281,5 +281,6 @@ export class ImportMarker implements JournalEntry {
 function endAbandoned(sessions: SessionTable): void {
   const all = [...sessions];
   const newest = Math.max(...all.map(({ usedAt }) => usedAt));
-  for (const session of all) if (session.usedAt < newest - forgottenAfterMs) sessions.end(session);
+  for (const session of all)
+    if (session.usedAt < newest - forgottenAfterMs || session.expirySeconds === 0) sessions.end(session);
 }

@@ -24,7 +24,11 @@ export interface DueMessage {
 export class RetainedBacklog {
   private requests: Request[] = [];
 
-  constructor(private readonly retained: RetainedMessages) {}
+  /** @param now milliseconds since 1970 */
+  constructor(
+    private readonly retained: RetainedMessages,
+    private readonly now: () => number,
+  ) {}
 
   get isEmpty(): boolean {
     return this.requests.length === 0;
@@ -46,22 +50,23 @@ export class RetainedBacklog {
 
   next(): DueMessage | undefined {
     for (let request = this.requests[0]; request !== undefined; request = this.requests[0]) {
-      const message = nextOf(request, this.retained);
+      const message = this.nextOf(request);
       if (message !== undefined) return { message, options: optionsFor(message, request.subscription) };
       this.requests.shift();
     }
     return undefined;
   }
-}
 
-/** A message that came after the subscription has reached the client as a live one. */
-function nextOf(request: Request, retained: RetainedMessages): RetainedMessage | undefined {
-  for (let topic = request.topics[request.next]; topic !== undefined; topic = request.topics[request.next]) {
-    request.next += 1;
-    const message = retained.get(topic);
-    if (message !== undefined && message.id <= request.asOf) return message;
+  /** A message that came after the subscription has reached the client as a live one. One that has expired is gone. */
+  private nextOf(request: Request): RetainedMessage | undefined {
+    for (let topic = request.topics[request.next]; topic !== undefined; topic = request.topics[request.next]) {
+      request.next += 1;
+      const message = this.retained.get(topic);
+      if (message !== undefined && message.expiresAt <= this.now()) this.retained.remove(topic);
+      else if (message !== undefined && message.id <= request.asOf) return message;
+    }
+    return undefined;
   }
-  return undefined;
 }
 
 function optionsFor(message: RetainedMessage, { qos, identifier }: SubscriptionOptions): DeliveryOptions {

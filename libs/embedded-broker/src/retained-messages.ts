@@ -3,7 +3,7 @@ import type { BrokerJournal } from './broker-journal.js';
 import type { EntryPlace, JournalEntry } from './journal/journal.js';
 import type { RecordReader } from './journal/record-reader.js';
 import type { RecordWriter } from './journal/record-writer.js';
-import { type Publication, sizeOf } from './message.js';
+import { expiryOf, type Publication, sizeOf } from './message.js';
 import { readMessageProperties, readQos, recordTypes, writeMessageProperties } from './records.js';
 import { RetainedTree } from './retained-tree.js';
 import type { Share, Shortage } from './share.js';
@@ -16,6 +16,8 @@ export class RetainedMessage implements JournalEntry {
   readonly qos: Qos;
   readonly properties: Properties | undefined;
   readonly size: number;
+  /** When it is worth nothing any more, in milliseconds since 1970. */
+  readonly expiresAt: number;
 
   /**
    * @param id place in the order of all messages
@@ -34,6 +36,7 @@ export class RetainedMessage implements JournalEntry {
     this.qos = publication.qos;
     this.properties = publication.properties;
     this.size = sizeOf(publication);
+    this.expiresAt = expiryOf(publication.properties, publishedAt);
   }
 
   record(writer: RecordWriter): void {

@@ -41,6 +41,12 @@ interface Match {
   readonly usual: readonly DeliveryOptions[] | undefined;
 }
 
+/** What is remembered for a topic: who gets each message, and groups of which one gets it. */
+interface Receivers {
+  readonly all: readonly Match[];
+  readonly oneOf: readonly (readonly Match[])[];
+}
+
 interface MatchedSubscription {
   readonly session: Session;
   readonly subscription: Subscription;
@@ -53,7 +59,9 @@ export class Router {
   private readonly tree = new TopicTree<MatchedSubscription>();
   private readonly matched = new Map<Subscription, MatchedSubscription>();
   /** By topic; forgotten when a subscription changes. */
-  private readonly remembered = new Map<string, readonly Match[]>();
+  private readonly remembered = new Map<string, Receivers>();
+  /** Counts messages for shared subscriptions, so that the members of a group take turns. */
+  private turn = 0;
   private isRetainedFull = false;
   private isQueueFull = false;
 
@@ -110,7 +118,7 @@ export class Router {
 
   /** Brings a publication to its receivers. All of it is in the journal when `committed` reaches its position. */
   publish(publication: Publication, publisher: Session): PublishOutcome {
-    const matches = this.matchesOf(publication.topic);
+    const matches = this.receiversOf(publication.topic);
     if (this.cannotKeep(publication, matches)) return 'failing';
     if (this.lacksRoom(publication, matches)) {
       this.noteNoRoom(publication.topic);
@@ -187,25 +195,34 @@ export class Router {
     return matches.some(({ session }) => session.isKept && session.outbox.shortageFor(probe) === 'all-full');
   }
 
-  private matchesOf(topic: string): readonly Match[] {
-    const remembered = this.remembered.get(topic);
-    if (remembered !== undefined) return remembered;
-    const matches = this.findMatches(topic);
-    if (this.remembered.size >= mostRememberedTopics) this.remembered.clear();
-    this.remembered.set(topic, matches);
-    return matches;
+  private receiversOf(topic: string): readonly Match[] {
+    const { all, oneOf } = this.remembered.get(topic) ?? this.findReceivers(topic);
+    return oneOf.length === 0 ? all : [...all, ...oneOf.flatMap((members) => this.memberOf(members) ?? [])];
   }
 
-  private findMatches(topic: string): Match[] {
+  /** @see MQTT 5.0 §4.8.2: each member has its turn; those who are away get a message when all are away */
+  private memberOf(members: readonly Match[]): Match | undefined {
+    this.turn += 1;
+    const present = members.filter(({ session }) => session.holder !== undefined);
+    const candidates = present.length === 0 ? members : present;
+    return candidates[this.turn % candidates.length];
+  }
+
+  private findReceivers(topic: string): Receivers {
     const bySession = new Map<Session, Subscription[]>();
-    for (const { session, subscription } of this.tree.match(topic)) {
-      const subscriptions = bySession.get(session);
-      if (subscriptions === undefined) bySession.set(session, [subscription]);
-      else subscriptions.push(subscription);
+    const groups = new Map<string, Match[]>();
+    const permitted = this.tree
+      .match(topic)
+      .filter(({ session }) => this.options.rules.mayReceive(session.origin, topic));
+    for (const { session, subscription } of permitted) {
+      if (!subscription.isShared) append(bySession, session, subscription);
+      else append(groups, subscription.options.filter, matchOf(session, [subscription]));
     }
-    return [...bySession]
-      .filter(([session]) => this.options.rules.mayReceive(session.origin, topic))
-      .map(([session, subscriptions]) => ({ session, subscriptions, usual: usualOptions(subscriptions) }));
+    const all = [...bySession].map(([session, subscriptions]) => matchOf(session, subscriptions));
+    const receivers = { all, oneOf: [...groups.values()] };
+    if (this.remembered.size >= mostRememberedTopics) this.remembered.clear();
+    this.remembered.set(topic, receivers);
+    return receivers;
   }
 
   private lacksSubscription(session: Session): boolean {
@@ -219,7 +236,7 @@ export class Router {
     const matched = { session, subscription };
     session.subscriptions.set(subscription.options.filter, subscription);
     this.matched.set(subscription, matched);
-    this.tree.add(subscription.options.filter, matched);
+    this.tree.add(subscription.topicFilter, matched);
     this.remembered.clear();
   }
 
@@ -227,7 +244,7 @@ export class Router {
     const matched = this.matched.get(subscription);
     if (matched === undefined) return;
     this.matched.delete(subscription);
-    this.tree.delete(subscription.options.filter, matched);
+    this.tree.delete(subscription.topicFilter, matched);
     this.remembered.clear();
   }
 
@@ -243,6 +260,16 @@ export class Router {
     if (session.lost === 1)
       this.options.onWarning('a message was not kept, its session is full', { session: session.name, topic });
   }
+}
+
+function matchOf(session: Session, subscriptions: readonly Subscription[]): Match {
+  return { session, subscriptions, usual: usualOptions(subscriptions) };
+}
+
+function append<Key, Item>(lists: Map<Key, Item[]>, key: Key, item: Item): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
 }
 
 /** What holds for every message, when no subscription asks for more than QoS. */

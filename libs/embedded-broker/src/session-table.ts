@@ -3,7 +3,7 @@ import type { BrokerJournal } from './broker-journal.js';
 import { type BrokerLimits, limitsOfServices } from './limits.js';
 import { RetainedBacklog } from './retained-backlog.js';
 import type { RetainedMessages } from './retained-messages.js';
-import { Session, type SessionRecord } from './session.js';
+import { forever, Session, type SessionRecord } from './session.js';
 import { type Share, Shares, type Shortage } from './share.js';
 
 export interface SessionTableOptions {
@@ -25,8 +25,8 @@ export interface SessionRequest {
   readonly network: string;
   /** Whether a former session of the name is forgotten. */
   readonly isClean: boolean;
-  /** Whether the session outlives the connection. */
-  readonly isKept: boolean;
+  /** How long the session outlives the connection, in seconds: 0, or up to `forever`. */
+  readonly expirySeconds: number;
 }
 
 export type OpenedSession =
@@ -75,19 +75,19 @@ export class SessionTable {
     this.sessionByName.get(request.name)?.holder?.yield();
     const former = this.sessionByName.get(request.name);
     if (former !== undefined && !request.isClean)
-      return { outcome: 'opened', session: this.resume(former), isPresent: true };
+      return { outcome: 'opened', session: this.resume(former, request.expirySeconds), isPresent: true };
     if (former !== undefined) this.end(former);
-    const { name, origin } = request;
+    const { name, origin, expirySeconds } = request;
     const owner = ownerOf(origin, request.network);
     const shares = this.sharesOf(origin);
     const share = shares.hold(owner);
-    const shortage = request.isKept ? share.shortage('sessions', 1) : undefined;
+    const shortage = expirySeconds > 0 ? share.shortage('sessions', 1) : undefined;
     if (shortage !== undefined) {
       shares.release(share);
       return { outcome: 'refused', shortage };
     }
-    const number = request.isKept ? this.lastNumber + 1 : 0;
-    const session = this.add({ number, name, owner, usedAt: this.options.now() }, share);
+    const number = expirySeconds > 0 ? this.lastNumber + 1 : 0;
+    const session = this.add({ number, name, owner, usedAt: this.options.now(), expirySeconds }, share);
     if (session.isKept) this.options.journal.keep(session);
     return { outcome: 'opened', session, isPresent: false };
   }
@@ -100,11 +100,12 @@ export class SessionTable {
   /** The connection of a session has ended. */
   leave(session: Session): void {
     session.holder = undefined;
-    if (!session.isKept) {
+    if (session.expirySeconds === 0) {
       this.end(session);
       return;
     }
     session.usedAt = this.options.now();
+    session.leftAt = performance.now();
     session.outbox.detach();
   }
 
@@ -133,15 +134,35 @@ export class SessionTable {
     this.sharesOf(originOf(share.key)).release(share);
   }
 
-  private resume(session: Session): Session {
+  /** Changes how long a session outlives its connection. One that is not kept cannot become one that is. */
+  setExpiry(session: Session, expirySeconds: number): void {
+    if (!session.isKept || session.expirySeconds === expirySeconds) return;
+    session.expirySeconds = expirySeconds;
+    if (!this.options.journal.isFailing) this.options.journal.keep(session);
+  }
+
+  /**
+   * Ends the sessions whose time is over. Only time in which the broker runs counts.
+   *
+   * @param now milliseconds of `performance.now`
+   */
+  endExpired(now: number): void {
+    for (const session of this.sessionByName.values()) {
+      const { holder, expirySeconds, leftAt } = session;
+      if (holder === undefined && expirySeconds !== forever && leftAt + expirySeconds * 1_000 <= now) this.end(session);
+    }
+  }
+
+  private resume(session: Session, expirySeconds: number): Session {
     session.usedAt = this.options.now();
+    session.expirySeconds = expirySeconds;
     // So that the journal knows who has not come for long. While the disk takes nothing, that can wait.
     if (session.isKept && !this.options.journal.isFailing) this.options.journal.keep(session);
     return session;
   }
 
   private add(record: SessionRecord, share: Share): Session {
-    const { limits, journal, retained, nextMessageId } = this.options;
+    const { limits, journal, retained, nextMessageId, now } = this.options;
     const origin = originOf(record.name);
     const session = new Session({
       ...record,
@@ -149,8 +170,9 @@ export class SessionTable {
       share,
       journal,
       nextMessageId,
+      now,
       limits: isService(origin) ? this.limitsForServices : limits,
-      backlog: new RetainedBacklog(retained),
+      backlog: new RetainedBacklog(retained, now),
     });
     this.lastNumber = Math.max(this.lastNumber, record.number);
     if (session.isKept) share.take('sessions', 1);

@@ -26,7 +26,12 @@ export interface SessionRecord {
   readonly owner: string;
   /** Milliseconds since 1970. */
   readonly usedAt: number;
+  /** How long it outlives a connection, in seconds; `forever` has no end. */
+  readonly expirySeconds: number;
 }
+
+/** MQTT 5.0 §3.1.2.11.2: a session that does not expire. Kept sessions of the older versions do not. */
+export const forever = 0xffff_ffff;
 
 export interface SessionOptions extends SessionRecord {
   readonly origin: Origin;
@@ -35,6 +40,8 @@ export interface SessionOptions extends SessionRecord {
   readonly journal: BrokerJournal;
   readonly backlog: RetainedBacklog;
   readonly nextMessageId: () => number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** What the broker knows of a client: for as long as its connection, or, when it is kept, until it is ended. */
@@ -53,12 +60,16 @@ export class Session implements JournalEntry {
   /** Messages it lost since its queue was full; logged once until the queue is empty again. */
   lost = 0;
   usedAt: number;
+  expirySeconds: number;
+  /** When its client went, in milliseconds of `performance.now`: the clock of a gateway may jump. */
+  leftAt = performance.now();
 
   constructor(options: SessionOptions) {
     this.number = options.number;
     this.name = options.name;
     this.owner = options.owner;
     this.usedAt = options.usedAt;
+    this.expirySeconds = options.expirySeconds;
     this.origin = options.origin;
     this.share = options.share;
     this.backlog = options.backlog;
@@ -76,11 +87,13 @@ export class Session implements JournalEntry {
     writer.text(this.name);
     writer.text(this.owner);
     writer.uint48(this.usedAt);
+    writer.uint32(this.expirySeconds);
     writer.finish();
   }
 
   static readRecord(record: RecordReader): SessionRecord {
-    return { number: record.uint32(), name: record.text(), owner: record.text(), usedAt: record.uint48() };
+    const [number, name, owner, usedAt] = [record.uint32(), record.text(), record.text(), record.uint48()];
+    return { number, name, owner, usedAt, expirySeconds: record.uint32() };
   }
 
   writeEnd(writer: RecordWriter): void {

@@ -8,6 +8,7 @@ import type { Journal } from './journal/journal.js';
 import { Message } from './message.js';
 import { ImportMarker } from './recovery.js';
 import { RetainedMessage } from './retained-messages.js';
+import { forever } from './session.js';
 
 const qos = z.union([z.literal(0), z.literal(1), z.literal(2)]);
 const savedSession = z.object({
@@ -45,7 +46,7 @@ export async function removeImported(store: Store): Promise<void> {
 
 function importSession({ name, subscriptions, savedAt }: z.output<typeof savedSession>, core: BrokerCore): void {
   const origin = originOf(name);
-  const opened = core.sessions.open({ name, origin, network: unknownNetwork, isClean: false, isKept: true });
+  const opened = core.sessions.open({ name, origin, network: unknownNetwork, isClean: false, expirySeconds: forever });
   if (opened.outcome === 'refused') return;
   opened.session.usedAt = savedAt;
   for (const { topic, qos } of subscriptions) core.router.subscribe(opened.session, plainSubscription(topic, qos));

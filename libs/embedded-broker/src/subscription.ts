@@ -1,4 +1,5 @@
 import type { Qos } from '@sallyport/mqtt-wire';
+import { sharedFilter } from '@sallyport/protocol';
 import type { EntryPlace, JournalEntry } from './journal/journal.js';
 import type { RecordReader } from './journal/record-reader.js';
 import type { RecordWriter } from './journal/record-writer.js';
@@ -24,6 +25,16 @@ export class Subscription implements JournalEntry {
     readonly session: number,
     readonly options: SubscriptionOptions,
   ) {}
+
+  /** What topics have to match: without the name of the share. */
+  get topicFilter(): string {
+    return sharedFilter(this.options.filter) ?? this.options.filter;
+  }
+
+  /** Whether one of its group gets each message, and not all of them. */
+  get isShared(): boolean {
+    return sharedFilter(this.options.filter) !== undefined;
+  }
 
   record(writer: RecordWriter): void {
     const { filter, qos, noLocal, retainAsPublished, identifier = 0 } = this.options;

@@ -5,7 +5,7 @@ interface Node<Value> {
 
 /**
  * An index of subscriptions: finds those that match a topic without looking at all of them. Gives what `filterMatches`
- * gives. Shared subscriptions are not supported; the broker refuses them.
+ * gives, for filters without the name of a share.
  */
 export class TopicTree<Value> {
   private readonly root: Node<Value> = emptyNode();
