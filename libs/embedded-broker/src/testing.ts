@@ -6,6 +6,8 @@ import { type JournalDisk, openJournalFolder, type SegmentFile } from './journal
 /** The folder of a journal on a disk that can be full. */
 export class FillingDisk {
   isFull = false;
+  /** Bytes of the largest write so far. */
+  largestWrite = 0;
 
   readonly open = async (directory: string): Promise<JournalDisk> => {
     const disk = await openJournalFolder(directory);
@@ -21,6 +23,7 @@ export class FillingDisk {
     return {
       close: () => file.close(),
       write: async (bytes, at) => {
+        this.largestWrite = Math.max(this.largestWrite, bytes.length);
         if (!this.isFull) return file.write(bytes, at);
         await file.write(bytes.subarray(0, bytes.length / 2), at);
         throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });

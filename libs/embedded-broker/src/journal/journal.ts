@@ -3,7 +3,14 @@ import { sealBatch } from './batch-frame.js';
 import type { JournalDisk, SegmentFile } from './journal-disk.js';
 import { RecordReader } from './record-reader.js';
 import { RecordWriter } from './record-writer.js';
-import { listSegments, readSegment, segmentHeader, segmentHeaderBytes, segmentName } from './segment.js';
+import {
+  listSegments,
+  readSegment,
+  type SegmentReading,
+  segmentHeader,
+  segmentHeaderBytes,
+  segmentName,
+} from './segment.js';
 
 /** Something that must be on disk for as long as it exists. */
 export interface JournalEntry {
@@ -121,7 +128,11 @@ export class Journal {
   async load(onRecord: (type: number, record: RecordReader) => void): Promise<void> {
     const { numbers, setAside } = listSegments(await this.options.disk.names());
     if (setAside.length > 0) this.options.onWarning('journal files were set aside', { files: setAside.length });
-    for (const number of numbers) await this.loadSegment(number, number === numbers.at(-1), onRecord);
+    for (const number of numbers) {
+      const isContinued = this.segments.at(-1)?.number === number - 1;
+      const after = isContinued ? this.lastCommitted : undefined;
+      await this.loadSegment({ number, after, isNewest: number === numbers.at(-1) }, onRecord);
+    }
     if (this.segments.length === 0) await this.openSegment((setAside.at(-1) ?? 0) + 1);
   }
 
@@ -179,8 +190,9 @@ export class Journal {
     if (this.position > this.lastCommitted) await new Promise<void>((committed) => this.whenCommitted({ committed }));
   }
 
-  /** Writes what waits, unless the disk takes nothing, and closes the files. */
+  /** Writes what waits, unless the disk takes nothing, and closes the files. Safe to call twice. */
   async close(): Promise<void> {
+    if (this.isClosing) return;
     this.isClosing = true;
     await this.running;
     this.isClosed = true;
@@ -206,15 +218,14 @@ export class Journal {
   }
 
   private async loadSegment(
-    number: number,
-    isNewest: boolean,
+    segment: Omit<SegmentReading, 'onBatch'>,
     onRecord: (type: number, record: RecordReader) => void,
   ): Promise<void> {
+    const { number, isNewest } = segment;
     const bytes = await this.options.disk.read(segmentName(number));
     this.segments.push({ number, bytes: 0, live: new Set(), neededUntil: 0 });
     const { end, torn, lastBatch } = readSegment(bytes, {
-      number,
-      isNewest,
+      ...segment,
       onBatch: (records) => {
         const reader = new RecordReader(records);
         for (let type = reader.next(); type !== undefined; type = reader.next()) onRecord(type, reader);
@@ -222,7 +233,7 @@ export class Journal {
     });
     this.newest.bytes = end;
     this.totalBytes += end;
-    this.lastCommitted = Math.max(this.lastCommitted, lastBatch);
+    this.lastCommitted = lastBatch;
     if (torn > 0)
       this.options.onWarning('the end of the journal was not finished and was cut', {
         file: segmentName(number),

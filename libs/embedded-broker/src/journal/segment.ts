@@ -55,6 +55,8 @@ export interface ReadSegment {
 
 export interface SegmentReading {
   readonly number: number;
+  /** The last batch of the segment before; undefined when there is none, or it was set aside. */
+  readonly after: number | undefined;
   /** Only the newest segment may end in an unfinished batch. */
   readonly isNewest: boolean;
   readonly onBatch: (records: Buffer) => void;
@@ -65,19 +67,21 @@ export interface SegmentReading {
  *
  * @throws Problem `unavailable`: it is damaged, of a newer version, or no segment; nothing was changed on disk
  */
-export function readSegment(bytes: Buffer, { number, isNewest, onBatch }: SegmentReading): ReadSegment {
+export function readSegment(bytes: Buffer, { number, after, isNewest, onBatch }: SegmentReading): ReadSegment {
   // A crash while a segment was made leaves less than its header.
   if (isNewest && bytes.length < segmentHeaderBytes && segmentHeader(number).indexOf(bytes) === 0)
-    return { end: 0, torn: bytes.length, lastBatch: 0 };
+    return { end: 0, torn: bytes.length, lastBatch: after ?? 0 };
   checkHeader(bytes, number);
-  let lastBatch = 0;
+  let lastBatch = after;
   for (let at = segmentHeaderBytes; ; ) {
     const found = batchAt(bytes, at);
-    if (found.kind === 'end') return { end: at, torn: 0, lastBatch };
+    if (found.kind === 'end') return { end: at, torn: 0, lastBatch: lastBatch ?? 0 };
     if (found.kind === 'damaged') {
       if (!isNewest || hasBatchBehind(bytes, at)) throw unusable(number, `is damaged at byte ${at}`, setAsideRemedy);
-      return { end: at, torn: bytes.length - at, lastBatch };
+      return { end: at, torn: bytes.length - at, lastBatch: lastBatch ?? 0 };
     }
+    if (lastBatch !== undefined && found.batch !== lastBatch + 1)
+      throw unusable(number, `goes on with batch ${found.batch} after batch ${lastBatch}`, setAsideRemedy);
     onBatch(found.records);
     lastBatch = found.batch;
     at = found.end;
