@@ -14,6 +14,8 @@ export interface SignerSettings {
   readonly issuingValiditySeconds: number;
   readonly crlValiditySeconds: number;
   readonly crlIntervalSeconds: number;
+  /** Where the CRLs of all CAs are also written, in PEM. */
+  readonly crlFile?: string | undefined;
   readonly hostnames: readonly string[];
   readonly files: SignerFiles;
 }
@@ -70,6 +72,7 @@ export function signerSettings(settings: Settings): SignerSettings {
     issuingValiditySeconds: settings.require('pki.issuing.validity'),
     crlValiditySeconds: settings.require('pki.crl.validity'),
     crlIntervalSeconds: settings.require('pki.crl.interval'),
+    crlFile: settings.get('pki.crl.file'),
     hostnames: settings.require('pki.hostnames'),
     files: signerFiles(settings),
   };

@@ -9,6 +9,7 @@ import { AuthorityMaker } from './authority/authority-maker.js';
 import { foundHierarchy } from './authority/founding.js';
 import { Hierarchy } from './authority/hierarchy.js';
 import { Rotation } from './authority/rotation.js';
+import { CrlFile } from './crl/crl-file.js';
 import { CrlPublisher } from './crl/crl-publisher.js';
 import { enrolmentLimits, renewalLimits } from './enrolment/caller-limits.js';
 import { Enrolment } from './enrolment/enrolment.js';
@@ -95,7 +96,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const inventory = new Inventory(store, clock);
   const rotation = new Rotation(hierarchy, maker, inventory, clock, { device, service });
   const importer = new AuthorityImporter(hierarchy, maker, keys, clock, Math.max(device, service) / 2);
-  const revocation = new Revocation({ store, inventory, audit, outbox, clock });
+  const revocation = new Revocation({ store, inventory, audit, outbox, clock, onRevoked: () => crls.buildSoon() });
 
   const issuer = new CertificateIssuer({
     store,
@@ -125,6 +126,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const renewal = new Renewal({ issuance, inventory, store, clock, limits: renewalLimits(clock) });
   const adminSigning = new AdminSigning(issuance, hierarchy);
 
+  const path = settings.crlFile;
   const crls = new CrlPublisher({
     store,
     hierarchy,
@@ -134,6 +136,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     log,
     validitySeconds: settings.crlValiditySeconds,
     intervalSeconds: settings.crlIntervalSeconds,
+    ...(path === undefined ? {} : { file: new CrlFile({ path, store, hierarchy, inventory, clock, log }) }),
   });
   const serverCertificate = new ServerCertificate({
     issuer,

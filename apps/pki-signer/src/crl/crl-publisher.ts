@@ -14,6 +14,7 @@ import {
 } from '../inventory/revocation.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
+import type { CrlFile } from './crl-file.js';
 
 export interface CrlPublisherOptions {
   readonly store: Store;
@@ -26,6 +27,8 @@ export interface CrlPublisherOptions {
   readonly validitySeconds: number;
   /** `pki.crl.interval`: how often a CRL is built when nothing was revoked. */
   readonly intervalSeconds: number;
+  /** Gets all CRLs after each round; absent when nobody needs them in a file. */
+  readonly file?: Pick<CrlFile, 'write'>;
 }
 
 /** A CRL as it is handed out. */
@@ -64,6 +67,7 @@ export class CrlPublisher {
   private readonly published = new Map<string, BuiltCrl>();
   private readonly faults = new Map<string, FaultLog>();
   private readonly building = new SerialQueue();
+  private isAboutToBuild = false;
 
   constructor(private readonly options: CrlPublisherOptions) {}
 
@@ -72,9 +76,23 @@ export class CrlPublisher {
     return this.published.get(keyId);
   }
 
+  /**
+   * Builds the CRLs that are due now, when a program waits for them in a file. Other relying parties fetch them much
+   * later. Many revocations at once wait for one round.
+   */
+  buildSoon(): void {
+    if (this.options.file === undefined || this.isAboutToBuild) return;
+    this.isAboutToBuild = true;
+    void this.buildDue();
+  }
+
   /** Builds the CRLs that are due. Calls run one after the other. */
   buildDue(): Promise<void> {
-    return this.building.run(() => this.buildEachDue());
+    return this.building.run(async () => {
+      this.isAboutToBuild = false;
+      await this.buildEachDue();
+      await this.options.file?.write(this.published.values());
+    });
   }
 
   private async buildEachDue(): Promise<void> {

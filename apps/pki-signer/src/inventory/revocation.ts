@@ -30,6 +30,8 @@ export interface RevocationOptions {
   readonly audit: SignerAuditLog;
   readonly outbox: Outbox;
   readonly clock: Clock;
+  /** Called after each revocation; must return at once. */
+  readonly onRevoked?: () => void;
 }
 
 const mostTries = 5;
@@ -112,7 +114,9 @@ export class Revocation {
       ],
       entries: [{ action: 'certificate-revoked', actor, subject: deviceId, outcome: 'succeeded', details: event }],
     });
-    return isRevoked ? record : undefined;
+    if (!isRevoked) return undefined;
+    this.options.onRevoked?.();
+    return record;
   }
 
   private crlEntryOf(record: CertificateRecord, revokedAt: string, reason: RevocationReason): Operation {

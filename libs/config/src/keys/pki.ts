@@ -1,8 +1,8 @@
 import { entrances } from '@sallyport/protocol';
 import { certificateValidity, positiveDuration } from '../durations.js';
 import { hostList, httpUrl, ipAddress, port } from '../network-values.js';
-import { setting } from '../setting.js';
-import { subjectName, trustDomain } from '../text-values.js';
+import { optionalSetting, setting } from '../setting.js';
+import { absolutePath, subjectName, trustDomain } from '../text-values.js';
 
 const isOwn = true;
 
@@ -87,6 +87,11 @@ const lifetimes = {
     default: '6h',
     examples: ['6h'],
     isOwn,
+  }),
+  'pki.crl.file': optionalSetting(absolutePath, {
+    doc: 'File the signer keeps with the revocation lists of all its CAs (PEM), for a broker such as Mosquitto. `FILE.revoked` beside it names what was revoked in the last seven days.',
+    examples: ['/etc/mosquitto/sallyport/crl.pem'],
+    isOwn: true,
   }),
   'pki.root.validity': setting(positiveDuration, {
     doc: 'Lifetime of the root CA made on first start.',
