@@ -22,7 +22,7 @@ const parties = {
   gateway: { peer: peer('local-client', 'service'), mark: 'te/mark' },
   'gw-1': { peer: peer('gw-1'), mark: 'te/mark' },
   registry: { peer: peer('device-registry', 'service'), mark: 'te/mark' },
-  agent: { peer: peer('agent', 'service'), mark: 'te/device/main/service/agent/mark' },
+  agent: { peer: peer('agent', 'service'), mark: 'te/device/main/service/sallyport-agent/mark' },
   operator: { peer: peer('operator', 'admin'), mark: 'te/mark' },
   anonymous: { peer: undefined, mark: 'mark' },
 } as const;
@@ -74,7 +74,7 @@ const questions: readonly Question[] = [
   ['agent', 'publish', 'sallyport/v1/event/device-changed', '', false],
   ['agent', 'receive', 'sallyport/v1/event/device-changed', 'sallyport/v1/event/+', true],
   ['agent', 'receive', 'sallyport/v1/rpc/pki-signer/read-trust-bundle', 'sallyport/v1/#', false],
-  ['agent', 'will', 'te/device/main/service/agent/status/health', '', true],
+  ['agent', 'will', 'te/device/main/service/sallyport-agent/status/health', '', true],
   ['operator', 'receive', 'sallyport/v1/dead-letter/agent/1', 'sallyport/v1/dead-letter/#', true],
   ['operator', 'publish', 'sallyport/v1/rpc/device-registry/admit-peer', '', false],
   ['anonymous', 'publish', 'te/device/child01///cmd/restart/1', '', true],

@@ -107,8 +107,8 @@ describe('a service', () => {
   const access = new MqttAccess();
 
   it('shows its health, and not that of another', () => {
-    expect(access.mayPublish(agent, 'te/device/main/service/agent/status/health')).toBe(true);
-    expect(access.mayPublish(agent, 'te/device/main/service/pki-signer/status/health')).toBe(false);
+    expect(access.mayPublish(agent, 'te/device/main/service/sallyport-agent/status/health')).toBe(true);
+    expect(access.mayPublish(agent, 'te/device/main/service/sallyport-pki-signer/status/health')).toBe(false);
     expect(access.mayReceive(agent, 'te/device/main///cmd/health/check')).toBe(true);
   });
 
@@ -130,7 +130,7 @@ describe('a service', () => {
 
   it('of another name has no rights until the site gives it some', () => {
     const other = party('grafana', 'service');
-    expect(access.mayPublish(other, 'te/device/main/service/grafana/status/health')).toBe(false);
+    expect(access.mayPublish(other, 'te/device/main/service/sallyport-grafana/status/health')).toBe(false);
     expect(access.mayPublish(other, 'sallyport/v1/rpc/device-registry/admit-peer')).toBe(false);
     const site = new MqttAccess({ siteRules: [rule({ names: ['grafana'], subscribe: ['te/#'] })] });
     expect(site.mayReceive(other, 'te/device/child01/x')).toBe(true);

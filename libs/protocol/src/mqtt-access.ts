@@ -105,7 +105,8 @@ const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
 };
 
 function serviceRules(root: string): MqttAccessRule[] {
-  const health = `${root}/device/${mainDevice}/service/{id}/#`;
+  // With a prefix, so that a service is not taken for a process of thin-edge.io.
+  const health = `${root}/device/${mainDevice}/service/sallyport-{id}/#`;
   return [
     {
       ...named(...serviceName.options),
