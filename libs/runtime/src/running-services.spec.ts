@@ -60,8 +60,8 @@ describe('services of one process', () => {
     expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
     site.isBrokerAway = true;
     const connections = streams.splice(0);
-    expect(connections).toHaveLength(3);
-    // The first carries events; requests of ours and requests to us have connections of their own.
+    expect(connections).toHaveLength(4);
+    // The first carries events. Requests of ours, our health, and requests to us have connections of their own.
     for (const connection of connections.slice(1)) connection.destroy();
     await waitFor(async () => !(await context.readiness.report()).ready);
     expect((await context.readiness.report()).faults).toEqual({
@@ -76,7 +76,8 @@ describe('services of one process', () => {
   it('open no connection for requests of others where nothing answers them', async () => {
     await using site = await openSite();
     const { context } = await site.services.start(service('agent', () => undefined));
-    expect(site.streams).toHaveLength(2);
+    // For events, for requests of ours, and for our health.
+    expect(site.streams).toHaveLength(3);
     expect(await context.readiness.report()).toEqual({ ready: true, faults: {} });
     await site.services.stop();
   });

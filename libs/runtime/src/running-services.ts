@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import type { Clock } from './clock.js';
 import { deadLetterReport } from './dead-letter-report.js';
 import { FaultLog } from './fault-log.js';
+import { MqttHealth } from './health/mqtt-health.js';
 import type { ProcessHealth } from './health/process-health.js';
 import { Readiness } from './health/readiness.js';
 import type { Log } from './log.js';
@@ -110,8 +111,17 @@ export class RunningServices {
     if (client !== undefined) this.opened.push({ name: `RPC of ${name}`, stop: () => client.close() });
     const isConnected = () => mqtt?.isConnected !== false && client?.isConnected !== false;
     readiness.add('mqtt', () => (isConnected() ? undefined : 'is not connected to the broker'));
+    const sessions = new MqttSessions(connection, name);
+    const health = MqttHealth.open({
+      service: name,
+      sessions,
+      settings: settingsInUse.follow(this.resources.settings),
+      clock: this.resources.clock,
+      onFault,
+    });
+    if (health !== undefined) this.opened.push({ name: `MQTT health of ${name}`, stop: () => health.close() });
     return {
-      ...(mqtt === undefined ? {} : { mqtt, sessions: new MqttSessions(connection, name) }),
+      ...(mqtt === undefined ? {} : { mqtt, sessions }),
       ...(client === undefined ? {} : { rpc: { client, connection, faults } }),
     };
   }

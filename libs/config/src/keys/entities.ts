@@ -20,12 +20,10 @@ export const entityKeys = {
     doc: 'Type of the services of thin-edge.io, as reported to the cloud.',
     default: 'service',
     examples: ['systemd'],
-    isRead: false,
   }),
   'service.timestamp_format': setting(timeFormat, {
     doc: 'How services write the time of their start.',
     default: 'unix',
     examples: ['rfc-3339'],
-    isRead: false,
   }),
 } as const;
