@@ -20,7 +20,21 @@ export function extractCommands(document: string, path: readonly string[]): Comm
   const isMarkdown = lines.some((line) => line.startsWith('```'));
   const headings = isMarkdown ? markdownHeadings(lines) : plainHeadings(lines);
   const section = sectionOf(lines, headings, path);
-  return isMarkdown ? fencedBlocks(section) : plainBlocks(section);
+  if (!isMarkdown) return plainBlocks(section);
+  return fencedBlocks(section, /^```(sh|bash|shell)\b/).map((commands) => ({ place: undefined, commands }));
+}
+
+/**
+ * Takes the one file that a section of a Markdown page shows, whatever its fence calls it.
+ *
+ * @throws Error when the section does not exist, or shows not exactly one block
+ */
+export function extractFile(document: string, path: readonly string[]): string {
+  const lines = document.split('\n');
+  const blocks = fencedBlocks(sectionOf(lines, markdownHeadings(lines), path), /^```/);
+  const [file] = blocks;
+  if (file !== undefined && blocks.length === 1) return file;
+  throw new Error(`The section ${path.join(' / ')} shows ${blocks.length} blocks, and not one file.`);
 }
 
 interface Heading {
@@ -78,12 +92,14 @@ function isTitle(text: string): boolean {
   return /^[A-Z].*[^.:,;!?]$/.test(text) && text.length <= longestTitle && !firstWords.test(text);
 }
 
-function fencedBlocks(lines: readonly string[]): CommandBlock[] {
-  const blocks: CommandBlock[] = [];
+/** The contents of the blocks that begin with such a fence. */
+function fencedBlocks(lines: readonly string[], fence: RegExp): string[] {
+  const blocks: string[] = [];
   for (let line = 0; line < lines.length; line++) {
-    if (!/^```(sh|bash|shell)\b/.test(lines[line] ?? '')) continue;
-    const end = lines.findIndex((text, index) => index > line && text.startsWith('```'));
-    blocks.push({ place: undefined, commands: `${lines.slice(line + 1, end).join('\n')}\n` });
+    const text = lines[line] ?? '';
+    if (!text.startsWith('```')) continue;
+    const end = lines.findIndex((other, index) => index > line && other.startsWith('```'));
+    if (fence.test(text)) blocks.push(`${lines.slice(line + 1, end).join('\n')}\n`);
     line = end;
   }
   return blocks;
