@@ -18,6 +18,8 @@ export interface CoreOptions {
   readonly counters: BrokerCounters;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds that only go forward. */
+  readonly uptime: () => number;
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -34,7 +36,7 @@ export class BrokerCore {
     readonly journal: BrokerJournal,
     options: CoreOptions,
   ) {
-    const { limits, rules, counters, now, onWarning } = options;
+    const { limits, rules, counters, now, uptime, onWarning } = options;
     this.now = now;
     this.retained = new RetainedMessages({
       journal,
@@ -45,6 +47,7 @@ export class BrokerCore {
       limits,
       journal,
       now,
+      uptime,
       retained: this.retained,
       nextMessageId: () => this.nextMessageId(),
       onEnd: (session) => {
@@ -63,7 +66,7 @@ export class BrokerCore {
       sessions: this.sessions,
       nextMessageId: () => this.nextMessageId(),
     });
-    this.wills = new Wills((publication, session) => {
+    this.wills = new Wills(uptime, (publication, session) => {
       const isAllowed = rules.mayPublish(session.origin, publication.topic);
       const outcome = isAllowed ? this.router.publish(publication, session) : 'no-room';
       if (outcome === 'no-room' || outcome === 'failing')
@@ -71,10 +74,10 @@ export class BrokerCore {
     });
   }
 
-  /** Ends sessions and sends wills whose time has come; `now` in milliseconds of `performance.now`. */
-  checkTime(now: number): void {
-    this.wills.publishDue(now);
-    this.sessions.endExpired(now);
+  /** Ends sessions and sends wills whose time has come. */
+  checkTime(): void {
+    this.wills.publishDue();
+    this.sessions.endAllExpired();
   }
 
   nextMessageId(): number {

@@ -26,6 +26,8 @@ export interface EmbeddedBrokerOptions {
   readonly openDisk?: (directory: string) => Promise<JournalDisk>;
   /** Milliseconds since 1970; default the clock of the machine. */
   readonly now?: () => number;
+  /** Milliseconds that nobody can set back or forward; default `performance.now`. */
+  readonly uptime?: () => number;
 }
 
 /** What an entrance knows of a connection besides its peer. */
@@ -118,7 +120,15 @@ export class EmbeddedBroker {
 
   private async start(): Promise<void> {
     const { directory, store, now = Date.now, openDisk = openJournalFolder } = this.options;
-    const options = { limits: this.limits, rules: this.rules, counters: this.counters, now, onWarning: this.warn };
+    const { uptime = () => performance.now() } = this.options;
+    const options = {
+      limits: this.limits,
+      rules: this.rules,
+      counters: this.counters,
+      now,
+      uptime,
+      onWarning: this.warn,
+    };
     if (directory === undefined) this.core = coreInMemory(options);
     else {
       const kept = await coreOnDisk(await openDisk(directory), store, options);
@@ -159,6 +169,6 @@ export class EmbeddedBroker {
   private checkTimes(): void {
     const now = performance.now();
     for (const client of this.served) client.checkTime(now);
-    this.core?.checkTime(now);
+    this.core?.checkTime();
   }
 }

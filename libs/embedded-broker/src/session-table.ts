@@ -13,6 +13,8 @@ export interface SessionTableOptions {
   readonly nextMessageId: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds that only go forward. */
+  readonly uptime: () => number;
   /** Called before a session is forgotten: its subscriptions end. */
   readonly onEnd: (session: Session) => void;
 }
@@ -73,6 +75,7 @@ export class SessionTable {
   /** Opens the session for a CONNECT. A connection that has it is ended. */
   open(request: SessionRequest): OpenedSession {
     this.sessionByName.get(request.name)?.holder?.yield();
+    this.endExpired(this.sessionByName.get(request.name));
     const former = this.sessionByName.get(request.name);
     if (former !== undefined && !request.isClean)
       return { outcome: 'opened', session: this.resume(former, request.expirySeconds), isPresent: true };
@@ -105,7 +108,7 @@ export class SessionTable {
       return;
     }
     session.usedAt = this.options.now();
-    session.leftAt = performance.now();
+    session.leftAt = this.options.uptime();
     session.outbox.detach();
   }
 
@@ -141,16 +144,14 @@ export class SessionTable {
     if (!this.options.journal.isFailing) this.options.journal.keep(session);
   }
 
-  /**
-   * Ends the sessions whose time is over. Only time in which the broker runs counts.
-   *
-   * @param now milliseconds of `performance.now`
-   */
-  endExpired(now: number): void {
-    for (const session of this.sessionByName.values()) {
-      const { holder, expirySeconds, leftAt } = session;
-      if (holder === undefined && expirySeconds !== forever && leftAt + expirySeconds * 1_000 <= now) this.end(session);
-    }
+  /** Ends all sessions whose time is over. Only time in which the broker runs counts. */
+  endAllExpired(): void {
+    for (const session of this.sessionByName.values()) this.endExpired(session);
+  }
+
+  private endExpired(session: Session | undefined): void {
+    if (session === undefined || session.holder !== undefined || session.expirySeconds === forever) return;
+    if (session.leftAt + session.expirySeconds * 1_000 <= this.options.uptime()) this.end(session);
   }
 
   private resume(session: Session, expirySeconds: number): Session {
@@ -162,7 +163,7 @@ export class SessionTable {
   }
 
   private add(record: SessionRecord, share: Share): Session {
-    const { limits, journal, retained, nextMessageId, now } = this.options;
+    const { limits, journal, retained, nextMessageId, now, uptime } = this.options;
     const origin = originOf(record.name);
     const session = new Session({
       ...record,
@@ -171,6 +172,7 @@ export class SessionTable {
       journal,
       nextMessageId,
       now,
+      uptime,
       limits: isService(origin) ? this.limitsForServices : limits,
       backlog: new RetainedBacklog(retained, now),
     });

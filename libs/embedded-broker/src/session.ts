@@ -42,6 +42,8 @@ export interface SessionOptions extends SessionRecord {
   readonly nextMessageId: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds that only go forward. */
+  readonly uptime: () => number;
 }
 
 /** What the broker knows of a client: for as long as its connection, or, when it is kept, until it is ended. */
@@ -61,8 +63,8 @@ export class Session implements JournalEntry {
   lost = 0;
   usedAt: number;
   expirySeconds: number;
-  /** When its client went, in milliseconds of `performance.now`: the clock of a gateway may jump. */
-  leftAt = performance.now();
+  /** When its client went, in milliseconds of the uptime: the clock of a gateway may jump. */
+  leftAt: number;
 
   constructor(options: SessionOptions) {
     this.number = options.number;
@@ -70,6 +72,7 @@ export class Session implements JournalEntry {
     this.owner = options.owner;
     this.usedAt = options.usedAt;
     this.expirySeconds = options.expirySeconds;
+    this.leftAt = options.uptime();
     this.origin = options.origin;
     this.share = options.share;
     this.backlog = options.backlog;

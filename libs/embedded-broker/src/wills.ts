@@ -5,7 +5,7 @@ import type { Session } from './session.js';
 
 interface DelayedWill {
   readonly will: Will;
-  /** Milliseconds of `performance.now`. */
+  /** In milliseconds of the uptime. */
   readonly dueAt: number;
 }
 
@@ -18,13 +18,17 @@ interface DelayedWill {
 export class Wills {
   private readonly delayed = new Map<Session, DelayedWill>();
 
-  constructor(private readonly publish: (publication: Publication, session: Session) => void) {}
+  /** @param uptime milliseconds that only go forward */
+  constructor(
+    private readonly uptime: () => number,
+    private readonly publish: (publication: Publication, session: Session) => void,
+  ) {}
 
   /** The client of a session has gone. */
   take(session: Session, will: Will): void {
     const delaySeconds = Math.min(will.properties?.willDelayInterval ?? 0, session.expirySeconds);
     if (delaySeconds === 0) this.publishNow(session, will);
-    else this.delayed.set(session, { will, dueAt: performance.now() + delaySeconds * 1_000 });
+    else this.delayed.set(session, { will, dueAt: this.uptime() + delaySeconds * 1_000 });
   }
 
   /** The client has come back in time [MQTT-3.1.3-9]. */
@@ -39,8 +43,8 @@ export class Wills {
     if (waiting !== undefined) this.publishNow(session, waiting.will);
   }
 
-  /** @param now milliseconds of `performance.now` */
-  publishDue(now: number): void {
+  publishDue(): void {
+    const now = this.uptime();
     for (const [session, { dueAt }] of this.delayed) if (dueAt <= now) this.release(session);
   }
 
