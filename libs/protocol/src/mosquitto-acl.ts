@@ -22,15 +22,25 @@ interface MosquittoUser {
  * Mosquitto knows rights of one user name (`topic`), and rights of all with the name in the topic (`pattern`). So a rule
  * for the role "device" is a pattern. The patterns are for the other users too; lines with `deny` take them back.
  *
+ * @param devices names of devices that get their rights by their name. Mosquitto gives a client no right from a pattern if
+ *   its client id holds "#" or "+", and thin-edge.io names its sessions so.
  * @see mosquitto.conf(5), `acl_file`
  */
-export function mosquittoAcl(access: MqttAccess, names: MosquittoNames): string {
+export function mosquittoAcl(access: MqttAccess, names: MosquittoNames, devices: readonly string[] = []): string {
   const heading = [
     '# Made by Sallyport from its access table (docs/reference/mqtt-access.md). Do not change it by hand.',
   ];
   if (names === 'nobody') return joined([heading, anonymousSection(access)]);
-  const users = usersOf(access, names);
-  return joined([heading, ...users.map((user) => userSection(access, user)), patternSection(access)]);
+  const users = usersOf(access, names, devices);
+  const sections = users.map((user) => [...userSection(access, user), ...(isCutter(user, names) ? cutterLines : [])]);
+  return joined([heading, ...sections, patternSection(access)]);
+}
+
+/** Without the door, the certificate of the broker itself ends the sessions of revoked clients, through a plug-in. */
+const cutterLines = ['topic write $CONTROL/dynamic-security/v1', 'topic read $CONTROL/dynamic-security/v1/response'];
+
+function isCutter({ party }: MosquittoUser, names: MosquittoNames): boolean {
+  return names === 'certificate' && party.role === 'service' && party.name === serviceName.enum['mqtt-broker'];
 }
 
 function joined(sections: readonly (readonly string[])[]): string {
@@ -38,11 +48,13 @@ function joined(sections: readonly (readonly string[])[]): string {
 }
 
 function anonymousSection(access: MqttAccess): string[] {
-  // Before the first `user`, the rights of clients without a user name.
-  return topicLines(access, { role: 'anonymous' }, []);
+  const lines = topicLines(access, { role: 'anonymous' }, []);
+  // Lines before the first `user` are for clients without a user name. A client that gives one has not proved it: it gets
+  // the same rights, by patterns without a name in them.
+  return [...lines, ...lines.map((line) => line.replace(/^topic/, 'pattern'))];
 }
 
-function usersOf(access: MqttAccess, names: MosquittoNames): MosquittoUser[] {
+function usersOf(access: MqttAccess, names: MosquittoNames, devices: readonly string[]): MosquittoUser[] {
   const isDoor = names === 'door';
   const services = serviceName.options.map((name) =>
     access.partyOf({ deviceId: deviceId.parse(name), kind: 'service' }),
@@ -50,7 +62,10 @@ function usersOf(access: MqttAccess, names: MosquittoNames): MosquittoUser[] {
   const gateway = access.partyOf({ deviceId: deviceId.parse(localIdentityName.enum['local-client']), kind: 'service' });
   const operator = access.partyOf({ deviceId: deviceId.parse(localIdentityName.enum.operator), kind: 'admin' });
   const fixed = [...services, gateway, operator, ...(isDoor ? [{ role: 'anonymous' } as const] : [])];
-  const known = [...fixed.map((party) => ({ userName: nameOf(party, isDoor), party })), ...namedUsers(access, isDoor)];
+  const known = [
+    ...fixed.map((party) => ({ userName: nameOf(party, isDoor), party })),
+    ...namedUsers(access, isDoor, devices),
+  ];
   return [...new Map(known.map((user) => [user.userName, user])).values()];
 }
 
@@ -60,9 +75,9 @@ function nameOf(party: MqttParty, isDoor: boolean): string {
 }
 
 /** The device that is the gateway itself, `main` (which has no rights), and names in rules of the site. */
-function namedUsers(access: MqttAccess, isDoor: boolean): MosquittoUser[] {
+function namedUsers(access: MqttAccess, isDoor: boolean, devices: readonly string[]): MosquittoUser[] {
   const ruled = access.rules.flatMap(({ names }) => names).filter((name) => !serviceName.safeParse(name).success);
-  const ids = [...new Set(['main', ...access.gatewayIds, ...ruled])].map((id) => deviceId.parse(id));
+  const ids = [...new Set(['main', ...access.gatewayIds, ...ruled, ...devices])].map((id) => deviceId.parse(id));
   return ids.flatMap((id) => {
     const party = access.partyOf({ deviceId: id, kind: 'device' });
     const device = { userName: nameOf(party, isDoor), party };

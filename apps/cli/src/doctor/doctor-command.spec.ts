@@ -290,6 +290,7 @@ describe('doctor on a child device', () => {
       'ok       settings',
       'ok       certificate of this device',
       'ok       certificates this machine shows as a client',
+      'ok       configuration of Mosquitto',
       'ok       permissions of keys and secrets',
       'ok       clock',
       'ok       certificate service',

@@ -14,6 +14,7 @@ import { clock } from './checks/clock.js';
 import { deviceIdentity } from './checks/device-identity.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
+import { mosquitto } from './checks/mosquitto.js';
 import { permissions } from './checks/permissions.js';
 import { serverChains, serverDates, serverNames, serverPurposes } from './checks/server-certificates.js';
 import { services } from './checks/services.js';
@@ -74,7 +75,7 @@ async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]
 }
 
 function deviceChecks(settings: Check): Check[] {
-  return [settings, deviceIdentity, clientIdentities, permissions, clock, certificateService];
+  return [settings, deviceIdentity, clientIdentities, mosquitto, permissions, clock, certificateService];
 }
 
 function gatewayChecks(settings: Check): Check[] {
@@ -90,6 +91,7 @@ function gatewayChecks(settings: Check): Check[] {
     listeners,
     deviceIdentity,
     clientIdentities,
+    mosquitto,
     permissions,
     clock,
     certificateService,

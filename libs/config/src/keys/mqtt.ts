@@ -159,6 +159,12 @@ const backSide = {
 } as const;
 
 const access = {
+  'mqtt.broker.config_file': setting(absolutePath, {
+    doc: 'Configuration of the Mosquitto of this machine, if it has one. `doctor` and `mqtt broker-config --check` look at it.',
+    default: '/etc/mosquitto/mosquitto.conf',
+    examples: ['/etc/mosquitto/mosquitto.conf'],
+    isOwn: true,
+  }),
   'mqtt.access.rules_path': optionalSetting(absolutePath, {
     doc: 'File (TOML) with rules of this site for MQTT topics: they add rights for roles and names. A change applies within seconds, without a restart.',
     examples: ['/etc/tedge/mqtt-access.toml'],
