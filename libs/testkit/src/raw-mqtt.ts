@@ -23,8 +23,13 @@ export interface RawMqttSession {
   /** Default 0: none. */
   readonly keepAliveSeconds?: number;
   readonly userName?: string;
-  /** Published by the server, at QoS 0, when the connection ends without a goodbye. */
-  readonly will?: { readonly topic: string; readonly payload: string };
+  /** Published by the server, at QoS 0 unless it says 1, when the connection ends without a goodbye. */
+  readonly will?: {
+    readonly topic: string;
+    readonly payload: string;
+    readonly qos?: 0 | 1;
+    readonly isRetained?: boolean;
+  };
 }
 
 /** A PUBLISH that came. `topic` is read as Latin-1. `payload` is a view of the read buffer: copy what is needed longer. */
@@ -205,7 +210,9 @@ export function connectPacket({
   userName,
   will,
 }: RawMqttSession): Buffer {
-  const flags = (isClean ? 2 : 0) | (will === undefined ? 0 : 4) | (userName === undefined ? 0 : 0x80);
+  // MQTT 3.1.1 §3.1.2.3
+  const willFlags = will === undefined ? 0 : 4 | ((will.qos ?? 0) << 3) | (will.isRetained === true ? 0x20 : 0);
+  const flags = (isClean ? 2 : 0) | willFlags | (userName === undefined ? 0 : 0x80);
   const head = Buffer.from([4, flags, keepAliveSeconds >> 8, keepAliveSeconds & 0xff]);
   const texts = [
     clientId,
