@@ -10,7 +10,7 @@ import { root } from './bootstrap.mjs';
 
 /** Where settings are declared, checked or only named: to be there is not to be read. */
 const declarations =
-  /^libs\/config\/src\/(?!load-settings|risks)|^libs\/(?:protocol|testkit)\/|\.(?:spec|fixture)\.ts$/;
+  /^libs\/config\/src\/(?!load-settings|risks|mqtt-access-source)|^libs\/(?:protocol|testkit)\/|\.(?:spec|fixture)\.ts$/;
 
 describe('the settings', () => {
   let folder;
