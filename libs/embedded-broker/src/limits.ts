@@ -54,8 +54,9 @@ export const defaultBrokerLimits: BrokerLimits = {
   inFlightMessages: 1_000,
   unreleasedMessages: 1_000,
   topicAliases: 10,
-  queuedMessages: 1_000,
-  queuedBytes: 8 * mebibyte,
+  // The 65 535 packet identifiers bound a queue too.
+  queuedMessages: 60_000,
+  queuedBytes: 16 * mebibyte,
   queuedBytesPerIdentity: 32 * mebibyte,
   queuedBytesInAll: 128 * mebibyte,
   subscriptionsPerClient: 1_000,
@@ -68,15 +69,12 @@ export const defaultBrokerLimits: BrokerLimits = {
   retainedBytesPerIdentity: 16 * mebibyte,
 };
 
-// The 65 535 packet identifiers bound the queue of a service too.
-const mostQueuedForService = 60_000;
 const mostQueuedBytesForService = 64 * mebibyte;
 
 /** What the sessions of services may use. The services are ours and few, so they have no shares. */
 export function limitsOfServices(limits: BrokerLimits): BrokerLimits {
   return {
     ...limits,
-    queuedMessages: mostQueuedForService,
     queuedBytes: mostQueuedBytesForService,
     queuedBytesPerIdentity: Number.POSITIVE_INFINITY,
     queuedBytesInAll: Number.POSITIVE_INFINITY,

@@ -51,12 +51,14 @@ export class ManualClient implements AsyncDisposable {
   /** Sends a CONNECT and does not wait. */
   static start(broker: EmbeddedBroker, options: ManualClientOptions = {}): ManualClient {
     const [ours, theirs] = duplexPair();
-    const { peer, network, ...connect } = options;
+    const { peer, network } = options;
     broker.accept(theirs, peer, network === undefined ? {} : { network });
-    const client = new ManualClient(ours, options);
-    const usual = { version: 4, clientId: 'client', isClean: true, keepAliveSeconds: 0 } as const;
-    client.send({ type: 'connect', ...silent, ...usual, ...connect });
-    return client;
+    return new ManualClient(ours, options).connect(options);
+  }
+
+  /** The same as a service of the process. */
+  static serve(broker: EmbeddedBroker, options: ManualClientOptions = {}): ManualClient {
+    return new ManualClient(broker.openStream(), options).connect(options);
   }
 
   /** Connects, and waits for the answer. */
@@ -65,6 +67,12 @@ export class ManualClient implements AsyncDisposable {
     const { reasonCode } = await client.next('connack');
     if (reasonCode !== 0) throw new Error(`refused with ${reasonCode}`);
     return client;
+  }
+
+  private connect({ peer: _peer, network: _network, ...connect }: ManualClientOptions): this {
+    const usual = { version: 4, clientId: 'client', isClean: true, keepAliveSeconds: 0 } as const;
+    this.send({ type: 'connect', ...silent, ...usual, ...connect });
+    return this;
   }
 
   send(packet: MqttPacket): void {

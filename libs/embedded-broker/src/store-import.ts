@@ -20,6 +20,7 @@ const savedEvent = z.object({ topic: z.string(), payload: z.base64(), recipients
 const savedRetained = z.object({ topic: z.string(), payload: z.base64(), qos });
 
 const prefixes = ['event/', 'session/', 'retained/'] as const;
+type Prefix = (typeof prefixes)[number];
 
 /** Whose share the retained messages of clients use that an earlier release kept: it did not write down who they were. */
 const unknownNetwork = 'unknown';
@@ -31,12 +32,22 @@ const unknownNetwork = 'unknown';
  * @throws Error when the store cannot be read; the broker must not start without them
  */
 export async function importFromStore(store: Store, core: BrokerCore, journal: Journal): Promise<void> {
-  for await (const { value } of store.listAll('session/')) importSession(savedSession.parse(value), core);
-  for await (const { value } of store.listAll('event/')) importEvent(savedEvent.parse(value), core);
-  for await (const { value } of store.listAll('retained/')) importRetained(savedRetained.parse(value), core);
+  const sessions = await readAll(store, 'session/', savedSession);
+  const events = await readAll(store, 'event/', savedEvent);
+  const retained = await readAll(store, 'retained/', savedRetained);
+  // In one turn, so that all of it is in the journal or nothing.
+  for (const session of sessions) importSession(session, core);
+  for (const event of events) importEvent(event, core);
+  for (const message of retained) importRetained(message, core);
   journal.keep(new ImportMarker());
   await journal.flushed();
   await removeImported(store);
+}
+
+async function readAll<Value>(store: Store, prefix: Prefix, schema: z.ZodType<Value>): Promise<Value[]> {
+  const values: Value[] = [];
+  for await (const { value } of store.listAll(prefix)) values.push(schema.parse(value));
+  return values;
 }
 
 /** Removes what is in the journal already; a crash may have left it in the store. */

@@ -1,0 +1,191 @@
+import { cp } from 'node:fs/promises';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { Delivery } from './delivery.js';
+import type { EmbeddedBrokerOptions } from './embedded-broker.js';
+import { Journal } from './journal/journal.js';
+import { openJournalFolder } from './journal/journal-disk.js';
+import { Message } from './message.js';
+import { TestBroker } from './testing.js';
+import { ManualClient } from './manual-client.fixture.js';
+
+const dayMs = 24 * 3_600_000;
+const kept = { clientId: 'kept', isClean: false };
+
+/** Brokers that follow each other as after a crash: each starts on what the one before it has on disk. */
+class Crashes implements AsyncDisposable {
+  private readonly root: TemporaryDirectory = temporaryDirectory();
+  private readonly brokers: TestBroker[] = [];
+  private runs = 0;
+
+  /** A copy of what the last one has on disk. */
+  async nextFolder(): Promise<string> {
+    this.runs += 1;
+    const directory = this.root.file(`run-${this.runs}`);
+    if (this.runs > 1) await cp(this.root.file(`run-${this.runs - 1}`), directory, { recursive: true });
+    return directory;
+  }
+
+  async start(options: EmbeddedBrokerOptions = {}) {
+    const directory = await this.nextFolder();
+    const site = await TestBroker.start({ directory, ...options });
+    this.brokers.push(site);
+    return site.broker;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const broker of this.brokers) await broker.close();
+    await this.root.remove();
+  }
+}
+
+describe('after a crash', () => {
+  it('a session is there with its subscriptions, and one that was ended is not', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    const client = await ManualClient.open(before, kept);
+    await client.subscribe({ a: 1, b: 1, c: 1 });
+    await client.subscribe({ a: 0 });
+    client.send({ type: 'unsubscribe', packetId: 3, filters: ['b'], properties: undefined });
+    await client.next('unsuback');
+    await (await ManualClient.open(before, { clientId: 'ended', isClean: false })).disconnect();
+    await (await ManualClient.open(before, { clientId: 'ended', isClean: true })).disconnect();
+    const after = await crashes.start();
+    await using ended = ManualClient.start(after, { clientId: 'ended', isClean: false });
+    expect((await ended.next('connack')).sessionPresent).toBe(false);
+    await using again = ManualClient.start(after, kept);
+    expect((await again.next('connack')).sessionPresent).toBe(true);
+    for (const topic of ['a', 'b', 'c']) await ended.publishKept(topic, 'x');
+    expect(await again.messages(2)).toEqual(['a x 0', 'c x 1 #1']);
+  });
+
+  it('messages come with their identifiers and in their order, before those that came since', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    const client = await ManualClient.open(before, kept);
+    await client.subscribe({ a: 2 });
+    for (const payload of ['1', '2', '3']) await client.publishKept('a', payload);
+    client.acknowledge('puback', 2);
+    await client.settle();
+    await client.publishKept('a', '4');
+    const after = await crashes.start();
+    await using publisher = await ManualClient.open(after, { clientId: 'publisher' });
+    await publisher.publishKept('a', '5');
+    await using again = await ManualClient.open(after, kept);
+    expect(await again.messages(4)).toEqual(['a 1 1 again #1', 'a 3 1 again #3', 'a 4 1 again #4', 'a 5 1 #5']);
+  });
+
+  it('a message has its place in the queue, also when its record was moved behind those of later ones', async () => {
+    await using crashes = new Crashes();
+    const client = await ManualClient.open(await crashes.start(), kept);
+    await client.subscribe({ a: 1 });
+    const directory = await crashes.nextFolder();
+    const journal = new Journal({ disk: await openJournalFolder(directory), onWarning: () => undefined });
+    await journal.load(() => undefined);
+    for (const id of [102, 101, 103]) {
+      const publication = { topic: 'a', payload: Buffer.from(String(id)), qos: 1, properties: undefined } as const;
+      const message = new Message(id, publication, 0);
+      message.await(new Delivery(message, 1, id, { qos: 1, retain: false, identifiers: [] }));
+      journal.keep(message);
+    }
+    await journal.close();
+    await using again = await ManualClient.open(await crashes.start(), kept);
+    expect((await again.messages(3)).map((text) => text.split(' ')[1])).toEqual(['101', '102', '103']);
+  });
+
+  it('a QoS 2 message that a client sends again is not passed on again', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    const client = await ManualClient.open(before, kept);
+    await client.subscribe({ a: 1 });
+    client.publish('a', 'x', { qos: 2, packetId: 5 });
+    await client.next('pubrec');
+    const after = await crashes.start();
+    await using again = await ManualClient.open(after, kept);
+    expect(await again.messages(1)).toEqual(['a x 1 again #1']);
+    again.publish('a', 'x', { qos: 2, packetId: 5, isDuplicate: true });
+    await again.next('pubrec');
+    again.acknowledge('pubrel', 5);
+    await again.next('pubcomp');
+    again.publish('a', 'y', { qos: 2, packetId: 5 });
+    expect(await again.messages(1)).toEqual(['a y 1 #2']);
+  });
+
+  it('a released identifier stays free', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    const client = await ManualClient.open(before, kept);
+    client.publish('a', 'x', { qos: 2, packetId: 5 });
+    await client.next('pubrec');
+    client.acknowledge('pubrel', 5);
+    await client.next('pubcomp');
+    const after = await crashes.start();
+    await using again = await ManualClient.open(after, kept);
+    await again.subscribe({ a: 0 });
+    again.publish('a', 'y', { qos: 2, packetId: 5 });
+    expect(await again.messages(1)).toEqual(['a y 0']);
+  });
+
+  it('a QoS 2 handshake goes on where it was, and its message does not come again', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    const client = await ManualClient.open(before, kept);
+    await client.subscribe({ a: 2 });
+    client.publish('a', 'x', { qos: 2, packetId: 5 });
+    expect(await client.messages(1)).toEqual(['a x 2 #1']);
+    client.acknowledge('pubrec', 1);
+    await client.next('pubrel');
+    const after = await crashes.start();
+    const again = await ManualClient.open(after, kept);
+    expect((await again.next('pubrel')).packetId).toBe(1);
+    again.acknowledge('pubcomp', 1);
+    await again.settle();
+    expect(again.received).toEqual([]);
+    // It is on disk that it has ended when something later is.
+    await again.publishKept('b', 'x', { retain: true });
+    await using third = await ManualClient.open(await crashes.start(), kept);
+    await third.settle();
+    expect(third.received).toEqual([]);
+  });
+
+  it('retained messages are there with their QoS, and those that were removed are not', async () => {
+    await using crashes = new Crashes();
+    const client = await ManualClient.open(await crashes.start());
+    for (const [topic, payload] of Object.entries({ a: '1', b: '1', c: '1' }))
+      await client.publishKept(topic, payload, { retain: true });
+    await client.publishKept('a', '2', { retain: true });
+    await client.publishKept('b', '', { retain: true });
+    await using again = await ManualClient.open(await crashes.start());
+    await again.subscribe({ '#': 2 });
+    expect((await again.messages(2)).map((text) => text.replace(/ #.*/, '')).sort()).toEqual([
+      'a 2 1 retained',
+      'c 1 1 retained',
+    ]);
+  });
+
+  it('a message is not delivered any more when its receiver may not have it any more', async () => {
+    await using crashes = new Crashes();
+    const client = await ManualClient.open(await crashes.start(), kept);
+    await client.subscribe({ '#': 1 });
+    for (const topic of ['a', 'b']) await client.publishKept(topic, 'x');
+    const rules = {
+      mayPublish: () => true,
+      maySubscribe: () => true,
+      mayReceive: (_: unknown, topic: string) => topic !== 'a',
+    };
+    await using again = await ManualClient.open(await crashes.start({ rules }), kept);
+    expect(await again.messages(1)).toEqual(['b x 1 again #2']);
+  });
+
+  it('a session that nobody used for 30 days is forgotten when others were used, and not by the clock alone', async () => {
+    await using crashes = new Crashes();
+    await (await ManualClient.open(await crashes.start({ now: () => 0 }), kept)).disconnect();
+    const isPresent = async (nowMs: number, clientId: string) => {
+      await using client = ManualClient.start(await crashes.start({ now: () => nowMs }), { clientId, isClean: false });
+      return (await client.next('connack')).sessionPresent;
+    };
+    expect(await isPresent(3_650 * dayMs, 'kept')).toBe(true);
+    expect(await isPresent(3_681 * dayMs, 'other')).toBe(false);
+    expect(await isPresent(3_681 * dayMs, 'kept')).toBe(false);
+  });
+});

@@ -1,0 +1,133 @@
+import { deviceId } from '@sallyport/protocol';
+import { describe, expect, it } from 'vitest';
+import type { BrokerLimits } from './limits.js';
+import { TestBroker } from './testing.js';
+import { ManualClient, type ManualClientOptions } from './manual-client.fixture.js';
+
+/** Everything is allowed: what counts here is room. */
+const rules = { mayPublish: () => true, maySubscribe: () => true, mayReceive: () => true };
+
+async function start(limits: Partial<BrokerLimits>) {
+  const warnings: string[] = [];
+  const site = await TestBroker.start({ limits, rules, onWarning: (text) => void warnings.push(text) });
+  const device = (name: string, options: ManualClientOptions = {}) =>
+    ManualClient.open(site.broker, {
+      clientId: name,
+      peer: { deviceId: deviceId.parse(name.split('-', 1)[0]), kind: 'device' },
+      ...options,
+    });
+  return { site, broker: site.broker, warnings, device };
+}
+
+/** Leaves a kept session with a subscription behind. */
+async function leaveSession(client: ManualClient, filter: string): Promise<void> {
+  await client.subscribe({ [filter]: 1 });
+  await client.disconnect();
+}
+
+describe('the share of an identity', () => {
+  it('bounds its subscriptions over all of its sessions, and leaves others theirs', async () => {
+    const { site, device, warnings } = await start({ subscriptionsPerIdentity: 3 });
+    await using _ = site;
+    await using first = await device('greedy-1');
+    await using second = await device('greedy-2');
+    await using modest = await device('modest');
+    expect(await first.subscribe({ a: 0, b: 0 })).toEqual([0, 0]);
+    expect(await second.subscribe({ a: 0, b: 0 })).toEqual([0, 0x80]);
+    expect(await modest.subscribe({ a: 0, b: 0, c: 0 })).toEqual([0, 0, 0]);
+    expect(warnings).toEqual(['a subscription was refused']);
+    await first.disconnect();
+    expect(await second.subscribe({ b: 0, c: 0 })).toEqual([0, 0]);
+  });
+
+  it('bounds the sessions it keeps; the answer says that the server is not available', async () => {
+    const { site, device, broker } = await start({ sessionsPerIdentity: 2 });
+    await using _ = site;
+    for (const name of ['greedy-1', 'greedy-2']) await (await device(name, { isClean: false })).disconnect();
+    const peer = { deviceId: deviceId.parse('greedy'), kind: 'device' } as const;
+    await using third = ManualClient.start(broker, { clientId: 'greedy-3', isClean: false, peer });
+    expect((await third.next('connack')).reasonCode).toBe(3);
+    await (await device('modest', { isClean: false })).disconnect();
+    // Ending one makes room.
+    await (await device('greedy-1', { isClean: true })).disconnect();
+    await (await device('greedy-3', { isClean: false })).disconnect();
+  });
+
+  it('bounds what waits for it; its own messages are dropped, and the publisher goes on', async () => {
+    const { site, device, broker, warnings } = await start({ queuedBytesPerIdentity: 3_000, queuedBytesInAll: 10_000 });
+    await using _ = site;
+    for (const name of ['greedy-1', 'greedy-2', 'modest'])
+      await leaveSession(await device(name, { isClean: false }), '#');
+    await using publisher = await device('publisher');
+    for (const payload of ['1', '2', '3']) await publisher.publishKept('a', payload.repeat(1_000));
+    await using modest = await device('modest', { isClean: false });
+    await modest.messages(2);
+    expect(broker.counters.dropped['session-full']).toBeGreaterThan(0);
+    expect(warnings[0]).toBe('a message was not kept, its session is full');
+  });
+
+  it('is that of its network for a client that proves nothing', async () => {
+    const { site, broker } = await start({ subscriptionsPerIdentity: 1 });
+    await using _ = site;
+    await using first = await ManualClient.open(broker, { clientId: '1', network: '10.0.0.1' });
+    await using second = await ManualClient.open(broker, { clientId: '2', network: '10.0.0.1' });
+    await using elsewhere = await ManualClient.open(broker, { clientId: '3', network: '10.0.0.2' });
+    expect(await first.subscribe({ a: 0 })).toEqual([0]);
+    expect(await second.subscribe({ a: 0 })).toEqual([0x80]);
+    expect(await elsewhere.subscribe({ a: 0 })).toEqual([0]);
+  });
+
+  it.each([{ retainedMessagesPerIdentity: 2 }, { retainedBytesPerIdentity: 500 }])(
+    'bounds its retained messages with %j; one too many is not acknowledged',
+    async (limits) => {
+      const { site, device, warnings } = await start(limits);
+      await using _ = site;
+      await using greedy = await device('greedy');
+      for (const topic of ['a', 'b']) await greedy.publishKept(topic, 'x', { retain: true });
+      greedy.publish('c', 'x', { retain: true, qos: 1, packetId: 7 });
+      await greedy.closed();
+      expect(greedy.received).toEqual([]);
+      expect(warnings).toEqual(['a retained message was not kept, its publisher has used its share']);
+      await using modest = await device('modest');
+      await modest.publishKept('d', 'x', { retain: true });
+      // A new state of a topic it has already, and its end, need no more room.
+      await using again = await device('greedy');
+      await again.publishKept('a', 'y', { retain: true });
+      await again.publishKept('b', '', { retain: true });
+      await again.publishKept('c', 'x', { retain: true });
+      await modest.subscribe({ '#': 0 });
+      expect((await modest.messages(3)).sort()).toEqual(['a y 0 retained', 'c x 0 retained', 'd x 0 retained']);
+    },
+  );
+
+  it('passes a QoS 0 message on that it cannot retain', async () => {
+    const { site, device } = await start({ retainedMessagesPerIdentity: 0 });
+    await using _ = site;
+    await using listening = await device('listening');
+    await listening.subscribe({ a: 0 });
+    await using greedy = await device('greedy');
+    greedy.publish('a', 'x', { retain: true });
+    expect(await listening.messages(1)).toEqual(['a x 0']);
+  });
+});
+
+describe('the room of all clients together', () => {
+  it('when it is used up, nothing more is acknowledged for a session within its own share', async () => {
+    const { site, device, warnings } = await start({ queuedBytesPerIdentity: 3_000, queuedBytesInAll: 4_000 });
+    await using _ = site;
+    for (const name of ['one', 'two']) await leaveSession(await device(name, { isClean: false }), name);
+    await using publisher = await device('publisher');
+    for (const topic of ['one', 'two']) await publisher.publishKept(topic, 'x'.repeat(1_500));
+    publisher.publish('two', 'x'.repeat(1_000), { qos: 1, packetId: 7 });
+    await publisher.closed();
+    expect(publisher.received).toEqual([]);
+    expect(warnings).toEqual(['a publication was not acknowledged, the queues of all clients are full']);
+    // One that reads what waits for it makes room.
+    await using one = await device('one', { isClean: false });
+    const { packetId } = await one.next('publish');
+    one.acknowledge('puback', packetId);
+    await one.settle();
+    await using again = await device('publisher');
+    await again.publishKept('two', 'x'.repeat(1_000));
+  });
+});
