@@ -1,7 +1,7 @@
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { TestBroker } from './testing.js';
 import { ManualClient } from './manual-client.fixture.js';
+import { TestBroker } from './testing.js';
 
 const kept = { clientId: 'kept', isClean: false };
 

@@ -5,9 +5,9 @@ import { Delivery } from './delivery.js';
 import type { EmbeddedBrokerOptions } from './embedded-broker.js';
 import { Journal } from './journal/journal.js';
 import { openJournalFolder } from './journal/journal-disk.js';
+import { ManualClient } from './manual-client.fixture.js';
 import { Message } from './message.js';
 import { TestBroker } from './testing.js';
-import { ManualClient } from './manual-client.fixture.js';
 
 const dayMs = 24 * 3_600_000;
 const kept = { clientId: 'kept', isClean: false };

@@ -1,8 +1,8 @@
 import { deviceId } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import type { BrokerLimits } from './limits.js';
-import { TestBroker } from './testing.js';
 import { ManualClient, type ManualClientOptions } from './manual-client.fixture.js';
+import { TestBroker } from './testing.js';
 
 /** Everything is allowed: what counts here is room. */
 const rules = { mayPublish: () => true, maySubscribe: () => true, mayReceive: () => true };
