@@ -2,9 +2,10 @@
 // `npm run bench -- mqtt` takes some minutes; `--part embedded` and `--only 'fan-out'` less.
 //
 // Other processes slow both sides. So each round measures both, one after the other, and the median of the ratios counts.
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { TestCa, temporaryDirectory } from '@sallyport/testkit';
-import { serveBroker } from './mqtt/broker-process.js';
+import { RawMqtt, TestCa, temporaryDirectory } from '@sallyport/testkit';
 import {
   type Credentials,
   type MqttContestant,
@@ -17,6 +18,7 @@ import {
 import { type Load, type LoadResult, runLoad } from './mqtt/load.js';
 import { bundleFixture } from './process/bundle-fixture.js';
 import { makeDevices } from './process/devices.js';
+import { residentKilobytes } from './process/memory.js';
 import { medianOf } from './process/statistics.js';
 
 interface Scenario {
@@ -93,11 +95,11 @@ function reportRates({ name, target }: Scenario, rounds: readonly Paired[]): voi
   );
 }
 
-async function compareEmbedded(): Promise<void> {
+async function compareEmbedded(script: string): Promise<void> {
   console.log(`Messages a second, and CPU time of the broker for each: Mosquitto, embedded broker, ratio`);
   for (const scenario of embeddedScenarios.filter(({ name }) => name.includes(only))) {
     await using mosquitto = await startMosquitto();
-    await using embedded = await startEmbedded();
+    await using embedded = await startEmbedded(script);
     reportRates(scenario, await measure([mosquitto, embedded], scenario.load));
   }
 }
@@ -127,6 +129,8 @@ const doorScenarios: readonly DoorScenario[] = [
 /** CPU time of the broker behind the door, beside Mosquitto with its own TLS. */
 const brokerTarget = 0.5;
 const addedMsTarget = 0.2;
+const idleWarmUp = 200;
+const idleSettleMs = 3_000;
 
 function verdictOf(value: number, most: number): string {
   return `${value.toFixed(2)} (target ${most.toFixed(2)} ${value <= most ? 'held' : 'MISSED'})`;
@@ -169,10 +173,8 @@ async function credentialsFor(ca: TestCa, clients: number): Promise<Credentials>
   return { server: { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath }, clientOf };
 }
 
-async function compareDoor(): Promise<void> {
+async function compareDoor(script: string): Promise<void> {
   await using ca = await TestCa.create();
-  await using work = temporaryDirectory('sallyport-b-');
-  const script = await bundleFixture('apps/mqtt-broker/src/door-process.fixture.ts', work.path);
   const credentials = await credentialsFor(ca, 100);
   const contest = async (load: Load): Promise<Paired[]> => {
     await using alone = await startMutualMosquitto(credentials);
@@ -186,16 +188,65 @@ async function compareDoor(): Promise<void> {
     reportLatency(await contest({ publishers: 1, subscribers: 1, qos: 1, pace: { perSecond: 1_000 } }));
 }
 
-const parts: Readonly<Record<string, () => Promise<void>>> = { embedded: compareEmbedded, door: compareDoor };
+const idleTarget = 60;
 
-const { serve, part, only, rounds } = parseArgs({
+/** Opens so many connections, which then say nothing, and returns what each costs the server in KiB. */
+async function idleKilobytes(contestant: MqttContestant, count: number): Promise<number> {
+  const resident = () => contestant.pids.reduce((sum, pid) => sum + residentKilobytes(pid), 0);
+  const clients: RawMqtt[] = [];
+  const open = async (index: number): Promise<void> => {
+    const session = { clientId: `idle${index}`, keepAliveSeconds: 1_800 };
+    clients.push(await RawMqtt.open(contestant.publisherTarget(index), session));
+  };
+  // Some first, so that what every server needs once is not counted.
+  for (let index = 0; index < idleWarmUp; index += 1) await open(index);
+  const before = resident();
+  const indices = Array.from({ length: count }, (_, each) => idleWarmUp + each);
+  await Promise.all(
+    Array.from({ length: 32 }, async () => {
+      for (let next = indices.shift(); next !== undefined; next = indices.shift()) await open(next);
+    }),
+  );
+  await sleep(idleSettleMs);
+  const kilobytes = (resident() - before) / count;
+  const gone = clients.filter(({ socket }) => socket.destroyed).length;
+  if (gone > 0) throw new Error(`${contestant.name} closed ${gone} of ${count} idle connections`);
+  for (const client of clients) client.cut();
+  return kilobytes;
+}
+
+async function compareIdle(script: string): Promise<void> {
+  await using ca = await TestCa.create();
+  const count = Number(connections);
+  const credentials = await credentialsFor(ca, count + idleWarmUp);
+  const contest: Readonly<Record<string, () => Promise<MqttContestant>>> = {
+    'Mosquitto, plain': startMosquitto,
+    'embedded broker, plain': () => startEmbedded(script),
+    'Mosquitto, mutual TLS': () => startMutualMosquitto(credentials),
+    'embedded broker, mutual TLS': () => startEmbedded(script, credentials),
+    'door and Mosquitto, mutual TLS': () => startDoor(credentials, script),
+  };
+  console.log(`Memory of each of ${count} idle connections, all processes together`);
+  for (const [name, start] of Object.entries(contest).filter(([each]) => each.includes(only))) {
+    await using contestant = await start();
+    const kilobytes = await idleKilobytes(contestant, count);
+    console.log(
+      `${name.padEnd(32)} ${kilobytes.toFixed(1)} KiB  ${kilobytes <= idleTarget ? '' : `more than ${idleTarget}`}`,
+    );
+  }
+}
+
+const parts = { embedded: compareEmbedded, door: compareDoor, idle: compareIdle };
+
+const { part, only, rounds, connections } = parseArgs({
   options: {
-    serve: { type: 'string' },
     part: { type: 'string' },
     only: { type: 'string', default: '' },
     rounds: { type: 'string', default: '5' },
+    connections: { type: 'string', default: '5000' },
   },
 }).values;
 const roundCount = Number(rounds);
-if (serve !== undefined) await serveBroker(serve);
-else for (const [name, run] of Object.entries(parts)) if (part === undefined || part === name) await run();
+await using work = temporaryDirectory('sallyport-b-');
+const script = await bundleFixture('apps/mqtt-broker/src/entrance-process.fixture.ts', work.path);
+for (const [name, run] of Object.entries(parts)) if (part === undefined || part === name) await run(script);

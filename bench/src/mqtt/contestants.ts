@@ -49,40 +49,51 @@ export async function startMutualMosquitto({ server, clientOf }: Credentials): P
 export async function startDoor(credentials: Credentials, script: string): Promise<MqttContestant> {
   const behind = await startMutualMosquitto(credentials);
   const { socketPath = '' } = behind.subscriberTarget(0);
-  const door = fork(script, {
-    execArgv: [...serviceFlags, ...profiling()],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  door.send({ url: `unix:${socketPath}`, ...credentials.server });
-  const [{ port }] = await once(door, 'message');
+  const door = await startEntrance(script, { url: `unix:${socketPath}`, ...credentials.server });
   return {
     name: 'door',
-    pids: [...behind.pids, door.pid ?? 0],
-    publisherTarget: (index) => ({ port, tls: credentials.clientOf(index), recordBytes }),
+    pids: [...behind.pids, door.pid],
+    publisherTarget: (index) => ({ port: door.port, tls: credentials.clientOf(index), recordBytes }),
     subscriberTarget: behind.subscriberTarget,
     [Symbol.asyncDispose]: async () => {
-      door.disconnect();
-      await once(door, 'exit');
+      await door.stop();
       await behind[Symbol.asyncDispose]();
     },
   };
 }
 
-/** The embedded broker with a plain listener, in its own process. */
-export async function startEmbedded(): Promise<MqttContestant> {
+/** The embedded broker behind a listener: plain, or with mutual TLS where there are credentials. */
+export async function startEmbedded(script: string, credentials?: Credentials): Promise<MqttContestant> {
   const directory = temporaryDirectory('sallyport-b-');
-  const [, script = ''] = process.argv;
-  const child = fork(script, ['--serve', directory.path], {
+  const { pid, port, stop } = await startEntrance(script, { directory: directory.path, ...credentials?.server });
+  const target = (index: number): RawMqttTarget =>
+    credentials === undefined ? { port, localAddress: addressOf(index) } : { port, tls: credentials.clientOf(index) };
+  return {
+    name: 'embedded',
+    pids: [pid],
+    publisherTarget: target,
+    subscriberTarget: target,
+    [Symbol.asyncDispose]: () => stop().then(directory.remove),
+  };
+}
+
+/** A listener gives one address only so many connections. */
+function addressOf(index: number): string {
+  return `127.0.0.${2 + Math.floor(index / 500)}`;
+}
+
+async function startEntrance(script: string, options: object) {
+  const child = fork(script, {
     execArgv: [...serviceFlags, ...profiling()],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+  child.send(options);
   const [{ port }] = await once(child, 'message');
-  const stop = async () => {
+  const stop = async (): Promise<void> => {
     child.disconnect();
     await once(child, 'exit');
-    await directory.remove();
   };
-  return everywhere('embedded', { port }, { pid: child.pid ?? 0, stop });
+  return { port: Number(port), pid: child.pid ?? 0, stop };
 }
 
 /** Flags that write a CPU profile into this folder. For those who look for the time. */

@@ -1,8 +1,9 @@
-// Only the door and its listener, in a separate process: for benchmarks and proofs. The first IPC message contains its
-// options, and it answers with its port. Each further message names a device to revoke.
+// Only the listener, with the door or the embedded broker behind it, in a separate process: for benchmarks and proofs. The
+// first IPC message contains its options, and it answers with its port. Each further message names a device to revoke.
+import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { deviceId, MqttAccess } from '@sallyport/protocol';
 import { openLog, SystemClock } from '@sallyport/runtime';
-import { readSecurityFiles, SecureListener } from '@sallyport/tls';
+import { type Connection, networkOf, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
 import { brokerLimits } from './broker-service.js';
@@ -12,21 +13,27 @@ import { DoorMetrics } from './door/door-metrics.js';
 import { answerRefused } from './refusal-answer.js';
 
 const processOptions = z.strictObject({
-  /** Back side of the broker. */
-  url: z.string(),
+  /** Back side of the broker behind the door; or else the embedded broker serves. */
+  url: z.string().optional(),
+  /** Journal of the embedded broker; without it nothing is kept. */
+  directory: z.string().optional(),
   certPath: z.string().optional(),
   keyPath: z.string().optional(),
   caPath: z.string().optional(),
 });
-export type DoorProcessOptions = z.input<typeof processOptions>;
+export type EntranceProcessOptions = z.input<typeof processOptions>;
 
 const revocation = z.strictObject({ revoke: deviceId });
 const revoked = new Set<string>();
 
-async function serve(message: unknown): Promise<{ port: number; listener: SecureListener }> {
-  const { url, ...paths } = processOptions.parse(message);
-  const keys = { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' };
-  const { settings: security } = await readSecurityFiles({ ...paths, keys });
+type Serve = (connection: Connection) => void;
+
+async function openBroker({ url, directory }: EntranceProcessOptions): Promise<Serve> {
+  if (url === undefined) {
+    const broker = new EmbeddedBroker(directory === undefined ? {} : { directory });
+    await broker.ready;
+    return ({ socket, peer, remoteAddress }) => broker.accept(socket, peer, { network: networkOf(remoteAddress) });
+  }
   const door = new Door({
     backSide: new BackSide({ kind: 'network', url }),
     access: new MqttAccess(),
@@ -34,6 +41,14 @@ async function serve(message: unknown): Promise<{ port: number; listener: Secure
     log: openLog(),
     clock: new SystemClock(),
   });
+  return (connection) => void door.serve(connection);
+}
+
+async function serve(message: unknown): Promise<{ port: number; listener: SecureListener }> {
+  const { certPath, keyPath, caPath, ...behind } = processOptions.parse(message);
+  const keys = { cert: 'mqtt.bind.cert_file', key: 'mqtt.bind.key_file', ca: 'mqtt.bind.ca_path' };
+  const { settings: security } = await readSecurityFiles({ certPath, keyPath, caPath, keys });
+  const stream = await openBroker(behind);
   const listener = new SecureListener({
     ...{ name: 'mqtt', host: '127.0.0.1', port: 0, security, limits: brokerLimits },
     admission: {
@@ -43,7 +58,7 @@ async function serve(message: unknown): Promise<{ port: number; listener: Secure
           : { outcome: 'admitted', deviceId, kind },
     },
     events: { onRefusal: () => undefined, onWarning: (text) => console.error(text) },
-    handler: { stream: (connection) => void door.serve(connection), refuseStream: answerRefused },
+    handler: { stream, refuseStream: answerRefused },
   });
   return { ...(await listener.listen()), listener };
 }
