@@ -5,9 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { RawMqtt, TestCa, temporaryDirectory } from '@sallyport/testkit';
+import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import {
-  type Credentials,
   type MqttContestant,
   recordBytes,
   startDoor,
@@ -15,9 +14,10 @@ import {
   startMosquitto,
   startMutualMosquitto,
 } from './mqtt/contestants.js';
+import { credentialsFor } from './mqtt/credentials.js';
 import { type Load, type LoadResult, runLoad } from './mqtt/load.js';
+import { openMany } from './mqtt/many-clients.js';
 import { bundleFixture } from './process/bundle-fixture.js';
-import { makeDevices } from './process/devices.js';
 import { residentKilobytes } from './process/memory.js';
 import { medianOf } from './process/statistics.js';
 
@@ -166,13 +166,6 @@ function reportLatency(rounds: readonly Paired[]): void {
   );
 }
 
-async function credentialsFor(ca: TestCa, clients: number): Promise<Credentials> {
-  const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
-  const devices = makeDevices(ca, clients);
-  const clientOf = (index: number) => devices[index % devices.length] ?? {};
-  return { server: { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath }, clientOf };
-}
-
 async function compareDoor(script: string): Promise<void> {
   await using ca = await TestCa.create();
   const credentials = await credentialsFor(ca, 100);
@@ -193,25 +186,16 @@ const idleTarget = 60;
 /** Opens so many connections, which then say nothing, and returns what each costs the server in KiB. */
 async function idleKilobytes(contestant: MqttContestant, count: number): Promise<number> {
   const resident = () => contestant.pids.reduce((sum, pid) => sum + residentKilobytes(pid), 0);
-  const clients: RawMqtt[] = [];
-  const open = async (index: number): Promise<void> => {
-    const session = { clientId: `idle${index}`, keepAliveSeconds: 1_800 };
-    clients.push(await RawMqtt.open(contestant.publisherTarget(index), session));
-  };
+  const keepAliveSeconds = 1_800;
   // Some first, so that what every server needs once is not counted.
-  for (let index = 0; index < idleWarmUp; index += 1) await open(index);
+  const some = await openMany(contestant, { count: idleWarmUp, keepAliveSeconds });
   const before = resident();
-  const indices = Array.from({ length: count }, (_, each) => idleWarmUp + each);
-  await Promise.all(
-    Array.from({ length: 32 }, async () => {
-      for (let next = indices.shift(); next !== undefined; next = indices.shift()) await open(next);
-    }),
-  );
+  const clients = await openMany(contestant, { count, first: idleWarmUp, keepAliveSeconds });
   await sleep(idleSettleMs);
   const kilobytes = (resident() - before) / count;
   const gone = clients.filter(({ socket }) => socket.destroyed).length;
   if (gone > 0) throw new Error(`${contestant.name} closed ${gone} of ${count} idle connections`);
-  for (const client of clients) client.cut();
+  for (const client of [...some, ...clients]) client.cut();
   return kilobytes;
 }
 

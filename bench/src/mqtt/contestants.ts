@@ -10,6 +10,11 @@ export interface MqttContestant extends LoadedServer, AsyncDisposable {
   readonly name: string;
 }
 
+/** A server that can revoke a device. */
+export interface GuardedContestant extends MqttContestant {
+  readonly revoke: (deviceId: string) => void;
+}
+
 /** A client certificate for each client of the load, and what a listener needs. */
 export interface Credentials {
   readonly server: { readonly certPath: string; readonly keyPath: string; readonly caPath: string };
@@ -46,13 +51,14 @@ export async function startMutualMosquitto({ server, clientOf }: Credentials): P
 }
 
 /** The same Mosquitto with the door in front of its Unix socket. */
-export async function startDoor(credentials: Credentials, script: string): Promise<MqttContestant> {
+export async function startDoor(credentials: Credentials, script: string): Promise<GuardedContestant> {
   const behind = await startMutualMosquitto(credentials);
   const { socketPath = '' } = behind.subscriberTarget(0);
   const door = await startEntrance(script, { url: `unix:${socketPath}`, ...credentials.server });
   return {
     name: 'door',
     pids: [...behind.pids, door.pid],
+    revoke: door.revoke,
     publisherTarget: (index) => ({ port: door.port, tls: credentials.clientOf(index), recordBytes }),
     subscriberTarget: behind.subscriberTarget,
     [Symbol.asyncDispose]: async () => {
@@ -63,14 +69,18 @@ export async function startDoor(credentials: Credentials, script: string): Promi
 }
 
 /** The embedded broker behind a listener: plain, or with mutual TLS where there are credentials. */
-export async function startEmbedded(script: string, credentials?: Credentials): Promise<MqttContestant> {
+export async function startEmbedded(script: string, credentials?: Credentials): Promise<GuardedContestant> {
   const directory = temporaryDirectory('sallyport-b-');
-  const { pid, port, stop } = await startEntrance(script, { directory: directory.path, ...credentials?.server });
+  const { pid, port, revoke, stop } = await startEntrance(script, {
+    directory: directory.path,
+    ...credentials?.server,
+  });
   const target = (index: number): RawMqttTarget =>
     credentials === undefined ? { port, localAddress: addressOf(index) } : { port, tls: credentials.clientOf(index) };
   return {
     name: 'embedded',
     pids: [pid],
+    revoke,
     publisherTarget: target,
     subscriberTarget: target,
     [Symbol.asyncDispose]: () => stop().then(directory.remove),
@@ -93,7 +103,8 @@ async function startEntrance(script: string, options: object) {
     child.disconnect();
     await once(child, 'exit');
   };
-  return { port: Number(port), pid: child.pid ?? 0, stop };
+  const revoke = (deviceId: string) => void child.send({ revoke: deviceId });
+  return { port: Number(port), pid: child.pid ?? 0, revoke, stop };
 }
 
 /** Flags that write a CPU profile into this folder. For those who look for the time. */
