@@ -19,6 +19,7 @@ import type { BrokerJournal } from './broker-journal.js';
 import { type ConnectTerms, offerOf, termsOf } from './connect-terms.js';
 import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js';
 import type { BrokerCounters } from './counters.js';
+import type { Crowd } from './crowd.js';
 import { type Frame, wholeFrame } from './frame.js';
 import type { BrokerLimits } from './limits.js';
 import { messageProperties } from './message-properties.js';
@@ -91,6 +92,7 @@ export class Client implements ConnectionUser, SessionHolder {
   private terms: ConnectTerms | undefined;
   private session: Session | undefined;
   private hasReportedSubscription = false;
+  private isWaiting = false;
 
   constructor(
     private readonly context: ClientContext,
@@ -146,7 +148,7 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   writable(): void {
-    this.session?.outbox.pump();
+    this.session?.outbox.drained();
   }
 
   faulty(error: PacketError): void {
@@ -162,6 +164,16 @@ export class Client implements ConnectionUser, SessionHolder {
 
   yield(): void {
     this.cut('another connection has taken over the session', reasonCodes.sessionTakenOver);
+  }
+
+  waitFor(crowd: Crowd): void {
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    this.connection.hold();
+    crowd.wait(() => {
+      this.isWaiting = false;
+      this.connection.resume();
+    });
   }
 
   /** Ends the connection of a broker that stops. */

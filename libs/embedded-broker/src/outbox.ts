@@ -1,5 +1,6 @@
 import { markDuplicate, type ProtocolVersion } from '@sallyport/mqtt-wire';
 import type { BrokerJournal } from './broker-journal.js';
+import { Crowd } from './crowd.js';
 import { Delivery, type DeliveryOptions } from './delivery.js';
 import { Fifo } from './fifo.js';
 import { type Frame, pubrelFrame, wholeFrame } from './frame.js';
@@ -47,6 +48,7 @@ const mostPacketIds = 65_535;
  * connections and restarts. So no identifier is used for two messages at a time.
  */
 export class Outbox {
+  readonly crowd = new Crowd();
   /** By packet identifier, in the order of publication. */
   private readonly unacknowledged = new Map<number, Delivery>();
   private readonly waiting = new Fifo<Delivery>();
@@ -65,9 +67,9 @@ export class Outbox {
     return this.unacknowledged.size === 0 && this.waiting.length === 0;
   }
 
-  /** Whether there is so much to send that publishers should wait for the client, which is there. */
+  /** Whether publishers should wait: the client is there and reads, and half of its room is used. */
   get isCrowded(): boolean {
-    return this.link !== undefined && this.waiting.length * 2 > this.options.limits.queuedMessages;
+    return this.link !== undefined && !this.crowd.isStalled && this.isFullerThan(1 / 2);
   }
 
   /** Says whether a message has room, without taking it. */
@@ -119,6 +121,7 @@ export class Outbox {
   /** The client has gone. What it has not acknowledged waits again, in its old order; QoS 0 messages are forgotten. */
   detach(): void {
     this.link = undefined;
+    this.crowd.release();
     this.inFlight = 0;
     this.forgetUnsentOnce();
     this.waiting.clear();
@@ -145,6 +148,13 @@ export class Outbox {
       this.send(next, link);
     }
     if (!this.options.backlog.isEmpty) this.pumpBacklog(link);
+    if (!this.isFullerThan(1 / 4)) this.crowd.release();
+  }
+
+  /** The client has read what it was sent, and there is more. */
+  drained(): void {
+    this.crowd.noteProgress();
+    this.pump();
   }
 
   /** PUBACK. One that fits no message is ignored, as other brokers do. */
@@ -194,6 +204,7 @@ export class Outbox {
   /** Forgets everything: the session has ended, and the journal knows. */
   end(): void {
     this.link = undefined;
+    this.crowd.release();
     this.forgetUnsentOnce();
     this.waiting.clear();
     for (const delivery of this.unacknowledged.values()) {
@@ -297,7 +308,13 @@ export class Outbox {
     this.settle(delivery);
   }
 
+  private isFullerThan(part: number): boolean {
+    const { limits } = this.options;
+    return this.waiting.length > part * limits.queuedMessages || this.bytes > part * limits.queuedBytes;
+  }
+
   private remove(delivery: Delivery): void {
+    this.crowd.noteProgress();
     this.unacknowledged.delete(delivery.packetId);
     this.inFlight -= 1;
     this.count(-delivery.message.size);

@@ -143,6 +143,7 @@ export class Router {
     const outcome = session.outbox.offer(message, options);
     if (outcome === 'taken') this.noteTaken(session);
     else if (outcome !== 'away') this.noteLoss(session, message.topic, options.qos);
+    if (session.outbox.isCrowded && session !== from.publisher) from.publisher.holder?.waitFor(session.outbox.crowd);
   }
 
   private sendWhenKept(message: Message, matches: readonly Match[]): void {

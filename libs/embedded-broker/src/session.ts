@@ -1,5 +1,6 @@
 import type { Origin } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
+import type { Crowd } from './crowd.js';
 import { Inbox } from './inbox.js';
 import type { EntryPlace, JournalEntry } from './journal/journal.js';
 import type { RecordReader } from './journal/record-reader.js';
@@ -13,6 +14,8 @@ import type { Subscription } from './subscription.js';
 
 /** Whoever uses a session at the moment. */
 export interface SessionHolder {
+  /** Publishes no more until the crowd lets it. */
+  waitFor(crowd: Crowd): void;
   /** Ends its connection: another one has come for the session. */
   yield(): void;
 }
