@@ -127,6 +127,19 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     expect(session.isOpen).toBe(true);
   });
 
+  it('shows a device that speaks over MQTT, and its own services, as entities at each agent', async () => {
+    const { ca, cert, key } = cluster.filesOf('child01');
+    const place = ['-h', 'localhost', '-p', String(cluster.brokerPort), '--cafile', ca, '--cert', cert, '--key', key];
+    await runProgram('mosquitto_pub', [...place, '-q', '1', '-t', 'te/device/child01///m/temp', '-m', '{"t":21}']);
+    const names = ['agent', 'device-registry', 'pki-signer'].map((name) => `device/main/service/sallyport-${name}`);
+    for (const { httpPort } of [cluster.main, second]) {
+      const url = `https://localhost:${httpPort}/te/v1/entities`;
+      const list = ['--silent', '--cacert', ca, '--cert', cert, '--key', key, url];
+      const isListed = (text: string) => [...names, 'device/child01//'].every((id) => text.includes(`"${id}"`));
+      await waitFor(async () => isListed((await runProgram('curl', list)).stdout), recovery);
+    }
+  });
+
   it('keeps a message that a service cannot handle, where that service alone may read it', async () => {
     const as = (service: string) => {
       const file = (base: string) => join(cluster.main.site, 'service-certs', service, base);
