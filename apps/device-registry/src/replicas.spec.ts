@@ -1,11 +1,22 @@
 import { loadSettings } from '@sallyport/config';
-import { connectRpcClient, type RpcClient } from '@sallyport/mqtt';
-import { admitPeer, auditPage, auditVerdict, type CertificateAdmissionRequest, deviceList } from '@sallyport/protocol';
+import { connectMqtt, connectRpcClient, type Mqtt, type RpcClient } from '@sallyport/mqtt';
+import {
+  admitPeer,
+  auditPage,
+  auditVerdict,
+  type CertificateAdmissionRequest,
+  deviceList,
+  deviceTopicId,
+  listEntities,
+  registerEntity,
+  updateEntity,
+} from '@sallyport/protocol';
 import { openLog, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
-import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
-import { spawnMosquitto, spawnRedis, temporaryDirectory } from '@sallyport/testkit';
+import { openRedisStore, openSqliteStore, type Store, scopedStore } from '@sallyport/store';
+import { spawnMosquitto, spawnRedis, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import { leaseKey } from './entities/channel-lease.js';
 import { fingerprintOf, peer } from './registry.fixture.js';
 import { deviceRegistry } from './service.js';
 import { recordSite } from './site/recorded-site.fixture.js';
@@ -39,6 +50,8 @@ describe.each([
   let opened: AsyncDisposableStack;
   let hosts: ServiceHost[];
   let rpc: RpcClient;
+  let mqtt: Mqtt;
+  let store: Store;
 
   beforeEach(async () => {
     opened = new AsyncDisposableStack();
@@ -46,13 +59,16 @@ describe.each([
     const broker = await spawnMosquitto({ config: ['set_tcp_nodelay true'] });
     opened.defer(() => broker.kill());
     const openStore = await engine(opened);
-    const store = await openStore();
-    await recordSite(store);
-    await store.close();
+    const shared = await openStore();
+    opened.defer(() => shared.close());
+    await recordSite(shared);
+    store = scopedStore(shared, 'device-registry/');
     for (const replica of ['a', 'b', 'c']) hosts.push(await startReplica(replica, { url: broker.url, openStore }));
     const client = await connectRpcClient({ kind: 'network', url: broker.url, clientId: 'entrance' });
     opened.defer(() => client.close());
     rpc = client;
+    mqtt = await connectMqtt({ kind: 'network', url: broker.url, clientId: 'thin-edge' });
+    opened.defer(() => mqtt.close());
   });
   afterEach(() => opened.disposeAsync());
 
@@ -130,5 +146,43 @@ describe.each([
           .filter(({ action }) => action === 'devices-taken-over')
           .reduce((sum, { details }) => sum + Number(details['count']), 0),
       ).toBe(60);
+  });
+
+  const deadline = { deadlineMs: 20_000 };
+  const registered = async (): Promise<string[]> => {
+    const { entities } = await rpc.call(listEntities, { filter: { type: 'child-device' }, offset: 0 }, deadline);
+    return entities.map((each) => each['@topic-id']);
+  };
+
+  it('keep one tree of the entities that all of them change at once', async () => {
+    const ids = Array.from({ length: 60 }, (_, index) => deviceTopicId(`child${index + 10}`));
+    const child = (id: (typeof ids)[number]) => ({ '@topic-id': id, '@type': 'child-device' }) as const;
+    await Promise.all(ids.map((id) => rpc.call(registerEntity, { entity: child(id), twin: {} }, deadline)));
+    const again = await Promise.allSettled(
+      ids.map((id) => rpc.call(registerEntity, { entity: child(id), twin: {} }, deadline)),
+    );
+    expect(again.map(({ status }) => status)).toEqual(ids.map(() => 'rejected'));
+    // Whichever replica answers, each has all of them.
+    for (let ask = 0; ask < 9; ask += 1) expect(await registered()).toEqual(ids);
+    // Two devices that are put below each other at the same time: one of the two is refused.
+    const [one, other] = [deviceTopicId('child10'), deviceTopicId('child11')];
+    const moves = [
+      { topicId: one, parent: other },
+      { topicId: other, parent: one },
+    ];
+    const moved = await Promise.allSettled(moves.map((move) => rpc.call(updateEntity, move, deadline)));
+    expect(moved.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('hear what devices say in one of them, and in another one when that one has stopped', async () => {
+    await waitFor(async () => (await store.get(leaseKey)) !== undefined);
+    await mqtt.publish('te/device/first//', '{"@type":"child-device"}', { retain: true });
+    await waitFor(async () => (await registered()).includes('device/first//'));
+    const holder = (await store.get(leaseKey))?.value;
+    const index = ['a', 'b', 'c'].findIndex((replica) => holder === `device-registry-${replica}`);
+    await hosts[index]?.stop();
+    await mqtt.publish('te/device/second//', '{"@type":"child-device"}', { retain: true });
+    await waitFor(async () => (await registered()).includes('device/second//'));
+    expect((await store.get(leaseKey))?.value).not.toBe(holder);
   });
 });

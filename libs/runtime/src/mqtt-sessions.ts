@@ -11,6 +11,16 @@ export class MqttSessions {
     private readonly service: ServiceName,
   ) {}
 
+  /** Names this replica among others. The same after a restart. */
+  get replica(): string {
+    return this.connection.clientId;
+  }
+
+  /** Whether other replicas of the service may use the same broker: not if it is in this process. */
+  get mayHaveReplicas(): boolean {
+    return this.connection.kind === 'network';
+  }
+
   /** A session of this process alone. */
   open(role: string, options: MqttSessionOptions): MqttSession {
     return this.openAs(`${this.connection.clientId}/${role}`, options);

@@ -1,22 +1,24 @@
-import { randomUUID } from 'node:crypto';
 import { pause } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 
-const leaseKey = 'entities/channel';
-const [ttlSeconds, renewMs] = [15, 5_000];
+/** Its value names the replica that speaks and listens. */
+export const leaseKey = 'entities/channel';
+const [ttlSeconds, renewMs] = [30, 5_000];
+
+export interface ChannelLeaseOptions {
+  readonly store: Store;
+  /** Names this replica, the same after a restart: then it need not wait for its own lease to end. */
+  readonly holder: string;
+  readonly onFault: (fault: unknown) => void;
+}
 
 /**
  * Lets one replica at a time work. The one that holds the entry renews it; when it is gone, another one takes it. A
  * replica that cannot renew stops before the entry is gone.
  */
 export class ChannelLease {
-  private readonly holder = randomUUID();
-
-  constructor(
-    private readonly store: Store,
-    private readonly onFault: (fault: unknown) => void,
-  ) {}
+  constructor(private readonly options: ChannelLeaseOptions) {}
 
   /**
    * Works whenever this replica holds the lease, until the signal aborts.
@@ -25,7 +27,7 @@ export class ChannelLease {
    */
   async run(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const revision = await this.take(0);
+      const revision = await this.take();
       if (revision === undefined) await pause(renewMs, { signal, ref: false });
       else await this.hold(revision, work, signal);
     }
@@ -35,28 +37,32 @@ export class ChannelLease {
     const lost = new AbortController();
     const working = work(AbortSignal.any([signal, lost.signal]));
     let revision: number | undefined = first;
-    while (revision !== undefined && !signal.aborted) {
+    for (;;) {
       await pause(renewMs, { signal, ref: false });
-      const renewed: number | undefined = signal.aborted ? undefined : await this.take(revision);
-      if (renewed === undefined) break;
-      revision = renewed;
+      if (signal.aborted) break;
+      revision = await this.take();
+      if (revision === undefined) break;
     }
     lost.abort();
     await working;
     if (signal.aborted && revision !== undefined) await this.giveBack(revision);
   }
 
-  /** @returns the new revision; undefined when another one holds it, or the store does not answer */
-  private async take(ifRevision: number): Promise<number | undefined> {
+  /** @returns its revision; undefined when another replica holds it, or the store does not answer */
+  private async take(): Promise<number | undefined> {
+    const { store, holder, onFault } = this.options;
     try {
-      return await this.store.put(leaseKey, this.holder, { ifRevision, ttlSeconds });
+      const entry = await store.get(leaseKey);
+      if (entry !== undefined && entry.value !== holder) return undefined;
+      return await store.put(leaseKey, holder, { ifRevision: entry?.revision ?? 0, ttlSeconds });
     } catch (error) {
-      if (!(error instanceof Problem) || error.type !== 'conflict') this.onFault(error);
+      if (!(error instanceof Problem) || error.type !== 'conflict') onFault(error);
       return undefined;
     }
   }
 
   private async giveBack(ifRevision: number): Promise<void> {
-    await this.store.delete(leaseKey, { ifRevision }).catch(this.onFault);
+    const { store, onFault } = this.options;
+    await store.delete(leaseKey, { ifRevision }).catch(onFault);
   }
 }

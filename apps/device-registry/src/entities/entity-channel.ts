@@ -53,10 +53,9 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
     await this.main.establish();
     const { signal } = this.stopping;
     const work = (until: AbortSignal) => this.work(until);
-    const lease = new ChannelLease(this.store, this.faults.note);
-    // Only with Redis can there be replicas. The file of SQLite would be written every five seconds for nothing.
-    const hasReplicas = settings.get('store.url')?.startsWith('redis') === true;
-    this.running = hasReplicas ? lease.run(work, signal) : work(signal);
+    const { mayHaveReplicas, replica: holder } = this.sessions;
+    const lease = new ChannelLease({ store: this.store, holder, onFault: this.faults.note });
+    this.running = mayHaveReplicas ? lease.run(work, signal) : work(signal);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
