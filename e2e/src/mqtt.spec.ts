@@ -54,7 +54,9 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
       succeeded(await system.sallyport('device', 'unlock', 'child02'));
       succeeded(await publish(client, 'te/end', 'of story'));
       await subscriber.said(/of story/);
-      expect(new Set(subscriber.messages)).toEqual(new Set(['te/end of story']));
+      // What the entities of the gateway and of its services say is for everybody who may read it.
+      const others = subscriber.messages.filter((message) => !message.startsWith('te/device/main/'));
+      expect(new Set(others)).toEqual(new Set(['te/end of story']));
     });
   });
 
