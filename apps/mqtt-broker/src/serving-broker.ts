@@ -43,10 +43,10 @@ class EmbeddedServing extends ServingBroker {
 
   override serve(connection: Connection): void {
     this.opened += 1;
-    const network = networkOf(connection.remoteAddress);
-    this.broker.accept(connection.socket, connection.peer, { network });
+    const { socket, peer, remoteAddress, draining } = connection;
+    this.broker.accept(socket, peer, { network: networkOf(remoteAddress), draining });
     // The client comes back by itself.
-    connection.draining.addEventListener('abort', () => connection.close());
+    draining.addEventListener('abort', () => connection.close());
   }
 
   override get status(): BrokerStatus {

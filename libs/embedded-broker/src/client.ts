@@ -48,6 +48,8 @@ export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'write
   readonly origin: Origin;
   /** Of the client, for the share of clients without an identity. */
   readonly network: string;
+  /** Aborted when the entrance is about to end the connection. */
+  readonly draining?: AbortSignal;
 }
 
 /** A subscription with the identifier that its packet gives to all of them. */
@@ -93,6 +95,7 @@ export class Client implements ConnectionUser, SessionHolder {
   private session: Session | undefined;
   private hasReportedSubscription = false;
   private isWaiting = false;
+  private hasReportedPublication = false;
 
   constructor(
     private readonly context: ClientContext,
@@ -100,6 +103,7 @@ export class Client implements ConnectionUser, SessionHolder {
   ) {
     this.connection = new Connection({ ...options, limits: context.limits, user: this });
     this.replies = new Replies(context.journal, (frame, packetId) => this.connection.send(frame, packetId));
+    options.draining?.addEventListener('abort', () => this.drain());
   }
 
   packet(packet: MqttPacket): void {
@@ -178,8 +182,7 @@ export class Client implements ConnectionUser, SessionHolder {
 
   /** Ends the connection of a broker that stops. */
   stop(): void {
-    const lastWord = this.session === undefined ? undefined : this.answers.disconnect(reasonCodes.serverShuttingDown);
-    if (lastWord !== undefined) this.connection.writeNow(lastWord);
+    this.sayShuttingDown();
     this.connection.destroy();
   }
 
@@ -195,6 +198,16 @@ export class Client implements ConnectionUser, SessionHolder {
     else if (blockedSince !== undefined && now - blockedSince > limits.drainMs) this.abort('the client does not read');
     else if (keepAlive > 0 && now - receivedAt > keepAlive * keepAliveFactor)
       this.cut('the client was silent', reasonCodes.keepAliveTimeout);
+  }
+
+  private drain(): void {
+    this.sayShuttingDown();
+    this.connection.end();
+  }
+
+  private sayShuttingDown(): void {
+    const lastWord = this.session === undefined ? undefined : this.answers.disconnect(reasonCodes.serverShuttingDown);
+    if (lastWord !== undefined) this.connection.writeNow(lastWord);
   }
 
   private open(connect: ConnectPacket): void {
@@ -429,13 +442,25 @@ export class Client implements ConnectionUser, SessionHolder {
     return this.context.rules.maySubscribe(this.origin, filter, session.name);
   }
 
-  /** MQTT 3.1.1 has no other answer to a publication that is not allowed than the end of the connection. */
+  /**
+   * MQTT 3.1.1 [MQTT-3.3.5-2] leaves two answers to a publication that is not allowed: to end the connection, or to
+   * acknowledge it. The second is for the topics of brokers (§4.7.2), to which clients publish without ill intent.
+   */
   private refusePublication({ topic, qos, packetId }: PublishPacket): void {
     this.context.counters.publicationsRefused += 1;
-    this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
-    if (this.terms?.version !== 5) this.connection.destroy();
+    this.notePublication(topic);
+    const isOfBroker = topic.startsWith('$');
+    const isNewest = this.terms?.version === 5;
+    if (!isOfBroker && !isNewest) this.connection.destroy();
     else if (qos > 0)
       this.replies.whenKept(this.answers.ack(ackOf(qos), packetId, reasonCodes.notAuthorized), packetId);
+  }
+
+  /** Once for each connection, which may go on and publish as fast as it can. */
+  private notePublication(topic: string): void {
+    if (this.hasReportedPublication) return;
+    this.hasReportedPublication = true;
+    this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
   }
 
   /** Once for each connection: one packet may ask for a hundred thousand filters. */

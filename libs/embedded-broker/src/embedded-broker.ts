@@ -3,7 +3,7 @@ import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, type Origin, tableRules } from './access-rules.js';
 import { type BrokerCore, coreInMemory, coreOnDisk } from './broker-core.js';
-import { Client } from './client.js';
+import { Client, type ClientOptions } from './client.js';
 import { type BrokerCounters, newCounters } from './counters.js';
 import type { Journal } from './journal/journal.js';
 import { type JournalDisk, openJournalFolder } from './journal/journal-disk.js';
@@ -34,6 +34,8 @@ export interface EmbeddedBrokerOptions {
 export interface ConnectionFacts {
   /** The part of the address that the client cannot choose. Clients without an identity share by it. */
   readonly network?: string;
+  /** Aborted when the entrance is about to end the connection: a client of MQTT 5 is told. */
+  readonly draining?: AbortSignal;
 }
 
 // How often silent and slow clients are looked for, in milliseconds.
@@ -80,7 +82,7 @@ export class EmbeddedBroker {
     const [serviceSide, brokerSide] = duplexPair();
     // A socket closes when the other side has closed. This pair would stay half open for ever.
     serviceSide.once('end', () => serviceSide.destroy());
-    void this.serve(brokerSide, { kind: 'service' }, 'memory');
+    void this.serve(brokerSide, { kind: 'service' }, { network: 'memory' });
     return serviceSide;
   }
 
@@ -89,7 +91,7 @@ export class EmbeddedBroker {
    *
    * @param peer who it is, when it proved that
    */
-  accept(stream: Duplex, peer: BrokerPeer | undefined, { network = '' }: ConnectionFacts = {}): void {
+  accept(stream: Duplex, peer: BrokerPeer | undefined, facts: ConnectionFacts = {}): void {
     if (this.networkClients >= this.limits.clients) {
       this.warn('a client was turned away, the broker is full', { clients: this.networkClients });
       stream.destroy();
@@ -99,7 +101,7 @@ export class EmbeddedBroker {
     stream.once('close', () => {
       this.networkClients -= 1;
     });
-    void this.serve(stream, { kind: 'network', peer }, network);
+    void this.serve(stream, { kind: 'network', peer }, facts);
   }
 
   /** The access rules have changed: what was decided for topics is decided anew. */
@@ -138,19 +140,19 @@ export class EmbeddedBroker {
     this.timer = setInterval(() => this.checkTimes(), checkEveryMs).unref();
   }
 
-  private async serve(stream: Duplex, origin: Origin, network: string): Promise<void> {
+  private async serve(stream: Duplex, origin: Origin, facts: ConnectionFacts): Promise<void> {
     // An error before the connection is served must end the connection, not the process.
     stream.on('error', () => undefined);
     try {
       await this.ready;
       if (this.core === undefined || stream.destroyed || this.isClosing) stream.destroy();
-      else this.addClient(this.core, { stream, origin, network });
+      else this.addClient(this.core, { network: '', ...facts, stream, origin });
     } catch (error) {
       stream.destroy(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  private addClient(core: BrokerCore, connection: { stream: Duplex; origin: Origin; network: string }): void {
+  private addClient(core: BrokerCore, connection: Omit<ClientOptions, 'writer'>): void {
     const { limits, rules, counters } = this;
     const context = {
       limits,

@@ -165,6 +165,18 @@ describe('acknowledgements that fit nothing', () => {
   });
 });
 
+describe('a publication to a topic of brokers ($...)', () => {
+  it.each([3, 4, 5] as const)('reaches nobody and does not end its sender, in version %i', async (version) => {
+    const site = await openSite();
+    await site.neighbour.subscribe('$a/b', { qos: 2 });
+    const client = await WireClient.open(site.broker, { version, clientId: 'c' });
+    const code = version === 5 ? reasonCodes.notAuthorized : 0;
+    for (const qos of [0, 1, 2] as const)
+      expect(await client.publish('$a/b', 'x', { qos, retain: true })).toBe(qos === 0 ? 0 : code);
+    await expectUnharmed(site);
+  });
+});
+
 describe('a client that says goodbye', () => {
   it('is not heard after its DISCONNECT', async () => {
     const site = await openSite();

@@ -118,6 +118,13 @@ describe('a session of MQTT 5', () => {
     expect(await first.rest()).toMatchObject([{ type: 'disconnect', reasonCode: reasonCodes.sessionTakenOver }]);
   });
 
+  it('is told when its entrance closes', async () => {
+    const entrance = new AbortController();
+    const client = await new Site().open('a', { draining: entrance.signal });
+    entrance.abort();
+    expect(await client.rest()).toMatchObject([{ type: 'disconnect', reasonCode: reasonCodes.serverShuttingDown }]);
+  });
+
   it('is told when the broker stops', async () => {
     const site = new Site();
     const client = await site.open('a');

@@ -13,6 +13,7 @@ import type { EmbeddedBroker } from './embedded-broker.js';
 export interface WireClientOptions extends Partial<Omit<ConnectPacket, 'type'>> {
   readonly peer?: BrokerPeer;
   readonly network?: string;
+  readonly draining?: AbortSignal;
 }
 
 const deadlineMs = 20_000;
@@ -30,7 +31,7 @@ export class WireClient {
   private constructor(
     broker: EmbeddedBroker,
     readonly version: 3 | 4 | 5,
-    { peer, network = '192.0.2.1' }: WireClientOptions,
+    { peer, network = '192.0.2.1', draining }: WireClientOptions,
   ) {
     const [clientSide, brokerSide] = duplexPair();
     this.stream = clientSide;
@@ -41,7 +42,7 @@ export class WireClient {
       this.waiting?.();
     });
     clientSide.once('end', () => clientSide.end());
-    broker.accept(brokerSide, peer, { network });
+    broker.accept(brokerSide, peer, { network, ...(draining === undefined ? {} : { draining }) });
   }
 
   /** A connection without CONNECT. */
@@ -157,7 +158,12 @@ export class WireClient {
   }
 }
 
-export function connectPacket({ peer: _peer, network: _network, ...options }: WireClientOptions): ConnectPacket {
+export function connectPacket({
+  peer: _peer,
+  network: _network,
+  draining: _draining,
+  ...options
+}: WireClientOptions): ConnectPacket {
   return {
     type: 'connect',
     version: 4,
