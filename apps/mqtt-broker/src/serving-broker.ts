@@ -2,6 +2,7 @@ import type { EmbeddedBroker } from '@sallyport/embedded-broker';
 import type { BrokerStatus, MqttAccess } from '@sallyport/protocol';
 import type { BrokerPlace, ConnectedContext } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
+import { registerBrokerMetrics } from './broker-metrics.js';
 import { BackSide } from './door/back-side.js';
 import { Door } from './door/door.js';
 import { DoorMetrics } from './door/door-metrics.js';
@@ -27,7 +28,7 @@ export abstract class ServingBroker {
 /** @throws never; what is wrong with a broker behind the door shows when it is used */
 export function servingBroker(choice: BrokerChoice, context: ConnectedContext): ServingBroker {
   return choice.kind === 'embedded'
-    ? new EmbeddedServing(choice.broker, choice.socket)
+    ? new EmbeddedServing(choice.broker, choice.socket, context)
     : new DoorServing(choice, context);
 }
 
@@ -37,8 +38,13 @@ class EmbeddedServing extends ServingBroker {
   constructor(
     private readonly broker: EmbeddedBroker,
     private readonly socket: string | undefined,
+    { metrics, readiness }: ConnectedContext,
   ) {
     super();
+    registerBrokerMetrics(metrics, broker);
+    readiness.add('broker', () =>
+      broker.figures.journalFailing === 0 ? undefined : 'The journal of the broker cannot be written.',
+    );
   }
 
   override serve(connection: Connection): void {

@@ -15,6 +15,22 @@ export interface BrokerCounters {
   readonly dropped: Record<DropReason, number>;
 }
 
+/** What the broker holds at the moment, and what its journal has done since it started. */
+export interface BrokerFigures {
+  readonly connections: number;
+  /** Those of clients that are there, and those kept for clients that are away. */
+  readonly sessions: number;
+  /** Bytes of messages that are not acknowledged by their receivers. */
+  readonly queuedBytes: number;
+  readonly retainedMessages: number;
+  readonly journalBytes: number;
+  readonly journalCommits: number;
+  readonly journalWriteSeconds: number;
+  readonly journalFailedWrites: number;
+  /** 1 while the journal cannot be written, else 0. */
+  readonly journalFailing: number;
+}
+
 export function newCounters(): BrokerCounters {
   return {
     messagesReceived: 0,

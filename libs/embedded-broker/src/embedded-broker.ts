@@ -4,7 +4,7 @@ import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, type Origin, tableRules } from './access-rules.js';
 import { type BrokerCore, coreInMemory, coreOnDisk } from './broker-core.js';
 import { Client, type ClientOptions } from './client.js';
-import { type BrokerCounters, newCounters } from './counters.js';
+import { type BrokerCounters, type BrokerFigures, newCounters } from './counters.js';
 import type { Journal } from './journal/journal.js';
 import { type JournalDisk, openJournalFolder } from './journal/journal-disk.js';
 import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
@@ -75,6 +75,21 @@ export class EmbeddedBroker {
   /** Connections from the network at the moment. */
   get clients(): number {
     return this.networkClients;
+  }
+
+  get figures(): BrokerFigures {
+    const { core, journal } = this;
+    return {
+      connections: this.served.size,
+      sessions: core?.sessions.size ?? 0,
+      queuedBytes: core?.sessions.queuedBytes ?? 0,
+      retainedMessages: core?.retained.size ?? 0,
+      journalBytes: journal?.bytesOnDisk ?? 0,
+      journalCommits: journal?.counters.commits ?? 0,
+      journalWriteSeconds: journal?.counters.writingSeconds ?? 0,
+      journalFailedWrites: journal?.counters.failedWrites ?? 0,
+      journalFailing: Number(journal?.isFailing ?? false),
+    };
   }
 
   /** A connection for a service of this process: write MQTT into it, read MQTT out of it. */

@@ -43,7 +43,7 @@ const mebibyte = 1024 * 1024;
 
 /** A proven identity has a share of what all have; of the others, a network address has. */
 export const defaultBrokerLimits: BrokerLimits = {
-  clients: 10_000,
+  clients: 20_000,
   packetBytes: mebibyte,
   connectPacketBytes: 128 * 1024,
   topicLevels: 32,
@@ -61,7 +61,7 @@ export const defaultBrokerLimits: BrokerLimits = {
   queuedBytesInAll: 128 * mebibyte,
   subscriptionsPerClient: 1_000,
   subscriptionsPerIdentity: 5_000,
-  sessions: 10_000,
+  sessions: 20_000,
   sessionsPerIdentity: 100,
   retainedMessages: 20_000,
   retainedMessagesPerIdentity: 5_000,
