@@ -124,6 +124,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
         const party = access.partyOf(peerOf(req));
         return party.role === 'device' ? party.name : undefined;
       },
+      peerKeyOf: peerRule(peerOf),
       onFault: (error, { method, path }) => log.error({ error, method, path }, 'entity request failed inside'),
     });
   }

@@ -29,6 +29,11 @@ export class BadRequest extends Error {
   }
 }
 
+/** The memory that the body of a request may take, as far as its head says it. */
+export function expectedBytes({ headers }: IncomingMessage): number {
+  return Math.min(Number(headers['content-length'] ?? longestBodyBytes), longestBodyBytes);
+}
+
 /**
  * Reads a body of at most 1 MiB.
  *

@@ -15,9 +15,12 @@ import {
   writeEntityTwin,
 } from '@sallyport/protocol';
 import { PeerLost } from '../file-transfer/answer.js';
+import type { PeerRule } from '../file-transfer/path-ownership.js';
 import { percentDecoded } from '../file-transfer/request-target.js';
+import { BodyRoom } from './body-room.js';
 import {
   BadRequest,
+  expectedBytes,
   readFilter,
   readFragments,
   readRegistration,
@@ -33,6 +36,8 @@ export interface EntityHandlerOptions {
   readonly rpc: RpcClient;
   /** The device whose rights count for a request; undefined: a party that may change every entity. */
   readonly changerOf: (req: IncomingMessage) => DeviceId | undefined;
+  /** Returns the peer whose part of the memory for bodies a request uses. */
+  readonly peerKeyOf: PeerRule;
   /** A connection without progress for this time during a request is ended; default 60 s. */
   readonly idleTimeoutMs?: number;
   /** Called for every internal error. The peer gets only "Internal error". */
@@ -68,6 +73,8 @@ export function entityHandler(options: EntityHandlerOptions): (req: IncomingMess
 }
 
 class EntityApi {
+  private readonly room = new BodyRoom();
+
   constructor(private readonly options: EntityHandlerOptions) {}
 
   async serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -106,9 +113,11 @@ class EntityApi {
         return { status: 200, json: await listAllEntities(rpc, readFilter(query)) };
       }
       case 'POST': {
-        const registration = readRegistration(req.headers['content-type'], await readText(req));
-        await rpc.call(registerEntity, { ...registration, ...changerField(changerOf(req)) });
-        return { status: 201, json: { '@topic-id': registration.entity['@topic-id'] } };
+        return this.withBody(req, async (text) => {
+          const registration = readRegistration(req.headers['content-type'], text);
+          await rpc.call(registerEntity, { ...registration, ...changerField(changerOf(req)) });
+          return { status: 201, json: { '@topic-id': registration.entity['@topic-id'] } };
+        });
       }
       default:
         return { status: 405, headers: ['Allow', 'POST,GET,HEAD'] };
@@ -125,9 +134,11 @@ class EntityApi {
         return { status: 404, json: { error: `Entity with topic id: ${topicId} not found` } };
       }
       case 'PATCH': {
-        const update = readUpdate(await readText(req));
-        const { entity } = await rpc.call(updateEntity, { topicId, ...update, ...changerField(changerOf(req)) });
-        return { status: 200, json: entity };
+        return this.withBody(req, async (text) => {
+          const update = readUpdate(text);
+          const { entity } = await rpc.call(updateEntity, { topicId, ...update, ...changerField(changerOf(req)) });
+          return { status: 200, json: entity };
+        });
       }
       case 'DELETE': {
         const removed = await removeAll(rpc, topicId, changerOf(req));
@@ -145,9 +156,11 @@ class EntityApi {
       case 'HEAD':
         return { status: 200, json: (await rpc.call(readEntityTwin, { topicId })).twin };
       case 'PUT': {
-        const fragments = readFragments(await readText(req));
-        await this.write(req, { topicId, fragments, isWhole: true });
-        return { status: 200, json: sortedMembers(fragments) };
+        return this.withBody(req, async (text) => {
+          const fragments = readFragments(text);
+          await this.write(req, { topicId, fragments, isWhole: true });
+          return { status: 200, json: sortedMembers(fragments) };
+        });
       }
       case 'DELETE':
         await this.write(req, { topicId, fragments: {}, isWhole: true });
@@ -166,10 +179,12 @@ class EntityApi {
         return { status: 200, json: Object.values(twin)[0] ?? null };
       }
       case 'PUT': {
-        const value = readValue(await readText(req));
-        if (!isTwinKey(key)) throw new BadRequest(400, badTwinKey(key), 'json');
-        await this.write(req, { topicId, fragments: Object.fromEntries([[key, value]]), isWhole: false });
-        return { status: 200, json: sortedMembers(value) };
+        return this.withBody(req, async (text) => {
+          const value = readValue(text);
+          if (!isTwinKey(key)) throw new BadRequest(400, badTwinKey(key), 'json');
+          await this.write(req, { topicId, fragments: Object.fromEntries([[key, value]]), isWhole: false });
+          return { status: 200, json: sortedMembers(value) };
+        });
       }
       case 'DELETE':
         if (!isTwinKey(key)) throw new BadRequest(400, badTwinKey(key), 'json');
@@ -185,6 +200,16 @@ class EntityApi {
     const request = { topicId: id, ...(key === undefined ? {} : { key }) };
     const { config } = await this.options.rpc.call(readEntityConfig, request);
     return { status: 200, json: key === undefined ? config : (Object.values(config)[0] ?? null) };
+  }
+
+  /** Reads the body, and answers while its memory is counted. */
+  private async withBody(req: IncomingMessage, answer: (text: string) => Promise<Answer>): Promise<Answer> {
+    const giveBack = this.room.take(this.options.peerKeyOf(req), expectedBytes(req));
+    try {
+      return await answer(await readText(req));
+    } finally {
+      giveBack();
+    }
   }
 
   private async write(
