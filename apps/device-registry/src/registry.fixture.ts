@@ -54,7 +54,7 @@ export class RegistryUnderTest {
   readonly announced: DeviceChange[] = [];
   readonly logged: string[] = [];
   private constructor(
-    private readonly broker: Awaited<ReturnType<typeof spawnMosquitto>>,
+    private broker: Awaited<ReturnType<typeof spawnMosquitto>>,
     private readonly directory: TemporaryDirectory,
     private readonly environment: Readonly<Record<string, string>>,
   ) {}
@@ -129,6 +129,13 @@ export class RegistryUnderTest {
     await this.stopService();
     await this.broker.kill();
     await this.directory.remove();
+  }
+
+  /** Puts an empty broker in the place of the one that runs. */
+  async loseBroker(): Promise<void> {
+    const port = Number(new URL(this.broker.url).port);
+    await this.broker.kill();
+    this.broker = await spawnMosquitto({ config, port });
   }
 
   get configDirectory(): string {

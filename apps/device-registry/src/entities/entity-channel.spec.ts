@@ -281,6 +281,22 @@ describe('entities over MQTT', () => {
     });
   });
 
+  it('are told to a broker that has lost everything', async () => {
+    await entities.register('device/a//', { twin: { x: 1 } });
+    await device.retain('te/device/b//', '{"@type":"child-device","@parent":"device/a//"}');
+    await isRegistered('device/b//');
+    await registry.loseBroker();
+    const kept = [
+      'te/device/a// {"@parent":"device/main//","@type":"child-device"}',
+      'te/device/a///twin/x 1',
+      'te/device/b// {"@parent":"device/a//","@type":"child-device"}',
+      'te/device/main// {"@type":"device"}',
+    ];
+    const isTold = (all: string[]) => kept.every((message) => all.includes(message));
+    await waitFor(async () => isTold(await device.retained()));
+    expect(await entities.list({ root: 'device/a//' })).toEqual(['device/a//', 'device/b//']);
+  });
+
   it('shown settings are kept, and go with an empty message', async () => {
     await device.retain('te/device/main/service/tedge-agent', '{"@type":"service"}');
     await device.retain('te/device/main/service/tedge-agent/config', '{"b":true,"a":1883}');
