@@ -38,9 +38,15 @@ function connectIn(reader: PacketReader, bytes: Buffer): ConnectPacket | 'unread
 }
 
 function connack({ version }: ConnectPacket, reason: RefusalReason): Buffer {
-  const isPassing = passingRefusals.has(reason);
-  const returnCode = isPassing ? 3 : 5;
-  const reasonCode = isPassing ? reasonCodes.serverUnavailable : reasonCodes.notAuthorized;
+  const reasonCode = reasonCodeOf(reason);
   const answer = { type: 'connack', sessionPresent: false, properties: undefined } as const;
+  // The older versions know fewer words: 3 server unavailable, 5 not authorized.
+  const returnCode = passingRefusals.has(reason) ? 3 : 5;
   return encodeConnack({ ...answer, reasonCode: version === 5 ? reasonCode : returnCode }, version);
+}
+
+/** @see MQTT 5.0 §3.2.2.2 */
+function reasonCodeOf(reason: RefusalReason): number {
+  if (reason === 'too-many-connections') return reasonCodes.quotaExceeded;
+  return passingRefusals.has(reason) ? reasonCodes.serverUnavailable : reasonCodes.notAuthorized;
 }

@@ -85,6 +85,8 @@ export class ConnectionAcceptor {
     raw.on('error', () => raw.destroy());
     if (!this.quota.acquire(pending.remoteAddress, pending)) {
       this.responder.refuseAfterDelay(pending, { reason: 'too-many-connections' });
+      // Without a handshake to wait for, a stream protocol can say why at once.
+      if (this.security.current.level === 'plain') this.responder.answerStream(raw, 'too-many-connections');
       return;
     }
     this.pending.add(raw);

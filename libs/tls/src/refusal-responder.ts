@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { printable } from '@sallyport/protocol';
+import { printable, type RefusalReason } from '@sallyport/protocol';
 import type { HttpProtocol } from './http-protocol.js';
 import type { PeerRefusal } from './judge.js';
 import type { Limits } from './limits.js';
@@ -55,6 +55,11 @@ export class RefusalResponder {
       clearTimeout(end);
       this.delayed.delete(raw);
     });
+  }
+
+  /** Tells a client the reason in the words of its stream protocol. Does nothing for HTTP. */
+  answerStream(raw: Socket, reason: RefusalReason): void {
+    if (!raw.destroyed) this.refuseStream()?.(raw, reason);
   }
 
   /** Closes the connections that wait for their delay. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { pause } from '@sallyport/concurrency';
-import { RawConnection, RawMqtt, waitFor } from '@sallyport/testkit';
+import { RawConnection, RawMqtt, spawnMosquitto, TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { openDoorSite } from './door-site.fixture.js';
 
@@ -197,6 +197,49 @@ describe('a client the door refuses', () => {
   });
 });
 
+describe('a back side with mutual TLS', () => {
+  const services = async (ca: TestCa, commonName = 'mqtt-broker') => {
+    const { certPem: cert, keyPem: key } = await ca.issue({ commonName, extendedKeyUsage: 'clientAuth' });
+    return { ca: [ca.certPem], cert, key };
+  };
+
+  it('is opened with the certificate of the day, and says the identity of the client', async () => {
+    await using ca = await TestCa.create();
+    const server = await ca.issue({ commonName: 'broker', subjectAltNames: ['DNS:localhost'] });
+    const tls = { certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath };
+    // The user name comes from the door here, not from the certificate of the door.
+    await using broker = await spawnMosquitto({
+      tls,
+      requireCertificate: true,
+      config: ['use_identity_as_username false'],
+    });
+    await using wrongCa = await TestCa.create();
+    let material = await services(wrongCa);
+    const place = { kind: 'network', url: broker.url, tls: async () => material } as const;
+    await using site = await openDoorSite({ level: 'mutual', place });
+    const words = ['-t', 'te/a', '-m', 'x', '-q', '1', ...(await site.as('child01'))];
+    expect((await site.publish(...words)).stderr).toContain('broker unavailable');
+    material = await services(ca);
+    expect(await site.publish(...words)).toMatchObject({ exitCode: 0, stderr: '' });
+    await waitFor(() => broker.output().includes("u'child01'"));
+  });
+
+  it('is not used when another broker answers there, nor without TLS', async () => {
+    await using ca = await TestCa.create();
+    const tls = async () => await services(ca);
+    await using plain = await spawnMosquitto();
+    const url = plain.url.replace('mqtt://127.0.0.1', 'mqtts://localhost');
+    await using site = await openDoorSite({ level: 'plain', place: { kind: 'network', url, tls } });
+    expect((await site.publish('-t', 'a', '-m', 'x')).stderr).toContain('broker unavailable');
+    await using stranger = await TestCa.create();
+    const server = await stranger.issue({ commonName: 'broker', subjectAltNames: ['DNS:localhost'] });
+    await using other = await spawnMosquitto({ tls: { certPath: server.certPath, keyPath: server.keyPath } });
+    await using second = await openDoorSite({ level: 'plain', place: { kind: 'network', url: other.url, tls } });
+    expect((await second.publish('-t', 'a', '-m', 'x')).stderr).toContain('broker unavailable');
+    expect(second.door.fault).toMatch(/self-signed certificate|unable to verify|unable to get/);
+  });
+});
+
 describe('a broker behind the door that is away', () => {
   it.each([
     ['mqttv311', 'Connection Refused: broker unavailable'],
@@ -241,6 +284,35 @@ describe('a broker behind the door that is away', () => {
     await using site = await openDoorSite({ level: 'plain', place: { kind: 'network', url: broker.url } });
     expect((await site.publish('-t', 'a', '-m', 'x')).stderr).toContain('not authorised');
     expect(site.door.status.refusals).toEqual({ 'broker-refused': 1 });
+  });
+});
+
+describe('connections of one identity', () => {
+  it.each([
+    ['mqttv311', 'Connection Refused: broker unavailable'],
+    ['mqttv5', 'Quota exceeded'],
+  ])(
+    'have a share, and one too many is refused in the words of %s; another device gets in',
+    async (version, sentence) => {
+      await using site = await openDoorSite({ level: 'mutual', limits: { connectionsPerIdentity: 2 } });
+      const tls = await site.tls('child01');
+      await using _one = await RawMqtt.open({ port: site.port, tls }, { clientId: 'one' });
+      await using _two = await RawMqtt.open({ port: site.port, tls }, { clientId: 'two' });
+      const words = ['-V', version, '-t', 'te/a', '-m', 'x', '-q', '1'];
+      expect((await site.publish(...words, ...(await site.as('child01')))).stderr).toContain(sentence);
+      expect(site.refusals).toEqual(['too-many-connections']);
+      expect((await site.publish(...words, ...(await site.as('child02')))).exitCode).toBe(0);
+      await waitFor(() => site.door.status.sessions === 2);
+    },
+  );
+
+  it('are those of its network where nobody proves an identity', async () => {
+    await using site = await openDoorSite({ level: 'plain', limits: { connectionsPerAddress: 1 } });
+    await using _one = await RawMqtt.open({ port: site.port }, { clientId: 'one' });
+    await expect(RawMqtt.open({ port: site.port }, { clientId: 'two' })).rejects.toThrow('return code 3');
+    expect(site.refusals).toEqual(['too-many-connections']);
+    const elsewhere = { port: site.port, localAddress: '127.0.0.2' };
+    await using _three = await RawMqtt.open(elsewhere, { clientId: 'three' });
   });
 });
 
