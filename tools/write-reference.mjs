@@ -1,4 +1,5 @@
-// Writes docs/reference/configuration.md from the schema in libs/config. A test fails when the page is stale.
+// Writes what is made from the sources: docs/reference/configuration.md from the schema in libs/config, and from the access
+// table in libs/protocol docs/reference/mqtt-access.md and the access rules of deploy/mosquitto. Tests fail when one is stale.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,17 +8,25 @@ import { rolldown } from 'rolldown';
 
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-reference-'));
-try {
+
+async function load(library) {
   const bundle = await rolldown({
-    input: join(root, 'libs/config/src/index.ts'),
+    input: join(root, 'libs', library, 'src/index.ts'),
     platform: 'node',
     resolve: { conditionNames: ['@sallyport/source', 'node', 'import', 'default'] },
   });
-  const file = join(folder, 'config.mjs');
+  const file = join(folder, `${library}.mjs`);
   await bundle.write({ file, format: 'esm', codeSplitting: false });
   await bundle.close();
-  const { renderConfigReference } = await import(pathToFileURL(file).href);
+  return await import(pathToFileURL(file).href);
+}
+
+try {
+  const { renderConfigReference } = await load('config');
+  const { MqttAccess, mosquittoAcl, renderMqttAccessReference } = await load('protocol');
   writeFileSync(join(root, 'docs/reference/configuration.md'), renderConfigReference());
+  writeFileSync(join(root, 'docs/reference/mqtt-access.md'), renderMqttAccessReference());
+  writeFileSync(join(root, 'deploy/mosquitto/sallyport.acl'), mosquittoAcl(new MqttAccess(), 'certificate'));
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -46,6 +46,7 @@ export class Cluster implements AsyncDisposable {
       PATH: `${prefix}/bin:${process.env['PATH']}`,
       PREFIX: prefix,
       BROKER: directory.file('broker'),
+      BROKER_CRL: directory.file('crls'),
       BROKER_HOST: 'localhost',
       BROKER_PORT: String(brokerPort),
       SIGNER: `https://localhost:${pkiPort}`,
@@ -55,6 +56,7 @@ export class Cluster implements AsyncDisposable {
       ...settings,
     };
     mkdirSync(shared.BROKER);
+    mkdirSync(shared.BROKER_CRL);
     writeFileSync(directory.file('foo.txt'), 'Hello thin-edge.io\n');
     return new Cluster(directory, brokerPort, shared, await machineIn(directory.file('etc'), shared));
   }
@@ -65,7 +67,12 @@ export class Cluster implements AsyncDisposable {
 
   get broker() {
     const { directory, brokerPort } = this;
-    return { identity: directory.file('broker'), state: directory.file('broker-state'), port: brokerPort };
+    return {
+      identity: directory.file('broker'),
+      crls: directory.file('crls'),
+      state: directory.file('broker-state'),
+      port: brokerPort,
+    };
   }
 
   /** Adds a machine to the site. */

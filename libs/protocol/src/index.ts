@@ -142,6 +142,7 @@ export {
   standardRules,
   userNameOf,
 } from './mqtt-access.js';
+export { renderMqttAccessReference } from './mqtt-access-reference.js';
 export {
   type BrokerStatus,
   type ConnectRefusal,

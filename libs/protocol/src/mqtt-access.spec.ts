@@ -1,6 +1,10 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deviceId, type PeerKind } from './ids.js';
+import { mosquittoAcl } from './mosquitto-acl.js';
 import { MqttAccess, type MqttAccessRule, type MqttParty, sessionIdOf, userNameOf } from './mqtt-access.js';
+import { renderMqttAccessReference } from './mqtt-access-reference.js';
 
 function party(name: string, kind: PeerKind = 'device', access = new MqttAccess()): MqttParty {
   return access.partyOf({ deviceId: deviceId.parse(name), kind });
@@ -218,5 +222,18 @@ describe('names behind the door', () => {
       'device/child01/tedge-agent%23te/device/child01//',
     );
     expect(sessionIdOf(anonymous, 'a+b%23')).toBe('anonymous/a%2Bb%2523');
+  });
+});
+
+describe('what is made from the table; if stale, run: node tools/write-reference.mjs', () => {
+  const root = join(import.meta.dirname, '../../..');
+
+  it('is what docs/reference/mqtt-access.md says', async () => {
+    expect(await readFile(join(root, 'docs/reference/mqtt-access.md'), 'utf8')).toBe(renderMqttAccessReference());
+  });
+
+  it('is what deploy/mosquitto/sallyport.acl says', async () => {
+    const acl = await readFile(join(root, 'deploy/mosquitto/sallyport.acl'), 'utf8');
+    expect(acl).toBe(mosquittoAcl(new MqttAccess(), 'certificate'));
   });
 });

@@ -90,6 +90,18 @@ export class TestCa implements AsyncDisposable {
     return makeCertificate(this.directory, leafDefaults(options), this.certificate, this.intermediatesPem);
   }
 
+  /** A CRL of this CA in PEM that names these certificates. It is valid for one day. */
+  async revocationList(revoked: readonly Pick<TestCertificate, 'certPath'>[]): Promise<string> {
+    const home = await mkdtemp(join(this.directory.path, 'crl-'));
+    const config = join(home, 'openssl.cnf');
+    const database = `database=${join(home, 'index.txt')}`;
+    await writeFile(join(home, 'index.txt'), '');
+    await writeFile(config, ['[ca]', 'default_ca=test', '[test]', database, 'default_md=sha256', ''].join('\n'));
+    const as = ['ca', '-config', config, '-cert', this.certPath, '-keyfile', this.certificate.keyPath];
+    for (const { certPath } of revoked) await mustRun('openssl', [...as, '-revoke', certPath]);
+    return mustRun('openssl', [...as, '-gencrl', '-crldays', '1']);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.ownsDirectory) await this.directory.remove();
   }
