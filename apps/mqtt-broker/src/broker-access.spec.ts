@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { collect, openBrokerSite } from './broker-site.fixture.js';
 
 describe('topics of the services (sallyport/v1/#)', () => {
-  it.each(['sallyport/v1/event/device-changed', 'sallyport/v1/rpc/x', 'sallyport/v1', '$SYS/broker/x'])(
+  it.each(['sallyport/v1/event/device-changed', 'sallyport/v1/rpc/x', 'sallyport/v1'])(
     'refuse a publication from the network to %s',
     async (topic) => {
       await using site = await openBrokerSite();
@@ -17,6 +17,16 @@ describe('topics of the services (sallyport/v1/#)', () => {
       expect(site.warnings).toContain('a publication was refused');
     },
   );
+
+  it('take a publication to a topic of brokers ($...) without passing it on: clients mean no harm with it', async () => {
+    await using site = await openBrokerSite();
+    const received = await collect(await site.service(), '#');
+    expect((await site.publish('$SYS/broker/x', 'forged')).exitCode).toBe(0);
+    await site.publish('mark', '');
+    await waitFor(() => received.length > 0);
+    expect(received).toEqual(['mark ']);
+    expect(site.warnings).toEqual(['a publication was refused']);
+  });
 
   it('refuse a last will from the network', async () => {
     await using site = await openBrokerSite();

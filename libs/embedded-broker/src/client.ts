@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { RepeatFilter } from '@sallyport/concurrency';
 import {
   type AckPacket,
   type ConnectPacket,
@@ -42,6 +43,16 @@ export interface ClientContext {
   readonly counters: BrokerCounters;
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly onClosed: (client: Client) => void;
+  /** Leaves out equal lines about refused clients and ended connections. */
+  readonly repeats: RepeatFilter;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+interface EndFields {
+  readonly reason: string;
+  readonly network?: string;
+  readonly session?: string | undefined;
 }
 
 export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'writer'> {
@@ -472,20 +483,27 @@ export class Client implements ConnectionUser, SessionHolder {
 
   private refuse(reason: string, reasonCode: number): void {
     this.context.counters.connectionsRefused += 1;
-    this.context.onWarning('a client was refused', { reason, network: this.options.network });
+    this.noteEnd('a client was refused', { reason, network: this.options.network });
     this.leave(this.answers.refusal(reasonCode));
   }
 
   /** Ends a connection, and tells the client why where its version can. */
   private cut(reason: string, reasonCode: number): void {
-    this.context.onWarning('a connection was ended', { reason, session: this.session?.name });
+    this.noteEnd('a connection was ended', { reason, session: this.session?.name });
     this.leave(this.answers.disconnect(reasonCode));
   }
 
   /** Ends a connection that takes no last word. */
   private abort(reason: string): void {
-    this.context.onWarning('a connection was ended', { reason, session: this.session?.name });
+    this.noteEnd('a connection was ended', { reason, session: this.session?.name });
     this.connection.destroy();
+  }
+
+  /** A client that comes again at once, for ever, fills no log. */
+  private noteEnd(text: string, fields: EndFields): void {
+    const { repeats, now, onWarning } = this.context;
+    const repeated = repeats.pass(`${this.options.network} ${fields.session} ${fields.reason}`, now());
+    if (repeated !== undefined) onWarning(text, { ...fields, ...(repeated === 0 ? {} : { repeated }) });
   }
 
   private leave(lastWord: Frame | undefined): void {

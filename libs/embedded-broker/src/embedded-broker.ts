@@ -1,4 +1,5 @@
 import { type Duplex, duplexPair } from 'node:stream';
+import { RepeatFilter } from '@sallyport/concurrency';
 import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, type Origin, tableRules } from './access-rules.js';
@@ -38,6 +39,10 @@ export interface ConnectionFacts {
   readonly draining?: AbortSignal;
 }
 
+// Equal lines about refused clients and ended connections come once in a minute, in milliseconds.
+const logEveryMs = 60_000;
+const mostLogSources = 1_000;
+
 // How often silent and slow clients are looked for, in milliseconds.
 const checkEveryMs = 250;
 
@@ -56,6 +61,7 @@ export class EmbeddedBroker {
   private readonly limits: BrokerLimits;
   private readonly rules: AccessRules;
   private readonly writer = new TurnWriter();
+  private readonly repeats = new RepeatFilter({ periodMs: logEveryMs, mostSources: mostLogSources });
   private readonly served = new Set<Client>();
   private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
   private core: BrokerCore | undefined;
@@ -179,6 +185,8 @@ export class EmbeddedBroker {
       wills: core.wills,
       onWarning: this.warn,
       onClosed: (client: Client) => void this.served.delete(client),
+      repeats: this.repeats,
+      now: core.now,
     };
     this.served.add(new Client(context, { ...connection, writer: this.writer }));
   }

@@ -326,3 +326,15 @@ describe('last will (MQTT 3.1.1 §3.1.2.5)', () => {
     await second.settle();
   });
 });
+
+describe('the log', () => {
+  it('has one line about a client that is refused again and again, and others about others', async () => {
+    const { site, broker, warnings } = await start();
+    await using _ = site;
+    const refused = { clientId: '', isClean: false };
+    for (const network of ['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2'])
+      await ManualClient.start(broker, { ...refused, network }).next('connack');
+    expect(warnings).toEqual(Array(2).fill('a client was refused: a session to be kept needs a client id'));
+    expect(broker.counters.connectionsRefused).toBe(4);
+  });
+});

@@ -54,7 +54,7 @@ describe('the share of an identity', () => {
   });
 
   it('bounds what waits for it; its own messages are dropped, and the publisher goes on', async () => {
-    const { site, device, broker, warnings } = await start({ queuedBytesPerIdentity: 3_000, queuedBytesInAll: 10_000 });
+    const { site, device, broker, warnings } = await start({ queuedBytesPerIdentity: 4_000, queuedBytesInAll: 20_000 });
     await using _ = site;
     for (const name of ['greedy-1', 'greedy-2', 'modest'])
       await leaveSession(await device(name, { isClean: false }), '#');
@@ -77,7 +77,7 @@ describe('the share of an identity', () => {
     expect(await elsewhere.subscribe({ a: 0 })).toEqual([0]);
   });
 
-  it.each([{ retainedMessagesPerIdentity: 2 }, { retainedBytesPerIdentity: 500 }])(
+  it.each([{ retainedMessagesPerIdentity: 2 }, { retainedBytesPerIdentity: 1_500 }])(
     'bounds its retained messages with %j; one too many is not acknowledged',
     async (limits) => {
       const { site, device, warnings } = await start(limits);
@@ -113,7 +113,7 @@ describe('the share of an identity', () => {
 
 describe('the room of all clients together', () => {
   it('when it is used up, nothing more is acknowledged for a session within its own share', async () => {
-    const { site, device, warnings } = await start({ queuedBytesPerIdentity: 3_000, queuedBytesInAll: 4_000 });
+    const { site, device, warnings } = await start({ queuedBytesPerIdentity: 4_000, queuedBytesInAll: 6_000 });
     await using _ = site;
     for (const name of ['one', 'two']) await leaveSession(await device(name, { isClean: false }), name);
     await using publisher = await device('publisher');
