@@ -240,6 +240,42 @@ const breakages: readonly Breakage[] = [
     breakIt: (site) => unset(site, 'http.client.port'),
     finds: ['settings', 'but http.client.port is 8000, so clients here miss it'],
   },
+  {
+    what: 'clients look for the MQTT broker at another port',
+    breakIt: async (site) => set(site, 'mqtt.client.port', String(await freePort())),
+    finds: ['mqtt-client', /^Cannot talk to mqtts:\/\/127\.0\.0\.1:\d+: nothing listens there/],
+  },
+  {
+    what: 'clients trust another CA than that of the MQTT broker',
+    breakIt: async (site) => {
+      await writeFile(join(site.directory, 'other.pem'), new TestAuthority('Other').rootPem);
+      await set(site, 'mqtt.client.cafile', join(site.directory, 'other.pem'));
+    },
+    finds: ['mqtt-client', /^The certificate of mqtts:\/\/127\.0\.0\.1:\d+ was rejected: its CA is not trusted here/],
+  },
+  {
+    what: 'clients show no certificate to the MQTT broker',
+    breakIt: async (site) => {
+      await unset(site, 'mqtt.client.auth.cert_file');
+      await unset(site, 'mqtt.client.auth.key_file');
+    },
+    finds: ['mqtt-client', 'it wants a client certificate, and none was sent'],
+  },
+  {
+    what: 'the CA of the MQTT broker is missing',
+    breakIt: (site) => set(site, 'mqtt.client.cafile', '/nowhere/ca.crt'),
+    finds: ['mqtt-client', 'mqtt.client.auth.ca_file: /nowhere/ca.crt cannot be read (ENOENT).'],
+  },
+  {
+    what: 'clients use no TLS although the MQTT broker does',
+    breakIt: (site) => unset(site, 'mqtt.client.auth.ca_file'),
+    finds: ['mqtt-client', 'closed the connection before it answered'],
+  },
+  {
+    what: 'half a client certificate for the MQTT broker is set',
+    breakIt: (site) => unset(site, 'mqtt.client.auth.cert_file'),
+    finds: ['client-identities', 'mqtt.client.auth.key_file is set and mqtt.client.auth.cert_file is not'],
+  },
 ];
 
 describe('doctor', () => {
@@ -290,6 +326,7 @@ describe('doctor on a child device', () => {
       'ok       settings',
       'ok       certificate of this device',
       'ok       certificates this machine shows as a client',
+      'ok       connection to the MQTT broker',
       'ok       configuration of Mosquitto',
       'ok       permissions of keys and secrets',
       'ok       clock',

@@ -15,6 +15,7 @@ import { deviceIdentity } from './checks/device-identity.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
 import { mosquitto } from './checks/mosquitto.js';
+import { mqttClient } from './checks/mqtt-client.js';
 import { permissions } from './checks/permissions.js';
 import { serverChains, serverDates, serverNames, serverPurposes } from './checks/server-certificates.js';
 import { services } from './checks/services.js';
@@ -75,7 +76,7 @@ async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]
 }
 
 function deviceChecks(settings: Check): Check[] {
-  return [settings, deviceIdentity, clientIdentities, mosquitto, permissions, clock, certificateService];
+  return [settings, deviceIdentity, clientIdentities, mqttClient, mosquitto, permissions, clock, certificateService];
 }
 
 function gatewayChecks(settings: Check): Check[] {
@@ -91,6 +92,7 @@ function gatewayChecks(settings: Check): Check[] {
     listeners,
     deviceIdentity,
     clientIdentities,
+    mqttClient,
     mosquitto,
     permissions,
     clock,

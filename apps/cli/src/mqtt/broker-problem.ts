@@ -52,10 +52,10 @@ function refusalOf(fault: ConnectionRefused, url: string): Problem {
   return new Problem(type, `The broker at ${url} refuses the connection: ${text}.`, { cause: fault });
 }
 
-/** Without a word: a listener for TLS does so to a client without TLS. */
+/** Without a word: a listener for TLS does so to a client without TLS. So somebody is there: `isAnswered`. */
 function closedBy(url: string, fault: unknown): Problem {
   const isPlain = url.startsWith('mqtt:');
   const hint = isPlain ? 'If that port is for TLS, set mqtt.client.auth.ca_file.' : 'Its log says why.';
   const text = `The broker at ${url} closed the connection before it answered. ${hint}`;
-  return new Problem('unavailable', text, { cause: fault });
+  return new Problem('unavailable', text, { cause: fault, extensions: { isAnswered: true } });
 }

@@ -6,17 +6,24 @@ import { writeWarnings } from '../output.js';
 
 const [plainPort, tlsPort] = [1883, 8883];
 
+/** How a client reaches the broker, and its name there. */
+export type ClientConnection = BrokerPlace & { readonly clientId: string };
+
 /**
  * How a command reaches the broker: with the client settings of this device, under a client id that nobody else has.
  *
  * @throws Problem `config-invalid`: only one of certificate and key is set.
  */
-export function clientConnection(context: CliContext, settings: Settings, command: string) {
+export function clientConnection(context: CliContext, settings: Settings, command: string): ClientConnection {
   const place = clientPlace(settings);
   context.log.debug(`broker: ${place.url}`);
   writeWarnings(context, portWarnings(settings, place));
-  // MQTT 3.1.1 §3.1.3.1: every server takes 23 bytes.
-  return { ...place, clientId: `sallyport-${command}-${randomBytes(4).toString('hex')}` };
+  return { ...place, clientId: clientId(command) };
+}
+
+/** A client id that nobody else has. MQTT 3.1.1 §3.1.3.1: every server takes 23 bytes. */
+export function clientId(command: string): string {
+  return `sallyport-${command}-${randomBytes(3).toString('hex')}`;
 }
 
 /** As thin-edge.io warns, but not where `secure` has put TLS on that port. */

@@ -24,6 +24,25 @@ describe('status', () => {
     expect(stdout).toMatch(/^registry admin API .* closed /m);
   });
 
+  it('shows the broker behind the MQTT listener, its sessions, and why it refused clients', async () => {
+    await using site = await fakeSite();
+    site.admin['mqtt-broker'].routes.set('GET /v1/broker', () => ({
+      behind: 'other',
+      url: 'unix:/run/mosquitto.sock',
+      isReachable: false,
+      fault: 'ECONNREFUSED',
+      sessions: 3,
+      opened: 12,
+      refusals: { 'connect-late': 2, 'broker-unavailable': 1 },
+    }));
+
+    const { stdout } = await site.run(['status']);
+
+    expect(stdout).toMatch(
+      /^unix:\/run\/mosquitto\.sock +does not answer: ECONNREFUSED +3 +12 +connect-late 2, broker-unavailable 1$/m,
+    );
+  });
+
   it('exits with 1 when a service is not ready, and says what it lacks', async () => {
     await using site = await fakeSite();
     site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);

@@ -1,7 +1,9 @@
 import type { AdminClient } from '@sallyport/admin-client';
 import {
+  type BrokerStatus,
   type EntranceDescription,
   isReplaceable,
+  mqttBrokerRoutes,
   Problem,
   registryRoutes,
   type ServiceName,
@@ -20,6 +22,8 @@ interface SiteStatus {
   readonly configDirectory: string;
   readonly services: readonly { readonly service: string; readonly state: string; readonly detail?: string }[];
   readonly listeners: readonly EntranceDescription[];
+  /** What serves behind the MQTT listeners; absent when that is no broker of this site. */
+  readonly broker?: BrokerStatus;
   readonly caFingerprint?: string;
   readonly devices?: Readonly<Record<string, number>>;
 }
@@ -50,14 +54,16 @@ async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
   const registry = await answerOf(hierarchy.states, 'device-registry', (client) =>
     client.call(registryRoutes.showStatus),
   );
+  const broker = await answerOf(registry.states, 'mqtt-broker', (client) => client.call(mqttBrokerRoutes.status));
   const status: SiteStatus = {
     configDirectory: settings.directory,
-    services: registry.states.map(serviceLine),
+    services: broker.states.map(serviceLine),
     listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
     ...(hierarchy.answer === undefined ? {} : { caFingerprint: hierarchy.answer.caFingerprint }),
     ...(registry.answer === undefined ? {} : { devices: registry.answer.devices }),
+    ...(broker.answer === undefined ? {} : { broker: broker.answer }),
   };
-  return { status, isWell: registry.states.every(isInOrder) };
+  return { status, isWell: broker.states.every(isInOrder) };
 }
 
 /** Asks a service that runs. When it cannot answer, this is one more fault. */
@@ -84,7 +90,7 @@ function serviceLine(state: ServiceState): SiteStatus['services'][number] {
   return faults.length === 0 ? { service, state: 'ready' } : { service, state: 'not ready', detail: faults.join('; ') };
 }
 
-function statusLines({ configDirectory, services, listeners, caFingerprint, devices }: SiteStatus): string[] {
+function statusLines({ configDirectory, services, listeners, broker, caFingerprint, devices }: SiteStatus): string[] {
   const counts = Object.entries(devices ?? {}).map(([state, count]) => `${count} ${state}`);
   return [
     ...labelledLines([
@@ -98,7 +104,25 @@ function statusLines({ configDirectory, services, listeners, caFingerprint, devi
       services.map(({ service, state, detail }) => [service, detail === undefined ? state : `${state}: ${detail}`]),
     ),
     ...(listeners.length === 0 ? [] : ['', ...listenerTable(listeners)]),
+    ...(broker === undefined ? [] : ['', ...brokerTable(broker)]),
   ];
+}
+
+function brokerTable({ behind, url, isReachable, fault, sessions, opened, refusals }: BrokerStatus): string[] {
+  const refused = Object.entries(refusals).map(([reason, count]) => `${reason} ${count}`);
+  const state = isReachable ? 'answers' : `does not answer${fault === undefined ? '' : `: ${fault}`}`;
+  return tableLines(
+    ['MQTT BROKER', 'STATE', 'SESSIONS', 'SINCE ITS START', 'REFUSED CONNECTS'],
+    [
+      [
+        behind === 'embedded' ? 'embedded' : (url ?? ''),
+        state,
+        String(sessions),
+        String(opened),
+        refused.join(', ') || '-',
+      ],
+    ],
+  );
 }
 
 function listenerTable(listeners: readonly EntranceDescription[]): string[] {

@@ -60,10 +60,13 @@ async function inspectOperator(checked: CheckedSite): Promise<Finding[]> {
   return inspect(checked, { cert, key, names, replacement: managedReplacement(checked, key) });
 }
 
-function halfSet({ remedies }: CheckedSite, group: ClientGroup, { present, missing }: HalfPair): Finding {
+/** At level mutual the listeners ask for the pair, so `secure` has to set both. */
+function halfSet(checked: CheckedSite, group: ClientGroup, { present, missing }: HalfPair): Finding {
+  const { remedies, level, isGateway } = checked;
+  const isNeeded = isGateway && level === 'mutual';
   return error(
     `${group[present]} is set and ${group[missing]} is not; both are needed.`,
-    remedies.unset(group[present]),
+    remedies.all(remedies.unset(group[present]), ...(isNeeded ? [remedies.secure(level)] : [])),
   );
 }
 
