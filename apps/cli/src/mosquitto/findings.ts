@@ -156,7 +156,8 @@ function securityFindings(listeners: readonly MosquittoListener[]): Finding[] {
   const isPerListener = listeners.some((each) => isOn(optionOf(each, 'per_listener_settings')));
   return listeners.flatMap((listener) => {
     const scope = isPerListener ? [listener] : listeners;
-    const anonymous = scope.map((each) => optionOf(each, 'allow_anonymous')).find((line) => line !== undefined);
+    // Without per_listener_settings it is one setting for all listeners, and the last line wins.
+    const anonymous = scope.map((each) => optionOf(each, 'allow_anonymous')).findLast((line) => line !== undefined);
     return [
       ...identityFindings(listener, anonymous),
       ...(listener === general ? [] : openFindings(listener, anonymous)),

@@ -238,6 +238,16 @@ describe('mqtt broker-config --check', () => {
     [['require_certificate true', 'listener 8883'], 'stands above every "listener"'],
     [['listener 8883', 'require_certificate true'], 'nothing gives them a user name'],
     [
+      [
+        'listener 1883 ::1',
+        'allow_anonymous true',
+        'listener 8883',
+        'allow_anonymous false',
+        'require_certificate true',
+      ],
+      'nothing gives them a user name',
+    ],
+    [
       ['listener 8883', 'require_certificate true', 'use_identity_as_username true'],
       'a revoked certificate is still accepted',
     ],
