@@ -96,6 +96,16 @@ describe('the page on MQTT authentication, followed letter by letter', () => {
     });
   }
 
+  /** Runs the command of each error in the file of Mosquitto, until there is none. */
+  async function mendConf(): Promise<void> {
+    for (let left = 5; left > 0; left--) {
+      const { stdout } = await gateway.run('tedge mqtt broker-config --check /etc/mosquitto/mosquitto.conf');
+      const [, fix] = /^error .*\n +mend it: (.*)$/m.exec(stdout) ?? [];
+      if (fix === undefined) return;
+      await prepare(fix);
+    }
+  }
+
   /** Publishes and reads back one message, each with other clients. */
   async function exchange(topic: string, mosquittoOptions: string): Promise<string> {
     const ours = await prepare(`tedge mqtt pub ${topic}/1 'from tedge' --retain
@@ -149,6 +159,34 @@ describe('the page on MQTT authentication, followed letter by letter', () => {
       await follow(...onPage.serverClient);
       expect(await exchange('server', trusting)).toBe(exchanged('server'));
     });
+
+    it('does not start with the file of the page for both, whose three paths are permuted', async () => {
+      await writeConf(...onPage.mutualListener);
+      expect(await restartMosquitto()).toBe(false);
+      expect(mosquittoSaid).toContain('Unable to load');
+    });
+
+    it('is told by doctor which line is for which file', async () => {
+      expect(await refused('tedge doctor')).toContain(
+        `The right lines are: cafile ${folder}/ca.crt | certfile ${folder}/server.crt | keyfile ${folder}/server.key`,
+      );
+    });
+
+    it('exchanges messages with both, once the commands of the check have mended the file', async () => {
+      await mendConf();
+      expect(await restartMosquitto(), mosquittoSaid).toBe(true);
+      expect(await refused('tedge mqtt pub x x')).toContain('it wants a client certificate, and none was sent');
+      await follow(...onPage.mutualClient);
+      expect(await exchange('mutual', showing)).toBe(exchanged('mutual'));
+    });
+  });
+
+  it('says which of certificate and key is missing, when only one is set', async () => {
+    await prepare('tedge config unset mqtt.client.auth.key_file');
+    expect(await refused('tedge mqtt pub x x')).toContain('Set mqtt.client.auth.key_file too');
+    await prepare('tedge config unset mqtt.client.auth.cert_file');
+    await prepare(`tedge config set mqtt.client.auth.key_file ${folder}/client.key`);
+    expect(await refused('tedge mqtt pub x x')).toContain('Set mqtt.client.auth.cert_file too');
   });
 
   describe('in front of our own broker, with the certificates of the page', () => {
