@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Daemon, runProgram, spawnMosquitto, spawnRedis, waitFor } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startBroker } from './cluster/broker.js';
+import { endRevokedSessions, startBroker } from './cluster/broker.js';
 import { Cluster, type Machine } from './cluster/cluster.js';
 import { OpenSession } from './cluster/open-session.js';
 import type { Unit } from './cluster/unit.js';
@@ -180,6 +180,23 @@ describe('a cluster: each service a process of its own, Mosquitto at level mutua
     for (const session of sessions) expect((await session.ended) - revokedAt).toBeLessThan(1_000);
     expect(await getsThroughAtBoth('child01')).toEqual([false, false]);
     expect((await cluster.sallyport('device', 'show', 'child01')).stdout).toContain('device-revoked');
+  });
+
+  it('ends the session of a revoked device at Mosquitto, where systemd runs end-revoked-sessions', async () => {
+    await cluster.enrol('child10');
+    const { ca, cert, key } = cluster.filesOf('child10');
+    const place = ['-h', 'localhost', '-p', String(cluster.brokerPort), '--cafile', ca, '--cert', cert, '--key', key];
+    const session = runProgram('mosquitto_sub', [...place, '-i', 'live', '-t', '#', '-W', '60']);
+    await waitFor(() => /as live .*child10/.test(broker.output()), { what: 'the subscriber to connect' });
+    const revoked = join(cluster.broker.crls, 'crl.pem.revoked');
+    expect(await cluster.sallyport('device', 'revoke', 'child10')).toMatchObject(done);
+    await waitFor(() => readFileSync(revoked, 'utf8').includes(' child10\n'), { what: 'the list to name it' });
+    expect(await endRevokedSessions(cluster.broker, broker)).toMatchObject(done);
+    // mosquitto_sub connects again, and gives up when it may not.
+    expect((await session).stderr).toMatch(/TLS|lost/);
+    expect((await runProgram('mosquitto_pub', [...place, '-t', 'te/device/child10/x', '-m', 'x'])).exitCode).not.toBe(
+      0,
+    );
   });
 
   it('goes on without a pause when one of two registries dies', async () => {
