@@ -1,4 +1,4 @@
-// Keeps docs/architecture.md true: the files of its two flows and the answers to its ten questions.
+// Keeps docs/architecture.md true: the files of its three flows and the answers to its ten questions.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -82,22 +82,23 @@ function filesBelow(folder) {
   return readdirSync(join(root, folder), { recursive: true }).map((path) => `${folder}/${path}`);
 }
 
-describe.each([['The flow of a connection, file by file'], ['The flow of a CSR, file by file']])(
-  '"%s" in docs/architecture.md',
-  (heading) => {
-    const steps = stepsOf(heading);
+describe.each([
+  ['The flow of a connection, file by file'],
+  ['The flow of an MQTT session behind the door, file by file'],
+  ['The flow of a CSR, file by file'],
+])('"%s" in docs/architecture.md', (heading) => {
+  const steps = stepsOf(heading);
 
-    it('names files that exist, and names that are in them', () => {
-      expect(steps.length).toBeGreaterThan(0);
-      expect(steps.flatMap(faultsOf)).toEqual([]);
-    });
+  it('names files that exist, and names that are in them', () => {
+    expect(steps.length).toBeGreaterThan(0);
+    expect(steps.flatMap(faultsOf)).toEqual([]);
+  });
 
-    it('is told in at most 20 files, each of them once', () => {
-      expect(steps.length).toBeLessThanOrEqual(mostFilesOfAFlow);
-      expect(new Set(steps.map(({ path }) => path)).size).toBe(steps.length);
-    });
-  },
-);
+  it('is told in at most 20 files, each of them once', () => {
+    expect(steps.length).toBeLessThanOrEqual(mostFilesOfAFlow);
+    expect(new Set(steps.map(({ path }) => path)).size).toBe(steps.length);
+  });
+});
 
 describe('the ten questions of a newcomer in docs/architecture.md', () => {
   const all = questions();
