@@ -223,14 +223,14 @@ export class Client implements ConnectionUser, SessionHolder {
 
   private open(connect: ConnectPacket): void {
     this.answers = new Answers(connect.version);
-    const refusal = this.refusalOf(connect);
+    const terms = termsOf(connect, this.context.limits);
+    const refusal = this.refusalOf(connect, terms);
     if (refusal !== undefined) {
       this.refuse(refusal.reason, refusal.code);
       return;
     }
     const { origin, network } = this.options;
     const { isClean } = connect;
-    const terms = termsOf(connect, this.context.limits);
     const assignedId = connect.clientId === '' ? randomUUID() : undefined;
     const name = sessionName(origin, assignedId ?? connect.clientId);
     const { expirySeconds } = terms;
@@ -245,7 +245,8 @@ export class Client implements ConnectionUser, SessionHolder {
     this.join(opened.session, terms, this.answers.connack(opened.isPresent, offer));
   }
 
-  private refusalOf({ clientId, isClean, will, version, properties }: ConnectPacket): Refusal | undefined {
+  private refusalOf(connect: ConnectPacket, { expirySeconds }: ConnectTerms): Refusal | undefined {
+    const { clientId, isClean, will, version, properties } = connect;
     // [MQTT-3.1.3-8] of 3.1.1; MQTT 5 lets the server choose the id of a session that is kept.
     if (clientId === '' && !isClean && version !== 5)
       return { reason: 'a session to be kept needs a client id', code: reasonCodes.clientIdNotValid };
@@ -255,7 +256,7 @@ export class Client implements ConnectionUser, SessionHolder {
       return { reason: 'the client asks for an authentication method', code: reasonCodes.badAuthenticationMethod };
     if (will !== undefined && !this.mayPublish(will.topic))
       return { reason: 'the last will is not allowed', code: reasonCodes.notAuthorized };
-    if (this.context.journal.isFailing && !isClean)
+    if (this.context.journal.isFailing && expirySeconds > 0)
       return { reason: 'the journal cannot be written', code: reasonCodes.serverUnavailable };
     return undefined;
   }

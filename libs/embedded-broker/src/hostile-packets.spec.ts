@@ -1,15 +1,15 @@
-import { encodePacket, reasonCodes } from '@sallyport/mqtt-wire';
+import { reasonCodes } from '@sallyport/mqtt-wire';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EmbeddedBroker } from './embedded-broker.js';
-import { connectPacket, messagesOf, publishPacket, WireClient } from './wire-client.fixture.js';
+import { ManualClient, messagesOf } from './manual-client.fixture.js';
 
 interface Site {
   readonly broker: EmbeddedBroker;
   /** Reasons in the log why clients were refused or cut. */
   readonly reasons: string[];
   /** Subscribes to everything. */
-  readonly neighbour: WireClient;
+  readonly neighbour: ManualClient;
 }
 
 async function openSite(): Promise<Site> {
@@ -17,26 +17,24 @@ async function openSite(): Promise<Site> {
   const onWarning = (_text: string, { reason }: Readonly<Record<string, unknown>>) => void reasons.push(String(reason));
   const broker = new EmbeddedBroker({ onWarning });
   onTestFinished(() => broker.close());
-  const neighbour = await WireClient.open(broker, { clientId: 'neighbour' });
-  await neighbour.subscribe('#', { qos: 2 });
+  const neighbour = await ManualClient.open(broker, { clientId: 'neighbour' });
+  await neighbour.request('#', { qos: 2 });
   return { broker, reasons, neighbour };
 }
 
-/** Hexadecimal with spaces, and text in quotes. */
-function bytes(text: string): Buffer {
+/** Hexadecimal, from the same with spaces and text in quotes. */
+function bytes(text: string): string {
   const parts = text.match(/'[^']*'|[0-9a-f]{2}/g) ?? [];
-  return Buffer.concat(
-    parts.map((part) => (part.startsWith("'") ? Buffer.from(part.slice(1, -1)) : Buffer.from(part, 'hex'))),
-  );
+  return parts.map((part) => (part.startsWith("'") ? Buffer.from(part.slice(1, -1)).toString('hex') : part)).join('');
 }
 
 /** The neighbour is served as before, and has got nothing of what was tried. */
 async function expectUnharmed({ broker, neighbour }: Site): Promise<void> {
-  const good = await WireClient.open(broker, { clientId: 'good' });
-  await good.publish('good', 'x', { qos: 1 });
+  const good = await ManualClient.open(broker, { clientId: 'good' });
+  await good.publishWhole('good', 'x', { qos: 1 });
   expect(messagesOf(await neighbour.soFar())).toEqual(['good x']);
-  const late = await WireClient.open(broker, { clientId: 'late' });
-  await late.subscribe('#');
+  const late = await ManualClient.open(broker, { clientId: 'late' });
+  await late.request('#');
   expect(await late.soFar()).toEqual([]);
 }
 
@@ -71,7 +69,7 @@ describe('before its CONNECT, a client is ended without an answer when it sends'
     ['another protocol name', "10 0d 00 04 'MQTX' 04 02 00 00 00 01 'c'", 'is not known'],
   ])('%s', async (_what, packet, reason) => {
     const site = await openSite();
-    const client = WireClient.dial(site.broker);
+    const client = ManualClient.dial(site.broker);
     client.sendBytes(bytes(packet));
     expect(await client.rest()).toEqual([]);
     expect(site.reasons).toEqual([expect.stringContaining(reason)]);
@@ -108,7 +106,7 @@ describe('a connected client is ended, and nobody else, when it sends', () => {
     ['PINGRESP, which only a server sends', 'd0 00', 'a client must not send PINGRESP'],
   ])('%s', async (_what, packet, reason) => {
     const site = await openSite();
-    const client = await WireClient.open(site.broker, { clientId: 'hostile' });
+    const client = await ManualClient.open(site.broker, { clientId: 'hostile' });
     client.sendBytes(bytes(packet));
     expect(await client.rest()).toEqual([]);
     expect(site.reasons).toEqual([expect.stringContaining(reason)]);
@@ -124,7 +122,7 @@ describe('a connected client is ended, and nobody else, when it sends', () => {
     ['a subscription identifier', "30 07 00 01 'a' 02 0b 01 78", reasonCodes.protocolError],
   ])('%s, and is told why in MQTT 5', async (_what, packet, reasonCode) => {
     const site = await openSite();
-    const client = await WireClient.open(site.broker, { version: 5, clientId: 'hostile' });
+    const client = await ManualClient.open(site.broker, { version: 5, clientId: 'hostile' });
     client.sendBytes(bytes(packet));
     expect(await client.rest()).toMatchObject([{ type: 'disconnect', reasonCode }]);
     await expectUnharmed(site);
@@ -140,7 +138,7 @@ describe('acknowledgements that fit nothing', () => {
     ['PUBREL', '62 02 00 07', ['pubcomp']],
   ])('of type %s change nothing, and the client stays connected', async (_what, packet, answers) => {
     const site = await openSite();
-    const client = await WireClient.open(site.broker, { clientId: 'odd' });
+    const client = await ManualClient.open(site.broker, { clientId: 'odd' });
     client.sendBytes(bytes(packet));
     expect((await client.soFar()).map(({ type }) => type)).toEqual(answers);
     await expectUnharmed(site);
@@ -149,30 +147,30 @@ describe('acknowledgements that fit nothing', () => {
   it('do not end the delivery of another message', async () => {
     const site = await openSite();
     const [receiver, sender] = [
-      await WireClient.open(site.broker, { clientId: 'r', isClean: false }),
-      await WireClient.open(site.broker, { clientId: 's' }),
+      await ManualClient.open(site.broker, { clientId: 'r', isClean: false }),
+      await ManualClient.open(site.broker, { clientId: 's' }),
     ];
-    await receiver.subscribe('t', { qos: 1 });
-    await sender.publish('t', 'x', { qos: 1 });
-    const { packetId } = await receiver.expect('publish');
+    await receiver.request('t', { qos: 1 });
+    await sender.publishWhole('t', 'x', { qos: 1 });
+    const { packetId } = await receiver.next('publish');
     const wrong = { packetId: packetId + 1, reasonCode: 0, properties: undefined } as const;
     // Wrong identifier, and wrong kind of acknowledgement.
     receiver.send({ type: 'puback', ...wrong }, { type: 'pubcomp', ...wrong, packetId });
     await receiver.soFar();
-    await receiver.cut();
-    const again = await WireClient.open(site.broker, { clientId: 'r', isClean: false });
-    expect(await again.expect('publish')).toMatchObject({ packetId, isDuplicate: true });
+    await receiver.drop();
+    const again = await ManualClient.open(site.broker, { clientId: 'r', isClean: false });
+    expect(await again.next('publish')).toMatchObject({ packetId, isDuplicate: true });
   });
 });
 
 describe('a publication to a topic of brokers ($...)', () => {
   it.each([3, 4, 5] as const)('reaches nobody and does not end its sender, in version %i', async (version) => {
     const site = await openSite();
-    await site.neighbour.subscribe('$a/b', { qos: 2 });
-    const client = await WireClient.open(site.broker, { version, clientId: 'c' });
+    await site.neighbour.request('$a/b', { qos: 2 });
+    const client = await ManualClient.open(site.broker, { version, clientId: 'c' });
     const code = version === 5 ? reasonCodes.notAuthorized : 0;
     for (const qos of [0, 1, 2] as const)
-      expect(await client.publish('$a/b', 'x', { qos, retain: true })).toBe(qos === 0 ? 0 : code);
+      expect(await client.publishWhole('$a/b', 'x', { qos, retain: true })).toBe(qos === 0 ? 0 : code);
     await expectUnharmed(site);
   });
 });
@@ -180,8 +178,8 @@ describe('a publication to a topic of brokers ($...)', () => {
 describe('a client that says goodbye', () => {
   it('is not heard after its DISCONNECT', async () => {
     const site = await openSite();
-    const client = await WireClient.open(site.broker, { clientId: 'c' });
-    client.send({ type: 'disconnect', reasonCode: 0, properties: undefined }, publishPacket('late', 'x'));
+    const client = await ManualClient.open(site.broker, { clientId: 'c' });
+    client.sendBytes(bytes("e0 00 30 07 00 04 'late' 78"));
     expect(await client.rest()).toEqual([]);
     await expectUnharmed(site);
   });
@@ -190,11 +188,11 @@ describe('a client that says goodbye', () => {
 describe('bytes of any size', () => {
   it('are put together when they come one at a time', async () => {
     const site = await openSite();
-    const client = WireClient.dial(site.broker);
-    const packets = [connectPacket({ clientId: 'slow' }), publishPacket('t', 'x'.repeat(200))];
-    for (const byte of Buffer.concat(packets.map((packet) => encodePacket(packet, 4))))
-      client.sendBytes(Buffer.from([byte]));
-    await client.expect('connack');
+    const client = ManualClient.dial(site.broker);
+    const connect = bytes("10 10 00 04 'MQTT' 04 02 00 00 00 04 'slow'");
+    const publish = bytes(`30 cb 01 00 01 't' '${'x'.repeat(200)}'`);
+    for (const byte of Buffer.from(connect + publish, 'hex')) client.sendBytes(Buffer.from([byte]).toString('hex'));
+    await client.next('connack');
     await client.soFar();
     expect(messagesOf(await site.neighbour.soFar())).toEqual([`t ${'x'.repeat(200)}`]);
   });
@@ -203,7 +201,7 @@ describe('bytes of any size', () => {
     const site = await openSite();
     const before = process.memoryUsage().arrayBuffers;
     const clients = await Promise.all(
-      Array.from({ length: 500 }, (_, index) => WireClient.open(site.broker, { clientId: `claims-${index}` })),
+      Array.from({ length: 500 }, (_, index) => ManualClient.open(site.broker, { clientId: `claims-${index}` })),
     );
     // One byte less than the largest packet.
     for (const client of clients) client.sendBytes(bytes("30 fb ff 3f 00 01 'a'"));
@@ -216,16 +214,18 @@ describe('bytes of any size', () => {
     const noise = fc.uint8Array({ minLength: 1, maxLength: 100 });
     const run = async (version: 3 | 4 | 5, isConnected: boolean, garbage: Uint8Array) => {
       const options = { version, clientId: 'noise', isClean: true };
-      const client = isConnected ? await WireClient.open(site.broker, options) : WireClient.dial(site.broker, options);
-      client.sendBytes(Buffer.from(garbage));
-      client.sendBytes(Buffer.from([0, 0]));
-      await client.cut();
+      const client = isConnected
+        ? await ManualClient.open(site.broker, options)
+        : ManualClient.dial(site.broker, options);
+      client.sendBytes(Buffer.from(garbage).toString('hex'));
+      client.sendBytes('0000');
+      await client.drop();
     };
     const property = fc.asyncProperty(fc.constantFrom(3, 4, 5), fc.boolean(), noise, run);
     await fc.assert(property, { seed: 8, numRuns: 1_000 });
     await site.neighbour.soFar();
-    const good = await WireClient.open(site.broker, { clientId: 'good' });
-    await good.publish('good', 'x', { qos: 1 });
+    const good = await ManualClient.open(site.broker, { clientId: 'good' });
+    await good.publishWhole('good', 'x', { qos: 1 });
     expect(messagesOf(await site.neighbour.soFar())).toEqual(['good x']);
   });
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
 import {
   type ConnectPacket,
@@ -7,6 +8,8 @@ import {
   type PacketType,
   type PublishPacket,
   type Qos,
+  type ReasonPacket,
+  type SubscriptionRequest,
 } from '@sallyport/mqtt-wire';
 import { waitFor } from '@sallyport/testkit';
 import type { BrokerPeer, EmbeddedBroker } from './index.js';
@@ -14,6 +17,7 @@ import type { BrokerPeer, EmbeddedBroker } from './index.js';
 export interface ManualClientOptions extends Partial<Omit<ConnectPacket, 'type'>> {
   readonly peer?: BrokerPeer;
   readonly network?: string;
+  readonly draining?: AbortSignal;
 }
 
 type OfType<P extends MqttPacket, T extends PacketType> = P extends MqttPacket
@@ -29,6 +33,9 @@ const silent = { userName: undefined, password: undefined, will: undefined, prop
 export class ManualClient implements AsyncDisposable {
   readonly received: MqttPacket[] = [];
   isClosed = false;
+  /** Resolves when the broker knows that the connection has ended. */
+  private brokerClosed: Promise<unknown> = Promise.resolve();
+  private nextPacketId = 100;
   private readonly version: 3 | 4 | 5;
 
   private constructor(
@@ -48,12 +55,19 @@ export class ManualClient implements AsyncDisposable {
     });
   }
 
+  /** Opens a connection and sends nothing. */
+  static dial(broker: EmbeddedBroker, { peer, network, draining, ...options }: ManualClientOptions = {}): ManualClient {
+    const [ours, theirs] = duplexPair();
+    const client = new ManualClient(ours, options);
+    client.brokerClosed = once(theirs, 'close');
+    const facts = { ...(network === undefined ? {} : { network }), ...(draining === undefined ? {} : { draining }) };
+    broker.accept(theirs, peer, facts);
+    return client;
+  }
+
   /** Sends a CONNECT and does not wait. */
   static start(broker: EmbeddedBroker, options: ManualClientOptions = {}): ManualClient {
-    const [ours, theirs] = duplexPair();
-    const { peer, network } = options;
-    broker.accept(theirs, peer, network === undefined ? {} : { network });
-    return new ManualClient(ours, options).connect(options);
+    return ManualClient.dial(broker, options).connect(options);
   }
 
   /** The same as a service of the process. */
@@ -69,14 +83,14 @@ export class ManualClient implements AsyncDisposable {
     return client;
   }
 
-  private connect({ peer: _peer, network: _network, ...connect }: ManualClientOptions): this {
+  private connect({ peer: _peer, network: _network, draining: _draining, ...connect }: ManualClientOptions): this {
     const usual = { version: 4, clientId: 'client', isClean: true, keepAliveSeconds: 0 } as const;
     this.send({ type: 'connect', ...silent, ...usual, ...connect });
     return this;
   }
 
-  send(packet: MqttPacket): void {
-    this.stream.write(encodePacket(packet, this.version));
+  send(...packets: readonly MqttPacket[]): void {
+    this.stream.write(Buffer.concat(packets.map((packet) => encodePacket(packet, this.version))));
   }
 
   sendBytes(hex: string): void {
@@ -86,6 +100,19 @@ export class ManualClient implements AsyncDisposable {
   publish(topic: string, payload: string, options: Partial<PublishPacket> = {}): void {
     const usual = { qos: 0, retain: false, isDuplicate: false, packetId: 0, properties: undefined } as const;
     this.send({ type: 'publish', topic, payload: Buffer.from(payload), ...usual, ...options });
+  }
+
+  /** Publishes and completes the handshake; resolves to the reason code of its first answer, 0 with QoS 0. */
+  async publishWhole(topic: string, payload: string, options: Partial<PublishPacket> = {}): Promise<number> {
+    const packetId = options.qos ? this.nextPacketId++ : 0;
+    this.publish(topic, payload, { packetId, ...options });
+    if (packetId === 0) return 0;
+    if (options.qos === 1) return (await this.next('puback')).reasonCode;
+    const { reasonCode } = await this.next('pubrec');
+    if (reasonCode >= 0x80) return reasonCode;
+    this.acknowledge('pubrel', packetId);
+    await this.next('pubcomp');
+    return reasonCode;
   }
 
   /** Publishes at QoS 1 and waits for the PUBACK. */
@@ -103,6 +130,17 @@ export class ManualClient implements AsyncDisposable {
     const options = { noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
     const subscriptions = Object.entries(filters).map(([filter, qos]) => ({ filter, qos, ...options }));
     this.send({ type: 'subscribe', packetId: 9, subscriptions, properties: undefined });
+    return (await this.next('suback')).reasonCodes;
+  }
+
+  /** Subscribes to one filter, with what MQTT 5 has for it; resolves to the codes of the SUBACK. */
+  async request(
+    filter: string,
+    { identifier, ...options }: Partial<SubscriptionRequest> & { readonly identifier?: number } = {},
+  ): Promise<readonly number[]> {
+    const usual = { qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
+    const properties = identifier === undefined ? undefined : { subscriptionIdentifiers: [identifier] };
+    this.send({ type: 'subscribe', packetId: 9, subscriptions: [{ ...usual, ...options, filter }], properties });
     return (await this.next('suback')).reasonCodes;
   }
 
@@ -136,15 +174,27 @@ export class ManualClient implements AsyncDisposable {
     await this.next('pingresp');
   }
 
-  async disconnect(): Promise<void> {
-    this.send({ type: 'disconnect', reasonCode: 0, properties: undefined });
+  /** Takes everything the broker has sent so far. */
+  async soFar(): Promise<MqttPacket[]> {
+    await this.settle();
+    return this.received.splice(0);
+  }
+
+  /** Everything until the broker ends the connection. */
+  async rest(): Promise<MqttPacket[]> {
+    await this.closed();
+    return this.received.splice(0);
+  }
+
+  async disconnect(options: Partial<Omit<ReasonPacket, 'type'>> = {}): Promise<void> {
+    this.send({ type: 'disconnect', reasonCode: 0, properties: undefined, ...options });
     await this.closed();
   }
 
   /** Ends the connection without a goodbye. */
   async drop(): Promise<void> {
     this.stream.destroy();
-    await this.closed();
+    await Promise.all([this.closed(), this.brokerClosed]);
   }
 
   async closed(): Promise<void> {
@@ -154,4 +204,9 @@ export class ManualClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.stream.destroy();
   }
+}
+
+/** What a test compares of messages: topic and payload. */
+export function messagesOf(packets: readonly MqttPacket[]): string[] {
+  return packets.flatMap((packet) => (packet.type === 'publish' ? `${packet.topic} ${packet.payload}` : []));
 }
