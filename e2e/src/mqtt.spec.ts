@@ -52,11 +52,11 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
       await using subscriber = await Subscriber.open([...client, '-v', '-t', '#', '-t', '+/v1/#', '-t', '+/+/+/+']);
       succeeded(await system.sallyport('device', 'lock', 'child02'));
       succeeded(await system.sallyport('device', 'unlock', 'child02'));
-      succeeded(await publish(client, 'te/end', 'of story'));
+      succeeded(await publish(client, 'te/device/child01/end', 'of story'));
       await subscriber.said(/of story/);
       // What the entities of the gateway and of its services say is for everybody who may read it.
       const others = subscriber.messages.filter((message) => !message.startsWith('te/device/main/'));
-      expect(new Set(others)).toEqual(new Set(['te/end of story']));
+      expect(new Set(others)).toEqual(new Set(['te/device/child01/end of story']));
     });
   });
 

@@ -4,7 +4,8 @@ import type { Store } from '@sallyport/store';
 
 /** Its value names the replica that speaks and listens. */
 export const leaseKey = 'entities/channel';
-const [ttlSeconds, renewMs] = [30, 5_000];
+// Each renewal is a durable write, also on the memory card of a gateway. To look costs nothing.
+const [ttlSeconds, renewMs, lookMs] = [60, 20_000, 5_000];
 
 export interface ChannelLeaseOptions {
   readonly store: Store;
@@ -28,7 +29,7 @@ export class ChannelLease {
   async run(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const revision = await this.take();
-      if (revision === undefined) await pause(renewMs, { signal, ref: false });
+      if (revision === undefined) await pause(lookMs, { signal, ref: false });
       else await this.hold(revision, work, signal);
     }
   }

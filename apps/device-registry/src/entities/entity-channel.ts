@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { pause } from '@sallyport/concurrency';
 import type { MqttSession } from '@sallyport/mqtt';
 import { mainDevice } from '@sallyport/protocol';
 import { Clock, FaultLog, MqttSessions, ServiceContext } from '@sallyport/runtime';
@@ -13,6 +14,8 @@ import { EntityRegistrations } from './entity-registrations.js';
 import { dataFilters, readEntityTopic, stateFilters } from './entity-topic.js';
 import { MainDevice } from './main-device.js';
 import { RetainedTopics } from './retained-topics.js';
+
+const resumeRetryMs = 1_000;
 
 /**
  * The registry's side of thin-edge.io's MQTT scheme: one session that hears what devices say, and says what was changed
@@ -64,7 +67,11 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private async work(signal: AbortSignal): Promise<void> {
-    await this.publications.resume(this.store);
+    // It must know what is being cleared before it hears anything.
+    while (!(await this.hasResumed())) {
+      await pause(resumeRetryMs, { signal, ref: false });
+      if (signal.aborted) return;
+    }
     const link = this.openLink();
     const onRetry = (error: unknown): void => this.faults.note(error);
     try {
@@ -74,6 +81,16 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
       await link.retained.close();
       await link.session.close();
       await this.announcing;
+    }
+  }
+
+  private async hasResumed(): Promise<boolean> {
+    try {
+      await this.publications.resume(this.store);
+      return true;
+    } catch (error) {
+      this.faults.note(error);
+      return false;
     }
   }
 
