@@ -55,7 +55,7 @@ interface EndFields {
   readonly session?: string | undefined;
 }
 
-export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'writer'> {
+export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'writer' | 'budget'> {
   readonly origin: Origin;
   /** Of the client, for the share of clients without an identity. */
   readonly network: string;

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { type MqttPacket, PacketError, PacketReader } from '@sallyport/mqtt-wire';
 import type { Frame } from './frame.js';
 import type { BrokerLimits } from './limits.js';
+import type { TurnBudget } from './turn-budget.js';
 import type { TurnWriter } from './turn-writer.js';
 
 /** Takes what comes over a connection. */
@@ -20,7 +21,12 @@ export interface ConnectionOptions {
   readonly limits: BrokerLimits;
   readonly writer: TurnWriter;
   readonly user: ConnectionUser;
+  /** What the owner of the connection may take of a turn; absent for services, which are ours. */
+  readonly budget?: TurnBudget;
 }
+
+/** Looking at the clock costs as much as a small packet. */
+const packetsBetweenLooks = 32;
 
 /**
  * The byte stream of one client: packets in, frames out. Frames of one turn of the event loop leave as one write, since
@@ -136,17 +142,38 @@ export class Connection {
     if (this.isReading) return;
     this.isReading = true;
     try {
-      while (this.holds === 0 && this.isOpen) {
-        const packet = this.reader.next();
-        if (packet === undefined) break;
-        this.options.user.packet(packet);
-      }
+      while (this.holds === 0 && this.isOpen && this.readSome()) this.waitForTurn();
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       this.options.user.faulty(error);
     } finally {
       this.isReading = false;
     }
+  }
+
+  /** Reads a few packets. False when no more have come. */
+  private readSome(): boolean {
+    const { budget, user } = this.options;
+    const startedAt = performance.now();
+    try {
+      for (let count = 0; count < packetsBetweenLooks; count += 1) {
+        const packet = this.reader.next();
+        if (packet === undefined) return false;
+        user.packet(packet);
+        if (this.holds > 0 || !this.isOpen) break;
+      }
+      return true;
+    } finally {
+      budget?.spend(performance.now() - startedAt);
+    }
+  }
+
+  /** When the owner has used its part of this turn, the next packets wait for another one. */
+  private waitForTurn(): void {
+    const { budget } = this.options;
+    if (budget?.isSpent !== true) return;
+    this.hold();
+    budget.wait(() => this.resume());
   }
 
   private drained(): void {

@@ -9,6 +9,7 @@ import { type BrokerCounters, type BrokerFigures, newCounters } from './counters
 import type { Journal } from './journal/journal.js';
 import { type JournalDisk, openJournalFolder } from './journal/journal-disk.js';
 import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
+import { TurnBudgets } from './turn-budget.js';
 import { TurnWriter } from './turn-writer.js';
 
 export interface EmbeddedBrokerOptions {
@@ -62,6 +63,7 @@ export class EmbeddedBroker {
   private readonly rules: AccessRules;
   private readonly writer = new TurnWriter();
   private readonly repeats = new RepeatFilter({ periodMs: logEveryMs, mostSources: mostLogSources });
+  private readonly budgets = new TurnBudgets();
   private readonly served = new Set<Client>();
   private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
   private core: BrokerCore | undefined;
@@ -188,7 +190,10 @@ export class EmbeddedBroker {
       repeats: this.repeats,
       now: core.now,
     };
-    this.served.add(new Client(context, { ...connection, writer: this.writer }));
+    const owner = ownerOf(connection);
+    const budget = owner === undefined ? {} : { budget: this.budgets.acquire(owner) };
+    if (owner !== undefined) connection.stream.once('close', () => this.budgets.release(owner));
+    this.served.add(new Client(context, { ...connection, ...budget, writer: this.writer }));
   }
 
   private checkTimes(): void {
@@ -196,4 +201,10 @@ export class EmbeddedBroker {
     for (const client of this.served) client.checkTime(now);
     this.core?.checkTime();
   }
+}
+
+/** Who shares the turns of the event loop with others; undefined for a service of this process. */
+function ownerOf({ origin, network }: { readonly origin: Origin; readonly network: string }): string | undefined {
+  if (origin.kind === 'service') return undefined;
+  return origin.peer === undefined ? `network ${network}` : `${origin.peer.kind} ${origin.peer.deviceId}`;
 }
