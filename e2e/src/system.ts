@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +65,12 @@ export class System {
   /** Everything the system has printed so far, log lines included. */
   get log(): string {
     return this.output.text;
+  }
+
+  /** Memory of the process that is not swapped out, in MiB (proc(5): kB are 1024 bytes). */
+  get residentMegabytes(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
   }
 
   get fileUrl(): string {
