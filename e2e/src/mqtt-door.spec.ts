@@ -66,11 +66,19 @@ describe('a site with Mosquitto behind the door', () => {
   let mosquitto: Daemon;
   let child: DeviceFiles;
 
+  // With the access rules that the program makes, so the services have no other rights than these.
+  const startMosquitto = () => {
+    const rules = `acl_file ${site.file('mosquitto', 'sallyport.acl')}`;
+    return spawnMosquitto({ config: [rules, `listener 0 ${site.file('mosquitto.sock')}`] });
+  };
+
   beforeAll(async () => {
     site = await OwnProcesses.prepare((directory) => ({
       TEDGE_MQTT_BROKER_URL: `unix:${directory.file('mosquitto.sock')}`,
     }));
-    mosquitto = await spawnMosquitto({ config: [`listener 0 ${site.file('mosquitto.sock')}`] });
+    const made = await site.sallyport('mqtt', 'broker-config', '--level', 'mutual', '--output', site.file('mosquitto'));
+    expect(made).toMatchObject({ exitCode: 0 });
+    mosquitto = await startMosquitto();
     await site.start('standalone');
     expect(await site.sallyport('secure', 'mutual')).toMatchObject(done);
     child = await site.enrol('child01');
@@ -85,6 +93,14 @@ describe('a site with Mosquitto behind the door', () => {
     expect(await site.mosquitto('pub', child, ...words, '-m', 'hello', '-r')).toMatchObject(done);
     expect((await site.mosquitto('sub', child, ...words, '-C', '1', '-W', '5')).stdout).toBe('hello\n');
     expect(mosquitto.output()).toContain("u'child01'");
+  });
+
+  it('keeps devices off the topics of each other', async () => {
+    const other = await site.enrol('child03');
+    const words = ['-t', 'te/device/child01///twin/name', '-q', '1', '-V', '5'];
+    expect((await site.mosquitto('pub', other, ...words, '-m', 'x', '-r')).stderr).toContain('Not authorized');
+    expect((await site.mosquitto('sub', other, ...words, '-C', '1', '-W', '1')).stdout).toBe('');
+    expect(mosquitto.output()).not.toMatch(/Denied PUBLISH from service/);
   });
 
   it.each(['lock', 'revoke'])('ends the session of a device within a second of its %s, for good', async (action) => {
@@ -104,7 +120,7 @@ describe('a site with Mosquitto behind the door', () => {
   it('serves again when Mosquitto has been killed and started again, without a restart of ours', async () => {
     await mosquitto.kill();
     await waitFor(async () => (await site.sallyport('status')).stdout.includes('not ready'), { deadlineMs: 10_000 });
-    mosquitto = await spawnMosquitto({ config: [`listener 0 ${site.file('mosquitto.sock')}`] });
+    mosquitto = await startMosquitto();
     const publishes = async () =>
       (await site.mosquitto('pub', child, '-t', 'te/device/child01/a', '-m', 'x', '-q', '1')).exitCode === 0;
     await waitFor(publishes, { deadlineMs: 20_000 });
