@@ -281,6 +281,26 @@ describe('entities over MQTT', () => {
     });
   });
 
+  it('keep their place when what they say is heard before their registration', async () => {
+    await beginAnew({ TEDGE_AGENT_ENTITY_STORE_CLEAN_START: 'true' });
+    await device.retain('te/device/b//', '{"@type":"child-device"}');
+    // More than a broker sends before the first is acknowledged, so that messages at QoS 0 come first.
+    const ids = Array.from({ length: 60 }, (_, index) => `device/c${index}//`);
+    for (const id of ids) {
+      await device.retain(`te/${id}`, '{"@type":"child-device","@parent":"device/b//"}');
+      await device.retain(`te/${id}/status/health`, '{"status":"up"}');
+    }
+    await waitFor(async () => (await entities.list({ parent: 'device/b//' })).length === ids.length);
+    await registry.restart();
+    await waitFor(
+      async () => (await entities.list({ root: 'device/main//', type: 'child-device' })).length > ids.length,
+    );
+    await settled();
+    expect((await entities.list({ parent: 'device/b//' })).length).toBe(ids.length);
+    const registrations = (await device.retained('te/+/+/+/+')).filter((each) => /\/c\d/.test(each));
+    expect(registrations.filter((each) => each.includes('"@parent":"device/b//"'))).toHaveLength(ids.length);
+  });
+
   it('are told to a broker that has lost everything', async () => {
     await entities.register('device/a//', { twin: { x: 1 } });
     await device.retain('te/device/b//', '{"@type":"child-device","@parent":"device/a//"}');

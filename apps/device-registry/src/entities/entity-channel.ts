@@ -124,6 +124,7 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
     });
     const clear = (topic: string) => this.retain(session, topic, '');
     const link: Link = { session, retained: new RetainedTopics({ sessions: this.sessions, clear }) };
+    this.intake.attach(link.retained);
     return link;
   }
 

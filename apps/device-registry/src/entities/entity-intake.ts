@@ -3,6 +3,7 @@ import {
   deviceTopicId,
   type Entity,
   mainDevice,
+  Problem,
   readDefaultTopicId,
   type TopicId,
   writeEntityTwin,
@@ -27,6 +28,12 @@ export interface EntityMessage {
   readonly isRetained: boolean;
 }
 
+/** What the intake asks about the broker. */
+export interface RegistrationsAtBroker {
+  /** Whether the broker has a registration at a topic. @throws Problem `unavailable` */
+  hasRegistration(topic: string): Promise<boolean>;
+}
+
 type EntityTopicOf<Kind extends 'twin' | 'config'> = {
   readonly id: TopicId;
   readonly channel: Extract<NonNullable<ReturnType<typeof readEntityTopic>>['channel'], { kind: Kind }>;
@@ -42,6 +49,7 @@ export class EntityIntake {
   private readonly registersUnknown: boolean;
   private readonly pending = new PendingMessages();
   private readonly faults: FaultLog;
+  private broker: RegistrationsAtBroker | undefined;
 
   constructor(
     context: ServiceContext,
@@ -55,6 +63,11 @@ export class EntityIntake {
     this.root = context.settings.require('mqtt.topic_root');
     this.registersUnknown = context.settings.require('agent.entity_store.auto_register');
     this.faults = new FaultLog(context.log, clock, 'message about an entity was ignored');
+  }
+
+  /** Says where to ask about registrations from now on. */
+  attach(broker: RegistrationsAtBroker): void {
+    this.broker = broker;
   }
 
   /**
@@ -153,14 +166,23 @@ export class EntityIntake {
     }
     const { device, service } = read;
     const deviceId = deviceTopicId(device);
-    if (!(await this.isRegistered(deviceId))) await this.registerByName(deviceId, 'child-device', device);
-    if (service !== undefined) await this.registerByName(id, 'service', service);
-    return true;
+    const hasDevice =
+      (await this.isRegistered(deviceId)) || (await this.registerByName(deviceId, 'child-device', device));
+    return hasDevice && (service === undefined || (await this.registerByName(id, 'service', service)));
   }
 
-  private async registerByName(id: TopicId, type: Entity['@type'], name: string): Promise<void> {
+  /**
+   * The registration of an entity may be on its way, because a message at QoS 0 overtakes others. Ours would replace it at
+   * the broker.
+   *
+   * @returns whether it is registered now
+   */
+  private async registerByName(id: TopicId, type: Entity['@type'], name: string): Promise<boolean> {
+    if (this.broker === undefined) throw new Problem('unavailable', 'The broker is not there yet.');
+    if (await this.broker.hasRegistration(entityTopic(this.root, id))) return false;
     await this.registrations.registerByMessage({ '@topic-id': id, '@type': type }, name);
     await this.replay(id);
+    return true;
   }
 
   private hold(needed: TopicId, from: TopicId, { topic, payload, isRetained }: EntityMessage): void {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { SerialQueue, within } from '@sallyport/concurrency';
 import type { MqttMessage, MqttSession } from '@sallyport/mqtt';
 import { Problem } from '@sallyport/protocol';
@@ -42,18 +42,27 @@ export class RetainedTopics {
    */
   async clearAll(topic: string): Promise<void> {
     for (let look = 0; look < mostLooks; look += 1) {
-      // The mark clears the settings.
-      const kept = (await this.list(`${topic}/#`, `${topic}/config`)).filter((each) => each !== topic);
+      const kept = (await this.listBelow(topic)).filter((each) => each !== topic);
       await Promise.all(kept.map((each) => this.options.clear(each)));
       if (kept.length < surelySent) return this.options.clear(topic);
     }
     throw new Problem('unavailable', `Retained messages below ${topic} keep coming back.`);
   }
 
+  /** Whether an entity has a registration at the broker. @throws Problem `unavailable` */
+  async hasRegistration(topic: string): Promise<boolean> {
+    return (await this.listBelow(topic)).includes(topic);
+  }
+
+  /** The topic of an entity and those below it, as far as they have a retained message. */
+  private listBelow(topic: string): Promise<string[]> {
+    return this.list(`${topic}/#`, `${topic}/signal/${randomUUID()}`);
+  }
+
   /**
    * The topics that have a retained message.
    *
-   * @param mark a topic that the filter matches; its retained message, if any, is removed
+   * @param mark a topic that the filter matches, and that nobody else uses
    * @throws Problem `unavailable`
    */
   list(filter: string, mark: string): Promise<string[]> {
@@ -63,7 +72,7 @@ export class RetainedTopics {
       this.session ??= this.open();
       await this.session.subscribe({ filter });
       try {
-        await this.options.clear(mark);
+        await this.session.publish(mark, '');
         const late = () =>
           new Problem('unavailable', `The MQTT broker does not bring back what is published to ${mark}.`);
         await within(listing.done.promise, deadlineMs, { late });
