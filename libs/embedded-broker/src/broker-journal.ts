@@ -6,6 +6,8 @@ export interface BrokerJournal {
   /** The batch of the newest record; everything so far is kept when `committed` has reached it. */
   readonly position: number;
   readonly committed: number;
+  /** Records since the start. */
+  readonly records: number;
   /** True while nothing can be kept. */
   readonly isFailing: boolean;
   /** True while so much waits to be written that publishers should wait. */
@@ -20,6 +22,7 @@ export interface BrokerJournal {
 export const noJournal: BrokerJournal = {
   position: 0,
   committed: 0,
+  records: 0,
   isFailing: false,
   isBusy: false,
   keep: () => undefined,

@@ -118,6 +118,7 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   packet(packet: MqttPacket): void {
+    this.replies.begin();
     switch (packet.type) {
       case 'connect':
         this.open(packet);
@@ -273,7 +274,9 @@ export class Client implements ConnectionUser, SessionHolder {
       session.outbox.attach(this.link(terms));
       this.connection.resume();
     };
-    if (journal.position <= journal.committed || journal.isFailing) answer();
+    // A client that comes back at once may send again what it sent before.
+    if (session.isKept) this.replies.waitForAll();
+    if (this.replies.isKept || journal.isFailing) answer();
     else journal.whenCommitted({ committed: answer });
   }
 
@@ -323,8 +326,10 @@ export class Client implements ConnectionUser, SessionHolder {
       this.cut('a client leaves too many QoS 2 messages without PUBREL', reasonCodes.receiveMaximumExceeded);
       return;
     }
+    // First, so that the message waits for this record too.
+    session.inbox.add(packet.packetId);
     const outcome = this.publish(packet, session);
-    if (isTaken(outcome)) session.inbox.add(packet.packetId);
+    if (!isTaken(outcome)) session.inbox.release(packet.packetId);
     this.answerPublication(packet, outcome);
   }
 
@@ -332,7 +337,7 @@ export class Client implements ConnectionUser, SessionHolder {
   private answerPublication({ qos, packetId }: PublishPacket, outcome: PublishOutcome): void {
     if (!isTaken(outcome)) this.context.counters.publicationsRefused += 1;
     if (!isTaken(outcome) && this.terms?.version !== 5) this.connection.destroy();
-    else this.replies.whenKept(this.answers.ack(ackOf(qos), packetId, codeOfOutcome[outcome]), packetId);
+    else this.replies.answer(this.answers.ack(ackOf(qos), packetId, codeOfOutcome[outcome]), packetId);
   }
 
   private takePubrec({ packetId, reasonCode }: AckPacket): void {
@@ -343,13 +348,13 @@ export class Client implements ConnectionUser, SessionHolder {
     }
     const isKnown = outbox?.receive(packetId) === true;
     const code = isKnown ? reasonCodes.success : reasonCodes.packetIdNotFound;
-    this.replies.whenKept(this.answers.ack('pubrel', packetId, code), packetId);
+    this.replies.answer(this.answers.ack('pubrel', packetId, code), packetId);
   }
 
   private takePubrel(packetId: number): void {
     const isKnown = this.session?.inbox.release(packetId) === true;
     const code = isKnown ? reasonCodes.success : reasonCodes.packetIdNotFound;
-    this.replies.whenKept(this.answers.ack('pubcomp', packetId, code), packetId);
+    this.replies.answer(this.answers.ack('pubcomp', packetId, code), packetId);
   }
 
   /** @see MQTT 5.0 §3.14 */
@@ -401,7 +406,7 @@ export class Client implements ConnectionUser, SessionHolder {
     const granted = subscriptions.map((request, index) =>
       this.grant({ ...request, identifier }, session, allowed[index] === true),
     );
-    this.replies.whenKept(
+    this.replies.answer(
       this.answers.suback(
         packetId,
         granted.map(({ code }) => code),
@@ -437,7 +442,7 @@ export class Client implements ConnectionUser, SessionHolder {
     const codes = filters.map((filter) =>
       this.context.router.unsubscribe(session, filter) ? reasonCodes.success : reasonCodes.noSubscriptionExisted,
     );
-    this.replies.whenKept(this.answers.unsuback(packetId, codes), 0);
+    this.replies.answer(this.answers.unsuback(packetId, codes), 0);
   }
 
   /** One object for as long as the session: the rights of each are compiled once. */
@@ -464,8 +469,7 @@ export class Client implements ConnectionUser, SessionHolder {
     const isOfBroker = topic.startsWith('$');
     const isNewest = this.terms?.version === 5;
     if (!isOfBroker && !isNewest) this.connection.destroy();
-    else if (qos > 0)
-      this.replies.whenKept(this.answers.ack(ackOf(qos), packetId, reasonCodes.notAuthorized), packetId);
+    else if (qos > 0) this.replies.answer(this.answers.ack(ackOf(qos), packetId, reasonCodes.notAuthorized), packetId);
   }
 
   /** Once for each connection, which may go on and publish as fast as it can. */

@@ -1,5 +1,5 @@
 import { cp } from 'node:fs/promises';
-import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { Delivery } from './delivery.js';
 import type { EmbeddedBrokerOptions } from './embedded-broker.js';
@@ -7,7 +7,7 @@ import { Journal } from './journal/journal.js';
 import { openJournalFolder } from './journal/journal-disk.js';
 import { ManualClient } from './manual-client.fixture.js';
 import { Message } from './message.js';
-import { TestBroker } from './testing.js';
+import { FillingDisk, TestBroker } from './testing.js';
 
 const dayMs = 24 * 3_600_000;
 const kept = { clientId: 'kept', isClean: false };
@@ -187,5 +187,58 @@ describe('after a crash', () => {
     expect(await isPresent(3_650 * dayMs, 'kept')).toBe(true);
     expect(await isPresent(3_681 * dayMs, 'other')).toBe(false);
     expect(await isPresent(3_681 * dayMs, 'kept')).toBe(false);
+  });
+});
+
+describe('while the disk takes nothing', () => {
+  async function openSite() {
+    const crashes = new Crashes();
+    const disk = new FillingDisk();
+    const warnings: string[] = [];
+    const broker = await crashes.start({ openDisk: disk.open, onWarning: (text) => void warnings.push(text) });
+    return { crashes, disk, broker, warnings };
+  }
+
+  it('a QoS 2 message does not reach its receiver, and does when there is room again', async () => {
+    const { crashes, disk, broker } = await openSite();
+    await using _ = crashes;
+    await using receiver = await ManualClient.open(broker, kept);
+    await receiver.subscribe({ a: 2 });
+    await using publisher = await ManualClient.open(broker, { clientId: 'publisher' });
+    disk.isFull = true;
+    publisher.publish('a', 'x', { qos: 2, packetId: 1 });
+    await waitFor(() => broker.figures.journalFailing === 1);
+    await receiver.settle();
+    expect([publisher.received, receiver.received]).toEqual([[], []]);
+    disk.isFull = false;
+    expect((await publisher.next('pubrec')).packetId).toBe(1);
+    expect(await receiver.messages(1)).toEqual(['a x 2 #1']);
+  });
+
+  it('nothing that has to be kept is acknowledged, and everything else goes on', async () => {
+    const { crashes, disk, broker, warnings } = await openSite();
+    await using _ = crashes;
+    await (await ManualClient.open(broker, kept)).subscribe({ kept: 1 });
+    await using listening = await ManualClient.open(broker, { clientId: 'listening' });
+    await listening.subscribe({ live: 2 });
+    disk.isFull = true;
+    await using first = await ManualClient.open(broker, { clientId: 'first' });
+    first.publish('kept', 'x', { qos: 1, packetId: 1 });
+    await waitFor(() => broker.figures.journalFailing === 1);
+    await using second = await ManualClient.open(broker, { clientId: 'second' });
+    second.publish('kept', 'y', { qos: 1, packetId: 1 });
+    await second.closed();
+    await using newest = await ManualClient.open(broker, { clientId: 'newest', version: 5 });
+    newest.publish('kept', 'z', { qos: 1, packetId: 1, retain: true });
+    expect((await newest.next('puback')).reasonCode).toBe(0x83);
+    await using third = ManualClient.start(broker, { clientId: 'third', isClean: false });
+    expect((await third.next('connack')).reasonCode).toBe(3);
+    await newest.publishKept('live', 'x');
+    newest.publish('live', 'y', { qos: 2, packetId: 2 });
+    expect(await listening.messages(2)).toEqual(['live x 1 #1', 'live y 2 #2']);
+    expect(first.received).toEqual([]);
+    expect(warnings[0]).toBe('the journal cannot be written; what has to be kept is not acknowledged');
+    disk.isFull = false;
+    await first.next('puback');
   });
 });

@@ -16,20 +16,39 @@ interface Reply {
 export class Replies implements CommitListener {
   private readonly waiting = new Fifo<Reply>();
   private isListening = false;
+  private position = 0;
+  private recordsBefore = 0;
 
   constructor(
     private readonly journal: BrokerJournal,
     private readonly send: (frame: Frame, packetId: number) => void,
   ) {}
 
-  /** Answers when everything so far is in the journal. */
-  whenKept(frame: Frame, packetId: number): void {
-    this.after(this.journal.position, frame, packetId);
+  /** Call this before each packet: its answer waits only for what was written because of it, or of earlier ones. */
+  begin(): void {
+    this.recordsBefore = this.journal.records;
   }
 
-  /** Answers as soon as the answers before it were sent. */
-  inTurn(frame: Frame, packetId: number): void {
-    this.after(0, frame, packetId);
+  /** Takes care that the next answers wait for everything so far, whoever wrote it. */
+  waitForAll(): void {
+    this.position = this.journal.position;
+  }
+
+  /** True when nothing that was done for this client still has to be written. */
+  get isKept(): boolean {
+    this.notePosition();
+    return this.position <= this.journal.committed;
+  }
+
+  /** Answers when it is true that what was asked for is kept. */
+  answer(frame: Frame, packetId: number): void {
+    this.notePosition();
+    if (this.waiting.length === 0 && this.position <= this.journal.committed) {
+      this.send(frame, packetId);
+      return;
+    }
+    this.waiting.push({ position: this.position, frame, packetId });
+    this.listen();
   }
 
   committed(): void {
@@ -47,13 +66,8 @@ export class Replies implements CommitListener {
     this.waiting.clear();
   }
 
-  private after(position: number, frame: Frame, packetId: number): void {
-    if (this.waiting.length === 0 && position <= this.journal.committed) {
-      this.send(frame, packetId);
-      return;
-    }
-    this.waiting.push({ position, frame, packetId });
-    this.listen();
+  private notePosition(): void {
+    if (this.journal.records !== this.recordsBefore) this.waitForAll();
   }
 
   private listen(): void {

@@ -132,7 +132,7 @@ export class Router {
     if (message.qos === 2) message.position = Number.POSITIVE_INFINITY;
     for (const match of matches) this.deliver(message, match, { publisher, retain: publication.retain });
     if (message.awaited > 0) this.options.journal.keep(message);
-    if (message.qos === 2) this.sendWhenKept(message, matches);
+    if (message.qos === 2) this.sendWhenKept(message, matches, publisher);
     return 'delivered';
   }
 
@@ -146,11 +146,11 @@ export class Router {
     if (session.outbox.isCrowded && session !== from.publisher) from.publisher.holder?.waitFor(session.outbox.crowd);
   }
 
-  private sendWhenKept(message: Message, matches: readonly Match[]): void {
+  private sendWhenKept(message: Message, matches: readonly Match[], publisher: Session): void {
     const pump = () => {
       for (const { session } of matches) session.outbox.pump();
     };
-    message.position = this.options.journal.position;
+    message.position = message.awaited > 0 || publisher.isKept ? this.options.journal.position : 0;
     if (message.position <= this.options.journal.committed) pump();
     else this.options.journal.whenCommitted({ committed: pump });
   }

@@ -85,6 +85,7 @@ export class Journal {
   private written = new RecordWriter();
   private listeners: CommitListener[] = [];
   private lastCommitted = 0;
+  private recordCount = 0;
   private liveBytes = 0;
   private totalBytes = 0;
   private running: Promise<void> | undefined;
@@ -104,6 +105,11 @@ export class Journal {
   /** The last batch that is on disk. */
   get committed(): number {
     return this.lastCommitted;
+  }
+
+  /** Records written since the start. */
+  get records(): number {
+    return this.recordCount;
   }
 
   /** True while the disk takes nothing. What comes then must not be accepted. */
@@ -156,6 +162,7 @@ export class Journal {
   keep(entry: JournalEntry): void {
     const before = this.collecting.length;
     entry.record(this.collecting);
+    this.recordCount += 1;
     this.forget(entry);
     this.place(entry, this.collecting.length - before);
     this.startWriting();
@@ -165,6 +172,7 @@ export class Journal {
   end(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void {
     this.forget(entry);
     tombstone(this.collecting);
+    this.recordCount += 1;
     this.startWriting();
   }
 
