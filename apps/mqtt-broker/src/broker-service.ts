@@ -16,13 +16,17 @@ class BrokerEntrance implements OnApplicationBootstrap {
   constructor(
     private readonly entrances: Entrances,
     private readonly broker: ServingBroker,
+    private readonly context: ConnectedContext,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const stream = (connection: Connection) => this.broker.serve(connection);
     const handler = { stream, refuseStream: answerRefused, limits: brokerLimits };
     for (const group of ['mqtt', 'mqtt.external'] as const) await this.entrances.openConfigured(group, { handler });
-    const webSockets = webSocketEntrance(stream, brokerLimits);
+    const webSockets = webSocketEntrance(stream, {
+      limits: brokerLimits,
+      allowedHosts: () => this.context.settings.get('mqtt.websocket.allowed_hosts'),
+    });
     await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets });
   }
 }

@@ -16,6 +16,12 @@ const mostFragments = 1_024;
 /** Text of the answer to everything that is no WebSocket for MQTT. */
 const advice = 'This is MQTT over WebSocket. Connect with ws:// or wss:// and the subprotocol "mqtt".\n';
 
+export interface WebSocketEntranceOptions {
+  readonly limits: Partial<Limits>;
+  /** Hosts whose pages may connect, besides the one they connect to. */
+  readonly allowedHosts: () => readonly string[];
+}
+
 /**
  * Takes WebSockets for MQTT on any path, and hands over the bytes in them as a connection of the same peer.
  *
@@ -23,7 +29,7 @@ const advice = 'This is MQTT over WebSocket. Connect with ws:// or wss:// and th
  */
 export function webSocketEntrance(
   serve: (connection: Connection) => void,
-  limits: Partial<Limits>,
+  { limits, allowedHosts }: WebSocketEntranceOptions,
 ): HttpListenerHandler {
   const server = new WebSocketServer({
     noServer: true,
@@ -36,7 +42,7 @@ export function webSocketEntrance(
     limits,
     http: answerRequest,
     upgrade: (request, connection, head) => {
-      const refusal = refusalOf(request);
+      const refusal = refusalOf(request, allowedHosts());
       if (refusal !== undefined) return refuse(connection.socket, refusal);
       server.handleUpgrade(request, connection.socket, head, (webSocket) =>
         serve(connectionThrough(webSocket, connection)),
@@ -51,20 +57,24 @@ function answerRequest(_request: IncomingMessage, response: ServerResponse): voi
 }
 
 /** The HTTP status that refuses a WebSocket. */
-function refusalOf({ headers }: IncomingMessage): 400 | 403 | undefined {
-  if (!isOwnOrigin(headers)) return 403;
+function refusalOf({ headers }: IncomingMessage, allowedHosts: readonly string[]): 400 | 403 | undefined {
+  if (!isAllowedOrigin(headers, allowedHosts)) return 403;
   const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
   return subprotocols.some((name) => offered.includes(name)) ? undefined : 400;
 }
 
 /**
  * Browsers let every page open a WebSocket to every host, and show the certificate of their user there. So a page of
- * another site could use the broker in the name of its visitor. Programs other than browsers send no Origin.
+ * another site could use the broker in the name of its visitor. A page comes from another port of the same host, since
+ * this port serves none. Programs other than browsers send no Origin.
  *
  * @see RFC 6455 §10.2
  */
-function isOwnOrigin({ origin, host }: IncomingMessage['headers']): boolean {
-  return origin === undefined || (host !== undefined && URL.parse(origin)?.host === host.toLowerCase());
+function isAllowedOrigin({ origin, host }: IncomingMessage['headers'], allowedHosts: readonly string[]): boolean {
+  if (origin === undefined) return true;
+  const from = URL.parse(origin)?.hostname ?? '';
+  const own = URL.parse(`http://${host ?? ''}`)?.hostname;
+  return from !== '' && (from === own || allowedHosts.some((allowed) => allowed.toLowerCase() === from));
 }
 
 function refuse(socket: Duplex, status: 400 | 403): void {

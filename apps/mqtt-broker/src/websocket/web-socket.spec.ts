@@ -40,7 +40,10 @@ async function open(paths: { certPath?: string; keyPath?: string; caPath?: strin
     security: settings,
     admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
     events: { onRefusal: () => undefined, onWarning: () => undefined },
-    handler: webSocketEntrance(({ socket, peer }) => broker.accept(socket, peer), {}),
+    handler: webSocketEntrance(({ socket, peer }) => broker.accept(socket, peer), {
+      limits: {},
+      allowedHosts: () => ['dashboard.example'],
+    }),
   });
   listeners.push(listener);
   return (await listener.listen()).port;
@@ -158,8 +161,11 @@ describe('MQTT over WebSocket', () => {
     expect(await statusOf(subprotocol, headers)).toContain(`Unexpected server response: ${status}`);
   });
 
-  it('takes a WebSocket of a page of this site', async () => {
-    expect(await statusOf('mqtt', { Origin: `http://localhost:${ports.plain}` })).toBe('served');
+  it.each([
+    ['of the same host, on another port', 'http://localhost:8080'],
+    ['of a host that is allowed', 'https://dashboard.example'],
+  ])('takes a WebSocket of a page %s', async (_what, origin) => {
+    expect(await statusOf('mqtt', { Origin: origin })).toBe('served');
   });
 
   it('tells a browser that opens its address what it is', async () => {

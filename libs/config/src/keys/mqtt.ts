@@ -1,5 +1,5 @@
 import { entrances } from '@sallyport/protocol';
-import { brokerUrl, host, ipAddress, nonZeroPort, socketPath } from '../network-values.js';
+import { brokerUrl, host, hostList, ipAddress, nonZeroPort, socketPath } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, entityTopicId, flag, text, topicPrefix } from '../text-values.js';
 
@@ -31,6 +31,12 @@ const listener = {
     doc: 'Port on which the local MQTT broker takes WebSockets, with the certificates and the level of `mqtt.bind.port`. Unset: it takes none.',
     examples: ['9001'],
     deprecatedNames: ['mqtt.bind.websocket.port'],
+    isOwn: true,
+  }),
+  'mqtt.websocket.allowed_hosts': setting(hostList, {
+    doc: 'Hosts whose web pages may open a WebSocket to the local MQTT broker, besides the host they connect to. Programs other than browsers need no permission.',
+    default: [],
+    examples: ['dashboard.example'],
     isOwn: true,
   }),
   'mqtt.bind.cert_file': optionalSetting(absolutePath, {
