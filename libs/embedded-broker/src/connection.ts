@@ -61,6 +61,8 @@ export class Connection {
     // 'close' follows.
     stream.on('error', () => undefined);
     stream.on('close', () => this.close());
+    // Whoever read from the stream before, such as for its CONNECT, may have paused it.
+    stream.resume();
   }
 
   /** False while so much is unsent that more has to wait. */
