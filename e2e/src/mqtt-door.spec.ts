@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { type Daemon, type ProgramResult, RawMqtt, spawnMosquitto, waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DeviceFiles, OwnProcesses } from './own-processes.js';
@@ -29,7 +29,11 @@ describe('a site without Mosquitto, each service a process of its own', () => {
   let child: DeviceFiles;
 
   beforeAll(async () => {
-    site = await OwnProcesses.prepare((directory) => ({ TEDGE_MQTT_BROKER_SOCKET: directory.file('broker.sock') }));
+    site = await OwnProcesses.prepare((directory) => ({
+      TEDGE_MQTT_BROKER_SOCKET: directory.file('broker.sock'),
+      TEDGE_MQTT_ACCESS_RULES_PATH: directory.file('mqtt-access.toml'),
+    }));
+    writeFileSync(site.file('mqtt-access.toml'), '');
     await site.start('agent', 'pki-signer', 'device-registry', 'mqtt-broker');
   });
   afterAll(() => site?.[Symbol.asyncDispose]());
@@ -44,6 +48,21 @@ describe('a site without Mosquitto, each service a process of its own', () => {
     const words = ['-t', 'te/device/child01/a', '-q', '1'];
     expect(await site.mosquitto('pub', child, ...words, '-m', 'hello', '-r')).toMatchObject(done);
     expect((await site.mosquitto('sub', child, ...words, '-C', '1', '-W', '5')).stdout).toBe('hello\n');
+  });
+
+  it('takes new rules of the site for MQTT topics without a restart, for open sessions too', async () => {
+    const other = await site.enrol('child03');
+    await using session = await openSession(site, other, 'child03');
+    const heard: string[] = [];
+    session.onMessage = ({ topic }) => void heard.push(topic);
+    await session.subscribe('#', 1);
+    const publish = () => site.mosquitto('pub', child, '-t', 'plant/child01/up', '-q', '1', '-V', '5', '-m', 'x');
+    expect((await publish()).stderr).toContain('Not authorized');
+    const rule = '[[rule]]\nroles = ["device"]\npublish = ["plant/{id}/up"]\nsubscribe = ["plant/#"]\n';
+    writeFileSync(site.file('mqtt-access.toml'), rule);
+    await waitFor(async () => (await publish()).stderr === '');
+    await waitFor(() => heard.length > 0);
+    expect(heard[0]).toBe('plant/child01/up');
   });
 
   it('ends the session of a revoked device within a second', async () => {

@@ -83,6 +83,7 @@ async function openEmbedded(
     onWarning,
   });
   opened({ name: 'broker', stop: () => broker.close() });
+  access.onChange(() => broker.rulesChanged());
   await broker.ready;
   const path = settings.get('mqtt.broker.socket');
   if (path !== undefined) {

@@ -224,6 +224,7 @@ export class MqttAccess {
   private siteRules: readonly MqttAccessRule[];
   private readonly gatewayId: string | undefined;
   private rightsByParty = new WeakMap<MqttParty, Rights>();
+  private readonly listeners: (() => void)[] = [];
 
   constructor(options: MqttAccessOptions = {}) {
     this.standard = standardRules(options);
@@ -255,6 +256,12 @@ export class MqttAccess {
   replaceSiteRules(rules: readonly MqttAccessRule[]): void {
     this.siteRules = rules;
     this.rightsByParty = new WeakMap();
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Calls the listener after each change of the rules. For whoever remembers answers of this table. */
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
   }
 
   /** @param peer what the client proved; undefined when it did not have to */
