@@ -258,6 +258,12 @@ export class RegistryUnderTest {
     return this.entrance;
   }
 
+  /** One of its own classes, to bring it into a state that only bad luck brings. */
+  part<Class>(type: new (...parts: never[]) => Class): Class {
+    if (this.host === undefined) throw new Error('the registry does not run');
+    return this.host.app.get(type, { strict: false });
+  }
+
   /** How another client reaches its broker. */
   connection(clientId: string): MqttConnection {
     return { kind: 'network', url: this.broker.url, clientId };

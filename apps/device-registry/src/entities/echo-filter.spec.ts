@@ -13,6 +13,13 @@ describe('an echo of what the registry published', () => {
     expect([take(echoes, 'x'), take(echoes, 'x'), take(echoes, 'x')]).toEqual([true, true, false]);
   });
 
+  it('is the latest only if nothing else was published on its topic after it', () => {
+    const echoes = new EchoFilter(() => 0);
+    for (const payload of ['first', 'second']) echoes.expect(topic, payload);
+    const isLatest = (payload: string) => echoes.isLatest(topic, Buffer.from(payload));
+    expect([isLatest('first'), isLatest('second'), isLatest('other')]).toEqual([false, true, false]);
+  });
+
   it('does not hide a message of somebody else when it has not come within a minute', () => {
     let nowMs = 0;
     const echoes = new EchoFilter(() => nowMs);

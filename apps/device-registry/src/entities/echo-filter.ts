@@ -11,6 +11,8 @@ const longestMs = 60_000;
  */
 export class EchoFilter {
   private readonly expected = new BoundedMap<string, { count: number; untilMs: number }>(mostEchoes);
+  /** The content published last, by topic. */
+  private readonly latest = new BoundedMap<string, string>(mostEchoes);
 
   constructor(private readonly nowMs: () => number) {}
 
@@ -18,6 +20,12 @@ export class EchoFilter {
   expect(topic: string, payload: string): void {
     const key = keyOf(topic, Buffer.from(payload));
     this.expected.set(key, { count: this.countOf(key) + 1, untilMs: this.nowMs() + longestMs });
+    this.latest.set(topic, key);
+  }
+
+  /** Whether this is what the registry published last on its topic. */
+  isLatest(topic: string, payload: Buffer): boolean {
+    return this.latest.get(topic) === keyOf(topic, payload);
   }
 
   /** Whether a message is such an echo. Each is one only once. */
@@ -33,6 +41,7 @@ export class EchoFilter {
   /** The broker has forgotten the subscription, so none comes any more. */
   clear(): void {
     this.expected.clear();
+    this.latest.clear();
   }
 
   private countOf(key: string): number {

@@ -2,6 +2,7 @@ import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RegistryUnderTest } from '../registry.fixture.js';
 import { DeviceSide, EntityClient } from './entities.fixture.js';
+import { EntityIntake } from './entity-intake.js';
 
 describe('entities over MQTT', () => {
   let registry: RegistryUnderTest;
@@ -202,6 +203,22 @@ describe('entities over MQTT', () => {
         'te/device/a// {"@parent":"device/b//","@type":"child-device"}',
       ]);
     });
+  });
+
+  it('say again what is stored when the broker keeps something older of ours', async () => {
+    const intake = registry.part(EntityIntake);
+    const compare = (topic: string, text: string) => intake.compare({ topic, payload: Buffer.from(text) });
+    await entities.register('device/a//', { twin: { x: 1 } });
+    await heard('te/device/a///twin/x 1');
+    // As if a device had said the present state just before we said the older one.
+    await device.retain('te/device/a//', '{"@parent":"device/main//","@type":"child-device","@id":"new"}');
+    await device.retain('te/device/a///twin/x', '2');
+    await settled();
+    device.heard.length = 0;
+    await compare('te/device/a//', '{"@parent":"device/main//","@type":"child-device"}');
+    await compare('te/device/a///twin/x', '1');
+    await heard('te/device/a// {"@id":"new","@parent":"device/main//","@type":"child-device"}');
+    await heard('te/device/a///twin/x 2');
   });
 
   describe('a removal', () => {

@@ -112,8 +112,8 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
       filters: [...state, ...data],
       onMessage: ({ topic, payload, isRetained }) => {
         // An answer that does not have to wait needs no promise: most messages are measurements of known devices.
-        if (this.echoes.take(topic, payload)) return undefined;
-        return this.intake.take({ topic, payload, isRetained });
+        if (!this.echoes.take(topic, payload)) return this.intake.take({ topic, payload, isRetained });
+        return this.echoes.isLatest(topic, payload) ? this.intake.compare({ topic, payload }) : undefined;
       },
       onConnected: ({ isResumed }) => {
         if (isResumed) return;

@@ -77,6 +77,16 @@ export class EntityDocuments {
     });
   }
 
+  /** Says on the broker again what a fragment of a twin is, if it has the entity. */
+  announceFragment(id: TopicId, key: string): Promise<void> {
+    return this.entities.change(async (tree) => {
+      if (!tree.has(id)) return { result: undefined };
+      const { fragments } = await this.find('twin', id);
+      const value = new Map(Object.entries(fragments)).get(key);
+      return { result: undefined, operations: this.publications.fragments(id, [[key, value]]) };
+    });
+  }
+
   /** Stores the settings that an entity shows; undefined: it shows none any more. */
   writeConfig(id: TopicId, config: EntityFragments | undefined): Promise<void> {
     return this.entities.change(async (tree) => {

@@ -12,9 +12,9 @@ import { Clock, FaultLog, ServiceContext } from '@sallyport/runtime';
 import { Entities } from './entities.js';
 import { EntityDocuments } from './entity-documents.js';
 import { isFinal } from './entity-limits.js';
-import { entityTopic } from './entity-messages.js';
+import { entityTopic, fragmentText } from './entity-messages.js';
 import { EntityPublications } from './entity-publications.js';
-import { EntityRegistrations } from './entity-registrations.js';
+import { EntityRegistrations, isSameEntity } from './entity-registrations.js';
 import { withParent } from './entity-rules.js';
 import { readEntityTopic } from './entity-topic.js';
 import { MainDevice } from './main-device.js';
@@ -87,6 +87,26 @@ export class EntityIntake {
     } catch (error) {
       if (!isFinal(error)) throw error;
       this.faults.note(error);
+    }
+  }
+
+  /**
+   * Compares what came back of our own last message with what is stored. They differ if a message of a device came to the
+   * broker just before ours: the broker keeps ours, but the later message to reach the store was the other one. What is
+   * stored counts, so it is published again.
+   */
+  async compare({ topic, payload }: Pick<EntityMessage, 'topic' | 'payload'>): Promise<void> {
+    const read = readEntityTopic(this.root, topic);
+    const stored = read && (await this.entities.current()).tree.get(read.id);
+    if (read === undefined || stored === undefined || payload.length === 0) return;
+    const { id, channel } = read;
+    if (channel.kind === 'registration') {
+      const { entity } = readRegistrationMessage(id, payload);
+      if (!isSameEntity(entity, stored)) await this.registrations.announceRegistration(id);
+    } else if (channel.kind === 'twin') {
+      const twin = new Map(Object.entries(await this.documents.read('twin', id)));
+      if (fragmentText(twin.get(channel.key)) !== String(payload))
+        await this.documents.announceFragment(id, channel.key);
     }
   }
 

@@ -80,6 +80,14 @@ export class EntityRegistrations {
     });
   }
 
+  /** Says on the broker again where an entity is, if there is one. */
+  announceRegistration(id: TopicId): Promise<void> {
+    return this.entities.change((tree) => {
+      const found = tree.get(id);
+      return { result: undefined, operations: found === undefined ? [] : [this.publications.registration(found)] };
+    });
+  }
+
   /** Says on the broker again what is stored of an entity, if there is one. */
   announce(id: TopicId): Promise<void> {
     return this.entities.change(async (tree) => {
@@ -150,6 +158,7 @@ function withoutNull(twin: EntityFragments): EntityFragments {
   return Object.fromEntries(Object.entries(twin).filter(([, value]) => value !== null));
 }
 
-function isSameEntity(one: Entity, other: Entity): boolean {
+/** Whether nothing of an entity differs. */
+export function isSameEntity(one: Entity, other: Entity): boolean {
   return (['@parent', '@type', '@id', '@health'] as const).every((field) => one[field] === other[field]);
 }
