@@ -9,11 +9,8 @@ import {
   type PublishPacket,
   type ReasonPacket,
   reasonCodes,
-  type SubscribePacket,
-  type SubscriptionRequest,
   type UnsubscribePacket,
 } from '@sallyport/mqtt-wire';
-import { sharedFilter } from '@sallyport/protocol';
 import { type AccessRules, type Origin, sessionName } from './access-rules.js';
 import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
@@ -29,7 +26,8 @@ import { Replies } from './replies.js';
 import type { PublishOutcome, Router } from './router.js';
 import type { Session, SessionHolder } from './session.js';
 import type { SessionTable } from './session-table.js';
-import type { SubscriptionOptions } from './subscription.js';
+import { Subscribing } from './subscribing.js';
+import { levelsOf } from './topic-levels.js';
 import type { Wills } from './wills.js';
 
 /** What all clients of a broker share. */
@@ -63,16 +61,6 @@ export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'write
   readonly draining?: AbortSignal;
 }
 
-/** A subscription with the identifier that its packet gives to all of them. */
-type GrantRequest = SubscriptionRequest & SubscriptionOptions;
-
-interface Grant {
-  /** For SUBACK. */
-  readonly code: number;
-  /** The subscription whose retained messages the client gets now. */
-  readonly retainedOf: SubscriptionOptions | undefined;
-}
-
 /** Why a client may not connect. */
 interface Refusal {
   readonly reason: string;
@@ -100,11 +88,11 @@ const codeOfOutcome: Readonly<Record<PublishOutcome, number>> = {
 export class Client implements ConnectionUser, SessionHolder {
   private readonly connection: Connection;
   private readonly replies: Replies;
+  private readonly subscribing: Subscribing;
   private readonly openedAt = performance.now();
   private answers = new Answers(4);
   private terms: ConnectTerms | undefined;
   private session: Session | undefined;
-  private hasReportedSubscription = false;
   private isWaiting = false;
   private hasReportedPublication = false;
 
@@ -114,6 +102,13 @@ export class Client implements ConnectionUser, SessionHolder {
   ) {
     this.connection = new Connection({ ...options, limits: context.limits, user: this });
     this.replies = new Replies(context.journal, (frame, packetId) => this.connection.send(frame, packetId));
+    this.subscribing = new Subscribing(context, {
+      hold: () => this.connection.hold(),
+      resume: () => this.connection.resume(),
+      isUsing: (session) => this.session === session,
+      answer: (packetId, codes) => this.replies.answer(this.answers.suback(packetId, codes), 0),
+      fail: (reason) => this.cut(reason, reasonCodes.implementationSpecificError),
+    });
     options.draining?.addEventListener('abort', () => this.drain());
   }
 
@@ -139,7 +134,7 @@ export class Client implements ConnectionUser, SessionHolder {
         this.session?.outbox.complete(packet.packetId);
         break;
       case 'subscribe':
-        this.takeSubscribe(packet);
+        this.subscribing.take(packet, this.session);
         break;
       case 'unsubscribe':
         this.takeUnsubscribe(packet);
@@ -373,69 +368,6 @@ export class Client implements ConnectionUser, SessionHolder {
     this.connection.end();
   }
 
-  private takeSubscribe(packet: SubscribePacket): void {
-    const { session } = this;
-    if (session === undefined) return;
-    const decisions = packet.subscriptions.map(({ filter }) => this.maySubscribe(filter, session));
-    const isDecided = decisions.every((decision) => typeof decision === 'boolean');
-    if (isDecided) {
-      this.subscribe(packet, decisions);
-      return;
-    }
-    // The client's next packet must not overtake this one.
-    this.connection.hold();
-    Promise.all(decisions).then(
-      (allowed) => {
-        if (this.session === session) this.subscribe(packet, allowed);
-        this.connection.resume();
-      },
-      (error: unknown) => {
-        this.context.onWarning('the access rules could not decide', { error });
-        this.cut('the access rules could not decide', reasonCodes.implementationSpecificError);
-      },
-    );
-  }
-
-  private subscribe(
-    { packetId, subscriptions, properties }: SubscribePacket,
-    allowed: readonly (boolean | Promise<boolean>)[],
-  ): void {
-    const { session } = this;
-    if (session === undefined) return;
-    const identifier = properties?.subscriptionIdentifiers?.[0];
-    const granted = subscriptions.map((request, index) =>
-      this.grant({ ...request, identifier }, session, allowed[index] === true),
-    );
-    this.replies.answer(
-      this.answers.suback(
-        packetId,
-        granted.map(({ code }) => code),
-      ),
-      0,
-    );
-    for (const { retainedOf } of granted)
-      if (retainedOf !== undefined) this.context.router.sendRetained(session, retainedOf);
-  }
-
-  private grant(request: GrantRequest, session: Session, isAllowed: boolean): Grant {
-    const { router, journal } = this.context;
-    if (!isAllowed) return this.refuseSubscription(request.filter, reasonCodes.notAuthorized);
-    if (session.isKept && journal.isFailing)
-      return this.refuseSubscription(request.filter, reasonCodes.implementationSpecificError);
-    const outcome = router.subscribe(session, request);
-    if (outcome === 'no-room') return this.refuseSubscription(request.filter, reasonCodes.quotaExceeded);
-    // MQTT 5.0 §3.8.3.1, and §4.8.2: a shared subscription gets no retained messages.
-    const { retainHandling, filter, qos } = request;
-    const wantsRetained = retainHandling === 0 || (retainHandling === 1 && outcome === 'new');
-    const isShared = sharedFilter(filter) !== undefined;
-    return { code: qos, retainedOf: wantsRetained && !isShared ? request : undefined };
-  }
-
-  private refuseSubscription(filter: string, code: number): Grant {
-    this.noteRefusal(filter);
-    return { code, retainedOf: undefined };
-  }
-
   private takeUnsubscribe({ packetId, filters }: UnsubscribePacket): void {
     const { session } = this;
     if (session === undefined) return;
@@ -452,11 +384,6 @@ export class Client implements ConnectionUser, SessionHolder {
 
   private mayPublish(topic: string): boolean {
     return this.context.rules.mayPublish(this.origin, topic);
-  }
-
-  private maySubscribe(filter: string, session: Session): boolean | Promise<boolean> {
-    if (levelsOf(filter) > this.context.limits.topicLevels) return false;
-    return this.context.rules.maySubscribe(this.origin, filter, session.name);
   }
 
   /**
@@ -477,13 +404,6 @@ export class Client implements ConnectionUser, SessionHolder {
     if (this.hasReportedPublication) return;
     this.hasReportedPublication = true;
     this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
-  }
-
-  /** Once for each connection: one packet may ask for a hundred thousand filters. */
-  private noteRefusal(filter: string): void {
-    if (this.hasReportedSubscription) return;
-    this.hasReportedSubscription = true;
-    this.context.onWarning('a subscription was refused', { session: this.session?.name, filter });
   }
 
   private refuse(reason: string, reasonCode: number): void {
@@ -538,12 +458,6 @@ export class Client implements ConnectionUser, SessionHolder {
     this.connection.hold();
     journal.whenCommitted({ committed: () => this.connection.resume() });
   }
-}
-
-function levelsOf(topic: string): number {
-  let levels = 1;
-  for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) levels += 1;
-  return levels;
 }
 
 function isTaken(outcome: PublishOutcome): boolean {

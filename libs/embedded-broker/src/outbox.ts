@@ -238,7 +238,10 @@ export class Outbox {
     const { backlog } = this.options;
     while (link.isWritable && this.waiting.length === 0 && this.inFlight < link.window) {
       const due = backlog.next();
-      if (due === undefined) return;
+      if (due === undefined) {
+        backlog.whenReady(() => this.pump());
+        return;
+      }
       this.offerRetained(due);
     }
   }

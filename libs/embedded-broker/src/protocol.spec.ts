@@ -338,3 +338,42 @@ describe('the log', () => {
     expect(broker.counters.connectionsRefused).toBe(4);
   });
 });
+
+describe('a client that asks for much', () => {
+  it('gets the retained messages of each of its filters, one filter after the other', async () => {
+    const { site, broker } = await start();
+    await using _ = site;
+    await using client = await ManualClient.open(broker);
+    for (const topic of ['a', 'b']) await client.publishKept(topic, 'x', { retain: true });
+    await client.subscribe({ '#': 0, '+': 0, b: 0, nothing: 0 });
+    expect(await client.messages(5)).toEqual(['a', 'b', 'a', 'b', 'b'].map((topic) => `${topic} x 0 retained`));
+  });
+
+  it('gets them once more when it subscribes again before they have come', async () => {
+    const { site, broker } = await start({ limits: { inFlightMessages: 1 } });
+    await using _ = site;
+    await using client = await ManualClient.open(broker);
+    for (const topic of ['a', 'b']) await client.publishKept(topic, 'x', { retain: true });
+    for (let times = 0; times < 3; times += 1) await client.subscribe({ '#': 1 });
+    const topics: string[] = [];
+    while (topics.length < 3) {
+      const { topic, packetId } = await client.next('publish');
+      topics.push(topic);
+      client.acknowledge('puback', packetId);
+    }
+    expect(topics).toEqual(['a', 'a', 'b']);
+    await client.settle();
+    expect(client.received).toEqual([]);
+  });
+
+  it.each([2_001, 20_000])('gets an answer for each of %i filters in one packet', async (count) => {
+    const { site, broker } = await start();
+    await using _ = site;
+    await using client = await ManualClient.open(broker);
+    const filters = Object.fromEntries(Array.from({ length: count }, (_each, index) => [`f/${index}`, 1 as const]));
+    const codes = await client.subscribe(filters);
+    expect([codes.length, codes.filter((code) => code === 1).length]).toEqual([count, 1_000]);
+    client.publish('f/999', 'x');
+    expect(await client.messages(1)).toEqual(['f/999 x 0']);
+  });
+});

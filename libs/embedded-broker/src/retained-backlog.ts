@@ -4,7 +4,9 @@ import type { RetainedMessage, RetainedMessages } from './retained-messages.js';
 import type { SubscriptionOptions } from './subscription.js';
 
 interface Request {
-  readonly topics: readonly string[];
+  /** Found when the request has its turn. */
+  topics: readonly string[] | undefined;
+  readonly mayReceive: (topic: string) => boolean;
   readonly subscription: SubscriptionOptions;
   /** The newest message at the time of the subscription. */
   readonly asOf: number;
@@ -18,11 +20,13 @@ export interface DueMessage {
 }
 
 /**
- * The retained messages that a session has still to get. They are taken when the client has room for them, so a filter
- * that matches everything costs names only.
+ * The retained messages that a session has still to get. They are taken when the client has room for them. The topics of
+ * one filter are looked up in one turn of the event loop: a client may ask for a thousand filters that match everything.
  */
 export class RetainedBacklog {
   private requests: Request[] = [];
+  private isResting = false;
+  private onReady: (() => void) | undefined;
 
   /** @param now milliseconds since 1970 */
   constructor(
@@ -34,13 +38,14 @@ export class RetainedBacklog {
     return this.requests.length === 0;
   }
 
-  /** @param mayReceive decides for each topic */
+  /**
+   * A subscription that comes again begins again.
+   *
+   * @param mayReceive decides for each topic
+   */
   add(subscription: SubscriptionOptions, asOf: number, mayReceive: (topic: string) => boolean): void {
-    const topics = this.retained
-      .matching(subscription.filter)
-      .map(({ topic }) => topic)
-      .filter(mayReceive);
-    if (topics.length > 0) this.requests.push({ topics, subscription, asOf, next: 0 });
+    if (this.requests.length > 0) this.cancel(subscription.filter);
+    this.requests.push({ topics: undefined, mayReceive, subscription, asOf, next: 0 });
   }
 
   /** Forgets what a subscription that has ended was to get. */
@@ -48,18 +53,40 @@ export class RetainedBacklog {
     this.requests = this.requests.filter(({ subscription }) => subscription.filter !== filter);
   }
 
+  /** Undefined when there is none, or none in this turn; then `whenReady` says when to ask again. */
   next(): DueMessage | undefined {
     for (let request = this.requests[0]; request !== undefined; request = this.requests[0]) {
-      const message = this.nextOf(request);
+      if (request.topics === undefined && this.isResting) return undefined;
+      request.topics ??= this.lookUp(request);
+      const message = this.nextOf(request, request.topics);
       if (message !== undefined) return { message, options: optionsFor(message, request.subscription) };
       this.requests.shift();
     }
     return undefined;
   }
 
+  /** Calls back in a later turn, when something is left. */
+  whenReady(callback: () => void): void {
+    if (!this.isEmpty && this.isResting) this.onReady = callback;
+  }
+
+  private lookUp({ subscription, mayReceive }: Request): string[] {
+    this.isResting = true;
+    setImmediate(() => this.endRest());
+    const topics = this.retained.matching(subscription.filter).map(({ topic }) => topic);
+    return topics.filter(mayReceive);
+  }
+
+  private endRest(): void {
+    this.isResting = false;
+    const { onReady } = this;
+    this.onReady = undefined;
+    onReady?.();
+  }
+
   /** A message that came after the subscription has reached the client as a live one. One that has expired is gone. */
-  private nextOf(request: Request): RetainedMessage | undefined {
-    for (let topic = request.topics[request.next]; topic !== undefined; topic = request.topics[request.next]) {
+  private nextOf(request: Request, topics: readonly string[]): RetainedMessage | undefined {
+    for (let topic = topics[request.next]; topic !== undefined; topic = topics[request.next]) {
       request.next += 1;
       const message = this.retained.get(topic);
       if (message !== undefined && message.expiresAt <= this.now()) this.retained.remove(topic);

@@ -1,0 +1,129 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { reasonCodes, type SubscribePacket, type SubscriptionRequest } from '@sallyport/mqtt-wire';
+import { sharedFilter } from '@sallyport/protocol';
+import type { AccessRules } from './access-rules.js';
+import type { BrokerJournal } from './broker-journal.js';
+import type { BrokerLimits } from './limits.js';
+import type { Router } from './router.js';
+import type { Session } from './session.js';
+import type { SubscriptionOptions } from './subscription.js';
+import { levelsOf } from './topic-levels.js';
+
+export interface SubscribingContext {
+  readonly limits: BrokerLimits;
+  readonly rules: AccessRules;
+  readonly journal: BrokerJournal;
+  readonly router: Router;
+  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** The connection whose client subscribes. */
+export interface Subscriber {
+  /** No packet is read until `resume`. */
+  hold(): void;
+  resume(): void;
+  /** Whether it still has the session. */
+  isUsing(session: Session): boolean;
+  /** Sends SUBACK. */
+  answer(packetId: number, codes: readonly number[]): void;
+  fail(reason: string): void;
+}
+
+/** A subscription with the identifier that its packet gives to all of them. */
+type GrantRequest = SubscriptionRequest & SubscriptionOptions;
+
+interface Grant {
+  /** For SUBACK. */
+  readonly code: number;
+  /** The subscription whose retained messages the client gets now. */
+  readonly retainedOf: SubscriptionOptions | undefined;
+}
+
+// One packet may ask for a hundred thousand filters. Others are served between so many.
+const filtersAtOnce = 2_000;
+
+/** Serves the SUBSCRIBE packets of one connection. */
+export class Subscribing {
+  private hasReportedRefusal = false;
+
+  constructor(
+    private readonly context: SubscribingContext,
+    private readonly subscriber: Subscriber,
+  ) {}
+
+  take(packet: SubscribePacket, session: Session | undefined): void {
+    if (session === undefined) return;
+    if (packet.subscriptions.length <= filtersAtOnce && this.takeAtOnce(packet, session)) return;
+    // The client's next packet must not overtake this one.
+    this.subscriber.hold();
+    this.takeInTurns(packet, session).then(
+      () => this.subscriber.resume(),
+      (error: unknown) => {
+        this.context.onWarning('the access rules could not decide', { error });
+        this.subscriber.fail('the access rules could not decide');
+      },
+    );
+  }
+
+  /** Returns false, and has done nothing, when a rule does not decide at once. */
+  private takeAtOnce(packet: SubscribePacket, session: Session): boolean {
+    const decisions = packet.subscriptions.map(({ filter }) => this.maySubscribe(filter, session));
+    if (decisions.some((decision) => typeof decision !== 'boolean')) return false;
+    const grants = requestsOf(packet).map((request, index) => this.grant(request, session, decisions[index] === true));
+    this.answer(packet, session, grants);
+    return true;
+  }
+
+  private async takeInTurns(packet: SubscribePacket, session: Session): Promise<void> {
+    const grants: Grant[] = [];
+    for (const request of requestsOf(packet)) {
+      if (grants.length % filtersAtOnce === filtersAtOnce - 1) await nextTurn();
+      const decision = this.maySubscribe(request.filter, session);
+      const isAllowed = typeof decision === 'boolean' ? decision : await decision;
+      if (!this.subscriber.isUsing(session)) return;
+      grants.push(this.grant(request, session, isAllowed));
+    }
+    this.answer(packet, session, grants);
+  }
+
+  private answer({ packetId }: SubscribePacket, session: Session, grants: readonly Grant[]): void {
+    this.subscriber.answer(
+      packetId,
+      grants.map(({ code }) => code),
+    );
+    for (const { retainedOf } of grants)
+      if (retainedOf !== undefined) this.context.router.sendRetained(session, retainedOf);
+  }
+
+  private grant(request: GrantRequest, session: Session, isAllowed: boolean): Grant {
+    const { router, journal } = this.context;
+    if (!isAllowed) return this.refuse(request.filter, session, reasonCodes.notAuthorized);
+    if (session.isKept && journal.isFailing)
+      return this.refuse(request.filter, session, reasonCodes.implementationSpecificError);
+    const outcome = router.subscribe(session, request);
+    if (outcome === 'no-room') return this.refuse(request.filter, session, reasonCodes.quotaExceeded);
+    // MQTT 5.0 §3.8.3.1, and §4.8.2: a shared subscription gets no retained messages.
+    const { retainHandling, filter, qos } = request;
+    const wantsRetained = retainHandling === 0 || (retainHandling === 1 && outcome === 'new');
+    const isShared = sharedFilter(filter) !== undefined;
+    return { code: qos, retainedOf: wantsRetained && !isShared ? request : undefined };
+  }
+
+  /** Logged once for each connection. */
+  private refuse(filter: string, session: Session, code: number): Grant {
+    if (!this.hasReportedRefusal)
+      this.context.onWarning('a subscription was refused', { session: session.name, filter });
+    this.hasReportedRefusal = true;
+    return { code, retainedOf: undefined };
+  }
+
+  private maySubscribe(filter: string, session: Session): boolean | Promise<boolean> {
+    if (levelsOf(filter) > this.context.limits.topicLevels) return false;
+    return this.context.rules.maySubscribe(session.origin, filter, session.name);
+  }
+}
+
+function requestsOf({ subscriptions, properties }: SubscribePacket): GrantRequest[] {
+  const identifier = properties?.subscriptionIdentifiers?.[0];
+  return subscriptions.map((request) => ({ ...request, identifier }));
+}
