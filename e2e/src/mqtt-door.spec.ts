@@ -114,6 +114,17 @@ describe('a site with Mosquitto behind the door', () => {
     expect(mosquitto.output()).toContain("u'child01'");
   });
 
+  it('gives the programs of the gateway the right to speak to its devices', async () => {
+    await using session = await openSession(site, child, 'agent');
+    const heard: string[] = [];
+    session.onMessage = ({ topic, payload }) => void heard.push(`${topic} ${payload}`);
+    await session.subscribe('te/device/child01///cmd/+/+', 1);
+    const command = ['te/device/child01///cmd/restart/1', '{"status":"init"}'];
+    expect(await site.sallyport('mqtt', 'pub', ...command)).toMatchObject(done);
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual([command.join(' ')]);
+  });
+
   it('keeps devices off the topics of each other', async () => {
     const other = await site.enrol('child03');
     const words = ['-t', 'te/device/child01///twin/name', '-q', '1', '-V', '5'];

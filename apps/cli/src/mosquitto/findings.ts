@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { quoted } from '@sallyport/config';
-import { isAbsent } from '@sallyport/files';
-import { hasEnded, verifySignedBy } from '@sallyport/x509';
+import { isAbsent, readOperatorFile } from '@sallyport/files';
+import { Problem } from '@sallyport/protocol';
+import { derFromPem, hasEnded, parseCrl, verifySignedBy } from '@sallyport/x509';
 import { error, type Finding, warning } from '../doctor/check.js';
 import { isPair, type PemFile, readPemFile } from '../site/pem-file.js';
 import { isOn, type MosquittoLine, type MosquittoListener, optionOf } from './configuration.js';
@@ -25,6 +26,7 @@ export async function mosquittoFindings(listeners: readonly MosquittoListener[],
     ...(general !== undefined && listeners.length > 1 ? misplacedOptions(general) : []),
     ...found.flat(),
     ...securityFindings(listeners),
+    ...(await listFindings(listeners, now)),
     ...(await accessFileFindings(listeners)),
   ];
 }
@@ -230,6 +232,39 @@ function revocationFindings(listener: MosquittoListener): Finding[] {
   if (required === undefined || !isOn(required) || optionOf(listener, 'crlfile') !== undefined) return [];
   const what = `${placeOf(required)}: a revoked certificate is still accepted, because crlfile is not set.`;
   return [warning(what, makeConfiguration)];
+}
+
+/** With a list that is missing or has ended, Mosquitto refuses every client. */
+async function listFindings(listeners: readonly MosquittoListener[], now: Date): Promise<Finding[]> {
+  const lines = listeners.flatMap((listener) => optionOf(listener, 'crlfile') ?? []);
+  const found = await Promise.all(
+    lines.map(async (line) => {
+      const reason = await listFault(line.value, now);
+      if (reason === undefined) return [];
+      const what = `${placeOf(line)}: crlfile (${line.value}) ${reason}, so every client with a certificate is refused.`;
+      return [
+        error(
+          what,
+          `sallyport config set pki.crl.file ${quoted(line.value)} && systemctl restart sallyport@pki-signer`,
+        ),
+      ];
+    }),
+  );
+  return found.flat();
+}
+
+async function listFault(path: string, now: Date): Promise<string | undefined> {
+  const reading = await readOperatorFile(path);
+  if (reading.state !== 'file') return reading.fault;
+  try {
+    const lists = derFromPem(reading.text, 'X509 CRL').map((der) => parseCrl(der));
+    const ended = lists.find(({ nextUpdate }) => nextUpdate !== undefined && nextUpdate <= now);
+    if (ended?.nextUpdate !== undefined) return `holds a list that ended ${ended.nextUpdate.toISOString()}`;
+    return lists.length === 0 ? 'holds no revocation list' : undefined;
+  } catch (fault) {
+    if (fault instanceof Problem) return 'holds a damaged revocation list';
+    throw fault;
+  }
 }
 
 /** Without access rules every client publishes and reads everything. */

@@ -274,6 +274,32 @@ describe('mqtt broker-config --check', () => {
     expect((await check()).stdout).toContain('holds a certificate, and not only CA certificates');
   });
 
+  it.each([
+    ['is missing', async () => undefined, 'crlfile (CRL) cannot be read'],
+    ['is empty', async (path: string) => writeFile(path, ''), 'crlfile (CRL) holds no revocation list'],
+    ['has ended', async () => undefined, 'holds a list that ended'],
+  ])('finds that the revocation list %s, with which Mosquitto refuses everybody', async (state, act, reason) => {
+    const { directory, files } = await machine();
+    const path = state === 'is missing' ? directory.file('none.pem') : files.crlPath;
+    await act(path);
+    await writeFile(directory.file('mosquitto.conf'), `${mutualLines({ crlPath: path }).join('\n')}\n`);
+    const now = () => new Date(Date.now() + (state === 'has ended' ? 7_200_000 : 0));
+    const words = ['--config-dir', directory.path, 'mqtt', 'broker-config', '--check', 'mosquitto.conf'];
+    const { stdout, exitCode } = await runSallyport(words, { cwd: directory.path, now });
+    expect([exitCode, stdout]).toEqual([1, expect.stringContaining(reason.replace('CRL', path))]);
+  });
+
+  it.each([
+    ['mutual', []],
+    ['plain', ['--direct']],
+    ['server', ['--direct']],
+    ['mutual', ['--direct']],
+  ])('finds nothing wrong with what broker-config makes at level %s %j', async (level, words) => {
+    const { run } = await machine(mutual);
+    expect((await run('--level', level, ...words, '--output', 'made')).exitCode).toBe(0);
+    expect((await run('--check', 'made/mosquitto.conf')).stdout).toMatch(/^ok /);
+  });
+
   it('says that there is no such file', async () => {
     const { run } = await machine();
     expect((await run('--check', 'nowhere.conf')).stderr).toContain('There is no file');
