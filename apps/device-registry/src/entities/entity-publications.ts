@@ -53,8 +53,12 @@ export class EntityPublications {
     this.clearing.delete(id);
   }
 
-  removal(id: TopicId): Operation {
+  /** Call it when a removal is stored. */
+  removed(id: TopicId): void {
     this.clearing.add(id);
+  }
+
+  removal(id: TopicId): Operation {
     return this.record(entityTopic(this.root, id), { removed: id });
   }
 

@@ -116,12 +116,14 @@ export class EntityRegistrations {
    *
    * @throws Problem `forbidden`: the main device, or not below the changer
    */
-  remove(id: TopicId, changer?: DeviceId): Promise<Removal> {
-    return this.entities.change(async (tree) => {
+  async remove(id: TopicId, changer?: DeviceId): Promise<Removal> {
+    const removal = await this.entities.change((tree) => {
       if (id === mainDevice) throw new Problem('forbidden', `The main device ${mainDevice} can not be removed`);
       checkChanger(tree, changer, id);
       return this.removalFrom(tree, id);
     });
+    for (const { '@topic-id': removed } of removal.removed) this.publications.removed(removed);
+    return removal;
   }
 
   private async removalFrom(tree: EntityTree, id: TopicId): Promise<EntityChange<Removal>> {
