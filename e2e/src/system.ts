@@ -11,7 +11,8 @@ import { Device } from './device.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const standaloneBundle = join(root, 'apps/standalone/dist/bundle/main.js');
-const cliBundle = join(root, 'apps/cli/dist/bundle/main.js');
+/** The built CLI. */
+export const cliBundle = join(root, 'apps/cli/dist/bundle/main.js');
 
 export interface CommandResult {
   readonly code: number;
