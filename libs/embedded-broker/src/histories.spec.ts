@@ -163,7 +163,7 @@ describe('whatever is cut, and whenever', () => {
         );
         expect(twice).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

@@ -63,10 +63,6 @@ export class Outbox {
     return this.waiting.length;
   }
 
-  get isEmpty(): boolean {
-    return this.unacknowledged.size === 0 && this.waiting.length === 0;
-  }
-
   /** Whether publishers should wait: the client is there and reads, and half of its room is used. */
   get isCrowded(): boolean {
     return this.link !== undefined && !this.crowd.isStalled && this.isFullerThan(1 / 2);

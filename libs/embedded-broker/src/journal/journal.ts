@@ -57,7 +57,7 @@ export interface JournalLimits {
   readonly retryMs: number;
 }
 
-export const defaultJournalLimits: JournalLimits = {
+const defaultJournalLimits: JournalLimits = {
   segmentBytes: 8 * 1024 * 1024,
   slackBytes: 32 * 1024 * 1024,
   bytesMovedAtOnce: 256 * 1024,
