@@ -1,17 +1,15 @@
 import { once } from 'node:events';
-import { lstat } from 'node:fs/promises';
+import { chmod, link, lstat, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { isAbsent } from '@sallyport/files';
-import { deviceId, Problem, serviceName } from '@sallyport/protocol';
-import { freeSocketPath, makeSocketPrivate } from '@sallyport/runtime';
+import { deviceId, Problem, printable, type ServiceName, serviceName, userNameOf } from '@sallyport/protocol';
+import { freeSocketPath, reasonOf } from '@sallyport/runtime';
 import { type Opening, readOpening } from './door/opening.js';
 
 /** From the connection to the end of its CONNECT. */
 const connectMs = 10_000;
-
-/** Rights of a new socket: for our user alone (umask). */
-const onlyOurs = 0o177;
 
 export interface BackSideSocketOptions {
   readonly broker: EmbeddedBroker;
@@ -28,6 +26,7 @@ export class BackSideSocket {
 
   private constructor(
     private readonly server: Server,
+    private readonly path: string,
     private readonly options: BackSideSocketOptions,
   ) {}
 
@@ -40,18 +39,20 @@ export class BackSideSocket {
   static async open(path: string, options: BackSideSocketOptions): Promise<BackSideSocket> {
     await checkPath(path);
     const server = createServer((socket) => void opened.serve(socket));
-    const opened = new BackSideSocket(server, options);
+    const opened = new BackSideSocket(server, path, options);
     try {
       await listenPrivately(server, path);
     } catch (cause) {
-      throw new Problem('config-invalid', `Cannot listen on mqtt.broker.socket: ${String(cause)}.`, { cause });
+      throw new Problem('config-invalid', `Cannot listen on mqtt.broker.socket: ${reasonOf(cause)}.`, { cause });
     }
     return opened;
   }
 
-  /** Ends every connection. Safe to call twice. */
+  /** Ends every connection, and removes the socket. Safe to call twice. */
   async close(): Promise<void> {
+    if (this.closing.signal.aborted) return;
     this.closing.abort();
+    await rm(this.path, { force: true });
     const closed = new Promise((resolve) => this.server.close(resolve));
     for (const socket of this.sockets) socket.destroy();
     await closed;
@@ -72,11 +73,23 @@ export class BackSideSocket {
   }
 
   private admit(socket: Socket, { connect, frame, rest }: Opening): void {
-    const name = serviceName.parse(connect.userName?.replace(/^service\//, ''));
+    const name = serviceOf(connect.userName);
     // The broker reads the CONNECT itself.
     socket.unshift(Buffer.concat([frame, rest]));
     this.options.broker.accept(socket, { deviceId: deviceId.parse(name), kind: 'service' });
   }
+}
+
+/** @throws Problem `forbidden`: the user name names no service of ours. */
+function serviceOf(userName = ''): ServiceName {
+  const name = serviceName.options.find(
+    (each) => userName === userNameOf({ role: 'service', name: deviceId.parse(each) }),
+  );
+  if (name !== undefined) return name;
+  throw new Problem(
+    'forbidden',
+    `The user name "${printable(userName)}" names no service. Only services may connect here.`,
+  );
 }
 
 async function checkPath(path: string): Promise<void> {
@@ -93,15 +106,22 @@ async function checkPath(path: string): Promise<void> {
     );
 }
 
-/** Nobody else can connect in the moment before the rights are set. */
+/**
+ * Listens in a private folder first, so that nobody else can connect before the rights are set. The socket then gets its
+ * name only if there is none: of two processes that start at once, one fails.
+ */
 async function listenPrivately(server: Server, path: string): Promise<void> {
-  const former = process.umask(onlyOurs);
+  const folder = await mkdtemp(join(dirname(path), '.'));
   try {
-    // The file is made inside this call.
-    server.listen(path);
+    const aside = join(folder, 's');
+    server.listen(aside);
+    await once(server, 'listening');
+    await chmod(aside, 0o600);
+    await link(aside, path);
+  } catch (error) {
+    server.close();
+    throw error;
   } finally {
-    process.umask(former);
+    await rm(folder, { recursive: true, force: true });
   }
-  await once(server, 'listening');
-  await makeSocketPrivate(path);
 }

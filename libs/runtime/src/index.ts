@@ -7,7 +7,7 @@ export type { BrokerPlace } from './mqtt-client.js';
 export { MqttSessions } from './mqtt-sessions.js';
 export { backSidePlace, networkConnection } from './network-connection.js';
 export { Serves } from './openapi/serves.js';
-export { freeSocketPath, makeSocketPrivate } from './private-socket.js';
+export { freeSocketPath } from './private-socket.js';
 export { ProblemFilter } from './problem-filter.js';
 export { runService, runUntilSignal } from './run.js';
 export { type ProcessResources, RunningServices } from './running-services.js';

@@ -79,14 +79,14 @@ export class BackSide {
   private async connectOnce(deadlineAt: number): Promise<Duplex> {
     // Without a client id of its own: the session is the client's.
     const socket = await openTransport({ ...this.place, clientId: '' });
+    // Whoever has it sees it close. An error without a listener would end the process.
+    socket.on('error', () => socket.destroy());
     const late = () => new Error(`it did not accept a connection within ${this.deadlineMs} ms`);
     try {
       const opened = once(socket, socket instanceof TLSSocket ? 'secureConnect' : 'connect');
       await within(opened, Math.max(0, deadlineAt - performance.now()), { late });
       return socket;
     } catch (error) {
-      // An error that comes later must not end the process.
-      socket.on('error', () => undefined);
       socket.destroy();
       throw error;
     }

@@ -271,6 +271,12 @@ describe('a broker behind the door that is away', () => {
     expect((await site.publish('-t', 'a', '-m', 'x')).stderr).toContain('broker unavailable');
   });
 
+  it('is one that resets the connection, too', async () => {
+    await using broker = await scriptedBroker((socket) => void socket.resetAndDestroy());
+    await using site = await openDoorSite({ level: 'plain', place: { kind: 'network', url: broker.url } });
+    expect((await site.publish('-t', 'a', '-m', 'x')).stderr).toContain('broker unavailable');
+  });
+
   it('takes its clients with it when it dies', async () => {
     await using site = await openDoorSite({ level: 'mutual' });
     await using client = await RawMqtt.open({ port: site.port, tls: await site.tls('child01') }, { clientId: 'one' });

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { within } from '@sallyport/concurrency';
 import { type ConnackPacket, encodeConnack, PacketReader, type ProtocolVersion } from '@sallyport/mqtt-wire';
 
 /** A CONNACK of MQTT 5 may hold user properties. */
@@ -25,38 +23,43 @@ export interface GreetingOptions {
  *
  * @throws Error: the broker closed, sent something else, or did not answer in time.
  */
-export async function readGreeting(broker: Duplex, options: GreetingOptions): Promise<Greeting> {
-  const { deadlineMs } = options;
-  const closed = once(broker, 'close').then(() => {
-    throw new Error('it closed the connection before it answered');
-  });
-  const late = () => new Error(`it did not answer a CONNECT within ${deadlineMs} ms`);
-  // When the answer comes first, nobody waits for the end any more.
-  closed.catch(() => undefined);
-  return within(Promise.race([connackFrom(broker, options), closed]), deadlineMs, { late });
-}
-
-function connackFrom(broker: Duplex, { version, assignedClientId }: GreetingOptions): Promise<Greeting> {
+export function readGreeting(broker: Duplex, options: GreetingOptions): Promise<Greeting> {
+  const { version, deadlineMs } = options;
   const reader = new PacketReader({ sender: 'server', version, largestBytes: mostConnackBytes });
   return new Promise((resolve, reject) => {
-    const take = (chunk: Buffer): void => {
-      try {
-        reader.push(chunk);
-        const connack = reader.next();
-        if (connack === undefined) return;
-        if (connack.type !== 'connack') throw new Error(`it answered CONNECT with ${connack.type.toUpperCase()}`);
-        const frame = assignedClientId === undefined ? reader.frame : withClientId(connack, version, assignedClientId);
-        settle(() => resolve({ connack, bytes: [frame, reader.takeRest()] }));
-      } catch (error) {
-        settle(() => reject(error));
-      }
-    };
     const settle = (outcome: () => void): void => {
-      broker.off('data', take).pause();
+      clearTimeout(timer);
+      broker.off('data', take).off('close', leave).pause();
       outcome();
     };
-    broker.on('data', take);
+    const fail = (error: unknown): void => settle(() => reject(error));
+    const leave = (): void => fail(new Error('it closed the connection before it answered'));
+    const take = (chunk: Buffer): void => {
+      try {
+        const greeting = greetingIn(reader, chunk, options);
+        if (greeting !== undefined) settle(() => resolve(greeting));
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const timer = setTimeout(() => fail(new Error(`it did not answer a CONNECT within ${deadlineMs} ms`)), deadlineMs);
+    broker.on('data', take).once('close', leave);
+    if (broker.destroyed) leave();
   });
+}
+
+/** Undefined while CONNACK is not complete. */
+function greetingIn(
+  reader: PacketReader,
+  chunk: Buffer,
+  { version, assignedClientId }: GreetingOptions,
+): Greeting | undefined {
+  reader.push(chunk);
+  const connack = reader.next();
+  if (connack === undefined) return undefined;
+  if (connack.type !== 'connack') throw new Error(`it answered CONNECT with ${connack.type.toUpperCase()}`);
+  const frame = assignedClientId === undefined ? reader.frame : withClientId(connack, version, assignedClientId);
+  return { connack, bytes: [frame, reader.takeRest()] };
 }
 
 /** @see MQTT 5.0 §3.2.2.3.7: the client uses this id from now on, so it has to be the one the door takes from it */

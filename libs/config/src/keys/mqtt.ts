@@ -137,7 +137,7 @@ const backSide = {
     isOwn: true,
   }),
   'mqtt.broker.socket': optionalSetting(socketPath, {
-    doc: 'Unix socket on which the embedded broker, in a process of its own, serves the other services.',
+    doc: 'Unix socket on which the embedded broker, in a process of its own, serves the other services. Without effect where `mqtt.broker.url` is set.',
     examples: ['/run/sallyport/broker.sock'],
     isOwn: true,
   }),
