@@ -56,8 +56,6 @@ export class Connection {
       topicAliasMaximum: limits.topicAliases,
     });
     stream.on('data', (chunk: Buffer) => this.receive(chunk));
-    // An entrance that has looked at the first bytes has paused it.
-    stream.resume();
     stream.on('drain', () => this.drained());
     stream.on('end', () => this.destroy());
     // 'close' follows.

@@ -1,4 +1,5 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { MqttAccess, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
 import { type BrokerPlace, openLog, SystemClock } from '@sallyport/runtime';
@@ -10,6 +11,7 @@ import {
   TestCa,
   type TestCertificate,
   temporaryDirectory,
+  waitFor,
 } from '@sallyport/testkit';
 import { type Limits, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { Registry } from 'prom-client';
@@ -65,7 +67,12 @@ export async function openDoorSite(options: DoorSiteOptions): Promise<DoorSite> 
   const acl = directory.file('rules.acl');
   if (options.acl !== undefined) await writeFile(acl, options.acl.join('\n'));
   const rules = options.acl === undefined ? [] : [`acl_file ${acl}`];
-  const start = () => spawnMosquitto({ config: [...rules, ...(options.config ?? []), `listener 0 ${socket}`] });
+  const start = async () => {
+    const started = await spawnMosquitto({ config: [...rules, ...(options.config ?? []), `listener 0 ${socket}`] });
+    // It opens the socket after the port whose answer we have waited for.
+    await waitFor(() => accepts(socket));
+    return started;
+  };
   let mosquitto = await start();
   const refusals: RefusalReason[] = [];
   const log: string[] = [];
@@ -128,6 +135,16 @@ export async function openDoorSite(options: DoorSiteOptions): Promise<DoorSite> 
       await ca[Symbol.asyncDispose]();
     },
   };
+}
+
+function accepts(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }
 
 async function securityOf(level: SecurityLevel, ca: TestCa, directory: { file(...names: string[]): string }) {
