@@ -34,8 +34,6 @@ export class MeteredStream extends Duplex {
   /** Bytes that must wait. The socket is paused meanwhile. */
   private held: Buffer | undefined;
   private hasEnded = false;
-  /** Continues a write that waits for the socket to drain. */
-  private onRoom: (() => void) | undefined;
 
   constructor(socket: Socket, options: MeterOptions) {
     // As the TCP socket does: when the client ends its side, end ours.
@@ -45,7 +43,6 @@ export class MeteredStream extends Duplex {
     this.bytesLeft = options.mostBytes;
     socket.on('data', (bytes: Buffer) => this.receive(bytes));
     socket.on('end', () => this.takeEnd());
-    socket.on('drain', () => this.takeRoom());
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.takeClose());
   }
@@ -150,13 +147,6 @@ export class MeteredStream extends Duplex {
   /** A client may close right after it has sent everything. Its bytes can still be read, as from a TCP socket. */
   private takeClose(): void {
     if (!this.hasEnded || this.readableEnded) this.destroy();
-    else this.takeRoom();
-  }
-
-  private takeRoom(): void {
-    const onRoom = this.onRoom;
-    this.onRoom = undefined;
-    onRoom?.();
   }
 
   private hold(bytes: Buffer): void {
@@ -177,16 +167,17 @@ export class MeteredStream extends Duplex {
       return;
     }
     this.socket.cork();
-    const isRoomLeft = chunks.map((chunk) => this.sendAndFree(chunk)).at(-1) === true;
+    for (const chunk of chunks.slice(0, -1)) this.send(chunk);
+    // As with a TCP socket below TLS: only when the kernel has these bytes, TLS encrypts the next ones.
+    for (const chunk of chunks.slice(-1)) this.send(chunk, done);
     this.socket.uncork();
-    if (isRoomLeft) done();
-    else this.onRoom = done;
   }
 
-  private sendAndFree(chunk: Buffer): boolean {
-    return this.socket.write(chunk, (error) => {
+  private send(chunk: Buffer, done?: () => void): void {
+    this.socket.write(chunk, (error) => {
       // After an error, the kernel may still have to read the bytes.
       if (!error) freeMemory(chunk);
+      done?.();
     });
   }
 }
