@@ -34,7 +34,7 @@ export interface CrashReport {
 const perSecond = 2_000;
 /** The broker is killed at a random moment of this time under load, in milliseconds. */
 const [soonest, latest] = [100, 700];
-const quietMs = 5_000;
+const quietMs = 20_000;
 
 /**
  * Kills a broker again and again, while a client publishes 2,000 QoS 1 messages a second. One subscriber with a durable

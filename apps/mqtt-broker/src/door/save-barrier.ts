@@ -11,14 +11,15 @@ const largestBytes = 1024;
  * Mosquitto writes an acknowledgement while it handles a packet. It saves its state at the end of the same turn of its
  * loop (`autosave_on_changes`). If it is killed between the two, a message that was acknowledged is lost. It handles one
  * packet of a connection in a turn. So the answer to a ping that we send after the acknowledgement has come belongs to a
- * later turn, and the state is saved then. All connections share one connection for these pings, and everything that
- * came in one turn of our own loop shares one ping.
+ * later turn, and the state is saved then. All connections share one connection for these pings. What comes while a ping
+ * is not answered shares the next one: more pings than turns of a busy broker would only queue there.
  *
  * When the broker goes before it answers, what is held is never passed on.
  */
 export class SaveBarrier implements Gate {
   private due: Held[] = [];
-  private readonly asked: Held[][] = [];
+  /** What waits for the answer to a ping; undefined while none is under way. */
+  private asked: readonly Held[] | undefined;
   private control: Duplex | undefined;
   private isOpening = false;
 
@@ -35,10 +36,17 @@ export class SaveBarrier implements Gate {
       void this.openControl();
       return;
     }
-    if (this.due.length === 0) return;
-    this.asked.push(this.due);
+    if (this.due.length === 0 || this.asked !== undefined) return;
+    this.asked = this.due;
     this.due = [];
     this.control.write(encodePing({ type: 'pingreq' }));
+  }
+
+  private answered(): void {
+    const { asked = [] } = this;
+    this.asked = undefined;
+    for (const held of asked) held.pass();
+    this.ask();
   }
 
   private async openControl(): Promise<void> {
@@ -66,7 +74,7 @@ export class SaveBarrier implements Gate {
       try {
         reader.push(chunk);
         for (let packet = reader.next(); packet !== undefined; packet = reader.next())
-          if (packet.type === 'pingresp') for (const held of this.asked.shift() ?? []) held.pass();
+          if (packet.type === 'pingresp') this.answered();
       } catch {
         control.destroy();
       }
@@ -75,7 +83,8 @@ export class SaveBarrier implements Gate {
   }
 
   private lose(): void {
-    const lost = [...this.asked.splice(0).flat(), ...this.due];
+    const lost = [...(this.asked ?? []), ...this.due];
+    this.asked = undefined;
     this.due = [];
     this.control = undefined;
     for (const held of lost) held.drop();
