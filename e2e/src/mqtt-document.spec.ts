@@ -240,6 +240,20 @@ describe('the page on MQTT authentication, followed letter by letter', () => {
       expect(await exchange('te/secure', options)).toBe(exchanged('te/secure'));
     });
 
+    it('opens the second listener of mqtt.external at the same level, with one certificate for both', async () => {
+      await prepare(`tedge config set mqtt.external.bind.port 8883
+        tedge config set mqtt.external.bind.interface lo
+        tedge secure mutual
+        tedge config set mqtt.client.port 8883`);
+      const files = `--cert ${certificates}/certificate.pem --key ${certificates}/private-key.pem`;
+      const options = `${host} -p 8883 --cafile ${certificates}/ca.pem ${files}`;
+      expect(await exchange('te/external', options)).toBe(exchanged('te/external'));
+      await prepare('tedge config unset mqtt.client.port');
+      expect(await prepare('tedge mqtt pub te/external/3 x --retain; tedge mqtt sub te/external/3 -C 1 -W 10')).toBe(
+        '[te/external/3] x\n',
+      );
+    });
+
     it('refuses a client with the certificate of another CA, and one without any', async () => {
       const publish = `mosquitto_pub ${host} -p 1883 --cafile ${certificates}/ca.pem -q 1 -t x -m x`;
       await refused(publish);

@@ -36,11 +36,11 @@ export function entranceSettings(settings: Settings, group: ConfiguredGroup): En
  * @throws Problem `config-invalid`: the network interface of the settings has no such address.
  */
 export function entranceAddress(settings: Settings, group: ConfiguredGroup): Address | undefined {
-  const port = settings.get(`${group}.bind.port`);
-  if (port === undefined || !isEntranceOffered(settings, group)) return undefined;
   const row = entrances[group];
+  const port = settings.get(`${group}.bind.port`);
   const address = settings.get(`${group}.bind.address`) ?? everyAddress;
   const name = 'interfaceKey' in row ? settings.get(row.interfaceKey) : undefined;
+  if (port === undefined || !isEntranceOffered(settings, group)) return undefined;
   return name === undefined ? { host: address, port } : { ...placeAt(name, address), port };
 }
 

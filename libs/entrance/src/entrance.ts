@@ -138,11 +138,13 @@ export class Entrance {
     const { bound } = this.listener;
     const place = bound ?? this.placeInSettings();
     if (place === undefined) return undefined;
+    const { moreHosts } = 'address' in place ? place.address : place;
     const certificate = bound?.certificate;
     return {
       name: options.name,
       group: this.group,
       host: place.host,
+      ...(moreHosts === undefined ? {} : { moreHosts: [...moreHosts] }),
       port: place.port,
       level: this.level,
       isOpen: bound !== undefined,

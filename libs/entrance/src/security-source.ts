@@ -71,7 +71,11 @@ export function configuredEntrance(
 export function configuredSource(context: ConnectedContext, group: ConfiguredGroup): SecuritySource {
   return {
     group,
-    address: () => entranceAddress(context.settings, group),
+    address: () => {
+      // A setting that was read since it changed needs no restart. So read all of them, for a closed entrance too.
+      entranceSettings(context.settings, group);
+      return entranceAddress(context.settings, group);
+    },
     read: async () => {
       const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
       const ownIssuers = await siteIssuers(context);

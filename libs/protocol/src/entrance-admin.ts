@@ -13,6 +13,8 @@ const entranceDescription = z.strictObject({
   name: z.string().min(1).max(64),
   group: entranceGroup,
   host: z.string(),
+  /** Further addresses, where it is bound to a network interface. */
+  moreHosts: z.array(z.string()).max(64).optional(),
   port: z.number().int().min(0).max(65_535),
   /** Its present level; while it stays shut, the level below which it does not open. */
   level: securityLevel,

@@ -6,7 +6,7 @@ import {
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { describeFault, Failure } from '../failure.js';
-import type { SecuredGroup } from '../site/secured-group.js';
+import { type SecuredGroup, stepName } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { AbsentEntrances } from './absent-entrances.js';
 import { settingsFor } from './level-settings.js';
@@ -62,15 +62,16 @@ export class LevelSwitch {
   private async closeWithdrawn(): Promise<void> {
     for (const entrance of await findWithdrawn(this.site))
       await this.steps.run(
-        `close ${entrance.secured.service}`,
+        `close ${this.nameOf(entrance)}`,
         () => closeWithdrawn(entrance),
         () => withdrawal(entrance, this.site),
       );
   }
 
   private async switchEntrance(entrance: RunningEntrance, { certificates, clients }: Preparation): Promise<void> {
-    const { service, protocol } = entrance.secured;
-    const description = await this.steps.run(`reload ${service}`, () => this.reload(entrance));
+    const { protocol } = entrance.secured;
+    const name = this.nameOf(entrance);
+    const description = await this.steps.run(`reload ${name}`, () => this.reload(entrance));
     const client = clients.get(entrance);
     const proof = {
       protocol,
@@ -80,10 +81,14 @@ export class LevelSwitch {
       client,
     };
     await this.steps.run(
-      `prove ${service}`,
+      `prove ${name}`,
       () => prove(proof).catch((fault: unknown) => this.explain(fault, client)),
       (seen) => seen,
     );
+  }
+
+  private nameOf({ secured }: Pick<RunningEntrance, 'secured'>): string {
+    return stepName(secured, this.site.settings);
   }
 
   private async reload(entrance: RunningEntrance): Promise<EntranceDescription> {
@@ -130,7 +135,7 @@ export class LevelSwitch {
     if (faults.length === 0) {
       this.steps.note('put the former settings back', 'taken back');
       for (const entrance of running)
-        await attempt(`take back ${entrance.secured.service}`, () => this.takeEntranceBack(entrance));
+        await attempt(`take back ${this.nameOf(entrance)}`, () => this.takeEntranceBack(entrance));
     }
     if (faults.length === 0) return;
     throw new Failure(
@@ -146,7 +151,11 @@ export class LevelSwitch {
     const { level, isOpen } = await reloadEntrance({ secured, client: client.uninterrupted() }, lowerTo);
     if (level !== description.level || isOpen !== description.isOpen)
       throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${description.level}.`, '');
-    this.steps.note(`reload ${secured.service}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
+    this.steps.note(
+      `reload ${this.nameOf({ secured })}`,
+      'taken back',
+      isOpen ? `level ${level} again` : 'closed again',
+    );
   }
 }
 

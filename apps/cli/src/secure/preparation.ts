@@ -3,6 +3,7 @@ import { readIdentity } from '@sallyport/identity';
 import type { SecurityLevel } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import { Failure } from '../failure.js';
+import { stepName } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { fetchTrust, type SiteTrust } from '../site/trusted-roots.js';
 import { administrator, ensureIdentity, type LocalIdentity, localClient, placeRoots } from './local-identity.js';
@@ -39,19 +40,20 @@ export async function prepare(
   const signer = await site.client('pki-signer');
   const siteTrust = await steps.run('get the CA of the site', () => keepRoots(site, signer));
   const certificates = new Map<RunningEntrance, ServerCertificate>();
+  const issuance = { site, signer, siteTrust, level, running, enrolled: new Map() };
   for (const entrance of running)
     certificates.set(
       entrance,
       await steps.run(
-        `certificate of ${entrance.secured.service}`,
-        () => serverCertificateFor(entrance, { site, signer, siteTrust, level }),
+        `certificate of ${stepName(entrance.secured, site.settings)}`,
+        () => serverCertificateFor(entrance, issuance),
         ({ origin }) => origin,
       ),
     );
   if (level === 'server') return { certificates, clients: new Map() };
-  const issuance = { signer, roots: siteTrust.roots, now: site.context.now() };
-  const client = await prepareClient(localClient(site.settings), issuance, steps);
-  const admin = await prepareClient(administrator(site.settings), issuance, steps);
+  const clientIssuance = { signer, roots: siteTrust.roots, now: site.context.now() };
+  const client = await prepareClient(localClient(site.settings), clientIssuance, steps);
+  const admin = await prepareClient(administrator(site.settings), clientIssuance, steps);
   return { certificates, clients: clientsOf(running, { client, admin }) };
 }
 

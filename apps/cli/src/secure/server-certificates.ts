@@ -10,6 +10,7 @@ import {
   entranceRoutes,
   Problem,
   type SecurityLevel,
+  type ServiceName,
   signerRoutes,
   statePlaces,
 } from '@sallyport/protocol';
@@ -39,6 +40,10 @@ export interface Issuance {
   readonly signer: AdminClient;
   readonly siteTrust: SiteTrust;
   readonly level: Exclude<SecurityLevel, 'plain'>;
+  /** All entrances: those of one service show one certificate. */
+  readonly running: readonly RunningEntrance[];
+  /** Services that have enrolled in this run. */
+  readonly enrolled: Map<ServiceName, EntranceEnrolResponse>;
 }
 
 interface Pair {
@@ -63,7 +68,7 @@ export async function serverCertificateFor(entrance: RunningEntrance, issuance: 
   if (pair !== undefined && !isOfSite(pair.chain, siteTrust) && !isOwn(entrance, site, pair))
     return operatorsCertificate(entrance, issuance, pair);
   const isCaKnown = level === 'server' || configuredCa !== undefined;
-  if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(entrance, site, pair.chain[0])) {
+  if (pair !== undefined && isCaKnown && leadsTo(pair.chain, roots) && servesOn(entrance, issuance, pair.chain[0])) {
     await requireSiteAmong(configuredCa, keys, roots);
     return { ...pair, caPath: configuredCa, trust: trustOf(roots), origin: 'kept' };
   }
@@ -133,9 +138,10 @@ async function presentPair({ settings, context }: Site, keys: SecurityKeys): Pro
 }
 
 /** True when it is made for servers, valid, far from its end, and has every name that clients may use. */
-function servesOn({ description }: RunningEntrance, { settings, context }: Site, leaf: Certificate): boolean {
+function servesOn(entrance: RunningEntrance, issuance: Issuance, leaf: Certificate): boolean {
+  const { settings, context } = issuance.site;
   const names = new Set(leaf.subjectAltNames.map(({ value }) => value));
-  const isComplete = hostNames(settings, description.host).every(({ value }) => names.has(value));
+  const isComplete = hostNames(settings, addressesOf(entrance, issuance)).every(({ value }) => names.has(value));
   const isForServers = leaf.extendedKeyUsages?.includes('serverAuth') ?? true;
   const now = context.now();
   return isForServers && isComplete && hasBegun(leaf, now) && !needsRenewal(leaf, now);
@@ -159,11 +165,28 @@ async function requireSiteAmong(
   );
 }
 
-async function enrol(
-  { secured, client, description }: RunningEntrance,
-  { site, signer }: Issuance,
-): Promise<EntranceEnrolResponse> {
-  const subjectAltNames = hostNames(site.settings, description.host);
+/** Every address of the service: where it listens now, and where it will after the reload. */
+function addressesOf({ secured: { service } }: RunningEntrance, { running, site: { settings } }: Issuance): string[] {
+  const ofService = running.filter(({ secured }) => secured.service === service);
+  return ofService.flatMap(({ secured: { group }, description: { host, moreHosts = [] } }) => [
+    host,
+    ...moreHosts,
+    ...[settings.get(`${group}.bind.address`)].filter((address) => address !== undefined),
+  ]);
+}
+
+/** Once for each service: a second certificate would replace the first. */
+async function enrol(entrance: RunningEntrance, issuance: Issuance): Promise<EntranceEnrolResponse> {
+  const { service } = entrance.secured;
+  const enrolled = issuance.enrolled.get(service) ?? (await enrolService(entrance, issuance));
+  issuance.enrolled.set(service, enrolled);
+  return enrolled;
+}
+
+async function enrolService(entrance: RunningEntrance, issuance: Issuance): Promise<EntranceEnrolResponse> {
+  const { secured, client } = entrance;
+  const { site, signer } = issuance;
+  const subjectAltNames = hostNames(site.settings, addressesOf(entrance, issuance));
   const token: EnrolmentTokenRequest = {
     deviceId: deviceId.parse(secured.service),
     profile: 'service',

@@ -8,9 +8,11 @@ const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostPattern = new RegExp(`^${label}(?:\\.${label})*$`);
 const everyAddress = new Set(['0.0.0.0', '::']);
 
-/** The names and addresses under which clients may reach a listener, for its certificate; localhost first. */
-export function hostNames(settings: Settings, bindAddress: string): HostName[] {
-  const wanted = ['localhost', hostname(), '127.0.0.1', '::1', bindAddress, ...settings.require('pki.hostnames')];
+/** The names and addresses under which clients may reach listeners, for their certificate; localhost first. */
+export function hostNames(settings: Settings, bindAddresses: readonly string[]): HostName[] {
+  // A link-local address with its interface (RFC 4007 §11) means nothing to clients.
+  const reachable = bindAddresses.filter((address) => !address.includes('%'));
+  const wanted = ['localhost', hostname(), '127.0.0.1', '::1', ...reachable, ...settings.require('pki.hostnames')];
   const usable = [...new Set(wanted.map((name) => name.toLowerCase()))].filter((name) => !everyAddress.has(name));
   return usable.flatMap((name) => hostNameOf(name) ?? []);
 }

@@ -30,6 +30,12 @@ export function offeredGroups(settings: Settings): SecuredGroup[] {
   return securedGroups.filter(({ group }) => isEntranceOffered(settings, group));
 }
 
+/** What steps call an entrance: its service, and its group too where the service has several. */
+export function stepName({ service, group }: SecuredGroup, settings: Settings): string {
+  const isAlone = offeredGroups(settings).every((other) => other.service !== service || other.group === group);
+  return isAlone ? service : `${service} (${group})`;
+}
+
 export function securedGroup(group: ConfiguredGroup): SecuredGroup {
   return { ...entranceDefinition(group), group, keys: entrances[group].keys };
 }

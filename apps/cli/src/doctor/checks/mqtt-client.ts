@@ -64,6 +64,9 @@ async function remedyFor(checked: CheckedSite, { type, extensions }: Problem): P
 function placeRemedy({ remedies, isGateway, site: { settings } }: CheckedSite): string {
   const chosen = placeKeys.filter((key) => isSet(settings, key));
   if (!isGateway) return remedies.set('mqtt.client.host', 'GATEWAY');
+  // With mqtt.bind.enabled = false, the only listener may be the second one.
+  const port = settings.get('mqtt.external.bind.port');
+  if (!isEntranceOffered(settings, 'mqtt') && port !== undefined) return remedies.set('mqtt.client.port', String(port));
   return chosen.length === 0 ? remedies.startServices() : remedies.unset(...chosen);
 }
 

@@ -76,16 +76,22 @@ export const serverNames = checkOf(
   },
 );
 
-function missingSiteNames(
-  { site, remedies, level }: CheckedSite,
-  { path, secured }: Shown,
-  names: Set<string>,
-): Finding[] {
-  const address = site.settings.require(`${secured.group}.bind.address`);
-  const missing = hostNames(site.settings, address).filter(({ value }) => !names.has(value));
+function missingSiteNames(checked: CheckedSite, { path, secured }: Shown, names: Set<string>): Finding[] {
+  const { site, remedies, level } = checked;
+  const addresses = addressesOf(checked, secured.group);
+  const missing = hostNames(site.settings, addresses).filter(({ value }) => !names.has(value));
   if (missing.length === 0) return [];
   const list = missing.map(({ value }) => value).join(', ');
   return [error(`${path} is not for ${list}, under which clients may connect.`, remedies.secure(level))];
+}
+
+/** Where the service listens; where it does not run, what the settings say. */
+function addressesOf({ services, site: { settings } }: CheckedSite, group: SecuredGroup['group']): string[] {
+  const entrances = services.flatMap((state) => (state.isRunning ? state.entrances : []));
+  const entrance = entrances.find((each) => each.group === group);
+  if (entrance !== undefined) return [entrance.host, ...(entrance.moreHosts ?? [])];
+  const address = settings.get(`${group}.bind.address`);
+  return address === undefined ? [] : [address];
 }
 
 /** The certificate may be used by a server. */
