@@ -24,6 +24,9 @@ export interface OpenedBroker {
   readonly connectionFor: (service: ServiceName, settings: Settings) => MqttConnection;
 }
 
+/** The part of a process that is needed to open its broker. */
+export type OpeningProcess = Pick<StartingProcess, 'settings' | 'opened'>;
+
 export interface OpenBrokerOptions {
   readonly log: Log;
   /** The store of the whole process. The embedded broker opens the configured one without it; the door needs none. */
@@ -38,7 +41,7 @@ export interface OpenBrokerOptions {
  * @throws Problem `config-invalid`, `conflict`: `mqtt.broker.socket` or `mqtt.access.rules_path` cannot be used.
  * @throws Error: what an earlier run stored cannot be read.
  */
-export async function openBroker(process: StartingProcess, options: OpenBrokerOptions): Promise<OpenedBroker> {
+export async function openBroker(process: OpeningProcess, options: OpenBrokerOptions): Promise<OpenedBroker> {
   const place = backSidePlace(process.settings, 'mqtt-broker');
   const access = await openAccess(process, options.log);
   if (place === undefined) return openEmbedded(process, { ...options, access });
@@ -49,7 +52,7 @@ export async function openBroker(process: StartingProcess, options: OpenBrokerOp
 }
 
 /** The access table of the site, which follows the file of its rules while the process runs. */
-async function openAccess({ settings, opened }: StartingProcess, log: Log): Promise<MqttAccess> {
+async function openAccess({ settings, opened }: OpeningProcess, log: Log): Promise<MqttAccess> {
   const service = 'mqtt-broker';
   const { access, stop } = await openMqttAccess(settings, {
     onChange: (rules) => log.info({ service, rules }, 'the rules of the site for MQTT topics have changed'),
@@ -67,10 +70,7 @@ interface OpenEmbeddedOptions extends OpenBrokerOptions {
   readonly access: MqttAccess;
 }
 
-async function openEmbedded(
-  { settings, opened }: StartingProcess,
-  options: OpenEmbeddedOptions,
-): Promise<OpenedBroker> {
+async function openEmbedded({ settings, opened }: OpeningProcess, options: OpenEmbeddedOptions): Promise<OpenedBroker> {
   const { log, access } = options;
   const store = options.store ?? (await openConfiguredStore(settings, log));
   if (options.store === undefined) opened({ name: 'store of the broker', stop: () => store.close() });
@@ -93,11 +93,11 @@ async function openEmbedded(
   return {
     store,
     service: mqttBroker({ kind: 'embedded', broker, ...(path === undefined ? {} : { socket: path }) }),
-    // Inside one process services reach the broker through memory: there is no port to protect.
-    connectionFor: (service) => ({
-      kind: 'in-process',
-      openStream: () => broker.openStream(),
-      clientId: `sallyport-${service}`,
-    }),
+    connectionFor: (service, inUse) => {
+      // Another choice needs a restart, and each service says so when it has read what decides it.
+      for (const key of ['mqtt.broker.url', 'mqtt.broker.socket'] as const) inUse.get(key);
+      // Inside one process services reach the broker through memory: there is no port to protect.
+      return { kind: 'in-process', openStream: () => broker.openStream(), clientId: `sallyport-${service}` };
+    },
   };
 }
