@@ -16,8 +16,7 @@ export {
 } from './key-names.js';
 export type { Source } from './layer.js';
 export { type LoadedSettings, type LoadOptions, loadSettings, moveOwnSettingsAtStart } from './load-settings.js';
-export { parseMqttAccessRules } from './mqtt-access-rules.js';
-export { type LiveMqttAccess, openMqttAccess, readMqttAccess } from './mqtt-access-source.js';
+export { openMqttAccess, readMqttAccess } from './mqtt-access-source.js';
 export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
 export {

@@ -130,16 +130,12 @@ export { type MosquittoNames, mosquittoAcl } from './mosquitto-acl.js';
 export {
   isServiceTopic,
   MqttAccess,
-  type MqttAccessOptions,
   type MqttAccessRule,
-  type MqttFilters,
   type MqttParty,
-  type MqttRole,
   mqttRole,
   ownName,
   type ProvenPeer,
   sessionIdOf,
-  standardRules,
   userNameOf,
 } from './mqtt-access.js';
 export { renderMqttAccessReference } from './mqtt-access-reference.js';

@@ -66,7 +66,8 @@ function usersOf(access: MqttAccess, names: MosquittoNames, devices: readonly st
     ...fixed.map((party) => ({ userName: nameOf(party, isDoor), party })),
     ...namedUsers(access, isDoor, devices),
   ];
-  return [...new Map(known.map((user) => [user.userName, user])).values()];
+  // A rule of the site may name one that is known already, such as the operator.
+  return known.filter(({ userName }, index) => known.findIndex((other) => other.userName === userName) === index);
 }
 
 /** A CN does not tell its kind. So behind a certificate a name is a service if one of ours has it. */

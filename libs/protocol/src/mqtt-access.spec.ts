@@ -225,6 +225,27 @@ describe('names behind the door', () => {
   });
 });
 
+describe('access rules of Mosquitto', () => {
+  const sectionOf = (acl: string, user: string) =>
+    acl.split('\n\n').find((section) => section.startsWith(`user ${user}\n`));
+
+  it('add the rights of a rule for the operator to those of an administrator', () => {
+    const access = new MqttAccess({ siteRules: [rule({ names: ['operator'], subscribe: ['plant/#'] })] });
+    const section = sectionOf(mosquittoAcl(access, 'certificate'), 'operator');
+    expect(section).toContain('topic readwrite te/#');
+    expect(section).toContain('topic read plant/#');
+  });
+
+  it('give a device its rights by name when its client ids hold wildcards', () => {
+    const acl = mosquittoAcl(new MqttAccess(), 'certificate', ['child01']);
+    expect(sectionOf(acl, 'child01')).toBe('user child01\ntopic readwrite te/device/child01/#');
+  });
+
+  it('give a service no rights of a device with its name', () => {
+    expect(sectionOf(mosquittoAcl(new MqttAccess(), 'certificate'), 'agent')).toContain('topic deny te/device/agent/#');
+  });
+});
+
 describe('what is made from the table; if stale, run: node tools/write-reference.mjs', () => {
   const root = join(import.meta.dirname, '../../..');
 

@@ -95,7 +95,10 @@ async function make(context: CliContext, given: MakeOptions, settings: Settings)
       files.flatMap((file) => printed(directory, file)),
     );
   await write(directory, files);
-  writeLines(context, [...files.map(({ name }) => `wrote ${join(directory, name)}`), ...nextSteps(given, directory)]);
+  writeLines(context, [
+    ...files.map(({ name }) => `wrote ${join(directory, name)}`),
+    ...nextSteps(given, directory, settings),
+  ]);
 }
 
 function printed(directory: string, { name, text }: GeneratedFile): string[] {
@@ -112,22 +115,39 @@ async function write(directory: string, files: readonly GeneratedFile[]): Promis
   }
 }
 
-function nextSteps({ level, direct }: MakeOptions, directory: string): string[] {
+function nextSteps({ level, direct }: MakeOptions, directory: string, settings: Settings): string[] {
   const folder = quoted(directory);
   const isMutual = direct && level === 'mutual';
   const unit = '/etc/systemd/system/mosquitto.service.d/sallyport.conf';
-  return [
-    '',
-    'Next, as root:',
+  const asRoot = [
     `  chown -R mosquitto: ${folder}`,
     `  cp ${folder}/mosquitto.conf /etc/mosquitto/mosquitto.conf`,
     ...(isMutual ? [] : [`  install -D -m 0644 ${folder}/mosquitto.service.conf ${unit}`, '  systemctl daemon-reload']),
     '  systemctl restart mosquitto',
-    ...(isMutual
-      ? []
-      : ['Then, as the user of the services:', `  sallyport config set mqtt.broker.url unix:${backSideSocket}`]),
-    ...(direct ? [] : [`  sallyport secure ${level}`]),
+  ];
+  // Mosquitto reads the key as its own user when it is reloaded.
+  const key = direct && level !== 'plain' ? settings.get('mqtt.bind.key_file') : undefined;
+  return [
+    '',
+    'Next, as root:',
+    ...asRoot,
+    ...(key === undefined ? [] : [`The user "mosquitto" must be able to read ${key}.`]),
+    ...(isMutual ? revocationSteps : backSideSteps(level, direct)),
     'Run this command again when the rules of the site for MQTT topics change.',
+  ];
+}
+
+const revocationSteps: readonly string[] = [
+  'Mosquitto alone keeps the open sessions of revoked clients. To end them, install end-revoked-sessions and the units',
+  'sallyport-mosquitto-crl.* as docs/mosquitto.md says.',
+];
+
+function backSideSteps(level: SecurityLevel, direct: boolean): string[] {
+  return [
+    'Then, as the user of the services; start them again afterwards:',
+    `  sallyport config set mqtt.broker.url unix:${backSideSocket}`,
+    // Both would listen on the same port.
+    direct ? '  sallyport config set mqtt.bind.enabled false' : `  sallyport secure ${level}`,
   ];
 }
 
