@@ -118,7 +118,7 @@ export function encodeAck({ type, packetId, reasonCode, properties }: AckPacket,
   return writer.frame(firstByte(type));
 }
 
-export function encodeSubscribe(subscribe: SubscribePacket, version: ProtocolVersion): Buffer {
+function encodeSubscribe(subscribe: SubscribePacket, version: ProtocolVersion): Buffer {
   const writer = new FrameWriter();
   writer.number(subscribe.packetId, 2);
   if (version === 5) writeProperties(writer, subscribe.properties);
@@ -134,7 +134,7 @@ function subscriptionOptions({ qos, noLocal, retainAsPublished, retainHandling }
   return qos | (noLocal ? 0x04 : 0) | (retainAsPublished ? 0x08 : 0) | (retainHandling << 4);
 }
 
-export function encodeUnsubscribe(unsubscribe: UnsubscribePacket, version: ProtocolVersion): Buffer {
+function encodeUnsubscribe(unsubscribe: UnsubscribePacket, version: ProtocolVersion): Buffer {
   const writer = new FrameWriter();
   writer.number(unsubscribe.packetId, 2);
   if (version === 5) writeProperties(writer, unsubscribe.properties);

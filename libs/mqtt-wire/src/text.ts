@@ -5,16 +5,11 @@ import { malformed } from './packet-error.js';
 // receives them. One client could so cut off all others, thus nobody may send them.
 const forbidden = /[\p{Cc}\p{Noncharacter_Code_Point}]/u;
 
-/** Whether a text may stand in a packet: no U+0000, control character, noncharacter or lone surrogate. */
-export function isWireText(text: string): boolean {
-  return text.isWellFormed() && !forbidden.test(text);
-}
-
 /**
  * Decodes a UTF-8 string of a packet.
  *
  * @param field name of the string in the error
- * @throws PacketError for ill-formed UTF-8 and for characters that `isWireText` refuses
+ * @throws PacketError for ill-formed UTF-8 and for characters that are forbidden here
  * @see MQTT 5.0 §1.5.4 [MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-1.5.4-3]
  */
 export function decodeText(bytes: Buffer, field: string): string {
