@@ -21,7 +21,6 @@ export type Entity = z.infer<typeof entity>;
 
 /** Any JSON. It was parsed from JSON already, so nothing else can come. */
 export type EntityJson = null | boolean | number | string | EntityJson[] | { [key: string]: EntityJson };
-const json = z.custom<EntityJson>((value) => value !== undefined);
 
 /** Fragments of a digital twin, or settings, by key. No `z.record`: it drops a key called `__proto__`. */
 export const entityFragments = z.custom<{ [key: string]: EntityJson }>(
@@ -49,7 +48,7 @@ export const findEntity = defineRpc({
 });
 
 /** Which entities to list. `root` and `parent` exclude each other. */
-export const entityFilter = z.strictObject({
+const entityFilter = z.strictObject({
   /** The entity itself and all below it. */
   root: topicId.optional(),
   /** Its direct children. */
@@ -116,8 +115,6 @@ export const readEntityConfig = defineRpc({
   request: z.strictObject({ topicId, key: z.string().optional() }),
   response: z.strictObject({ config: entityFragments }),
 });
-
-export { json as entityJson };
 
 /** Whether a fragment may have this key: it is one level of a topic, and `@` begins the fields of the entity. */
 export function isTwinKey(key: string): boolean {

@@ -51,9 +51,7 @@ export {
   type EntityType,
   type EntityUpdate,
   entity,
-  entityFilter,
   entityFragments,
-  entityJson,
   entityType,
   findEntity,
   isTwinKey,
@@ -239,7 +237,6 @@ export {
   sharedFilter,
 } from './topic-filter.js';
 export {
-  type DefaultTopicId,
   deviceTopicId,
   mainDevice,
   parseTopicId,

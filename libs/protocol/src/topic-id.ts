@@ -31,7 +31,7 @@ export function parseTopicId(text: string): { readonly id: TopicId } | { readonl
 }
 
 /** What a topic id of the default scheme says: `device/<device>//` or `device/<device>/service/<service>`. */
-export interface DefaultTopicId {
+interface DefaultTopicId {
   readonly device: string;
   readonly service?: string;
 }

@@ -6,7 +6,7 @@ import { entityKey, entityPrefix, treeKey } from './entity-keys.js';
 import { EntityTree } from './entity-tree.js';
 
 /** The top of every tree. */
-export const mainEntity: Entity = { '@topic-id': mainDevice, '@type': 'device' };
+const mainEntity: Entity = { '@topic-id': mainDevice, '@type': 'device' };
 
 const mostTries = 20;
 

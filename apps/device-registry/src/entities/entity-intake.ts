@@ -16,7 +16,7 @@ import { entityTopic, fragmentText } from './entity-messages.js';
 import { EntityPublications } from './entity-publications.js';
 import { EntityRegistrations, isSameEntity } from './entity-registrations.js';
 import { withParent } from './entity-rules.js';
-import { readEntityTopic } from './entity-topic.js';
+import { type EntityTopic, readEntityTopic } from './entity-topic.js';
 import { MainDevice } from './main-device.js';
 import { PendingMessages } from './pending-messages.js';
 import { readJson, readObject, readRegistrationMessage } from './registration-message.js';
@@ -33,11 +33,6 @@ export interface RegistrationsAtBroker {
   /** Whether the broker has a registration at a topic. @throws Problem `unavailable` */
   hasRegistration(topic: string): Promise<boolean>;
 }
-
-type EntityTopicOf<Kind extends 'twin' | 'config'> = {
-  readonly id: TopicId;
-  readonly channel: Extract<NonNullable<ReturnType<typeof readEntityTopic>>['channel'], { kind: Kind }>;
-};
 
 /**
  * Takes what devices say about entities over MQTT, one message after the other. It does not ask who sent a message: at
@@ -110,19 +105,19 @@ export class EntityIntake {
     }
   }
 
-  private async store(message: EntityMessage, { id, channel }: NonNullable<ReturnType<typeof readEntityTopic>>) {
+  private async store(message: EntityMessage, { id, channel }: EntityTopic): Promise<void> {
     switch (channel.kind) {
       case 'registration':
         return message.payload.length === 0 ? this.deregister(id) : this.register(id, message);
       case 'twin':
-        return this.takeTwin(message, { id, channel });
+        return this.takeTwin(message, id, channel.key);
       case 'config':
-        return this.takeConfig(message, { id, channel });
+        return this.takeConfig(message, id);
       case 'other':
         if (!(await this.isRegistered(id))) await this.registerUnknown(id);
-        return undefined;
+        return;
       default:
-        return channel satisfies never;
+        channel satisfies never;
     }
   }
 
@@ -144,18 +139,18 @@ export class EntityIntake {
     for (let isComplete = false; !isComplete; ) isComplete = (await this.registrations.remove(id)).isComplete;
   }
 
-  private async takeTwin(message: EntityMessage, { id, channel }: EntityTopicOf<'twin'>): Promise<void> {
+  private async takeTwin(message: EntityMessage, id: TopicId, key: string): Promise<void> {
     if (!(await this.isReady(id, message))) return;
     const value = message.payload.length === 0 ? null : readJson(message.payload);
     const change = writeEntityTwin.request.parse({
       topicId: id,
-      fragments: Object.fromEntries([[channel.key, value]]),
+      fragments: Object.fromEntries([[key, value]]),
       isWhole: false,
     });
     await this.documents.writeTwin(change, 'broker');
   }
 
-  private async takeConfig(message: EntityMessage, { id }: EntityTopicOf<'config'>): Promise<void> {
+  private async takeConfig(message: EntityMessage, id: TopicId): Promise<void> {
     if (!(await this.isReady(id, message))) return;
     await this.documents.writeConfig(id, message.payload.length === 0 ? undefined : readObject(message.payload));
   }

@@ -8,7 +8,7 @@ import { entityTopic, fragmentText, registrationText } from './entity-messages.j
 
 /** What waits to be said on the broker: a retained text, or that everything retained of a removed entity goes. */
 export const publication = z.union([z.strictObject({ text: z.string() }), z.strictObject({ removed: topicId })]);
-export type Publication = z.infer<typeof publication>;
+type Publication = z.infer<typeof publication>;
 
 const waitingRow = z.object({ payload: publication });
 

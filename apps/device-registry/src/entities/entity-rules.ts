@@ -139,7 +139,7 @@ export function requireEntity(tree: EntityTree, id: TopicId): Entity {
   return found;
 }
 
-export function unknownParent(parent: TopicId): Problem {
+function unknownParent(parent: TopicId): Problem {
   return new Problem(
     'invalid-request',
     `The specified parent ${JSON.stringify(parent)} does not exist in the entity store`,

@@ -109,7 +109,7 @@ export class MqttHealth {
 }
 
 /** How a service is called in the topics of thin-edge.io. */
-export function healthNameOf(service: ServiceName): string {
+function healthNameOf(service: ServiceName): string {
   return `sallyport-${service}`;
 }
 
