@@ -87,6 +87,7 @@ describe('cert download', () => {
   it.each([
     ['HOST:PORT', (url: string) => url.replace('https://', '')],
     ['https://HOST:PORT/', (url: string) => `${url}/`],
+    ['the start of the services prints it', (url) => `${url}/.well-known/est/`],
   ])('takes the address as %s', async (_, spelling) => {
     const { run, server, token } = await childAndSigner();
 

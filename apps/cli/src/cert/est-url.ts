@@ -1,5 +1,5 @@
 import type { Settings } from '@sallyport/config';
-import { entrances } from '@sallyport/protocol';
+import { entrances, estPath } from '@sallyport/protocol';
 import { Failure } from '../failure.js';
 import type { CloudChoice } from './cloud-choice.js';
 
@@ -9,7 +9,7 @@ const sitePort = entrances.pki.defaultPort;
 const cloudPort = 443;
 
 /**
- * The address of an EST server: as given (`https://host:port`, `HOST` or `HOST:PORT`), else the cloud's, else `pki.url`.
+ * The address of an EST server: as given (`https://host:port`, with or without the path of EST, `HOST` or `HOST:PORT`), else the cloud's, else `pki.url`.
  *
  * @throws Failure: the text is no address, or nobody said where the cloud is
  */
@@ -66,9 +66,10 @@ function unknownHost(profile: string | undefined): Failure {
   );
 }
 
-/** An origin and nothing more: EST has a path of its own (RFC 7030 §3.2.2). */
+/** An origin, alone or with the path of EST (RFC 7030 §3.2.2), as the start of the services prints it. */
 function addressIn(text: string): URL | undefined {
   const url = URL.parse(text.startsWith('https://') ? text : `https://${text}`);
-  const isOrigin = url !== null && `${url.username}${url.password}${url.pathname}${url.search}${url.hash}` === '/';
+  const rest = url === null ? '' : `${url.username}${url.password}${url.pathname}${url.search}${url.hash}`;
+  const isOrigin = url !== null && ['/', estPath, `${estPath}/`].includes(rest);
   return isOrigin && !/[\s\p{Cc}]/u.test(text) ? url : undefined;
 }
