@@ -108,7 +108,7 @@ describe('mqtt pub', () => {
 
   it.each([
     [['a/+', 'x'], 'A topic to publish to has no wildcard'],
-    [['', 'x'], 'It is empty.'],
+    [['', 'x'], 'is not empty'],
     [['a/b', 'x', '--qos', '3'], 'Allowed choices are 0, 1, 2.'],
     [['a/b', '%', '--base64'], 'the message is no base64'],
     [['a/b'], "missing required argument 'message'"],
