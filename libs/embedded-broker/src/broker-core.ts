@@ -78,6 +78,7 @@ export class BrokerCore {
   checkTime(): void {
     this.wills.publishDue();
     this.sessions.endAllExpired();
+    this.sessions.noteThoseThere();
   }
 
   nextMessageId(): number {

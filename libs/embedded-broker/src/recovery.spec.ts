@@ -190,6 +190,22 @@ describe('after a crash', () => {
   });
 });
 
+describe('a client that stays connected for longer than 30 days', () => {
+  it('still has its session after a crash, though others have come and gone since', async () => {
+    await using crashes = new Crashes();
+    let nowMs = 0;
+    const clocks = { now: () => nowMs, uptime: () => nowMs };
+    const broker = await crashes.start(clocks);
+    await using _staying = await ManualClient.open(broker, kept);
+    nowMs = 40 * dayMs;
+    const { journalCommits } = broker.figures;
+    await waitFor(() => broker.figures.journalCommits > journalCommits);
+    await (await ManualClient.open(broker, { clientId: 'other', isClean: false })).disconnect();
+    await using again = ManualClient.start(await crashes.start(clocks), kept);
+    expect((await again.next('connack')).sessionPresent).toBe(true);
+  });
+});
+
 describe('while the disk takes nothing', () => {
   async function openSite() {
     const crashes = new Crashes();

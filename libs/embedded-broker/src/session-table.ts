@@ -35,6 +35,8 @@ export type OpenedSession =
   | { readonly outcome: 'opened'; readonly session: Session; readonly isPresent: boolean }
   | { readonly outcome: 'refused'; readonly shortage: Shortage };
 
+const noteEveryMs = 24 * 3_600_000;
+
 /** All sessions of the broker, by name, and the shares of those who own them. */
 export class SessionTable {
   private readonly sessionByName = new Map<string, Session>();
@@ -42,8 +44,11 @@ export class SessionTable {
   private readonly network: Shares;
   private readonly limitsForServices: BrokerLimits;
   private lastNumber = 0;
+  /** In milliseconds of `uptime`. */
+  private nextNoteAt: number;
 
   constructor(private readonly options: SessionTableOptions) {
+    this.nextNoteAt = options.uptime() + noteEveryMs;
     this.limitsForServices = limitsOfServices(options.limits);
     this.services = new Shares(this.limitsForServices);
     this.network = new Shares(options.limits);
@@ -110,6 +115,18 @@ export class SessionTable {
     session.usedAt = this.options.now();
     session.leftAt = this.options.uptime();
     session.outbox.detach();
+  }
+
+  /** Notes once a day who is there: a client that stays connected for months must not be taken for one that has gone. */
+  noteThoseThere(): void {
+    const { journal, now, uptime } = this.options;
+    if (uptime() < this.nextNoteAt || journal.isFailing) return;
+    this.nextNoteAt = uptime() + noteEveryMs;
+    for (const session of this.sessionByName.values()) {
+      if (!session.isKept || session.holder === undefined) continue;
+      session.usedAt = now();
+      journal.keep(session);
+    }
   }
 
   /** Forgets a session and everything that waits for it. */
