@@ -43,8 +43,7 @@ export interface RecoveryTarget {
   readonly rules: AccessRules;
 }
 
-// A client that has not connected for this long, while another one has, was removed or renamed. We compare clients with
-// each other, not with the clock: a gateway may start with a clock that is years wrong.
+// A client that has not connected for so much running time of the broker was removed or renamed, if another has come.
 const forgottenAfterMs = 30 * 24 * 3_600_000;
 
 /**

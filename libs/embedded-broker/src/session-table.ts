@@ -44,11 +44,14 @@ export class SessionTable {
   private readonly network: Shares;
   private readonly limitsForServices: BrokerLimits;
   private lastNumber = 0;
-  /** In milliseconds of `uptime`. */
+  /** In milliseconds of `uptime`, like the next one. */
   private nextNoteAt: number;
+  private readonly startedAt: number;
+  private ranBeforeMs = 0;
 
   constructor(private readonly options: SessionTableOptions) {
-    this.nextNoteAt = options.uptime() + noteEveryMs;
+    this.startedAt = options.uptime();
+    this.nextNoteAt = this.startedAt + noteEveryMs;
     this.limitsForServices = limitsOfServices(options.limits);
     this.services = new Shares(this.limitsForServices);
     this.network = new Shares(options.limits);
@@ -95,13 +98,14 @@ export class SessionTable {
       return { outcome: 'refused', shortage };
     }
     const number = expirySeconds > 0 ? this.lastNumber + 1 : 0;
-    const session = this.add({ number, name, owner, usedAt: this.options.now(), expirySeconds }, share);
+    const session = this.add({ number, name, owner, usedAt: this.runningMs, expirySeconds }, share);
     if (session.isKept) this.options.journal.keep(session);
     return { outcome: 'opened', session, isPresent: false };
   }
 
   /** Puts back what the journal kept. */
   restore(record: SessionRecord): Session {
+    this.ranBeforeMs = Math.max(this.ranBeforeMs, record.usedAt);
     return this.add(record, this.sharesOf(originOf(record.name)).hold(record.owner));
   }
 
@@ -112,19 +116,27 @@ export class SessionTable {
       this.end(session);
       return;
     }
-    session.usedAt = this.options.now();
+    session.usedAt = this.runningMs;
     session.leftAt = this.options.uptime();
     session.outbox.detach();
   }
 
+  /**
+   * How long brokers have run on this journal, in milliseconds, as far as it knows. Not the time of day: a gateway may
+   * start with a clock that is years wrong, and then the sessions of all others would look old.
+   */
+  private get runningMs(): number {
+    return this.ranBeforeMs + this.options.uptime() - this.startedAt;
+  }
+
   /** Notes once a day who is there: a client that stays connected for months must not be taken for one that has gone. */
   noteThoseThere(): void {
-    const { journal, now, uptime } = this.options;
+    const { journal, uptime } = this.options;
     if (uptime() < this.nextNoteAt || journal.isFailing) return;
     this.nextNoteAt = uptime() + noteEveryMs;
     for (const session of this.sessionByName.values()) {
       if (!session.isKept || session.holder === undefined) continue;
-      session.usedAt = now();
+      session.usedAt = this.runningMs;
       journal.keep(session);
     }
   }
@@ -172,7 +184,7 @@ export class SessionTable {
   }
 
   private resume(session: Session, expirySeconds: number): Session {
-    session.usedAt = this.options.now();
+    session.usedAt = this.runningMs;
     session.expirySeconds = expirySeconds;
     // So that the journal knows who has not come for long. While the disk takes nothing, that can wait.
     if (session.isKept && !this.options.journal.isFailing) this.options.journal.keep(session);

@@ -27,7 +27,7 @@ export interface SessionRecord {
   readonly name: string;
   /** Whose share it uses. */
   readonly owner: string;
-  /** Milliseconds since 1970. */
+  /** Running time of brokers on this journal, in milliseconds. */
   readonly usedAt: number;
   /** How long it outlives a connection, in seconds; `forever` has no end. */
   readonly expirySeconds: number;

@@ -14,7 +14,6 @@ const qos = z.union([z.literal(0), z.literal(1), z.literal(2)]);
 const savedSession = z.object({
   name: z.string(),
   subscriptions: z.array(z.object({ topic: z.string(), qos })),
-  savedAt: z.number(),
 });
 const savedEvent = z.object({ topic: z.string(), payload: z.base64(), recipients: z.array(z.string()) });
 const savedRetained = z.object({ topic: z.string(), payload: z.base64(), qos });
@@ -55,11 +54,10 @@ export async function removeImported(store: Store): Promise<void> {
   for (const prefix of prefixes) for await (const { key } of store.listAll(prefix)) await store.delete(key);
 }
 
-function importSession({ name, subscriptions, savedAt }: z.output<typeof savedSession>, core: BrokerCore): void {
+function importSession({ name, subscriptions }: z.output<typeof savedSession>, core: BrokerCore): void {
   const origin = originOf(name);
   const opened = core.sessions.open({ name, origin, network: unknownNetwork, isClean: false, expirySeconds: forever });
   if (opened.outcome === 'refused') return;
-  opened.session.usedAt = savedAt;
   for (const { topic, qos } of subscriptions) core.router.subscribe(opened.session, plainSubscription(topic, qos));
 }
 
