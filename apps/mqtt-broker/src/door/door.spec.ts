@@ -323,7 +323,7 @@ describe('connections of one identity', () => {
 });
 
 describe('the end of a session', () => {
-  it('comes within a second when the device is revoked, with what the broker says in its will', async () => {
+  it('comes within a second when the device is revoked, and another device with the same client id goes on', async () => {
     await using site = await openDoorSite({ level: 'mutual' });
     const [one, other] = [await site.tls('child01'), await site.tls('child02')];
     await using revoked = await RawMqtt.open({ port: site.port, tls: one }, { clientId: 'one' });

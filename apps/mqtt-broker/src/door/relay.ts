@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { TurnQueue } from './turn-queue.js';
 
 /** Something that waits in a gate. */
 export interface Held {
@@ -42,6 +41,27 @@ const lastBytesMs = 5_000;
 
 /** What waits for the end of the turn. With more, the side it comes from is paused. */
 const mostGatheredBytes = 64 * 1024;
+
+/** Work that is done once, at the end of a turn of the event loop. */
+interface EndOfTurn {
+  flush(): void;
+}
+
+/** Calls everything that was added in a turn of the event loop at its end: one immediate for all, not one for each. */
+class TurnQueue {
+  private due: EndOfTurn[] = [];
+
+  add(work: EndOfTurn): void {
+    if (this.due.length === 0) setImmediate(() => this.flush());
+    this.due.push(work);
+  }
+
+  private flush(): void {
+    const { due } = this;
+    this.due = [];
+    for (const work of due) work.flush();
+  }
+}
 
 const turns = new TurnQueue();
 
