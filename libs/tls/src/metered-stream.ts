@@ -36,8 +36,9 @@ export class MeteredStream extends Duplex {
   private hasEnded = false;
 
   constructor(socket: Socket, options: MeterOptions) {
-    // As the TCP socket does: when the client ends its side, end ours.
-    super({ allowHalfOpen: false });
+    // When the client ends its side, TLS ends ours, as soon as everything written before has been sent.
+    super({ allowHalfOpen: true });
+    socket.allowHalfOpen = true;
     this.socket = socket;
     this.options = options;
     this.bytesLeft = options.mostBytes;

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -27,17 +26,6 @@ function sendAndClose(connection: Connection, size: number): void {
   });
 }
 
-async function bytesFrom(socket: Duplex, length: number): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let missing = length;
-  for await (const piece of socket) {
-    pieces.push(piece);
-    missing -= piece.length;
-    if (missing <= 0) break;
-  }
-  return Buffer.concat(pieces);
-}
-
 describe('a listener for a stream protocol', () => {
   it('hands over the admitted connection with its peer and every byte', async () => {
     const ca = forgeCa('fleet');
@@ -52,7 +40,7 @@ describe('a listener for a stream protocol', () => {
   });
 
   it.each(['first', 'second'])(
-    'carries many bytes both ways whole, on the %s connection of a network',
+    'answers a client whole that ends its side early, on the %s connection of a network',
     async (which) => {
       const ca = forgeCa('fleet');
       const { port } = await site.openListener(mutual([ca]), { handler: echo });
@@ -60,14 +48,12 @@ describe('a listener for a stream protocol', () => {
       if (which === 'second') await once(await site.openTls(port, device), 'data');
       const socket = await site.openTls(port, device);
       const sent = randomBytes(8 * 1024 * 1024);
-      socket.write(sent);
+      socket.end(sent);
       // While we read nothing, both sides fill up and wait.
       await once(socket, 'readable');
 
-      const greeting = Buffer.from('hello dev-1\n');
-      expect((await bytesFrom(socket, greeting.length + sent.length)).equals(Buffer.concat([greeting, sent]))).toBe(
-        true,
-      );
+      const expected = Buffer.concat([Buffer.from('hello dev-1\n'), sent]);
+      expect((await buffer(socket)).equals(expected)).toBe(true);
     },
   );
 
