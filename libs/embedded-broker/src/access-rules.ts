@@ -5,6 +5,7 @@ import {
   type MqttParty,
   type ProvenPeer,
   peerKind,
+  serviceName,
   sharedFilter,
 } from '@sallyport/protocol';
 
@@ -79,9 +80,13 @@ export function originOf(name: string): Origin {
   return { kind: 'network', peer: { deviceId: proven.data, kind: kind.data } };
 }
 
-/** Whether an origin is a service of Sallyport, in this process or in another one. */
+/**
+ * Whether an origin is a service of Sallyport, in this process or in another one. A certificate of kind `service` alone
+ * does not say so: the programs of thin-edge.io have one too.
+ */
 export function isService(origin: Origin): boolean {
-  return origin.kind === 'service' || origin.peer?.kind === 'service';
+  if (origin.kind === 'service') return true;
+  return origin.peer?.kind === 'service' && serviceName.safeParse(origin.peer.deviceId).success;
 }
 
 /**

@@ -77,6 +77,20 @@ describe('the share of an identity', () => {
     expect(await elsewhere.subscribe({ a: 0 })).toEqual([0]);
   });
 
+  it.each(['local-client', 'stranger'])('bounds the service certificate "%s" as that of a device', async (name) => {
+    const { site, device } = await start({ subscriptionsPerIdentity: 1 });
+    await using _ = site;
+    await using client = await device('one', { peer: { deviceId: deviceId.parse(name), kind: 'service' } });
+    expect(await client.subscribe({ a: 0, b: 0 })).toEqual([0, 0x80]);
+  });
+
+  it('does not bound a service of ours in another process', async () => {
+    const { site, device } = await start({ subscriptionsPerIdentity: 1 });
+    await using _ = site;
+    await using client = await device('one', { peer: { deviceId: deviceId.parse('agent'), kind: 'service' } });
+    expect(await client.subscribe({ a: 0, b: 0 })).toEqual([0, 0]);
+  });
+
   it.each([{ retainedMessagesPerIdentity: 2 }, { retainedBytesPerIdentity: 1_500 }])(
     'bounds its retained messages with %j; one too many is not acknowledged',
     async (limits) => {
