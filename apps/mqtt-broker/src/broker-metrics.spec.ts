@@ -29,7 +29,7 @@ describe('metrics of the embedded broker', () => {
       sallyport_broker_messages_received_total: 3,
       sallyport_broker_messages_sent_total: 2,
       'sallyport_broker_messages_dropped_total{reason="session-full"}': 1,
-      sallyport_broker_connects_refused_total: 1,
+      'sallyport_broker_connects_refused_total{reason="client-id-not-valid"}': 1,
     });
   });
 

@@ -16,13 +16,12 @@ const journalCounters: Partial<Record<keyof BrokerFigures, readonly [name: strin
   journalFailedWrites: ['journal_failed_writes_total', 'Writes to the journal that failed'],
 };
 
-type PlainCounter = Exclude<keyof BrokerCounters, 'dropped'>;
+type PlainCounter = Exclude<keyof BrokerCounters, 'dropped' | 'refusals'>;
 
 const counters: Readonly<Record<PlainCounter, readonly [name: string, help: string]>> = {
   messagesReceived: ['messages_received_total', 'Messages that came from clients'],
   messagesSent: ['messages_sent_total', 'Messages taken for delivery, one for each receiver'],
   publicationsRefused: ['publications_refused_total', 'Messages that were not acknowledged'],
-  connectionsRefused: ['connects_refused_total', 'CONNECTs refused'],
 };
 
 /** Shows what the embedded broker counts. It is read when the metrics are. */
@@ -33,6 +32,10 @@ export function registerBrokerMetrics(registry: Registry, broker: EmbeddedBroker
     addCounter(registry, { name, help }, (counter) => counter.inc(broker.figures[figure]));
   for (const [counted, [name, help]] of entriesOf(counters))
     addCounter(registry, { name, help }, (counter) => counter.inc(broker.counters[counted]));
+  const refused = { name: 'connects_refused_total', help: 'CONNECTs refused', labelNames: ['reason'] };
+  addCounter(registry, refused, (counter) => {
+    for (const [reason, count] of broker.counters.refusals) counter.inc({ reason }, count);
+  });
   const dropped = { name: 'messages_dropped_total', help: 'Messages that a session lost', labelNames: ['reason'] };
   addCounter(registry, dropped, (counter) => {
     for (const [reason, count] of Object.entries(broker.counters.dropped)) counter.inc({ reason }, count);

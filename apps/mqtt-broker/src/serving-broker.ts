@@ -32,13 +32,14 @@ export function servingBroker(choice: BrokerChoice, context: ConnectedContext): 
     : new DoorServing(choice, context);
 }
 
-class EmbeddedServing extends ServingBroker {
+/** The embedded broker behind the entrance. */
+export class EmbeddedServing extends ServingBroker {
   private opened = 0;
 
   constructor(
     private readonly broker: EmbeddedBroker,
     private readonly socket: string | undefined,
-    { metrics, readiness }: ConnectedContext,
+    { metrics, readiness }: Pick<ConnectedContext, 'metrics' | 'readiness'>,
   ) {
     super();
     registerBrokerMetrics(metrics, broker);
@@ -56,13 +57,15 @@ class EmbeddedServing extends ServingBroker {
   }
 
   override get status(): BrokerStatus {
+    const { sessions, queuedBytes, retainedMessages, journalBytes } = this.broker.figures;
     return {
       behind: 'embedded',
       ...(this.socket === undefined ? {} : { socket: this.socket }),
       isReachable: true,
       sessions: this.broker.clients,
       opened: this.opened,
-      refusals: {},
+      refusals: Object.fromEntries(this.broker.counters.refusals),
+      holds: { sessions, queuedBytes, retainedMessages, journalBytes },
     };
   }
 }

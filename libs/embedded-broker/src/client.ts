@@ -3,6 +3,7 @@ import type { RepeatFilter } from '@sallyport/concurrency';
 import {
   type AckPacket,
   type ConnectPacket,
+  connectRefusalOf,
   encodePing,
   type MqttPacket,
   type PacketError,
@@ -11,6 +12,7 @@ import {
   reasonCodes,
   type UnsubscribePacket,
 } from '@sallyport/mqtt-wire';
+import type { ConnectRefusal } from '@sallyport/protocol';
 import { type AccessRules, type Origin, sessionName } from './access-rules.js';
 import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
@@ -49,6 +51,7 @@ export interface ClientContext {
 
 interface EndFields {
   readonly reason: string;
+  readonly detail?: string;
   readonly network?: string;
   readonly session?: string | undefined;
 }
@@ -63,7 +66,9 @@ export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'write
 
 /** Why a client may not connect. */
 interface Refusal {
-  readonly reason: string;
+  readonly refusal: ConnectRefusal;
+  /** For the log. */
+  readonly detail: string;
   /** Of MQTT 5. */
   readonly code: number;
 }
@@ -163,7 +168,8 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   faulty(error: PacketError): void {
-    if (this.terms === undefined) this.refuse(error.message, error.reasonCode);
+    if (this.terms === undefined)
+      this.refuse({ refusal: connectRefusalOf(error), detail: error.message, code: error.reasonCode });
     else this.cut(error.message, error.reasonCode);
   }
 
@@ -201,7 +207,7 @@ export class Client implements ConnectionUser, SessionHolder {
     if (endingSince !== undefined) {
       if (now - endingSince > lingerMs) this.connection.destroy();
     } else if (this.terms === undefined && now - this.openedAt > limits.connectMs)
-      this.refuse('no CONNECT came in time', reasonCodes.unspecifiedError);
+      this.refuse({ refusal: 'connect-late', detail: 'no CONNECT came in time', code: reasonCodes.unspecifiedError });
     else if (blockedSince !== undefined && now - blockedSince > limits.drainMs) this.abort('the client does not read');
     else if (keepAlive > 0 && now - receivedAt > keepAlive * keepAliveFactor)
       this.cut('the client was silent', reasonCodes.keepAliveTimeout);
@@ -222,7 +228,7 @@ export class Client implements ConnectionUser, SessionHolder {
     const terms = termsOf(connect, this.context.limits);
     const refusal = this.refusalOf(connect, terms);
     if (refusal !== undefined) {
-      this.refuse(refusal.reason, refusal.code);
+      this.refuse(refusal);
       return;
     }
     const { origin, network } = this.options;
@@ -232,7 +238,8 @@ export class Client implements ConnectionUser, SessionHolder {
     const { expirySeconds } = terms;
     const opened = this.context.sessions.open({ name, origin, network, isClean, expirySeconds });
     if (opened.outcome === 'refused') {
-      this.refuse(`no room for a session (${opened.shortage})`, reasonCodes.quotaExceeded);
+      const detail = `no room for a session (${opened.shortage})`;
+      this.refuse({ refusal: 'sessions-full', detail, code: reasonCodes.quotaExceeded });
       return;
     }
     this.context.wills.cancel(opened.session);
@@ -245,15 +252,15 @@ export class Client implements ConnectionUser, SessionHolder {
     const { clientId, isClean, will, version, properties } = connect;
     // [MQTT-3.1.3-8] of 3.1.1; MQTT 5 lets the server choose the id of a session that is kept.
     if (clientId === '' && !isClean && version !== 5)
-      return { reason: 'a session to be kept needs a client id', code: reasonCodes.clientIdNotValid };
+      return refused('client-id-not-valid', 'a session to be kept needs a client id', reasonCodes.clientIdNotValid);
     if (clientId.length > this.context.limits.clientIdLength)
-      return { reason: 'the client id is too long', code: reasonCodes.clientIdNotValid };
+      return refused('client-id-not-valid', 'the client id is too long', reasonCodes.clientIdNotValid);
     if (properties?.authenticationMethod !== undefined)
-      return { reason: 'the client asks for an authentication method', code: reasonCodes.badAuthenticationMethod };
+      return refused('authentication-method', 'the client asks for one', reasonCodes.badAuthenticationMethod);
     if (will !== undefined && !this.mayPublish(will.topic))
-      return { reason: 'the last will is not allowed', code: reasonCodes.notAuthorized };
+      return refused('will-not-permitted', `topic ${will.topic}`, reasonCodes.notAuthorized);
     if (this.context.journal.isFailing && expirySeconds > 0)
-      return { reason: 'the journal cannot be written', code: reasonCodes.serverUnavailable };
+      return refused('journal-failing', 'the journal cannot be written', reasonCodes.serverUnavailable);
     return undefined;
   }
 
@@ -406,10 +413,11 @@ export class Client implements ConnectionUser, SessionHolder {
     this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
   }
 
-  private refuse(reason: string, reasonCode: number): void {
-    this.context.counters.connectionsRefused += 1;
-    this.noteEnd('a client was refused', { reason, network: this.options.network });
-    this.leave(this.answers.refusal(reasonCode));
+  private refuse({ refusal, detail, code }: Refusal): void {
+    const { refusals } = this.context.counters;
+    refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
+    this.noteEnd('a client was refused', { reason: refusal, detail, network: this.options.network });
+    this.leave(this.answers.refusal(code));
   }
 
   /** Ends a connection, and tells the client why where its version can. */
@@ -458,6 +466,10 @@ export class Client implements ConnectionUser, SessionHolder {
     this.connection.hold();
     journal.whenCommitted({ committed: () => this.connection.resume() });
   }
+}
+
+function refused(refusal: ConnectRefusal, detail: string, code: number): Refusal {
+  return { refusal, detail, code };
 }
 
 function isTaken(outcome: PublishOutcome): boolean {

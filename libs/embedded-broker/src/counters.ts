@@ -1,3 +1,5 @@
+import type { ConnectRefusal } from '@sallyport/protocol';
+
 /** Why a message did not reach a session it was meant for. */
 export type DropReason =
   /** The queue of the session, or the share of its identity, is full. */
@@ -11,7 +13,8 @@ export interface BrokerCounters {
   messagesSent: number;
   /** Publications that were not acknowledged: not allowed, or no room to keep them. */
   publicationsRefused: number;
-  connectionsRefused: number;
+  /** CONNECTs refused. */
+  readonly refusals: Map<ConnectRefusal, number>;
   readonly dropped: Record<DropReason, number>;
 }
 
@@ -36,7 +39,7 @@ export function newCounters(): BrokerCounters {
     messagesReceived: 0,
     messagesSent: 0,
     publicationsRefused: 0,
-    connectionsRefused: 0,
+    refusals: new Map(),
     dropped: { 'session-full': 0, 'slow-reader': 0 },
   };
 }

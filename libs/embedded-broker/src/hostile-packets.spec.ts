@@ -14,7 +14,8 @@ interface Site {
 
 async function openSite(): Promise<Site> {
   const reasons: string[] = [];
-  const onWarning = (_text: string, { reason }: Readonly<Record<string, unknown>>) => void reasons.push(String(reason));
+  const onWarning = (_text: string, { reason, detail = reason }: Readonly<Record<string, unknown>>) =>
+    void reasons.push(String(detail));
   const broker = new EmbeddedBroker({ onWarning });
   onTestFinished(() => broker.close());
   const neighbour = await ManualClient.open(broker, { clientId: 'neighbour' });

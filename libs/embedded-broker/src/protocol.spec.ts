@@ -334,8 +334,8 @@ describe('the log', () => {
     const refused = { clientId: '', isClean: false };
     for (const network of ['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2'])
       await ManualClient.start(broker, { ...refused, network }).next('connack');
-    expect(warnings).toEqual(Array(2).fill('a client was refused: a session to be kept needs a client id'));
-    expect(broker.counters.connectionsRefused).toBe(4);
+    expect(warnings).toEqual(Array(2).fill('a client was refused: client-id-not-valid'));
+    expect(broker.counters.refusals).toEqual(new Map([['client-id-not-valid', 4]]));
   });
 });
 

@@ -8,7 +8,7 @@ export {
   encodePublish,
   encodeReason,
 } from './encode.js';
-export { PacketError } from './packet-error.js';
+export { connectRefusalOf, PacketError } from './packet-error.js';
 export { PacketReader, type PacketReaderOptions } from './packet-reader.js';
 export type {
   AckPacket,

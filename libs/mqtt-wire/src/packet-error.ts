@@ -1,3 +1,4 @@
+import type { ConnectRefusal } from '@sallyport/protocol';
 import { reasonCodes } from './reason-codes.js';
 
 /** A packet that must not be served. Its sender is disconnected; the message holds nothing secret. */
@@ -9,6 +10,18 @@ export class PacketError extends Error {
   ) {
     super(message);
     this.name = 'PacketError';
+  }
+}
+
+/** Why the first packet of a client is refused, in the words of the admin API. */
+export function connectRefusalOf({ reasonCode }: PacketError): ConnectRefusal {
+  switch (reasonCode) {
+    case reasonCodes.packetTooLarge:
+      return 'connect-too-large';
+    case reasonCodes.unsupportedProtocolVersion:
+      return 'version-unknown';
+    default:
+      return 'connect-malformed';
   }
 }
 

@@ -34,6 +34,15 @@ export const connectRefusals = {
     meaning: 'The client asks for an authentication method of MQTT 5. There is none: the certificate is the proof.',
     remedy: 'Remove the authentication method from the settings of the client.',
   },
+  'sessions-full': {
+    meaning:
+      'There is no room to keep another session: the client has used its share, or all clients have used theirs.',
+    remedy: 'Use the same client id again, a clean session, or a session expiry.',
+  },
+  'journal-failing': {
+    meaning: 'The embedded broker cannot write its journal, so it can keep no session.',
+    remedy: 'Make room on the disk of data.path. The log of mqtt-broker has the error.',
+  },
   'broker-unavailable': {
     meaning: 'The broker behind the entrance does not answer.',
     remedy: 'Start it, or correct mqtt.broker.url. The detail says what went wrong.',
@@ -53,6 +62,18 @@ export function isConnectRefusal(code: string): code is ConnectRefusal {
   return Object.hasOwn(connectRefusals, code);
 }
 
+const count = z.number().int().min(0);
+
+const brokerHoldings = z.strictObject({
+  /** Sessions that are open, or kept for clients that are away. */
+  sessions: count,
+  /** Bytes of messages that their receivers have not acknowledged. */
+  queuedBytes: count,
+  retainedMessages: count,
+  /** Size of the journal on disk; 0 without one. */
+  journalBytes: count,
+});
+
 const brokerStatus = z.strictObject({
   /** What serves behind the entrance: the embedded broker of this process, or another broker. */
   behind: z.enum(['embedded', 'other']),
@@ -65,11 +86,13 @@ const brokerStatus = z.strictObject({
   /** What went wrong when it was last asked; absent while it is reachable. */
   fault: z.string().optional(),
   /** Sessions of network clients that are open now. */
-  sessions: z.number().int().min(0),
+  sessions: count,
   /** Sessions since the start. */
-  opened: z.number().int().min(0),
+  opened: count,
   /** CONNECTs refused since the start, by reason; reasons that did not occur are left out. */
   refusals: z.partialRecord(z.enum(connectRefusalCodes), z.number().int().min(1)),
+  /** What the embedded broker holds; of another broker the entrance does not know it. */
+  holds: brokerHoldings.optional(),
 });
 export type BrokerStatus = z.infer<typeof brokerStatus>;
 

@@ -43,6 +43,25 @@ describe('status', () => {
     );
   });
 
+  it('shows whom the embedded broker refused, and what it holds', async () => {
+    await using site = await fakeSite();
+    site.admin['mqtt-broker'].routes.set('GET /v1/broker', () => ({
+      behind: 'embedded',
+      isReachable: true,
+      sessions: 3,
+      opened: 12,
+      refusals: { 'sessions-full': 2 },
+      holds: { sessions: 5, queuedBytes: 1_234, retainedMessages: 7, journalBytes: 65_536 },
+    }));
+
+    const { stdout } = await site.run(['status']);
+
+    expect(stdout).toMatch(/^embedded +answers +3 +12 +sessions-full 2$/m);
+    expect(stdout).toMatch(
+      /^SESSIONS KEPT OR OPEN +QUEUED BYTES +RETAINED MESSAGES +JOURNAL BYTES\n5 +1234 +7 +65536$/m,
+    );
+  });
+
   it('exits with 1 when a service is not ready, and says what it lacks', async () => {
     await using site = await fakeSite();
     site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);

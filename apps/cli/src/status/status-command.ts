@@ -108,10 +108,11 @@ function statusLines({ configDirectory, services, listeners, broker, caFingerpri
   ];
 }
 
-function brokerTable({ behind, url, isReachable, fault, sessions, opened, refusals }: BrokerStatus): string[] {
+function brokerTable(broker: BrokerStatus): string[] {
+  const { behind, url, isReachable, fault, sessions, opened, refusals, holds } = broker;
   const refused = Object.entries(refusals).map(([reason, count]) => `${reason} ${count}`);
   const state = isReachable ? 'answers' : `does not answer${fault === undefined ? '' : `: ${fault}`}`;
-  return tableLines(
+  const table = tableLines(
     ['MQTT BROKER', 'STATE', 'SESSIONS', 'SINCE ITS START', 'REFUSED CONNECTS'],
     [
       [
@@ -122,6 +123,15 @@ function brokerTable({ behind, url, isReachable, fault, sessions, opened, refusa
         refused.join(', ') || '-',
       ],
     ],
+  );
+  return holds === undefined ? table : [...table, '', ...holdingsTable(holds)];
+}
+
+function holdingsTable(holds: NonNullable<BrokerStatus['holds']>): string[] {
+  const { sessions, queuedBytes, retainedMessages, journalBytes } = holds;
+  return tableLines(
+    ['SESSIONS KEPT OR OPEN', 'QUEUED BYTES', 'RETAINED MESSAGES', 'JOURNAL BYTES'],
+    [[sessions, queuedBytes, retainedMessages, journalBytes].map(String)],
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { type ConnectPacket, PacketError, PacketReader, reasonCodes } from '@sallyport/mqtt-wire';
+import { type ConnectPacket, connectRefusalOf, PacketError, PacketReader, reasonCodes } from '@sallyport/mqtt-wire';
 import type { ConnectRefusal } from '@sallyport/protocol';
 import { levelOf, mostHeadBytes } from './connect-answer.js';
 import { ConnectRefused } from './connect-refused.js';
@@ -81,7 +81,7 @@ class OpeningReader {
       return { connect, frame: this.packets.frame, rest: this.packets.takeRest() };
     } catch (error) {
       throw error instanceof PacketError
-        ? this.refused(refusalFor(error.reasonCode), error.reasonCode, error.message)
+        ? this.refused(connectRefusalOf(error), error.reasonCode, error.message)
         : error;
     }
   }
@@ -95,16 +95,5 @@ class OpeningReader {
     if (bytes <= mostConnectBytes) return;
     const text = `CONNECT has ${bytes} bytes without its will, and may have ${mostConnectBytes}`;
     throw new PacketError(text, reasonCodes.packetTooLarge);
-  }
-}
-
-function refusalFor(reasonCode: number): ConnectRefusal {
-  switch (reasonCode) {
-    case reasonCodes.packetTooLarge:
-      return 'connect-too-large';
-    case reasonCodes.unsupportedProtocolVersion:
-      return 'version-unknown';
-    default:
-      return 'connect-malformed';
   }
 }
