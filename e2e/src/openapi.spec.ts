@@ -10,7 +10,7 @@ const audit = ['GET /v1/audit', 'GET /v1/audit/verify'];
 
 const services: readonly { readonly name: ServiceName; readonly operations: readonly string[] }[] = [
   { name: 'agent', operations: entrance },
-  { name: 'mqtt-broker', operations: entrance },
+  { name: 'mqtt-broker', operations: [...entrance, 'GET /v1/broker'] },
   {
     name: 'device-registry',
     operations: [
