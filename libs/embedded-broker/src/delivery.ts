@@ -77,4 +77,12 @@ export class Delivery implements JournalEntry {
     writer.uint16(this.packetId);
     writer.finish();
   }
+
+  /** The record that says how far the receiver is. */
+  writeEnd(writer: RecordWriter, type: typeof recordTypes.acknowledged | typeof recordTypes.completed): void {
+    writer.begin(type);
+    writer.uint32(this.session);
+    writer.uint48(this.message.id);
+    writer.finish();
+  }
 }

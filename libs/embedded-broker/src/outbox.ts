@@ -4,7 +4,6 @@ import { Crowd } from './crowd.js';
 import { Delivery, type DeliveryOptions } from './delivery.js';
 import { Fifo } from './fifo.js';
 import { type Frame, pubrelFrame, wholeFrame } from './frame.js';
-import type { RecordWriter } from './journal/record-writer.js';
 import type { BrokerLimits } from './limits.js';
 import { Message } from './message.js';
 import { recordTypes } from './records.js';
@@ -184,7 +183,7 @@ export class Outbox {
     if (delivery?.state !== 'released') return;
     this.remove(delivery);
     if (delivery.session !== 0)
-      this.options.journal.end(delivery, (writer) => writeEnd(writer, recordTypes.completed, delivery));
+      this.options.journal.end(delivery, (writer) => delivery.writeEnd(writer, recordTypes.completed));
     this.pump();
   }
 
@@ -331,7 +330,7 @@ export class Outbox {
     message.awaited -= 1;
     if (message.awaited === 0) journal.forget(message);
     if (acknowledged !== undefined)
-      journal.end(acknowledged, (writer) => writeEnd(writer, recordTypes.acknowledged, acknowledged));
+      journal.end(acknowledged, (writer) => acknowledged.writeEnd(writer, recordTypes.acknowledged));
   }
 
   private forgetUnsentOnce(): void {
@@ -350,11 +349,4 @@ export class Outbox {
     } while (this.unacknowledged.has(this.lastPacketId));
     return this.lastPacketId;
   }
-}
-
-function writeEnd(writer: RecordWriter, type: number, { session, message }: Delivery): void {
-  writer.begin(type);
-  writer.uint32(session);
-  writer.uint48(message.id);
-  writer.finish();
 }

@@ -177,6 +177,37 @@ describe('after a crash', () => {
     expect(await again.messages(1)).toEqual(['b x 1 again #2']);
   });
 
+  it('a message that the new rules took away leaves its identifier to others, also when they give it back', async () => {
+    await using crashes = new Crashes();
+    const client = await ManualClient.open(await crashes.start(), kept);
+    await client.subscribe({ '#': 1 });
+    await client.publishKept('a', 'x');
+    const rules = {
+      mayPublish: () => true,
+      maySubscribe: () => true,
+      mayReceive: (_: unknown, topic: string) => topic !== 'a',
+    };
+    await using publisher = await ManualClient.open(await crashes.start({ rules }), { clientId: 'publisher' });
+    await publisher.publishKept('b', 'y');
+    await using again = await ManualClient.open(await crashes.start(), kept);
+    expect((await again.soFar()).filter(({ type }) => type === 'publish')).toMatchObject([{ topic: 'b', packetId: 1 }]);
+  });
+
+  it('what had waited for a session that was ended comes to no other session', async () => {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    await (await ManualClient.open(before, kept)).subscribe({ a: 1 });
+    await using publisher = await ManualClient.open(before, { clientId: 'publisher' });
+    await publisher.publishKept('a', 'x');
+    await (await ManualClient.open(before, { ...kept, isClean: true })).disconnect();
+    await publisher.publishKept('b', 'x', { retain: true });
+    const other = { clientId: 'other', isClean: false };
+    await (await ManualClient.open(await crashes.start(), other)).disconnect();
+    await using again = await ManualClient.open(await crashes.start(), other);
+    await again.settle();
+    expect(again.received).toEqual([]);
+  });
+
   it('a session that nobody used for 30 days of running time is forgotten when others were used', async () => {
     await using crashes = new Crashes();
     let uptimeMs = 0;

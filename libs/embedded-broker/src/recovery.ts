@@ -54,6 +54,8 @@ export class Recovery {
   /** The newest message id in the journal. */
   lastMessageId = 0;
   isImported = false;
+  /** The highest number that any record names, also those of sessions that have ended. */
+  private lastSessionNumber = 0;
   private readonly sessions = new Map<number, RecoveredSession>();
   private readonly messages = new Map<number, RecoveredMessage>();
   private readonly retained = new Map<string, RetainedMessage>();
@@ -108,6 +110,7 @@ export class Recovery {
 
   /** Makes sessions, queues and retained messages of what was read. */
   finish(target: RecoveryTarget): void {
+    target.sessions.startNumbersAfter(this.lastSessionNumber);
     for (const { message, deliveryBySession } of this.messages.values()) this.joinMessage(message, deliveryBySession);
     for (const recovered of this.sessions.values()) this.restoreSession(recovered, target);
     for (const { message } of this.messages.values()) if (message.awaited === 0) this.journal.forget(message);
@@ -123,6 +126,7 @@ export class Recovery {
   }
 
   private endSession(number: number): void {
+    this.noteSessionNumber(number);
     const session = this.sessions.get(number);
     if (session === undefined) return;
     this.sessions.delete(number);
@@ -151,6 +155,7 @@ export class Recovery {
     for (let count = record.uint32(); count > 0; count -= 1) {
       const delivery = Delivery.readFrom(record, message);
       deliveryBySession.set(delivery.session, delivery);
+      this.noteSessionNumber(delivery.session);
     }
     const former = this.messages.get(id);
     if (former !== undefined) this.journal.forget(former.message);
@@ -233,8 +238,12 @@ export class Recovery {
     this.journal.transfer(recovered.placeholder, session);
     for (const subscription of recovered.subscriptions.values()) router.restore(session, subscription);
     for (const entry of recovered.unreleased.values()) session.inbox.restore(entry);
-    // The rules may have changed since the message was queued.
-    const open = recovered.open.filter(({ message }) => rules.mayReceive(session.origin, message.topic));
+    // The rules may have changed since the message was queued. What is left out ends for good: its packet identifier is free.
+    const mayHave = ({ message }: Delivery) => rules.mayReceive(session.origin, message.topic);
+    for (const delivery of recovered.open)
+      if (!mayHave(delivery))
+        this.journal.end(delivery, (writer) => delivery.writeEnd(writer, recordTypes.acknowledged));
+    const open = recovered.open.filter(mayHave);
     for (const delivery of open) delivery.message.await(delivery);
     const deliveries = [...open, ...recovered.released.values()];
     deliveries.sort((one, other) => one.message.id - other.message.id);
@@ -248,6 +257,7 @@ export class Recovery {
   }
 
   private sessionOf(number: number): RecoveredSession {
+    this.noteSessionNumber(number);
     const present = this.sessions.get(number);
     if (present !== undefined) return present;
     const session = {
@@ -260,6 +270,11 @@ export class Recovery {
     };
     this.sessions.set(number, session);
     return session;
+  }
+
+  /** A new session with the number of one that has ended would get the messages that had waited for that one. */
+  private noteSessionNumber(number: number): void {
+    if (number > this.lastSessionNumber) this.lastSessionNumber = number;
   }
 
   private noteMessageId(id: number): void {

@@ -103,6 +103,11 @@ export class SessionTable {
     return { outcome: 'opened', session, isPresent: false };
   }
 
+  /** No session gets a number that the journal has used. */
+  startNumbersAfter(number: number): void {
+    this.lastNumber = number;
+  }
+
   /** Puts back what the journal kept. */
   restore(record: SessionRecord): Session {
     this.ranBeforeMs = Math.max(this.ranBeforeMs, record.usedAt);
