@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { pause } from '@sallyport/concurrency';
 import { sealBatch } from './batch-frame.js';
 import type { JournalDisk, SegmentFile } from './journal-disk.js';
@@ -7,6 +8,7 @@ import {
   listSegments,
   readSegment,
   type SegmentReading,
+  saltOf,
   segmentHeader,
   segmentHeaderBytes,
   segmentName,
@@ -28,6 +30,8 @@ export interface EntryPlace {
 
 interface Segment {
   readonly number: number;
+  /** Starts the checksums of its batches. */
+  readonly salt: number;
   bytes: number;
   readonly live: Set<JournalEntry>;
   /** The batch that has to be on disk before this segment may go: it holds what was moved. */
@@ -231,7 +235,8 @@ export class Journal {
   ): Promise<void> {
     const { number, isNewest } = segment;
     const bytes = await this.options.disk.read(segmentName(number));
-    this.segments.push({ number, bytes: 0, live: new Set(), neededUntil: 0 });
+    const read: Segment = { number, salt: saltOf(bytes) ?? newSalt(), bytes: 0, live: new Set(), neededUntil: 0 };
+    this.segments.push(read);
     const { end, torn, lastBatch } = readSegment(bytes, {
       ...segment,
       onBatch: (records) => {
@@ -258,11 +263,11 @@ export class Journal {
     const file = await this.options.disk.create(segmentName(number));
     await this.file?.close();
     this.file = file;
-    this.segments.push({ number, bytes: 0, live: new Set(), neededUntil: 0 });
+    this.segments.push({ number, salt: newSalt(), bytes: 0, live: new Set(), neededUntil: 0 });
   }
 
   private async writeHeader(): Promise<void> {
-    await this.file?.write(segmentHeader(this.newest.number), 0);
+    await this.file?.write(segmentHeader(this.newest.number, this.newest.salt), 0);
     this.newest.bytes = segmentHeaderBytes;
     this.totalBytes += segmentHeaderBytes;
   }
@@ -323,7 +328,7 @@ export class Journal {
     if (this.newest.bytes >= this.limits.segmentBytes) await this.openSegment(this.newest.number + 1);
     const segment = this.newest;
     if (segment.bytes === 0) await this.writeHeader();
-    sealBatch(batch, this.lastCommitted + 1);
+    sealBatch(batch, { batch: this.lastCommitted + 1, salt: segment.salt });
     await this.file?.write(batch, segment.bytes);
     segment.bytes += batch.length;
     this.totalBytes += batch.length;
@@ -354,4 +359,8 @@ export class Journal {
       this.options.onWarning('an old journal file could not be removed', { file: segmentName(oldest.number), error });
     }
   }
+}
+
+function newSalt(): number {
+  return randomInt(2 ** 32);
 }

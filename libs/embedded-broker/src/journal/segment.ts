@@ -5,9 +5,10 @@ const magic = Buffer.from('SPORTJNL', 'latin1');
 const formatVersion = 1;
 const versionAt = magic.length;
 const numberAt = versionAt + 4;
+const saltAt = numberAt + 4;
 
-/** Magic (8), version of the format (4), number of the segment (4). */
-export const segmentHeaderBytes = numberAt + 4;
+/** Magic (8), version of the format (4), number of the segment (4), salt of its batches (4). */
+export const segmentHeaderBytes = saltAt + 4;
 
 const nameForm = /^(\d{10})\.journal$/;
 const setAsideForm = /^(\d{10})\.damaged$/;
@@ -16,12 +17,19 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(10, '0')}.journal`;
 }
 
-export function segmentHeader(number: number): Buffer {
+/** @param salt 32 random bits; see `sealBatch` */
+export function segmentHeader(number: number, salt: number): Buffer {
   const header = Buffer.alloc(segmentHeaderBytes);
   magic.copy(header);
   header.writeUInt32BE(formatVersion, versionAt);
   header.writeUInt32BE(number, numberAt);
+  header.writeUInt32BE(salt, saltAt);
   return header;
+}
+
+/** The salt of a segment; undefined when its header was not finished. */
+export function saltOf(segment: Buffer): number | undefined {
+  return segment.length < segmentHeaderBytes ? undefined : segment.readUInt32BE(saltAt);
 }
 
 /** The segments of a journal, oldest first, and those that an operator has set aside. */
@@ -69,15 +77,16 @@ export interface SegmentReading {
  */
 export function readSegment(bytes: Buffer, { number, after, isNewest, onBatch }: SegmentReading): ReadSegment {
   // A crash while a segment was made leaves less than its header.
-  if (isNewest && bytes.length < segmentHeaderBytes && segmentHeader(number).indexOf(bytes) === 0)
-    return { end: 0, torn: bytes.length, lastBatch: after ?? 0 };
+  if (isNewest && isUnfinishedHeader(bytes, number)) return { end: 0, torn: bytes.length, lastBatch: after ?? 0 };
   checkHeader(bytes, number);
+  const salt = bytes.readUInt32BE(saltAt);
   let lastBatch = after;
   for (let at = segmentHeaderBytes; ; ) {
-    const found = batchAt(bytes, at);
+    const found = batchAt(bytes, at, salt);
     if (found.kind === 'end') return { end: at, torn: 0, lastBatch: lastBatch ?? 0 };
     if (found.kind === 'damaged') {
-      if (!isNewest || hasBatchBehind(bytes, at)) throw unusable(number, `is damaged at byte ${at}`, setAsideRemedy);
+      if (!isNewest || hasBatchBehind(bytes, at, salt))
+        throw unusable(number, `is damaged at byte ${at}`, setAsideRemedy);
       return { end: at, torn: bytes.length - at, lastBatch: lastBatch ?? 0 };
     }
     if (lastBatch !== undefined && found.batch !== lastBatch + 1)
@@ -86,6 +95,11 @@ export function readSegment(bytes: Buffer, { number, after, isNewest, onBatch }:
     lastBatch = found.batch;
     at = found.end;
   }
+}
+
+function isUnfinishedHeader(bytes: Buffer, number: number): boolean {
+  const known = segmentHeader(number, 0).subarray(0, saltAt);
+  return bytes.length < segmentHeaderBytes && known.indexOf(bytes.subarray(0, saltAt)) === 0;
 }
 
 function checkHeader(bytes: Buffer, number: number): void {
