@@ -53,6 +53,8 @@ interface MatchedSubscription {
 }
 
 const mostRememberedTopics = 10_000;
+/** In all of them. Ten thousand topics with a thousand receivers each would be gigabytes. */
+const mostRememberedReceivers = 100_000;
 
 /** Brings publications to the sessions whose subscriptions match, and keeps retained ones. */
 export class Router {
@@ -60,6 +62,7 @@ export class Router {
   private readonly matched = new Map<Subscription, MatchedSubscription>();
   /** By topic; forgotten when a subscription changes. */
   private readonly remembered = new Map<string, Receivers>();
+  private rememberedReceivers = 0;
   /** Counts messages for shared subscriptions, so that the members of a group take turns. */
   private turn = 0;
   private isRetainedFull = false;
@@ -106,7 +109,7 @@ export class Router {
 
   /** The access rules have changed: what was decided for a topic is decided anew. */
   rulesChanged(): void {
-    this.remembered.clear();
+    this.forgetReceivers();
   }
 
   /** Sends the retained messages of a subscription, as the client reads them. */
@@ -221,9 +224,21 @@ export class Router {
     }
     const all = [...bySession].map(([session, subscriptions]) => matchOf(session, subscriptions));
     const receivers = { all, oneOf: [...groups.values()] };
-    if (this.remembered.size >= mostRememberedTopics) this.remembered.clear();
-    this.remembered.set(topic, receivers);
+    this.remember(topic, receivers, permitted.length);
     return receivers;
+  }
+
+  private remember(topic: string, receivers: Receivers, count: number): void {
+    const isFull =
+      this.remembered.size >= mostRememberedTopics || this.rememberedReceivers + count > mostRememberedReceivers;
+    if (isFull) this.forgetReceivers();
+    this.remembered.set(topic, receivers);
+    this.rememberedReceivers += count;
+  }
+
+  private forgetReceivers(): void {
+    this.remembered.clear();
+    this.rememberedReceivers = 0;
   }
 
   private lacksSubscription(session: Session): boolean {
@@ -238,7 +253,7 @@ export class Router {
     session.subscriptions.set(subscription.options.filter, subscription);
     this.matched.set(subscription, matched);
     this.tree.add(subscription.topicFilter, matched);
-    this.remembered.clear();
+    this.forgetReceivers();
   }
 
   private unlink(subscription: Subscription): void {
@@ -246,7 +261,7 @@ export class Router {
     if (matched === undefined) return;
     this.matched.delete(subscription);
     this.tree.delete(subscription.topicFilter, matched);
-    this.remembered.clear();
+    this.forgetReceivers();
   }
 
   private noteTaken(session: Session): void {

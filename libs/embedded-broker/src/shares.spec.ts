@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { deviceId } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import type { BrokerLimits } from './limits.js';
@@ -145,3 +147,24 @@ describe('the room of all clients together', () => {
     await again.publishKept('two', 'x'.repeat(1_000));
   });
 });
+
+describe('a fleet', () => {
+  it('of many clients that hear everything, on many topics, costs no memory for each pair of them', async () => {
+    const { site, broker } = await start({});
+    await using _ = site;
+    const away = { isClean: false, network: '10.0.0.1' };
+    for (let index = 0; index < 100; index += 1)
+      await leaveSession(await ManualClient.open(broker, { ...away, clientId: String(index) }), '#');
+    await using publisher = await ManualClient.open(broker, { clientId: 'publisher' });
+    const before = usedHeap();
+    for (let index = 0; index < 3_000; index += 1) publisher.publish(`topic/${index}`, 'x');
+    await publisher.settle();
+    expect(usedHeap() - before).toBeLessThan(60 * 1024 * 1024);
+  });
+});
+
+function usedHeap(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
