@@ -1,7 +1,23 @@
+import { once } from 'node:events';
+import { duplexPair } from 'node:stream';
+import { pause } from '@sallyport/concurrency';
+import { encodePacket } from '@sallyport/mqtt-wire';
+import { deviceId } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ManualClient } from './manual-client.fixture.js';
 import { TestBroker } from './testing.js';
+
+const silentConnect = {
+  type: 'connect',
+  version: 4,
+  isClean: true,
+  keepAliveSeconds: 0,
+  will: undefined,
+  userName: undefined,
+  password: undefined,
+  properties: undefined,
+} as const;
 
 const slowReader = { inFlightMessages: 1, queuedMessages: 8 };
 
@@ -48,5 +64,52 @@ describe('a client that is slower than its publisher', () => {
     for (let index = 1; index <= 6; index += 1) publisher.publish('a', String(index), { qos: 1, packetId: index });
     await reader.drop();
     await publisher.settle();
+  });
+
+  it('holds up no client of another identity, and no service', async () => {
+    await using site = await TestBroker.start({ limits: slowReader });
+    const deviceClient = (id: string, clientId: string) =>
+      ManualClient.open(site.broker, { clientId, peer: { deviceId: deviceId.parse(id), kind: 'device' } });
+    await using reader = await deviceClient('press', 'reader');
+    await reader.subscribe({ 'te/device/press/#': 1 });
+    await using own = await deviceClient('press', 'own');
+    for (let index = 1; index <= 6; index += 1) own.publish('te/device/press/a', 'x', { qos: 1, packetId: index });
+    const { packetId } = await reader.next('publish');
+    await using service = ManualClient.serve(site.broker, { clientId: 'service' });
+    await service.next('connack');
+    // It goes on reading just fast enough to count as there, and its queue never gets shorter.
+    let lastPacketId = packetId;
+    let isSettled = false;
+    const settled = (async () => {
+      service.publish('te/device/press/cmd', 'x', { qos: 1, packetId: 1 });
+      await service.settle();
+      isSettled = true;
+    })();
+    for (let count = 0; count < 4 && !isSettled; count += 1) {
+      reader.acknowledge('puback', lastPacketId);
+      lastPacketId = (await reader.next('publish')).packetId;
+    }
+    expect(isSettled).toBe(true);
+    await settled;
+  });
+
+  it('is not cut as long as it reads, also when there is always more for it', async () => {
+    const drainMs = 1_000;
+    await using site = await TestBroker.start({ limits: { drainMs, outputBytes: 256 * 1024 } });
+    const [reader, brokerSide] = duplexPair();
+    site.broker.accept(brokerSide, undefined, { network: 'reader' });
+    const options = { filter: 'a', qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
+    reader.write(encodePacket({ ...silentConnect, clientId: 'reader' }, 4));
+    reader.write(encodePacket({ type: 'subscribe', packetId: 1, subscriptions: [options], properties: undefined }, 4));
+    await once(reader, 'readable');
+    await using publisher = await ManualClient.open(site.broker, { clientId: 'publisher' });
+    for (const end = performance.now() + 3 * drainMs; performance.now() < end && !brokerSide.destroyed; ) {
+      // More than it reads.
+      for (let count = 0; count < 3; count += 1) await publisher.publishKept('a', 'x'.repeat(16 * 1024));
+      reader.read(Math.min(reader.readableLength, 32 * 1024));
+      await pause(10);
+    }
+    expect(brokerSide.destroyed).toBe(false);
+    reader.destroy();
   });
 });

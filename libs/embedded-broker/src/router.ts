@@ -1,5 +1,5 @@
 import type { Qos } from '@sallyport/mqtt-wire';
-import type { AccessRules } from './access-rules.js';
+import { type AccessRules, isService } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
 import type { BrokerCounters } from './counters.js';
 import { type DeliveryOptions, noIdentifiers } from './delivery.js';
@@ -146,7 +146,8 @@ export class Router {
     const outcome = session.outbox.offer(message, options);
     if (outcome === 'taken') this.noteTaken(session);
     else if (outcome !== 'away') this.noteLoss(session, message.topic, options.qos);
-    if (session.outbox.isCrowded && session !== from.publisher) from.publisher.holder?.waitFor(session.outbox.crowd);
+    if (session.outbox.isCrowded && mayHoldUp(session, from.publisher))
+      from.publisher.holder?.waitFor(session.outbox.crowd);
   }
 
   private sendWhenKept(message: Message, matches: readonly Match[], publisher: Session): void {
@@ -276,6 +277,15 @@ export class Router {
     if (session.lost === 1)
       this.options.onWarning('a message was not kept, its session is full', { session: session.name, topic });
   }
+}
+
+/**
+ * Whose publishers wait for a client that is slow: its own, and everybody for a service, which works for all. Otherwise one
+ * device that reads as slowly as it likes could hold up a service, and with it all other devices.
+ */
+function mayHoldUp(receiver: Session, publisher: Session): boolean {
+  if (receiver === publisher) return false;
+  return receiver.owner === publisher.owner || isService(receiver.origin);
 }
 
 function matchOf(session: Session, subscriptions: readonly Subscription[]): Match {
