@@ -202,6 +202,7 @@ export class Client implements ConnectionUser, SessionHolder {
   /** Ends a connection that has been silent, or has not read, for too long. Called several times a second. */
   checkTime(now: number): void {
     const { limits } = this.context;
+    this.connection.noteProgress(now);
     const { blockedSince, receivedAt, endingSince } = this.connection;
     const keepAlive = this.terms?.keepAliveSeconds ?? 0;
     if (endingSince !== undefined) {

@@ -35,8 +35,10 @@ const packetsBetweenLooks = 32;
 export class Connection {
   /** When the last bytes came, in milliseconds of `performance.now`. */
   receivedAt = performance.now();
-  /** Since when the client has not read what was written; undefined when it has. */
+  /** Since when the client has read nothing of what waits for it; undefined when nothing waits. */
   blockedSince: number | undefined;
+  private writtenBytes = 0;
+  private readBytes = 0;
   private readonly reader: PacketReader;
   private frames: Frame[] = [];
   private packetIds: number[] = [];
@@ -101,8 +103,16 @@ export class Connection {
   write(bytes: Buffer): void {
     const { stream } = this.options;
     if (this.isClosed || stream.destroyed) return;
+    this.writtenBytes += bytes.length;
     if (!stream.write(bytes)) this.blockedSince ??= performance.now();
     if (this.endingSince !== undefined) stream.end();
+  }
+
+  /** Call this now and then: a client that reads, but slower than there is more for it, is not blocked. */
+  noteProgress(now: number): void {
+    const readBytes = this.writtenBytes - this.options.stream.writableLength;
+    if (this.blockedSince !== undefined && readBytes > this.readBytes) this.blockedSince = now;
+    this.readBytes = readBytes;
   }
 
   /** Stops reading packets until `resume` was called as often. */
