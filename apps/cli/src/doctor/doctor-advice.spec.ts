@@ -117,6 +117,27 @@ describe('doctor, where a person has to act', () => {
     );
   });
 
+  it('notes what a crash of the broker behind the entrance costs, and does not call that a fault', async () => {
+    await using site = await mutualSite();
+    await set(site, 'mqtt.broker.url', 'unix:/run/mosquitto-sallyport/broker.sock');
+
+    const { healthy, findings } = await examine(site.run);
+
+    expect(healthy).toBe(true);
+    const command = `sallyport --config-dir ${site.directory}`;
+    expect(findings).toEqual([
+      {
+        id: 'mosquitto',
+        severity: 'note',
+        what: expect.stringContaining('Mosquitto acknowledges a message when it is in its memory'),
+        fix: `${command} mqtt broker-config --level mutual --durable --output /etc/mosquitto/sallyport && ${command} config set mqtt.broker.waits_for_save true`,
+      },
+    ]);
+
+    await set(site, 'mqtt.broker.waits_for_save', 'true');
+    expect((await examine(site.run)).findings).toEqual([]);
+  });
+
   it('names a CA that comes to its end, and the rotation', async () => {
     const authority = new TestAuthority('Short', { notBefore: ago(300), notAfter: ahead(80) });
     await using site = await mutualSite(authority);

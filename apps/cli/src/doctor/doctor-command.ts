@@ -118,7 +118,7 @@ async function settingsFindings(context: CliContext, options: GlobalOptions, pro
 }
 
 function isHealthy(results: readonly Result[]): boolean {
-  return results.every(({ findings }) => findings.length === 0);
+  return results.every(({ findings }) => findings.every(({ severity }) => severity === 'note'));
 }
 
 function resultLines({ title, findings }: Result): string[] {

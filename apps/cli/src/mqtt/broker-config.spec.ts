@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { mustRun, runProgram, startDaemon, TestCa, temporaryDirectory } from '@sallyport/testkit';
+import { mustRun, runProgram, startDaemon, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { buildCrl, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
@@ -137,6 +137,36 @@ describe('mqtt broker-config', () => {
     await set('mqtt.bind.ca_path', files.broker.certPath);
     const { stderr } = await run('--level', 'mutual', '--direct', '--output', 'made');
     expect(stderr).toContain('holds a certificate; Mosquitto needs one file with the root');
+  });
+
+  it('makes with --durable a Mosquitto that saves before the entrance passes on, and says the price', async () => {
+    const { directory, run } = await machine();
+    const { stdout, exitCode } = await run('--level', 'mutual', '--durable', '--output', 'made');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('\n  sallyport config set mqtt.broker.waits_for_save true\n');
+    expect(stdout).toContain('about 1,900 messages a second');
+    const folder = directory.file('made');
+    const { socket } = await startMosquitto(folder);
+    const place = ['--unix', socket, '-u', 'child01', '-t', 'te/device/child01/x', '-q', '1'];
+    await mustRun('mosquitto_sub', [...place, '-i', 'away', '-c', '-E']);
+    await mustRun('mosquitto_pub', [...place, '-m', 'what a crash must not take']);
+    // Long before the ten seconds of the other configuration.
+    const saved = async () => (await readFile(`${folder}/state/mosquitto.db`, 'latin1')).includes('a crash must not');
+    await waitFor(saved, { deadlineMs: 5_000 });
+  });
+
+  it('says without --durable what a crash of Mosquitto costs', async () => {
+    const { run } = await machine();
+    const { stdout } = await run('--level', 'mutual', '--output', 'made');
+    expect(stdout).toContain('loses the messages of the last 10 seconds, also acknowledged ones');
+    expect(stdout).not.toContain('waits_for_save');
+  });
+
+  it('makes no --durable Mosquitto for clients that do not come through the entrance', async () => {
+    const { directory, run } = await machine(mutual);
+    const { exitCode, stderr } = await run('--level', 'mutual', '--direct', '--durable', '--output', 'made');
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining("cannot be used with option '--direct'")]);
+    await expect(stat(directory.file('made'))).rejects.toThrow('ENOENT');
   });
 
   it('writes the syntax of Mosquitto 2.1 on request', async () => {
@@ -291,6 +321,7 @@ describe('mqtt broker-config --check', () => {
 
   it.each([
     ['mutual', []],
+    ['mutual', ['--durable']],
     ['plain', ['--direct']],
     ['server', ['--direct']],
     ['mutual', ['--direct']],
