@@ -183,11 +183,11 @@ export class Client implements ConnectionUser, SessionHolder {
     this.cut('another connection has taken over the session', reasonCodes.sessionTakenOver);
   }
 
-  waitFor(crowd: Crowd): void {
+  waitFor(crowd: Crowd, owner: string): void {
     if (this.isWaiting) return;
     this.isWaiting = true;
     this.connection.hold();
-    crowd.wait(() => {
+    crowd.wait(owner, () => {
       this.isWaiting = false;
       this.connection.resume();
     });

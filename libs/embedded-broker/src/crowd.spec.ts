@@ -20,6 +20,19 @@ const silentConnect = {
 } as const;
 
 const slowReader = { inFlightMessages: 1, queuedMessages: 8 };
+/** Nobody is let go because a reader makes no progress. */
+const patient = { ...slowReader, crowdMs: 3_600_000 };
+
+/** A client that acknowledges nothing for now, with one message that waits, and a client that floods it. */
+async function crowdedReader(qos: 0 | 1, open: typeof ManualClient.start = ManualClient.start) {
+  const site = await TestBroker.start({ limits: patient });
+  const reader = open(site.broker, { clientId: 'reader', network: '10.0.0.9' });
+  await reader.subscribe({ '#': 1 });
+  const flooder = await ManualClient.open(site.broker, { clientId: 'flooder', network: '10.0.0.1' });
+  for (const payload of ['in flight', 'waiting']) await flooder.publishKept('flood', payload);
+  for (let index = 1; index <= 200; index += 1) flooder.publish('flood', 'x', { qos, packetId: qos === 0 ? 0 : index });
+  return { site, reader, flooder };
+}
 
 describe('a client that is slower than its publisher', () => {
   it('loses nothing as long as it goes on: the publisher waits', async () => {
@@ -111,5 +124,40 @@ describe('a client that is slower than its publisher', () => {
     }
     expect(brokerSide.destroyed).toBe(false);
     reader.destroy();
+  });
+});
+
+describe('a client whose queue one publisher fills', () => {
+  it.each([
+    { reader: 'a client of the network', open: ManualClient.start },
+    { reader: 'a service', open: ManualClient.serve },
+  ])('holds up this publisher, and no other network: $reader', async ({ open }) => {
+    const { site, reader, flooder } = await crowdedReader(1, open);
+    await using _ = site;
+    await using honest = await ManualClient.open(site.broker, { clientId: 'honest', network: '10.0.0.2' });
+    await honest.publishKept('honest', 'x');
+    await honest.publishKept('honest', 'y');
+    expect(flooder.received.length).toBeLessThan(8);
+    reader.acknowledge('puback', (await reader.next('publish')).packetId);
+    await reader.next('publish');
+  });
+
+  it('holds up nobody at QoS 0: what is more than the fair part is dropped, with a count', async () => {
+    const { site, reader, flooder } = await crowdedReader(0);
+    await using _ = site;
+    await flooder.settle();
+    expect(site.broker.counters.dropped['slow-reader']).toBe(200 - 3);
+    await using honest = await ManualClient.open(site.broker, { clientId: 'honest', network: '10.0.0.2' });
+    honest.publish('honest', 'x');
+    await honest.settle();
+    await using honester = await ManualClient.open(site.broker, { clientId: 'honester', network: '10.0.0.3' });
+    await honester.publishKept('honest', 'y');
+    const topics: string[] = [];
+    while (topics.at(-2) !== 'honest') {
+      const { topic, packetId, qos } = await reader.next('publish');
+      topics.push(topic);
+      if (qos === 1) reader.acknowledge('puback', packetId);
+    }
+    expect(topics.slice(-2)).toEqual(['honest', 'honest']);
   });
 });

@@ -13,6 +13,8 @@ export interface BrokerLimits {
   readonly connectMs: number;
   /** How long a client may leave a full buffer unread before it is cut, in milliseconds. */
   readonly drainMs: number;
+  /** How long publishers that fill the queue of a client wait for it without any progress, in milliseconds. */
+  readonly crowdMs: number;
   /** Bytes that are handed to a connection before the rest waits in the queue of the session. */
   readonly outputBytes: number;
   /** QoS 1 and 2 messages that a client may have unacknowledged at a time. */
@@ -50,6 +52,7 @@ export const defaultBrokerLimits: BrokerLimits = {
   clientIdLength: 128,
   connectMs: 10_000,
   drainMs: 10_000,
+  crowdMs: 40,
   outputBytes: mebibyte,
   inFlightMessages: 1_000,
   unreleasedMessages: 1_000,

@@ -36,6 +36,8 @@ export class Message implements JournalEntry {
   readonly expiresAt: number;
   /** Bytes it is counted with. */
   readonly size: number;
+  /** Owner of the publisher's session; empty when the broker does not know any more, such as after a restart. */
+  publishedBy = '';
   /** The batch of the journal that holds it; 0 when it is not kept there. */
   position = 0;
   private body: Buffer;

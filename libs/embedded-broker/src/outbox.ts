@@ -8,6 +8,7 @@ import type { BrokerLimits } from './limits.js';
 import { Message } from './message.js';
 import { recordTypes } from './records.js';
 import type { DueMessage, RetainedBacklog } from './retained-backlog.js';
+import type { SessionHolder } from './session.js';
 import type { Share } from './share.js';
 
 /** The connection of a session, as its outbox sees it. */
@@ -35,6 +36,12 @@ export interface OutboxOptions {
   readonly now: () => number;
 }
 
+/** The session that publishes. */
+interface Publisher {
+  readonly owner: string;
+  readonly holder: SessionHolder | undefined;
+}
+
 /** What became of a message for one session; `all-full`: the room that all clients have together is used up. */
 export type OfferOutcome = 'taken' | 'away' | 'full' | 'all-full';
 
@@ -47,24 +54,25 @@ const mostPacketIds = 65_535;
  * connections and restarts. So no identifier is used for two messages at a time.
  */
 export class Outbox {
-  readonly crowd = new Crowd();
+  private readonly crowd: Crowd;
   /** By packet identifier, in the order of publication. */
   private readonly unacknowledged = new Map<number, Delivery>();
   private readonly waiting = new Fifo<Delivery>();
   private link: Link | undefined;
   private inFlight = 0;
-  private bytes = 0;
   private lastPacketId = 0;
 
-  constructor(private readonly options: OutboxOptions) {}
+  constructor(private readonly options: OutboxOptions) {
+    this.crowd = new Crowd(options.limits);
+  }
 
   get queuedMessages(): number {
     return this.waiting.length;
   }
 
-  /** Whether publishers should wait: the client is there and reads, and half of its room is used. */
-  get isCrowded(): boolean {
-    return this.link !== undefined && !this.crowd.isStalled && this.isFullerThan(1 / 2);
+  /** Lets a publisher wait that fills the queue of a client that is there and reads. */
+  holdIfCrowding({ owner, holder }: Publisher): void {
+    if (this.link !== undefined && this.crowd.shouldHold(owner)) holder?.waitFor(this.crowd, owner);
   }
 
   /** Says whether a message has room, without taking it. */
@@ -73,7 +81,7 @@ export class Outbox {
     const isFull =
       this.waiting.length >= limits.queuedMessages ||
       this.unacknowledged.size >= mostPacketIds ||
-      this.bytes + message.size > limits.queuedBytes;
+      this.crowd.bytes + message.size > limits.queuedBytes;
     if (isFull) return 'full';
     const shortage = share.shortage('queuedBytes', message.size);
     if (shortage === undefined) return undefined;
@@ -87,7 +95,7 @@ export class Outbox {
     if (shortage !== undefined) return shortage;
     const delivery = new Delivery(message, this.options.session, this.nextPacketId(), options);
     if (delivery.session !== 0) message.await(delivery);
-    this.add(delivery);
+    this.queue(delivery);
     this.pump();
     return 'taken';
   }
@@ -96,7 +104,7 @@ export class Outbox {
   restore(delivery: Delivery): void {
     this.lastPacketId = Math.max(this.lastPacketId, delivery.packetId);
     this.unacknowledged.set(delivery.packetId, delivery);
-    this.count(delivery.message.size);
+    this.add(delivery.message);
     if (delivery.state === 'released') return;
     delivery.isDuplicate = true;
     this.waiting.push(delivery);
@@ -130,20 +138,10 @@ export class Outbox {
 
   /** Sends what may be sent now. */
   pump(): void {
-    const { link, waiting } = this;
+    const { link } = this;
     if (link === undefined) return;
-    for (let next = waiting.first; next !== undefined && link.isWritable; next = waiting.first) {
-      if (this.isExpired(next)) {
-        waiting.shift();
-        this.drop(next);
-        continue;
-      }
-      if (next.qos > 0 && !this.mayFly(next, link)) return;
-      waiting.shift();
-      this.send(next, link);
-    }
-    if (!this.options.backlog.isEmpty) this.pumpBacklog(link);
-    if (!this.isFullerThan(1 / 4)) this.crowd.release();
+    this.sendWaiting(link);
+    this.crowd.releaseRelieved();
   }
 
   /** The client has read what it was sent, and there is more. */
@@ -207,7 +205,7 @@ export class Outbox {
       delivery.state = 'done';
       this.options.journal.forget(delivery);
       if (delivery.session !== 0 && wasOpen) this.leave(delivery.message);
-      this.count(-delivery.message.size);
+      this.release(delivery.message);
     }
     this.unacknowledged.clear();
   }
@@ -221,12 +219,28 @@ export class Outbox {
       if (frame.byteLength <= link.largestBytes) link.send(frame, 0);
       return 'taken';
     }
+    if (this.crowd.isFilledBy(message.publishedBy)) return 'full';
     const shortage = this.shortageFor(message);
     if (shortage !== undefined) return shortage;
     message.detach();
-    this.count(message.size);
+    this.add(message);
     this.waiting.push(new Delivery(message, 0, 0, options));
     return 'taken';
+  }
+
+  private sendWaiting(link: Link): void {
+    const { waiting } = this;
+    for (let next = waiting.first; next !== undefined && link.isWritable; next = waiting.first) {
+      if (this.isExpired(next)) {
+        waiting.shift();
+        this.drop(next);
+        continue;
+      }
+      if (next.qos > 0 && !this.mayFly(next, link)) return;
+      waiting.shift();
+      this.send(next, link);
+    }
+    if (!this.options.backlog.isEmpty) this.pumpBacklog(link);
   }
 
   private pumpBacklog(link: Link): void {
@@ -252,12 +266,12 @@ export class Outbox {
     this.options.journal.whenCommitted({ committed: () => this.pump() });
   }
 
-  private add(delivery: Delivery): void {
+  private queue(delivery: Delivery): void {
     const { message, options } = delivery;
     if (this.link === undefined) message.detach();
     else message.prepare(this.link.version, options);
     this.unacknowledged.set(delivery.packetId, delivery);
-    this.count(message.size);
+    this.add(message);
     this.waiting.push(delivery);
   }
 
@@ -277,7 +291,7 @@ export class Outbox {
       return;
     }
     if (qos === 0) {
-      this.count(-message.size);
+      this.release(message);
       link.send(frame, 0);
       return;
     }
@@ -300,22 +314,17 @@ export class Outbox {
 
   /** Ends a delivery that was not sent. */
   private drop(delivery: Delivery): void {
-    this.count(-delivery.message.size);
+    this.release(delivery.message);
     if (delivery.qos === 0) return;
     this.unacknowledged.delete(delivery.packetId);
     this.settle(delivery);
-  }
-
-  private isFullerThan(part: number): boolean {
-    const { limits } = this.options;
-    return this.waiting.length > part * limits.queuedMessages || this.bytes > part * limits.queuedBytes;
   }
 
   private remove(delivery: Delivery): void {
     this.crowd.noteProgress();
     this.unacknowledged.delete(delivery.packetId);
     this.inFlight -= 1;
-    this.count(-delivery.message.size);
+    this.release(delivery.message);
   }
 
   private settle(delivery: Delivery): void {
@@ -335,12 +344,17 @@ export class Outbox {
 
   private forgetUnsentOnce(): void {
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift())
-      if (next.qos === 0) this.count(-next.message.size);
+      if (next.qos === 0) this.release(next.message);
   }
 
-  private count(bytes: number): void {
-    this.bytes += bytes;
-    this.options.share.take('queuedBytes', bytes);
+  private add({ publishedBy, size }: Message): void {
+    this.crowd.add(publishedBy, size);
+    this.options.share.take('queuedBytes', size);
+  }
+
+  private release({ publishedBy, size }: Message): void {
+    this.options.share.take('queuedBytes', -size);
+    this.crowd.remove(publishedBy, size);
   }
 
   private nextPacketId(): number {

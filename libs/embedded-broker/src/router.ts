@@ -128,6 +128,7 @@ export class Router {
       return 'no-room';
     }
     const message = new Message(this.options.nextMessageId(), publication, this.options.now());
+    message.publishedBy = publisher.owner;
     if (publication.retain && !this.retain(publication, publisher.owner, message) && publication.qos > 0)
       return 'no-room';
     if (matches.length === 0) return 'no-subscriber';
@@ -146,8 +147,8 @@ export class Router {
     const outcome = session.outbox.offer(message, options);
     if (outcome === 'taken') this.noteTaken(session);
     else if (outcome !== 'away') this.noteLoss(session, message.topic, options.qos);
-    if (session.outbox.isCrowded && mayHoldUp(session, from.publisher))
-      from.publisher.holder?.waitFor(session.outbox.crowd);
+    // Nobody waits because of QoS 0: the outbox drops what is too much.
+    if (options.qos > 0 && mayHoldUp(session, from.publisher)) session.outbox.holdIfCrowding(from.publisher);
   }
 
   private sendWhenKept(message: Message, matches: readonly Match[], publisher: Session): void {
@@ -280,12 +281,11 @@ export class Router {
 }
 
 /**
- * Whose publishers wait for a client that is slow: its own, and everybody for a service, which works for all. Otherwise one
- * device that reads as slowly as it likes could hold up a service, and with it all other devices.
+ * Whether a publisher that fills the queue of a receiver may have to wait for it. A service works for all devices. One device
+ * that reads as slowly as it likes must not hold up a service, and with it all the others.
  */
 function mayHoldUp(receiver: Session, publisher: Session): boolean {
-  if (receiver === publisher) return false;
-  return receiver.owner === publisher.owner || isService(receiver.origin);
+  return receiver !== publisher && (!isService(publisher.origin) || isService(receiver.origin));
 }
 
 function matchOf(session: Session, subscriptions: readonly Subscription[]): Match {

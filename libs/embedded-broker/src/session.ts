@@ -14,8 +14,8 @@ import type { Subscription } from './subscription.js';
 
 /** Whoever uses a session at the moment. */
 export interface SessionHolder {
-  /** Publishes no more until the crowd lets it. */
-  waitFor(crowd: Crowd): void;
+  /** Publishes no more until the crowd lets its owner. */
+  waitFor(crowd: Crowd, owner: string): void;
   /** Ends its connection: another one has come for the session. */
   yield(): void;
 }
