@@ -276,6 +276,26 @@ describe('while the disk takes nothing', () => {
     expect(await receiver.messages(1)).toEqual(['a x 2 #1']);
   });
 
+  it('retained messages at QoS 0 reach those who are there, and are not kept in memory for the disk', async () => {
+    const { crashes, disk, broker } = await openSite();
+    await using _ = crashes;
+    await using listening = await ManualClient.open(broker, { clientId: 'listening' });
+    await listening.subscribe({ state: 0 });
+    await using publisher = await ManualClient.open(broker, { clientId: 'publisher' });
+    await publisher.publishKept('state', '1', { retain: true });
+    expect(await listening.messages(1)).toEqual(['state 1 0']);
+    disk.isFull = true;
+    publisher.publish('state', '2', { retain: true, qos: 1, packetId: 2 });
+    await waitFor(() => broker.figures.journalFailing === 1);
+    publisher.publish('state', '3', { retain: true });
+    expect(await listening.messages(2)).toEqual(['state 2 0', 'state 3 0']);
+    await using late = await ManualClient.open(broker, { clientId: 'late' });
+    await late.subscribe({ state: 0 });
+    expect(await late.messages(1)).toEqual(['state 2 0 retained']);
+    disk.isFull = false;
+    await publisher.next('puback');
+  });
+
   it('nothing that has to be kept is acknowledged, and everything else goes on', async () => {
     const { crashes, disk, broker, warnings } = await openSite();
     await using _ = crashes;

@@ -162,8 +162,10 @@ export class Router {
 
   /** Returns false when there is no room; the log says so once, until there is again. */
   private retain(publication: Publication, owner: string, { id, publishedAt }: Message): boolean {
-    const { retained, onWarning } = this.options;
+    const { retained, journal, onWarning } = this.options;
     const { topic, payload } = publication;
+    // QoS 0. Records that wait for the disk are in memory, and nobody bounds how many a client sends.
+    if (journal.isFailing) return false;
     if (payload.length === 0) {
       retained.remove(topic);
       this.isRetainedFull = false;
