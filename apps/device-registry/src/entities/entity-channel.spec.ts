@@ -138,6 +138,15 @@ describe('entities over MQTT', () => {
       expect(await entities.find(id)).toBeUndefined();
     });
 
+    it('costs no question to the broker when its device has as many entities as it may', async () => {
+      await entities.register('device/full//');
+      for (let count = 1; count < 200; count += 1) await entities.register(`device/full/service/s${count}`);
+      await device.publish('te/device/full/service/more/m/temp', '{"t":1}');
+      await settled();
+      expect(await entities.find('device/full/service/more')).toBeUndefined();
+      expect(device.heard.filter((line) => line.includes('/service/more/signal/'))).toEqual([]);
+    });
+
     it('registers nothing when it is empty', async () => {
       await device.publish('te/device/empty///m/temp', '');
       await settled();

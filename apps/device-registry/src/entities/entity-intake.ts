@@ -194,6 +194,8 @@ export class EntityIntake {
    */
   private async registerByName(id: TopicId, type: Entity['@type'], name: string): Promise<boolean> {
     if (this.broker === undefined) throw new Problem('unavailable', 'The broker is not there yet.');
+    // To ask the broker takes long, and messages of all devices wait. So first what would refuse it anyway.
+    await this.registrations.check({ '@topic-id': id, '@type': type });
     if (await this.broker.hasRegistration(entityTopic(this.root, id))) return false;
     await this.registrations.registerByMessage({ '@topic-id': id, '@type': type }, name);
     await this.replay(id);

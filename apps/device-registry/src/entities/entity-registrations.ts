@@ -70,6 +70,11 @@ export class EntityRegistrations {
     });
   }
 
+  /** @throws Problem `invalid-request`, `storage-full`: such an entity cannot be registered now */
+  async check(entity: Entity): Promise<void> {
+    checkEntity((await this.entities.current()).tree, withParent(entity));
+  }
+
   /** Registers an entity because of its first message, and says so on the broker. */
   async registerByMessage(entity: Entity, name: string): Promise<void> {
     await this.entities.change(async (tree): Promise<EntityChange<void>> => {

@@ -33,6 +33,16 @@ describe('messages that wait for an entity', () => {
     expect(pending.hold(id('a'), message('b'))).toBe(true);
   });
 
+  it('of one device are no more than 1 MiB, and others are not kept out', () => {
+    const pending = new PendingMessages();
+    const half = 'x'.repeat(512 * 1024);
+    const held = Array.from({ length: 9 }, (_, index) => pending.hold(id('a'), message('b', `te/${index}`, half)));
+    expect(held.filter((isHeld) => isHeld)).toHaveLength(2);
+    expect(pending.hold(id('a'), message('c', 'te/device/c//', half))).toBe(true);
+    pending.release(id('a'));
+    expect(pending.hold(id('a'), message('b', 'te/device/b//', half))).toBe(true);
+  });
+
   it.each([
     ['2,000 messages', 2_000, 'x'],
     ['8 MiB', 8, 'x'.repeat(1024 * 1024)],

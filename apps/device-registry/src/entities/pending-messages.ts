@@ -10,7 +10,14 @@ export interface PendingMessage {
   readonly from: TopicId;
 }
 
-const limits = { messages: 2_000, bytes: 8 * 1024 * 1024, messagesOfOwner: 100 };
+const mebibyte = 1024 * 1024;
+/** A broker takes messages up to 1 MiB, so each device may have one of that size. */
+const limits = { messages: 2_000, bytes: 8 * mebibyte, messagesOfOwner: 100, bytesOfOwner: mebibyte };
+
+interface Usage {
+  messages: number;
+  bytes: number;
+}
 
 /**
  * Messages that came before the entity they need: registrations before that of their parent, and data before the
@@ -18,24 +25,22 @@ const limits = { messages: 2_000, bytes: 8 * 1024 * 1024, messagesOfOwner: 100 }
  */
 export class PendingMessages {
   private readonly waiting = new Map<TopicId, PendingMessage[]>();
-  private readonly countByOwner = new Map<string, number>();
-  private messages = 0;
-  private bytes = 0;
+  private readonly usageByOwner = new Map<string, Usage>();
+  private readonly used: Usage = { messages: 0, bytes: 0 };
 
   /** @returns false when there is no room: for all, or for those of this device */
   hold(needed: TopicId, message: PendingMessage): boolean {
     const owner = ownerOf(message.from);
-    const own = this.countByOwner.get(owner) ?? 0;
-    const isFull = this.messages >= limits.messages || this.bytes + message.payload.length > limits.bytes;
-    if (isFull || own >= limits.messagesOfOwner) return false;
+    const own = this.usageByOwner.get(owner) ?? { messages: 0, bytes: 0 };
+    const bytes = message.payload.length;
+    if (this.used.messages >= limits.messages || this.used.bytes + bytes > limits.bytes) return false;
+    if (own.messages >= limits.messagesOfOwner || own.bytes + bytes > limits.bytesOfOwner) return false;
     const held = this.waiting.get(needed) ?? [];
     // A later message on a topic replaces the earlier one, as it does at the broker.
     const before = held.findIndex(({ topic }) => topic === message.topic);
     if (before >= 0) this.forget(held.splice(before, 1));
     this.waiting.set(needed, [...held, message]);
-    this.countByOwner.set(owner, (this.countByOwner.get(owner) ?? 0) + 1);
-    this.messages += 1;
-    this.bytes += message.payload.length;
+    this.count(owner, 1, bytes);
     return true;
   }
 
@@ -55,13 +60,16 @@ export class PendingMessages {
   }
 
   private forget(messages: readonly PendingMessage[]): void {
-    for (const { from, payload } of messages) {
-      const owner = ownerOf(from);
-      const rest = (this.countByOwner.get(owner) ?? 0) - 1;
-      if (rest > 0) this.countByOwner.set(owner, rest);
-      else this.countByOwner.delete(owner);
-      this.messages -= 1;
-      this.bytes -= payload.length;
+    for (const { from, payload } of messages) this.count(ownerOf(from), -1, -payload.length);
+  }
+
+  private count(owner: string, messages: number, bytes: number): void {
+    const own = this.usageByOwner.get(owner) ?? { messages: 0, bytes: 0 };
+    for (const usage of [own, this.used]) {
+      usage.messages += messages;
+      usage.bytes += bytes;
     }
+    if (own.messages > 0) this.usageByOwner.set(owner, own);
+    else this.usageByOwner.delete(owner);
   }
 }
