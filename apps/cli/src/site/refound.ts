@@ -69,7 +69,7 @@ async function readPartsLeniently({ settings }: Site): Promise<SiteParts> {
 function unconfirmed({ programName }: CliContext, { signer, registry }: SiteParts): Failure {
   const id = signer?.siteId ?? registry?.siteId;
   return new Failure(
-    `Nothing was changed. Founding ${id === undefined ? 'this site' : `site ${id}`} again makes a new CA: every device and service has to enrol again, and nothing the old CA issued is trusted any more. The old keys and the embedded store are moved aside. If there is a backup, restore it instead.`,
+    `Nothing was changed. Founding ${id === undefined ? 'this site' : `site ${id}`} again makes a new CA: every device and service has to enrol again, and nothing the old CA issued is trusted any more. The old keys, the embedded store, and the sessions and messages of the embedded broker are moved aside. If there is a backup, restore it instead.`,
     `To do it: ${programName} site refound --yes`,
   );
 }
@@ -89,6 +89,8 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
     replaces: signer?.siteId ?? registry?.siteId ?? 'unknown',
   };
   if (places.store !== undefined) await moveAside(places.store, suffix);
+  // What clients of the old site sent, and what waits for them, must not be delivered in the new one.
+  await moveAside(places.brokerJournal, suffix);
   await moveAside(places.keys, suffix);
   // The new marker is complete before it replaces the old one. The secrets are moved last: until then they show that
   // there is a site.
@@ -157,12 +159,16 @@ async function giveToOwnerOf(directory: string, folder: string): Promise<void> {
 
 function outcome({ programName }: CliContext, { siteId: id, replaces }: SiteMarker, { places }: SiteParts): string[] {
   const elsewhere = 'store.url names a store of its own: let it name an empty one before the next start.';
+  const { store, otherBroker } = places;
   return [
-    ...(places.store === undefined ? [elsewhere] : []),
+    ...(store === undefined ? [elsewhere] : []),
+    ...(otherBroker === undefined
+      ? []
+      : [`${otherBroker} still has the sessions and messages of the old site: empty it before the next start.`]),
     `Site ${id} takes the place of ${replaces === 'unknown' ? 'the old one' : `site ${replaces}`}. The next start makes its CA.`,
     'Then:',
     `  ${programName} secure mutual     new certificates for the services, if listeners use TLS`,
     `  ${programName} device enroll-token DEVICE   for each device`,
-    'The old keys, secrets and store lie beside the new ones, with ".before-" in their names.',
+    'The old keys, secrets, store and MQTT sessions lie beside the new ones, with ".before-" in their names.',
   ];
 }

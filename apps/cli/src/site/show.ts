@@ -35,11 +35,15 @@ function descriptionOf({ signer, places, store, registry }: SiteParts, settings:
     secrets: places.secrets,
     keys: places.keys,
     store: places.store ?? storeAddress(settings),
+    mqttBroker: places.otherBroker ?? places.brokerJournal,
   };
 }
 
 function linesOf(parts: SiteParts, settings: Settings): string[] {
-  const { siteId, foundedAt, distrustedAuthorities, markers, secrets, keys, store } = descriptionOf(parts, settings);
+  const { siteId, foundedAt, distrustedAuthorities, markers, secrets, keys, store, mqttBroker } = descriptionOf(
+    parts,
+    settings,
+  );
   return labelledLines([
     ['Site', siteId ?? 'not known here'],
     ['Founded', foundedAt ?? 'not known here'],
@@ -48,6 +52,7 @@ function linesOf(parts: SiteParts, settings: Settings): string[] {
     ['Secrets', secrets],
     ['CA keys', keys],
     ['Store', store],
+    ['MQTT broker', mqttBroker],
   ]);
 }
 

@@ -20,7 +20,13 @@ const marker: SiteMarker = {
 async function stoppedSite({ store }: { readonly store: string | undefined }) {
   const directory = temporaryDirectory('sp-');
   const [config, data] = [directory.file('c'), directory.file('d')];
-  for (const folder of [`${config}/pki`, `${config}/service-certs/agent`, `${data}/pki/keys`, `${data}/store`])
+  for (const folder of [
+    `${config}/pki`,
+    `${config}/service-certs/agent`,
+    `${data}/pki/keys`,
+    `${data}/store`,
+    `${data}/mqtt-broker`,
+  ])
     await mkdir(folder, { recursive: true });
   await writeFile(`${config}/tedge.toml`, `[data]\npath = "${data}"\n[run]\npath = "${directory.file('r')}"\n`);
   await writeFile(`${config}/pki/key-passphrase`, 'secret');
@@ -59,6 +65,7 @@ describe('site show', () => {
       `Secrets:        ${site.config}/pki`,
       `CA keys:        ${site.data}/pki/keys`,
       `Store:          ${site.data}/store`,
+      `MQTT broker:    ${site.data}/mqtt-broker`,
       '',
     ]);
   });
@@ -67,6 +74,14 @@ describe('site show', () => {
     await using site = await stoppedSite({ store: undefined });
     expect((await site.run('site', 'show')).stdout).toContain(
       'Fault: The store does not know this site: it was emptied, or is another one.\n',
+    );
+  });
+
+  it('names the broker that keeps sessions and messages in place of the embedded one', async () => {
+    await using site = await stoppedSite({ store: marker.siteId });
+    await site.run('config', 'set', 'mqtt.broker.url', 'unix:/run/mosquitto-sallyport/broker.sock');
+    expect((await site.run('site', 'show')).stdout).toContain(
+      'MQTT broker:    unix:/run/mosquitto-sallyport/broker.sock\n',
     );
   });
 
@@ -98,7 +113,7 @@ describe('site refound', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`Founding site ${marker.siteId} again makes a new CA`);
     expect((await readdir(site.config)).toSorted()).toEqual(['pki', 'service-certs', 'site', 'tedge.toml']);
-    expect((await readdir(site.data)).toSorted()).toEqual(['pki', 'store']);
+    expect((await readdir(site.data)).toSorted()).toEqual(['mqtt-broker', 'pki', 'store']);
   });
 
   it('moves aside what the old site had, and leaves a founding to be done that distrusts its CAs', async () => {
@@ -116,7 +131,7 @@ describe('site refound', () => {
       `site${aside}`,
       'tedge.toml',
     ]);
-    expect((await readdir(site.data)).toSorted()).toEqual(['pki', `store${aside}`]);
+    expect((await readdir(site.data)).toSorted()).toEqual([`mqtt-broker${aside}`, 'pki', `store${aside}`]);
     expect(await readdir(`${site.data}/pki`)).toEqual([`keys${aside}`]);
     expect(await readdir(`${site.config}/site`)).toEqual(['pki-signer.json']);
     const founding = siteMarker.parse(JSON.parse(await readFile(`${site.config}/site/pki-signer.json`, 'utf8')));
@@ -126,6 +141,13 @@ describe('site refound', () => {
       replaces: marker.siteId,
       distrusted: [authorityIdOf(authority.root)],
     });
+  });
+
+  it('says that another broker still has the sessions and messages of the old site', async () => {
+    await using site = await stoppedSite({ store: undefined });
+    await site.run('config', 'set', 'mqtt.broker.url', 'unix:/run/mosquitto-sallyport/broker.sock');
+    const { stdout } = await site.run('site', 'refound', '--yes');
+    expect(stdout).toContain('unix:/run/mosquitto-sallyport/broker.sock still has the sessions and messages');
   });
 
   it('distrusts the CAs of a store whose keys are lost, though no service was told to trust them', async () => {

@@ -17,6 +17,10 @@ export interface SitePlaces {
   readonly keys: string;
   /** Folder of the embedded store; undefined when `store.url` names another. */
   readonly store: string | undefined;
+  /** Journal of the embedded broker: sessions, messages that wait, and retained messages. */
+  readonly brokerJournal: string;
+  /** The broker that keeps them in its place: `mqtt.broker.url`. */
+  readonly otherBroker: string | undefined;
 }
 
 /** What is in the embedded store. Another store is not read. */
@@ -67,11 +71,14 @@ async function haveCertificates(folder: string): Promise<boolean> {
 function sitePlaces(settings: Settings): SitePlaces {
   const { stateDirectory, dataDirectory } = settings;
   const { markers, secrets } = statePlaces(stateDirectory);
+  const dataPath = settings.require('data.path');
   return {
     markers,
     secrets,
     keys: join(dataDirectory, 'pki', 'keys'),
-    store: settings.get('store.url') === undefined ? join(settings.require('data.path'), 'store') : undefined,
+    store: settings.get('store.url') === undefined ? join(dataPath, 'store') : undefined,
+    brokerJournal: join(dataPath, 'mqtt-broker'),
+    otherBroker: settings.get('mqtt.broker.url'),
   };
 }
 
