@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceName } from '@sallyport/protocol';
-import { freePorts, shippedNodeFlags } from '@sallyport/testkit';
+import { freePorts, onProcessExit, shippedNodeFlags } from '@sallyport/testkit';
 import { AdminApi } from './admin-api.js';
 import { Device } from './device.js';
 
@@ -147,9 +147,10 @@ async function launch(env: NodeJS.ProcessEnv, cwd: string, output: { text: strin
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const end = (): void => void child.kill('SIGKILL');
-  process.once('exit', end);
-  child.once('exit', () => process.off('exit', end));
+  child.once(
+    'exit',
+    onProcessExit(() => void child.kill('SIGKILL')),
+  );
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       output.text += chunk.toString();

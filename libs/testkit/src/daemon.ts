@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { explainMissing } from './debian.js';
 import { freePort } from './free-port.js';
+import { onProcessExit } from './process-exit.js';
 import { waitFor } from './wait-for.js';
 
 /** A server program run for a test. */
@@ -47,14 +48,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 async function startOn(port: number, { program, args }: DaemonOptions): Promise<Daemon> {
   const child = spawn(program, await args(port), { stdio: ['ignore', 'pipe', 'pipe'] });
-  const killNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', killNow);
+  const takeBack = onProcessExit(() => void child.kill('SIGKILL'));
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
   const output = (): string => Buffer.concat(chunks).toString('utf8');
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-    process.off('exit', killNow);
+    takeBack();
     await endProcess(child, signal);
   };
   try {
