@@ -3,6 +3,6 @@ export { BoundedMap } from './bounded-map.js';
 export { type DeadlineOptions, within } from './deadline.js';
 export { pause } from './pause.js';
 export { RepeatFilter, type RepeatFilterOptions } from './repeat-filter.js';
-export { Semaphore } from './semaphore.js';
+export { KeyedSemaphore, Semaphore } from './semaphore.js';
 export { KeyedSerialQueue, SerialQueue } from './serial-queue.js';
 export { TokenBucket, TokenBuckets, type TokenRate } from './token-bucket.js';
