@@ -1,6 +1,7 @@
 import { rmdirSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { KeyedSemaphore } from '@sallyport/concurrency';
 import { hasCode, isAbsent } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { BodyGarbage } from './body-garbage.js';
@@ -21,7 +22,7 @@ import { type QuotaLimits, StorageQuota } from './storage-quota.js';
 import { lookAt, type StoredEntry, unlinkIfPresent, versionOf } from './stored-entry.js';
 import { countStored, removeStaleUploads } from './stored-tree.js';
 import { TemporaryFile } from './temporary-file.js';
-import { downloadBuffers, TransferBuffers, uploadBuffers } from './transfer-buffers.js';
+import { downloadBuffers, mostDownloads, TransferBuffers, uploadBuffers } from './transfer-buffers.js';
 
 export interface StorageOptions {
   /** The root folder; it is made when it is missing. */
@@ -56,6 +57,7 @@ export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
   readonly sendQuota = new PeerSendQuota();
+  readonly downloads = new KeyedSemaphore(mostDownloads);
   private readonly uploadBuffers = new TransferBuffers(uploadBuffers);
   private readonly garbage = new BodyGarbage();
   private readonly locks = new ChangeLocks();

@@ -27,6 +27,17 @@ export const uploadBuffers: BufferSizes = {
   mostIdle: 32,
 };
 
+/** Peers that have proven nothing are named by this and their network. */
+export const networkPrefix = 'network:';
+
+/**
+ * Downloads of one peer that use buffers at the same time. Each costs 0.1 MB and more while its client does not read.
+ * A network may have more than a device, because a whole fleet may be behind one address.
+ */
+export function mostDownloads(peer: string): number {
+  return peer.startsWith(networkPrefix) ? 256 : 32;
+}
+
 /** The buffers of one peer. */
 export interface BufferShare {
   /** True while so few buffers are in use that one transfer may hold several. */

@@ -4,6 +4,7 @@ import type { HotFile } from '../file-storage/hot-files.js';
 import type { OpenFile } from '../file-storage/open-file.js';
 import { type Answer, answer, type FileExchange } from './answer.js';
 import { selectRange } from './byte-range.js';
+import { DownloadPlace } from './download-place.js';
 import { networkRule, type PeerRule } from './path-ownership.js';
 import { judgePreconditions, permitsRange, preconditionFailed } from './preconditions.js';
 import { readSome, type Stretch, streamFile } from './stream-file.js';
@@ -30,7 +31,8 @@ interface SelectedBytes {
 }
 
 /**
- * Answers GET and HEAD: 200, 206, 304 or 416.
+ * Answers GET and HEAD: 200, 206, 304 or 416. When a peer has as many downloads as it may, the next one waits, without
+ * an open file. Only downloads that need a buffer count.
  *
  * @throws Problem `not-found`, `precondition-failed`
  */
@@ -38,22 +40,41 @@ export async function answerRead(exchange: FileExchange, tools: DownloadTools): 
   const { storage } = tools;
   const hot = storage.hotFile(exchange.path);
   if (hot !== undefined) return sendHot(exchange, hot, tools);
-  const file = await storage.openFile(exchange.path);
+  const peer = (tools.peerKeyOf ?? networkRule)(exchange.req);
+  const place = new DownloadPlace(storage.downloads, peer);
   try {
-    await sendFile(exchange, file, tools);
+    if (await sendFile(exchange, tools, place)) return;
+    await place.wait(exchange.res);
+    // The file may be another one now, so it is opened and examined again.
+    await sendFile(exchange, tools, place);
+  } finally {
+    place.giveBack();
+  }
+}
+
+/** @returns false if it has sent nothing, because it needs a place and there is none */
+async function sendFile(exchange: FileExchange, tools: DownloadTools, place: DownloadPlace): Promise<boolean> {
+  const file = await tools.storage.openFile(exchange.path);
+  try {
+    const selection = select(exchange, file.version, tools);
+    if (selection.kind === 'answer') answer(exchange, selection.answer);
+    else if (exchange.req.method === 'HEAD') sendBytes(exchange, selection, nothing);
+    else if (selection.stretch.length <= smallFileBytes) await sendSmall(exchange, selection, { file, tools });
+    else if (place.tryTake()) await streamBytes(exchange, selection, { file, tools, peer: place.peer });
+    else return false;
+    return true;
   } finally {
     await file.close();
   }
 }
 
-async function sendFile(exchange: FileExchange, file: OpenFile, tools: DownloadTools): Promise<void> {
-  const selection = select(exchange, file.version, tools);
-  if (selection.kind === 'answer') return answer(exchange, selection.answer);
-  const { stretch } = selection;
-  if (exchange.req.method === 'HEAD') return sendBytes(exchange, selection, nothing);
-  if (stretch.length > smallFileBytes) return streamBytes(exchange, selection, { file, tools });
-  const content = await readStretch(file, stretch);
-  if (stretch.length === file.version.sizeBytes) tools.storage.keepHot(exchange.path, file, content);
+async function sendSmall(
+  exchange: FileExchange,
+  selection: SelectedBytes,
+  { file, tools }: { file: OpenFile; tools: DownloadTools },
+): Promise<void> {
+  const content = await readStretch(file, selection.stretch);
+  if (content.length === file.version.sizeBytes) tools.storage.keepHot(exchange.path, file, content);
   tools.metrics?.sent(content.length);
   sendBytes(exchange, selection, content);
 }
@@ -75,13 +96,12 @@ function sendBytes({ res }: FileExchange, { status, headers }: SelectedBytes, co
 }
 
 async function streamBytes(
-  { req, res }: FileExchange,
+  { res }: FileExchange,
   { status, headers, stretch }: SelectedBytes,
-  { file, tools }: { file: OpenFile; tools: DownloadTools },
+  { file, tools, peer }: { file: OpenFile; tools: DownloadTools; peer: string },
 ): Promise<void> {
   res.writeHead(status, [...headers]);
   const onSent = (bytes: number) => tools.metrics?.sent(bytes);
-  const peer = (tools.peerKeyOf ?? networkRule)(req);
   await streamFile(res, { file, ...stretch, onSent, peer }, tools.storage);
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from '@sallyport/protocol';
 import { networkOf, type Peer } from '@sallyport/tls';
 import type { StoragePath } from '../file-storage/storage-path.js';
+import { networkPrefix } from '../file-storage/transfer-buffers.js';
 
 /** Throws Problem `forbidden` when the peer of a request may not use a path. */
 export type AccessRule = (req: IncomingMessage, path: StoragePath) => void;
@@ -46,7 +47,8 @@ export function peerRule(peerOf: (req: IncomingMessage) => Pick<Peer, 'deviceId'
 }
 
 /** For entrances without client certificates. */
-export const networkRule: PeerRule = ({ socket: { remoteAddress = '' } }) => `network:${networkOf(remoteAddress)}`;
+export const networkRule: PeerRule = ({ socket: { remoteAddress = '' } }) =>
+  `${networkPrefix}${networkOf(remoteAddress)}`;
 
 /**
  * An owner is a device, or the network of a peer without a certificate. Services, administrators and the processes of
