@@ -3,7 +3,7 @@ import type { Settings } from './settings.js';
 
 /** Warns of combinations of settings that are allowed, but that people seldom want. */
 export function riskWarnings(settings: Settings): string[] {
-  return [...exposureWarning(settings), ...clientPortWarning(settings)];
+  return [...exposureWarning(settings), ...openBrokerWarning(settings), ...clientPortWarning(settings)];
 }
 
 // As in thin-edge.io: if the broker is opened to other devices, the file transfer service is opened too.
@@ -14,6 +14,18 @@ function exposureWarning(settings: Settings): string[] {
   return [
     `mqtt.external.bind.address opens the file transfer service on ${address} too. ` +
       'Set http.bind.address to choose where it listens: tedge config set http.bind.address ADDRESS',
+  ];
+}
+
+/** Who proves nothing may use all topics. So a second listener without CA undoes the rights that the first one gives. */
+function openBrokerWarning(settings: Settings): string[] {
+  const port = settings.get('mqtt.external.bind.port');
+  const mutualKeys = ['mqtt.bind.cert_file', 'mqtt.bind.key_file', 'mqtt.bind.ca_path'] as const;
+  const isGuarded = settings.get('mqtt.bind.enabled') && mutualKeys.every((key) => settings.get(key) !== undefined);
+  if (port === undefined || !isGuarded || settings.get('mqtt.external.ca_path') !== undefined) return [];
+  return [
+    `mqtt.external.bind.port: whoever reaches port ${port} may use all topics of all devices, because ` +
+      'mqtt.external.ca_path is not set; mqtt.bind.* asks for certificates. Run: sallyport secure mutual',
   ];
 }
 

@@ -18,6 +18,19 @@ describe('defaults that follow from other settings', () => {
     expect(settings.get('http.bind.address')).toBe(address);
   });
 
+  const mutual = 'mqtt.bind.cert_file = "/c"\nmqtt.bind.key_file = "/k"\nmqtt.bind.ca_path = "/a"\n';
+
+  it.each([
+    ['no second listener', mutual, 0],
+    ['a second listener without CA beside one that is mutual', `${mutual}mqtt.external.bind.port = 8883`, 1],
+    ['the same with a CA', `${mutual}mqtt.external.bind.port = 8883\nmqtt.external.ca_path = "/a"`, 0],
+    ['a second listener beside one that is plain', 'mqtt.external.bind.port = 8883', 0],
+    ['the second listener alone', `${mutual}mqtt.bind.enabled = false\nmqtt.external.bind.port = 8883`, 0],
+  ])('with %s, warns of topics that are open to everybody, or not', async (_which, toml, count) => {
+    const { warnings } = await load(toml);
+    expect(warnings.filter((warning) => warning.includes('may use all topics of all devices'))).toHaveLength(count);
+  });
+
   it('warns when opening the broker opens the file transfer service too', async () => {
     const { warnings } = await load('mqtt.external.bind.address = "0.0.0.0"');
     expect(warnings).toEqual([
