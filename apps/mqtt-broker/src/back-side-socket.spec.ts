@@ -11,8 +11,8 @@ interface Site extends AsyncDisposable {
   readonly broker: EmbeddedBroker;
   readonly warnings: string[];
   open(): Promise<BackSideSocket>;
-  /** A session of a service of another process. */
-  connect(userName: string): Promise<Mqtt>;
+  /** A session of a service of another process; replicas of one have other client ids. */
+  connect(userName: string, clientId?: string): Promise<Mqtt>;
 }
 
 async function makeSite(): Promise<Site> {
@@ -34,9 +34,9 @@ async function makeSite(): Promise<Site> {
       opened.push(socket);
       return socket;
     },
-    connect: async (username) => {
+    connect: async (username, clientId = username) => {
       const credentials = async () => ({ username });
-      const connection = { kind: 'network', url: `unix:${path}`, clientId: username, credentials } as const;
+      const connection = { kind: 'network', url: `unix:${path}`, clientId, credentials } as const;
       const mqtt = await connectMqtt(connection, { onFault: () => undefined });
       sessions.push(mqtt);
       return mqtt;
@@ -67,6 +67,27 @@ describe('the back side of the embedded broker', () => {
     await agent.publish('sallyport/v1/rpc/device-registry/ask', '{}');
     await waitFor(() => received.length === 1);
     await expect(agent.subscribe('sallyport/v1/rpc/device-registry/#', () => undefined)).rejects.toThrow('refuses');
+  });
+
+  it('gives each request to one replica of a service', async () => {
+    await using site = await makeSite();
+    await site.open();
+    const received: string[] = [];
+    for (const replica of ['first', 'second']) {
+      const registry = await site.connect('service/device-registry', replica);
+      await registry.subscribe(
+        '$share/device-registry/sallyport/v1/rpc/device-registry/#',
+        (_topic, payload) => void received.push(`${payload}`),
+      );
+    }
+    const agent = await site.connect('service/agent');
+    const requests = Array.from({ length: 10 }, (_, index) => `${index}`);
+    for (const request of requests) await agent.publish('sallyport/v1/rpc/device-registry/ask', request);
+    const last = await site.connect('service/device-registry', 'last');
+    await last.subscribe('sallyport/v1/rpc/device-registry/#', (_topic, payload) => void received.push(`${payload}`));
+    await agent.publish('sallyport/v1/rpc/device-registry/ask', 'last');
+    await waitFor(() => received.filter((request) => request === 'last').length === 2);
+    expect(received.filter((request) => request !== 'last').toSorted()).toEqual(requests);
   });
 
   it('refuses everybody who names no service', async () => {

@@ -23,11 +23,6 @@ export type MqttConnection =
       readonly kind: 'network';
       /** `mqtt://host:1883`, `mqtts://host:8883` or `unix:/path`. */
       readonly url: string;
-      /**
-       * Whether several replicas of a service may use this broker, and share the requests to it. The broker has to know
-       * shared subscriptions then. Default true.
-       */
-      readonly hasReplicas?: boolean;
       /** Required for `mqtts`. */
       readonly tls?: () => Promise<TlsMaterial>;
       /** For a broker that asks for a user name; read again for each connection. */

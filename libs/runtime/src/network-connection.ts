@@ -68,11 +68,11 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** The embedded broker, in another process of this machine. It knows no shared subscriptions. */
+/** The embedded broker, in another process of this machine. */
 function socketPlace(settings: Settings, service: ServiceName): BrokerPlace | undefined {
   const socket = settings.get('mqtt.broker.socket');
   if (socket === undefined) return undefined;
-  return { kind: 'network', url: `unix:${socket}`, credentials: backSideName(service), hasReplicas: false };
+  return { kind: 'network', url: `unix:${socket}`, credentials: backSideName(service) };
 }
 
 /**

@@ -81,10 +81,9 @@ function serveRequests(app: NestFastifyApplication, context: ServiceContext, rpc
   context.readiness.add('rpc', () => (strategy.isConnected ? undefined : 'is not connected to the broker'));
 }
 
-/** Replicas that use one broker share the requests. Where there is one of each service, there is nothing to share. */
+/** Replicas that use one broker share the requests. In one process there is one of each service, and nothing to share. */
 function rpcServerOptions(name: ServiceName, { connection, faults }: OpenedRpc): RpcServerOptions {
-  const hasReplicas = connection.kind === 'network' && connection.hasReplicas !== false;
-  return { ...(hasReplicas ? { group: name } : {}), onFault: faults.note };
+  return { ...(connection.kind === 'network' ? { group: name } : {}), onFault: faults.note };
 }
 
 /** Makes the run directory private, and the path of the socket free. */
