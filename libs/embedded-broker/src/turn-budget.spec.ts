@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import { TurnBudget, TurnBudgets } from './turn-budget.js';
+import type { PublishPacket } from '@sallyport/mqtt-wire';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ManualClient } from './manual-client.fixture.js';
+import { TestBroker } from './testing.js';
+import { type TurnBudget, TurnBudgets } from './turn-budget.js';
 
 describe('the part of a turn that an owner may use', () => {
   it('is spent after two milliseconds, and is there again in the next turn', async () => {
-    const budget = new TurnBudget();
+    const budget = new TurnBudgets().acquire('device child01');
     budget.spend(1.5);
     expect(budget.isSpent).toBe(false);
     budget.spend(0.5);
@@ -14,7 +17,7 @@ describe('the part of a turn that an owner may use', () => {
   });
 
   it('goes to all connections of the owner, one after the other', async () => {
-    const budget = new TurnBudget();
+    const budget = new TurnBudgets().acquire('device child01');
     const turns: string[] = [];
     const flood = (name: string) => () => {
       turns.push(name);
@@ -37,5 +40,93 @@ describe('the part of a turn that an owner may use', () => {
     budgets.release('device child01');
     budgets.release('device child01');
     expect(budgets.acquire('device child01')).not.toBe(first);
+  });
+});
+
+describe('an owner that floods', () => {
+  let now = 0;
+  const setUp = () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    const budgets = new TurnBudgets(() => now);
+    return { flooder: budgets.acquire('flooder'), honest: budgets.acquire('honest') };
+  };
+  afterEach(() => vi.useRealTimers());
+
+  /** Uses a whole part, and has more; resolves when the turn has ended, after so many milliseconds. */
+  async function flood(budget: TurnBudget, turnMs: number): Promise<{ readonly hasResumed: boolean }> {
+    const state = { hasResumed: false };
+    budget.spend(2);
+    budget.wait(() => {
+      state.hasResumed = true;
+    });
+    now += turnMs;
+    await nextTurn();
+    return state;
+  }
+
+  async function serveBriefly(budget: TurnBudget): Promise<void> {
+    budget.spend(0.1);
+    await nextTurn();
+  }
+
+  it('rests for as long as its turn took when another owner is present', async () => {
+    const { flooder, honest } = setUp();
+    await serveBriefly(honest);
+    const state = await flood(flooder, 8);
+    vi.advanceTimersByTime(7);
+    expect(state.hasResumed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(state.hasResumed).toBe(true);
+  });
+
+  it('gets less of a turn while turns are long, and its whole part again when they are short', async () => {
+    const { flooder, honest } = setUp();
+    await serveBriefly(honest);
+    await flood(flooder, 20);
+    vi.advanceTimersByTime(20);
+    flooder.spend(1);
+    expect(flooder.isSpent).toBe(true);
+    for (let turn = 0; turn < 4; turn += 1) {
+      await flood(flooder, 5);
+      vi.advanceTimersByTime(5);
+    }
+    flooder.spend(1.9);
+    expect(flooder.isSpent).toBe(false);
+  });
+
+  it('does not rest when it is alone, or only beside others that flood', async () => {
+    const { flooder, honest } = setUp();
+    expect(await flood(flooder, 8)).toEqual({ hasResumed: true });
+    await flood(honest, 8);
+    expect(await flood(flooder, 8)).toEqual({ hasResumed: true });
+    await serveBriefly(honest);
+    now += 1_000;
+    expect(await flood(flooder, 8)).toEqual({ hasResumed: true });
+  });
+});
+
+describe('a client beside a flood', () => {
+  it('is served while the flood is still being read', async () => {
+    const messages = 100_000;
+    await using site = await TestBroker.start();
+    await using honest = await ManualClient.open(site.broker, { clientId: 'honest', network: '10.0.0.2' });
+    await honest.subscribe({ honest: 0 });
+    await using flooder = await ManualClient.open(site.broker, { clientId: 'flooder', network: '10.0.0.1' });
+    const packet: PublishPacket = {
+      type: 'publish',
+      topic: 'flood',
+      payload: Buffer.from('x'),
+      qos: 0,
+      retain: false,
+      isDuplicate: false,
+      packetId: 0,
+      properties: undefined,
+    };
+    flooder.send(...Array.from({ length: messages }, () => packet));
+    for (let round = 1; round <= 3; round += 1) {
+      honest.publish('honest', String(round));
+      while (honest.received.length < round) await nextTurn();
+      expect(site.broker.counters.messagesReceived).toBeLessThan(messages);
+    }
   });
 });
