@@ -283,6 +283,22 @@ describe('retained messages (MQTT 3.1.1 §3.3.1.3)', () => {
     expect(client.received).toEqual([]);
   });
 
+  it('do not reach a client that has lost the right to them before they were due', async () => {
+    const forbidden = new Set<string>();
+    const mayReceive = (_: unknown, topic: string) => !forbidden.has(topic);
+    const rules = { mayPublish: () => true, maySubscribe: () => true, mayReceive };
+    const { site, broker } = await start({ rules, limits: { inFlightMessages: 1 } });
+    await using _ = site;
+    await using client = await ManualClient.open(broker);
+    for (const topic of ['a', 'b', 'c']) await client.publishKept(topic, 'x', { retain: true });
+    await client.subscribe({ '#': 1 });
+    expect(await client.messages(1)).toEqual(['a x 1 retained #1']);
+    forbidden.add('b');
+    broker.rulesChanged();
+    client.acknowledge('puback', 1);
+    expect(await client.messages(1)).toEqual(['c x 1 retained #2']);
+  });
+
   it('all reach a client, also when there are more than may wait for it', async () => {
     const { site, broker } = await start({ limits: { queuedMessages: 5, inFlightMessages: 3 } });
     await using _ = site;

@@ -41,7 +41,7 @@ export class RetainedBacklog {
   /**
    * A subscription that comes again begins again.
    *
-   * @param mayReceive decides for each topic
+   * @param mayReceive decides for each topic when its message is due
    */
   add(subscription: SubscriptionOptions, asOf: number, mayReceive: (topic: string) => boolean): void {
     if (this.requests.length > 0) this.cancel(subscription.filter);
@@ -70,11 +70,10 @@ export class RetainedBacklog {
     if (!this.isEmpty && this.isResting) this.onReady = callback;
   }
 
-  private lookUp({ subscription, mayReceive }: Request): string[] {
+  private lookUp({ subscription }: Request): string[] {
     this.isResting = true;
     setImmediate(() => this.endRest());
-    const topics = this.retained.matching(subscription.filter).map(({ topic }) => topic);
-    return topics.filter(mayReceive);
+    return this.retained.matching(subscription.filter).map(({ topic }) => topic);
   }
 
   private endRest(): void {
@@ -88,6 +87,8 @@ export class RetainedBacklog {
   private nextOf(request: Request, topics: readonly string[]): RetainedMessage | undefined {
     for (let topic = topics[request.next]; topic !== undefined; topic = topics[request.next]) {
       request.next += 1;
+      // Not when the topics are looked up: a slow client gets them over a long time, and the rules may change meanwhile.
+      if (!request.mayReceive(topic)) continue;
       const message = this.retained.get(topic);
       if (message !== undefined && message.expiresAt <= this.now()) this.retained.remove(topic);
       else if (message !== undefined && message.id <= request.asOf) return message;
