@@ -2,7 +2,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { RepeatFilter } from '@sallyport/concurrency';
 import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
-import { type AccessRules, type BrokerPeer, type Origin, tableRules } from './access-rules.js';
+import { type AccessRules, type BrokerPeer, type Origin, ownerOf, tableRules } from './access-rules.js';
 import { type BrokerCore, coreInMemory, coreOnDisk } from './broker-core.js';
 import { Client, type ClientOptions } from './client.js';
 import { type BrokerCounters, type BrokerFigures, newCounters } from './counters.js';
@@ -190,10 +190,15 @@ export class EmbeddedBroker {
       repeats: this.repeats,
       now: core.now,
     };
-    const owner = ownerOf(connection);
-    const budget = owner === undefined ? {} : { budget: this.budgets.acquire(owner) };
-    if (owner !== undefined) connection.stream.once('close', () => this.budgets.release(owner));
-    this.served.add(new Client(context, { ...connection, ...budget, writer: this.writer }));
+    this.served.add(new Client(context, { ...connection, ...this.budgetOf(connection), writer: this.writer }));
+  }
+
+  /** A service of this process has no budget. */
+  private budgetOf({ origin, network, stream }: Omit<ClientOptions, 'writer'>): Pick<ClientOptions, 'budget'> {
+    if (origin.kind === 'service') return {};
+    const owner = ownerOf(origin, network);
+    stream.once('close', () => this.budgets.release(owner));
+    return { budget: this.budgets.acquire(owner) };
   }
 
   private checkTimes(): void {
@@ -201,10 +206,4 @@ export class EmbeddedBroker {
     for (const client of this.served) client.checkTime(now);
     this.core?.checkTime();
   }
-}
-
-/** Who shares the turns of the event loop with others; undefined for a service of this process. */
-function ownerOf({ origin, network }: { readonly origin: Origin; readonly network: string }): string | undefined {
-  if (origin.kind === 'service') return undefined;
-  return origin.peer === undefined ? `network ${network}` : `${origin.peer.kind} ${origin.peer.deviceId}`;
 }

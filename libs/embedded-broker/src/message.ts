@@ -1,4 +1,10 @@
-import { type Properties, type ProtocolVersion, PublishFrame, type Qos } from '@sallyport/mqtt-wire';
+import {
+  type Properties,
+  type ProtocolVersion,
+  PublishFrame,
+  type PublishPacket,
+  type Qos,
+} from '@sallyport/mqtt-wire';
 import type { Delivery, DeliveryOptions } from './delivery.js';
 import type { EntryPlace, JournalEntry } from './journal/journal.js';
 import type { RecordWriter } from './journal/record-writer.js';
@@ -78,7 +84,6 @@ export class Message implements JournalEntry {
    */
   frameFor(version: ProtocolVersion, options: DeliveryOptions, now: () => number): PublishFrame {
     if (this.isShared(version, options)) return this.sharedFrame(version, options);
-    const { topic, payload } = this;
     const { qos, retain, identifiers } = options;
     const properties = {
       ...this.properties,
@@ -87,17 +92,7 @@ export class Message implements JournalEntry {
         : { messageExpiryInterval: Math.max(0, Math.ceil((this.expiresAt - now()) / 1_000)) }),
       ...(identifiers.length === 0 ? {} : { subscriptionIdentifiers: identifiers }),
     };
-    const packet = {
-      type: 'publish',
-      topic,
-      payload,
-      qos,
-      retain,
-      isDuplicate: false,
-      packetId: 0,
-      properties,
-    } as const;
-    return new PublishFrame(packet, version);
+    return this.encode(version, { qos, retain, properties });
   }
 
   private isShared(version: ProtocolVersion, { identifiers }: DeliveryOptions): boolean {
@@ -108,24 +103,19 @@ export class Message implements JournalEntry {
     const kind = qos + (version === 5 ? 3 : 0) + (retain ? 6 : 0);
     let frame = this.frames[kind];
     if (frame === undefined) {
-      const { topic, payload, properties } = this;
-      const packet = {
-        type: 'publish',
-        topic,
-        payload,
-        qos,
-        retain,
-        isDuplicate: false,
-        packetId: 0,
-        properties,
-      } as const;
-      frame = new PublishFrame(packet, version);
+      const { properties, payload } = this;
+      frame = this.encode(version, { qos, retain, properties });
       this.frames[kind] = frame;
       // The payload came as a view of a larger chunk, which must not live as long as the message.
       if (!this.isDetached) this.body = frame.bytes.subarray(frame.bytes.length - payload.length);
       this.isDetached = true;
     }
     return frame;
+  }
+
+  private encode(version: ProtocolVersion, header: Pick<PublishPacket, 'qos' | 'retain' | 'properties'>): PublishFrame {
+    const { topic, payload } = this;
+    return new PublishFrame({ type: 'publish', topic, payload, isDuplicate: false, packetId: 0, ...header }, version);
   }
 
   /** Makes the message independent of the chunk it came in, and of pools of small buffers: it may stay for long. */
