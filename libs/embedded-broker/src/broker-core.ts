@@ -1,6 +1,7 @@
 import type { Store } from '@sallyport/store';
 import type { AccessRules } from './access-rules.js';
 import { type BrokerJournal, noJournal } from './broker-journal.js';
+import { ClientLog } from './client-log.js';
 import type { BrokerCounters } from './counters.js';
 import { Journal } from './journal/journal.js';
 import type { JournalDisk } from './journal/journal-disk.js';
@@ -29,6 +30,7 @@ export class BrokerCore {
   readonly sessions: SessionTable;
   readonly router: Router;
   readonly wills: Wills;
+  readonly log: ClientLog;
   readonly now: () => number;
   private lastMessageId = 0;
 
@@ -38,6 +40,7 @@ export class BrokerCore {
   ) {
     const { limits, rules, counters, now, uptime, onWarning } = options;
     this.now = now;
+    this.log = new ClientLog({ onWarning, now });
     this.retained = new RetainedMessages({
       journal,
       holdShare: (owner) => this.sessions.holdShare(owner),
@@ -61,7 +64,7 @@ export class BrokerCore {
       journal,
       counters,
       now,
-      onWarning,
+      log: this.log,
       retained: this.retained,
       sessions: this.sessions,
       nextMessageId: () => this.nextMessageId(),
@@ -70,7 +73,7 @@ export class BrokerCore {
       const isAllowed = rules.mayPublish(session.origin, publication.topic);
       const outcome = isAllowed ? this.router.publish(publication, session) : 'no-room';
       if (outcome === 'no-room' || outcome === 'failing')
-        onWarning('a last will was not kept', { session: session.name, topic: publication.topic });
+        this.log.warn('a last will was not kept', session.owner, { session: session.name, topic: publication.topic });
     });
   }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { RepeatFilter } from '@sallyport/concurrency';
 import {
   type AckPacket,
   type ConnectPacket,
@@ -13,9 +12,10 @@ import {
   type UnsubscribePacket,
 } from '@sallyport/mqtt-wire';
 import type { ConnectRefusal } from '@sallyport/protocol';
-import { type AccessRules, type Origin, sessionName } from './access-rules.js';
+import { type AccessRules, type Origin, ownerOf, sessionName } from './access-rules.js';
 import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
+import type { ClientLog } from './client-log.js';
 import { type ConnectTerms, offerOf, termsOf } from './connect-terms.js';
 import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js';
 import type { BrokerCounters } from './counters.js';
@@ -41,19 +41,8 @@ export interface ClientContext {
   readonly router: Router;
   readonly wills: Wills;
   readonly counters: BrokerCounters;
-  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly log: ClientLog;
   readonly onClosed: (client: Client) => void;
-  /** Leaves out equal lines about refused clients and ended connections. */
-  readonly repeats: RepeatFilter;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-}
-
-interface EndFields {
-  readonly reason: string;
-  readonly detail?: string;
-  readonly network?: string;
-  readonly session?: string | undefined;
 }
 
 export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'writer' | 'budget'> {
@@ -99,7 +88,6 @@ export class Client implements ConnectionUser, SessionHolder {
   private terms: ConnectTerms | undefined;
   private session: Session | undefined;
   private isWaiting = false;
-  private hasReportedPublication = false;
 
   constructor(
     private readonly context: ClientContext,
@@ -400,44 +388,35 @@ export class Client implements ConnectionUser, SessionHolder {
    */
   private refusePublication({ topic, qos, packetId }: PublishPacket): void {
     this.context.counters.publicationsRefused += 1;
-    this.notePublication(topic);
+    this.note('a publication was refused', { session: this.session?.name, topic });
     const isOfBroker = topic.startsWith('$');
     const isNewest = this.terms?.version === 5;
     if (!isOfBroker && !isNewest) this.connection.destroy();
     else if (qos > 0) this.replies.answer(this.answers.ack(ackOf(qos), packetId, reasonCodes.notAuthorized), packetId);
   }
 
-  /** Once for each connection, which may go on and publish as fast as it can. */
-  private notePublication(topic: string): void {
-    if (this.hasReportedPublication) return;
-    this.hasReportedPublication = true;
-    this.context.onWarning('a publication was refused', { session: this.session?.name, topic });
-  }
-
   private refuse({ refusal, detail, code }: Refusal): void {
     const { refusals } = this.context.counters;
     refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
-    this.noteEnd('a client was refused', { reason: refusal, detail, network: this.options.network });
+    this.note('a client was refused', { reason: refusal, detail, network: this.options.network });
     this.leave(this.answers.refusal(code));
   }
 
   /** Ends a connection, and tells the client why where its version can. */
   private cut(reason: string, reasonCode: number): void {
-    this.noteEnd('a connection was ended', { reason, session: this.session?.name });
+    this.note('a connection was ended', { reason, session: this.session?.name });
     this.leave(this.answers.disconnect(reasonCode));
   }
 
   /** Ends a connection that takes no last word. */
   private abort(reason: string): void {
-    this.noteEnd('a connection was ended', { reason, session: this.session?.name });
+    this.note('a connection was ended', { reason, session: this.session?.name });
     this.connection.destroy();
   }
 
-  /** A client that comes again at once, for ever, fills no log. */
-  private noteEnd(text: string, fields: EndFields): void {
-    const { repeats, now, onWarning } = this.context;
-    const repeated = repeats.pass(`${this.options.network} ${fields.session} ${fields.reason}`, now());
-    if (repeated !== undefined) onWarning(text, { ...fields, ...(repeated === 0 ? {} : { repeated }) });
+  private note(text: string, fields: Readonly<Record<string, unknown>>): void {
+    const { origin, network } = this.options;
+    this.context.log.warn(text, ownerOf(origin, network), fields);
   }
 
   private leave(lastWord: Frame | undefined): void {

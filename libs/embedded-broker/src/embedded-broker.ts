@@ -1,5 +1,4 @@
 import { type Duplex, duplexPair } from 'node:stream';
-import { RepeatFilter } from '@sallyport/concurrency';
 import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, type Origin, ownerOf, tableRules } from './access-rules.js';
@@ -40,10 +39,6 @@ export interface ConnectionFacts {
   readonly draining?: AbortSignal;
 }
 
-// Equal lines about refused clients and ended connections come once in a minute, in milliseconds.
-const logEveryMs = 60_000;
-const mostLogSources = 1_000;
-
 // How often silent and slow clients are looked for, in milliseconds.
 const checkEveryMs = 250;
 
@@ -62,7 +57,6 @@ export class EmbeddedBroker {
   private readonly limits: BrokerLimits;
   private readonly rules: AccessRules;
   private readonly writer = new TurnWriter();
-  private readonly repeats = new RepeatFilter({ periodMs: logEveryMs, mostSources: mostLogSources });
   private readonly budgets = new TurnBudgets();
   private readonly served = new Set<Client>();
   private readonly warn: NonNullable<EmbeddedBrokerOptions['onWarning']>;
@@ -116,7 +110,7 @@ export class EmbeddedBroker {
    */
   accept(stream: Duplex, peer: BrokerPeer | undefined, facts: ConnectionFacts = {}): void {
     if (this.networkClients >= this.limits.clients) {
-      this.warn('a client was turned away, the broker is full', { clients: this.networkClients });
+      this.core?.log.warn('a client was turned away, the broker is full', '', { clients: this.networkClients });
       stream.destroy();
       return;
     }
@@ -185,10 +179,8 @@ export class EmbeddedBroker {
       sessions: core.sessions,
       router: core.router,
       wills: core.wills,
-      onWarning: this.warn,
+      log: core.log,
       onClosed: (client: Client) => void this.served.delete(client),
-      repeats: this.repeats,
-      now: core.now,
     };
     this.served.add(new Client(context, { ...connection, ...this.budgetOf(connection), writer: this.writer }));
   }

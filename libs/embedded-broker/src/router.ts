@@ -1,6 +1,7 @@
 import type { Qos } from '@sallyport/mqtt-wire';
 import { type AccessRules, isService } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
+import type { ClientLog } from './client-log.js';
 import type { BrokerCounters } from './counters.js';
 import { type DeliveryOptions, noIdentifiers } from './delivery.js';
 import type { BrokerLimits } from './limits.js';
@@ -21,7 +22,7 @@ export interface RouterOptions {
   readonly nextMessageId: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly log: ClientLog;
 }
 
 /**
@@ -65,8 +66,6 @@ export class Router {
   private rememberedReceivers = 0;
   /** Counts messages for shared subscriptions, so that the members of a group take turns. */
   private turn = 0;
-  private isRetainedFull = false;
-  private isQueueFull = false;
 
   constructor(private readonly options: RouterOptions) {}
 
@@ -124,7 +123,7 @@ export class Router {
     const matches = this.receiversOf(publication.topic);
     if (this.cannotKeep(publication, matches)) return 'failing';
     if (this.lacksRoom(publication, matches)) {
-      this.noteNoRoom(publication.topic);
+      this.noteNoRoom(publication.topic, publisher.owner);
       return 'no-room';
     }
     const message = new Message(this.options.nextMessageId(), publication, this.options.now());
@@ -160,22 +159,20 @@ export class Router {
     else this.options.journal.whenCommitted({ committed: pump });
   }
 
-  /** Returns false when there is no room; the log says so once, until there is again. */
+  /** Returns false when there is no room. */
   private retain(publication: Publication, owner: string, { id, publishedAt }: Message): boolean {
-    const { retained, journal, onWarning } = this.options;
+    const { retained, journal, log } = this.options;
     const { topic, payload } = publication;
     // QoS 0. Records that wait for the disk are in memory, and nobody bounds how many a client sends.
     if (journal.isFailing) return false;
     if (payload.length === 0) {
       retained.remove(topic);
-      this.isRetainedFull = false;
       return true;
     }
     const shortage = retained.keep(new RetainedMessage(publication, owner, id, publishedAt));
     if (shortage === undefined) return true;
     const whose = shortage === 'all' ? 'the broker is full of them' : 'its publisher has used its share';
-    if (!this.isRetainedFull) onWarning(`a retained message was not kept, ${whose}`, { topic, owner });
-    this.isRetainedFull = true;
+    log.warn(`a retained message was not kept, ${whose}`, owner, { topic, owner });
     return false;
   }
 
@@ -184,21 +181,16 @@ export class Router {
     return retain || matches.some(({ session }) => session.isKept);
   }
 
-  /** Logged once, until there is room again: a client sends again what was not acknowledged. */
-  private noteNoRoom(topic: string): void {
-    if (!this.isQueueFull)
-      this.options.onWarning('a publication was not acknowledged, the queues of all clients are full', { topic });
-    this.isQueueFull = true;
+  /** The client sends again what was not acknowledged. */
+  private noteNoRoom(topic: string, owner: string): void {
+    this.options.log.warn('a publication was not acknowledged, the queues of all clients are full', owner, { topic });
   }
 
   /** Whether a session would lose the message although it is within its share: others have used up all the room. */
   private lacksRoom(publication: Publication, matches: readonly Match[]): boolean {
     const most = sizeOf(publication) * matches.length;
     if (publication.qos === 0) return false;
-    if (most <= this.options.sessions.freeBytes) {
-      this.isQueueFull = false;
-      return false;
-    }
+    if (most <= this.options.sessions.freeBytes) return false;
     const probe = new Message(0, publication, 0);
     return matches.some(({ session }) => session.isKept && session.outbox.shortageFor(probe) === 'all-full');
   }
@@ -278,7 +270,10 @@ export class Router {
     this.options.counters.dropped[qos === 0 ? 'slow-reader' : 'session-full'] += 1;
     session.lost += 1;
     if (session.lost === 1)
-      this.options.onWarning('a message was not kept, its session is full', { session: session.name, topic });
+      this.options.log.warn('a message was not kept, its session is full', session.owner, {
+        session: session.name,
+        topic,
+      });
   }
 }
 

@@ -3,6 +3,7 @@ import { reasonCodes, type SubscribePacket, type SubscriptionRequest } from '@sa
 import { sharedFilter } from '@sallyport/protocol';
 import type { AccessRules } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
+import type { ClientLog } from './client-log.js';
 import type { BrokerLimits } from './limits.js';
 import type { Router } from './router.js';
 import type { Session } from './session.js';
@@ -14,7 +15,7 @@ export interface SubscribingContext {
   readonly rules: AccessRules;
   readonly journal: BrokerJournal;
   readonly router: Router;
-  readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly log: ClientLog;
 }
 
 /** The connection whose client subscribes. */
@@ -44,8 +45,6 @@ const filtersAtOnce = 2_000;
 
 /** Serves the SUBSCRIBE packets of one connection. */
 export class Subscribing {
-  private hasReportedRefusal = false;
-
   constructor(
     private readonly context: SubscribingContext,
     private readonly subscriber: Subscriber,
@@ -59,7 +58,7 @@ export class Subscribing {
     this.takeInTurns(packet, session).then(
       () => this.subscriber.resume(),
       (error: unknown) => {
-        this.context.onWarning('the access rules could not decide', { error });
+        this.context.log.warn('the access rules could not decide', session.owner, { error });
         this.subscriber.fail('the access rules could not decide');
       },
     );
@@ -109,11 +108,8 @@ export class Subscribing {
     return { code: qos, retainedOf: wantsRetained && !isShared ? request : undefined };
   }
 
-  /** Logged once for each connection. */
   private refuse(filter: string, session: Session, code: number): Grant {
-    if (!this.hasReportedRefusal)
-      this.context.onWarning('a subscription was refused', { session: session.name, filter });
-    this.hasReportedRefusal = true;
+    this.context.log.warn('a subscription was refused', session.owner, { session: session.name, filter });
     return { code, retainedOf: undefined };
   }
 
