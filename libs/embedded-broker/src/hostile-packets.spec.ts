@@ -100,6 +100,8 @@ describe('a connected client is ended, and nobody else, when it sends', () => {
     ['SUBSCRIBE with packet identifier 0', "82 06 00 00 00 01 'a' 00", 'packet identifier 0'],
     ['SUBSCRIBE without a filter', '82 02 00 01', 'has no filter'],
     ['SUBSCRIBE with QoS 3', "82 06 00 01 00 01 'a' 03", 'QoS 3'],
+    ['SUBSCRIBE with 20,001 filters', `82 86 f1 04 00 01 ${"00 01 'a' 00".repeat(20_001)}`, 'more than 20000 filters'],
+    ['UNSUBSCRIBE with 20,001 filters', `a2 e5 d4 03 00 01 ${"00 01 'a'".repeat(20_001)}`, 'more than 20000 filters'],
     ['UNSUBSCRIBE without a filter', 'a2 02 00 01', 'has no filter'],
     ['UNSUBSCRIBE from a#', "a2 06 00 01 00 02 'a#'", 'invalid filter "a#"'],
     ['PINGREQ with a body', 'c0 01 00', 'behind its last field'],

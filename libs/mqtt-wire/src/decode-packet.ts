@@ -47,12 +47,23 @@ export function decodeAck(cursor: PacketCursor, type: AckPacket['type'], version
   return { type, packetId, ...readReason(cursor, type, allowed) };
 }
 
+// A packet is read in one piece, and nobody is served meanwhile. A mebibyte has room for 350,000 filters of one letter.
+const mostFilters = 20_000;
+
+function checkFilters(soFar: readonly unknown[], packetName: string): void {
+  if (soFar.length < mostFilters) return;
+  throw new PacketError(`${packetName} has more than ${mostFilters} filters`, reasonCodes.packetTooLarge);
+}
+
 /** @see MQTT 5.0 §3.8 */
 export function decodeSubscribe(cursor: PacketCursor, version: ProtocolVersion): SubscribePacket {
   const packetId = cursor.packetId();
   const properties = version === 5 ? readProperties(cursor, 'subscribe') : undefined;
   const subscriptions: SubscriptionRequest[] = [];
-  while (cursor.left > 0) subscriptions.push(readSubscription(cursor, version));
+  while (cursor.left > 0) {
+    checkFilters(subscriptions, 'SUBSCRIBE');
+    subscriptions.push(readSubscription(cursor, version));
+  }
   // [MQTT-3.8.3-2]
   if (subscriptions.length === 0) throw protocolError('SUBSCRIBE has no filter');
   return { type: 'subscribe', packetId, subscriptions, properties };
@@ -98,7 +109,10 @@ export function decodeUnsubscribe(cursor: PacketCursor, version: ProtocolVersion
   const packetId = cursor.packetId();
   const properties = version === 5 ? readProperties(cursor, 'unsubscribe') : undefined;
   const filters: string[] = [];
-  while (cursor.left > 0) filters.push(readFilter(cursor));
+  while (cursor.left > 0) {
+    checkFilters(filters, 'UNSUBSCRIBE');
+    filters.push(readFilter(cursor));
+  }
   // [MQTT-3.10.3-2]
   if (filters.length === 0) throw protocolError('UNSUBSCRIBE has no filter');
   return { type: 'unsubscribe', packetId, filters, properties };
