@@ -27,7 +27,7 @@ export class ClientLog {
    * @param fields a `reason` makes lines different; long texts are cut, since a topic may have 65,535 bytes
    */
   warn(text: string, owner: string, fields: Fields): void {
-    const repeated = this.repeats.pass(`${owner} ${text} ${String(fields['reason'])}`, this.options.now());
+    const repeated = this.repeats.pass(`${owner} ${text} ${kindOf(fields['reason'])}`, this.options.now());
     if (repeated === undefined) return;
     const short = Object.entries(fields).map(([name, value]) => [
       name,
@@ -35,4 +35,9 @@ export class ClientLog {
     ]);
     this.options.onWarning(text, { ...Object.fromEntries(short), ...(repeated === 0 ? {} : { repeated }) });
   }
+}
+
+/** Without what the client chose: what stands in quotation marks, and numbers. */
+function kindOf(reason: unknown): string {
+  return String(reason).replaceAll(/".*"|\d+/gs, '');
 }

@@ -9,7 +9,6 @@ import {
   type PublishPacket,
   type ReasonPacket,
   reasonCodes,
-  type UnsubscribePacket,
 } from '@sallyport/mqtt-wire';
 import type { ConnectRefusal } from '@sallyport/protocol';
 import { type AccessRules, type Origin, ownerOf, sessionName } from './access-rules.js';
@@ -99,13 +98,15 @@ export class Client implements ConnectionUser, SessionHolder {
       hold: () => this.connection.hold(),
       resume: () => this.connection.resume(),
       isUsing: (session) => this.session === session,
+      budget: options.budget,
       answer: (packetId, codes) => this.replies.answer(this.answers.suback(packetId, codes), 0),
+      answerEnd: (packetId, codes) => this.replies.answer(this.answers.unsuback(packetId, codes), 0),
       fail: (reason) => this.cut(reason, reasonCodes.implementationSpecificError),
     });
     options.draining?.addEventListener('abort', () => this.drain());
   }
 
-  packet(packet: MqttPacket): void {
+  packet(packet: MqttPacket): number {
     this.replies.begin();
     switch (packet.type) {
       case 'connect':
@@ -130,7 +131,7 @@ export class Client implements ConnectionUser, SessionHolder {
         this.subscribing.take(packet, this.session);
         break;
       case 'unsubscribe':
-        this.takeUnsubscribe(packet);
+        this.subscribing.takeAway(packet, this.session);
         break;
       case 'pingreq':
         this.connection.send(pingFrame, 0);
@@ -149,6 +150,7 @@ export class Client implements ConnectionUser, SessionHolder {
         packet satisfies never;
     }
     this.waitForDisk();
+    return packet.type === 'publish' ? this.context.router.takeEffort() : 1;
   }
 
   writable(): void {
@@ -272,8 +274,9 @@ export class Client implements ConnectionUser, SessionHolder {
   }
 
   private link({ version, window, largestBytes }: ConnectTerms): Link {
-    const { connection } = this;
+    const { connection, options } = this;
     return {
+      budget: options.budget,
       version,
       window,
       largestBytes,
@@ -362,15 +365,6 @@ export class Client implements ConnectionUser, SessionHolder {
     if (terms !== undefined && reasonCode === reasonCodes.success) this.terms = { ...terms, will: undefined };
     this.endSession();
     this.connection.end();
-  }
-
-  private takeUnsubscribe({ packetId, filters }: UnsubscribePacket): void {
-    const { session } = this;
-    if (session === undefined) return;
-    const codes = filters.map((filter) =>
-      this.context.router.unsubscribe(session, filter) ? reasonCodes.success : reasonCodes.noSubscriptionExisted,
-    );
-    this.replies.answer(this.answers.unsuback(packetId, codes), 0);
   }
 
   /** One object for as long as the session: the rights of each are compiled once. */

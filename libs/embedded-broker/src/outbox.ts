@@ -10,6 +10,7 @@ import { recordTypes } from './records.js';
 import type { DueMessage, RetainedBacklog } from './retained-backlog.js';
 import type { SessionHolder } from './session.js';
 import type { Share } from './share.js';
+import type { TurnBudget } from './turn-budget.js';
 
 /** The connection of a session, as its outbox sees it. */
 export interface Link {
@@ -21,6 +22,8 @@ export interface Link {
   /** False while the client does not read fast enough. */
   readonly isWritable: boolean;
   send(frame: Frame, packetId: number): void;
+  /** What the owner of the connection may take of a turn; absent for a service. */
+  readonly budget: TurnBudget | undefined;
 }
 
 export interface OutboxOptions {
@@ -46,6 +49,9 @@ interface Publisher {
 export type OfferOutcome = 'taken' | 'away' | 'full' | 'all-full';
 
 const mostPacketIds = 65_535;
+
+/** Looking at the clock costs as much as a small message. */
+const messagesBetweenLooks = 32;
 
 /**
  * What goes to a client: messages that wait, and those it has not acknowledged, in the order of their publication.
@@ -244,15 +250,32 @@ export class Outbox {
   }
 
   private pumpBacklog(link: Link): void {
-    const { backlog } = this.options;
-    while (link.isWritable && this.waiting.length === 0 && this.inFlight < link.window) {
-      const due = backlog.next();
-      if (due === undefined) {
-        backlog.whenReady(() => this.pump());
+    while (this.mayTakeFromBacklog(link)) {
+      if (!this.takeFromBacklog(link)) {
+        this.options.backlog.whenReady(() => this.pump(), link.budget);
         return;
       }
-      this.offerRetained(due);
     }
+  }
+
+  /** Takes a few messages. False when there are none, or not in this turn. */
+  private takeFromBacklog(link: Link): boolean {
+    const { backlog } = this.options;
+    const startedAt = performance.now();
+    try {
+      for (let count = 0; count < messagesBetweenLooks && this.mayTakeFromBacklog(link); count += 1) {
+        const due = backlog.next(link.budget);
+        if (due === undefined) return false;
+        this.offerRetained(due);
+      }
+      return true;
+    } finally {
+      link.budget?.spend(performance.now() - startedAt);
+    }
+  }
+
+  private mayTakeFromBacklog(link: Link): boolean {
+    return link.isWritable && this.waiting.length === 0 && this.inFlight < link.window;
   }
 
   /** Each receiver gets a message of its own, with its own place in the journal. */

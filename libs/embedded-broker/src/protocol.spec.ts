@@ -392,4 +392,16 @@ describe('a client that asks for much', () => {
     client.publish('f/999', 'x');
     expect(await client.messages(1)).toEqual(['f/999 x 0']);
   });
+
+  it('gets an answer for each of 20000 filters it gives up in one packet', async () => {
+    const { site, broker } = await start();
+    await using _ = site;
+    await using client = await ManualClient.open(broker, { version: 5 });
+    await client.subscribe({ 'f/0': 1, 'f/19999': 1 });
+    const filters = Array.from({ length: 20_000 }, (_each, index) => `f/${index}`);
+    client.send({ type: 'unsubscribe', packetId: 9, filters, properties: undefined });
+    const { reasonCodes: codes } = await client.next('unsuback');
+    expect([codes.length, codes[0], codes[1], codes.at(-1)]).toEqual([20_000, 0, 0x11, 0]);
+    expect(codes.filter((code) => code === 0)).toHaveLength(2);
+  });
 });

@@ -2,6 +2,7 @@ import type { Qos } from '@sallyport/mqtt-wire';
 import type { DeliveryOptions } from './delivery.js';
 import type { RetainedMessage, RetainedMessages } from './retained-messages.js';
 import type { SubscriptionOptions } from './subscription.js';
+import type { TurnBudget } from './turn-budget.js';
 
 interface Request {
   /** Found when the request has its turn. */
@@ -21,11 +22,13 @@ export interface DueMessage {
 
 /**
  * The retained messages that a session has still to get. They are taken when the client has room for them. The topics of
- * one filter are looked up in one turn of the event loop: a client may ask for a thousand filters that match everything.
+ * one filter are looked up in one turn of the event loop, and of many filters in the turns of the owner: a client may ask
+ * for a thousand filters that match everything, over a hundred connections.
  */
 export class RetainedBacklog {
   private requests: Request[] = [];
   private isResting = false;
+  private isWaiting = false;
   private onReady: (() => void) | undefined;
 
   /** @param now milliseconds since 1970 */
@@ -53,10 +56,14 @@ export class RetainedBacklog {
     this.requests = this.requests.filter(({ subscription }) => subscription.filter !== filter);
   }
 
-  /** Undefined when there is none, or none in this turn; then `whenReady` says when to ask again. */
-  next(): DueMessage | undefined {
+  /**
+   * Undefined when there is none, or none in this turn; then `whenReady` says when to ask again.
+   *
+   * @param budget of the owner of the session
+   */
+  next(budget?: TurnBudget): DueMessage | undefined {
     for (let request = this.requests[0]; request !== undefined; request = this.requests[0]) {
-      if (request.topics === undefined && this.isResting) return undefined;
+      if (budget?.isSpent === true || (request.topics === undefined && this.isResting)) return undefined;
       request.topics ??= this.lookUp(request);
       const message = this.nextOf(request, request.topics);
       if (message !== undefined) return { message, options: optionsFor(message, request.subscription) };
@@ -66,8 +73,19 @@ export class RetainedBacklog {
   }
 
   /** Calls back in a later turn, when something is left. */
-  whenReady(callback: () => void): void {
-    if (!this.isEmpty && this.isResting) this.onReady = callback;
+  whenReady(callback: () => void, budget?: TurnBudget): void {
+    if (this.isEmpty) return;
+    if (budget?.isSpent === true) this.waitForTurn(callback, budget);
+    else if (this.isResting) this.onReady = callback;
+  }
+
+  private waitForTurn(callback: () => void, budget: TurnBudget): void {
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    budget.wait(() => {
+      this.isWaiting = false;
+      callback();
+    });
   }
 
   private lookUp({ subscription }: Request): string[] {

@@ -53,9 +53,10 @@ interface MatchedSubscription {
   readonly subscription: Subscription;
 }
 
-const mostRememberedTopics = 10_000;
-/** In all of them. Ten thousand topics with a thousand receivers each would be gigabytes. */
-const mostRememberedReceivers = 100_000;
+/** In all of them: a topic may have 65,535 bytes, and thousands of subscriptions may match it. */
+const mostRememberedBytes = 4 * 1024 * 1024;
+const bytesOfTopic = 200;
+const bytesOfSubscription = 16;
 
 /** Brings publications to the sessions whose subscriptions match, and keeps retained ones. */
 export class Router {
@@ -63,7 +64,9 @@ export class Router {
   private readonly matched = new Map<Subscription, MatchedSubscription>();
   /** By topic; forgotten when a subscription changes. */
   private readonly remembered = new Map<string, Receivers>();
-  private rememberedReceivers = 0;
+  private rememberedBytes = 0;
+  /** Subscriptions that were looked at for publications, and receivers. */
+  private effort = 0;
   /** Counts messages for shared subscriptions, so that the members of a group take turns. */
   private turn = 0;
 
@@ -81,6 +84,13 @@ export class Router {
     if (former !== undefined) this.options.journal.forget(former);
     this.options.journal.keep(subscription);
     return former === undefined ? 'new' : 'replaced';
+  }
+
+  /** How much work the publications since the last call were, in publications with one receiver. */
+  takeEffort(): number {
+    const { effort } = this;
+    this.effort = 0;
+    return effort;
   }
 
   /** Puts back what the journal kept. */
@@ -121,6 +131,7 @@ export class Router {
   /** Brings a publication to its receivers. All of it is in the journal when `committed` reaches its position. */
   publish(publication: Publication, publisher: Session): PublishOutcome {
     const matches = this.receiversOf(publication.topic);
+    this.effort += 1 + matches.length;
     if (this.cannotKeep(publication, matches)) return 'failing';
     if (this.lacksRoom(publication, matches)) {
       this.noteNoRoom(publication.topic, publisher.owner);
@@ -211,9 +222,9 @@ export class Router {
   private findReceivers(topic: string): Receivers {
     const bySession = new Map<Session, Subscription[]>();
     const groups = new Map<string, Match[]>();
-    const permitted = this.tree
-      .match(topic)
-      .filter(({ session }) => this.options.rules.mayReceive(session.origin, topic));
+    const found = this.tree.match(topic);
+    this.effort += found.length;
+    const permitted = found.filter(({ session }) => this.options.rules.mayReceive(session.origin, topic));
     for (const { session, subscription } of permitted) {
       if (!subscription.isShared) append(bySession, session, subscription);
       else append(groups, subscription.options.filter, matchOf(session, [subscription]));
@@ -224,17 +235,16 @@ export class Router {
     return receivers;
   }
 
-  private remember(topic: string, receivers: Receivers, count: number): void {
-    const isFull =
-      this.remembered.size >= mostRememberedTopics || this.rememberedReceivers + count > mostRememberedReceivers;
-    if (isFull) this.forgetReceivers();
+  private remember(topic: string, receivers: Receivers, subscriptions: number): void {
+    const bytes = topic.length + bytesOfTopic + subscriptions * bytesOfSubscription;
+    if (this.rememberedBytes + bytes > mostRememberedBytes) this.forgetReceivers();
+    this.rememberedBytes += bytes;
     this.remembered.set(topic, receivers);
-    this.rememberedReceivers += count;
   }
 
   private forgetReceivers(): void {
     this.remembered.clear();
-    this.rememberedReceivers = 0;
+    this.rememberedBytes = 0;
   }
 
   private lacksSubscription(session: Session): boolean {

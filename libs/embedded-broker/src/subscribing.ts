@@ -1,5 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { reasonCodes, type SubscribePacket, type SubscriptionRequest } from '@sallyport/mqtt-wire';
+import {
+  reasonCodes,
+  type SubscribePacket,
+  type SubscriptionRequest,
+  type UnsubscribePacket,
+} from '@sallyport/mqtt-wire';
 import { sharedFilter } from '@sallyport/protocol';
 import type { AccessRules } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
@@ -9,6 +13,7 @@ import type { Router } from './router.js';
 import type { Session } from './session.js';
 import type { SubscriptionOptions } from './subscription.js';
 import { levelsOf } from './topic-levels.js';
+import { inTurns, type TurnBudget } from './turn-budget.js';
 
 export interface SubscribingContext {
   readonly limits: BrokerLimits;
@@ -25,8 +30,12 @@ export interface Subscriber {
   resume(): void;
   /** Whether it still has the session. */
   isUsing(session: Session): boolean;
+  /** What its owner may take of a turn; absent for a service. */
+  readonly budget: TurnBudget | undefined;
   /** Sends SUBACK. */
   answer(packetId: number, codes: readonly number[]): void;
+  /** Sends UNSUBACK. */
+  answerEnd(packetId: number, codes: readonly number[]): void;
   fail(reason: string): void;
 }
 
@@ -40,10 +49,10 @@ interface Grant {
   readonly retainedOf: SubscriptionOptions | undefined;
 }
 
-// One packet may ask for a hundred thousand filters. Others are served between so many.
-const filtersAtOnce = 2_000;
+// One packet may have a hundred thousand filters. With more than so many, others are served in between.
+const filtersAtOnce = 50;
 
-/** Serves the SUBSCRIBE packets of one connection. */
+/** Serves the SUBSCRIBE and UNSUBSCRIBE packets of one connection. */
 export class Subscribing {
   constructor(
     private readonly context: SubscribingContext,
@@ -53,15 +62,42 @@ export class Subscribing {
   take(packet: SubscribePacket, session: Session | undefined): void {
     if (session === undefined) return;
     if (packet.subscriptions.length <= filtersAtOnce && this.takeAtOnce(packet, session)) return;
-    // The client's next packet must not overtake this one.
+    this.holdDuring(this.takeInTurns(packet, session), session);
+  }
+
+  /** UNSUBSCRIBE. */
+  takeAway({ packetId, filters }: UnsubscribePacket, session: Session | undefined): void {
+    if (session === undefined) return;
+    const end = (filter: string) =>
+      this.context.router.unsubscribe(session, filter) ? reasonCodes.success : reasonCodes.noSubscriptionExisted;
+    if (filters.length <= filtersAtOnce) this.subscriber.answerEnd(packetId, filters.map(end));
+    else this.holdDuring(this.takeAwayInTurns({ packetId, filters, end }, session), session);
+  }
+
+  /** The client's next packet must not overtake this one. */
+  private holdDuring(work: Promise<void>, session: Session): void {
     this.subscriber.hold();
-    this.takeInTurns(packet, session).then(
+    work.then(
       () => this.subscriber.resume(),
       (error: unknown) => {
         this.context.log.warn('the access rules could not decide', session.owner, { error });
         this.subscriber.fail('the access rules could not decide');
       },
     );
+  }
+
+  private async takeAwayInTurns(
+    { packetId, filters, end }: Pick<UnsubscribePacket, 'packetId' | 'filters'> & { end: (filter: string) => number },
+    session: Session,
+  ): Promise<void> {
+    const codes: number[] = [];
+    const endOne = (filter: string): boolean => {
+      if (!this.subscriber.isUsing(session)) return false;
+      codes.push(end(filter));
+      return true;
+    };
+    await inTurns(filters, endOne, this.subscriber.budget);
+    if (codes.length === filters.length) this.subscriber.answerEnd(packetId, codes);
   }
 
   /** Returns false, and has done nothing, when a rule does not decide at once. */
@@ -75,14 +111,18 @@ export class Subscribing {
 
   private async takeInTurns(packet: SubscribePacket, session: Session): Promise<void> {
     const grants: Grant[] = [];
-    for (const request of requestsOf(packet)) {
-      if (grants.length % filtersAtOnce === filtersAtOnce - 1) await nextTurn();
-      const decision = this.maySubscribe(request.filter, session);
-      const isAllowed = typeof decision === 'boolean' ? decision : await decision;
-      if (!this.subscriber.isUsing(session)) return;
+    const grantOne = (request: GrantRequest, isAllowed: boolean): boolean => {
+      if (!this.subscriber.isUsing(session)) return false;
       grants.push(this.grant(request, session, isAllowed));
-    }
-    this.answer(packet, session, grants);
+      return true;
+    };
+    const take = (request: GrantRequest) => {
+      const decision = this.maySubscribe(request.filter, session);
+      if (typeof decision === 'boolean') return grantOne(request, decision);
+      return decision.then((isAllowed) => grantOne(request, isAllowed));
+    };
+    await inTurns(requestsOf(packet), take, this.subscriber.budget);
+    if (grants.length === packet.subscriptions.length) this.answer(packet, session, grants);
   }
 
   private answer({ packetId }: SubscribePacket, session: Session, grants: readonly Grant[]): void {

@@ -3,7 +3,7 @@ import type { PublishPacket } from '@sallyport/mqtt-wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ManualClient } from './manual-client.fixture.js';
 import { TestBroker } from './testing.js';
-import { type TurnBudget, TurnBudgets } from './turn-budget.js';
+import { inTurns, type TurnBudget, TurnBudgets } from './turn-budget.js';
 
 describe('the part of a turn that an owner may use', () => {
   it('is spent after two milliseconds, and is there again in the next turn', async () => {
@@ -128,5 +128,32 @@ describe('a client beside a flood', () => {
       while (honest.received.length < round) await nextTurn();
       expect(site.broker.counters.messagesReceived).toBeLessThan(messages);
     }
+  });
+});
+
+describe('work on many items', () => {
+  it('leaves others a turn whenever its owner has used its part of one', async () => {
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    const worked: number[] = [];
+    const budget = new TurnBudgets().acquire('greedy');
+    const work = (item: number): boolean => {
+      worked.push(item);
+      if (item % 50 === 0) budget.spend(2);
+      return item < 900;
+    };
+    await inTurns(
+      Array.from({ length: 1_000 }, (_each, index) => index),
+      work,
+      budget,
+    );
+    isDone = true;
+    expect(worked).toHaveLength(901);
+    expect(turns).toBeGreaterThan(15);
   });
 });

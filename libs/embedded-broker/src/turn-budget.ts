@@ -112,3 +112,28 @@ export class TurnBudgets {
     return another !== undefined && this.now() - another.at < presentMs;
   }
 }
+
+// Looking at the clock costs as much as a small item.
+const itemsBetweenLooks = 50;
+
+/**
+ * Works on many items. Others are served when the owner has used its part of a turn.
+ *
+ * @param work returns false to stop
+ * @param budget of the owner; default one for this work alone
+ */
+export async function inTurns<Item>(
+  items: readonly Item[],
+  work: (item: Item) => boolean | Promise<boolean>,
+  budget = new TurnBudgets().acquire(''),
+): Promise<void> {
+  let lookedAt = performance.now();
+  for (const [index, item] of items.entries()) {
+    const goesOn = work(item);
+    if (!(typeof goesOn === 'boolean' ? goesOn : await goesOn)) return;
+    if (index % itemsBetweenLooks !== itemsBetweenLooks - 1) continue;
+    budget.spend(performance.now() - lookedAt);
+    if (budget.isSpent) await new Promise<void>((resume) => budget.wait(resume));
+    lookedAt = performance.now();
+  }
+}
