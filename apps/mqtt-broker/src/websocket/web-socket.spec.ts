@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { type ProgramResult, runProgram, TestCa, waitFor } from '@sallyport/testkit';
@@ -156,16 +157,29 @@ describe('MQTT over WebSocket', () => {
     ['without a subprotocol', undefined, {}, '400'],
     ['with another subprotocol only', 'chat', {}, '400'],
     ['of a page of another site', 'mqtt', { Origin: 'https://evil.example' }, '403'],
+    ['of a page whose name leads to this host', 'mqtt', { Origin: 'http://evil.example', Host: 'evil.example' }, '403'],
     ['of a page without an origin of its own', 'mqtt', { Origin: 'null' }, '403'],
   ])('refuses a WebSocket %s', async (_what, subprotocol, headers, status) => {
     expect(await statusOf(subprotocol, headers)).toContain(`Unexpected server response: ${status}`);
   });
 
-  it.each([
+  it.each<[string, string, string?]>([
     ['of the same host, on another port', 'http://localhost:8080'],
     ['of a host that is allowed', 'https://dashboard.example'],
-  ])('takes a WebSocket of a page %s', async (_what, origin) => {
-    expect(await statusOf('mqtt', { Origin: origin })).toBe('served');
+    ['of the same address', 'http://192.168.1.5:8080', '192.168.1.5:9001'],
+    ['of the name of this machine', `http://${hostname()}:8080`, `${hostname()}:9001`],
+  ])('takes a WebSocket of a page %s', async (_what, origin, host = 'localhost') => {
+    expect(await statusOf('mqtt', { Origin: origin, Host: host })).toBe('served');
+  });
+
+  it('takes a WebSocket of a page of the same host by any name that its certificate has', async () => {
+    const socket = new WebSocket(`wss://localhost:${ports.mutual}/mqtt`, 'mqtt', {
+      ca: ca.certPem,
+      ...(await pairOf('child03')),
+      headers: { Origin: 'https://gateway.example', Host: 'gateway.example' },
+    });
+    await once(socket, 'open');
+    socket.terminate();
   });
 
   it('tells a browser that opens its address what it is', async () => {

@@ -34,7 +34,7 @@ const listener = {
     isOwn: true,
   }),
   'mqtt.websocket.allowed_hosts': setting(hostList, {
-    doc: 'Hosts whose web pages may open a WebSocket to the local MQTT broker, besides the host they connect to. Programs other than browsers need no permission.',
+    doc: 'Hosts whose web pages may open a WebSocket to the local MQTT broker, besides the host they connect to. Without TLS that host counts only by its address or as `localhost`, or by the name of this machine; name any other here. Programs other than browsers need no permission.',
     default: [],
     examples: ['dashboard.example'],
     isOwn: true,
@@ -133,7 +133,7 @@ const client = {
 const backSide = {
   'mqtt.broker.url': optionalSetting(brokerUrl, {
     doc: 'Back side of the MQTT broker behind the MQTT entrance, such as a Mosquitto. Unset: the embedded broker serves.',
-    examples: ['unix:/run/mosquitto/sallyport.sock', 'mqtts://broker.example:8883'],
+    examples: ['unix:/run/mosquitto-sallyport/broker.sock', 'mqtts://broker.example:8883'],
     isOwn: true,
   }),
   'mqtt.broker.socket': optionalSetting(socketPath, {
