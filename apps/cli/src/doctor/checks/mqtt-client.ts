@@ -39,11 +39,14 @@ function isUsed({ isGateway, site: { settings } }: CheckedSite): boolean {
   return isChosen || (isGateway && isEntranceOffered(settings, 'mqtt'));
 }
 
-/** Our own broker is there and does not run. Without its service, another broker may be in its place. */
+/**
+ * Our own broker does not run. Where other services run and it was never started, another broker may be in its place.
+ */
 function isToldByServices({ services, site: { settings } }: CheckedSite): boolean {
   const own = services.find(({ service }) => service === 'mqtt-broker');
   const isOwn = settings.get('mqtt.client.port') === settings.get('mqtt.bind.port');
-  return isOwn && own?.isRunning === false && own.code !== 'ENOENT';
+  if (!isOwn || own === undefined || own.isRunning) return false;
+  return own.code !== 'ENOENT' || !services.some(({ isRunning }) => isRunning);
 }
 
 /** Undefined when half a pair is set, which the check of client certificates tells. */
