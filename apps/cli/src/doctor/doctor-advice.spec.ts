@@ -78,6 +78,28 @@ describe('doctor, where a person has to act', () => {
     expect((await examine(site.run)).findings).toMatchObject([{ what: 'agent is not ready: mqtt is not connected.' }]);
   });
 
+  it.each([
+    ['unix:/run/mosquitto-sallyport/broker.sock', 'systemctl restart mosquitto'],
+    ['mqtts://127.0.0.1:8884', 'systemctl restart mosquitto'],
+    ['mqtts://broker.example:8884', 'start the broker on its machine'],
+  ])('says once that the broker at %s is away, and to %s', async (url, start) => {
+    await using site = await mutualSite();
+    await set(site, 'mqtt.broker.url', url);
+    const faults = { mqtt: 'is not connected to the broker', rpc: 'is not connected to the broker' };
+    const waiting = [site.admin.agent, site.admin['device-registry']];
+    for (const { routes } of waiting) routes.set('GET /readyz', () => ({ ready: false, faults }));
+
+    const { findings } = await examine(site.run);
+    expect(findings.filter(({ id }) => id === 'services')).toEqual([
+      {
+        id: 'services',
+        severity: 'error',
+        what: `The MQTT broker at ${url} (mqtt.broker.url) does not answer. These services wait for it: agent, device-registry.`,
+        fix: `${start}, or if it is elsewhere: sallyport --config-dir ${site.directory} config set mqtt.broker.url URL`,
+      },
+    ]);
+  });
+
   it('sends who has lost the store to the backup, and does not say to start the services again', async () => {
     await using site = await mutualSite();
     const fault = 'The store has lost the CAs of this site.';

@@ -124,14 +124,13 @@ function authorityFindings({ cafile, certfile }: NamedFiles): Finding[] {
   const hint = issuer === undefined ? '' : ` A CA certificate is in ${certfile?.pem.path}.`;
   const what = `${placeOf(line)}: cafile (${pem.path}) holds ${pem.description}, and not only CA certificates: clients cannot be verified with it.${hint}`;
   const root = pem.certificates.find((one) => one.isCa && verifySignedBy(one, one));
-  return [
-    error(
-      what,
-      root === undefined
-        ? 'sallyport ca export --output /etc/mosquitto/ca_certificates/sallyport.pem'
-        : makeConfiguration,
-    ),
-  ];
+  return [error(what, root === undefined ? nameTheSiteCa(line) : makeConfiguration)];
+}
+
+/** Exports the CA of the site, and lets the line name it. */
+function nameTheSiteCa(line: MosquittoLine): string {
+  const path = '/etc/mosquitto/ca_certificates/sallyport.pem';
+  return `sallyport ca export --output ${path} && ${rewrite([{ line, text: `cafile ${path}` }])}`;
 }
 
 /** Above the first `listener` these belong to a listener on port 1883 that the operator did not think of. */
@@ -223,7 +222,8 @@ function closedFindings(listener: MosquittoListener, scope: readonly MosquittoLi
   ];
 }
 
-function isLoopback(address: string): boolean {
+/** Whether only programs of this machine reach the address. */
+export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || address.startsWith('127.');
 }
 

@@ -304,6 +304,19 @@ describe('mqtt broker-config --check', () => {
     expect((await check()).stdout).toContain('holds a certificate, and not only CA certificates');
   });
 
+  it('mends a leaf as cafile: exports the CA of the site and lets the line name it', async () => {
+    const { included, check } = await checked((all) => [
+      ...mutualLines(all),
+      `cafile ${all.broker.certPath}`,
+      `certfile ${all.broker.certPath}`,
+      `keyfile ${all.broker.keyPath}`,
+    ]);
+    const [, path, edit] = /ca export --output (\S+) && (sed .*)/.exec((await check()).stdout) ?? [];
+    expect(path).toBe('/etc/mosquitto/ca_certificates/sallyport.pem');
+    await mustRun('sh', ['-c', edit ?? 'false']);
+    expect((await readFile(included, 'utf8')).split('\n')[6]).toBe(`cafile ${path}`);
+  });
+
   it.each([
     ['is missing', async () => undefined, 'crlfile (CRL) cannot be read'],
     ['is empty', async (path: string) => writeFile(path, ''), 'crlfile (CRL) holds no revocation list'],

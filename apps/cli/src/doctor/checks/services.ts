@@ -1,4 +1,5 @@
 import { type EntranceDescription, isReplaceable } from '@sallyport/protocol';
+import { isLoopback } from '../../mosquitto/findings.js';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -11,7 +12,7 @@ export const services: Check = {
   run: async (checked) => {
     const { services: states, remedies, site, trustFault } = checked;
     if (states.some(({ isRunning }) => isRunning)) {
-      const findings = states.flatMap((state) => stateFindings(checked, state));
+      const findings = [...lostBroker(checked), ...states.flatMap((state) => stateFindings(checked, state))];
       if (trustFault === undefined) return findings;
       return [
         ...findings,
@@ -29,10 +30,31 @@ function wayOut(remedies: CheckedSite['remedies']): string {
   return `restore the backup, or without one: ${remedies.run('site', 'refound')}`;
 }
 
-function stateFindings({ remedies }: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
+/** Services that start again do not bring back a broker that is not ours, so this is told once, and not of each of them. */
+function lostBroker({ services: states, remedies, site: { settings } }: CheckedSite): Finding[] {
+  const url = settings.get('mqtt.broker.url');
+  const waiting = states.filter((state) => state.isRunning && Object.keys(state.faults).some(isOfBroker));
+  if (url === undefined || waiting.length === 0) return [];
+  const what = `The MQTT broker at ${url} (mqtt.broker.url) does not answer. These services wait for it: ${waiting.map(({ service }) => service).join(', ')}.`;
+  const start = isOnThisMachine(url) ? 'systemctl restart mosquitto' : 'start the broker on its machine';
+  return [error(what, `${start}, or if it is elsewhere: ${remedies.set('mqtt.broker.url', 'URL')}`)];
+}
+
+function isOfBroker(dependency: string): boolean {
+  return dependency === 'mqtt' || dependency === 'rpc';
+}
+
+function isOnThisMachine(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'unix:' || isLoopback(hostname);
+}
+
+function stateFindings({ remedies, site }: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
+  const isBrokerTold = site.settings.get('mqtt.broker.url') !== undefined;
   if (state.isRunning)
     return Object.entries(state.faults)
       .filter(([dependency]) => !isToldByListeners(state.entrances, dependency))
+      .filter(([dependency]) => !(isBrokerTold && isOfBroker(dependency)))
       .map(([dependency, fault]) =>
         error(
           `${state.service} is not ready: ${dependency} ${fault.replace(/\.$/, '')}.`,
