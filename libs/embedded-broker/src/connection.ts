@@ -155,6 +155,8 @@ export class Connection {
     if (this.isReading) return;
     this.isReading = true;
     try {
+      // First: a hundred connections of one owner would read a few packets each, when it has nothing left.
+      this.waitForTurn();
       while (this.holds === 0 && this.isOpen && this.readSome()) this.waitForTurn();
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;

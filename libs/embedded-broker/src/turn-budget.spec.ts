@@ -1,9 +1,13 @@
+import { duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { PublishPacket } from '@sallyport/mqtt-wire';
+import { encodePing, type PublishPacket } from '@sallyport/mqtt-wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Connection } from './connection.js';
+import { defaultBrokerLimits } from './limits.js';
 import { ManualClient } from './manual-client.fixture.js';
 import { TestBroker } from './testing.js';
 import { inTurns, type TurnBudget, TurnBudgets } from './turn-budget.js';
+import { TurnWriter } from './turn-writer.js';
 
 describe('the part of a turn that an owner may use', () => {
   it('is spent after two milliseconds, and is there again in the next turn', async () => {
@@ -155,5 +159,26 @@ describe('work on many items', () => {
     isDone = true;
     expect(worked).toHaveLength(901);
     expect(turns).toBeGreaterThan(15);
+  });
+});
+
+describe('a connection of an owner that has used its part of a turn', () => {
+  it('is read in a later one, however many connections the owner has', async () => {
+    const budget = new TurnBudgets().acquire('greedy');
+    const [, stream] = duplexPair();
+    const packets: string[] = [];
+    const user = {
+      packet: ({ type }: { readonly type: string }) => packets.push(type),
+      writable: () => undefined,
+      faulty: (error: Error) => void packets.push(error.message),
+      closed: () => undefined,
+    };
+    new Connection({ stream, limits: defaultBrokerLimits, writer: new TurnWriter(), user, budget });
+    budget.spend(2);
+    stream.emit('data', Buffer.from('100d00044d51545404020000000163', 'hex'));
+    stream.emit('data', encodePing({ type: 'pingreq' }));
+    expect(packets).toEqual([]);
+    await nextTurn();
+    expect(packets).toEqual(['connect', 'pingreq']);
   });
 });
