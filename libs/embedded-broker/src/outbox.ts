@@ -50,6 +50,9 @@ export type OfferOutcome = 'taken' | 'away' | 'full' | 'all-full';
 
 const mostPacketIds = 65_535;
 
+/** How long a retained message waits for room that others have taken, in milliseconds, before it is tried again. */
+const retryMs = 1_000;
+
 /** Looking at the clock costs as much as a small message. */
 const messagesBetweenLooks = 32;
 
@@ -67,6 +70,7 @@ export class Outbox {
   private link: Link | undefined;
   private inFlight = 0;
   private lastPacketId = 0;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: OutboxOptions) {
     this.crowd = new Crowd(options.limits);
@@ -266,7 +270,10 @@ export class Outbox {
       for (let count = 0; count < messagesBetweenLooks && this.mayTakeFromBacklog(link); count += 1) {
         const due = backlog.next(link.budget);
         if (due === undefined) return false;
-        this.offerRetained(due);
+        if (!this.offerRetained(due)) {
+          this.waitForRoom();
+          return false;
+        }
       }
       return true;
     } finally {
@@ -274,19 +281,34 @@ export class Outbox {
     }
   }
 
+  /** Others of the same share, or of all, have taken it. Nobody says when they give it back. */
+  private waitForRoom(): void {
+    this.options.backlog.putBack();
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
+      this.pump();
+    }, retryMs).unref();
+  }
+
   private mayTakeFromBacklog(link: Link): boolean {
     return link.isWritable && this.waiting.length === 0 && this.inFlight < link.window;
   }
 
-  /** Each receiver gets a message of its own, with its own place in the journal. */
-  private offerRetained({ message: retained, options }: DueMessage): void {
+  /**
+   * Each receiver gets a message of its own, with its own place in the journal.
+   *
+   * @returns false when there is no room for it now
+   */
+  private offerRetained({ message: retained, options }: DueMessage): boolean {
     const message = new Message(this.options.nextMessageId(), retained, retained.publishedAt);
+    if (options.qos > 0 && this.shortageFor(message) !== undefined) return false;
     if (options.qos === 2) message.position = Number.POSITIVE_INFINITY;
     this.offer(message, options);
     if (message.awaited > 0) this.options.journal.keep(message);
-    if (options.qos < 2) return;
+    if (options.qos < 2) return true;
     message.position = this.options.journal.position;
     this.options.journal.whenCommitted({ committed: () => this.pump() });
+    return true;
   }
 
   private queue(delivery: Delivery): void {

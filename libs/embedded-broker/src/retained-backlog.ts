@@ -72,6 +72,12 @@ export class RetainedBacklog {
     return undefined;
   }
 
+  /** The message that `next` gave last could not be delivered: it comes again. */
+  putBack(): void {
+    const [request] = this.requests;
+    if (request !== undefined) request.next -= 1;
+  }
+
   /** Calls back in a later turn, when something is left. */
   whenReady(callback: () => void, budget?: TurnBudget): void {
     if (this.isEmpty) return;

@@ -148,6 +148,23 @@ describe('the room of all clients together', () => {
   });
 });
 
+describe('a retained message', () => {
+  it('comes later to a client whose share is full when it subscribes', async () => {
+    const { site, device } = await start({ queuedBytesPerIdentity: 4_000 });
+    await using _ = site;
+    await using publisher = await device('publisher');
+    for (const topic of ['state-1', 'state-2']) await publisher.publishKept(topic, 'x', { retain: true });
+    await leaveSession(await device('greedy-1', { isClean: false }), 'fill');
+    await publisher.publishKept('fill', 'x'.repeat(3_000));
+    await using reader = await device('greedy-2');
+    await reader.subscribe({ 'state-1': 1, 'state-2': 1 });
+    await reader.settle();
+    expect(reader.received).toEqual([]);
+    await (await device('greedy-1', { isClean: true })).disconnect();
+    expect((await reader.messages(2)).sort()).toEqual(['state-1 x 1 retained #1', 'state-2 x 1 retained #2']);
+  });
+});
+
 describe('a fleet', () => {
   it('of many clients that hear everything, on many topics, costs no memory for each pair of them', async () => {
     const { site, broker } = await start({});
