@@ -173,6 +173,10 @@ export class Client implements ConnectionUser, SessionHolder {
     this.cut('another connection has taken over the session', reasonCodes.sessionTakenOver);
   }
 
+  published(bytes: number): void {
+    this.options.budget?.spendBytes(bytes);
+  }
+
   waitFor(crowd: Crowd, owner: string): void {
     if (this.isWaiting) return;
     this.isWaiting = true;

@@ -155,9 +155,8 @@ export class Connection {
     if (this.isReading) return;
     this.isReading = true;
     try {
-      // First: a hundred connections of one owner would read a few packets each, when it has nothing left.
-      this.waitForTurn();
-      while (this.holds === 0 && this.isOpen && this.readSome()) this.waitForTurn();
+      // Looks first: a hundred connections of one owner would read a few packets each, when it has nothing left.
+      while (this.holds === 0 && this.isOpen && this.hasTurn() && this.readSome());
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       this.options.user.faulty(error);
@@ -175,7 +174,7 @@ export class Connection {
         const packet = this.reader.next();
         if (packet === undefined) return false;
         work += user.packet(packet);
-        if (this.holds > 0 || !this.isOpen) break;
+        if (this.holds > 0 || !this.isOpen || budget?.isSpent === true) break;
       }
       return true;
     } finally {
@@ -184,11 +183,12 @@ export class Connection {
   }
 
   /** When the owner has used its part of this turn, the next packets wait for another one. */
-  private waitForTurn(): void {
+  private hasTurn(): boolean {
     const { budget } = this.options;
-    if (budget?.isSpent !== true) return;
+    if (budget?.isSpent !== true) return true;
     this.hold();
     budget.wait(() => this.resume());
+    return false;
   }
 
   private drained(): void {

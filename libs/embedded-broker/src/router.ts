@@ -145,6 +145,7 @@ export class Router {
     // A QoS 2 message waits in its queues until it is in the journal.
     if (message.qos === 2) message.position = Number.POSITIVE_INFINITY;
     for (const match of matches) this.deliver(message, match, { publisher, retain: publication.retain });
+    publisher.holder?.published(message.size * matches.length);
     if (message.awaited > 0) this.options.journal.keep(message);
     if (message.qos === 2) this.sendWhenKept(message, matches, publisher);
     return 'delivered';

@@ -16,6 +16,8 @@ import type { Subscription } from './subscription.js';
 export interface SessionHolder {
   /** Publishes no more until the crowd lets its owner. */
   waitFor(crowd: Crowd, owner: string): void;
+  /** It has published so many bytes, over all receivers. */
+  published(bytes: number): void;
   /** Ends its connection: another one has come for the session. */
   yield(): void;
 }

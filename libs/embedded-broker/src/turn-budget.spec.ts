@@ -98,6 +98,20 @@ describe('an owner that floods', () => {
     expect(flooder.isSpent).toBe(false);
   });
 
+  it('has to pay for what it causes: each byte, for each of its receivers', async () => {
+    const { flooder, honest } = setUp();
+    await serveBriefly(honest);
+    flooder.spendBytes(20 * 64 * 1024);
+    expect(flooder.isSpent).toBe(false);
+    flooder.spendBytes(20 * 64 * 1024);
+    expect(flooder.isSpent).toBe(true);
+    now += 8;
+    await nextTurn();
+    expect(flooder.isSpent).toBe(true);
+    vi.advanceTimersByTime(8);
+    expect(flooder.isSpent).toBe(false);
+  });
+
   it('does not rest when it is alone, or only beside others that flood', async () => {
     const { flooder, honest } = setUp();
     expect(await flood(flooder, 8)).toEqual({ hasResumed: true });

@@ -4,6 +4,8 @@ const leastMsOfTurn = 0.1;
 /** An owner gets less of a turn while turns take longer than this. */
 const longTurnMs = 10;
 const mostRestMs = 50;
+/** What a byte costs after it was read, for each receiver: it is copied, sent, kept on disk. */
+const msOfByte = 1e-6;
 /** How long an owner counts as present after its last packets. */
 const presentMs = 1_000;
 
@@ -36,6 +38,11 @@ export class TurnBudget {
     setImmediate(() => this.endTurn());
   }
 
+  /** The owner has published so many bytes, over all receivers. */
+  spendBytes(bytes: number): void {
+    this.spend(bytes * msOfByte);
+  }
+
   /** Calls back in a turn in which the owner has time left. */
   wait(resume: () => void): void {
     this.waiting.push(resume);
@@ -44,7 +51,7 @@ export class TurnBudget {
   private endTurn(): void {
     const now = this.budgets.now();
     const turnMs = now - (this.startedAt ?? now);
-    if (this.waiting.length === 0) this.budgets.notePresent(this);
+    if (!this.isSpent) this.budgets.notePresent(this);
     else if (this.budgets.isAnotherPresent(this)) {
       const factor = turnMs > longTurnMs ? 1 / 2 : 5 / 4;
       this.partMs = Math.min(mostMsOfTurn, Math.max(leastMsOfTurn, this.partMs * factor));
