@@ -26,7 +26,7 @@ export function settingsFor(
       { key: keys.ca, value: caPath },
     ],
   );
-  const isMqttSecured = [...certificates.keys()].some(({ secured }) => secured.group === 'mqtt');
+  const isMqttSecured = [...certificates.keys()].some(({ secured }) => secured.service === 'mqtt-broker');
   return [...changes, ...clientSettings(level, site), ...(isMqttSecured ? mqttClientSettings(level, site) : [])];
 }
 

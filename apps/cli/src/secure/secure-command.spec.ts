@@ -2,10 +2,11 @@ import { watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EntranceLevels } from '@sallyport/config';
-import { waitFor } from '@sallyport/testkit';
-import { describe, expect, it } from 'vitest';
+import { freePorts, waitFor } from '@sallyport/testkit';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
 import { failNextReload, levelsOf } from '../fixtures/level-switch.fixture.js';
+import { SiteEntrance } from '../fixtures/site-entrance.fixture.js';
 
 describe('secure mutual', () => {
   it('issues every certificate, switches every listener and proves it from outside', async () => {
@@ -90,6 +91,23 @@ describe('secure mutual', () => {
       `mqtt.client.auth.key_file=${folder}/private-key.pem`,
     ]);
     expect((await readdir(folder)).sort()).toEqual(['ca.pem', 'certificate.pem', 'private-key.pem']);
+  });
+
+  it('puts them there too when the only MQTT listener is the second one', async () => {
+    await using site = await fakeSite();
+    const [port = 0] = await freePorts(1);
+    const settings = { 'mqtt.bind.enabled': 'false', 'mqtt.external.bind.address': '127.0.0.1' };
+    for (const [key, value] of Object.entries({ ...settings, 'mqtt.external.bind.port': String(port) }))
+      await site.run(['config', 'set', key, value]);
+    const { directory: configDir, authority, admin } = site;
+    const external = await SiteEntrance.open({ group: 'mqtt.external', configDir, authority });
+    onTestFinished(() => external.close());
+    for (const [name, route] of Object.entries(external.routes)) admin['mqtt-broker'].routes.set(name, route);
+
+    expect((await site.run(['secure', 'mutual'])).exitCode).toBe(0);
+
+    const { stdout } = await site.run(['config', 'get', 'mqtt.client.auth.cert_file']);
+    expect(stdout.trim()).toBe(join(site.directory, 'client-certs', 'certificate.pem'));
   });
 
   it('writes all settings at once, so that no service ever starts with half of them', async () => {
