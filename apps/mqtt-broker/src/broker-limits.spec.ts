@@ -80,9 +80,9 @@ describe('broker limits', () => {
     }
   });
 
-  it('take a SUBSCRIBE packet with a hundred thousand filters in good time', async () => {
+  it('take a SUBSCRIBE packet with as many filters as it may have in good time', async () => {
     await using site = await openBrokerSite();
-    const filters = Array.from({ length: 100_000 }, (_, index) => {
+    const filters = Array.from({ length: 20_000 }, (_, index) => {
       const filter = Buffer.from(index.toString(36));
       return Buffer.concat([Buffer.from([0, filter.length]), filter, Buffer.from([1])]);
     });
@@ -92,7 +92,7 @@ describe('broker limits', () => {
     // CONNECT of client "one" with a session to be kept.
     raw.send(Buffer.from('100f00044d5154540400003c00036f6e65', 'hex'));
     raw.send(Buffer.concat([Buffer.from([0x82, ...length]), body]));
-    await waitFor(() => raw.unread.length > 100_000);
+    await waitFor(() => raw.unread.length > 20_000);
     expect(site.warnings).toEqual(['a subscription was refused']);
   });
 

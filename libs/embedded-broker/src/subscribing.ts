@@ -49,7 +49,7 @@ interface Grant {
   readonly retainedOf: SubscriptionOptions | undefined;
 }
 
-// One packet may have a hundred thousand filters. With more than so many, others are served in between.
+// One packet may have 20,000 filters. With more than so many, others are served in between.
 const filtersAtOnce = 50;
 
 /** Serves the SUBSCRIBE and UNSUBSCRIBE packets of one connection. */
