@@ -57,16 +57,16 @@ describe('mqtt.external.bind.interface', () => {
     expect(place).toEqual({ host: '127.0.0.1', port: 8883 });
   });
 
-  it('names an interface that has no address here, and those that have', async () => {
+  it('names an interface that has no address here, its setting, and those that have', async () => {
     const interfaces = Object.keys(networkInterfaces()).join(', ');
     await expect(bound('external.bind.interface = "wlan7"')).rejects.toThrow(
-      `No network interface "wlan7" has an address here; these have: ${interfaces}.`,
+      `mqtt.external.bind.interface: no network interface "wlan7" has an address here; these have: ${interfaces}.`,
     );
   });
 
   it('refuses an address of another interface', async () => {
     await expect(bound('external.bind.interface = "lo"', 'external.bind.address = "192.0.2.1"')).rejects.toThrow(
-      '192.0.2.1 is no address of the network interface "lo", which has 127.0.0.1',
+      'mqtt.external.bind.interface: 192.0.2.1 is no address of the network interface "lo", which has 127.0.0.1',
     );
   });
 });

@@ -39,24 +39,30 @@ export function entranceAddress(settings: Settings, group: ConfiguredGroup): Add
   const row = entrances[group];
   const port = settings.get(`${group}.bind.port`);
   const address = settings.get(`${group}.bind.address`) ?? everyAddress;
-  const name = 'interfaceKey' in row ? settings.get(row.interfaceKey) : undefined;
   if (port === undefined || !isEntranceOffered(settings, group)) return undefined;
-  return name === undefined ? { host: address, port } : { ...placeAt(name, address), port };
+  const key = 'interfaceKey' in row ? row.interfaceKey : undefined;
+  const name = key === undefined ? undefined : settings.get(key);
+  if (key === undefined || name === undefined) return { host: address, port };
+  return { ...placeAt({ key, name }, address), port };
 }
 
 /** An address is one of the interface, or all of them. */
-function placeAt(name: string, address: string): Omit<Address, 'port'> {
+function placeAt(given: { readonly key: string; readonly name: string }, address: string): Omit<Address, 'port'> {
+  const { key, name } = given;
   const addresses = interfaceAddresses(name);
   if (addresses.includes(address)) return { host: address };
   const [host, ...moreHosts] = addresses;
   if (host === undefined) {
     const others = Object.keys(networkInterfaces()).join(', ');
-    throw new Problem('config-invalid', `No network interface "${name}" has an address here; these have: ${others}.`);
+    throw new Problem(
+      'config-invalid',
+      `${key}: no network interface "${name}" has an address here; these have: ${others}.`,
+    );
   }
   if (address === everyAddress || address === '::') return { host, moreHosts };
   throw new Problem(
     'config-invalid',
-    `${address} is no address of the network interface "${name}", which has ${addresses.join(', ')}.`,
+    `${key}: ${address} is no address of the network interface "${name}", which has ${addresses.join(', ')}.`,
   );
 }
 
