@@ -69,12 +69,12 @@ describe('half a pair', () => {
     [
       'a certificate without a key',
       { certPath: '/c' },
-      'http.cert_path is set but http.key_path is not. The group is http.cert_path (set), http.key_path (not set), http.ca_path (not set). Set http.key_path too for TLS, or unset http.cert_path for plain HTTP.',
+      'http.cert_path is set but http.key_path is not. The group is http.cert_path (set), http.key_path (not set), http.ca_path (not set). Set http.key_path too for TLS, or unset http.cert_path to be without TLS.',
     ],
     [
       'a key without a certificate',
       { keyPath: '/k', caPath: '/ca' },
-      'http.key_path is set but http.cert_path is not. The group is http.cert_path (not set), http.key_path (set), http.ca_path (set). Set http.cert_path too for TLS, or unset http.key_path for plain HTTP.',
+      'http.key_path is set but http.cert_path is not. The group is http.cert_path (not set), http.key_path (set), http.ca_path (set). Set http.cert_path too for TLS, or unset http.key_path to be without TLS.',
     ],
   ])('is refused: %s, naming every key of the group', async (_, paths, message) => {
     await expect(readSecurityFiles({ ...paths, keys })).rejects.toMatchObject({ type: 'config-invalid', message });

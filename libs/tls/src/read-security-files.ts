@@ -88,7 +88,7 @@ function halfPair({ caPath, keys }: SecurityFilePaths, half: HalfPair): string {
     state(keys.key, present === keys.key),
     state(keys.ca, caPath !== undefined),
   ];
-  return `${present} is set but ${missing} is not. The group is ${group.join(', ')}. Set ${missing} too for TLS, or unset ${present} for plain HTTP.`;
+  return `${present} is set but ${missing} is not. The group is ${group.join(', ')}. Set ${missing} too for TLS, or unset ${present} to be without TLS.`;
 }
 
 async function readAnchors(key: string, path: string, options: { readonly now?: Date }): Promise<TrustAnchors> {

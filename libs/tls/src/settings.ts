@@ -36,7 +36,7 @@ export function checkComplete(name: string, settings: SecuritySettings): void {
   if (pair.kind === 'half')
     throw new Problem(
       'config-invalid',
-      `Listener "${name}" has a ${halves[pair.present]} but no ${halves[pair.missing]}. Give both for TLS, or neither for plain HTTP.`,
+      `Listener "${name}" has a ${halves[pair.present]} but no ${halves[pair.missing]}. Give both for TLS, or neither to be without TLS.`,
     );
   if (pair.kind === 'none' || clientCertificate === 'none') return;
   // Without a CA list, Node trusts the public web PKI. That must never happen.
