@@ -30,6 +30,8 @@ export function clientOptions(
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
+    // Otherwise MQTT.js keeps a Buffer for each number up to 65,535. They take 8 MB, and making one takes no time.
+    writeCache: false,
     ...(will === undefined ? {} : { will: willPacket(will) }),
     ...(protocolVersion === 5 ? { properties: sessionProperties(options) } : {}),
   };

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { mustRun, spawnMosquitto, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { connectMqtt, type MqttOptions } from './connect.js';
@@ -30,6 +31,17 @@ describe('MQTT connection', () => {
     await waitFor(() => received.length > 0);
     expect(received).toEqual(['te/child01/status up']);
     await mqtt.close();
+  });
+
+  it('keeps no table of all 65,536 packet ids in memory', async () => {
+    await using broker = await spawnMosquitto();
+    const mqtt = await connectMqtt(connection(broker.url), quiet);
+    await mqtt.publish('a', 'x');
+    await mqtt.close();
+    // The table of the codec that MQTT.js itself uses.
+    const codec = createRequire(createRequire(import.meta.url).resolve('mqtt')).resolve('mqtt-packet');
+    const { cache } = createRequire(codec)('./numbers.js');
+    expect(Object.keys(cache)).toEqual([]);
   });
 
   it('hands over bytes as they are', async () => {
