@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureInstalled, isBuilt, markBuilt, root, runtime, runtimeFlags } from './bootstrap.mjs';
+import { ensureInstalled, isBuilt, markBuilt, root, runtime, runtimeEnvironment, runtimeFlags } from './bootstrap.mjs';
 
 let folder;
 
@@ -117,6 +117,12 @@ describe('flags of the runtime', () => {
 
   it('are those of `npm start` in the unit of the whole system', () => {
     expect(flagsIn('systemd/sallyport.service')).toEqual(runtimeFlags);
+  });
+
+  it('come with the same environment there', () => {
+    const unit = readFileSync(join(root, 'deploy/systemd/sallyport.service'), 'utf8');
+    const pairs = [...unit.matchAll(/\b(UV_\w+|MALLOC_\w+)=(\S+)/g)].map(([, name, value]) => [name, value]);
+    expect(Object.fromEntries(pairs)).toEqual(runtimeEnvironment);
   });
 
   // Optimising for size makes a small request a tenth slower. A service with its own process has enough memory without

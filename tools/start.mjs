@@ -1,6 +1,15 @@
 // npm start: installs and builds what is missing, then runs every service in one process.
 import { join } from 'node:path';
-import { ensureInstalled, isBuilt, markBuilt, replaceBy, root, run, runtimeFlags } from './bootstrap.mjs';
+import {
+  ensureInstalled,
+  isBuilt,
+  markBuilt,
+  replaceBy,
+  root,
+  run,
+  runtimeEnvironment,
+  runtimeFlags,
+} from './bootstrap.mjs';
 
 const bundles = ['standalone', 'cli'].map((app) => `apps/${app}/dist/bundle/main.js`);
 
@@ -12,8 +21,9 @@ if (!isBuilt(bundles)) {
   });
   markBuilt(bundles);
 }
+// What the user has set counts.
+const unset = Object.entries(runtimeEnvironment).filter(([name]) => process.env[name] === undefined);
 replaceBy(join(root, bundles[0]), process.argv.slice(2), {
   nodeArgs: runtimeFlags,
-  // Durable uploads wait for fsync in the thread pool, so it needs more than 4 threads.
-  env: { UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '16' },
+  env: Object.fromEntries(unset),
 });
