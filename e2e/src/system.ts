@@ -70,8 +70,12 @@ export class System {
 
   /** Memory of the process that is not swapped out, in MiB (proc(5): kB are 1024 bytes). */
   get residentMegabytes(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+    return this.memoryInKilobytes('VmRSS') / 1024;
+  }
+
+  /** The most memory that the process has had so far, in MB. */
+  get peakMegabytes(): number {
+    return (this.memoryInKilobytes('VmHWM') * 1024) / 1_000_000;
   }
 
   get fileUrl(): string {
@@ -132,6 +136,11 @@ export class System {
     this.child = await launch(this.env, this.directory, this.output);
   }
 
+  private memoryInKilobytes(field: 'VmRSS' | 'VmHWM'): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
+  }
+
   /** Stops as Ctrl-C does, and removes all files; returns the exit code. */
   async stop(): Promise<number | null> {
     const code = this.child.exitCode ?? (this.child.signalCode === null ? await this.interrupt() : null);
@@ -187,5 +196,6 @@ function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
     TEDGE_REGISTRY_BIND_PORT: String(ports.registry),
     TEDGE_MQTT_BIND_PORT: String(ports.mqtt),
     UV_THREADPOOL_SIZE: '16',
+    MALLOC_ARENA_MAX: '2',
   };
 }
