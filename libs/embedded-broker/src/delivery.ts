@@ -22,6 +22,14 @@ export interface DeliveryOptions {
 
 export const noIdentifiers: readonly number[] = [];
 
+// In memory; in the journal they have four.
+const identifierBytes = 8;
+
+/** What a message costs one session. A client may have a thousand subscriptions that match, each with an identifier. */
+export function costOf(messageBytes: number, { identifiers }: Pick<DeliveryOptions, 'identifiers'>): number {
+  return messageBytes + identifiers.length * identifierBytes;
+}
+
 /** One message for one session, from the moment it is queued to its acknowledgement. */
 export class Delivery implements JournalEntry {
   place: EntryPlace | undefined;
@@ -39,6 +47,11 @@ export class Delivery implements JournalEntry {
     readonly packetId: number,
     readonly options: DeliveryOptions,
   ) {}
+
+  /** Bytes it is counted with. */
+  get size(): number {
+    return costOf(this.message.size, this.options);
+  }
 
   get qos(): Qos {
     return this.options.qos;

@@ -1,7 +1,7 @@
 import { markDuplicate, type ProtocolVersion } from '@sallyport/mqtt-wire';
 import type { BrokerJournal } from './broker-journal.js';
 import { Crowd } from './crowd.js';
-import { Delivery, type DeliveryOptions } from './delivery.js';
+import { costOf, Delivery, type DeliveryOptions } from './delivery.js';
 import { Fifo } from './fifo.js';
 import { type Frame, pubrelFrame, wholeFrame } from './frame.js';
 import type { BrokerLimits } from './limits.js';
@@ -85,15 +85,19 @@ export class Outbox {
     if (this.link !== undefined && this.crowd.shouldHold(owner)) holder?.waitFor(this.crowd, owner);
   }
 
-  /** Says whether a message has room, without taking it. */
-  shortageFor(message: Message): Exclude<OfferOutcome, 'taken' | 'away'> | undefined {
+  /**
+   * Says whether a message has room, without taking it.
+   *
+   * @param bytes that it would cost, as `costOf` counts them
+   */
+  shortageFor(bytes: number): Exclude<OfferOutcome, 'taken' | 'away'> | undefined {
     const { limits, share } = this.options;
     const isFull =
       this.waiting.length >= limits.queuedMessages ||
       this.unacknowledged.size >= mostPacketIds ||
-      this.crowd.bytes + message.size > limits.queuedBytes;
+      this.crowd.bytes + bytes > limits.queuedBytes;
     if (isFull) return 'full';
-    const shortage = share.shortage('queuedBytes', message.size);
+    const shortage = share.shortage('queuedBytes', bytes);
     if (shortage === undefined) return undefined;
     return shortage === 'own' ? 'full' : 'all-full';
   }
@@ -101,7 +105,7 @@ export class Outbox {
   /** Takes a message for the client. A message that has to be kept is written to the journal by the caller. */
   offer(message: Message, options: DeliveryOptions): OfferOutcome {
     if (options.qos === 0) return this.offerOnce(message, options);
-    const shortage = this.shortageFor(message);
+    const shortage = this.shortageFor(costOf(message.size, options));
     if (shortage !== undefined) return shortage;
     const delivery = new Delivery(message, this.options.session, this.nextPacketId(), options);
     if (delivery.session !== 0) message.await(delivery);
@@ -114,7 +118,7 @@ export class Outbox {
   restore(delivery: Delivery): void {
     this.lastPacketId = Math.max(this.lastPacketId, delivery.packetId);
     this.unacknowledged.set(delivery.packetId, delivery);
-    this.add(delivery.message);
+    this.add(delivery);
     if (delivery.state === 'released') return;
     delivery.isDuplicate = true;
     this.waiting.push(delivery);
@@ -215,7 +219,7 @@ export class Outbox {
       delivery.state = 'done';
       this.options.journal.forget(delivery);
       if (delivery.session !== 0 && wasOpen) this.leave(delivery.message);
-      this.release(delivery.message);
+      this.release(delivery);
     }
     this.unacknowledged.clear();
   }
@@ -230,11 +234,12 @@ export class Outbox {
       return 'taken';
     }
     if (this.crowd.isFilledBy(message.publishedBy)) return 'full';
-    const shortage = this.shortageFor(message);
+    const shortage = this.shortageFor(costOf(message.size, options));
     if (shortage !== undefined) return shortage;
     message.detach();
-    this.add(message);
-    this.waiting.push(new Delivery(message, 0, 0, options));
+    const delivery = new Delivery(message, 0, 0, options);
+    this.add(delivery);
+    this.waiting.push(delivery);
     return 'taken';
   }
 
@@ -301,7 +306,7 @@ export class Outbox {
    */
   private offerRetained({ message: retained, options }: DueMessage): boolean {
     const message = new Message(this.options.nextMessageId(), retained, retained.publishedAt);
-    if (options.qos > 0 && this.shortageFor(message) !== undefined) return false;
+    if (options.qos > 0 && this.shortageFor(costOf(message.size, options)) !== undefined) return false;
     if (options.qos === 2) message.position = Number.POSITIVE_INFINITY;
     this.offer(message, options);
     if (message.awaited > 0) this.options.journal.keep(message);
@@ -316,7 +321,7 @@ export class Outbox {
     if (this.link === undefined) message.detach();
     else message.prepare(this.link.version, options);
     this.unacknowledged.set(delivery.packetId, delivery);
-    this.add(message);
+    this.add(delivery);
     this.waiting.push(delivery);
   }
 
@@ -336,7 +341,7 @@ export class Outbox {
       return;
     }
     if (qos === 0) {
-      this.release(message);
+      this.release(delivery);
       link.send(frame, 0);
       return;
     }
@@ -359,7 +364,7 @@ export class Outbox {
 
   /** Ends a delivery that was not sent. */
   private drop(delivery: Delivery): void {
-    this.release(delivery.message);
+    this.release(delivery);
     if (delivery.qos === 0) return;
     this.unacknowledged.delete(delivery.packetId);
     this.settle(delivery);
@@ -369,7 +374,7 @@ export class Outbox {
     this.crowd.noteProgress();
     this.unacknowledged.delete(delivery.packetId);
     this.inFlight -= 1;
-    this.release(delivery.message);
+    this.release(delivery);
   }
 
   private settle(delivery: Delivery): void {
@@ -389,17 +394,17 @@ export class Outbox {
 
   private forgetUnsentOnce(): void {
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift())
-      if (next.qos === 0) this.release(next.message);
+      if (next.qos === 0) this.release(next);
   }
 
-  private add({ publishedBy, size }: Message): void {
-    this.crowd.add(publishedBy, size);
+  private add({ message, size }: Delivery): void {
+    this.crowd.add(message.publishedBy, size);
     this.options.share.take('queuedBytes', size);
   }
 
-  private release({ publishedBy, size }: Message): void {
+  private release({ message, size }: Delivery): void {
     this.options.share.take('queuedBytes', -size);
-    this.crowd.remove(publishedBy, size);
+    this.crowd.remove(message.publishedBy, size);
   }
 
   private nextPacketId(): number {

@@ -3,7 +3,7 @@ import { type AccessRules, isService } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
 import type { ClientLog } from './client-log.js';
 import type { BrokerCounters } from './counters.js';
-import { type DeliveryOptions, noIdentifiers } from './delivery.js';
+import { costOf, type DeliveryOptions, noIdentifiers } from './delivery.js';
 import type { BrokerLimits } from './limits.js';
 import { Message, type Publication, sizeOf } from './message.js';
 import { RetainedMessage, type RetainedMessages } from './retained-messages.js';
@@ -40,6 +40,8 @@ interface Match {
   readonly subscriptions: readonly Subscription[];
   /** How messages of QoS 0, 1 and 2 are delivered, where that does not depend on the message. */
   readonly usual: readonly DeliveryOptions[] | undefined;
+  /** Bytes that a message costs more than itself, at most. */
+  readonly cost: number;
 }
 
 /** What is remembered for a topic: who gets each message, and groups of which one gets it. */
@@ -200,11 +202,14 @@ export class Router {
 
   /** Whether a session would lose the message although it is within its share: others have used up all the room. */
   private lacksRoom(publication: Publication, matches: readonly Match[]): boolean {
-    const most = sizeOf(publication) * matches.length;
     if (publication.qos === 0) return false;
+    const size = sizeOf(publication);
+    let most = 0;
+    for (const { cost } of matches) most += size + cost;
     if (most <= this.options.sessions.freeBytes) return false;
-    const probe = new Message(0, publication, 0);
-    return matches.some(({ session }) => session.isKept && session.outbox.shortageFor(probe) === 'all-full');
+    return matches.some(
+      ({ session, cost }) => session.isKept && session.outbox.shortageFor(size + cost) === 'all-full',
+    );
   }
 
   private receiversOf(topic: string): readonly Match[] {
@@ -297,7 +302,8 @@ function mayHoldUp(receiver: Session, publisher: Session): boolean {
 }
 
 function matchOf(session: Session, subscriptions: readonly Subscription[]): Match {
-  return { session, subscriptions, usual: usualOptions(subscriptions) };
+  const cost = costOf(0, { identifiers: identifiersOf(subscriptions) });
+  return { session, subscriptions, usual: usualOptions(subscriptions), cost };
 }
 
 function append<Key, Item>(lists: Map<Key, Item[]>, key: Key, item: Item): void {

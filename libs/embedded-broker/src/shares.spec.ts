@@ -68,6 +68,30 @@ describe('the share of an identity', () => {
     expect(warnings[0]).toBe('a message was not kept, its session is full');
   });
 
+  it('counts the subscription identifiers that wait with a message: a client may have a thousand', async () => {
+    const { site, device, broker } = await start({ queuedBytesPerIdentity: 4_000 });
+    await using _ = site;
+    const properties = { sessionExpiryInterval: 600 };
+    const greedy = await device('greedy', { version: 5, isClean: false, properties });
+    for (let each = 0; each < 300; each += 1) {
+      // Each filter matches, and each in another way.
+      const filter = each.toString(2).padStart(9, '0').replaceAll('0', 'a/').replaceAll('1', '+/');
+      greedy.send({
+        type: 'subscribe',
+        packetId: 1,
+        subscriptions: [{ filter: `${filter}#`, qos: 1, noLocal: false, retainAsPublished: true, retainHandling: 2 }],
+        properties: { subscriptionIdentifiers: [each + 1] },
+      });
+      await greedy.next('suback');
+    }
+    await greedy.disconnect();
+    await using publisher = await device('publisher');
+    const topic = Array(9).fill('a').join('/');
+    for (let count = 0; count < 2; count += 1) await publisher.publishKept(topic, 'x');
+    // The first one has 2,400 bytes of identifiers.
+    expect(broker.counters.dropped['session-full']).toBe(1);
+  });
+
   it('is that of its network for a client that proves nothing', async () => {
     const { site, broker } = await start({ subscriptionsPerIdentity: 1 });
     await using _ = site;
