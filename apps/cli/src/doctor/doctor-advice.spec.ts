@@ -100,6 +100,25 @@ describe('doctor, where a person has to act', () => {
     ]);
   });
 
+  it('says once that the embedded broker in a process of its own is away, and how to start only that', async () => {
+    await using site = await mutualSite();
+    await set(site, 'mqtt.broker.socket', '/run/sallyport/broker.sock');
+    await site.admin['mqtt-broker'].close();
+    const faults = { mqtt: 'is not connected to the broker', rpc: 'is not connected to the broker' };
+    site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults }));
+
+    const { findings } = await examine(site.run);
+    expect(findings.filter(({ what }) => what.includes('wait for it'))).toEqual([
+      {
+        id: 'services',
+        severity: 'error',
+        what: 'The MQTT broker at /run/sallyport/broker.sock (mqtt.broker.socket) does not answer. These services wait for it: agent.',
+        fix: `TEDGE_CONFIG_DIR=${site.directory} npx nx serve mqtt-broker`,
+      },
+    ]);
+    expect(findings.map(({ what }) => what)).not.toContainEqual(expect.stringContaining('agent is not ready'));
+  });
+
   it('sends who has lost the store to the backup, and does not say to start the services again', async () => {
     await using site = await mutualSite();
     const fault = 'The store has lost the CAs of this site.';

@@ -1,6 +1,6 @@
 import type { Settings } from '@sallyport/config';
 import { quoted } from '@sallyport/config';
-import type { SecurityLevel } from '@sallyport/protocol';
+import type { SecurityLevel, ServiceName } from '@sallyport/protocol';
 import type { CliContext } from '../cli-context.js';
 import type { GlobalOptions } from '../options.js';
 
@@ -47,6 +47,12 @@ export class Remedies {
   startServices(): string {
     if (this.settings.directory === '/etc/tedge') return 'systemctl restart sallyport';
     return this.configDir === undefined ? 'npm start' : `npm start -- --config-dir ${quoted(this.configDir)}`;
+  }
+
+  /** One service in a process of its own. */
+  startService(service: ServiceName): string {
+    if (this.settings.directory === '/etc/tedge') return `systemctl restart sallyport@${service}`;
+    return `TEDGE_CONFIG_DIR=${quoted(this.settings.directory)} npx nx serve ${service}`;
   }
 
   chmod(mode: string, path: string): string {

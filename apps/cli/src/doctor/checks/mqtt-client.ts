@@ -70,7 +70,9 @@ function placeRemedy({ remedies, isGateway, site: { settings } }: CheckedSite): 
   // With mqtt.bind.enabled = false, the only listener may be the second one.
   const port = settings.get('mqtt.external.bind.port');
   if (!isEntranceOffered(settings, 'mqtt') && port !== undefined) return remedies.set('mqtt.client.port', String(port));
-  return chosen.length === 0 ? remedies.startServices() : remedies.unset(...chosen);
+  if (chosen.length > 0) return remedies.unset(...chosen);
+  const isApart = settings.get('mqtt.broker.socket') !== undefined;
+  return isApart ? remedies.startService('mqtt-broker') : remedies.startServices();
 }
 
 /** `secure` sets what nobody has set. */

@@ -30,14 +30,30 @@ function wayOut(remedies: CheckedSite['remedies']): string {
   return `restore the backup, or without one: ${remedies.run('site', 'refound')}`;
 }
 
-/** Services that start again do not bring back a broker that is not ours, so this is told once, and not of each of them. */
-function lostBroker({ services: states, remedies, site: { settings } }: CheckedSite): Finding[] {
-  const url = settings.get('mqtt.broker.url');
-  const waiting = states.filter((state) => state.isRunning && Object.keys(state.faults).some(isOfBroker));
-  if (url === undefined || waiting.length === 0) return [];
-  const what = `The MQTT broker at ${url} (mqtt.broker.url) does not answer. These services wait for it: ${waiting.map(({ service }) => service).join(', ')}.`;
-  const start = isOnThisMachine(url) ? 'systemctl restart mosquitto' : 'start the broker on its machine';
-  return [error(what, `${start}, or if it is elsewhere: ${remedies.set('mqtt.broker.url', 'URL')}`)];
+/** Services that start again do not bring back the broker behind them, so it is told once, and not of each of them. */
+function lostBroker(checked: CheckedSite): Finding[] {
+  const behind = brokerBehind(checked);
+  const waiting = checked.services.filter(
+    (state) => state.isRunning && Object.keys(state.faults).some((dependency) => isOfBroker(dependency)),
+  );
+  if (behind === undefined || waiting.length === 0) return [];
+  const names = waiting.map(({ service }) => service).join(', ');
+  return [
+    error(`The MQTT broker at ${behind.place} does not answer. These services wait for it: ${names}.`, behind.fix),
+  ];
+}
+
+/** The broker that all services share in another process, and how to start it; undefined when none is set. */
+function brokerBehind({ remedies, site: { settings } }: CheckedSite): { place: string; fix: string } | undefined {
+  const [url, socket] = [settings.get('mqtt.broker.url'), settings.get('mqtt.broker.socket')];
+  if (url !== undefined) {
+    const start = isOnThisMachine(url) ? 'systemctl restart mosquitto' : 'start the broker on its machine';
+    const fix = `${start}, or if it is elsewhere: ${remedies.set('mqtt.broker.url', 'URL')}`;
+    return { place: `${url} (mqtt.broker.url)`, fix };
+  }
+  return socket === undefined
+    ? undefined
+    : { place: `${socket} (mqtt.broker.socket)`, fix: remedies.startService('mqtt-broker') };
 }
 
 function isOfBroker(dependency: string): boolean {
@@ -49,8 +65,9 @@ function isOnThisMachine(url: string): boolean {
   return protocol === 'unix:' || isLoopback(hostname);
 }
 
-function stateFindings({ remedies, site }: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
-  const isBrokerTold = site.settings.get('mqtt.broker.url') !== undefined;
+function stateFindings(checked: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
+  const { remedies } = checked;
+  const isBrokerTold = brokerBehind(checked) !== undefined;
   if (state.isRunning)
     return Object.entries(state.faults)
       .filter(([dependency]) => !isToldByListeners(state.entrances, dependency))
