@@ -119,6 +119,10 @@ export async function coreOnDisk(disk: JournalDisk, store: Store | undefined, op
     await journal.load((type, record) => recovery.take(type, record));
     core.startIdsAfter(recovery.lastMessageId);
     recovery.finish({ ...core, rules: options.rules });
+    if (recovery.lostSessions > 0)
+      options.onWarning('the journal has messages for sessions that it does not have: a part of it is missing', {
+        sessions: recovery.lostSessions,
+      });
     if (store !== undefined)
       await (recovery.isImported ? removeImported(store) : importFromStore(store, core, journal));
     return { core, journal };

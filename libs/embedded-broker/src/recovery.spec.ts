@@ -1,4 +1,5 @@
-import { cp } from 'node:fs/promises';
+import { cp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { Delivery } from './delivery.js';
@@ -321,5 +322,36 @@ describe('while the disk takes nothing', () => {
     expect(warnings[0]).toBe('the journal cannot be written; what has to be kept is not acknowledged');
     disk.isFull = false;
     await first.next('puback');
+  });
+});
+
+describe('a journal whose oldest file was removed by somebody', () => {
+  async function warningsAfter(damage: (folder: string) => Promise<void>): Promise<string[]> {
+    await using crashes = new Crashes();
+    const before = await crashes.start();
+    // One that ended is not missed.
+    await using other = await ManualClient.open(before, { clientId: 'other', isClean: false });
+    const client = await ManualClient.open(before, kept);
+    for (const each of [client, other]) await each.subscribe({ a: 1 });
+    await client.disconnect();
+    await using publisher = await ManualClient.open(before, { clientId: 'publisher' });
+    for (let count = 0; count < 11; count += 1) await publisher.publishKept('a', 'x'.repeat(900_000));
+    await other.disconnect();
+    await (await ManualClient.open(before, { clientId: 'other', isClean: true })).disconnect();
+    const directory = await crashes.nextFolder();
+    await damage(directory);
+    const warnings: string[] = [];
+    await using _site = await TestBroker.start({ directory, onWarning: (text) => void warnings.push(text) });
+    return warnings;
+  }
+
+  it('is opened, and the log says that sessions are missing', async () => {
+    const removeOldest = async (folder: string): Promise<void> => {
+      const [oldest = ''] = (await readdir(folder)).filter((name) => name.endsWith('.journal')).sort();
+      await rm(join(folder, oldest));
+    };
+    const warning = 'the journal has messages for sessions that it does not have: a part of it is missing';
+    expect(await warningsAfter(removeOldest)).toEqual([warning]);
+    expect(await warningsAfter(async () => undefined)).toEqual([]);
   });
 });

@@ -54,6 +54,9 @@ export class Recovery {
   /** The newest message id in the journal. */
   lastMessageId = 0;
   isImported = false;
+  /** Numbers of sessions that the journal has messages for, and nothing else. */
+  private readonly unknown = new Set<number>();
+  private readonly ended = new Set<number>();
   /** The highest number that any record names, also those of sessions that have ended. */
   private lastSessionNumber = 0;
   private readonly sessions = new Map<number, RecoveredSession>();
@@ -108,6 +111,11 @@ export class Recovery {
     }
   }
 
+  /** How many sessions are missing; the messages for them are left out. Known after `finish`. */
+  get lostSessions(): number {
+    return this.unknown.size;
+  }
+
   /** Makes sessions, queues and retained messages of what was read. */
   finish(target: RecoveryTarget): void {
     target.sessions.startNumbersAfter(this.lastSessionNumber);
@@ -126,6 +134,7 @@ export class Recovery {
   }
 
   private endSession(number: number): void {
+    this.ended.add(number);
     this.noteSessionNumber(number);
     const session = this.sessions.get(number);
     if (session === undefined) return;
@@ -225,7 +234,11 @@ export class Recovery {
   }
 
   private joinMessage(message: Message, deliveryBySession: ReadonlyMap<number, Delivery>): void {
-    for (const delivery of deliveryBySession.values()) this.sessions.get(delivery.session)?.open.push(delivery);
+    for (const delivery of deliveryBySession.values()) {
+      const session = this.sessions.get(delivery.session);
+      session?.open.push(delivery);
+      if (session?.record === undefined && !this.ended.has(delivery.session)) this.unknown.add(delivery.session);
+    }
     message.detach();
   }
 
