@@ -82,4 +82,45 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
       expect(succeeded(await system.sallyport('device', 'show', 'child01'))).toMatch(/ mqtt from .*: device-revoked\./);
     });
   });
+
+  describe('a session that a client without an identity has left behind', () => {
+    const heard = 'te/device/child03/m/heard';
+    let device: Device;
+
+    beforeAll(async () => {
+      device = await system.enrol('child03');
+    });
+
+    /** Leaves a kept session, with one message that waits in it. */
+    const leave = async (id: string): Promise<void> => {
+      succeeded(await system.sallyport('secure', 'plain'));
+      const kept = [...at(system.ports.mqtt), '-c', '-i', id, '-q', '1', '-t', 'te/device/child03/#'];
+      succeeded(await system.run('mosquitto_sub', [...kept, '-E']));
+      succeeded(await publish(at(system.ports.mqtt), heard, 'before'));
+    };
+    const cameTo = async (id: string): Promise<string> => {
+      const client = [...at(system.ports.mqtt), '-c', '-i', id, '-q', '1', '-t', 'te/device/child03/#'];
+      return (await system.run('mosquitto_sub', [...client, '-W', '3'])).stdout;
+    };
+    const sayAtMutual = async (): Promise<void> => {
+      succeeded(await system.sallyport('secure', 'mutual'));
+      succeeded(await publish([...at(system.ports.mqtt), ...device.mosquitto], heard, 'meanwhile'));
+    };
+
+    it('hears nothing of what devices say at level mutual', async () => {
+      await leave('eavesdropper');
+      await sayAtMutual();
+      succeeded(await system.sallyport('secure', 'plain'));
+      expect(await cameTo('eavesdropper')).toBe('before\n');
+    });
+
+    it('is gone after a start at level mutual', async () => {
+      await leave('forgotten');
+      await sayAtMutual();
+      await system.interrupt();
+      await system.resume();
+      succeeded(await system.sallyport('secure', 'plain'));
+      expect(await cameTo('forgotten')).toBe('');
+    });
+  });
 });

@@ -1,5 +1,6 @@
 import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
+import type { EntranceGroup, SecurityLevel } from '@sallyport/protocol';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
 import type { Connection, Limits } from '@sallyport/tls';
 import { BrokerController } from './broker.controller.js';
@@ -13,6 +14,9 @@ export const brokerLimits: Partial<Limits> = { connections: 20_000 };
 /** Opens the MQTT entrances, to the same broker. The services of this process reach it without them. */
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
+  /** Of each entrance that is open, or was. */
+  private readonly levels = new Map<EntranceGroup, SecurityLevel>();
+
   constructor(
     private readonly entrances: Entrances,
     private readonly broker: ServingBroker,
@@ -22,12 +26,26 @@ class BrokerEntrance implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const stream = (connection: Connection) => this.broker.serve(connection);
     const handler = { stream, refuseStream: answerRefused, limits: brokerLimits };
-    for (const group of ['mqtt', 'mqtt.external'] as const) await this.entrances.openConfigured(group, { handler });
+    for (const group of ['mqtt', 'mqtt.external'] as const)
+      await this.entrances.openConfigured(group, { handler, takeOver: (level) => () => this.note(group, level) });
     const webSockets = webSocketEntrance(stream, {
       limits: brokerLimits,
       allowedHosts: () => this.context.settings.get('mqtt.websocket.allowed_hosts'),
     });
-    await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets });
+    const takeOver = (level: SecurityLevel) => () => this.note('mqtt.websocket', level);
+    await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets, takeOver });
+    // Not at a change of level: it may fail at another entrance, and is then taken back.
+    if (this.isMutual) this.broker.endAnonymous();
+  }
+
+  private note(group: EntranceGroup, level: SecurityLevel): void {
+    this.levels.set(group, level);
+    this.broker.admitAnonymous(!this.isMutual);
+  }
+
+  private get isMutual(): boolean {
+    const levels = [...this.levels.values()];
+    return levels.length > 0 && levels.every((level) => level === 'mutual');
   }
 }
 

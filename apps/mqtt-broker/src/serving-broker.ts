@@ -22,6 +22,12 @@ export abstract class ServingBroker {
   /** Takes the connection of an admitted client, and looks after it until its end. */
   abstract serve(connection: Connection): void;
 
+  /** Clients without an identity may connect from now on, or may not. */
+  abstract admitAnonymous(isAdmitted: boolean): void;
+
+  /** Forgets what clients without an identity left. */
+  abstract endAnonymous(): void;
+
   abstract readonly status: BrokerStatus;
 }
 
@@ -54,6 +60,14 @@ export class EmbeddedServing extends ServingBroker {
     this.broker.accept(socket, peer, { network: networkOf(remoteAddress), draining });
     // The client comes back by itself.
     draining.addEventListener('abort', () => connection.close());
+  }
+
+  override admitAnonymous(isAdmitted: boolean): void {
+    this.broker.admitAnonymous(isAdmitted);
+  }
+
+  override endAnonymous(): void {
+    this.broker.endAnonymous();
   }
 
   override get status(): BrokerStatus {
@@ -92,6 +106,11 @@ class DoorServing extends ServingBroker {
   override serve(connection: Connection): void {
     void this.door.serve(connection);
   }
+
+  // The broker behind has the sessions, and no means for us to end them. docs/mosquitto.md says what to do.
+  override admitAnonymous(): void {}
+
+  override endAnonymous(): void {}
 
   override get status(): BrokerStatus {
     return this.door.status;

@@ -80,6 +80,11 @@ export function originOf(name: string): Origin {
   return { kind: 'network', peer: { deviceId: proven.data, kind: kind.data } };
 }
 
+/** Whether nobody knows who a client is: it came in below level mutual. */
+export function isAnonymous(origin: Origin): boolean {
+  return origin.kind === 'network' && origin.peer === undefined;
+}
+
 /**
  * Whether an origin is a service of Sallyport, in this process or in another one. A certificate of kind `service` alone
  * does not say so: the programs of thin-edge.io have one too.
@@ -95,7 +100,7 @@ export function isService(origin: Origin): boolean {
  * @param network address that a client cannot choose freely
  */
 export function ownerOf(origin: Origin, network: string): string {
-  return origin.kind === 'network' && origin.peer === undefined ? `network/${network}` : identityOf(origin);
+  return isAnonymous(origin) ? `network/${network}` : identityOf(origin);
 }
 
 function identityOf(origin: Origin): string {

@@ -1,7 +1,7 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
-import { type AccessRules, type BrokerPeer, type Origin, ownerOf, tableRules } from './access-rules.js';
+import { type AccessRules, type BrokerPeer, isAnonymous, type Origin, ownerOf, tableRules } from './access-rules.js';
 import { type BrokerCore, coreInMemory, coreOnDisk } from './broker-core.js';
 import { Client, type ClientOptions } from './client.js';
 import { type BrokerCounters, type BrokerFigures, newCounters } from './counters.js';
@@ -65,10 +65,11 @@ export class EmbeddedBroker {
   private timer: NodeJS.Timeout | undefined;
   private networkClients = 0;
   private isClosing = false;
+  private admitsAnonymous = true;
 
   constructor(private readonly options: EmbeddedBrokerOptions = {}) {
     this.limits = { ...defaultBrokerLimits, ...options.limits };
-    this.rules = options.rules ?? tableRules(new MqttAccess());
+    this.rules = this.withoutAbsentAnonymous(options.rules ?? tableRules(new MqttAccess()));
     this.warn = options.onWarning ?? ((text, fields) => process.emitWarning(`${text} ${JSON.stringify(fields)}`));
     this.ready = this.start();
     this.ready.catch((error: unknown) => this.warn('the broker could not start', { error }));
@@ -119,6 +120,22 @@ export class EmbeddedBroker {
       this.networkClients -= 1;
     });
     void this.serve(stream, { kind: 'network', peer }, facts);
+  }
+
+  /**
+   * Says whether clients without an identity may connect at present. While they may not, nothing reaches the sessions
+   * they left: a device would go on speaking to somebody whom nobody has asked who it is.
+   */
+  admitAnonymous(isAdmitted: boolean): void {
+    if (isAdmitted === this.admitsAnonymous) return;
+    this.admitsAnonymous = isAdmitted;
+    this.rulesChanged();
+  }
+
+  /** Ends the sessions that clients without an identity left, and frees what waits for them. */
+  endAnonymous(): void {
+    for (const session of this.core?.sessions ?? [])
+      if (isAnonymous(session.origin) && session.holder === undefined) this.core?.sessions.end(session);
   }
 
   /** The access rules have changed: what was decided for topics is decided anew. */
@@ -191,6 +208,12 @@ export class EmbeddedBroker {
     const owner = ownerOf(origin, network);
     stream.once('close', () => this.budgets.release(owner));
     return { budget: this.budgets.acquire(owner) };
+  }
+
+  private withoutAbsentAnonymous(rules: AccessRules): AccessRules {
+    const mayReceive = (origin: Origin, topic: string) =>
+      (this.admitsAnonymous || !isAnonymous(origin)) && rules.mayReceive(origin, topic);
+    return { ...rules, mayReceive };
   }
 
   private checkTimes(): void {
