@@ -38,7 +38,7 @@ async function openSite() {
     publish: async ({ certPath, keyPath }: TestCertificate, topic: string) => {
       const place5 = ['-h', 'localhost', '-p', String(place.port), '--cafile', ca.certPath, '-V', '5', '-q', '1'];
       const words = ['--cert', certPath, '--key', keyPath, '-t', topic, '-m', 'x'];
-      return (await runProgram('mosquitto_pub', [...place5, ...words])).stderr;
+      return runProgram('mosquitto_pub', [...place5, ...words]);
     },
     revoke: async (certificate: TestCertificate, name: string) => {
       revoked.push({ certificate, name });
@@ -75,12 +75,13 @@ describe('Mosquitto without the MQTT entrance, as deploy/mosquitto ships it', ()
     const site = await openSite();
     const agent = await site.issue('agent');
     const topic = 'sallyport/v1/rpc/device-registry/admit-peer';
-    expect(await site.publish(agent, topic)).not.toContain('Not authorized');
+    expect((await site.publish(agent, topic)).stderr).not.toContain('Not authorized');
     const live = await site.connect(agent, 'agent');
     await site.revoke(agent, 'agent');
     await site.apply();
     await live.ended;
-    expect(await site.publish(agent, topic)).toMatch(/TLS|lost|refused/i);
+    // What the program says depends on which comes first, its own packet or the alert of the broker.
+    expect((await site.publish(agent, topic)).exitCode).not.toBe(0);
   });
 
   it('ends each session once, and that of a name that is revoked again', async () => {
