@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { type ConnectPacket, encodeConnack, PacketError, PacketReader, reasonCodes } from '@sallyport/mqtt-wire';
+import { type ConnectPacket, encodeConnectRefusal, PacketError, PacketReader, reasonCodes } from '@sallyport/mqtt-wire';
 import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
 
 /** Largest CONNECT that is read from a refused client: a will and a password have room in it. */
@@ -19,7 +19,7 @@ export function answerRefused(socket: Duplex, reason: RefusalReason): void {
     if (typeof connect !== 'object') return;
     socket.off('data', take);
     // Keep reading and ignore it. Closing with unread bytes sends a reset, which may overtake the answer.
-    socket.resume().end(connack(connect, reason));
+    socket.resume().end(encodeConnectRefusal(connect.version, reasonCodeOf(reason)));
   };
   socket.on('error', () => socket.destroy());
   socket.on('data', take);
@@ -35,14 +35,6 @@ function connectIn(reader: PacketReader, bytes: Buffer): ConnectPacket | 'unread
     if (error instanceof PacketError) return 'unreadable';
     throw error;
   }
-}
-
-function connack({ version }: ConnectPacket, reason: RefusalReason): Buffer {
-  const reasonCode = reasonCodeOf(reason);
-  const answer = { type: 'connack', sessionPresent: false, properties: undefined } as const;
-  // The older versions know fewer words: 3 server unavailable, 5 not authorized.
-  const returnCode = passingRefusals.has(reason) ? 3 : 5;
-  return encodeConnack({ ...answer, reasonCode: version === 5 ? reasonCode : returnCode }, version);
 }
 
 /** @see MQTT 5.0 §3.2.2.2 */

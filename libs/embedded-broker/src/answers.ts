@@ -1,8 +1,8 @@
 import {
   type AckPacket,
-  connectReturnCode,
   encodeAck,
   encodeConnack,
+  encodeConnectRefusal,
   encodeGrants,
   encodeReason,
   type Properties,
@@ -31,10 +31,8 @@ export class Answers {
    * @returns undefined when the version has no word for it; the connection is then closed without an answer
    */
   refusal(reasonCode: number): Frame | undefined {
-    const code = this.version === 5 ? reasonCode : connectReturnCode(reasonCode);
-    if (code === undefined) return undefined;
-    const connack = { type: 'connack', sessionPresent: false, reasonCode: code, properties: undefined } as const;
-    return wholeFrame(encodeConnack(connack, this.version));
+    const connack = encodeConnectRefusal(this.version, reasonCode);
+    return connack && wholeFrame(connack);
   }
 
   /** Acknowledges, or refuses where the version can say so. The frame is sent with the packet identifier. */

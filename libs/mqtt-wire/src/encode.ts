@@ -19,7 +19,7 @@ import {
   type UnsubscribePacket,
 } from './packets.js';
 import { writeProperties } from './properties.js';
-import { reasonCodes } from './reason-codes.js';
+import { connectReturnCode, reasonCodes } from './reason-codes.js';
 
 /**
  * Encodes any packet into one Buffer. What MQTT 5 alone has is left out for the older versions. The packet is not
@@ -95,6 +95,22 @@ export function encodeConnack(connack: ConnackPacket, version: ProtocolVersion):
   writer.byte(reasonCode);
   if (version === 5) writeProperties(writer, properties);
   return writer.frame(firstByte('connack'));
+}
+
+/**
+ * The CONNACK that refuses a client, in the words of its version.
+ *
+ * @param level protocol level of the CONNECT. To one that is not served, a server answers as one of 3.1.1 does
+ *   [MQTT-3.1.2-2].
+ * @param reasonCode of MQTT 5
+ * @returns undefined where the version has no word for it; the connection is then closed without an answer
+ * @see MQTT 3.1.1 §3.2.2.3, MQTT 5.0 §3.2.2.2
+ */
+export function encodeConnectRefusal(level: number, reasonCode: number): Buffer | undefined {
+  const version = level === 5 ? 5 : 4;
+  const code = version === 5 ? reasonCode : connectReturnCode(reasonCode);
+  if (code === undefined) return undefined;
+  return encodeConnack({ type: 'connack', sessionPresent: false, reasonCode: code, properties: undefined }, version);
 }
 
 export function encodePublish(publish: PublishPacket, version: ProtocolVersion): Buffer {

@@ -2,6 +2,7 @@ export {
   encodeAck,
   encodeConnack,
   encodeConnect,
+  encodeConnectRefusal,
   encodeGrants,
   encodePacket,
   encodePing,
@@ -27,4 +28,4 @@ export type {
 } from './packets.js';
 export type { Properties } from './properties.js';
 export { markDuplicate, PublishFrame } from './publish-frame.js';
-export { connectReturnCode, reasonCodes } from './reason-codes.js';
+export { reasonCodes } from './reason-codes.js';

@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { RepeatFilter } from '@sallyport/concurrency';
-import { encodeConnect, reasonCodes } from '@sallyport/mqtt-wire';
+import { encodeConnect, encodeConnectRefusal, reasonCodes } from '@sallyport/mqtt-wire';
 import { type BrokerStatus, deviceId, type MqttAccess, Problem, printable, userNameOf } from '@sallyport/protocol';
 import { type Clock, type Log, reasonOf } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { BackSide } from './back-side.js';
-import { refusingConnack } from './connect-answer.js';
 import { ConnectRefused } from './connect-refused.js';
 import type { DoorMetrics } from './door-metrics.js';
 import { DoorSession } from './door-session.js';
@@ -172,7 +171,9 @@ export class Door {
   private refuse(connection: Connection, refusal: ConnectRefused, level: number | undefined): void {
     this.note(connection, refusal);
     const { socket } = connection;
-    const connack = refusingConnack(refusal.level ?? level, refusal.reasonCode);
+    const spoken = refusal.level ?? level;
+    // Without a version there are no words for an answer.
+    const connack = spoken === undefined ? undefined : encodeConnectRefusal(spoken, refusal.reasonCode);
     if (connack !== undefined && socket.writable) socket.write(connack);
     // Read on and ignore it. Closing with unread bytes sends a reset, which may overtake the answer.
     socket.resume();
