@@ -1,6 +1,6 @@
 import { freePort, spawnMosquitto, temporaryDirectory } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CrashingBroker, type CrashReport, crashAgainAndAgain } from './broker-crash/crash-run.js';
+import { type CrashingBroker, crashAgainAndAgain } from './broker-crash/crash-run.js';
 import { System } from './system.js';
 
 /** `npm run prove -- broker` kills each broker a hundred times. */
@@ -15,10 +15,21 @@ const nothingLost = {
   away: { lost: 0, outOfOrder: 0 },
 };
 
-async function crash(broker: CrashingBroker): Promise<CrashReport> {
-  const report = await crashAgainAndAgain(broker, kills);
-  console.log(JSON.stringify(report));
-  return report;
+/** Both brokers keep the same promise. */
+function losesNothing(broker: () => Pick<CrashingBroker, 'kill' | 'resume'> & { readonly port: number }): void {
+  it(
+    'loses nothing it has acknowledged, and keeps the order of each topic',
+    async () => {
+      const { port, kill, resume } = broker();
+      const target = { port };
+      const crashing = { publisherTarget: target, subscriberTarget: target, topicRoot: 'te/device/main///m' };
+      const report = await crashAgainAndAgain({ ...crashing, kill, resume }, kills);
+      console.log(JSON.stringify(report));
+      expect(report).toMatchObject(nothingLost);
+      expect(report.acknowledged).toBeGreaterThan(kills);
+    },
+    deadlineMs,
+  );
 }
 
 describe('the embedded broker, killed again and again under 2,000 QoS 1 messages a second', () => {
@@ -29,22 +40,7 @@ describe('the embedded broker, killed again and again under 2,000 QoS 1 messages
   });
   afterAll(() => system.stop());
 
-  it(
-    'loses nothing it has acknowledged, and keeps the order of each topic',
-    async () => {
-      const target = { port: system.ports.mqtt };
-      const report = await crash({
-        publisherTarget: target,
-        subscriberTarget: target,
-        topicRoot: 'te/device/main///m',
-        kill: () => system.kill(),
-        resume: () => system.resume(),
-      });
-      expect(report).toMatchObject(nothingLost);
-      expect(report.acknowledged).toBeGreaterThan(kills);
-    },
-    deadlineMs,
-  );
+  losesNothing(() => ({ port: system.ports.mqtt, kill: () => system.kill(), resume: () => system.resume() }));
 });
 
 describe('Mosquitto behind the door, killed again and again under 2,000 QoS 1 messages a second', () => {
@@ -82,22 +78,11 @@ describe('Mosquitto behind the door, killed again and again under 2,000 QoS 1 me
     await directory.remove();
   });
 
-  it(
-    'loses nothing it has acknowledged, and keeps the order of each topic',
-    async () => {
-      const target = { port: system.ports.mqtt };
-      const report = await crash({
-        publisherTarget: target,
-        subscriberTarget: target,
-        topicRoot: 'te/device/main///m',
-        kill: () => mosquitto.kill(),
-        resume: async () => {
-          mosquitto = await start();
-        },
-      });
-      expect(report).toMatchObject(nothingLost);
-      expect(report.acknowledged).toBeGreaterThan(kills);
+  losesNothing(() => ({
+    port: system.ports.mqtt,
+    kill: () => mosquitto.kill(),
+    resume: async () => {
+      mosquitto = await start();
     },
-    deadlineMs,
-  );
+  }));
 });
