@@ -1,8 +1,8 @@
 import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
-import type { EntranceGroup, SecurityLevel } from '@sallyport/protocol';
+import type { ConfiguredGroup, SecurityLevel } from '@sallyport/protocol';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
-import type { Connection, Limits } from '@sallyport/tls';
+import type { Connection, Limits, ListenerHandler } from '@sallyport/tls';
 import { BrokerController } from './broker.controller.js';
 import { answerRefused } from './refusal-answer.js';
 import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
@@ -15,7 +15,7 @@ export const brokerLimits: Partial<Limits> = { connections: 20_000 };
 @Injectable()
 class BrokerEntrance implements OnApplicationBootstrap {
   /** Of each entrance that is open, or was. */
-  private readonly levels = new Map<EntranceGroup, SecurityLevel>();
+  private readonly levels = new Map<ConfiguredGroup, SecurityLevel>();
 
   constructor(
     private readonly entrances: Entrances,
@@ -26,19 +26,24 @@ class BrokerEntrance implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const stream = (connection: Connection) => this.broker.serve(connection);
     const handler = { stream, refuseStream: answerRefused, limits: brokerLimits };
-    for (const group of ['mqtt', 'mqtt.external'] as const)
-      await this.entrances.openConfigured(group, { handler, takeOver: (level) => () => this.note(group, level) });
-    const webSockets = webSocketEntrance(stream, {
-      limits: brokerLimits,
-      allowedHosts: () => this.context.settings.get('mqtt.websocket.allowed_hosts'),
-    });
-    const takeOver = (level: SecurityLevel) => () => this.note('mqtt.websocket', level);
-    await this.entrances.openConfigured('mqtt.websocket', { handler: webSockets, takeOver });
+    await this.open('mqtt', handler);
+    await this.open('mqtt.external', handler);
+    await this.open(
+      'mqtt.websocket',
+      webSocketEntrance(stream, {
+        limits: brokerLimits,
+        allowedHosts: () => this.context.settings.get('mqtt.websocket.allowed_hosts'),
+      }),
+    );
     // Not at a change of level: it may fail at another entrance, and is then taken back.
     if (this.isMutual) this.broker.endAnonymous();
   }
 
-  private note(group: EntranceGroup, level: SecurityLevel): void {
+  private async open(group: ConfiguredGroup, handler: ListenerHandler): Promise<void> {
+    await this.entrances.openConfigured(group, { handler, takeOver: (level) => () => this.note(group, level) });
+  }
+
+  private note(group: ConfiguredGroup, level: SecurityLevel): void {
     this.levels.set(group, level);
     this.broker.admitAnonymous(!this.isMutual);
   }
