@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
 import { AdmissionCheck } from './admission-check.js';
-import { type ConnectionControl, register, SessionConnection } from './connection.js';
+import { type Connection, type ConnectionControl, register, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
 import { detectProtocol } from './detect-protocol.js';
 import { rawAnswer } from './early-answers.js';
@@ -22,6 +22,9 @@ import { SecurityInUse, type SecurityState } from './security-state.js';
 import { SessionReviewer } from './session-reviewer.js';
 import { SessionTable } from './session-table.js';
 import { TokenIdentification } from './token-identification.js';
+
+/** For a handler that reads HTTP itself: no request of an admitted peer comes here. */
+const earlyAnswersOnly: HttpListenerHandler = { http: (_request, response) => response.destroy() };
 
 export interface ConnectionAcceptorOptions {
   readonly options: SecureListenerOptions;
@@ -58,9 +61,9 @@ export class ConnectionAcceptor {
     this.security = new SecurityInUse(security, limits.formerTlsMs);
     this.sessions = new SessionTable(this.now, (session, reason) => this.cut(session, reason));
     const { handler } = options;
-    this.http = 'http' in handler ? this.makeHttp(handler) : undefined;
+    this.http = 'stream' in handler ? undefined : this.makeHttp('http' in handler ? handler : earlyAnswersOnly);
     // curl --http1.0 offers only HTTP/1.0.
-    this.alpn = handler.alpn ?? ('http' in handler ? ['http/1.1', 'http/1.0'] : []);
+    this.alpn = handler.alpn ?? ('stream' in handler ? [] : ['http/1.1', 'http/1.0']);
     this.admission = new AdmissionCheck({ options, limits, quota: this.quota });
     this.responder = new RefusalResponder({ options, limits, counters, http: this.http });
     const { sessions, admission, responder } = this;
@@ -262,8 +265,16 @@ export class ConnectionAcceptor {
     this.counters.count('established');
     const { peer, remoteAddress } = session;
     if (peer !== undefined) this.options.events.onAdmitted?.({ peer, remoteAddress });
-    if ('stream' in this.options.handler) this.options.handler.stream(session.connection);
-    else this.http?.take(session);
+    this.handOver(session, session.connection);
+  }
+
+  private handOver(session: ListenerSession, connection: Connection): void {
+    const { handler } = this.options;
+    if ('stream' in handler) handler.stream(connection);
+    else if ('httpStream' in handler && session.standing === 'current') {
+      session.upgrade();
+      handler.httpStream(connection);
+    } else this.http?.take(session);
   }
 
   /** Another owner needs this place. */

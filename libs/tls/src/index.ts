@@ -5,6 +5,7 @@ export type { Limits } from './limits.js';
 export type { ListenerCounts, ListenerEvent } from './listener-counters.js';
 export type {
   HttpListenerHandler,
+  HttpStreamListenerHandler,
   ListenerEvents,
   ListenerHandler,
   RefusalEvent,

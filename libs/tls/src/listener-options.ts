@@ -56,8 +56,17 @@ export interface StreamListenerHandler extends ProtocolNeeds {
   readonly refuseStream?: (socket: Duplex, reason: RefusalReason) => void;
 }
 
+/**
+ * HTTP/1.1 that the handler reads from the byte stream itself. The listener answers what is not for the handler, as for
+ * every HTTP listener: refused peers, plain text where TLS is asked for, and TLS where plain text is.
+ */
+export interface HttpStreamListenerHandler extends ProtocolNeeds {
+  /** As `StreamListenerHandler.stream`: it keeps its own deadlines, and ends the connection when `draining` says so. */
+  readonly httpStream: (connection: Connection) => void;
+}
+
 /** What runs on top of a listener. */
-export type ListenerHandler = HttpListenerHandler | StreamListenerHandler;
+export type ListenerHandler = HttpListenerHandler | StreamListenerHandler | HttpStreamListenerHandler;
 
 export interface SecureListenerOptions {
   /** Names the entrance in logs, metrics and admission requests, such as `agent`. */

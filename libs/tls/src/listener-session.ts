@@ -179,7 +179,7 @@ export class ListenerSession {
     this.endsWithRequest = true;
   }
 
-  /** HTTP has handed the connection to another protocol (RFC 9110 §7.8): from here on it is a stream. */
+  /** HTTP of the listener has handed the connection over (RFC 9110 §7.8): from here on it is a stream. */
   upgrade(): void {
     this.hasRequests = false;
     // The limit of silence was for HTTP. The new protocol watches its own.
