@@ -1,6 +1,7 @@
 import { loadSettings, type Settings } from '@sallyport/config';
+import { openMqttSession } from '@sallyport/mqtt';
 import { openLog } from '@sallyport/runtime';
-import { temporaryDirectory } from '@sallyport/testkit';
+import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { openBroker } from './open-broker.js';
 
@@ -40,6 +41,22 @@ describe('the broker of a process', () => {
     expect(opened.broker.store).toBeUndefined();
     const connection = opened.broker.connectionFor('agent', opened.settings);
     expect(connection).toMatchObject({ kind: 'network', url: 'unix:/run/other.sock' });
+  });
+
+  it('gives the bridge in this process the rights of the access table: no topic of the services', async () => {
+    await using opened = await open();
+    const received: string[] = [];
+    const listener = openMqttSession(opened.broker.connectionFor('mqtt-bridge', opened.settings), {
+      isDurable: false,
+      filters: [{ filter: '#' }],
+      onMessage: ({ topic }) => void received.push(topic),
+    });
+    await listener.connected(5_000);
+    const sender = openMqttSession(opened.broker.connectionFor('agent', opened.settings), { isDurable: false });
+    for (const topic of ['sallyport/v1/event/device-changed', 'c8y/s/us']) await sender.publish(topic, 'x');
+    await waitFor(() => received.length > 0);
+    expect(received).toEqual(['c8y/s/us']);
+    await Promise.all([listener.close(), sender.close()]);
   });
 
   it('is decided by settings that each service has read, so a change is known to need a restart', async () => {

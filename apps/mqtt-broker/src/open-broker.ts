@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { openMqttAccess, type Settings } from '@sallyport/config';
 import { EmbeddedBroker, tableRules } from '@sallyport/embedded-broker';
 import type { MqttConnection } from '@sallyport/mqtt';
-import type { MqttAccess, ServiceName } from '@sallyport/protocol';
+import { deviceId, type MqttAccess, type ProvenPeer, type ServiceName } from '@sallyport/protocol';
 import {
   backSidePlace,
   type Log,
@@ -97,7 +97,16 @@ async function openEmbedded({ settings, opened }: OpeningProcess, options: OpenE
       // Another choice needs a restart, and each service says so when it has read what decides it.
       for (const key of ['mqtt.broker.url', 'mqtt.broker.socket'] as const) inUse.get(key);
       // Inside one process services reach the broker through memory: there is no port to protect.
-      return { kind: 'in-process', openStream: () => broker.openStream(), clientId: `sallyport-${service}` };
+      return {
+        kind: 'in-process',
+        openStream: () => broker.openStream(peerOf(service)),
+        clientId: `sallyport-${service}`,
+      };
     },
   };
+}
+
+/** The rules of a site choose the topics of the bridge. So it has the rights of the access table here too. */
+function peerOf(service: ServiceName): ProvenPeer | undefined {
+  return service === 'mqtt-bridge' ? { deviceId: deviceId.parse(service), kind: 'service' } : undefined;
 }

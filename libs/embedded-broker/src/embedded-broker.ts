@@ -95,12 +95,18 @@ export class EmbeddedBroker {
     };
   }
 
-  /** A connection for a service of this process: write MQTT into it, read MQTT out of it. */
-  openStream(): Duplex {
+  /**
+   * A connection for a service of this process: write MQTT into it, read MQTT out of it.
+   *
+   * @param peer who it is to the access rules, for a service whose topics the site chooses. Absent: a service that may use
+   *   every topic but those of the broker.
+   */
+  openStream(peer?: BrokerPeer): Duplex {
     const [serviceSide, brokerSide] = duplexPair();
     // A socket closes when the other side has closed. This pair would stay half open for ever.
     serviceSide.once('end', () => serviceSide.destroy());
-    void this.serve(brokerSide, { kind: 'service' }, { network: 'memory' });
+    const origin: Origin = peer === undefined ? { kind: 'service' } : { kind: 'network', peer };
+    void this.serve(brokerSide, origin, { network: 'memory' });
     return serviceSide;
   }
 

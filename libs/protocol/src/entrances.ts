@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { PeerKind } from './ids.js';
 
 /** The processes Sallyport is made of. */
-export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker']);
+export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker', 'mqtt-bridge']);
 export type ServiceName = z.infer<typeof serviceName>;
 
 /** One row of the table: what others need to know of an entrance. Its service decides what happens on a connection. */
@@ -174,6 +174,19 @@ export function isReplaceable(service: ServiceName): boolean {
   return Object.values<EntranceDefinition>(entrances).some(
     (row) => row.service === service && row.isReplaceable === true,
   );
+}
+
+/** Services that a site needs only while it is connected to a cloud. */
+const cloudServices: ReadonlySet<ServiceName> = new Set<ServiceName>(['mqtt-bridge']);
+
+/** True for a service that a site without a cloud need not run. */
+export function isForClouds(service: ServiceName): boolean {
+  return cloudServices.has(service);
+}
+
+/** Whether a service has entrances. Without one it has no level, and its admin API knows no `entranceRoutes`. */
+export function hasEntrances(service: ServiceName): boolean {
+  return Object.values<EntranceDefinition>(entrances).some((row) => row.service === service);
 }
 
 /** True for an entrance that is shut below level mutual, where clients prove no name. */

@@ -90,6 +90,8 @@ export {
   entranceGroup,
   entranceGroups,
   entrances,
+  hasEntrances,
+  isForClouds,
   isMutualOnly,
   isReplaceable,
   type ServiceName,
@@ -137,6 +139,16 @@ export {
   userNameOf,
 } from './mqtt-access.js';
 export { renderMqttAccessReference } from './mqtt-access-reference.js';
+export {
+  type BridgeChange,
+  type BridgeDescription,
+  type BridgeList,
+  type BridgeReloadRequest,
+  type BridgeReloadResponse,
+  type BridgeState,
+  bridgeReloadRequest,
+  mqttBridgeRoutes,
+} from './mqtt-bridge-admin.js';
 export {
   type BrokerStatus,
   type ConnectRefusal,

@@ -148,6 +148,38 @@ describe('a service', () => {
   });
 });
 
+describe('the bridge to the clouds', () => {
+  const access = new MqttAccess();
+  const bridge = party('mqtt-bridge', 'service');
+
+  it.each(['c8y/s/us', 'te/device/child01///m/x', 'plant/line/4', 'te/device/main/service/tedge-mapper-bridge-c8y'])(
+    'publishes and receives %s',
+    (topic) => {
+      expect([access.mayPublish(bridge, topic), access.mayReceive(bridge, topic)]).toEqual([true, true]);
+    },
+  );
+
+  it.each(['sallyport/v1/rpc/device-registry/admit-peer', 'sallyport/v1/event/device-changed', '$SYS/broker/uptime'])(
+    'takes %s to no cloud, and from none',
+    (topic) => {
+      expect([access.mayPublish(bridge, topic), access.mayReceive(bridge, topic)]).toEqual([false, false]);
+    },
+  );
+
+  it('is kept from the topics of the services by Mosquitto too', () => {
+    const section = mosquittoAcl(access, 'door')
+      .split('\n\n')
+      .find((text) => text.startsWith('user service/mqtt-bridge\n'));
+    expect(section?.split('\n')).toEqual([
+      'user service/mqtt-bridge',
+      'topic deny sallyport/v1/#',
+      'topic readwrite te/device/main/service/sallyport-mqtt-bridge/#',
+      'topic readwrite #',
+      'topic read te/device/main///cmd/health/check',
+    ]);
+  });
+});
+
 describe('a client without an identity', () => {
   const access = new MqttAccess();
 

@@ -104,6 +104,9 @@ const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
   'pki-signer': ['certificate-issued', 'certificate-revoked', 'trust-bundle-changed'],
 };
 
+/** The rules of a site say which topics it bridges, so it has no right to a topic of the services. */
+const bridge: ServiceName = 'mqtt-bridge';
+
 function serviceRules(root: string): MqttAccessRule[] {
   // With a prefix, so that a service is not taken for a process of thin-edge.io.
   const health = `${root}/device/${mainDevice}/service/sallyport-{id}/#`;
@@ -115,7 +118,7 @@ function serviceRules(root: string): MqttAccessRule[] {
       purpose: 'A service registers itself, shows its health, and answers health checks.',
     },
     {
-      ...named(...serviceName.options),
+      ...named(...serviceName.options.filter((name) => name !== bridge)),
       publish: [`${serviceTopicRoot}/rpc/#`, `${deadLetterRoot}/{id}/#`],
       subscribe: [`${serviceTopicRoot}/event/#`, `${serviceTopicRoot}/reply/#`, `${deadLetterRoot}/{id}/#`],
       purpose: 'Our services read events, ask other services, and keep what they could not handle.',
@@ -125,6 +128,11 @@ function serviceRules(root: string): MqttAccessRule[] {
       ...named('device-registry'),
       ...both(`${root}/#`),
       purpose: 'The registry keeps the entities: it reads what devices send, and registers and removes them.',
+    },
+    {
+      ...named(bridge),
+      ...both('#'),
+      purpose: 'The bridge passes messages to clouds and from them, by the rules of the site, on any topic of devices.',
     },
   ];
 }

@@ -1,5 +1,20 @@
-import { type MqttConnection, type MqttSession, type MqttSessionOptions, openMqttSession } from '@sallyport/mqtt';
+import type { Duplex } from 'node:stream';
+import {
+  type MqttConnection,
+  type MqttCredentials,
+  type MqttSession,
+  type MqttSessionOptions,
+  openMqttSession,
+  openTransport,
+} from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
+
+/** A connection to the broker that speaks no MQTT yet. */
+export interface ClientStream {
+  readonly stream: Duplex;
+  /** What the CONNECT has to say, for a broker that asks for it. */
+  readonly credentials?: MqttCredentials;
+}
 
 /**
  * Opens MQTT sessions for messages of devices, which need more than `Mqtt` shows: wills, retained flags, several filters
@@ -32,6 +47,18 @@ export class MqttSessions {
    */
   openShared(role: string, options: MqttSessionOptions): MqttSession {
     return this.openAs(`sallyport-${this.service}/${role}`, options);
+  }
+
+  /**
+   * Opens the byte stream of a connection, for a client with a codec of its own.
+   *
+   * @throws Problem `config-invalid`: a file that the connection needs cannot be read, or is not what it should be
+   */
+  async openStream(): Promise<ClientStream> {
+    const { connection } = this;
+    const credentials = connection.kind === 'network' ? await connection.credentials?.() : undefined;
+    const stream = await openTransport(connection);
+    return { stream, ...(credentials === undefined ? {} : { credentials }) };
   }
 
   private openAs(clientId: string, options: MqttSessionOptions): MqttSession {

@@ -2,7 +2,10 @@ import type { AdminClient } from '@sallyport/admin-client';
 import {
   type EntranceDescription,
   entranceRoutes,
+  hasEntrances,
   healthRoutes,
+  isForClouds,
+  isReplaceable,
   type ServiceName,
   serviceName,
 } from '@sallyport/protocol';
@@ -37,10 +40,15 @@ async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> 
   const client = await site.client(service);
   try {
     const { faults } = await client.call(healthRoutes.readiness);
-    const { entrances } = await client.call(entranceRoutes.list);
+    const { entrances } = hasEntrances(service) ? await client.call(entranceRoutes.list) : { entrances: [] };
     return { service, isRunning: true, client, faults, entrances };
   } catch (fault) {
     const code = fault instanceof ServiceUnreachable ? fault.code : '';
     return { service, isRunning: false, code, reason: describeFault(fault)?.what ?? String(fault) };
   }
+}
+
+/** Whether a site may do without a service that does not run: another program replaces it, or there is no cloud. */
+export function mayBeAbsent({ service, code }: Extract<ServiceState, { readonly isRunning: false }>): boolean {
+  return code === 'ENOENT' && (isReplaceable(service) || isForClouds(service));
 }

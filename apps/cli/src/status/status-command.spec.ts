@@ -1,5 +1,6 @@
-import { Problem } from '@sallyport/protocol';
+import { adminSocketPath, Problem } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
+import { AdminServer } from '../fixtures/admin-server.fixture.js';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 
 const registryStatus = () => ({
@@ -59,6 +60,40 @@ describe('status', () => {
     expect(stdout).toMatch(/^embedded +answers +3 +12 +sessions-full 2$/m);
     expect(stdout).toMatch(
       /^SESSIONS KEPT OR OPEN +QUEUED BYTES +RETAINED MESSAGES +JOURNAL BYTES\n5 +1234 +7 +65536$/m,
+    );
+  });
+
+  it('shows each bridge to a cloud; one whose cloud is away is no fault of the site', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+    const half = { isConnected: true, since: '2030-01-01T00:00:00.000Z' };
+    const bridge = await AdminServer.listen(adminSocketPath(`${site.directory}/run`, 'mqtt-bridge', '/'), {
+      'GET /readyz': () => ({ ready: true, faults: {} }),
+      'GET /v1/bridges': () => ({
+        bridges: [
+          {
+            name: 'c8y@plant2',
+            service: 'tedge-mapper-bridge-c8y-plant2',
+            state: 'down',
+            since: '2030-01-01T00:00:00.000Z',
+            local: half,
+            remote: { isConnected: false, fault: 'ECONNREFUSED 192.0.2.1:8883' },
+            oldestUnackedMs: 4_200,
+            inFlight: { outbound: 3, inbound: 0 },
+            rules: [
+              { rule: 'c8y/s/us/# -> s/us/#', direction: 'outbound', forwarded: 12, dropped: { 'over-limit': 2 } },
+            ],
+          },
+        ],
+      }),
+    });
+
+    const { exitCode, stdout } = await site.run(['status']);
+    await bridge.close();
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(
+      /^c8y@plant2 +down: ECONNREFUSED 192\.0\.2\.1:8883 +2030-01-01T00:00:00\.000Z +12 +2 +3 +4200 ms$/m,
     );
   });
 

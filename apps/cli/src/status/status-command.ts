@@ -1,8 +1,9 @@
 import type { AdminClient } from '@sallyport/admin-client';
 import {
+  type BridgeDescription,
   type BrokerStatus,
   type EntranceDescription,
-  isReplaceable,
+  mqttBridgeRoutes,
   mqttBrokerRoutes,
   Problem,
   registryRoutes,
@@ -14,7 +15,7 @@ import type { CliContext } from '../cli-context.js';
 import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
-import { type ServiceState, serviceStates } from '../site/service-state.js';
+import { mayBeAbsent, type ServiceState, serviceStates } from '../site/service-state.js';
 import { openSite, type Site } from '../site/site.js';
 
 /** What the services of a site say about themselves. */
@@ -24,6 +25,8 @@ interface SiteStatus {
   readonly listeners: readonly EntranceDescription[];
   /** What serves behind the MQTT listeners; absent when that is no broker of this site. */
   readonly broker?: BrokerStatus;
+  /** One for each cloud this site is connected to; absent while their service does not run. */
+  readonly bridges?: readonly BridgeDescription[];
   readonly caFingerprint?: string;
   readonly devices?: Readonly<Record<string, number>>;
 }
@@ -43,10 +46,8 @@ export function statusCommand(context: CliContext, program: Command): void {
     });
 }
 
-/** Another MQTT broker has no admin API of ours. Every other service has to run. */
 function isInOrder(state: ServiceState): boolean {
-  if (state.isRunning) return Object.keys(state.faults).length === 0;
-  return isReplaceable(state.service) && state.code === 'ENOENT';
+  return state.isRunning ? Object.keys(state.faults).length === 0 : mayBeAbsent(state);
 }
 
 async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
@@ -55,15 +56,17 @@ async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
     client.call(registryRoutes.showStatus),
   );
   const broker = await answerOf(registry.states, 'mqtt-broker', (client) => client.call(mqttBrokerRoutes.status));
+  const bridges = await answerOf(broker.states, 'mqtt-bridge', (client) => client.call(mqttBridgeRoutes.list));
   const status: SiteStatus = {
     configDirectory: settings.directory,
-    services: broker.states.map(serviceLine),
+    services: bridges.states.map(serviceLine),
     listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
     ...(hierarchy.answer === undefined ? {} : { caFingerprint: hierarchy.answer.caFingerprint }),
     ...(registry.answer === undefined ? {} : { devices: registry.answer.devices }),
     ...(broker.answer === undefined ? {} : { broker: broker.answer }),
+    ...(bridges.answer === undefined ? {} : bridges.answer),
   };
-  return { status, isWell: broker.states.every(isInOrder) };
+  return { status, isWell: bridges.states.every(isInOrder) };
 }
 
 /** Asks a service that runs. When it cannot answer, this is one more fault. */
@@ -90,7 +93,8 @@ function serviceLine(state: ServiceState): SiteStatus['services'][number] {
   return faults.length === 0 ? { service, state: 'ready' } : { service, state: 'not ready', detail: faults.join('; ') };
 }
 
-function statusLines({ configDirectory, services, listeners, broker, caFingerprint, devices }: SiteStatus): string[] {
+function statusLines(status: SiteStatus): string[] {
+  const { configDirectory, services, listeners, broker, bridges = [], caFingerprint, devices } = status;
   const counts = Object.entries(devices ?? {}).map(([state, count]) => `${count} ${state}`);
   return [
     ...labelledLines([
@@ -105,7 +109,27 @@ function statusLines({ configDirectory, services, listeners, broker, caFingerpri
     ),
     ...(listeners.length === 0 ? [] : ['', ...listenerTable(listeners)]),
     ...(broker === undefined ? [] : ['', ...brokerTable(broker)]),
+    ...(bridges.length === 0 ? [] : ['', ...bridgeTable(bridges)]),
   ];
+}
+
+/** A cloud that is away is no fault of the site: the state tells it, and the exit code does not. */
+function bridgeTable(bridges: readonly BridgeDescription[]): string[] {
+  return tableLines(
+    ['CLOUD', 'STATE', 'SINCE', 'FORWARDED', 'DROPPED', 'UNACKNOWLEDGED', 'OLDEST'],
+    bridges.map((bridge) => {
+      const { name, since, rules, inFlight, oldestUnackedMs } = bridge;
+      const forwarded = rules.reduce((sum, rule) => sum + rule.forwarded, 0);
+      const dropped = rules.flatMap((rule) => Object.values(rule.dropped)).reduce((sum, count) => sum + count, 0);
+      const counts = [forwarded, dropped, inFlight.outbound + inFlight.inbound].map(String);
+      return [name, bridgeStateOf(bridge), since, ...counts, `${oldestUnackedMs} ms`];
+    }),
+  );
+}
+
+function bridgeStateOf({ state, fault, local, remote }: BridgeDescription): string {
+  const reason = fault ?? remote.fault ?? local.fault;
+  return state === 'up' || reason === undefined ? state : `${state}: ${reason}`;
 }
 
 function brokerTable(broker: BrokerStatus): string[] {

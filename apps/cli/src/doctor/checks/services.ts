@@ -1,5 +1,6 @@
-import { type EntranceDescription, isReplaceable } from '@sallyport/protocol';
+import type { EntranceDescription } from '@sallyport/protocol';
 import { isLoopback } from '../../mosquitto/findings.js';
+import { mayBeAbsent } from '../../site/service-state.js';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -79,8 +80,7 @@ function stateFindings(checked: CheckedSite, state: CheckedSite['services'][numb
           dependency === 'site' ? wayOut(remedies) : remedies.startServices(),
         ),
       );
-  // Another MQTT broker has no admin API of ours.
-  if (isReplaceable(state.service) && state.code === 'ENOENT') return [];
+  if (mayBeAbsent(state)) return [];
   return [error(state.reason, remedies.startServices())];
 }
 
