@@ -32,3 +32,5 @@ export type { DeviceIdReader, Settings } from './settings.js';
 export { settingsFileNames } from './settings-file.js';
 export { backupFileName } from './settings-writer.js';
 export { commandToSet, quoted } from './shell-word.js';
+export { isTable, parseToml, type TomlTable } from './toml.js';
+export { valueTypes } from './value-types.js';

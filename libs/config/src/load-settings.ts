@@ -123,6 +123,15 @@ class ResolvedSettings implements Settings {
     throw new Problem('config-invalid', `The value of ${key} is missing. Set it with: tedge config set ${key} VALUE`);
   }
 
+  ofProfile(profile: string | undefined): Settings {
+    if (profile === this.profile) return this;
+    return new ResolvedSettings(this.resolution, { directory: this.directory, profile });
+  }
+
+  profilesOf(cloud: string): readonly string[] {
+    return this.resolution.profilesOf(cloud);
+  }
+
   source(key: ConfigKey): Source {
     return this.resolved(key).source;
   }

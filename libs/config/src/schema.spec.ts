@@ -89,8 +89,9 @@ describe('every setting', () => {
 
   it.each(configKeys)('%s has a value exactly when it has a default', (key) => {
     const { default: standard, isRead } = describeKey(key);
-    // thin-edge.io's c8y.http is the value of c8y.url, which may be unset.
-    const mayBeUnset = standard === undefined || (!isRead && isDerived(standard));
+    // These follow c8y.url, which may be unset.
+    const followsUnset = ['c8y.http', 'c8y.mqtt'].includes(key);
+    const mayBeUnset = standard === undefined || followsUnset || (!isRead && isDerived(standard));
     expect(configSchema.shape[key].safeParse(undefined).success).toBe(mayBeUnset);
   });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { c8yKeys } from './keys/c8y.js';
+import { cloudConnectionKeys } from './keys/cloud.js';
 import { deviceKeys } from './keys/device.js';
 import { entityKeys } from './keys/entities.js';
 import { entranceKeys } from './keys/entrances.js';
@@ -26,6 +27,7 @@ export const configSchema = z.object({
   ...entranceKeys,
   ...storeKeys,
   ...healthKeys,
+  ...cloudConnectionKeys,
   ...c8yKeys,
   ...folderKeys,
   ...entityKeys,

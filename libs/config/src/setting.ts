@@ -61,8 +61,12 @@ export function setting<S extends z.ZodType>(type: ValueType<S>, documentation: 
   return described(type.schema.clone(), type, documentation);
 }
 
-/** Declares a setting that stays unset until somebody sets it. */
-export function optionalSetting<S extends z.ZodType>(type: ValueType<S>, documentation: Documentation) {
+interface MayFollow extends Documentation {
+  readonly default?: DerivedDefault;
+}
+
+/** Declares a setting that stays unset until somebody sets it, or the setting that its default follows. */
+export function optionalSetting<S extends z.ZodType>(type: ValueType<S>, documentation: MayFollow) {
   return described(type.schema.optional(), type, documentation);
 }
 

@@ -246,17 +246,19 @@ describe('a file of thin-edge.io', () => {
   });
 
   it('stops no service with a value only thin-edge.io could judge', async () => {
-    const { load, file } = await site('[c8y]\nauth_method = "new-in-3.0"\nhttp = 5\n');
+    const { load, file } = await site('[c8y.operations]\nauto_log_upload = "new-in-3.0"\n[az.mapper]\ntimestamp = 5\n');
     expect((await load()).warnings).toEqual([]);
-    await expect(file.set({ key: 'c8y.auth_method' }, 'nonsense')).rejects.toThrow('must be one of certificate, basic');
+    await expect(file.set({ key: 'c8y.operations.auto_log_upload' }, 'nonsense')).rejects.toThrow(
+      'must be one of always, never, on-failure',
+    );
   });
 
   it('stops no service by a shape only thin-edge.io could judge', async () => {
-    const { load } = await site('proxy = 5\n[c8y.enable]\nlog_upload = true\nlog_management = true\n');
+    const { load } = await site('sudo = 5\n[c8y.enable]\nlog_upload = true\nlog_management = true\n');
     const { warnings } = await load();
     expect(warnings).toEqual([
       'tedge.toml: c8y.enable.log_management is deprecated, use c8y.enable.log_upload.',
-      'tedge.toml: proxy is no setting and is ignored.',
+      'tedge.toml: sudo is no setting and is ignored.',
     ]);
   });
 

@@ -12,6 +12,13 @@ export interface Settings {
   require<K extends ConfigKey>(key: K): ConfigValue<K>;
   /** Where the value comes from; `default` for a key that is unset. */
   source(key: ConfigKey): Source;
+  /**
+   * The same moment as a profile of the clouds sees it: each cloud key has the value of that profile. `undefined` is for
+   * the values outside of profiles. Nobody need have given the profile a value.
+   */
+  ofProfile(profile: string | undefined): Settings;
+  /** Names of the profiles of a cloud (`c8y`, `az`, `aws`) that somebody gave a value, sorted. */
+  profilesOf(cloud: string): readonly string[];
   /** The configuration directory, absolute. */
   readonly directory: string;
   /** The value of `state.path`. */

@@ -60,6 +60,26 @@ export const entityTopicId = textThat(
   (id) => isOneLine(id, 255) && /^[^/#+]+(?:\/[^/#+]*){3}$/.test(id),
 );
 
+// Names of JavaScript's own that a table of settings must not have.
+const unsafeNames = new Set(['__proto__', 'constructor']);
+
+/** `c8y`, `c8y@plant2`, or the name of a user-defined mapper. A name is part of MQTT topics, client ids and file names. */
+function isCloudName(name: string): boolean {
+  const [, cloud = '', profile] = /^([a-z0-9][a-z0-9_-]{0,63})(?:@([a-z0-9_-]{1,64}))?$/.exec(name) ?? [];
+  if (cloud === '' || unsafeNames.has(cloud)) return false;
+  if (profile === undefined) return true;
+  return ['c8y', 'az', 'aws'].includes(cloud) && /[a-z0-9]/.test(profile) && !unsafeNames.has(profile);
+}
+
+const cloudName = textThat('CloudName', 'the name of a cloud', isCloudName);
+
+/** Names of cloud connections. */
+export const cloudNames = listOf(
+  'CloudNames',
+  'names of clouds (c8y, az, aws, one of these with a profile such as c8y@plant2, or a user-defined mapper), separated by commas',
+  cloudName.schema,
+);
+
 /** Who may touch which file of the file transfer service. */
 export const fileAuthorization = oneOf('FileAuthorization', ['any', 'own']);
 

@@ -39,6 +39,9 @@ export class SettingsInUse {
         return value;
       },
       source: (key) => settings.source(key),
+      // A service that serves several profiles reads all their values again at each reload.
+      ofProfile: (profile) => settings.ofProfile(profile),
+      profilesOf: (cloud) => settings.profilesOf(cloud),
     };
     this.followed.set(following, settings);
     return following;

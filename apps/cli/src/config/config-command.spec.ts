@@ -206,14 +206,15 @@ describe('config list', () => {
 describe('settings of thin-edge.io that nothing here reads', () => {
   it('are set and shown, and said to be kept for it', async () => {
     const { run, text } = await deviceWith('');
-    const set = await run('set', 'c8y.root_cert_path', '/etc/ssl/own', '--profile', 'plant2');
+    const set = await run('set', 'c8y.availability.interval', '30m', '--profile', 'plant2');
     expect(set).toEqual({
       ...done,
-      stderr: 'Note: c8y.profiles.plant2.root_cert_path is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
+      stderr:
+        'Note: c8y.profiles.plant2.availability.interval is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
     });
-    expect(await text()).toBe('[c8y.profiles.plant2]\nroot_cert_path = "/etc/ssl/own"\n');
-    expect((await run('get', 'c8y.root_cert_path', '--profile', 'plant2')).stdout).toBe('/etc/ssl/own\n');
-    expect((await run('list', '--doc', 'c8y.root_cert_path')).stdout).toContain('kept for thin-edge.io');
+    expect(await text()).toBe('[c8y.profiles.plant2.availability]\ninterval = "30m"\n');
+    expect((await run('get', 'c8y.availability.interval', '--profile', 'plant2')).stdout).toBe('30m\n');
+    expect((await run('list', '--doc', 'c8y.availability.interval')).stdout).toContain('kept for thin-edge.io');
   });
 
   it.each([

@@ -1,14 +1,19 @@
+import { duration } from '../durations.js';
 import { proxyUrl } from '../network-values.js';
+import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, text } from '../text-values.js';
 import { integerFrom, oneOf } from '../value-type.js';
-import { line, path, preset, set, time, toggle, unset } from './thin-edge-kinds.js';
+import { line, path, preset, set, time, toggle } from './thin-edge-kinds.js';
 
 const aptConfig = oneOf('AptConfig', ['keepold', 'keepnew']);
 const aptDoc = 'Which configuration files stay when a package is installed.';
 const count = integerFrom('u32', 'a whole number from 0 to 4294967295', { least: 0, most: 4_294_967_295 });
 
 const device = {
-  'device.key_uri': line("PKCS#11 URI of the device's private key.", 'pkcs11:token=my-token;object=my-key'),
+  'device.key_uri': optionalSetting(text, {
+    doc: "PKCS#11 URI of the device's private key. Only thin-edge.io can use such a key: a cloud connection with this setting is refused.",
+    examples: ['pkcs11:token=my-token;object=my-key'],
+  }),
   'device.key_pin': line("PIN of the token that holds the device's private key.", '123456'),
   'device.cryptoki.mode': preset(
     oneOf('Cryptoki', ['off', 'module', 'socket']),
@@ -29,9 +34,21 @@ const device = {
 
 const bridge = {
   'mqtt.bridge.built_in': toggle('Whether the mapper bridges to the cloud itself, or Mosquitto does.', true),
-  'mqtt.bridge.reconnect_policy.initial_interval': time('First pause before the bridge connects again.', '5s'),
-  'mqtt.bridge.reconnect_policy.maximum_interval': time('Longest pause before the bridge connects again.', '10m'),
-  'mqtt.bridge.reconnect_policy.reset_window': time('Time after which a connection counts as good.', '5m'),
+  'mqtt.bridge.reconnect_policy.initial_interval': setting(duration, {
+    doc: 'First pause before the bridge connects again.',
+    default: '5s',
+    examples: ['5s'],
+  }),
+  'mqtt.bridge.reconnect_policy.maximum_interval': setting(duration, {
+    doc: 'Longest pause before the bridge connects again.',
+    default: '10m',
+    examples: ['10m'],
+  }),
+  'mqtt.bridge.reconnect_policy.reset_window': setting(duration, {
+    doc: 'Time after which a connection counts as good, so that the next pause is the first one again.',
+    default: '5m',
+    examples: ['5m'],
+  }),
 } as const;
 
 const agent = {
@@ -68,11 +85,17 @@ const software = {
 } as const;
 
 const proxy = {
-  'proxy.address': unset(proxyUrl, 'HTTP proxy between thin-edge.io and the cloud.', 'proxy.example:3128'),
-  'proxy.username': line('User name for that proxy.', 'user'),
-  'proxy.password': line('Password for that proxy.', 'password'),
-  'proxy.no_proxy': line('Hosts that are reached without that proxy, separated by commas.', '127.0.0.1,.example'),
+  'proxy.address': optionalSetting(proxyUrl, {
+    doc: 'HTTP proxy (CONNECT) between this device and its clouds. `https://` in front: the proxy itself is reached over TLS.',
+    examples: ['proxy.example:3128'],
+  }),
+  'proxy.username': optionalSetting(text, { doc: 'User name for that proxy.', examples: ['user'] }),
+  'proxy.password': optionalSetting(text, { doc: 'Password for that proxy.', examples: ['password'] }),
+  'proxy.no_proxy': optionalSetting(text, {
+    doc: 'Hosts that are reached without that proxy, separated by commas: names with everything below them, addresses, networks (10.0.0.0/8), or `*` for all.',
+    examples: ['127.0.0.1,.example'],
+  }),
 } as const;
 
-/** Settings of thin-edge.io that nothing here reads: kept and shown, so that both products share one file. */
+/** More settings of thin-edge.io. What nothing here reads is kept and shown, so that both products share one file. */
 export const thinEdgeKeys = { ...device, ...bridge, ...agent, ...software, ...proxy } as const;
