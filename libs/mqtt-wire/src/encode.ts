@@ -18,7 +18,7 @@ import {
   type UnsubackPacket,
   type UnsubscribePacket,
 } from './packets.js';
-import { writeProperties } from './properties.js';
+import { type Properties, writeProperties } from './properties.js';
 import { connectReturnCode, reasonCodes } from './reason-codes.js';
 
 /**
@@ -121,6 +121,13 @@ export function encodePublish(publish: PublishPacket, version: ProtocolVersion):
   if (version === 5) writeProperties(writer, properties);
   writer.raw(payload);
   return writer.frame(publishHeader(publish));
+}
+
+/** The property length and the properties behind it, as they stand in a packet of MQTT 5. */
+export function encodeProperties(properties: Properties | undefined): Buffer {
+  const writer = new FrameWriter();
+  writeProperties(writer, properties);
+  return writer.body();
 }
 
 /** In MQTT 5 the reason code 0 without properties is left out (§3.4.2.1). */

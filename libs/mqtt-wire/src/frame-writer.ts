@@ -56,6 +56,11 @@ export class FrameWriter {
     writeVariableInteger(this.bytes, length, start);
   }
 
+  /** What was written, without a fixed header: a view. */
+  body(): Buffer {
+    return this.bytes.subarray(longestHeaderBytes, this.position);
+  }
+
   /** @param firstByte packet type and flags */
   frame(firstByte: number): Buffer {
     const length = this.position - longestHeaderBytes;

@@ -6,10 +6,12 @@ export {
   encodeGrants,
   encodePacket,
   encodePing,
+  encodeProperties,
   encodePublish,
   encodeReason,
 } from './encode.js';
-export { connectRefusalOf, PacketError } from './packet-error.js';
+export { sizeOfVariableInteger, writeVariableInteger } from './frame-writer.js';
+export { connectRefusalOf, PacketError, protocolError } from './packet-error.js';
 export { PacketReader, type PacketReaderOptions } from './packet-reader.js';
 export type {
   AckPacket,
@@ -21,11 +23,14 @@ export type {
   PublishPacket,
   Qos,
   ReasonPacket,
+  SubackPacket,
   SubscribePacket,
   SubscriptionRequest,
+  UnsubackPacket,
   UnsubscribePacket,
   Will,
 } from './packets.js';
 export type { Properties } from './properties.js';
 export { markDuplicate, PublishFrame } from './publish-frame.js';
+export { type FramePlace, PublishView, publishTypeNumber } from './publish-view.js';
 export { reasonCodes } from './reason-codes.js';

@@ -82,9 +82,10 @@ export class PacketReader {
   /** The beginning of a packet whose end has not come. */
   private assembly: Buffer | undefined;
   private assembledBytes = 0;
-  private frameBytes: Buffer = empty;
-  private frameStart = 0;
-  private frameEnd = 0;
+  /** The bytes that hold the packet found last, from `frameStart` to `frameEnd`: usually a chunk with more in it. */
+  frameBytes: Buffer = empty;
+  frameStart = 0;
+  frameEnd = 0;
   private failure: PacketError | undefined;
 
   constructor(private readonly options: PacketReaderOptions) {
@@ -99,9 +100,19 @@ export class PacketReader {
     return this.assembledBytes === 0 && this.position === this.chunk.length;
   }
 
-  /** The bytes of the packet that `next` returned last, with its fixed header: a view. */
+  /** The bytes of the packet that `next` or `advance` found last, with its fixed header: a view. */
   get frame(): Buffer {
     return this.frameBytes.subarray(this.frameStart, this.frameEnd);
+  }
+
+  /** Number of its type (MQTT 5.0 §2.1.2). */
+  get typeNumber(): number {
+    return this.header.type;
+  }
+
+  /** Where its fixed header ends, in `frameBytes`. */
+  get bodyStart(): number {
+    return this.frameStart + this.header.bytes;
   }
 
   /** Takes the next bytes of the stream. Call `next` until it returns undefined before the next bytes. */
@@ -127,53 +138,82 @@ export class PacketReader {
    * @throws PacketError the sender must be disconnected; every later call throws it again
    */
   next(): MqttPacket | undefined {
+    return this.advance() ? this.decode() : undefined;
+  }
+
+  /**
+   * Goes to the next packet and decodes nothing, for those who pass packets on. Its fixed header is checked, its body is
+   * `frameBytes` from `bodyStart` to `frameEnd`, and `decode` reads it.
+   *
+   * @returns false when the bytes so far hold no whole packet
+   * @throws PacketError as `next`
+   */
+  advance(): boolean {
     if (this.failure !== undefined) throw this.failure;
     try {
-      return this.assembly === undefined ? this.nextInChunk() : this.nextInAssembly(this.assembly);
+      return this.assembly === undefined ? this.advanceInChunk() : this.advanceInAssembly();
     } catch (error) {
-      if (error instanceof PacketError) this.failure = error;
-      throw error;
+      return this.fail(error);
     }
   }
 
-  private nextInChunk(): MqttPacket | undefined {
+  /**
+   * Decodes the packet that `advance` found.
+   *
+   * @throws PacketError as `next`
+   */
+  decode(): MqttPacket {
+    try {
+      return this.decodeFrame();
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): never {
+    if (error instanceof PacketError) this.failure = error;
+    throw error;
+  }
+
+  private advanceInChunk(): boolean {
     const { chunk, position, header } = this;
     if (position === chunk.length) return this.release();
     const isWholeHeader = this.readHeader(chunk, position, chunk.length);
     const frameEnd = isWholeHeader ? position + header.bytes + header.bodyBytes : Number.POSITIVE_INFINITY;
     if (frameEnd > chunk.length) return this.beginAssembly(frameEnd - position);
     this.position = frameEnd;
-    return this.decode(chunk, position, frameEnd);
+    return this.found(chunk, position, frameEnd);
   }
 
   /** A connection at rest does not hold on to its last chunk. */
-  private release(): undefined {
+  private release(): false {
     this.chunk = empty;
     this.position = 0;
+    return false;
   }
 
-  private beginAssembly(frameBytes: number): undefined {
+  private beginAssembly(frameBytes: number): false {
     const left = this.chunk.subarray(this.position);
     const assembly = Buffer.allocUnsafeSlow(Math.min(frameBytes, Math.max(firstAssemblyBytes, 2 * left.length)));
     assembly.set(left);
     this.assembly = assembly;
     this.assembledBytes = left.length;
-    this.release();
+    return this.release();
   }
 
-  private nextInAssembly(started: Buffer): MqttPacket | undefined {
+  private advanceInAssembly(): boolean {
     const { header, chunk } = this;
-    while (!this.readHeader(this.assembly ?? started, 0, this.assembledBytes)) {
+    while (!this.readHeader(this.assembly ?? empty, 0, this.assembledBytes)) {
       if (this.position === chunk.length) return this.release();
       this.assemble(1, longestHeaderBytes);
     }
     const frameBytes = header.bytes + header.bodyBytes;
     this.assemble(Math.min(frameBytes - this.assembledBytes, chunk.length - this.position), frameBytes);
     if (this.assembledBytes < frameBytes) return this.release();
-    const frame = this.assembly ?? started;
+    const frame = this.assembly ?? empty;
     this.assembly = undefined;
     this.assembledBytes = 0;
-    return this.decode(frame, 0, frameBytes);
+    return this.found(frame, 0, frameBytes);
   }
 
   /** Moves bytes from the chunk to the assembly, which grows to at most `mostBytes`. */
@@ -216,12 +256,16 @@ export class PacketReader {
     if (this.version !== undefined && type === connectType) throw protocolError('a second CONNECT came');
   }
 
-  private decode(bytes: Buffer, start: number, end: number): MqttPacket {
-    const { cursor, header, format } = this;
+  private found(bytes: Buffer, start: number, end: number): true {
     this.frameBytes = bytes;
     this.frameStart = start;
     this.frameEnd = end;
-    cursor.aim(bytes, start + header.bytes, end);
+    return true;
+  }
+
+  private decodeFrame(): MqttPacket {
+    const { cursor, header, format } = this;
+    cursor.aim(this.frameBytes, this.bodyStart, this.frameEnd);
     cursor.packetName = nameOf(header.type);
     if (format === undefined) return this.decodeFirst();
     if (header.type === publishType) return this.decodePublish(format);
