@@ -1,6 +1,10 @@
+export { builtInFiles, type CloudName, cloudNames, ruleDirectory, writeBuiltInRules } from './built-in-rules.js';
 export { type ChangedRule, diffLines, diffRules, type RuleDiff, ruleText } from './diff-rules.js';
 export { compile, type MappedTopic, type RuleMatcher } from './matcher.js';
 export type { Route } from './route-index.js';
+export { type RuleSource, readRuleSet } from './rule-directory.js';
+export { type RuleFault, ruleFaultText } from './rule-fault.js';
+export { type FileRules, type RuleFile, readRuleFile } from './rule-file.js';
 export type {
   BridgeRule,
   BridgeSide,
@@ -10,3 +14,5 @@ export type {
   SkippedRule,
   Travel,
 } from './rule-set.js';
+export { cloudVariables, mapperVariables, type SettingValues } from './setting-variables.js';
+export type { RuleAuthMethod, RuleVariables, VariableReading, VariableValue } from './variables.js';

@@ -33,4 +33,5 @@ export { settingsFileNames } from './settings-file.js';
 export { backupFileName } from './settings-writer.js';
 export { commandToSet, quoted } from './shell-word.js';
 export { isTable, parseToml, type TomlTable } from './toml.js';
+export { TomlLines } from './toml-lines.js';
 export { valueTypes } from './value-types.js';
