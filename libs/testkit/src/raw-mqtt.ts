@@ -281,6 +281,8 @@ async function openSocket(target: RawMqttTarget, read: (chunk: Buffer) => void):
   const stream = connectStream({ ...where, ...(tls === undefined ? { onread: { buffer, callback } } : {}) });
   const socket = tls === undefined ? stream : connectTls({ ...tls, socket: stream }).on('data', read);
   stream.on('error', (error) => socket.destroy(error));
+  // Node reports a refused connection below TLS twice; `once` takes only the first.
+  socket.on('error', () => undefined);
   await once(socket, tls === undefined ? 'connect' : 'secureConnect');
   if (socket instanceof TLSSocket && recordBytes !== undefined) socket.setMaxSendFragment(recordBytes);
   return socket;
