@@ -90,6 +90,19 @@ export class TestCa implements AsyncDisposable {
     return makeCertificate(this.directory, leafDefaults(options), this.certificate, this.intermediatesPem);
   }
 
+  /**
+   * Signs a request (PKCS#10 in PEM) with the subject and the key that are in it. The options are those of a leaf; its
+   * own subject and key are not used.
+   */
+  async sign(
+    requestPem: string,
+    options: CertificateOptions = {},
+  ): Promise<Pick<TestCertificate, 'certPem' | 'chainPem'>> {
+    const home = await mkdtemp(join(this.directory.path, 'c-'));
+    const certPem = await signRequest(home, requestPem, leafDefaults(options), this.certificate);
+    return { certPem, chainPem: certPem + this.intermediatesPem };
+  }
+
   /** A CRL of this CA in PEM that names these certificates. It is valid for one day. */
   async revocationList(revoked: readonly Pick<TestCertificate, 'certPath'>[]): Promise<string> {
     const home = await mkdtemp(join(this.directory.path, 'crl-'));
@@ -168,12 +181,22 @@ async function signWithOpenssl(
   issuer: TestCertificate | undefined,
 ): Promise<string> {
   const configPath = await writeConfig(home, options);
-  const names = ['-utf8', '-config', configPath];
   const subject = ['-key', keyPath, '-subj', subjectArgument(options.subject)];
-  const request = await mustRun('openssl', ['req', '-new', ...names, ...subject]);
-  const signer = issuer === undefined ? ['-selfsign'] : ['-cert', issuer.certPath];
-  const key = ['-keyfile', issuer?.keyPath ?? keyPath];
-  const args = ['ca', '-batch', '-notext', '-preserveDN', ...names, ...signer, ...key, '-in', '-'];
+  const request = await mustRun('openssl', ['req', '-new', '-utf8', '-config', configPath, ...subject]);
+  return signRequest(home, request, options, issuer ?? { keyPath });
+}
+
+/** @param issuer without a certificate the request signs itself with this key */
+async function signRequest(
+  home: string,
+  request: string,
+  options: CompleteOptions,
+  issuer: { readonly certPath?: string; readonly keyPath: string },
+): Promise<string> {
+  const configPath = await writeConfig(home, options);
+  const signer = issuer.certPath === undefined ? ['-selfsign'] : ['-cert', issuer.certPath];
+  const names = ['-utf8', '-config', configPath];
+  const args = ['ca', '-batch', '-notext', '-preserveDN', ...names, ...signer, '-keyfile', issuer.keyPath, '-in', '-'];
   return mustRun('openssl', args, { input: request });
 }
 
