@@ -8,4 +8,8 @@ export {
   type IdentityFiles,
 } from './cloud-connection.js';
 export { builtInClouds, type CloudKind, type CloudName, cloudConnections, parseCloudName } from './cloud-name.js';
+export { type DialDeadlines, type DialOptions, dialCloud } from './dial-cloud.js';
+export { CloudDialError, type DialStage } from './dial-error.js';
 export { placeText } from './host-and-port.js';
+export { type MqttLogin, mqttLogin } from './mqtt-login.js';
+export { isReachedDirectly } from './no-proxy.js';
