@@ -31,7 +31,7 @@ const rows = `  greeter: {
  * in the list of standalone.
  */
 const edits = [
-  ['libs/protocol/src/entrances.ts', "'mqtt-bridge'])", "'mqtt-bridge', 'greeter'])"],
+  ['libs/protocol/src/entrances.ts', "'c8y-proxy'])", "'c8y-proxy', 'greeter'])"],
   ['libs/protocol/src/entrances.ts', '} as const satisfies', `${rows}} as const satisfies`],
   ['apps/standalone/src/standalone.ts', ', agent];', ', greeter, agent];'],
 ];

@@ -1,4 +1,5 @@
 import { agent } from '@sallyport/agent';
+import { c8yProxy } from '@sallyport/c8y-proxy';
 import type { ProcessArguments, Settings } from '@sallyport/config';
 import { deviceRegistry } from '@sallyport/device-registry';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
@@ -51,7 +52,7 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
   const store = await openConfiguredStore(settings, log);
   opened({ name: 'store', stop: () => store.close() });
   const broker = await openBroker(process, { log, store });
-  const definitions = [deviceRegistry, pkiSigner, broker.service, agent];
+  const definitions = [deviceRegistry, pkiSigner, broker.service, c8yProxy, agent];
   runs(definitions.map(({ name }) => name));
   const services = new RunningServices({
     ...process,

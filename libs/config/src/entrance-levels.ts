@@ -3,7 +3,7 @@ import { lchown, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode, hasCode, isAbsent, writeFileAtomic } from '@sallyport/files';
 import {
-  type EntranceGroup,
+  type EntranceName,
   Problem,
   type SecurityLevel,
   securityLevel,
@@ -36,13 +36,13 @@ export class EntranceLevels {
 
   constructor(
     { directory, stateDirectory, dataDirectory }: Pick<Settings, 'directory' | 'stateDirectory' | 'dataDirectory'>,
-    group: EntranceGroup,
+    name: EntranceName,
   ) {
     // Replicas may share a data directory. Each has its own configuration directory and its own entrances.
     const site = createHash('sha256').update(directory).digest('hex').slice(0, 12);
     this.paths = [
-      statePlaces(stateDirectory).levelOf(group),
-      join(dataDirectory, stateFolders.levels, `${group}-${site}.json`),
+      statePlaces(stateDirectory).levelOf(name),
+      join(dataDirectory, stateFolders.levels, `${name}-${site}.json`),
     ];
   }
 

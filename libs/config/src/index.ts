@@ -1,7 +1,7 @@
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';
-export { isEntranceOffered } from './entrance-offer.js';
+export { isEntranceOffered, offeredProfiles } from './entrance-offer.js';
 export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';

@@ -54,14 +54,20 @@ export async function readMqttAccess(settings: Settings): Promise<MqttAccess> {
   const path = settings.get(key);
   return new MqttAccess({
     topicRoot: settings.get('mqtt.topic_root'),
-    cloudPrefixes: [
-      settings.get('c8y.bridge.topic_prefix'),
-      settings.get('az.bridge.topic_prefix'),
-      settings.get('aws.bridge.topic_prefix'),
-    ],
+    cloudPrefixes: cloudPrefixes(settings),
     gatewayId: settings.get('device.id'),
     siteRules: path === undefined ? [] : await readRules(path),
   });
+}
+
+/** Of the three clouds, and of the profiles that have prefixes of their own. */
+function cloudPrefixes(settings: Settings): string[] {
+  const prefixes = (['c8y', 'az', 'aws'] as const).flatMap((cloud) =>
+    [undefined, ...settings.profilesOf(cloud)].map((profile) =>
+      settings.ofProfile(profile).get(`${cloud}.bridge.topic_prefix`),
+    ),
+  );
+  return [...new Set(prefixes)];
 }
 
 async function readAgain(access: MqttAccess, path: string, options: LiveMqttAccessOptions): Promise<void> {

@@ -63,7 +63,7 @@ describe('an entrance that was secured', () => {
       await closeTestContext(opened);
     };
     life = { entrances, context, lines, end };
-    const source = configuredSource(context, 'http');
+    const source = configuredSource(context, { group: 'http' });
     const handler = { http: (_: unknown, response: { end(text: string): unknown }) => void response.end('hello') };
     await entrances.open({ name: 'greetings', source, handler, ...options });
     return life;
@@ -208,7 +208,7 @@ describe('an entrance at its first start', () => {
     await writeFile(directory.file('tedge.toml'), ['[http]', 'bind.port = 0', ...pair, ''].join('\n'));
     const context = await openTestContext(directory.path);
     const entrances = new Entrances(context);
-    const source = configuredSource(context, 'http');
+    const source = configuredSource(context, { group: 'http' });
     await entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end() } });
     expect(entrances.describe()).toMatchObject([{ isOpen: true, level }]);
     await entrances.beforeApplicationShutdown();

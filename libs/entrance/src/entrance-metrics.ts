@@ -1,4 +1,4 @@
-import type { EntranceGroup, RefusalReason } from '@sallyport/protocol';
+import type { EntranceName, RefusalReason } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import type { ListenerEvent } from '@sallyport/tls';
 import { Counter } from 'prom-client';
@@ -11,7 +11,7 @@ export class EntranceMetrics {
 
   constructor(
     registry: ServiceContext['metrics'],
-    private readonly entrance: EntranceGroup,
+    private readonly entrance: EntranceName,
   ) {
     this.admissions = counter(registry, 'sallyport_entrance_admitted_total', 'Peers admitted', ['entrance']);
     this.refusals = counter(registry, 'sallyport_entrance_refused_total', 'Peers refused', ['entrance', 'reason']);

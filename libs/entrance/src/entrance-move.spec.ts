@@ -63,7 +63,7 @@ describe('an entrance whose address changes', () => {
     await context.reloadSettings();
     await entrances.open({
       name: 'greetings',
-      source: configuredSource(context, 'http'),
+      source: configuredSource(context, { group: 'http' }),
       handler: { http: (request, response) => serve(request, response) },
       limits: { drainMs: 60_000 },
     });

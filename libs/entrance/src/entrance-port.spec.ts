@@ -42,7 +42,7 @@ describe('an entrance without a default port', () => {
   async function open(options: Partial<EntranceOptions> = {}): Promise<void> {
     await context.reloadSettings();
     await entrances.open({
-      ...configuredEntrance(context, 'pki.admin'),
+      ...configuredEntrance(context, { group: 'pki.admin' }),
       mutualOnly: false,
       handler: { http: (request, response) => serve(request, response) },
       ...options,
@@ -113,8 +113,8 @@ describe('an entrance without a default port', () => {
     const other = { handler: { http: (_: IncomingMessage, response: ServerResponse) => void response.end() } };
     await configure({ 'http.bind.port': 0, 'registry.bind.port': 0 });
     await context.reloadSettings();
-    await entrances.open({ ...configuredEntrance(context, 'http'), ...other });
-    await entrances.open({ ...configuredEntrance(context, 'registry'), mutualOnly: false, ...other });
+    await entrances.open({ ...configuredEntrance(context, { group: 'http' }), ...other });
+    await entrances.open({ ...configuredEntrance(context, { group: 'registry' }), mutualOnly: false, ...other });
     await configure({
       'pki.admin.bind.port': port,
       'pki.admin.cert_path': '/none',

@@ -10,7 +10,10 @@ async function addresses(lines: readonly string[]) {
   await using directory = temporaryDirectory();
   await writeFile(directory.file('tedge.toml'), ['[mqtt]', ...lines, ''].join('\n'));
   const { settings } = await loadSettings({ configDir: directory.path, env: {}, cwd: directory.path });
-  return { own: entranceAddress(settings, 'mqtt'), external: entranceAddress(settings, 'mqtt.external') };
+  return {
+    own: entranceAddress(settings, { group: 'mqtt' }),
+    external: entranceAddress(settings, { group: 'mqtt.external' }),
+  };
 }
 
 const loopback = () => networkInterfaces()['lo']?.map(({ address }) => address) ?? [];

@@ -151,7 +151,7 @@ export class EntranceSite {
     await this.context.reloadSettings();
     await this.entrances.open({
       name: 'greetings',
-      source: configuredSource(this.context, 'http'),
+      source: configuredSource(this.context, { group: 'http' }),
       handler: { http: (_request, response) => void response.end('hello') },
       ...options,
     });

@@ -3,6 +3,8 @@ import {
   type DeviceChange,
   type EntranceDescription,
   type EntranceGroup,
+  type EntranceName,
+  entranceName,
   type PeerKind,
   Problem,
   type RefusalReason,
@@ -44,7 +46,7 @@ export interface EntranceOptions {
    *
    * @throws Problem `config-invalid`: nothing changes.
    */
-  readonly takeOver?: (level: SecurityLevel) => () => void;
+  readonly takeOver?: (level: SecurityLevel) => (() => void) | Promise<() => void>;
 }
 
 /** How a change of an entrance came about. */
@@ -73,6 +75,7 @@ const recordedByRegistry: ReadonlySet<RefusalReason> = new Set([
 /** One entrance of a service: its secure listener, kept in step with settings, registry and trust bundle. */
 export class Entrance {
   readonly group: EntranceGroup;
+  private readonly name: EntranceName;
   private readonly metrics: EntranceMetrics;
   private readonly reports: RefusalReports;
   private readonly refusals: RefusalLog;
@@ -95,12 +98,13 @@ export class Entrance {
     private readonly options: EntranceOptions,
   ) {
     this.group = options.source.group;
-    this.metrics = new EntranceMetrics(context.metrics, this.group);
+    this.name = entranceName(options.source);
+    this.metrics = new EntranceMetrics(context.metrics, this.name);
     this.reports = new RefusalReports(context);
     this.refusals = new RefusalLog(context.log, context.clock);
     this.guard = new LevelGuard(context, options.source);
     this.listener = new EntranceListener((place) => this.listenerAt(place), options.limits?.drainMs ?? drainMs);
-    context.readiness.add(`entrance ${this.group}`, () => this.objection?.state);
+    context.readiness.add(`entrance ${this.name}`, () => this.objection?.state);
   }
 
   /**
@@ -143,6 +147,7 @@ export class Entrance {
     return {
       name: options.name,
       group: this.group,
+      ...(options.source.profile === undefined ? {} : { profile: options.source.profile }),
       host: place.host,
       ...(moreHosts === undefined ? {} : { moreHosts: [...moreHosts] }),
       port: place.port,
@@ -174,7 +179,7 @@ export class Entrance {
   /** The source has something new. What cannot be put in force changes nothing, and is in the log. */
   private applyChange(): void {
     this.apply().catch((error: unknown) =>
-      this.context.log.error({ error, entrance: this.group }, 'entrance could not apply the changed CAs'),
+      this.context.log.error({ error, entrance: this.name }, 'entrance could not apply the changed CAs'),
     );
   }
 
@@ -187,16 +192,16 @@ export class Entrance {
     const { level, security, warnings } = await this.options.source.read();
     if (this.isClosed) return;
     for (const warning of warnings)
-      this.context.log.warn({ warning, entrance: this.group }, 'security settings need attention');
+      this.context.log.warn({ warning, entrance: this.name }, 'security settings need attention');
     const objection = await this.guard.objection(level, lowerTo);
-    const putSettingsInForce = this.options.takeOver?.(level);
+    const putSettingsInForce = await this.options.takeOver?.(level);
     if (this.isMutualOnly && level !== 'mutual') return this.shutBelowMutual(objection);
     if (objection !== undefined) return onObjection(objection);
     await this.guard.during(level, () => this.listener.putInForce({ address, security }));
     putSettingsInForce?.();
     this.objection = undefined;
     const { host, port } = this.listener.bound ?? address;
-    this.context.log.info({ entrance: this.group, securityLevel: level, host, port }, 'entrance in force');
+    this.context.log.info({ entrance: this.name, securityLevel: level, host, port }, 'entrance in force');
   }
 
   /** Undefined also when the settings name a place that this machine does not have. */
@@ -212,7 +217,7 @@ export class Entrance {
   /** Its settings ask for none any more. The stored level stays: the entrance opens no lower when they do again. */
   private withdraw(): Promise<void> {
     if (this.listener.bound !== undefined)
-      this.context.log.info({ entrance: this.group }, 'entrance closes, as its settings say');
+      this.context.log.info({ entrance: this.name }, 'entrance closes, as its settings say');
     this.objection = undefined;
     return this.listener.close();
   }
@@ -226,7 +231,7 @@ export class Entrance {
 
   private stayShut(objection: Objection): Promise<void> {
     this.objection = objection;
-    this.context.log.error({ entrance: this.group, reason: objection.reason }, 'entrance stays shut');
+    this.context.log.error({ entrance: this.name, reason: objection.reason }, 'entrance stays shut');
     return this.listener.close();
   }
 
@@ -246,7 +251,7 @@ export class Entrance {
     const { clock, log } = this.context;
     return new SecureListener({
       ...address,
-      name: this.group,
+      name: this.name,
       security,
       handler,
       admission: this.admission,
@@ -258,22 +263,22 @@ export class Entrance {
         onRefusal: (refusal) => this.noteRefusal(refusal),
         onAdmitted: () => this.metrics.admitted(),
         onCounted: (event) => this.metrics.counted(event),
-        onWarning: (text, fields) => log.warn({ ...fields, entrance: this.group }, text),
+        onWarning: (text, fields) => log.warn({ ...fields, entrance: this.name }, text),
       },
     });
   }
 
   private noteRefusal(refusal: RefusalEvent): void {
     this.metrics.refused(refusal.reason);
-    const leftOut = this.refusals.note(refusal, this.group);
+    const leftOut = this.refusals.note(refusal, this.name);
     if (leftOut === undefined || recordedByRegistry.has(refusal.reason)) return;
-    this.reports.report(refusal, { entrance: this.group, leftOut });
+    this.reports.report(refusal, { entrance: this.name, leftOut });
   }
 
   private endSessions(concerns: (peer: Peer) => boolean, reason: RefusalReason): void {
     const refuse = (peer: Peer) => (concerns(peer) ? reason : undefined);
     const ended = this.listener.all.reduce((sum, listener) => sum + listener.refuseSessions(refuse), 0);
-    if (ended > 0) this.context.log.info({ entrance: this.group, reason, sessions: ended }, 'sessions ended');
+    if (ended > 0) this.context.log.info({ entrance: this.name, reason, sessions: ended }, 'sessions ended');
   }
 
   private revalidate(concerns: (peer: Peer) => boolean, graceMs = 0): void {

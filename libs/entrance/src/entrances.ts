@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import { SerialQueue } from '@sallyport/concurrency';
+import { offeredProfiles } from '@sallyport/config';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type ConfiguredGroup,
@@ -14,13 +15,25 @@ import {
 import { ConnectedContext } from '@sallyport/runtime';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
+import { requireOwnPlaces } from './entrance-settings.js';
 import { configuredEntrance } from './security-source.js';
 import { ServiceIdentity } from './service-identity.js';
+
+type OptionsFor = (profile: string | undefined) => Pick<EntranceOptions, 'handler'> & Partial<EntranceOptions>;
+
+/** Entrances of which there is one for each connection to a cloud. */
+interface Family {
+  readonly group: ConfiguredGroup;
+  readonly optionsFor: OptionsFor;
+  /** Those that have been opened. An entrance stays, closed, when its connection has gone, and opens again with it. */
+  readonly profiles: Set<string | undefined>;
+}
 
 /** The entrances of one service, and the certificate it shows at them. */
 @Injectable()
 export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly opened: Entrance[] = [];
+  private readonly families: Family[] = [];
   private readonly admission: AdmissionClient;
   private readonly identity: ServiceIdentity;
   // In order: settings that were read earlier must not be applied later.
@@ -76,7 +89,35 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     group: ConfiguredGroup,
     options: Pick<EntranceOptions, 'handler'> & Partial<EntranceOptions>,
   ): Promise<Entrance> {
-    return this.open({ ...configuredEntrance(this.context, group), ...options });
+    return this.open({ ...configuredEntrance(this.context, { group }), ...options });
+  }
+
+  /**
+   * Opens an entrance for each connection to a cloud that the settings name. At each reload the entrances of new
+   * connections open, and those of connections that are gone close.
+   *
+   * @param group a row of the table with a `cloud`
+   * @param optionsFor the handler for the connection with this profile, or for the one outside of profiles
+   * @throws Problem `config-invalid`: as `open`, or two of them have the same place
+   */
+  async openForConnections(group: ConfiguredGroup, optionsFor: OptionsFor): Promise<void> {
+    this.families.push({ group, optionsFor, profiles: new Set() });
+    await this.openNew();
+  }
+
+  private async openNew(): Promise<void> {
+    for (const family of this.families) {
+      const profiles = offeredProfiles(this.context.settings, family.group);
+      requireOwnPlaces(this.context.settings, family.group, profiles);
+      for (const profile of profiles) {
+        if (family.profiles.has(profile)) continue;
+        await this.open({
+          ...configuredEntrance(this.context, { group: family.group, profile }),
+          ...family.optionsFor(profile),
+        });
+        family.profiles.add(profile);
+      }
+    }
   }
 
   /** Those that have a security level: not what is plain by design, nor what the settings do not ask for. */
@@ -97,8 +138,10 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     return this.reloads.run(async () => {
       await this.context.reloadSettings();
       const faults: unknown[] = [];
-      for (const entrance of this.opened)
-        await entrance.apply(options).catch((fault: unknown) => void faults.push(fault));
+      const noteFault = (fault: unknown) => void faults.push(fault);
+      // First those that close: a new one may need their port.
+      for (const entrance of this.opened) await entrance.apply(options).catch(noteFault);
+      await this.openNew().catch(noteFault);
       this.tellOutdated();
       if (faults.length > 0) throw together(faults);
       return this.describe();

@@ -1,5 +1,5 @@
 import { type EntranceLevel, EntranceLevels, isLower } from '@sallyport/config';
-import type { SecurityLevel } from '@sallyport/protocol';
+import { entranceName, type SecurityLevel } from '@sallyport/protocol';
 import type { ServiceContext } from '@sallyport/runtime';
 import type { SecuritySource } from './security-source.js';
 
@@ -71,24 +71,24 @@ export class LevelGuard {
   }
 
   private warn(error: unknown): void {
-    this.context.log.warn({ error, entrance: this.source.group }, 'level of the entrance cannot be remembered');
+    this.context.log.warn({ error, entrance: entranceName(this.source) }, 'level of the entrance cannot be remembered');
   }
 
   // The data directory is a setting, which may change.
   private get levels(): EntranceLevels {
-    return new EntranceLevels(this.context.settings, this.source.group);
+    return new EntranceLevels(this.context.settings, entranceName(this.source));
   }
 
   private describe(
     { level: formerLevel, inForceAt }: EntranceLevel,
     level: SecurityLevel,
   ): Omit<Objection, 'formerLevel'> {
-    const { group, missingFor } = this.source;
+    const { missingFor } = this.source;
     const missing = missingFor?.(formerLevel) ?? [];
     const since = inForceAt === undefined ? '' : `, last put in force ${inForceAt},`;
     const gone = missing.length === 0 ? '' : `: not set now: ${missing.join(', ')}`;
     const reason =
-      `The listener "${group}" had level ${formerLevel}${since} and its settings amount to level ${level} now${gone}. ` +
+      `The listener "${entranceName(this.source)}" had level ${formerLevel}${since} and its settings amount to level ${level} now${gone}. ` +
       `It opens no lower than it was. Set them again, by hand or with: sallyport secure ${formerLevel}. ` +
       `To lower the level on purpose: sallyport secure ${level}`;
     return { reason, state: `is shut, since it had level ${formerLevel} and is set to ${level} now${gone}` };

@@ -1,4 +1,4 @@
-import { type EntranceGroup, Problem, recordRefusal } from '@sallyport/protocol';
+import { type EntranceName, Problem, recordRefusal } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { RefusalEvent } from '@sallyport/tls';
 
@@ -24,7 +24,7 @@ export class RefusalReports {
    */
   report(
     { detail: _, ...refusal }: RefusalEvent,
-    { entrance, leftOut }: { entrance: EntranceGroup; leftOut: number },
+    { entrance, leftOut }: { entrance: EntranceName; leftOut: number },
   ): void {
     if (this.underWay >= mostUnderWay) {
       this.faults.note(new Problem('unavailable', `The registry has not taken the last ${mostUnderWay} of them yet.`));

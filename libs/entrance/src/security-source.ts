@@ -29,6 +29,8 @@ export interface SecurityInForce {
 /** Where an entrance's address, certificate, key and CAs come from. */
 export interface SecuritySource {
   readonly group: EntranceGroup;
+  /** The profile of a cloud whose settings it reads; undefined outside of profiles. */
+  readonly profile?: string | undefined;
   /**
    * Undefined while its settings ask for none: the entrance is closed then, and that is no fault.
    *
@@ -52,38 +54,41 @@ export interface SecuritySource {
   missingFor?(level: SecurityLevel): string[];
 }
 
+/** An entrance whose level the settings decide. */
+export interface ConfiguredId {
+  readonly group: ConfiguredGroup;
+  readonly profile?: string | undefined;
+}
+
 /** What the table of entrances says about an entrance whose level the settings decide; the service adds its handler. */
-export function configuredEntrance(
-  context: ConnectedContext,
-  group: ConfiguredGroup,
-): Omit<EntranceOptions, 'handler'> {
-  const definition = entranceDefinition(group);
+export function configuredEntrance(context: ConnectedContext, id: ConfiguredId): Omit<EntranceOptions, 'handler'> {
+  const definition = entranceDefinition(id.group);
   const { name, permittedKinds } = definition;
   return {
-    name,
-    source: configuredSource(context, group),
+    name: id.profile === undefined ? name : `${name}, profile ${id.profile}`,
+    source: configuredSource(context, id),
     mutualOnly: isMutualOnly(definition),
     ...(permittedKinds === undefined ? {} : { permittedKinds: new Set(permittedKinds) }),
   };
 }
 
 /** The operator's settings decide: `http.cert_path`, `http.key_path` and `http.ca_path`, or their like. */
-export function configuredSource(context: ConnectedContext, group: ConfiguredGroup): SecuritySource {
+export function configuredSource(context: ConnectedContext, id: ConfiguredId): SecuritySource {
   return {
-    group,
+    ...id,
     address: () => {
       // A setting that was read since it changed needs no restart. So read all of them, for a closed entrance too.
-      entranceSettings(context.settings, group);
-      return entranceAddress(context.settings, group);
+      entranceSettings(context.settings, id);
+      return entranceAddress(context.settings, id);
     },
     read: async () => {
-      const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, group).paths);
+      const { level, settings, warnings } = await readSecurityFiles(entranceSettings(context.settings, id).paths);
       const ownIssuers = await siteIssuers(context);
       const { ca } = settings;
       const security = ca === undefined ? settings : { ...settings, ca: { ...ca, ownIssuers } };
       return { level, security, warnings };
     },
-    missingFor: (level) => missingSettings(entranceSettings(context.settings, group), level),
+    missingFor: (level) => missingSettings(entranceSettings(context.settings, id), level),
   };
 }
 

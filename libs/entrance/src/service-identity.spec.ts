@@ -174,7 +174,7 @@ describe('a service with a certificate of its own', () => {
     await waitFor(() => knownCas(clientCaPath));
     await configure(...tls);
     await context.reloadSettings();
-    const source = configuredSource(context, 'http');
+    const source = configuredSource(context, { group: 'http' });
     await entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end('hello') } });
 
     await configure('bind.port = "broken');
@@ -206,7 +206,7 @@ describe('a service with a certificate of its own', () => {
     await configure(`cert_path = "${certPath}"`, `key_path = "${keyPath}"`, '[pki]', `url = "${responder.url}"`);
     await context.reloadSettings();
     const entrances = new Entrances(context);
-    const source = configuredSource(context, 'http');
+    const source = configuredSource(context, { group: 'http' });
     await entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end('hello') } });
     const former = entrances.describe()[0]?.fingerprint;
 
@@ -225,7 +225,7 @@ describe('a service with a certificate of its own', () => {
     await configure('[pki]', `url = "${responder.url}"`);
     await context.reloadSettings();
     const entrances = new Entrances(context);
-    const source = configuredSource(context, 'http');
+    const source = configuredSource(context, { group: 'http' });
     await entrances.open({ name: 'greetings', source, handler: { http: (_, response) => response.end('hello') } });
 
     const secret = 'A'.repeat(enrolmentSecretLength);

@@ -7,8 +7,8 @@ import { defineRpc, serviceTopicRoot } from './rpc.js';
 export const refusalReason = z.literal(Object.keys(refusals).filter(isRefusalReason));
 
 const contact = {
-  /** Which entrance, by its name in the table of entrances, such as `http` or `mqtt`. */
-  entrance: z.string().min(1).max(64),
+  /** Which entrance, by its name in the table of entrances, such as `http`, `mqtt` or `c8y.proxy@plant2`. */
+  entrance: z.string().min(1).max(128),
   remoteAddress: z.string().max(64),
 };
 

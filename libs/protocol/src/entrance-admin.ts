@@ -10,8 +10,10 @@ export type HostName = z.infer<typeof hostName>;
 
 const entranceDescription = z.strictObject({
   /** What passes through, such as `file transfer`. */
-  name: z.string().min(1).max(64),
+  name: z.string().min(1).max(128),
   group: entranceGroup,
+  /** Where an entrance is open for each connection to a cloud: its profile. Absent for the one outside of profiles. */
+  profile: z.string().min(1).max(64).optional(),
   host: z.string(),
   /** Further addresses, where it is bound to a network interface. */
   moreHosts: z.array(z.string()).max(64).optional(),

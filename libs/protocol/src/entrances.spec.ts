@@ -14,6 +14,7 @@ describe('the table of entrances', () => {
   it('names every entrance once, in the order in which their level changes', () => {
     expect(entranceGroups).toEqual([
       'http',
+      'c8y.proxy',
       'registry',
       'pki',
       'pki.public',
@@ -25,7 +26,15 @@ describe('the table of entrances', () => {
   });
 
   it('knows those whose level the settings decide', () => {
-    expect(configuredGroups).toEqual(['http', 'registry', 'pki.admin', 'mqtt', 'mqtt.websocket', 'mqtt.external']);
+    expect(configuredGroups).toEqual([
+      'http',
+      'c8y.proxy',
+      'registry',
+      'pki.admin',
+      'mqtt',
+      'mqtt.websocket',
+      'mqtt.external',
+    ]);
   });
 
   it('knows those whose settings are declared from their row', () => {

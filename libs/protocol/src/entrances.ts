@@ -2,7 +2,14 @@ import { z } from 'zod';
 import type { PeerKind } from './ids.js';
 
 /** The processes Sallyport is made of. */
-export const serviceName = z.enum(['agent', 'pki-signer', 'device-registry', 'mqtt-broker', 'mqtt-bridge']);
+export const serviceName = z.enum([
+  'agent',
+  'pki-signer',
+  'device-registry',
+  'mqtt-broker',
+  'mqtt-bridge',
+  'c8y-proxy',
+]);
 export type ServiceName = z.infer<typeof serviceName>;
 
 /** One row of the table: what others need to know of an entrance. Its service decides what happens on a connection. */
@@ -42,6 +49,11 @@ export interface EntranceDefinition {
   readonly urlKey?: string;
   /** A setting that shuts the entrance with `false`. */
   readonly enabledKey?: string;
+  /**
+   * It is open only while the site is connected to this cloud (setting `cloud.connections`), once for each connection:
+   * each profile of the cloud has an entrance with settings of its own, `c8y.profiles.NAME.proxy.bind.port` and so on.
+   */
+  readonly cloud?: 'c8y';
   /** A setting that limits the entrance to the addresses of a network interface. */
   readonly interfaceKey?: string;
   /** True when another program may replace the service, as Mosquitto may replace the embedded broker. */
@@ -53,7 +65,7 @@ export interface EntranceDefinition {
  * its service opens it; settings, levels, commands and checks derive from the row.
  *
  * The name of a row is the settings group of the entrance: the part before `.bind.port`. It also names the entrance in
- * admission requests, audit rows, metrics and logs, because no two entrances have the same.
+ * admission requests, audit rows, metrics and logs (`entranceName`), because no two entrances have the same.
  */
 export const entrances = {
   http: {
@@ -66,6 +78,18 @@ export const entrances = {
     keys: { cert: 'http.cert_path', key: 'http.key_path', ca: 'http.ca_path' },
     clientHostKey: 'http.client.host',
     clientPortKey: 'http.client.port',
+  },
+  'c8y.proxy': {
+    service: 'c8y-proxy',
+    protocol: 'http',
+    name: 'Cumulocity proxy',
+    defaultPort: 8001,
+    path: '/c8y/',
+    clientCertificate: 'by-level',
+    keys: { cert: 'c8y.proxy.cert_path', key: 'c8y.proxy.key_path', ca: 'c8y.proxy.ca_path' },
+    clientHostKey: 'c8y.proxy.client.host',
+    clientPortKey: 'c8y.proxy.client.port',
+    cloud: 'c8y',
   },
   registry: {
     service: 'device-registry',
@@ -148,6 +172,15 @@ export const entrances = {
 /** The name of an entrance: its settings group. */
 export type EntranceGroup = keyof typeof entrances;
 
+/** The name of one entrance: its group, and the profile where there is one for each (`c8y.proxy@plant2`). */
+export type EntranceName = EntranceGroup | `${EntranceGroup}@${string}`;
+
+/** Which entrance: `profile` only where the row has a `cloud`, and absent for the connection outside of profiles. */
+export interface EntranceId {
+  readonly group: EntranceGroup;
+  readonly profile?: string | undefined;
+}
+
 /** Groups of a kind of row, such as those with `keys`. */
 type GroupsWith<Part> = { [G in EntranceGroup]: (typeof entrances)[G] extends Part ? G : never }[EntranceGroup];
 
@@ -169,6 +202,11 @@ export function entranceDefinition(group: EntranceGroup): EntranceDefinition {
   return entrances[group];
 }
 
+/** What admission requests, audit rows, metrics and logs call an entrance. */
+export function entranceName({ group, profile }: EntranceId): EntranceName {
+  return profile === undefined ? group : `${group}@${profile}`;
+}
+
 /** True for a service that another program may replace. There is no admin API of ours then. */
 export function isReplaceable(service: ServiceName): boolean {
   return Object.values<EntranceDefinition>(entrances).some(
@@ -177,7 +215,7 @@ export function isReplaceable(service: ServiceName): boolean {
 }
 
 /** Services that a site needs only while it is connected to a cloud. */
-const cloudServices: ReadonlySet<ServiceName> = new Set<ServiceName>(['mqtt-bridge']);
+const cloudServices: ReadonlySet<ServiceName> = new Set<ServiceName>(['mqtt-bridge', 'c8y-proxy']);
 
 /** True for a service that a site without a cloud need not run. */
 export function isForClouds(service: ServiceName): boolean {

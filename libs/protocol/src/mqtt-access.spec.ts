@@ -107,6 +107,24 @@ describe('the gateway', () => {
   });
 });
 
+describe('the Cumulocity proxy', () => {
+  const access = new MqttAccess({ cloudPrefixes: ['c8y', 'c8y-plant2'] });
+  const proxy = party('c8y-proxy', 'service');
+
+  it.each(['c8y', 'c8y-plant2'])('asks for a token below %s, and does nothing else there', (prefix) => {
+    expect(access.mayPublish(proxy, `${prefix}/s/uat`)).toBe(true);
+    expect(access.mayReceive(proxy, `${prefix}/s/dat`)).toBe(true);
+    for (const topic of [`${prefix}/s/us`, `${prefix}/s/dat`, `${prefix}/s/uat/x`])
+      expect([topic, access.mayPublish(proxy, topic)]).toEqual([topic, false]);
+    for (const topic of [`${prefix}/s/ds`, `${prefix}/s/uat`, `${prefix}/s/dat/x`])
+      expect([topic, access.mayReceive(proxy, topic)]).toEqual([topic, false]);
+  });
+
+  it.each(['te/device/main///m/x', 'te/device/child01///cmd/restart/1'])('neither sends nor reads %s', (topic) => {
+    expect([access.mayPublish(proxy, topic), access.mayReceive(proxy, topic)]).toEqual([false, false]);
+  });
+});
+
 describe('a service', () => {
   const access = new MqttAccess();
 

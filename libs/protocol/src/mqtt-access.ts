@@ -70,7 +70,7 @@ export function isServiceTopic(topic: string): boolean {
 export function standardRules(options: MqttAccessOptions = {}): MqttAccessRule[] {
   const root = options.topicRoot ?? defaultTopicRoot;
   const clouds = options.cloudPrefixes ?? defaultCloudPrefixes;
-  return [...clientRules(root, clouds), ...serviceRules(root)];
+  return [...clientRules(root, clouds), ...serviceRules(root, clouds)];
 }
 
 function clientRules(root: string, clouds: readonly string[]): MqttAccessRule[] {
@@ -107,7 +107,7 @@ const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
 /** The rules of a site say which topics it bridges, so it has no right to a topic of the services. */
 const bridge: ServiceName = 'mqtt-bridge';
 
-function serviceRules(root: string): MqttAccessRule[] {
+function serviceRules(root: string, clouds: readonly string[]): MqttAccessRule[] {
   // With a prefix, so that a service is not taken for a process of thin-edge.io.
   const health = `${root}/device/${mainDevice}/service/sallyport-{id}/#`;
   return [
@@ -133,6 +133,12 @@ function serviceRules(root: string): MqttAccessRule[] {
       ...named(bridge),
       ...both('#'),
       purpose: 'The bridge passes messages to clouds and from them, by the rules of the site, on any topic of devices.',
+    },
+    {
+      ...named('c8y-proxy'),
+      publish: clouds.map((prefix) => `${prefix}/s/uat`),
+      subscribe: clouds.map((prefix) => `${prefix}/s/dat`),
+      purpose: 'The Cumulocity proxy asks the cloud for the token of this device, and does nothing else with a cloud.',
     },
   ];
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EntranceGroup, ServiceName } from './entrances.js';
+import type { EntranceName, ServiceName } from './entrances.js';
 
 /** Folders of what Sallyport writes for itself. None of them holds anything an operator writes. */
 export const stateFolders = {
@@ -31,7 +31,7 @@ export interface StatePlaces {
   readonly services: string;
   markerOf(service: ServiceName): string;
   folderOf(owner: ServiceName | 'client' | 'administrator'): string;
-  levelOf(group: EntranceGroup): string;
+  levelOf(name: EntranceName): string;
 }
 
 /** @param stateDirectory absolute path: `state.path` */
@@ -48,6 +48,6 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     markerOf: (service) => inFolder('markers', `${service}.json`),
     folderOf: (owner) =>
       owner === 'client' || owner === 'administrator' ? inFolder(owner) : inFolder('services', owner),
-    levelOf: (group) => inFolder('levels', `${group}.json`),
+    levelOf: (name) => inFolder('levels', `${name}.json`),
   };
 }

@@ -1,10 +1,9 @@
+import { entrances } from '@sallyport/protocol';
+import { positiveDuration } from '../durations.js';
 import { connectUrl, host, ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, deviceId } from '../text-values.js';
 import { sameAs } from './thin-edge-kinds.js';
-
-// This release has no Cumulocity proxy to read them.
-const awaitsProxy = { isRead: false } as const;
 
 /** The Cumulocity tenant, the identity this device has there, and the proxy to its REST API. Every key may be given per profile. */
 export const c8yKeys = {
@@ -35,11 +34,10 @@ export const c8yKeys = {
     doc: 'Address the Cumulocity proxy listens on.',
     default: '127.0.0.1',
     examples: ['127.0.0.1', '192.168.1.6'],
-    ...awaitsProxy,
   }),
   'c8y.proxy.bind.port': setting(port, {
-    doc: 'Port the Cumulocity proxy listens on; 0 takes any free port.',
-    default: 8001,
+    doc: 'Port the Cumulocity proxy listens on; 0 takes any free port. Each profile needs a port of its own.',
+    default: entrances['c8y.proxy'].defaultPort,
     examples: ['8001'],
   }),
   'c8y.proxy.client.host': setting(host, {
@@ -53,18 +51,26 @@ export const c8yKeys = {
     examples: ['8001'],
   }),
   'c8y.proxy.cert_path': optionalSetting(absolutePath, {
-    doc: 'Certificate of the Cumulocity proxy (PEM, leaf first). With `c8y.proxy.key_path` it turns HTTPS on.',
+    doc: 'Certificate of the Cumulocity proxy (PEM, leaf first). With `c8y.proxy.key_path` it turns HTTPS on. A profile for which none of certificate, key and CAs is set has those from outside of profiles.',
     examples: ['/etc/tedge/device-local-certs/c8y-mapper.crt'],
-    ...awaitsProxy,
   }),
   'c8y.proxy.key_path': optionalSetting(absolutePath, {
     doc: 'Private key of `c8y.proxy.cert_path` (PEM).',
     examples: ['/etc/tedge/device-local-certs/c8y-mapper.key'],
-    ...awaitsProxy,
   }),
   'c8y.proxy.ca_path': optionalSetting(absolutePath, {
     doc: 'File or directory of CA certificates (PEM) that clients of the Cumulocity proxy must prove themselves with.',
     examples: ['/etc/ssl/certs'],
-    ...awaitsProxy,
+  }),
+  'c8y.proxy.rules_path': optionalSetting(absolutePath, {
+    doc: 'File (TOML) that says which clients of the Cumulocity proxy may do what. Unset: every admitted client may do everything that this device may.',
+    examples: ['/etc/tedge/c8y-proxy-rules.toml'],
+    isOwn: true,
+  }),
+  'c8y.proxy.response_timeout': setting(positiveDuration, {
+    doc: 'How long the Cumulocity proxy waits for the cloud to begin its answer. Then the client gets 504. Raise it for long polling.',
+    default: '60s',
+    examples: ['60s', '10m'],
+    isOwn: true,
   }),
 } as const;
