@@ -1,0 +1,113 @@
+import type { Duplex } from 'node:stream';
+import type { Framing } from './framing.js';
+
+/** Head and pieces up to this size are joined in one write; larger ones are not copied. */
+const mostJoinedBytes = 16_384;
+const lastChunk = Buffer.from('0\r\n\r\n');
+const closesChunk = Buffer.from('\r\n');
+
+/** Writes messages to a connection, one at a time. What comes together leaves in one write. */
+export class MessageWriter {
+  private head = '';
+  private pieces: Buffer[] = [];
+  private pieceBytes = 0;
+  private framing: Framing = 0;
+  private left = 0;
+
+  constructor(private readonly socket: Duplex) {}
+
+  /** The head has been given to the socket. */
+  get hasWritten(): boolean {
+    return this.head === '';
+  }
+
+  /**
+   * Begins a message. Nothing is written before `flush` or `end`.
+   *
+   * @param head     in latin1, with its empty line
+   * @param framing  that the head declares
+   */
+  begin(head: string, framing: Framing): void {
+    this.head = head;
+    this.framing = framing;
+    this.left = typeof framing === 'number' ? framing : 0;
+  }
+
+  /** @throws RangeError more bytes than the head declared */
+  write(piece: Buffer): void {
+    if (this.framing === 'chunked') this.add(Buffer.from(`${piece.length.toString(16)}\r\n`, 'latin1'));
+    else if (this.framing !== 'until-close') this.count(piece.length);
+    this.add(piece);
+    if (this.framing === 'chunked') this.add(closesChunk);
+  }
+
+  /** @returns false when the peer does not keep up: wait for `drain` of the socket */
+  flush(): boolean {
+    const { head, pieces, pieceBytes } = this;
+    this.head = '';
+    if (pieces.length === 0) return head === '' ? !this.socket.writableNeedDrain : this.socket.write(head, 'latin1');
+    this.pieces = [];
+    this.pieceBytes = 0;
+    if (head.length + pieceBytes <= mostJoinedBytes) return this.socket.write(joined(head, pieces, pieceBytes));
+    return this.writeApart(head, pieces);
+  }
+
+  /** @throws RangeError fewer bytes than the head declared */
+  end(): boolean {
+    if (this.left > 0) throw new RangeError(`${this.left} bytes of the declared body are missing`);
+    if (this.framing === 'chunked') this.add(lastChunk);
+    return this.flush();
+  }
+
+  private writeApart(head: string, pieces: readonly Buffer[]): boolean {
+    const [first] = pieces;
+    if (head === '' && pieces.length === 1 && first !== undefined) return this.socket.write(first);
+    this.socket.cork();
+    if (head !== '') this.socket.write(head, 'latin1');
+    for (const piece of pieces) this.socket.write(piece);
+    this.socket.uncork();
+    return !this.socket.writableNeedDrain;
+  }
+
+  private add(piece: Buffer): void {
+    this.pieces.push(piece);
+    this.pieceBytes += piece.length;
+  }
+
+  private count(bytes: number): void {
+    if (bytes > this.left) throw new RangeError('the body is longer than declared');
+    this.left -= bytes;
+  }
+}
+
+function joined(head: string, pieces: readonly Buffer[], pieceBytes: number): Buffer {
+  const [first] = pieces;
+  if (head === '' && pieces.length === 1 && first !== undefined) return first;
+  const bytes = Buffer.allocUnsafe(head.length + pieceBytes);
+  let at = bytes.write(head, 0, 'latin1');
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+// What a name or a value may not hold: it would end its line, or be cut to one byte (RFC 9110 §5.5).
+const unsafeText = /[^\t\x20-\x7e\x80-\xff]/;
+
+/**
+ * Field lines with their line ends.
+ *
+ * @param raw names and values by turns
+ * @throws TypeError a name or a value that could end its line
+ */
+export function fieldLines(raw: readonly string[]): string {
+  let lines = '';
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const [name = '', value = ''] = [raw[at], raw[at + 1]];
+    if (unsafeText.test(value) || unsafeText.test(name))
+      throw new TypeError('A header field holds a control character.');
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
