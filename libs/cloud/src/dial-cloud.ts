@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { type ConnectionOptions, type SecureContext, connect as tlsConnect } from 'node:tls';
 import { within } from '@sallyport/concurrency';
@@ -53,6 +54,30 @@ export async function dialCloud(connection: CloudConnection, options: DialOption
   const stream = await reach(connection, target, { context, deadlines, signal });
   if (context === undefined) return stream;
   return shakeHands(stream, target, { context, deadlines, signal, alpn: options.alpn ?? [] });
+}
+
+/**
+ * The certificate that a server shows, for words about it. It is not verified, nothing of this device is shown, and the
+ * connection carries nothing.
+ */
+export async function seeCertificate(
+  connection: CloudConnection,
+  place: HostAndPort,
+  patienceMs: number,
+): Promise<X509Certificate | undefined> {
+  const deadlines = { connectMs: patienceMs, handshakeMs: patienceMs };
+  try {
+    const stream = await reach(connection, place, { context: undefined, deadlines, signal: undefined });
+    const socket = tlsConnect({ socket: stream, ...serverNameOf(place), rejectUnauthorized: false });
+    const secured = eventOf(socket, 'secureConnect', () => new Error('no handshake'));
+    await guarded(socket, secured, { deadlineMs: patienceMs, late: new Error('no handshake'), signal: undefined });
+    const certificate = socket.getPeerX509Certificate();
+    socket.on('error', ignore).destroy();
+    return certificate;
+  } catch {
+    // The fault that is being explained is a better one.
+    return undefined;
+  }
 }
 
 function targetOf(connection: CloudConnection, endpoint: DialOptions['endpoint']): HostAndPort {
@@ -118,9 +143,7 @@ function shakeHands(stream: Socket, place: HostAndPort, handshake: Handshake): P
   const options: ConnectionOptions = {
     socket: stream,
     secureContext: context,
-    host: place.host,
-    // RFC 6066 §3: an address is no server name.
-    servername: isIP(place.host) === 0 ? place.host : '',
+    ...serverNameOf(place),
     rejectUnauthorized: true,
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
   };
@@ -132,6 +155,11 @@ function shakeHands(stream: Socket, place: HostAndPort, handshake: Handshake): P
   );
   const late = new CloudDialError(`No TLS with ${place.host} in time.`, { stage, place, isTimeout: true });
   return guarded(socket, secured, { deadlineMs: deadlines.handshakeMs, late, signal });
+}
+
+function serverNameOf({ host }: HostAndPort): Pick<ConnectionOptions, 'host' | 'servername'> {
+  // RFC 6066 §3: an address is no server name.
+  return { host, servername: isIP(host) === 0 ? host : '' };
 }
 
 /** Waits for an event of a socket; its error or its end comes first where the event does not. */

@@ -1,0 +1,40 @@
+import { connect as netConnect } from 'node:net';
+import type { CloudConnection, HostAndPort } from './cloud-connection.js';
+import { nameText } from './device-certificate.js';
+import { seeCertificate } from './dial-cloud.js';
+
+/** The certificate a server shows. Nobody has verified it: it is for words only. */
+export interface SeenCertificate {
+  /** Printable, one line. */
+  readonly issuer: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+const patienceMs = 5000;
+
+/** Looks at the certificate of a server without trusting it, and shows nothing of this device. Undefined: it shows none. */
+export async function lookAtServer(
+  connection: CloudConnection,
+  place: HostAndPort,
+): Promise<SeenCertificate | undefined> {
+  const certificate = await seeCertificate(connection, place, patienceMs);
+  if (certificate === undefined) return undefined;
+  const { issuer, validFrom, validTo } = certificate;
+  return { issuer: nameText(issuer), notBefore: new Date(validFrom), notAfter: new Date(validTo) };
+}
+
+/** Whether something takes connections there. */
+export function answersAt(place: HostAndPort): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = netConnect({ ...place, timeout: patienceMs });
+    const settle = (isUp: boolean) => {
+      socket.destroy();
+      resolve(isUp);
+    };
+    socket
+      .once('connect', () => settle(true))
+      .once('timeout', () => settle(false))
+      .once('error', () => settle(false));
+  });
+}
