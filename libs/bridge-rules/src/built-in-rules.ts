@@ -21,11 +21,6 @@ export function builtInFiles(cloud: CloudName): readonly RuleFile[] {
   return files[cloud];
 }
 
-/** The folder of the rules of a cloud, a profile of it, or a mapper of the site. */
-export function ruleDirectory(configDirectory: string, mapper: string, profile?: string): string {
-  return join(configDirectory, 'mappers', profile === undefined ? mapper : `${mapper}.${profile}`, 'bridge');
-}
-
 /**
  * Writes the built-in rules, at each start and before a connection is tried.
  *

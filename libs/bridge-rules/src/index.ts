@@ -1,4 +1,5 @@
-export { builtInFiles, type CloudName, cloudNames, ruleDirectory, writeBuiltInRules } from './built-in-rules.js';
+export { builtInFiles, type CloudName, cloudNames, writeBuiltInRules } from './built-in-rules.js';
+export { type RuledConnection, ruleDirectory, ruleSourceOf } from './connection-rules.js';
 export { type ChangedRule, diffLines, diffRules, type RuleDiff, ruleText } from './diff-rules.js';
 export { compile, type MappedTopic, type RuleMatcher } from './matcher.js';
 export type { Route } from './route-index.js';
@@ -14,5 +15,5 @@ export type {
   SkippedRule,
   Travel,
 } from './rule-set.js';
-export { cloudVariables, mapperVariables, type SettingValues } from './setting-variables.js';
+export { type ConnectionFacts, cloudVariables, mapperVariables, type SettingValues } from './setting-variables.js';
 export type { RuleAuthMethod, RuleVariables, VariableReading, VariableValue } from './variables.js';

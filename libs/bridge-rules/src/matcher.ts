@@ -14,7 +14,7 @@ export interface RuleMatcher {
   /**
    * What becomes of a message, by the first rule that matches.
    *
-   * @param topic a valid topic name: UTF-8 bytes read as latin1 (`buffer.latin1Slice(...)`)
+   * @param topic a valid topic name: UTF-8 bytes read as latin1 (`buffer.toString('latin1')`)
    * @returns undefined: no rule matches, so the message is acknowledged and dropped
    */
   route(travel: Travel, topic: string): Route | undefined;

@@ -8,9 +8,9 @@ import { loopFaults } from './rule-loops.js';
 import type { RuleSet } from './rule-set.js';
 import type { RuleVariables } from './variables.js';
 
-// A bridge has a file or two with tens of rules. Each message is compared with rules, so their number stays small.
+// A bridge has a file or two with tens of rules. The time to look for loops grows with the third power of their number.
 const mostFiles = 64;
-const mostRules = 1_024;
+const mostRules = 256;
 const mostFileBytes = 64 * 1_024;
 
 /** Where rules are, and what their variables mean. */

@@ -136,6 +136,7 @@ class RuleTableReader {
 
   private items(): readonly string[] {
     const { for: list } = this.table;
+    if (list === undefined) this.fault('for', 'for is missing. Write a list of texts, or the variable of one.');
     const items = typeof list === 'string' ? this.itemsNamed(list) : list;
     if (items === undefined) return [];
     if (!Array.isArray(items) || !items.every((item) => typeof item === 'string')) {

@@ -1,4 +1,4 @@
-import { type ConfigKey, isConfigKey, isTable, type Settings, type TomlTable } from '@sallyport/config';
+import { isConfigKey, isTable, type Settings, type TomlTable } from '@sallyport/config';
 import type { CloudName } from './built-in-rules.js';
 import type { RuleAuthMethod, RuleVariables, VariableReading } from './variables.js';
 
@@ -22,25 +22,38 @@ const readableKeys: readonly RegExp[] = [
 /** Names of own keys of a mapper.toml that may be secrets, or say where they are. */
 const secretName = /(?:^|_)(?:path|file|dir|key|pin|uri|password|passwd|username|secret|token|credentials?)(?:$|_)/i;
 
-/** What the settings are read from. */
+/** What the settings are read from: those of the profile, where the rules are those of a profile. */
 export type SettingValues = Pick<Settings, 'get'>;
 
+/** What is known of a connection beyond the settings. */
+export interface ConnectionFacts {
+  readonly authMethod: RuleAuthMethod;
+  /** Identity of the device in the cloud, which may come from its certificate: `${mapper.device.id}`. */
+  readonly deviceId: string | undefined;
+}
+
 /** The variables of the rules of a cloud: `${mapper.url}` is the setting `c8y.url`. */
-export function cloudVariables(settings: SettingValues, cloud: CloudName, authMethod: RuleAuthMethod): RuleVariables {
+export function cloudVariables(settings: SettingValues, cloud: CloudName, facts: ConnectionFacts): RuleVariables {
+  const { authMethod, deviceId } = facts;
   return {
     authMethod,
     tedge: (key) => settingReading(settings, key, `tedge.${key}`),
-    mapper: (key) => settingReading(settings, `${cloud}.${key}`, `mapper.${key}`),
+    mapper: (key) => deviceIdReading(key, deviceId) ?? settingReading(settings, `${cloud}.${key}`, `mapper.${key}`),
   };
 }
 
 /** The variables of a mapper of the site: `${mapper.a.b}` is `b` below `[a]` of its mapper.toml. */
-export function mapperVariables(settings: SettingValues, mapper: TomlTable, authMethod: RuleAuthMethod): RuleVariables {
+export function mapperVariables(settings: SettingValues, mapper: TomlTable, facts: ConnectionFacts): RuleVariables {
+  const { authMethod, deviceId } = facts;
   return {
     authMethod,
     tedge: (key) => settingReading(settings, key, `tedge.${key}`),
-    mapper: (key) => mapperReading(settings, mapper, key),
+    mapper: (key) => deviceIdReading(key, deviceId) ?? mapperReading(mapper, key),
   };
+}
+
+function deviceIdReading(key: string, deviceId: string | undefined): VariableReading | undefined {
+  return key === 'device.id' && deviceId !== undefined ? { value: deviceId } : undefined;
 }
 
 function settingReading(settings: SettingValues, key: string, variable: string): VariableReading {
@@ -49,20 +62,14 @@ function settingReading(settings: SettingValues, key: string, variable: string):
     return {
       fault: `\${${variable}} cannot be used: rules may read no paths, keys, passwords and addresses to listen on.`,
     };
-  const reading = valueReading(settings.get(key) ?? deviceIdFor(settings, key), variable);
+  const reading = valueReading(settings.get(key), variable);
   return reading ?? { fault: `\${${variable}} has no value. Set it: sallyport config set ${key} VALUE` };
 }
 
-/** A cloud where nobody gave the device an id of its own knows it by that of the device. */
-function deviceIdFor(settings: SettingValues, key: ConfigKey): unknown {
-  return key.endsWith('.device.id') ? settings.get('device.id') : undefined;
-}
-
-function mapperReading(settings: SettingValues, mapper: TomlTable, key: string): VariableReading {
+function mapperReading(mapper: TomlTable, key: string): VariableReading {
   if (key.split('.').some((name) => secretName.test(name)))
     return { fault: `\${mapper.${key}} cannot be used: its name says that it is a secret, or where one is.` };
-  const value = valueAt(mapper, key.split('.')) ?? (key === 'device.id' ? settings.get('device.id') : undefined);
-  const reading = valueReading(value, `mapper.${key}`);
+  const reading = valueReading(valueAt(mapper, key.split('.')), `mapper.${key}`);
   return reading ?? { fault: `\${mapper.${key}} has no value. Write ${key} in mapper.toml.` };
 }
 
