@@ -1,3 +1,5 @@
+export { Bridge } from './plane/bridge.js';
+export { ConnectRefused, SideFault } from './plane/bridge-fault.js';
 export type {
   BridgeClock,
   BridgeFigures,

@@ -135,7 +135,7 @@ export interface SideState {
 }
 
 export interface BridgeState {
-  /** `up` when both sides are connected. */
+  /** `up` when both sides are connected and have confirmed the subscriptions: messages go both ways. */
   readonly status: 'up' | 'down';
   readonly local: SideState;
   readonly remote: SideState;

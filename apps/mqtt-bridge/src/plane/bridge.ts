@@ -1,0 +1,213 @@
+import { backOffMs } from '@sallyport/concurrency';
+import { BridgeCounters } from './bridge-counters.js';
+import { SideFault } from './bridge-fault.js';
+import { defaultLimits } from './bridge-limits.js';
+import type {
+  BridgeClock,
+  BridgeFigures,
+  BridgeLimits,
+  BridgeNotice,
+  BridgeOptions,
+  BridgeRules,
+  BridgeState,
+  Direction,
+  DirectionFigures,
+  SideName,
+  SideState,
+} from './bridge-types.js';
+import { type ConnectedSides, connectSides } from './connect-sides.js';
+import { Crossing } from './crossing.js';
+import { EchoFilter } from './echo-filter.js';
+import { Subscriptions } from './subscriptions.js';
+import { systemClock } from './system-clock.js';
+
+const sides = ['local', 'remote'] as const;
+// A refused connection of a whole fleet must not come back at the same moment.
+const jitter = 0.5;
+const nothingUnderWay = { inFlight: 0, held: 0, heldBytes: 0, oldestUnacknowledgedMs: 0 };
+
+/**
+ * Forwards messages between two brokers by rules, and loses none of QoS 1.
+ *
+ * Both sides are connected, or none: when one goes, the other is dropped without a goodbye, so that its broker keeps
+ * what was not acknowledged and sends it again later. The bridge itself stores nothing. Duplicates are possible, at
+ * most as many as are in flight.
+ *
+ * ```ts
+ * const bridge = new Bridge({ local, remote, rules, deadLetterPrefix: 'te/bridge/c8y/dead-letter/' });
+ * bridge.start();
+ * ```
+ */
+export class Bridge {
+  private readonly limits: BridgeLimits;
+  private readonly clock: BridgeClock;
+  private readonly counters = new BridgeCounters();
+  private readonly subscriptions: Readonly<Record<SideName, Subscriptions>>;
+  private readonly echoes: Readonly<Record<SideName, EchoFilter>>;
+  private readonly failures: Record<SideName, number> = { local: 0, remote: 0 };
+  private readonly sideStates: Record<SideName, SideState> = {
+    local: { status: 'stopped' },
+    remote: { status: 'stopped' },
+  };
+  private readonly isOpen: Record<SideName, boolean> = { local: false, remote: false };
+  private rules: BridgeRules;
+  private crossing: Crossing | undefined;
+  private stopping: AbortController | undefined;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: BridgeOptions) {
+    this.limits = { ...defaultLimits, ...options.limits };
+    this.clock = options.clock ?? systemClock;
+    this.rules = options.rules;
+    const { limits, clock, onNotice } = this;
+    this.subscriptions = {
+      local: new Subscriptions({ side: 'local', limits, clock, onNotice }),
+      remote: new Subscriptions({ side: 'remote', limits, clock, onNotice }),
+    };
+    this.echoes = { local: new EchoFilter(limits.echoMs), remote: new EchoFilter(limits.echoMs) };
+  }
+
+  get state(): BridgeState {
+    const { local, remote } = this.sideStates;
+    const isUp = sides.every((side) => this.sideStates[side].status === 'connected' && this.isOpen[side]);
+    return { status: isUp ? 'up' : 'down', local, remote };
+  }
+
+  get figures(): BridgeFigures {
+    return {
+      rules: this.counters.rules(),
+      directions: { outbound: this.figuresOf('outbound'), inbound: this.figuresOf('inbound') },
+      connections: { ...this.counters.connections },
+    };
+  }
+
+  /** Connects, and stays connected until `stop`. */
+  start(): void {
+    if (this.stopping !== undefined) return;
+    const stopping = new AbortController();
+    this.stopping = stopping;
+    this.running = this.run(stopping.signal);
+  }
+
+  /** Takes no more messages, waits for those in flight, and disconnects. The brokers keep the sessions. */
+  async stop(): Promise<void> {
+    this.stopping?.abort();
+    await this.crossing?.stop();
+    await this.running;
+    this.stopping = undefined;
+    for (const side of sides) this.show(side, { status: 'stopped' });
+  }
+
+  /**
+   * From the next message on, the new rules are in force. What is in flight is not touched.
+   *
+   * @returns when both brokers have confirmed the changed subscriptions; without a connection at once
+   */
+  async replaceRules(rules: BridgeRules): Promise<void> {
+    this.rules = rules;
+    await this.crossing?.useRules(rules);
+  }
+
+  private async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const fault = await this.connectOnce(signal);
+      if (signal.aborted) return;
+      this.failures[fault.side] += 1;
+      const retryInMs = this.waitMsAfter(fault.side);
+      for (const side of sides) this.sideStates[side] = { status: 'waiting', retryInMs };
+      const { message: failure, cause } = fault;
+      this.show(fault.side, { status: 'waiting', failure, cause, retryInMs });
+      await this.wait(retryInMs, signal);
+    }
+  }
+
+  /** Connects, and forwards until one side ends. */
+  private async connectOnce(signal: AbortSignal): Promise<SideFault> {
+    for (const side of sides) {
+      this.isOpen[side] = false;
+      this.show(side, { status: 'connecting' });
+    }
+    try {
+      const { clock, limits, options } = this;
+      const onConnected = (side: SideName): void => this.connected(side);
+      return await this.cross(await connectSides({ ...options, clock, limits, signal, onConnected }), signal);
+    } catch (error) {
+      if (error instanceof SideFault) return error;
+      throw error;
+    } finally {
+      this.crossing = undefined;
+    }
+  }
+
+  private async cross(connections: ConnectedSides, signal: AbortSignal): Promise<SideFault> {
+    const { clock, limits, options, rules, counters, subscriptions, echoes, onNotice } = this;
+    const { local, remote, deadLetterPrefix } = options;
+    const state = { counters, subscriptions, echoes };
+    const onOpen = (side: SideName): void => {
+      this.isOpen[side] = true;
+      this.show(side, this.sideStates[side]);
+    };
+    const crossing = new Crossing({
+      connections,
+      local,
+      remote,
+      rules,
+      deadLetterPrefix,
+      limits,
+      clock,
+      onNotice,
+      onOpen,
+      ...state,
+    });
+    this.crossing = crossing;
+    crossing.start();
+    const cancel = clock.after(limits.resetWindowMs, () => {
+      this.failures.local = 0;
+      this.failures.remote = 0;
+    });
+    if (signal.aborted) await crossing.stop();
+    const fault = await crossing.ended;
+    cancel();
+    return fault;
+  }
+
+  private readonly onNotice = (notice: BridgeNotice): void => this.options.onNotice?.(notice);
+
+  private connected(side: SideName): void {
+    this.counters.connections[side] += 1;
+    this.show(side, { status: 'connected' });
+  }
+
+  private show(side: SideName, state: SideState): void {
+    this.sideStates[side] = state;
+    this.options.onState?.(this.state);
+  }
+
+  private figuresOf(direction: Direction): DirectionFigures {
+    const { counters, crossing } = this;
+    return {
+      ...(crossing?.figures(direction) ?? nothingUnderWay),
+      unmapped: counters.unmapped(direction),
+      stalls: counters.stalls[direction],
+    };
+  }
+
+  private waitMsAfter(side: SideName): number {
+    const { random = Math.random } = this.options;
+    const waitMs = backOffMs(this.failures[side], this.limits.backOff);
+    return Math.round(waitMs * (1 - jitter + 2 * jitter * random()));
+  }
+
+  private wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.clock.after(waitMs, end);
+      signal.addEventListener('abort', end);
+      if (signal.aborted) end();
+    });
+  }
+}

@@ -1,0 +1,82 @@
+import { SerialQueue } from '@sallyport/concurrency';
+import type { BridgeClock, BridgeLimits, BridgeNotice, SideName } from './bridge-types.js';
+import type { BrokerConnection } from './broker-connection.js';
+
+// AWS IoT Core takes 8 filters a SUBSCRIBE, and disconnects for more.
+const filtersOfPacket = 8;
+
+export interface SubscriptionsOptions {
+  readonly side: SideName;
+  readonly limits: BridgeLimits;
+  readonly clock: BridgeClock;
+  readonly onNotice: (notice: BridgeNotice) => void;
+}
+
+/** What the bridge has subscribed to at one broker. It outlives connections, as the session there does. */
+export class Subscriptions {
+  /** Filters that the broker has in our session, as far as this process knows. */
+  private readonly confirmed = new Set<string>();
+  private readonly queue = new SerialQueue();
+
+  constructor(private readonly options: SubscriptionsOptions) {}
+
+  /** The broker begins with an empty session. */
+  forget(): void {
+    this.confirmed.clear();
+  }
+
+  /**
+   * Subscribes to what is missing, then unsubscribes from what is no longer wanted. Changes are made one after the
+   * other.
+   *
+   * @returns when the broker has answered for each filter, or not after all rounds
+   */
+  become(wanted: readonly string[], connection: BrokerConnection): Promise<void> {
+    return this.queue.run(async () => {
+      await this.subscribe(wanted, connection);
+      const stale = [...this.confirmed].filter((filter) => !wanted.includes(filter));
+      for (const filters of groups(stale)) await this.unsubscribe(filters, connection);
+    });
+  }
+
+  private async unsubscribe(filters: readonly string[], connection: BrokerConnection): Promise<void> {
+    if (connection.isOver) return;
+    await Promise.race([connection.unsubscribe(filters), connection.ended]);
+    if (!connection.isOver) for (const filter of filters) this.confirmed.delete(filter);
+  }
+
+  private async subscribe(wanted: readonly string[], connection: BrokerConnection): Promise<void> {
+    const { limits, onNotice, side } = this.options;
+    const open = new Set(wanted.filter((filter) => !this.confirmed.has(filter)));
+    for (let round = 0; round < limits.subscribeRounds && open.size > 0 && !connection.isOver; round += 1)
+      await this.round(open, connection);
+    if (open.size > 0 && !connection.isOver) onNotice({ kind: 'subscription-unconfirmed', side, filters: [...open] });
+  }
+
+  /** Asks for all filters that are open, and waits for the answers until the deadline. */
+  private async round(open: Set<string>, connection: BrokerConnection): Promise<void> {
+    const { clock, limits } = this.options;
+    const answers = groups([...open]).map(async (filters) => {
+      const codes = await connection.subscribe(filters);
+      for (const [place, filter] of filters.entries()) this.settle(filter, codes[place] ?? 0x80, open);
+    });
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(limits.subscribeDeadlineMs, resolve);
+    });
+    await Promise.race([Promise.all(answers), late, connection.ended]);
+    cancel();
+  }
+
+  private settle(filter: string, reasonCode: number, open: Set<string>): void {
+    open.delete(filter);
+    if (reasonCode < 0x80) this.confirmed.add(filter);
+    else this.options.onNotice({ kind: 'subscription-refused', side: this.options.side, filter, reasonCode });
+  }
+}
+
+function groups(filters: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(filters.length / filtersOfPacket) }, (_, index) =>
+    filters.slice(index * filtersOfPacket, (index + 1) * filtersOfPacket),
+  );
+}
