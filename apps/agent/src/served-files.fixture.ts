@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { connect } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { promisify } from 'node:util';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { FileStorage, type StorageOptions } from './file-storage/file-storage.js';
@@ -21,6 +23,9 @@ export interface Sent {
   readonly body?: string | Buffer | readonly Buffer[];
 }
 
+/** With `security` over TLS; then a test brings a client of its own. */
+type ServedOptions = Partial<StorageOptions & FileTransferOptions> & { readonly security?: SecureContextOptions };
+
 /** The file transfer service over real HTTP, on a separate port for each test. */
 export class ServedFiles implements AsyncDisposable {
   /** The internal errors that the service reported. */
@@ -28,16 +33,18 @@ export class ServedFiles implements AsyncDisposable {
 
   private constructor(
     private readonly folder: TemporaryDirectory,
+    readonly storage: FileStorage,
     readonly directory: string,
     private readonly server: Server,
   ) {}
 
-  static async start(options: Partial<StorageOptions & FileTransferOptions> = {}): Promise<ServedFiles> {
+  static async start({ security, ...options }: ServedOptions = {}): Promise<ServedFiles> {
     const folder = temporaryDirectory();
     const directory = options.directory ?? folder.file('file-transfer');
     const storage = await FileStorage.open({ nowMs: Date.now, ...options, directory });
-    const server = createServer({ requestTimeout: 0, keepAliveTimeout: 1_000 });
-    const files = new ServedFiles(folder, directory, server);
+    const limits = { requestTimeout: 0, keepAliveTimeout: 1_000 };
+    const server = security === undefined ? createServer(limits) : createSecureServer({ ...limits, ...security });
+    const files = new ServedFiles(folder, storage, directory, server);
     const onFault = (error: unknown) => files.faults.push(error);
     server.on('request', fileTransferHandler({ storage, access: anyPath, nowMs: Date.now, onFault, ...options }));
     server.listen(0, '127.0.0.1');

@@ -16,6 +16,7 @@ import { OpenFile } from './open-file.js';
 import { PeerSendQuota } from './peer-send-quota.js';
 import type { QuotaClaim } from './quota-claim.js';
 import { spaceOf } from './space.js';
+import { StallWatch } from './stall-watch.js';
 import { StorageModes } from './storage-modes.js';
 import { isDirectory, type StoragePath } from './storage-path.js';
 import { type QuotaLimits, StorageQuota } from './storage-quota.js';
@@ -57,6 +58,7 @@ export class FileStorage {
   /** Shared by all downloads of this storage. */
   readonly buffers = new TransferBuffers(downloadBuffers);
   readonly sendQuota = new PeerSendQuota();
+  readonly stallWatch = new StallWatch();
   readonly downloads = new KeyedSemaphore(mostDownloads);
   private readonly uploadBuffers = new TransferBuffers(uploadBuffers);
   private readonly garbage = new BodyGarbage();

@@ -18,10 +18,23 @@ describe('the buffers of transfers', () => {
     ]);
   });
 
-  it.each(['giveBack', 'abandon'] as const)('are large again for a peer after %s', (release) => {
+  it.each(['giveBack', 'abandon', 'free'] as const)('are large again for a peer after %s', (release) => {
     const share = new TransferBuffers(sizes).shareOf('device:a');
     const taken = [share.take(), share.take(), share.take()];
     for (const buffer of taken) share[release](buffer);
+    expect(lengths(share, 3)).toEqual([1000, 1000, 10]);
+  });
+
+  it('are empty after they were freed, large or small', () => {
+    const share = new TransferBuffers(sizes).shareOf('device:a');
+    const freed = [share.take(), share.takeSmall()];
+    for (const buffer of freed) share.free(buffer);
+    expect(freed.map(({ length }) => length)).toEqual([0, 0]);
+  });
+
+  it('are small on demand, and do not count then', () => {
+    const share = new TransferBuffers(sizes).shareOf('device:a');
+    expect(share.takeSmall()).toHaveLength(10);
     expect(lengths(share, 3)).toEqual([1000, 1000, 10]);
   });
 
