@@ -1,6 +1,7 @@
 import { entrances } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { bridgeCommand } from './bridge/bridge-command.js';
 import { caCommand } from './ca/ca-command.js';
 import { certCommand } from './cert/cert-command.js';
 import { CliCommand } from './cli-command.js';
@@ -51,6 +52,7 @@ export function createProgram(context: CliContext): Command {
     caCommand,
     siteCommand,
     mqttCommand,
+    bridgeCommand,
     configCommand,
     completionCommand,
   ])
