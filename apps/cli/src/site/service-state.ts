@@ -1,4 +1,5 @@
 import type { AdminClient } from '@sallyport/admin-client';
+import type { Settings } from '@sallyport/config';
 import {
   type EntranceDescription,
   entranceRoutes,
@@ -48,7 +49,14 @@ async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> 
   }
 }
 
-/** Whether a site may do without a service that does not run: another program replaces it, or there is no cloud. */
-export function mayBeAbsent({ service, code }: Extract<ServiceState, { readonly isRunning: false }>): boolean {
-  return code === 'ENOENT' && (isReplaceable(service) || isForClouds(service));
+type AbsentService = Extract<ServiceState, { readonly isRunning: false }>;
+
+/** Whether a site may do without a service that does not run: another program replaces it, or nobody needs it. */
+export function mayBeAbsent(state: AbsentService, settings: Settings): boolean {
+  return (state.code === 'ENOENT' && isReplaceable(state.service)) || isUnneeded(state, settings);
+}
+
+/** Whether a service that does not run would have nothing to do, because the site is connected to no cloud. */
+export function isUnneeded({ service, code }: AbsentService, settings: Settings): boolean {
+  return code === 'ENOENT' && isForClouds(service) && settings.require('cloud.connections').length === 0;
 }

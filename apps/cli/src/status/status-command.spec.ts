@@ -121,6 +121,19 @@ describe('status', () => {
     expect(stdout).toMatch(/^device-registry +not running: The service device-registry does not run/m);
   });
 
+  it.each([
+    ['', 0, /^mqtt-bridge +not needed: no cloud is connected$/m],
+    ['c8y', 1, /^mqtt-bridge +not running: The service mqtt-bridge does not run/m],
+  ])('needs the bridge only while a cloud is connected (%j)', async (connections, expected, line) => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+
+    const { exitCode, stdout } = await site.run(['status'], { env: { TEDGE_CLOUD_CONNECTIONS: connections } });
+
+    expect(stdout).toMatch(line);
+    expect(exitCode).toBe(expected);
+  });
+
   it('prints JSON for programs', async () => {
     await using site = await fakeSite();
     site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);

@@ -1,4 +1,5 @@
 import type { AdminClient } from '@sallyport/admin-client';
+import type { Settings } from '@sallyport/config';
 import {
   type BridgeDescription,
   type BrokerStatus,
@@ -15,7 +16,7 @@ import type { CliContext } from '../cli-context.js';
 import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
-import { mayBeAbsent, type ServiceState, serviceStates } from '../site/service-state.js';
+import { isUnneeded, mayBeAbsent, type ServiceState, serviceStates } from '../site/service-state.js';
 import { openSite, type Site } from '../site/site.js';
 
 /** What the services of a site say about themselves. */
@@ -46,8 +47,8 @@ export function statusCommand(context: CliContext, program: Command): void {
     });
 }
 
-function isInOrder(state: ServiceState): boolean {
-  return state.isRunning ? Object.keys(state.faults).length === 0 : mayBeAbsent(state);
+function isInOrder(state: ServiceState, settings: Settings): boolean {
+  return state.isRunning ? Object.keys(state.faults).length === 0 : mayBeAbsent(state, settings);
 }
 
 async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
@@ -59,14 +60,14 @@ async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
   const bridges = await answerOf(broker.states, 'mqtt-bridge', (client) => client.call(mqttBridgeRoutes.list));
   const status: SiteStatus = {
     configDirectory: settings.directory,
-    services: bridges.states.map(serviceLine),
+    services: bridges.states.map((state) => serviceLine(state, settings)),
     listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
     ...(hierarchy.answer === undefined ? {} : { caFingerprint: hierarchy.answer.caFingerprint }),
     ...(registry.answer === undefined ? {} : { devices: registry.answer.devices }),
     ...(broker.answer === undefined ? {} : { broker: broker.answer }),
     ...(bridges.answer === undefined ? {} : bridges.answer),
   };
-  return { status, isWell: bridges.states.every(isInOrder) };
+  return { status, isWell: bridges.states.every((state) => isInOrder(state, settings)) };
 }
 
 /** Asks a service that runs. When it cannot answer, this is one more fault. */
@@ -86,9 +87,12 @@ async function answerOf<Answer>(
   }
 }
 
-function serviceLine(state: ServiceState): SiteStatus['services'][number] {
+function serviceLine(state: ServiceState, settings: Settings): SiteStatus['services'][number] {
   const { service } = state;
-  if (!state.isRunning) return { service, state: 'not running', detail: state.reason };
+  if (!state.isRunning) {
+    if (isUnneeded(state, settings)) return { service, state: 'not needed', detail: 'no cloud is connected' };
+    return { service, state: 'not running', detail: state.reason };
+  }
   const faults = Object.entries(state.faults).map(([dependency, fault]) => `${dependency} ${fault}`);
   return faults.length === 0 ? { service, state: 'ready' } : { service, state: 'not ready', detail: faults.join('; ') };
 }

@@ -80,7 +80,7 @@ function stateFindings(checked: CheckedSite, state: CheckedSite['services'][numb
           dependency === 'site' ? wayOut(remedies) : remedies.startServices(),
         ),
       );
-  if (mayBeAbsent(state)) return [];
+  if (mayBeAbsent(state, checked.site.settings)) return [];
   return [error(state.reason, remedies.startServices())];
 }
 
