@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bridgeKeys } from './keys/bridge.js';
 import { c8yKeys } from './keys/c8y.js';
 import { cloudConnectionKeys } from './keys/cloud.js';
 import { deviceKeys } from './keys/device.js';
@@ -28,6 +29,7 @@ export const configSchema = z.object({
   ...storeKeys,
   ...healthKeys,
   ...cloudConnectionKeys,
+  ...bridgeKeys,
   ...c8yKeys,
   ...folderKeys,
   ...entityKeys,
