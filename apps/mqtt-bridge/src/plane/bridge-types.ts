@@ -17,7 +17,7 @@ export interface BridgeSide {
    * @throws what explains the failure to an operator: its message becomes part of the state
    */
   open(signal: AbortSignal): Promise<Duplex>;
-  /** What CONNECT says. It is asked before each attempt, so credentials may change. */
+  /** What CONNECT says. It is asked after each `open`, which may have read other credentials. */
   terms(): ConnectTerms;
   /** Largest PUBLISH that this side takes, in bytes with its fixed header. Larger ones are dropped and acknowledged. */
   readonly largestPublishBytes?: number;

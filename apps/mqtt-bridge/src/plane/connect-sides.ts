@@ -29,13 +29,14 @@ export interface ConnectedSides {
  * @throws SideFault
  */
 export async function connectSides(options: ConnectSidesOptions): Promise<ConnectedSides> {
-  const terms = { local: termsOf('local', options), remote: termsOf('remote', options) };
   const streams = await openStreams(options);
   const destroy = (): void => {
     for (const stream of [streams.local, streams.remote, ...streams.egress]) stream.destroy();
   };
   options.signal.addEventListener('abort', destroy);
   try {
+    // Credentials are read while a stream is opened.
+    const terms = { local: termsOf('local', options), remote: termsOf('remote', options) };
     return await greetAll(streams, terms, options);
   } catch (error) {
     destroy();
