@@ -1,3 +1,4 @@
+export { type MqttBridgeOptions, mqttBridge } from './bridge-service.js';
 export { Bridge } from './plane/bridge.js';
 export { ConnectRefused, SideFault } from './plane/bridge-fault.js';
 export type {

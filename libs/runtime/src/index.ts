@@ -4,7 +4,7 @@ export { FaultLog, reasonOf } from './fault-log.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './health/readiness.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
 export type { BrokerPlace } from './mqtt-client.js';
-export { type ClientStream, MqttSessions } from './mqtt-sessions.js';
+export { type ConnectionOnce, MqttSessions } from './mqtt-sessions.js';
 export { backSidePlace, networkConnection } from './network-connection.js';
 export { Serves } from './openapi/serves.js';
 export { freeSocketPath } from './private-socket.js';

@@ -5,16 +5,20 @@ import {
   type MqttSession,
   type MqttSessionOptions,
   openMqttSession,
-  openTransport,
+  type TlsMaterial,
 } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 
-/** A connection to the broker that speaks no MQTT yet. */
-export interface ClientStream {
-  readonly stream: Duplex;
-  /** What the CONNECT has to say, for a broker that asks for it. */
-  readonly credentials?: MqttCredentials;
-}
+/** A connection to the broker of the services that nobody has opened yet, or whose stream is open and says nothing yet. */
+export type ConnectionOnce =
+  | { readonly kind: 'stream'; readonly stream: Duplex }
+  | {
+      readonly kind: 'network';
+      readonly url: string;
+      readonly tls?: TlsMaterial;
+      /** What CONNECT has to say. */
+      readonly credentials?: MqttCredentials;
+    };
 
 /**
  * Opens MQTT sessions for messages of devices, which need more than `Mqtt` shows: wills, retained flags, several filters
@@ -50,15 +54,21 @@ export class MqttSessions {
   }
 
   /**
-   * Opens the byte stream of a connection, for a client with a codec of its own.
+   * How to open one more connection, for a client with a codec of its own. Of a broker of the network it is plain data,
+   * so that another thread may open it; with the files as they are now.
    *
    * @throws Problem `config-invalid`: a file that the connection needs cannot be read, or is not what it should be
    */
-  async openStream(): Promise<ClientStream> {
+  async connectionOnce(): Promise<ConnectionOnce> {
     const { connection } = this;
-    const credentials = connection.kind === 'network' ? await connection.credentials?.() : undefined;
-    const stream = await openTransport(connection);
-    return { stream, ...(credentials === undefined ? {} : { credentials }) };
+    if (connection.kind === 'in-process') return { kind: 'stream', stream: connection.openStream() };
+    const [tls, credentials] = [await connection.tls?.(), await connection.credentials?.()];
+    return {
+      kind: 'network',
+      url: connection.url,
+      ...(tls === undefined ? {} : { tls }),
+      ...(credentials === undefined ? {} : { credentials }),
+    };
   }
 
   private openAs(clientId: string, options: MqttSessionOptions): MqttSession {

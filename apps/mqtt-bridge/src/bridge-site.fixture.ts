@@ -1,0 +1,196 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { AdminClient } from '@sallyport/admin-client';
+import { loadSettings } from '@sallyport/config';
+import { TestBroker } from '@sallyport/embedded-broker/testing';
+import { type MqttConnection, type MqttSession, openMqttSession } from '@sallyport/mqtt';
+import {
+  adminSocketPath,
+  type BridgeDescription,
+  deviceId,
+  mqttBridgeRoutes,
+  type ServiceName,
+} from '@sallyport/protocol';
+import { openLog, RunningServices, SystemClock } from '@sallyport/runtime';
+import { openSqliteStore, type Store } from '@sallyport/store';
+import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
+import { type MqttBridgeOptions, mqttBridge } from './bridge-service.js';
+
+/** The local broker of a test: ours, in the process of the service, or a Mosquitto. */
+export type LocalBroker = 'embedded broker' | 'Mosquitto';
+
+export interface BridgeSiteOptions extends MqttBridgeOptions {
+  readonly localBroker?: LocalBroker;
+  /** Settings, by name. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Of a site with several replicas. */
+  readonly store?: Store;
+}
+
+const device = 'gateway01';
+
+/** How services reach the local broker. */
+interface LocalPlace {
+  connectionOf(service: ServiceName): MqttConnection;
+}
+
+async function localPlace(kind: LocalBroker, opened: AsyncDisposableStack): Promise<LocalPlace> {
+  if (kind === 'Mosquitto') {
+    const { url } = opened.use(await spawnMosquitto());
+    return { connectionOf: (service) => ({ kind: 'network', url, clientId: `sallyport-${service}-1` }) };
+  }
+  const { broker } = opened.use(await TestBroker.start());
+  const peerOf = (service: ServiceName) => ({ deviceId: deviceId.parse(service), kind: 'service' }) as const;
+  return {
+    connectionOf: (service) => ({
+      kind: 'in-process',
+      openStream: () => broker.openStream(service === 'mqtt-bridge' ? peerOf(service) : undefined),
+      clientId: `sallyport-${service}`,
+    }),
+  };
+}
+
+/** A client of the local broker that hears everything. */
+class LocalClient {
+  readonly received: { readonly topic: string; readonly text: string; readonly isRetained: boolean }[] = [];
+  readonly session: MqttSession;
+
+  private constructor(local: LocalPlace) {
+    this.session = openMqttSession(local.connectionOf('agent'), {
+      isDurable: false,
+      filters: [{ filter: '#' }],
+      window: 100,
+      onMessage: ({ topic, payload, isRetained }) =>
+        void this.received.push({ topic, text: payload.toString(), isRetained }),
+    });
+  }
+
+  static async open(local: LocalPlace): Promise<LocalClient> {
+    const client = new LocalClient(local);
+    await client.session.connected(5_000);
+    return client;
+  }
+}
+
+/** A device with a local broker, a cloud that trusts it, and the service that bridges the two. */
+export class BridgeSite implements AsyncDisposable {
+  readonly settings: Record<string, string>;
+  private services: RunningServices | undefined;
+
+  private constructor(
+    private readonly opened: AsyncDisposableStack,
+    readonly directory: TemporaryDirectory,
+    readonly cloud: FakeCloud,
+    private readonly local: LocalPlace,
+    private readonly options: BridgeSiteOptions,
+    private readonly store: Store,
+    private readonly client: LocalClient,
+  ) {
+    this.settings = {
+      'c8y.mqtt': `localhost:${cloud.mqtt.port}`,
+      'c8y.http': `localhost:${cloud.api.port}`,
+      'c8y.root_cert_path': cloud.caPath,
+      'device.cert_path': directory.file('device.pem'),
+      'device.key_path': directory.file('device.key'),
+      'mqtt.bridge.reconnect_policy.initial_interval': '100ms',
+      'cloud.connections': 'c8y',
+      ...options.settings,
+    };
+  }
+
+  /** The cloud, the broker and a client of it run; the service does not. */
+  static async prepare(options: BridgeSiteOptions = {}): Promise<BridgeSite> {
+    await using opened = new AsyncDisposableStack();
+    const directory = opened.use(temporaryDirectory('sp-'));
+    const cloud = opened.use(await fakeCloud({ devices: [device] }));
+    const local = await localPlace(options.localBroker ?? 'embedded broker', opened);
+    const store = options.store ?? (await openSqliteStore({ file: directory.file('store.db') }));
+    if (options.store === undefined) opened.defer(() => store.close());
+    const client = await LocalClient.open(local);
+    opened.defer(() => client.session.close());
+    const site = new BridgeSite(opened.move(), directory, cloud, local, options, store, client);
+    await site.giveCertificate();
+    return site;
+  }
+
+  /** Everything runs, and the bridge is up. */
+  static async open(options: BridgeSiteOptions = {}): Promise<BridgeSite> {
+    const site = await BridgeSite.prepare(options);
+    await site.start();
+    await site.untilState('up');
+    return site;
+  }
+
+  get admin(): AdminClient {
+    const socketPath = adminSocketPath(this.directory.file('run'), 'mqtt-bridge', process.cwd());
+    return new AdminClient({ service: 'mqtt-bridge', place: { socketPath } });
+  }
+
+  /** Gives the device a new key and a new certificate. */
+  async giveCertificate(): Promise<void> {
+    const { chainPem, keyPem } = await this.cloud.deviceCa.issue({ commonName: device });
+    await writeFile(this.directory.file('device.key'), keyPem, { mode: 0o600 });
+    await writeFile(this.directory.file('device.pem'), chainPem);
+  }
+
+  async writeFile(name: string, text: string): Promise<void> {
+    await mkdir(dirname(this.directory.file(name)), { recursive: true });
+    await writeFile(this.directory.file(name), text);
+  }
+
+  async start(): Promise<void> {
+    const readSettings = async () => (await loadSettings(this.loadOptions())).settings;
+    this.services = new RunningServices({
+      settings: await readSettings(),
+      readSettings,
+      log: openLog({ level: 'silent' }),
+      clock: new SystemClock(),
+      store: this.store,
+      connectionFor: (service) => this.local.connectionOf(service),
+    });
+    await this.services.start(mqttBridge(this.options));
+  }
+
+  async stop(): Promise<void> {
+    await this.services?.stop();
+    this.services = undefined;
+  }
+
+  async bridges(): Promise<readonly BridgeDescription[]> {
+    return (await this.admin.call(mqttBridgeRoutes.list)).bridges;
+  }
+
+  /** Waits until the first bridge is in this state. */
+  async untilState(state: BridgeDescription['state']): Promise<void> {
+    let last: unknown;
+    const isThere = async () => {
+      last = (await this.bridges())[0];
+      return (await this.bridges())[0]?.state === state;
+    };
+    await waitFor(isThere, { what: `state ${state}` }).catch((cause: unknown) => {
+      throw new Error(`the bridge is not ${state}: ${JSON.stringify(last)}`, { cause });
+    });
+  }
+
+  /** Publishes as a client of the local broker. */
+  async publish(topic: string, text: string): Promise<void> {
+    await this.client.session.publish(topic, text);
+  }
+
+  /** What the local client got on a topic, in order. */
+  texts(topic: string): string[] {
+    return this.client.received.filter((message) => message.topic === topic).map(({ text }) => text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.opened.disposeAsync();
+  }
+
+  private loadOptions() {
+    const name = (key: string) => `TEDGE_${key.toUpperCase().replaceAll('.', '_')}`;
+    const env = Object.fromEntries(Object.entries(this.settings).map(([key, value]) => [name(key), value]));
+    return { configDir: this.directory.path, env, cwd: this.directory.path };
+  }
+}

@@ -1,0 +1,131 @@
+import { pause } from '@sallyport/concurrency';
+import { Problem } from '@sallyport/protocol';
+import type { Store } from '@sallyport/store';
+import { z } from 'zod';
+
+/** How long a replica that says nothing any more keeps the lease. */
+const lifetimeSeconds = 15;
+/** The holder says so often that it is alive. */
+const renewEveryMs = 4_000;
+/** A holder that could not renew for so long stops, before another replica can start. */
+const giveUpAfterMs = 11_000;
+/** So often a replica that waits looks whether the lease is free. */
+const lookEveryMs = 2_000;
+
+const leaseValue = z.object({ holder: z.string() });
+
+export interface BridgeLeaseOptions {
+  readonly store: Store;
+  /** What only one replica may do at a time. */
+  readonly name: string;
+  /** Names this replica. The same after a restart, so that it need not wait for itself. */
+  readonly holder: string;
+  /** Called when this replica has the lease. */
+  readonly onHeld: () => Promise<void>;
+  /** Called when it may have lost it. What it did under the lease has ended when the promise resolves. */
+  readonly onLost: () => Promise<void>;
+  /** The store does not answer, or what was called has failed. It is tried again. */
+  readonly onFault: (fault: unknown) => void;
+  /** Milliseconds that never go back; default `performance.now`. */
+  readonly nowMs?: () => number;
+  /** Waits; default with a timer. */
+  readonly wait?: (delayMs: number, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Lets one of several replicas do something, and another one when that replica is gone: an entry of the store that its
+ * holder renews. Without it, two bridges with one client id would end each other's session again and again.
+ */
+export class BridgeLease {
+  private readonly stopping = new AbortController();
+  private running: Promise<void> | undefined;
+  /** Of the entry as we wrote it; undefined without the lease. */
+  private revision: number | undefined;
+  private renewedMs = 0;
+
+  constructor(private readonly options: BridgeLeaseOptions) {}
+
+  get isHeld(): boolean {
+    return this.revision !== undefined;
+  }
+
+  start(): void {
+    this.running ??= this.run();
+  }
+
+  /** Ends what was done under the lease, and gives it to the next replica at once. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    const { wait = (delayMs) => pause(delayMs, { signal, ref: false }), onFault } = this.options;
+    while (!signal.aborted) {
+      await this.step().catch(onFault);
+      await wait(this.isHeld ? renewEveryMs : lookEveryMs, signal);
+    }
+    await this.release().catch(onFault);
+  }
+
+  private async step(): Promise<void> {
+    if (this.revision === undefined) {
+      if (await this.acquire()) await this.options.onHeld();
+    } else await this.renew(this.revision);
+  }
+
+  private async acquire(): Promise<boolean> {
+    const { store, holder } = this.options;
+    const askedMs = this.nowMs();
+    const entry = await store.get(this.key);
+    if (entry !== undefined && leaseValue.safeParse(entry.value).data?.holder !== holder) return false;
+    return this.write(entry?.revision ?? 0, askedMs);
+  }
+
+  /** The holder stops before the entry can be gone. While the store is away for all, nobody else gets the lease. */
+  private async renew(revision: number): Promise<void> {
+    try {
+      if (await this.write(revision, this.nowMs())) return;
+      // A write whose answer was lost has another revision, and is ours.
+      if (await this.acquire()) return;
+      await this.lose();
+    } catch (error) {
+      if (this.nowMs() - this.renewedMs > giveUpAfterMs) await this.lose();
+      throw error;
+    }
+  }
+
+  /** @returns false when the entry has changed meanwhile */
+  private async write(ifRevision: number, askedMs: number): Promise<boolean> {
+    const { store, holder } = this.options;
+    try {
+      this.revision = await store.put(this.key, { holder }, { ifRevision, ttlSeconds: lifetimeSeconds });
+      this.renewedMs = askedMs;
+      return true;
+    } catch (error) {
+      if (error instanceof Problem && error.type === 'conflict') return false;
+      throw error;
+    }
+  }
+
+  private async lose(): Promise<void> {
+    this.revision = undefined;
+    await this.options.onLost();
+  }
+
+  private async release(): Promise<void> {
+    const { revision } = this;
+    if (revision === undefined) return;
+    await this.lose();
+    await this.options.store.delete(this.key, { ifRevision: revision });
+  }
+
+  private nowMs(): number {
+    return this.options.nowMs?.() ?? performance.now();
+  }
+
+  private get key(): string {
+    return `lease/${this.options.name}`;
+  }
+}

@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import {
+  cloudVariables,
+  mapperVariables,
+  type RuleSet,
+  type RuleVariables,
+  readRuleSet,
+} from '@sallyport/bridge-rules';
+import { type CloudConnection, cloudConnection } from '@sallyport/cloud';
+import { parseToml, type Settings } from '@sallyport/config';
+import { readTextIfPresent } from '@sallyport/files';
+import type { BridgeLimits } from '../plane/bridge-types.js';
+import type { BridgePlan, CloudFacts } from './bridge-plan.js';
+import { bridgeTopics } from './bridge-topics.js';
+import { cloudTerms } from './cloud-terms.js';
+
+/** Of the half to the local broker, in seconds. */
+const localKeepAliveSeconds = 60;
+
+/** A plan, and what is left of its connection for this thread alone. */
+export interface PlannedBridge {
+  readonly plan: BridgePlan;
+  readonly connection: CloudConnection;
+}
+
+/**
+ * Makes the plan of a bridge from settings and rules, as they are now. It connects to nothing and writes nothing.
+ *
+ * @param name as in `cloud.connections`
+ * @throws Problem `config-invalid`, `not-found`, `invalid-request`: as `cloudConnection` and `readRuleSet` say
+ */
+export async function planBridge(given: Settings, name: string): Promise<PlannedBridge> {
+  const connection = await cloudConnection(given, name);
+  const settings = given.ofProfile(connection.profile);
+  const topics = bridgeTopics(settings, connection.topicPrefix);
+  const { service, health, deadLetterPrefix } = topics;
+  const plan: BridgePlan = {
+    name: connection.name,
+    service,
+    cloud: factsOf(connection),
+    rules: await rulesOf(settings, connection),
+    local: {
+      version: 5,
+      clientId: service,
+      isClean: false,
+      keepAliveSeconds: localKeepAliveSeconds,
+      will: { topic: health, payload: healthText(false), retain: true },
+    },
+    remote: cloudTerms(connection, {
+      service,
+      serviceType: settings.require('service.type'),
+      version: settings.require('mqtt.bridge.cloud_version') === '5' ? 5 : 4,
+    }),
+    deadLetterPrefix,
+    limits: limitsOf(settings, connection),
+  };
+  return { plan, connection };
+}
+
+/** How thin-edge.io says the health of its bridge. */
+export function healthText(isUp: boolean): string {
+  return JSON.stringify({ status: isUp ? 'up' : 'down' });
+}
+
+function factsOf({ commandToSet, credentials: _credentials, ...facts }: CloudConnection): CloudFacts {
+  const command = (name: keyof CloudConnection['settingNames']) => commandToSet(name, 'VALUE');
+  return {
+    ...facts,
+    commands: {
+      url: command('url'),
+      rootCertPath: command('rootCertPath'),
+      certPath: command('certPath'),
+      keyPath: command('keyPath'),
+      deviceId: command('deviceId'),
+      credentialsPath: command('credentialsPath'),
+      authMethod: command('authMethod'),
+    },
+  };
+}
+
+async function rulesOf(settings: Settings, connection: CloudConnection): Promise<RuleSet> {
+  const { kind, directory } = connection;
+  const variables = await variablesOf(settings, connection);
+  const source = { directory: join(directory, 'bridge'), variables };
+  return readRuleSet(kind === 'custom' ? source : { ...source, builtIn: kind });
+}
+
+async function variablesOf(settings: Settings, connection: CloudConnection): Promise<RuleVariables> {
+  const { kind, directory, deviceId } = connection;
+  const facts = { deviceId, authMethod: connection.authMethod === 'certificate' ? 'certificate' : 'password' } as const;
+  if (kind !== 'custom') return cloudVariables(settings, kind, facts);
+  const path = join(directory, 'mapper.toml');
+  return mapperVariables(settings, parseToml((await readTextIfPresent(path)) ?? '', path), facts);
+}
+
+// thin-edge.io permits 0. Then a cloud that refuses this device would be asked without a pause.
+const leastPauseMs = 100;
+
+function limitsOf(settings: Settings, { kind }: CloudConnection): Partial<BridgeLimits> {
+  const ms = (key: 'initial_interval' | 'maximum_interval' | 'reset_window') =>
+    settings.require(`mqtt.bridge.reconnect_policy.${key}`) * 1000;
+  const firstMs = Math.max(leastPauseMs, ms('initial_interval'));
+  return {
+    backOff: { firstMs, longestMs: Math.max(firstMs, ms('maximum_interval')) },
+    resetWindowMs: ms('reset_window'),
+    windowMessages: settings.require('mqtt.bridge.window'),
+    oldestUnacknowledgedMs: settings.require('mqtt.bridge.stall_timeout') * 1000,
+    // The clouds know a device by its client id, and admit no second one.
+    ...(kind === 'custom' ? { egressConnections: settings.require('mqtt.bridge.cloud_sessions') } : {}),
+  };
+}

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '@sallyport/runtime';
+import { mqttBridge } from './bridge-service.js';
+
+await runService(mqttBridge());
