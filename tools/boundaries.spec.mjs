@@ -17,6 +17,8 @@ describe('module boundaries', () => {
     ['a store adapter that imports the runtime', 'adapter', 'platform'],
     ['an end-to-end test that imports source', 'e2e', 'domain'],
     ['a product that imports the test kit', 'service', 'testing'],
+    ['a product that imports a program for developers', 'composer', 'tool'],
+    ['a program for developers that imports a service', 'tool', 'service'],
   ])('reports %s', (_, from, to) => {
     const nodes = { a: project(from), b: project(to) };
     const found = violations({ nodes, dependencies: { a: [{ target: 'b' }] } }, noTests);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { Socket } from 'node:net';
@@ -18,6 +19,15 @@ interface SteeredAnswer {
   timesLeft: number;
 }
 
+export interface ApiOptions {
+  readonly certificate: TestCertificate;
+  readonly routes: CloudRoutes;
+  /** Default: a free one. */
+  readonly port?: number | undefined;
+  /** Takes each request, before it is answered. */
+  readonly onRequest: (request: SeenRequest) => void;
+}
+
 /** The HTTPS half of the fake cloud. */
 export class CloudApi implements AsyncDisposable {
   /** Every request, oldest first, upgrades too. */
@@ -28,12 +38,12 @@ export class CloudApi implements AsyncDisposable {
 
   private constructor(
     private readonly server: Server,
-    private readonly routes: CloudRoutes,
+    private readonly options: Pick<ApiOptions, 'routes' | 'onRequest'>,
     /** The network in front of the API: cut it, let it hang. */
     readonly link: TcpFront,
   ) {}
 
-  static async start(certificate: TestCertificate, routes: CloudRoutes): Promise<CloudApi> {
+  static async start({ certificate, routes, port, onRequest }: ApiOptions): Promise<CloudApi> {
     const server = createServer({
       ...credentials(certificate),
       maxHeaderSize: 256 * 1024,
@@ -44,7 +54,7 @@ export class CloudApi implements AsyncDisposable {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const backPort = portOf(server);
-    const api = new CloudApi(server, routes, await TcpFront.open(() => backPort));
+    const api = new CloudApi(server, { routes, onRequest }, await TcpFront.open(() => backPort, port));
     server.on('request', (request, response) => void api.take(request, response));
     server.on('checkContinue', (request, response) => void api.take(request, response));
     server.on('upgrade', (request, socket, head) => api.upgrade(request, socket, head));
@@ -98,7 +108,7 @@ export class CloudApi implements AsyncDisposable {
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const seen = seenRequest(request, statusOf(response));
-    this.requests.push(seen);
+    this.record(seen);
     const steered = this.steeredFor(seen);
     try {
       if (steered !== undefined) recordBody(request, seen.body);
@@ -113,13 +123,14 @@ export class CloudApi implements AsyncDisposable {
 
   private usual(seen: SeenRequest): CloudAnswer {
     return async (request, response) => {
-      const early = this.routes.refuse(seen);
+      const early = this.options.routes.refuse(seen);
       if (early !== undefined) {
         recordBody(request, seen.body);
         return early(request, response);
       }
       const body = await readBody(request, seen.body, this.directory);
-      const answer = await this.routes.answer(seen, body);
+      const answer = await this.options.routes.answer(seen, body);
+      if (body.path !== undefined) await rm(body.path, { force: true });
       await answer(request, response);
     };
   }
@@ -128,11 +139,17 @@ export class CloudApi implements AsyncDisposable {
     socket.on('error', () => socket.destroy());
     const response = responseOn(request, socket);
     const seen = seenRequest(request, statusOf(response));
-    this.requests.push(seen);
+    this.record(seen);
     const steered = this.steeredFor(seen);
     if (steered !== undefined) return void steered(request, response);
-    if (!this.routes.isKnown(request.headers.authorization)) return void answers.unauthorized()(request, response);
+    if (!this.options.routes.isKnown(request.headers.authorization))
+      return void answers.unauthorized()(request, response);
     this.webSockets.accept(request, socket, head);
+  }
+
+  private record(seen: SeenRequest): void {
+    this.requests.push(seen);
+    this.options.onRequest(seen);
   }
 
   private steeredFor({ target }: SeenRequest): CloudAnswer | undefined {

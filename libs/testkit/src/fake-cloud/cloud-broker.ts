@@ -26,6 +26,8 @@ export interface BrokerOptions {
   readonly certificate: TestCertificate;
   /** A directory of certificates, named by OpenSSL's hashes. */
   readonly trustedPath: string;
+  /** Default: a free one. */
+  readonly port?: number;
   /** The only device that may speak; absent, any trusted one may. */
   readonly device?: string;
   /** Devices come with user name and password instead of a certificate. */
@@ -56,10 +58,15 @@ export class CloudBroker implements AsyncDisposable {
   static async start(options: BrokerOptions): Promise<CloudBroker> {
     const directory = temporaryDirectory('sallyport-cloud-');
     const backPort = await freePort();
-    const broker = new CloudBroker(options, directory, backPort, await TcpFront.open(() => backPort));
-    await broker.showCertificate(options.certificate);
-    await broker.start();
-    return broker;
+    const broker = new CloudBroker(options, directory, backPort, await TcpFront.open(() => backPort, options.port));
+    try {
+      await broker.showCertificate(options.certificate);
+      await broker.start();
+      return broker;
+    } catch (error) {
+      await broker[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get port(): number {

@@ -1,10 +1,11 @@
 import { temporaryDirectory } from '../temporary-directory.js';
-import { type CertificateOptions, TestCa } from '../test-ca.js';
+import { type CertificateOptions, TestCa, type TestCertificate } from '../test-ca.js';
 import { CloudApi } from './cloud-api.js';
 import { type BrokerOptions, CloudBroker, type CloudUser } from './cloud-broker.js';
 import { CloudRoutes } from './cloud-routes.js';
 import { DeviceTokens } from './device-tokens.js';
 import { Enrolment } from './enrolment.js';
+import type { SeenRequest } from './seen-request.js';
 import { SmartRest } from './smart-rest.js';
 import { Tenant } from './tenant.js';
 import { TrustedCertificates } from './trusted-certificates.js';
@@ -21,6 +22,10 @@ export interface FakeCloudOptions {
   readonly tokenLifetimeSeconds?: number;
   /** Uploaded certificates are trusted only after the proof of possession. */
   readonly needsProofOfPossession?: boolean;
+  /** Default: free ones. The MQTT port is that of the first, or of any, device. */
+  readonly ports?: { readonly api: number; readonly mqtt: number };
+  /** Takes a line about each request and each message, for somebody who watches. */
+  readonly onSeen?: (line: string) => void;
   /** Milliseconds since the epoch, for `exp` of the tokens. */
   readonly nowMs?: () => number;
 }
@@ -76,12 +81,8 @@ export interface FakeCloud extends AsyncDisposable {
 /** Starts one. `await using` ends it with everything it made. */
 export async function fakeCloud(options: FakeCloudOptions = {}): Promise<FakeCloud> {
   await using opened = new AsyncDisposableStack();
-  const [serverCa, otherCa, deviceCa] = [
-    opened.use(await TestCa.create({ commonName: 'Fake Cloud Server CA' })),
-    opened.use(await TestCa.create({ commonName: 'Another Server CA' })),
-    opened.use(await TestCa.create({ commonName: 'Fake Tenant CA' })),
-  ];
-  const { nowMs = Date.now, tokenLifetimeSeconds: lifetimeSeconds = 3600, deviceUsers = [] } = options;
+  const { serverCa, otherCa, deviceCa } = await authorities(opened);
+  const { nowMs = Date.now, tokenLifetimeSeconds: lifetimeSeconds = 3600, onSeen = () => undefined } = options;
   const tenant = new Tenant();
   const tokens = new DeviceTokens({ host, tenant: tenantId, nowMs, lifetimeSeconds });
   const smartRest = new SmartRest({ tenant, tokens });
@@ -90,35 +91,49 @@ export async function fakeCloud(options: FakeCloudOptions = {}): Promise<FakeClo
   const trusted = new TrustedCertificates(trustedDirectory.path, options.needsProofOfPossession === true);
   await trusted.trust(deviceCa.certPem, 'Fake Tenant CA');
   const certificate = await serverCa.issue(serverCertificate('trusted'));
-  const onMessage: BrokerOptions['onMessage'] = (message, broker) => smartRest.take(message, broker);
-  const brokers = await startBrokers({ certificate, trustedPath: trusted.directory, onMessage }, options, opened);
-  const users = [user, ...deviceUsers];
-  const routes = new CloudRoutes({ tenantId, host, tenant, tokens, trusted, users, enrolment });
-  const api = opened.use(await CloudApi.start(certificate, routes));
-  const showCertificate = async (kind: ShownCertificate): Promise<void> => {
-    const shown = await (kind === 'unknown CA' ? otherCa : serverCa).issue(serverCertificate(kind));
-    api.showCertificate(shown);
-    await Promise.all([...brokers.values()].map((broker) => broker.showCertificate(shown)));
+  const onMessage: BrokerOptions['onMessage'] = (message, broker) => {
+    onSeen(`MQTT  ${message.device}  ${message.topic}  ${message.payload}`);
+    smartRest.take(message, broker);
   };
+  const brokers = await startBrokers({ certificate, trustedPath: trusted.directory, onMessage }, options, opened);
+  const users = [user, ...(options.deviceUsers ?? [])];
+  const routes = new CloudRoutes({ tenantId, host, tenant, tokens, trusted, users, enrolment });
+  const onRequest = ({ method, target }: SeenRequest): void => onSeen(`HTTPS ${method} ${target}`);
+  const api = opened.use(await CloudApi.start({ certificate, routes, port: options.ports?.api, onRequest }));
   const parts = opened.move();
   return {
     ...{ host, tenantId, user, caPath: serverCa.certPath, otherCaPath: otherCa.certPath, deviceCa, tenant, tokens },
-    ...{ trusted, enrolment, smartRest, api, showCertificate, ...brokerAccess(brokers) },
+    ...{ trusted, enrolment, smartRest, api, ...brokerAccess(brokers) },
+    showCertificate: (kind) =>
+      showOn(api, [...brokers.values()], (kind === 'unknown CA' ? otherCa : serverCa).issue(serverCertificate(kind))),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+async function authorities(opened: AsyncDisposableStack): Promise<Record<'serverCa' | 'otherCa' | 'deviceCa', TestCa>> {
+  const make = async (commonName: string): Promise<TestCa> => opened.use(await TestCa.create({ commonName }));
+  const [serverCa, otherCa] = [await make('Fake Cloud Server CA'), await make('Another Server CA')];
+  return { serverCa, otherCa, deviceCa: await make('Fake Tenant CA') };
+}
+
+async function showOn(api: CloudApi, brokers: CloudBroker[], issued: Promise<TestCertificate>): Promise<void> {
+  const certificate = await issued;
+  api.showCertificate(certificate);
+  await Promise.all(brokers.map((broker) => broker.showCertificate(certificate)));
 }
 
 /** One for each declared device, by its id, or one for all. */
 async function startBrokers(
   shared: BrokerOptions,
-  { devices = [], deviceUsers }: FakeCloudOptions,
+  { devices = [], deviceUsers, ports }: FakeCloudOptions,
   opened: AsyncDisposableStack,
 ): Promise<Map<string | undefined, CloudBroker>> {
   const brokers = new Map<string | undefined, CloudBroker>();
   const users = deviceUsers === undefined ? {} : { users: deviceUsers };
   for (const device of devices.length === 0 ? [undefined] : devices) {
     const only = device === undefined ? {} : { device };
-    brokers.set(device, opened.use(await CloudBroker.start({ ...shared, ...users, ...only })));
+    const port = ports === undefined || brokers.size > 0 ? {} : { port: ports.mqtt };
+    brokers.set(device, opened.use(await CloudBroker.start({ ...shared, ...users, ...only, ...port })));
   }
   return brokers;
 }

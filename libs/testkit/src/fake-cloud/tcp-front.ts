@@ -18,9 +18,12 @@ export class TcpFront implements AsyncDisposable {
     private readonly backPort: () => number,
   ) {}
 
-  /** @param backPort where the server listens on loopback, asked for each connection */
-  static async open(backPort: () => number): Promise<TcpFront> {
-    const front = new TcpFront(await freePort(), backPort);
+  /**
+   * @param backPort where the server listens on loopback, asked for each connection
+   * @param port     where clients connect; default: a free one
+   */
+  static async open(backPort: () => number, port?: number): Promise<TcpFront> {
+    const front = new TcpFront(port ?? (await freePort()), backPort);
     await front.listen();
     return front;
   }
