@@ -20,3 +20,4 @@ export type {
   SideName,
   SideState,
 } from './plane/bridge-types.js';
+export { matchedRules } from './plane/matched-rules.js';

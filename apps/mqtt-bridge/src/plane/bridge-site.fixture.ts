@@ -31,7 +31,7 @@ export function tcpSide(port: number | (() => number), terms: Partial<ConnectTer
 }
 
 /** Back-off and reset that a test need not wait for. */
-export const quick: BridgeOptions['limits'] = { backOff: { firstMs: 20, longestMs: 100 }, drainMs: 1_000 };
+export const quick: BridgeOptions['limits'] = { backOff: { firstMs: 20, longestMs: 100 }, drainMs: 200 };
 
 export class BridgeSite implements AsyncDisposable {
   readonly notices: BridgeNotice[] = [];

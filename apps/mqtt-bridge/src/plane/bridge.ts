@@ -95,7 +95,7 @@ export class Bridge {
     await this.crossing?.stop();
     await this.running;
     this.stopping = undefined;
-    for (const side of sides) this.show(side, { status: 'stopped' });
+    this.showAll(() => ({ status: 'stopped' }));
   }
 
   /**
@@ -114,19 +114,16 @@ export class Bridge {
       if (signal.aborted) return;
       this.failures[fault.side] += 1;
       const retryInMs = this.waitMsAfter(fault.side);
-      for (const side of sides) this.sideStates[side] = { status: 'waiting', retryInMs };
       const { message: failure, cause } = fault;
-      this.show(fault.side, { status: 'waiting', failure, cause, retryInMs });
+      this.showAll((side) => ({ status: 'waiting', retryInMs, ...(side === fault.side ? { failure, cause } : {}) }));
       await this.wait(retryInMs, signal);
     }
   }
 
   /** Connects, and forwards until one side ends. */
   private async connectOnce(signal: AbortSignal): Promise<SideFault> {
-    for (const side of sides) {
-      this.isOpen[side] = false;
-      this.show(side, { status: 'connecting' });
-    }
+    for (const side of sides) this.isOpen[side] = false;
+    this.showAll(() => ({ status: 'connecting' }));
     try {
       const { clock, limits, options } = this;
       const onConnected = (side: SideName): void => this.connected(side);
@@ -180,6 +177,11 @@ export class Bridge {
 
   private show(side: SideName, state: SideState): void {
     this.sideStates[side] = state;
+    this.options.onState?.(this.state);
+  }
+
+  private showAll(stateOf: (side: SideName) => SideState): void {
+    for (const side of sides) this.sideStates[side] = stateOf(side);
     this.options.onState?.(this.state);
   }
 

@@ -87,14 +87,14 @@ export class Forwarder {
   }
 
   /**
-   * For how long the oldest message has been unacknowledged, without the time in which the way to the broker was slow
+   * For how long the oldest message of a live connection has been unacknowledged, without the time in which the way to the broker was slow
    * but moved.
    */
   stalledMs(): number {
     const nowMs = this.options.clock.nowMs();
     const { oldestSentAt, isOvertaken } = this.ring;
     for (const destination of this.options.destinations) destination.observe(nowMs);
-    if (oldestSentAt === undefined) return 0;
+    if (oldestSentAt === undefined || this.options.destinations.some(({ connection }) => connection.isOver)) return 0;
     const moving = Math.max(...this.options.destinations.map(({ movedAtMs }) => movedAtMs));
     return nowMs - (isOvertaken ? oldestSentAt : Math.max(oldestSentAt, moving));
   }
