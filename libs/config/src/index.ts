@@ -1,3 +1,4 @@
+export { type C8yProxyRole, type C8yProxyRule, c8yProxyMethods, parseC8yProxyRules } from './c8y-proxy-rules.js';
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';
@@ -19,6 +20,7 @@ export { type LoadedSettings, type LoadOptions, loadSettings, moveOwnSettingsAtS
 export { openMqttAccess, readMqttAccess } from './mqtt-access-source.js';
 export { type ProcessArguments, processArguments } from './process-arguments.js';
 export { describeSetting, renderCommandHelp, renderConfigReference } from './reference.js';
+export { type FollowOptions, followRulesFile, type RulesFile, readRulesFile } from './rules-file.js';
 export {
   type ConfigKey,
   type ConfigValue,

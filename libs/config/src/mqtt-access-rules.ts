@@ -5,29 +5,21 @@ import {
   type MqttAccessRule,
   mqttRole,
   ownName,
-  Problem,
   serviceName,
   serviceTopicRoot,
 } from '@sallyport/protocol';
 import { shownValue } from './faults.js';
-import { isTable, parseToml, type TomlTable } from './toml.js';
-import { type Pair, scanToml } from './toml-scanner.js';
+import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-file.js';
+import type { TomlTable } from './toml.js';
 
 // The rights of each client are compared with each message. So a file of rules has a size that stays fast.
 const mostRules = 256;
-const mostFilters = 64;
 
 const listKeys = ['roles', 'names', 'publish', 'subscribe'] as const;
 type ListKey = (typeof listKeys)[number];
 
 /** Roles a site may give rights to. Services have the rights of the product; a client without identity has all others. */
 const siteRoles = mqttRole.extract(['device', 'gateway', 'admin']);
-
-/** Where a value stands in the file, for error messages. */
-interface Place {
-  readonly file: string;
-  readonly line: number;
-}
 
 /**
  * Reads the rules of a site for MQTT topics.
@@ -45,34 +37,18 @@ interface Place {
  * @throws Problem `config-invalid`, which names the line and the value
  */
 export function parseMqttAccessRules(text: string, file: string): MqttAccessRule[] {
-  const table = parseToml(text, file);
-  const { rule: rules = [], ...others } = table;
-  const lines = new RuleLines(text);
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined)
-    throw fault({ file, line: lines.ofKey(unknown) }, `"${unknown}" is not known. Write [[rule]].`);
-  if (!Array.isArray(rules) || !rules.every(isTable) || lines.count !== rules.length)
-    throw fault({ file, line: lines.ofKey('rule') }, 'Write each rule as a table of its own, below a line [[rule]].');
-  if (rules.length > mostRules)
-    throw fault({ file, line: 1 }, `There are ${rules.length} rules; ${mostRules} may be used.`);
-  return rules.map((rule, index) => readRule(rule, { file, lines, index }));
+  return readRuleTables(text, file, mostRules).map(readRule);
 }
 
-interface RulePlace {
-  readonly file: string;
-  readonly lines: RuleLines;
-  readonly index: number;
-}
-
-function readRule(rule: TomlTable, place: RulePlace): MqttAccessRule {
-  const { purpose, ...lists } = rule;
+function readRule({ table, ...place }: RuleTable): MqttAccessRule {
+  const { purpose, ...lists } = table;
   for (const key of Object.keys(lists))
     if (!isListKey(key)) throw faultAt(place, key, `"${key}" is not known. Use purpose, ${listKeys.join(', ')}.`);
   if (purpose !== undefined && typeof purpose !== 'string')
     throw faultAt(place, 'purpose', `purpose is ${shownValue(purpose)}, which is not a text.`);
-  const roles = valuesOf(rule, 'roles', place).map((value) => roleOf(value, place));
-  const names = valuesOf(rule, 'names', place).map((value) => nameOf(value, place));
-  const [publish, subscribe] = [filtersOf(rule, 'publish', place), filtersOf(rule, 'subscribe', place)];
+  const roles = textsOf({ table, place, key: 'roles' }).map((value) => roleOf(value, place));
+  const names = textsOf({ table, place, key: 'names' }).map((value) => nameOf(value, place));
+  const [publish, subscribe] = [filtersOf(table, 'publish', place), filtersOf(table, 'subscribe', place)];
   if (roles.length + names.length === 0) throw faultAt(place, undefined, 'The rule is for nobody. Set roles or names.');
   if (publish.length + subscribe.length === 0)
     throw faultAt(place, undefined, 'The rule gives no rights. Set publish or subscribe.');
@@ -81,18 +57,6 @@ function readRule(rule: TomlTable, place: RulePlace): MqttAccessRule {
 
 function isListKey(key: string): key is ListKey {
   return listKeys.some((known) => known === key);
-}
-
-function valuesOf(rule: TomlTable, key: ListKey, place: RulePlace): string[] {
-  const values = rule[key] ?? [];
-  if (!Array.isArray(values))
-    throw faultAt(place, key, `${key} is ${shownValue(values)}, which is not a list of texts.`);
-  if (values.length > mostFilters)
-    throw faultAt(place, key, `${key} has ${values.length} values; ${mostFilters} may be used.`);
-  return values.map((value: unknown) => {
-    if (typeof value === 'string') return value;
-    throw faultAt(place, key, `${key} holds ${shownValue(value)}, which is not a text.`);
-  });
 }
 
 function roleOf(value: string, place: RulePlace) {
@@ -111,8 +75,8 @@ function nameOf(value: string, place: RulePlace): string {
   return value;
 }
 
-function filtersOf(rule: TomlTable, key: 'publish' | 'subscribe', place: RulePlace): string[] {
-  const filters = valuesOf(rule, key, place);
+function filtersOf(table: TomlTable, key: 'publish' | 'subscribe', place: RulePlace): string[] {
+  const filters = textsOf({ table, place, key });
   for (const filter of filters) {
     const reason = filterFault(filter);
     if (reason !== undefined) throw faultAt(place, key, `${key} holds ${shownValue(filter)}: ${reason}`, filter);
@@ -135,51 +99,4 @@ function filterFault(filter: string): string | undefined {
   if (filtersOverlap(widest.join('/'), `${serviceTopicRoot}/#`))
     return `it reaches ${serviceTopicRoot}/#, which belongs to the services. Begin with a first level that does not.`;
   return undefined;
-}
-
-function faultAt({ file, lines, index }: RulePlace, key: string | undefined, reason: string, value?: string): Problem {
-  return fault({ file, line: lines.of(index, key, value) }, reason);
-}
-
-function fault({ file, line }: Place, reason: string): Problem {
-  return new Problem('config-invalid', `${file}, line ${line}: ${reason}`);
-}
-
-/** Finds the lines of rules, their keys and their values. */
-class RuleLines {
-  private readonly scanned: ReturnType<typeof scanToml>;
-  private readonly headers: ReturnType<typeof scanToml>['sections'];
-
-  /** @param text valid TOML */
-  constructor(private readonly text: string) {
-    this.scanned = scanToml(text);
-    this.headers = this.scanned.sections.filter(({ path, isRepeated }) => isRepeated && path.join('.') === 'rule');
-  }
-
-  get count(): number {
-    return this.headers.length;
-  }
-
-  of(index: number, key: string | undefined, value: string | undefined): number {
-    const header = this.headers[index];
-    const pair = this.scanned.pairs.find(({ section, path }) => section === header && path[1] === key);
-    return this.lineAt(pair === undefined ? (header?.headerEnd ?? 0) : this.valueStart(pair, value));
-  }
-
-  ofKey(key: string): number {
-    const section = this.scanned.sections.find(({ path }) => path[0] === key);
-    const pair = this.scanned.pairs.find(({ path }) => path[0] === key);
-    return this.lineAt(section?.headerEnd ?? pair?.keyStart ?? 0);
-  }
-
-  /** A list may go over several lines. */
-  private valueStart({ keyStart, valueStart, valueEnd }: Pair, value: string | undefined): number {
-    if (value === undefined) return keyStart;
-    const at = this.text.slice(valueStart, valueEnd).indexOf(value);
-    return at === -1 ? valueStart : valueStart + at;
-  }
-
-  private lineAt(offset: number): number {
-    return this.text.slice(0, offset).split('\n').length;
-  }
 }

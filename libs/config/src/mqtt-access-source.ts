@@ -1,15 +1,9 @@
-import { isUtf8 } from 'node:buffer';
-import { type Stats, unwatchFile, watchFile } from 'node:fs';
-import { basename } from 'node:path';
-import { readOperatorFile } from '@sallyport/files';
-import { MqttAccess, type MqttAccessRule, Problem } from '@sallyport/protocol';
+import { MqttAccess, type MqttAccessRule, type Problem } from '@sallyport/protocol';
 import { parseMqttAccessRules } from './mqtt-access-rules.js';
+import { followRulesFile, type RulesFile, readRulesFile } from './rules-file.js';
 import type { Settings } from './settings.js';
 
 const key = 'mqtt.access.rules_path';
-
-// A poll of one file. Unlike a notification it works on every file system, and when the file is replaced or mounted.
-const pollMs = 1_000;
 
 /** The access table of this site, which follows the file of its rules. */
 export interface LiveMqttAccess {
@@ -37,12 +31,15 @@ export async function openMqttAccess(settings: Settings, options: LiveMqttAccess
   const path = settings.get(key);
   const access = await readMqttAccess(settings);
   if (path === undefined) return { access, stop: () => undefined };
-  const onChange = (now: Stats, before: Stats): void => {
-    if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return;
-    void readAgain(access, path, options);
-  };
-  watchFile(path, { persistent: false, interval: options.pollMs ?? pollMs }, onChange);
-  return { access, stop: () => unwatchFile(path, onChange) };
+  const stop = followRulesFile(fileAt(path), {
+    pollMs: options.pollMs,
+    onRules: (rules) => {
+      access.replaceSiteRules(rules);
+      options.onChange(rules.length);
+    },
+    onFault: options.onFault,
+  });
+  return { access, stop };
 }
 
 /**
@@ -56,7 +53,7 @@ export async function readMqttAccess(settings: Settings): Promise<MqttAccess> {
     topicRoot: settings.get('mqtt.topic_root'),
     cloudPrefixes: cloudPrefixes(settings),
     gatewayId: settings.get('device.id'),
-    siteRules: path === undefined ? [] : await readRules(path),
+    siteRules: path === undefined ? [] : await readRulesFile(fileAt(path)),
   });
 }
 
@@ -70,26 +67,6 @@ function cloudPrefixes(settings: Settings): string[] {
   return [...new Set(prefixes)];
 }
 
-async function readAgain(access: MqttAccess, path: string, options: LiveMqttAccessOptions): Promise<void> {
-  try {
-    const rules = await readRules(path);
-    access.replaceSiteRules(rules);
-    options.onChange(rules.length);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    options.onFault(error);
-  }
-}
-
-async function readRules(path: string): Promise<MqttAccessRule[]> {
-  const reading = await readOperatorFile(path);
-  const text = reading.state === 'file' ? textOf(reading.text) : undefined;
-  if (text !== undefined) return parseMqttAccessRules(text, basename(path));
-  throw new Problem('config-invalid', `${key}: the file ${path} ${reading.fault ?? 'is not UTF-8'}.`);
-}
-
-/** Undefined when the bytes are not UTF-8. */
-function textOf(latin1: string): string | undefined {
-  const bytes = Buffer.from(latin1, 'latin1');
-  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+function fileAt(path: string): RulesFile<MqttAccessRule> {
+  return { key, path, parse: parseMqttAccessRules };
 }
