@@ -19,9 +19,11 @@ export const problems = {
   'rate-limited': { status: 429, title: 'Too many requests' },
   'headers-too-large': { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },
+  'bad-gateway': { status: 502, title: 'The server behind gave no valid answer' },
   unavailable: { status: 503, title: 'Not available at the moment; try again later' },
   'signing-key-unavailable': { status: 503, title: 'The signing key is not available' },
   'site-incomplete': { status: 503, title: 'The state of this site is not complete' },
+  'gateway-timeout': { status: 504, title: 'The server behind gave no answer in time' },
   'storage-full': { status: 507, title: 'The storage is full' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

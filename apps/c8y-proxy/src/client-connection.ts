@@ -1,0 +1,268 @@
+import { c8yProxyMethods } from '@sallyport/config';
+import {
+  endToEndFields,
+  type IncomingRequest,
+  type RawStream,
+  type RequestFault,
+  type ResponseWriter,
+  type ServerConnection,
+  serveHttp,
+  tunnel,
+  UpstreamError,
+  type UpstreamResponse,
+} from '@sallyport/http-wire';
+import { type MqttParty, Problem } from '@sallyport/protocol';
+import type { Log } from '@sallyport/runtime';
+import type { Connection } from '@sallyport/tls';
+import type { ProxyAccess } from './access/proxy-access.js';
+import { answerFault, answerProblem } from './answers.js';
+import type { ClientPlaces } from './client-places.js';
+import { ClientGone, Forwarding } from './forwarding/forwarding.js';
+import { GatewayFault } from './forwarding/gateway-fault.js';
+import { gatewayFaultOf } from './forwarding/gateway-fault-of.js';
+import type { ReplayRoom } from './forwarding/replay-room.js';
+import { type Route, routeOf, tenantRoute } from './forwarding/route.js';
+import type { Tenant } from './forwarding/tenant.js';
+import { WatchedBody } from './forwarding/watched-body.js';
+import type { ProxyMetrics } from './proxy-metrics.js';
+
+/** What the connections of clients to one tenant share. */
+export interface ClientContext {
+  /** As in `cloud.connections`. */
+  readonly name: string;
+  /** Asked for each request, so that a reload takes effect. @throws GatewayFault */
+  readonly tenant: () => Tenant;
+  readonly access: () => ProxyAccess;
+  readonly places: ClientPlaces;
+  readonly room: ReplayRoom;
+  readonly metrics: ProxyMetrics;
+  readonly log: Log;
+  /** Logs what the cloud did wrong, without repeating itself. */
+  readonly noteFault: (fault: GatewayFault) => void;
+}
+
+/** Who is on a connection. */
+export interface Client {
+  readonly party: MqttParty;
+  /** Connections with one key share their places. */
+  readonly key: string;
+}
+
+const methods: ReadonlySet<string> = new Set(c8yProxyMethods);
+const allow = ['Allow', c8yProxyMethods.join(', ')];
+
+/** Serves one connection of a client, until its end. */
+export function serveClient(connection: Connection, client: Client, context: ClientContext): void {
+  new ClientConnection(connection, client, context).open();
+}
+
+class ClientConnection {
+  private server: ServerConnection | undefined;
+  private isTunnel = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly client: Client,
+    private readonly context: ClientContext,
+  ) {}
+
+  open(): void {
+    this.server = serveHttp(this.connection.socket, {
+      handler: (request, response) => this.take(request, response),
+      onFault: (fault, response) => this.answerFaulty(fault, response),
+    });
+    this.connection.draining.addEventListener('abort', () => this.finish());
+  }
+
+  private finish(): void {
+    // A WebSocket is passed unread, so nothing can say goodbye in its words.
+    if (this.isTunnel) this.connection.close();
+    else this.server?.finish();
+  }
+
+  private answerFaulty({ status, message }: RequestFault, response: ResponseWriter): void {
+    this.context.metrics.answered(this.context.name, 'other', status);
+    response.answer(status, ['Content-Type', 'text/plain'], `${message}\n`);
+  }
+
+  private take(request: IncomingRequest, response: ResponseWriter): void {
+    const call = { request, response };
+    const target = this.admit(call, routeOf(request.target));
+    if (target === undefined) return;
+    if (isWebSocket(request)) void this.forwardWebSocket(call, target);
+    else void this.forward(call, target);
+  }
+
+  /** Answers what does not go to the tenant. @returns the target of the tenant, for what does */
+  private admit(call: Call, route: Route): string | undefined {
+    const { method } = call.request;
+    if (route.kind === 'unknown') return this.refuse(call, noSuchPath());
+    if (!methods.has(method)) return this.refuse(call, noSuchMethod(method), allow);
+    if (route.kind === 'unclear') return this.refuse(call, unclearPath());
+    if (route.kind === 'user-interface') return this.refuseUserInterface(call);
+    if (this.context.access().allows(this.client.party, method, route.readings)) return route.target;
+    return this.refuse(call, notAllowed(method, this.client));
+  }
+
+  private refuse({ request, response }: Call, problem: Problem, fields: readonly string[] = []): undefined {
+    this.context.metrics.answered(this.context.name, request.method, problem.status);
+    answerProblem(response, problem, fields);
+  }
+
+  /** As thin-edge.io does: without a body. */
+  private refuseUserInterface({ request, response }: Call): undefined {
+    this.context.metrics.answered(this.context.name, request.method, 403);
+    response.answer(403, [], '');
+  }
+
+  private forward(call: Call, target: string): Promise<void> {
+    const { places } = this.context;
+    const { key } = this.client;
+    return this.attempt(call, {
+      enter: async () => places.tryEnter(key) ?? places.enter(key, call.request),
+      work: async (leave) => this.deliver(await this.forwardingOf(call).answerTo(target), call, leave),
+    });
+  }
+
+  /** The tenant is asked first, so a client whose WebSocket cannot be opened gets an HTTP status. */
+  private forwardWebSocket(call: Call, target: string): Promise<void> {
+    return this.attempt(call, {
+      enter: async () => this.context.places.enterWebSocket(this.client.key),
+      work: async (leave) => {
+        const answer = await this.forwardingOf(call).openWebSocket(target);
+        if (answer.tunnel === undefined) this.deliver(answer, call, leave);
+        else this.pass(answer, answer.tunnel, { ...call, leave });
+      },
+    });
+  }
+
+  private async attempt(call: Call, { enter, work }: Attempt): Promise<void> {
+    let leave: (() => void) | undefined;
+    try {
+      leave = await enter();
+      await work(leave);
+    } catch (fault) {
+      leave?.();
+      this.fail(fault, call);
+    }
+  }
+
+  private forwardingOf(call: Call): Forwarding {
+    const { tenant, access, room } = this.context;
+    const mayVisit = (method: string, target: string): boolean => {
+      const route = tenantRoute(target);
+      return route.kind === 'tenant' && access().allows(this.client.party, method, route.readings);
+    };
+    return new Forwarding({ ...call, tenant: tenant(), room, mayVisit });
+  }
+
+  /** @param leave called when the body has gone out, or is not wanted any more */
+  private deliver(answer: UpstreamResponse, { request, response }: Call, leave: () => void): void {
+    const { status, reason, contentLength } = answer;
+    this.context.metrics.answered(this.context.name, request.method, status);
+    const fields = endToEndFields(answer.fields);
+    response.send({ status, reason, fields, contentLength }, new WatchedBody(answer.body, leave));
+  }
+
+  private pass(
+    answer: UpstreamResponse,
+    upstream: RawStream,
+    { response, leave }: Call & Pick<Attempted, 'leave'>,
+  ): void {
+    const { name, metrics } = this.context;
+    if (!response.isPending || answer.fields.get('upgrade')?.toLowerCase() !== 'websocket') {
+      upstream.socket.destroy();
+      throw response.isPending ? notWebSocket() : new ClientGone();
+    }
+    metrics.answered(name, 'GET', 101);
+    metrics.webSocketOpened(name);
+    this.isTunnel = true;
+    const local = response.switchProtocols([
+      'Connection',
+      'Upgrade',
+      'Upgrade',
+      'websocket',
+      ...endToEndFields(answer.fields),
+    ]);
+    tunnel(local, upstream, () => {
+      metrics.webSocketClosed(name);
+      leave();
+    });
+    if (this.connection.draining.aborted) this.finish();
+  }
+
+  private fail(fault: unknown, { request, response }: Call): void {
+    const { name, metrics, log } = this.context;
+    // The client has gone, or its body broke off, or the connection is cut already.
+    if (!response.isPending || isOfClient(fault)) {
+      metrics.answered(name, request.method, 0);
+      if (response.isPending) response.cut();
+      return;
+    }
+    const known = gatewayFaultOf(fault);
+    if (known === undefined) {
+      log.error({ error: fault, connection: name, method: request.method }, 'a request failed inside the proxy');
+      this.refuse({ request, response }, new Problem('internal', 'The proxy has failed. Its log says why.'));
+      return;
+    }
+    metrics.failed(name, known.reason);
+    metrics.answered(name, request.method, known.status);
+    this.context.noteFault(known);
+    answerFault(response, known);
+  }
+}
+
+interface Call {
+  readonly request: IncomingRequest;
+  readonly response: ResponseWriter;
+}
+
+interface Attempted {
+  /** Gives back the place of the request. */
+  readonly leave: () => void;
+}
+
+interface Attempt {
+  readonly enter: () => Promise<() => void>;
+  readonly work: (leave: () => void) => Promise<void>;
+}
+
+/** RFC 6455 §4.1. Any other request with an Upgrade field is served as if it had none (RFC 9110 §7.8). */
+function isWebSocket({ method, upgrade, body }: IncomingRequest): boolean {
+  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && body.length === 0;
+}
+
+function isOfClient(fault: unknown): boolean {
+  return fault instanceof ClientGone || (fault instanceof UpstreamError && fault.code === 'request-aborted');
+}
+
+function noSuchPath(): Problem {
+  return new Problem('not-found', 'The proxy has the paths below /c8y/, such as /c8y/inventory/managedObjects.');
+}
+
+function noSuchMethod(method: string): Problem {
+  return new Problem(
+    'method-not-allowed',
+    `The proxy does not pass on ${method}. It passes on ${c8yProxyMethods.join(', ')}.`,
+  );
+}
+
+function unclearPath(): Problem {
+  return new Problem(
+    'invalid-request',
+    'Servers may understand this path in several ways: it is encoded several times, or holds control characters.',
+  );
+}
+
+function notAllowed(method: string, { party }: Client): Problem {
+  const who = party.role === 'anonymous' ? 'a client that has proved no identity' : `${party.role} ${party.name}`;
+  return new Problem(
+    'forbidden',
+    `No rule of this site allows ${who} to ${method} this path. The setting c8y.proxy.rules_path names the rules.`,
+    { extensions: { reason: 'no-rule-allows-it' } },
+  );
+}
+
+function notWebSocket(): GatewayFault {
+  return new GatewayFault('response-invalid', 'The cloud switched to another protocol than a WebSocket.');
+}
