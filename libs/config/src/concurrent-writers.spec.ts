@@ -63,7 +63,10 @@ describe('processes that change the settings at the same time', () => {
       agent: { state: { path: '/x' } },
       http: { bind: { port: 9000 }, client: { port: 9001 } },
       mqtt: { bind: { port: 9002 }, client: { port: 9003 }, external: { bind: { port: 9009 } } },
-      c8y: { proxy: { bind: { port: 9007 }, client: { port: 9008 } } },
+    });
+    expect(parse(await readFile(join(directory, 'mappers/c8y/mapper.toml'), 'utf8'))).toEqual({
+      cloud_type: 'c8y',
+      proxy: { bind: { port: 9007 }, client: { port: 9008 } },
     });
     expect(parse(await readFile(join(directory, 'sallyport.toml'), 'utf8'))).toEqual({
       pki: {
@@ -73,7 +76,8 @@ describe('processes that change the settings at the same time', () => {
       },
       registry: { bind: { port: 9006 } },
     });
-    expect(await readdir(directory)).toEqual(['sallyport.toml', 'tedge.toml']);
+    expect(await readdir(directory)).toEqual(['mappers', 'sallyport.toml', 'tedge.toml']);
+    expect(await readdir(join(directory, 'mappers/c8y'))).toEqual(['mapper.toml']);
   });
 
   it('leave the old or the new settings, whole, and nothing in the way, at whatever step they are killed', async () => {

@@ -18,4 +18,6 @@ export interface Layer {
   readonly given: ReadonlyMap<string, Given>;
   readonly warnings: readonly string[];
   readonly faults: readonly Fault[];
+  /** Clouds and profiles that are there even if they have no settings. */
+  readonly profiles?: readonly { readonly cloud: string; readonly profile: string | undefined }[];
 }

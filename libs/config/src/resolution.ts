@@ -71,8 +71,10 @@ export class Resolution {
   /** Names of the profiles of a cloud somebody gave a value for, sorted. */
   profilesOf(cloud: string): string[] {
     const given = this.layers.flatMap((layer) => [...layer.given.values()].map(({ reference }) => reference));
-    const profiles = given.flatMap(({ key, profile }) => (cloudOf(key) === cloud ? (profile ?? []) : []));
-    return [...new Set(profiles)].toSorted();
+    const named = given.flatMap(({ key, profile }) => (cloudOf(key) === cloud ? (profile ?? []) : []));
+    const present = this.layers.flatMap(({ profiles = [] }) => profiles);
+    const empty = present.flatMap((place) => (place.cloud === cloud ? (place.profile ?? []) : []));
+    return [...new Set([...named, ...empty])].toSorted();
   }
 
   /** Throws Problem `not-found` for a profile nobody gave a value for; the message lists the others. */

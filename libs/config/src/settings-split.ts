@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { keyAtPath } from './key-names.js';
 import { describeKey } from './schema.js';
-import { parseSettings, type SettingsTexts, settingsFileNames } from './settings-file.js';
-import { leavesOf, type TomlTable } from './toml.js';
+import { type HomeTexts, settingsFileNames } from './settings-file.js';
+import { leavesOf, parseToml, type TomlTable } from './toml.js';
 import { editToml } from './toml-editor.js';
 import { moveToml } from './toml-mover.js';
 
@@ -12,15 +12,15 @@ import { moveToml } from './toml-mover.js';
  *
  * @throws Problem `config-invalid`: a file is not valid TOML, or sallyport.toml has no room for a setting.
  */
-export function splitSettings(texts: SettingsTexts): SettingsTexts {
-  const tables = parseSettings(texts);
+export function splitSettings(texts: HomeTexts): HomeTexts {
+  const { tedge: name, sallyport: ownName } = settingsFileNames;
+  const tables = { tedge: parseToml(texts.tedge, name), sallyport: parseToml(texts.sallyport, ownName) };
   const own = ownLeaves(tables.tedge);
   if (own.length === 0) return texts;
   const kept = leavesOf(tables.sallyport);
   const copyOf = (path: readonly string[]) => kept.find((leaf) => isDeepStrictEqual(leaf.path, path));
   const copied = own.filter(({ path, value }) => isDeepStrictEqual(copyOf(path)?.value, value));
   const movable = own.filter(({ path }) => copyOf(path) === undefined);
-  const { tedge: name, sallyport: ownName } = settingsFileNames;
   const [tedge, sallyport] = moveToml(
     { name, text: texts.tedge },
     { name: ownName, text: texts.sallyport },

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { type CloudTable, cloudTypeKey } from './cloud-files.js';
 import { type Fault, shownValue } from './faults.js';
-import { isTableOfKeys, keyAtPath, type NamedKey, nameOf } from './key-names.js';
+import { cloudOf, isTableOfKeys, keyAtPath, type NamedKey, nameOf } from './key-names.js';
 import type { Given, Layer } from './layer.js';
 import { describeKey } from './schema.js';
-import type { SettingsHome } from './setting.js';
 import { type SettingsTables, settingsFileNames } from './settings-file.js';
 import { isTable, type TomlTable } from './toml.js';
 
@@ -15,19 +15,63 @@ const mostUnknownKeysNamed = 20;
 /**
  * Sorts the content of the settings files into settings, warnings about unknown keys, and faults. If a setting is in both
  * files, the file it belongs to counts. If it is only in the other file, it is read from there.
+ *
+ * As soon as a cloud has a mapper.toml, what tedge.toml says of this cloud does not count, as in thin-edge.io 2.
  */
 export function readTables(tables: SettingsTables): Layer {
-  const tedge = readTable(tables.tedge, 'tedge');
-  const sallyport = readTable(tables.sallyport, 'sallyport');
-  const given = new Map([...tedge.given, ...sallyport.given]);
-  const warnings = [...tedge.warnings, ...sallyport.warnings];
+  const shared = sharedLayer(tables);
+  const sallyport = readTable(tables.sallyport, settingsFileNames.sallyport);
+  const given = new Map([...shared.given, ...sallyport.given]);
+  const warnings = [...shared.warnings, ...sallyport.warnings];
   for (const [name, own] of sallyport.given) {
-    const shared = tedge.given.get(name);
+    const theirs = shared.given.get(name);
     const home = describeKey(own.reference.key).home;
-    if (shared !== undefined) given.set(name, home === 'tedge' ? shared : own);
-    warnings.push(...placeWarnings(own, shared));
+    if (theirs !== undefined) given.set(name, home === 'tedge' ? theirs : own);
+    warnings.push(...placeWarnings(own, theirs));
   }
-  return { given, warnings, faults: [...tedge.faults, ...sallyport.faults] };
+  return { given, warnings, faults: [...shared.faults, ...sallyport.faults], profiles: tables.clouds };
+}
+
+/** What the files that thin-edge.io reads too say. */
+function sharedLayer({ tedge, clouds }: SettingsTables): Layer {
+  const legacy = readTable(tedge, settingsFileNames.tedge);
+  const moved = new Set(clouds.map(({ cloud }) => cloud));
+  const isMoved = ({ reference }: Given) => moved.has(cloudOf(reference.key) ?? '');
+  const ignored = Map.groupBy([...legacy.given.values()].filter(isMoved), ({ reference }) => cloudOf(reference.key));
+  const layers = clouds.map(readCloudTable);
+  return {
+    given: new Map([
+      ...[...legacy.given].filter(([, given]) => !isMoved(given)),
+      ...layers.flatMap((layer) => [...layer.given]),
+    ]),
+    warnings: [
+      ...legacy.warnings,
+      ...[...ignored.keys()].map((cloud) => ignoredWarning(cloud ?? '')),
+      ...layers.flatMap((layer) => layer.warnings),
+    ],
+    faults: [
+      ...legacy.faults.filter(({ key }) => !moved.has(cloudOf(`${key}.`) ?? '')),
+      ...layers.flatMap((layer) => layer.faults),
+    ],
+  };
+}
+
+function ignoredWarning(cloud: string): string {
+  const { tedge } = settingsFileNames;
+  return `${tedge}: [${cloud}] is ignored, because the settings of this cloud are in mappers/${cloud}*/mapper.toml. Take [${cloud}] out of ${tedge}.`;
+}
+
+/** Keys in a mapper.toml have no name of the cloud in front. */
+function readCloudTable({ cloud, profile, name, table }: CloudTable): Layer {
+  const { [cloudTypeKey]: type, ...settings } = table;
+  const reader = new TableReader(name);
+  reader.visit(settings, profile === undefined ? [cloud] : [cloud, 'profiles', profile]);
+  const layer = reader.layer();
+  // Profiles have files of their own.
+  const given = [...layer.given].filter(([, { reference }]) => reference.profile === profile);
+  const isOther = type !== undefined && type !== cloud;
+  const warning = `${name}: ${cloudTypeKey} is ${shownValue(type)}, but the folder is that of ${cloud}, which counts.`;
+  return { ...layer, given: new Map(given), warnings: [...layer.warnings, ...(isOther ? [warning] : [])] };
 }
 
 /** What a person should know about a setting in sallyport.toml. */
@@ -40,12 +84,12 @@ function placeWarnings({ reference, value }: Given, shared: Given | undefined): 
       ? [`${sallyport}: ${name} belongs into ${tedge}, which thin-edge.io reads too. ${remedy}`]
       : [];
   if (isDeepStrictEqual(value, shared.value)) return [];
-  const [inForce, ignored] = home === 'tedge' ? [tedge, sallyport] : [sallyport, tedge];
+  const [inForce, ignored] = home === 'tedge' ? [shared.where, sallyport] : [sallyport, shared.where];
   return [`${name} is in both settings files. ${inForce} counts, ${ignored} is ignored. ${remedy}`];
 }
 
-function readTable(table: TomlTable, home: SettingsHome): Layer {
-  const reader = new TableReader(settingsFileNames[home]);
+function readTable(table: TomlTable, fileName: string): Layer {
+  const reader = new TableReader(fileName);
   reader.visit(table, []);
   return reader.layer();
 }

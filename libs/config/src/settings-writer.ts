@@ -1,14 +1,16 @@
-import { mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errorCode, hasCode, replaceTextFile } from '@sallyport/files';
+import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode, hasCode, removeIfPresent, replaceTextFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
+import { type CloudFile, cloudFileFor, cloudPathsOf, isEmptyCloudTable } from './cloud-files.js';
 import { withFileLock } from './file-lock.js';
 import { type KeyReference, pathsOf } from './key-names.js';
 import { removeLeftovers } from './leftovers.js';
 import { describeKey } from './schema.js';
 import type { SettingsHome } from './setting.js';
-import { readSettingsTexts, type SettingsTexts, settingsFileNames } from './settings-file.js';
+import { type HomeTexts, readSettingsTexts, type SettingsTexts, settingsFileNames } from './settings-file.js';
 import { splitSettings } from './settings-split.js';
+import { parseToml, type TomlTable } from './toml.js';
 import { editToml } from './toml-editor.js';
 import type { StoredValue } from './value-type.js';
 
@@ -64,26 +66,62 @@ async function rewrite(
   decide: (texts: SettingsTexts) => Promise<readonly SettingChange[]>,
 ): Promise<void> {
   const before = await readSettingsTexts(directory);
-  const changes = await decide(before);
   const split = splitSettings(before);
-  const after = {
-    tedge: changed(split.tedge, 'tedge', changes),
-    sallyport: changed(split.sallyport, 'sallyport', changes),
-  };
-  const withoutLosses = changed(
-    split.sallyport,
-    'sallyport',
-    changes.filter((change) => isHarmless(change, before)),
-  );
-  if (after.tedge === before.tedge && after.sallyport === before.sallyport) return;
+  const writes = writesFor(before, split, await decide(before));
+  if (writes.length === 0) return;
   // Do this first. Then an error always means that the files did not change.
-  await removeLeftovers(directory);
+  await removeLeftovers(
+    directory,
+    [...before.clouds, ...writes].map(({ name }) => name),
+  );
   if (split.tedge !== before.tedge) await keepBackup(directory, before.tedge);
-  await writeInTurn(directory, before, [
-    { home: 'sallyport', text: withoutLosses },
-    { home: 'tedge', text: after.tedge },
-    { home: 'sallyport', text: after.sallyport },
-  ]);
+  await writeInTurn(directory, writes);
+}
+
+/** What to write, in this order. */
+function writesFor(before: SettingsTexts, split: HomeTexts, changes: readonly SettingChange[]): FileWrite[] {
+  const legacy = parseToml(split.tedge, settingsFileNames.tedge);
+  const isElsewhere = ({ reference }: SettingChange) => isInCloudFile(reference, before, legacy);
+  const clouds = cloudWrites(before.clouds, changes.filter(isElsewhere), legacy);
+  const shared = changes.filter((change) => !isElsewhere(change));
+  const tedge = changed(split.tedge, 'tedge', shared);
+  const sallyport = changed(split.sallyport, 'sallyport', changes);
+  if (tedge === before.tedge && sallyport === before.sallyport) return clouds;
+  const harmless = changes.filter((change) => isElsewhere(change) || isHarmless(change, before));
+  const withoutLosses = changed(split.sallyport, 'sallyport', harmless);
+  const { tedge: tedgeName, sallyport: ownName } = settingsFileNames;
+  const writes: FileWrite[] = [
+    { name: ownName, before: before.sallyport, after: withoutLosses },
+    { name: tedgeName, before: before.tedge, after: tedge },
+    { name: ownName, before: withoutLosses, after: sallyport },
+  ];
+  return [...clouds, ...writes.filter((write) => write.before !== write.after)];
+}
+
+/** True for a key that stands in the mapper.toml of its cloud. */
+function isInCloudFile(reference: KeyReference, { clouds }: SettingsTexts, legacy: TomlTable): boolean {
+  return describeKey(reference.key).home === 'tedge' && cloudFileFor(reference, clouds, legacy) !== undefined;
+}
+
+/** What becomes of the files of clouds; a file without settings is removed. */
+function cloudWrites(clouds: readonly CloudFile[], changes: readonly SettingChange[], legacy: TomlTable): FileWrite[] {
+  const texts = new Map<string, string>();
+  for (const { reference, value } of changes) {
+    const file = cloudFileFor(reference, clouds, legacy);
+    if (file === undefined) continue;
+    const [present = [], ...old] = cloudPathsOf(reference);
+    const edits = [...old.map((path) => ({ path, value: undefined })), { path: present, value }];
+    const { name } = file;
+    texts.set(
+      name,
+      edits.reduce((text, edit) => editToml(text, { ...edit, name }), texts.get(name) ?? file.text),
+    );
+  }
+  return [...texts].flatMap(([name, text]) => {
+    const before = clouds.find((file) => file.name === name)?.text;
+    const after = isEmptyCloudTable(parseToml(text, name)) ? undefined : text;
+    return before === after ? [] : [{ name, before, after }];
+  });
 }
 
 /** True for changes of sallyport.toml that may come before tedge.toml is written: they remove no value that is in force. */
@@ -105,27 +143,40 @@ function changed(text: string, home: SettingsHome, changes: readonly SettingChan
   return edits.reduce((before, edit) => editToml(before, { ...edit, name: settingsFileNames[home] }), text);
 }
 
+/** A file of the configuration directory, before and after; undefined: it is not there. */
 interface FileWrite {
-  readonly home: SettingsHome;
-  readonly text: string;
+  readonly name: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
 }
 
-async function writeInTurn(directory: string, before: SettingsTexts, writes: readonly FileWrite[]): Promise<void> {
-  const texts = { ...before };
-  const model = join(directory, settingsFileNames.tedge);
-  const write = async ({ home, text }: FileWrite) => {
-    if (texts[home] === text) return;
-    await replaceTextFile(join(directory, settingsFileNames[home]), text, { model });
-    texts[home] = text;
-  };
+async function writeInTurn(directory: string, writes: readonly FileWrite[]): Promise<void> {
+  const done: FileWrite[] = [];
   try {
-    for (const next of writes) await write(next);
+    for (const next of writes) {
+      await writeSettingsFile(directory, next.name, next.after);
+      done.unshift(next);
+    }
   } catch (error) {
     // If we cannot undo it, a copy of the value in force stays. The next change removes it.
-    for (const home of ['tedge', 'sallyport'] as const)
-      await write({ home, text: before[home] }).catch(() => undefined);
+    for (const { name, before } of done) await writeSettingsFile(directory, name, before).catch(() => undefined);
     throw error;
   }
+}
+
+/** Writes a file whole, or removes it, and its folder if nothing else is in it. */
+async function writeSettingsFile(directory: string, name: string, text: string | undefined): Promise<void> {
+  const path = join(directory, name);
+  if (text !== undefined) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    return replaceTextFile(path, text, { model: join(directory, settingsFileNames.tedge) });
+  }
+  await removeIfPresent(path);
+  if (dirname(path) === directory) return;
+  await rmdir(dirname(path)).catch((error: unknown) => {
+    // The rules of the bridge may be in it.
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error;
+  });
 }
 
 /** Keeps the first copy. Settings that are moved later were put there by hand after it. */

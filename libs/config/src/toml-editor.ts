@@ -13,7 +13,7 @@ interface Splice {
 /**
  * Changes one value of a TOML document and nothing else: comments, order, blanks and line ends stay as they are.
  *
- * @param path  keys from the root to the value, at least two: no setting stands outside of all tables.
+ * @param path  keys from the root to the value, at least one.
  * @param value the new value; undefined removes the key and its line.
  * @param name  what to call the document in errors.
  * @param literal how the new value is spelled; made from the value when absent.
@@ -96,11 +96,20 @@ interface NewPair {
 function insertion(text: string, added: NewPair): Splice {
   const inline = added.pairs.filter((pair) => text[pair.valueStart] === '{' && isPrefix(pair.path, added.path)).at(-1);
   if (inline !== undefined) return inlineInsertion(added, inline);
+  if (added.path.length === 1) return rootInsertion(text, added);
   const section = added.sections.find((candidate) => isDeepStrictEqual(candidate.path, added.path.slice(0, -1)));
   if (section !== undefined && !section.isRepeated && section.path.length > 0)
     return lineInsertion(text, added, section);
   const dotted = closestDottedSection(added);
   return dotted === undefined ? newSection(text, added) : lineInsertion(text, added, dotted);
+}
+
+/** A key outside of all tables stands above the first header. */
+function rootInsertion(text: string, added: NewPair): Splice {
+  const [root] = added.sections;
+  const hasPairs = added.pairs.some((pair) => pair.section === root && pair.container === undefined);
+  if (root !== undefined && hasPairs) return lineInsertion(text, added, root);
+  return { from: 0, to: 0, insert: `${keyText(added.path)} = ${added.literal}${lineBreakOf(text)}` };
 }
 
 function inlineInsertion(added: NewPair, table: Pair): Splice {

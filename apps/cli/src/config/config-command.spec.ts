@@ -15,7 +15,8 @@ async function deviceWith(toml: string, env: CliContext['env'] = {}) {
   await writeFile(file, toml);
   const run = (...words: string[]) => runConfig([...words, '--config-dir', directory], env);
   const ownText = () => readFile(join(directory, 'sallyport.toml'), 'utf8');
-  return { run, text: () => readFile(file, 'utf8'), ownText };
+  const cloudText = (folder: string) => readFile(join(directory, 'mappers', folder, 'mapper.toml'), 'utf8');
+  return { run, text: () => readFile(file, 'utf8'), ownText, cloudText };
 }
 
 /** Runs `config WORDS` with outputs of its own. */
@@ -205,14 +206,14 @@ describe('config list', () => {
 
 describe('settings of thin-edge.io that nothing here reads', () => {
   it('are set and shown, and said to be kept for it', async () => {
-    const { run, text } = await deviceWith('');
+    const { run, cloudText } = await deviceWith('');
     const set = await run('set', 'c8y.availability.interval', '30m', '--profile', 'plant2');
     expect(set).toEqual({
       ...done,
       stderr:
         'Note: c8y.profiles.plant2.availability.interval is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
     });
-    expect(await text()).toBe('[c8y.profiles.plant2.availability]\ninterval = "30m"\n');
+    expect(await cloudText('c8y.plant2')).toBe('cloud_type = "c8y"\n\n[availability]\ninterval = "30m"\n');
     expect((await run('get', 'c8y.availability.interval', '--profile', 'plant2')).stdout).toBe('30m\n');
     expect((await run('list', '--doc', 'c8y.availability.interval')).stdout).toContain('kept for thin-edge.io');
   });
@@ -251,9 +252,9 @@ describe('what no service would start with', () => {
 
 describe('profiles', () => {
   it('are chosen by --profile, in any case of letters', async () => {
-    const { run, text } = await deviceWith('');
+    const { run, cloudText } = await deviceWith('');
     expect(await run('set', 'c8y.url', 'a.example', '--profile', 'Plant2')).toEqual(done);
-    expect(await text()).toBe('[c8y.profiles.plant2]\nurl = "a.example"\n');
+    expect(await cloudText('c8y.plant2')).toBe('cloud_type = "c8y"\nurl = "a.example"\n');
     expect(await run('get', 'c8y.url', '--profile', 'plant2')).toEqual({
       exitCode: 0,
       stdout: 'a.example\n',
@@ -263,10 +264,11 @@ describe('profiles', () => {
   });
 
   it('are chosen by TEDGE_CLOUD_PROFILE for keys that have profiles, and for no other', async () => {
-    const { run, text } = await deviceWith('', { TEDGE_CLOUD_PROFILE: 'plant2' });
+    const { run, text, cloudText } = await deviceWith('', { TEDGE_CLOUD_PROFILE: 'plant2' });
     await run('set', 'c8y.url', 'a.example');
     await run('set', 'http.bind.port', '1');
-    expect(await text()).toBe('[c8y.profiles.plant2]\nurl = "a.example"\n\n[http.bind]\nport = 1\n');
+    expect(await cloudText('c8y.plant2')).toBe('cloud_type = "c8y"\nurl = "a.example"\n');
+    expect(await text()).toBe('[http.bind]\nport = 1\n');
   });
 
   it('cannot be chosen for a key that has none', async () => {
