@@ -1,4 +1,4 @@
-import { environmentNameOf } from './key-names.js';
+import { environmentNameOf, isProfiled } from './key-names.js';
 import { type ConfigKey, configKeys, describeKey } from './schema.js';
 import { isDerived, type SettingDescription } from './setting.js';
 import { settingsFileNames } from './settings-file.js';
@@ -12,7 +12,7 @@ export function describeSetting(key: ConfigKey): string {
     ['Environment', environmentNameOf({ key })],
     ['Examples', examples.join(', ')],
     ['Old names', deprecatedNames.join(', ')],
-    ['Stored in', settingsFileNames[describeKey(key).home]],
+    ['Stored in', fileOf(key)],
     ['Note', noteOf(key)],
   ];
   const lines = facts
@@ -67,6 +67,10 @@ know lives in \`sallyport.toml\`, which it never touches; the table below says w
   is read from \`tedge.toml\` as before.
 - A setting in both files has the value of the file it belongs to. When the values differ, every command and every start
   says so, and nothing is moved. A setting in the wrong file alone is read from there.
+- The settings of a cloud (\`c8y\`, \`az\`, \`aws\`) that thin-edge.io knows are in \`mappers/<cloud>/mapper.toml\`, those of a
+  profile in \`mappers/<cloud>.<profile>/mapper.toml\`, without the name of the cloud: \`url = "HOST"\`. A device that has
+  its clouds in \`tedge.toml\`, from thin-edge.io 1 or an earlier release of ours, keeps them there. As soon as a cloud has
+  one such file, what \`tedge.toml\` says of this cloud is ignored, with a warning.
 - Settings marked "not read" are kept for thin-edge.io: \`tedge config\` shows, checks and changes them, and nothing of
   Sallyport ever reads them. A few of them look as if they did something here. \`tedge config set\`, each start and
   \`sallyport doctor\` warn of these.
@@ -88,9 +92,9 @@ tedge config list --doc http                      # this page, for keys that con
 - Unknown keys and variables are reported and ignored. A value that breaks its rule stops a service, which then lists
   everything that is wrong at once.
 - Old names of a setting are still read, with a warning. The first change of the setting writes its present name.
-- Keys under \`c8y\`, \`az\` and \`aws\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored under
-  \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`. \`TEDGE_CLOUD_PROFILE\` names the profile commands
-  use when \`--profile\` is left out.
+- Keys under \`c8y\`, \`az\` and \`aws\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored in
+  \`mappers/c8y.plant2/mapper.toml\` or under \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`.
+  \`TEDGE_CLOUD_PROFILE\` names the profile commands use when \`--profile\` is left out.
 - The keys under \`c8y.device\` and \`c8y.url\` are for \`tedge cert ... c8y [--profile NAME]\`. Those under \`c8y.proxy\` are
   accepted, so that scripts for thin-edge.io run; this release has no Cumulocity proxy to read them.
 - A certificate and its key only work together: with one of them set and the other not, nothing starts.
@@ -101,11 +105,17 @@ written; 2 there is no such key.`;
 
 function overview(): string {
   const rows = configKeys.map((key) => {
-    const { type, home, isRead } = describeKey(key);
-    const file = `${settingsFileNames[home]}${isRead ? '' : ', not read'}`;
+    const { type, isRead } = describeKey(key);
+    const file = `${fileOf(key)}${isRead ? '' : ', not read'}`;
     return `| [\`${key}\`](#${anchorOf(key)}) | ${type.name} | ${defaultText(describeKey(key))} | ${file} |`;
   });
   return ['| Key | Type | Default | File |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** The file that changes of a key go to, unless the clouds of the device are in tedge.toml. */
+function fileOf(key: ConfigKey): string {
+  const { home } = describeKey(key);
+  return home === 'tedge' && isProfiled(key) ? 'mapper.toml' : settingsFileNames[home];
 }
 
 function keySection(key: ConfigKey): string {
