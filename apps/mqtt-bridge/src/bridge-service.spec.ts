@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { healthRoutes } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { BridgeSite } from './bridge-site.fixture.js';
@@ -78,5 +79,115 @@ describe('what a bridge tells Cumulocity about itself', () => {
     await waitFor(() => site.cloud.mqtt.received('s/us').includes(`${line},up`));
     await site.cloud.mqtt.link.refuse();
     await waitFor(() => site.cloud.mqtt.received('s/us').includes(`${line},down`));
+  });
+});
+
+describe('a renewed certificate', () => {
+  it('is shown over a new connection, without a restart', async () => {
+    await using site = await BridgeSite.open();
+    const before = connects(site);
+    await site.giveCertificate();
+    await waitFor(() => connects(site) > before);
+    await site.untilState('up');
+    await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+  });
+});
+
+function connects({ cloud }: BridgeSite): number {
+  return cloud.mqtt.log().match(/New client connected from \S+ as gateway01 /g)?.length ?? 0;
+}
+
+const plantRules = `remote_prefix = ""
+local_prefix = "c8y/"
+
+[[rule]]
+topic = "plant/#"
+direction = "outbound"
+`;
+
+describe('a reload', () => {
+  it('shows in a dry run which rules would change, and changes nothing', async () => {
+    await using site = await BridgeSite.open();
+    await site.giveRules('plant.toml', plantRules);
+    const before = connects(site);
+    expect(await site.reload({ dryRun: true })).toEqual({
+      isApplied: false,
+      changes: [
+        {
+          name: 'c8y',
+          change: 'rules',
+          settings: [],
+          rules: { added: ['c8y/plant/#  ->  plant/#'], removed: [] },
+        },
+      ],
+    });
+    expect((await site.bridges())[0]?.rules.map(({ rule }) => rule)).not.toContain('c8y/plant/#  ->  plant/#');
+    expect(connects(site)).toBe(before);
+  });
+
+  it('puts new rules in force without a new connection, and counts their messages', async () => {
+    await using site = await BridgeSite.open();
+    const before = connects(site);
+    await site.giveRules('plant.toml', plantRules);
+    expect(await site.reload()).toMatchObject({ isApplied: true, changes: [{ name: 'c8y', change: 'rules' }] });
+    await site.publish('c8y/plant/line1', 'on');
+    await waitFor(() => site.cloud.mqtt.received('plant/line1').length > 0);
+    expect(connects(site)).toBe(before);
+    const rules = (await site.bridges())[0]?.rules ?? [];
+    expect(rules.find(({ rule }) => rule === 'c8y/plant/#  ->  plant/#')).toMatchObject({ forwarded: 1, dropped: {} });
+  });
+
+  it('refuses rules that are not valid, with file and line, and the bridge goes on as before', async () => {
+    await using site = await BridgeSite.open();
+    await site.giveRules('plant.toml', plantRules.replace('outbound', 'sideways'));
+    await expect(site.reload()).rejects.toMatchObject({
+      type: 'config-invalid',
+      message: expect.stringMatching(/plant\.toml.*6/s),
+    });
+    await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+    expect((await site.bridges())[0]?.state).toBe('up');
+  });
+
+  it('starts and stops bridges as cloud.connections says', async () => {
+    await using site = await BridgeSite.prepare({ settings: { 'cloud.connections': '' } });
+    await site.start();
+    expect(await site.bridges()).toEqual([]);
+    site.settings['cloud.connections'] = 'c8y';
+    expect(await site.reload()).toMatchObject({ changes: [{ name: 'c8y', change: 'added' }] });
+    await site.untilState('up');
+    site.settings['cloud.connections'] = '';
+    expect(await site.reload()).toMatchObject({ changes: [{ name: 'c8y', change: 'removed' }] });
+    expect(await site.bridges()).toEqual([]);
+    await waitFor(() => site.texts(health).at(-1) === '{"status":"down"}');
+  });
+
+  it('connects anew when a setting of the connection has changed, and names it', async () => {
+    await using site = await BridgeSite.open();
+    site.settings['c8y.bridge.keepalive_interval'] = '30s';
+    const { changes } = await site.reload({ dryRun: true });
+    expect(changes).toMatchObject([
+      { name: 'c8y', change: 'reconnected', settings: ['c8y.bridge.keepalive_interval'] },
+    ]);
+  });
+});
+
+describe('a cloud whose settings are wrong', () => {
+  it('is shown with its fault, and does not keep the service from being ready', async () => {
+    await using site = await BridgeSite.prepare({ settings: { 'cloud.connections': 'az,c8y' } });
+    await site.start();
+    await waitFor(async () => (await site.bridges()).map(({ state }) => state).join() === 'faulty,up');
+    expect((await site.bridges())[0]).toMatchObject({ name: 'az', fault: expect.stringContaining('az.url') });
+    expect(await site.admin.call(healthRoutes.readiness)).toEqual({ ready: true, faults: {} });
+  });
+
+  it('is refused when another connection has the same topic prefix', async () => {
+    await using site = await BridgeSite.prepare();
+    site.settings['cloud.connections'] = 'c8y,c8y@second';
+    await site.writeFile('tedge.toml', '[c8y.profiles.second]\nurl = "localhost"\n');
+    await site.start();
+    await waitFor(async () => (await site.bridges())[1]?.state === 'faulty');
+    expect((await site.bridges())[1]?.fault).toContain('c8y@second and c8y have the same topic prefix "c8y"');
   });
 });

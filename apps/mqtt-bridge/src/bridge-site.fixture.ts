@@ -7,6 +7,8 @@ import { type MqttConnection, type MqttSession, openMqttSession } from '@sallypo
 import {
   adminSocketPath,
   type BridgeDescription,
+  type BridgeReloadRequest,
+  type BridgeReloadResponse,
   deviceId,
   mqttBridgeRoutes,
   type ServiceName,
@@ -139,6 +141,11 @@ export class BridgeSite implements AsyncDisposable {
     await writeFile(this.directory.file(name), text);
   }
 
+  /** Adds a file with rules for the cloud, or replaces it. */
+  giveRules(name: string, text: string): Promise<void> {
+    return this.writeFile(`mappers/c8y/bridge/${name}`, text);
+  }
+
   async start(): Promise<void> {
     const readSettings = async () => (await loadSettings(this.loadOptions())).settings;
     this.services = new RunningServices({
@@ -159,6 +166,11 @@ export class BridgeSite implements AsyncDisposable {
 
   async bridges(): Promise<readonly BridgeDescription[]> {
     return (await this.admin.call(mqttBridgeRoutes.list)).bridges;
+  }
+
+  /** Reads settings and rules again. */
+  reload(body: BridgeReloadRequest = {}): Promise<BridgeReloadResponse> {
+    return this.admin.call(mqttBridgeRoutes.reload, { body });
   }
 
   /** Waits until the first bridge is in this state. */

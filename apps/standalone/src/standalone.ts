@@ -4,9 +4,10 @@ import type { ProcessArguments, Settings } from '@sallyport/config';
 import { deviceRegistry } from '@sallyport/device-registry';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
+import { mqttBridge } from '@sallyport/mqtt-bridge';
 import { openBroker } from '@sallyport/mqtt-broker';
 import { pkiSigner } from '@sallyport/pki-signer';
-import { type EntranceDescription, Problem } from '@sallyport/protocol';
+import { type EntranceDescription, hasEntrances, Problem } from '@sallyport/protocol';
 import {
   type Log,
   openConfiguredStore,
@@ -16,6 +17,9 @@ import {
   SystemClock,
   startProcess,
 } from '@sallyport/runtime';
+
+/** The thread of the bridges: a bundle beside that of this program. */
+const bridgeWorker = new URL('./bridge-worker.js', import.meta.url);
 
 export interface StandaloneOptions extends ProcessArguments {
   readonly log: Log;
@@ -52,7 +56,14 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
   const store = await openConfiguredStore(settings, log);
   opened({ name: 'store', stop: () => store.close() });
   const broker = await openBroker(process, { log, store });
-  const definitions = [deviceRegistry, pkiSigner, broker.service, c8yProxy, agent];
+  const definitions = [
+    deviceRegistry,
+    pkiSigner,
+    broker.service,
+    mqttBridge({ worker: bridgeWorker }),
+    c8yProxy,
+    agent,
+  ];
   runs(definitions.map(({ name }) => name));
   const services = new RunningServices({
     ...process,
@@ -68,7 +79,9 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
 }
 
 async function describeSystem({ directory }: Settings, hosts: readonly ServiceHost[]): Promise<SystemDescription> {
-  const entrances = hosts.flatMap((host) => host.app.get(Entrances, { strict: false }).describe());
+  const entrances = hosts
+    .filter(({ context }) => hasEntrances(context.name))
+    .flatMap((host) => host.app.get(Entrances, { strict: false }).describe());
   return { configDirectory: directory, entrances, caFingerprint: await rootFingerprint(hosts) };
 }
 

@@ -35,27 +35,38 @@ function changeOf(
   return diff.isEmpty ? undefined : { name, change: 'rules', settings, rules };
 }
 
-/** Everything but the rules, part by part. */
-function factsOf({ cloud, local, remote, limits, service, deadLetterPrefix }: BridgePlan): Map<string, unknown> {
-  const { commands: _commands, settingNames: _names, ...facts } = cloud;
-  const parts = { ...facts, service, deadLetterPrefix, 'session at the local broker': local, limits };
-  return new Map<string, unknown>(Object.entries({ ...parts, 'session at the cloud': remote }));
+/** Names of parts as people know them. The first ones are settings of the connection, and the sessions follow from them. */
+function wordsFor({ kind, settingNames }: BridgePlan['cloud']): ReadonlyMap<string, string> {
+  const own = (key: string) => (kind === 'custom' ? key : `${kind}.${key}`);
+  return new Map([
+    ['mqtt', settingNames.url],
+    ['http', settingNames.url],
+    ['deviceId', settingNames.deviceId],
+    ['authMethod', settingNames.authMethod],
+    ['identity', `${settingNames.certPath}, ${settingNames.keyPath}`],
+    ['rootCertPath', settingNames.rootCertPath],
+    ['keepAliveSeconds', own('bridge.keepalive_interval')],
+    ['maxPayloadBytes', kind === 'custom' ? 'bridge.max_payload_size' : own('mapper.mqtt.max_payload_size')],
+    ['topicPrefix', own('bridge.topic_prefix')],
+    ['isCleanSession', own('bridge.clean_session')],
+    ['httpProxy', 'proxy.*'],
+    ['limits', 'mqtt.bridge.*'],
+    ['local', 'session at the local broker'],
+    ['remote', 'session at the cloud'],
+  ]);
 }
 
-/** In the names of settings where there is one for the part. Values are not told: a proxy may have a password. */
+/** Everything but the rules, part by part. */
+function partsOf({ cloud, local, remote, limits, service, deadLetterPrefix }: BridgePlan): Map<string, unknown> {
+  const { commands: _commands, settingNames: _names, ...facts } = cloud;
+  return new Map<string, unknown>(Object.entries({ ...facts, service, deadLetterPrefix, limits, local, remote }));
+}
+
+/** In the names of settings, without their values: a proxy may have a password. */
 function changedFacts(before: BridgePlan, after: BridgePlan): string[] {
-  const [old, fresh] = [factsOf(before), factsOf(after)];
-  const { settingNames } = after.cloud;
-  const wordsOf: Readonly<Record<string, string>> = {
-    mqtt: settingNames.url,
-    http: settingNames.url,
-    deviceId: settingNames.deviceId,
-    authMethod: settingNames.authMethod,
-    identity: `${settingNames.certPath}, ${settingNames.keyPath}`,
-    rootCertPath: settingNames.rootCertPath,
-    httpProxy: 'proxy.*',
-    limits: 'mqtt.bridge.*',
-  };
-  const changed = [...fresh].filter(([part, value]) => !isDeepStrictEqual(old.get(part), value));
-  return [...new Set(changed.map(([part]) => wordsOf[part] ?? part))];
+  const [old, fresh, words] = [partsOf(before), partsOf(after), wordsFor(after.cloud)];
+  const parts = [...fresh].filter(([part, value]) => !isDeepStrictEqual(old.get(part), value)).map(([part]) => part);
+  const isSession = (part: string) => part === 'local' || part === 'remote';
+  const told = parts.every(isSession) ? parts : parts.filter((part) => !isSession(part));
+  return [...new Set(told.map((part) => words.get(part) ?? part))];
 }

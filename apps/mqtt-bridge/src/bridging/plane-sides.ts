@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { type CloudConnection, dialCloud, explainCloudFault, mqttLogin } from '@sallyport/cloud';
 import { quoted } from '@sallyport/config';
-import { openTransport } from '@sallyport/mqtt';
+// Not from the index of the library, with which all of Nest would come into the worker.
+import { openTransport } from '@sallyport/mqtt/transport';
 import type { Will } from '@sallyport/mqtt-wire';
 import type { ConnectionOnce } from '@sallyport/runtime';
 import type { BridgeSide, ConnectTerms } from '../plane/bridge-types.js';
