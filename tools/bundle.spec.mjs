@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,14 +15,22 @@ export function fail(): never {
 fail();
 `;
 
-/** An app with one file, bundled as the services are. */
+const threadSource = `import { unused } from './unused.ts';
+export const isUsed = () => unused;
+console.log('the thread runs');
+`;
+
+/** An app with one file and one thread, bundled as the services are. */
 let folder;
 let bundle;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-bundle-'));
   mkdirSync(join(folder, 'src'));
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const workers = { thread: './src/thread.ts' };
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', sallyport: { workers } }));
+  writeFileSync(join(folder, 'src/thread.ts'), threadSource);
+  writeFileSync(join(folder, 'src/unused.ts'), `console.log('a module that nobody uses'); export const unused = 1;`);
   writeFileSync(join(folder, 'tsconfig.json'), '{}');
   writeFileSync(join(folder, 'src/main.ts'), source);
   const rolldown = join(root, 'node_modules/.bin/rolldown');
@@ -57,5 +65,16 @@ describe('a bundle', () => {
 
   it('has a source map that leads to the line', () => {
     expect(complaint('--enable-source-maps')).toContain(`${join(folder, 'src/main.ts')}:6:9`);
+  });
+
+  it('has its threads beside it, each in one file, without what is imported only to run', () => {
+    expect(readdirSync(join(folder, 'dist/bundle')).toSorted()).toEqual([
+      'main.js',
+      'main.js.map',
+      'thread.js',
+      'thread.js.map',
+    ]);
+    const thread = join(folder, 'dist/bundle/thread.js');
+    expect(execFileSync(process.execPath, [thread], { encoding: 'utf8' })).toBe('the thread runs\n');
   });
 });

@@ -11,6 +11,7 @@ const audit = ['GET /v1/audit', 'GET /v1/audit/verify'];
 const services: readonly { readonly name: ServiceName; readonly operations: readonly string[] }[] = [
   { name: 'agent', operations: entrance },
   { name: 'mqtt-broker', operations: [...entrance, 'GET /v1/broker'] },
+  { name: 'mqtt-bridge', operations: ['GET /v1/bridges', 'POST /v1/bridges/reload'] },
   {
     name: 'device-registry',
     operations: [

@@ -97,12 +97,11 @@ async function variablesOf(settings: Settings, connection: CloudConnection): Pro
 const leastPauseMs = 100;
 
 function limitsOf(settings: Settings, { kind }: CloudConnection): Partial<BridgeLimits> {
-  const ms = (key: 'initial_interval' | 'maximum_interval' | 'reset_window') =>
-    settings.require(`mqtt.bridge.reconnect_policy.${key}`) * 1000;
-  const firstMs = Math.max(leastPauseMs, ms('initial_interval'));
+  const firstMs = Math.max(leastPauseMs, settings.require('mqtt.bridge.reconnect_policy.initial_interval') * 1000);
+  const longestMs = settings.require('mqtt.bridge.reconnect_policy.maximum_interval') * 1000;
   return {
-    backOff: { firstMs, longestMs: Math.max(firstMs, ms('maximum_interval')) },
-    resetWindowMs: ms('reset_window'),
+    backOff: { firstMs, longestMs: Math.max(firstMs, longestMs) },
+    resetWindowMs: settings.require('mqtt.bridge.reconnect_policy.reset_window') * 1000,
     windowMessages: settings.require('mqtt.bridge.window'),
     oldestUnacknowledgedMs: settings.require('mqtt.bridge.stall_timeout') * 1000,
     // The clouds know a device by its client id, and admit no second one.
