@@ -2,7 +2,9 @@ import type { CommandLog } from './command-log.js';
 
 /** Where a command writes. */
 export interface CliOutput {
-  write(text: string): unknown;
+  /** False when the reader is slow, and the writer has to wait for `drain`. */
+  write(text: string | Uint8Array): unknown;
+  once?(event: 'drain', listener: () => void): unknown;
   /** True on a terminal. Progress is shown on a terminal only. */
   readonly isTTY?: boolean;
 }

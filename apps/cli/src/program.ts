@@ -10,12 +10,14 @@ import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
+import { httpCommand } from './http/http-command.js';
 import { mqttCommand } from './mqtt/mqtt-command.js';
 import { globalOptions, logLevelArgument, logLevelOf, optionsOf } from './options.js';
 import { withoutControls } from './output.js';
 import { secureCommand } from './secure/secure-command.js';
 import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
+import { uploadCommand } from './upload/upload-command.js';
 
 const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
 
@@ -52,6 +54,8 @@ export function createProgram(context: CliContext): Command {
     caCommand,
     siteCommand,
     mqttCommand,
+    httpCommand,
+    uploadCommand,
     bridgeCommand,
     configCommand,
     completionCommand,

@@ -15,16 +15,29 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   const log = new CommandLog(world.stderr);
   const context = { ...world, log };
   const program = createProgram(context);
+  const words = withFragment(argv);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(words, { from: 'user' });
     return 0;
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    if (report !== undefined) writeReport(context, report, calledAs(argv, program));
+    if (report !== undefined) writeReport(context, report, calledAs(words, program));
     log.debugCauses(fault);
     return exitCodeOf(fault, isInterrupted);
   }
+}
+
+/**
+ * `upload c8y --json '{...}'` of thin-edge.io has a value, where `--json` of every command here has none. So it is
+ * called `--fragment` from here on.
+ */
+function withFragment(argv: readonly string[]): string[] {
+  if (!argv.includes('upload')) return [...argv];
+  return argv.map((word, index) => {
+    if (word === '--json' && /^\s*\{/.test(argv[index + 1] ?? '')) return '--fragment';
+    return word.replace(/^--json=(?=\s*\{)/, '--fragment=');
+  });
 }
 
 /** Also for a wrong command line: a program that reads JSON needs the error as JSON too. */

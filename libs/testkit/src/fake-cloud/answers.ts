@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -11,8 +12,15 @@ const piece = Buffer.alloc(pieceBytes, 'sallyport\n');
 
 /** Answers of a cloud that is well, slow, broken or hostile. */
 export const answers = {
-  /** A status with a text. */
+  /** A status with a text, when the whole body has come. */
   status(status: number, text = '', headers: Readonly<Record<string, string>> = {}): CloudAnswer {
+    return async (request, response) => {
+      if (!request.complete) await once(request.resume(), 'end');
+      response.writeHead(status, { 'content-type': 'text/plain', ...headers }).end(text);
+    };
+  },
+  /** The same without waiting for the body. */
+  early(status: number, text = '', headers: Readonly<Record<string, string>> = {}): CloudAnswer {
     return (request, response) => {
       request.resume();
       response.writeHead(status, { 'content-type': 'text/plain', ...headers }).end(text);
@@ -21,17 +29,15 @@ export const answers = {
   json(status: number, value: unknown): CloudAnswer {
     return answers.status(status, JSON.stringify(value), { 'content-type': 'application/json' });
   },
-  /** 401, as for a token that is not valid any more. */
+  /** 401, as for a token that is not valid any more. It does not wait for the body. */
   unauthorized(): CloudAnswer {
-    return answers.json(401, {
-      error: 'security/Unauthorized',
-      message: 'Invalid credentials! : Token is expired or revoked.',
-      info: 'https://www.cumulocity.com/guides/reference/rest-implementation/#error_reporting',
-    });
+    const message = 'Invalid credentials! : Token is expired or revoked.';
+    const text = JSON.stringify({ error: 'security/Unauthorized', message, info: null });
+    return answers.early(401, text, { 'content-type': 'application/json' });
   },
   /** @param location absolute or relative, as it is written into the header */
   redirect(location: string, status: 301 | 302 | 303 | 307 | 308 = 302): CloudAnswer {
-    return answers.status(status, '', { location });
+    return answers.early(status, '', { location });
   },
   /** A body of this length; its digest is `digestOf(bytes)`. */
   download(bytes: number, framing: 'content-length' | 'chunked' = 'content-length'): CloudAnswer {
