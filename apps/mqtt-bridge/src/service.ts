@@ -20,4 +20,3 @@ export type {
   SideName,
   SideState,
 } from './plane/bridge-types.js';
-export { matchedRules } from './plane/matched-rules.js';
