@@ -41,3 +41,7 @@ export class SideFault extends Error {
     this.name = 'SideFault';
   }
 }
+
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('The connection ended.', { cause: error });
+}

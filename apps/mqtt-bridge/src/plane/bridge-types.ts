@@ -71,7 +71,10 @@ export interface BridgeLimits {
   readonly unsentBytes: number;
   /** Bytes that wait for a destination that cannot take them yet; then the source is not read. Default 1 MiB. */
   readonly heldBytes: number;
-  /** Largest packet that a broker may send, in bytes; default 16 MiB. */
+  /**
+   * Largest packet that the remote broker may send, in bytes; default 16 MiB. One of MQTT 5 is told, and leaves larger
+   * messages out. The local broker may send whatever MQTT allows.
+   */
   readonly largestPacketBytes: number;
   /** Until the byte stream is open, in milliseconds; default 60,000. */
   readonly openDeadlineMs: number;
@@ -208,4 +211,5 @@ export type BridgeNotice =
   | { readonly kind: 'subscription-unconfirmed'; readonly side: SideName; readonly filters: readonly string[] }
   | { readonly kind: 'greeting-refused'; readonly side: SideName; readonly topic: string; readonly reasonCode: number }
   | { readonly kind: 'destination-stalled'; readonly direction: Direction; readonly oldestUnacknowledgedMs: number }
-  | { readonly kind: 'delivery-not-promised'; readonly side: SideName };
+  /** The broker serves QoS 0 only: for all messages to it, or for those from it that match the filter. */
+  | { readonly kind: 'delivery-not-promised'; readonly side: SideName; readonly filter?: string };

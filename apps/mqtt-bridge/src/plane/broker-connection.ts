@@ -14,7 +14,7 @@ import {
   publishTypeNumber,
   reasonCodes,
 } from '@sallyport/mqtt-wire';
-import { wordsOf } from './bridge-fault.js';
+import { asError, wordsOf } from './bridge-fault.js';
 import type { BridgeClock, BridgeLimits, ConnectTerms, Greeting } from './bridge-types.js';
 import { connectPacket, type PeerTerms, peerTerms } from './connect-packet.js';
 import { TurnOutput } from './turn-output.js';
@@ -64,7 +64,8 @@ export class BrokerConnection {
   private resolveEnded: (fault: Error) => void = () => undefined;
   private lastReadMs: number;
   private stopKeepAlive = (): void => undefined;
-  private isPaused = false;
+  /** Whether it is not read now. */
+  isPaused = false;
 
   constructor(private readonly options: BrokerConnectionOptions) {
     const { stream, terms, limits, clock } = options;
@@ -345,8 +346,4 @@ export class BrokerConnection {
       this.fail(asError(error));
     }
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('The connection ended.', { cause: error });
 }

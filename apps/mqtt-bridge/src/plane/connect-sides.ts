@@ -13,6 +13,9 @@ export interface ConnectSidesOptions {
   readonly onConnected: (side: SideName) => void;
 }
 
+// MQTT 5.0 §2.1.4: a remaining length of 268,435,455, behind a byte and its own four.
+const largestMqttPacketBytes = 268_435_460;
+
 /** Connections to both brokers, with CONNACK. Nothing behind it has been read. */
 export interface ConnectedSides {
   readonly local: BrokerConnection;
@@ -71,7 +74,13 @@ async function greetAll(
   const egress = await Promise.all(more);
   onConnected('remote');
   const receiveMaximum = Math.min(most, remote.peer.receiveMaximum);
-  const local = await connectAs('local', { ...options, stream: streams.local, terms: terms.local, receiveMaximum });
+  const local = await connectAs('local', {
+    ...options,
+    limits: { ...limits, largestPacketBytes: largestMqttPacketBytes },
+    stream: streams.local,
+    terms: terms.local,
+    receiveMaximum,
+  });
   onConnected('local');
   return { local, remote, egress };
 }

@@ -1,5 +1,5 @@
 import type { BridgeCounters } from './bridge-counters.js';
-import { SideFault } from './bridge-fault.js';
+import { asError, SideFault } from './bridge-fault.js';
 import type {
   BridgeClock,
   BridgeLimits,
@@ -39,6 +39,7 @@ export interface CrossingOptions {
 
 const sides = ['local', 'remote'] as const;
 const mostTopicBytes = 65_535;
+const manyUnderWay = 128;
 
 /** Both directions of a bridge while both brokers are connected. With the first connection that ends, all end. */
 export class Crossing {
@@ -48,6 +49,7 @@ export class Crossing {
   private readonly outbound: Forwarder;
   private readonly inbound: Forwarder;
   private readonly watchdog: Watchdog;
+  private isStopping = false;
 
   constructor(private readonly options: CrossingOptions) {
     const { local, remote, egress } = options.connections;
@@ -57,6 +59,7 @@ export class Crossing {
       local: [new Destination(local, limits, most(options.local))],
       remote: [remote, ...egress].map((connection) => new Destination(connection, limits, most(options.remote))),
     };
+    for (const connection of [local, remote, ...egress]) connection.output.isPatient = () => this.isBusy;
     const turns = new ReadingTurns();
     this.outbound = this.forwarder('outbound', turns);
     this.inbound = this.forwarder('inbound', turns);
@@ -102,12 +105,20 @@ export class Crossing {
     });
     await Promise.race([Promise.all([this.outbound.drain(), this.inbound.drain()]), late, this.ended]);
     cancel();
+    this.isStopping = true;
     const { local, remote, egress } = connections;
     await Promise.all([local, remote, ...egress].map((connection) => connection.end()));
   }
 
+  /** With so many messages under way, a millisecond more for each costs no throughput. */
+  private get isBusy(): boolean {
+    return this.outbound.underWay + this.inbound.underWay >= manyUnderWay;
+  }
+
   private endAll(fault: SideFault): SideFault {
     this.watchdog.stop();
+    // When the bridge stops, each side says goodbye itself.
+    if (this.isStopping) return fault;
     const { local, remote, egress } = this.options.connections;
     for (const connection of [local, remote, ...egress])
       connection.fail(new Error('The other side of the bridge ended.', { cause: fault }));
@@ -159,9 +170,12 @@ export class Crossing {
   private greet(side: SideName): void {
     const { connections, onNotice } = this.options;
     for (const greeting of this.options[side].terms().greetings ?? [])
-      connections[side].publish(greeting).then((reasonCode) => {
-        if (reasonCode >= 0x80) onNotice({ kind: 'greeting-refused', side, topic: greeting.topic, reasonCode });
-      });
+      connections[side]
+        .publish(greeting)
+        .then((reasonCode) => {
+          if (reasonCode >= 0x80) onNotice({ kind: 'greeting-refused', side, topic: greeting.topic, reasonCode });
+        })
+        .catch((error: unknown) => connections[side].fail(asError(error)));
   }
 
   /** Lets messages go to a broker as soon as their answers cannot be missed. */
@@ -172,7 +186,10 @@ export class Crossing {
     const confirmed = this.subscribe(side, rules);
     // A session that the broker has kept misses nothing.
     if (isResumed) this.open(side);
-    else confirmed.then(() => connections[side].isOver || this.open(side));
+    const opened = confirmed.then(() => {
+      if (!isResumed && !connections[side].isOver) this.open(side);
+    });
+    opened.catch((error: unknown) => connections[side].fail(asError(error)));
   }
 
   private open(side: SideName): void {

@@ -82,6 +82,11 @@ export class Forwarder {
     return { inFlight, held: this.held.length, heldBytes: this.held.bytes, oldestUnacknowledgedMs };
   }
 
+  /** Messages that are not acknowledged to their source. */
+  get underWay(): number {
+    return this.ring.length;
+  }
+
   get direction(): Direction {
     return this.options.direction;
   }
@@ -94,7 +99,9 @@ export class Forwarder {
     const nowMs = this.options.clock.nowMs();
     const { oldestSentAt, isOvertaken } = this.ring;
     for (const destination of this.options.destinations) destination.observe(nowMs);
-    if (oldestSentAt === undefined || this.options.destinations.some(({ connection }) => connection.isOver)) return 0;
+    // A destination that is not read may have acknowledged everything.
+    const isUnheard = this.options.destinations.some(({ connection }) => connection.isOver || connection.isPaused);
+    if (oldestSentAt === undefined || isUnheard) return 0;
     const moving = Math.max(...this.options.destinations.map(({ movedAtMs }) => movedAtMs));
     return nowMs - (isOvertaken ? oldestSentAt : Math.max(oldestSentAt, moving));
   }

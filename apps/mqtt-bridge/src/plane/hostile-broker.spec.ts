@@ -175,6 +175,12 @@ describe('a broker and the subscriptions of the bridge', () => {
     ]);
   });
 
+  it('says that it can promise nothing for a filter that is granted at QoS 0', async () => {
+    await using site = await ScriptedSite.open({ remoteScript: grants(() => [1, 0]) });
+    await site.up();
+    expect(site.notices).toEqual([{ kind: 'delivery-not-promised', side: 'remote', filter: 'both/#' }]);
+  });
+
   it('leaves a broker whose SUBACK has too few reason codes', async () => {
     await using site = await ScriptedSite.open({ remoteScript: grants((filters) => Array(filters - 1).fill(1)) });
     const remote = await site.remote.link(0);

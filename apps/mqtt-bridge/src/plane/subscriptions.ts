@@ -1,4 +1,5 @@
 import { SerialQueue } from '@sallyport/concurrency';
+import { reasonCodes } from '@sallyport/mqtt-wire';
 import type { BridgeClock, BridgeLimits, BridgeNotice, SideName } from './bridge-types.js';
 import type { BrokerConnection } from './broker-connection.js';
 
@@ -69,9 +70,11 @@ export class Subscriptions {
   }
 
   private settle(filter: string, reasonCode: number, open: Set<string>): void {
+    const { side, onNotice } = this.options;
     open.delete(filter);
     if (reasonCode < 0x80) this.confirmed.add(filter);
-    else this.options.onNotice({ kind: 'subscription-refused', side: this.options.side, filter, reasonCode });
+    else onNotice({ kind: 'subscription-refused', side, filter, reasonCode });
+    if (reasonCode === reasonCodes.success) onNotice({ kind: 'delivery-not-promised', side, filter });
   }
 }
 

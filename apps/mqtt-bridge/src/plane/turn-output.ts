@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 
 const pageBytes = 65_536;
 const largestInPage = pageBytes / 4;
+const patienceMs = 1;
 
 /**
  * Gathers the packets for one connection, and writes what was gathered in a turn of the event loop with one call.
@@ -15,6 +16,11 @@ export class TurnOutput {
   /** Where the unwritten part of the page starts, and where it ends. */
   private start = 0;
   private end = 0;
+  /**
+   * Whether the packets may wait a millisecond for others. A write costs more than a message, and so does the wake-up
+   * of the broker that reads it.
+   */
+  isPatient: () => boolean = () => false;
   private fullPages: Buffer[] = [];
   private fullBytes = 0;
   private gatheredBytes = 0;
@@ -71,9 +77,11 @@ export class TurnOutput {
 
   private arm(): void {
     this.isArmed = true;
-    setImmediate(() => {
+    const flush = (): void => {
       if (this.isArmed) this.flush();
-    });
+    };
+    if (this.isPatient()) setTimeout(flush, patienceMs);
+    else setImmediate(flush);
   }
 
   private turnPage(bytes: number): void {
