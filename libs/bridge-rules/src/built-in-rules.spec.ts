@@ -185,4 +185,25 @@ describe('the files of built-in rules', () => {
     await writeFile(site.directory.file('mappers/aws/bridge/rules.toml.disabled'), '');
     expect(await readRuleSet(source)).toMatchObject({ rules: [], disabledFiles: ['rules.toml'], fileCount: 0 });
   });
+
+  it('count as those of this release when nobody edited them since an earlier one, also before they are renewed', async () => {
+    await using site = await folder({});
+    const bridge = site.directory.file('mappers/aws/bridge');
+    await mkdir(bridge, { recursive: true });
+    const old = 'local_prefix = "a/"\nremote_prefix = "b/"\n[[rule]]\ntopic = "old"\ndirection = "outbound"\n';
+    const loaded = await loadSettings({ configDir: site.directory.path, env: {}, cwd: '/' });
+    const directory = site.directory.file('mappers/aws');
+    const connection = {
+      kind: 'aws',
+      profile: undefined,
+      authMethod: 'certificate',
+      deviceId: 'gw',
+      directory,
+    } as const;
+    const source = await ruleSourceOf(loaded.settings, connection);
+    await writeFile(`${bridge}/rules.toml`, old);
+    expect((await readRuleSet(source)).rules.map(ruleText)).toEqual(['a/old  ->  b/old']);
+    await writeFile(`${bridge}/rules.toml.template`, old);
+    expect((await readRuleSet(source)).rules).toHaveLength(5);
+  });
 });

@@ -60,7 +60,8 @@ async function filesOf({ directory, builtIn }: RuleSource): Promise<FoundFiles> 
     return { files: [], disabledFiles, faults: [{ file: directory, line: undefined, message }] };
   }
   const read = await Promise.all(written.map((name) => readFileOf(directory, name)));
-  const files = [...read.flatMap(({ file }) => file ?? []), ...unwritten];
+  const found = await Promise.all(read.flatMap(({ file }) => file ?? []).map((file) => renewed(directory, file, ours)));
+  const files = [...found, ...unwritten];
   return {
     files: files.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
     disabledFiles: disabledFiles.toSorted(),
@@ -70,6 +71,14 @@ async function filesOf({ directory, builtIn }: RuleSource): Promise<FoundFiles> 
 
 function withoutMarker(name: string): string {
   return name.slice(0, -'.disabled'.length);
+}
+
+/** A file that nobody has edited since an earlier release wrote it counts as that of this release, which a start writes. */
+async function renewed(directory: string, file: RuleFile, ours: readonly RuleFile[]): Promise<RuleFile> {
+  const own = ours.find(({ name }) => name === file.name);
+  if (own === undefined) return file;
+  const { file: template } = await readFileOf(directory, `${file.name}.template`);
+  return template?.text === file.text ? own : file;
 }
 
 /** A file or a fault. */

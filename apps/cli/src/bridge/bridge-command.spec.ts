@@ -25,6 +25,16 @@ async function deviceWith(settings: string, files: Readonly<Record<string, strin
 const oneRule = (topic: string, direction: string) =>
   `local_prefix = "c8y/"\nremote_prefix = ""\n[[rule]]\ntopic = "${topic}"\ndirection = "${direction}"\n`;
 
+async function running(changes: readonly BridgeChange[]) {
+  const device = await deviceWith(tenant, { 'sallyport.toml': '[cloud]\nconnections = ["c8y"]\n' });
+  const socket = adminSocketPath(device.runPath, 'mqtt-bridge', device.directory.path);
+  const server = await AdminServer.listen(socket, {
+    'POST /v1/bridges/reload': () => ({ isApplied: false, changes }),
+  });
+  onTestFinished(() => server.close());
+  return { ...device, server };
+}
+
 describe('bridge inspect', () => {
   it('lists the rules by direction, with their columns aligned', async () => {
     const { bridge, directory } = await deviceWith(tenant, {
@@ -150,16 +160,6 @@ Bidirectional
 });
 
 describe('bridge inspect, while a bridge runs', () => {
-  async function running(changes: readonly BridgeChange[]) {
-    const device = await deviceWith(tenant, { 'sallyport.toml': '[cloud]\nconnections = ["c8y"]\n' });
-    const socket = adminSocketPath(device.runPath, 'mqtt-bridge', device.directory.path);
-    const server = await AdminServer.listen(socket, {
-      'POST /v1/bridges/reload': () => ({ isApplied: false, changes }),
-    });
-    onTestFinished(() => server.close());
-    return { ...device, server };
-  }
-
   it('says that the bridge has these rules, and changes nothing', async () => {
     const { bridge, server } = await running([]);
     expect((await bridge(['inspect', 'c8y'])).stdout).toContain('\nThe running bridge has these rules.\n');
@@ -178,8 +178,25 @@ describe('bridge inspect, while a bridge runs', () => {
     expect(stdout).not.toContain('other\n');
     expect(JSON.parse((await bridge(['inspect', 'c8y', '--json'])).stdout).running).toEqual({
       isSame: false,
+      isReordered: false,
       ...rules,
     });
+  });
+
+  it('says that only the order is another one, because the first rule that matches applies', async () => {
+    const { bridge } = await running([
+      { name: 'c8y', change: 'rules', settings: [], rules: { added: [], removed: [] } },
+    ]);
+    const { stdout } = await bridge(['inspect', 'c8y']);
+    expect(stdout).toContain('The running bridge has other rules.');
+    expect(stdout).toContain('\n  the order of the rules\n');
+  });
+
+  it('says nothing of a connection that the service does not bridge yet', async () => {
+    const { bridge } = await running([
+      { name: 'c8y', change: 'added', settings: [], rules: { added: ['c8y/a -> a'], removed: [] } },
+    ]);
+    expect((await bridge(['inspect', 'c8y'])).stdout).not.toContain('running bridge');
   });
 });
 

@@ -8,6 +8,8 @@ import type { ConnectionRules } from './connection-rules.js';
 /** How the rules of the running bridge differ from those in the files. */
 export interface RunningRules {
   readonly isSame: boolean;
+  /** The same rules in another order. The first rule that matches applies. */
+  readonly isReordered: boolean;
   /** Rules in the files that the bridge does not have. */
   readonly added: readonly string[];
   /** Rules the bridge still has. */
@@ -28,8 +30,11 @@ export async function runningRules(
     const client = await adminClientFor('mqtt-bridge', settings, caller);
     const { changes } = await client.call(mqttBridgeRoutes.reload, { body: { dryRun: true } });
     const change = changes.find(({ name }) => name === connection.name);
+    if (change?.change === 'added') return undefined;
     const { added = [], removed = [] } = change?.rules ?? {};
-    return { isSame: added.length + removed.length === 0, added, removed };
+    // A change of rules without a rule is one of their order.
+    const isReordered = change?.change === 'rules' && added.length + removed.length === 0;
+    return { isSame: added.length + removed.length === 0 && !isReordered, isReordered, added, removed };
   } catch (fault) {
     if (fault instanceof ServiceUnreachable) return undefined;
     throw fault;
@@ -43,6 +48,7 @@ export function runningLines(running: RunningRules | undefined): string[] {
   return [
     '',
     'The running bridge has other rules. A reload or a new start of the service mqtt-bridge changes:',
+    ...(running.isReordered ? ['  the order of the rules'] : []),
     ...running.removed.map((rule) => `  - ${rule}`),
     ...running.added.map((rule) => `  + ${rule}`),
   ];
