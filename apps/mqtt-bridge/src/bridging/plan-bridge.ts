@@ -1,14 +1,6 @@
-import { join } from 'node:path';
-import {
-  cloudVariables,
-  mapperVariables,
-  type RuleSet,
-  type RuleVariables,
-  readRuleSet,
-} from '@sallyport/bridge-rules';
+import { readRuleSet, ruleSourceOf } from '@sallyport/bridge-rules';
 import { type CloudConnection, cloudConnection } from '@sallyport/cloud';
-import { parseToml, type Settings } from '@sallyport/config';
-import { readTextIfPresent } from '@sallyport/files';
+import type { Settings } from '@sallyport/config';
 import type { BridgeLimits } from '../plane/bridge-types.js';
 import type { BridgePlan, CloudFacts } from './bridge-plan.js';
 import { bridgeTopics } from './bridge-topics.js';
@@ -38,7 +30,7 @@ export async function planBridge(given: Settings, name: string): Promise<Planned
     name: connection.name,
     service,
     cloud: factsOf(connection),
-    rules: await rulesOf(settings, connection),
+    rules: await readRuleSet(await ruleSourceOf(given, connection)),
     local: {
       version: 5,
       clientId: service,
@@ -76,21 +68,6 @@ function factsOf({ commandToSet, credentials: _credentials, ...facts }: CloudCon
       authMethod: command('authMethod'),
     },
   };
-}
-
-async function rulesOf(settings: Settings, connection: CloudConnection): Promise<RuleSet> {
-  const { kind, directory } = connection;
-  const variables = await variablesOf(settings, connection);
-  const source = { directory: join(directory, 'bridge'), variables };
-  return readRuleSet(kind === 'custom' ? source : { ...source, builtIn: kind });
-}
-
-async function variablesOf(settings: Settings, connection: CloudConnection): Promise<RuleVariables> {
-  const { kind, directory, deviceId } = connection;
-  const facts = { deviceId, authMethod: connection.authMethod === 'certificate' ? 'certificate' : 'password' } as const;
-  if (kind !== 'custom') return cloudVariables(settings, kind, facts);
-  const path = join(directory, 'mapper.toml');
-  return mapperVariables(settings, parseToml((await readTextIfPresent(path)) ?? '', path), facts);
 }
 
 // thin-edge.io permits 0. Then a cloud that refuses this device would be asked without a pause.
