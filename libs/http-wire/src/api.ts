@@ -72,6 +72,11 @@ export interface ServerLimits {
 export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>;
   readonly handler: (request: IncomingRequest, response: ResponseWriter) => void;
+  /**
+   * A client that ends its side before its response has begun has gone, as most that do so have: closing a socket looks
+   * the same. Otherwise the response is waited for (RFC 9112 §9.6).
+   */
+  readonly endsWithClient?: boolean;
   /** A faulty request was answered; default answer: its sentence as plain text. */
   readonly onFault?: (fault: RequestFault, response: ResponseWriter) => void;
 }

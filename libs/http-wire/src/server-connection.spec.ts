@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { collect } from './body.js';
+import { serveHttp } from './server-connection.js';
 import { WireSite } from './wire-site.fixture.js';
 
 const site = new WireSite();
@@ -32,4 +33,33 @@ describe('a connection that is served', () => {
 
     expect((await client.ended()).match(/\/.=\w*;/g)).toEqual(['/a=one;', '/b=two;', '/c=;']);
   });
+
+  it.each([true, false])(
+    'gives up a client that ends its side before its response, where it is told so: %s',
+    async (endsWithClient) => {
+      const asked: (() => void)[] = [];
+      let gone = false;
+      const port = await site.listen(
+        (socket) =>
+          void serveHttp(socket, {
+            endsWithClient,
+            handler: (request, response) => {
+              request.onAbandoned(() => {
+                gone = true;
+              });
+              asked.push(() => response.answer(200, [], 'late'));
+            },
+          }),
+      );
+      const client = await site.client(port);
+      client.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await expect.poll(() => asked.length).toBe(1);
+      client.socket.end();
+      if (endsWithClient) await expect.poll(() => gone).toBe(true);
+      for (const answer of asked) answer();
+
+      expect(await client.ended()).toEqual(endsWithClient ? '' : expect.stringMatching(/late$/));
+      expect(gone).toBe(endsWithClient);
+    },
+  );
 });

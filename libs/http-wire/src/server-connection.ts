@@ -118,6 +118,7 @@ class HttpConnection implements MessageEvents, ServerConnection, ExchangeOwner {
   ends(): void {
     this.isFinishing = true;
     if (this.exchange === undefined) this.linger();
+    else if (this.options.endsWithClient === true && this.exchange.isPending) this.socket.destroy();
   }
 
   fault(error: FramingError | RequestFault): void {
