@@ -70,6 +70,8 @@ class ClientConnection {
     this.server = serveHttp(this.connection.socket, {
       handler: (request, response) => this.take(request, response),
       onFault: (fault, response) => this.answerFaulty(fault, response),
+      // The cloud must not work for a client that has gone.
+      endsWithClient: true,
     });
     this.connection.draining.addEventListener('abort', () => this.finish());
   }

@@ -115,7 +115,7 @@ export class ProxySite implements AsyncDisposable {
 
   private async identityLines(): Promise<string[]> {
     const { certPath, keyPath } = await this.cloud.deviceCa.issue({ commonName: 'gateway01' });
-    return [`c8y.device.cert_path = "${certPath}"`, `c8y.device.key_path = "${keyPath}"`];
+    return [`device.cert_path = "${certPath}"`, `device.key_path = "${keyPath}"`];
   }
 
   describe(profile?: string): EntranceDescription {
