@@ -60,6 +60,13 @@ describe('the settings', () => {
 
   const isQuoted = (key) => [`'${key}'`, `\`${key}\``].some((text) => sources.includes(text));
 
+  /** The built-in rules of the bridge (libs/bridge-rules/src/built-in) name settings of their cloud as variables. */
+  function isReadByRules(key) {
+    const [, cloud, rest] = /^(c8y|az|aws)\.(.*)$/.exec(key) ?? [];
+    if (cloud === undefined) return false;
+    return readFileSync(join(root, `libs/bridge-rules/src/built-in/${cloud}.ts`), 'utf8').includes(`{mapper.${rest}}`);
+  }
+
   /** A setting is also read through the default of another one. */
   function isReadByDefaultOf(key) {
     return config.configKeys.some((other) => {
@@ -70,7 +77,7 @@ describe('the settings', () => {
 
   it('are each read by a service or by the CLI, or declared as not read', () => {
     const composed = composedKeys();
-    const isUsed = (key) => composed.has(key) || isQuoted(key) || isReadByDefaultOf(key);
+    const isUsed = (key) => composed.has(key) || isQuoted(key) || isReadByDefaultOf(key) || isReadByRules(key);
     const unused = config.configKeys.filter((key) => config.describeKey(key).isRead && !isUsed(key));
     expect(unused).toEqual([]);
   });

@@ -1,5 +1,6 @@
 // Writes what is made from the sources: docs/reference/configuration.md from the schema in libs/config, and from the access
-// table in libs/protocol docs/reference/mqtt-access.md and the access rules of deploy/mosquitto. Tests fail when one is stale.
+// table in libs/protocol docs/reference/mqtt-access.md and the access rules of deploy/mosquitto, and from libs/bridge-rules
+// docs/reference/bridge-rules.md. Tests fail when one is stale.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,8 @@ async function load(library) {
 try {
   const { renderConfigReference } = await load('config');
   const { MqttAccess, mosquittoAcl, renderMqttAccessReference } = await load('protocol');
+  const { renderBridgeRulesReference } = await load('bridge-rules');
+  writeFileSync(join(root, 'docs/reference/bridge-rules.md'), renderBridgeRulesReference());
   writeFileSync(join(root, 'docs/reference/configuration.md'), renderConfigReference());
   writeFileSync(join(root, 'docs/reference/mqtt-access.md'), renderMqttAccessReference());
   writeFileSync(join(root, 'deploy/mosquitto/sallyport.acl'), mosquittoAcl(new MqttAccess(), 'certificate'));

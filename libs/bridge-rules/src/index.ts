@@ -2,6 +2,7 @@ export { builtInFiles, type CloudName, cloudNames, writeBuiltInRules } from './b
 export { type RuledConnection, ruleDirectory, ruleSourceOf } from './connection-rules.js';
 export { type ChangedRule, diffLines, diffRules, type RuleDiff, ruleText } from './diff-rules.js';
 export { compile, type RuleMatcher } from './matcher.js';
+export { renderBridgeRulesReference } from './reference.js';
 export { type RuleSource, readRuleSet } from './rule-directory.js';
 export { type RuleFault, ruleFaultText } from './rule-fault.js';
 export { type FileRules, type RuleFile, readRuleFile } from './rule-file.js';

@@ -1,4 +1,4 @@
-import { isConfigKey, isTable, type Settings, type TomlTable } from '@sallyport/config';
+import { type ConfigKey, isConfigKey, isTable, type Settings, type TomlTable } from '@sallyport/config';
 import type { CloudName } from './built-in-rules.js';
 import type { RuleAuthMethod, RuleVariables, VariableReading } from './variables.js';
 
@@ -18,6 +18,11 @@ const readableKeys: readonly RegExp[] = [
   /^c8y\.(?:http|mqtt|enable\.\w+|availability\.enable|proxy\.client\.(?:host|port))$/,
   /^c8y\.(?:smartrest1?\.templates|smartrest\.use_operation_id|mqtt_service\.(?:enabled|topics))$/,
 ];
+
+/** Whether rules may read a setting. */
+export function isReadable(key: ConfigKey): boolean {
+  return readableKeys.some((readable) => readable.test(key));
+}
 
 /** Names of own keys of a mapper.toml that may be secrets, or say where they are. */
 const secretName = /(?:^|_)(?:path|file|dir|key|pin|uri|password|passwd|username|secret|token|credentials?)(?:$|_)/i;
@@ -58,7 +63,7 @@ function deviceIdReading(key: string, deviceId: string | undefined): VariableRea
 
 function settingReading(settings: SettingValues, key: string, variable: string): VariableReading {
   if (!isConfigKey(key)) return { fault: `\${${variable}} names no setting. List them: sallyport config list --all` };
-  if (!readableKeys.some((readable) => readable.test(key)))
+  if (!isReadable(key))
     return {
       fault: `\${${variable}} cannot be used: rules may read no paths, keys, passwords and addresses to listen on.`,
     };
