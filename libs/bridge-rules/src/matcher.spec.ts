@@ -99,6 +99,11 @@ describe('the rules of a bridge', () => {
     expect(matcher.mapTopic('outbound', 'c8y/mqtt/out/plant/1')?.topic).toBe('plant/1');
   });
 
+  it.each(['sallyport/v1', 'sallyport/v1/rpc/x'])('never publish to %s by a rule for all topics', (target) => {
+    const matcher = compile(setOf(rule('outbound', ['c8y/mqtt/out/', ''], '#')));
+    expect(matcher.mapTopic('outbound', `c8y/mqtt/out/${target}`)).toBeUndefined();
+  });
+
   it.each(['c8y/mqtt/out', 'c8y/mqtt/out/'])('send %s nowhere where the whole topic would be empty', (topic) => {
     const matcher = compile(setOf(rule('outbound', ['c8y/mqtt/out/', ''], '#')));
     expect(matcher.mapTopic('outbound', topic)).toBeUndefined();

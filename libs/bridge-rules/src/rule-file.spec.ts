@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ruleFaultText } from './rule-fault.js';
 import { readRuleFile } from './rule-file.js';
@@ -236,5 +237,22 @@ if = "maybe"
     expect(faultsIn(text, variablesOf({ 'tedge.mode': '+' }))).toEqual([
       'x.toml, line 1: local_prefix "+/" holds "+", "#" or a control character. A prefix is plain text.',
     ]);
+  });
+
+  it('is read or refused, whatever it holds, and every fault has a line of the file', () => {
+    const keys = ['topic', 'direction', 'local_prefix', 'remote_prefix', 'if', 'for', 'rule', '__proto__'];
+    const values = ['""', '"a/"', '"${"', '"${item}"', '"#"', '[]', '["a", 1]', 'true', '{}', '"\\u0000"', '"inbound"'];
+    const pair = fc.tuple(fc.constantFrom(...keys), fc.constantFrom(...values)).map((parts) => parts.join(' = '));
+    const header = fc.constantFrom('[[rule]]', '[[template_rule]]', '[rule]', '[[rule.x]]', '# note');
+    const line = fc.oneof(pair, header, fc.string());
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
+        const text = lines.join('\n');
+        const { faults } = readRuleFile({ name: 'x.toml', text }, variables);
+        const places = faults.flatMap((fault) => fault.line ?? []);
+        expect(places.every((place) => place >= 1 && place <= text.split('\n').length)).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

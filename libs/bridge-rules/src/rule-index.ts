@@ -1,4 +1,5 @@
-import { type BridgeRule, sourceFilter, type Travel } from './rule-set.js';
+import { filterMatches, serviceTopicRoot } from '@sallyport/protocol';
+import { type BridgeRule, sourceFilter, type Travel, targetFilter } from './rule-set.js';
 
 /** A topic on the other side, and the rule that sends it there. */
 export interface MappedTopic {
@@ -13,7 +14,11 @@ interface Route {
   readonly place: number;
   readonly from: string;
   readonly to: string;
+  /** The filter of the rule on the other side. */
+  readonly target: string;
 }
+
+const serviceTopics = `${serviceTopicRoot}/#`;
 
 interface Level {
   readonly children: Map<string, Level>;
@@ -71,13 +76,13 @@ function firstFitting(routes: readonly Route[], topic: string): Route | undefine
   return routes.find((route) => fits(route, topic));
 }
 
-/** Whether the topic that would be published is one that the rule means: it matches the filter of the rule there. */
+/** Whether the topic that would be published is one that the rule means, and one that rules may reach. */
 function fits(route: Route, topic: string): boolean {
   // "p/#" matches "p" too, where the prefix "p/" is not whole.
   if (!topic.startsWith(route.from)) return false;
   const target = mapped(route, topic);
-  const isWildcardFirst = route.to === '' && /^[+#]/.test(route.rule.topic);
-  return target !== '' && !(isWildcardFirst && target.startsWith('$'));
+  // A filter that begins with a wildcard means no topic that begins with "$".
+  return target !== '' && filterMatches(route.target, target) && !filterMatches(serviceTopics, target);
 }
 
 function mapped({ from, to }: Route, topic: string): string {
@@ -92,7 +97,7 @@ function earlier(one: Route | undefined, other: Route | undefined): Route | unde
 function routeOf(rule: BridgeRule, place: number, travel: Travel): Route {
   const { localPrefix, remotePrefix } = rule;
   const [from, to] = travel === 'outbound' ? [localPrefix, remotePrefix] : [remotePrefix, localPrefix];
-  return { rule, place, from, to };
+  return { rule, place, from, to, target: targetFilter(rule, travel) };
 }
 
 function emptyLevel(): Level {
