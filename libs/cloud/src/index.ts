@@ -15,3 +15,4 @@ export { type ExplainOptions, explainCloudFault } from './explain-cloud-fault.js
 export { placeText } from './host-and-port.js';
 export { type MqttLogin, mqttLogin } from './mqtt-login.js';
 export { isReachedDirectly } from './no-proxy.js';
+export { type RootPlace, readRoots, rootFiles } from './trusted-roots.js';

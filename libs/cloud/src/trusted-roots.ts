@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { codeOrMessage, readOperatorFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { pemParts } from '@sallyport/x509';
-import type { CloudConnection } from './cloud-connection.js';
+import type { CloudSettingNames } from './cloud-connection.js';
+
+/** Where the CAs of a cloud are; a `CloudConnection` says it too. */
+export interface RootPlace {
+  /** A file, or a directory with its sub-directories. */
+  readonly rootCertPath: string;
+  readonly settingNames: Pick<CloudSettingNames, 'rootCertPath'>;
+  commandToSet(name: 'rootCertPath', value: string): string;
+}
 
 /** The CAs a cloud may prove itself with. */
 export interface TrustedRoots {
@@ -31,7 +39,7 @@ export interface RootFile {
  *
  * @throws Problem `config-invalid`: the path cannot be read, or has more than 10,000 files
  */
-export async function rootFiles(connection: CloudConnection): Promise<RootFile[]> {
+export async function rootFiles(connection: RootPlace): Promise<RootFile[]> {
   const found = new Map<string, RootFile>();
   try {
     await collect(connection.rootCertPath, { found, depth: 0 });
@@ -72,7 +80,7 @@ function unlessProblem(error: unknown): void {
  *
  * @throws Problem `config-invalid`: no certificate is left, so no server could ever be trusted
  */
-export async function readRoots(connection: CloudConnection, files: readonly RootFile[]): Promise<TrustedRoots> {
+export async function readRoots(connection: RootPlace, files: readonly RootFile[]): Promise<TrustedRoots> {
   const pems = new Set<string>();
   const warnings: string[] = [];
   for (let from = 0; from < files.length; from += filesAtOnce) {
@@ -102,7 +110,7 @@ function certificatesIn(text: string): string[] {
     });
 }
 
-function noRoots({ settingNames, commandToSet }: CloudConnection, what: string, cause?: unknown): Problem {
+function noRoots({ settingNames, commandToSet }: RootPlace, what: string, cause?: unknown): Problem {
   return new Problem(
     'config-invalid',
     `${settingNames.rootCertPath}: ${what}, so no server could be trusted. Install the CA certificates of the system (package ca-certificates), or name those of the cloud: ${commandToSet('rootCertPath', 'PATH')}`,

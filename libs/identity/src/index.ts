@@ -19,7 +19,13 @@ export {
   privateKeyPem,
   publicKeyDer,
 } from './private-key.js';
-export { type RenewedIdentity, type RenewOptions, renewIdentity, requestRenewal } from './renew.js';
+export {
+  type RenewedIdentity,
+  type RenewOptions,
+  renewIdentity,
+  requestRenewal,
+  requestRenewalThrough,
+} from './renew.js';
 export { needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
 export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

@@ -17,6 +17,7 @@ import {
   replacePair,
   replaceRoots,
 } from './certificate-files.js';
+import { certificatesFromEstBody, estBody } from './est-body.js';
 import { EstClient, trustFromPem } from './est-client.js';
 import { type IssuedChain, issuedChain } from './issued-chain.js';
 import { newPrivateKey, publicKeyDer } from './private-key.js';
@@ -87,17 +88,41 @@ export async function requestRenewal(options: RenewOptions): Promise<RenewedIden
   return { privateKey, ...issuedChain(issued, published, expected) };
 }
 
+/**
+ * Renews through somebody who proves the device, such as the Cumulocity proxy. Writes nothing.
+ *
+ * @param post sends the body of `simplereenroll` (RFC 7030 §4.2.2) and returns that of the answer 200; else it throws
+ * @throws Problem `not-found`, `conflict`: as `renewIdentity`; nothing was sent
+ * @throws Problem `certificate-rejected`: what came is not what was asked for
+ */
+export async function requestRenewalThrough(
+  post: (body: string) => Promise<Buffer>,
+  { files, csrPath }: Pick<RenewOptions, 'files' | 'csrPath'>,
+): Promise<RenewedIdentity> {
+  const identity = await presentIdentity(files);
+  const { privateKey } = identity;
+  const csr = csrPath === undefined ? renewalRequest(identity, privateKey) : await givenRequest(csrPath, privateKey);
+  await using _room = await holdIdentityRoom({ certPath: files.certPath });
+  const issued = certificatesFromEstBody(await post(estBody(csr)));
+  const expected = { spki: publicKeyDer(privateKey), deviceId: nameOf(identity), now: new Date() };
+  return { privateKey, ...issuedChain(issued, [], expected) };
+}
+
+/** @throws Problem `not-found` naming the file that is missing */
+async function presentIdentity(files: CertificateFiles): Promise<Identity> {
+  const identity = await readIdentity(files);
+  if (identity !== undefined) return identity;
+  const missing = (await readTextIfPresent(files.certPath)) === undefined ? files.certPath : files.keyPath;
+  throw new Problem(
+    'not-found',
+    `There is no certificate to renew: ${missing} is missing. Enrol first: sallyport cert download`,
+  );
+}
+
 /** @throws Problem `not-found` naming the file that is missing */
 async function presentFiles(files: CertificateFiles): Promise<{ identity: Identity; rootsPem: string }> {
-  const { certPath, keyPath, caPath } = files;
-  const identity = await readIdentity(files);
-  if (identity === undefined) {
-    const missing = (await readTextIfPresent(certPath)) === undefined ? certPath : keyPath;
-    throw new Problem(
-      'not-found',
-      `There is no certificate to renew: ${missing} is missing. Enrol first: sallyport cert download`,
-    );
-  }
+  const { caPath } = files;
+  const identity = await presentIdentity(files);
   const rootsPem = await readTextIfPresent(caPath);
   if (rootsPem !== undefined) return { identity, rootsPem };
   // A device of thin-edge.io has no such file: it trusts the certificates of its system.

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
+import { readRoots, rootFiles } from '@sallyport/cloud';
 import { ConfigFile, quoted, type Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { type EnrolOptions, type EstTrust, enrolIdentity, trustFromPem } from '@sallyport/identity';
@@ -97,7 +98,7 @@ async function download(context: CliContext, settings: Settings, given: Options)
   const url = estUrl(given.url, settings, given);
   const oneTimePassword = await requirePassword(context, given, { url, deviceId });
   await prepareFolders(settings, [files.certPath, files.keyPath]);
-  const trust = await trustFor(context, given, oneTimePassword);
+  const trust = await trustFor(context, settings, { ...given, oneTimePassword });
   const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
   const subjectAltNames = given.host;
   const enrolment = {
@@ -165,16 +166,31 @@ function writeRegistrationUrl({ stderr }: CliContext, { url, deviceId }: Registr
   stderr.write(`Register the device here: ${page}\n`);
 }
 
-/** A token of a site contains the CA to trust. A plain password needs a CA file, or the CAs of this system. */
-async function trustFor(context: CliContext, { ca, cloud }: Options, password: string): Promise<{ trust?: EstTrust }> {
+/** A token of a site contains the CA to trust. For a cloud it is set; without any, it is a CA of this system. */
+async function trustFor(
+  context: CliContext,
+  settings: Settings,
+  { ca, cloud, profile, oneTimePassword }: Options & { readonly oneTimePassword: string },
+): Promise<{ trust?: EstTrust }> {
   if (ca !== undefined) {
     const path = absolutePath(context, ca);
     const pem = await readTextIfPresent(path);
     if (pem === undefined) throw new Failure(`There is no CA file ${path}.`, 'Check the path given with --ca.');
     return { trust: trustFromPem(pem) };
   }
-  if (password.includes('.') && cloud === undefined) return {};
-  return { trust: { rootsPem: getCACertificates('system') } };
+  if (oneTimePassword.includes('.') && cloud === undefined) return {};
+  const isSet = cloud !== undefined && settings.source('c8y.root_cert_path') !== 'default';
+  return { trust: { rootsPem: isSet ? await cloudRoots(settings, profile) : getCACertificates('system') } };
+}
+
+async function cloudRoots(settings: Settings, profile: string | undefined): Promise<readonly string[]> {
+  const option = profile === undefined ? '' : ` --profile ${profile}`;
+  const place = {
+    rootCertPath: settings.require('c8y.root_cert_path'),
+    settingNames: { rootCertPath: 'c8y.root_cert_path' },
+    commandToSet: (_: 'rootCertPath', value: string) => `tedge config set c8y.root_cert_path ${value}${option}`,
+  };
+  return (await readRoots(place, await rootFiles(place))).pems;
 }
 
 /** Tries until it works, the server's answer is final, or the time is up. */

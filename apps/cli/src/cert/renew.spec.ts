@@ -61,13 +61,14 @@ describe('cert renew', () => {
     expect((await run(['show', '--new'])).exitCode).toBe(0);
   });
 
-  it('by the CA of the cloud is refused while no setting says where the proxy is', async () => {
-    const { run, read, certificate } = await enrolledChild();
+  it('by the CA of the cloud needs the Cumulocity proxy', async () => {
+    const { cwd, run, read, certificate } = await enrolledChild();
+    await writeFile(join(cwd, 'child', 'tedge.toml'), '[c8y]\nproxy.client.port = 1\n');
 
     const { exitCode, stderr } = await run(['renew', '--ca', 'c8y']);
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('needs the Cumulocity proxy');
+    expect(stderr).toContain('Cannot talk to http://127.0.0.1:1: nothing listens there');
     expect(await read('tedge-certificate.pem')).toBe(certificate);
   });
 
@@ -77,8 +78,8 @@ describe('cert renew', () => {
     await rm(join(child.certs, 'ca.pem'));
     const { port } = new URL(child.server.url);
     const [cert, key] = [join(child.certs, 'tedge-certificate.pem'), join(child.certs, 'tedge-private-key.pem')];
-    const proxy = `[c8y]\nurl = "cloud.example"\nproxy.client.host = "localhost"\nproxy.client.port = ${port}\n`;
-    const client = `[http.client.auth]\ncert_file = "${cert}"\nkey_file = "${key}"\n`;
+    const proxy = `[c8y]\nurl = "cloud.example"\nproxy.client.host = "localhost"\nproxy.client.port = ${port}\nproxy.cert_path = "/of/the/proxy"\nproxy.key_path = "/of/the/key"\n`;
+    const client = `[http.client.auth]\ncert_file = "${cert}"\nkey_file = "${key}"\n[mqtt.client.auth]\nca_file = "${join(child.cwd, 'site-ca.pem')}"\n`;
     // Where the enrolment has written which service it used.
     await rm(join(child.cwd, 'child', 'sallyport.toml'));
     await writeFile(join(child.cwd, 'child', 'tedge.toml'), proxy + client + settings);
@@ -87,30 +88,40 @@ describe('cert renew', () => {
   }
 
   it.each([['c8y'], ['c8y', '--ca', 'c8y'], ['--ca', 'c8y']])(
-    'in a directory of thin-edge.io names the CA file that is missing, and goes where thin-edge.io goes: %j',
+    'in a directory of thin-edge.io goes where thin-edge.io goes, once the proxy can be trusted: %j',
     async (...words) => {
-      const { run, server, certs } = await childOfThinEdge();
+      const { cwd, run, server } = await childOfThinEdge();
 
       const refused = await run(['renew', ...words]);
-      await writeFile(join(certs, 'ca.pem'), server.authority.rootPem);
+      await writeFile(join(cwd, 'site-ca.pem'), server.authority.rootPem);
       const renewed = await run(['renew', ...words]);
 
-      expect(refused).toEqual({
-        exitCode: 1,
-        stdout: '',
-        stderr:
-          `Error: ${join(certs, 'ca.pem')} is missing, so ${server.url} could not be told from an impostor; nothing was sent.\n` +
-          'Put the CA certificate of that service there; on its machine "sallyport ca export" prints it.\n',
-      });
+      expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('its CA is not trusted here') });
       expect(renewed.exitCode).toBe(0);
       expect(renewed.stdout).toContain(words[0] === 'c8y' ? 'tedge-certificate.pem.new\n' : 'tedge-certificate.pem\n');
-      expect(server.paths).toEqual(['/c8y/.well-known/est/cacerts', '/c8y/.well-known/est/simplereenroll']);
+      expect(server.paths).toEqual(['/c8y/.well-known/est/simplereenroll']);
     },
   );
 
+  it('says which option is needed when the site has not issued the certificate', async () => {
+    const { run } = await childOfThinEdge();
+    const { exitCode, stderr } = await run(['renew']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is not of this site, but of "');
+    expect(stderr).toContain('When the cloud issued it, use --ca c8y.');
+  });
+
+  it.each(['az', 'aws'])('takes no certificate of Cumulocity for %s', async (cloud) => {
+    const { run } = await enrolledChild();
+
+    expect((await run(['renew', '--ca', 'c8y', cloud])).stderr).toContain(`issues no certificates for ${cloud}`);
+  });
+
   it('in a directory of thin-edge.io goes where pki.url says, once that is set', async () => {
-    const { run, server, certs } = await childOfThinEdge('[pki]\nurl = "https://other.invalid"\n');
+    const { cwd, run, server, certs } = await childOfThinEdge('[pki]\nurl = "https://other.invalid"\n');
     await writeFile(join(certs, 'ca.pem'), server.authority.rootPem);
+    await writeFile(join(cwd, 'site-ca.pem'), server.authority.rootPem);
 
     expect((await run(['renew', 'c8y'])).stderr).toContain('https://other.invalid');
     expect((await run(['renew', 'c8y', '--ca', 'c8y'])).exitCode).toBe(0);

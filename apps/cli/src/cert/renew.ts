@@ -1,21 +1,33 @@
 import type { Settings } from '@sallyport/config';
 import { writeFileAtomic } from '@sallyport/files';
-import { pemOf, readIdentity, renewIdentity, requestRenewal } from '@sallyport/identity';
+import {
+  pemOf,
+  readIdentity,
+  renewIdentity,
+  replaceCertificate,
+  requestRenewal,
+  requestRenewalThrough,
+} from '@sallyport/identity';
+import { blankUnprintable } from '@sallyport/protocol';
 import { type Certificate, parseCertificate, selfSignedDeviceCertificate, verifySignedBy } from '@sallyport/x509';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
+import { errorText, statusLine } from '../http/answer.js';
+import { sendLocal, textBody } from '../http/local-request.js';
+import { cloudProxy } from '../http/local-service.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { Progress, writeNotes } from '../output.js';
 import { type CertificateAt, writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles, exists } from './device-files.js';
-import { renewalUrl } from './est-url.js';
+import { estUrl } from './est-url.js';
+import { renewalIssuer } from './renewal-issuer.js';
 
 const options = globalOptions.extend({
-  ca: z.enum(['site', 'self-signed', 'c8y']).default('site'),
+  ca: z.enum(['site', 'self-signed', 'c8y']).optional(),
   url: z.string().optional(),
   newKey: z.boolean().default(false),
   csrPath: z.string().optional(),
@@ -32,7 +44,9 @@ export function renewCommand(context: CliContext, parent: Command): void {
   parent
     .command('renew')
     .description('renew the certificate of this device')
-    .addOption(new Option('--ca <ca>', 'who issues it').choices(['site', 'self-signed', 'c8y']).default('site'))
+    .addOption(
+      new Option('--ca <ca>', 'who issues it (default: who issued it)').choices(['site', 'self-signed', 'c8y']),
+    )
     .option('--url <url>', 'certificate service of the site (default: setting pki.url)')
     .option('--new-key', 'make a new private key too')
     .option('--csr-path <file>', 'signing request for the present key to send (default: one made for it)')
@@ -54,18 +68,22 @@ const inForceNotes = [
   '',
 ];
 
-function waitingNotes({ cloud = 'c8y' }: CloudChoice): string[] {
-  const next = `    => "tedge reconnect ${cloud}" of thin-edge.io tries it out and puts it in force`;
+function waitingNotes({ cloud = 'c8y', profile }: CloudChoice): string[] {
+  const option = profile === undefined ? '' : ` --profile ${profile}`;
+  const next = `    => "tedge reconnect ${cloud}${option}" tries it out and puts it in force`;
   return ['Certificate renewed successfully', next, ''];
 }
 
 async function renew(context: CliContext, settings: Settings, given: Options): Promise<CertificateAt> {
   const files = deviceFiles(settings, given);
-  if (given.ca === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
-  const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
-  const url = renewalUrl(given.url, settings, given);
+  const issuer = await renewalIssuer(settings, files, given);
+  if (issuer === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
+  if (issuer === 'c8y') return renewByCloud(context, settings, given);
+  const url = estUrl(given.url, settings, { cloud: undefined });
   context.log.debug(`renewing ${files.certPath} at ${url}`);
-  await requireRenewable(files, url);
+  await requirePair(files);
+  await requireRoots(files, url);
+  const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
   const request = {
     files,
     url,
@@ -78,17 +96,53 @@ async function renew(context: CliContext, settings: Settings, given: Options): P
     const certificate = await progress.during('Renewing', () => renewIdentity(request));
     return { path: files.certPath, certificate };
   }
-  if (given.newKey)
-    throw new Failure(
-      'A renewal that waits for "tedge connect" keeps its key.',
-      'Leave --new-key out, or leave the cloud out to put the new pair in force at once.',
-    );
+  refuseNewKey(given);
   const { chain } = await progress.during('Renewing', () => requestRenewal(request));
   return waiting(files, chain);
 }
 
+function refuseNewKey({ newKey }: Options): void {
+  if (!newKey) return;
+  throw new Failure(
+    'A renewal that waits for "tedge connect" keeps its key.',
+    'Leave --new-key out, or leave the cloud out to put the new pair in force at once.',
+  );
+}
+
+/** By the CA of the tenant, through the Cumulocity proxy, which adds the token of this device. */
+async function renewByCloud(context: CliContext, settings: Settings, given: Options): Promise<CertificateAt> {
+  const files = deviceFiles(settings, given);
+  await requirePair(files);
+  refuseNewKey(given);
+  const csr = given.csrPath === undefined ? {} : { csrPath: absolutePath(context, given.csrPath) };
+  const { privateKey, chain } = await new Progress(context.stderr).during('Renewing', () =>
+    requestRenewalThrough((body) => postRenewal(context, settings, body), { files, ...csr }),
+  );
+  if (given.cloud !== undefined) return waiting(files, chain);
+  await replaceCertificate(files, privateKey, chain);
+  return { path: files.certPath, certificate: chain[0] };
+}
+
+async function postRenewal({ signal }: CliContext, settings: Settings, body: string): Promise<Buffer> {
+  const service = cloudProxy(settings);
+  const headers = { 'content-type': 'application/pkcs10' };
+  const request = { service, method: 'POST', target: renewalPath, headers, body: textBody(body) } as const;
+  const answer = await sendLocal({ settings, signal }, request);
+  const text = await errorText(answer);
+  // RFC 7030 §4.2.3: only 200 is success.
+  if (answer.statusCode === 200) return Buffer.from(text, 'latin1');
+  const remark = blankUnprintable(text.slice(0, longestRemark)).trim();
+  throw new Failure(
+    `The cloud did not renew the certificate: ${statusLine(answer)}${remark === '' ? '' : ` (${remark})`}.`,
+    'Check the connection (tedge connect c8y --test). The tenant needs its own CA for this, and must have issued the certificate.',
+  );
+}
+
+const renewalPath = '/c8y/.well-known/est/simplereenroll';
+const longestRemark = 300;
+
 /** @throws Failure naming the file that is missing; nothing was sent */
-async function requireRenewable({ certPath, keyPath, caPath }: DeviceFiles, url: string): Promise<void> {
+async function requirePair({ certPath, keyPath }: DeviceFiles): Promise<void> {
   if (!(await exists(certPath)))
     throw new Failure(`There is no certificate to renew at ${certPath}.`, 'Enrol first: tedge cert download');
   if (!(await exists(keyPath)))
@@ -96,6 +150,10 @@ async function requireRenewable({ certPath, keyPath, caPath }: DeviceFiles, url:
       `The private key of the certificate is missing: there is no file ${keyPath}.`,
       'Put it back, or make a new one and enrol again: tedge cert download',
     );
+}
+
+/** @throws Failure naming the file that is missing; nothing was sent */
+async function requireRoots({ caPath }: DeviceFiles, url: string): Promise<void> {
   if (await exists(caPath)) return;
   throw new Failure(
     `${caPath} is missing, so ${new URL(url).origin} could not be told from an impostor; nothing was sent.`,
