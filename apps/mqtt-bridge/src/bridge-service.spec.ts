@@ -191,3 +191,24 @@ describe('a cloud whose settings are wrong', () => {
     expect((await site.bridges())[1]?.fault).toContain('c8y@second and c8y have the same topic prefix "c8y"');
   });
 });
+
+describe('two replicas of the service', () => {
+  it('do not both bridge: the second waits, and takes over when the first stops', async () => {
+    await using site = await BridgeSite.open({ localBroker: 'Mosquitto' });
+    const second = await site.startReplica(2);
+    await second.untilState('standby');
+    const before = connects(site);
+    await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+    expect(connects(site)).toBe(before);
+    await site.stop();
+    await site.publish('c8y/s/us', '200,c8y_Count,N,2');
+    await second.untilState('up');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,2'));
+    expect(site.cloud.mqtt.received('s/us').filter((text) => text.startsWith('200,'))).toEqual([
+      '200,c8y_Count,N,1',
+      '200,c8y_Count,N,2',
+    ]);
+    await second.stop();
+  });
+});

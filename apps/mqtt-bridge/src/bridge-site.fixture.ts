@@ -34,13 +34,15 @@ const device = 'gateway01';
 
 /** How services reach the local broker. */
 interface LocalPlace {
-  connectionOf(service: ServiceName): MqttConnection;
+  connectionOf(service: ServiceName, replica?: number): MqttConnection;
 }
 
 async function localPlace(kind: LocalBroker, opened: AsyncDisposableStack): Promise<LocalPlace> {
   if (kind === 'Mosquitto') {
     const { url } = opened.use(await spawnMosquitto());
-    return { connectionOf: (service) => ({ kind: 'network', url, clientId: `sallyport-${service}-1` }) };
+    return {
+      connectionOf: (service, replica = 1) => ({ kind: 'network', url, clientId: `sallyport-${service}-${replica}` }),
+    };
   }
   const { broker } = opened.use(await TestBroker.start());
   const peerOf = (service: ServiceName) => ({ deviceId: deviceId.parse(service), kind: 'service' }) as const;
@@ -75,10 +77,43 @@ class LocalClient {
   }
 }
 
+/** The service while it runs. */
+export class RunningBridges {
+  readonly admin: AdminClient;
+
+  constructor(
+    private readonly services: RunningServices,
+    run: string,
+  ) {
+    const socketPath = adminSocketPath(run, 'mqtt-bridge', process.cwd());
+    this.admin = new AdminClient({ service: 'mqtt-bridge', place: { socketPath } });
+  }
+
+  async bridges(): Promise<readonly BridgeDescription[]> {
+    return (await this.admin.call(mqttBridgeRoutes.list)).bridges;
+  }
+
+  /** Waits until the first bridge is in this state. */
+  async untilState(state: BridgeDescription['state']): Promise<void> {
+    let last: BridgeDescription | undefined;
+    const isThere = async () => {
+      [last] = await this.bridges();
+      return last?.state === state;
+    };
+    await waitFor(isThere, { what: `state ${state}` }).catch((cause: unknown) => {
+      throw new Error(`the bridge is not ${state}: ${JSON.stringify(last)}`, { cause });
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.services.stop();
+  }
+}
+
 /** A device with a local broker, a cloud that trusts it, and the service that bridges the two. */
 export class BridgeSite implements AsyncDisposable {
   readonly settings: Record<string, string>;
-  private services: RunningServices | undefined;
+  private service: RunningBridges | undefined;
 
   private constructor(
     private readonly opened: AsyncDisposableStack,
@@ -125,8 +160,7 @@ export class BridgeSite implements AsyncDisposable {
   }
 
   get admin(): AdminClient {
-    const socketPath = adminSocketPath(this.directory.file('run'), 'mqtt-bridge', process.cwd());
-    return new AdminClient({ service: 'mqtt-bridge', place: { socketPath } });
+    return this.running.admin;
   }
 
   /** Gives the device a new key and a new certificate. */
@@ -147,25 +181,32 @@ export class BridgeSite implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const readSettings = async () => (await loadSettings(this.loadOptions())).settings;
-    this.services = new RunningServices({
+    this.service = await this.startReplica(1);
+  }
+
+  /** Starts the service once more, as on another machine: with the same brokers and the same store. */
+  async startReplica(replica: number): Promise<RunningBridges> {
+    const run = this.directory.file(`run-${replica}`);
+    const readSettings = async () => (await loadSettings(this.loadOptions(run))).settings;
+    const services = new RunningServices({
       settings: await readSettings(),
       readSettings,
       log: openLog({ level: 'silent' }),
       clock: new SystemClock(),
       store: this.store,
-      connectionFor: (service) => this.local.connectionOf(service),
+      connectionFor: (service) => this.local.connectionOf(service, replica),
     });
-    await this.services.start(mqttBridge(this.options));
+    await services.start(mqttBridge(this.options));
+    return new RunningBridges(services, run);
   }
 
   async stop(): Promise<void> {
-    await this.services?.stop();
-    this.services = undefined;
+    await this.service?.stop();
+    this.service = undefined;
   }
 
-  async bridges(): Promise<readonly BridgeDescription[]> {
-    return (await this.admin.call(mqttBridgeRoutes.list)).bridges;
+  bridges(): Promise<readonly BridgeDescription[]> {
+    return this.running.bridges();
   }
 
   /** Reads settings and rules again. */
@@ -173,16 +214,8 @@ export class BridgeSite implements AsyncDisposable {
     return this.admin.call(mqttBridgeRoutes.reload, { body });
   }
 
-  /** Waits until the first bridge is in this state. */
-  async untilState(state: BridgeDescription['state']): Promise<void> {
-    let last: unknown;
-    const isThere = async () => {
-      last = (await this.bridges())[0];
-      return (await this.bridges())[0]?.state === state;
-    };
-    await waitFor(isThere, { what: `state ${state}` }).catch((cause: unknown) => {
-      throw new Error(`the bridge is not ${state}: ${JSON.stringify(last)}`, { cause });
-    });
+  untilState(state: BridgeDescription['state']): Promise<void> {
+    return this.running.untilState(state);
   }
 
   /** Publishes as a client of the local broker. */
@@ -200,9 +233,14 @@ export class BridgeSite implements AsyncDisposable {
     await this.opened.disposeAsync();
   }
 
-  private loadOptions() {
+  private get running(): RunningBridges {
+    if (this.service === undefined) throw new Error('The service does not run.');
+    return this.service;
+  }
+
+  private loadOptions(run: string) {
     const name = (key: string) => `TEDGE_${key.toUpperCase().replaceAll('.', '_')}`;
     const env = Object.fromEntries(Object.entries(this.settings).map(([key, value]) => [name(key), value]));
-    return { configDir: this.directory.path, env, cwd: this.directory.path };
+    return { configDir: this.directory.path, env: { ...env, TEDGE_RUN_PATH: run }, cwd: this.directory.path };
   }
 }

@@ -3,14 +3,19 @@ import { Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { z } from 'zod';
 
-/** How long a replica that says nothing any more keeps the lease. */
-const lifetimeSeconds = 15;
-/** The holder says so often that it is alive. */
-const renewEveryMs = 4_000;
-/** A holder that could not renew for so long stops, before another replica can start. */
-const giveUpAfterMs = 11_000;
-/** So often a replica that waits looks whether the lease is free. */
-const lookEveryMs = 2_000;
+/** How fast things go, in milliseconds but for the lifetime. */
+export interface LeasePace {
+  /** How long a replica that says nothing any more keeps the lease. */
+  readonly lifetimeSeconds: number;
+  /** The holder says so often that it is alive. */
+  readonly renewEveryMs: number;
+  /** A holder that could not renew for so long stops, before another replica can start. */
+  readonly giveUpAfterMs: number;
+  /** So often a replica that waits looks whether the lease is free. */
+  readonly lookEveryMs: number;
+}
+
+const usualPace: LeasePace = { lifetimeSeconds: 15, renewEveryMs: 4_000, giveUpAfterMs: 11_000, lookEveryMs: 2_000 };
 
 const leaseValue = z.object({ holder: z.string() });
 
@@ -26,10 +31,7 @@ export interface BridgeLeaseOptions {
   readonly onLost: () => Promise<void>;
   /** The store does not answer, or what was called has failed. It is tried again. */
   readonly onFault: (fault: unknown) => void;
-  /** Milliseconds that never go back; default `performance.now`. */
-  readonly nowMs?: () => number;
-  /** Waits; default with a timer. */
-  readonly wait?: (delayMs: number, signal: AbortSignal) => Promise<void>;
+  readonly pace?: LeasePace;
 }
 
 /**
@@ -61,10 +63,10 @@ export class BridgeLease {
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
-    const { wait = (delayMs) => pause(delayMs, { signal, ref: false }), onFault } = this.options;
+    const { onFault } = this.options;
     while (!signal.aborted) {
       await this.step().catch(onFault);
-      await wait(this.isHeld ? renewEveryMs : lookEveryMs, signal);
+      await pause(this.isHeld ? this.pace.renewEveryMs : this.pace.lookEveryMs, { signal, ref: false });
     }
     await this.release().catch(onFault);
   }
@@ -77,7 +79,7 @@ export class BridgeLease {
 
   private async acquire(): Promise<boolean> {
     const { store, holder } = this.options;
-    const askedMs = this.nowMs();
+    const askedMs = performance.now();
     const entry = await store.get(this.key);
     if (entry !== undefined && leaseValue.safeParse(entry.value).data?.holder !== holder) return false;
     return this.write(entry?.revision ?? 0, askedMs);
@@ -86,12 +88,12 @@ export class BridgeLease {
   /** The holder stops before the entry can be gone. While the store is away for all, nobody else gets the lease. */
   private async renew(revision: number): Promise<void> {
     try {
-      if (await this.write(revision, this.nowMs())) return;
+      if (await this.write(revision, performance.now())) return;
       // A write whose answer was lost has another revision, and is ours.
       if (await this.acquire()) return;
       await this.lose();
     } catch (error) {
-      if (this.nowMs() - this.renewedMs > giveUpAfterMs) await this.lose();
+      if (performance.now() - this.renewedMs > this.pace.giveUpAfterMs) await this.lose();
       throw error;
     }
   }
@@ -100,7 +102,7 @@ export class BridgeLease {
   private async write(ifRevision: number, askedMs: number): Promise<boolean> {
     const { store, holder } = this.options;
     try {
-      this.revision = await store.put(this.key, { holder }, { ifRevision, ttlSeconds: lifetimeSeconds });
+      this.revision = await store.put(this.key, { holder }, { ifRevision, ttlSeconds: this.pace.lifetimeSeconds });
       this.renewedMs = askedMs;
       return true;
     } catch (error) {
@@ -121,8 +123,8 @@ export class BridgeLease {
     await this.options.store.delete(this.key, { ifRevision: revision });
   }
 
-  private nowMs(): number {
-    return this.options.nowMs?.() ?? performance.now();
+  private get pace(): LeasePace {
+    return this.options.pace ?? usualPace;
   }
 
   private get key(): string {
