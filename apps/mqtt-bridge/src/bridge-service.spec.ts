@@ -82,6 +82,35 @@ describe('what a bridge tells Cumulocity about itself', () => {
   });
 });
 
+describe('how a bridge proves itself', () => {
+  it('is with a certificate to a Mosquitto that asks for one too', async () => {
+    await using site = await BridgeSite.open({ localBroker: 'Mosquitto with mutual TLS' });
+    await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+  });
+
+  it('is with user name and password of the credentials file, as it is at each connection', async () => {
+    const user = { name: 't12345/gateway01', password: 'right' };
+    const settings = { 'c8y.auth_method': 'basic', 'device.id': 'gateway01' };
+    await using site = await BridgeSite.prepare({ user, settings });
+    await site.writeFile('credentials.toml', '[c8y]\nusername = "t12345/gateway01"\npassword = "wrong"\n');
+    await site.start();
+    await waitFor(async () => (await site.bridges())[0]?.remote.fault !== undefined);
+    expect(JSON.stringify(await site.bridges())).not.toContain('wrong');
+    await site.writeFile('credentials.toml', '[c8y]\nusername = "t12345/gateway01"\npassword = "right"\n');
+    await site.untilState('up');
+    await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+    await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+  });
+
+  it('is refused for a cloud that shows a certificate of an unknown CA, in words that say what to do', async () => {
+    await using site = await BridgeSite.prepare();
+    site.settings['c8y.root_cert_path'] = site.cloud.otherCaPath;
+    await site.start();
+    await waitFor(async () => /c8y\.root_cert_path/.test((await site.bridges())[0]?.remote.fault ?? ''));
+  });
+});
+
 describe('a renewed certificate', () => {
   it('is shown over a new connection, without a restart', async () => {
     await using site = await BridgeSite.open();

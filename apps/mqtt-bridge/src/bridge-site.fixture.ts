@@ -15,19 +15,19 @@ import {
 } from '@sallyport/protocol';
 import { openLog, RunningServices, SystemClock } from '@sallyport/runtime';
 import { openSqliteStore, type Store } from '@sallyport/store';
-import { spawnMosquitto, type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { spawnMosquitto, type TemporaryDirectory, TestCa, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { type MqttBridgeOptions, mqttBridge } from './bridge-service.js';
 
 /** The local broker of a test: ours, in the process of the service, or a Mosquitto. */
-export type LocalBroker = 'embedded broker' | 'Mosquitto';
+export type LocalBroker = 'embedded broker' | 'Mosquitto' | 'Mosquitto with mutual TLS';
 
 export interface BridgeSiteOptions extends MqttBridgeOptions {
   readonly localBroker?: LocalBroker;
   /** Settings, by name. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Of a site with several replicas. */
-  readonly store?: Store;
+  /** The device proves itself with these, and not with a certificate. */
+  readonly user?: { readonly name: string; readonly password: string };
 }
 
 const device = 'gateway01';
@@ -38,6 +38,7 @@ interface LocalPlace {
 }
 
 async function localPlace(kind: LocalBroker, opened: AsyncDisposableStack): Promise<LocalPlace> {
+  if (kind === 'Mosquitto with mutual TLS') return mutualPlace(opened);
   if (kind === 'Mosquitto') {
     const { url } = opened.use(await spawnMosquitto());
     return {
@@ -51,6 +52,25 @@ async function localPlace(kind: LocalBroker, opened: AsyncDisposableStack): Prom
       kind: 'in-process',
       openStream: () => broker.openStream(service === 'mqtt-bridge' ? peerOf(service) : undefined),
       clientId: `sallyport-${service}`,
+    }),
+  };
+}
+
+/** As `mqtt.client.*` makes it. */
+async function mutualPlace(opened: AsyncDisposableStack): Promise<LocalPlace> {
+  const ca = opened.use(await TestCa.create());
+  const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
+  const { certPem: cert, keyPem: key } = await ca.issue({ commonName: 'services' });
+  const caPath = ca.certificate.certPath;
+  const tls = { certPath: server.chainPath, keyPath: server.keyPath, caPath };
+  const { url } = opened.use(await spawnMosquitto({ tls, requireCertificate: true }));
+  const material = async () => ({ ca: [ca.certificate.certPem], cert, key });
+  return {
+    connectionOf: (service, replica = 1) => ({
+      kind: 'network',
+      url,
+      tls: material,
+      clientId: `sallyport-${service}-${replica}`,
     }),
   };
 }
@@ -140,10 +160,12 @@ export class BridgeSite implements AsyncDisposable {
   static async prepare(options: BridgeSiteOptions = {}): Promise<BridgeSite> {
     await using opened = new AsyncDisposableStack();
     const directory = opened.use(temporaryDirectory('sp-'));
-    const cloud = opened.use(await fakeCloud({ devices: [device] }));
+    const cloud = opened.use(
+      await fakeCloud({ devices: [device], ...(options.user === undefined ? {} : { deviceUsers: [options.user] }) }),
+    );
     const local = await localPlace(options.localBroker ?? 'embedded broker', opened);
-    const store = options.store ?? (await openSqliteStore({ file: directory.file('store.db') }));
-    if (options.store === undefined) opened.defer(() => store.close());
+    const store = await openSqliteStore({ file: directory.file('store.db') });
+    opened.defer(() => store.close());
     const client = await LocalClient.open(local);
     opened.defer(() => client.session.close());
     const site = new BridgeSite(opened.move(), directory, cloud, local, options, store, client);
