@@ -30,8 +30,8 @@ export interface DialOptions {
 const usualDeadlines: DialDeadlines = { connectMs: 20_000, handshakeMs: 20_000 };
 
 /**
- * Opens a connection to a cloud: TCP, or a tunnel through the HTTP proxy, and then TLS 1.2 or newer with the identity of
- * this device. The server must prove the host name with a CA of `rootCertPath`, and no other.
+ * Opens a connection to a cloud: TCP, or a tunnel through the HTTP proxy, and then TLS 1.2 or newer; to a broker with the
+ * identity of this device. The server must prove the host name with a CA of `rootCertPath`, and no other.
  *
  * Identity and roots are read from their files at each dial, so renewed files need no restart. Key and certificate are
  * checked to pair before anything is sent. A user-defined mapper without TLS gets the plain connection.
@@ -49,7 +49,7 @@ export async function dialCloud(connection: CloudConnection, options: DialOption
   const target = targetOf(connection, options.endpoint);
   const deadlines = { ...usualDeadlines, ...options.deadlines };
   const isTls = options.endpoint === 'http' || connection.mqtt.isTls;
-  const context = isTls ? await secureContextFor(connection, options.identity ?? connection.identity) : undefined;
+  const context = isTls ? await secureContextFor(connection, identityFor(connection, options)) : undefined;
   signal?.throwIfAborted();
   const stream = await reach(connection, target, { context, deadlines, signal });
   if (context === undefined) return stream;
@@ -78,6 +78,11 @@ export async function seeCertificate(
     // The fault that is being explained is a better one.
     return undefined;
   }
+}
+
+/** A REST API asks for a token, and never for the certificate of the device. */
+function identityFor(connection: CloudConnection, { endpoint, identity }: DialOptions): IdentityFiles | undefined {
+  return identity ?? (endpoint === 'mqtt' ? connection.identity : undefined);
 }
 
 function targetOf(connection: CloudConnection, endpoint: DialOptions['endpoint']): HostAndPort {
