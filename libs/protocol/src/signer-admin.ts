@@ -209,3 +209,20 @@ export const authorityExportResponse = z.strictObject({
   pkcs12: z.base64().optional(),
 });
 export type AuthorityExportResponse = z.infer<typeof authorityExportResponse>;
+
+/**
+ * A cloud wants to see that the key of a CA is held here. The code has letters and digits only: so no signature over it
+ * is one over a certificate or a CRL, which are DER and begin otherwise.
+ */
+export const authorityProof = z.strictObject({
+  /** Id of the CA, such as `device-1`. */
+  id: z.string().min(1).max(64),
+  code: z.string().regex(/^[A-Za-z0-9]{8,128}$/, { error: 'must be 8 to 128 letters and digits' }),
+});
+export type AuthorityProof = z.infer<typeof authorityProof>;
+
+export const authorityProofResponse = z.strictObject({
+  /** Base64 of the signature over the code, with SHA-256. */
+  signature: z.base64(),
+});
+export type AuthorityProofResponse = z.infer<typeof authorityProofResponse>;

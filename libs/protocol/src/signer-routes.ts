@@ -5,6 +5,8 @@ import {
   authorityExport,
   authorityExportResponse,
   authorityImport,
+  authorityProof,
+  authorityProofResponse,
   certificateDescription,
   certificateList,
   certificateQuery,
@@ -101,6 +103,13 @@ export const signerRoutes = {
     summary: 'Exports the certificates of a CA, and with a passphrase its key.',
     request: authorityExport,
     response: authorityExportResponse,
+  },
+  proveAuthority: {
+    method: 'POST',
+    path: '/v1/ca/prove',
+    summary: 'Signs a verification code with the key of a CA, to prove to a cloud that it is held here.',
+    request: authorityProof,
+    response: authorityProofResponse,
   },
   showTrustBundle: {
     method: 'GET',

@@ -7,6 +7,7 @@ export type SignerAction =
   | 'authority-imported'
   | 'authority-state-changed'
   | 'authority-exported'
+  | 'authority-proved'
   | 'enrolment-created'
   | 'enrolment-withdrawn'
   | 'enrolment-guessed'

@@ -4,8 +4,10 @@ import { AuditLog } from '@sallyport/audit';
 import { Actor } from '@sallyport/entrance';
 import {
   type AuthorityExportResponse,
+  type AuthorityProofResponse,
   authorityExport,
   authorityImport,
+  authorityProof,
   type HierarchyDescription,
   Problem,
   rotationRequest,
@@ -17,6 +19,7 @@ import { peerOf } from '@sallyport/tls';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';
+import { proveAuthority } from './authority-proof.js';
 import { describeHierarchy, describeTrustBundle } from './describe-hierarchy.js';
 import { Hierarchy } from './hierarchy.js';
 import { Rotation } from './rotation.js';
@@ -65,6 +68,12 @@ export class AuthorityController {
     const order = authorityExport.parse(body);
     if (order.passphrase !== undefined) requireLocal(request.raw);
     return exportAuthority({ hierarchy, keys, audit }, order, actor);
+  }
+
+  @Serves(signerRoutes.proveAuthority)
+  async prove(@Body() body: unknown, @Actor() actor: string): Promise<AuthorityProofResponse> {
+    const { hierarchy, keys, audit } = this;
+    return proveAuthority({ hierarchy, keys, audit }, authorityProof.parse(body), actor);
   }
 
   @Serves(signerRoutes.showTrustBundle)
