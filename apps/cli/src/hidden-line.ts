@@ -26,13 +26,9 @@ export interface HiddenQuestion {
  * @throws Failure: standard input is no terminal, or nothing was typed
  * @throws Interruption: Ctrl-C
  */
-export async function readHiddenLine(context: CliContext, question: HiddenQuestion): Promise<string> {
-  const { what } = question;
-  const { keys, end } = await readKeys(context, question);
-  if (end === interrupt) throw new Interruption();
-  const line = edited(keys).trim();
-  if (line !== '' && line.length <= longestLine) return line;
-  throw new Failure(`No ${what} was typed.`, 'Run the command again, and type or paste it in one line.');
+export async function readHiddenLine(context: CliContext, { what, otherwise }: HiddenQuestion): Promise<string> {
+  const [line = ''] = await askAtTerminal(context, [{ what, isHidden: true }], otherwise);
+  return line;
 }
 
 interface Keys {
@@ -41,22 +37,56 @@ interface Keys {
   readonly end: string | undefined;
 }
 
-async function readKeys(context: CliContext, { what, otherwise }: HiddenQuestion): Promise<Keys> {
-  const { stdin, stderr } = context;
+/** A line to ask for. */
+export interface TerminalQuestion {
+  /** In words: `user name`. */
+  readonly what: string;
+  /** Whether what is typed is not shown. */
+  readonly isHidden: boolean;
+}
+
+/**
+ * Asks for several lines at the terminal, one after the other. The terminal is as before afterwards.
+ *
+ * @param otherwise how to give them where there is no terminal
+ * @throws Failure: standard input is no terminal, or nothing was typed
+ * @throws Interruption: Ctrl-C
+ */
+export async function askAtTerminal(
+  context: CliContext,
+  questions: readonly TerminalQuestion[],
+  otherwise: string,
+): Promise<string[]> {
+  const { stdin } = context;
+  const names = questions.map(({ what }) => what).join(' and ');
   if (stdin.isTTY !== true || stdin.setRawMode === undefined)
-    throw new Failure(`There is no terminal to type the ${what} at: standard input is none.`, otherwise);
+    throw new Failure(`There is no terminal to type the ${names} at: standard input is none.`, otherwise);
   const typed = inputText(context);
-  // Before the question, so that a quick answer is not shown either.
-  stdin.setRawMode(true);
+  const lines: string[] = [];
   try {
-    stderr.write(`${what.charAt(0).toUpperCase()}${what.slice(1)}: `);
-    return await upToLineEnd(typed);
+    for (const question of questions) lines.push(await oneLine(context, typed, question));
+    return lines;
   } finally {
     // Before the input is closed: a closed terminal keeps its mode.
     stdin.setRawMode(false);
-    stderr.write('\n');
     await typed.return();
   }
+}
+
+async function oneLine(
+  { stdin, stderr }: CliContext,
+  typed: AsyncIterator<string>,
+  { what, isHidden }: TerminalQuestion,
+): Promise<string> {
+  // Before the question, so that a quick answer is not shown either.
+  stdin.setRawMode?.(isHidden);
+  stderr.write(`${what.charAt(0).toUpperCase()}${what.slice(1)}: `);
+  const { keys, end } = await upToLineEnd(typed);
+  if (isHidden) stderr.write('\n');
+  if (end === interrupt) throw new Interruption();
+  const line = edited(keys).trim();
+  if (line !== '' && line.length <= longestLine) return line;
+  throw new Failure(`No ${what} was typed.`, 'Run the command again, and type or paste it in one line.');
 }
 
 async function upToLineEnd(typed: AsyncIterator<string>): Promise<Keys> {

@@ -8,6 +8,7 @@ import { CliCommand } from './cli-command.js';
 import type { CliContext } from './cli-context.js';
 import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
+import { connectCommand, disconnectCommand, reconnectCommand } from './connect/connect-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
 import { httpCommand } from './http/http-command.js';
@@ -48,6 +49,9 @@ export function createProgram(context: CliContext): Command {
   for (const add of [
     deviceCommand,
     certCommand,
+    connectCommand,
+    disconnectCommand,
+    reconnectCommand,
     secureCommand,
     doctorCommand,
     statusCommand,

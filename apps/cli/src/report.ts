@@ -18,9 +18,12 @@ export function writeReport(context: CliContext, report: FaultReport, called: Ca
 }
 
 // Commands that work on the files of this configuration directory. Others may be meant for another machine.
-const localCommands = ['bridge', 'cert', 'config', 'doctor', 'mqtt', 'secure', 'http', 'upload'];
-const commandInText =
-  /\b(?:sallyport|tedge) (bridge|cert|config|doctor|mqtt|http|upload|secure|device|ca|status|site)\b/g;
+const localCommands = [
+  ...['bridge', 'cert', 'config', 'connect', 'disconnect', 'doctor'],
+  ...['http', 'mqtt', 'reconnect', 'secure', 'upload'],
+];
+const commands = [...localCommands, 'ca', 'device', 'site', 'status'];
+const commandInText = new RegExp(`\\b(?:sallyport|tedge) (${commands.join('|')})\\b`, 'g');
 
 /** The text with commands that work as they are shown: with the name of this program, on the same directory. */
 function asTyped(text: string, { programName }: CliContext, { configDir }: Called): string {

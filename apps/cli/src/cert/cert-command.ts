@@ -7,6 +7,7 @@ import { needsRenewalCommand } from './needs-renewal.js';
 import { removeCommand } from './remove.js';
 import { renewCommand } from './renew.js';
 import { showCommand } from './show.js';
+import { uploadCommand } from './upload.js';
 
 /** `cert`: the certificate of this device. */
 export function certCommand(context: CliContext, program: Command): void {
@@ -18,6 +19,7 @@ export function certCommand(context: CliContext, program: Command): void {
     showCommand,
     needsRenewalCommand,
     renewCommand,
+    uploadCommand,
     removeCommand,
   ])
     add(context, cert);

@@ -1,0 +1,33 @@
+import { builtInClouds, parseCloudName } from '@sallyport/cloud';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { usualProfile } from '../cloud-profile.js';
+import { optionsOf } from '../options.js';
+
+const choice = z.object({ profile: z.string().optional() });
+
+/**
+ * The name of the connection that the command line chooses: `c8y`, `c8y@plant2` or that of a user-defined mapper. The
+ * profile may be written in the name, or is that of `--profile` or `TEDGE_CLOUD_PROFILE`.
+ *
+ * @throws Problem `invalid-request`: it is no such name
+ * @throws Failure: the variable holds no profile name
+ */
+export function chosenConnection(context: CliContext, command: Command): string {
+  const given = parseCloudName(z.string().parse(command.processedArgs[0]));
+  const { profile: named } = optionsOf(command, choice);
+  const isBuiltIn = builtInClouds.some((cloud) => cloud === given.kind);
+  if (named !== undefined && !isBuiltIn)
+    command.error("error: option '--profile' needs the cloud whose profile it is: c8y, az or aws", { exitCode: 2 });
+  if (given.profile !== undefined || !isBuiltIn) return given.name;
+  const profile = named ?? usualProfile(context);
+  return profile === undefined ? given.name : `${given.name}@${profile}`;
+}
+
+/** The command line for a connection: `c8y --profile plant2`. */
+export function commandLineOf(name: string): string {
+  const { kind, profile } = parseCloudName(name);
+  if (kind === 'custom') return name;
+  return profile === undefined ? kind : `${kind} --profile ${profile}`;
+}
