@@ -14,6 +14,14 @@ export const broker = longForm({
   fault: 'a broker lost what it had acknowledged.',
 });
 
+export const bridge = longForm({
+  name: 'bridge',
+  says: `kill -9 of bridge and brokers, ${kills} times each under 2,000 QoS 1 messages a second: nothing is lost`,
+  file: 'bridge-crash',
+  env: { SALLYPORT_CRASHES: String(kills) },
+  fault: 'a message of the bridge was lost, came too early, or came too often.',
+});
+
 export const mqttHostile = longForm({
   name: 'mqtt-hostile',
   says: `hostile MQTT clients, ${attackSeconds} s each: bounded memory, and others wait at most 50 ms longer`,

@@ -1,5 +1,6 @@
 // Only the listener, with the door or the embedded broker behind it, in a separate process: for benchmarks and proofs. The
 // first IPC message contains its options, and it answers with its port. Each further message names a device to revoke.
+import 'reflect-metadata';
 import { EmbeddedBroker } from '@sallyport/embedded-broker';
 import { deviceId, MqttAccess } from '@sallyport/protocol';
 import { openLog, SystemClock } from '@sallyport/runtime';
