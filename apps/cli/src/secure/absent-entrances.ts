@@ -1,5 +1,5 @@
-import { type EntranceLevel, EntranceLevels, isLower } from '@sallyport/config';
-import type { SecurityLevel } from '@sallyport/protocol';
+import { type EntranceLevel, EntranceLevels, isLower, offeredProfiles, type Settings } from '@sallyport/config';
+import { type EntranceGroup, type EntranceName, entranceName, type SecurityLevel } from '@sallyport/protocol';
 import type { SecuredGroup } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 
@@ -18,8 +18,9 @@ export class AbsentEntrances {
   /** @throws Problem `forbidden` or `storage-full`: the level cannot be written down */
   async lowerTo(level: SecurityLevel): Promise<void> {
     const inForceAt = this.site.context.now().toISOString();
-    for (const { group } of this.groups) {
-      const levels = new EntranceLevels(this.site.settings, group);
+    const { settings } = this.site;
+    for (const name of this.groups.flatMap(({ group }) => namesOf(settings, group))) {
+      const levels = new EntranceLevels(settings, name);
       const former = await levels.read();
       if (former === undefined || !isLower(level, former.level)) continue;
       this.lowered.push({ levels, former });
@@ -31,4 +32,8 @@ export class AbsentEntrances {
   async takeBack(): Promise<void> {
     for (const { levels, former } of this.lowered) await levels.write(former);
   }
+}
+
+function namesOf(settings: Settings, group: EntranceGroup): EntranceName[] {
+  return offeredProfiles(settings, group).map((profile) => entranceName({ group, profile }));
 }

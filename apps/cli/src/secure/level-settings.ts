@@ -14,7 +14,8 @@ export function settingsFor(
 ): PathChange[] {
   if (level === 'plain')
     return [...plainSettings(), ...clientSettings(level, site), ...mqttClientSettings(level, site)];
-  const changes = [...certificates].flatMap(
+  // The entrances for the profiles of a cloud have the settings from outside of profiles.
+  const changes = [...certificates].filter(isFirstOfGroup).flatMap(
     ([
       {
         secured: { keys },
@@ -28,6 +29,14 @@ export function settingsFor(
   );
   const isMqttSecured = [...certificates.keys()].some(({ secured }) => secured.service === 'mqtt-broker');
   return [...changes, ...clientSettings(level, site), ...(isMqttSecured ? mqttClientSettings(level, site) : [])];
+}
+
+function isFirstOfGroup(
+  [{ secured }]: [RunningEntrance, unknown],
+  at: number,
+  all: [RunningEntrance, unknown][],
+): boolean {
+  return all.findIndex(([other]) => other.secured.group === secured.group) === at;
 }
 
 function plainSettings(): PathChange[] {

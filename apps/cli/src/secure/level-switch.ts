@@ -1,3 +1,4 @@
+import { nameOf } from '@sallyport/config';
 import {
   type EntranceDescription,
   isMutualOnly,
@@ -87,19 +88,20 @@ export class LevelSwitch {
     );
   }
 
-  private nameOf({ secured }: Pick<RunningEntrance, 'secured'>): string {
-    return stepName(secured, this.site.settings);
+  private nameOf({ secured, description }: WithdrawnEntrance & Partial<RunningEntrance>): string {
+    return stepName(secured, this.site.settings, description?.profile);
   }
 
   private async reload(entrance: RunningEntrance): Promise<EntranceDescription> {
     const description = await reloadEntrance(entrance, this.level);
-    const { service } = entrance.secured;
+    const { secured } = entrance;
     const isRight = description.isOpen
       ? description.level === this.level
-      : isMutualOnly(entrance.secured) && this.level !== 'mutual';
+      : isMutualOnly(secured) && this.level !== 'mutual';
     if (isRight) return description;
+    if (description.profile !== undefined) throw ownSettings(secured, description.profile);
     throw new Failure(
-      `The listener of ${service} is ${description.isOpen ? `at level ${description.level}` : 'closed'} instead of at level ${this.level}.`,
+      `The listener of ${secured.service} is ${description.isOpen ? `at level ${description.level}` : 'closed'} instead of at level ${this.level}.`,
       'Look for the reason in the log of the service.',
     );
   }
@@ -145,18 +147,24 @@ export class LevelSwitch {
     );
   }
 
-  private async takeEntranceBack({ secured, client, description }: RunningEntrance): Promise<void> {
+  private async takeEntranceBack(entrance: RunningEntrance): Promise<void> {
+    const { secured, client, description } = entrance;
     // An entrance that was open is meant to be as it was. One that was shut for want of its settings stays shut without them.
     const lowerTo = description.isOpen ? description.level : isMutualOnly(secured) ? 'plain' : undefined;
-    const { level, isOpen } = await reloadEntrance({ secured, client: client.uninterrupted() }, lowerTo);
+    const { level, isOpen } = await reloadEntrance({ ...entrance, client: client.uninterrupted() }, lowerTo);
     if (level !== description.level || isOpen !== description.isOpen)
       throw new Failure(`The listener of ${secured.service} is at level ${level} instead of ${description.level}.`, '');
-    this.steps.note(
-      `reload ${this.nameOf({ secured })}`,
-      'taken back',
-      isOpen ? `level ${level} again` : 'closed again',
-    );
+    this.steps.note(`reload ${this.nameOf(entrance)}`, 'taken back', isOpen ? `level ${level} again` : 'closed again');
   }
+}
+
+/** A profile without such settings follows those outside of profiles, which this command sets. */
+function ownSettings({ keys }: SecuredGroup, profile: string): Failure {
+  const commands = Object.values(keys).map((key) => `sallyport config unset ${nameOf({ key, profile })}`);
+  return new Failure(
+    `The profile ${profile} has certificate settings of its own, which this command does not change.`,
+    `Unset them, so that it follows the others: ${commands.join(' && ')}`,
+  );
 }
 
 /** What a switch changes, to be put back when it fails. */
@@ -167,7 +175,8 @@ interface Changed {
 }
 
 /** Which setting shuts it. */
-function withdrawal({ secured: { group, enabledKey } }: WithdrawnEntrance, { settings }: Site): string {
+function withdrawal({ secured: { group, enabledKey, cloud } }: WithdrawnEntrance, { settings }: Site): string {
+  if (cloud !== undefined) return `cloud.connections does not name ${cloud}`;
   const hasPort = settings.get(`${group}.bind.port`) !== undefined;
   return hasPort && enabledKey !== undefined ? `${enabledKey} is false` : `${group}.bind.port is not set`;
 }

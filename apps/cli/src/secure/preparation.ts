@@ -45,7 +45,7 @@ export async function prepare(
     certificates.set(
       entrance,
       await steps.run(
-        `certificate of ${stepName(entrance.secured, site.settings)}`,
+        `certificate of ${stepName(entrance.secured, site.settings, entrance.description.profile)}`,
         () => serverCertificateFor(entrance, issuance),
         ({ origin }) => origin,
       ),

@@ -2,6 +2,7 @@ import type { AdminClient } from '@sallyport/admin-client';
 import {
   type EntranceDescription,
   type EntranceReloadRequest,
+  entranceName,
   entranceRoutes,
   Problem,
   type SecurityLevel,
@@ -36,9 +37,9 @@ export async function findEntrances(
   const absent: SecuredGroup[] = [];
   for (const secured of offeredGroups(site.settings)) {
     const client = await site.client(secured.service);
-    const entrance = await entranceOf(secured, client, level);
-    if (entrance === undefined) absent.push(secured);
-    else running.push({ secured, client, description: entrance });
+    const descriptions = await entrancesOf(secured, client, level);
+    if (descriptions === undefined) absent.push(secured);
+    else running.push(...descriptions.map((description) => ({ secured, client, description })));
   }
   return { running, absent };
 }
@@ -76,14 +77,16 @@ async function isListed({ group }: SecuredGroup, client: AdminClient): Promise<b
   }
 }
 
-async function entranceOf(
+/** One, or one for each connection to a cloud; undefined where the service does not run and need not. */
+async function entrancesOf(
   secured: SecuredGroup,
   client: AdminClient,
   level: SecurityLevel,
-): Promise<EntranceDescription | undefined> {
+): Promise<EntranceDescription[] | undefined> {
+  const { defaultPort, enabledKey, cloud } = secured;
   try {
-    if (secured.defaultPort === undefined || secured.enabledKey !== undefined) await tellOfPort(secured, client);
-    return entranceIn(secured, (await client.call(entranceRoutes.list)).entrances);
+    if (defaultPort === undefined || enabledKey !== undefined || cloud !== undefined) await tellOfPort(secured, client);
+    return entrancesIn(secured, (await client.call(entranceRoutes.list)).entrances);
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;
     const isElsewhere = secured.isReplaceable === true && fault.code === 'ENOENT';
@@ -110,18 +113,25 @@ async function tellOfPort(secured: SecuredGroup, client: AdminClient): Promise<v
  * @param lowerTo how low the listener may go by that; no lower than it is when absent
  */
 export async function reloadEntrance(
-  { secured, client }: Pick<RunningEntrance, 'secured' | 'client'>,
+  { secured, client, description: { profile } }: RunningEntrance,
   lowerTo?: SecurityLevel,
 ): Promise<EntranceDescription> {
   const body: EntranceReloadRequest = lowerTo === undefined ? {} : { lowerTo };
-  return entranceIn(secured, (await client.call(entranceRoutes.reload, { body })).entrances);
+  const { entrances } = await client.call(entranceRoutes.reload, { body });
+  const entrance = entrancesIn(secured, entrances).find((candidate) => candidate.profile === profile);
+  if (entrance !== undefined) return entrance;
+  throw noEntrance(secured, entranceName({ group: secured.group, profile }));
 }
 
-function entranceIn({ group, service }: SecuredGroup, entrances: readonly EntranceDescription[]): EntranceDescription {
-  const entrance = entrances.find((candidate) => candidate.group === group);
-  if (entrance !== undefined) return entrance;
-  throw new Failure(
-    `The service ${service} has no listener "${group}".`,
+function entrancesIn(secured: SecuredGroup, entrances: readonly EntranceDescription[]): EntranceDescription[] {
+  const found = entrances.filter(({ group }) => group === secured.group);
+  if (found.length > 0) return found;
+  throw noEntrance(secured, secured.group);
+}
+
+function noEntrance({ service }: SecuredGroup, name: string): Failure {
+  return new Failure(
+    `The service ${service} has no listener "${name}".`,
     'Restart the services; they seem to be of another version.',
   );
 }

@@ -168,10 +168,10 @@ async function requireSiteAmong(
 /** Every address of the service: where it listens now, and where it will after the reload. */
 function addressesOf({ secured: { service } }: RunningEntrance, { running, site: { settings } }: Issuance): string[] {
   const ofService = running.filter(({ secured }) => secured.service === service);
-  return ofService.flatMap(({ secured: { group }, description: { host, moreHosts = [] } }) => [
+  return ofService.flatMap(({ secured: { group }, description: { host, moreHosts = [], profile } }) => [
     host,
     ...moreHosts,
-    ...[settings.get(`${group}.bind.address`)].filter((address) => address !== undefined),
+    ...[settings.ofProfile(profile).get(`${group}.bind.address`)].filter((address) => address !== undefined),
   ]);
 }
 

@@ -1,9 +1,10 @@
-import { isEntranceOffered, type Settings, type TextKey } from '@sallyport/config';
+import { isEntranceOffered, offeredProfiles, type Settings, type TextKey } from '@sallyport/config';
 import {
   type ConfiguredGroup,
   configuredGroups,
   type EntranceDefinition,
   entranceDefinition,
+  entranceName,
   entrances,
 } from '@sallyport/protocol';
 
@@ -30,10 +31,11 @@ export function offeredGroups(settings: Settings): SecuredGroup[] {
   return securedGroups.filter(({ group }) => isEntranceOffered(settings, group));
 }
 
-/** What steps call an entrance: its service, and its group too where the service has several. */
-export function stepName({ service, group }: SecuredGroup, settings: Settings): string {
-  const isAlone = offeredGroups(settings).every((other) => other.service !== service || other.group === group);
-  return isAlone ? service : `${service} (${group})`;
+/** What steps call an entrance: its service, and its name too where the service has several. */
+export function stepName({ service, group }: SecuredGroup, settings: Settings, profile?: string): string {
+  const ofService = offeredGroups(settings).filter((other) => other.service === service);
+  const count = ofService.flatMap((other) => offeredProfiles(settings, other.group)).length;
+  return count <= 1 ? service : `${service} (${entranceName({ group, profile })})`;
 }
 
 export function securedGroup(group: ConfiguredGroup): SecuredGroup {

@@ -17,7 +17,7 @@ export const listeners: Check = {
 
 async function inspect(checked: CheckedSite, entrance: EntranceDescription): Promise<Finding[]> {
   const secured = securedGroups.find(({ group }) => group === entrance.group);
-  const level = secured === undefined ? entrance.level : levelIn(checked, secured);
+  const level = secured === undefined ? entrance.level : levelIn(checked, secured, entrance.profile);
   const { remedies } = checked;
   if (entrance.shutReason !== undefined) return [error(entrance.shutReason, remedies.secure(entrance.level))];
   // An entrance that needs client certificates stays closed below level mutual, on purpose.
@@ -39,7 +39,11 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
   ];
 }
 
-function levelIn({ site: { settings } }: CheckedSite, { keys }: SecuredGroup): SecurityLevel {
+function levelIn({ site }: CheckedSite, { keys }: SecuredGroup, profile: string | undefined): SecurityLevel {
+  const own = site.settings.ofProfile(profile);
+  // A profile for which none of the three is set has those from outside of profiles.
+  const isOwn = Object.values(keys).some((key) => own.get(key) !== undefined);
+  const settings = isOwn ? own : site.settings;
   if (settings.get(keys.cert) === undefined) return 'plain';
   return settings.get(keys.ca) === undefined ? 'server' : 'mutual';
 }

@@ -88,8 +88,8 @@ function missingSiteNames(checked: CheckedSite, { path, secured }: Shown, names:
 /** Where the service listens; where it does not run, what the settings say. */
 function addressesOf({ services, site: { settings } }: CheckedSite, group: SecuredGroup['group']): string[] {
   const entrances = services.flatMap((state) => (state.isRunning ? state.entrances : []));
-  const entrance = entrances.find((each) => each.group === group);
-  if (entrance !== undefined) return [entrance.host, ...(entrance.moreHosts ?? [])];
+  const ofGroup = entrances.filter((each) => each.group === group);
+  if (ofGroup.length > 0) return ofGroup.flatMap(({ host, moreHosts = [] }) => [host, ...moreHosts]);
   const address = settings.get(`${group}.bind.address`);
   return address === undefined ? [] : [address];
 }
