@@ -2,13 +2,14 @@ import type { CloudConnection } from '@sallyport/cloud';
 import { type EntranceDescription, entranceRoutes } from '@sallyport/protocol';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
 import { Failure } from '../failure.js';
+import { sendLocal } from '../http/local-request.js';
+import { clientFiles, cloudProxy } from '../http/local-service.js';
 import type { Site } from '../site/site.js';
 import type { CloudSteps } from './cloud-step.js';
-import { localClient, requestThroughProxy } from './proxy-request.js';
 
 const step = 'Verifying the Cumulocity proxy reaches the tenant';
 /** Every device may read which tenant it is in. */
-const path = '/c8y/tenant/currentTenant';
+const target = '/c8y/tenant/currentTenant';
 
 /**
  * Reads from the REST API through the proxy, as `curl http://localhost:8001/c8y/...` does.
@@ -16,17 +17,22 @@ const path = '/c8y/tenant/currentTenant';
  * @throws Failure: the proxy does not answer, or not with the answer of Cumulocity
  */
 export async function proveProxy(site: Site, connection: CloudConnection, steps: CloudSteps): Promise<void> {
+  const { context } = site;
+  const settings = site.settings.ofProfile(connection.profile);
   const entrance = await proxyEntrance(site, connection);
   if (entrance === undefined) return steps.note(step, 'skipped', 'the service c8y-proxy does not run');
   if (!entrance.isOpen) return steps.note(step, 'skipped', entrance.shutReason ?? 'its entrance is shut');
-  if (entrance.level === 'mutual' && localClient(site.settings) === undefined)
+  if (entrance.level === 'mutual' && clientFiles(settings) === undefined)
     return steps.note(step, 'skipped', 'it asks for a certificate, and http.client.auth.cert_file is not set');
   await steps.run(step, async () => {
-    const status = await requestThroughProxy(site, entrance, path);
+    const service = cloudProxy(settings);
+    const answer = await sendLocal({ settings, signal: context.signal }, { service, method: 'GET', target });
+    answer.resume();
+    const { statusCode: status = 0 } = answer;
     if (status >= 200 && status < 300) return;
     throw new Failure(
-      `The Cumulocity proxy answered GET ${path} with status ${status}.`,
-      'Look at the log of the service c8y-proxy.',
+      `The Cumulocity proxy answered GET ${target} with status ${status}.`,
+      `See what it says (tedge http get ${target}), and look at the log of the service c8y-proxy.`,
     );
   });
 }
