@@ -241,7 +241,19 @@ if = "maybe"
 
   it('is read or refused, whatever it holds, and every fault has a line of the file', () => {
     const keys = ['topic', 'direction', 'local_prefix', 'remote_prefix', 'if', 'for', 'rule', '__proto__'];
-    const values = ['""', '"a/"', '"${"', '"${item}"', '"#"', '[]', '["a", 1]', 'true', '{}', '"\\u0000"', '"inbound"'];
+    const values = [
+      '""',
+      '"a/"',
+      `"\${"`,
+      `"\${item}"`,
+      '"#"',
+      '[]',
+      '["a", 1]',
+      'true',
+      '{}',
+      '"\\u0000"',
+      '"inbound"',
+    ];
     const pair = fc.tuple(fc.constantFrom(...keys), fc.constantFrom(...values)).map((parts) => parts.join(' = '));
     const header = fc.constantFrom('[[rule]]', '[[template_rule]]', '[rule]', '[[rule.x]]', '# note');
     const line = fc.oneof(pair, header, fc.string());
