@@ -82,6 +82,7 @@ direction = "outbound"
 \`\`\`sh
 sallyport bridge inspect c8y                # all rules, and whether the running bridge has them
 sallyport bridge test c8y c8y/s/us          # where a message goes; exit code 0: a rule matches, 2: none does
+sallyport bridge reload                     # shows what has changed, and puts it in force
 \`\`\`
 
 - A prefix ends with \`/\`. If \`topic\` is empty, both prefixes are whole topics, and one is mapped to the other.

@@ -29,10 +29,14 @@ async function running(changes: readonly BridgeChange[]) {
   const device = await deviceWith(tenant, { 'sallyport.toml': '[cloud]\nconnections = ["c8y"]\n' });
   const socket = adminSocketPath(device.runPath, 'mqtt-bridge', device.directory.path);
   const server = await AdminServer.listen(socket, {
-    'POST /v1/bridges/reload': () => ({ isApplied: false, changes }),
+    'POST /v1/bridges/reload': ({ body }) => ({ isApplied: !isDryRun(body), changes }),
   });
   onTestFinished(() => server.close());
   return { ...device, server };
+}
+
+function isDryRun(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'dryRun' in body && body.dryRun === true;
 }
 
 describe('bridge inspect', () => {
@@ -259,5 +263,52 @@ describe('bridge test', () => {
     const { exitCode, stderr } = await bridge(['test', 'c8y', 'c8y/s/us']);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('c8y.url');
+  });
+});
+
+describe('bridge reload', () => {
+  const rules = { added: ['c8y/a  ->  a'], removed: ['c8y/b  ->  b'] };
+  const changes: BridgeChange[] = [
+    { name: 'az', change: 'reconnected', settings: ['az.url'], rules: { added: [], removed: [] } },
+    { name: 'c8y', change: 'rules', settings: [], rules },
+  ];
+
+  it('shows what changes before it puts it in force', async () => {
+    const { bridge, server } = await running(changes);
+    expect(await bridge(['reload'])).toEqual({
+      exitCode: 0,
+      stdout: `az: connects anew (az.url)
+c8y: other rules, on the same connection
+  - c8y/b  ->  b
+  + c8y/a  ->  a
+`,
+      stderr: 'It is in force now.\n',
+    });
+    expect(server.seen.map(({ body }) => body)).toEqual([{ dryRun: true }, {}]);
+  });
+
+  it('only shows it with --dry-run', async () => {
+    const { bridge, server } = await running(changes);
+    const { stdout, stderr } = await bridge(['reload', '--dry-run']);
+    expect([stdout.split('\n').length, stderr]).toEqual([5, '']);
+    expect(server.seen.map(({ body }) => body)).toEqual([{ dryRun: true }]);
+  });
+
+  it('says that nothing changes', async () => {
+    const { bridge } = await running([]);
+    expect(await bridge(['reload'])).toEqual({ exitCode: 0, stdout: 'Nothing changes.\n', stderr: '' });
+  });
+
+  it('prints the answer of the service as JSON', async () => {
+    const { bridge } = await running(changes);
+    expect(JSON.parse((await bridge(['reload', '--json'])).stdout)).toEqual({ isApplied: true, changes });
+    expect(JSON.parse((await bridge(['reload', '--dry-run', '--json'])).stdout)).toEqual({ isApplied: false, changes });
+  });
+
+  it('ends with 1 when the service does not run', async () => {
+    const { bridge } = await deviceWith(tenant);
+    const { exitCode, stderr } = await bridge(['reload']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The service mqtt-bridge does not run');
   });
 });

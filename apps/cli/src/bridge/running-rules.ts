@@ -47,7 +47,7 @@ export function runningLines(running: RunningRules | undefined): string[] {
   if (running.isSame) return ['', 'The running bridge has these rules.'];
   return [
     '',
-    'The running bridge has other rules. A reload or a new start of the service mqtt-bridge changes:',
+    'The running bridge has other rules. "sallyport bridge reload" changes:',
     ...(running.isReordered ? ['  the order of the rules'] : []),
     ...running.removed.map((rule) => `  - ${rule}`),
     ...running.added.map((rule) => `  + ${rule}`),
