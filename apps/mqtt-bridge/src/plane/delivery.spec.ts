@@ -80,8 +80,8 @@ describe('a bridge at QoS 1', () => {
     }
     await waitFor(() => ledger.received === messages, { what: 'all messages', deadlineMs: 60_000 });
     expect(ledger.outOfOrder).toBe(0);
-    // Mosquitto has at most 1,000 under way to the bridge.
-    expect(ledger.duplicates).toBeLessThanOrEqual(6 * 1_000);
+    // The bridge makes no duplicates: each is a message that the source had under way and sent again.
+    expect(ledger.duplicates).toBeLessThanOrEqual(bridge.figures.rules[0]?.redelivered ?? 0);
     expect(bridge.figures.connections.remote).toBe(7);
     await waitFor(() => bridge.figures.directions.outbound.inFlight === 0);
   });
