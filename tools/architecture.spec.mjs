@@ -1,4 +1,4 @@
-// Keeps docs/architecture.md true: the files of its three flows and the answers to its ten questions.
+// Keeps docs/architecture.md true: the files of its flows and the answers to its ten questions.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -86,6 +86,7 @@ describe.each([
   ['The flow of a connection, file by file'],
   ['The flow of an MQTT session behind the door, file by file'],
   ['The flow of a CSR, file by file'],
+  ['The flow of a bridged message, file by file'],
 ])('"%s" in docs/architecture.md', (heading) => {
   const steps = stepsOf(heading);
 
