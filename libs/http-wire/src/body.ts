@@ -20,7 +20,10 @@ export interface Body {
   readonly length: number | undefined;
   /** May flow more than once, with the same bytes. */
   readonly isReplayable: boolean;
-  /** Sends the body to the sink. What is here already is sent before this returns or directly after. Call it once. */
+  /**
+   * Sends the body to the sink: what is here already before this returns or directly after. Then it calls `flush`, also
+   * when nothing is here yet: whoever writes the body sends the head then. Call it once.
+   */
   flow(sink: BodySink): void;
   /** The sink takes pieces again after its `flush` returned false. */
   resume(): void;

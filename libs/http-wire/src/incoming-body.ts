@@ -15,6 +15,8 @@ export class IncomingBody implements Body {
   private state: 'open' | 'complete' | 'failed' | 'cancelled' = 'open';
   private failure: Error | undefined;
   private isWaiting = false;
+  /** The sink has not been told yet what there is. */
+  private isNew = false;
   private hasEnded = false;
 
   constructor(
@@ -39,10 +41,13 @@ export class IncomingBody implements Body {
 
   flow(sink: BodySink): void {
     if (this.state === 'cancelled') return;
-    this.sink = sink;
     if (this.state === 'complete') sink.end();
     else if (this.failure !== undefined) sink.fail(this.failure);
-    else this.source.readOn(this);
+    else {
+      this.sink = sink;
+      this.isNew = true;
+      this.source.readOn(this);
+    }
   }
 
   resume(): void {
@@ -64,14 +69,22 @@ export class IncomingBody implements Body {
   }
 
   flush(): void {
+    this.isNew = false;
     if (this.state === 'open' && this.sink?.flush() === false) this.isWaiting = true;
+  }
+
+  /** Tells a new sink that nothing is here yet. */
+  flushNew(): void {
+    if (this.isNew) this.flush();
   }
 
   complete(): void {
     this.hasEnded = true;
     if (this.state !== 'open') return;
     this.state = 'complete';
-    this.sink?.end();
+    const { sink } = this;
+    this.sink = undefined;
+    sink?.end();
   }
 
   fail(error: Error): void {

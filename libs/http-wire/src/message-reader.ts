@@ -124,6 +124,7 @@ export class MessageReader implements BodySource {
     this.isReading = true;
     try {
       while (this.held !== undefined && this.step(this.held));
+      this.body?.flushNew();
       if (this.hasEnded && this.held === undefined) this.end();
     } catch (error) {
       if (error instanceof FramingError || error instanceof RequestFault) this.fail(error);
@@ -166,7 +167,6 @@ export class MessageReader implements BodySource {
 
   private beginBody(framing: Framing): void {
     const body = new IncomingBody(typeof framing === 'number' ? framing : undefined, this);
-    this.body = body;
     if (framing === 0) {
       this.phase = 'resting';
       body.complete();
@@ -175,6 +175,7 @@ export class MessageReader implements BodySource {
       return;
     }
     this.phase = 'body';
+    this.body = body;
     this.bodyReader = new BodyReader(framing);
     this.events.takeBody(body);
   }
@@ -200,6 +201,8 @@ export class MessageReader implements BodySource {
 
   private finishBody(body: IncomingBody): void {
     this.phase = 'resting';
+    // A connection at rest does not hold on to its last message.
+    this.body = undefined;
     this.bodyReader = undefined;
     body.complete();
     this.events.bodyEnds();

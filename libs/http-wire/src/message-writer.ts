@@ -16,11 +16,6 @@ export class MessageWriter {
 
   constructor(private readonly socket: Duplex) {}
 
-  /** The head has been given to the socket. */
-  get hasWritten(): boolean {
-    return this.head === '';
-  }
-
   /**
    * Begins a message. Nothing is written before `flush` or `end`.
    *

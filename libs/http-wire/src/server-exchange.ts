@@ -102,8 +102,6 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
     }
     this.outgoing = body;
     body.flow(this);
-    // Nothing of the body is here yet, and the client should not wait for it to see the head.
-    if (!writer.hasWritten && this.isSending) this.flush();
   }
 
   answer(status: number, fields: readonly string[], body: string | Buffer): void {
@@ -144,6 +142,7 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
     this.owner.writer.end();
     this.outgoing = undefined;
     this.state = 'over';
+    this.callback = undefined;
     this.owner.responseEnds(this);
   }
 

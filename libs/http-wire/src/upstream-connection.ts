@@ -9,7 +9,7 @@ import { LazyDeadline } from './lazy-deadline.js';
 import { type MessageEvents, MessageReader } from './message-reader.js';
 import { MessageWriter } from './message-writer.js';
 import { type ParsedResponseHead, readResponseHead } from './response-head.js';
-import type { UpstreamExchange } from './upstream-exchange.js';
+import type { ExchangeHolder, UpstreamExchange } from './upstream-exchange.js';
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
@@ -25,7 +25,7 @@ export interface ConnectionOwner {
 const mostInterimHeads = 32;
 
 /** One connection to the upstream: one exchange at a time. */
-export class UpstreamConnection implements MessageEvents, BodySink {
+export class UpstreamConnection implements MessageEvents, BodySink, ExchangeHolder {
   private readonly reader: MessageReader;
   private readonly writer: MessageWriter;
   private readonly deadline: LazyDeadline;
@@ -65,13 +65,15 @@ export class UpstreamConnection implements MessageEvents, BodySink {
     this.isSent = false;
     this.hasBytes = false;
     exchange.begin();
-    exchange.onAbort = (error) => this.abort(exchange, error);
+    exchange.holder = this;
     this.deadline.stop();
     this.reader.expect();
     this.writer.begin(exchange.headText, exchange.framing);
     exchange.request.body.flow(this);
-    // Nothing of the body is here yet. The upstream may refuse the request for its head alone.
-    if (!this.writer.hasWritten && this.exchange === exchange) this.flush();
+  }
+
+  abandon(exchange: UpstreamExchange, error: UpstreamError): void {
+    if (exchange === this.exchange) this.break(error);
   }
 
   /** Keeps the connection until the next exchange, or `keepAliveMs`. */
@@ -149,7 +151,7 @@ export class UpstreamConnection implements MessageEvents, BodySink {
     this.exchange = undefined;
     this.body = undefined;
     this.head = undefined;
-    exchange.onAbort = undefined;
+    exchange.holder = undefined;
     this.deadline.stop();
     // RFC 9112 §9.3.1: after a response to half a request, nobody knows where the next request would begin.
     if (!isSent) exchange.request.body.cancel();
@@ -214,10 +216,6 @@ export class UpstreamConnection implements MessageEvents, BodySink {
 
   private takeClose(): void {
     this.break(lostConnection());
-  }
-
-  private abort(exchange: UpstreamExchange, error: UpstreamError): void {
-    if (exchange === this.exchange) this.break(error);
   }
 
   /** Ends the connection, and says why to the exchange on it. */

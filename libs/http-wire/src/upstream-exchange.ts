@@ -11,16 +11,20 @@ const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 const requestLinePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} \/[\x21-\x7e]*$/;
 
+export interface ExchangeHolder {
+  /** Nobody wants the response of this exchange any more. */
+  abandon(exchange: UpstreamExchange, error: UpstreamError): void;
+}
+
 /** One request to the upstream and its response, while it waits, runs, or runs for the second time. */
 export class UpstreamExchange implements Exchange {
-  readonly response: Promise<UpstreamResponse>;
   readonly framing: Framing;
   readonly headText: string;
-  /** What `abort` does where the exchange is now. */
-  onAbort: ((error: UpstreamError) => void) | undefined;
-  private resolve: (response: UpstreamResponse) => void = unset;
-  private reject: (error: Error) => void = unset;
-  private settled = false;
+  /** Where the exchange is now. */
+  holder: ExchangeHolder | undefined;
+  private onResponse: ((response: UpstreamResponse) => void) | undefined;
+  private onFailure: ((error: UpstreamError) => void) | undefined;
+  private outcome: UpstreamResponse | UpstreamError | undefined;
   private attempts = 0;
 
   /** @throws TypeError a request that would not be one request on the wire */
@@ -33,14 +37,24 @@ export class UpstreamExchange implements Exchange {
     this.framing = body.length ?? 'chunked';
     const lines = fieldLines(request.fields);
     this.headText = `${method} ${target} HTTP/1.1\r\n${lines}${framingLine(method, this.framing)}\r\n`;
-    this.response = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
   }
 
   get isSettled(): boolean {
-    return this.settled;
+    return this.outcome !== undefined;
+  }
+
+  get response(): Promise<UpstreamResponse> {
+    return new Promise((resolve, reject) => this.settle(resolve, reject));
+  }
+
+  settle(onResponse: (response: UpstreamResponse) => void, onFailure: (error: UpstreamError) => void): void {
+    const { outcome } = this;
+    if (outcome instanceof UpstreamError) onFailure(outcome);
+    else if (outcome !== undefined) onResponse(outcome);
+    else {
+      this.onResponse = onResponse;
+      this.onFailure = onFailure;
+    }
   }
 
   /** May be sent again after a connection that was kept alive turned out to be closed. */
@@ -54,27 +68,26 @@ export class UpstreamExchange implements Exchange {
   }
 
   succeed(response: UpstreamResponse): void {
-    this.settled = true;
-    this.resolve(response);
+    const { onResponse } = this;
+    this.outcome = response;
+    this.onResponse = undefined;
+    this.onFailure = undefined;
+    onResponse?.(response);
   }
 
   fail(error: UpstreamError): void {
-    if (this.settled) return;
-    this.settled = true;
+    if (this.outcome !== undefined) return;
+    this.outcome = error;
     this.request.body.cancel();
-    this.reject(error);
+    this.onFailure?.(error);
   }
 
   abort(): void {
-    // Who aborts need not look at the outcome.
-    this.response.catch(unset);
     const error = new UpstreamError('request-aborted', 'The exchange was aborted.');
-    this.onAbort?.(error);
+    this.holder?.abandon(this, error);
     this.fail(error);
   }
 }
-
-function unset(): void {}
 
 function framingLine(method: string, framing: Framing): string {
   if (framing === 'chunked') return 'Transfer-Encoding: chunked\r\n';

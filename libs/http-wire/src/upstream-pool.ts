@@ -3,7 +3,7 @@ import { within } from '@sallyport/concurrency';
 import type { Exchange, OutgoingRequest, UpstreamFigures, UpstreamLimits, UpstreamPoolOptions } from './api.js';
 import { UpstreamError } from './faults.js';
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.js';
-import { UpstreamExchange } from './upstream-exchange.js';
+import { type ExchangeHolder, UpstreamExchange } from './upstream-exchange.js';
 
 const defaultLimits: UpstreamLimits = {
   connections: 64,
@@ -25,7 +25,7 @@ const defaultLimits: UpstreamLimits = {
  * A request is sent a second time in one case only: its connection had been kept, ended before a byte of the response
  * came, the method is idempotent and the body is still whole (RFC 9112 §9.3.1).
  */
-export class UpstreamPool implements ConnectionOwner {
+export class UpstreamPool implements ConnectionOwner, ExchangeHolder {
   private readonly limits: UpstreamLimits;
   private readonly dial: (signal: AbortSignal) => Promise<Duplex>;
   private readonly open = new Set<UpstreamConnection>();
@@ -117,6 +117,10 @@ export class UpstreamPool implements ConnectionOwner {
     this.start(exchange);
   }
 
+  abandon(exchange: UpstreamExchange): void {
+    this.stopWaiting(exchange);
+  }
+
   private start(exchange: UpstreamExchange): void {
     for (let connection = this.idle.pop(); connection !== undefined; connection = this.idle.pop()) {
       if (connection.isUsable) {
@@ -137,7 +141,7 @@ export class UpstreamPool implements ConnectionOwner {
       const late = new UpstreamError('pool-timeout', `No connection was free within ${waitMs} ms.`);
       const timer = setTimeout(() => this.giveUp(exchange, late), waitMs);
       this.waiting.set(exchange, timer);
-      exchange.onAbort = () => this.stopWaiting(exchange);
+      exchange.holder = this;
       this.dialForWaiting();
     }
   }
@@ -182,7 +186,7 @@ export class UpstreamPool implements ConnectionOwner {
   private async runUpgrade(exchange: UpstreamExchange): Promise<void> {
     this.upgrading.add(exchange);
     const aborted = new AbortController();
-    exchange.onAbort = (error) => aborted.abort(error);
+    exchange.holder = { abandon: (_exchange, error) => aborted.abort(error) };
     try {
       const socket = await this.connect(aborted.signal);
       this.track(socket);
