@@ -227,6 +227,10 @@ describe('two replicas of the service', () => {
     const second = await site.startReplica(2);
     await second.untilState('standby');
     const before = connects(site);
+    await site.publish('te/device/main///cmd/health/check', '{}');
+    const sinceUp = () => site.texts(health).slice(site.texts(health).indexOf('{"status":"up"}'));
+    await waitFor(() => sinceUp().length > 1);
+    expect(sinceUp()).toEqual(['{"status":"up"}', '{"status":"up"}']);
     await site.publish('c8y/s/us', '200,c8y_Count,N,1');
     await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
     expect(connects(site)).toBe(before);

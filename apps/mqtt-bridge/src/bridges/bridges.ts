@@ -11,7 +11,7 @@ import {
   type BridgeReloadResponse,
   Problem,
 } from '@sallyport/protocol';
-import { Log, MqttSessions, ServiceContext } from '@sallyport/runtime';
+import { Log, MqttSessions, reasonOf, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import type { BridgePlan } from '../bridging/bridge-plan.js';
 import { bridgeTopics } from '../bridging/bridge-topics.js';
@@ -103,8 +103,7 @@ export class Bridges implements OnApplicationBootstrap, BeforeApplicationShutdow
         const own = settings.ofProfile(planned.connection.profile);
         makings.set(name, { ...planned, settings: own, topics: bridgeTopics(own, planned.connection.topicPrefix) });
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        faults.set(name, error);
+        faults.set(name, error instanceof Problem ? error : unusable(name, error));
       }
     }
     return { makings, faults };
@@ -174,6 +173,11 @@ function requireOwnPlaces(plan: BridgePlan, others: ReadonlyMap<string, BridgeMa
         `${plan.name} and ${other.name} connect to ${host}:${port} as the same device "${plan.cloud.deviceId}". Disconnect one of them.`,
       );
   }
+}
+
+/** One cloud whose files cannot be read must not keep the others, or a whole gateway, from working. */
+function unusable(name: string, cause: unknown): Problem {
+  return new Problem('config-invalid', `${name} cannot be bridged: ${reasonOf(cause)}.`, { cause });
 }
 
 function together(faults: readonly Problem[]): Problem {

@@ -1,5 +1,5 @@
 import type { CloudConnection } from '@sallyport/cloud';
-import { SerialQueue } from '@sallyport/concurrency';
+import { pause, SerialQueue } from '@sallyport/concurrency';
 import type { Settings } from '@sallyport/config';
 import type { BridgeDescription, BridgeState as BridgeStatus } from '@sallyport/protocol';
 import type { Clock, Log, MqttSessions } from '@sallyport/runtime';
@@ -30,6 +30,8 @@ export interface BridgeMakings {
   readonly settings: Settings;
 }
 
+const confirmationMs = 5_000;
+
 const stopped: BridgeState = { status: 'down', local: { status: 'stopped' }, remote: { status: 'stopped' } };
 
 /**
@@ -37,13 +39,14 @@ const stopped: BridgeState = { status: 'down', local: { status: 'stopped' }, rem
  * replicas from bridging too, and the renewal of its connection when its certificate is renewed.
  */
 export class ConnectedBridge {
-  private readonly health: BridgeHealth;
   private readonly lease: BridgeLease | undefined;
   /** In order: what starts and stops the plane. */
   private readonly turns = new SerialQueue();
   private readonly log: Log;
   private makings: BridgeMakings;
   private plane: RunningPlane | undefined;
+  /** Only the replica that bridges speaks of the bridge. */
+  private health: BridgeHealth | undefined;
   private watch: IdentityWatch | undefined;
   private state: BridgeState = stopped;
   private since: Date;
@@ -56,22 +59,19 @@ export class ConnectedBridge {
     makings: BridgeMakings,
   ) {
     const { sessions, store, log, clock } = surroundings;
-    const { topics, settings, plan } = makings;
+    const { topics, plan } = makings;
     this.makings = makings;
     this.since = clock.now();
     this.log = log.child({ cloud: plan.name });
-    const onFault = (error: unknown) =>
-      this.log.warn({ error }, 'the bridge could not do all it should, will try again');
-    this.health = new BridgeHealth({ topics, sessions, settings, onFault });
     // With the broker in this process there is only one replica.
     this.lease = sessions.mayHaveReplicas
       ? new BridgeLease({
           store,
           name: topics.service,
           holder: sessions.replica,
-          onHeld: () => this.turns.run(() => this.startPlane()),
-          onLost: () => this.turns.run(() => this.stopPlane()),
-          onFault,
+          onHeld: () => this.turns.run(() => this.startBridging()),
+          onLost: () => this.turns.run(() => this.stopBridging()),
+          onFault: (error) => this.noteFault(error),
         })
       : undefined;
   }
@@ -80,7 +80,7 @@ export class ConnectedBridge {
   static async start(surroundings: BridgeSurroundings, makings: BridgeMakings): Promise<ConnectedBridge> {
     const bridge = new ConnectedBridge(surroundings, makings);
     await bridge.watchIdentity();
-    if (bridge.lease === undefined) await bridge.turns.run(() => bridge.startPlane());
+    if (bridge.lease === undefined) await bridge.turns.run(() => bridge.startBridging());
     else bridge.lease.start();
     return bridge;
   }
@@ -93,7 +93,9 @@ export class ConnectedBridge {
   replaceRules(makings: BridgeMakings): Promise<void> {
     return this.turns.run(async () => {
       this.makings = makings;
-      await this.plane?.replaceRules(makings.plan.rules);
+      // They are in force at once. A broker may take long to confirm the subscriptions, or go meanwhile.
+      const confirmed = this.plane?.replaceRules(makings.plan.rules);
+      await Promise.race([confirmed, pause(confirmationMs, { ref: false })]);
     });
   }
 
@@ -102,8 +104,7 @@ export class ConnectedBridge {
     this.isStopped = true;
     this.watch?.stop();
     await this.lease?.stop();
-    await this.turns.run(() => this.stopPlane());
-    await this.health.close();
+    await this.turns.run(() => this.stopBridging());
   }
 
   async describe(): Promise<BridgeDescription> {
@@ -124,8 +125,21 @@ export class ConnectedBridge {
     return this.state.status;
   }
 
+  private async startBridging(): Promise<void> {
+    if (this.isStopped || this.health !== undefined) return;
+    const { topics, settings } = this.makings;
+    const { sessions } = this.surroundings;
+    this.health = new BridgeHealth({ topics, sessions, settings, onFault: (error) => this.noteFault(error) });
+    await this.startPlane();
+  }
+
+  private async stopBridging(): Promise<void> {
+    const { health } = this;
+    await this.stopPlane().finally(() => health?.close());
+    this.health = undefined;
+  }
+
   private async startPlane(): Promise<void> {
-    if (this.isStopped || this.plane !== undefined) return;
     const { planes, sessions } = this.surroundings;
     const access = {
       connectLocal: () => sessions.connectionOnce(),
@@ -155,7 +169,6 @@ export class ConnectedBridge {
     this.watch = await IdentityWatch.start({
       paths: [identity.certPath, identity.keyPath],
       onChange: () => void this.renew(),
-      onFault: (error) => this.log.warn({ error }, 'the certificate for the cloud cannot be read'),
     });
   }
 
@@ -169,12 +182,16 @@ export class ConnectedBridge {
     });
   }
 
+  private noteFault(error: unknown): void {
+    this.log.warn({ error }, 'the bridge could not do all it should, will try again');
+  }
+
   private note(state: BridgeState): void {
     const before = this.state;
     this.state = state;
     const now = this.surroundings.clock.now();
     for (const side of ['local', 'remote'] as const) this.noteHalf(side, before, now);
-    this.health.show(state.status === 'up');
+    this.health?.show(state.status === 'up');
     if (before.status === state.status) return;
     this.since = now;
     if (state.status === 'up') this.log.info({}, 'the bridge to the cloud is up');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { pause } from '@sallyport/concurrency';
-import { readTextIfPresent } from '@sallyport/files';
+import { codeOrMessage, readTextIfPresent } from '@sallyport/files';
 
 // A poll of a few files. Unlike a notification it works on every file system, and when a file is replaced or mounted.
 const pollMs = 1_000;
@@ -13,7 +13,6 @@ export interface IdentityWatchOptions {
   readonly paths: readonly string[];
   /** What is in the files is other than at the last call, or at the start. */
   readonly onChange: () => void;
-  readonly onFault: (fault: unknown) => void;
   /** Default: one second. */
   readonly pollMs?: number;
 }
@@ -29,7 +28,6 @@ export class IdentityWatch {
 
   private constructor(private readonly options: IdentityWatchOptions) {}
 
-  /** @throws NodeJS.ErrnoException: a file is there and cannot be read */
   static async start(options: IdentityWatchOptions): Promise<IdentityWatch> {
     const watch = new IdentityWatch(options);
     watch.known = await digestOf(options.paths);
@@ -45,7 +43,7 @@ export class IdentityWatch {
 
   private noteChange(): void {
     this.changes += 1;
-    void this.tellWhenQuiet(this.changes).catch(this.options.onFault);
+    void this.tellWhenQuiet(this.changes);
   }
 
   private async tellWhenQuiet(change: number): Promise<void> {
@@ -61,6 +59,7 @@ export class IdentityWatch {
 
 async function digestOf(paths: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
-  for (const path of paths) hash.update(`${(await readTextIfPresent(path)) ?? ''}\0`);
+  // A file that cannot be read is a fault of the next connection, which says so.
+  for (const path of paths) hash.update(`${(await readTextIfPresent(path).catch(codeOrMessage)) ?? ''}\0`);
   return hash.digest('hex');
 }

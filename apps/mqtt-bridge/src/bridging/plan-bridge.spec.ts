@@ -121,6 +121,7 @@ describe('the limits of a bridge', () => {
     expect((await planBridge(settings, 'c8y')).plan.limits).toEqual({
       backOff: { firstMs: 100, longestMs: 60_000 },
       resetWindowMs: 300_000,
+      drainMs: 3_000,
       windowMessages: 200,
       oldestUnacknowledgedMs: 30_000,
     });

@@ -70,6 +70,8 @@ function factsOf({ commandToSet, credentials: _credentials, ...facts }: CloudCon
   };
 }
 
+// All services of a process together may take 10 s to stop.
+const drainMs = 3_000;
 // thin-edge.io permits 0. Then a cloud that refuses this device would be asked without a pause.
 const leastPauseMs = 100;
 
@@ -79,6 +81,7 @@ function limitsOf(settings: Settings, { kind }: CloudConnection): Partial<Bridge
   return {
     backOff: { firstMs, longestMs: Math.max(firstMs, longestMs) },
     resetWindowMs: settings.require('mqtt.bridge.reconnect_policy.reset_window') * 1000,
+    drainMs,
     windowMessages: settings.require('mqtt.bridge.window'),
     oldestUnacknowledgedMs: settings.require('mqtt.bridge.stall_timeout') * 1000,
     // The clouds know a device by its client id, and admit no second one.

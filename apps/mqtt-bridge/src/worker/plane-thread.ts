@@ -46,7 +46,8 @@ async function connectLocal(link: ThreadLink, plane: number): Promise<Connection
 }
 
 function eventsOf(link: ThreadLink, plane: number): PlaneEvents {
-  const tell = (told: ServiceQuestion) => void link.ask(told, noAnswer);
+  // What nobody wants to hear any more must not end the thread.
+  const tell = (told: ServiceQuestion) => void link.ask(told, noAnswer).catch(() => undefined);
   return {
     onState: (state) => tell({ kind: 'state', plane, state }),
     onNotice: (notice) => tell({ kind: 'notice', plane, notice }),

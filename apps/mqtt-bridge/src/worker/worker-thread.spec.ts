@@ -3,7 +3,13 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { healthRoutes } from '@sallyport/protocol';
-import { bundleProgram, type TemporaryDirectory, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import {
+  bundleProgram,
+  spawnMosquitto,
+  type TemporaryDirectory,
+  temporaryDirectory,
+  waitFor,
+} from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BridgeSite } from '../bridge-site.fixture.js';
 
@@ -31,6 +37,20 @@ async function crashingWorker(): Promise<{ worker: URL; crash: () => Promise<voi
   };
   return { worker: pathToFileURL(program), crash };
 }
+
+const plantMapper = (port: number) => `url = "127.0.0.1:${port}"
+device.id = "plant-gateway"
+auth_method = "auto"
+bridge.tls.enable = false
+`;
+
+const plantRules = `local_prefix = "plant/"
+remote_prefix = ""
+
+[[rule]]
+topic = "#"
+direction = "outbound"
+`;
 
 describe.each(['embedded broker', 'Mosquitto'] as const)('a bridge in a worker thread, with the %s', (localBroker) => {
   it('passes messages both ways, in order', async () => {
@@ -61,6 +81,30 @@ describe('the thread of the bridges', () => {
     await site.cloud.mqtt.link.refuse();
     await site.untilState('down');
     await waitFor(async () => /localhost:\d+ /.test((await site.bridges())[0]?.remote.fault ?? ''));
+  });
+
+  it('goes on with one bridge when another one ends', async () => {
+    await using other = await spawnMosquitto();
+    await using site = await BridgeSite.prepare({ worker });
+    await site.writeFile('mappers/plant/mapper.toml', plantMapper(other.port));
+    await site.writeFile('mappers/plant/bridge/all.toml', plantRules);
+    site.settings['cloud.connections'] = 'c8y,plant';
+    await site.start();
+    await waitFor(
+      async () => (await site.bridges()).map(({ name, state }) => `${name} ${state}`).join() === 'c8y up,plant up',
+    );
+    site.settings['cloud.connections'] = 'c8y';
+    expect(await site.reload()).toMatchObject({ changes: [{ name: 'plant', change: 'removed' }] });
+    const metrics = await site.admin.call(healthRoutes.metrics);
+    expect(metrics).toContain('sallyport_bridge_thread_restarts_total 0');
+    expect(metrics).toContain('sallyport_bridge_connections_total{cloud="c8y",side="remote"} 1');
+    expect((await site.bridges()).map(({ name, state }) => `${name} ${state}`)).toEqual(['c8y up']);
+  });
+
+  it('that cannot be started does not keep the service from starting', async () => {
+    await using site = await BridgeSite.prepare({ worker: pathToFileURL(folder.file('missing.mjs')) });
+    await site.start();
+    await waitFor(async () => /missing\.mjs/.test((await site.bridges())[0]?.remote.fault ?? ''));
   });
 
   it('ends with the last bridge, and comes back with the next', async () => {

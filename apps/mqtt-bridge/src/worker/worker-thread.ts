@@ -95,18 +95,22 @@ export class WorkerThread extends Planes {
     await this.live?.link.ask({ kind: 'rules', plane: id, rules } satisfies PlaneQuestion, noAnswer);
   }
 
-  private figures(id: number): Promise<BridgeFigures> {
+  private async figures(id: number): Promise<BridgeFigures> {
     if (this.live === undefined) throw new Error('The thread of the bridges starts again.');
     const question: PlaneQuestion = { kind: 'figures', plane: id };
     return this.live.link.ask(question, figuresAnswer, { deadlineMs: figuresDeadlineMs });
   }
 
   private async stopPlane(id: number): Promise<void> {
-    if (!this.planes.delete(id)) return;
+    const { live } = this;
     try {
       const question: PlaneQuestion = { kind: 'stop', plane: id };
-      await this.live?.link.ask(question, noAnswer, { deadlineMs: stopDeadlineMs });
+      await live?.link.ask(question, noAnswer, { deadlineMs: stopDeadlineMs });
+    } catch {
+      // A plane that does not stop would go on under the client id of the next one. A thread that ends starts the others.
+      await live?.worker.terminate();
     } finally {
+      this.planes.delete(id);
       if (this.planes.size === 0) await this.end();
     }
   }
@@ -121,7 +125,7 @@ export class WorkerThread extends Planes {
     const link = new ThreadLink(worker, (question) => this.answer(serviceQuestion.parse(question)));
     const live = { worker, link, startedMs: performance.now() };
     let fault = new Error('The thread of the bridges ended.');
-    worker.once('error', (error) => {
+    worker.on('error', (error) => {
       fault = error instanceof Error ? error : new Error(String(error));
     });
     worker.once('exit', () => this.hasEnded(live, fault));
@@ -144,12 +148,16 @@ export class WorkerThread extends Planes {
   private startAgain(): void {
     this.timer = undefined;
     const thread = this.thread();
-    // The end of the thread tells why.
-    for (const plane of this.planes.values()) this.startPlane(thread, plane).catch(() => undefined);
+    for (const plane of this.planes.values()) void this.startPlane(thread, plane);
   }
 
-  private async startPlane({ link }: LiveThread, { id, plan }: KnownPlane): Promise<void> {
-    await link.ask({ kind: 'start', plane: id, plan } satisfies PlaneQuestion, noAnswer);
+  /** If the thread ends meanwhile, the plane is started with the next one. */
+  private async startPlane({ link }: LiveThread, { id, plan, events }: KnownPlane): Promise<void> {
+    try {
+      await link.ask({ kind: 'start', plane: id, plan } satisfies PlaneQuestion, noAnswer);
+    } catch (error) {
+      events.onState(lost(error instanceof Error ? error : new Error(String(error))));
+    }
   }
 
   private async end(): Promise<void> {
