@@ -1,9 +1,13 @@
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, runProgram, waitFor } from '@sallyport/testkit';
+import { fileURLToPath } from 'node:url';
+import { freePort, runProgram, spawnMosquitto, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { System, succeeded } from './system.js';
+import { Unit } from './cluster/unit.js';
+import { cliBundle, System, succeeded } from './system.js';
+
+const bridgeBundle = fileURLToPath(new URL('../../apps/mqtt-bridge/dist/bundle/main.js', import.meta.url));
 
 /** The whole product in one process, and a tenant that it is not connected to yet. */
 describe('connecting the whole system to Cumulocity', () => {
@@ -60,6 +64,14 @@ describe('connecting the whole system to Cumulocity', () => {
     expect(await tenantThroughProxy()).toContain('t12345');
   });
 
+  it('works the same at level mutual', async () => {
+    succeeded(await system.sallyport('secure', 'mutual'));
+    const { code, stderr } = await system.sallyport('connect', 'c8y');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain('Verifying the Cumulocity proxy reaches the tenant... ✓');
+    expect(succeeded(await system.sallyport('http', 'get', '/c8y/tenant/currentTenant'))).toContain('t12345');
+  });
+
   it('outlives a restart of the system', async () => {
     succeeded(await system.sallyport('connect', 'c8y'));
     await system.kill();
@@ -83,5 +95,43 @@ describe('connecting the whole system to Cumulocity', () => {
     expect(stderr).toContain('is not trusted: its issuer (CN=Another Server CA) is none of the CAs at');
     expect((await system.sallyport('config', 'get', 'cloud.connections')).stdout).toBe('[]\n');
     expect(await tenantThroughProxy()).toBe('');
+  });
+});
+
+/** As on a gateway of thin-edge.io: a Mosquitto is the local broker, and the bridge runs in a process of its own. */
+describe('connecting a device whose local broker is Mosquitto', () => {
+  it('works with the service mqtt-bridge alone, and says what does not run', async () => {
+    await using opened = new AsyncDisposableStack();
+    const cloud = opened.use(await fakeCloud({ devices: ['gateway01'] }));
+    const broker = await spawnMosquitto();
+    opened.defer(() => broker.stop());
+    const directory = opened.use(temporaryDirectory('sp-'));
+    const { chainPath, keyPath } = await cloud.deviceCa.issue({ commonName: 'gateway01' });
+    const env = {
+      ...process.env,
+      TEDGE_CONFIG_DIR: directory.path,
+      TEDGE_MQTT_BIND_PORT: String(broker.port),
+      TEDGE_C8Y_URL: 'localhost',
+      TEDGE_C8Y_MQTT: `localhost:${cloud.mqtt.port}`,
+      TEDGE_C8Y_HTTP: `localhost:${cloud.api.port}`,
+      TEDGE_C8Y_ROOT_CERT_PATH: cloud.caPath,
+      TEDGE_DEVICE_CERT_PATH: chainPath,
+      TEDGE_DEVICE_KEY_PATH: keyPath,
+    };
+    const tedge = (...words: string[]) => runProgram(process.execPath, [cliBundle, ...words], { env });
+    const early = await tedge('connect', 'c8y');
+    expect(early).toMatchObject({ exitCode: 1 });
+    expect(early.stderr).toContain('The service mqtt-bridge does not run, so the connection cannot be checked.');
+
+    const bridge = new Unit([process.execPath, bridgeBundle], env);
+    opened.defer(async () => void (await bridge.end('SIGTERM')));
+    bridge.start();
+    await waitFor(async () => (await tedge('connect', 'c8y')).exitCode === 0, { deadlineMs: 60_000 });
+    const { exitCode, stderr } = await tedge('connect', 'c8y', '--test');
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect(stderr).toContain('Verifying device is connected to cloud... ✓');
+    expect(stderr).toContain(
+      'Verifying the Cumulocity proxy reaches the tenant... skipped: the service c8y-proxy does not run',
+    );
   });
 });
