@@ -1,5 +1,4 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { offeredProfiles } from '@sallyport/config';
 import { Entrances } from '@sallyport/entrance';
 import { ConnectedContext, MqttSessions } from '@sallyport/runtime';
 import { ReplayRoom } from './forwarding/replay-room.js';
@@ -43,8 +42,6 @@ export class ProxyEntrances implements OnApplicationBootstrap, OnApplicationShut
     const { context, sessions, metrics, room } = this;
     const proxy = new TenantProxy({ context, sessions, profile, metrics, room });
     this.proxies.set(profile, proxy);
-    const isConnected = () => offeredProfiles(context.settings, group).includes(profile);
-    context.readiness.add(`cloud ${proxy.name}`, () => (isConnected() ? proxy.fault : undefined));
     return proxy;
   }
 }
