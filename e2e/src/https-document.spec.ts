@@ -203,7 +203,7 @@ describe('the page on HTTPS, followed letter by letter', () => {
     });
   });
 
-  it('leaves out nothing but the Cumulocity proxy, which is not part of the product yet', () => {
+  it('leaves out nothing but the Cumulocity proxy, which c8y-proxy-document.spec.ts follows', () => {
     const isCommand = /^(?:cat|cp|curl|echo|openssl|sudo|tedge) /;
     const commands = new Set(document.split('\n').filter((line) => isCommand.test(line)));
     const done = new Set(followed.join('').split('\n'));

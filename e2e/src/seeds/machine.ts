@@ -7,9 +7,12 @@ const apps = fileURLToPath(new URL('../../../apps', import.meta.url));
 const standalone = `${apps}/standalone/dist/bundle/main.js`;
 const cli = `${apps}/cli/dist/bundle/main.js`;
 
+/** thin-edge.io has a process for each of these; here one process has all of them. */
+const ownUnits: ReadonlySet<string> = new Set(['tedge-agent', 'tedge-mapper-c8y']);
+
 /**
- * A separate machine with the product installed: `tedge` is the built CLI, the service unit `tedge-agent` runs the
- * built standalone, and `/etc/tedge` exists and is empty.
+ * A separate machine with the product installed: `tedge` is the built CLI, the service units `tedge-agent` and
+ * `tedge-mapper-c8y` run the built standalone, and `/etc/tedge` exists and is empty.
  */
 export class Machine implements AsyncDisposable {
   private agent: ChildProcess | undefined;
@@ -22,7 +25,7 @@ export class Machine implements AsyncDisposable {
     const sandbox = await Sandbox.open({
       ...options,
       programs: { tedge: `exec "${process.execPath}" --disable-warning=DEP0169 "${cli}" "$@"` },
-      onRestart: (unit) => (unit === 'tedge-agent' ? units.restart() : Promise.reject(new Error(`no unit ${unit}`))),
+      onRestart: (unit) => (ownUnits.has(unit) ? units.restart() : Promise.reject(new Error(`no unit ${unit}`))),
     });
     const machine = new Machine(sandbox);
     units.restart = () => machine.restart();
