@@ -4,6 +4,7 @@ export const defaultLimits: BridgeLimits = {
   windowMessages: 4_096,
   unsentBytes: 1024 * 1024,
   heldBytes: 1024 * 1024,
+  mostHeldBytes: 64 * 1024 * 1024,
   largestPacketBytes: 16 * 1024 * 1024,
   openDeadlineMs: 60_000,
   connackDeadlineMs: 20_000,

@@ -72,6 +72,11 @@ export interface BridgeLimits {
   /** Bytes that wait for a destination that cannot take them yet; then the source is not read. Default 1 MiB. */
   readonly heldBytes: number;
   /**
+   * A source is disconnected when so many of its bytes wait, which happens only while the other side is not read, and so
+   * this one has to be; default 64 MiB.
+   */
+  readonly mostHeldBytes: number;
+  /**
    * Largest packet that the remote broker may send, in bytes; default 16 MiB. One of MQTT 5 is told, and leaves larger
    * messages out. The local broker may send whatever MQTT allows.
    */

@@ -205,6 +205,9 @@ export class Forwarder {
     }
     this.held.add(view, this.nowMs);
     if (this.held.bytes >= limits.heldBytes) turns.pause(source);
+    if (this.held.bytes < limits.mostHeldBytes) return;
+    // Only a source that cannot be left unread now comes here. It keeps what was not acknowledged.
+    source.fail(new Error(`More than ${limits.mostHeldBytes} bytes of the broker wait for the other side.`));
   }
 
   /** @returns false when the destination cannot take the message now */

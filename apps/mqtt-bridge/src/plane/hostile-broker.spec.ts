@@ -120,6 +120,25 @@ describe('a connected broker that breaks the protocol', () => {
   });
 });
 
+describe('a broker that acknowledges nothing and floods', () => {
+  it('is left when its messages take too much memory', async () => {
+    await using site = await ScriptedSite.open({
+      remoteScript: silentOnPublish,
+      limits: { windowMessages: 2, heldBytes: 1_000, mostHeldBytes: 20_000 },
+    });
+    const { local, remote } = await site.up();
+    const payload = Buffer.alloc(500);
+    // The local broker is left unread, so it is the turn of the remote one to be read.
+    for (let packetId = 1; packetId <= 5; packetId += 1) local.publish({ packetId, payload });
+    await waitFor(() => site.bridge.figures.directions.outbound.heldBytes >= 1_000);
+    for (let packetId = 1; packetId <= 100; packetId += 1) remote.publish({ topic: 'down/x', packetId, payload });
+    await waitFor(() => remote.isOver);
+    await waitFor(() => failureOf(site) !== '');
+    expect(failureOf(site)).toBe('More than 20000 bytes of the broker wait for the other side.');
+    expect(remote.acknowledged).toEqual([]);
+  });
+});
+
 describe('a broker and the subscriptions of the bridge', () => {
   const grants = (reasonCodes: (filters: number) => number[]): Script => ({
     take: (packet, link: BrokerLink) => {

@@ -4,8 +4,9 @@ import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { Bridge } from './bridge.js';
 import { ManualClock, tcpSide, testRules } from './bridge-site.fixture.js';
-import type { BridgeState } from './bridge-types.js';
+import type { BridgeSide, BridgeState } from './bridge-types.js';
 import { ScriptedSite, silentOnPublish } from './scripted-broker.fixture.js';
+import { SlowLink } from './slow-link.fixture.js';
 
 const backOff = { firstMs: 1_000, longestMs: 8_000 };
 
@@ -197,6 +198,31 @@ describe('a bridge that is connected', () => {
     await waitFor(() => remote.isOver && local.isOver);
     expect(site.bridge.figures.directions.outbound.stalls).toBe(1);
     expect(site.notices).toMatchObject([{ kind: 'destination-stalled', direction: 'outbound' }]);
+  });
+
+  it('does not take a slow link for a broker that does not acknowledge', async () => {
+    const clock = new ManualClock();
+    let link: SlowLink | undefined;
+    const slow = (side: BridgeSide): BridgeSide => ({
+      ...side,
+      open: async (signal) => {
+        link = new SlowLink(await side.open(signal));
+        return link;
+      },
+    });
+    await using site = await ScriptedSite.open({ clock, remoteScript: silentOnPublish, overRemote: slow });
+    const { local, remote } = await site.up();
+    link?.hold();
+    local.publish({ packetId: 1 });
+    await waitFor(() => site.bridge.figures.directions.outbound.inFlight === 1 && link?.isHolding);
+    clock.advance(29_000);
+    link?.release();
+    await waitFor(() => remote.messages.length === 1);
+    clock.advance(29_000);
+    expect(site.bridge.figures.directions.outbound).toMatchObject({ oldestUnacknowledgedMs: 58_000, stalls: 0 });
+    clock.advance(4_000);
+    await waitFor(() => remote.isOver);
+    expect(site.bridge.figures.directions.outbound.stalls).toBe(1);
   });
 
   it('pings, and leaves a broker that is silent for one and a half times the keep-alive', async () => {

@@ -11,7 +11,7 @@ import {
 import { waitFor } from '@sallyport/testkit';
 import { Bridge } from './bridge.js';
 import { quick, tcpSide, testRules } from './bridge-site.fixture.js';
-import type { BridgeNotice, BridgeOptions, BridgeState, ConnectTerms } from './bridge-types.js';
+import type { BridgeNotice, BridgeOptions, BridgeSide, BridgeState, ConnectTerms } from './bridge-types.js';
 
 /** What a scripted broker does with a packet. Without a rule it does what an orderly broker does. */
 export interface Script {
@@ -148,6 +148,8 @@ export interface ScriptedSiteOptions extends Partial<BridgeOptions> {
   readonly localTerms?: Partial<ConnectTerms>;
   readonly remoteTerms?: Partial<ConnectTerms>;
   readonly largestPublishBytes?: number;
+  /** Changes how the remote broker is reached. */
+  readonly overRemote?: (side: BridgeSide) => BridgeSide;
 }
 
 /** A bridge between two scripted brokers. */
@@ -166,13 +168,13 @@ export class ScriptedSite implements AsyncDisposable {
       await ScriptedBroker.open(options.localScript),
       await ScriptedBroker.open(options.remoteScript),
     ];
-    const { largestPublishBytes } = options;
+    const { largestPublishBytes, overRemote = (side) => side } = options;
     const bridge = new Bridge({
       local: tcpSide(local.port, options.localTerms),
-      remote: {
+      remote: overRemote({
         ...tcpSide(remote.port, options.remoteTerms),
         ...(largestPublishBytes === undefined ? {} : { largestPublishBytes }),
-      },
+      }),
       rules: testRules,
       deadLetterPrefix: 'dead/',
       onNotice: (notice) => site.notices.push(notice),
