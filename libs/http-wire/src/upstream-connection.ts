@@ -230,6 +230,7 @@ export class UpstreamConnection implements MessageEvents, BodySink, ExchangeHold
     if (exchange.isSettled) exchange.request.body.cancel();
     else if (isStale && exchange.mayRepeat) this.owner.repeat(exchange);
     else exchange.fail(error);
+    this.reader.stop(error);
   }
 
   private giveAway(): Buffer {
