@@ -1,4 +1,4 @@
-import { filterMatches, serviceTopicRoot } from '@sallyport/protocol';
+import { filterMatches, filtersOverlap, serviceTopicRoot } from '@sallyport/protocol';
 import { type BridgeRule, sourceFilter, type Travel, targetFilter } from './rule-set.js';
 
 /** A topic on the other side, and the rule that sends it there. */
@@ -16,6 +16,8 @@ interface Route {
   readonly to: string;
   /** The filter of the rule on the other side. */
   readonly target: string;
+  /** True when the rule is so wide that a topic may be none of those it means. */
+  readonly isWide: boolean;
 }
 
 const serviceTopics = `${serviceTopicRoot}/#`;
@@ -82,7 +84,9 @@ function fits(route: Route, topic: string): boolean {
   if (!topic.startsWith(route.from)) return false;
   const target = mapped(route, topic);
   // A filter that begins with a wildcard means no topic that begins with "$".
-  return target !== '' && filterMatches(route.target, target) && !filterMatches(serviceTopics, target);
+  return (
+    !route.isWide || (target !== '' && filterMatches(route.target, target) && !filterMatches(serviceTopics, target))
+  );
 }
 
 function mapped({ from, to }: Route, topic: string): string {
@@ -97,7 +101,9 @@ function earlier(one: Route | undefined, other: Route | undefined): Route | unde
 function routeOf(rule: BridgeRule, place: number, travel: Travel): Route {
   const { localPrefix, remotePrefix } = rule;
   const [from, to] = travel === 'outbound' ? [localPrefix, remotePrefix] : [remotePrefix, localPrefix];
-  return { rule, place, from, to, target: targetFilter(rule, travel) };
+  const target = targetFilter(rule, travel);
+  const isWide = /^[+#]/.test(target) || filtersOverlap(target, serviceTopics);
+  return { rule, place, from, to, target, isWide };
 }
 
 function emptyLevel(): Level {
