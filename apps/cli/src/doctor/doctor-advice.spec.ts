@@ -1,5 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { TestCa } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ago, ahead, set } from '../fixtures/broken-site.fixture.js';
@@ -213,14 +213,15 @@ describe('doctor, where a person has to act', () => {
     );
   });
 
-  it('opens the settings file where it is no TOML', async () => {
+  it.each(['tedge.toml', 'sallyport.toml', 'mappers/c8y/mapper.toml'])('opens %s where it is no TOML', async (name) => {
     await using site = await mutualSite();
-    await writeFile(join(site.directory, 'tedge.toml'), 'http.bind.port = = 1\n');
+    await mkdir(dirname(join(site.directory, name)), { recursive: true });
+    await writeFile(join(site.directory, name), 'http.bind.port = = 1\n');
 
     const { healthy, findings } = await examine(site.run);
 
     expect(healthy).toBe(false);
-    expect(findings).toMatchObject([{ id: 'settings', fix: `\${EDITOR:-vi} ${site.directory}/tedge.toml` }]);
+    expect(findings).toMatchObject([{ id: 'settings', fix: `\${EDITOR:-vi} ${site.directory}/${name}` }]);
   });
 
   it('unsets a setting with a value that cannot be', async () => {

@@ -106,15 +106,16 @@ const faultsOf = z.object({
 });
 
 async function settingsFindings(context: CliContext, options: GlobalOptions, problem: Problem): Promise<Finding[]> {
-  const edit = await editSettings(context, options);
   const faults = faultsOf.safeParse(problem.extensions);
-  if (!faults.success) return [error(problem.message, edit)];
-  return faults.data.faults.map((wrong) =>
+  const edit = (fault: string) => editSettings(context, options, fault);
+  if (!faults.success) return [error(problem.message, await edit(problem.message))];
+  const findings = faults.data.faults.map(async (wrong) =>
     error(
       `${wrong.key} (${wrong.where}) is ${wrong.value}: ${wrong.rule}.`,
-      settingRemedy(context, options, wrong) ?? edit,
+      settingRemedy(context, options, wrong) ?? (await edit(wrong.where)),
     ),
   );
+  return Promise.all(findings);
 }
 
 function isHealthy(results: readonly Result[]): boolean {

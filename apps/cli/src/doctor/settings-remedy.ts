@@ -21,8 +21,15 @@ export function settingRemedy(
   return `${programName}${option} config unset ${quoted(key)}`;
 }
 
-/** The command for a settings file that only a person can repair: it opens an editor. */
-export async function editSettings(context: CliContext, options: GlobalOptions): Promise<string> {
+const settingsFile = /^(?:tedge\.toml|sallyport\.toml|mappers\/[\w.-]+\/mapper\.toml)(?=[: ]|$)/;
+
+/**
+ * The command for a settings file that only a person can repair: it opens an editor.
+ *
+ * @param fault what is wrong; where it begins with the name of a settings file, that file is opened
+ */
+export async function editSettings(context: CliContext, options: GlobalOptions, fault: string): Promise<string> {
   const directory = await resolveConfigDirectory(settingsSource(context, options));
-  return `\${EDITOR:-vi} ${quoted(join(directory, 'tedge.toml'))}`;
+  const [name = 'tedge.toml'] = settingsFile.exec(fault) ?? [];
+  return `\${EDITOR:-vi} ${quoted(join(directory, name))}`;
 }

@@ -15,8 +15,10 @@ export function settingsCheck(context: CliContext, options: GlobalOptions): Chec
     title: 'settings',
     run: async (checked) => {
       const { warnings } = await loadSettings(settingsSource(context, options));
-      const edit = await editSettings(context, options);
-      return warnings.map((text) => warningFinding(checked, text, edit));
+      const findings = warnings.map(async (text) =>
+        warningFinding(checked, text, await editSettings(context, options, text)),
+      );
+      return Promise.all(findings);
     },
   };
 }
