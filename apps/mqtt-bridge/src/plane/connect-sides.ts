@@ -49,8 +49,12 @@ export async function connectSides(options: ConnectSidesOptions): Promise<Connec
   }
 }
 
+// Brokers wait some seconds for CONNECT, ours 10 s. A cloud may take longer to answer.
+const longestSilenceMs = 5_000;
+
 interface OpenedStreams {
-  readonly local: Duplex;
+  local: Duplex;
+  readonly localOpenedMs: number;
   readonly remote: Duplex;
   readonly egress: readonly Duplex[];
 }
@@ -74,6 +78,7 @@ async function greetAll(
   const egress = await Promise.all(more);
   onConnected('remote');
   const receiveMaximum = Math.min(most, remote.peer.receiveMaximum);
+  await renewSilent(streams, options);
   const local = await connectAs('local', {
     ...options,
     limits: { ...limits, largestPacketBytes: largestMqttPacketBytes },
@@ -83,6 +88,13 @@ async function greetAll(
   });
   onConnected('local');
   return { local, remote, egress };
+}
+
+/** A local broker that has waited long for CONNECT has ended the connection, or is about to. */
+async function renewSilent(streams: OpenedStreams, options: ConnectSidesOptions): Promise<void> {
+  if (options.clock.nowMs() - streams.localOpenedMs < longestSilenceMs) return;
+  streams.local.destroy();
+  streams.local = await openStream('local', options);
 }
 
 async function connectAs(side: SideName, options: BrokerConnectionOptions): Promise<BrokerConnection> {
@@ -126,13 +138,14 @@ async function openStreams(options: ConnectSidesOptions): Promise<OpenedStreams>
     return stream;
   };
   const more = Array.from({ length: options.limits.egressConnections - 1 });
+  const localOpenedMs = options.clock.nowMs();
   try {
     const [local, remote, egress] = await Promise.all([
       open('local'),
       open('remote'),
       Promise.all(more.map(() => open('remote'))),
     ]);
-    return { local, remote, egress };
+    return { local, localOpenedMs, remote, egress };
   } catch (error) {
     // The other side may take until its deadline; what it comes to does not matter any more.
     attempt.abort(new Error('The other side of the bridge could not be connected.'));

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { Bridge } from './bridge.js';
-import { ManualClock, tcpSide, testRules } from './bridge-site.fixture.js';
+import { BridgeSite, ManualClock, tcpSide, testRules } from './bridge-site.fixture.js';
 import type { BridgeSide, BridgeState } from './bridge-types.js';
 import { ScriptedSite, silentOnPublish } from './scripted-broker.fixture.js';
 import { SlowLink } from './slow-link.fixture.js';
@@ -304,5 +305,36 @@ describe('a bridge that is stopped', () => {
     site.bridge.start();
     await waitFor(() => site.bridge.state.status === 'up');
     expect(site.bridge.figures.connections).toEqual({ local: 2, remote: 2 });
+  });
+});
+
+describe('a cloud that takes long to answer', () => {
+  it('is connected, although the local broker did not wait for CONNECT so long', async () => {
+    await using site = await BridgeSite.open();
+    const clock = new ManualClock();
+    const [local, remote] = [tcpSide(site.local.port), tcpSide(site.remote.port)];
+    const opened: Duplex[] = [];
+    const bridge = await site.running({
+      clock,
+      local: {
+        ...local,
+        open: async (signal) => {
+          const stream = await local.open(signal);
+          opened.push(stream);
+          return stream;
+        },
+      },
+      remote: {
+        ...remote,
+        open: async (signal) => {
+          const first = await waitFor(() => opened[0]);
+          first.destroy();
+          clock.advance(6_000);
+          return remote.open(signal);
+        },
+      },
+    });
+    expect(opened).toHaveLength(2);
+    expect(bridge.figures.connections).toEqual({ local: 1, remote: 1 });
   });
 });
