@@ -98,6 +98,33 @@ describe('connecting the whole system to Cumulocity', () => {
   });
 });
 
+describe('connecting the whole system with user name and password', () => {
+  it('reads them from credentials.toml, and the proxy uses them too', async () => {
+    await using opened = new AsyncDisposableStack();
+    const user = { name: 't12345/device_gateway01', password: 'fake-cloud-secret' };
+    const cloud = opened.use(await fakeCloud({ devices: ['gateway01'], deviceUsers: [user] }));
+    const directory = opened.use(temporaryDirectory('sp-'));
+    const credentials = directory.file('credentials.toml');
+    await writeFile(credentials, `[c8y]\nusername = "${user.name}"\npassword = "${user.password}"\n`, { mode: 0o600 });
+    const system = await System.start({
+      'device.id': 'gateway01',
+      'c8y.url': 'localhost',
+      'c8y.mqtt': `localhost:${cloud.mqtt.port}`,
+      'c8y.http': `localhost:${cloud.api.port}`,
+      'c8y.root_cert_path': cloud.caPath,
+      'c8y.proxy.bind.port': String(await freePort()),
+      'c8y.auth_method': 'auto',
+      'c8y.credentials_path': credentials,
+    });
+    opened.defer(async () => void (await system.stop()));
+    const { code, stderr } = await system.sallyport('connect', 'c8y');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain('\tauth type: Basic');
+    expect(stderr).toContain('Verifying the Cumulocity proxy reaches the tenant... ✓');
+    expect(system.log + stderr).not.toContain(user.password);
+  });
+});
+
 /** As on a gateway of thin-edge.io: a Mosquitto is the local broker, and the bridge runs in a process of its own. */
 describe('connecting a device whose local broker is Mosquitto', () => {
   it('works with the service mqtt-bridge alone, and says what does not run', async () => {

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { TestCa } from '@sallyport/testkit';
+import { mustRun, TestCa, waitFor } from '@sallyport/testkit';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CloudDevice, type CloudDeviceOptions, deviceId } from '../fixtures/cloud-device.fixture.js';
 
@@ -116,6 +116,28 @@ describe('connect c8y', () => {
     expect(stderr).toContain('The device is connected to the tenant localhost, but c8y.url is 127.0.0.1.');
   });
 
+  it('is refused while thin-edge.io is connected to the same cloud', async () => {
+    const device = await deviceWith({ bridge: null });
+    await mkdir(device.path('mosquitto-conf'));
+    await writeFile(device.path('mosquitto-conf/c8y-bridge.conf'), '');
+    const { exitCode, stderr } = await device.run(['connect', 'c8y', '--offline']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('thin-edge.io is connected to Cumulocity too');
+    expect(await device.connections()).toBe('[]');
+  });
+
+  it('takes the settings back when it is interrupted, and tells the services', async () => {
+    const device = await deviceWith({ bridge: { state: 'down', remote: { isConnected: false } } });
+    const interruption = new AbortController();
+    const running = device.run(['connect', 'c8y'], { signal: interruption.signal });
+    await waitFor(async () => (await device.connections()) === '["c8y"]');
+    await waitFor(() => device.bridge?.seen.some(({ route }) => route === 'GET /v1/bridges'));
+    interruption.abort();
+    expect(await running).toMatchObject({ exitCode: 130 });
+    expect(await device.connections()).toBe('[]');
+    expect(device.bridge?.seen.at(-1)?.route).toBe('POST /v1/bridges/reload');
+  });
+
   it('is refused where the environment lists the connections', async () => {
     const device = await deviceWith({ bridge: null });
     const { exitCode, stderr } = await device.run(['connect', 'c8y', '--offline'], {
@@ -154,6 +176,17 @@ describe('a renewed certificate', () => {
     expect(await device.read(active)).toBe(former);
     expect(await device.read(waiting)).toBe(other.certPem);
     expect(await device.connections()).toBe('["c8y"]');
+  });
+
+  it('that the cloud refuses is tried five times, because a tenant may need a moment to know it', async () => {
+    const device = await deviceWith();
+    const key = device.path('device-certs/tedge-private-key.pem');
+    const unknown = ['req', '-x509', '-key', key, '-subj', `/CN=${deviceId}`, '-out', device.path(waiting)];
+    await mustRun('openssl', unknown);
+    const { exitCode, stderr } = await device.run(['connect', 'c8y', '--debug']);
+    expect(exitCode).toBe(3);
+    expect(stderr.match(/attempt \d with/g)).toHaveLength(5);
+    expect(stderr).toContain('does not accept the certificate of this device');
   });
 
   it('waits where nothing may be dialled', async () => {

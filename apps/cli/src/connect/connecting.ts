@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import { type CloudConnection, cloudConnection, cloudConnections } from '@sallyport/cloud';
+import type { Settings } from '@sallyport/config';
+import { exists } from '@sallyport/files';
 import { clientPlace } from '@sallyport/runtime/mqtt-client';
 import type { CliContext } from '../cli-context.js';
 import { describeFault, Failure } from '../failure.js';
@@ -75,11 +78,26 @@ async function requireFree({ site, name, isReconnect }: Connecting, connection: 
       `This device is connected to ${cloudTitle(connection)} already.`,
       `To put changed settings in force: tedge reconnect ${commandLineOf(name)}. To end it: tedge disconnect ${commandLineOf(name)}`,
     );
+  await requireNoOtherBridge(settings, connection);
   const names = cloudConnections(settings).filter((other) => other !== name);
   const others = await Promise.allSettled(names.map((other) => cloudConnection(settings, other)));
   // One with faulty settings connects nowhere, so it is in nobody's way.
   const usable = others.flatMap((other) => (other.status === 'fulfilled' ? [other.value] : []));
   requireDistinct(connection, usable, settings);
+}
+
+/**
+ * thin-edge.io marks a connection by a file. Its bridge and ours have one client id at the cloud.
+ *
+ * @throws Failure: thin-edge.io is connected to this cloud too
+ */
+async function requireNoOtherBridge({ directory }: Settings, connection: CloudConnection): Promise<void> {
+  const marker = join(directory, 'mosquitto-conf', `${connection.name}-bridge.conf`);
+  if (!(await exists(marker))) return;
+  throw new Failure(
+    `thin-edge.io is connected to ${cloudTitle(connection)} too (${marker}), and both would end each other's session again and again.`,
+    'End its connection with its own command "disconnect". If the file is still there then, remove it.',
+  );
 }
 
 /** @returns whether the cloud has rejected a renewed certificate */
@@ -135,11 +153,16 @@ async function takeBack({ site, name, steps }: Connecting, wasConnected: boolean
   try {
     if (wasConnected) await addConnection(site, name);
     else await removeConnection(site, name);
-    await reloadServices(site, name);
+    await reloadServices(uninterrupted(site), name);
     steps.note('Saving the connection', 'taken back');
   } catch (fault) {
     site.context.log.warn(`cloud.connections could not be set back: ${describeFault(fault)?.what ?? String(fault)}`);
   }
+}
+
+/** The services are told also after Ctrl-C. */
+function uninterrupted(site: Site): Site {
+  return { ...site, client: async (service) => (await site.client(service)).uninterrupted() };
 }
 
 /** Ends a connection: removes it from the settings, and tells the services. */
