@@ -9,7 +9,7 @@ const sessions = integerFrom('Sessions', 'a whole number from 1 to 16', { least:
 export const bridgeKeys = {
   'mqtt.bridge.window': setting(window, {
     doc: 'Messages of QoS 1 that a bridge may have on their way to a broker, not yet acknowledged. A broker may allow fewer. With a long way to the cloud, messages per second are at most this many per round trip.',
-    default: 1_000,
+    default: 4_096,
     examples: ['1000'],
     isOwn: true,
   }),
