@@ -67,6 +67,25 @@ describe('a packet reader', () => {
     fc.assert(property, { seed, numRuns: 200 });
   });
 
+  it('goes over packets without decoding them, and decodes the one that is asked for', () => {
+    const property = fc.property(serverStreams, fc.integer({ min: 1, max: 40 }), ([version, packets], size) => {
+      const stream = encodeAll(version, packets);
+      const reader = new PacketReader({ sender: 'server', version, largestBytes });
+      const frames: Buffer[] = [];
+      const read: MqttPacket[] = [];
+      for (let at = 0; at < stream.length; at += size) {
+        reader.push(stream.subarray(at, at + size));
+        while (reader.advance()) {
+          frames.push(Buffer.from(reader.frame));
+          if (frames.length % 2 === 0) read.push(reader.decode());
+        }
+      }
+      expect(frames).toEqual(packets.map((packet) => encodePacket(packet, version)));
+      expect(read).toEqual(packets.filter((_, index) => index % 2 === 1));
+    });
+    fc.assert(property, { seed, numRuns: 200 });
+  });
+
   it('encodes again, byte for byte, what it read', () => {
     const property = fc.property(clientStreams, ([version, packets]) => {
       const stream = encodeAll(version, packets);
