@@ -55,7 +55,9 @@ describe('the settings', () => {
     const ofDevices = ['device', 'c8y.device'].flatMap((table) =>
       ['id', 'cert_path', 'key_path', 'csr_path'].map((name) => `${table}.${name}`),
     );
-    return new Set([...ofEntrances, ...ofDevices]);
+    // apps/cli/src/http/local-service.ts reads them for each HTTP service of the gateway.
+    const ofClients = ['http', 'c8y.proxy'].flatMap((group) => [`${group}.client.host`, `${group}.client.port`]);
+    return new Set([...ofEntrances, ...ofDevices, ...ofClients]);
   }
 
   const isQuoted = (key) => [`'${key}'`, `\`${key}\``].some((text) => sources.includes(text));

@@ -35,7 +35,6 @@ export const deviceKeys = {
     doc: 'Type of the device, as reported to the cloud.',
     default: 'thin-edge.io',
     examples: ['thin-edge.io'],
-    isRead: false,
   }),
   'certificate.validity.requested_duration': setting(duration, {
     doc: 'Lifetime asked for in certificates this device makes or requests.',
