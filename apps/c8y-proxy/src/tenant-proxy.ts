@@ -1,4 +1,4 @@
-import { type CloudConnection, cloudConnection } from '@sallyport/cloud';
+import { type CloudConnection, CloudDialError, cloudConnection, explainCloudFault } from '@sallyport/cloud';
 import {
   type C8yProxyRule,
   followRulesFile,
@@ -47,6 +47,8 @@ export class TenantProxy {
   private parties = new MqttAccess();
   private access = new ProxyAccess([]);
   private tenant: Tenant | Problem = new Problem('unavailable', 'The settings have not been read yet.');
+  /** The one of `tenant`. */
+  private connection: CloudConnection | undefined;
   private fingerprint = '';
   private stopFollowing: () => void = nothing;
 
@@ -62,13 +64,8 @@ export class TenantProxy {
       room,
       metrics,
       log: context.log,
-      noteFault: this.faults.note,
+      noteFault: (fault) => void this.note(fault),
     };
-  }
-
-  /** Why no request can be passed on, in words. */
-  get fault(): string | undefined {
-    return this.tenant instanceof Problem ? this.tenant.message : undefined;
   }
 
   serve(connection: Connection): void {
@@ -124,6 +121,7 @@ export class TenantProxy {
     if (fingerprint !== '' && fingerprint === this.fingerprint) return;
     this.fingerprint = fingerprint;
     this.closeTenant();
+    this.connection = connection instanceof Problem ? undefined : connection;
     this.tenant = connection instanceof Problem ? connection : this.open(connection, responseMs);
   }
 
@@ -161,6 +159,18 @@ export class TenantProxy {
             'the rules of the site for the Cumulocity proxy cannot be used, those from before stay',
           ),
       });
+  }
+
+  /** A failed connection is told in the words of `connect`, with what to do. */
+  private async note(fault: GatewayFault): Promise<void> {
+    const { connection } = this;
+    const isOfDial = fault.cause instanceof CloudDialError || fault.cause instanceof Problem;
+    if (connection === undefined || !isOfDial) {
+      this.faults.note(fault);
+      return;
+    }
+    const { what, advice } = await explainCloudFault(fault.cause, connection);
+    this.faults.note(`${what} ${advice}`);
   }
 
   private requireTenant(): Tenant {
