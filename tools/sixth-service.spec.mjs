@@ -31,9 +31,9 @@ const rows = `  greeter: {
  * in the list of standalone.
  */
 const edits = [
-  ['libs/protocol/src/entrances.ts', "'c8y-proxy'])", "'c8y-proxy', 'greeter'])"],
+  ['libs/protocol/src/entrances.ts', "  'c8y-proxy',\n]);", "  'c8y-proxy',\n  'greeter',\n]);"],
   ['libs/protocol/src/entrances.ts', '} as const satisfies', `${rows}} as const satisfies`],
-  ['apps/standalone/src/standalone.ts', ', agent];', ', greeter, agent];'],
+  ['apps/standalone/src/standalone.ts', '    agent,\n  ];', '    greeter,\n    agent,\n  ];'],
 ];
 
 // The language needs these for any dependency: an import, and a reference for the compiler.
