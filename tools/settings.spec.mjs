@@ -44,15 +44,17 @@ describe('the settings', () => {
 
   /** Keys that are put together, by the code that reads them. */
   function composedKeys() {
-    const ofEntrances = Object.entries(entrances).flatMap(([group, { keys = {}, enabledKey, interfaceKey, ...client }]) => [
-      `${group}.bind.address`,
-      `${group}.bind.port`,
-      ...Object.values(keys),
-      enabledKey,
-      interfaceKey,
-      client.clientHostKey,
-      client.clientPortKey,
-    ]);
+    const ofEntrances = Object.entries(entrances).flatMap(
+      ([group, { keys = {}, enabledKey, interfaceKey, ...client }]) => [
+        `${group}.bind.address`,
+        `${group}.bind.port`,
+        ...Object.values(keys),
+        enabledKey,
+        interfaceKey,
+        client.clientHostKey,
+        client.clientPortKey,
+      ],
+    );
     // apps/cli/src/cert/device-files.ts reads them for the device and for each cloud.
     const ofDevices = ['device', 'c8y.device'].flatMap((table) =>
       ['id', 'cert_path', 'key_path', 'csr_path'].map((name) => `${table}.${name}`),

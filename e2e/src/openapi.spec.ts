@@ -11,6 +11,7 @@ const audit = ['GET /v1/audit', 'GET /v1/audit/verify'];
 const services: readonly { readonly name: ServiceName; readonly operations: readonly string[] }[] = [
   { name: 'agent', operations: entrance },
   { name: 'mqtt-broker', operations: [...entrance, 'GET /v1/broker'] },
+  { name: 'c8y-proxy', operations: entrance },
   { name: 'mqtt-bridge', operations: ['GET /v1/bridges', 'POST /v1/bridges/reload'] },
   {
     name: 'device-registry',
@@ -37,6 +38,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
       'GET /v1/trust-bundle',
       'POST /v1/ca/export',
       'POST /v1/ca/import',
+      'POST /v1/ca/prove',
       'POST /v1/ca/rotate',
       'POST /v1/certificates',
       'POST /v1/certificates/{id}/revoke',
