@@ -114,7 +114,7 @@ interface PlanePlace {
 
 async function startPlane(script: string, { local, link, remote, opened }: PlanePlace) {
   const { credentials, window } = link;
-  const tls = credentials && { ...credentials.client, caPath: credentials.server.caPath };
+  const tls = credentials && filesOf(credentials);
   const child = fork(script, { execArgv: serviceFlags, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   opened.defer(async () => {
     child.disconnect();
@@ -123,6 +123,10 @@ async function startPlane(script: string, { local, link, remote, opened }: Plane
   child.send({ local, remotePort: remote.port, tls, windowMessages: window });
   const [{ port }] = await once(child, 'message');
   return { pid: child.pid ?? 0, port: Number(port) };
+}
+
+function filesOf({ client: { certPath, keyPath }, server: { caPath } }: Link['credentials'] & object) {
+  return { certPath, keyPath, caPath };
 }
 
 /** Publishes until a message has crossed. */
