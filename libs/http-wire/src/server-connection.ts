@@ -44,6 +44,8 @@ class HttpConnection implements MessageEvents, ServerConnection, ExchangeOwner {
   private isReadingHead = false;
   private isFinishing = false;
   private isLingering = false;
+  /** The next request waits until the client has read the response before it. */
+  private isFull = false;
   private mayContinue = false;
   private readonly onDrain = (): void => this.takeDrain();
   private readonly onClose = (): void => this.takeClose();
@@ -174,7 +176,11 @@ class HttpConnection implements MessageEvents, ServerConnection, ExchangeOwner {
     this.exchange = undefined;
     this.head = undefined;
     if (this.isFinishing) this.linger();
-    else {
+    else if (this.socket.writableNeedDrain) {
+      // A client that sends requests and reads no responses would fill our memory.
+      this.isFull = true;
+      this.deadline.start(this.limits.idleMs);
+    } else {
       this.deadline.start(this.limits.keepAliveMs);
       this.reader.expect();
     }
@@ -198,7 +204,7 @@ class HttpConnection implements MessageEvents, ServerConnection, ExchangeOwner {
 
   private takeDeadline(): void {
     const { exchange } = this;
-    if (this.isLingering) this.socket.destroy();
+    if (this.isLingering || this.isFull) this.socket.destroy();
     else if (exchange === undefined && !this.isReadingHead) this.linger();
     else if (exchange === undefined || exchange.isPending)
       this.reader.fail(new RequestFault(408, 'The request did not come in time. Send it again.'));
@@ -206,6 +212,11 @@ class HttpConnection implements MessageEvents, ServerConnection, ExchangeOwner {
   }
 
   private takeDrain(): void {
+    if (this.isFull) {
+      this.isFull = false;
+      this.next();
+      return;
+    }
     this.exchange?.drain();
     this.watch();
   }

@@ -43,6 +43,11 @@ export class WireSite {
     return client.ended();
   }
 
+  /** Ends something else together with the site. */
+  own(thing: { destroy: () => unknown }): void {
+    this.cleanups.push(() => void thing.destroy());
+  }
+
   close(): void {
     for (const cleanup of this.cleanups.splice(0)) cleanup();
   }
