@@ -105,6 +105,10 @@ export class CloudBroker implements AsyncDisposable {
     await this.start();
   }
 
+  get isRunning(): boolean {
+    return this.daemon !== undefined;
+  }
+
   /** Shows another certificate to the clients that connect from now on. */
   async showCertificate({ chainPath, keyPath }: TestCertificate): Promise<void> {
     await copyFile(chainPath, this.directory.file('cert.pem'));

@@ -117,6 +117,20 @@ describe('the fake cloud over MQTT', () => {
     expect(await client.subscribe('s/ds', 1)).toBe(1);
   });
 
+  it('trusts the next certificate of a device, and no more one that is taken away', async () => {
+    await using first = await selfSigned('gateway01');
+    await using second = await selfSigned('gateway01');
+    await cloud.trusted.trust(first.certPem);
+    await connect(cloud, first.certificate).then((client) => client.disconnect());
+    const { fingerprint } = await cloud.trusted.trust(second.certPem);
+    await connect(cloud, second.certificate).then((client) => client.disconnect());
+    await cloud.trusted.remove(fingerprint);
+
+    await expect(connect(cloud, second.certificate)).rejects.toThrow();
+    await using client = await connect(cloud, first.certificate);
+    expect(client.isSessionPresent).toBe(false);
+  });
+
   it('can be cut, hang, refuse, crash and come back on the same port', async () => {
     const open = (): Promise<RawMqtt> => connect(cloud, certificate);
     const cut = await open();

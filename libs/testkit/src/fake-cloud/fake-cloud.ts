@@ -42,9 +42,11 @@ const hour = 3_600_000;
  * A Cumulocity tenant for tests: a real Mosquitto that asks for certificates, and an HTTPS API, on loopback.
  *
  * It differs from the real one: each declared device has an MQTT port of its own, with a Mosquitto behind it, because
- * the topics of one Mosquitto are shared. The client id need not be the CN of the certificate. A certificate that the
- * tenant trusts no more is accepted until `mqtt.restart()`. Without declared devices, a token is made for the client
- * that connected last. Passwords and certificates do not work on one port.
+ * the topics of one Mosquitto are shared. The client id need not be the CN of the certificate. When a trusted
+ * certificate is taken away, or one is added with the subject of another, Mosquitto starts again, so sessions end; of
+ * two certificates with one subject and without key identifiers, only the newer is trusted.
+ * Without declared devices, a token is made for the client that connected last. Passwords and certificates do not work
+ * on one port.
  *
  * @example
  * ```ts
@@ -96,6 +98,9 @@ export async function fakeCloud(options: FakeCloudOptions = {}): Promise<FakeClo
     smartRest.take(message, broker);
   };
   const brokers = await startBrokers({ certificate, trustedPath: trusted.directory, onMessage }, options, opened);
+  trusted.onStale = async () => {
+    for (const broker of brokers.values()) if (broker.isRunning) await broker.restart();
+  };
   const users = [user, ...(options.deviceUsers ?? [])];
   const routes = new CloudRoutes({ tenantId, host, tenant, tokens, trusted, users, enrolment });
   const onRequest = ({ method, target }: SeenRequest): void => onSeen(`HTTPS ${method} ${target}`);

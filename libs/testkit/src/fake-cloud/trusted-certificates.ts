@@ -14,11 +14,13 @@ export interface TrustedCertificate {
 }
 
 /**
- * The trusted certificates of a tenant, as a directory that OpenSSL reads at each handshake. What is added is trusted
- * at once.
+ * The trusted certificates of a tenant, as a directory that OpenSSL looks into when it meets a name for the first time.
+ * A second certificate with a name, and one that is taken away, need a fresh start of the servers: `onStale`.
  */
 export class TrustedCertificates {
-  private readonly byFingerprint = new Map<string, TrustedCertificate & { readonly path: string }>();
+  /** Called when servers that run have read something that is no longer so. */
+  onStale: () => Promise<void> = () => Promise.resolve();
+  private readonly byFingerprint = new Map<string, TrustedCertificate & { readonly hash: string }>();
 
   /** @param needsProof certificates from the API are trusted only after the proof of possession */
   constructor(
@@ -45,8 +47,7 @@ export class TrustedCertificates {
   async upload(pem: string, name: string): Promise<TrustedCertificate> {
     const hash = (await mustRun('openssl', ['x509', '-noout', '-hash'], { input: pem })).trim();
     const fingerprint = fingerprintOf(pem);
-    const path = join(this.directory, `${hash}.${this.countOf(hash)}`);
-    const added = { fingerprint, name, pem, path, verificationCode: randomBytes(16).toString('hex'), isProved: false };
+    const added = { fingerprint, name, pem, hash, verificationCode: randomBytes(16).toString('hex'), isProved: false };
     this.byFingerprint.set(fingerprint, added);
     if (!this.needsProof) await this.prove(added);
     return added;
@@ -61,12 +62,11 @@ export class TrustedCertificates {
     return true;
   }
 
-  /** Takes a certificate away. A running broker has read it: it forgets it when it starts again. */
+  /** Takes a certificate away. It is not trusted any more. */
   async remove(fingerprint: string): Promise<boolean> {
-    const found = this.byFingerprint.get(fingerprint);
-    if (found === undefined) return false;
-    this.byFingerprint.delete(fingerprint);
-    await rm(found.path, { force: true });
+    if (!this.byFingerprint.delete(fingerprint)) return false;
+    await this.write();
+    await this.onStale();
     return true;
   }
 
@@ -74,13 +74,25 @@ export class TrustedCertificates {
     const stored = this.byFingerprint.get(certificate.fingerprint);
     if (stored === undefined) return;
     stored.isProved = true;
-    await mkdir(this.directory, { recursive: true });
-    await writeFile(stored.path, stored.pem);
+    await this.write();
+    const namesakes = [...this.byFingerprint.values()].filter(({ hash, isProved }) => isProved && hash === stored.hash);
+    if (namesakes.length > 1) await this.onStale();
   }
 
-  /** Several certificates can have one subject, so one hash: OpenSSL tells them apart by a number. */
-  private countOf(hash: string): number {
-    return [...this.byFingerprint.values()].filter(({ path }) => path.includes(`/${hash}.`)).length;
+  /**
+   * OpenSSL finds certificates with one subject, so one hash, by numbers without a gap. Where they have no key
+   * identifiers, as those of thin-edge.io, it only knows the first: so the newest is first.
+   */
+  private async write(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+    await mkdir(this.directory, { recursive: true });
+    const countByHash = new Map<string, number>();
+    for (const { hash, pem, isProved } of [...this.byFingerprint.values()].reverse()) {
+      if (!isProved) continue;
+      const number = countByHash.get(hash) ?? 0;
+      countByHash.set(hash, number + 1);
+      await writeFile(join(this.directory, `${hash}.${number}`), pem);
+    }
   }
 }
 
