@@ -11,6 +11,7 @@ import { authorities } from './checks/authorities.js';
 import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
 import { clock } from './checks/clock.js';
+import { clouds } from './checks/clouds.js';
 import { deviceIdentity } from './checks/device-identity.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
@@ -76,7 +77,17 @@ async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]
 }
 
 function deviceChecks(settings: Check): Check[] {
-  return [settings, deviceIdentity, clientIdentities, mqttClient, mosquitto, permissions, clock, certificateService];
+  return [
+    settings,
+    deviceIdentity,
+    clientIdentities,
+    mqttClient,
+    mosquitto,
+    permissions,
+    clock,
+    clouds,
+    certificateService,
+  ];
 }
 
 function gatewayChecks(settings: Check): Check[] {
@@ -96,6 +107,7 @@ function gatewayChecks(settings: Check): Check[] {
     mosquitto,
     permissions,
     clock,
+    clouds,
     certificateService,
     authorities,
   ];

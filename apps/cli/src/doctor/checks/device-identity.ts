@@ -1,3 +1,4 @@
+import { cloudConnections, parseCloudName } from '@sallyport/cloud';
 import { needsRenewal } from '@sallyport/identity';
 import { type Certificate, hasBegun, hasEnded, verifySignedBy } from '@sallyport/x509';
 import { type DeviceFiles, deviceFiles } from '../../cert/device-files.js';
@@ -70,6 +71,8 @@ function certificateFindings(
 function dateFindings(checked: CheckedSite, cert: PemFile, leaf: Certificate): Finding[] {
   const now = checked.context.now();
   const { remedies } = checked;
+  // The check of clouds tells it, with who renews it there.
+  if (hasBegun(leaf, now) && isForCloud(checked, cert)) return [];
   if (hasEnded(leaf, now))
     return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(checked, cert))];
   if (!hasBegun(leaf, now))
@@ -84,6 +87,14 @@ function dateFindings(checked: CheckedSite, cert: PemFile, leaf: Certificate): F
     ? remedies.run('cert', 'renew', '--ca', 'self-signed')
     : remedies.run('cert', 'renew');
   return [warning(`${cert.path} expires ${leaf.notAfter.toISOString()}.`, renew)];
+}
+
+function isForCloud({ site: { settings } }: CheckedSite, { path }: PemFile): boolean {
+  return cloudConnections(settings).some((name) => {
+    const { kind, profile } = parseCloudName(name);
+    if (kind === 'custom') return false;
+    return deviceFiles(settings.ofProfile(profile), { cloud: kind }).certPath === path;
+  });
 }
 
 function remedyFor(checked: CheckedSite, cert: PemFile): string {
