@@ -12,6 +12,7 @@ import { blankUnprintable } from '@sallyport/protocol';
 import { type Certificate, parseCertificate, selfSignedDeviceCertificate, verifySignedBy } from '@sallyport/x509';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
+import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { Failure } from '../failure.js';
@@ -76,7 +77,8 @@ function waitingNotes({ cloud = 'c8y', profile }: CloudChoice): string[] {
 
 async function renew(context: CliContext, settings: Settings, given: Options): Promise<CertificateAt> {
   const files = deviceFiles(settings, given);
-  const issuer = await renewalIssuer(settings, files, given);
+  const signer = () => adminClientFor('pki-signer', settings, { context, options: given });
+  const issuer = await renewalIssuer(given, { settings, files, signer });
   if (issuer === 'self-signed') return waiting(files, [await selfSigned(files, settings, context.now())]);
   if (issuer === 'c8y') return renewByCloud(context, settings, given);
   const url = estUrl(given.url, settings, { cloud: undefined });

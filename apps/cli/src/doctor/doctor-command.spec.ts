@@ -330,6 +330,7 @@ describe('doctor on a child device', () => {
       'ok       configuration of Mosquitto',
       'ok       permissions of keys and secrets',
       'ok       clock',
+      'ok       connections to clouds',
       'ok       certificate service',
       '',
     ]);

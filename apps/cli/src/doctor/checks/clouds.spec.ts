@@ -1,8 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { adminSocketPath } from '@sallyport/protocol';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { AdminServer } from '../../fixtures/admin-server.fixture.js';
 import { examine, mend } from '../../fixtures/mend.fixture.js';
 import { type Ran, runSallyport, type World } from '../../fixtures/run-sallyport.fixture.js';
 
@@ -46,10 +48,10 @@ async function found(world: Partial<World> = {}) {
 
 /** Runs the repair, with the words that only a person knows. */
 async function follow(fix: string, own: Readonly<Record<string, string>> = {}): Promise<void> {
-  await mend(
-    run,
-    fix.replace(/\b[A-Z]{4,}(?::PORT)?\b/g, (word) => own[word] ?? word),
-  );
+  const env = { C8Y_USER: cloud.user.name, C8Y_PASSWORD: cloud.user.password };
+  const asOperator: typeof run = (words, world) => run(words, { env, ...world });
+  const command = fix.replace(/\b[A-Z]{4,}(?::PORT)?\b/g, (word) => own[word] ?? word);
+  await mend(asOperator, command);
 }
 
 describe('doctor, about a cloud', () => {
@@ -84,14 +86,14 @@ describe('doctor, about a cloud', () => {
     expect(await found()).toEqual([]);
   });
 
-  it('tells that the tenant does not trust the device, and how it comes to trust it', async () => {
+  it('tells that the tenant does not trust the device, and the command makes it right', async () => {
     await run(['cert', 'remove']);
     await run(['cert', 'create', '--device-id', 'gateway01']);
     const [finding] = await found();
 
     expect(finding).toMatchObject({ severity: 'error', fix: `sallyport --config-dir ${cwd} cert upload c8y` });
     expect(finding?.what).toContain('does not accept the certificate of this device');
-    await cloud.trusted.trust(await certificate());
+    await follow(finding?.fix ?? '');
     expect(await found()).toEqual([]);
   });
 
@@ -164,5 +166,68 @@ describe('doctor, about a cloud', () => {
 
     expect(finding?.what).toContain('az: The value of az.url is missing.');
     expect(finding?.fix).toBe(`sallyport --config-dir ${cwd} config set az.url HOST`);
+  });
+
+  describe('where the bridges run', () => {
+    const half = { isConnected: true, since: '2026-05-01T00:00:00Z' };
+    const bridge = {
+      ...{ name: 'c8y', service: 'tedge-mapper-bridge-c8y', state: 'up', since: half.since, local: half, remote: half },
+      ...{ oldestUnackedMs: 0, inFlight: { outbound: 0, inbound: 0 }, rules: [] },
+    };
+
+    /** What the service of the bridges says. */
+    async function running(...bridges: readonly object[]): Promise<void> {
+      const server = await AdminServer.listen(adminSocketPath(join(cwd, 'run'), 'mqtt-bridge', '/'), {
+        'GET /readyz': () => ({ ready: true, faults: {} }),
+        'GET /v1/bridges': () => ({ bridges }),
+      });
+      onTestFinished(() => server.close());
+    }
+
+    it('does not dial the broker when the bridge is connected to it', async () => {
+      await running(bridge);
+      await cloud.mqtt.link.refuse();
+
+      expect(await found()).toEqual([]);
+    });
+
+    it('tells that no bridge runs for a cloud that is connected', async () => {
+      await running();
+
+      expect(await found()).toEqual([
+        {
+          ...{ id: 'clouds', severity: 'error', what: 'c8y is in cloud.connections, and no bridge runs for it.' },
+          fix: `sallyport --config-dir ${cwd} reconnect c8y`,
+        },
+      ]);
+    });
+
+    it('tells that a bridge runs for a cloud that is not connected', async () => {
+      await running(bridge, { ...bridge, name: 'c8y@plant2' });
+
+      expect(await found()).toMatchObject([
+        {
+          what: 'A bridge to c8y@plant2 runs, and cloud.connections does not name it.',
+          fix: `sallyport --config-dir ${cwd} disconnect c8y --profile plant2`,
+        },
+      ]);
+    });
+
+    it('tells why a bridge cannot work', async () => {
+      await running({ ...bridge, state: 'faulty', fault: 'rules/mine.toml, line 3: no such rule' });
+
+      expect(await found()).toMatchObject([
+        { what: 'c8y: the bridge cannot work: rules/mine.toml, line 3: no such rule' },
+      ]);
+    });
+
+    it('tells that the bridge has lost the local broker', async () => {
+      const local = { isConnected: false, since: half.since, fault: 'ECONNREFUSED' };
+      await running({ ...bridge, state: 'down', local });
+
+      expect(await found()).toMatchObject([
+        { what: 'c8y: the bridge has no connection to the local broker: ECONNREFUSED' },
+      ]);
+    });
   });
 });
