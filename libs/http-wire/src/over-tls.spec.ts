@@ -23,7 +23,7 @@ afterAll(() => ca[Symbol.asyncDispose]());
 async function serveTls(handler: Handler): Promise<number> {
   const server = createServer({ cert: certificate.certPem, key: certificate.keyPem }, (socket) => {
     site.own(socket);
-    serveHttp(socket, { handler });
+    serveHttp(socket, { handler, endsWithClient: true });
   });
   server.listen(0, '127.0.0.1');
   site.own({ destroy: () => server.close() });
