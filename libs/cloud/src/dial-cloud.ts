@@ -1,6 +1,5 @@
-import type { X509Certificate } from 'node:crypto';
 import { isIP, connect as netConnect, type Socket } from 'node:net';
-import { type ConnectionOptions, type SecureContext, connect as tlsConnect } from 'node:tls';
+import { type ConnectionOptions, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { within } from '@sallyport/concurrency';
 import type { CloudConnection, HostAndPort, IdentityFiles } from './cloud-connection.js';
 import { CloudDialError, type DialStage } from './dial-error.js';
@@ -57,23 +56,21 @@ export async function dialCloud(connection: CloudConnection, options: DialOption
 }
 
 /**
- * The certificate that a server shows, for words about it. It is not verified, nothing of this device is shown, and the
- * connection carries nothing.
+ * Opens a connection to a server that nobody verifies, to say more about a fault: only for words, and never for data. It
+ * shows nothing of this device. Undefined: there is no TLS server.
  */
-export async function seeCertificate(
+export async function openUnverified(
   connection: CloudConnection,
   place: HostAndPort,
   patienceMs: number,
-): Promise<X509Certificate | undefined> {
+): Promise<TLSSocket | undefined> {
   const deadlines = { connectMs: patienceMs, handshakeMs: patienceMs };
   try {
     const stream = await reach(connection, place, { context: undefined, deadlines, signal: undefined });
     const socket = tlsConnect({ socket: stream, ...serverNameOf(place), rejectUnauthorized: false });
     const secured = eventOf(socket, 'secureConnect', () => new Error('no handshake'));
     await guarded(socket, secured, { deadlineMs: patienceMs, late: new Error('no handshake'), signal: undefined });
-    const certificate = socket.getPeerX509Certificate();
-    socket.on('error', ignore).destroy();
-    return certificate;
+    return socket.on('error', ignore);
   } catch {
     // The fault that is being explained is a better one.
     return undefined;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { connectPacket, spawnMosquitto, TestCa, type TestCertificate } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -34,14 +35,21 @@ interface Wanted {
   readonly identity?: TestCertificate;
   readonly roots?: string;
   readonly proxyPort?: number;
+  readonly httpPort?: number;
   readonly host?: string;
 }
 
 /** A connection of profile plant2, so that advice must name its keys in full. */
 async function connectionTo(wanted: Wanted): Promise<CloudConnection> {
-  const { port, identity = device, roots = ca.certPath, host = 'localhost', proxyPort } = wanted;
+  const { port, identity = device, roots = ca.certPath, host = 'localhost', proxyPort, httpPort = 1 } = wanted;
   const lines = [
-    ...['[c8y.profiles.plant2]', `url = "${host}"`, `mqtt = "${host}:${port}"`, `root_cert_path = "${roots}"`],
+    ...[
+      '[c8y.profiles.plant2]',
+      `url = "${host}"`,
+      `mqtt = "${host}:${port}"`,
+      `http = "${host}:${httpPort}"`,
+      `root_cert_path = "${roots}"`,
+    ],
     ...[
       'device.id = "gateway1"',
       `device.cert_path = "${identity.certPath}"`,
@@ -168,8 +176,19 @@ describe('the certificate of the server', () => {
     expect(await faultOf(connection, { now })).toMatchObject({
       code: 'server-certificate-expired',
       advice:
-        'The clock of this machine says 2026-01-01T00:00:00.000Z. If that is wrong, correct it: timedatectl set-ntp true. Else the cloud must renew it.',
+        'The clock of this machine says 2026-01-01T00:00:00.000Z. If this machine is wrong, correct it: timedatectl set-ntp true. Else the cloud must renew it.',
     });
+  });
+
+  it('is told with what the REST API takes for the time, where that may be asked', async () => {
+    const api = createHttpsServer({ cert: server.certPem, key: server.keyPem }, (_request, response) => {
+      response.setHeader('date', 'Fri, 01 May 2026 12:00:00 GMT').end();
+    });
+    const certificate = await ca.issue({ subjectAltNames: ['DNS:localhost'], notBefore: new Date(Date.now() + hour) });
+    const connection = await connectionTo({ port: await broker(certificate), httpPort: await listen(api) });
+    expect((await faultOf(connection, { mayProbe: true })).advice).toContain(
+      ', and that of the server 2026-05-01T12:00:00.000Z. If this machine is wrong, correct it',
+    );
   });
 
   it('that is not valid yet leads to the clock', async () => {

@@ -1,7 +1,8 @@
+import { request as httpRequest } from 'node:http';
 import { connect as netConnect } from 'node:net';
 import type { CloudConnection, HostAndPort } from './cloud-connection.js';
 import { nameText } from './device-certificate.js';
-import { seeCertificate } from './dial-cloud.js';
+import { openUnverified } from './dial-cloud.js';
 
 /** The certificate a server shows. Nobody has verified it: it is for words only. */
 export interface SeenCertificate {
@@ -18,10 +19,33 @@ export async function lookAtServer(
   connection: CloudConnection,
   place: HostAndPort,
 ): Promise<SeenCertificate | undefined> {
-  const certificate = await seeCertificate(connection, place, patienceMs);
+  const socket = await openUnverified(connection, place, patienceMs);
+  const certificate = socket?.getPeerX509Certificate();
+  socket?.destroy();
   if (certificate === undefined) return undefined;
   const { issuer, validFrom, validTo } = certificate;
   return { issuer: nameText(issuer), notBefore: new Date(validFrom), notAfter: new Date(validTo) };
+}
+
+/**
+ * What the REST API of a cloud takes for the time (RFC 9110 §6.6.1). Nobody has verified the server: it is for words only.
+ * Undefined: there is none, or it does not say.
+ */
+export async function serverTime(connection: CloudConnection): Promise<Date | undefined> {
+  if (connection.http === undefined) return undefined;
+  const socket = await openUnverified(connection, connection.http, patienceMs);
+  if (socket === undefined) return undefined;
+  const signal = AbortSignal.timeout(patienceMs);
+  return new Promise((resolve) => {
+    const headers = { host: connection.http?.host ?? '' };
+    const request = httpRequest({ method: 'HEAD', path: '/', headers, createConnection: () => socket, signal });
+    request.once('response', (response) => {
+      const time = new Date(response.headers.date ?? '');
+      resolve(Number.isNaN(time.getTime()) ? undefined : time);
+      request.destroy();
+    });
+    request.on('error', () => resolve(undefined)).end();
+  });
 }
 
 /** Whether something takes connections there. */
