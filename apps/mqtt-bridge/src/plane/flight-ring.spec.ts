@@ -48,11 +48,15 @@ describe('the ring of messages in flight', () => {
     expect(ring.isFull).toBe(true);
   });
 
-  it('tells the age of the oldest message, also of one that was overtaken', () => {
+  it('tells the age of the oldest message, and whether it was overtaken', () => {
     const ring = new FlightRing(4);
-    ring.add(1, 1, 100);
-    const second = ring.add(2, 1, 200);
-    ring.markDone(second);
-    expect([ring.oldestSentAt, ring.isOvertaken]).toEqual([100, true]);
+    const first = ring.add(1, 1, 100);
+    ring.add(2, 1, 200);
+    expect([ring.oldestSentAt, ring.oldestSlot, ring.isOvertaken]).toEqual([100, first, false]);
+    ring.noteOvertaken();
+    expect(ring.isOvertaken).toBe(true);
+    ring.markDone(first);
+    expect(takenFrom(ring)).toEqual([1]);
+    expect([ring.oldestSentAt, ring.isOvertaken]).toEqual([200, false]);
   });
 });

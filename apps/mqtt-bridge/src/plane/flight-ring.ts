@@ -24,6 +24,8 @@ export class FlightRing {
   private readonly lengths: Uint32Array;
   private head = 0;
   private tail = 0;
+  /** The message that was the oldest when it was overtaken. */
+  private overtaken = -1;
   /** Done, and behind one that is not. */
   private doneCount = 0;
 
@@ -60,9 +62,18 @@ export class FlightRing {
     return this.length === 0 ? undefined : this.sentAt[this.head & this.mask];
   }
 
-  /** Whether a destination has acknowledged messages, but not the oldest. */
+  /** The slot of the oldest message, if there is one. */
+  get oldestSlot(): number {
+    return this.head & this.mask;
+  }
+
+  /** The destination of the oldest message has acknowledged a later one. */
+  noteOvertaken(): void {
+    this.overtaken = this.head;
+  }
+
   get isOvertaken(): boolean {
-    return this.doneCount > 0;
+    return this.overtaken === this.head;
   }
 
   /** @returns the slot of the message */

@@ -1,5 +1,5 @@
 import { PacketReader, PublishView, protocolError, reasonCodes } from '@sallyport/mqtt-wire';
-import { wordsOf } from './bridge-fault.js';
+import { asError, wordsOf } from './bridge-fault.js';
 import type {
   BridgeClock,
   BridgeLimits,
@@ -92,8 +92,8 @@ export class Forwarder {
   }
 
   /**
-   * For how long the oldest message of a live connection has been unacknowledged, without the time in which the way to the broker was slow
-   * but moved.
+   * For how long the oldest message of a live connection has been unacknowledged. The time in which the way to the broker
+   * was slow but moved does not count, unless the broker has acknowledged a later message.
    */
   stalledMs(): number {
     const nowMs = this.options.clock.nowMs();
@@ -142,8 +142,17 @@ export class Forwarder {
 
   /** A destination may take messages again. */
   pump(): void {
-    const { held, heldView } = this;
     this.turn();
+    try {
+      this.forwardHeld();
+    } catch (error) {
+      // The message is at fault, and so its source, not the broker whose packet made room for it.
+      this.options.source.fail(asError(error));
+    }
+  }
+
+  private forwardHeld(): void {
+    const { held, heldView } = this;
     for (let message = held.first; message !== undefined; message = held.first) {
       if (this.isDraining) return;
       heldView.aim(message);
@@ -161,6 +170,7 @@ export class Forwarder {
       throw protocolError(`PUBACK came for ${packetId}, which is not in flight`);
     destination.slots[slot] = 0;
     destination.inFlight -= 1;
+    if (slot !== ring.oldestSlot && destination.slots[ring.oldestSlot] === 1) ring.noteOvertaken();
     if (reasonCode < 0x80) this.settle(slot);
     else if (finalReasons.has(reasonCode)) this.bury(slot, destination, reasonCode);
     else destination.connection.fail(new Error(`The broker does not take messages now: ${wordsOf(reasonCode)}.`));

@@ -120,6 +120,22 @@ describe('a connected broker that breaks the protocol', () => {
   });
 });
 
+describe('a broker whose message was held and is not valid', () => {
+  it('is left itself, not the broker that made room for the message', async () => {
+    await using site = await ScriptedSite.open({ localScript: silentOnPublish, limits: { windowMessages: 1 } });
+    const { local, remote } = await site.up();
+    remote.publish({ topic: 'down/a', packetId: 1 });
+    await waitFor(() => local.messages.length === 1);
+    remote.publish({ topic: 'down/b', packetId: 2 });
+    remote.socket.write(bytes('3003000123'));
+    await waitFor(() => site.bridge.figures.directions.inbound.held === 2);
+    local.acknowledge(local.publishes[0]?.packetId ?? 0);
+    await waitFor(() => failureOf(site) !== '');
+    expect(failureOf(site)).toBe('the topic of PUBLISH has a wildcard');
+    expect(site.states.every(({ local: { failure } }) => failure === undefined)).toBe(true);
+  });
+});
+
 describe('a broker that acknowledges nothing and floods', () => {
   it('is left when its messages take too much memory', async () => {
     await using site = await ScriptedSite.open({

@@ -201,29 +201,60 @@ describe('a bridge that is connected', () => {
     expect(site.notices).toMatchObject([{ kind: 'destination-stalled', direction: 'outbound' }]);
   });
 
-  it('does not take a slow link for a broker that does not acknowledge', async () => {
-    const clock = new ManualClock();
-    let link: SlowLink | undefined;
-    const slow = (side: BridgeSide): BridgeSide => ({
-      ...side,
-      open: async (signal) => {
-        link = new SlowLink(await side.open(signal));
-        return link;
-      },
+  describe('over a slow link', () => {
+    async function slowSite() {
+      const clock = new ManualClock();
+      const links: SlowLink[] = [];
+      const overRemote = (side: BridgeSide): BridgeSide => ({
+        ...side,
+        open: async (signal) => {
+          const link = new SlowLink(await side.open(signal));
+          links.push(link);
+          return link;
+        },
+      });
+      const site = await ScriptedSite.open({ clock, remoteScript: silentOnPublish, overRemote });
+      const brokers = await site.up();
+      const [link] = links;
+      if (link === undefined) throw new Error('The bridge is up without a link.');
+      return { site, clock, link, ...brokers };
+    }
+
+    it('does not disconnect a broker while bytes still leave', async () => {
+      const { site, clock, link, local, remote } = await slowSite();
+      await using _site = site;
+      link.hold();
+      local.publish({ packetId: 1 });
+      // A message that goes nowhere is done at once. It overtakes nothing.
+      local.publish({ packetId: 2, topic: 'elsewhere' });
+      await waitFor(() => link.isHolding && site.bridge.figures.directions.outbound.unmapped === 1);
+      clock.advance(29_000);
+      link.release();
+      await waitFor(() => remote.messages.length === 1);
+      clock.advance(29_000);
+      expect(site.bridge.figures.directions.outbound).toMatchObject({ oldestUnacknowledgedMs: 58_000, stalls: 0 });
+      clock.advance(4_000);
+      await waitFor(() => remote.isOver);
+      expect(site.bridge.figures.directions.outbound.stalls).toBe(1);
     });
-    await using site = await ScriptedSite.open({ clock, remoteScript: silentOnPublish, overRemote: slow });
-    const { local, remote } = await site.up();
-    link?.hold();
-    local.publish({ packetId: 1 });
-    await waitFor(() => site.bridge.figures.directions.outbound.inFlight === 1 && link?.isHolding);
-    clock.advance(29_000);
-    link?.release();
-    await waitFor(() => remote.messages.length === 1);
-    clock.advance(29_000);
-    expect(site.bridge.figures.directions.outbound).toMatchObject({ oldestUnacknowledgedMs: 58_000, stalls: 0 });
-    clock.advance(4_000);
-    await waitFor(() => remote.isOver);
-    expect(site.bridge.figures.directions.outbound.stalls).toBe(1);
+
+    it('disconnects a broker that has acknowledged a later message and not the oldest', async () => {
+      const { site, clock, link, local, remote } = await slowSite();
+      await using _site = site;
+      local.publish({ packetId: 1 });
+      local.publish({ packetId: 2 });
+      await waitFor(() => remote.messages.length === 2);
+      remote.acknowledge(remote.publishes[1]?.packetId ?? 0);
+      link.hold();
+      local.publish({ packetId: 3 });
+      await waitFor(() => link.isHolding && site.bridge.figures.directions.outbound.inFlight === 2);
+      clock.advance(29_000);
+      link.release();
+      await waitFor(() => remote.messages.length === 3);
+      clock.advance(3_000);
+      await waitFor(() => remote.isOver);
+      expect(site.bridge.figures.directions.outbound.stalls).toBe(1);
+    });
   });
 
   it('pings, and leaves a broker that is silent for one and a half times the keep-alive', async () => {
