@@ -32,16 +32,6 @@ export function diffRules(before: RuleSet, after: RuleSet): RuleDiff {
   return { added, removed, changed, isReordered, isEmpty };
 }
 
-/** A diff in lines for people: `+` added, `-` removed, `~` changed. No lines: nothing changes. */
-export function diffLines(diff: RuleDiff): string[] {
-  return [
-    ...diff.removed.map((rule) => `- ${ruleText(rule)}`),
-    ...diff.added.map((rule) => `+ ${ruleText(rule)}`),
-    ...diff.changed.map(({ before, after }) => `~ ${ruleText(before)}  =>  ${ruleText(after)}`),
-    ...(diff.isReordered ? ['~ the rules stand in another order'] : []),
-  ];
-}
-
 /** A rule in one line: `c8y/s/us/#  ->  s/us/#`. */
 export function ruleText({ direction, localFilter, remoteFilter }: BridgeRule): string {
   if (direction === 'outbound') return `${localFilter}  ->  ${remoteFilter}`;
