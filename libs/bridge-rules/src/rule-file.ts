@@ -123,7 +123,7 @@ class RuleFileReader {
   private lineOf(key: string | undefined, place: Place | undefined): number | undefined {
     if (key === undefined) return place === undefined ? undefined : this.lines.ofHeader(place.kind, place.index);
     const isAbove = place === undefined || (place.table[key] === undefined && this.table[key] !== undefined);
-    return isAbove ? this.lines.ofKey(key) : this.lines.ofKeyIn(place.kind, place.index, key);
+    return isAbove ? this.lines.ofKey(key) : this.lines.ofKeyIn({ name: place.kind, index: place.index, key });
   }
 }
 

@@ -1,14 +1,14 @@
 import { Problem } from '@sallyport/protocol';
 import { shownValue } from './faults.js';
 import { isTable, parseToml, type TomlTable } from './toml.js';
-import { type Pair, scanToml } from './toml-scanner.js';
+import { TomlLines } from './toml-lines.js';
 
 const mostValues = 64;
 
 /** Where a rule stands in its file, for error messages. */
 export interface RulePlace {
   readonly file: string;
-  readonly lines: RuleLines;
+  readonly lines: TomlLines;
   readonly index: number;
 }
 
@@ -26,11 +26,11 @@ export interface RuleTable extends RulePlace {
  */
 export function readRuleTables(text: string, file: string, mostRules: number): RuleTable[] {
   const { rule: rules = [], ...others } = parseToml(text, file);
-  const lines = new RuleLines(text);
+  const lines = new TomlLines(text);
   const [unknown] = Object.keys(others);
   if (unknown !== undefined)
     throw fault({ file, line: lines.ofKey(unknown) }, `"${unknown}" is not known. Write [[rule]].`);
-  if (!Array.isArray(rules) || !rules.every(isTable) || lines.count !== rules.length)
+  if (!Array.isArray(rules) || !rules.every(isTable) || lines.countOf('rule') !== rules.length)
     throw fault({ file, line: lines.ofKey('rule') }, 'Write each rule as a table of its own, below a line [[rule]].');
   if (rules.length > mostRules)
     throw fault({ file, line: 1 }, `There are ${rules.length} rules; ${mostRules} may be used.`);
@@ -57,49 +57,15 @@ export function textsOf({ table, place, key }: { table: TomlTable; place: RulePl
  * @param value in the list of the key
  */
 export function faultAt(place: RulePlace, key: string | undefined, reason: string, value?: string): Problem {
-  const { file, lines, index } = place;
-  return fault({ file, line: lines.of(index, key, value) }, reason);
+  return fault({ file: place.file, line: lineOf(place, key, value) }, reason);
+}
+
+function lineOf({ lines, index }: RulePlace, key: string | undefined, value: string | undefined): number {
+  if (key === undefined) return lines.ofHeader('rule', index);
+  const place = { name: 'rule', index, key };
+  return value === undefined ? lines.ofKeyIn(place) : lines.ofItemIn(place, value);
 }
 
 function fault({ file, line }: { file: string; line: number }, reason: string): Problem {
   return new Problem('config-invalid', `${file}, line ${line}: ${reason}`);
-}
-
-/** Finds the lines of rules, their keys and their values. */
-class RuleLines {
-  private readonly scanned: ReturnType<typeof scanToml>;
-  private readonly headers: ReturnType<typeof scanToml>['sections'];
-
-  /** @param text valid TOML */
-  constructor(private readonly text: string) {
-    this.scanned = scanToml(text);
-    this.headers = this.scanned.sections.filter(({ path, isRepeated }) => isRepeated && path.join('.') === 'rule');
-  }
-
-  get count(): number {
-    return this.headers.length;
-  }
-
-  of(index: number, key: string | undefined, value: string | undefined): number {
-    const header = this.headers[index];
-    const pair = this.scanned.pairs.find(({ section, path }) => section === header && path[1] === key);
-    return this.lineAt(pair === undefined ? (header?.headerEnd ?? 0) : this.valueStart(pair, value));
-  }
-
-  ofKey(key: string): number {
-    const section = this.scanned.sections.find(({ path }) => path[0] === key);
-    const pair = this.scanned.pairs.find(({ path }) => path[0] === key);
-    return this.lineAt(section?.headerEnd ?? pair?.keyStart ?? 0);
-  }
-
-  /** A list may go over several lines. */
-  private valueStart({ keyStart, valueStart, valueEnd }: Pair, value: string | undefined): number {
-    if (value === undefined) return keyStart;
-    const at = this.text.slice(valueStart, valueEnd).indexOf(value);
-    return at === -1 ? valueStart : valueStart + at;
-  }
-
-  private lineAt(offset: number): number {
-    return this.text.slice(0, offset).split('\n').length;
-  }
 }

@@ -1,5 +1,12 @@
 import { type Pair, type Section, scanToml } from './toml-scanner.js';
 
+/** A key in the `[[name]]` with this index. */
+export interface TableKey {
+  readonly name: string;
+  readonly index: number;
+  readonly key: string;
+}
+
 /** Finds the lines of `[[tables]]`, keys and values of a TOML file, for messages about them. */
 export class TomlLines {
   private readonly text: string;
@@ -24,11 +31,18 @@ export class TomlLines {
     return this.lineAt(this.headersOf(name)[index]?.headerEnd ?? 0);
   }
 
-  /** Line of a key in the `[[name]]` with this index; that of the table when the key is not there. */
-  ofKeyIn(name: string, index: number, key: string): number {
-    const header = this.headersOf(name)[index];
-    const pair = this.pairs.find(({ section, path }) => section === header && path[1] === key);
-    return this.lineAt(pair?.keyStart ?? header?.headerEnd ?? 0);
+  /** Line of a key in a `[[table]]`; that of the table when the key is not there. */
+  ofKeyIn({ name, index, key }: TableKey): number {
+    const pair = this.pairIn({ name, index, key });
+    return pair === undefined ? this.ofHeader(name, index) : this.lineAt(pair.keyStart);
+  }
+
+  /** Line of an item in the list of a key, which may go over several lines. */
+  ofItemIn(place: TableKey, item: string): number {
+    const pair = this.pairIn(place);
+    if (pair === undefined) return this.ofKeyIn(place);
+    const at = this.text.slice(pair.valueStart, pair.valueEnd).indexOf(item);
+    return this.lineAt(pair.valueStart + Math.max(at, 0));
   }
 
   /** Line of a key or table outside of all `[[tables]]`; 1 when it is not there. */
@@ -37,6 +51,11 @@ export class TomlLines {
     const section = this.sections.find((one) => one.path.length > 0 && isMeant(one.path));
     const pair = this.pairs.find((one) => isMeant(one.path));
     return this.lineAt(pair?.keyStart ?? section?.headerEnd ?? 0);
+  }
+
+  private pairIn({ name, index, key }: TableKey): Pair | undefined {
+    const header = this.headersOf(name)[index];
+    return this.pairs.find(({ section, path }) => section === header && path[1] === key);
   }
 
   private headersOf(name: string): Section[] {
