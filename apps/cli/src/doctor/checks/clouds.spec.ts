@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adminSocketPath } from '@sallyport/protocol';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
-import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
+import { answers, type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../fixtures/admin-server.fixture.js';
 import { examine, mend } from '../../fixtures/mend.fixture.js';
@@ -95,6 +95,16 @@ describe('doctor, about a cloud', () => {
     expect(finding?.what).toContain('does not accept the certificate of this device');
     await follow(finding?.fix ?? '');
     expect(await found()).toEqual([]);
+  });
+
+  it('finds nothing wrong with a certificate of the tenant, whose CA this device need not have', async () => {
+    await run(['cert', 'remove']);
+    cloud.api.answer('/.well-known/est/cacerts', answers.status(404));
+    cloud.tenant.oneTimePasswordByDevice.set('gateway01', 'a-password');
+    await run(['cert', 'download', 'c8y', '--device-id', 'gateway01', '-p', 'a-password']);
+    const { findings } = await examine(run);
+
+    expect(findings.filter(({ id }) => ['clouds', 'device-identity'].includes(id))).toEqual([]);
   });
 
   it('warns of a certificate that will expire, and the first command renews it', async () => {
