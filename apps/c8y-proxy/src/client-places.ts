@@ -35,7 +35,7 @@ export class ClientPlaces {
    *
    * @throws ClientGone, or GatewayFault `proxy-busy`
    */
-  async enter(client: string, request: IncomingRequest): Promise<() => void> {
+  async enter(client: string, request: Pick<IncomingRequest, 'onAbandoned'>): Promise<() => void> {
     const waiting = new AbortController();
     request.onAbandoned(() => waiting.abort(new ClientGone()));
     const timer = setTimeout(() => waiting.abort(tooMany('requests')), this.limits.waitMs);
