@@ -45,12 +45,11 @@ export class TomlLines {
     return this.lineAt(pair.valueStart + Math.max(at, 0));
   }
 
-  /** Line of a key or table outside of all `[[tables]]`; 1 when it is not there. */
-  ofKey(...path: readonly string[]): number {
-    const isMeant = (found: readonly string[]) => path.every((part, at) => found[at] === part);
-    const section = this.sections.find((one) => one.path.length > 0 && isMeant(one.path));
-    const pair = this.pairs.find((one) => isMeant(one.path));
-    return this.lineAt(pair?.keyStart ?? section?.headerEnd ?? 0);
+  /** Line of a table with this name, or of a key outside of all tables; 1 when there is neither. */
+  ofKey(key: string): number {
+    const section = this.sections.find(({ path }) => path[0] === key);
+    const pair = this.pairs.find(({ path }) => path[0] === key);
+    return this.lineAt(section?.headerEnd ?? pair?.keyStart ?? 0);
   }
 
   private pairIn({ name, index, key }: TableKey): Pair | undefined {
