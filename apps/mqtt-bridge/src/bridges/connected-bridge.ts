@@ -195,6 +195,7 @@ export class ConnectedBridge {
     if (before.status === state.status) return;
     this.since = now;
     if (state.status === 'up') this.log.info({}, 'the bridge to the cloud is up');
+    else if (state.remote.status === 'stopped') this.log.info({}, 'the bridge to the cloud has stopped');
     else this.log.warn({ local: state.local.failure, remote: state.remote.failure }, 'the bridge to the cloud is down');
   }
 

@@ -73,8 +73,9 @@ export class WorkerThread extends Planes {
     const id = this.lastId;
     const plane: KnownPlane = { id, plan, access, events };
     this.planes.set(id, plane);
-    // Between a fault and the next attempt the plane waits like the others.
-    if (this.timer === undefined) await this.startPlane(this.thread(), plane);
+    // A thread takes a second to start, and nobody has to wait for it. Between a fault and the next attempt the plane waits
+    // like the others.
+    if (this.timer === undefined) void this.startPlane(this.thread(), plane);
     return {
       replaceRules: (rules) => this.replaceRules(id, rules),
       figures: () => this.figures(id),
