@@ -217,6 +217,12 @@ describe('a server', () => {
     });
   });
 
+  it('that refuses the MQTT session is quoted', async () => {
+    const refused = new Error('The broker refused CONNECT: not authorized (5).');
+    const fault = await explainCloudFault(refused, await connectionTo({ port: 8883 }));
+    expect(fault.what).toBe('The connection to localhost:8883 failed: The broker refused CONNECT: not authorized (5).');
+  });
+
   it('that is silent is left', async () => {
     expect(await faultOf(await connectionTo({ port: await listen(createServer()) }))).toMatchObject({
       code: 'timeout',

@@ -28,5 +28,10 @@ export function systemCodeOf(error: unknown): string | undefined {
 
 /** The shortest words there are for an error. */
 export function reasonText(error: unknown): string {
-  return tlsAlert(error) ?? opensslReason(error) ?? systemCodeOf(error) ?? 'unknown failure';
+  return tlsAlert(error) ?? opensslReason(error) ?? systemCodeOf(error) ?? messageOf(error) ?? 'unknown failure';
+}
+
+/** Of what ended a session after the handshake, such as a refused CONNECT. */
+function messageOf(error: unknown): string | undefined {
+  return error instanceof Error && error.message !== '' ? error.message.replace(/\.$/, '') : undefined;
 }
