@@ -5,7 +5,7 @@
 // ratios counts.
 import { parseArgs } from 'node:util';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
-import { type Link, mosquittoChain, oneProcessChain, ownProcessChain } from './bridge/chains.js';
+import { inMemoryChain, type Link, mosquittoChain, oneProcessChain, ownProcessChain } from './bridge/chains.js';
 import type { MqttContestant } from './mqtt/contestants.js';
 import { credentialsFor } from './mqtt/credentials.js';
 import { type Load, type LoadResult, runLoad } from './mqtt/load.js';
@@ -95,6 +95,7 @@ for (const scenario of scenariosWith(credentials).filter(({ name }) => name.incl
   const contestants = [
     opened.use(await mosquittoChain(link)),
     opened.use(await oneProcessChain(link, script)),
+    opened.use(await inMemoryChain(link, script)),
     opened.use(await ownProcessChain(link, script)),
   ];
   report(scenario, await measure(contestants, { publishers: 1, subscribers: 1, pace: { window }, qos, packetBytes }));

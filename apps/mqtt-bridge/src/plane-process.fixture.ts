@@ -1,5 +1,5 @@
-// Only the data plane of a bridge, in a separate process: for benchmarks. With `embedded` the local broker is in the same
-// process. The first IPC message contains its options. When the bridge is up, it answers with the port of the local broker.
+// Only the data plane of a bridge, in a separate process: for benchmarks. The embedded broker can be in the same process.
+// The first IPC message contains its options. When the bridge is up, it answers with the port of the local broker.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -12,8 +12,8 @@ import type { BridgeRules, BridgeSide } from './plane/bridge-types.js';
 
 const files = z.strictObject({ caPath: z.string(), certPath: z.string(), keyPath: z.string() });
 const processOptions = z.strictObject({
-  /** The local broker: a port on loopback, or the folder of the journal of the embedded one. */
-  local: z.union([z.strictObject({ port: z.number() }), z.strictObject({ embedded: z.string() })]),
+  /** The local broker: a port on loopback; or else the embedded one, with the folder of its journal if it has one. */
+  local: z.union([z.strictObject({ port: z.number() }), z.strictObject({ directory: z.string().optional() })]),
   remotePort: z.number(),
   /** For mutual TLS to the remote broker. */
   tls: files.optional(),
@@ -51,7 +51,8 @@ async function openLocal({ local }: ProcessOptions): Promise<{ side: BridgeSide;
     const { port } = local;
     return { side: sideOf(() => opened(connect({ host: '127.0.0.1', port, noDelay: true }), 'connect')), port };
   }
-  const broker = new EmbeddedBroker({ directory: local.embedded });
+  const { directory } = local;
+  const broker = new EmbeddedBroker(directory === undefined ? {} : { directory });
   await broker.ready;
   const server = createServer({ noDelay: true }, (socket) => broker.accept(socket, undefined));
   server.listen(0, '127.0.0.1');

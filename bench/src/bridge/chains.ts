@@ -43,11 +43,19 @@ export function mosquittoChain(link: Link): Promise<MqttContestant> {
   });
 }
 
-/** The embedded broker and the bridge in one process. */
+/** The embedded broker and the bridge in one process. The broker has on disk what it acknowledges. */
 export function oneProcessChain(link: Link, script: string): Promise<MqttContestant> {
   return chain('one process', link, async (remote, opened) => {
-    const folder = opened.use(temporaryDirectory('sallyport-b-'));
-    const { pid, port } = await startPlane(script, { local: { embedded: folder.path }, link, remote, opened });
+    const { path: directory } = opened.use(temporaryDirectory('sallyport-b-'));
+    const { pid, port } = await startPlane(script, { local: { directory }, link, remote, opened });
+    return { pids: [pid], port };
+  });
+}
+
+/** The same without a journal: the broker has in memory what it acknowledges, as Mosquitto has. */
+export function inMemoryChain(link: Link, script: string): Promise<MqttContestant> {
+  return chain('in memory', link, async (remote, opened) => {
+    const { pid, port } = await startPlane(script, { local: {}, link, remote, opened });
     return { pids: [pid], port };
   });
 }
@@ -106,7 +114,7 @@ function bridgeConfig({ credentials }: Link, { port }: Remote): string[] {
 }
 
 interface PlanePlace {
-  readonly local: { readonly port: number } | { readonly embedded: string };
+  readonly local: { readonly port: number } | { readonly directory?: string };
   readonly link: Link;
   readonly remote: Remote;
   readonly opened: AsyncDisposableStack;
