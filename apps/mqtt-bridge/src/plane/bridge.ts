@@ -137,25 +137,8 @@ export class Bridge {
   }
 
   private async cross(connections: ConnectedSides, signal: AbortSignal): Promise<SideFault> {
-    const { clock, limits, options, rules, counters, subscriptions, echoes, onNotice } = this;
-    const { local, remote, deadLetterPrefix } = options;
-    const state = { counters, subscriptions, echoes };
-    const onOpen = (side: SideName): void => {
-      this.isOpen[side] = true;
-      this.show(side, this.sideStates[side]);
-    };
-    const crossing = new Crossing({
-      connections,
-      local,
-      remote,
-      rules,
-      deadLetterPrefix,
-      limits,
-      clock,
-      onNotice,
-      onOpen,
-      ...state,
-    });
+    const { clock, limits } = this;
+    const crossing = this.crossingOver(connections);
     this.crossing = crossing;
     crossing.start();
     const cancel = clock.after(limits.resetWindowMs, () => {
@@ -166,6 +149,17 @@ export class Bridge {
     const fault = await crossing.ended;
     cancel();
     return fault;
+  }
+
+  private crossingOver(connections: ConnectedSides): Crossing {
+    const { clock, limits, rules, counters, subscriptions, echoes, onNotice } = this;
+    const { local, remote, deadLetterPrefix } = this.options;
+    const onOpen = (side: SideName): void => {
+      this.isOpen[side] = true;
+      this.show(side, this.sideStates[side]);
+    };
+    const given = { local, remote, deadLetterPrefix, rules, limits, clock };
+    return new Crossing({ ...given, connections, counters, subscriptions, echoes, onNotice, onOpen });
   }
 
   private readonly onNotice = (notice: BridgeNotice): void => this.options.onNotice?.(notice);

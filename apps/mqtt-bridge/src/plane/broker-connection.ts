@@ -3,9 +3,7 @@ import {
   type ConnackPacket,
   encodeAck,
   encodeConnect,
-  encodePacket,
   encodePing,
-  encodePublish,
   encodeReason,
   type MqttPacket,
   PacketReader,
@@ -15,7 +13,8 @@ import {
   reasonCodes,
 } from '@sallyport/mqtt-wire';
 import { asError, wordsOf } from './bridge-fault.js';
-import type { BridgeClock, BridgeLimits, ConnectTerms, Greeting } from './bridge-types.js';
+import type { BridgeClock, BridgeLimits, ConnectTerms } from './bridge-types.js';
+import { BrokerRequests, isOfRequest } from './broker-requests.js';
 import { connectPacket, type PeerTerms, peerTerms } from './connect-packet.js';
 import { TurnOutput } from './turn-output.js';
 
@@ -39,27 +38,21 @@ export interface BrokerConnectionOptions {
   readonly receiveMaximum: number;
 }
 
-/** An answer with reason codes: SUBACK, UNSUBACK or PUBACK. */
-type Answer = (reasonCodes: readonly number[]) => void;
-
 const pubackTypeNumber = 4;
-// Messages that are forwarded have the identifiers below.
-const firstControlId = 32_769;
-const lastControlId = 65_535;
 
 /** One connection to a broker: the client half of MQTT 3.1.1 and 5. It does not reconnect, and it keeps no session. */
 export class BrokerConnection {
   readonly output: TurnOutput;
   readonly version: 4 | 5;
+  /** Subscriptions, and messages of our own. */
+  readonly requests: BrokerRequests;
   /** Resolves when the connection is over, to the reason. */
   readonly ended: Promise<Error>;
   private readonly reader: PacketReader;
   private readonly view: PublishView;
-  private readonly answers = new Map<number, Answer>();
   private handler: BrokerConnectionHandler | undefined;
   private onConnack: ((connack: ConnackPacket) => void) | undefined;
   private terms: PeerTerms | undefined;
-  private nextControlId = firstControlId;
   private fault: Error | undefined;
   private resolveEnded: (fault: Error) => void = () => undefined;
   private lastReadMs: number;
@@ -71,6 +64,7 @@ export class BrokerConnection {
     const { stream, terms, limits, clock } = options;
     this.version = terms.version;
     this.output = new TurnOutput(stream);
+    this.requests = new BrokerRequests(this.output, terms.version);
     this.reader = new PacketReader({
       sender: 'server',
       version: terms.version,
@@ -156,62 +150,13 @@ export class BrokerConnection {
     this.options.stream.resume();
   }
 
-  /**
-   * @returns one reason code for each filter, in order
-   * @throws never: when the connection ends, the promise stays open
-   */
-  subscribe(filters: readonly string[]): Promise<readonly number[]> {
-    const packetId = this.takeControlId();
-    const subscriptions = filters.map((filter) => ({
-      filter,
-      qos: 1 as const,
-      // Who publishes and subscribes over one connection does not want to hear itself.
-      noLocal: !filter.startsWith('$share/'),
-      retainAsPublished: true,
-      // Retained messages once, not after each reconnect.
-      retainHandling: 1 as const,
-    }));
-    const packet = { type: 'subscribe', packetId, subscriptions, properties: undefined } as const;
-    this.output.add(encodePacket(packet, this.version));
-    return this.answerTo(packetId, filters.length);
-  }
-
-  unsubscribe(filters: readonly string[]): Promise<readonly number[]> {
-    const packetId = this.takeControlId();
-    const packet = { type: 'unsubscribe', packetId, filters, properties: undefined } as const;
-    this.output.add(encodePacket(packet, this.version));
-    return this.answerTo(packetId, this.version === 5 ? filters.length : 0);
-  }
-
-  /**
-   * Publishes a message of our own at QoS 1.
-   *
-   * @returns the reason code of its PUBACK
-   */
-  async publish({ topic, payload, retain }: Greeting): Promise<number> {
-    const packetId = this.takeControlId();
-    const packet = {
-      type: 'publish',
-      topic,
-      payload,
-      qos: 1,
-      retain: retain && this.peer.takesRetained,
-      isDuplicate: false,
-      packetId,
-      properties: undefined,
-    } as const;
-    this.output.add(encodePublish(packet, this.version));
-    const [reasonCode = reasonCodes.success] = await this.answerTo(packetId, 1);
-    return reasonCode;
-  }
-
   /** Ends the connection without a word, so that the broker keeps what it has not got acknowledged. */
   fail(fault: Error): void {
     if (this.fault !== undefined) return;
     this.fault = fault;
     this.stopKeepAlive();
     this.options.stream.destroy();
-    this.answers.clear();
+    this.requests.forget();
     this.resolveEnded(fault);
   }
 
@@ -266,8 +211,8 @@ export class BrokerConnection {
     if (bodyBytes < 2 || (bodyBytes > 2 && this.version !== 5)) throw protocolError('PUBACK has a wrong length');
     const packetId = ((frameBytes[bodyStart] ?? 0) << 8) | (frameBytes[bodyStart + 1] ?? 0);
     const reasonCode = bodyBytes > 2 ? (frameBytes[bodyStart + 2] ?? 0) : reasonCodes.success;
-    if (packetId < firstControlId) handler.acknowledged(packetId, reasonCode);
-    else this.answer(packetId, [reasonCode]);
+    if (isOfRequest(packetId)) this.requests.answer(packetId, [reasonCode]);
+    else handler.acknowledged(packetId, reasonCode);
   }
 
   private readConnack(): void {
@@ -285,7 +230,7 @@ export class BrokerConnection {
     switch (packet.type) {
       case 'suback':
       case 'unsuback':
-        this.answer(packet.packetId, packet.reasonCodes);
+        this.requests.answer(packet.packetId, packet.reasonCodes);
         break;
       case 'pingresp':
         break;
@@ -298,31 +243,6 @@ export class BrokerConnection {
       default:
         throw protocolError(`${packet.type.toUpperCase()} must not come now`);
     }
-  }
-
-  private answer(packetId: number, codes: readonly number[]): void {
-    const answer = this.answers.get(packetId);
-    if (answer === undefined) throw protocolError(`an acknowledgement came for ${packetId}, which waits for none`);
-    answer(codes);
-  }
-
-  private answerTo(packetId: number, count: number): Promise<readonly number[]> {
-    return new Promise((resolve) => {
-      this.answers.set(packetId, (codes) => {
-        if (codes.length !== count) throw protocolError(`${codes.length} reason codes came for ${count} requests`);
-        this.answers.delete(packetId);
-        resolve(codes);
-      });
-    });
-  }
-
-  private takeControlId(): number {
-    for (let tries = firstControlId; tries <= lastControlId; tries += 1) {
-      const packetId = this.nextControlId;
-      this.nextControlId = packetId === lastControlId ? firstControlId : packetId + 1;
-      if (!this.answers.has(packetId)) return packetId;
-    }
-    throw new Error('The broker leaves 32,767 requests unanswered.');
   }
 
   private keepAlive(intervalMs: number): void {

@@ -169,9 +169,10 @@ export class Crossing {
 
   private greet(side: SideName): void {
     const { connections, onNotice } = this.options;
+    const { requests, peer } = connections[side];
     for (const greeting of this.options[side].terms().greetings ?? [])
-      connections[side]
-        .publish(greeting)
+      requests
+        .publish({ ...greeting, retain: greeting.retain && peer.takesRetained })
         .then((reasonCode) => {
           if (reasonCode >= 0x80) onNotice({ kind: 'greeting-refused', side, topic: greeting.topic, reasonCode });
         })
@@ -208,7 +209,7 @@ export class Crossing {
     const wanted = `${deadLetterPrefix}${topic.toString()}`;
     const isWritable = Buffer.byteLength(wanted) <= mostTopicBytes;
     const target = isWritable ? wanted : `${deadLetterPrefix}topic-too-long`;
-    const reasonCode = await connections.local.publish({ topic: target, payload, retain: false });
+    const reasonCode = await connections.local.requests.publish({ topic: target, payload, retain: false });
     if (reasonCode >= 0x80)
       throw new SideFault('local', new Error(`The local broker refused the dead letter ${target}.`));
   }

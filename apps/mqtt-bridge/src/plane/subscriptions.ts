@@ -42,7 +42,7 @@ export class Subscriptions {
 
   private async unsubscribe(filters: readonly string[], connection: BrokerConnection): Promise<void> {
     if (connection.isOver) return;
-    await Promise.race([connection.unsubscribe(filters), connection.ended]);
+    await Promise.race([connection.requests.unsubscribe(filters), connection.ended]);
     if (!connection.isOver) for (const filter of filters) this.confirmed.delete(filter);
   }
 
@@ -58,7 +58,7 @@ export class Subscriptions {
   private async round(open: Set<string>, connection: BrokerConnection): Promise<void> {
     const { clock, limits } = this.options;
     const answers = groups([...open]).map(async (filters) => {
-      const codes = await connection.subscribe(filters);
+      const codes = await connection.requests.subscribe(filters);
       for (const [place, filter] of filters.entries()) this.settle(filter, codes[place] ?? 0x80, open);
     });
     let cancel = (): void => undefined;
