@@ -2,10 +2,9 @@
 // connections kept alive) in front of the same HTTPS upstream, in the same minutes. `npm run bench -- proxy` takes about a
 // minute, `--full` some, and `--only 'small JSON'` less. `--bare` measures the wire without the proxy's own work.
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
-import { bundleFixture } from './process/bundle-fixture.js';
+import { bundleFixture, bundleServiceFixture } from './process/bundle-fixture.js';
 import { medianOf } from './process/statistics.js';
 import { type Contestant, type Stage, startNginx, startProgram } from './proxy/contestants.js';
 import { echoes, type Load, type Round, requests, runRound } from './proxy/measure.js';
@@ -74,8 +73,16 @@ async function reportLatency(contestants: readonly Contestant[], load: Case): Pr
   console.log(`p50, 1 connection: ${cells.join(', ')}; ${difference}   target ${mostAddedMs} ms ${verdict}`);
 }
 
-const { full: isFull, only } = parseArgs({
-  options: { full: { type: 'boolean', default: false }, only: { type: 'string' } },
+const {
+  full: isFull,
+  bare: isBare,
+  only,
+} = parseArgs({
+  options: {
+    full: { type: 'boolean', default: false },
+    bare: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 }).values;
 const cases = casesFor(isFull);
 const chosen = cases.filter(({ name }) => only === undefined || only === name);
@@ -83,20 +90,22 @@ await using ca = await TestCa.create();
 await using build = temporaryDirectory('sallyport-b-');
 const server = await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'] });
 const stage: Stage = { ca, server };
-const bundled = async (fixture: string): Promise<string> => {
-  const directory = build.file(fixture);
-  await mkdir(directory);
-  return bundleFixture(join('bench/src/proxy', fixture), directory);
+const folderFor = async (name: string): Promise<string> => {
+  const folder = build.file(name);
+  await mkdir(folder);
+  return folder;
 };
+const bundled = async (fixture: string) => bundleFixture(`bench/src/proxy/${fixture}`, await folderFor(fixture));
 const upstream = await startProgram('upstream', await bundled('upstream.fixture.ts'), {
   certPath: server.certPath,
   keyPath: server.keyPath,
 });
 const nginx = await startNginx(upstream.port, stage);
-const ours = await startProgram('ours', await bundled('bare-proxy.fixture.ts'), {
-  upstreamPort: upstream.port,
-  caPath: ca.certPath,
-});
+const script = isBare
+  ? await bundled('bare-proxy.fixture.ts')
+  : await bundleServiceFixture('apps/c8y-proxy/src/proxy-process.fixture.ts', await folderFor('service'));
+const started = await startProgram('ours', script, { upstreamPort: upstream.port, caPath: ca.certPath });
+const ours = { ...started, prefix: isBare ? '' : '/c8y' };
 try {
   console.log(
     'CPU of the proxy for a request or message, rate, of nginx and ours; requests for the same CPU, nginx = 1.',
