@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { enrolmentSecretLength, formatEnrolmentToken } from '@sallyport/protocol';
 import { temporaryDirectory } from '@sallyport/testkit';
+import { fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { EstServer } from './fixtures/est-server.fixture.js';
@@ -188,5 +189,35 @@ describe('standard output', () => {
       stdout: 'device.id\n',
       stderr: 'exit code 0\n',
     });
+  });
+});
+
+describe('cert upload c8y', () => {
+  it('asks for user name and password at the terminal, and shows only the name', async () => {
+    const cloud = await fakeCloud({ devices: ['gateway01'] });
+    const directory = temporaryDirectory('sallyport-prompt-');
+    const toml = `[c8y]\nurl = "localhost"\nhttp = "localhost:${cloud.api.port}"\nroot_cert_path = "${cloud.caPath}"\n`;
+    await writeFile(directory.file('tedge.toml'), toml);
+    const run = `"${process.execPath}" ${program} --config-dir .`;
+    const terminal = new Terminal(
+      `mkdir device-certs; ${run} cert create --device-id gateway01; ${run} cert upload c8y; echo "exit code $?"; stty -a`,
+      directory.path,
+    );
+    onTestFinished(async () => {
+      await terminal.end();
+      await cloud[Symbol.asyncDispose]();
+      await directory.remove();
+    });
+    await terminal.shows('User name: ');
+    terminal.type(`${cloud.user.name}\n`);
+    await terminal.shows('Password: ');
+    terminal.type(`${cloud.user.password}\n`);
+    await terminal.shows('exit code 0');
+    await terminal.end();
+
+    expect(terminal.screen).toContain(`User name: ${cloud.user.name}`);
+    expect(terminal.screen).toContain('uploaded successfully to tenant t12345');
+    expect(terminal.screen).not.toContain(cloud.user.password);
+    for (const mode of cooked) expect(terminal.screen).toMatch(mode);
   });
 });
