@@ -18,6 +18,8 @@ export interface ExplainOptions {
    * takes up to 5 s and shows nothing of this device. Default false.
    */
   readonly mayProbe?: boolean;
+  /** What was dialled, for an error of an open socket. Default `mqtt`. */
+  readonly endpoint?: 'mqtt' | 'http';
 }
 
 /**
@@ -32,9 +34,12 @@ export async function explainCloudFault(
   options: ExplainOptions = {},
 ): Promise<CloudFault> {
   if (error instanceof Problem) return fileFault(error);
-  const { now = new Date(), mayProbe = false } = options;
-  if (!(error instanceof CloudDialError))
-    return sessionFault(error, { connection, place: connection.mqtt, now, mayProbe });
+  const { now = new Date(), mayProbe = false, endpoint = 'mqtt' } = options;
+  if (!(error instanceof CloudDialError)) {
+    const opened = { connection, place: connection[endpoint] ?? connection.mqtt, now, mayProbe };
+    // A REST API has seen no certificate of the device, so it cannot mean that.
+    return endpoint === 'http' ? otherFault(error, opened) : sessionFault(error, opened);
+  }
   const failed = { connection, place: error.place, now, mayProbe };
   if (error.stage === 'proxy') return proxyFault(error, failed);
   if (error.isTimeout) return timeoutFault(error, failed);

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { type CloudConnection, dialCloud } from '@sallyport/cloud';
+import { errorCode } from '@sallyport/files';
 import type { CliContext } from '../cli-context.js';
 import { explained } from '../connect/explained.js';
 import { Failure } from '../failure.js';
@@ -32,7 +33,8 @@ export async function askCloudApi(
   connection: CloudConnection,
   asked: CloudRequest,
 ): Promise<CloudAnswer> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(deadlineMs)]);
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const signal = AbortSignal.any([context.signal, deadline]);
   try {
     const socket = await dialCloud(connection, { endpoint: 'http', alpn: ['http/1.1'], signal });
     const body = asked.body === undefined ? undefined : JSON.stringify(asked.body);
@@ -49,8 +51,27 @@ export async function askCloudApi(
   } catch (fault) {
     context.signal.throwIfAborted();
     if (fault instanceof Failure) throw fault;
-    throw await explained(fault, connection, context.now());
+    if (deadline.aborted) throw silent(connection);
+    if (isNoHttp(fault)) throw notHttp(connection, fault);
+    throw await explained(fault, connection, { now: context.now(), endpoint: 'http' });
   }
+}
+
+function silent(connection: CloudConnection): Failure {
+  return new Failure(`${hostOf(connection)} did not answer within ${deadlineMs / 1000} s.`, 'Try again later.');
+}
+
+/** Faults of the parser of Node: the answer is not HTTP, or its head is too large. */
+function isNoHttp(fault: unknown): boolean {
+  return errorCode(fault)?.startsWith('HPE_') === true;
+}
+
+function notHttp(connection: CloudConnection, cause: unknown): Failure {
+  return new Failure(
+    `${hostOf(connection)} does not answer as an HTTP server does (${errorCode(cause)}).`,
+    `Check host and port: ${connection.settingNames.url}, or c8y.http.`,
+    { cause },
+  );
 }
 
 function hostOf({ http }: CloudConnection): string {

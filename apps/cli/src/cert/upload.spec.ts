@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:tls';
 import { adminSocketPath, authorityProof } from '@sallyport/protocol';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
@@ -117,6 +119,37 @@ describe('cert upload c8y', () => {
     const { exitCode, stderr } = await run(['cert', 'upload', 'c8y'], { env: operator() });
     expect(exitCode).toBe(1);
     expect(stderr).toContain('its issuer (CN=Fake Cloud Server CA) is none of the CAs at');
+  });
+
+  it.each([
+    ['garbage', () => 'SSH-2.0-OpenSSH_9.2\r\n', 'does not answer as an HTTP server does'],
+    [
+      '10,000 headers',
+      () => `HTTP/1.1 200 OK\r\n${'X-A: 1\r\n'.repeat(10_000)}\r\n`,
+      'does not answer as an HTTP server does (HPE_HEADER_OVERFLOW)',
+    ],
+    ['half an answer', () => 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"name"', 'failed: ECONNRESET.'],
+    [
+      'an endless body',
+      () => `HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n${' '.repeat(2_000_000)}`,
+      'The cloud answered with more than 1048576 bytes.',
+    ],
+    ['no JSON', () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi', 'answered with status 200 instead of the name'],
+  ])('fails in words when the tenant answers %s', async (_, answer, words) => {
+    const certificate = await cloud.deviceCa.issue({ subjectAltNames: ['DNS:localhost'] });
+    const server = createServer({ cert: certificate.certPem, key: certificate.keyPem }, (socket) => {
+      socket.on('error', () => undefined).once('data', () => socket.end(answer()));
+    });
+    server.listen(0, 'localhost');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const made = await selfSignedDevice();
+    const port = typeof address === 'object' ? address?.port : 0;
+    await made.run(['config', 'set', 'c8y.http', `localhost:${port}`]);
+    await made.run(['config', 'set', 'c8y.root_cert_path', cloud.deviceCa.certPath]);
+    const { exitCode, stderr } = await made.run(['cert', 'upload', 'c8y'], { env: operator() });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining(words) });
   });
 
   it('needs the cloud, and --ca for --ca-key', async () => {

@@ -108,6 +108,15 @@ describe('connect c8y', () => {
     expect(await device.connections()).toBe('[]');
   });
 
+  it('explains a server that does not speak MQTT, and changes nothing', async () => {
+    const device = await deviceWith();
+    await device.run(['config', 'set', 'c8y.mqtt', `localhost:${device.cloud.api.port}`]);
+    const { exitCode, stderr } = await device.run(['connect', 'c8y']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`localhost:${device.cloud.api.port} does not speak MQTT 3.1.1`);
+    expect(await device.connections()).toBe('[]');
+  });
+
   it('warns when the token is from another tenant, and goes on', async () => {
     const device = await deviceWith();
     await device.run(['config', 'set', 'c8y.http', `127.0.0.1:${device.cloud.api.port}`]);

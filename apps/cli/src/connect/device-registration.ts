@@ -24,7 +24,7 @@ export async function introduceDevice(
     }
   } catch (fault) {
     context.signal.throwIfAborted();
-    throw await explained(fault, connection, context.now());
+    throw await explained(fault, connection, { now: context.now() });
   }
 }
 

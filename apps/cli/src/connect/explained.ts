@@ -1,4 +1,5 @@
 import { type CloudConnection, explainCloudFault, placeText } from '@sallyport/cloud';
+import { PacketError } from '@sallyport/mqtt-wire';
 import { Failure } from '../failure.js';
 import { CloudRefusal } from './direct-session.js';
 
@@ -12,9 +13,14 @@ const refusals: Readonly<Record<number, string>> = {
 };
 
 /** A fault of the way to the cloud, as a failure in words with what to do about it. */
-export async function explained(fault: unknown, connection: CloudConnection, now: Date): Promise<Failure> {
+export async function explained(
+  fault: unknown,
+  connection: CloudConnection,
+  { now, endpoint = 'mqtt' }: { readonly now: Date; readonly endpoint?: 'mqtt' | 'http' },
+): Promise<Failure> {
   if (fault instanceof CloudRefusal) return refused(fault, connection);
-  const { what, advice } = await explainCloudFault(fault, connection, { now, mayProbe: true });
+  if (fault instanceof PacketError) return notMqtt(fault, connection);
+  const { what, advice } = await explainCloudFault(fault, connection, { now, endpoint, mayProbe: true });
   return new Failure(what, advice, { cause: fault });
 }
 
@@ -28,5 +34,13 @@ function refused(fault: CloudRefusal, { mqtt, deviceId, authMethod, settingNames
     {
       cause: fault,
     },
+  );
+}
+
+function notMqtt(fault: PacketError, { mqtt, commandToSet }: CloudConnection): Failure {
+  return new Failure(
+    `${placeText(mqtt)} does not speak MQTT 3.1.1: its answer is no valid packet.`,
+    `Check host and port: ${commandToSet('url', 'HOST')}`,
+    { cause: fault },
   );
 }

@@ -39,7 +39,7 @@ export async function tryWaiting(context: CliContext, connection: CloudConnectio
       return { kind: 'promoted', formerPath: await promote(certPath) };
     } catch (fault) {
       context.signal.throwIfAborted();
-      reason = await explained(fault, { ...connection, identity }, context.now());
+      reason = await explained(fault, { ...connection, identity }, { now: context.now() });
       context.log.debug(`attempt ${attempt} with ${identity.certPath}: ${reason.message}`);
       // A file that cannot be used stays so; a cloud may need a moment to know a new certificate.
       if (fault instanceof Problem) break;
