@@ -2,3 +2,4 @@ export { type Answer, sendAnswer } from './answer.js';
 export { type DiscardBounds, discardBody } from './discard-body.js';
 export { entityTagsIn, namesEntityTag, type TagComparison } from './entity-tag.js';
 export { freeMemory } from './free-memory.js';
+export { mayPageAsk, type PageRequest } from './page-host.js';

@@ -1,8 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import { isIP } from 'node:net';
-import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { mayPageAsk } from '@sallyport/http';
 import type { Connection, HttpListenerHandler, Limits } from '@sallyport/tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { WebSocketStream } from './web-socket-stream.js';
@@ -63,44 +62,10 @@ function answerRequest(_request: IncomingMessage, response: ServerResponse): voi
 function refusalOf({ headers, socket }: IncomingMessage, allowedHosts: readonly string[]): 400 | 403 | undefined {
   const { origin, host } = headers;
   // Programs other than browsers send no Origin.
-  const hosts = { own: hostIn(`http://${host ?? ''}`), allowedHosts, isTls: socket instanceof TLSSocket };
-  if (origin !== undefined && !isAllowedHost(hostIn(origin), hosts)) return 403;
+  const isTls = socket instanceof TLSSocket;
+  if (origin !== undefined && !mayPageAsk({ origin, host, isTls, allowedHosts })) return 403;
   const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
   return subprotocols.some((name) => offered.includes(name)) ? undefined : 400;
-}
-
-interface Hosts {
-  /** As the browser calls this server. */
-  readonly own: string;
-  readonly allowedHosts: readonly string[];
-  readonly isTls: boolean;
-}
-
-/**
- * Browsers let every page open a WebSocket to every host, and show the certificate of their user there. So a page of
- * another site could use the broker in the name of its visitor. A page comes from another port of the same host, since
- * this port serves none.
- *
- * The owner of a name decides to which address it leads, and may let that of a page lead to us ("DNS rebinding"). With
- * TLS the browser has found the name in our certificate. Without TLS only names count that nobody else owns.
- *
- * @param from host of the page
- * @see RFC 6455 §10.2
- */
-function isAllowedHost(from: string, { own, allowedHosts, isTls }: Hosts): boolean {
-  if (from === '') return false;
-  if (allowedHosts.some((allowed) => allowed.toLowerCase() === from)) return true;
-  return from === own && (isTls || isNameOfNobodyElse(own));
-}
-
-function isNameOfNobodyElse(host: string): boolean {
-  const name = hostname().toLowerCase();
-  const isAddress = isIP(host.replaceAll(/[[\]]/g, '')) !== 0;
-  return isAddress || host === 'localhost' || host.endsWith('.localhost') || host === name || host === `${name}.local`;
-}
-
-function hostIn(url: string): string {
-  return URL.parse(url)?.hostname ?? '';
 }
 
 function refuse(socket: Duplex, status: 400 | 403): void {
