@@ -1,4 +1,6 @@
+import { TLSSocket } from 'node:tls';
 import { c8yProxyMethods } from '@sallyport/config';
+import { mayPageAsk } from '@sallyport/http';
 import {
   endToEndFields,
   type IncomingRequest,
@@ -33,6 +35,8 @@ export interface ClientContext {
   /** Asked for each request, so that a reload takes effect. @throws GatewayFault */
   readonly tenant: () => Tenant;
   readonly access: () => ProxyAccess;
+  /** Hosts whose pages may send requests. */
+  readonly allowedHosts: () => readonly string[];
   readonly places: ClientPlaces;
   readonly room: ReplayRoom;
   readonly metrics: ProxyMetrics;
@@ -98,12 +102,21 @@ class ClientConnection {
   /** Answers what does not go to the tenant. @returns the target of the tenant, for what does */
   private admit(call: Call, route: Route): string | undefined {
     const { method } = call.request;
+    if (!this.mayAsk(call.request)) return this.refuse(call, foreignPage());
     if (route.kind === 'unknown') return this.refuse(call, noSuchPath());
     if (!methods.has(method)) return this.refuse(call, noSuchMethod(method), allow);
     if (route.kind === 'unclear') return this.refuse(call, unclearPath());
     if (route.kind === 'user-interface') return this.refuseUserInterface(call);
     if (this.context.access().allows(this.client.party, method, route.readings)) return route.target;
     return this.refuse(call, notAllowed(method, this.client));
+  }
+
+  /** A page of another site would ask with the authority of this device. */
+  private mayAsk({ fields }: IncomingRequest): boolean {
+    const origin = fields.get('origin');
+    if (origin === undefined) return true;
+    const isTls = this.connection.socket instanceof TLSSocket;
+    return mayPageAsk({ origin, host: fields.get('host'), isTls, allowedHosts: this.context.allowedHosts() });
   }
 
   private refuse({ request, response }: Call, problem: Problem, fields: readonly string[] = []): undefined {
@@ -236,6 +249,16 @@ function isWebSocket({ method, upgrade, body }: IncomingRequest): boolean {
 
 function isOfClient(fault: unknown): boolean {
   return fault instanceof ClientGone || (fault instanceof UpstreamError && fault.code === 'request-aborted');
+}
+
+function foreignPage(): Problem {
+  return new Problem(
+    'forbidden',
+    'Pages of another site may not send requests here. The setting c8y.proxy.allowed_hosts names those that may.',
+    {
+      extensions: { reason: 'foreign-page' },
+    },
+  );
 }
 
 function noSuchPath(): Problem {

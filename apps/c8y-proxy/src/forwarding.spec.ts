@@ -108,6 +108,23 @@ describe('a request through the Cumulocity proxy', () => {
     expect(cloud.api.requests.length).toBe(before);
   });
 
+  it.each([
+    ['https://evil.example', 'localhost'],
+    ['http://evil.example', 'evil.example'],
+    ['null', 'localhost'],
+  ])('of a page from %s to %s is refused, and the tenant is not asked', async (origin, host) => {
+    const before = cloud.api.requests.length;
+    const { status, text } = await site.ask('/c8y/x', { method: 'POST', headers: { Origin: origin, Host: host } });
+
+    expect([status, JSON.parse(text).reason, cloud.api.requests.length]).toEqual([403, 'foreign-page', before]);
+  });
+
+  it('of a page of this machine is passed on', async () => {
+    const headers = { Origin: 'http://localhost:3000', Host: 'localhost' };
+
+    expect((await site.ask('/c8y/tenant/currentTenant', { headers })).status).toBe(200);
+  });
+
   it.each(['/', '/tedge/file-transfer/x', '/c8yy', '/C8Y/x'])(
     'for %s is answered 404, and the tenant is not asked',
     async (path) => {

@@ -36,6 +36,7 @@ interface InForce {
   readonly rulesFile: RulesFile<C8yProxyRule> | undefined;
   readonly rules: readonly C8yProxyRule[] | undefined;
   readonly gatewayId: string | undefined;
+  readonly allowedHosts: readonly string[];
 }
 
 /** The proxy to one tenant: who may use it, and how it is reached. A reload changes both under open connections. */
@@ -46,6 +47,7 @@ export class TenantProxy {
   private readonly faults: FaultLog;
   private parties = new MqttAccess();
   private access = new ProxyAccess([]);
+  private allowedHosts: readonly string[] = [];
   private tenant: Tenant | Problem = new Problem('unavailable', 'The settings have not been read yet.');
   /** The one of `tenant`. */
   private connection: CloudConnection | undefined;
@@ -60,6 +62,7 @@ export class TenantProxy {
       name: this.name,
       tenant: () => this.requireTenant(),
       access: () => this.access,
+      allowedHosts: () => this.allowedHosts,
       places: new ClientPlaces(),
       room,
       metrics,
@@ -89,6 +92,7 @@ export class TenantProxy {
       rulesFile,
       rules: rulesFile === undefined ? undefined : await readRulesFile(rulesFile),
       gatewayId: all.get('device.id'),
+      allowedHosts: settings.get('c8y.proxy.allowed_hosts'),
     };
     return () => this.putInForce(next);
   }
@@ -112,7 +116,8 @@ export class TenantProxy {
     }
   }
 
-  private putInForce({ connection, responseMs, rulesFile, rules, gatewayId }: InForce): void {
+  private putInForce({ connection, responseMs, rulesFile, rules, gatewayId, allowedHosts }: InForce): void {
+    this.allowedHosts = allowedHosts;
     this.parties = new MqttAccess({ gatewayId });
     this.access = new ProxyAccess(rules);
     this.follow(rulesFile);

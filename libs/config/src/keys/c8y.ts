@@ -1,6 +1,6 @@
 import { entrances } from '@sallyport/protocol';
 import { positiveDuration } from '../durations.js';
-import { connectUrl, host, ipAddress, port } from '../network-values.js';
+import { connectUrl, host, hostList, ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, deviceId } from '../text-values.js';
 import { sameAs } from './thin-edge-kinds.js';
@@ -65,6 +65,12 @@ export const c8yKeys = {
   'c8y.proxy.rules_path': optionalSetting(absolutePath, {
     doc: 'File (TOML) that says which clients of the Cumulocity proxy may do what. Unset: every admitted client may do everything that this device may.',
     examples: ['/etc/tedge/c8y-proxy-rules.toml'],
+    isOwn: true,
+  }),
+  'c8y.proxy.allowed_hosts': setting(hostList, {
+    doc: 'Hosts whose web pages may send requests to the Cumulocity proxy, besides the host they send them to. Without TLS that host counts only by its address or as `localhost`, or by the name of this machine; name any other here. Programs other than browsers need no permission.',
+    default: [],
+    examples: ['dashboard.example'],
     isOwn: true,
   }),
   'c8y.proxy.response_timeout': setting(positiveDuration, {
