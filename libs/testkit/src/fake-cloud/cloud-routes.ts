@@ -3,7 +3,7 @@ import type { CloudUser } from './cloud-broker.js';
 import type { DeviceTokens } from './device-tokens.js';
 import type { Enrolment } from './enrolment.js';
 import { filePart } from './multipart.js';
-import { notFound, pathOf, type Route } from './route.js';
+import { notFound, pathOf, type Route, type RouteCall } from './route.js';
 import type { SeenRequest, WholeBody } from './seen-request.js';
 import type { Tenant } from './tenant.js';
 import { trustedCertificateRoutes } from './trusted-certificate-routes.js';
@@ -25,7 +25,8 @@ export class CloudRoutes {
 
   constructor(private readonly options: RouteOptions) {
     this.routes = [
-      ...inventoryRoutes(options),
+      ...tenantRoutes(options),
+      ...objectRoutes(options),
       ...eventRoutes(options),
       ...enrolmentRoutes(options),
       ...trustedCertificateRoutes(options.trusted, options.tenantId),
@@ -65,46 +66,37 @@ function notAllowed(): CloudAnswer {
   return answers.json(405, { error: 'general/methodNotAllowed', message: 'Method not allowed', info: null });
 }
 
-function inventoryRoutes({ tenant, tenantId, host }: RouteOptions): Route[] {
-  const object = /^\/inventory\/managedObjects\/([^/]+)$/;
-  const found = (id = ''): CloudAnswer => {
-    const value = tenant.managedObjects.get(id);
-    return value === undefined ? notFound(`managed object ${id}`) : answers.json(200, value);
-  };
+function tenantRoutes({ tenant, tenantId, host }: RouteOptions): Route[] {
+  const objects = /^\/inventory\/managedObjects\/?$/;
+  const externalId = /^\/identity\/externalIds\/([^/]+)\/([^/]+)$/;
   return [
     ['GET', /^\/tenant\/currentTenant$/, () => answers.json(200, { name: tenantId, domainName: host })],
-    [
-      'GET',
-      /^\/inventory\/managedObjects\/?$/,
-      () => answers.json(200, collection([...tenant.managedObjects.values()])),
-    ],
-    ['POST', /^\/inventory\/managedObjects\/?$/, ({ body }) => answers.json(201, tenant.addObject(objectOf(body)))],
-    ['GET', object, ({ variables: [id] }) => found(id)],
-    [
-      'PUT',
-      object,
-      ({ body, variables: [id = ''] }) => {
-        const known = tenant.managedObjects.get(id);
-        if (known !== undefined) tenant.managedObjects.set(id, { ...known, ...objectOf(body), id });
-        return found(id);
-      },
-    ],
-    [
-      'DELETE',
-      object,
-      ({ variables: [id = ''] }) => {
-        return tenant.managedObjects.delete(id) ? answers.status(204) : notFound(`managed object ${id}`);
-      },
-    ],
-    [
-      'GET',
-      /^\/identity\/externalIds\/([^/]+)\/([^/]+)$/,
-      ({ variables: [type = '', externalId = ''] }) => {
-        const id = tenant.objectIdByExternalId.get(`${type}/${externalId}`);
-        const value = { externalId, type, managedObject: { id } };
-        return id === undefined ? notFound(`external id ${type}/${externalId}`) : answers.json(200, value);
-      },
-    ],
+    ['GET', objects, () => answers.json(200, collection([...tenant.managedObjects.values()]))],
+    ['POST', objects, ({ body }) => answers.json(201, tenant.addObject(objectOf(body)))],
+    ['GET', externalId, ({ variables: [type = '', id = ''] }) => identityOf(tenant, type, id)],
+  ];
+}
+
+function identityOf(tenant: Tenant, type: string, externalId: string): CloudAnswer {
+  const id = tenant.objectIdByExternalId.get(`${type}/${externalId}`);
+  if (id === undefined) return notFound(`external id ${type}/${externalId}`);
+  return answers.json(200, { externalId, type, managedObject: { id } });
+}
+
+function objectRoutes({ tenant: { managedObjects } }: RouteOptions): Route[] {
+  const object = /^\/inventory\/managedObjects\/([^/]+)$/;
+  const missing = (id: string): CloudAnswer => notFound(`managed object ${id}`);
+  const shown = (id: string): CloudAnswer =>
+    managedObjects.has(id) ? answers.json(200, managedObjects.get(id)) : missing(id);
+  const change = ({ body, variables: [id = ''] }: RouteCall): CloudAnswer => {
+    const known = managedObjects.get(id);
+    if (known !== undefined) managedObjects.set(id, { ...known, ...objectOf(body), id });
+    return shown(id);
+  };
+  return [
+    ['GET', object, ({ variables: [id = ''] }) => shown(id)],
+    ['PUT', object, change],
+    ['DELETE', object, ({ variables: [id = ''] }) => (managedObjects.delete(id) ? answers.status(204) : missing(id))],
   ];
 }
 

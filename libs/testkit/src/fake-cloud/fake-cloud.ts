@@ -87,11 +87,8 @@ export async function fakeCloud(options: FakeCloudOptions = {}): Promise<FakeClo
   const { nowMs = Date.now, tokenLifetimeSeconds: lifetimeSeconds = 3600, onSeen = () => undefined } = options;
   const tenant = new Tenant();
   const tokens = new DeviceTokens({ host, tenant: tenantId, nowMs, lifetimeSeconds });
-  const smartRest = new SmartRest({ tenant, tokens });
-  const enrolment = new Enrolment(deviceCa, tenant);
-  const trustedDirectory = opened.use(temporaryDirectory('sallyport-cloud-trust-'));
-  const trusted = new TrustedCertificates(trustedDirectory.path, options.needsProofOfPossession === true);
-  await trusted.trust(deviceCa.certPem, 'Fake Tenant CA');
+  const [smartRest, enrolment] = [new SmartRest({ tenant, tokens }), new Enrolment(deviceCa, tenant)];
+  const trusted = await trustedFrom(deviceCa, options, opened);
   const certificate = await serverCa.issue(serverCertificate('trusted'));
   const onMessage: BrokerOptions['onMessage'] = (message, broker) => {
     onSeen(`MQTT  ${message.device}  ${message.topic}  ${message.payload}`);
@@ -113,6 +110,18 @@ export async function fakeCloud(options: FakeCloudOptions = {}): Promise<FakeClo
       showOn(api, [...brokers.values()], (kind === 'unknown CA' ? otherCa : serverCa).issue(serverCertificate(kind))),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** The trusted certificates of the tenant: at first its own CA. */
+async function trustedFrom(
+  { certPem }: TestCa,
+  { needsProofOfPossession = false }: FakeCloudOptions,
+  opened: AsyncDisposableStack,
+): Promise<TrustedCertificates> {
+  const directory = opened.use(temporaryDirectory('sallyport-cloud-trust-'));
+  const trusted = new TrustedCertificates(directory.path, needsProofOfPossession);
+  await trusted.trust(certPem, 'Fake Tenant CA');
+  return trusted;
 }
 
 async function authorities(opened: AsyncDisposableStack): Promise<Record<'serverCa' | 'otherCa' | 'deviceCa', TestCa>> {

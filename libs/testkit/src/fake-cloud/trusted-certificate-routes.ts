@@ -1,48 +1,38 @@
 import { X509Certificate } from 'node:crypto';
 import { answers, type CloudAnswer } from './answers.js';
-import { notFound, type Route } from './route.js';
+import { notFound, type Route, type RouteCall } from './route.js';
 import { fingerprintOf, type TrustedCertificate, type TrustedCertificates } from './trusted-certificates.js';
 
 /** `/tenant/tenants/{name}/trusted-certificates`, with the proof of possession, as Cumulocity's OpenAPI says. */
 export function trustedCertificateRoutes(trusted: TrustedCertificates, tenantId: string): Route[] {
   const base = `/tenant/tenants/${tenantId}/trusted-certificates`;
-  const proof = `${base}-pop/([0-9a-f]{40})`;
-  const withCertificate = async (
-    fingerprint: string | undefined,
-    answer: (found: TrustedCertificate) => CloudAnswer | Promise<CloudAnswer>,
-  ): Promise<CloudAnswer> => {
-    const found = trusted.find(fingerprint ?? '');
-    return found === undefined ? notFound('trusted certificate') : answer(found);
-  };
+  const one = path(`${base}/([0-9a-f]{40})`);
+  const code = path(`${base}-pop/([0-9a-f]{40})/verification-code`);
+  const proof = path(`${base}-pop/([0-9a-f]{40})/pop`);
+  const show = ofOne(trusted, (found) => answers.json(200, shown(found)));
+  const remove = ofOne(trusted, async ({ fingerprint }) => {
+    await trusted.remove(fingerprint);
+    return answers.status(204);
+  });
   return [
     ['GET', path(base), () => answers.json(200, { certificates: trusted.list().map(shown) })],
     ['POST', path(base), ({ body }) => upload(trusted, body.text())],
-    [
-      'GET',
-      path(`${base}/([0-9a-f]{40})`),
-      ({ variables: [fingerprint] }) => withCertificate(fingerprint, (found) => answers.json(200, shown(found))),
-    ],
-    [
-      'DELETE',
-      path(`${base}/([0-9a-f]{40})`),
-      ({ variables: [fingerprint] }) =>
-        withCertificate(fingerprint, async (found) => {
-          await trusted.remove(found.fingerprint);
-          return answers.status(204);
-        }),
-    ],
-    [
-      'POST',
-      path(`${proof}/verification-code`),
-      ({ variables: [fingerprint] }) => withCertificate(fingerprint, (found) => answers.json(200, shown(found))),
-    ],
-    [
-      'POST',
-      path(`${proof}/pop`),
-      ({ body, variables: [fingerprint] }) =>
-        withCertificate(fingerprint, (found) => takeProof(trusted, found, body.text())),
-    ],
+    ['GET', one, show],
+    ['DELETE', one, remove],
+    ['POST', code, show],
+    ['POST', proof, ofOne(trusted, (found, { body }) => takeProof(trusted, found, body.text()))],
   ];
+}
+
+/** For a path that names a certificate by its fingerprint. */
+function ofOne(
+  trusted: TrustedCertificates,
+  answer: (found: TrustedCertificate, call: RouteCall) => CloudAnswer | Promise<CloudAnswer>,
+): Route[2] {
+  return (call) => {
+    const found = trusted.find(call.variables[0] ?? '');
+    return found === undefined ? notFound('trusted certificate') : answer(found, call);
+  };
 }
 
 async function upload(trusted: TrustedCertificates, body: string): Promise<CloudAnswer> {
