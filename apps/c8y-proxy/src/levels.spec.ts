@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { RawConnection, TestCa, type TestCertificate } from '@sallyport/testkit';
 import { answers, type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -127,6 +127,12 @@ describe('rules of the site', () => {
     return file;
   }
 
+  /** At once: a file that is just being written may be looked at while it is empty, and then allows nothing. */
+  async function replace(file: string, text: string): Promise<void> {
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+  }
+
   it('allow what they name, and nothing else', async () => {
     await openWith(rules);
     await site.start();
@@ -177,9 +183,9 @@ describe('rules of the site', () => {
     await site.start();
     expect((await site.ask(path, { client: child })).status).toBe(403);
 
-    await writeFile(file, rules.join('\n'));
+    await replace(file, rules.join('\n'));
     await expect.poll(async () => (await site.ask(path, { client: child })).status, { timeout: 10_000 }).toBe(200);
-    await writeFile(file, 'wrong');
+    await replace(file, 'wrong');
     await site.entrances.reload().catch(() => undefined);
     expect((await site.ask(path, { client: child })).status).toBe(200);
   });
