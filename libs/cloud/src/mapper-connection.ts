@@ -31,20 +31,16 @@ export async function mapperConnection(settings: Settings, mapper: MapperName): 
   const mqtt = endpointOf(fields);
   const authMethod = await authMethodOf(fields, mqtt.isTls, credentialsPath);
   if (authMethod === 'certificate' && !mqtt.isTls) throw plainWithCertificate(file, fields);
-  const identity = {
-    certPath: at(fields.device.cert_path ?? settings.require('device.cert_path')),
-    keyPath: at(fields.device.key_path ?? settings.require('device.key_path')),
-  };
+  const { cert_path, key_path, root_cert_path } = fields.device;
+  const certPath = at(cert_path ?? settings.require('device.cert_path'));
+  const identity = { certPath, keyPath: at(key_path ?? settings.require('device.key_path')) };
   return {
     ...mapper,
-    kind: 'custom',
-    profile: undefined,
-    mqtt,
-    http: undefined,
-    deviceId: await deviceIdOf(fields, file, { certPath: identity.certPath, settings }),
+    ...{ kind: 'custom', profile: undefined, mqtt, http: undefined },
+    deviceId: await deviceIdOf(fields, file, { certPath, settings }),
     authMethod,
     identity: authMethod === 'certificate' ? identity : undefined,
-    rootCertPath: at(fields.device.root_cert_path ?? defaultRoots),
+    rootCertPath: at(root_cert_path ?? defaultRoots),
     topicPrefix: fields.bridge.topic_prefix ?? mapper.name,
     keepAliveSeconds: fields.bridge.keepalive_interval ?? defaultKeepAliveSeconds,
     maxPayloadBytes: fields.bridge.max_payload_size,

@@ -1,3 +1,4 @@
+import type { HostAndPort } from './cloud-connection.js';
 import type { CloudFault } from './cloud-fault.js';
 import type { CloudDialError } from './dial-error.js';
 import { type FaultCase, reasonText, systemCodeOf } from './fault-case.js';
@@ -37,14 +38,21 @@ export async function timeoutFault({ stage }: CloudDialError, circumstances: Fau
       what: `${placeText(place)} took the connection and did not answer the TLS handshake in time.`,
       advice: 'Check that the port is right, and that no firewall inspects the traffic. Then try again.',
     };
-  const what = `${placeText(place)} does not answer.`;
-  const advice = `A firewall may block port ${place.port}: allow connections to ${placeText(place)}.`;
-  if (place.port === 443 || !mayProbe) return { code: 'port-blocked', what, advice };
+  const fault = blocked(place);
+  if (place.port === 443 || !mayProbe) return fault;
   const isUp = await answersAt({ host: place.host, port: 443 });
   const found = isUp
     ? 'Port 443 of that host answers, so only this port is blocked.'
     : 'Port 443 does not answer either.';
-  return { code: 'port-blocked', what: `${what} ${found}`, advice };
+  return { ...fault, what: `${fault.what} ${found}` };
+}
+
+function blocked(place: HostAndPort): CloudFault {
+  return {
+    code: 'port-blocked',
+    what: `${placeText(place)} does not answer.`,
+    advice: `A firewall may block port ${place.port}: allow connections to ${placeText(place)}.`,
+  };
 }
 
 /** No TCP connection. */
@@ -70,11 +78,7 @@ export function networkFault(cause: unknown, { connection, place }: FaultCase): 
         advice: `Check host and port: ${commandToSet('url', 'HOST')}`,
       };
     case 'ETIMEDOUT':
-      return {
-        code: 'port-blocked',
-        what: `${placeText(place)} does not answer.`,
-        advice: `A firewall may block port ${place.port}: allow connections to ${placeText(place)}.`,
-      };
+      return blocked(place);
     default:
       return {
         code: 'unreachable',
