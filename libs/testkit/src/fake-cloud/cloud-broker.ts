@@ -44,6 +44,8 @@ export class CloudBroker implements AsyncDisposable {
   readonly messages: CloudMessage[] = [];
   private readonly own: string[] = [];
   private nextPacketId = 1;
+  private isClosed = false;
+  private turn: Promise<void> = Promise.resolve();
   private tenant: RawMqtt | undefined;
   private daemon: Daemon | undefined;
 
@@ -93,16 +95,20 @@ export class CloudBroker implements AsyncDisposable {
   }
 
   /** Ends Mosquitto as a crash does. Its sessions are gone. */
-  async kill(): Promise<void> {
-    await this.daemon?.kill();
-    await this.gone();
+  kill(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.daemon?.kill();
+      await this.gone();
+    });
   }
 
   /** Starts Mosquitto again, on the same port. */
-  async restart(): Promise<void> {
-    await this.daemon?.stop();
-    await this.gone();
-    await this.start();
+  restart(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.daemon?.stop();
+      await this.gone();
+      if (!this.isClosed) await this.start();
+    });
   }
 
   get isRunning(): boolean {
@@ -122,10 +128,20 @@ export class CloudBroker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.isClosed = true;
     await this.link[Symbol.asyncDispose]();
-    await this.daemon?.stop();
-    await this.gone();
+    await this.inTurn(async () => {
+      await this.daemon?.stop();
+      await this.gone();
+    });
     await this.directory.remove();
+  }
+
+  /** One start or stop after the other: two starts at once would leave a Mosquitto that nobody ends. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.turn.then(work);
+    this.turn = done.catch(() => undefined);
+    return done;
   }
 
   private async start(): Promise<void> {

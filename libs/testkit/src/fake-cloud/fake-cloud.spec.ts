@@ -149,6 +149,14 @@ describe('the fake cloud over MQTT', () => {
     expect(await client.subscribe('s/ds', 1)).toBe(1);
   });
 
+  it('comes back once when it is started again twice at once', async () => {
+    await Promise.all([cloud.mqtt.restart(), cloud.mqtt.restart()]);
+    await using client = await connect(cloud, certificate);
+
+    expect(await client.subscribe('s/ds', 1)).toBe(1);
+    expect(cloud.mqtt.log().match(/mosquitto version \S+ running/g)).toHaveLength(1);
+  });
+
   it('swallows bytes while it hangs', async () => {
     await using client = await connect(cloud, certificate);
     const before = cloud.mqtt.messages.length;
