@@ -7,6 +7,8 @@ const mostJoinedBytes = 16_384;
 const bulkBytes = 65_536;
 /** Bulk waits for the end of its turn up to this size. */
 const mostWaitingBytes = 262_144;
+/** Pieces of this size are worth a write of their own: TLS would copy several into one. */
+const largePieceBytes = 32_768;
 const lastChunk = Buffer.from('0\r\n\r\n');
 const closesChunk = Buffer.from('\r\n');
 
@@ -18,6 +20,7 @@ export class MessageWriter {
   private framing: Framing = 0;
   private left = 0;
   private sentBytes = 0;
+  private hasLargePiece = false;
   private isScheduled = false;
   private readonly flushWaiting = (): void => {
     this.isScheduled = false;
@@ -44,13 +47,14 @@ export class MessageWriter {
     if (this.framing === 'chunked') this.add(Buffer.from(`${piece.length.toString(16)}\r\n`, 'latin1'));
     else if (this.framing !== 'until-close') this.count(piece.length);
     this.add(piece);
+    this.hasLargePiece ||= piece.length >= largePieceBytes;
     if (this.framing === 'chunked') this.add(closesChunk);
   }
 
   /** @returns false when the peer does not keep up: wait for `drain` of the socket */
   flush(): boolean {
     // TLS gives 16 KiB at a time, and a system call for each of them costs more than passing them on.
-    if (this.sentBytes < bulkBytes || this.pieceBytes >= mostWaitingBytes) return this.send();
+    if (this.sentBytes < bulkBytes || this.hasLargePiece || this.pieceBytes >= mostWaitingBytes) return this.send();
     if (!this.isScheduled) setImmediate(this.flushWaiting);
     this.isScheduled = true;
     return !this.socket.writableNeedDrain;
@@ -63,6 +67,7 @@ export class MessageWriter {
     this.pieces = [];
     this.pieceBytes = 0;
     this.sentBytes += pieceBytes;
+    this.hasLargePiece = false;
     if (head.length + pieceBytes <= mostJoinedBytes) return this.socket.write(joined(head, pieces, pieceBytes));
     return this.writeApart(head, pieces);
   }
