@@ -72,6 +72,26 @@ describe.each(['embedded broker', 'Mosquitto'] as const)('a bridge between the %
   });
 });
 
+describe.each(['Mosquitto', 'Mosquitto with mutual TLS'] as const)(
+  'a bridge to a cloud that is away from the start, at a %s',
+  (localBroker) => {
+    it('loses nothing that is published meanwhile, and says that it is down', async () => {
+      await using site = await BridgeSite.prepare({ localBroker });
+      await site.cloud.mqtt.link.refuse();
+      await site.start();
+      await waitFor(() => /tedge-mapper-bridge-c8y disconnected/.test(site.localOutput()));
+      await waitFor(() => site.texts(health).at(-1) === '{"status":"down"}');
+      for (const count of [1, 2, 3]) await site.publish('c8y/s/us', `200,c8y_Count,N,${count}`);
+      expect(site.texts(health)).not.toContain('{"status":"up"}');
+      await site.cloud.mqtt.link.heal();
+      await site.untilState('up');
+      await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,3'));
+      const arrived = site.cloud.mqtt.received('s/us').filter((text) => text.startsWith('200,c8y_Count'));
+      expect(arrived).toEqual([1, 2, 3].map((count) => `200,c8y_Count,N,${count}`));
+    });
+  },
+);
+
 describe('what a bridge tells Cumulocity about itself', () => {
   it('is a service of the device, under the id of the bridge, up while it is connected', async () => {
     await using site = await BridgeSite.open();

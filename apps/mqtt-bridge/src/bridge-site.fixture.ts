@@ -35,19 +35,23 @@ const device = 'gateway01';
 /** How services reach the local broker. */
 interface LocalPlace {
   connectionOf(service: ServiceName, replica?: number): MqttConnection;
+  /** What the broker has logged. Ours logs nothing here. */
+  output(): string;
 }
 
 async function localPlace(kind: LocalBroker, opened: AsyncDisposableStack): Promise<LocalPlace> {
   if (kind === 'Mosquitto with mutual TLS') return mutualPlace(opened);
   if (kind === 'Mosquitto') {
-    const { url } = opened.use(await spawnMosquitto());
+    const { url, output } = opened.use(await spawnMosquitto());
     return {
+      output,
       connectionOf: (service, replica = 1) => ({ kind: 'network', url, clientId: `sallyport-${service}-${replica}` }),
     };
   }
   const { broker } = opened.use(await TestBroker.start());
   const peerOf = (service: ServiceName) => ({ deviceId: deviceId.parse(service), kind: 'service' }) as const;
   return {
+    output: () => '',
     connectionOf: (service) => ({
       kind: 'in-process',
       openStream: () => broker.openStream(service === 'mqtt-bridge' ? peerOf(service) : undefined),
@@ -63,9 +67,10 @@ async function mutualPlace(opened: AsyncDisposableStack): Promise<LocalPlace> {
   const { certPem: cert, keyPem: key } = await ca.issue({ commonName: 'services' });
   const caPath = ca.certificate.certPath;
   const tls = { certPath: server.chainPath, keyPath: server.keyPath, caPath };
-  const { url } = opened.use(await spawnMosquitto({ tls, requireCertificate: true }));
+  const { url, output } = opened.use(await spawnMosquitto({ tls, requireCertificate: true }));
   const material = async () => ({ ca: [ca.certificate.certPem], cert, key });
   return {
+    output,
     connectionOf: (service, replica = 1) => ({
       kind: 'network',
       url,
@@ -238,6 +243,11 @@ export class BridgeSite implements AsyncDisposable {
 
   untilState(state: BridgeDescription['state']): Promise<void> {
     return this.running.untilState(state);
+  }
+
+  /** What the local broker has logged. */
+  localOutput(): string {
+    return this.local.output();
   }
 
   /** Publishes as a client of the local broker. */

@@ -15,5 +15,6 @@ export const defaultLimits: BridgeLimits = {
   resetWindowMs: 300_000,
   echoMs: 100_000,
   drainMs: 5_000,
+  localCheckMs: 60_000,
   egressConnections: 1,
 };

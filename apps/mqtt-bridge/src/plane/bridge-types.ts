@@ -99,6 +99,8 @@ export interface BridgeLimits {
   readonly echoMs: number;
   /** How long `stop` waits for acknowledgements, in milliseconds; default 5,000. */
   readonly drainMs: number;
+  /** How often it is made sure, while the remote broker is away, that the local one has the session; default 60,000 ms. */
+  readonly localCheckMs: number;
   /** Connections over which outbound messages are spread by topic; default 1. */
   readonly egressConnections: number;
 }

@@ -18,6 +18,8 @@ import type {
 import { type ConnectedSides, connectSides } from './connect-sides.js';
 import { Crossing } from './crossing.js';
 import { EchoFilter } from './echo-filter.js';
+import { LocalSession } from './local-session.js';
+import { pauseUntil } from './pause-until.js';
 import { Subscriptions } from './subscriptions.js';
 import { systemClock } from './system-clock.js';
 
@@ -44,6 +46,7 @@ export class Bridge {
   private readonly counters = new BridgeCounters();
   private readonly subscriptions: Readonly<Record<SideName, Subscriptions>>;
   private readonly echoes: Readonly<Record<SideName, EchoFilter>>;
+  private readonly localSession: LocalSession;
   private readonly failures: Record<SideName, number> = { local: 0, remote: 0 };
   private readonly sideStates: Record<SideName, SideState> = {
     local: { status: 'stopped' },
@@ -64,6 +67,14 @@ export class Bridge {
       local: new Subscriptions({ side: 'local', limits, clock, onNotice }),
       remote: new Subscriptions({ side: 'remote', limits, clock, onNotice }),
     };
+    this.localSession = new LocalSession({
+      side: options.local,
+      subscriptions: this.subscriptions.local,
+      limits,
+      clock,
+      rules: () => this.rules,
+      onFault: ({ message: failure, cause }) => this.show('local', { status: 'waiting', failure, cause }),
+    });
     this.echoes = { local: new EchoFilter(limits.echoMs), remote: new EchoFilter(limits.echoMs) };
   }
 
@@ -105,19 +116,24 @@ export class Bridge {
    */
   async replaceRules(rules: BridgeRules): Promise<void> {
     this.rules = rules;
+    this.localSession.hasten();
     await this.crossing?.useRules(rules);
   }
 
   private async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.localSession.start(signal);
       const fault = await this.connectOnce(signal);
-      if (signal.aborted) return;
+      if (signal.aborted) break;
+      // A local broker that is away is no reason to hurry to it.
+      if (fault.side === 'remote') this.localSession.hasten();
       this.failures[fault.side] += 1;
       const retryInMs = this.waitMsAfter(fault.side);
       const { message: failure, cause } = fault;
       this.showAll((side) => ({ status: 'waiting', retryInMs, ...(side === fault.side ? { failure, cause } : {}) }));
-      await this.wait(retryInMs, signal);
+      await pauseUntil(this.clock, retryInMs, signal);
     }
+    await this.localSession.end();
   }
 
   /** Connects, and forwards until one side ends. */
@@ -127,7 +143,9 @@ export class Bridge {
     try {
       const { clock, limits, options } = this;
       const onConnected = (side: SideName): void => this.connected(side);
-      return await this.cross(await connectSides({ ...options, clock, limits, signal, onConnected }), signal);
+      const beforeLocal = (): Promise<void> => this.localSession.end();
+      const given = { ...options, clock, limits, signal, onConnected, beforeLocal };
+      return await this.cross(await connectSides(given), signal);
     } catch (error) {
       if (error instanceof SideFault) return error;
       throw error;
@@ -148,6 +166,8 @@ export class Bridge {
     if (signal.aborted) await crossing.stop();
     const fault = await crossing.ended;
     cancel();
+    if (fault.side === 'local') this.localSession.noteLost();
+    else this.localSession.noteSeen();
     return fault;
   }
 
@@ -192,18 +212,5 @@ export class Bridge {
     const { random = Math.random } = this.options;
     const waitMs = backOffMs(this.failures[side], this.limits.backOff);
     return Math.round(waitMs * (1 - jitter + 2 * jitter * random()));
-  }
-
-  private wait(waitMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = this.clock.after(waitMs, end);
-      signal.addEventListener('abort', end);
-      if (signal.aborted) end();
-    });
   }
 }

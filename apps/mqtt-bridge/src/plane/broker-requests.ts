@@ -24,8 +24,11 @@ export class BrokerRequests {
     private readonly version: 4 | 5,
   ) {}
 
-  /** @returns one reason code for each filter, in order */
-  subscribe(filters: readonly string[]): Promise<readonly number[]> {
+  /**
+   * @param unheard filters whose retained messages are wanted although the subscription exists
+   * @returns one reason code for each filter, in order
+   */
+  subscribe(filters: readonly string[], unheard: ReadonlySet<string> = new Set()): Promise<readonly number[]> {
     const packetId = this.takeId();
     const subscriptions = filters.map((filter) => ({
       filter,
@@ -34,7 +37,7 @@ export class BrokerRequests {
       noLocal: !filter.startsWith('$share/'),
       retainAsPublished: true,
       // Retained messages once, not after each reconnect.
-      retainHandling: 1 as const,
+      retainHandling: unheard.has(filter) ? (0 as const) : (1 as const),
     }));
     const packet = { type: 'subscribe', packetId, subscriptions, properties: undefined } as const;
     this.output.add(encodePacket(packet, this.version));

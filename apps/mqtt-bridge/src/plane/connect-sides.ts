@@ -11,6 +11,8 @@ export interface ConnectSidesOptions {
   /** Ends the attempt. */
   readonly signal: AbortSignal;
   readonly onConnected: (side: SideName) => void;
+  /** Resolves when nobody else uses the session at the local broker. */
+  readonly beforeLocal: () => Promise<void>;
 }
 
 // MQTT 5.0 §2.1.4: a remaining length of 268,435,455, behind a byte and its own four.
@@ -78,6 +80,7 @@ async function greetAll(
   const egress = await Promise.all(more);
   onConnected('remote');
   const receiveMaximum = Math.min(most, remote.peer.receiveMaximum);
+  await options.beforeLocal();
   await renewSilent(streams, options);
   const local = await connectAs('local', {
     ...options,
@@ -94,7 +97,7 @@ async function greetAll(
 async function renewSilent(streams: OpenedStreams, options: ConnectSidesOptions): Promise<void> {
   if (options.clock.nowMs() - streams.localOpenedMs < longestSilenceMs) return;
   streams.local.destroy();
-  streams.local = await openStream('local', options);
+  streams.local = await openSide('local', options);
 }
 
 async function connectAs(side: SideName, options: BrokerConnectionOptions): Promise<BrokerConnection> {
@@ -133,7 +136,7 @@ async function openStreams(options: ConnectSidesOptions): Promise<OpenedStreams>
   const signal = AbortSignal.any([options.signal, attempt.signal]);
   const opening: Promise<Duplex>[] = [];
   const open = (side: SideName): Promise<Duplex> => {
-    const stream = openStream(side, { ...options, signal });
+    const stream = openSide(side, { ...options, signal });
     opening.push(stream);
     return stream;
   };
@@ -154,17 +157,30 @@ async function openStreams(options: ConnectSidesOptions): Promise<OpenedStreams>
   }
 }
 
-/** @throws SideFault when the stream is not open in time */
-async function openStream(side: SideName, options: ConnectSidesOptions): Promise<Duplex> {
+interface OpenOptions {
+  readonly limits: BridgeLimits;
+  readonly clock: BridgeClock;
+  readonly signal: AbortSignal;
+}
+
+/** @throws SideFault */
+async function openSide(name: SideName, options: ConnectSidesOptions): Promise<Duplex> {
+  try {
+    return await openStream(options[name], options);
+  } catch (error) {
+    throw new SideFault(name, error);
+  }
+}
+
+/** @throws Error when the stream is not open in time, or the signal comes */
+export async function openStream(side: BridgeSide, options: OpenOptions): Promise<Duplex> {
   const { clock, limits, signal } = options;
   const deadline = new AbortController();
   const late = new Error(`No connection within ${limits.openDeadlineMs / 1000} s.`);
   const cancel = clock.after(limits.openDeadlineMs, () => deadline.abort(late));
   const either = AbortSignal.any([signal, deadline.signal]);
   try {
-    return await aborting(options[side].open(either), either);
-  } catch (error) {
-    throw new SideFault(side, error);
+    return await aborting(side.open(either), either);
   } finally {
     cancel();
   }
