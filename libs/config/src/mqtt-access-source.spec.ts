@@ -1,3 +1,4 @@
+import { unwatchFile, watchFile } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { deviceId } from '@sallyport/protocol';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
@@ -15,9 +16,10 @@ async function openSite(rules: string | undefined, settings = '') {
   await writeFile(directory.file('sallyport.toml'), `mqtt.access.rules_path = "${path}"\n`);
   const loaded = await loadSettings({ configDir: directory.path, env: {}, cwd: '/' });
   const told: string[] = [];
-  const open = () =>
+  const open = (quietMs = 20) =>
     openMqttAccess(loaded.settings, {
       pollMs: 20,
+      quietMs,
       onChange: (count) => void told.push(`${count} rules`),
       onFault: ({ message }) => void told.push(message),
     });
@@ -46,12 +48,26 @@ describe('the access table of a site', () => {
     await writeFile(`${site.path}.new`, rule('bb'));
     await rename(`${site.path}.new`, site.path);
     await waitFor(() => allowed()[0] === 'bb');
-    // At once: a file that is just being written may be looked at while it is empty, and then holds no rules.
-    await writeFile(`${site.path}.new`, 'nonsense');
-    await rename(`${site.path}.new`, site.path);
+    await writeFile(site.path, 'nonsense');
     await waitFor(() => site.told.some((line) => line.includes('access.toml is not valid TOML at line 1')));
     expect(allowed()).toEqual(['bb']);
     stop();
+  });
+
+  it('keeps its rules while an editor has emptied their file and not written it yet', async () => {
+    const site = await openSite(rule('a'));
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    const { access, stop } = await site.open(400);
+    const device = access.partyOf({ deviceId: deviceId.parse('child01'), kind: 'device' });
+    const emptied = Promise.withResolvers<void>();
+    watchFile(site.path, { persistent: false, interval: 20 }, () => emptied.resolve());
+    await writeFile(site.path, '');
+    await emptied.promise;
+    await writeFile(site.path, rule('bb'));
+    await waitFor(() => access.mayPublish(device, 'bb'));
+    expect(site.told).toEqual(['1 rules']);
+    stop();
+    unwatchFile(site.path);
   });
 
   it('is not made when the file is missing', async () => {

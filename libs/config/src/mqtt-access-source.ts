@@ -1,3 +1,4 @@
+import type { FileWatchTimes } from '@sallyport/files';
 import { MqttAccess, type MqttAccessRule, type Problem } from '@sallyport/protocol';
 import { parseMqttAccessRules } from './mqtt-access-rules.js';
 import { followRulesFile, type RulesFile, readRulesFile } from './rules-file.js';
@@ -12,9 +13,7 @@ export interface LiveMqttAccess {
   readonly stop: () => void;
 }
 
-export interface LiveMqttAccessOptions {
-  /** Default: one second. */
-  readonly pollMs?: number;
+export interface LiveMqttAccessOptions extends FileWatchTimes {
   /** The file has changed, and its rules apply now. */
   readonly onChange: (ruleCount: number) => void;
   /** The file has changed and cannot be used. The rules from before stay. */
@@ -23,7 +22,7 @@ export interface LiveMqttAccessOptions {
 
 /**
  * The access table with the settings of this site. When the file of `mqtt.access.rules_path` changes, its rules apply
- * within a second or two, to open connections too.
+ * within two or three seconds, to open connections too.
  *
  * @throws Problem `config-invalid`: the file cannot be read, or is not valid; it names line and value
  */
@@ -33,6 +32,7 @@ export async function openMqttAccess(settings: Settings, options: LiveMqttAccess
   if (path === undefined) return { access, stop: () => undefined };
   const stop = followRulesFile(fileAt(path), {
     pollMs: options.pollMs,
+    quietMs: options.quietMs,
     onRules: (rules) => {
       access.replaceSiteRules(rules);
       options.onChange(rules.length);

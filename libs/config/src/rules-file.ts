@@ -1,11 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { basename } from 'node:path';
-import { readOperatorFile } from '@sallyport/files';
+import { FileWatch, type FileWatchTimes, readOperatorFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-
-// A poll of one file. Unlike a notification it works on every file system, and when the file is replaced or mounted.
-const usualPollMs = 1_000;
 
 /** A file of rules, and how to read it. */
 export interface RulesFile<Rule> {
@@ -16,9 +12,7 @@ export interface RulesFile<Rule> {
   readonly parse: (text: string, file: string) => Rule[];
 }
 
-export interface FollowOptions<Rule> {
-  /** Default: one second. */
-  readonly pollMs?: number | undefined;
+export interface FollowOptions<Rule> extends FileWatchTimes {
   /** The file has changed, and can be used. */
   readonly onRules: (rules: Rule[]) => void;
   /** The file has changed, and cannot be used. */
@@ -34,26 +28,30 @@ export async function readRulesFile<Rule>({ key, path, parse }: RulesFile<Rule>)
 }
 
 /**
- * Reads the file again whenever it changes, within a second or two.
+ * Reads the file again when it has changed and nobody writes it any more, within two or three seconds.
  *
  * @returns stops that
  */
 export function followRulesFile<Rule>(file: RulesFile<Rule>, options: FollowOptions<Rule>): () => void {
-  const onChange = (now: Stats, before: Stats): void => {
-    if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return;
-    void readAgain(file, options);
+  const { pollMs, quietMs, onRules, onFault } = options;
+  const stopping = new AbortController();
+  const unlessStopped = (act: () => void): void => {
+    if (!stopping.signal.aborted) act();
   };
-  watchFile(file.path, { persistent: false, interval: options.pollMs ?? usualPollMs }, onChange);
-  return () => unwatchFile(file.path, onChange);
-}
-
-async function readAgain<Rule>(file: RulesFile<Rule>, { onRules, onFault }: FollowOptions<Rule>): Promise<void> {
-  try {
-    onRules(await readRulesFile(file));
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    onFault(error);
-  }
+  const readAgain = async (): Promise<void> => {
+    try {
+      const rules = await readRulesFile(file);
+      unlessStopped(() => onRules(rules));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      unlessStopped(() => onFault(error));
+    }
+  };
+  const watching = FileWatch.start({ paths: [file.path], pollMs, quietMs, onChange: () => void readAgain() });
+  return () => {
+    stopping.abort();
+    void watching.then((watch) => watch.stop());
+  };
 }
 
 /** Undefined when the bytes are not UTF-8. */

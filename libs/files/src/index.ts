@@ -1,5 +1,6 @@
 export { type FinishedFile, sweepTemporaryFiles, writeFileAtomic, writeFileOnce } from './atomic-file.js';
 export { codeOrMessage, errorCode, hasCode, isAbsent } from './error-code.js';
+export { FileWatch, type FileWatchOptions, type FileWatchTimes } from './file-watch.js';
 export { type HeldRoom, holdRoom } from './held-room.js';
 export { type FileReading, readOperatorFile } from './operator-file.js';
 export { exists, namesIn, readTextIfPresent, removeIfPresent } from './present-files.js';

@@ -1,6 +1,7 @@
 import type { CloudConnection } from '@sallyport/cloud';
 import { pause, SerialQueue } from '@sallyport/concurrency';
 import type { Settings } from '@sallyport/config';
+import { FileWatch } from '@sallyport/files';
 import type { BridgeDescription, BridgeState as BridgeStatus } from '@sallyport/protocol';
 import type { Clock, Log, MqttSessions } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
@@ -11,7 +12,6 @@ import type { BridgeFigures, BridgeNotice, BridgeState, SideName } from '../plan
 import { describeBridge, type HalfHistory, noFigures } from './bridge-description.js';
 import { BridgeHealth } from './bridge-health.js';
 import { BridgeLease } from './bridge-lease.js';
-import { IdentityWatch } from './identity-watch.js';
 
 /** What the bridges of a service share. */
 export interface BridgeSurroundings {
@@ -47,7 +47,7 @@ export class ConnectedBridge {
   private plane: RunningPlane | undefined;
   /** Only the replica that bridges speaks of the bridge. */
   private health: BridgeHealth | undefined;
-  private watch: IdentityWatch | undefined;
+  private watch: FileWatch | undefined;
   private state: BridgeState = stopped;
   private since: Date;
   private readonly halves: Record<SideName, HalfHistory> = { local: {}, remote: {} };
@@ -166,7 +166,7 @@ export class ConnectedBridge {
   private async watchIdentity(): Promise<void> {
     const { identity } = this.plan.cloud;
     if (identity === undefined) return;
-    this.watch = await IdentityWatch.start({
+    this.watch = await FileWatch.start({
       paths: [identity.certPath, identity.keyPath],
       onChange: () => void this.renew(),
     });
