@@ -7,6 +7,7 @@ export { cloudProfileIn, type Environment } from './environment.js';
 export { withFileLock } from './file-lock.js';
 export { requireGroup, type TextKey } from './groups.js';
 export {
+  cloudOf,
   environmentNameOf,
   findKey,
   isProfiled,

@@ -1,4 +1,4 @@
-import type { ConfigKey, Settings } from '@sallyport/config';
+import type { Settings } from '@sallyport/config';
 import type { Mqtt, RpcClient } from '@sallyport/mqtt';
 import type { ServiceName } from '@sallyport/protocol';
 import type { Registry } from 'prom-client';
@@ -61,8 +61,8 @@ export class ServiceContext {
     return this.currentSettings;
   }
 
-  /** Settings that have changed since this service last read them. It must be restarted to use the new values. */
-  get outdatedSettings(): ConfigKey[] {
+  /** Names of settings that have changed since this service last read them. It must be restarted to use the new values. */
+  get outdatedSettings(): string[] {
     return this.settingsInUse.outdatedBy(this.currentSettings);
   }
 }

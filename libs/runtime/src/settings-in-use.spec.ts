@@ -51,6 +51,35 @@ describe('settings in use', () => {
     expect(inUse.outdatedBy(changed)).toEqual(['data.path']);
   });
 
+  it('are outdated by another value in one of the profiles that were read', async () => {
+    const inUse = new SettingsInUse();
+    const settings = inUse.follow(await load('c8y.profiles.a.url = "a.example"', 'c8y.profiles.b.url = "b.example"'));
+    for (const profile of ['a', 'b']) settings.ofProfile(profile).get('c8y.url');
+    const changed = await load('c8y.profiles.a.url = "a.example"', 'c8y.profiles.b.url = "c.example"');
+    expect(inUse.outdatedBy(changed)).toEqual(['c8y.profiles.b.url']);
+    expect(inUse.outdatedBy(changed.ofProfile('a'))).toEqual(['c8y.profiles.b.url']);
+    inUse.follow(changed).ofProfile('b').get('c8y.url');
+    expect(inUse.outdatedBy(changed)).toEqual([]);
+  });
+
+  it('have one name for all profiles where they belong to no cloud', async () => {
+    const inUse = new SettingsInUse();
+    inUse
+      .follow(await load('http.bind.port = 1', 'c8y.profiles.a.url = "a.example"'))
+      .ofProfile('a')
+      .get('http.bind.port');
+    expect(inUse.outdatedBy(await load('http.bind.port = 2'))).toEqual(['http.bind.port']);
+  });
+
+  it('are not outdated in a profile that is gone', async () => {
+    const inUse = new SettingsInUse();
+    inUse
+      .follow(await load('c8y.profiles.a.url = "a.example"'))
+      .ofProfile('a')
+      .get('c8y.url');
+    expect(inUse.outdatedBy(await load('http.bind.port = 2'))).toEqual([]);
+  });
+
   it('do not need a restart where they are read at each use', async () => {
     const inUse = new SettingsInUse();
     inUse.follow(await load('pki.url = "https://a:1"')).get('pki.url');
