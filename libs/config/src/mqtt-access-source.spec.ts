@@ -1,5 +1,5 @@
 import { unwatchFile, watchFile } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { deviceId } from '@sallyport/protocol';
 import { temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,9 @@ import { openMqttAccess } from './mqtt-access-source.js';
 
 const rule = (topic: string) => `[[rule]]\nroles = ["device"]\npublish = ["${topic}"]\n`;
 
-async function openSite(rules: string | undefined, settings = '') {
+const gatewayText = 'device.id = "gw-1"\n';
+
+async function openSite(rules: string | undefined, settings = gatewayText) {
   const directory = temporaryDirectory();
   const path = directory.file('access.toml');
   if (rules !== undefined) await writeFile(path, rules);
@@ -20,10 +22,15 @@ async function openSite(rules: string | undefined, settings = '') {
     openMqttAccess(loaded.settings, {
       pollMs: 20,
       quietMs,
+      mapperPollMs: 20,
       onChange: (count) => void told.push(`${count} rules`),
       onFault: ({ message }) => void told.push(message),
     });
-  return { directory, path, told, open };
+  const giveMapper = async (name: string, text: string): Promise<void> => {
+    await mkdir(directory.file(`mappers/${name}`), { recursive: true });
+    await writeFile(directory.file(`mappers/${name}/mapper.toml`), text);
+  };
+  return { directory, path, told, open, giveMapper };
 }
 
 describe('the access table of a site', () => {
@@ -36,6 +43,26 @@ describe('the access table of a site', () => {
     const gateway = access.partyOf({ deviceId: deviceId.parse('gw-1'), kind: 'device' });
     const topics = ['plant/x', 'cloud/s/us', 'az/x', 'te/x', 'c8y/s/us'];
     expect(topics.filter((topic) => access.mayPublish(gateway, topic))).toEqual(['plant/x', 'cloud/s/us', 'az/x']);
+  });
+
+  it('has the prefixes of profiles and of user-defined mappers, and gives a device none of them', async () => {
+    const site = await openSite('', `${gatewayText}[c8y.profiles.two]\nbridge.topic_prefix = "c8y-two"\n`);
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    await site.giveMapper('plant', 'url = "broker.example"\n');
+    await site.giveMapper('hall', 'url = "broker.example"\nbridge.topic_prefix = "up"\n');
+    await site.giveMapper('broken', 'url = \n');
+    await site.giveMapper('c8y.two', 'bridge.topic_prefix = "no"\n');
+    const { access, stop } = await site.open();
+    const topics = ['c8y-two/s/us', 'plant/x', 'up/x', 'broken/x', 'hall/x', 'no/x'];
+    const allowed = (id: string) => {
+      const party = access.partyOf({ deviceId: deviceId.parse(id), kind: 'device' });
+      return topics.filter((topic) => access.mayPublish(party, topic) || access.mayReceive(party, topic));
+    };
+    expect(allowed('gw-1')).toEqual(['c8y-two/s/us', 'plant/x', 'up/x', 'broken/x']);
+    expect(allowed('child01')).toEqual([]);
+    await site.giveMapper('hall', 'url = "broker.example"\n');
+    await waitFor(() => allowed('gw-1').includes('hall/x'));
+    stop();
   });
 
   it('follows the file of its rules, and keeps those from before when the file becomes invalid', async () => {

@@ -1,5 +1,6 @@
 import type { FileWatchTimes } from '@sallyport/files';
 import { MqttAccess, type MqttAccessRule, type Problem } from '@sallyport/protocol';
+import { cloudPrefixes } from './cloud-prefixes.js';
 import { parseMqttAccessRules } from './mqtt-access-rules.js';
 import { followRulesFile, type RulesFile, readRulesFile } from './rules-file.js';
 import type { Settings } from './settings.js';
@@ -14,6 +15,8 @@ export interface LiveMqttAccess {
 }
 
 export interface LiveMqttAccessOptions extends FileWatchTimes {
+  /** Between two looks at the user-defined mappers; default five seconds. */
+  readonly mapperPollMs?: number;
   /** The file has changed, and its rules apply now. */
   readonly onChange: (ruleCount: number) => void;
   /** The file has changed and cannot be used. The rules from before stay. */
@@ -22,15 +25,16 @@ export interface LiveMqttAccessOptions extends FileWatchTimes {
 
 /**
  * The access table with the settings of this site. When the file of `mqtt.access.rules_path` changes, its rules apply
- * within two or three seconds, to open connections too.
+ * within two or three seconds, to open connections too; and a new user-defined mapper within some seconds.
  *
  * @throws Problem `config-invalid`: the file cannot be read, or is not valid; it names line and value
  */
 export async function openMqttAccess(settings: Settings, options: LiveMqttAccessOptions): Promise<LiveMqttAccess> {
   const path = settings.get(key);
   const access = await readMqttAccess(settings);
-  if (path === undefined) return { access, stop: () => undefined };
-  const stop = followRulesFile(fileAt(path), {
+  const stopMappers = followMappers(settings, access, options.mapperPollMs ?? 5_000);
+  if (path === undefined) return { access, stop: stopMappers };
+  const stopRules = followRulesFile(fileAt(path), {
     pollMs: options.pollMs,
     quietMs: options.quietMs,
     onRules: (rules) => {
@@ -39,7 +43,17 @@ export async function openMqttAccess(settings: Settings, options: LiveMqttAccess
     },
     onFault: options.onFault,
   });
+  const stop = (): void => {
+    stopMappers();
+    stopRules();
+  };
   return { access, stop };
+}
+
+function followMappers(settings: Settings, access: MqttAccess, pollMs: number): () => void {
+  const look = async (): Promise<void> => access.replaceCloudPrefixes(await cloudPrefixes(settings));
+  const timer = setInterval(() => void look(), pollMs).unref();
+  return () => clearInterval(timer);
 }
 
 /**
@@ -51,20 +65,10 @@ export async function readMqttAccess(settings: Settings): Promise<MqttAccess> {
   const path = settings.get(key);
   return new MqttAccess({
     topicRoot: settings.get('mqtt.topic_root'),
-    cloudPrefixes: cloudPrefixes(settings),
+    cloudPrefixes: await cloudPrefixes(settings),
     gatewayId: settings.get('device.id'),
     siteRules: path === undefined ? [] : await readRulesFile(fileAt(path)),
   });
-}
-
-/** Of the three clouds, and of the profiles that have prefixes of their own. */
-function cloudPrefixes(settings: Settings): string[] {
-  const prefixes = (['c8y', 'az', 'aws'] as const).flatMap((cloud) =>
-    [undefined, ...settings.profilesOf(cloud)].map((profile) =>
-      settings.ofProfile(profile).get(`${cloud}.bridge.topic_prefix`),
-    ),
-  );
-  return [...new Set(prefixes)];
 }
 
 function fileAt(path: string): RulesFile<MqttAccessRule> {

@@ -234,13 +234,13 @@ interface Rights {
  * The rights of a party are compiled when it is first seen, so keep one party object for each connection.
  */
 export class MqttAccess {
-  private readonly standard: readonly MqttAccessRule[];
+  private standard: readonly MqttAccessRule[];
   private siteRules: readonly MqttAccessRule[];
   private readonly gatewayId: string | undefined;
   private rightsByParty = new WeakMap<MqttParty, Rights>();
   private readonly listeners: (() => void)[] = [];
 
-  constructor(options: MqttAccessOptions = {}) {
+  constructor(private readonly options: MqttAccessOptions = {}) {
     this.standard = standardRules(options);
     this.siteRules = options.siteRules ?? [];
     this.gatewayId = options.gatewayId;
@@ -269,6 +269,18 @@ export class MqttAccess {
   /** Takes other rules of the site, from the next question on; for open connections too. */
   replaceSiteRules(rules: readonly MqttAccessRule[]): void {
     this.siteRules = rules;
+    this.forgetRights();
+  }
+
+  /** Takes other prefixes of clouds, as `replaceSiteRules` does. */
+  replaceCloudPrefixes(cloudPrefixes: readonly string[]): void {
+    const standard = standardRules({ ...this.options, cloudPrefixes });
+    if (JSON.stringify(standard) === JSON.stringify(this.standard)) return;
+    this.standard = standard;
+    this.forgetRights();
+  }
+
+  private forgetRights(): void {
     this.rightsByParty = new WeakMap();
     for (const listener of this.listeners) listener();
   }
