@@ -217,6 +217,18 @@ describe('a user-defined mapper', () => {
     );
   });
 
+  it('reports the line also for an inline table, and behind a text that looks like settings', async () => {
+    const text = 'note = """\nurl = "x"\n"""\nbridge = { clean_session = 5 }\nurl = "https://b.example"\n';
+    const site = await siteWith({ 'tedge.toml': named, 'mappers/lab/mapper.toml': text });
+    const path = site.path('mappers/lab/mapper.toml');
+    await expect(site.connection('lab')).rejects.toThrow(
+      [
+        `${path}:5: url must be a host name, with or without a port (host:443).`,
+        `${path}:4: bridge.clean_session must be true or false.`,
+      ].join('\n'),
+    );
+  });
+
   it('cannot show a certificate without TLS', async () => {
     const text = 'auth_method = "certificate"\nurl = "b.example:1883"\n';
     const site = await siteWith({ 'tedge.toml': named, 'mappers/lab/mapper.toml': text });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Pair, type Section, scanToml } from './toml-scanner.js';
 
 /** A key in the `[[name]]` with this index. */
@@ -50,6 +51,14 @@ export class TomlLines {
     const section = this.sections.find(({ path }) => path[0] === key);
     const pair = this.pairs.find(({ path }) => path[0] === key);
     return this.lineAt(section?.headerEnd ?? pair?.keyStart ?? 0);
+  }
+
+  /** Line of the table or the key at a path, however it is written; undefined when the file has neither. */
+  ofPath(path: readonly string[]): number | undefined {
+    const pair = this.pairs.find((one) => isDeepStrictEqual(one.path, path));
+    const section = this.sections.find((one) => one.path.length > 0 && isDeepStrictEqual(one.path, path));
+    const at = pair?.keyStart ?? section?.headerEnd;
+    return at === undefined ? undefined : this.lineAt(at);
   }
 
   private pairIn({ name, index, key }: TableKey): Pair | undefined {
