@@ -1,10 +1,10 @@
-import { type CloudConnection, dialCloud } from '@sallyport/cloud';
+import { type CloudConnection, dialCloud, hostFieldOf } from '@sallyport/cloud';
 import { UpstreamPool } from '@sallyport/http-wire';
 import type { MqttSessions } from '@sallyport/runtime';
 import { BasicCredentials } from './authorization/basic-credentials.js';
 import { type AuthorizationSource, DeviceAuthorization } from './authorization/device-authorization.js';
 import { MqttTokenSource } from './authorization/mqtt-token-source.js';
-import { hostFieldOf, type Tenant } from './forwarding/tenant.js';
+import type { Tenant } from './forwarding/tenant.js';
 
 export interface TenantParts {
   readonly sessions: Pick<MqttSessions, 'open'>;

@@ -8,5 +8,15 @@ export function hostAndPortIn(text: string, defaultPort: number): HostAndPort {
 
 /** `host:port` for people; an IPv6 address in brackets. */
 export function placeText({ host, port }: HostAndPort): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${inUrl(host)}:${port}`;
+}
+
+/** Value of the field Host of a request to a REST API. RFC 9110 §7.2: without the port when it is that of https. */
+export function hostFieldOf(place: HostAndPort): string {
+  return place.port === 443 ? inUrl(place.host) : placeText(place);
+}
+
+/** RFC 3986 §3.2.2. */
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }

@@ -12,7 +12,7 @@ export { builtInClouds, type CloudKind, type CloudName, cloudConnections, parseC
 export { type DialDeadlines, type DialOptions, dialCloud } from './dial-cloud.js';
 export { CloudDialError, type DialStage } from './dial-error.js';
 export { type ExplainOptions, explainCloudFault } from './explain-cloud-fault.js';
-export { placeText } from './host-and-port.js';
+export { hostFieldOf, placeText } from './host-and-port.js';
 export { type MqttLogin, mqttLogin } from './mqtt-login.js';
 export { isReachedDirectly } from './no-proxy.js';
 export { type RootPlace, readRoots, rootFiles } from './trusted-roots.js';

@@ -3,6 +3,7 @@ import { connect as netConnect } from 'node:net';
 import type { CloudConnection, HostAndPort } from './cloud-connection.js';
 import { nameText } from './device-certificate.js';
 import { openUnverified } from './dial-cloud.js';
+import { hostFieldOf } from './host-and-port.js';
 
 /** The certificate a server shows. Nobody has verified it: it is for words only. */
 export interface SeenCertificate {
@@ -32,12 +33,13 @@ export async function lookAtServer(
  * Undefined: there is none, or it does not say.
  */
 export async function serverTime(connection: CloudConnection): Promise<Date | undefined> {
-  if (connection.http === undefined) return undefined;
-  const socket = await openUnverified(connection, connection.http, patienceMs);
+  const place = connection.http;
+  if (place === undefined) return undefined;
+  const socket = await openUnverified(connection, place, patienceMs);
   if (socket === undefined) return undefined;
   const signal = AbortSignal.timeout(patienceMs);
   return new Promise((resolve) => {
-    const headers = { host: connection.http?.host ?? '' };
+    const headers = { host: hostFieldOf(place) };
     const request = httpRequest({ method: 'HEAD', path: '/', headers, createConnection: () => socket, signal });
     request.once('response', (response) => {
       const time = new Date(response.headers.date ?? '');

@@ -1,4 +1,3 @@
-import type { HostAndPort } from '@sallyport/cloud';
 import type { UpstreamPool } from '@sallyport/http-wire';
 import type { DeviceAuthorization } from '../authorization/device-authorization.js';
 
@@ -10,10 +9,4 @@ export interface Tenant {
   readonly hostField: string;
   readonly pool: UpstreamPool;
   readonly authorization: DeviceAuthorization;
-}
-
-/** RFC 9110 §7.2: without the port when it is that of https. */
-export function hostFieldOf({ host, port }: HostAndPort): string {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return port === 443 ? name : `${name}:${port}`;
 }

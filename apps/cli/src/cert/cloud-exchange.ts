@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { type CloudConnection, dialCloud } from '@sallyport/cloud';
+import { type CloudConnection, dialCloud, hostFieldOf } from '@sallyport/cloud';
 import { errorCode } from '@sallyport/files';
 import type { CliContext } from '../cli-context.js';
 import { explained } from '../connect/explained.js';
@@ -75,8 +75,7 @@ function notHttp(connection: CloudConnection, cause: unknown): Failure {
 }
 
 function hostOf({ http }: CloudConnection): string {
-  if (http === undefined) return '';
-  return http.port === 443 ? http.host : `${http.host}:${http.port}`;
+  return http === undefined ? '' : hostFieldOf(http);
 }
 
 function answerOf(request: ReturnType<typeof httpRequest>, body: string | undefined): Promise<CloudAnswer> {
