@@ -134,6 +134,7 @@ export class Forwarder {
 
   /** The source sent a message. */
   take(view: PublishView): void {
+    if (this.isRepetition(view)) return;
     if (view.qos > 0) this.claim(view.packetId);
     if (this.isDraining) return;
     if (this.held.length === 0 && this.forward(view, 0)) return;
@@ -198,6 +199,14 @@ export class Forwarder {
       claimed[ring.takenId] = 0;
     }
     if (ring.length === 0) this.onIdle();
+  }
+
+  /**
+   * A broker of MQTT 3.1.1 may send a message again on the same connection when it has waited long for PUBACK. That comes
+   * when the first sending is done. MQTT 5.0 §4.4 [MQTT-4.4.0-1] forbids it.
+   */
+  private isRepetition({ isDuplicate, qos, packetId }: PublishView): boolean {
+    return isDuplicate && qos > 0 && this.claimed[packetId] === 1 && this.options.source.version === 4;
   }
 
   /** @see MQTT 5.0 §2.2.1: an identifier is free again when its message is acknowledged */

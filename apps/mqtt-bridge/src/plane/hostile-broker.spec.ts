@@ -89,6 +89,27 @@ describe('a connected broker that breaks the protocol', () => {
     expect(failureOf(site)).not.toBe('');
   });
 
+  it('is not left when it speaks MQTT 3.1.1 and sends again what has waited long for PUBACK', async () => {
+    await using site = await ScriptedSite.open({ localScript: silentOnPublish });
+    const { local, remote } = await site.up();
+    remote.publish({ topic: 'down/a', packetId: 5 });
+    await waitFor(() => local.messages.length === 1);
+    remote.publish({ topic: 'down/a', packetId: 5, isDuplicate: true });
+    remote.publish({ topic: 'down/b', packetId: 6 });
+    await waitFor(() => local.messages.length === 2);
+    expect(local.messages).toEqual(['in/a text', 'in/b text']);
+    for (const { packetId } of local.publishes) local.acknowledge(packetId);
+    await waitFor(() => remote.acknowledged.length === 2);
+    expect(remote.acknowledged).toEqual([5, 6]);
+  });
+
+  it('is left when it speaks MQTT 5 and sends again what is not acknowledged', async () => {
+    await using site = await ScriptedSite.open({ localScript: silentOnPublish, remoteTerms: { version: 5 } });
+    const { remote } = await site.up();
+    for (const isDuplicate of [false, true]) remote.publish({ topic: 'down/a', packetId: 5, isDuplicate });
+    await waitFor(() => remote.isOver);
+  });
+
   it('is left when it acknowledges a message twice', async () => {
     await using site = await ScriptedSite.open({ remoteScript: silentOnPublish });
     const { local, remote } = await site.up();
