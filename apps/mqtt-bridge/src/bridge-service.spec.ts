@@ -72,6 +72,22 @@ describe.each(['embedded broker', 'Mosquitto'] as const)('a bridge between the %
   });
 });
 
+describe.each(['embedded broker', 'Mosquitto'] as const)(
+  'a bridge that is added without a cloud, at the %s',
+  (localBroker) => {
+    it('loses nothing that is published as soon as that was answered', async () => {
+      await using site = await BridgeSite.prepare({ localBroker, settings: { 'cloud.connections': '' } });
+      await site.cloud.mqtt.link.refuse();
+      await site.start();
+      site.settings['cloud.connections'] = 'c8y';
+      await site.reload();
+      await site.publish('c8y/s/us', '200,c8y_Count,N,1');
+      await site.cloud.mqtt.link.heal();
+      await waitFor(() => site.cloud.mqtt.received('s/us').includes('200,c8y_Count,N,1'));
+    });
+  },
+);
+
 describe.each(['Mosquitto', 'Mosquitto with mutual TLS'] as const)(
   'a bridge to a cloud that is away from the start, at a %s',
   (localBroker) => {

@@ -40,6 +40,7 @@ export interface BridgeLeaseOptions {
  */
 export class BridgeLease {
   private readonly stopping = new AbortController();
+  private readonly firstLook = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
   /** Of the entry as we wrote it; undefined without the lease. */
   private revision: number | undefined;
@@ -49,6 +50,11 @@ export class BridgeLease {
 
   get isHeld(): boolean {
     return this.revision !== undefined;
+  }
+
+  /** Resolves when it is known whether the lease was free at the start. */
+  get hasLooked(): Promise<void> {
+    return this.firstLook.promise;
   }
 
   start(): void {
@@ -66,6 +72,7 @@ export class BridgeLease {
     const { onFault } = this.options;
     while (!signal.aborted) {
       await this.step().catch(onFault);
+      this.firstLook.resolve();
       await pause(this.isHeld ? this.pace.renewEveryMs : this.pace.lookEveryMs, { signal, ref: false });
     }
     await this.release().catch(onFault);

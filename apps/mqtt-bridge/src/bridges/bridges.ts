@@ -69,17 +69,22 @@ export class Bridges implements OnApplicationBootstrap, BeforeApplicationShutdow
    *
    * @throws Problem `config-invalid`: those it names are as they were. The others are reloaded, unless it is a dry run.
    */
-  reload({ dryRun = false }: BridgeReloadRequest): Promise<BridgeReloadResponse> {
-    return this.reloads.run(async () => {
-      const wanted = await this.wanted(await this.context.reloadSettings());
-      const changes = this.changesTo(wanted);
-      if (!dryRun) await this.apply(wanted, changes);
-      const [fault] = wanted.faults.values();
-      if (fault !== undefined) throw wanted.faults.size === 1 ? fault : together([...wanted.faults.values()]);
-      const { outdatedSettings } = this.context;
-      const restart = outdatedSettings.length > 0 ? { restartNeededFor: outdatedSettings } : {};
-      return { isApplied: !dryRun, changes, ...restart };
-    });
+  async reload(request: BridgeReloadRequest): Promise<BridgeReloadResponse> {
+    const answer = await this.reloads.run(() => this.putInForce(request));
+    // Whoever asked for the change may publish next.
+    if (answer.isApplied) await Promise.all(answer.changes.map(({ name }) => this.running.get(name)?.subscribed()));
+    return answer;
+  }
+
+  private async putInForce({ dryRun = false }: BridgeReloadRequest): Promise<BridgeReloadResponse> {
+    const wanted = await this.wanted(await this.context.reloadSettings());
+    const changes = this.changesTo(wanted);
+    if (!dryRun) await this.apply(wanted, changes);
+    const [fault] = wanted.faults.values();
+    if (fault !== undefined) throw wanted.faults.size === 1 ? fault : together([...wanted.faults.values()]);
+    const { outdatedSettings } = this.context;
+    const restart = outdatedSettings.length > 0 ? { restartNeededFor: outdatedSettings } : {};
+    return { isApplied: !dryRun, changes, ...restart };
   }
 
   async describe(): Promise<BridgeDescription[]> {

@@ -31,8 +31,15 @@ export interface BridgeMakings {
 }
 
 const confirmationMs = 5_000;
+// The thread of the plane takes a second to start.
+const subscribedMs = 5_000;
 
-const stopped: BridgeState = { status: 'down', local: { status: 'stopped' }, remote: { status: 'stopped' } };
+const stopped: BridgeState = {
+  status: 'down',
+  isSubscribed: false,
+  local: { status: 'stopped' },
+  remote: { status: 'stopped' },
+};
 
 /**
  * The bridge to one cloud, from its start until it is stopped: its data plane, its health, the lease that keeps other
@@ -53,6 +60,7 @@ export class ConnectedBridge {
   private readonly halves: Record<SideName, HalfHistory> = { local: {}, remote: {} };
   private lastFigures: BridgeFigures = noFigures;
   private isStopped = false;
+  private readonly firstSubscribed = Promise.withResolvers<void>();
 
   private constructor(
     private readonly surroundings: BridgeSurroundings,
@@ -89,6 +97,14 @@ export class ConnectedBridge {
     return this.makings.plan;
   }
 
+  /**
+   * Waits until the local broker keeps messages for this bridge, whether the cloud is there or not. It does not wait for
+   * long: a local broker that is away loses messages anyway.
+   */
+  async subscribed(): Promise<void> {
+    await Promise.race([this.untilSubscribed(), pause(subscribedMs, { ref: false })]);
+  }
+
   /** Takes other rules, from one message to the next. */
   replaceRules(makings: BridgeMakings): Promise<void> {
     return this.turns.run(async () => {
@@ -123,6 +139,11 @@ export class ConnectedBridge {
   get status(): BridgeStatus {
     if (this.plane === undefined && this.lease?.isHeld === false) return 'standby';
     return this.state.status;
+  }
+
+  private async untilSubscribed(): Promise<void> {
+    await this.lease?.hasLooked;
+    if (this.status !== 'standby') await this.firstSubscribed.promise;
   }
 
   private async startBridging(): Promise<void> {
@@ -189,6 +210,7 @@ export class ConnectedBridge {
   private note(state: BridgeState): void {
     const before = this.state;
     this.state = state;
+    if (state.isSubscribed) this.firstSubscribed.resolve();
     const now = this.surroundings.clock.now();
     for (const side of ['local', 'remote'] as const) this.noteHalf(side, before, now);
     this.health?.show(state.status === 'up');

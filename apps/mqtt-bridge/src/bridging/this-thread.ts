@@ -48,11 +48,12 @@ class Explainer {
   ) {}
 
   /** With a cloud that speaks TLS 1.3, a refusal of our certificate is a fault of the open connection. */
-  note({ status, local, remote }: BridgeState): void {
+  note({ status, isSubscribed, local, remote }: BridgeState): void {
     void this.queue.run(async () => {
       const failure = remote.cause === undefined ? undefined : await this.textOf(remote.cause);
       this.show({
         status,
+        isSubscribed,
         local: plain(local),
         remote: plain(failure === undefined ? remote : { ...remote, failure }),
       });

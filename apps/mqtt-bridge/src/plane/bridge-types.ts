@@ -147,6 +147,8 @@ export interface SideState {
 export interface BridgeState {
   /** `up` when both sides are connected and have confirmed the subscriptions: messages go both ways. */
   readonly status: 'up' | 'down';
+  /** The local broker has the subscriptions, as far as is known: what is published from now on is not lost. */
+  readonly isSubscribed: boolean;
   readonly local: SideState;
   readonly remote: SideState;
 }

@@ -73,6 +73,7 @@ export class Bridge {
       limits,
       clock,
       rules: () => this.rules,
+      onKept: () => this.show('local', this.sideStates.local),
       onFault: ({ message: failure, cause }) => this.show('local', { status: 'waiting', failure, cause }),
     });
     this.echoes = { local: new EchoFilter(limits.echoMs), remote: new EchoFilter(limits.echoMs) };
@@ -81,7 +82,8 @@ export class Bridge {
   get state(): BridgeState {
     const { local, remote } = this.sideStates;
     const isUp = sides.every((side) => this.sideStates[side].status === 'connected' && this.isOpen[side]);
-    return { status: isUp ? 'up' : 'down', local, remote };
+    const isSubscribed = this.subscriptions.local.isExactly(this.rules.filters('local'));
+    return { status: isUp ? 'up' : 'down', isSubscribed, local, remote };
   }
 
   get figures(): BridgeFigures {
@@ -112,12 +114,13 @@ export class Bridge {
   /**
    * From the next message on, the new rules are in force. What is in flight is not touched.
    *
-   * @returns when both brokers have confirmed the changed subscriptions; without a connection at once
+   * @returns when both brokers have confirmed the changed subscriptions; while the remote one is away, when the local one
+   *   has, or cannot be reached
    */
   async replaceRules(rules: BridgeRules): Promise<void> {
     this.rules = rules;
-    this.localSession.hasten();
-    await this.crossing?.useRules(rules);
+    const kept = this.localSession.hasten();
+    await (this.crossing?.useRules(rules) ?? kept);
   }
 
   private async run(signal: AbortSignal): Promise<void> {
@@ -126,7 +129,7 @@ export class Bridge {
       const fault = await this.connectOnce(signal);
       if (signal.aborted) break;
       // A local broker that is away is no reason to hurry to it.
-      if (fault.side === 'remote') this.localSession.hasten();
+      if (fault.side === 'remote') void this.localSession.hasten();
       this.failures[fault.side] += 1;
       const retryInMs = this.waitMsAfter(fault.side);
       const { message: failure, cause } = fault;

@@ -33,7 +33,7 @@ export interface CrossingOptions {
   /** Echoes that each broker may send. */
   readonly echoes: Readonly<Record<SideName, EchoFilter>>;
   readonly onNotice: (notice: BridgeNotice) => void;
-  /** Messages may go to this side from now on. */
+  /** Messages may go to this side from now on. Called again when a session that was kept has all subscriptions. */
   readonly onOpen: (side: SideName) => void;
 }
 
@@ -188,7 +188,9 @@ export class Crossing {
     // A session that the broker has kept misses nothing.
     if (isResumed) this.open(side);
     const opened = confirmed.then(() => {
-      if (!isResumed && !connections[side].isOver) this.open(side);
+      if (connections[side].isOver) return;
+      if (isResumed) this.options.onOpen(side);
+      else this.open(side);
     });
     opened.catch((error: unknown) => connections[side].fail(asError(error)));
   }

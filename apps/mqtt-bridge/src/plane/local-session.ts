@@ -12,6 +12,8 @@ export interface LocalSessionOptions {
   readonly limits: BridgeLimits;
   readonly clock: BridgeClock;
   readonly rules: () => BridgeRules;
+  /** The session is there, with the subscriptions. */
+  readonly onKept: () => void;
   /** The local broker does not let the session be. It is tried again. */
   readonly onFault: (fault: SideFault) => void;
 }
@@ -43,6 +45,7 @@ const deaf: BrokerConnectionHandler = {
 export class LocalSession {
   private keeping: Keeping | undefined;
   private hurry = new AbortController();
+  private waiting: (() => void)[] = [];
   private failures = 0;
   /** When the session was last seen. */
   private seenAtMs: number | undefined;
@@ -67,9 +70,15 @@ export class LocalSession {
     this.keeping = { ending, done: this.keep(ending.signal, signal) };
   }
 
-  /** The remote broker cannot be reached, or the rules are others: does not wait any longer. */
-  hasten(): void {
+  /**
+   * The remote broker cannot be reached, or the rules are others: does not wait any longer.
+   *
+   * @returns when it has tried to subscribe
+   */
+  hasten(): Promise<void> {
     this.hurry.abort();
+    if (this.keeping === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.waiting.push(resolve));
   }
 
   /** @returns when it does not use the session any more */
@@ -77,6 +86,7 @@ export class LocalSession {
     this.keeping?.ending.abort();
     await this.keeping?.done;
     this.keeping = undefined;
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   private async keep(ending: AbortSignal, signal: AbortSignal): Promise<void> {
@@ -85,7 +95,9 @@ export class LocalSession {
     while (!either.aborted) {
       // What hastens from now on is not in this round.
       this.hurry = new AbortController();
+      const waiting = this.waiting.splice(0);
       if (!this.isKept) await this.visit(signal);
+      for (const resolve of waiting) resolve();
       await this.pause(this.pauseMs, either);
     }
   }
@@ -106,6 +118,7 @@ export class LocalSession {
       await this.subscribe(signal);
       this.failures = 0;
       this.noteSeen();
+      this.options.onKept();
     } catch (error) {
       this.failures += 1;
       this.noteLost();

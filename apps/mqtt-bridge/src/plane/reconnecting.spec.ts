@@ -68,6 +68,7 @@ describe('a bridge whose broker is away', () => {
     await bridge.stop();
     expect(bridge.state).toEqual({
       status: 'down',
+      isSubscribed: false,
       local: { status: 'stopped' },
       remote: { status: 'stopped' },
     });

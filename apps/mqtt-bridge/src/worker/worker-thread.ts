@@ -191,7 +191,7 @@ export class WorkerThread extends Planes {
 
 function lost({ message }: Error) {
   const side = { status: 'waiting', failure: message } as const;
-  return { status: 'down', local: side, remote: side } as const;
+  return { status: 'down', isSubscribed: false, local: side, remote: side } as const;
 }
 
 /** Only plain data and ports can go to another thread. So the bytes of the broker in this process go over a port. */
