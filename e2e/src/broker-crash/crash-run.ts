@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RawMqttTarget } from '@sallyport/testkit';
+import { type RawMqttTarget, waitFor } from '@sallyport/testkit';
 import { CrashPublisher } from './crash-publisher.js';
 import { CrashSubscriber } from './crash-subscriber.js';
 
@@ -35,6 +35,7 @@ const perSecond = 2_000;
 /** The broker is killed at a random moment of this time under load, in milliseconds. */
 const [soonest, latest] = [100, 700];
 const quietMs = 20_000;
+const reconnectMs = 60_000;
 
 /**
  * Kills a broker again and again, while a client publishes 2,000 QoS 1 messages a second. One subscriber with a durable
@@ -77,7 +78,7 @@ class CrashRun {
     await publishing;
     await this.broker.resume();
     await this.reconnect(this.present);
-    await this.publisher.connect();
+    await untilServed(() => this.publisher.connect());
     await this.settle(() => this.publisher.waiting);
     await this.reconnect(this.away);
     const everyone = [this.present, this.away];
@@ -102,7 +103,7 @@ class CrashRun {
   }
 
   private async reconnect(subscriber: CrashSubscriber): Promise<void> {
-    if (!(await subscriber.connect())) this.forgottenSessions += 1;
+    if (!(await untilServed(() => subscriber.connect()))) this.forgottenSessions += 1;
   }
 
   /** Waits until nothing is missing. What does not come for some time never comes, and is counted as lost. */
@@ -114,4 +115,13 @@ class CrashRun {
       [fewest, changedAt] = [missing(), performance.now()];
     }
   }
+}
+
+/** A broker that has just come back may turn clients away for a moment (return code 3). They come again. */
+async function untilServed<T>(connect: () => Promise<T>): Promise<T> {
+  const served = await waitFor(async () => ({ answer: await connect() }), {
+    what: 'the connection after a crash',
+    deadlineMs: reconnectMs,
+  });
+  return served.answer;
 }
