@@ -14,5 +14,6 @@ export { CloudDialError, type DialStage } from './dial-error.js';
 export { type ExplainOptions, explainCloudFault } from './explain-cloud-fault.js';
 export { hostFieldOf, placeText } from './host-and-port.js';
 export { type MqttLogin, mqttLogin } from './mqtt-login.js';
-export { isReachedDirectly } from './no-proxy.js';
+export { serverTimeOver } from './server-time.js';
+export { smartRestLine } from './smart-rest.js';
 export { type RootPlace, readRoots, rootFiles } from './trusted-roots.js';

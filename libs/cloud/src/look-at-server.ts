@@ -1,9 +1,8 @@
-import { request as httpRequest } from 'node:http';
 import { connect as netConnect } from 'node:net';
 import type { CloudConnection, HostAndPort } from './cloud-connection.js';
 import { nameText } from './device-certificate.js';
 import { openUnverified } from './dial-cloud.js';
-import { hostFieldOf } from './host-and-port.js';
+import { serverTimeOver } from './server-time.js';
 
 /** The certificate a server shows. Nobody has verified it: it is for words only. */
 export interface SeenCertificate {
@@ -29,25 +28,14 @@ export async function lookAtServer(
 }
 
 /**
- * What the REST API of a cloud takes for the time (RFC 9110 §6.6.1). Nobody has verified the server: it is for words only.
- * Undefined: there is none, or it does not say.
+ * What the REST API of a cloud takes for the time. Nobody has verified the server: it is for words only. Undefined: there
+ * is none, or it does not say.
  */
 export async function serverTime(connection: CloudConnection): Promise<Date | undefined> {
-  const place = connection.http;
-  if (place === undefined) return undefined;
-  const socket = await openUnverified(connection, place, patienceMs);
-  if (socket === undefined) return undefined;
-  const signal = AbortSignal.timeout(patienceMs);
-  return new Promise((resolve) => {
-    const headers = { host: hostFieldOf(place) };
-    const request = httpRequest({ method: 'HEAD', path: '/', headers, createConnection: () => socket, signal });
-    request.once('response', (response) => {
-      const time = new Date(response.headers.date ?? '');
-      resolve(Number.isNaN(time.getTime()) ? undefined : time);
-      request.destroy();
-    });
-    request.on('error', () => resolve(undefined)).end();
-  });
+  const { http } = connection;
+  if (http === undefined) return undefined;
+  const socket = await openUnverified(connection, http, patienceMs);
+  return socket === undefined ? undefined : serverTimeOver(socket, http);
 }
 
 /** Whether something takes connections there. */

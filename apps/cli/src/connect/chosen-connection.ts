@@ -25,9 +25,14 @@ export function chosenConnection(context: CliContext, command: Command): string 
   return profile === undefined ? given.name : `${given.name}@${profile}`;
 }
 
-/** The command line for a connection: `c8y --profile plant2`. */
-export function commandLineOf(name: string): string {
+/** A connection as commands take it: `c8y`, `--profile`, `plant2`. */
+export function commandWordsOf(name: string): string[] {
   const { kind, profile } = parseCloudName(name);
-  if (kind === 'custom') return name;
-  return profile === undefined ? kind : `${kind} --profile ${profile}`;
+  if (kind === 'custom') return [name];
+  return profile === undefined ? [kind] : [kind, '--profile', profile];
+}
+
+/** The same as one text: `c8y --profile plant2`. */
+export function commandLineOf(name: string): string {
+  return commandWordsOf(name).join(' ');
 }

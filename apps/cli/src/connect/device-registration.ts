@@ -1,4 +1,4 @@
-import type { CloudConnection } from '@sallyport/cloud';
+import { type CloudConnection, smartRestLine } from '@sallyport/cloud';
 import type { CliContext } from '../cli-context.js';
 import { DirectSession } from './direct-session.js';
 import { explained } from './explained.js';
@@ -18,7 +18,7 @@ export async function introduceDevice(
     const session = await DirectSession.open(connection, { signal: context.signal });
     try {
       if (connection.kind === 'c8y')
-        await session.publish('s/us', `100,${field(connection.deviceId)},${field(deviceType)}`);
+        await session.publish('s/us', smartRestLine('100', connection.deviceId, deviceType));
     } finally {
       session.close();
     }
@@ -26,9 +26,4 @@ export async function introduceDevice(
     context.signal.throwIfAborted();
     throw await explained(fault, connection, { now: context.now() });
   }
-}
-
-/** A field of SmartREST: quoted when it holds a comma or a quote, as in CSV. */
-function field(text: string): string {
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

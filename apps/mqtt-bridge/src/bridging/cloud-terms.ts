@@ -1,4 +1,4 @@
-import type { CloudConnection } from '@sallyport/cloud';
+import { type CloudConnection, smartRestLine } from '@sallyport/cloud';
 import type { PlannedMessage, PlannedTerms } from './bridge-plan.js';
 
 export interface CloudTermsOptions {
@@ -32,11 +32,6 @@ function serviceStatus(
   { service, serviceType }: CloudTermsOptions,
   status: 'up' | 'down',
 ): PlannedMessage {
-  const fields = ['102', `${deviceId}:device:main:service:${service}`, serviceType, service, status];
-  return { topic: 's/us', payload: fields.map(smartRestField).join(','), retain: false };
-}
-
-/** A field of a SmartREST line: in quotes when it holds a separator, with each quote doubled. */
-function smartRestField(text: string): string {
-  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const payload = smartRestLine('102', `${deviceId}:device:main:service:${service}`, serviceType, service, status);
+  return { topic: 's/us', payload, retain: false };
 }

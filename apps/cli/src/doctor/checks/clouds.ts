@@ -6,15 +6,17 @@ import {
   cloudConnections,
   dialCloud,
   explainCloudFault,
+  type HostAndPort,
+  serverTimeOver,
 } from '@sallyport/cloud';
 import { needsRenewal } from '@sallyport/identity';
 import { type BridgeDescription, mqttBridgeRoutes, Problem } from '@sallyport/protocol';
 import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
+import { commandWordsOf } from '../../connect/chosen-connection.js';
 import { Failure } from '../../failure.js';
 import { readPemFile } from '../../site/pem-file.js';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
-import { clockDifferenceMs } from './cloud-clock.js';
 
 /** Longer than a cloud takes to say what it thinks of a certificate. */
 const verdictMs = 1_500;
@@ -94,7 +96,7 @@ function strangers(
     .map(({ name }) =>
       error(
         `A bridge to ${name} runs, and cloud.connections does not name it.`,
-        remedies.run('disconnect', ...wordsOf(name)),
+        remedies.run('disconnect', ...commandWordsOf(name)),
       ),
     );
 }
@@ -117,7 +119,7 @@ function bridgeFindings({ checked, connection, bridge }: Inspected): Finding[] {
 }
 
 function inspectRules({ remedies }: CheckedSite, { name }: CloudConnection): string {
-  return remedies.run('bridge', 'inspect', ...wordsOf(name));
+  return remedies.run('bridge', 'inspect', ...commandWordsOf(name));
 }
 
 /** Name and dates of the certificate; whether key and roots are usable is found by dialling. */
@@ -154,7 +156,7 @@ function dateFindings(
 /** A self-signed certificate renews itself; what the cloud or the site issued is asked for, while it is still valid. */
 function renewalOf(checked: CheckedSite, connection: CloudConnection, leaf: Certificate): string {
   const { remedies } = checked;
-  const cloud = wordsOf(connection.name);
+  const cloud = commandWordsOf(connection.name);
   const reconnect = remedies.run('reconnect', ...cloud);
   if (verifySignedBy(leaf, leaf)) {
     const upload = connection.kind === 'c8y' ? [remedies.run('cert', 'upload', ...cloud)] : [];
@@ -168,7 +170,8 @@ function renewalOf(checked: CheckedSite, connection: CloudConnection, leaf: Cert
 async function reached(inspected: Inspected): Promise<Finding[]> {
   const { connection, bridge } = inspected;
   const broker = bridge?.remote.isConnected === true ? undefined : await brokerFault(inspected);
-  const api = connection.http === undefined ? [] : await apiFindings(inspected);
+  const { http } = connection;
+  const api = http === undefined ? [] : await apiFindings(inspected, http);
   // One cause of both is told once.
   const isTold = api.some(({ what }) => what === broker?.what);
   return [...(broker === undefined || isTold ? [] : [broker]), ...api];
@@ -201,15 +204,15 @@ function verdictOf(socket: Socket): Promise<unknown> {
   });
 }
 
-async function apiFindings(inspected: Inspected): Promise<Finding[]> {
+async function apiFindings(inspected: Inspected, api: HostAndPort): Promise<Finding[]> {
   const { checked, connection } = inspected;
   try {
     const { signal } = checked.context;
     const socket = await dialCloud(connection, { endpoint: 'http', alpn: ['http/1.1'], signal, deadlines });
-    const host = connection.http?.host ?? '';
-    const difference = await clockDifferenceMs(socket, { host, now: checked.context.now });
-    if (difference === undefined || Math.abs(difference) <= largestDifferenceMs) return [];
-    const [minutes, way] = [Math.round(Math.abs(difference) / 60_000), difference > 0 ? 'ahead of' : 'behind'];
+    const there = await serverTimeOver(socket, api);
+    const differenceMs = there === undefined ? 0 : checked.context.now().getTime() - there.getTime();
+    if (Math.abs(differenceMs) <= largestDifferenceMs) return [];
+    const [minutes, way] = [Math.round(Math.abs(differenceMs) / 60_000), differenceMs > 0 ? 'ahead of' : 'behind'];
     return [
       warning(
         `${connection.name}: the clock of this machine is ${minutes} minutes ${way} that of the cloud.`,
@@ -255,18 +258,12 @@ function commandFor({ checked, connection }: Inspected, { code }: CloudFault): s
 
 function trustCommand({ remedies }: CheckedSite, connection: CloudConnection): string | undefined {
   return connection.kind === 'c8y' && connection.identity !== undefined
-    ? remedies.run('cert', 'upload', ...wordsOf(connection.name))
+    ? remedies.run('cert', 'upload', ...commandWordsOf(connection.name))
     : undefined;
 }
 
 function again({ checked, connection }: Pick<Inspected, 'checked' | 'connection'>): string {
-  return checked.remedies.run('reconnect', ...wordsOf(connection.name));
-}
-
-/** `c8y@plant2` as commands take it. */
-function wordsOf(name: string): string[] {
-  const [cloud = '', profile] = name.split('@');
-  return profile === undefined ? [cloud] : [cloud, '--profile', profile];
+  return checked.remedies.run('reconnect', ...commandWordsOf(connection.name));
 }
 
 /** The first command of an advice, as the user has to type it. */
