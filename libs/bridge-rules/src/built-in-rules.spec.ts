@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { loadSettings } from '@sallyport/config';
+import { type BuiltInCloud, loadSettings } from '@sallyport/config';
 import { namesIn } from '@sallyport/files';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { builtInFiles, type CloudName, writeBuiltInRules } from './built-in-rules.js';
+import { builtInFiles, writeBuiltInRules } from './built-in-rules.js';
 import { ruleSourceOf } from './connection-rules.js';
 import { ruleText } from './diff-rules.js';
 import { compile } from './matcher.js';
@@ -11,7 +11,7 @@ import { readRuleSet } from './rule-directory.js';
 
 type AuthMethod = 'certificate' | 'basic';
 
-async function builtInSet(kind: CloudName, settings = '', authMethod: AuthMethod = 'certificate') {
+async function builtInSet(kind: BuiltInCloud, settings = '', authMethod: AuthMethod = 'certificate') {
   await using directory = temporaryDirectory();
   await writeFile(directory.file('tedge.toml'), settings);
   const loaded = await loadSettings({ configDir: directory.path, env: {}, cwd: '/' });
@@ -25,7 +25,7 @@ async function builtInSet(kind: CloudName, settings = '', authMethod: AuthMethod
   return readRuleSet(await ruleSourceOf(loaded.settings, connection));
 }
 
-async function builtInTexts(kind: CloudName, settings = '', authMethod: AuthMethod = 'certificate') {
+async function builtInTexts(kind: BuiltInCloud, settings = '', authMethod: AuthMethod = 'certificate') {
   const { rules } = await builtInSet(kind, settings, authMethod);
   return rules.map(ruleText).toSorted();
 }

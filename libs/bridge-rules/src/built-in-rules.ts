@@ -1,23 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BuiltInCloud } from '@sallyport/config';
 import { exists, readTextIfPresent, replaceTextFile } from '@sallyport/files';
 import { awsRules } from './built-in/aws.js';
 import { azRules } from './built-in/az.js';
 import { c8yRules } from './built-in/c8y.js';
 import type { RuleFile } from './rule-file.js';
 
-/** The clouds that have rules from the start. */
-export const cloudNames = ['c8y', 'az', 'aws'] as const;
-export type CloudName = (typeof cloudNames)[number];
-
-const files: Readonly<Record<CloudName, readonly RuleFile[]>> = {
+const files: Readonly<Record<BuiltInCloud, readonly RuleFile[]>> = {
   c8y: [{ name: 'mqtt-core.toml', text: c8yRules }],
   az: [{ name: 'rules.toml', text: azRules }],
   aws: [{ name: 'rules.toml', text: awsRules }],
 };
 
 /** The files of built-in rules of a cloud, with the names that thin-edge.io gives them. */
-export function builtInFiles(cloud: CloudName): readonly RuleFile[] {
+export function builtInFiles(cloud: BuiltInCloud): readonly RuleFile[] {
   return files[cloud];
 }
 
@@ -30,7 +27,7 @@ export function builtInFiles(cloud: CloudName): readonly RuleFile[] {
  * @returns names of the files with rules that were written
  * @throws NodeJS.ErrnoException as the disk says (EACCES, EROFS, ENOSPC); no file is half written
  */
-export async function writeBuiltInRules(directory: string, cloud: CloudName): Promise<string[]> {
+export async function writeBuiltInRules(directory: string, cloud: BuiltInCloud): Promise<string[]> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const written: string[] = [];
   for (const file of builtInFiles(cloud)) if (await writeBuiltIn(directory, file)) written.push(file.name);

@@ -1,13 +1,12 @@
 import { join } from 'node:path';
-import { parseToml, type Settings, type TomlTable } from '@sallyport/config';
+import { type CloudKind, parseToml, type Settings, type TomlTable } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
-import type { CloudName } from './built-in-rules.js';
 import type { RuleSource } from './rule-directory.js';
 import { type ConnectionFacts, cloudVariables, mapperVariables } from './setting-variables.js';
 
 /** What rules depend on of a connection to a cloud. A `CloudConnection` is one. */
 export interface RuledConnection {
-  readonly kind: CloudName | 'custom';
+  readonly kind: CloudKind;
   readonly profile: string | undefined;
   readonly authMethod: 'certificate' | 'basic' | 'none';
   readonly deviceId: string;

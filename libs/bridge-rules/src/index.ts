@@ -1,4 +1,4 @@
-export { type CloudName, writeBuiltInRules } from './built-in-rules.js';
+export { writeBuiltInRules } from './built-in-rules.js';
 export { type RuledConnection, ruleDirectory, ruleSourceOf } from './connection-rules.js';
 export { type ChangedRule, diffRules, type RuleDiff, ruleText } from './diff-rules.js';
 export { compile, type RuleMatcher } from './matcher.js';

@@ -1,5 +1,5 @@
-import { configKeys } from '@sallyport/config';
-import { builtInFiles, type CloudName, cloudNames } from './built-in-rules.js';
+import { type BuiltInCloud, builtInClouds, configKeys } from '@sallyport/config';
+import { builtInFiles } from './built-in-rules.js';
 import { readRuleFile } from './rule-file.js';
 import type { BridgeRule } from './rule-set.js';
 import { isReadable } from './setting-variables.js';
@@ -8,11 +8,11 @@ import type { RuleAuthMethod, RuleVariables, VariableValue } from './variables.j
 /** The page docs/reference/bridge-rules.md. */
 export function renderBridgeRulesReference(): string {
   const settings = configKeys.filter(isReadable).map((key) => `\`${key}\``);
-  const clouds = cloudNames.map((cloud) => `### ${titles[cloud]}\n\n${builtInTable(cloud)}`);
+  const clouds = builtInClouds.map((cloud) => `### ${titles[cloud]}\n\n${builtInTable(cloud)}`);
   return [introduction, settings.join(', '), notes, ...clouds].join('\n\n').concat('\n');
 }
 
-const titles: Readonly<Record<CloudName, string>> = {
+const titles: Readonly<Record<BuiltInCloud, string>> = {
   c8y: 'Cumulocity (`c8y`)',
   az: 'Azure IoT Hub (`az`)',
   aws: 'AWS IoT Core (`aws`)',
@@ -23,7 +23,7 @@ interface Conditions {
   readonly isMqttServiceOn: boolean;
 }
 
-function builtInTable(cloud: CloudName): string {
+function builtInTable(cloud: BuiltInCloud): string {
   const always = rulesOf(cloud, { authMethod: 'certificate', isMqttServiceOn: true });
   const password = rulesOf(cloud, { authMethod: 'password', isMqttServiceOn: true });
   const offService = rulesOf(cloud, { authMethod: 'certificate', isMqttServiceOn: false });
@@ -39,7 +39,7 @@ function builtInTable(cloud: CloudName): string {
   return ['| local topics | | topics of the cloud | in force |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-function rulesOf(cloud: CloudName, { authMethod, isMqttServiceOn }: Conditions): Map<string, BridgeRule> {
+function rulesOf(cloud: BuiltInCloud, { authMethod, isMqttServiceOn }: Conditions): Map<string, BridgeRule> {
   const values: Readonly<Record<string, VariableValue>> = {
     'bridge.topic_prefix': cloud,
     'device.id': '<id>',

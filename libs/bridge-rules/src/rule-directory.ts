@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { join } from 'node:path';
+import type { BuiltInCloud } from '@sallyport/config';
 import { namesIn, readOperatorFile } from '@sallyport/files';
-import { builtInFiles, type CloudName } from './built-in-rules.js';
+import { builtInFiles } from './built-in-rules.js';
 import { type RuleFault, ruleProblem } from './rule-fault.js';
 import { type FileRules, type RuleFile, readRuleFile } from './rule-file.js';
 import { loopFaults } from './rule-loops.js';
@@ -19,7 +20,7 @@ export interface RuleSource {
   readonly directory: string;
   readonly variables: RuleVariables;
   /** The cloud whose built-in rules count where their file was not written yet. */
-  readonly builtIn?: CloudName;
+  readonly builtIn?: BuiltInCloud;
 }
 
 /**

@@ -1,5 +1,11 @@
-import { type ConfigKey, isConfigKey, isTable, type Settings, type TomlTable } from '@sallyport/config';
-import type { CloudName } from './built-in-rules.js';
+import {
+  type BuiltInCloud,
+  type ConfigKey,
+  isConfigKey,
+  isTable,
+  type Settings,
+  type TomlTable,
+} from '@sallyport/config';
 import type { RuleAuthMethod, RuleVariables, VariableReading } from './variables.js';
 
 /**
@@ -38,7 +44,7 @@ export interface ConnectionFacts {
 }
 
 /** The variables of the rules of a cloud: `${mapper.url}` is the setting `c8y.url`. */
-export function cloudVariables(settings: SettingValues, cloud: CloudName, facts: ConnectionFacts): RuleVariables {
+export function cloudVariables(settings: SettingValues, cloud: BuiltInCloud, facts: ConnectionFacts): RuleVariables {
   const { authMethod, deviceId } = facts;
   return {
     authMethod,

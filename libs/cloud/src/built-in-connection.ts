@@ -1,9 +1,8 @@
-import { type ConfigKey, nameOf, quoted, type Settings } from '@sallyport/config';
+import { type BuiltInCloud, type ConfigKey, nameOf, quoted, type Settings } from '@sallyport/config';
 import { exists } from '@sallyport/files';
 import { deviceId, Problem } from '@sallyport/protocol';
 import { leafNameIn } from './certificate-name.js';
 import type { CloudConnection, CloudSettingNames } from './cloud-connection.js';
-import type { BuiltInCloud } from './cloud-name.js';
 import { readCredentials } from './credentials.js';
 import { hostAndPortIn } from './host-and-port.js';
 import { httpProxyOf } from './http-proxy.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Settings } from '@sallyport/config';
+import type { CloudKind, Settings } from '@sallyport/config';
 import { builtInConnection } from './built-in-connection.js';
-import { type CloudKind, parseCloudName } from './cloud-name.js';
+import { parseCloudName } from './cloud-name.js';
 import { mapperConnection } from './mapper-connection.js';
 
 /** A host and a port. The host is a DNS name or an IP address, without brackets. */

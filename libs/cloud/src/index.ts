@@ -8,7 +8,7 @@ export {
   type IdentityFiles,
 } from './cloud-connection.js';
 export type { CloudFault, CloudFaultCode } from './cloud-fault.js';
-export { builtInClouds, type CloudKind, type CloudName, cloudConnections, parseCloudName } from './cloud-name.js';
+export { cloudConnections, parseCloudName } from './cloud-name.js';
 export { type DialDeadlines, type DialOptions, dialCloud } from './dial-cloud.js';
 export { CloudDialError, type DialStage } from './dial-error.js';
 export { type ExplainOptions, explainCloudFault } from './explain-cloud-fault.js';

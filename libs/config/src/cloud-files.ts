@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { cloudOf, type KeyReference, parseProfileName, pathsOf } from './key-names.js';
+import { parseProfileName } from './cloud-names.js';
+import { cloudOf, type KeyReference, pathsOf } from './key-names.js';
 import { readSettingsText } from './settings-text.js';
 import { parseToml, type TomlTable } from './toml.js';
 

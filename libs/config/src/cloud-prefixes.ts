@@ -2,15 +2,10 @@ import { join } from 'node:path';
 import { errorCode, namesIn, readTextIfPresent } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
+import { builtInClouds, readCloudName } from './cloud-names.js';
 import type { Settings } from './settings.js';
 import { parseToml } from './toml.js';
 import { valueTypes } from './value-types.js';
-
-const clouds = ['c8y', 'az', 'aws'] as const;
-const builtIn: ReadonlySet<string> = new Set(clouds);
-
-// As the names of user-defined mappers are. The folders of profiles hold a dot.
-const mapperName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 const mapper = z.object({ bridge: z.object({ topic_prefix: valueTypes.topicPrefix.schema }) });
 
@@ -19,7 +14,7 @@ const mapper = z.object({ bridge: z.object({ topic_prefix: valueTypes.topicPrefi
  * below `mappers/`, connected or not.
  */
 export async function cloudPrefixes(settings: Settings): Promise<string[]> {
-  const ofClouds = clouds.flatMap((cloud) =>
+  const ofClouds = builtInClouds.flatMap((cloud) =>
     [undefined, ...settings.profilesOf(cloud)].map((profile) =>
       settings.ofProfile(profile).get(`${cloud}.bridge.topic_prefix`),
     ),
@@ -30,7 +25,8 @@ export async function cloudPrefixes(settings: Settings): Promise<string[]> {
 async function mapperPrefixes({ directory }: Settings): Promise<string[]> {
   const folder = join(directory, 'mappers');
   const found = await unlessUnreadable(() => namesIn(folder), []);
-  const names = found.filter((name) => mapperName.test(name) && !builtIn.has(name)).toSorted();
+  // The folders of profiles hold a dot.
+  const names = found.filter((name) => readCloudName(name)?.kind === 'custom').toSorted();
   const prefixes = await Promise.all(names.map((name) => prefixOf(name, join(folder, name, 'mapper.toml'))));
   return prefixes.filter((prefix) => prefix !== undefined);
 }

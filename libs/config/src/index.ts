@@ -1,4 +1,12 @@
 export { type C8yProxyRole, type C8yProxyRule, c8yProxyMethods, parseC8yProxyRules } from './c8y-proxy-rules.js';
+export {
+  type BuiltInCloud,
+  builtInClouds,
+  type CloudKind,
+  type CloudName,
+  parseProfileName,
+  readCloudName,
+} from './cloud-names.js';
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';
@@ -13,7 +21,6 @@ export {
   isProfiled,
   type KeyReference,
   nameOf,
-  parseProfileName,
   similarKeys,
 } from './key-names.js';
 export type { Source } from './layer.js';

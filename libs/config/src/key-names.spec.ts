@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { environmentNameOf, findKey, keyOfVariable, nameOf, parseProfileName, similarKeys } from './key-names.js';
+import { parseProfileName } from './cloud-names.js';
+import { environmentNameOf, findKey, keyOfVariable, nameOf, similarKeys } from './key-names.js';
 
 describe('key names', () => {
   it.each(['http.bind.port', 'http_bind_port', 'http.bind_port', 'http-bind-port'])(

@@ -1,3 +1,4 @@
+import { builtInClouds, parseProfileName } from './cloud-names.js';
 import { type ConfigKey, configKeys, describeKey, isConfigKey } from './schema.js';
 
 /** A setting, or the same setting in one of several profiles of a cloud. */
@@ -11,9 +12,6 @@ export interface NamedKey extends KeyReference {
   readonly deprecatedName?: string;
 }
 
-/** The clouds whose keys may be given per profile. */
-const clouds = ['c8y', 'az', 'aws'] as const;
-
 /** True for keys that `--profile` applies to. */
 export function isProfiled(key: ConfigKey): boolean {
   return cloudOf(key) !== undefined;
@@ -21,20 +19,7 @@ export function isProfiled(key: ConfigKey): boolean {
 
 /** The cloud a key belongs to; undefined for keys of no cloud. */
 export function cloudOf(key: string): string | undefined {
-  return clouds.find((cloud) => key.startsWith(`${cloud}.`));
-}
-
-// A settings file with one of these for a key is refused as hostile.
-const unsafeNames = new Set(['__proto__', 'constructor']);
-
-/**
- * The profile a person named, in lower case; undefined when it is no profile name: letters, digits, `-` and `_`, with
- * at least one letter or digit, up to 64 characters.
- */
-export function parseProfileName(text: string): string | undefined {
-  const name = text.toLowerCase();
-  const isName = /^[a-z0-9_-]*[a-z0-9][a-z0-9_-]*$/.test(name) && name.length <= 64;
-  return isName && !unsafeNames.has(name) ? name : undefined;
+  return builtInClouds.find((cloud) => key.startsWith(`${cloud}.`));
 }
 
 /** The name with dots: `http.bind.port`, or `c8y.profiles.plant2.url` for a key of a profile. */

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { deviceId as deviceIdSchema } from '@sallyport/protocol';
 import { z } from 'zod';
+import { readCloudName } from './cloud-names.js';
 import { asFlag, asWritten, integerFrom, listOf, oneOf, textThat, type ValueType } from './value-type.js';
 
 /** Control characters (NUL and line breaks among them) end up in paths, logs and topics: nothing may hold one. */
@@ -60,18 +61,7 @@ export const entityTopicId = textThat(
   (id) => isOneLine(id, 255) && /^[^/#+]+(?:\/[^/#+]*){3}$/.test(id),
 );
 
-// Names of JavaScript's own that a table of settings must not have.
-const unsafeNames = new Set(['__proto__', 'constructor']);
-
-/** `c8y`, `c8y@plant2`, or the name of a user-defined mapper. A name is part of MQTT topics, client ids and file names. */
-function isCloudName(name: string): boolean {
-  const [, cloud = '', profile] = /^([a-z0-9][a-z0-9_-]{0,63})(?:@([a-z0-9_-]{1,64}))?$/.exec(name) ?? [];
-  if (cloud === '' || unsafeNames.has(cloud)) return false;
-  if (profile === undefined) return true;
-  return ['c8y', 'az', 'aws'].includes(cloud) && /[a-z0-9]/.test(profile) && !unsafeNames.has(profile);
-}
-
-const cloudName = textThat('CloudName', 'the name of a cloud', isCloudName);
+const cloudName = textThat('CloudName', 'the name of a cloud', (name) => readCloudName(name)?.name === name);
 
 /** Names of cloud connections. */
 export const cloudNames = listOf(

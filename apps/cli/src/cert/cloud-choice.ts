@@ -1,23 +1,22 @@
+import { type BuiltInCloud, builtInClouds } from '@sallyport/config';
 import { Argument, type Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { usualProfile } from '../cloud-profile.js';
 import { optionsOf } from '../options.js';
 
-const clouds = ['c8y', 'az', 'aws'] as const;
-
 /** Which of the identities of this device a command is about. */
 export interface CloudChoice {
   /** Undefined for the device itself. `c8y` has its own settings; the other clouds use those of the device. */
-  readonly cloud: (typeof clouds)[number] | undefined;
+  readonly cloud: BuiltInCloud | undefined;
   /** Profile of `c8y`, in lower case. */
   readonly profile?: string;
 }
 
-const choice = z.object({ cloud: z.enum(clouds).optional(), profile: z.string().optional() });
+const choice = z.object({ cloud: z.enum(builtInClouds).optional(), profile: z.string().optional() });
 
 /** The argument that names a cloud, last in the command line. */
-export function cloudArgument(names: readonly (typeof clouds)[number][] = clouds): Argument {
+export function cloudArgument(names: readonly BuiltInCloud[] = builtInClouds): Argument {
   return new Argument('[cloud]', 'cloud the certificate is for').choices(names);
 }
 

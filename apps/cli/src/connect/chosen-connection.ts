@@ -1,4 +1,4 @@
-import { builtInClouds, parseCloudName } from '@sallyport/cloud';
+import { parseCloudName } from '@sallyport/cloud';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -17,7 +17,7 @@ const choice = z.object({ profile: z.string().optional() });
 export function chosenConnection(context: CliContext, command: Command): string {
   const given = parseCloudName(z.string().parse(command.processedArgs[0]));
   const { profile: named } = optionsOf(command, choice);
-  const isBuiltIn = builtInClouds.some((cloud) => cloud === given.kind);
+  const isBuiltIn = given.kind !== 'custom';
   if (named !== undefined && !isBuiltIn)
     command.error("error: option '--profile' needs the cloud whose profile it is: c8y, az or aws", { exitCode: 2 });
   if (given.profile !== undefined || !isBuiltIn) return given.name;
