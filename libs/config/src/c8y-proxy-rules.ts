@@ -1,7 +1,7 @@
 import { deviceId, mqttRole, ownName } from '@sallyport/protocol';
 import type { z } from 'zod';
 import { shownValue } from './faults.js';
-import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-file.js';
+import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-tables.js';
 
 // Each request is compared with the rules of its client.
 const mostRules = 256;

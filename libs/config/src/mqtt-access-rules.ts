@@ -9,7 +9,7 @@ import {
   serviceTopicRoot,
 } from '@sallyport/protocol';
 import { shownValue } from './faults.js';
-import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-file.js';
+import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-tables.js';
 import type { TomlTable } from './toml.js';
 
 // The rights of each client are compared with each message. So a file of rules has a size that stays fast.
