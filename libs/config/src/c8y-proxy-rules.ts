@@ -1,13 +1,12 @@
-import { deviceId, mqttRole, ownName } from '@sallyport/protocol';
+import { mqttRole, ownName } from '@sallyport/protocol';
 import type { z } from 'zod';
 import { shownValue } from './faults.js';
-import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-tables.js';
+import { faultAt, partiesOf, type RulePlace, type RuleTable, readRuleTables, rolesOf, textsOf } from './rule-tables.js';
 
 // Each request is compared with the rules of its client.
 const mostRules = 256;
 
-const listKeys = ['roles', 'names', 'methods', 'paths'] as const;
-type ListKey = (typeof listKeys)[number];
+const listKeys = ['roles', 'names', 'methods', 'paths'];
 
 /** Methods that the proxy passes on. */
 export const c8yProxyMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -47,39 +46,16 @@ export function parseC8yProxyRules(text: string, file: string): C8yProxyRule[] {
   return readRuleTables(text, file, mostRules).map(readRule);
 }
 
-function readRule({ table, ...place }: RuleTable): C8yProxyRule {
-  const { purpose, ...lists } = table;
-  for (const key of Object.keys(lists))
-    if (!isListKey(key)) throw faultAt(place, key, `"${key}" is not known. Use purpose, ${listKeys.join(', ')}.`);
-  if (purpose !== undefined && typeof purpose !== 'string')
-    throw faultAt(place, 'purpose', `purpose is ${shownValue(purpose)}, which is not a text.`);
-  const roles = textsOf({ table, place, key: 'roles' }).map((value) => roleOf(value, place));
-  const names = textsOf({ table, place, key: 'names' }).map((value) => nameOf(value, place));
+function readRule(rule: RuleTable): C8yProxyRule {
+  const { table, ...place } = rule;
+  const { names } = partiesOf(rule, listKeys);
+  const roles = rolesOf(rule, mqttRole);
   const methods = textsOf({ table, place, key: 'methods' }).map((value) => methodOf(value, place));
   const paths = textsOf({ table, place, key: 'paths' }).map((value) => pathOf(value, place));
-  if (roles.length + names.length === 0) throw faultAt(place, undefined, 'The rule is for nobody. Set roles or names.');
   if (paths.length === 0) throw faultAt(place, undefined, 'The rule gives no rights. Set paths; "/" is every path.');
   if (table['methods'] !== undefined && methods.length === 0)
     throw faultAt(place, 'methods', 'methods is empty. Leave it out to allow every method.');
   return { roles, names, methods: methods.length === 0 ? c8yProxyMethods : methods, paths };
-}
-
-function isListKey(key: string): key is ListKey {
-  return listKeys.some((known) => known === key);
-}
-
-function roleOf(value: string, place: RulePlace): C8yProxyRole {
-  const role = mqttRole.safeParse(value);
-  if (role.success) return role.data;
-  const known = mqttRole.options.join(', ');
-  throw faultAt(place, 'roles', `roles holds ${shownValue(value)}. Rules can be for these roles: ${known}.`, value);
-}
-
-function nameOf(value: string, place: RulePlace): string {
-  const name = deviceId.safeParse(value);
-  const reason = name.success ? undefined : name.error.issues[0]?.message;
-  if (reason !== undefined) throw faultAt(place, 'names', `names holds ${shownValue(value)}, which ${reason}.`, value);
-  return value;
 }
 
 function methodOf(value: string, place: RulePlace): string {

@@ -1,5 +1,4 @@
 import {
-  deviceId,
   filtersOverlap,
   isTopicFilter,
   type MqttAccessRule,
@@ -9,14 +8,13 @@ import {
   serviceTopicRoot,
 } from '@sallyport/protocol';
 import { shownValue } from './faults.js';
-import { faultAt, type RulePlace, type RuleTable, readRuleTables, textsOf } from './rule-tables.js';
+import { faultAt, partiesOf, type RulePlace, type RuleTable, readRuleTables, rolesOf, textsOf } from './rule-tables.js';
 import type { TomlTable } from './toml.js';
 
 // The rights of each client are compared with each message. So a file of rules has a size that stays fast.
 const mostRules = 256;
 
-const listKeys = ['roles', 'names', 'publish', 'subscribe'] as const;
-type ListKey = (typeof listKeys)[number];
+const listKeys = ['roles', 'names', 'publish', 'subscribe'];
 
 /** Roles a site may give rights to. Services have the rights of the product; a client without identity has all others. */
 const siteRoles = mqttRole.extract(['device', 'gateway', 'admin']);
@@ -40,39 +38,17 @@ export function parseMqttAccessRules(text: string, file: string): MqttAccessRule
   return readRuleTables(text, file, mostRules).map(readRule);
 }
 
-function readRule({ table, ...place }: RuleTable): MqttAccessRule {
-  const { purpose, ...lists } = table;
-  for (const key of Object.keys(lists))
-    if (!isListKey(key)) throw faultAt(place, key, `"${key}" is not known. Use purpose, ${listKeys.join(', ')}.`);
-  if (purpose !== undefined && typeof purpose !== 'string')
-    throw faultAt(place, 'purpose', `purpose is ${shownValue(purpose)}, which is not a text.`);
-  const roles = textsOf({ table, place, key: 'roles' }).map((value) => roleOf(value, place));
-  const names = textsOf({ table, place, key: 'names' }).map((value) => nameOf(value, place));
+function readRule(rule: RuleTable): MqttAccessRule {
+  const { table, ...place } = rule;
+  const { names, purpose = 'A rule of this site.' } = partiesOf(rule, listKeys);
+  const roles = rolesOf(rule, siteRoles);
+  for (const name of names)
+    if (serviceName.safeParse(name).success)
+      throw faultAt(place, 'names', `names holds "${name}". A service of Sallyport has the rights it needs.`, name);
   const [publish, subscribe] = [filtersOf(table, 'publish', place), filtersOf(table, 'subscribe', place)];
-  if (roles.length + names.length === 0) throw faultAt(place, undefined, 'The rule is for nobody. Set roles or names.');
   if (publish.length + subscribe.length === 0)
     throw faultAt(place, undefined, 'The rule gives no rights. Set publish or subscribe.');
-  return { roles, names, publish, subscribe, purpose: purpose ?? 'A rule of this site.' };
-}
-
-function isListKey(key: string): key is ListKey {
-  return listKeys.some((known) => known === key);
-}
-
-function roleOf(value: string, place: RulePlace) {
-  const role = siteRoles.safeParse(value);
-  if (role.success) return role.data;
-  const known = siteRoles.options.join(', ');
-  throw faultAt(place, 'roles', `roles holds ${shownValue(value)}. Rules can be for these roles: ${known}.`, value);
-}
-
-function nameOf(value: string, place: RulePlace): string {
-  const name = deviceId.safeParse(value);
-  const reason = name.success ? undefined : name.error.issues[0]?.message;
-  if (reason !== undefined) throw faultAt(place, 'names', `names holds ${shownValue(value)}, which ${reason}.`, value);
-  if (serviceName.safeParse(value).success)
-    throw faultAt(place, 'names', `names holds "${value}". A service of Sallyport has the rights it needs.`, value);
-  return value;
+  return { roles, names, publish, subscribe, purpose };
 }
 
 function filtersOf(table: TomlTable, key: 'publish' | 'subscribe', place: RulePlace): string[] {

@@ -1,4 +1,5 @@
-import { Problem } from '@sallyport/protocol';
+import { deviceId, Problem } from '@sallyport/protocol';
+import type { z } from 'zod';
 import { shownValue } from './faults.js';
 import { isTable, parseToml, type TomlTable } from './toml.js';
 import { TomlLines } from './toml-lines.js';
@@ -47,6 +48,49 @@ export function textsOf({ table, place, key }: { table: TomlTable; place: RulePl
   return values.map((value: unknown) => {
     if (typeof value === 'string') return value;
     throw faultAt(place, key, `${key} holds ${shownValue(value)}, which is not a text.`);
+  });
+}
+
+/** For whom a rule is, and what it is for. */
+export interface RuleParties {
+  readonly names: readonly string[];
+  readonly purpose: string | undefined;
+}
+
+/**
+ * Reads what every rule has besides its rights, and refuses keys that no rule of its file has.
+ *
+ * @param keys the lists that a rule may have, with `roles` and `names`
+ * @throws Problem `config-invalid`: it is for nobody, a name is none, or a key is not known
+ */
+export function partiesOf({ table, ...place }: RuleTable, keys: readonly string[]): RuleParties {
+  const { purpose, ...lists } = table;
+  for (const key of Object.keys(lists))
+    if (!keys.includes(key)) throw faultAt(place, key, `"${key}" is not known. Use purpose, ${keys.join(', ')}.`);
+  if (purpose !== undefined && typeof purpose !== 'string')
+    throw faultAt(place, 'purpose', `purpose is ${shownValue(purpose)}, which is not a text.`);
+  const names = textsOf({ table, place, key: 'names' });
+  for (const name of names) requireName(name, place);
+  if (names.length === 0 && textsOf({ table, place, key: 'roles' }).length === 0)
+    throw faultAt(place, undefined, 'The rule is for nobody. Set roles or names.');
+  return { names, purpose };
+}
+
+function requireName(name: string, place: RulePlace): void {
+  const reason = deviceId.safeParse(name).error?.issues[0]?.message;
+  if (reason !== undefined) throw faultAt(place, 'names', `names holds ${shownValue(name)}, which ${reason}.`, name);
+}
+
+/** The roles of a rule. @throws Problem `config-invalid`: one is none of `known` */
+export function rolesOf<Role extends string>(
+  { table, ...place }: RuleTable,
+  known: z.ZodEnum<Record<Role, Role>>,
+): Role[] {
+  return textsOf({ table, place, key: 'roles' }).map((value) => {
+    const role = known.safeParse(value);
+    if (role.success) return role.data;
+    const all = known.options.join(', ');
+    throw faultAt(place, 'roles', `roles holds ${shownValue(value)}. Rules can be for these roles: ${all}.`, value);
   });
 }
 
