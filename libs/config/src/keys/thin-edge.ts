@@ -35,12 +35,12 @@ const device = {
 const bridge = {
   'mqtt.bridge.built_in': toggle('Whether the mapper bridges to the cloud itself, or Mosquitto does.', true),
   'mqtt.bridge.reconnect_policy.initial_interval': setting(duration, {
-    doc: 'First pause before the bridge connects again.',
+    doc: 'First pause before the bridge connects again. Chance makes each pause up to half shorter or longer.',
     default: '5s',
     examples: ['5s'],
   }),
   'mqtt.bridge.reconnect_policy.maximum_interval': setting(duration, {
-    doc: 'Longest pause before the bridge connects again.',
+    doc: 'Longest pause before the bridge connects again, give or take the half that chance decides.',
     default: '10m',
     examples: ['10m'],
   }),
