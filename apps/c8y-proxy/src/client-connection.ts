@@ -16,6 +16,7 @@ import {
 import { type MqttParty, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
+import { askedMethods } from './access/asked-methods.js';
 import type { ProxyAccess } from './access/proxy-access.js';
 import { answerFault, answerProblem } from './answers.js';
 import type { ClientPlaces } from './client-places.js';
@@ -107,8 +108,14 @@ class ClientConnection {
     if (!methods.has(method)) return this.refuse(call, noSuchMethod(method), allow);
     if (route.kind === 'unclear') return this.refuse(call, unclearPath());
     if (route.kind === 'user-interface') return this.refuseUserInterface(call);
-    if (this.context.access().allows(this.client.party, method, route.readings)) return route.target;
-    return this.refuse(call, notAllowed(method, this.client));
+    const asked = askedMethods(method, call.request.fields);
+    if (this.mayAll(asked, route.readings)) return route.target;
+    return this.refuse(call, notAllowed(asked, this.client));
+  }
+
+  private mayAll(methods: readonly string[], readings: readonly string[]): boolean {
+    const access = this.context.access();
+    return methods.every((method) => access.allows(this.client.party, method, readings));
   }
 
   /** A page of another site would ask with the authority of this device. */
@@ -163,10 +170,10 @@ class ClientConnection {
   }
 
   private forwardingOf(call: Call): Forwarding {
-    const { tenant, access, room } = this.context;
+    const { tenant, room } = this.context;
     const mayVisit = (method: string, target: string): boolean => {
       const route = tenantRoute(target);
-      return route.kind === 'tenant' && access().allows(this.client.party, method, route.readings);
+      return route.kind === 'tenant' && this.mayAll(askedMethods(method, call.request.fields), route.readings);
     };
     return new Forwarding({ ...call, tenant: tenant(), room, mayVisit });
   }
@@ -279,11 +286,11 @@ function unclearPath(): Problem {
   );
 }
 
-function notAllowed(method: string, { party }: Client): Problem {
+function notAllowed(methods: readonly string[], { party }: Client): Problem {
   const who = party.role === 'anonymous' ? 'a client that has proved no identity' : `${party.role} ${party.name}`;
   return new Problem(
     'forbidden',
-    `No rule of this site allows ${who} to ${method} this path. The setting c8y.proxy.rules_path names the rules.`,
+    `No rule of this site allows ${who} to ${methods.join(' and ')} this path. The setting c8y.proxy.rules_path names the rules.`,
     { extensions: { reason: 'no-rule-allows-it' } },
   );
 }

@@ -151,6 +151,20 @@ describe('rules of the site', () => {
     expect(cloud.api.requests.length).toBe(seen + 1);
   });
 
+  it.each(['X-HTTP-Method', 'x-http-method-override', 'X-Method-Override'])(
+    'hold for the method that %s asks for',
+    async (name) => {
+      await openWith(rules);
+      await site.start();
+      const seen = cloud.api.requests.length;
+      const refused = await site.ask(path, { client: child, headers: { [name]: 'delete' } });
+
+      expect([refused.status, cloud.api.requests.length]).toEqual([403, seen]);
+      expect(JSON.parse(refused.text).detail).toContain('to GET and DELETE this path');
+      expect((await site.ask(path, { client: child, headers: { [name]: 'GET' } })).status).toBe(200);
+    },
+  );
+
   it('hold for redirects too', async () => {
     await openWith(rules);
     await site.start();
