@@ -131,6 +131,7 @@ export {
 } from './ids.js';
 export { type MosquittoNames, mosquittoAcl } from './mosquitto-acl.js';
 export {
+  isRuleFor,
   isServiceTopic,
   MqttAccess,
   type MqttAccessRule,

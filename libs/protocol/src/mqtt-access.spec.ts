@@ -21,6 +21,20 @@ function rule(part: Partial<MqttAccessRule>): MqttAccessRule {
   return { roles: [], names: [], publish: [], subscribe: [], purpose: 'a test', ...part };
 }
 
+describe('a name in a rule of the site', () => {
+  const names = ['mqtt-bridge', 'local-client', 'operator', 'press-7'];
+  const access = new MqttAccess({ siteRules: [rule({ names, publish: ['plant/#'] })] });
+
+  it.each(['mqtt-bridge', 'local-client', 'operator'])('gives a device that calls itself %s nothing', (name) => {
+    expect(access.mayPublish(party(name), 'plant/x')).toBe(false);
+  });
+
+  it('gives its rights to a device, to the programs of this machine and to the administrator', () => {
+    const owners = [party('press-7'), party('local-client', 'service'), party('operator', 'admin')];
+    expect(owners.map((owner) => access.mayPublish(owner, 'plant/x'))).toEqual([true, true, true]);
+  });
+});
+
 describe('a device', () => {
   const access = new MqttAccess();
   const child = party('child01');

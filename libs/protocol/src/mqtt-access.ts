@@ -333,15 +333,19 @@ export class MqttAccess {
   }
 }
 
-/** Whether the rule is for this party. Names of services are names of services only: a device cannot borrow them. */
-function concerns({ roles, names }: MqttAccessRule, party: MqttParty): boolean {
+/**
+ * Whether a rule is for this party. Names of services, of the programs of this machine and of its administrator are
+ * theirs only: a device cannot borrow them.
+ */
+export function isRuleFor({ roles, names }: Pick<MqttAccessRule, 'roles' | 'names'>, party: MqttParty): boolean {
   if (roles.includes(party.role)) return true;
   if (party.role === 'anonymous' || !names.includes(party.name)) return false;
-  return serviceName.safeParse(party.name).success ? party.role === 'service' : true;
+  if (serviceName.safeParse(party.name).success) return party.role === 'service';
+  return party.role !== 'device' || !localIdentityName.safeParse(party.name).success;
 }
 
 function filtersIn(rules: readonly MqttAccessRule[], party: MqttParty): MqttFilters {
-  const own = rules.filter((rule) => concerns(rule, party));
+  const own = rules.filter((rule) => isRuleFor(rule, party));
   return {
     publish: own.flatMap(({ publish }) => filtersFor(publish, party)),
     subscribe: own.flatMap(({ subscribe }) => filtersFor(subscribe, party)),

@@ -1,5 +1,5 @@
 import type { C8yProxyRule } from '@sallyport/config';
-import { type MqttParty, ownName } from '@sallyport/protocol';
+import { isRuleFor, type MqttParty, ownName } from '@sallyport/protocol';
 
 /** What one rule gives one client. */
 interface Grant {
@@ -29,14 +29,10 @@ export class ProxyAccess {
   private grantsOf(party: MqttParty, rules: readonly C8yProxyRule[]): readonly Grant[] {
     const known = this.grantsByParty.get(party);
     if (known !== undefined) return known;
-    const grants = rules.filter((rule) => concerns(rule, party)).map((rule) => grantOf(rule, party));
+    const grants = rules.filter((rule) => isRuleFor(rule, party)).map((rule) => grantOf(rule, party));
     this.grantsByParty.set(party, grants);
     return grants;
   }
-}
-
-function concerns({ roles, names }: C8yProxyRule, party: MqttParty): boolean {
-  return roles.includes(party.role) || (party.role !== 'anonymous' && names.includes(party.name));
 }
 
 function grantOf({ methods, paths }: C8yProxyRule, party: MqttParty): Grant {
