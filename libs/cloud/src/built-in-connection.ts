@@ -95,8 +95,8 @@ export async function builtInConnection(given: Settings, cloud: BuiltInName): Pr
     maxPayloadBytes: settings.require(keys.payload),
     isCleanSession: cloud.kind === 'c8y',
     httpProxy: httpProxyOf(settings),
-    settingNames: settingNamesOf(keys, cloud),
-    commandToSet: (name, value) => commandToSet(keyOf(keys, name), cloud, value),
+    settingNames: settingNamesOf(settings, cloud),
+    commandToSet: (name, value) => commandToSet(keyOf(settings, cloud.kind, name), cloud, value),
     credentials: () => credentialsOf(settings, authMethod),
   };
 }
@@ -174,15 +174,33 @@ function referenceOf(key: ConfigKey, { profile }: Pick<BuiltInName, 'profile'>) 
   return profile === undefined ? { key } : { key, profile };
 }
 
-function keyOf(keys: CloudKeys, name: keyof CloudSettingNames): ConfigKey {
-  if (name === 'credentialsPath') return 'c8y.credentials_path';
-  return name === 'authMethod' ? 'c8y.auth_method' : keys[name];
+function keyOf(settings: Settings, kind: BuiltInCloud, name: keyof CloudSettingNames): ConfigKey {
+  const keys = keysByCloud[kind];
+  switch (name) {
+    case 'credentialsPath':
+      return 'c8y.credentials_path';
+    case 'authMethod':
+      return 'c8y.auth_method';
+    case 'mqttHost':
+      return hostKey(settings, keys, 'c8y.mqtt');
+    case 'httpHost':
+      return hostKey(settings, keys, 'c8y.http');
+    default:
+      return keys[name];
+  }
 }
 
-function settingNamesOf(keys: CloudKeys, cloud: BuiltInName): CloudSettingNames {
-  const named = (name: keyof CloudSettingNames) => nameOf(referenceOf(keyOf(keys, name), cloud));
+/** Where the host for one protocol is set, another `url` would change nothing. */
+function hostKey(settings: Settings, { url }: CloudKeys, key: 'c8y.mqtt' | 'c8y.http'): ConfigKey {
+  return url === 'c8y.url' && settings.source(key) !== 'default' ? key : url;
+}
+
+function settingNamesOf(settings: Settings, cloud: BuiltInName): CloudSettingNames {
+  const named = (name: keyof CloudSettingNames) => nameOf(referenceOf(keyOf(settings, cloud.kind, name), cloud));
   return {
     url: named('url'),
+    mqttHost: named('mqttHost'),
+    httpHost: named('httpHost'),
     rootCertPath: named('rootCertPath'),
     certPath: named('certPath'),
     keyPath: named('keyPath'),

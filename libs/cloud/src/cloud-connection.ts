@@ -38,6 +38,10 @@ export interface HttpProxy extends HostAndPort {
 /** Settings by the name a person has to use, for advice: `c8y.profiles.plant2.root_cert_path`. */
 export interface CloudSettingNames {
   readonly url: string;
+  /** What the broker comes from: the setting for it alone if somebody set it, else `url`. */
+  readonly mqttHost: string;
+  /** As `mqttHost`, for the REST API. */
+  readonly httpHost: string;
   readonly rootCertPath: string;
   readonly certPath: string;
   readonly keyPath: string;

@@ -2,7 +2,7 @@ import type { CloudConnection } from './cloud-connection.js';
 import type { CloudFault } from './cloud-fault.js';
 import { commandForCertificate } from './cloud-identity.js';
 import type { DeviceCertificate } from './device-certificate.js';
-import { clocks, type FaultCase } from './fault-case.js';
+import { clocks, commandToSetHost, type FaultCase } from './fault-case.js';
 import { placeText } from './host-and-port.js';
 
 /** TLS alerts (RFC 8446 §6.2) about the certificate of the device. */
@@ -91,11 +91,12 @@ function commandsForSelfSigned({ kind, profile, name }: CloudConnection): string
 }
 
 /** The server has closed the connection without a word. */
-export function closedFault(device: DeviceCertificate | undefined, { connection, place }: FaultCase): CloudFault {
+export function closedFault(device: DeviceCertificate | undefined, failed: FaultCase): CloudFault {
+  const { connection, place } = failed;
   const refusal = device === undefined ? 'Check user name and password.' : trustAdvice(device, connection);
   return {
     code: 'handshake-refused',
     what: `${placeText(place)} closed the connection without saying why.`,
-    advice: `It may not accept this device. ${refusal} Else check host and port: ${connection.commandToSet('url', 'HOST')}`,
+    advice: `It may not accept this device. ${refusal} Else check host and port: ${commandToSetHost(failed)}`,
   };
 }

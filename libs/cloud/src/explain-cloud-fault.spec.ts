@@ -160,7 +160,7 @@ describe('the certificate of the server', () => {
     expect(await faultOf(await connectionTo({ port }))).toEqual({
       code: 'server-name-mismatch',
       what: `The certificate of localhost:${port} is not for localhost, but for DNS:mqtt.tenant.example.`,
-      advice: 'Use a name that it holds: tedge config set c8y.url HOST --profile plant2',
+      advice: 'Use a name that it holds: tedge config set c8y.mqtt HOST:PORT --profile plant2',
     });
   });
 
@@ -230,10 +230,31 @@ describe('a server', () => {
   });
 
   it('with nothing at its port is called so', async () => {
-    expect(await faultOf(await connectionTo({ port: 1 }))).toEqual({
+    expect(await faultOf(await connectionTo({ port: 1, httpPort: 443 }))).toEqual({
       code: 'refused',
       what: 'Nothing listens at localhost:1.',
-      advice: 'Check host and port: tedge config set c8y.url HOST --profile plant2',
+      advice: 'Check host and port: tedge config set c8y.mqtt HOST:PORT --profile plant2',
+    });
+  });
+
+  it('whose host is in one setting for all protocols is corrected there', async () => {
+    const site = await CloudSite.create({ 'tedge.toml': 'c8y.url = "localhost"\ndevice.id = "gateway1"\n' });
+    onTestFinished(() => site[Symbol.asyncDispose]());
+    const connection = await site.connection('c8y');
+    const cause = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+    const error = new CloudDialError('no TCP', { stage: 'connect', place: connection.mqtt, cause });
+    expect(await explainCloudFault(error, connection)).toMatchObject({
+      advice: 'Check host and port: tedge config set c8y.url HOST',
+    });
+  });
+
+  it('of the REST API has a setting of its own', async () => {
+    const connection = await connectionTo({ port: 8883, httpPort: 443 });
+    const cause = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+    const place = { host: 'localhost', port: 443 };
+    const error = new CloudDialError('no TCP', { stage: 'connect', place, cause });
+    expect(await explainCloudFault(error, connection)).toMatchObject({
+      advice: 'Check host and port: tedge config set c8y.http HOST:PORT --profile plant2',
     });
   });
 

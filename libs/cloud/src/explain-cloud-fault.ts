@@ -4,7 +4,7 @@ import type { CloudFault, CloudFaultCode } from './cloud-fault.js';
 import { deviceCertificateOf } from './device-certificate.js';
 import { closedFault, dateFault, isAboutDevice, missingFault, refusalFault } from './device-fault.js';
 import { CloudDialError } from './dial-error.js';
-import { type FaultCase, reasonText, systemCodeOf } from './fault-case.js';
+import { commandToSetHost, type FaultCase, reasonText, systemCodeOf } from './fault-case.js';
 import { placeText } from './host-and-port.js';
 import { networkFault, proxyFault, timeoutFault } from './network-fault.js';
 import { serverFault } from './server-fault.js';
@@ -79,9 +79,9 @@ async function sessionFault(error: unknown, failed: FaultCase): Promise<CloudFau
 
 const endings = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 
-function otherFault(error: unknown, { connection, place }: FaultCase): CloudFault {
-  const server = placeText(place);
-  const checkPlace = `Check host and port: ${connection.commandToSet('url', 'HOST')}`;
+function otherFault(error: unknown, failed: FaultCase): CloudFault {
+  const server = placeText(failed.place);
+  const checkPlace = `Check host and port: ${commandToSetHost(failed)}`;
   switch (opensslReason(error) ?? systemCodeOf(error)) {
     case 'excessive message size':
       return {

@@ -20,6 +20,22 @@ export async function clocks({ connection, now, mayProbe }: FaultCase): Promise<
   return there === undefined ? here : `${here}, and that of the server ${there.toISOString()}`;
 }
 
+/** The setting that a wrong host or port comes from. */
+export function hostSetting({ connection, place }: Pick<FaultCase, 'connection' | 'place'>): string {
+  return connection.settingNames[hostNameOf(connection, place)];
+}
+
+/** The command that changes host and port of what was dialled. */
+export function commandToSetHost({ connection, place }: Pick<FaultCase, 'connection' | 'place'>): string {
+  const name = hostNameOf(connection, place);
+  const isOfBoth = connection.settingNames[name] === connection.settingNames.url;
+  return connection.commandToSet(name, isOfBoth ? 'HOST' : 'HOST:PORT');
+}
+
+function hostNameOf({ http }: CloudConnection, place: HostAndPort): 'mqttHost' | 'httpHost' {
+  return http?.host === place.host && http.port === place.port ? 'httpHost' : 'mqttHost';
+}
+
 /** The code of a system call or of Node; of several addresses that were tried, that of the first. */
 export function systemCodeOf(error: unknown): string | undefined {
   // One address family after the other was tried; the first is the usual one.

@@ -114,6 +114,8 @@ function credentialsOf(authMethod: CloudConnection['authMethod'], path: string) 
 
 const mapperKeys = {
   url: 'url',
+  mqttHost: 'url',
+  httpHost: 'url',
   rootCertPath: 'device.root_cert_path',
   certPath: 'device.cert_path',
   keyPath: 'device.key_path',
@@ -126,6 +128,8 @@ function settingNamesIn(path: string): CloudSettingNames {
   const named = (name: keyof CloudSettingNames) => `${mapperKeys[name]} (${path})`;
   return {
     url: named('url'),
+    mqttHost: named('mqttHost'),
+    httpHost: named('httpHost'),
     rootCertPath: named('rootCertPath'),
     certPath: named('certPath'),
     keyPath: named('keyPath'),

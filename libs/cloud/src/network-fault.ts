@@ -1,7 +1,7 @@
 import type { HostAndPort } from './cloud-connection.js';
 import type { CloudFault } from './cloud-fault.js';
 import type { CloudDialError } from './dial-error.js';
-import { type FaultCase, reasonText, systemCodeOf } from './fault-case.js';
+import { commandToSetHost, type FaultCase, hostSetting, reasonText, systemCodeOf } from './fault-case.js';
 import { placeText } from './host-and-port.js';
 import { answersAt } from './look-at-server.js';
 
@@ -56,14 +56,14 @@ function blocked(place: HostAndPort): CloudFault {
 }
 
 /** No TCP connection. */
-export function networkFault(cause: unknown, { connection, place }: FaultCase): CloudFault {
-  const { settingNames, commandToSet } = connection;
+export function networkFault(cause: unknown, failed: FaultCase): CloudFault {
+  const { place } = failed;
   switch (systemCodeOf(cause)) {
     case 'ENOTFOUND':
       return {
         code: 'name-unknown',
-        what: `The host name ${place.host} (${settingNames.url}) is unknown.`,
-        advice: `Check it for typing mistakes: ${commandToSet('url', 'HOST')}`,
+        what: `The host name ${place.host} (${hostSetting(failed)}) is unknown.`,
+        advice: `Check it for typing mistakes: ${commandToSetHost(failed)}`,
       };
     case 'EAI_AGAIN':
       return {
@@ -75,7 +75,7 @@ export function networkFault(cause: unknown, { connection, place }: FaultCase): 
       return {
         code: 'refused',
         what: `Nothing listens at ${placeText(place)}.`,
-        advice: `Check host and port: ${commandToSet('url', 'HOST')}`,
+        advice: `Check host and port: ${commandToSetHost(failed)}`,
       };
     case 'ETIMEDOUT':
       return blocked(place);

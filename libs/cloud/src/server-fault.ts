@@ -1,7 +1,7 @@
 import { errorCode } from '@sallyport/files';
 import type { CloudConnection } from './cloud-connection.js';
 import type { CloudFault, CloudFaultCode } from './cloud-fault.js';
-import { clocks, type FaultCase } from './fault-case.js';
+import { clocks, commandToSetHost, type FaultCase } from './fault-case.js';
 import { placeText } from './host-and-port.js';
 import { lookAtServer, type SeenCertificate } from './look-at-server.js';
 
@@ -39,7 +39,7 @@ export async function serverFault(error: unknown, failed: FaultCase): Promise<Cl
     return {
       code,
       what: `${whose} cannot be used to prove who the server is.`,
-      advice: `Check the host: ${connection.commandToSet('url', 'HOST')}. Something between may answer in the name of the cloud.`,
+      advice: `Check the host: ${commandToSetHost(failed)}. Something between may answer in the name of the cloud.`,
     };
   const clock = `${await clocks(failed)}. If this machine is wrong, correct it: timedatectl set-ntp true`;
   if (code === 'server-certificate-not-yet-valid')
@@ -67,7 +67,8 @@ function dated(date: Date | undefined): string {
 
 const longestNames = 200;
 
-function wrongName(cause: unknown, { connection, place }: FaultCase): CloudFault {
+function wrongName(cause: unknown, failed: FaultCase): CloudFault {
+  const { place } = failed;
   const { cert } = cause instanceof Error && 'cert' in cause ? cause : {};
   const names =
     typeof cert === 'object' && cert !== null && 'subjectaltname' in cert ? String(cert.subjectaltname) : '';
@@ -75,6 +76,6 @@ function wrongName(cause: unknown, { connection, place }: FaultCase): CloudFault
   return {
     code: 'server-name-mismatch',
     what: `The certificate of ${placeText(place)} is not for ${place.host}${others}.`,
-    advice: `Use a name that it holds: ${connection.commandToSet('url', 'HOST')}`,
+    advice: `Use a name that it holds: ${commandToSetHost(failed)}`,
   };
 }

@@ -69,7 +69,7 @@ function isNoHttp(fault: unknown): boolean {
 function notHttp(connection: CloudConnection, cause: unknown): Failure {
   return new Failure(
     `${hostOf(connection)} does not answer as an HTTP server does (${errorCode(cause)}).`,
-    `Check host and port: ${connection.settingNames.url}, or c8y.http.`,
+    `Check host and port: ${connection.settingNames.httpHost}.`,
     { cause },
   );
 }

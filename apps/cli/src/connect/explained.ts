@@ -1,4 +1,4 @@
-import { type CloudConnection, explainCloudFault, placeText } from '@sallyport/cloud';
+import { type CloudConnection, commandToSetHost, explainCloudFault, placeText } from '@sallyport/cloud';
 import { PacketError } from '@sallyport/mqtt-wire';
 import { Failure } from '../failure.js';
 import { CloudRefusal } from './direct-session.js';
@@ -37,10 +37,11 @@ function refused(fault: CloudRefusal, { mqtt, deviceId, authMethod, settingNames
   );
 }
 
-function notMqtt(fault: PacketError, { mqtt, commandToSet }: CloudConnection): Failure {
+function notMqtt(fault: PacketError, connection: CloudConnection): Failure {
+  const place = connection.mqtt;
   return new Failure(
-    `${placeText(mqtt)} does not speak MQTT 3.1.1: its answer is no valid packet.`,
-    `Check host and port: ${commandToSet('url', 'HOST')}`,
+    `${placeText(place)} does not speak MQTT 3.1.1: its answer is no valid packet.`,
+    `Check host and port: ${commandToSetHost({ connection, place })}`,
     { cause: fault },
   );
 }

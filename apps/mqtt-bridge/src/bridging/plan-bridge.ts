@@ -60,6 +60,8 @@ function factsOf({ commandToSet, credentials: _credentials, ...facts }: CloudCon
     ...facts,
     commands: {
       url: command('url'),
+      mqttHost: command('mqttHost'),
+      httpHost: command('httpHost'),
       rootCertPath: command('rootCertPath'),
       certPath: command('certPath'),
       keyPath: command('keyPath'),

@@ -146,7 +146,7 @@ describe('doctor, about a cloud', () => {
     const findings = await found();
 
     expect(findings.map(({ what }) => what)).toEqual([`c8y: Nothing listens at localhost:${cloud.mqtt.port}.`]);
-    expect(findings[0]?.fix).toBe(`sallyport --config-dir ${cwd} config set c8y.url HOST`);
+    expect(findings[0]?.fix).toBe(`sallyport --config-dir ${cwd} config set c8y.mqtt HOST:PORT`);
   });
 
   it('tells that the HTTP proxy is not there, and the command makes it right', async () => {
