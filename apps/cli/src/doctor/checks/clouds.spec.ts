@@ -231,6 +231,16 @@ describe('doctor, about a cloud', () => {
       ]);
     });
 
+    it('does not blame the local broker when the cloud is away', async () => {
+      await cloud.mqtt.link.refuse();
+      const remote = { isConnected: false, since: half.since, fault: 'ECONNREFUSED' };
+      await running({ ...bridge, state: 'down', local: { isConnected: false, since: half.since }, remote });
+
+      expect(await found()).toMatchObject([
+        { what: expect.stringMatching(/^c8y: Nothing listens at localhost:\d+\.$/) },
+      ]);
+    });
+
     it('tells that the bridge has lost the local broker', async () => {
       const local = { isConnected: false, since: half.since, fault: 'ECONNREFUSED' };
       await running({ ...bridge, state: 'down', local });

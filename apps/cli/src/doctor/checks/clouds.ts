@@ -112,6 +112,8 @@ function bridgeFindings({ checked, connection, bridge }: Inspected): Finding[] {
       ),
     ];
   if (bridge.state !== 'down' || bridge.local.isConnected) return [];
+  // While the cloud is away, the bridge does not even try the local broker.
+  if (bridge.local.fault === undefined && !bridge.remote.isConnected) return [];
   const reason = bridge.local.fault ?? 'its log says why';
   return [
     error(`${connection.name}: the bridge has no connection to the local broker: ${reason}`, remedies.run('status')),
