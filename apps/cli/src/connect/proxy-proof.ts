@@ -32,7 +32,7 @@ export async function proveProxy(site: Site, connection: CloudConnection, steps:
     if (status >= 200 && status < 300) return;
     throw new Failure(
       `The Cumulocity proxy answered GET ${target} with status ${status}.`,
-      `See what it says (tedge http get ${target}), and look at the log of the service c8y-proxy.`,
+      `Find out why: tedge doctor. See what it says (tedge http get ${target}), and look at the log of the service c8y-proxy.`,
     );
   });
 }
