@@ -5,8 +5,8 @@ import { profileOption } from '../cloud-profile.js';
 import { optionsOf } from '../options.js';
 import { writeJson, writeLines, writeNotes } from '../output.js';
 import {
+  bridgedTitle,
   type ConnectionRules,
-  cloudTitle,
   connectionArgument,
   openRules,
   ruleOptions,
@@ -23,9 +23,9 @@ export function inspectCommand(context: CliContext, parent: Command): void {
     .addArgument(connectionArgument())
     .addOption(profileOption())
     .option('--show-all', 'also rules that are not in force, with the reason')
-    .action(async (cloud: string, _options, command: Command) => {
+    .action(async (_cloud: string, _options, command: Command) => {
       const given = optionsOf(command, ruleOptions);
-      const rules = await openRules(context, cloud, command);
+      const rules = await openRules(context, command);
       const running = await runningRules(rules, { context, options: given });
       if (given.json) return writeJson(context, document(rules, running));
       writeNotes(context, unconnectedNotes(rules), given.json);
@@ -56,9 +56,9 @@ function subscriptions(ruleSet: ConnectionRules['ruleSet']) {
 }
 
 function headLines({ connection, ruleSet, directory }: ConnectionRules): string[] {
-  const { kind, name, profile } = connection;
+  const { profile } = connection;
   return [
-    `Bridge configuration for ${cloudTitle(kind, name)}`,
+    `Bridge configuration for ${bridgedTitle(connection)}`,
     ...(profile === undefined ? [] : [`Profile: ${profile}`]),
     `Reading from: ${directory}`,
     '',

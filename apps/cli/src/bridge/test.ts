@@ -31,10 +31,10 @@ export function testCommand(context: CliContext, parent: Command): void {
     .argument('<topic>', 'the topic, without wildcards')
     .addOption(profileOption())
     .option('--show-all', 'also rules that are not in force, with the reason')
-    .action(async (cloud: string, topic: string, _options, command: Command) => {
+    .action(async (_cloud: string, topic: string, _options, command: Command) => {
       requireConcrete(topic);
       const given = optionsOf(command, ruleOptions);
-      const rules = await openRules(context, cloud, command);
+      const rules = await openRules(context, command);
       writeNotes(context, unconnectedNotes(rules), given.json);
       const matches = matchesOf(rules.ruleSet, topic);
       if (given.json) writeJson(context, { topic, matches: matches.map(matchDocument) });

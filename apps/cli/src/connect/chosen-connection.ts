@@ -1,4 +1,5 @@
 import { parseCloudName } from '@sallyport/cloud';
+import { parseProfileName } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -20,6 +21,8 @@ export function chosenConnection(context: CliContext, command: Command): string 
   const isBuiltIn = given.kind !== 'custom';
   if (named !== undefined && !isBuiltIn)
     command.error("error: option '--profile' needs the cloud whose profile it is: c8y, az or aws", { exitCode: 2 });
+  if (given.profile !== undefined && named !== undefined && parseProfileName(named) !== given.profile)
+    command.error(`error: option '--profile ${named}' contradicts "${given.name}"`, { exitCode: 2 });
   if (given.profile !== undefined || !isBuiltIn) return given.name;
   const profile = named ?? usualProfile(context);
   return profile === undefined ? given.name : `${given.name}@${profile}`;
