@@ -12,6 +12,15 @@ export class ServiceUnreachable extends Failure {
   ) {
     super(what, remedy, options);
   }
+
+  /** The service does not run, as far as anybody can see. */
+  get isAbsent(): boolean {
+    return isAbsence(this.code);
+  }
+}
+
+function isAbsence(code: string): boolean {
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
 /** What a fault of an admin API means for the person who typed a command, and what to do about it. */
@@ -43,7 +52,7 @@ function wordsFor({ code, service, place, cause }: AdminFault) {
       what: `Only the user who runs the service ${service} may use its admin API (${place}).`,
       remedy: 'Run the command as that user (sudo).',
     };
-  if (code === 'ENOENT' || code === 'ECONNREFUSED')
+  if (isAbsence(code))
     return {
       what: `The service ${service} does not run: nothing listens at ${place}.`,
       remedy: 'Start the services (npm start), or name the configuration directory they use (--config-dir).',

@@ -90,7 +90,7 @@ async function isPresent(call: () => Promise<unknown>): Promise<boolean> {
     await call();
     return true;
   } catch (fault) {
-    if (fault instanceof ServiceUnreachable && ['ENOENT', 'ECONNREFUSED'].includes(fault.code)) return false;
+    if (fault instanceof ServiceUnreachable && fault.isAbsent) return false;
     throw fault;
   }
 }

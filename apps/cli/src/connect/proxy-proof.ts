@@ -44,7 +44,7 @@ async function proxyEntrance(site: Site, { profile }: CloudConnection): Promise<
     const { entrances } = await client.call(entranceRoutes.list);
     return entrances.find((entrance) => entrance.profile === profile);
   } catch (fault) {
-    if (fault instanceof ServiceUnreachable && ['ENOENT', 'ECONNREFUSED'].includes(fault.code)) return undefined;
+    if (fault instanceof ServiceUnreachable && fault.isAbsent) return undefined;
     throw fault;
   }
 }

@@ -72,7 +72,7 @@ async function isListed({ group }: SecuredGroup, client: AdminClient): Promise<b
     const { entrances } = await client.call(entranceRoutes.list);
     return entrances.some((entrance) => entrance.group === group);
   } catch (fault) {
-    if (fault instanceof ServiceUnreachable && ['ENOENT', 'ECONNREFUSED'].includes(fault.code)) return false;
+    if (fault instanceof ServiceUnreachable && fault.isAbsent) return false;
     throw fault;
   }
 }
@@ -90,7 +90,7 @@ async function entrancesOf(
   } catch (fault) {
     if (!(fault instanceof ServiceUnreachable)) throw fault;
     const isElsewhere = secured.isReplaceable === true && fault.code === 'ENOENT';
-    const mayFollowLater = level === 'plain' && ['ENOENT', 'ECONNREFUSED'].includes(fault.code);
+    const mayFollowLater = level === 'plain' && fault.isAbsent;
     if (isElsewhere || mayFollowLater) return undefined;
     throw fault;
   }
