@@ -14,6 +14,8 @@ export interface BrokerJournal {
   readonly isBusy: boolean;
   keep(entry: JournalEntry): void;
   end(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void;
+  /** The same for an end that a crash may undo: it may be written somewhat later. */
+  endLazily(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void;
   forget(entry: JournalEntry): void;
   whenCommitted(listener: CommitListener): void;
 }
@@ -27,6 +29,7 @@ export const noJournal: BrokerJournal = {
   isBusy: false,
   keep: () => undefined,
   end: () => undefined,
+  endLazily: () => undefined,
   forget: () => undefined,
   whenCommitted: (listener) => listener.committed(),
 };

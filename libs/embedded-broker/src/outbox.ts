@@ -195,7 +195,7 @@ export class Outbox {
     if (delivery?.state !== 'released') return;
     this.remove(delivery);
     if (delivery.session !== 0)
-      this.options.journal.end(delivery, (writer) => delivery.writeEnd(writer, recordTypes.completed));
+      this.options.journal.endLazily(delivery, (writer) => delivery.writeEnd(writer, recordTypes.completed));
     this.pump();
   }
 
@@ -389,7 +389,7 @@ export class Outbox {
     message.awaited -= 1;
     if (message.awaited === 0) journal.forget(message);
     if (acknowledged !== undefined)
-      journal.end(acknowledged, (writer) => acknowledged.writeEnd(writer, recordTypes.acknowledged));
+      journal.endLazily(acknowledged, (writer) => acknowledged.writeEnd(writer, recordTypes.acknowledged));
   }
 
   private forgetUnsentOnce(): void {

@@ -24,6 +24,12 @@ class NamedValue implements JournalEntry {
   }
 }
 
+function writeRemoval(writer: RecordWriter, name: string): void {
+  writer.begin(removed);
+  writer.text(name);
+  writer.finish();
+}
+
 /** Values by name, kept in a journal. */
 export class KeptValues {
   readonly entries = new Map<string, NamedValue>();
@@ -48,11 +54,15 @@ export class KeptValues {
     const entry = this.entries.get(name);
     if (entry === undefined) return;
     this.entries.delete(name);
-    this.journal.end(entry, (writer) => {
-      writer.begin(removed);
-      writer.text(name);
-      writer.finish();
-    });
+    this.journal.end(entry, (writer) => writeRemoval(writer, name));
+  }
+
+  /** Deletes a value where it does no harm that it is back after a crash. */
+  deleteLazily(name: string): void {
+    const entry = this.entries.get(name);
+    if (entry === undefined) return;
+    this.entries.delete(name);
+    this.journal.endLazily(entry, (writer) => writeRemoval(writer, name));
   }
 
   /** What is kept, as text, in the order of names. */

@@ -42,6 +42,31 @@ describe('journal', () => {
     expect(values.journal.counters.commits).toBe(1);
   });
 
+  it('writes an end that a crash may undo with what somebody waits for', async () => {
+    await using site = openJournalSite();
+    const values = await site.open({ lazyMs: 60_000 });
+    values.set('a', '1');
+    await values.journal.flushed();
+    values.deleteLazily('a');
+    await new Promise(setImmediate);
+    expect([values.journal.counters.commits, values.journal.position]).toEqual([1, 2]);
+    values.set('b', '2');
+    await values.journal.flushed();
+    expect([values.journal.counters.commits, values.journal.committed]).toEqual([2, 2]);
+  });
+
+  it('writes such an end alone when nothing else comes, or when it is closed', async () => {
+    await using site = openJournalSite();
+    const values = await site.open({ lazyMs: 1 });
+    for (const name of ['a', 'b']) values.set(name, '1');
+    await values.journal.flushed();
+    values.deleteLazily('a');
+    await waitFor(() => values.journal.committed === 2);
+    values.deleteLazily('b');
+    await values.journal.close();
+    expect((await site.open()).all).toEqual({});
+  });
+
   it('gives its folder to one process at a time', async () => {
     await using site = openJournalSite();
     const first = await site.open();
@@ -286,6 +311,7 @@ describe('journal that runs for long', () => {
     const step = fc.oneof(
       fc.record({ set: name, length: fc.nat(400) }),
       fc.record({ delete: name }),
+      fc.record({ deleteLazily: name }),
       fc.constant('flush' as const),
       fc.constant('crash' as const),
     );
@@ -302,7 +328,8 @@ describe('journal that runs for long', () => {
             values = await site.open(small);
             expect(values.all).toEqual(all);
           } else if ('set' in each) values.set(each.set, String(index).padEnd(each.length, '.'));
-          else values.delete(each.delete);
+          else if ('delete' in each) values.delete(each.delete);
+          else values.deleteLazily(each.deleteLazily);
         }
       }),
       { numRuns: 60 },
@@ -314,6 +341,7 @@ describe('journal that runs for long', () => {
     const step = fc.oneof(
       fc.record({ set: name, length: fc.nat(900) }),
       fc.record({ delete: name }),
+      fc.record({ deleteLazily: name }),
       fc.constant('turn' as const),
       fc.constant('flush' as const),
     );
@@ -327,7 +355,8 @@ describe('journal that runs for long', () => {
           if (each === 'flush') await values.journal.flushed();
           else if (each === 'turn') await new Promise(setImmediate);
           else if ('set' in each) values.set(each.set, String(index).padEnd(each.length, '.'));
-          else values.delete(each.delete);
+          else if ('delete' in each) values.delete(each.delete);
+          else values.deleteLazily(each.deleteLazily);
           stateAt.set(values.journal.position, values.all);
         }
         const { committed } = values.journal;

@@ -59,6 +59,8 @@ export interface JournalLimits {
   readonly waitingBytes: number;
   /** Wait before a failed write is tried again, in milliseconds. */
   readonly retryMs: number;
+  /** Longest wait of a record that nobody waits for, in milliseconds. */
+  readonly lazyMs: number;
 }
 
 const defaultJournalLimits: JournalLimits = {
@@ -67,6 +69,7 @@ const defaultJournalLimits: JournalLimits = {
   bytesMovedAtOnce: 256 * 1024,
   waitingBytes: 8 * 1024 * 1024,
   retryMs: 1_000,
+  lazyMs: 20,
 };
 
 export interface JournalCounters {
@@ -92,6 +95,9 @@ export class Journal {
   private recordCount = 0;
   private liveBytes = 0;
   private totalBytes = 0;
+  /** Whether what is collected is to be written at once. */
+  private isDue = false;
+  private lazyTimer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private fault: unknown;
   private isClosing = false;
@@ -174,10 +180,20 @@ export class Journal {
 
   /** Ends an entry, and writes the record that says so. */
   end(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void {
-    this.forget(entry);
-    tombstone(this.collecting);
-    this.recordCount += 1;
+    this.writeEnd(entry, tombstone);
     this.startWriting();
+  }
+
+  /**
+   * The same for an end that a crash may undo. Its record goes to disk with the next ones that somebody waits for, or a
+   * little later alone.
+   */
+  endLazily(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void {
+    this.writeEnd(entry, tombstone);
+    this.lazyTimer ??= setTimeout(() => {
+      this.lazyTimer = undefined;
+      if (!this.collecting.isEmpty) this.startWriting();
+    }, this.limits.lazyMs).unref();
   }
 
   /** Forgets an entry whose end another record has told. */
@@ -206,6 +222,8 @@ export class Journal {
   async close(): Promise<void> {
     if (this.isClosing) return;
     this.isClosing = true;
+    clearTimeout(this.lazyTimer);
+    if (!this.collecting.isEmpty) this.startWriting();
     await this.running;
     this.isClosed = true;
     await this.file?.close();
@@ -220,6 +238,12 @@ export class Journal {
     const newest = this.segments.at(-1);
     if (newest === undefined) throw new Error('the journal was not loaded');
     return newest;
+  }
+
+  private writeEnd(entry: JournalEntry, tombstone: (writer: RecordWriter) => void): void {
+    this.forget(entry);
+    tombstone(this.collecting);
+    this.recordCount += 1;
   }
 
   private place(entry: JournalEntry, bytes: number): void {
@@ -275,13 +299,14 @@ export class Journal {
   /** In the next turn: what comes in the present one goes along. */
   private startWriting(): void {
     if (this.isClosed) return;
+    this.isDue = true;
     this.running ??= new Promise((done) => {
       setImmediate(() => void this.writeAll().finally(done));
     });
   }
 
   private async writeAll(): Promise<void> {
-    while (!this.collecting.isEmpty || this.listeners.length > 0) {
+    while (this.isDue || (this.isClosing && !this.collecting.isEmpty)) {
       const listeners = this.takeBatch();
       await this.writeBatch();
       if (this.fault !== undefined) break;
@@ -295,6 +320,7 @@ export class Journal {
     [this.collecting, this.written] = [this.written, this.collecting];
     const { listeners } = this;
     this.listeners = [];
+    this.isDue = false;
     return listeners;
   }
 

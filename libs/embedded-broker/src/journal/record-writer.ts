@@ -1,6 +1,9 @@
 import { batchHeaderBytes } from './batch-frame.js';
 
 const usualBytes = 64 * 1024;
+/** A buffer of this size is kept while batches need it. Growing a new one for each costs four times its size. */
+const mostKeptBytes = 4 * 1024 * 1024;
+const smallBatchesBeforeShrinking = 32;
 const lengthBytes = 4;
 
 /** Collects the records of one batch in one buffer. Each record has its length in front of it. */
@@ -8,6 +11,7 @@ export class RecordWriter {
   private bytes = Buffer.allocUnsafeSlow(usualBytes);
   private end = batchHeaderBytes;
   private recordStart = 0;
+  private smallBatches = 0;
 
   get isEmpty(): boolean {
     return this.end === batchHeaderBytes;
@@ -23,9 +27,12 @@ export class RecordWriter {
     return this.bytes.subarray(0, this.end);
   }
 
-  /** Empties the batch; gives the memory of an unusually large one back. */
+  /** Empties the batch; gives the memory of unusually large ones back when there were none for a while. */
   reset(): void {
-    if (this.bytes.length > 16 * usualBytes) this.bytes = Buffer.allocUnsafeSlow(usualBytes);
+    this.smallBatches = 4 * this.end < this.bytes.length ? this.smallBatches + 1 : 0;
+    const isLong = this.bytes.length > 16 * usualBytes;
+    if (this.bytes.length > mostKeptBytes || (isLong && this.smallBatches > smallBatchesBeforeShrinking))
+      this.bytes = Buffer.allocUnsafeSlow(usualBytes);
     this.end = batchHeaderBytes;
   }
 
