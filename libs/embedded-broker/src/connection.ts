@@ -88,8 +88,8 @@ export class Connection {
   }
 
   /** Takes what was gathered; called at the end of a turn. */
-  takeGathered(): { frames: readonly Frame[]; packetIds: readonly number[]; bytes: number } {
-    const gathered = { frames: this.frames, packetIds: this.packetIds, bytes: this.gatheredBytes };
+  takeGathered(): { frames: readonly Frame[]; packetIds: readonly number[] } {
+    const gathered = { frames: this.frames, packetIds: this.packetIds };
     [this.frames, this.packetIds, this.gatheredBytes] = [[], [], 0];
     return gathered;
   }
@@ -101,11 +101,15 @@ export class Connection {
     if (this.isOpen) this.options.stream.write(bytes);
   }
 
-  write(bytes: Buffer): void {
+  write(pieces: readonly Buffer[]): void {
     const { stream } = this.options;
     if (this.isClosed || stream.destroyed) return;
-    this.writtenBytes += bytes.length;
-    if (!stream.write(bytes)) this.blockedSince ??= performance.now();
+    if (pieces.length > 1) stream.cork();
+    for (const piece of pieces) {
+      this.writtenBytes += piece.length;
+      if (!stream.write(piece)) this.blockedSince ??= performance.now();
+    }
+    if (pieces.length > 1) stream.uncork();
     if (this.endingSince !== undefined) stream.end();
   }
 

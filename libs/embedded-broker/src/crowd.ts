@@ -76,7 +76,7 @@ export class Crowd {
   /** Lets those publishers go on of whose messages few are left. They publish at once. */
   releaseRelieved(): void {
     if (this.waiting.size > 0 && !this.isMoreThan(this.all, 1 / 4)) this.release();
-    for (const owner of this.relieved.splice(0)) this.releaseOwner(owner);
+    if (this.relieved.length > 0) for (const owner of this.relieved.splice(0)) this.releaseOwner(owner);
   }
 
   /** Lets all publishers go on. */

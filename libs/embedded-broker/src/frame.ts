@@ -5,6 +5,8 @@ export interface Frame {
   readonly byteLength: number;
   /** Returns the place behind it. */
   copyTo(target: Buffer, at: number, packetId: number): number;
+  /** Bytes that may be sent without a copy, and do not change any more; undefined when it has to be copied. */
+  lend?(packetId: number): Buffer | undefined;
 }
 
 /** A packet that is sent as it is. */

@@ -153,6 +153,27 @@ describe('delivery (MQTT 3.1.1 §4.3)', () => {
     expect(third.received).toEqual([]);
   });
 
+  it('of large and small messages to several has their order, and the identifiers of each receiver', async () => {
+    const { site, broker } = await start();
+    await using _ = site;
+    await using publisher = await ManualClient.open(broker, { clientId: 'publisher' });
+    await using plain = await ManualClient.open(broker, { clientId: 'plain' });
+    const first = await ManualClient.open(broker, kept);
+    await plain.subscribe({ 'a/#': 1 });
+    await first.subscribe({ '+/b': 1, own: 1 });
+    const texts = [10_000, 3, 5_000, 4_096, 20, 70_000, 1].map((length, index) => String(index).repeat(length));
+    await publisher.publishKept('own', 'before');
+    for (const [index, text] of texts.entries()) publisher.publish('a/b', text, { qos: 1, packetId: index + 1 });
+    for (const text of texts) publisher.publish('a/b', text);
+    const once = texts.map((text) => `a/b ${text} 0`);
+    const sent = (shift: number, flags = '') => texts.map((text, index) => `a/b ${text} 1${flags} #${index + shift}`);
+    expect(await plain.messages(14)).toEqual([...sent(1), ...once]);
+    expect(await first.messages(15)).toEqual(['own before 1 #1', ...sent(2), ...once]);
+    await first.drop();
+    await using second = await ManualClient.open(broker, kept);
+    expect(await second.messages(8)).toEqual(['own before 1 again #1', ...sent(2, ' again')]);
+  });
+
   it('waits when the client has a window full of messages, and goes on in order', async () => {
     const { site, broker } = await start({ limits: { inFlightMessages: 2 } });
     await using _ = site;

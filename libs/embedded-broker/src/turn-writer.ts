@@ -4,8 +4,11 @@ import type { Frame } from './frame.js';
 interface Written {
   readonly frames: readonly Frame[];
   readonly packetIds: readonly number[];
-  readonly bytes: Buffer;
+  readonly pieces: readonly Buffer[];
 }
+
+/** From this size on, a piece of its own costs less than a copy. What is copied has to be collected. */
+const leastLentBytes = 4_096;
 
 /** Writes what all connections have gathered in one turn of the event loop: one write for each connection. */
 export class TurnWriter {
@@ -26,14 +29,33 @@ export class TurnWriter {
   }
 
   private writeTo(connection: Connection): void {
-    const { frames, packetIds, bytes: length } = connection.takeGathered();
+    const { frames, packetIds } = connection.takeGathered();
     if (frames.length === 0) return;
     // Subscribers of one topic often get the same bytes, and then share one buffer.
     const same = this.last !== undefined && isSame(this.last, frames, packetIds) ? this.last : undefined;
-    const bytes = same?.bytes ?? joined(frames, packetIds, length);
-    this.last = { frames, packetIds, bytes };
-    connection.write(bytes);
+    const pieces = same?.pieces ?? piecesOf(frames, packetIds);
+    this.last = { frames, packetIds, pieces };
+    connection.write(pieces);
   }
+}
+
+/** Small packets together, each large one as it is. */
+function piecesOf(frames: readonly Frame[], packetIds: readonly number[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let [first, bytes] = [0, 0];
+  for (const [index, frame] of frames.entries()) {
+    const lent = frame.byteLength < leastLentBytes ? undefined : frame.lend?.(packetIds[index] ?? 0);
+    if (lent === undefined) {
+      bytes += frame.byteLength;
+      continue;
+    }
+    if (bytes > 0) pieces.push(joined(frames.slice(first, index), packetIds.slice(first, index), bytes));
+    pieces.push(lent);
+    [first, bytes] = [index + 1, 0];
+  }
+  if (first === 0) return [joined(frames, packetIds, bytes)];
+  if (bytes > 0) pieces.push(joined(frames.slice(first), packetIds.slice(first), bytes));
+  return pieces;
 }
 
 function joined(frames: readonly Frame[], packetIds: readonly number[], length: number): Buffer {

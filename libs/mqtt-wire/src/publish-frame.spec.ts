@@ -45,6 +45,19 @@ describe('a PUBLISH for many receivers', () => {
     expect(frame.withPacketId(5)).toEqual(frame.bytes);
   });
 
+  it('lends its bytes to one receiver, and they stay as they are for this one', () => {
+    const frame = new PublishFrame(publish, 4);
+    const lent = frame.lend(7);
+    expect([frame.lend(8), frame.lend(7)]).toEqual([undefined, lent]);
+    markDuplicate(frame.withPacketId(9));
+    expect(lent?.toString('hex')).toBe('320b0003612f62000732312e35');
+  });
+
+  it('lends its bytes to all with QoS 0', () => {
+    const frame = new PublishFrame({ ...publish, qos: 0, packetId: 0 }, 4);
+    expect([frame.lend(1), frame.lend(2)]).toEqual([frame.bytes, frame.bytes]);
+  });
+
   it('says that it is sent again', () => {
     const again = new PublishFrame({ ...publish, retain: true }, 4).withPacketId(7);
     markDuplicate(again);

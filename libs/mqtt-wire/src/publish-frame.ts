@@ -13,6 +13,8 @@ export class PublishFrame {
   readonly bytes: Buffer;
   /** Where the packet identifier stands; 0 with QoS 0. */
   private readonly packetIdAt: number;
+  /** The identifier in the bytes, once they were lent. */
+  private lentId: number | undefined;
 
   constructor(publish: PublishPacket, version: ProtocolVersion) {
     this.bytes = encodePublish(publish, version);
@@ -21,6 +23,19 @@ export class PublishFrame {
 
   get byteLength(): number {
     return this.bytes.length;
+  }
+
+  /**
+   * The bytes themselves with the identifier of one receiver, to be sent without a copy. They do not change any more.
+   *
+   * @returns undefined when another receiver has them already
+   */
+  lend(packetId: number): Buffer | undefined {
+    if (this.packetIdAt === 0) return this.bytes;
+    this.lentId ??= packetId;
+    if (this.lentId !== packetId) return undefined;
+    setPacketId(this.bytes, this.packetIdAt, packetId);
+    return this.bytes;
   }
 
   /** A copy for one receiver. */
