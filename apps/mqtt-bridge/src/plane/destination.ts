@@ -8,6 +8,9 @@ const retainBit = 0x01;
 const none = Buffer.alloc(0);
 const noProperties = Buffer.from([0]);
 
+/** From this size on, a payload goes out from the chunk it came in. What is copied has to be collected. */
+const leastUncopiedBytes = 4_096;
+
 /** One connection that messages are forwarded to: what its broker takes, and how much of it is unacknowledged. */
 export class Destination {
   /** False until its own subscriptions are confirmed: an answer to what is forwarded would be missed. */
@@ -19,7 +22,9 @@ export class Destination {
   qos = 0;
   length = 0;
   page: Buffer = none;
-  at = 0;
+  /** Where its payload is, until it is acknowledged. */
+  payloadStart = 0;
+  payloadEnd = 0;
   /** When bytes that had waited were sent last. */
   movedAtMs = Number.NEGATIVE_INFINITY;
   private sentBytes = 0;
@@ -88,17 +93,23 @@ export class Destination {
     const { view, target, properties, qos } = this;
     if (view === undefined) throw new Error('No message is prepared.');
     const { output, peer } = this.connection;
-    this.at = output.reserve(this.length);
-    this.page = output.page;
-    const { page } = this;
-    page[this.at] = publishHeader | (qos << 1) | (view.isRetained && peer.takesRetained ? retainBit : 0);
-    let at = writeVariableInteger(page, this.bodyBytes, this.at + 1);
+    const payloadBytes = view.end - view.payloadStart;
+    const isCopied = payloadBytes < leastUncopiedBytes;
+    const start = output.reserve(isCopied ? this.length : this.length - payloadBytes);
+    const { page } = output;
+    page[start] = publishHeader | (qos << 1) | (view.isRetained && peer.takesRetained ? retainBit : 0);
+    let at = writeVariableInteger(page, this.bodyBytes, start + 1);
     at = writeUint16(page, target.length, at);
     page.set(target, at);
     at += target.length;
     if (qos > 0) at = writeUint16(page, packetId, at);
     page.set(properties, at);
-    view.bytes.copy(page, at + properties.length, view.payloadStart, view.end);
+    at += properties.length;
+    if (isCopied) view.bytes.copy(page, at, view.payloadStart, view.end);
+    else output.append(view.bytes.subarray(view.payloadStart, view.end));
+    this.page = isCopied ? page : view.bytes;
+    this.payloadStart = isCopied ? at : view.payloadStart;
+    this.payloadEnd = this.payloadStart + payloadBytes;
   }
 
   /** As they stand in front of the payload; undefined when the message has expired. */

@@ -20,7 +20,8 @@ export class FlightRing {
   private readonly sentAt: Float64Array;
   private readonly routes: (TopicRoute | undefined)[];
   private readonly pages: (Buffer | undefined)[];
-  private readonly offsets: Uint32Array;
+  private readonly payloadStarts: Uint32Array;
+  private readonly payloadEnds: Uint32Array;
   private readonly lengths: Uint32Array;
   private head = 0;
   private tail = 0;
@@ -39,7 +40,8 @@ export class FlightRing {
     this.sentAt = new Float64Array(this.capacity);
     this.routes = Array.from({ length: this.capacity });
     this.pages = Array.from({ length: this.capacity });
-    this.offsets = new Uint32Array(this.capacity);
+    this.payloadStarts = new Uint32Array(this.capacity);
+    this.payloadEnds = new Uint32Array(this.capacity);
     this.lengths = new Uint32Array(this.capacity);
   }
 
@@ -91,7 +93,8 @@ export class FlightRing {
   keep(slot: number, route: TopicRoute, frame: Frame): void {
     this.routes[slot] = route;
     this.pages[slot] = frame.page;
-    this.offsets[slot] = frame.at;
+    this.payloadStarts[slot] = frame.payloadStart;
+    this.payloadEnds[slot] = frame.payloadEnd;
     this.lengths[slot] = frame.length;
   }
 
@@ -103,10 +106,14 @@ export class FlightRing {
     return this.routes[slot];
   }
 
-  /** The packet as it was sent: a view. */
-  frameOf(slot: number): Buffer | undefined {
-    const offset = this.offsets[slot] ?? 0;
-    return this.pages[slot]?.subarray(offset, offset + (this.lengths[slot] ?? 0));
+  /** What was sent: a view. */
+  payloadOf(slot: number): Buffer | undefined {
+    return this.pages[slot]?.subarray(this.payloadStarts[slot], this.payloadEnds[slot]);
+  }
+
+  /** Bytes of the packet that was sent. */
+  lengthOf(slot: number): number {
+    return this.lengths[slot] ?? 0;
   }
 
   markRefused(slot: number): void {
@@ -137,7 +144,9 @@ export class FlightRing {
 }
 
 interface Frame {
+  /** The payload is in here. */
   readonly page: Buffer;
-  readonly at: number;
+  readonly payloadStart: number;
+  readonly payloadEnd: number;
   readonly length: number;
 }

@@ -1,4 +1,4 @@
-import { PacketReader, PublishView, protocolError, reasonCodes } from '@sallyport/mqtt-wire';
+import { PublishView, protocolError, reasonCodes } from '@sallyport/mqtt-wire';
 import { asError, wordsOf } from './bridge-fault.js';
 import type {
   BridgeClock,
@@ -302,13 +302,12 @@ export class Forwarder {
   /** A refused message becomes a dead letter, and is acknowledged when the local broker has it. */
   private bury(slot: number, { connection }: Destination, reasonCode: number): void {
     const { ring, options } = this;
-    const [route, frame] = [ring.routeOf(slot), ring.frameOf(slot)];
-    if (route === undefined || frame === undefined) throw new Error('A message in flight has no bytes.');
+    const [route, payload, bytes] = [ring.routeOf(slot), ring.payloadOf(slot), ring.lengthOf(slot)];
+    if (route === undefined || payload === undefined) throw new Error('A message in flight has no bytes.');
     ring.markRefused(slot);
-    const payload = payloadIn(frame, connection.version);
     const buried = options.deadLetter({ topic: route.source, payload }).then(() => {
       route.counters.dropped.refused += 1;
-      const [topic, bytes] = [route.source.toString(), frame.length];
+      const topic = route.source.toString();
       const { direction } = options;
       options.onNotice({ kind: 'message-dropped', direction, reason: 'refused', topic, bytes, reasonCode });
       this.finish(slot);
@@ -322,14 +321,4 @@ export class Forwarder {
 
 function payloadOf({ bytes, payloadStart, end }: PublishView): Buffer {
   return bytes.subarray(payloadStart, end);
-}
-
-/** @param frame a PUBLISH that we have written ourselves */
-function payloadIn(frame: Buffer, version: 4 | 5): Buffer {
-  const reader = new PacketReader({ sender: 'client', version, largestBytes: frame.length });
-  reader.push(frame);
-  reader.advance();
-  const view = new PublishView(version);
-  view.aim(reader);
-  return payloadOf(view);
 }

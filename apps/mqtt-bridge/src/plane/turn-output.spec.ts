@@ -38,6 +38,18 @@ describe('the output of a connection', () => {
     expect(sink.writes[0]?.equals(Buffer.concat(packets))).toBe(true);
   });
 
+  it('sends appended bytes in their place, without a copy', async () => {
+    const sink = new Sink();
+    const output = new TurnOutput(sink);
+    output.add(Buffer.from('head '));
+    output.append(Buffer.from('payload '));
+    output.add(Buffer.from('next'));
+    expect(output.unsentBytes).toBe(17);
+    await waitFor(() => sink.writes.length > 0);
+    expect(sink.writes.map(String)).toEqual(['head payload next']);
+    expect([output.unsentBytes, output.sentBytes]).toEqual([0, 17]);
+  });
+
   it('does not change what it has written', async () => {
     const sink = new Sink();
     const output = new TurnOutput(sink);

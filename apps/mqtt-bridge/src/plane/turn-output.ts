@@ -21,8 +21,8 @@ export class TurnOutput {
    * of the broker that reads it.
    */
   isPatient: () => boolean = () => false;
-  private fullPages: Buffer[] = [];
-  private fullBytes = 0;
+  private pieces: Buffer[] = [];
+  private pieceBytes = 0;
   private gatheredBytes = 0;
   private isArmed = false;
 
@@ -30,7 +30,7 @@ export class TurnOutput {
 
   /** Bytes that the system has not taken yet. */
   get unsentBytes(): number {
-    return this.stream.writableLength + this.fullBytes + this.end - this.start;
+    return this.stream.writableLength + this.pieceBytes + this.end - this.start;
   }
 
   /** Bytes that the system has taken so far. */
@@ -52,6 +52,14 @@ export class TurnOutput {
     return at;
   }
 
+  /** Sends bytes behind the last packet from where they are. They must not change any more. */
+  append(bytes: Buffer): void {
+    this.endPiece();
+    this.pieces.push(bytes);
+    this.pieceBytes += bytes.length;
+    this.gatheredBytes += bytes.length;
+  }
+
   add(packet: Buffer): void {
     const at = this.reserve(packet.length);
     packet.copy(this.page, at);
@@ -63,16 +71,16 @@ export class TurnOutput {
     if (this.stream.destroyed || this.stream.writableEnded) return;
     const last = this.page.subarray(this.start, this.end);
     this.start = this.end;
-    if (this.fullPages.length === 0) {
+    if (this.pieces.length === 0) {
       if (last.length > 0) this.stream.write(last);
       return;
     }
     this.stream.cork();
-    for (const page of this.fullPages) this.stream.write(page);
+    for (const piece of this.pieces) this.stream.write(piece);
     if (last.length > 0) this.stream.write(last);
     this.stream.uncork();
-    this.fullPages = [];
-    this.fullBytes = 0;
+    this.pieces = [];
+    this.pieceBytes = 0;
   }
 
   private arm(): void {
@@ -84,11 +92,15 @@ export class TurnOutput {
     else setImmediate(flush);
   }
 
+  private endPiece(): void {
+    if (this.end === this.start) return;
+    this.pieces.push(this.page.subarray(this.start, this.end));
+    this.pieceBytes += this.end - this.start;
+    this.start = this.end;
+  }
+
   private turnPage(bytes: number): void {
-    if (this.end > this.start) {
-      this.fullPages.push(this.page.subarray(this.start, this.end));
-      this.fullBytes += this.end - this.start;
-    }
+    this.endPiece();
     // A large packet has a page of its own: what is left of a page would be lost too often.
     this.page = Buffer.allocUnsafeSlow(bytes > largestInPage ? bytes : pageBytes);
     this.start = 0;
