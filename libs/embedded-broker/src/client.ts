@@ -11,7 +11,7 @@ import {
   reasonCodes,
 } from '@sallyport/mqtt-wire';
 import type { ConnectRefusal } from '@sallyport/protocol';
-import { type AccessRules, type Origin, ownerOf, sessionName } from './access-rules.js';
+import { type AccessRules, isService, type Origin, ownerOf, sessionName } from './access-rules.js';
 import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
 import type { ClientLog } from './client-log.js';
@@ -20,7 +20,7 @@ import { Connection, type ConnectionOptions, type ConnectionUser } from './conne
 import type { BrokerCounters } from './counters.js';
 import type { Crowd } from './crowd.js';
 import { type Frame, wholeFrame } from './frame.js';
-import type { BrokerLimits } from './limits.js';
+import { type BrokerLimits, limitsOfServices } from './limits.js';
 import { messageProperties } from './message-properties.js';
 import type { Link } from './outbox.js';
 import { Replies } from './replies.js';
@@ -220,7 +220,8 @@ export class Client implements ConnectionUser, SessionHolder {
 
   private open(connect: ConnectPacket): void {
     this.answers = new Answers(connect.version);
-    const terms = termsOf(connect, this.context.limits);
+    const { limits } = this.context;
+    const terms = termsOf(connect, isService(this.options.origin) ? limitsOfServices(limits) : limits);
     const refusal = this.refusalOf(connect, terms);
     if (refusal !== undefined) {
       this.refuse(refusal);
@@ -239,7 +240,7 @@ export class Client implements ConnectionUser, SessionHolder {
     }
     this.context.wills.cancel(opened.session);
     this.terms = terms;
-    const offer = offerOf(this.context.limits, assignedId);
+    const offer = offerOf(limits, assignedId);
     this.join(opened.session, terms, this.answers.connack(opened.isPresent, offer));
   }
 

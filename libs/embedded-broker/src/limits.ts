@@ -73,11 +73,14 @@ export const defaultBrokerLimits: BrokerLimits = {
 };
 
 const mostQueuedBytesForService = 64 * mebibyte;
+/** The window of a bridge. With fewer, a link of 50 ms would bound it to 20,000 messages a second. */
+const inFlightMessagesOfService = 4_096;
 
 /** What the sessions of services may use. The services are ours and few, so they have no shares. */
 export function limitsOfServices(limits: BrokerLimits): BrokerLimits {
   return {
     ...limits,
+    inFlightMessages: Math.max(limits.inFlightMessages, inFlightMessagesOfService),
     queuedBytes: mostQueuedBytesForService,
     queuedBytesPerIdentity: Number.POSITIVE_INFINITY,
     queuedBytesInAll: Number.POSITIVE_INFINITY,

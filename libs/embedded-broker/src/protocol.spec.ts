@@ -1,3 +1,4 @@
+import { deviceId } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ManualClient } from './manual-client.fixture.js';
@@ -188,6 +189,19 @@ describe('delivery (MQTT 3.1.1 §4.3)', () => {
     client.acknowledge('puback', 99);
     client.acknowledge('puback', 1);
     expect(await client.messages(1)).toEqual(['a 4 1 #4']);
+  });
+
+  it('does not wait for a service before it has the window of a bridge', async () => {
+    const { site, broker } = await start({ limits: { inFlightMessages: 2 } });
+    await using _ = site;
+    const peer = { deviceId: deviceId.parse('mqtt-bridge'), kind: 'service' } as const;
+    await using service = await ManualClient.open(broker, { clientId: 'bridge', peer });
+    await service.subscribe({ a: 1 });
+    await using device = await ManualClient.open(broker);
+    for (let index = 1; index <= 4_097; index += 1) device.publish('a', String(index), { qos: 1, packetId: index });
+    await device.settle();
+    expect((await service.messages(4_096)).at(-1)).toBe('a 4096 1 #4096');
+    expect((await service.soFar()).filter(({ type }) => type === 'publish')).toEqual([]);
   });
 
   it('uses no packet identifier again that is not free, when they have all been used [MQTT-2.3.1-4]', async () => {
