@@ -5,6 +5,11 @@ interface Part {
   bytes: number;
 }
 
+function change(part: Part, messages: number, bytes: number): void {
+  part.messages += messages;
+  part.bytes += bytes;
+}
+
 /**
  * What waits for one client, by the owners of its publishers, and the publishers that wait until there is less.
  *
@@ -41,20 +46,16 @@ export class Crowd {
   add(owner: string, bytes: number): void {
     const part = this.partByOwner.get(owner) ?? { messages: 0, bytes: 0 };
     this.partByOwner.set(owner, part);
-    for (const each of [part, this.all]) {
-      each.messages += 1;
-      each.bytes += bytes;
-    }
+    change(part, 1, bytes);
+    change(this.all, 1, bytes);
   }
 
   /** The client has it, or it was dropped. */
   remove(owner: string, bytes: number): void {
     const part = this.partByOwner.get(owner);
     if (part === undefined) return;
-    for (const each of [part, this.all]) {
-      each.messages -= 1;
-      each.bytes -= bytes;
-    }
+    change(part, -1, -bytes);
+    change(this.all, -1, -bytes);
     if (part.messages === 0) this.partByOwner.delete(owner);
     if (this.waiting.has(owner) && !this.isMoreThan(part, this.fairPart / 2)) this.relieved.push(owner);
   }

@@ -34,7 +34,7 @@ export class Message implements JournalEntry {
   /** How many kept sessions have not acknowledged it. */
   awaited = 0;
   /** Receivers whose sessions are kept, with those that have acknowledged. */
-  private readonly deliveries: Delivery[] = [];
+  private deliveries: Delivery[] | undefined;
   readonly topic: string;
   readonly qos: Qos;
   readonly properties: Properties | undefined;
@@ -46,9 +46,14 @@ export class Message implements JournalEntry {
   publishedBy = '';
   /** The batch of the journal that holds it; 0 when it is not kept there. */
   position = 0;
-  private body: Buffer;
+  /** Undefined when it is the end of `frame`. */
+  private body: Buffer | undefined;
+  private readonly payloadBytes: number;
   private isDetached = false;
-  private readonly frames: (PublishFrame | undefined)[] = [];
+  /** As most of its receivers get it; they seldom differ. */
+  private frame: PublishFrame | undefined;
+  private frameKind = 0;
+  private otherFrames: Map<number, PublishFrame> | undefined;
 
   /**
    * @param id messages have ids in the order of their publication
@@ -63,12 +68,13 @@ export class Message implements JournalEntry {
     this.qos = publication.qos;
     this.properties = publication.properties;
     this.body = publication.payload;
+    this.payloadBytes = publication.payload.length;
     this.expiresAt = expiryOf(publication.properties, publishedAt);
     this.size = sizeOf(publication);
   }
 
   get payload(): Buffer {
-    return this.body;
+    return this.body ?? this.payloadOfFrame();
   }
 
   /** Encodes the message before it waits, when receivers can share the bytes; else makes it independent. */
@@ -101,16 +107,26 @@ export class Message implements JournalEntry {
 
   private sharedFrame(version: ProtocolVersion, { qos, retain }: DeliveryOptions): PublishFrame {
     const kind = qos + (version === 5 ? 3 : 0) + (retain ? 6 : 0);
-    let frame = this.frames[kind];
-    if (frame === undefined) {
-      const { properties, payload } = this;
-      frame = this.encode(version, { qos, retain, properties });
-      this.frames[kind] = frame;
+    const present = this.frameKind === kind ? this.frame : this.otherFrames?.get(kind);
+    if (present !== undefined) return present;
+    const { properties } = this;
+    const frame = this.encode(version, { qos, retain, properties });
+    if (this.frame === undefined) {
+      this.frame = frame;
+      this.frameKind = kind;
       // The payload came as a view of a larger chunk, which must not live as long as the message.
-      if (!this.isDetached) this.body = frame.bytes.subarray(frame.bytes.length - payload.length);
+      if (!this.isDetached) this.body = undefined;
       this.isDetached = true;
+    } else {
+      this.otherFrames ??= new Map();
+      this.otherFrames.set(kind, frame);
     }
     return frame;
+  }
+
+  private payloadOfFrame(): Buffer {
+    const { bytes } = this.frame ?? { bytes: Buffer.alloc(0) };
+    return bytes.subarray(bytes.length - this.payloadBytes);
   }
 
   private encode(version: ProtocolVersion, header: Pick<PublishPacket, 'qos' | 'retain' | 'properties'>): PublishFrame {
@@ -122,19 +138,23 @@ export class Message implements JournalEntry {
   detach(): void {
     if (this.isDetached) return;
     this.isDetached = true;
-    const copy = Buffer.allocUnsafeSlow(this.body.length);
-    copy.set(this.body);
+    const copy = Buffer.allocUnsafeSlow(this.payloadBytes);
+    copy.set(this.payload);
     this.body = copy;
   }
 
   /** Adds a receiver whose session is kept. */
   await(delivery: Delivery): void {
-    this.deliveries.push(delivery);
+    // An empty array that grows gets room for seventeen.
+    if (this.deliveries === undefined) this.deliveries = [delivery];
+    else this.deliveries.push(delivery);
     this.awaited += 1;
   }
 
   record(writer: RecordWriter): void {
-    const open = this.deliveries.filter(({ isOpen }) => isOpen);
+    const { deliveries = [] } = this;
+    let open = 0;
+    for (const { isOpen } of deliveries) open += isOpen ? 1 : 0;
     writer.begin(recordTypes.message);
     writer.uint48(this.id);
     writer.uint48(this.publishedAt);
@@ -142,8 +162,8 @@ export class Message implements JournalEntry {
     writer.text(this.topic);
     writer.binary(this.payload);
     writeMessageProperties(writer, this.properties);
-    writer.uint32(open.length);
-    for (const delivery of open) delivery.writeTo(writer);
+    writer.uint32(open);
+    for (const delivery of deliveries) if (delivery.isOpen) delivery.writeTo(writer);
     writer.finish();
   }
 }

@@ -43,10 +43,12 @@ export class TurnWriter {
 function piecesOf(frames: readonly Frame[], packetIds: readonly number[]): Buffer[] {
   const pieces: Buffer[] = [];
   let [first, bytes] = [0, 0];
-  for (const [index, frame] of frames.entries()) {
-    const lent = frame.byteLength < leastLentBytes ? undefined : frame.lend?.(packetIds[index] ?? 0);
+  for (let index = 0; index < frames.length; index += 1) {
+    const frame = frames[index];
+    const byteLength = frame?.byteLength ?? 0;
+    const lent = byteLength < leastLentBytes ? undefined : frame?.lend?.(packetIds[index] ?? 0);
     if (lent === undefined) {
-      bytes += frame.byteLength;
+      bytes += byteLength;
       continue;
     }
     if (bytes > 0) pieces.push(joined(frames.slice(first, index), packetIds.slice(first, index), bytes));

@@ -15,6 +15,7 @@ const duplicateBit = 0x08;
 export class TopicMemory {
   private topic = '';
   private bytes: Buffer = Buffer.alloc(0);
+  private length = 0;
 
   /** @throws PacketError when the bytes are no topic name; no bytes stand for a topic alias and give '' */
   topicOf(chunk: Buffer, start: number, end: number): string {
@@ -23,16 +24,23 @@ export class TopicMemory {
     const topic = decodeText(bytes, 'the topic of PUBLISH');
     if (topic !== '' && !isTopicName(topic))
       throw new PacketError(`the topic of PUBLISH ${describeTopic(topic)}`, reasonCodes.topicNameInvalid);
-    // A copy: the packet's bytes are part of a larger chunk, which must not live as long as the connection.
-    if (bytes.length <= longestRememberedBytes) [this.topic, this.bytes] = [topic, Buffer.from(bytes)];
+    if (bytes.length <= longestRememberedBytes) this.remember(topic, bytes);
     return topic;
   }
 
+  /** In a copy: the packet's bytes are part of a larger chunk, which must not live as long as the connection. */
+  private remember(topic: string, bytes: Buffer): void {
+    if (bytes.length > this.bytes.length) this.bytes = Buffer.from(bytes);
+    else this.bytes.set(bytes);
+    this.topic = topic;
+    this.length = bytes.length;
+  }
+
   private isLast(chunk: Buffer, start: number, end: number): boolean {
-    const last = this.bytes;
-    if (last.length !== end - start) return false;
+    const { bytes: last, length } = this;
+    if (length !== end - start) return false;
     // From the end, where the topics of one client differ.
-    for (let at = last.length - 1; at >= 0; at -= 1) if (last[at] !== chunk[start + at]) return false;
+    for (let at = length - 1; at >= 0; at -= 1) if (last[at] !== chunk[start + at]) return false;
     return true;
   }
 }

@@ -1,6 +1,6 @@
 import { connectFlags } from './decode-connect.js';
 import { publishHeader } from './decode-publish.js';
-import { FrameWriter } from './frame-writer.js';
+import { FrameWriter, sizeOfVariableInteger, writeVariableInteger } from './frame-writer.js';
 import {
   type AckPacket,
   type ConnackPacket,
@@ -20,6 +20,8 @@ import {
 } from './packets.js';
 import { type Properties, writeProperties } from './properties.js';
 import { connectReturnCode, reasonCodes } from './reason-codes.js';
+
+const longestTextBytes = 65_535;
 
 /**
  * Encodes any packet into one Buffer. What MQTT 5 alone has is left out for the older versions. The packet is not
@@ -115,12 +117,32 @@ export function encodeConnectRefusal(level: number, reasonCode: number): Buffer 
 
 export function encodePublish(publish: PublishPacket, version: ProtocolVersion): Buffer {
   const { topic, payload, qos, packetId, properties } = publish;
+  if (version !== 5 || properties === undefined) return encodeBarePublish(publish, version);
   const writer = new FrameWriter(3 * topic.length + payload.length + 16);
   writer.text(topic);
   if (qos > 0) writer.number(packetId, 2);
-  if (version === 5) writeProperties(writer, properties);
+  writeProperties(writer, properties);
   writer.raw(payload);
   return writer.frame(publishHeader(publish));
+}
+
+/** Most messages have no properties. Then their size is known before, and nothing is allocated but the packet. */
+function encodeBarePublish(publish: PublishPacket, version: ProtocolVersion): Buffer {
+  const { topic, payload, qos, packetId } = publish;
+  const topicBytes = Buffer.byteLength(topic);
+  if (topicBytes > longestTextBytes) throw new RangeError(`a topic of ${topicBytes} bytes is too long`);
+  const bodyBytes = 2 + topicBytes + (qos > 0 ? 2 : 0) + (version === 5 ? 1 : 0) + payload.length;
+  const bytes = Buffer.allocUnsafe(1 + sizeOfVariableInteger(bodyBytes) + bodyBytes);
+  bytes[0] = publishHeader(publish);
+  let at = bytes.writeUInt16BE(topicBytes, writeVariableInteger(bytes, bodyBytes, 1));
+  at += bytes.write(topic, at);
+  if (qos > 0) at = bytes.writeUInt16BE(packetId, at);
+  if (version === 5) {
+    bytes[at] = 0;
+    at += 1;
+  }
+  bytes.set(payload, at);
+  return bytes;
 }
 
 /** The property length and the properties behind it, as they stand in a packet of MQTT 5. */

@@ -29,7 +29,9 @@ export class FixedHeader {
   read(bytes: Buffer, start: number, end: number): boolean {
     if (start >= end) return false;
     const first = bytes[start] ?? 0;
-    [this.type, this.flags, this.bodyBytes] = [first >> 4, first & 0x0f, 0];
+    this.type = first >> 4;
+    this.flags = first & 0x0f;
+    this.bodyBytes = 0;
     for (let count = 1; count <= longestLengthBytes; count += 1) {
       if (start + count >= end) return false;
       const byte = bytes[start + count] ?? 0;
