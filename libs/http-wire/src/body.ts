@@ -18,7 +18,7 @@ export interface BodySink {
 export interface Body {
   /** Bytes; 0: no body; undefined: only the end of the body tells. */
   readonly length: number | undefined;
-  /** May flow more than once, with the same bytes. */
+  /** May flow more than once, with the same bytes. Otherwise a sink may free the memory of a piece it has taken. */
   readonly isReplayable: boolean;
   /**
    * Sends the body to the sink: what is here already before this returns or directly after. Then it calls `flush`, also

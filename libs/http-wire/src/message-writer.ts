@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { freeMemory } from '@sallyport/http';
+import type { Body } from './body.js';
 import type { Framing } from './framing.js';
 
 /** Head and pieces up to this size are joined in one write; larger ones are not copied. */
@@ -9,6 +11,10 @@ const bulkBytes = 65_536;
 const mostWaitingBytes = 262_144;
 /** Pieces of this size are worth a write of their own: TLS would copy several into one. */
 const largePieceBytes = 32_768;
+/** Smaller pieces cost V8 little. Those of our own, which end each chunk, are among them. */
+const smallestFreed = 4_096;
+/** A peer keeps up until this much waits for it. Less would stop and start the reading of large bodies at every piece. */
+const mostUnsentBytes = 262_144;
 const lastChunk = Buffer.from('0\r\n\r\n');
 const closesChunk = Buffer.from('\r\n');
 
@@ -22,6 +28,7 @@ export class MessageWriter {
   private sentBytes = 0;
   private hasLargePiece = false;
   private isScheduled = false;
+  private freesPieces = false;
   private readonly flushWaiting = (): void => {
     this.isScheduled = false;
     if (this.pieces.length > 0 && !this.socket.destroyed) this.send();
@@ -34,9 +41,11 @@ export class MessageWriter {
    *
    * @param head     in latin1, with its empty line
    * @param framing  that the head declares
+   * @param body     that follows. The memory of large pieces is freed when they are written, unless they may flow again.
    */
-  begin(head: string, framing: Framing): void {
+  begin(head: string, framing: Framing, { isReplayable }: Pick<Body, 'isReplayable'>): void {
     this.head = head;
+    this.freesPieces = !isReplayable;
     this.framing = framing;
     this.left = typeof framing === 'number' ? framing : 0;
     this.sentBytes = 0;
@@ -57,19 +66,27 @@ export class MessageWriter {
     if (this.sentBytes < bulkBytes || this.hasLargePiece || this.pieceBytes >= mostWaitingBytes) return this.send();
     if (!this.isScheduled) setImmediate(this.flushWaiting);
     this.isScheduled = true;
-    return !this.socket.writableNeedDrain;
+    return this.keepsUp;
+  }
+
+  private get keepsUp(): boolean {
+    return !this.socket.writableNeedDrain || this.socket.writableLength < mostUnsentBytes;
   }
 
   private send(): boolean {
     const { head, pieces, pieceBytes } = this;
     this.head = '';
-    if (pieces.length === 0) return head === '' ? !this.socket.writableNeedDrain : this.socket.write(head, 'latin1');
+    if (pieces.length === 0) {
+      if (head !== '') this.socket.write(head, 'latin1');
+      return this.keepsUp;
+    }
     this.pieces = [];
     this.pieceBytes = 0;
     this.sentBytes += pieceBytes;
     this.hasLargePiece = false;
-    if (head.length + pieceBytes <= mostJoinedBytes) return this.socket.write(joined(head, pieces, pieceBytes));
-    return this.writeApart(head, pieces);
+    if (head.length + pieceBytes <= mostJoinedBytes) this.socket.write(joined(head, pieces, pieceBytes));
+    else this.writeApart(head, pieces);
+    return this.keepsUp;
   }
 
   /** @throws RangeError fewer bytes than the head declared */
@@ -79,14 +96,13 @@ export class MessageWriter {
     return this.send();
   }
 
-  private writeApart(head: string, pieces: readonly Buffer[]): boolean {
-    const [first] = pieces;
-    if (head === '' && pieces.length === 1 && first !== undefined) return this.socket.write(first);
+  private writeApart(head: string, pieces: readonly Buffer[]): void {
+    const last = pieces.at(-1);
     this.socket.cork();
     if (head !== '') this.socket.write(head, 'latin1');
-    for (const piece of pieces) this.socket.write(piece);
+    for (const piece of pieces)
+      this.socket.write(piece, this.freesPieces && piece === last ? freeing(pieces) : undefined);
     this.socket.uncork();
-    return !this.socket.writableNeedDrain;
   }
 
   private add(piece: Buffer): void {
@@ -98,6 +114,14 @@ export class MessageWriter {
     if (bytes > this.left) throw new RangeError('the body is longer than declared');
     this.left -= bytes;
   }
+}
+
+/** For when they are written. V8 frees such memory late, and each time it marks the whole heap of the service first. */
+function freeing(pieces: readonly Buffer[]): (error?: Error | null) => void {
+  return (error) => {
+    // After an error, the kernel may still have to read the bytes.
+    if (!error) for (const piece of pieces) if (piece.length >= smallestFreed) freeMemory(piece);
+  };
 }
 
 function joined(head: string, pieces: readonly Buffer[], pieceBytes: number): Buffer {

@@ -94,7 +94,7 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
     const text = this.headText(head, framing);
     this.state = 'sending';
     const { writer } = this.owner;
-    writer.begin(text, framing ?? 0);
+    writer.begin(text, framing ?? 0, body);
     if (framing === undefined) {
       body.cancel();
       this.end();

@@ -68,8 +68,9 @@ export class UpstreamConnection implements MessageEvents, BodySink, ExchangeHold
     exchange.holder = this;
     this.deadline.stop();
     this.reader.expect();
-    this.writer.begin(exchange.headText, exchange.framing);
-    exchange.request.body.flow(this);
+    const { body } = exchange.request;
+    this.writer.begin(exchange.headText, exchange.framing, body);
+    body.flow(this);
   }
 
   abandon(exchange: UpstreamExchange, error: UpstreamError): void {
