@@ -97,7 +97,7 @@ class ClientConnection {
     const target = this.admit(call, routeOf(request.target));
     if (target === undefined) return;
     if (isWebSocket(request)) void this.forwardWebSocket(call, target);
-    else void this.forward(call, target);
+    else this.forward(call, target);
   }
 
   /** Answers what does not go to the tenant. @returns the target of the tenant, for what does */
@@ -137,32 +137,46 @@ class ClientConnection {
     response.answer(403, [], '');
   }
 
-  private forward(call: Call, target: string): Promise<void> {
+  /** A small request with a place and an authorization costs no promise on its way. */
+  private forward(call: Call, target: string): void {
     const { places } = this.context;
     const { key } = this.client;
-    return this.attempt(call, {
-      enter: async () => places.tryEnter(key) ?? places.enter(key, call.request),
-      work: async (leave) => this.deliver(await this.forwardingOf(call).answerTo(target), call, leave),
-    });
+    const leave = places.tryEnter(key);
+    if (leave !== undefined) this.forwardFrom(leave, call, target);
+    else
+      places.enter(key, call.request).then(
+        (left) => this.forwardFrom(left, call, target),
+        (fault: unknown) => this.fail(fault, call),
+      );
+  }
+
+  private forwardFrom(leave: () => void, call: Call, target: string): void {
+    const fail = (fault: unknown): void => {
+      leave();
+      this.fail(fault, call);
+    };
+    const deliver = (answer: UpstreamResponse): void => {
+      try {
+        this.deliver(answer, call, leave);
+      } catch (fault) {
+        fail(fault);
+      }
+    };
+    try {
+      this.forwardingOf(call).answerTo(target, deliver, fail);
+    } catch (fault) {
+      fail(fault);
+    }
   }
 
   /** The tenant is asked first, so a client whose WebSocket cannot be opened gets an HTTP status. */
-  private forwardWebSocket(call: Call, target: string): Promise<void> {
-    return this.attempt(call, {
-      enter: async () => this.context.places.enterWebSocket(this.client.key),
-      work: async (leave) => {
-        const answer = await this.forwardingOf(call).openWebSocket(target);
-        if (answer.tunnel === undefined) this.deliver(answer, call, leave);
-        else this.pass(answer, answer.tunnel, { ...call, leave });
-      },
-    });
-  }
-
-  private async attempt(call: Call, { enter, work }: Attempt): Promise<void> {
+  private async forwardWebSocket(call: Call, target: string): Promise<void> {
     let leave: (() => void) | undefined;
     try {
-      leave = await enter();
-      await work(leave);
+      leave = this.context.places.enterWebSocket(this.client.key);
+      const answer = await this.forwardingOf(call).openWebSocket(target);
+      if (answer.tunnel === undefined) this.deliver(answer, call, leave);
+      else this.pass(answer, answer.tunnel, { ...call, leave });
     } catch (fault) {
       leave?.();
       this.fail(fault, call);
@@ -242,11 +256,6 @@ interface Call {
 interface Attempted {
   /** Gives back the place of the request. */
   readonly leave: () => void;
-}
-
-interface Attempt {
-  readonly enter: () => Promise<() => void>;
-  readonly work: (leave: () => void) => Promise<void>;
 }
 
 /** RFC 6455 §4.1. Any other request with an Upgrade field is served as if it had none (RFC 9110 §7.8). */

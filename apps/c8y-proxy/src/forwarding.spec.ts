@@ -48,6 +48,17 @@ describe('a request through the Cumulocity proxy', () => {
     expect(cloud.api.requests.at(-1)?.target).toBe(target);
   });
 
+  it('is counted once, however often the figures are read', async () => {
+    cloud.api.answer(echo, answers.status(202, 'ok'));
+    const counted = 'sallyport_c8y_proxy_requests_total{connection="c8y",method="PATCH",status="202"}';
+    for (const total of [1, 2]) {
+      await site.ask(`/c8y${echo}`, { method: 'PATCH' });
+
+      expect(await site.metrics()).toContain(`${counted} ${total}\n`);
+      expect(await site.metrics()).toContain(`${counted} ${total}\n`);
+    }
+  });
+
   it('says the host of the settings, whatever host the client asked', async () => {
     cloud.api.answer(echo, answers.status(200, 'ok'));
     await site.ask(`/c8y${echo}`, { headers: { Host: 'evil.example', 'User-Agent': 'curl/8', 'X-Own': 'kept' } });

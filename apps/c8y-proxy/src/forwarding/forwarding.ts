@@ -54,15 +54,33 @@ export class Forwarding {
   }
 
   /**
+   * Finds the answer for the client; its body has not begun to flow. Calls one of both, once. Where nobody has to wait
+   * for body or authorization, the request goes out at once, and its answer is passed on without a promise.
+   *
    * @param target of the tenant
-   * @returns the answer for the client; its body has not begun to flow
-   * @throws GatewayFault, UpstreamError, ClientGone, or the failure of the client's body
+   * @param onFailure gets GatewayFault, UpstreamError, ClientGone, or the failure of the client's body
    */
-  answerTo(target: string): Promise<UpstreamResponse> {
+  answerTo(target: string, onAnswer: (answer: UpstreamResponse) => void, onFailure: (fault: unknown) => void): void {
+    const { request, tenant } = this.options;
+    const authorization = this.hasOwnAuthorization ? undefined : tenant.authorization.present;
+    if (request.body.length !== 0 || !(this.hasOwnAuthorization || authorization !== undefined)) {
+      this.answerInTime(target).then(onAnswer, onFailure);
+      return;
+    }
+    const asked = { method: request.method, target, fields: this.fields, body: noBody };
+    const take = (answer: UpstreamResponse): void => {
+      if (isFinal(answer)) onAnswer(answer);
+      else this.follow(asked, authorization, answer).then(onAnswer, onFailure);
+    };
+    this.begin(asked, authorization).settle(take, onFailure);
+  }
+
+  private answerInTime(target: string): Promise<UpstreamResponse> {
     const { request, room } = this.options;
     return room.withBody(request.body, async (body) => {
       const authorization = await this.authorizationFor(body.isReplayable);
-      return this.follow({ method: request.method, target, fields: this.fields, body }, authorization);
+      const asked = { method: request.method, target, fields: this.fields, body };
+      return this.follow(asked, authorization, await this.send(asked, authorization));
     });
   }
 
@@ -99,11 +117,11 @@ export class Forwarding {
   private async follow(
     first: OutgoingRequest,
     authorization: IssuedAuthorization | undefined,
+    firstAnswer: UpstreamResponse,
   ): Promise<UpstreamResponse> {
     const { tenant, mayVisit } = this.options;
-    let [asked, inUse] = [first, authorization];
-    for (let redirects = 0; redirects <= mostRedirects; ) {
-      const answer = await this.send(asked, inUse);
+    let [asked, inUse, answer] = [first, authorization, firstAnswer];
+    for (let redirects = 0; ; answer = await this.send(asked, inUse)) {
       if (answer.status === 401 && inUse !== undefined && inUse === authorization) {
         const renewed = tenant.authorization.insteadOf(inUse);
         if (!asked.body.isReplayable) return withRenewalBehind(answer, renewed);
@@ -114,17 +132,24 @@ export class Forwarding {
         if (next === undefined || !mayVisit(next.method, next.target)) return answer;
         discard(answer);
         redirects += 1;
+        if (redirects > mostRedirects) throw tooManyRedirects();
         asked = next;
       }
     }
-    throw new GatewayFault('too-many-redirects', `The cloud redirected this request more than ${mostRedirects} times.`);
   }
 
-  private send(asked: OutgoingRequest, authorization: IssuedAuthorization | undefined): Promise<UpstreamResponse> {
+  private async send(
+    asked: OutgoingRequest,
+    authorization: IssuedAuthorization | undefined,
+  ): Promise<UpstreamResponse> {
+    return this.begin(asked, authorization).response;
+  }
+
+  private begin(asked: OutgoingRequest, authorization: IssuedAuthorization | undefined): Exchange {
     if (this.isAbandoned) throw new ClientGone();
     const { tenant } = this.options;
     this.exchange = tenant.pool.exchange(authorized(asked, tenant, authorization));
-    return this.exchange.response;
+    return this.exchange;
   }
 
   private upgrade(asked: OutgoingRequest, authorization: IssuedAuthorization | undefined): Promise<UpstreamResponse> {
@@ -133,6 +158,15 @@ export class Forwarding {
     this.exchange = tenant.pool.upgrade(authorized(asked, tenant, authorization));
     return this.exchange.response;
   }
+}
+
+function tooManyRedirects(): GatewayFault {
+  return new GatewayFault('too-many-redirects', `The cloud redirected this request more than ${mostRedirects} times.`);
+}
+
+/** Neither refused nor a redirect. */
+function isFinal({ status }: UpstreamResponse): boolean {
+  return status !== 401 && (status < 300 || status >= 400);
 }
 
 function authorized(

@@ -1,7 +1,8 @@
 import type { Body, BodySink } from '@sallyport/http-wire';
 
 /** Tells when a body has flowed, failed, or is not wanted any more. */
-export class WatchedBody implements Body {
+export class WatchedBody implements Body, BodySink {
+  private sink: BodySink | undefined;
   private isOver = false;
 
   /** @param onOver called once */
@@ -19,18 +20,8 @@ export class WatchedBody implements Body {
   }
 
   flow(sink: BodySink): void {
-    this.body.flow({
-      write: (piece) => sink.write(piece),
-      flush: () => sink.flush(),
-      end: () => {
-        this.end();
-        sink.end();
-      },
-      fail: (error) => {
-        this.end();
-        sink.fail(error);
-      },
-    });
+    this.sink = sink;
+    this.body.flow(this);
   }
 
   resume(): void {
@@ -38,11 +29,31 @@ export class WatchedBody implements Body {
   }
 
   cancel(): void {
-    this.end();
+    this.leave();
     this.body.cancel();
   }
 
-  private end(): void {
+  // The body flows in here.
+
+  write(piece: Buffer): void {
+    this.sink?.write(piece);
+  }
+
+  flush(): boolean {
+    return this.sink?.flush() ?? true;
+  }
+
+  end(): void {
+    this.leave();
+    this.sink?.end();
+  }
+
+  fail(error: Error): void {
+    this.leave();
+    this.sink?.fail(error);
+  }
+
+  private leave(): void {
     if (this.isOver) return;
     this.isOver = true;
     this.onOver();
