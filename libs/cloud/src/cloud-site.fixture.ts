@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { loadSettings } from '@sallyport/config';
 import { temporaryDirectory } from '@sallyport/testkit';
-import { type CloudConnection, cloudConnection } from './cloud-connection.js';
+import type { CloudConnection } from './cloud-connection.js';
+import { cloudConnection } from './read-connection.js';
 
 /** A configuration directory, and what its settings say about clouds. */
 export class CloudSite implements AsyncDisposable {

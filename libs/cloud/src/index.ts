@@ -1,11 +1,10 @@
-export {
-  type CloudConnection,
-  type CloudCredentials,
-  type CloudSettingNames,
-  cloudConnection,
-  type HostAndPort,
-  type HttpProxy,
-  type IdentityFiles,
+export type {
+  CloudConnection,
+  CloudCredentials,
+  CloudSettingNames,
+  HostAndPort,
+  HttpProxy,
+  IdentityFiles,
 } from './cloud-connection.js';
 export type { CloudFault, CloudFaultCode } from './cloud-fault.js';
 export { cloudConnections, parseCloudName } from './cloud-name.js';
@@ -15,6 +14,7 @@ export { type ExplainOptions, explainCloudFault } from './explain-cloud-fault.js
 export { commandToSetHost } from './fault-case.js';
 export { hostFieldOf, placeText } from './host-and-port.js';
 export { type MqttLogin, mqttLogin } from './mqtt-login.js';
+export { cloudConnection } from './read-connection.js';
 export { serverTimeOver } from './server-time.js';
 export { smartRestLine } from './smart-rest.js';
 export { type RootPlace, readRoots, rootFiles } from './trusted-roots.js';
