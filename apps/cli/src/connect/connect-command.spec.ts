@@ -215,7 +215,7 @@ describe('connections that get in each other’s way', () => {
     [
       'the same device at the same cloud',
       'mqtt = "localhost:1"\nproxy.bind.port = 9001\nbridge.topic_prefix = "c8y2"',
-      'c8y.profiles.plant2.url and c8y.profiles.plant2.device.id give this connection the same device at the same cloud as c8y has by c8y.url and c8y.device.id',
+      'c8y.profiles.plant2.mqtt and c8y.profiles.plant2.device.id give this connection the same device at the same cloud as c8y has by c8y.mqtt and c8y.device.id',
     ],
     [
       'the same topic prefix',

@@ -45,7 +45,7 @@ function distinctsOf(connection: CloudConnection, settings: Settings): Distinct[
     {
       what: 'device at the same cloud',
       value: `${deviceId} at ${placeText(mqtt)}`,
-      keys: [settingNames.url, settingNames.deviceId],
+      keys: [settingNames.mqttHost, settingNames.deviceId],
     },
     { what: 'topic prefix', value: topicPrefix, keys: [prefixKey] },
     ...(kind === 'c8y' ? proxyPort(profile, settings) : []),
