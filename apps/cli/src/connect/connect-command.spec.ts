@@ -174,17 +174,29 @@ describe('a renewed certificate', () => {
     expect(await device.read(key)).toBe(device.certificate.keyPem);
   });
 
-  it('that the cloud does not take stays aside: connected with the present one, exit code 3', async () => {
+  it('of another key stays aside: connected with the present one, exit code 3', async () => {
     const device = await deviceWith();
     const former = await device.read(active);
     const other = await device.cloud.deviceCa.issue({ commonName: deviceId });
     await writeFile(device.path(waiting), other.certPem);
     const { exitCode, stderr } = await device.run(['connect', 'c8y']);
     expect(exitCode).toBe(3);
-    expect(stderr).toContain(`The cloud does not take the renewed certificate ${device.path(waiting)}`);
+    expect(stderr).toContain(`The renewed certificate ${device.path(waiting)} cannot be used`);
     expect(await device.read(active)).toBe(former);
     expect(await device.read(waiting)).toBe(other.certPem);
     expect(await device.connections()).toBe('["c8y"]');
+  });
+
+  it('that is no certificate stays aside, and the advice makes a new one instead of touching the present one', async () => {
+    const device = await deviceWith();
+    const former = await device.read(active);
+    await writeFile(device.path(waiting), 'garbage\n');
+    const { exitCode, stderr } = await device.run(['connect', 'c8y']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/The renewed certificate \S+ cannot be used, so the present one stays in force\./);
+    expect(stderr).toMatch(/holds no certificate in PEM\. Make it again: (?:tedge|sallyport).* cert renew c8y\n/);
+    expect(stderr).not.toContain('cert download');
+    expect(await device.read(active)).toBe(former);
   });
 
   it('that the cloud refuses is tried five times, because a tenant may need a moment to know it', async () => {

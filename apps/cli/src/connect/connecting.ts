@@ -14,7 +14,7 @@ import { checkConnection } from './connection-check.js';
 import { requireDistinct } from './connection-clashes.js';
 import { addConnection, isConnected, removeConnection, requireListInFile } from './connection-list.js';
 import { introduceDevice } from './device-registration.js';
-import { hasWaiting, tryWaiting } from './waiting-certificate.js';
+import { hasWaiting, tryWaiting, type WaitingOutcome } from './waiting-certificate.js';
 
 /** What is connected, and how. */
 export interface Connecting {
@@ -106,12 +106,20 @@ async function tryRenewed(context: CliContext, connection: CloudConnection, step
   const outcome = await steps.run('Trying the renewed certificate', () => tryWaiting(context, connection));
   if (outcome.kind === 'promoted')
     steps.note('Putting the renewed certificate in force', 'done', `the former one is kept as ${outcome.formerPath}`);
-  if (outcome.kind !== 'rejected') return false;
-  const { path, reason } = outcome;
-  context.log.warn(
-    `The cloud does not take the renewed certificate ${path}, so the present one stays in force. ${reason.message} ${reason.remedy}`,
-  );
+  if (outcome.kind === 'none' || outcome.kind === 'promoted') return false;
+  context.log.warn(refusedText(outcome, connection));
   return true;
+}
+
+type RefusedOutcome = Extract<WaitingOutcome, { readonly kind: 'rejected' | 'unusable' }>;
+
+function refusedText({ kind, path, reason }: RefusedOutcome, { profile, ...connection }: CloudConnection): string {
+  const stays = 'so the present one stays in force';
+  if (kind === 'rejected')
+    return `The cloud does not take the renewed certificate ${path}, ${stays}. ${reason.message} ${reason.remedy}`;
+  const cloud = connection.kind === 'custom' ? '' : ` ${connection.kind}`;
+  const option = profile === undefined ? '' : ` --profile ${profile}`;
+  return `The renewed certificate ${path} cannot be used, ${stays}. ${reason.message} Make it again: tedge cert renew${cloud}${option}`;
 }
 
 async function noteWaiting(connection: CloudConnection, steps: CloudSteps): Promise<boolean> {

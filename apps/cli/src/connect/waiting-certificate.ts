@@ -17,7 +17,9 @@ const certificateMode = 0o444;
 export type WaitingOutcome =
   | { readonly kind: 'none' }
   | { readonly kind: 'promoted'; readonly formerPath: string }
-  | { readonly kind: 'rejected'; readonly path: string; readonly reason: Failure };
+  | { readonly kind: 'rejected'; readonly path: string; readonly reason: Failure }
+  /** No cloud has seen it, because it is no certificate, or not one of the key of this device. */
+  | { readonly kind: 'unusable'; readonly path: string; readonly reason: Failure };
 
 /** Whether a renewed certificate waits beside the one in force. */
 export function hasWaiting({ identity }: CloudConnection): Promise<boolean> {
@@ -42,7 +44,7 @@ export async function tryWaiting(context: CliContext, connection: CloudConnectio
       reason = await explained(fault, { ...connection, identity }, { now: context.now() });
       context.log.debug(`attempt ${attempt} with ${identity.certPath}: ${reason.message}`);
       // A file that cannot be used stays so; a cloud may need a moment to know a new certificate.
-      if (fault instanceof Problem) break;
+      if (fault instanceof Problem) return { kind: 'unusable', path: identity.certPath, reason };
     }
     if (attempt < mostAttempts) await pause(pauseMs, { signal: context.signal });
   }
