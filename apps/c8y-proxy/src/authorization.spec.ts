@@ -76,6 +76,15 @@ describe('the token of the device', () => {
     stop();
   });
 
+  it('is not renewed again and again for a path that is refused with every token', async () => {
+    const stop = cloud.api.answer('/never', answers.unauthorized());
+    for (let count = 0; count < 5; count += 1) expect((await site.ask('/c8y/never')).status).toBe(401);
+    stop();
+
+    expect(site.tokenRequests).toBe(2);
+    expect((await ask()).status).toBe(200);
+  });
+
   it.each([403, 500, 503])('is not renewed for a %i', async (status) => {
     cloud.api.answer(path, answers.status(status), { times: 1 });
 

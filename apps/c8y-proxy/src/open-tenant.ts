@@ -14,6 +14,9 @@ export interface TenantParts {
   readonly responseMs: number;
 }
 
+// A question for a token goes through both brokers to the cloud.
+const calmMs = 10_000;
+
 /** Prepares the way to the REST API of a connection. Nothing is dialled before the first request. */
 export function openTenant(connection: CloudConnection, parts: TenantParts): Tenant {
   const place = connection.http;
@@ -26,7 +29,13 @@ export function openTenant(connection: CloudConnection, parts: TenantParts): Ten
       dial: (signal) => dialCloud(connection, { endpoint: 'http', alpn: ['http/1.1'], signal }),
       limits: { headMs },
     }),
-    authorization: new DeviceAuthorization({ source: sourceOf(connection, parts), nowMs, onFetched }),
+    authorization: new DeviceAuthorization({
+      source: sourceOf(connection, parts),
+      nowMs,
+      // A file is read without asking anybody.
+      calmMs: connection.authMethod === 'basic' ? 0 : calmMs,
+      onFetched,
+    }),
   };
 }
 

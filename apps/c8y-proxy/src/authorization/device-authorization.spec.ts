@@ -21,6 +21,7 @@ function authorization({ lifetimeMs }: { lifetimeMs: number | undefined } = { li
       },
     },
     nowMs: () => clock.now().getTime(),
+    calmMs: 10_000,
     onFetched: (fault) => void faults.push(fault),
   });
   const answer = () => asked.at(-1)?.resolve({ value: `Bearer ${asked.length}`, lifetimeMs });
@@ -101,6 +102,19 @@ describe('the authorization of the device', () => {
 
     expect([...renewed, late].map(({ value }) => value)).toEqual(['Bearer 2', 'Bearer 2', 'Bearer 2']);
     expect(asked.length).toBe(2);
+  });
+
+  it('that replaced a refused one, and is refused too, is replaced only after a while', async () => {
+    const { device, clock, answer, first } = authorization();
+    const refused = await first();
+    expect(device.mayReplace(refused)).toBe(true);
+    const renewed = device.insteadOf(refused);
+    answer();
+    const replacement = await renewed;
+
+    expect([device.mayReplace(refused), device.mayReplace(replacement)]).toEqual([true, false]);
+    clock.advance(10);
+    expect(device.mayReplace(replacement)).toBe(true);
   });
 
   it('that cannot be fetched is a fault for all who wait, and asked for again by the next', async () => {

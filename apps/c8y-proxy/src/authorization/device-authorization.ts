@@ -9,6 +9,8 @@ export interface AuthorizationSource {
 export interface DeviceAuthorizationOptions {
   readonly source: AuthorizationSource;
   readonly nowMs: () => number;
+  /** How long nothing is fetched after a fresh authorization was refused too, in milliseconds; default 0. */
+  readonly calmMs?: number;
   /** Called for each time the source was asked. */
   readonly onFetched: (fault: unknown) => void;
 }
@@ -16,6 +18,9 @@ export interface DeviceAuthorizationOptions {
 /** An authorization that was used. Two of them are the same only if they are one object. */
 export interface IssuedAuthorization {
   readonly value: string;
+  readonly issuedAtMs: number;
+  /** It was fetched because the cloud had refused the one before. */
+  readonly isReplacement: boolean;
   readonly renewAtMs: number;
   readonly endsAtMs: number;
 }
@@ -47,7 +52,17 @@ export class DeviceAuthorization {
 
   /** @throws GatewayFault: it could not be fetched */
   async current(): Promise<IssuedAuthorization> {
-    return this.present ?? this.fetch();
+    return this.present ?? this.fetch(false);
+  }
+
+  /**
+   * Whether another one may help where the cloud has answered 401. A path that is refused with every authorization must
+   * not make each request for it ask the source again.
+   */
+  mayReplace(refused: IssuedAuthorization): boolean {
+    const ageMs = this.options.nowMs() - refused.issuedAtMs;
+    const isFresh = ageMs >= 0 && ageMs < (this.options.calmMs ?? 0);
+    return this.issued !== refused || !refused.isReplacement || !isFresh;
   }
 
   /**
@@ -56,21 +71,22 @@ export class DeviceAuthorization {
    * @throws GatewayFault: it could not be fetched
    */
   async insteadOf(refused: IssuedAuthorization): Promise<IssuedAuthorization> {
-    return this.issued === refused || this.issued === undefined ? this.fetch() : this.issued;
+    return this.issued === refused || this.issued === undefined ? this.fetch(true) : this.issued;
   }
 
-  private fetch(): Promise<IssuedAuthorization> {
-    this.fetching ??= this.ask().finally(() => {
+  private fetch(isReplacement: boolean): Promise<IssuedAuthorization> {
+    this.fetching ??= this.ask(isReplacement).finally(() => {
       this.fetching = undefined;
     });
     return this.fetching;
   }
 
-  private async ask(): Promise<IssuedAuthorization> {
+  private async ask(isReplacement: boolean): Promise<IssuedAuthorization> {
     try {
       const { value, lifetimeMs = Number.POSITIVE_INFINITY } = await this.options.source.fetch();
       const now = this.options.nowMs();
-      this.issued = { value, renewAtMs: now + lifetimeMs * renewAfter, endsAtMs: now + lifetimeMs };
+      const times = { issuedAtMs: now, renewAtMs: now + lifetimeMs * renewAfter, endsAtMs: now + lifetimeMs };
+      this.issued = { value, isReplacement, ...times };
       this.options.onFetched(undefined);
       return this.issued;
     } catch (fault) {
@@ -82,6 +98,6 @@ export class DeviceAuthorization {
   private renewAhead(nowMs: number): void {
     this.renewNotBeforeMs = nowMs + retryMs;
     // `onFetched` has told of the fault. Requests go on with the present one.
-    this.fetch().catch(() => undefined);
+    this.fetch(false).catch(() => undefined);
   }
 }

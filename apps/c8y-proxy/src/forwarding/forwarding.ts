@@ -94,7 +94,7 @@ export class Forwarding {
     const fields = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...this.fields];
     const asked = { method: 'GET', target, fields, body: noBody };
     const answer = await this.upgrade(asked, authorization);
-    if (answer.status !== 401 || authorization === undefined) return answer;
+    if (answer.status !== 401 || authorization === undefined || !this.mayReplace(authorization)) return answer;
     discard(answer);
     return this.upgrade(asked, await this.options.tenant.authorization.insteadOf(authorization));
   }
@@ -110,7 +110,8 @@ export class Forwarding {
   private async accepted(authorization: IssuedAuthorization): Promise<IssuedAuthorization> {
     const answer = await this.send({ method: 'HEAD', target: tenantCheck, fields: [], body: noBody }, authorization);
     discard(answer);
-    return answer.status === 401 ? this.options.tenant.authorization.insteadOf(authorization) : authorization;
+    const isRefused = answer.status === 401 && this.mayReplace(authorization);
+    return isRefused ? this.options.tenant.authorization.insteadOf(authorization) : authorization;
   }
 
   /** Goes on where the tenant refuses the authorization once, and where it redirects. */
@@ -122,7 +123,7 @@ export class Forwarding {
     const { tenant, mayVisit } = this.options;
     let [asked, inUse, answer] = [first, authorization, firstAnswer];
     for (let redirects = 0; ; answer = await this.send(asked, inUse)) {
-      if (answer.status === 401 && inUse !== undefined && inUse === authorization) {
+      if (answer.status === 401 && inUse !== undefined && inUse === authorization && this.mayReplace(inUse)) {
         const renewed = tenant.authorization.insteadOf(inUse);
         if (!asked.body.isReplayable) return withRenewalBehind(answer, renewed);
         discard(answer);
@@ -136,6 +137,10 @@ export class Forwarding {
         asked = next;
       }
     }
+  }
+
+  private mayReplace(authorization: IssuedAuthorization): boolean {
+    return this.options.tenant.authorization.mayReplace(authorization);
   }
 
   private async send(
