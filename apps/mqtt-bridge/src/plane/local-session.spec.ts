@@ -66,6 +66,26 @@ describe('a bridge that has not reached its cloud yet', () => {
     expect(got).toEqual(['up/1 text', 'up/2 text', 'up/3 text']);
   });
 
+  it.each([4, 5] as const)('keeps number and order of messages over many visits (MQTT %d)', async (version) => {
+    await using site = await BridgeSite.open(talkative);
+    const got = await site.listen('remote', 'up/#');
+    const cloud = awayAt(site.remote.port);
+    const local = tcpSide(site.local.port, { version });
+    site.bridge({ local, remote: cloud.side, limits: { localCheckMs: 30 } }).start();
+    await waitFor(() => confirmed(site.local.output()) === 1);
+    const device = await site.client('local', 'device');
+    const topics = Array.from({ length: 300 }, (_, index) => `${index}`);
+    for (const [index, topic] of topics.entries())
+      device.write([publishPacket({ topic: `out/${topic}`, payload: Buffer.from('text'), packetId: index + 1 })]);
+    await waitFor(() => site.local.output().includes("'out/299'"));
+    const visits = () => site.local.output().split('Received DISCONNECT from bridge').length;
+    const before = visits();
+    await waitFor(() => visits() > before + 3);
+    cloud.appear();
+    await waitFor(() => got.includes('up/299 text'));
+    expect(got).toEqual(topics.map((topic) => `up/${topic} text`));
+  });
+
   it('subscribes also while the attempt to reach the cloud takes long', async () => {
     await using site = await BridgeSite.open(talkative);
     site.bridge({ remote: { ...tcpSide(1), open: () => new Promise(() => undefined) } }).start();
