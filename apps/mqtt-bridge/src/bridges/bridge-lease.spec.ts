@@ -26,14 +26,17 @@ afterEach(async () => {
 });
 
 /** The store as one replica reaches it. */
-function reachable(): { store: Store; cut: () => void; heal: () => void } {
+function reachable(): { store: Store; cut: () => void; hang: () => void; heal: () => void } {
   let isCut = false;
+  let hanging: PromiseWithResolvers<never> | undefined;
   const guarded = new Proxy(store, {
     get: (target, name, receiver) => {
-      if (isCut && (name === 'get' || name === 'put' || name === 'delete'))
+      const isRequest = name === 'get' || name === 'put' || name === 'delete';
+      if (isRequest && isCut)
         return async () => {
           throw new Problem('unavailable', 'The store does not answer.');
         };
+      if (isRequest && hanging !== undefined) return () => hanging?.promise;
       const member: unknown = Reflect.get(target, name, receiver);
       return typeof member === 'function' ? member.bind(target) : member;
     },
@@ -43,8 +46,13 @@ function reachable(): { store: Store; cut: () => void; heal: () => void } {
     cut: () => {
       isCut = true;
     },
+    hang: () => {
+      hanging = Promise.withResolvers();
+    },
     heal: () => {
       isCut = false;
+      hanging?.reject(new Problem('unavailable', 'The store has not answered.'));
+      hanging = undefined;
     },
   };
 }
@@ -95,6 +103,17 @@ describe('the lease of a bridge', () => {
     way.cut();
     await waitFor(() => second.isHeld);
     expect(events).toEqual(['a starts', 'a stops', 'b starts']);
+  });
+
+  it('is given up by a holder whose store takes its requests and does not answer', async () => {
+    const way = reachable();
+    const first = lease('a', way.store);
+    await waitFor(() => first.isHeld);
+    const second = lease('b');
+    way.hang();
+    await waitFor(() => second.isHeld);
+    expect(events).toEqual(['a starts', 'a stops', 'b starts']);
+    way.heal();
   });
 
   it('stays with a holder that cannot reach the store for a moment', async () => {

@@ -1,4 +1,4 @@
-import { pause } from '@sallyport/concurrency';
+import { pause, within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { z } from 'zod';
@@ -73,7 +73,7 @@ export class BridgeLease {
     while (!signal.aborted) {
       await this.step().catch(onFault);
       this.firstLook.resolve();
-      await pause(this.isHeld ? this.pace.renewEveryMs : this.pace.lookEveryMs, { signal, ref: false });
+      await pause(this.pauseMs, { signal, ref: false });
     }
     await this.release().catch(onFault);
   }
@@ -87,7 +87,7 @@ export class BridgeLease {
   private async acquire(): Promise<boolean> {
     const { store, holder } = this.options;
     const askedMs = performance.now();
-    const entry = await store.get(this.key);
+    const entry = await this.inTime(store.get(this.key));
     if (entry !== undefined && leaseValue.safeParse(entry.value).data?.holder !== holder) return false;
     return this.write(entry?.revision ?? 0, askedMs);
   }
@@ -100,16 +100,34 @@ export class BridgeLease {
       if (await this.acquire()) return;
       await this.lose();
     } catch (error) {
-      if (performance.now() - this.renewedMs > this.pace.giveUpAfterMs) await this.lose();
+      if (this.leftMs < 1) await this.lose();
       throw error;
     }
+  }
+
+  /** Until a holder that does not renew has to stop. */
+  private get leftMs(): number {
+    return this.renewedMs + this.pace.giveUpAfterMs - performance.now();
+  }
+
+  private get pauseMs(): number {
+    const { renewEveryMs, lookEveryMs } = this.pace;
+    return this.isHeld ? Math.min(renewEveryMs, Math.max(this.leftMs, 0)) : lookEveryMs;
+  }
+
+  /** A holder does not wait for a store that is silent beyond the moment when it has to stop. */
+  private inTime<Result>(asked: Promise<Result>): Promise<Result> {
+    if (!this.isHeld) return asked;
+    const late = () => new Problem('unavailable', 'The store did not answer in time.');
+    return within(asked, Math.max(this.leftMs, 0), { late });
   }
 
   /** @returns false when the entry has changed meanwhile */
   private async write(ifRevision: number, askedMs: number): Promise<boolean> {
     const { store, holder } = this.options;
     try {
-      this.revision = await store.put(this.key, { holder }, { ifRevision, ttlSeconds: this.pace.lifetimeSeconds });
+      const put = store.put(this.key, { holder }, { ifRevision, ttlSeconds: this.pace.lifetimeSeconds });
+      this.revision = await this.inTime(put);
       this.renewedMs = askedMs;
       return true;
     } catch (error) {
