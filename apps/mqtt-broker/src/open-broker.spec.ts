@@ -15,7 +15,8 @@ async function open(env: Readonly<Record<string, string>> = {}): Promise<Opened>
   const directory = temporaryDirectory('sp-');
   const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });
   const stops: { name: string; stop: () => Promise<unknown> }[] = [];
-  const process = { settings, opened: (part: (typeof stops)[number]) => void stops.push(part) };
+  const readSettings = async () => settings;
+  const process = { settings, readSettings, opened: (part: (typeof stops)[number]) => void stops.push(part) };
   const broker = await openBroker(process, { log: openLog({ level: 'silent' }) });
   return {
     parts: stops.map(({ name }) => name),

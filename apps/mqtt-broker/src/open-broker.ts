@@ -25,7 +25,7 @@ export interface OpenedBroker {
 }
 
 /** The part of a process that is needed to open its broker. */
-export type OpeningProcess = Pick<StartingProcess, 'settings' | 'opened'>;
+export type OpeningProcess = Pick<StartingProcess, 'settings' | 'readSettings' | 'opened'>;
 
 export interface OpenBrokerOptions {
   readonly log: Log;
@@ -52,9 +52,10 @@ export async function openBroker(process: OpeningProcess, options: OpenBrokerOpt
 }
 
 /** The access table of the site, which follows the file of its rules while the process runs. */
-async function openAccess({ settings, opened }: OpeningProcess, log: Log): Promise<MqttAccess> {
+async function openAccess({ settings, readSettings, opened }: OpeningProcess, log: Log): Promise<MqttAccess> {
   const service = 'mqtt-broker';
   const { access, stop } = await openMqttAccess(settings, {
+    readSettings,
     onChange: (rules) => log.info({ service, rules }, 'the rules of the site for MQTT topics have changed'),
     onFault: ({ message }) =>
       log.error(

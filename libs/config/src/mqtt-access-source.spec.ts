@@ -16,13 +16,23 @@ async function openSite(rules: string | undefined, settings = gatewayText) {
   if (rules !== undefined) await writeFile(path, rules);
   await writeFile(directory.file('tedge.toml'), settings);
   await writeFile(directory.file('sallyport.toml'), `mqtt.access.rules_path = "${path}"\n`);
-  const loaded = await loadSettings({ configDir: directory.path, env: {}, cwd: '/' });
+  const reads = { failed: 0 };
+  const readSettings = async () => {
+    try {
+      return (await loadSettings({ configDir: directory.path, env: {}, cwd: '/' })).settings;
+    } catch (error) {
+      reads.failed += 1;
+      throw error;
+    }
+  };
+  const loaded = await readSettings();
   const told: string[] = [];
   const open = (quietMs = 20) =>
-    openMqttAccess(loaded.settings, {
+    openMqttAccess(loaded, {
+      readSettings,
       pollMs: 20,
       quietMs,
-      mapperPollMs: 20,
+      prefixPollMs: 20,
       onChange: (count) => void told.push(`${count} rules`),
       onFault: ({ message }) => void told.push(message),
     });
@@ -30,7 +40,7 @@ async function openSite(rules: string | undefined, settings = gatewayText) {
     await mkdir(directory.file(`mappers/${name}`), { recursive: true });
     await writeFile(directory.file(`mappers/${name}/mapper.toml`), text);
   };
-  return { directory, path, told, open, giveMapper };
+  return { directory, path, told, reads, open, giveMapper };
 }
 
 describe('the access table of a site', () => {
@@ -62,6 +72,22 @@ describe('the access table of a site', () => {
     expect(allowed('child01')).toEqual([]);
     await site.giveMapper('hall', 'url = "broker.example"\n');
     await waitFor(() => allowed('gw-1').includes('hall/x'));
+    stop();
+  });
+
+  it('has the prefix of a profile that is set while it is in use, and outlasts settings that cannot be read', async () => {
+    const site = await openSite('', gatewayText);
+    await using _ = { [Symbol.asyncDispose]: () => site.directory.remove() };
+    const { access, stop } = await site.open();
+    const gateway = access.partyOf({ deviceId: deviceId.parse('gw-1'), kind: 'device' });
+    const isOpen = () => access.mayReceive(gateway, 'c8y-two/s/dat');
+    expect(isOpen()).toBe(false);
+    await writeFile(site.directory.file('tedge.toml'), 'nonsense');
+    await waitFor(() => site.reads.failed > 0);
+    await waitFor(() => site.reads.failed > 0);
+    const profile = `${gatewayText}[c8y.profiles.two]\nbridge.topic_prefix = "c8y-two"\n`;
+    await writeFile(site.directory.file('tedge.toml'), profile);
+    await waitFor(isOpen);
     stop();
   });
 

@@ -1,5 +1,5 @@
-import type { FileWatchTimes } from '@sallyport/files';
-import { MqttAccess, type MqttAccessRule, type Problem } from '@sallyport/protocol';
+import { errorCode, type FileWatchTimes } from '@sallyport/files';
+import { MqttAccess, type MqttAccessRule, Problem } from '@sallyport/protocol';
 import { cloudPrefixes } from './cloud-prefixes.js';
 import { parseMqttAccessRules } from './mqtt-access-rules.js';
 import { followRulesFile, type RulesFile, readRulesFile } from './rules-file.js';
@@ -15,8 +15,10 @@ export interface LiveMqttAccess {
 }
 
 export interface LiveMqttAccessOptions extends FileWatchTimes {
-  /** Between two looks at the user-defined mappers; default five seconds. */
-  readonly mapperPollMs?: number;
+  /** The settings of the moment: a new profile has a topic prefix of its own. */
+  readonly readSettings: () => Promise<Settings>;
+  /** Between two looks at the settings and the user-defined mappers; default five seconds. */
+  readonly prefixPollMs?: number;
   /** The file has changed, and its rules apply now. */
   readonly onChange: (ruleCount: number) => void;
   /** The file has changed and cannot be used. The rules from before stay. */
@@ -25,15 +27,16 @@ export interface LiveMqttAccessOptions extends FileWatchTimes {
 
 /**
  * The access table with the settings of this site. When the file of `mqtt.access.rules_path` changes, its rules apply
- * within two or three seconds, to open connections too; and a new user-defined mapper within some seconds.
+ * within two or three seconds, to open connections too; and a new topic prefix, of a cloud, a profile or a user-defined
+ * mapper, within some seconds.
  *
  * @throws Problem `config-invalid`: the file cannot be read, or is not valid; it names line and value
  */
 export async function openMqttAccess(settings: Settings, options: LiveMqttAccessOptions): Promise<LiveMqttAccess> {
   const path = settings.get(key);
   const access = await readMqttAccess(settings);
-  const stopMappers = followMappers(settings, access, options.mapperPollMs ?? 5_000);
-  if (path === undefined) return { access, stop: stopMappers };
+  const stopPrefixes = followPrefixes(access, options);
+  if (path === undefined) return { access, stop: stopPrefixes };
   const stopRules = followRulesFile(fileAt(path), {
     pollMs: options.pollMs,
     quietMs: options.quietMs,
@@ -44,16 +47,29 @@ export async function openMqttAccess(settings: Settings, options: LiveMqttAccess
     onFault: options.onFault,
   });
   const stop = (): void => {
-    stopMappers();
+    stopPrefixes();
     stopRules();
   };
   return { access, stop };
 }
 
-function followMappers(settings: Settings, access: MqttAccess, pollMs: number): () => void {
-  const look = async (): Promise<void> => access.replaceCloudPrefixes(await cloudPrefixes(settings));
-  const timer = setInterval(() => void look(), pollMs).unref();
+function followPrefixes(access: MqttAccess, { readSettings, prefixPollMs = 5_000 }: LiveMqttAccessOptions): () => void {
+  const look = async (): Promise<void> => {
+    const settings = await settingsNow(readSettings);
+    if (settings !== undefined) access.replaceCloudPrefixes(await cloudPrefixes(settings));
+  };
+  const timer = setInterval(() => void look(), prefixPollMs).unref();
   return () => clearInterval(timer);
+}
+
+/** Undefined while a file of settings cannot be used; those who need more of it tell that. */
+async function settingsNow(readSettings: () => Promise<Settings>): Promise<Settings | undefined> {
+  try {
+    return await readSettings();
+  } catch (error) {
+    if (error instanceof Problem || errorCode(error) !== undefined) return undefined;
+    throw error;
+  }
 }
 
 /**
