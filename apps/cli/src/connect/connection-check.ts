@@ -1,4 +1,6 @@
 import type { CloudConnection } from '@sallyport/cloud';
+import { pause } from '@sallyport/concurrency';
+import { Problem } from '@sallyport/protocol';
 import { Failure } from '../failure.js';
 import { clientConnection } from '../mqtt/client-connection.js';
 import type { Site } from '../site/site.js';
@@ -12,6 +14,8 @@ import { tenantWarning } from './tenant-of-token.js';
 // As thin-edge.io: five attempts, with 2 s at first and 30 s at last. A question is lost while the cloud is away.
 const patienceMs = [2000, 4000, 8000, 15_000, 30_000];
 
+const longestPrefixWaitMs = 8000;
+
 /**
  * Checks a connection as a user of it would: the bridge is up, the cloud answers through the local broker, and for
  * Cumulocity the proxy reaches the REST API.
@@ -24,6 +28,10 @@ export async function checkConnection(site: Site, connection: CloudConnection, s
   if (connection.kind !== 'c8y') return;
   if (connection.authMethod === 'certificate') warnOfOtherTenant(site, { connection, steps, answer });
   await proveProxy(site, connection, steps);
+}
+
+function isForbidden(fault: unknown): fault is Problem {
+  return fault instanceof Problem && fault.type === 'forbidden';
 }
 
 interface Answered {
@@ -50,7 +58,9 @@ async function answerOf({ context, settings }: Site, connection: CloudConnection
       return await askCloud(broker, question, { deadlineMs, signal });
     } catch (fault) {
       signal.throwIfAborted();
-      if (!(fault instanceof NoAnswer)) throw fault;
+      // The broker learns of a new topic prefix within seconds, and refuses it until then.
+      if (isForbidden(fault) && deadlineMs < longestPrefixWaitMs) await pause(deadlineMs, { signal });
+      else if (!(fault instanceof NoAnswer)) throw fault;
       context.log.debug(fault.message);
     }
   }
