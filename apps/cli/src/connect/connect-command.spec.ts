@@ -210,6 +210,18 @@ describe('a renewed certificate', () => {
     expect(stderr).toContain('does not accept the certificate of this device');
   });
 
+  it('that another connect has put in force meanwhile is no longer tried', async () => {
+    const device = await deviceWith();
+    const key = device.path('device-certs/tedge-private-key.pem');
+    await mustRun('openssl', ['req', '-x509', '-key', key, '-subj', `/CN=${deviceId}`, '-out', device.path(waiting)]);
+    const running = device.run(['connect', 'c8y']);
+    await waitFor(() => /OpenSSL Error/i.test(device.cloud.mqtt.log()));
+    await rm(device.path(waiting));
+    const { exitCode, stderr } = await running;
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.not.stringContaining('does not take') });
+    expect(await device.read(`${active}.old`)).toBe('');
+  });
+
   it('waits where nothing may be dialled', async () => {
     const device = await deviceWith({ bridge: null });
     await copyFile(device.path(active), device.path(waiting));

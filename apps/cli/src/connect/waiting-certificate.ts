@@ -31,13 +31,16 @@ export function hasWaiting({ identity }: CloudConnection): Promise<boolean> {
  * get into force. The one before is kept as `<cert>.old`. A certificate that the cloud does not take stays where it is.
  */
 export async function tryWaiting(context: CliContext, connection: CloudConnection): Promise<WaitingOutcome> {
-  if (connection.identity === undefined || !(await hasWaiting(connection))) return { kind: 'none' };
+  if (connection.identity === undefined) return { kind: 'none' };
   const { certPath, keyPath } = connection.identity;
   const identity = { certPath: waitingPath(certPath), keyPath };
   let reason: Failure | undefined;
   for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
+    // Another "connect" may have put it in force meanwhile. Then `.old` is the one before, and stays it.
+    if (!(await hasWaiting(connection))) return { kind: 'none' };
     try {
       (await DirectSession.open(connection, { signal: context.signal, identity })).close();
+      if (!(await hasWaiting(connection))) return { kind: 'none' };
       return { kind: 'promoted', formerPath: await promote(certPath) };
     } catch (fault) {
       context.signal.throwIfAborted();
