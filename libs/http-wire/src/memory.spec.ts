@@ -1,6 +1,8 @@
+import { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Body, BodySink } from './body.js';
 import { getRequest, PoolSite } from './pool-site.fixture.js';
+import { serveHttp } from './server-connection.js';
 
 const site = new PoolSite();
 afterEach(() => site.close());
@@ -61,5 +63,26 @@ describe('the memory of a large piece of a body', () => {
 
     expect(await echo()).toMatch(/^200 a{100000}$/);
     expect(await echo()).toMatch(/^200 a{100000}$/);
+  });
+});
+
+describe('a client that reads nothing', () => {
+  it('is sent 256 KiB of a body, and not much more is kept for it', async () => {
+    const stuck = new Duplex({ read: () => undefined, write: () => undefined });
+    site.own(stuck);
+    let taken = 0;
+    const flow = (sink: BodySink): void => {
+      do {
+        sink.write(Buffer.alloc(16_384));
+        taken += 16_384;
+      } while (sink.flush());
+    };
+    const body = { ...bodyOf(Buffer.alloc(0), false), length: 100_000_000, flow };
+    serveHttp(stuck, { handler: (_request, response) => response.send({ status: 200, fields: [] }, body) });
+
+    stuck.push('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+
+    await expect.poll(() => taken).toBeGreaterThanOrEqual(256 * 1024);
+    expect(taken).toBeLessThan(384 * 1024);
   });
 });
