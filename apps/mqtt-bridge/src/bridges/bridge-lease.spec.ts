@@ -57,13 +57,16 @@ function reachable(): { store: Store; cut: () => void; hang: () => void; heal: (
   };
 }
 
-function lease(holder: string, own: Store = store): BridgeLease {
+function lease(holder: string, own: Store = store, onHeld = async (): Promise<void> => undefined): BridgeLease {
   const made = new BridgeLease({
     store: own,
     name: 'bridge',
     holder,
     pace,
-    onHeld: async () => void events.push(`${holder} starts`),
+    onHeld: async () => {
+      events.push(`${holder} starts`);
+      await onHeld();
+    },
     onLost: async () => void events.push(`${holder} stops`),
     onFault: () => undefined,
   });
@@ -125,6 +128,16 @@ describe('the lease of a bridge', () => {
     way.heal();
     await waitFor(async () => ((await store.get('lease/bridge'))?.revision ?? 0) > before);
     expect(events).toEqual(['a starts']);
+  });
+
+  it('is given back by a replica that cannot start, which tries again', async () => {
+    let failures = 2;
+    lease('a', store, async () => {
+      if (failures-- > 0) throw new Error('no room');
+    });
+    const again = ['a starts', 'a stops', 'a starts', 'a stops', 'a starts'];
+    await waitFor(() => events.length === again.length);
+    expect(events).toEqual(again);
   });
 
   it('is lost when somebody else has written it', async () => {

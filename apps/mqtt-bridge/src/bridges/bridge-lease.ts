@@ -80,8 +80,18 @@ export class BridgeLease {
 
   private async step(): Promise<void> {
     if (this.revision === undefined) {
-      if (await this.acquire()) await this.options.onHeld();
+      if (await this.acquire()) await this.begin();
     } else await this.renew(this.revision);
+  }
+
+  /** A replica that cannot start gives the lease back: another one may be able to, and this one tries again. */
+  private async begin(): Promise<void> {
+    try {
+      await this.options.onHeld();
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
   }
 
   private async acquire(): Promise<boolean> {
