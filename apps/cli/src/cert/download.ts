@@ -200,12 +200,26 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
     try {
       return await enrolIdentity(enrolment);
     } catch (fault) {
-      if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt) throw fault;
+      if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt)
+        throw isRefusalOfTenant(fault, given) ? unregistered(enrolment, fault) : fault;
       const pauseSeconds = pauseAfter(fault, given.retryEvery, (giveUpAt - context.now().getTime()) / 1000);
       context.stderr.write(`${withoutControls(describeFault(fault)?.what ?? '')} Trying again in ${pauseSeconds} s.\n`);
       await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
     }
   }
+}
+
+function isRefusalOfTenant(fault: unknown, { cloud }: CloudChoice): boolean {
+  return cloud !== undefined && fault instanceof Problem && fault.type === 'credentials-invalid';
+}
+
+/** A tenant knows nothing of the tokens of a site. */
+function unregistered({ deviceId, url }: Pick<EnrolOptions, 'deviceId' | 'url'>, cause: unknown): Failure {
+  return new Failure(
+    `${new URL(url).origin} refused the one-time password of ${deviceId}.`,
+    'Register the device in the tenant with this password. One that has been used or has expired needs a new registration.',
+    { cause },
+  );
 }
 
 /** Seconds to wait: as long as the server asks for, but no longer than the user allows in total. */

@@ -71,6 +71,8 @@ describe('cert download c8y against a tenant', () => {
 
     expect(exitCode).toBe(1);
     expect(stderr).not.toContain('never-registered');
+    expect(stderr).toContain(' refused the one-time password of gateway01.\nRegister the device in the tenant');
+    expect(stderr).not.toContain('enroll-token');
     expect(cloud.api.requestsTo('/.well-known/est/simpleenroll')).toHaveLength(1);
   });
 
