@@ -1,33 +1,37 @@
-import { KeyedSemaphore } from '@sallyport/concurrency';
 import type { IncomingRequest } from '@sallyport/http-wire';
+import { FairPlaces, type PlaceLimits } from './fair-places.js';
 import { ClientGone } from './forwarding/forwarding.js';
 import { GatewayFault } from './forwarding/gateway-fault.js';
 
 /** How many requests one client may have on their way to the cloud, and WebSockets open. */
 export interface ClientLimits {
-  readonly requests: number;
-  readonly webSockets: number;
+  readonly requests: PlaceLimits;
+  readonly webSockets: PlaceLimits;
   readonly waitMs: number;
 }
 
-/** Three quarters of what the pool has, so that a client that reads nothing leaves something to the others. */
-const usualLimits: ClientLimits = { requests: 48, webSockets: 192, waitMs: 30_000 };
+/** As many as the pool has connections (`UpstreamPool`): three quarters for one client, and the last for who has few. */
+const usualLimits: ClientLimits = {
+  requests: { all: 64, each: 48, lastPlaces: 16, few: 2 },
+  webSockets: { all: 256, each: 192, lastPlaces: 64, few: 4 },
+  waitMs: 30_000,
+};
 
-/** Keeps one client from taking every connection to the cloud. Further requests of it wait, in their order. */
+/** Keeps a few clients from taking every connection to the cloud. Further requests of them wait, in their order. */
 export class ClientPlaces {
   private readonly limits: ClientLimits;
-  private readonly requests: KeyedSemaphore;
-  private readonly webSockets: KeyedSemaphore;
+  private readonly requests: FairPlaces;
+  private readonly webSockets: FairPlaces;
 
   constructor(limits: Partial<ClientLimits> = {}) {
     this.limits = { ...usualLimits, ...limits };
-    this.requests = new KeyedSemaphore(() => this.limits.requests);
-    this.webSockets = new KeyedSemaphore(() => this.limits.webSockets);
+    this.requests = new FairPlaces(this.limits.requests);
+    this.webSockets = new FairPlaces(this.limits.webSockets);
   }
 
   /** @returns gives the place back; undefined when the client has to wait for one */
   tryEnter(client: string): (() => void) | undefined {
-    return this.requests.tryAcquire(client) ? once(() => this.requests.release(client)) : undefined;
+    return this.requests.tryTake(client) ? once(() => this.requests.leave(client)) : undefined;
   }
 
   /**
@@ -40,8 +44,8 @@ export class ClientPlaces {
     request.onAbandoned(() => waiting.abort(new ClientGone()));
     const timer = setTimeout(() => waiting.abort(tooMany('requests')), this.limits.waitMs);
     try {
-      await this.requests.acquire(client, waiting.signal);
-      return once(() => this.requests.release(client));
+      await this.requests.take(client, waiting.signal);
+      return once(() => this.requests.leave(client));
     } finally {
       clearTimeout(timer);
     }
@@ -49,8 +53,8 @@ export class ClientPlaces {
 
   /** @throws GatewayFault `proxy-busy` */
   enterWebSocket(client: string): () => void {
-    if (!this.webSockets.tryAcquire(client)) throw tooMany('WebSockets');
-    return once(() => this.webSockets.release(client));
+    if (!this.webSockets.tryTake(client)) throw tooMany('WebSockets');
+    return once(() => this.webSockets.leave(client));
   }
 }
 
