@@ -23,7 +23,6 @@ export const space = 0x20;
 export const tab = 0x09;
 export const colon = 0x3a;
 export const semicolon = 0x3b;
-export const slash = 0x2f;
 
 /** The first place from `at` on whose byte is not in the table; at most the end of the bytes. */
 export function skip(table: Uint8Array, bytes: Uint8Array, at: number): number {

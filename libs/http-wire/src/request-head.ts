@@ -1,4 +1,4 @@
-import { carriageReturn, lineFeed, skip, slash, space, targetBytes, tokenBytes } from './characters.js';
+import { carriageReturn, lineFeed, skip, space, targetBytes, tokenBytes } from './characters.js';
 import { type FramingError, RequestFault } from './faults.js';
 import { contentLengthOf, type Framing, isOnlyChunked } from './framing.js';
 import { HeadFields, readFields } from './head-fields.js';
@@ -17,6 +17,9 @@ export interface RequestHead {
 /** RFC 3986 §3.2.2 reg-name without escapes, IPv4, or an IPv6 literal in brackets, and a port. */
 const hostPattern = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
 
+/** Absolute form (RFC 9112 §3.2.2): scheme, authority, and the rest of the target. */
+const absolutePattern = /^(https?):\/\/([^/?#]*)(.*)$/i;
+
 const mostMethodBytes = 32;
 
 /**
@@ -34,7 +37,7 @@ export function readRequestHead(bytes: Buffer, end: number, mostFields: number):
   const framing = framingOf(fields, minorVersion);
   return {
     method: line.method,
-    target: line.target,
+    target: line.target.startsWith('/') ? line.target : originForm(line.target, fields),
     minorVersion,
     fields,
     framing,
@@ -60,9 +63,6 @@ function readRequestLine(bytes: Buffer): RequestLine {
   const targetStart = methodEnd + 1;
   const targetEnd = skip(targetBytes, bytes, targetStart);
   if (targetEnd === targetStart || bytes[targetEnd] !== space) throw malformedLine();
-  // RFC 9112 §3.2: the other forms are for proxies that are chosen by the client, and for a whole server.
-  if (bytes[targetStart] !== slash)
-    throw new RequestFault(400, 'The request target must be a path that starts with "/".');
   const end = targetEnd + ' HTTP/1.1\r\n'.length;
   return {
     method: bytes.toString('latin1', start, methodEnd),
@@ -96,6 +96,31 @@ function checkHost({ hosts, host }: HeadFields, minorVersion: 0 | 1): void {
     throw new RequestFault(400, 'The request has no Host header. Send exactly one.');
   if (hosts === 1 && !hostPattern.test(host))
     throw new RequestFault(400, 'The Host header is not a host name with an optional port.');
+}
+
+/**
+ * The path of a target in absolute form, which clients behind a proxy send. The other forms are for a proxy itself, and
+ * for a whole server.
+ */
+function originForm(target: string, { hosts, host }: HeadFields): string {
+  const [, scheme, authority, rest] = absolutePattern.exec(target) ?? [];
+  if (scheme === undefined || authority === undefined || rest === undefined || rest.startsWith('#'))
+    throw new RequestFault(400, 'The request target must be a path that starts with "/".');
+  // RFC 9110 §4.2.4: user information in a target is an error. The pattern does not accept it.
+  if (!hostPattern.test(authority))
+    throw new RequestFault(400, 'The request target names no host with an optional port.');
+  // RFC 9112 §3.2.2: software that reads only one of them must see the same.
+  if (hosts === 1 && !isSameAuthority(host, authority, scheme))
+    throw new RequestFault(400, 'The Host header and the host of the request target differ. Send the same in both.');
+  // RFC 9110 §4.2.3: an empty path is the path "/".
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+/** Host names compare without case, and the port of the scheme may be left out (RFC 9110 §4.2.3). */
+function isSameAuthority(one: string, other: string, scheme: string): boolean {
+  const defaultPort = scheme.toLowerCase() === 'https' ? /:443$/ : /:80$/;
+  const normal = (authority: string) => authority.toLowerCase().replace(defaultPort, '');
+  return normal(one) === normal(other);
 }
 
 function framingOf(fields: HeadFields, minorVersion: 0 | 1): Framing {

@@ -18,6 +18,19 @@ describe('a connection that is served', () => {
     expect(await client.hear('\r\n\r\n/b')).not.toContain('Connection: close');
   });
 
+  it.each([
+    ['http://a:8001/x/%2F?y=1', 'a:8001', '/x/%2F?y=1'],
+    ['HTTP://A:8001/x', 'a:8001', '/x'],
+    ['http://a:80', 'a', '/'],
+    ['https://a?y', 'a:443', '/?y'],
+  ])('serves a target in absolute form like its path: %s', async (target, host, path) => {
+    const port = await site.serve((request, response) => response.answer(200, [], `<${request.target}>`));
+
+    const heard = await site.exchange(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+
+    expect(heard).toContain(`<${path}>`);
+  });
+
   it('answers requests in one packet in their order', async () => {
     const port = await site.serve(async ({ target, body }, response) => {
       const bytes = await collect(body, 100);
