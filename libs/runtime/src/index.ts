@@ -16,6 +16,7 @@ export {
   type ConnectedContextOptions,
   ServiceContext,
   type ServiceContextOptions,
+  type SettingsPreview,
 } from './service-context.js';
 export type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
 export { ServiceHost } from './service-host.js';

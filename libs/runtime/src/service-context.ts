@@ -61,10 +61,27 @@ export class ServiceContext {
     return this.currentSettings;
   }
 
+  /**
+   * What a reload would read now. Nothing is put in force, and nothing counts as read.
+   *
+   * @throws Problem `config-invalid`
+   */
+  async previewSettings(): Promise<SettingsPreview> {
+    const inUse = this.settingsInUse.copy();
+    const settings = inUse.follow(await this.readSettings());
+    return { settings, outdated: () => inUse.outdatedBy(settings) };
+  }
+
   /** Names of settings that have changed since this service last read them. It must be restarted to use the new values. */
   get outdatedSettings(): string[] {
     return this.settingsInUse.outdatedBy(this.currentSettings);
   }
+}
+
+export interface SettingsPreview {
+  readonly settings: Settings;
+  /** What `outdatedSettings` would be, if what was read from these settings so far had been read in a reload. */
+  readonly outdated: () => string[];
 }
 
 export interface ConnectedContextOptions extends ServiceContextOptions {

@@ -43,6 +43,15 @@ describe('settings in use', () => {
     expect(inUse.outdatedBy(changed)).toEqual([]);
   });
 
+  it('are not up to date because somebody has looked at what a reload would bring', async () => {
+    const inUse = new SettingsInUse();
+    inUse.follow(await load('http.bind.port = 1')).get('http.bind.port');
+    const changed = await load('http.bind.port = 2');
+    const preview = inUse.copy();
+    preview.follow(changed).get('http.bind.port');
+    expect([preview.outdatedBy(changed), inUse.outdatedBy(changed)]).toEqual([[], ['http.bind.port']]);
+  });
+
   it('stay outdated where the first value is used until a restart', async () => {
     const inUse = new SettingsInUse();
     const { dataDirectory } = inUse.follow(await load());

@@ -22,6 +22,13 @@ export class SettingsInUse {
   /** The settings as they were given to `follow`, by what it returned. */
   private readonly followed = new WeakMap<Settings, Settings>();
 
+  /** For settings that are only looked at: what is read from them does not count here. */
+  copy(): SettingsInUse {
+    const copy = new SettingsInUse();
+    for (const [name, read] of this.lastRead) copy.lastRead.set(name, read);
+    return copy;
+  }
+
   /** Returns the same settings. Each value that is read from them is remembered. */
   follow(settings: Settings): Settings {
     return this.followed.has(settings) ? settings : this.followAs(undefined, settings);

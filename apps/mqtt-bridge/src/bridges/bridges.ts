@@ -11,7 +11,7 @@ import {
   type BridgeReloadResponse,
   Problem,
 } from '@sallyport/protocol';
-import { Log, MqttSessions, reasonOf, ServiceContext } from '@sallyport/runtime';
+import { Log, MqttSessions, reasonOf, ServiceContext, type SettingsPreview } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import type { BridgePlan } from '../bridging/bridge-plan.js';
 import { bridgeTopics } from '../bridging/bridge-topics.js';
@@ -77,14 +77,18 @@ export class Bridges implements OnApplicationBootstrap, BeforeApplicationShutdow
   }
 
   private async putInForce({ dryRun = false }: BridgeReloadRequest): Promise<BridgeReloadResponse> {
-    const wanted = await this.wanted(await this.context.reloadSettings());
+    const { settings, outdated } = await (dryRun ? this.context.previewSettings() : this.readSettings());
+    const wanted = await this.wanted(settings);
     const changes = this.changesTo(wanted);
     if (!dryRun) await this.apply(wanted, changes);
     const [fault] = wanted.faults.values();
     if (fault !== undefined) throw wanted.faults.size === 1 ? fault : together([...wanted.faults.values()]);
-    const { outdatedSettings } = this.context;
-    const restart = outdatedSettings.length > 0 ? { restartNeededFor: outdatedSettings } : {};
-    return { isApplied: !dryRun, changes, ...restart };
+    const restartNeededFor = outdated();
+    return { isApplied: !dryRun, changes, ...(restartNeededFor.length > 0 ? { restartNeededFor } : {}) };
+  }
+
+  private async readSettings(): Promise<SettingsPreview> {
+    return { settings: await this.context.reloadSettings(), outdated: () => this.context.outdatedSettings };
   }
 
   async describe(): Promise<BridgeDescription[]> {
