@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { healthRoutes } from '@sallyport/protocol';
 import {
   bundleProgram,
@@ -18,7 +18,7 @@ let worker: URL;
 
 beforeAll(async () => {
   folder = temporaryDirectory('sp-');
-  worker = pathToFileURL(await bundleProgram(new URL('main.ts', import.meta.url).pathname, folder.path));
+  worker = pathToFileURL(await bundleProgram(fileURLToPath(new URL('main.ts', import.meta.url)), folder.path));
 });
 afterAll(() => folder.remove());
 
