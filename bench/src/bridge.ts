@@ -68,12 +68,18 @@ function report({ name, target }: Scenario, rounds: Rounds): void {
     const parts = (results[0]?.cpuMicroseconds ?? []).map((_, index) =>
       median((each) => each.cpuMicroseconds[index] ?? Number.NaN).toFixed(1),
     );
-    const faults = results.reduce((sum, each) => sum + each.lost + each.duplicates + each.outOfOrder, 0);
+    const sum = (value: (result: LoadResult) => number) => results.reduce((all, each) => all + value(each), 0);
+    const faults = [
+      [sum(({ lost }) => lost), 'lost'],
+      [sum(({ duplicates }) => duplicates), 'twice'],
+      [sum(({ outOfOrder }) => outOfOrder), 'out of order'],
+    ] as const;
+    const found = faults.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
     console.log(
       `  ${who.padEnd(12)} ${median(({ perSecond }) => perSecond).toFixed(0)}/s, ` +
         `p50 ${median(({ p50 }) => p50).toFixed(1)} ms, p99 ${median(({ p99 }) => p99).toFixed(1)} ms, ` +
         `CPU ${parts.join(' + ')} µs; rate ${medianOf(rates).toFixed(2)} (${rates[0]?.toFixed(2)} to ` +
-        `${rates.at(-1)?.toFixed(2)}), CPU ${medianOf(ratio(cpuOf)).toFixed(2)}${faults === 0 ? '' : `, ${faults} faults`}`,
+        `${rates.at(-1)?.toFixed(2)}), CPU ${medianOf(ratio(cpuOf)).toFixed(2)}${found.join('')}`,
     );
   }
 }
