@@ -104,6 +104,12 @@ describe('the rules of a bridge', () => {
     expect(matcher.mapTopic('outbound', `c8y/mqtt/out/${target}`)).toBeUndefined();
   });
 
+  it('send a topic nowhere where a rule for "/#" would leave nothing of it', () => {
+    const matcher = compile(setOf(rule('outbound', ['a/', ''], '/#')));
+    expect(matcher.mapTopic('outbound', 'a/')).toBeUndefined();
+    expect(matcher.mapTopic('outbound', 'a//b')?.topic).toBe('/b');
+  });
+
   it.each(['c8y/mqtt/out', 'c8y/mqtt/out/'])('send %s nowhere where the whole topic would be empty', (topic) => {
     const matcher = compile(setOf(rule('outbound', ['c8y/mqtt/out/', ''], '#')));
     expect(matcher.mapTopic('outbound', topic)).toBeUndefined();

@@ -83,10 +83,10 @@ function fits(route: Route, topic: string): boolean {
   // "p/#" matches "p" too, where the prefix "p/" is not whole.
   if (!topic.startsWith(route.from)) return false;
   const target = mapped(route, topic);
+  // [MQTT-4.7.3-1]: a topic has at least one character. "/#" matches the empty one too, which is its parent level.
+  if (target === '') return false;
   // A filter that begins with a wildcard means no topic that begins with "$".
-  return (
-    !route.isWide || (target !== '' && filterMatches(route.target, target) && !filterMatches(serviceTopics, target))
-  );
+  return !route.isWide || (filterMatches(route.target, target) && !filterMatches(serviceTopics, target));
 }
 
 function mapped({ from, to }: Route, topic: string): string {
