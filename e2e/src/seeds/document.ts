@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 /** The documentation pages, as their authors published them. Their commands must work with Sallyport. */
 export const documents = {
   https: new URL('../../../docs/seeds/1-https-configuration.md', import.meta.url),
+  connector: new URL('../../../docs/seeds/2-connector-pki.md', import.meta.url),
   mqtt: new URL('../../../docs/seeds/3-mqtt-authentication.md', import.meta.url),
 } as const;
 

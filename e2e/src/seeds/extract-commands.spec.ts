@@ -101,6 +101,27 @@ describe('commands of the page on HTTPS', () => {
   });
 });
 
+describe('commands of the page on the PKI of a connector', () => {
+  it('of the Client CA, which stands in a list', async () => {
+    expect(extractCommands(await readDocument('connector'), ['Configuration'])).toEqual([
+      {
+        place: undefined,
+        commands:
+          'openssl req -x509 -nodes -days 365 -sha256 -subj /C=US/ST=MN/L=Mpls/O=westpharma/CN=<The-domain-of-connector> -newkey rsa:2048 -keyout <Key-name>-key.pem -out <Cert-name>-cert.pem\n',
+      },
+    ]);
+  });
+
+  it('of the device: its certificate, and its first message', async () => {
+    const blocks = extractCommands(await readDocument('connector'), ['Connecting Device']);
+    expect(blocks.map(({ commands }) => commands.match(/^\w+ \S+/gm))).toEqual([
+      ['openssl req', 'openssl x509'],
+      ['curl -v'],
+    ]);
+    expect(blocks[1]?.commands).toMatch(/ \\\n {2}-d temperature=50\n$/);
+  });
+});
+
 describe('commands of the page on MQTT', () => {
   it('of generating certificates', async () => {
     const [block, ...others] = extractCommands(await readDocument('mqtt'), ['Generating certificates']);

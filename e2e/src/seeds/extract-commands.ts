@@ -105,7 +105,8 @@ function fencedBlocks(lines: readonly string[], fence: RegExp): string[] {
   return blocks;
 }
 
-const firstWords = /^(?:## |[A-Z_]+=|(?:cat|cp|curl|echo|openssl|sudo|tedge) )/;
+// A command inside a list is indented by four spaces.
+const firstWords = /^(?: {4})?(?:## |[A-Z_]+=|(?:cat|cp|curl|echo|openssl|sudo|tedge) )/;
 
 function plainBlocks(lines: readonly string[]): CommandBlock[] {
   const blocks: CommandBlock[] = [];
@@ -117,7 +118,7 @@ function plainBlocks(lines: readonly string[]): CommandBlock[] {
     }
     // The line directly above, without an empty line between, names the machine for the commands.
     const place = lines[line - 1] || undefined;
-    blocks.push({ place, commands: `${lines.slice(line, end).join('\n').trimEnd()}\n` });
+    blocks.push({ place, commands: `${lines.slice(line, end).join('\n').trim()}\n` });
     line = end;
   }
   return blocks;
