@@ -35,6 +35,26 @@ export {
 } from './audit.js';
 export { type DeadLetter, deadLetter, deadLetterRoot } from './dead-letters.js';
 export {
+  type DeviceEvent,
+  type DeviceEventId,
+  type DeviceEventType,
+  deviceEvent,
+  deviceEventId,
+  deviceEventIdOf,
+  deviceEventRoot,
+  deviceEventTopic,
+  deviceEventType,
+  isoMicros,
+  type NewDeviceEvent,
+  readTimeline,
+  type TimelineAnswer,
+  type TimelineQuestion,
+  type TimelineService,
+  timelineAnswer,
+  timelineQuestion,
+  timelineService,
+} from './device-events.js';
+export {
   type EnrolmentToken,
   enrolmentSecretAlphabet,
   enrolmentSecretLength,

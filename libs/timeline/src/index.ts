@@ -1,1 +1,1 @@
-export {};
+export { Timeline } from './timeline.js';
