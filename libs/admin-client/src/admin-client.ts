@@ -77,7 +77,10 @@ export class AdminClient {
     const { method } = operation;
     const path = pathOf(operation, input);
     onRequest?.(`${method} ${path} of ${service} at ${placeText(place)}`);
-    const headers = actor === undefined ? {} : { [actorHeader]: actor };
+    const headers = {
+      ...(actor === undefined ? {} : { [actorHeader]: actor }),
+      ...(input.ifMatch === undefined ? {} : { 'if-match': input.ifMatch }),
+    };
     const request = { method, path, headers, body: input.body, timeoutMs };
     try {
       return await exchange(place, { ...request, ...(signal === undefined ? {} : { signal }) });

@@ -7,7 +7,7 @@ export type AdminPlace =
   | { readonly url: URL; readonly ca: string; readonly cert: string; readonly key: string };
 
 export interface AdminRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** With its query: `/v1/devices?limit=100`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -10,16 +10,28 @@ type QueryOf<Route extends AdminRoute> = Route extends { readonly query: infer Q
 type BodyOf<Route extends AdminRoute> = Route extends { readonly request: infer Request }
   ? { readonly body: InputOf<Request> }
   : object;
+type VersionOf<Route extends AdminRoute> = Route extends { readonly ifMatch: 'required' }
+  ? { readonly ifMatch: string }
+  : Route extends { readonly ifMatch: 'optional' }
+    ? { readonly ifMatch?: string | undefined }
+    : object;
 type InputOf<Schema> = Schema extends z.ZodType ? z.input<Schema> : never;
 
-/** What an operation takes: the parameters of its path, its query and its body, as far as it declares them. */
-export type OperationInput<Route extends AdminRoute> = ParametersOf<Route> & QueryOf<Route> & BodyOf<Route>;
+/**
+ * What an operation takes: the parameters of its path, its query, its body and the `etag` of the version it is about,
+ * as far as it declares them.
+ */
+export type OperationInput<Route extends AdminRoute> = ParametersOf<Route> &
+  QueryOf<Route> &
+  BodyOf<Route> &
+  VersionOf<Route>;
 
 /** The same for any operation. */
 export interface AnyInput {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: unknown;
+  readonly ifMatch?: string | undefined;
 }
 
 /**

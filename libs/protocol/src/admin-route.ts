@@ -2,7 +2,7 @@ import type { z } from 'zod';
 
 /** One operation of an admin API: where it is, what it takes and what it answers. Its description derives from it. */
 export interface AdminRoute {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Parameters as `:name`. */
   readonly path: string;
   /** One sentence, for people who read the description. */
@@ -10,6 +10,11 @@ export interface AdminRoute {
   /** Of the path, by name. */
   readonly parameters?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
+  /**
+   * Whether the request names, in `If-Match`, the version it is about. When that is not the present one, nothing is
+   * changed and the answer is 412 (RFC 9110 §13.1.1). The answers of such an operation have the header `ETag`.
+   */
+  readonly ifMatch?: 'optional' | 'required';
   /** A JSON body. */
   readonly request?: z.ZodType;
   /** JSON, or plain text of the media type in `textType`. Absent: 204, without a body. */

@@ -43,7 +43,7 @@ function byPath(one: AdminRoute, other: AdminRoute): number {
 }
 
 function operationFrom(route: AdminRoute): Json {
-  const parameters = [...pathParameters(route), ...queryParameters(route)];
+  const parameters = [...pathParameters(route), ...queryParameters(route), ...versionParameter(route)];
   return {
     summary: route.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
@@ -72,6 +72,14 @@ function queryParameters({ query }: AdminRoute): Json[] {
     required: !schema.safeParse(undefined).success,
     schema: schemaOf(schema, 'output'),
   }));
+}
+
+function versionParameter({ ifMatch }: AdminRoute): Json[] {
+  if (ifMatch === undefined) return [];
+  const description = 'The version the request is about (RFC 9110 §13.1.1).';
+  return [
+    { name: 'If-Match', in: 'header', required: ifMatch === 'required', description, schema: { type: 'string' } },
+  ];
 }
 
 /** The body is optional if all of its values have defaults. */
