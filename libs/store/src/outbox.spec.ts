@@ -106,6 +106,42 @@ describe('outbox', () => {
     await expect.poll(() => published).toEqual(['twice', 'twice']);
   });
 
+  it('publishes the other lanes while a message of one is not taken', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    for (const [lane, payload] of [
+      ['a', 'a1'],
+      ['a', 'a2'],
+      ['b', 'b1'],
+      ['b', 'b2'],
+    ] as const)
+      await store.transaction([], [outbox.record('event/x', payload, lane)]);
+    const published: JsonValue[] = [];
+    const refuseOnce = new Set<JsonValue>(['a1']);
+    run(outbox, async (_, payload) => {
+      if (refuseOnce.delete(payload)) throw new Error('not now');
+      published.push(payload);
+    });
+    await expect.poll(waiting).toBe(0);
+    expect(published).toEqual(['b1', 'b2', 'a1', 'a2']);
+  });
+
+  it('tells when everything recorded in a lane has been published', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    const published: JsonValue[] = [];
+    await outbox.settled('a', { deadlineMs: 60_000 });
+    await store.transaction([], [outbox.record('event/x', 'a1', 'a'), outbox.record('event/x', 'b1', 'b')]);
+    const settled = outbox.settled('a', { deadlineMs: 60_000 }).then(() => published.includes('a1'));
+    run(outbox, async (_, payload) => void published.push(payload));
+    expect(await settled).toBe(true);
+  });
+
+  it('does not wait longer than it is told for a lane that nobody publishes', async () => {
+    const outbox = new Outbox(store, 'outbox/');
+    await store.transaction([], [outbox.record('event/x', 'a1', 'a')]);
+    await expect(outbox.settled('a', { deadlineMs: 1 })).rejects.toMatchObject({ type: 'unavailable' });
+    await outbox.settled('b', { deadlineMs: 60_000 });
+  });
+
   it('stops when its signal aborts and leaves the rest for the next run', async () => {
     const outbox = new Outbox(store, 'outbox/');
     for (const payload of [1, 2, 3]) await record(outbox, payload);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { backOffMs, pause } from '@sallyport/concurrency';
+import { backOffMs, pause, within } from '@sallyport/concurrency';
+import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 import type { Entry, JsonValue, Operation, Store } from './store.js';
 
@@ -9,8 +10,10 @@ const pageSize = 100;
 // The store has parsed it as JSON already, so any payload is valid.
 const message = z.object({ topic: z.string(), payload: z.custom<JsonValue>((value) => value !== undefined) });
 
+type Publish = (topic: string, payload: JsonValue) => Promise<void>;
+
 export interface OutboxRunOptions {
-  /** Stops the run after the message under way. */
+  /** Stops the run after the messages under way. */
   readonly signal: AbortSignal;
   /** Called after each failed attempt, for the log. */
   readonly onRetry?: (error: unknown, attempt: number) => void;
@@ -21,8 +24,8 @@ export interface OutboxRunOptions {
 /**
  * Publishes an event if, and only if, the change it describes is committed. `record` gives an operation for the
  * transaction of the change. `run` publishes what is recorded, also what a process recorded before it crashed. Each
- * event is delivered at least once, in the order of commits. If several processes run the same outbox, an event may be
- * published twice. So receivers must be idempotent.
+ * event is delivered at least once, in the order of commits in each lane. If several processes run the same outbox, an
+ * event may be published twice. So receivers must be idempotent.
  *
  * @example
  *   await store.transaction(compares, [{ put: key, value: device }, outbox.record(deviceChanged.topic, event)]);
@@ -36,22 +39,61 @@ export class Outbox {
     private readonly prefix: string,
   ) {}
 
-  /** The operation that queues a message. Make a new one for each attempt of the transaction. */
-  record(topic: string, payload: JsonValue): Operation {
+  /**
+   * The operation that queues a message. Make a new one for each attempt of the transaction.
+   *
+   * @param lane messages of different lanes are published side by side, such as those of different devices. It is a
+   *   segment of a key; without it the message is in the lane of all messages without one
+   */
+  record(topic: string, payload: JsonValue, lane?: string): Operation {
     // Keys are ordered by time. If the clock is set back, messages of this process must keep their order.
     this.lastStamp = Math.max(this.lastStamp + 0.001, Date.now());
     const stamp = this.lastStamp.toFixed(3).padStart(18, '0');
-    return { put: `${this.prefix}${stamp}-${randomUUID()}`, value: { topic, payload } };
+    const place = lane === undefined ? this.prefix : this.laneOf(lane);
+    return { put: `${place}${stamp}-${randomUUID()}`, value: { topic, payload } };
   }
 
   /**
-   * Publishes message after message until the signal aborts, then resolves. After `publish` has resolved, the message
-   * is removed. If it rejects, the same message is tried again after 100 ms, then 200 ms, and so on up to 30 s.
+   * Resolves when all messages of a lane that are recorded now have been published, by this process or another one.
+   *
+   * @throws Problem `unavailable`: the deadline passed before that
    */
-  async run(
-    publish: (topic: string, payload: JsonValue) => Promise<void>,
-    { signal, onRetry, random = Math.random }: OutboxRunOptions,
-  ): Promise<void> {
+  async settled(lane: string, { deadlineMs }: { readonly deadlineMs: number }): Promise<void> {
+    const place = this.laneOf(lane);
+    const { entries } = await this.store.list(place, { limit: 1000 });
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const stop = new AbortController();
+    const late = () => new Problem('unavailable', `Not all events of "${lane}" could be published yet. Try again.`);
+    try {
+      await within(this.untilPast(last.key, place, stop.signal), deadlineMs, { late });
+    } finally {
+      stop.abort();
+    }
+  }
+
+  private async untilPast(key: string, place: string, signal: AbortSignal): Promise<void> {
+    // Watch before reading. Otherwise a deletion in between would not be noticed.
+    const changes = this.store.watch(place, { signal });
+    if (await this.isPast(key, place)) return;
+    for await (const { type } of changes) if (type === 'delete' && (await this.isPast(key, place))) return;
+  }
+
+  private async isPast(key: string, place: string): Promise<boolean> {
+    const [first] = (await this.store.list(place, { limit: 1 })).entries;
+    return first === undefined || first.key > key;
+  }
+
+  private laneOf(lane: string): string {
+    return `${this.prefix}lane/${lane}/`;
+  }
+
+  /**
+   * Publishes until the signal aborts, then resolves: in each lane message after message. After `publish` has resolved,
+   * the message is removed. If it rejects, the same message is tried again after 100 ms, then 200 ms, and so on up to
+   * 30 s.
+   */
+  async run(publish: Publish, { signal, onRetry, random = Math.random }: OutboxRunOptions): Promise<void> {
     let failures = 0;
     const onProgress = (): void => {
       failures = 0;
@@ -68,11 +110,7 @@ export class Outbox {
     }
   }
 
-  private async publishUntilAborted(
-    publish: (topic: string, payload: JsonValue) => Promise<void>,
-    signal: AbortSignal,
-    onProgress: () => void,
-  ): Promise<void> {
+  private async publishUntilAborted(publish: Publish, signal: AbortSignal, onProgress: () => void): Promise<void> {
     // Watch before reading. Otherwise a message recorded in between would wait until the next one comes.
     const changes = this.store.watch(this.prefix, { signal });
     let published = await this.publishWaiting(publish, signal, onProgress);
@@ -83,39 +121,41 @@ export class Outbox {
   }
 
   /** Publishes all waiting messages and returns their newest revision. */
-  private async publishWaiting(
-    publish: (topic: string, payload: JsonValue) => Promise<void>,
-    signal: AbortSignal,
-    onProgress: () => void,
-  ): Promise<number> {
+  private async publishWaiting(publish: Publish, signal: AbortSignal, onProgress: () => void): Promise<number> {
     let newest = 0;
-    while (!signal.aborted) {
-      const { entries } = await this.store.list(this.prefix, { limit: pageSize });
-      if (entries.length === 0) return newest;
-      const inCommitOrder = entries.toSorted((a, b) => a.revision - b.revision);
-      await this.publishPage(inCommitOrder, publish, signal);
-      newest = Math.max(newest, ...inCommitOrder.map(({ revision }) => revision));
-      onProgress();
+    let isEmpty = false;
+    while (!isEmpty && !signal.aborted) {
+      isEmpty = true;
+      // Always a whole round: a busy lane at the beginning must not keep the others waiting for ever.
+      for await (const entries of this.store.listPages(this.prefix, { pageSize })) {
+        if (entries.length === 0 || signal.aborted) break;
+        isEmpty = false;
+        await this.publishPage(entries, publish, signal);
+        newest = Math.max(newest, ...entries.map(({ revision }) => revision));
+        onProgress();
+      }
     }
     return newest;
   }
 
-  private async publishPage(
-    entries: readonly Entry[],
-    publish: (topic: string, payload: JsonValue) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async publishPage(entries: readonly Entry[], publish: Publish, signal: AbortSignal): Promise<void> {
     const published: Operation[] = [];
-    try {
-      for (const { key, value } of entries) {
+    const lanes = Map.groupBy(
+      entries.toSorted((a, b) => a.revision - b.revision),
+      ({ key }) => key.slice(0, key.lastIndexOf('/')),
+    );
+    const publishLane = async (lane: readonly Entry[]): Promise<void> => {
+      for (const { key, value } of lane) {
         if (signal.aborted) return;
         const { topic, payload } = message.parse(value);
         await publish(topic, payload);
         published.push({ delete: key });
       }
-    } finally {
-      // One transaction for the page: many events need one durable write, not one each.
-      if (published.length > 0) await this.store.transaction([], published);
-    }
+    };
+    const outcomes = await Promise.allSettled([...lanes.values()].map(publishLane));
+    // One transaction for the page: many events need one durable write, not one each.
+    if (published.length > 0) await this.store.transaction([], published);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 }
