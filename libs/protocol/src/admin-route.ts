@@ -1,4 +1,11 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+
+/**
+ * What an administrator may do on the network. `viewer` reads. `operator` looks after devices: locks, approves, tags.
+ * `admin` also decides who is trusted: CAs, connectors, certificates. Each may do what those before it may.
+ */
+export const adminRole = z.enum(['viewer', 'operator', 'admin']);
+export type AdminRole = z.infer<typeof adminRole>;
 
 /** One operation of an admin API: where it is, what it takes and what it answers. Its description derives from it. */
 export interface AdminRoute {
@@ -7,6 +14,8 @@ export interface AdminRoute {
   readonly path: string;
   /** One sentence, for people who read the description. */
   readonly summary: string;
+  /** The least role that may use it on the network. Absent: `viewer` for GET, and `admin` for all others. */
+  readonly role?: AdminRole;
   /** Of the path, by name. */
   readonly parameters?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
@@ -24,4 +33,9 @@ export interface AdminRoute {
   readonly status?: number;
   /** Other statuses with the same response, because they are answers and not errors: 503 of `/readyz`. */
   readonly otherStatuses?: readonly number[];
+}
+
+/** The least role that may use an operation on the network. */
+export function roleFor({ method, role }: Pick<AdminRoute, 'method' | 'role'>): AdminRole {
+  return role ?? (method === 'GET' ? 'viewer' : 'admin');
 }

@@ -1,5 +1,5 @@
 export { type ActorName, actorHeader, actorName, actorNameOf } from './admin-actor.js';
-export type { AdminRoute } from './admin-route.js';
+export { type AdminRole, type AdminRoute, adminRole, roleFor } from './admin-route.js';
 export { adminSocketDirectory, adminSocketPath } from './admin-socket.js';
 export {
   type AdmissionDecision,
