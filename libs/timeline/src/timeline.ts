@@ -62,7 +62,7 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
   /** As `record`, for events that need no second place, because they can be told from other data: `data_in`. */
   announce(event: NewDeviceEvent): Operation[] {
     const stamped = this.stamp(event);
-    return [this.outbox.record(deviceEventTopic(stamped), stamped)];
+    return [this.outbox.record(deviceEventTopic(stamped), stamped, stamped.device)];
   }
 
   /**
@@ -70,7 +70,9 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
    *
    * @throws Problem `unavailable`: the deadline has passed
    */
-  async settled(_device: DeviceId, _options: { readonly deadlineMs: number }): Promise<void> {}
+  settled(device: DeviceId, options: { readonly deadlineMs: number }): Promise<void> {
+    return this.outbox.settled(device, options);
+  }
 
   /** Events of a device, newest first. */
   async events(_question: TimelineQuestion): Promise<DeviceEvent[]> {
