@@ -1,10 +1,10 @@
 import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
+import { answerRefused } from '@sallyport/mqtt-wire';
 import type { ConfiguredGroup, SecurityLevel } from '@sallyport/protocol';
 import { ConnectedContext, type ServiceDefinition } from '@sallyport/runtime';
 import type { Connection, Limits, ListenerHandler } from '@sallyport/tls';
 import { BrokerController } from './broker.controller.js';
-import { answerRefused } from './refusal-answer.js';
 import { type BrokerChoice, ServingBroker, servingBroker } from './serving-broker.js';
 import { webSocketEntrance } from './websocket/web-socket-entrance.js';
 

@@ -1,3 +1,4 @@
+import { answerRefused } from '@sallyport/mqtt-wire';
 // Only the listener, with the door or the embedded broker behind it, in a separate process: for benchmarks and proofs. The
 // first IPC message contains its options, and it answers with its port. Each further message names a device to revoke.
 import 'reflect-metadata';
@@ -11,7 +12,6 @@ import { brokerLimits } from './broker-service.js';
 import { BackSide } from './door/back-side.js';
 import { Door } from './door/door.js';
 import { DoorMetrics } from './door/door-metrics.js';
-import { answerRefused } from './refusal-answer.js';
 
 const processOptions = z.strictObject({
   /** Back side of the broker behind the door; or else the embedded broker serves. */

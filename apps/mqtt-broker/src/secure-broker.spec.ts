@@ -2,6 +2,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { type BrokerLimits, EmbeddedBroker } from '@sallyport/embedded-broker';
 import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
+import { answerRefused } from '@sallyport/mqtt-wire';
 import type { RefusalReason } from '@sallyport/protocol';
 import {
   type ProgramResult,
@@ -13,7 +14,6 @@ import {
 } from '@sallyport/testkit';
 import { readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { describe, expect, it } from 'vitest';
-import { answerRefused } from './refusal-answer.js';
 
 interface Site extends AsyncDisposable {
   readonly broker: EmbeddedBroker;

@@ -1,25 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import {
   type AckPacket,
+  Answers,
   type ConnectPacket,
   connectRefusalOf,
   encodePing,
+  type Frame,
   type MqttPacket,
+  PacketConnection,
+  type PacketConnectionOptions,
+  type PacketConnectionUser,
   type PacketError,
   type PublishPacket,
   type ReasonPacket,
   reasonCodes,
+  wholeFrame,
 } from '@sallyport/mqtt-wire';
 import type { ConnectRefusal } from '@sallyport/protocol';
 import { type AccessRules, isService, type Origin, ownerOf, sessionName } from './access-rules.js';
-import { Answers } from './answers.js';
 import type { BrokerJournal } from './broker-journal.js';
 import type { ClientLog } from './client-log.js';
 import { type ConnectTerms, offerOf, termsOf } from './connect-terms.js';
-import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js';
 import type { BrokerCounters } from './counters.js';
 import type { Crowd } from './crowd.js';
-import { type Frame, wholeFrame } from './frame.js';
 import { type BrokerLimits, limitsOfServices } from './limits.js';
 import { messageProperties } from './message-properties.js';
 import type { Link } from './outbox.js';
@@ -44,7 +47,7 @@ export interface ClientContext {
   readonly onClosed: (client: Client) => void;
 }
 
-export interface ClientOptions extends Pick<ConnectionOptions, 'stream' | 'writer' | 'budget'> {
+export interface ClientOptions extends Pick<PacketConnectionOptions, 'stream' | 'writer' | 'budget'> {
   readonly origin: Origin;
   /** Of the client, for the share of clients without an identity. */
   readonly network: string;
@@ -63,12 +66,6 @@ interface Refusal {
 
 const pingFrame = wholeFrame(encodePing({ type: 'pingresp' }));
 
-/** The longest a client may be silent: one and a half times its keep-alive [MQTT-3.1.2-24]. */
-const keepAliveFactor = 1_500;
-
-/** How long a client may take to close its side after our last word, in milliseconds. */
-const lingerMs = 2_000;
-
 /** What an MQTT 5 client is told of a message that was not kept. */
 const codeOfOutcome: Readonly<Record<PublishOutcome, number>> = {
   delivered: reasonCodes.success,
@@ -78,11 +75,10 @@ const codeOfOutcome: Readonly<Record<PublishOutcome, number>> = {
 };
 
 /** One connection, from its CONNECT to its end, and the session it uses. */
-export class Client implements ConnectionUser, SessionHolder {
-  private readonly connection: Connection;
+export class Client implements PacketConnectionUser, SessionHolder {
+  private readonly connection: PacketConnection;
   private readonly replies: Replies;
   private readonly subscribing: Subscribing;
-  private readonly openedAt = performance.now();
   private answers = new Answers(4);
   private terms: ConnectTerms | undefined;
   private session: Session | undefined;
@@ -92,7 +88,7 @@ export class Client implements ConnectionUser, SessionHolder {
     private readonly context: ClientContext,
     private readonly options: ClientOptions,
   ) {
-    this.connection = new Connection({ ...options, limits: context.limits, user: this });
+    this.connection = new PacketConnection({ ...options, limits: context.limits, user: this });
     this.replies = new Replies(context.journal, (frame, packetId) => this.connection.send(frame, packetId));
     this.subscribing = new Subscribing(context, {
       hold: () => this.connection.hold(),
@@ -195,17 +191,25 @@ export class Client implements ConnectionUser, SessionHolder {
 
   /** Ends a connection that has been silent, or has not read, for too long. Called several times a second. */
   checkTime(now: number): void {
-    const { limits } = this.context;
-    this.connection.noteProgress(now);
-    const { blockedSince, receivedAt, endingSince } = this.connection;
-    const keepAlive = this.terms?.keepAliveSeconds ?? 0;
-    if (endingSince !== undefined) {
-      if (now - endingSince > lingerMs) this.connection.destroy();
-    } else if (this.terms === undefined && now - this.openedAt > limits.connectMs)
-      this.refuse({ refusal: 'connect-late', detail: 'no CONNECT came in time', code: reasonCodes.unspecifiedError });
-    else if (blockedSince !== undefined && now - blockedSince > limits.drainMs) this.abort('the client does not read');
-    else if (keepAlive > 0 && now - receivedAt > keepAlive * keepAliveFactor)
-      this.cut('the client was silent', reasonCodes.keepAliveTimeout);
+    const overdue = this.connection.overdue(now, this.terms?.keepAliveSeconds);
+    switch (overdue) {
+      case undefined:
+        break;
+      case 'not-closing':
+        this.connection.destroy();
+        break;
+      case 'connect':
+        this.refuse({ refusal: 'connect-late', detail: 'no CONNECT came in time', code: reasonCodes.unspecifiedError });
+        break;
+      case 'not-reading':
+        this.abort('the client does not read');
+        break;
+      case 'silent':
+        this.cut('the client was silent', reasonCodes.keepAliveTimeout);
+        break;
+      default:
+        overdue satisfies never;
+    }
   }
 
   private drain(): void {

@@ -1,4 +1,5 @@
 import { type Duplex, duplexPair } from 'node:stream';
+import { TurnBudgets, TurnWriter } from '@sallyport/mqtt-wire';
 import { MqttAccess } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, isAnonymous, type Origin, ownerOf, tableRules } from './access-rules.js';
@@ -8,8 +9,6 @@ import { type BrokerCounters, type BrokerFigures, newCounters } from './counters
 import type { Journal } from './journal/journal.js';
 import { type JournalDisk, openJournalFolder } from './journal/journal-disk.js';
 import { type BrokerLimits, defaultBrokerLimits } from './limits.js';
-import { TurnBudgets } from './turn-budget.js';
-import { TurnWriter } from './turn-writer.js';
 
 export interface EmbeddedBrokerOptions {
   /**

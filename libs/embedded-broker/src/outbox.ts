@@ -1,16 +1,21 @@
-import { markDuplicate, type ProtocolVersion } from '@sallyport/mqtt-wire';
+import {
+  type Frame,
+  markDuplicate,
+  type ProtocolVersion,
+  pubrelFrame,
+  type TurnBudget,
+  wholeFrame,
+} from '@sallyport/mqtt-wire';
 import type { BrokerJournal } from './broker-journal.js';
 import { Crowd } from './crowd.js';
 import { costOf, Delivery, type DeliveryOptions } from './delivery.js';
 import { Fifo } from './fifo.js';
-import { type Frame, pubrelFrame, wholeFrame } from './frame.js';
 import type { BrokerLimits } from './limits.js';
 import { Message } from './message.js';
 import { recordTypes } from './records.js';
 import type { DueMessage, RetainedBacklog } from './retained-backlog.js';
 import type { SessionHolder } from './session.js';
 import type { Share } from './share.js';
-import type { TurnBudget } from './turn-budget.js';
 
 /** The connection of a session, as its outbox sees it. */
 export interface Link {

@@ -1,6 +1,6 @@
+import { type Frame } from '@sallyport/mqtt-wire';
 import type { BrokerJournal } from './broker-journal.js';
 import { Fifo } from './fifo.js';
-import type { Frame } from './frame.js';
 import type { CommitListener } from './journal/journal.js';
 
 interface Reply {

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TurnBudgets } from '@sallyport/mqtt-wire';
 import { describe, expect, it } from 'vitest';
 import { noJournal } from './broker-journal.js';
 import { defaultBrokerLimits } from './limits.js';
 import { RetainedBacklog } from './retained-backlog.js';
 import { RetainedMessage, RetainedMessages } from './retained-messages.js';
 import { Shares } from './share.js';
-import { TurnBudgets } from './turn-budget.js';
 
 const subscription = { filter: 'a', qos: 0, noLocal: false, retainAsPublished: false, identifier: undefined } as const;
 

@@ -1,8 +1,7 @@
-import type { Qos } from '@sallyport/mqtt-wire';
+import { type Qos, type TurnBudget } from '@sallyport/mqtt-wire';
 import type { DeliveryOptions } from './delivery.js';
 import type { RetainedMessage, RetainedMessages } from './retained-messages.js';
 import type { SubscriptionOptions } from './subscription.js';
-import type { TurnBudget } from './turn-budget.js';
 
 interface Request {
   /** Found when the request has its turn. */

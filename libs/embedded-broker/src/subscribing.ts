@@ -1,7 +1,9 @@
 import {
+  inTurns,
   reasonCodes,
   type SubscribePacket,
   type SubscriptionRequest,
+  type TurnBudget,
   type UnsubscribePacket,
 } from '@sallyport/mqtt-wire';
 import { sharedFilter } from '@sallyport/protocol';
@@ -13,7 +15,6 @@ import type { Router } from './router.js';
 import type { Session } from './session.js';
 import type { SubscriptionOptions } from './subscription.js';
 import { levelsOf } from './topic-levels.js';
-import { inTurns, type TurnBudget } from './turn-budget.js';
 
 export interface SubscribingContext {
   readonly limits: BrokerLimits;

@@ -1,13 +1,18 @@
 import { duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { encodePing, type PublishPacket } from '@sallyport/mqtt-wire';
+import {
+  encodePing,
+  inTurns,
+  PacketConnection,
+  type PublishPacket,
+  type TurnBudget,
+  TurnBudgets,
+  TurnWriter,
+} from '@sallyport/mqtt-wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Connection } from './connection.js';
 import { defaultBrokerLimits } from './limits.js';
 import { ManualClient } from './manual-client.fixture.js';
 import { TestBroker } from './testing.js';
-import { inTurns, type TurnBudget, TurnBudgets } from './turn-budget.js';
-import { TurnWriter } from './turn-writer.js';
 
 describe('the part of a turn that an owner may use', () => {
   it('is spent after two milliseconds, and is there again in the next turn', async () => {
@@ -187,7 +192,7 @@ describe('a connection of an owner that has used its part of a turn', () => {
       faulty: (error: Error) => void packets.push(error.message),
       closed: () => undefined,
     };
-    new Connection({ stream, limits: defaultBrokerLimits, writer: new TurnWriter(), user, budget });
+    new PacketConnection({ stream, limits: defaultBrokerLimits, writer: new TurnWriter(), user, budget });
     budget.spend(2);
     stream.emit('data', Buffer.from('100d00044d51545404020000000163', 'hex'));
     stream.emit('data', encodePing({ type: 'pingreq' }));

@@ -34,3 +34,15 @@ export type { Properties } from './properties.js';
 export { markDuplicate, PublishFrame } from './publish-frame.js';
 export { type FramePlace, PublishView, publishTypeNumber } from './publish-view.js';
 export { reasonCodes } from './reason-codes.js';
+export { Answers } from './server/answers.js';
+export { type Frame, pubackFrame, pubrelFrame, wholeFrame } from './server/frame.js';
+export {
+  type Overdue,
+  PacketConnection,
+  type PacketConnectionLimits,
+  type PacketConnectionOptions,
+  type PacketConnectionUser,
+} from './server/packet-connection.js';
+export { answerRefused, reasonCodeOfRefusal } from './server/refusal-answer.js';
+export { inTurns, type TurnBudget, TurnBudgets } from './server/turn-budget.js';
+export { TurnWriter } from './server/turn-writer.js';

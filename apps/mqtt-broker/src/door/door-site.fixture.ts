@@ -1,6 +1,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { answerRefused } from '@sallyport/mqtt-wire';
 import { MqttAccess, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
 import { type BrokerPlace, openLog, SystemClock } from '@sallyport/runtime';
 import {
@@ -15,7 +16,6 @@ import {
 } from '@sallyport/testkit';
 import { type Limits, readSecurityFiles, SecureListener } from '@sallyport/tls';
 import { Registry } from 'prom-client';
-import { answerRefused } from '../refusal-answer.js';
 import { BackSide } from './back-side.js';
 import { Door } from './door.js';
 import { DoorMetrics } from './door-metrics.js';

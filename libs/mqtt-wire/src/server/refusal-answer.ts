@@ -1,6 +1,10 @@
 import type { Duplex } from 'node:stream';
-import { type ConnectPacket, encodeConnectRefusal, PacketError, PacketReader, reasonCodes } from '@sallyport/mqtt-wire';
 import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
+import { encodeConnectRefusal } from '../encode.js';
+import { PacketError } from '../packet-error.js';
+import { PacketReader } from '../packet-reader.js';
+import type { ConnectPacket } from '../packets.js';
+import { reasonCodes } from '../reason-codes.js';
 
 /** Largest CONNECT that is read from a refused client: a will and a password have room in it. */
 const mostConnectBytes = 16 * 1024;
@@ -19,7 +23,7 @@ export function answerRefused(socket: Duplex, reason: RefusalReason): void {
     if (typeof connect !== 'object') return;
     socket.off('data', take);
     // Keep reading and ignore it. Closing with unread bytes sends a reset, which may overtake the answer.
-    socket.resume().end(encodeConnectRefusal(connect.version, reasonCodeOf(reason)));
+    socket.resume().end(encodeConnectRefusal(connect.version, reasonCodeOfRefusal(reason)));
   };
   socket.on('error', () => socket.destroy());
   socket.on('data', take);
@@ -37,8 +41,12 @@ function connectIn(reader: PacketReader, bytes: Buffer): ConnectPacket | 'unread
   }
 }
 
-/** @see MQTT 5.0 §3.2.2.2 */
-function reasonCodeOf(reason: RefusalReason): number {
+/**
+ * What a client is told in CONNACK when its peer is not admitted.
+ *
+ * @see MQTT 5.0 §3.2.2.2
+ */
+export function reasonCodeOfRefusal(reason: RefusalReason): number {
   if (reason === 'too-many-connections') return reasonCodes.quotaExceeded;
   return passingRefusals.has(reason) ? reasonCodes.serverUnavailable : reasonCodes.notAuthorized;
 }

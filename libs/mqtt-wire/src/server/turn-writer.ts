@@ -1,5 +1,5 @@
-import type { Connection } from './connection.js';
 import type { Frame } from './frame.js';
+import type { PacketConnection } from './packet-connection.js';
 
 interface Written {
   readonly frames: readonly Frame[];
@@ -12,11 +12,11 @@ const leastLentBytes = 4_096;
 
 /** Writes what all connections have gathered in one turn of the event loop: one write for each connection. */
 export class TurnWriter {
-  private connections: Connection[] = [];
+  private connections: PacketConnection[] = [];
   private last: Written | undefined;
 
   /** Writes for a connection at the end of this turn. */
-  add(connection: Connection): void {
+  add(connection: PacketConnection): void {
     if (this.connections.length === 0) setImmediate(() => this.flush());
     this.connections.push(connection);
   }
@@ -28,7 +28,7 @@ export class TurnWriter {
     this.last = undefined;
   }
 
-  private writeTo(connection: Connection): void {
+  private writeTo(connection: PacketConnection): void {
     const { frames, packetIds } = connection.takeGathered();
     if (frames.length === 0) return;
     // Subscribers of one topic often get the same bytes, and then share one buffer.

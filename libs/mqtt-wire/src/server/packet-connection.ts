@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream';
-import { type MqttPacket, PacketError, PacketReader } from '@sallyport/mqtt-wire';
+import { PacketError } from '../packet-error.js';
+import { PacketReader } from '../packet-reader.js';
+import type { MqttPacket } from '../packets.js';
 import type { Frame } from './frame.js';
-import type { BrokerLimits } from './limits.js';
 import type { TurnBudget } from './turn-budget.js';
 import type { TurnWriter } from './turn-writer.js';
 
 /** Takes what comes over a connection. */
-export interface ConnectionUser {
+export interface PacketConnectionUser {
   /** Returns how much work it was, in small packets. */
   packet(packet: MqttPacket): number;
   /** The client reads again. */
@@ -17,11 +18,30 @@ export interface ConnectionUser {
   closed(): void;
 }
 
-export interface ConnectionOptions {
+/** What one connection may cost. */
+export interface PacketConnectionLimits {
+  /** Size of one MQTT packet, in bytes; a larger one ends the connection. A getter may say less until the peer is known. */
+  readonly packetBytes: number;
+  /** The same for CONNECT, which comes from a client that nothing is known of. */
+  readonly connectPacketBytes: number;
+  /** Topics that a client of MQTT 5 may give a number. */
+  readonly topicAliases: number;
+  /** Bytes that are handed to a connection before the rest waits. */
+  readonly outputBytes: number;
+  /** Time from the connection to its CONNECT packet, in milliseconds. */
+  readonly connectMs: number;
+  /** How long a client may leave a full buffer unread before it is cut, in milliseconds. */
+  readonly drainMs: number;
+}
+
+/** What a connection has waited for in vain: CONNECT, any byte of the client, that it reads, that it closes its side. */
+export type Overdue = 'connect' | 'silent' | 'not-reading' | 'not-closing';
+
+export interface PacketConnectionOptions {
   readonly stream: Duplex;
-  readonly limits: BrokerLimits;
+  readonly limits: PacketConnectionLimits;
   readonly writer: TurnWriter;
-  readonly user: ConnectionUser;
+  readonly user: PacketConnectionUser;
   /** What the owner of the connection may take of a turn; absent for services, which are ours. */
   readonly budget?: TurnBudget;
 }
@@ -29,15 +49,22 @@ export interface ConnectionOptions {
 /** Looking at the clock costs as much as a small packet. One publication may have thousands of receivers. */
 const workBetweenLooks = 32;
 
+/** The longest a client may be silent: one and a half times its keep-alive [MQTT-3.1.2-24]. */
+const keepAliveFactor = 1_500;
+
+/** How long a client may take to close its side after our last word, in milliseconds. */
+const lingerMs = 2_000;
+
 /**
  * The byte stream of one client: packets in, frames out. Frames of one turn of the event loop leave as one write, since
  * most of the time of a broker goes into system calls.
  */
-export class Connection {
+export class PacketConnection {
+  private readonly openedAt = performance.now();
   /** When the last bytes came, in milliseconds of `performance.now`. */
-  receivedAt = performance.now();
+  private receivedAt = performance.now();
   /** Since when the client has read nothing of what waits for it; undefined when nothing waits. */
-  blockedSince: number | undefined;
+  private blockedSince: number | undefined;
   private writtenBytes = 0;
   private readBytes = 0;
   private readonly reader: PacketReader;
@@ -47,14 +74,16 @@ export class Connection {
   private holds = 0;
   private isReading = false;
   /** Since when the connection waits for the client to close it; undefined while it is open. */
-  endingSince: number | undefined;
+  private endingSince: number | undefined;
   private isClosed = false;
 
-  constructor(private readonly options: ConnectionOptions) {
+  constructor(private readonly options: PacketConnectionOptions) {
     const { stream, limits } = options;
     this.reader = new PacketReader({
       sender: 'client',
-      largestBytes: limits.packetBytes,
+      get largestBytes() {
+        return limits.packetBytes;
+      },
       largestConnectBytes: limits.connectPacketBytes,
       topicAliasMaximum: limits.topicAliases,
     });
@@ -113,8 +142,24 @@ export class Connection {
     if (this.endingSince !== undefined) stream.end();
   }
 
-  /** Call this now and then: a client that reads, but slower than there is more for it, is not blocked. */
-  noteProgress(now: number): void {
+  /**
+   * Says what the connection has waited for too long. Call it several times a second.
+   *
+   * @param keepAliveSeconds of the client's CONNECT, 0 for none; undefined while no CONNECT has come
+   */
+  overdue(now: number, keepAliveSeconds: number | undefined): Overdue | undefined {
+    this.noteProgress(now);
+    const { blockedSince, receivedAt, endingSince, openedAt } = this;
+    const { connectMs, drainMs } = this.options.limits;
+    if (endingSince !== undefined) return now - endingSince > lingerMs ? 'not-closing' : undefined;
+    if (keepAliveSeconds === undefined && now - openedAt > connectMs) return 'connect';
+    if (blockedSince !== undefined && now - blockedSince > drainMs) return 'not-reading';
+    const silentMs = (keepAliveSeconds ?? 0) * keepAliveFactor;
+    return silentMs > 0 && now - receivedAt > silentMs ? 'silent' : undefined;
+  }
+
+  /** A client that reads, but slower than there is more for it, is not blocked. */
+  private noteProgress(now: number): void {
     const readBytes = this.writtenBytes - this.options.stream.writableLength;
     if (this.blockedSince !== undefined && readBytes > this.readBytes) this.blockedSince = now;
     this.readBytes = readBytes;

@@ -1,14 +1,7 @@
-import {
-  type AckPacket,
-  encodeAck,
-  encodeConnack,
-  encodeConnectRefusal,
-  encodeGrants,
-  encodeReason,
-  type Properties,
-  type ProtocolVersion,
-  reasonCodes,
-} from '@sallyport/mqtt-wire';
+import { encodeAck, encodeConnack, encodeConnectRefusal, encodeGrants, encodeReason } from '../encode.js';
+import type { AckPacket, ProtocolVersion } from '../packets.js';
+import type { Properties } from '../properties.js';
+import { reasonCodes } from '../reason-codes.js';
 import { type Frame, pubackFrame, pubcompFrame, pubrecFrame, pubrelFrame, wholeFrame } from './frame.js';
 
 /** SUBACK of MQTT 3.1.1: this subscription failed. */
@@ -16,7 +9,7 @@ const failure = 0x80;
 
 const shortAcks = { puback: pubackFrame, pubrec: pubrecFrame, pubrel: pubrelFrame, pubcomp: pubcompFrame } as const;
 
-/** What the broker answers, in the words of the client's version of MQTT. The older versions know fewer. */
+/** What a server answers, in the words of the client's version of MQTT. The older versions know fewer. */
 export class Answers {
   constructor(private readonly version: ProtocolVersion) {}
 

@@ -1,4 +1,4 @@
-import { encodeAck } from '@sallyport/mqtt-wire';
+import { encodeAck } from '../encode.js';
 
 /** A packet that can be copied into what is sent, with the packet identifier of its receiver. `PublishFrame` is one. */
 export interface Frame {
