@@ -2,17 +2,22 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
-import { authorityId, deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
+import {
+  deviceAuthority,
+  deviceCertificate,
+  deviceTags,
+  foreignAuthority,
+  lastSeen,
+  reasonText,
+  tagName,
+  tagValue,
+} from './device-record-parts.js';
+import { authorityId, deviceId, deviceState, fingerprint, peerKind } from './ids.js';
 
-const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
-
-/** A CA outside this site: by key and name; by the fingerprint of its certificate in records of older versions. */
-export const foreignAuthority = z.union([authorityId, fingerprint]);
-export type ForeignAuthority = z.infer<typeof foreignAuthority>;
-
-/** Who vouches for a device: a CA of this site, or another one. */
-export const deviceAuthority = z.union([z.literal('site'), foreignAuthority]);
-export type DeviceAuthority = z.infer<typeof deviceAuthority>;
+/** How many entries a page has. */
+export const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
+/** Opaque; from the page before. */
+export const pageCursor = z.string().min(1).max(1024);
 
 const deviceSummary = z.strictObject({
   deviceId,
@@ -25,34 +30,54 @@ const deviceSummary = z.strictObject({
   stateChangedAt: z.iso.datetime(),
   /** End of the newest certificate that is admitted; absent when none is. */
   notAfter: z.iso.datetime().optional(),
+  /** The connector at which the device came in; absent for devices of this site's own entrances. */
+  connector: z.string().optional(),
+  tags: deviceTags.optional(),
+  lastSeen: lastSeen.optional(),
 });
 export type DeviceSummary = z.infer<typeof deviceSummary>;
 
-export const deviceQuery = z.strictObject({
+const tagFilter = z
+  .string()
+  .max(193)
+  .refine((text) => {
+    const [name, value] = splitTag(text);
+    return tagName.safeParse(name).success && (value === undefined || tagValue.safeParse(value).success);
+  }, 'is not a tag: write NAME or NAME=VALUE');
+
+/** Name and value of `NAME=VALUE`; without a value for `NAME`. */
+export function splitTag(text: string): [name: string, value: string | undefined] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Which devices; each condition that is given must hold. */
+export const deviceFilter = z.strictObject({
+  /** A part of the name; upper and lower case are the same. */
+  search: z.string().min(1).max(64).optional(),
   state: deviceState.optional(),
-  cursor: z.string().min(1).max(1024).optional(),
-  limit: pageLimit,
+  /** `NAME`, or `NAME=VALUE`. Several must all be there. */
+  tag: z
+    .union([tagFilter, z.array(tagFilter).max(8)])
+    .transform((tags) => (typeof tags === 'string' ? [tags] : tags))
+    .optional(),
+  authority: deviceAuthority.optional(),
+  connector: z.string().min(1).max(64).optional(),
+  /** In contact at this moment or later. */
+  seenSince: z.iso.datetime().optional(),
+  /** Not in contact since this moment, or never. */
+  unseenSince: z.iso.datetime().optional(),
+  /** Its newest certificate that is admitted ends before this moment. */
+  expiresBefore: z.iso.datetime().optional(),
 });
+export type DeviceFilter = z.infer<typeof deviceFilter>;
+
+export const deviceQuery = deviceFilter.extend({ cursor: pageCursor.optional(), limit: pageLimit });
 export type DeviceQuery = z.infer<typeof deviceQuery>;
 
 /** By name. */
 export const deviceList = z.strictObject({ devices: z.array(deviceSummary), cursor: z.string().optional() });
 export type DeviceList = z.infer<typeof deviceList>;
-
-const deviceCertificate = z.strictObject({
-  fingerprint,
-  serialNumber,
-  issuerFingerprint: fingerprint,
-  /** That CA by key and name, when it is known. */
-  issuer: authorityId.optional(),
-  notBefore: z.iso.datetime(),
-  notAfter: z.iso.datetime(),
-  recordedAt: z.iso.datetime(),
-  /** `issued`: the signer announced it. `contact`: the device showed it at an entrance. */
-  source: z.enum(['issued', 'contact']),
-  revocation: z.strictObject({ revokedAt: z.iso.datetime(), reason: z.string() }).optional(),
-});
-export type DeviceCertificate = z.infer<typeof deviceCertificate>;
 
 const deviceRefusal = z.strictObject({
   at: z.iso.datetime(),
@@ -73,6 +98,8 @@ const stateChange = z.strictObject({
 export type StateChange = z.infer<typeof stateChange>;
 
 export const deviceDescription = deviceSummary.extend({
+  /** Names this version of the record. A change may name it in `If-Match`; then it is made only to this version. */
+  version: z.string().optional(),
   /** Newest first, at most 20. */
   certificates: z.array(deviceCertificate),
   /** Newest first, at most 50. */
@@ -88,14 +115,22 @@ export type DeviceAction = z.infer<typeof deviceAction>;
 
 export const deviceActionRequest = z.strictObject({
   /** For the audit log; shown in `device show`. */
-  reason: z
-    .string()
-    .min(1, 'is empty')
-    .max(256)
-    .regex(/^[^\p{Cc}]*$/u, 'holds a control character')
-    .optional(),
+  reason: reasonText.optional(),
 });
 export type DeviceActionRequest = z.infer<typeof deviceActionRequest>;
+
+/** Changes tags by name. A name in `set` gets these values instead of its present ones. */
+export const tagRequest = z.strictObject({
+  set: deviceTags.default({}),
+  remove: z.array(tagName).max(32).default([]),
+});
+export type TagRequest = z.infer<typeof tagRequest>;
+
+/** The certificates of a device with their DER; absent for what earlier releases recorded. Newest first. */
+export const certificateHistory = z.strictObject({
+  certificates: z.array(deviceCertificate.extend({ der: z.base64().optional() })),
+});
+export type CertificateHistory = z.infer<typeof certificateHistory>;
 
 /**
  * Gives the devices of one CA to another. One request covers at most 200 devices, so repeat it with the cursor until
@@ -126,7 +161,19 @@ export type TakeoverResponse = z.infer<typeof takeoverResponse>;
 /** The state of the device registry, for an administrator. */
 export const registryStatus = z.strictObject({
   service: z.literal('device-registry'),
+  /** Devices by state. While the registry reads its devices after a start, the ones read so far. */
   devices: z.record(deviceState, z.number().int().min(0)),
+  /** False while the registry reads its devices after a start. Until then, lists with a filter are refused. */
+  isComplete: z.boolean().optional(),
+  /** Active devices whose newest certificate ends within so many days, each with those before it. */
+  expiring: z
+    .strictObject({
+      ended: z.number().int().min(0),
+      days7: z.number().int().min(0),
+      days30: z.number().int().min(0),
+      days90: z.number().int().min(0),
+    })
+    .optional(),
   audit: z.strictObject({ rows: z.number().int().min(0), headHash: auditRow.shape.hash }),
 });
 export type RegistryStatus = z.infer<typeof registryStatus>;
@@ -136,7 +183,7 @@ export const registryRoutes = {
   listDevices: {
     method: 'GET',
     path: '/v1/devices',
-    summary: 'Lists devices by name.',
+    summary: 'Lists devices by name, all or those that a filter names.',
     query: deviceQuery,
     response: deviceList,
   },
@@ -154,6 +201,28 @@ export const registryRoutes = {
     parameters: { id: deviceId, action: deviceAction },
     request: deviceActionRequest,
     response: deviceDescription,
+  },
+  listDeviceCertificates: {
+    method: 'GET',
+    path: '/v1/devices/:id/certificates',
+    summary: 'Lists the certificates of a device with their DER, newest first.',
+    parameters: { id: deviceId },
+    response: certificateHistory,
+  },
+  tagDevice: {
+    method: 'POST',
+    path: '/v1/devices/:id/tags',
+    summary: 'Sets and removes tags of a device; may be repeated.',
+    parameters: { id: deviceId },
+    request: tagRequest,
+    response: deviceDescription,
+  },
+  deleteDevice: {
+    method: 'DELETE',
+    path: '/v1/devices/:id',
+    summary: 'Deletes a device. Its name and its certificates are refused until they are released.',
+    parameters: { id: deviceId },
+    query: deviceActionRequest,
   },
   takeOverDevices: {
     method: 'POST',

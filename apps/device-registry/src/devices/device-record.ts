@@ -6,6 +6,7 @@ import {
   deviceDescription,
   deviceId,
   deviceState,
+  deviceTags,
   type Fingerprint,
   type PeerKind,
   peerKind,
@@ -30,6 +31,9 @@ export const deviceRecord = z.strictObject({
   states: deviceDescription.shape.states,
   /** Set by a reinstatement: a certificate that does not begin after this moment is refused, known or not. */
   admitsAfter: z.iso.datetime().optional(),
+  /** The connector at which the device came in; absent for the entrances of this site. */
+  connector: z.string().optional(),
+  tags: deviceTags.optional(),
 });
 export type DeviceRecord = z.infer<typeof deviceRecord>;
 

@@ -1,5 +1,6 @@
 import type { DeviceDescription, DeviceRefusal, DeviceSummary } from '@sallyport/protocol';
 import type { DeviceRecord } from './device-record.js';
+import type { StoredDevice } from './devices.js';
 
 /**
  * A device as a list shows it.
@@ -7,7 +8,7 @@ import type { DeviceRecord } from './device-record.js';
  * @param authorityName  subject of the CA that vouches for it, if known
  */
 export function summaryOf(record: DeviceRecord, authorityName: string | undefined): DeviceSummary {
-  const { deviceId, kind, state, authority, registeredAt, certificates, states } = record;
+  const { deviceId, kind, state, authority, registeredAt, certificates, states, connector, tags } = record;
   const admitted = certificates.filter(({ revocation }) => revocation === undefined);
   const notAfter = admitted
     .map((certificate) => certificate.notAfter)
@@ -23,17 +24,25 @@ export function summaryOf(record: DeviceRecord, authorityName: string | undefine
     registeredAt,
     stateChangedAt,
     ...(notAfter === undefined ? {} : { notAfter }),
+    ...(connector === undefined ? {} : { connector }),
+    ...(tags === undefined ? {} : { tags }),
   };
 }
 
 /** A device with everything the registry knows about it. */
 export function descriptionOf(
-  record: DeviceRecord,
+  { record, revision }: StoredDevice,
   {
     authorityName,
     refusals,
   }: { readonly authorityName: string | undefined; readonly refusals: readonly DeviceRefusal[] },
 ): DeviceDescription {
   const { certificates, states } = record;
-  return { ...summaryOf(record, authorityName), certificates, states, refusals: [...refusals] };
+  const version = versionOf(revision);
+  return { ...summaryOf(record, authorityName), version, certificates, states, refusals: [...refusals] };
+}
+
+/** Names a version of a record, without the quotes of an entity tag (RFC 9110 §8.8.3). */
+export function versionOf(revision: number): string {
+  return String(revision);
 }

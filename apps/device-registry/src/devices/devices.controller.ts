@@ -20,7 +20,7 @@ import { AuthorityTakeover } from './authority-takeover.js';
 import { DeviceLifecycle } from './device-lifecycle.js';
 import type { DeviceRecord } from './device-record.js';
 import { descriptionOf, summaryOf } from './device-view.js';
-import { Devices } from './devices.js';
+import { Devices, type StoredDevice } from './devices.js';
 
 const devicePath = z.object({ id: deviceId });
 
@@ -44,8 +44,7 @@ export class DevicesController {
 
   @Serves(registryRoutes.showDevice)
   async show(@Param() path: unknown): Promise<DeviceDescription> {
-    const { record } = await this.devices.require(devicePath.parse(path).id);
-    return this.describe(record);
+    return this.describe(await this.devices.require(devicePath.parse(path).id));
   }
 
   @Serves(registryRoutes.changeDevice)
@@ -55,8 +54,8 @@ export class DevicesController {
     if (!known.success)
       throw new Problem('not-found', `A device has no "${action}". There are: ${deviceAction.options.join(', ')}.`);
     const { reason } = deviceActionRequest.parse(body ?? {});
-    const record = await this.lifecycle.apply(known.data, id, { actor, reason });
-    return this.describe(record);
+    const { deviceId: name } = await this.lifecycle.apply(known.data, id, { actor, reason });
+    return this.describe(await this.devices.require(name));
   }
 
   @Serves(registryRoutes.takeOverDevices)
@@ -64,9 +63,10 @@ export class DevicesController {
     return this.takeover.apply(takeoverRequest.parse(body), actor);
   }
 
-  private async describe(record: DeviceRecord): Promise<DeviceDescription> {
-    const authorityName = await this.authorities.nameOf(record.authority);
-    return descriptionOf(record, { authorityName, refusals: await this.devices.refusals(record.deviceId) });
+  private async describe(device: StoredDevice): Promise<DeviceDescription> {
+    const { authority, deviceId: name } = device.record;
+    const authorityName = await this.authorities.nameOf(authority);
+    return descriptionOf(device, { authorityName, refusals: await this.devices.refusals(name) });
   }
 
   /** The names of the CAs of some devices, each looked up once. */

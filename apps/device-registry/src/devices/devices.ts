@@ -15,7 +15,7 @@ import {
 } from '@sallyport/protocol';
 import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
 import { DeviceAnnouncements } from './device-announcements.js';
-import { type DeviceRecord, deviceRecord, foldedName } from './device-record.js';
+import { type DeviceRecord, deviceRecord, fingerprintsOf, foldedName } from './device-record.js';
 
 /** A record and the revision it was read at. */
 export interface StoredDevice {
@@ -33,6 +33,12 @@ export interface PresentedCertificate extends Pick<CertificateIdentity, 'fingerp
   readonly issuers: readonly (Fingerprint | AuthorityId)[];
 }
 
+/** A certificate as it was presented, to be kept beside the record. */
+export interface KeptCertificate {
+  readonly fingerprint: Fingerprint;
+  readonly der: Buffer;
+}
+
 /** One change: of a device, of the certificates refused for ever, or of both. */
 export interface DeviceChangeSet {
   /** The record as it was read; absent for a name the registry does not know. */
@@ -40,6 +46,10 @@ export interface DeviceChangeSet {
   readonly after?: DeviceRecord | undefined;
   /** Refused for ever from now on. */
   readonly denied?: readonly CertificateIdentity[];
+  /** Certificates of `after` whose DER is kept as long as the record names them. */
+  readonly kept?: readonly KeptCertificate[];
+  /** Further changes of the same transaction, such as an event of the timeline. */
+  readonly operations?: readonly Operation[];
   /** Certificates of `after` that are announced to the entrances. */
   readonly announced?: readonly Fingerprint[] | undefined;
   readonly audit: readonly AuditEntry[];
@@ -51,8 +61,9 @@ const mostTries = 20;
 
 /**
  * The devices of the registry in the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
- * `denied/…` certificates refused for ever, `refusals/<name>` the latest refusals of a device. Names in keys are in
- * lower case, so one name can be registered only once.
+ * `certificate/<fingerprint>` the DER of a certificate in base64, `denied/…` certificates refused for ever,
+ * `refusals/<name>` the latest refusals of a device. Names in keys are in lower case, so one name can be registered only
+ * once.
  */
 @Injectable()
 export class Devices {
@@ -112,6 +123,12 @@ export class Devices {
     return found.some((entry) => entry !== undefined);
   }
 
+  /** The DER of a certificate; undefined when it was not kept, as in earlier releases. */
+  async certificateOf(fingerprint: Fingerprint): Promise<Buffer | undefined> {
+    const entry = await this.store.get(certificateKey(fingerprint));
+    return typeof entry?.value === 'string' ? Buffer.from(entry.value, 'base64') : undefined;
+  }
+
   /** The latest refusals of a device, newest first; none if they cannot be read. */
   async refusals(name: DeviceId): Promise<DeviceRefusal[]> {
     const entry = await this.store.get(refusalsKey(name));
@@ -165,9 +182,11 @@ export class Devices {
     return this.audit.commit({ compares, operations, entries });
   }
 
-  private stepsOf(name: DeviceId, { before, after, denied = [], announced }: DeviceChangeSet) {
+  private stepsOf(name: DeviceId, change: DeviceChangeSet) {
+    const { before, after, denied = [], announced, kept = [] } = change;
     const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
     const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
+    operations.push(...kept.map(keepCertificate), ...forgottenCertificates(change), ...(change.operations ?? []));
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: after });
       operations.push(...indexOperations(before?.record.state, after));
@@ -204,6 +223,22 @@ function recordOf({ key, value }: Entry): DeviceRecord {
 
 function deviceKey(name: DeviceId): string {
   return `${devicePrefix}${foldedName(name)}`;
+}
+
+function certificateKey(fingerprint: Fingerprint): string {
+  return `certificate/${fingerprint}`;
+}
+
+function keepCertificate({ fingerprint, der }: KeptCertificate): Operation {
+  return { put: certificateKey(fingerprint), value: der.toString('base64') };
+}
+
+/** Deletes the DER of certificates that the record does not name any more. */
+function forgottenCertificates({ before, after }: DeviceChangeSet): Operation[] {
+  if (before === undefined || after === undefined) return [];
+  const named = new Set(fingerprintsOf(after));
+  const dropped = fingerprintsOf(before.record).filter((fingerprint) => !named.has(fingerprint));
+  return dropped.map((fingerprint) => ({ delete: certificateKey(fingerprint) }));
 }
 
 function statePrefix(state: DeviceState): string {
