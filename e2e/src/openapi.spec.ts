@@ -12,6 +12,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
   { name: 'agent', operations: entrance },
   { name: 'mqtt-broker', operations: [...entrance, 'GET /v1/broker'] },
   { name: 'c8y-proxy', operations: entrance },
+  { name: 'connector', operations: entrance },
   { name: 'mqtt-bridge', operations: ['GET /v1/bridges', 'POST /v1/bridges/reload'] },
   {
     name: 'device-registry',

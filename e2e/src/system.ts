@@ -32,6 +32,8 @@ export interface Ports {
   readonly pkiPublic: number;
   readonly registry: number;
   readonly mqtt: number;
+  readonly connector: number;
+  readonly connectorMqtt: number;
 }
 
 /** The whole product as a user runs it: a process of the built standalone, and the built CLI. */
@@ -177,8 +179,9 @@ function exited(child: ChildProcess): Promise<number | null> {
 }
 
 async function choosePorts(): Promise<Ports> {
-  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await freePorts(5);
-  return { http, pki, pkiPublic, registry, mqtt };
+  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0, connector = 0, connectorMqtt = 0] =
+    await freePorts(7);
+  return { http, pki, pkiPublic, registry, mqtt, connector, connectorMqtt };
 }
 
 function variablesFor(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
@@ -195,6 +198,8 @@ function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
     TEDGE_PKI_PUBLIC_BIND_PORT: String(ports.pkiPublic),
     TEDGE_REGISTRY_BIND_PORT: String(ports.registry),
     TEDGE_MQTT_BIND_PORT: String(ports.mqtt),
+    TEDGE_CONNECTOR_BIND_PORT: String(ports.connector),
+    TEDGE_CONNECTOR_MQTT_BIND_PORT: String(ports.connectorMqtt),
     UV_THREADPOOL_SIZE: '16',
     MALLOC_ARENA_MAX: '2',
   };

@@ -7,11 +7,21 @@ import { describe, expect, it } from 'vitest';
 import { runSallyport } from '../../cli/src/fixtures/run-sallyport.fixture.js';
 import { startStandalone } from './standalone.js';
 
-const groups = ['http', 'registry', 'mqtt', 'pki', 'pki.public', 'greeter', 'greeter.coap'];
+const groups = [
+  'http',
+  'registry',
+  'mqtt',
+  'pki',
+  'pki.public',
+  'connector',
+  'connector.mqtt',
+  'greeter',
+  'greeter.coap',
+];
 
 // Runs as a test of standalone, in the copy of the repository that sixth-service.spec.mjs makes.
 describe('a sixth service', () => {
-  it('is served, secured, proved and examined like the five', { timeout: 120_000 }, async () => {
+  it('is served, secured, proved and examined like the others', { timeout: 120_000 }, async () => {
     await using directory = temporaryDirectory('sp-');
     const ports = await freePorts(groups.length);
     const [httpPort, coapPort] = ports.slice(-2);

@@ -1,1 +1,9 @@
-export {};
+import type { ServiceDefinition } from '@sallyport/runtime';
+import { ConnectorModule } from './connector.module.js';
+
+/** Where devices with a certificate from a Client CA connect: the device APIs over HTTP and MQTT, and their values. */
+export const connector: ServiceDefinition = {
+  name: 'connector',
+  needs: { store: true, mqtt: true, rpc: true },
+  module: () => ({ module: ConnectorModule }),
+};

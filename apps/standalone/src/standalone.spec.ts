@@ -6,6 +6,9 @@ import { freePorts, runProgram, temporaryDirectory, waitFor } from '@sallyport/t
 import { describe, expect, it } from 'vitest';
 import { startStandalone } from './standalone.js';
 
+// None of these tests connects there.
+const connectorPorts = { TEDGE_CONNECTOR_BIND_PORT: '0', TEDGE_CONNECTOR_MQTT_BIND_PORT: '0' };
+
 async function hold(port: number): Promise<AsyncDisposable> {
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -23,6 +26,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_BIND_PORT: String(mqtt),
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
+      ...connectorPorts,
     };
     const options = { configDir: directory.path, argv: [] };
     const start = startStandalone({ env, cwd: directory.path, options, log: openLog({ level: 'silent' }) });
@@ -43,6 +47,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_BIND_PORT: String(mqtt),
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
+      ...connectorPorts,
       TEDGE_STATE_PATH: directory.file('state'),
       TEDGE_DATA_PATH: directory.file('data'),
       TEDGE_RUN_PATH: directory.file('run'),
@@ -74,6 +79,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_EXTERNAL_BIND_INTERFACE: 'lo',
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
+      ...connectorPorts,
     };
     const options = { configDir: directory.path, argv: [] };
     const system = await startStandalone({ env, cwd: directory.path, options, log: openLog({ level: 'silent' }) });

@@ -1,6 +1,7 @@
 import { agent } from '@sallyport/agent';
 import { c8yProxy } from '@sallyport/c8y-proxy';
 import type { ProcessArguments, Settings } from '@sallyport/config';
+import { connector } from '@sallyport/connector';
 import { deviceRegistry } from '@sallyport/device-registry';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
@@ -62,6 +63,7 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
     broker.service,
     mqttBridge({ worker: bridgeWorker }),
     c8yProxy,
+    connector,
     agent,
   ];
   runs(definitions.map(({ name }) => name));

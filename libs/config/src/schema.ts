@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bridgeKeys } from './keys/bridge.js';
 import { c8yKeys } from './keys/c8y.js';
 import { cloudConnectionKeys } from './keys/cloud.js';
+import { connectorKeys } from './keys/connector.js';
 import { deviceKeys } from './keys/device.js';
 import { entityKeys } from './keys/entities.js';
 import { entranceKeys } from './keys/entrances.js';
@@ -26,6 +27,7 @@ export const configSchema = z.object({
   ...mqttKeys,
   ...pkiKeys,
   ...entranceKeys,
+  ...connectorKeys,
   ...storeKeys,
   ...healthKeys,
   ...cloudConnectionKeys,

@@ -19,6 +19,8 @@ describe('the table of entrances', () => {
       'pki',
       'pki.public',
       'pki.admin',
+      'connector',
+      'connector.mqtt',
       'mqtt',
       'mqtt.websocket',
       'mqtt.external',

@@ -9,6 +9,7 @@ export const serviceName = z.enum([
   'mqtt-broker',
   'mqtt-bridge',
   'c8y-proxy',
+  'connector',
 ]);
 export type ServiceName = z.infer<typeof serviceName>;
 
@@ -58,6 +59,8 @@ export interface EntranceDefinition {
   readonly interfaceKey?: string;
   /** True when another program may replace the service, as Mosquitto may replace the embedded broker. */
   readonly isReplaceable?: boolean;
+  /** True when a site may do without the service. */
+  readonly isOptional?: true;
 }
 
 /**
@@ -134,6 +137,27 @@ export const entrances = {
     permittedKinds: ['admin'],
     keys: { cert: 'pki.admin.cert_path', key: 'pki.admin.key_path', ca: 'pki.admin.ca_path' },
     settingsOf: 'the admin API of the certificate authority',
+  },
+  // Devices with certificates of other CAs, which no level of the site concerns: always TLS, with a certificate that the
+  // connector gets from the signer by itself.
+  connector: {
+    service: 'connector',
+    protocol: 'http',
+    name: 'connector',
+    defaultPort: 8444,
+    path: '/api:v1/',
+    clientCertificate: 'optional',
+    permittedKinds: ['device'],
+    isOptional: true,
+  },
+  'connector.mqtt': {
+    service: 'connector',
+    protocol: 'mqtt',
+    name: 'connector, MQTT',
+    defaultPort: 8884,
+    clientCertificate: 'optional',
+    permittedKinds: ['device'],
+    isOptional: true,
   },
   mqtt: {
     service: 'mqtt-broker',
@@ -212,6 +236,11 @@ export function isReplaceable(service: ServiceName): boolean {
   return Object.values<EntranceDefinition>(entrances).some(
     (row) => row.service === service && row.isReplaceable === true,
   );
+}
+
+/** True for a service that a site may do without. */
+export function isOptional(service: ServiceName): boolean {
+  return Object.values<EntranceDefinition>(entrances).some((row) => row.service === service && row.isOptional === true);
 }
 
 /** Services that a site needs only while it is connected to a cloud. */

@@ -239,6 +239,7 @@ export {
   hasEntrances,
   isForClouds,
   isMutualOnly,
+  isOptional,
   isReplaceable,
   type ServiceName,
   serviceName,

@@ -102,6 +102,7 @@ function clientRules(root: string, clouds: readonly string[]): MqttAccessRule[] 
 const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
   'device-registry': ['device-changed'],
   'pki-signer': ['certificate-issued', 'certificate-revoked', 'trust-bundle-changed'],
+  connector: [],
 };
 
 /** The rules of a site say which topics it bridges, so it has no right to a topic of the services. */
@@ -148,7 +149,7 @@ function answeringService(service: string, events: readonly string[]): MqttAcces
     ...named(service),
     publish: [`${serviceTopicRoot}/reply/#`, ...events.map((event) => `${serviceTopicRoot}/event/${event}`)],
     subscribe: [`${serviceTopicRoot}/rpc/${service}/#`],
-    purpose: `Only ${service} answers requests to ${service}, and sends its events.`,
+    purpose: `Only ${service} answers requests to ${service}${events.length === 0 ? '' : ', and sends its events'}.`,
   };
 }
 

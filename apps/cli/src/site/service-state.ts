@@ -6,6 +6,7 @@ import {
   hasEntrances,
   healthRoutes,
   isForClouds,
+  isOptional,
   isReplaceable,
   type ServiceName,
   serviceName,
@@ -51,9 +52,10 @@ async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> 
 
 type AbsentService = Extract<ServiceState, { readonly isRunning: false }>;
 
-/** Whether a site may do without a service that does not run: another program replaces it, or nobody needs it. */
+/** Whether a site may do without a service that does not run: nobody needs it, or another program replaces it. */
 export function mayBeAbsent(state: AbsentService, settings: Settings): boolean {
-  return (state.code === 'ENOENT' && isReplaceable(state.service)) || isUnneeded(state, settings);
+  const { code, service } = state;
+  return (code === 'ENOENT' && (isReplaceable(service) || isOptional(service))) || isUnneeded(state, settings);
 }
 
 /** Whether a service that does not run would have nothing to do, because the site is connected to no cloud. */

@@ -1,0 +1,4 @@
+import { runService } from '@sallyport/runtime';
+import { connector } from './service.js';
+
+await runService(connector);
