@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
-import { type RegistryStatus, registryRoutes } from '@sallyport/protocol';
+import { deviceState, type RegistryStatus, registryRoutes, registryStatus } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { Devices } from './devices/devices.js';
 
@@ -15,13 +15,8 @@ export class StatusController {
   @Serves(registryRoutes.showStatus)
   async status(): Promise<RegistryStatus> {
     const { sequence, hash } = await this.audit.head();
-    const [active, locked, revoked, retired] = await Promise.all([
-      this.devices.count('active'),
-      this.devices.count('locked'),
-      this.devices.count('revoked'),
-      this.devices.count('retired'),
-    ]);
-    const devices = { active, locked, revoked, retired };
+    const counts = deviceState.options.map(async (state) => [state, await this.devices.count(state)] as const);
+    const devices = registryStatus.shape.devices.parse(Object.fromEntries(await Promise.all(counts)));
     return { service: 'device-registry', devices, audit: { rows: sequence, headHash: hash } };
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { authorityId, deviceId, fingerprint, peerKind, serialNumber } from './ids.js';
+import { connectorName } from './connectors.js';
+import { authorityId, type DeviceId, deviceId, type Fingerprint, fingerprint, peerKind, serialNumber } from './ids.js';
 import { isRefusalReason, refusals } from './refusals.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
@@ -12,9 +13,21 @@ const contact = {
   remoteAddress: z.string().max(64),
 };
 
+/**
+ * The connector at whose entrance the peer came, and the certificate itself. The registry reads the identity of the
+ * device from it, by the rules of the connector.
+ */
+export const connectorContact = z.strictObject({
+  name: connectorName,
+  /** The leaf in DER, as base64. */
+  certificate: z.base64().min(4).max(22_000),
+});
+export type ConnectorContact = z.infer<typeof connectorContact>;
+
 /** A peer that proved possession of a key whose certificate chains to a trusted CA of the entrance. */
 export const certificateAdmissionRequest = z.strictObject({
   fingerprint,
+  /** The name in the certificate. With `connector`, only how the entrance calls the peer until the registry names it. */
   deviceId,
   /** SHA-256 over the DER of the CA certificate that issued the leaf. */
   issuerFingerprint: fingerprint,
@@ -34,6 +47,8 @@ export const certificateAdmissionRequest = z.strictObject({
   /** ISO 8601, UTC. */
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
+  /** Only at the entrances of a connector. */
+  connector: connectorContact.optional(),
   ...contact,
 });
 export type CertificateAdmissionRequest = z.infer<typeof certificateAdmissionRequest>;
@@ -63,7 +78,16 @@ export function isTokenAdmission(request: AdmissionRequest): request is TokenAdm
   return 'credential' in request;
 }
 
+/**
+ * How an entrance of a connector calls a peer whose common name is no device id, until the registry has named it from
+ * another field of its certificate.
+ */
+export function nameBeforeAdmission(certificate: Fingerprint): DeviceId {
+  return deviceId.parse(`x5t:${certificate.slice(0, 60)}`);
+}
+
 export const admissionDecision = z.discriminatedUnion('outcome', [
+  // `deviceId` is the name in the record. At a connector it may differ from the name in the certificate.
   z.strictObject({ outcome: z.literal('admitted'), deviceId, kind: peerKind }),
   z.strictObject({ outcome: z.literal('refused'), reason: refusalReason }),
 ]);

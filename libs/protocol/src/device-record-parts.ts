@@ -5,8 +5,8 @@ import { authorityId, fingerprint, serialNumber } from './ids.js';
 export const foreignAuthority = z.union([authorityId, fingerprint]);
 export type ForeignAuthority = z.infer<typeof foreignAuthority>;
 
-/** Who vouches for a device: a CA of this site, or another one. */
-export const deviceAuthority = z.union([z.literal('site'), foreignAuthority]);
+/** Who vouches for a device: a CA of this site, another one, or none, because its credential is a secret. */
+export const deviceAuthority = z.union([z.literal('site'), z.literal('none'), foreignAuthority]);
 export type DeviceAuthority = z.infer<typeof deviceAuthority>;
 
 /** A certificate as the history of a device has it. */

@@ -42,8 +42,11 @@ export type SerialNumber = z.infer<typeof serialNumber>;
 export const peerKind = z.enum(['device', 'service', 'admin']);
 export type PeerKind = z.infer<typeof peerKind>;
 
-/** Lifecycle state of a device in the registry. */
-export const deviceState = z.enum(['active', 'locked', 'revoked', 'retired']);
+/**
+ * Lifecycle state of a device in the registry. `pending-approval`: it has come, and waits for an administrator.
+ * `expired`: it was expected until a moment, and did not come.
+ */
+export const deviceState = z.enum(['active', 'pending-approval', 'locked', 'revoked', 'expired', 'retired']);
 export type DeviceState = z.infer<typeof deviceState>;
 
 /** Names that `secure` enrols in addition to the services: for programs of this machine, and for its administrator. */

@@ -8,13 +8,16 @@ export {
   admissionRequest,
   admitPeer,
   type CertificateAdmissionRequest,
+  type ConnectorContact,
   certificateAdmissionRequest,
   checkEnrolment,
+  connectorContact,
   type EnrolmentDecision,
   type EnrolmentQuestion,
   enrolmentDecision,
   enrolmentQuestion,
   isTokenAdmission,
+  nameBeforeAdmission,
   type RefusalReport,
   recordRefusal,
   refusalReason,
@@ -113,6 +116,22 @@ export {
   resourceAlias,
   resourceDefinition,
 } from './connectors.js';
+export {
+  type ActivationDecision,
+  type ActivationRequest,
+  type AuthenticationDecision,
+  type AuthenticationRequest,
+  activateDevice,
+  activationDecision,
+  activationRequest,
+  authenticateDevice,
+  authenticationDecision,
+  authenticationRequest,
+  type CredentialKind,
+  credentialKind,
+  type PresentedCredential,
+  presentedCredential,
+} from './contact.js';
 export { type DeadLetter, deadLetter, deadLetterRoot } from './dead-letters.js';
 export {
   type DeviceEvent,
@@ -306,7 +325,7 @@ export {
 } from './mqtt-broker-admin.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
-export { passingRefusals, type RefusalReason, refusals } from './refusals.js';
+export { deviceStatusOf, passingRefusals, type RefusalReason, refusals } from './refusals.js';
 export {
   type CertificateHistory,
   certificateHistory,

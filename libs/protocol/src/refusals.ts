@@ -124,6 +124,98 @@ export const refusals = {
     remedy:
       'Try again in a minute. If no fleet is being rolled out, the key of such a CA may be stolen: remove it from the trusted CAs.',
   },
+  'device-pending-approval': {
+    meaning: 'The device has come for the first time, and waits for an administrator.',
+    remedy: 'sallyport device approve DEVICE',
+  },
+  'device-expired': {
+    meaning: 'The device was expected until a moment, and did not come in time.',
+    remedy: 'Expect it again: sallyport device allow DEVICE',
+  },
+  'device-deleted': {
+    meaning: 'The device, or a device with this certificate, has been deleted. It does not come back by itself.',
+    remedy: 'sallyport device release DEVICE',
+  },
+  'connector-unknown': {
+    meaning: 'There is no connector for this name.',
+    remedy: 'Use the domain of a connector. See which there are: sallyport connector show',
+  },
+  'certificates-not-accepted': {
+    meaning: 'The connector takes no device certificates.',
+    remedy: 'Turn the PKI of the connector on, or use the credential that the connector takes.',
+  },
+  'issuer-not-accepted': {
+    meaning: 'The CA of the certificate is trusted, but not by this connector.',
+    remedy: 'Add the CA to the connector: sallyport client-ca add FILE',
+  },
+  'issuer-disabled': {
+    meaning: 'Logins with certificates of this Client CA are blocked.',
+    remedy: 'sallyport client-ca enable CA',
+  },
+  'issuer-stopped': {
+    meaning: 'This Client CA may not bring new devices.',
+    remedy: 'sallyport client-ca enable CA',
+  },
+  'revocation-unknown': {
+    meaning: 'The CRL of the Client CA is missing or out of date, and the connector requires it.',
+    remedy: 'Upload a new CRL: sallyport client-ca crl CA FILE',
+  },
+  'identity-format': {
+    meaning: 'The identity has not the format that the connector requires.',
+    remedy: 'Give the device an identity of this format, or change the format: sallyport connector provisioning',
+  },
+  'identity-outside-namespace': {
+    meaning: 'The identity does not begin with the namespace of its Client CA.',
+    remedy: 'Issue the certificate for a name with this prefix, or change the namespace of the Client CA.',
+  },
+  'identity-denied': {
+    meaning: 'An administrator has denied this identity, or this certificate.',
+    remedy: 'sallyport device deny --remove IDENTITY',
+  },
+  'not-expected': {
+    meaning: 'No device of this identity is expected, and devices do not register themselves here.',
+    remedy: 'Expect the device: sallyport device allow IDENTITY',
+  },
+  'address-not-allowed': {
+    meaning: 'New devices are not taken from this network address.',
+    remedy: 'Bring the device up in an allowed network, or add its network: sallyport connector provisioning',
+  },
+  'quota-reached': {
+    meaning: 'The connector, or the Client CA, has as many devices as it may have.',
+    remedy: 'Delete devices that are gone, or raise the quota.',
+  },
+  'too-many-new-devices': {
+    meaning: 'The connector has taken as many new devices in this minute as it may.',
+    remedy: 'Try again in a minute.',
+  },
+  'hook-refused': {
+    meaning: 'The provisioning hook of the connector said no to the device.',
+    remedy: 'Ask who runs the hook.',
+  },
+  'hook-unavailable': {
+    meaning: 'The provisioning hook of the connector did not answer in time, so nobody new is let in.',
+    remedy: 'Check the service behind the hook.',
+  },
+  'certificate-not-pinned': {
+    meaning: 'The device is known with another certificate, and the connector accepts only that one.',
+    remedy: 'Accept the new one: sallyport device accept DEVICE FINGERPRINT',
+  },
+  'certificate-superseded': {
+    meaning: 'The device already came with a newer certificate.',
+    remedy: 'Use the newest certificate of the device.',
+  },
+  'credential-mismatch': {
+    meaning: 'The device is registered with another kind of credential.',
+    remedy: 'Use the credential that the device was provisioned with.',
+  },
+  'credential-unknown': {
+    meaning: 'The token or the password is not right, or has been replaced.',
+    remedy: 'Check it; if it is lost, let the device activate again: sallyport device reactivate DEVICE',
+  },
+  'already-activated': {
+    meaning: 'The device has its credential already; it is given only once.',
+    remedy: 'Use it; if it is lost, let the device activate again: sallyport device reactivate DEVICE',
+  },
   'not-permitted': {
     meaning: 'This kind of certificate has no access to this entrance.',
     remedy: 'Use a certificate of the right kind (device, service or admin).',
@@ -149,7 +241,32 @@ export const passingRefusals: ReadonlySet<RefusalReason> = new Set([
   'admission-unavailable',
   'too-many-connections',
   'too-many-new-certificates',
+  'too-many-new-devices',
+  'hook-unavailable',
 ]);
+
+const deviceStatuses: Partial<Record<RefusalReason, 401 | 404 | 409 | 429 | 503>> = {
+  'no-certificate': 401,
+  'credential-unknown': 401,
+  'token-expired': 401,
+  'certificate-expired': 401,
+  'not-expected': 404,
+  'name-conflict': 409,
+  'certificate-not-pinned': 409,
+  'certificate-superseded': 409,
+  'credential-mismatch': 409,
+  'already-activated': 409,
+  'too-many-new-certificates': 429,
+  'too-many-new-devices': 429,
+  'admission-unavailable': 503,
+  'hook-unavailable': 503,
+  'too-many-connections': 503,
+};
+
+/** The HTTP status with which a connector tells a device why it is refused; 429 and 503 go with `Retry-After`. */
+export function deviceStatusOf(reason: RefusalReason): number {
+  return deviceStatuses[reason] ?? 403;
+}
 
 const codes = new Set<string>(Object.keys(refusals));
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
+import { credentialKind } from './contact.js';
 import {
   deviceAuthority,
   deviceCertificate,
@@ -26,6 +27,8 @@ const deviceSummary = z.strictObject({
   authority: deviceAuthority,
   /** Subject of that CA, when it is not of this site and has been seen. */
   authorityName: z.string().optional(),
+  /** How it proves who it is; absent for a certificate. */
+  credential: credentialKind.optional(),
   registeredAt: z.iso.datetime(),
   stateChangedAt: z.iso.datetime(),
   /** End of the newest certificate that is admitted; absent when none is. */
@@ -110,7 +113,7 @@ export const deviceDescription = deviceSummary.extend({
 export type DeviceDescription = z.infer<typeof deviceDescription>;
 
 /** Each may be repeated. */
-export const deviceAction = z.enum(['lock', 'unlock', 'revoke', 'retire']);
+export const deviceAction = z.enum(['lock', 'unlock', 'revoke', 'retire', 'approve']);
 export type DeviceAction = z.infer<typeof deviceAction>;
 
 export const deviceActionRequest = z.strictObject({

@@ -10,6 +10,7 @@ import { writeJson, writeLines } from '../output.js';
 const options = globalOptions.extend({ reason: z.string().optional() });
 
 const descriptions: Readonly<Record<DeviceAction, string>> = {
+  approve: 'admit a device that came for the first time and waits',
   lock: 'refuse a device until it is unlocked, and end its connections',
   unlock: 'admit a locked device again',
   revoke: 'revoke a device and its certificates, and end its connections',
@@ -17,15 +18,16 @@ const descriptions: Readonly<Record<DeviceAction, string>> = {
 };
 
 const participles: Readonly<Record<DeviceAction, string>> = {
+  approve: 'approved',
   lock: 'locked',
   unlock: 'unlocked',
   revoke: 'revoked',
   retire: 'retired',
 };
 
-/** `device lock | unlock | revoke | retire`: each may be repeated. */
+/** `device approve | lock | unlock | revoke | retire`: each may be repeated. */
 export function actionCommands(context: CliContext, parent: Command): void {
-  for (const action of ['lock', 'unlock', 'revoke', 'retire'] as const)
+  for (const action of ['approve', 'lock', 'unlock', 'revoke', 'retire'] as const)
     parent
       .command(action)
       .description(descriptions[action])

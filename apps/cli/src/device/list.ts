@@ -38,7 +38,7 @@ function table(devices: readonly DeviceSummary[]): string[] {
       state,
       stateChangedAt,
       notAfter ?? '-',
-      authority === 'site' ? 'this site' : (authorityName ?? authority),
+      authority === 'site' ? 'this site' : (authorityName ?? (authority === 'none' ? '-' : authority)),
     ]),
   );
 }

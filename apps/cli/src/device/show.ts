@@ -45,6 +45,7 @@ function deviceLines(device: DeviceDescription, now: Date): string[] {
 
 function voucherText({ authority, authorityName }: DeviceDescription): string {
   if (authority === 'site') return 'this site';
+  if (authority === 'none') return 'nobody: it has a secret';
   return authorityName === undefined ? `CA ${authority}` : `${authorityName} (${authority})`;
 }
 

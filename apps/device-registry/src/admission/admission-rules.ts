@@ -82,6 +82,7 @@ function isSameAuthority(request: CertificateAdmissionRequest, record: DeviceRec
   if (isFormerAuthority(authority)) return isFormerIssuer(request, authority, certificates);
   // The device had this certificate before another CA took it over. Only the device has the key, so the certificate
   // stays valid until its CA is distrusted.
+  if (authority === 'none') return false;
   return request.authorities.includes(authority) || (!request.issuedHere && isHeld(request, certificates));
 }
 
@@ -98,7 +99,7 @@ function isIssuerOfAny(
 
 /** Records of older versions hold the fingerprint of the CA certificate that issued the first leaf. */
 export function isFormerAuthority(authority: DeviceAuthority): authority is Fingerprint {
-  return authority !== 'site' && !authority.startsWith('ca:');
+  return authority !== 'site' && authority !== 'none' && !authority.startsWith('ca:');
 }
 
 /**

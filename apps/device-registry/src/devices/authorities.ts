@@ -43,7 +43,7 @@ export class Authorities {
 
   /** The name of a CA; undefined for a CA of this site or an unknown one. */
   async nameOf(authority: DeviceAuthority): Promise<string | undefined> {
-    if (authority === 'site') return undefined;
+    if (authority === 'site' || authority === 'none') return undefined;
     const entry = await this.store.get(keyOf(authority));
     return storedAuthority.safeParse(entry?.value).data?.name;
   }

@@ -6,10 +6,15 @@ import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
 /** For each action the new state, and the states in which it is allowed. */
 const transitions = {
+  approve: { to: 'active', from: ['pending-approval'], done: 'device-approved' },
   lock: { to: 'locked', from: ['active'], done: 'device-locked' },
   unlock: { to: 'active', from: ['locked'], done: 'device-unlocked' },
-  revoke: { to: 'revoked', from: ['active', 'locked'], done: 'device-revoked' },
-  retire: { to: 'retired', from: ['active', 'locked', 'revoked'], done: 'device-retired' },
+  revoke: { to: 'revoked', from: ['active', 'pending-approval', 'locked'], done: 'device-revoked' },
+  retire: {
+    to: 'retired',
+    from: ['active', 'pending-approval', 'locked', 'revoked', 'expired'],
+    done: 'device-retired',
+  },
 } as const satisfies Record<DeviceAction, { to: DeviceState; from: readonly DeviceState[]; done: string }>;
 
 /** Who asked for a change of state, and why. */
@@ -70,6 +75,15 @@ function noWay(action: DeviceAction, { deviceId: name, state }: DeviceRecord): P
       'conflict',
       `Device "${name}" is retired, and a retired name never comes back. Use another name.`,
     );
+  if (action === 'approve')
+    return new Problem(
+      'conflict',
+      `Device "${name}" is ${state}. Only a device that waits for approval can be approved.`,
+    );
+  if (state === 'pending-approval')
+    return new Problem('conflict', `Device "${name}" waits for approval: sallyport device approve ${name}`);
+  if (state === 'expired')
+    return new Problem('conflict', `Device "${name}" was expected and did not come: sallyport device allow ${name}`);
   if (action === 'unlock')
     return new Problem(
       'conflict',

@@ -130,7 +130,14 @@ describe('devices', () => {
     for (const name of ['a', 'b', 'c']) await register(name);
     await registry.change('b', 'revoke');
     const status = await registry.get('/v1/status', registryStatus);
-    expect(status.devices).toEqual({ active: 2, locked: 0, revoked: 1, retired: 0 });
+    expect(status.devices).toEqual({
+      active: 2,
+      'pending-approval': 0,
+      locked: 0,
+      revoked: 1,
+      expired: 0,
+      retired: 0,
+    });
     expect(status.audit.rows).toBe(4);
   });
 
@@ -196,7 +203,7 @@ describe('devices', () => {
       'POST',
       '/v1/devices/child01/delete',
       undefined,
-      '404 A device has no "delete". There are: lock, unlock, revoke, retire.',
+      '404 A device has no "delete". There are: lock, unlock, revoke, retire, approve.',
     ],
     [
       'GET',
@@ -208,7 +215,7 @@ describe('devices', () => {
       'GET',
       '/v1/devices?state=asleep',
       undefined,
-      '400 state: Invalid option: expected one of "active"|"locked"|"revoked"|"retired"',
+      '400 state: Invalid option: expected one of "active"|"pending-approval"|"locked"|"revoked"|"expired"|"retired"',
     ],
     [
       'GET',
