@@ -46,6 +46,7 @@ subscribe = ["te/#"]
     [[...device, 'publish = ["a/#/b"]'], 3, 'publish holds "a/#/b": it is not a topic filter'],
     [[...device, 'publish = [', '  "a",', '  "b+",', ']'], 5, 'publish holds "b+": it is not a topic filter'],
     [[...device, 'subscribe = ["#"]'], 3, 'subscribe holds "#": it reaches sallyport/v1/#'],
+    [[...device, 'publish = ["sallyport/events/#"]'], 3, 'it reaches sallyport/events/#, where only services publish'],
     [[...device, 'publish = ["+/v1/rpc/x"]'], 3, 'publish holds "+/v1/rpc/x": it reaches sallyport/v1/#'],
     [[...device, 'publish = ["{id}/v1/x"]'], 3, 'publish holds "{id}/v1/x": it reaches sallyport/v1/#'],
     [[...device, 'publish = ["a"]', '', ...device, 'publish = ["sallyport/v1"]'], 7, 'publish holds "sallyport/v1"'],

@@ -1,4 +1,5 @@
 import {
+  deviceEventRoot,
   filtersOverlap,
   isTopicFilter,
   type MqttAccessRule,
@@ -54,7 +55,7 @@ function readRule(rule: RuleTable): MqttAccessRule {
 function filtersOf(table: TomlTable, key: 'publish' | 'subscribe', place: RulePlace): string[] {
   const filters = textsOf({ table, place, key });
   for (const filter of filters) {
-    const reason = filterFault(filter);
+    const reason = filterFault(filter) ?? (key === 'publish' ? forgeryFault(filter) : undefined);
     if (reason !== undefined) throw faultAt(place, key, `${key} holds ${shownValue(filter)}: ${reason}`, filter);
   }
   return filters;
@@ -70,9 +71,18 @@ function filterFault(filter: string): string | undefined {
   // Mosquitto reads its access rules line by line, and takes off blanks at both ends.
   if (/[\p{Cc}]|^\s|\s$/u.test(filter)) return 'it holds a control character, or a blank at its end.';
   if (filter.startsWith('$')) return 'topics that begin with "$" belong to the broker.';
-  // A device may have any name, also that of a level of the service root.
-  const widest = filter.split('/').map((level) => (level.includes(ownName) ? '+' : level));
-  if (filtersOverlap(widest.join('/'), `${serviceTopicRoot}/#`))
+  if (reaches(filter, serviceTopicRoot))
     return `it reaches ${serviceTopicRoot}/#, which belongs to the services. Begin with a first level that does not.`;
   return undefined;
+}
+
+function forgeryFault(filter: string): string | undefined {
+  if (!reaches(filter, deviceEventRoot)) return undefined;
+  return `it reaches ${deviceEventRoot}/#, where only services publish. Begin with a first level that does not.`;
+}
+
+function reaches(filter: string, root: string): boolean {
+  // A device may have any name, also that of a level of the root.
+  const widest = filter.split('/').map((level) => (level.includes(ownName) ? '+' : level));
+  return filtersOverlap(widest.join('/'), `${root}/#`);
 }

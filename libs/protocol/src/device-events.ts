@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { connectorName } from './connectors.js';
 import { deviceId, fingerprint } from './ids.js';
 import { defineRpc, serviceTopicRoot } from './rpc.js';
 
@@ -51,9 +52,6 @@ export const deviceEventId = z
   .brand('DeviceEventId');
 export type DeviceEventId = z.infer<typeof deviceEventId>;
 
-/** The connector a device belongs to, as it stands in the topic of its events. */
-const connectorLevel = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'is not the name of a connector');
-
 const microsTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/, 'is not a UTC time with microseconds');
 
 /** One event of a device, as it is on MQTT, in a webhook, in the event stream and in the timeline. */
@@ -62,7 +60,7 @@ export const deviceEvent = z.strictObject({
   type: deviceEventType,
   device: deviceId,
   /** Absent: the device belongs to the site, and not to a connector. */
-  connector: connectorLevel.optional(),
+  connector: connectorName.optional(),
   /** ISO 8601, UTC, six digits of a second. Strictly increasing in each service for each device. */
   at: microsTime,
   /** How the device was connected, if it was. */

@@ -1,3 +1,4 @@
+import { deviceEventRoot } from './device-events.js';
 import { serviceName } from './entrances.js';
 import { deviceId, localIdentityName } from './ids.js';
 import { type MqttAccess, type MqttAccessRule, type MqttParty, ownName, userNameOf } from './mqtt-access.js';
@@ -105,8 +106,11 @@ function foreignPatterns(access: MqttAccess, { userName, party }: MosquittoUser)
 function topicLines(access: MqttAccess, party: MqttParty, foreign: readonly string[]): string[] {
   const { publish, subscribe } = access.filtersOf(party);
   const isOpen = publish.includes('#');
-  const denied = [...foreign, ...(isOpen ? [`${serviceTopicRoot}/#`] : [])];
-  return [...denied.map((filter) => `topic deny ${filter}`), ...grants('topic', publish, subscribe)];
+  // What Mosquitto denies it denies in both directions. So whoever may publish everything reads no events of devices.
+  const closed = isOpen ? [`${serviceTopicRoot}/#`, `${deviceEventRoot}/#`] : [];
+  const denied = [...foreign, ...closed];
+  const granted = subscribe.filter((filter) => !closed.includes(filter));
+  return [...denied.map((filter) => `topic deny ${filter}`), ...grants('topic', publish, granted)];
 }
 
 function patternSection(access: MqttAccess): string[] {

@@ -1,3 +1,4 @@
+import { deviceEventRoot } from './device-events.js';
 import { type MqttAccessRule, standardRules } from './mqtt-access.js';
 import { serviceTopicRoot } from './rpc.js';
 
@@ -39,6 +40,9 @@ const notes = `## What the table does not show
 - \`te\` is the value of \`mqtt.topic_root\`. \`c8y\`, \`az\` and \`aws\` are the values of \`c8y.bridge.topic_prefix\` and the like.
 - \`${serviceTopicRoot}/#\` belongs to the services, and topics that begin with \`$\` to the broker. A wildcard never reaches
   them; only a filter that names them does. \`#\` of an anonymous client does not match \`${serviceTopicRoot}/event/...\`.
+- \`${deviceEventRoot}/#\` holds the events of devices. Only services publish there, and a wildcard does not reach it either.
+  Mosquitto cannot tell reading from writing where it denies, so behind Mosquitto anonymous clients and the bridge do not
+  receive them.
 - A last will is a publication: its topic needs the right to publish.
 - A retained message is received like any other. To remove one is to publish to its topic.
 - A subscription to a filter that is wider than the rights is granted. The client gets only messages it has a right to. The
@@ -68,6 +72,7 @@ subscribe = ["te/#"]
 
 - A change applies within a few seconds, without a restart, to open connections too. A file that is not valid is logged as
   an error, with the line and the value, and the rules from before stay. At a start it is an error.
-- Rules only add rights. They cannot reach \`${serviceTopicRoot}/#\` or topics that begin with \`$\`. So a filter cannot begin with
+- Rules only add rights. They cannot reach \`${serviceTopicRoot}/#\` or topics that begin with \`$\`, and
+  \`${deviceEventRoot}/#\` only to read. So a filter cannot begin with
   a wildcard that would match \`${serviceTopicRoot.split('/')[0]}\`.
 - Another broker does not read this file. Run \`sallyport mqtt broker-config\` again and reload that broker.`;

@@ -205,6 +205,7 @@ describe('the bridge to the clouds', () => {
     expect(section?.split('\n')).toEqual([
       'user service/mqtt-bridge',
       'topic deny sallyport/v1/#',
+      'topic deny sallyport/events/#',
       'topic readwrite te/device/main/service/sallyport-mqtt-bridge/#',
       'topic readwrite #',
       'topic read te/device/main///cmd/health/check',
@@ -221,6 +222,28 @@ describe('a client without an identity', () => {
 
   it.each(['sallyport/v1', 'sallyport/v1/rpc/x', '$SYS/x'])('may not use %s', (topic) => {
     expect([access.mayPublish(anonymous, topic), access.mayReceive(anonymous, topic)]).toEqual([false, false]);
+  });
+});
+
+describe('the events of devices', () => {
+  const access = new MqttAccess({
+    siteRules: [
+      rule({ names: ['press-7'], publish: ['sallyport/events/#'], subscribe: ['sallyport/events/default/press-7'] }),
+    ],
+  });
+  const topic = 'sallyport/events/default/press-7';
+
+  it.each([
+    ['the registry', registry, [true, true]],
+    ['an administrator', operator, [false, true]],
+    ['the gateway', gateway, [false, true]],
+    ['the bridge', party('mqtt-bridge', 'service'), [false, true]],
+    ['a client without an identity', anonymous, [false, true]],
+    ['a device that the rules of the site let read them', party('press-7', 'device', access), [false, true]],
+    ['another device', party('press-8'), [false, false]],
+    ['another service', signer, [false, false]],
+  ])('are sent by services only; %s', (_who, who, rights) => {
+    expect([access.mayPublish(who, topic), access.mayReceive(who, topic)]).toEqual(rights);
   });
 });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { deadLetterRoot } from './dead-letters.js';
+import { deviceEventRoot } from './device-events.js';
 import { type ServiceName, serviceName } from './entrances.js';
 import { type DeviceId, localIdentityName, type PeerKind } from './ids.js';
 import { serviceTopicRoot } from './rpc.js';
@@ -48,7 +49,7 @@ export interface MqttAccessOptions {
   readonly cloudPrefixes?: readonly string[];
   /** Name in the certificate that the gateway shows to its cloud: setting `device.id`. It has role `gateway`. */
   readonly gatewayId?: string | undefined;
-  /** Rules of the site. They add rights, and never rights to the topics of the services. */
+  /** Rules of the site. They add rights, and never rights to the topics of the services, but to read events. */
   readonly siteRules?: readonly MqttAccessRule[];
 }
 
@@ -60,10 +61,16 @@ const mainDevice = 'main';
 
 /** Whether a topic, or a filter, belongs to the services of Sallyport alone. */
 export function isServiceTopic(topic: string): boolean {
-  return (
-    topic.startsWith(serviceTopicRoot) &&
-    (topic.length === serviceTopicRoot.length || topic[serviceTopicRoot.length] === '/')
-  );
+  return isBelow(serviceTopicRoot, topic);
+}
+
+/** Whether a topic, or a filter, is one of the events of devices, which only services send. */
+function isDeviceEventTopic(topic: string): boolean {
+  return isBelow(deviceEventRoot, topic);
+}
+
+function isBelow(root: string, topic: string): boolean {
+  return topic.startsWith(root) && (topic.length === root.length || topic[root.length] === '/');
 }
 
 /** The rules of the product, in the order of the documentation. */
@@ -80,27 +87,31 @@ function clientRules(root: string, clouds: readonly string[]): MqttAccessRule[] 
   return [
     {
       ...to('anonymous'),
-      ...both('#'),
+      publish: ['#'],
+      subscribe: ['#', deviceEvents],
       purpose: 'Below level mutual nobody proves an identity, so all topics are open.',
     },
     { ...to('device'), ...both(...own), purpose: 'A device has its own topics, and those of its services.' },
     {
       ...to('gateway'),
-      ...both(...thinEdge),
+      publish: thinEdge,
+      subscribe: [...thinEdge, deviceEvents],
       purpose: 'Agent and mappers register devices, send them commands, and pass messages to the clouds.',
     },
     {
       ...to('admin'),
       publish: [...thinEdge, letters],
-      subscribe: [...thinEdge, letters, `${serviceTopicRoot}/event/#`, '$SYS/#'],
+      subscribe: [...thinEdge, letters, deviceEvents, `${serviceTopicRoot}/event/#`, '$SYS/#'],
       purpose: 'An administrator looks after devices, reads events, and reads and removes dead letters.',
     },
   ];
 }
 
+const deviceEvents = `${deviceEventRoot}/#`;
+
 /** Which services answer requests; the others only send them. */
 const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
-  'device-registry': ['device-changed'],
+  'device-registry': ['device-changed', 'connectors-changed'],
   'pki-signer': ['certificate-issued', 'certificate-revoked', 'trust-bundle-changed'],
   connector: [],
 };
@@ -131,8 +142,20 @@ function serviceRules(root: string, clouds: readonly string[]): MqttAccessRule[]
       purpose: 'The registry keeps the entities: it reads what devices send, and registers and removes them.',
     },
     {
+      ...named('device-registry'),
+      ...both(deviceEvents),
+      purpose: 'The registry sends events of devices, and passes all of them to webhooks and event streams.',
+    },
+    {
+      ...named('connector'),
+      publish: [deviceEvents],
+      subscribe: [],
+      purpose: 'The connector sends events of devices.',
+    },
+    {
       ...named(bridge),
-      ...both('#'),
+      publish: ['#'],
+      subscribe: ['#', deviceEvents],
       purpose: 'The bridge passes messages to clouds and from them, by the rules of the site, on any topic of devices.',
     },
     {
@@ -198,8 +221,8 @@ class FilterSet {
 }
 
 /**
- * Reserved are the topics of the services and those of the broker (`$...`): only a filter that names them gives a right
- * to them. All other topics are open to wildcards too.
+ * Reserved are the topics of the services, the events of devices, and the topics of the broker (`$...`): only a filter
+ * that names them gives a right to them. All other topics are open to wildcards too.
  */
 class Direction {
   private readonly reserved: FilterSet;
@@ -220,7 +243,7 @@ class Direction {
 }
 
 function isReserved(topicOrFilter: string): boolean {
-  return topicOrFilter.startsWith('$') || isServiceTopic(topicOrFilter);
+  return topicOrFilter.startsWith('$') || isServiceTopic(topicOrFilter) || isDeviceEventTopic(topicOrFilter);
 }
 
 interface Rights {
@@ -263,7 +286,7 @@ export class MqttAccess {
     const isOpen = (filter: string) => !isReserved(filter);
     return {
       publish: [...own.publish, ...added.publish.filter(isOpen)],
-      subscribe: [...own.subscribe, ...added.subscribe.filter(isOpen)],
+      subscribe: [...own.subscribe, ...added.subscribe.filter((each) => isOpen(each) || isDeviceEventTopic(each))],
     };
   }
 
