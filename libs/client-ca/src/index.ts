@@ -1,1 +1,15 @@
-export {};
+export { dateFindings } from './ca-findings.js';
+export { type AcceptedCa, acceptClientCa, areConfusable, certificateOf } from './client-ca-certificate.js';
+export { decode } from './decode.js';
+export {
+  checkIdentity,
+  checkNaming,
+  constraintFault,
+  type IdentityFault,
+  type IdentityRules,
+  identityOf,
+  type NamedDevice,
+  proofNamePrefix,
+} from './identity.js';
+export { type FormattedIdentity, formatIdentity } from './identity-format.js';
+export { certificatesIn, type PastedItem, type PastedItems, readPasted } from './pasted.js';
