@@ -11,6 +11,7 @@ import { EnrolmentController } from './enrolment/enrolment.controller.js';
 import { EstEntrance } from './est/est-entrance.js';
 import { InventoryController } from './inventory/inventory.controller.js';
 import { RegistryGate } from './issuance/registry-gate.js';
+import { ServerCertificateResponder } from './server-certificate/server-certificate.responder.js';
 import { openSigner, type Signer, signerParts } from './signer.js';
 import { SignerLifecycle } from './signer-lifecycle.js';
 import { addSignerReadiness } from './signer-readiness.js';
@@ -89,6 +90,7 @@ const lifecycle: Provider = {
     AuthorityController,
     EnrolmentController,
     InventoryController,
+    ServerCertificateResponder,
     SiteResponder,
     TrustBundleResponder,
   ],

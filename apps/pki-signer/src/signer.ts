@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { AuditLog } from '@sallyport/audit';
 import { exists } from '@sallyport/files';
+import { ServerCertificate, serverNames } from '@sallyport/identity';
+import { deviceId } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
 import type { SignerAction } from './audit/signer-audit.js';
@@ -23,7 +25,7 @@ import { Issuance } from './issuance/issuance.js';
 import { RefusalAudit } from './issuance/refusal-audit.js';
 import type { RegistryGate } from './issuance/registry-gate.js';
 import { SignerMetrics } from './issuance/signer-metrics.js';
-import { ServerCertificate, serverNames } from './server-certificate/server-certificate.js';
+import { ServerIssuance } from './server-certificate/server-issuance.js';
 import type { SignerSettings } from './signer-settings.js';
 import { FileKeyStore } from './signing-key/file-key-store.js';
 import { proveSigningKeys } from './signing-key/prove-signing-keys.js';
@@ -41,6 +43,8 @@ export interface SignerOptions {
   readonly settings: SignerSettings;
 }
 
+const signerName = deviceId.parse('pki-signer');
+
 /** The parts of the signer. Nest knows each by its class. */
 export const signerParts = {
   audit: AuditLog<SignerAction>,
@@ -57,6 +61,7 @@ export const signerParts = {
   adminSigning: AdminSigning,
   revocation: Revocation,
   crls: CrlPublisher,
+  serverIssuance: ServerIssuance,
   serverCertificate: ServerCertificate,
 };
 
@@ -138,13 +143,16 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     intervalSeconds: settings.crlIntervalSeconds,
     ...(path === undefined ? {} : { file: new CrlFile({ path, store, hierarchy, inventory, clock, log }) }),
   });
+  const serverIssuance = new ServerIssuance({ issuer, hierarchy, inventory, clock });
+  const names = () => serverNames(hostname(), settings.hostnames);
   const serverCertificate = new ServerCertificate({
-    issuer,
-    hierarchy,
-    inventory,
     clock,
     path: files.serverIdentityFile,
-    names: () => serverNames(hostname(), settings.hostnames),
+    commonName: signerName,
+    names,
+    issue: (request) =>
+      serverIssuance.issue({ name: signerName, request, permittedHosts: names().map(({ value }) => value) }),
+    isObsolete: (certificate) => serverIssuance.isObsolete(certificate),
   });
 
   return {
@@ -162,6 +170,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     adminSigning,
     revocation,
     crls,
+    serverIssuance,
     serverCertificate,
   };
 }

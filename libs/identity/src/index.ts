@@ -28,4 +28,6 @@ export {
 } from './renew.js';
 export { needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
+export { ServerCertificate, type ServerCertificateOptions, type ServerIdentity } from './server-certificate.js';
+export { serverNames } from './server-names.js';
 export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

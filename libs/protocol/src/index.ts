@@ -358,6 +358,7 @@ export {
   takeoverResponse,
 } from './registry-admin.js';
 export { defineRpc, type RpcContract, serviceTopicRoot } from './rpc.js';
+export { issueServerCertificate, type ServerCertificateRequest } from './server-certificate.js';
 export {
   type AuthorityDescription,
   type AuthorityExport,

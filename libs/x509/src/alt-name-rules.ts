@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { addressOctets, type SubjectAltName } from './general-name.js';
 
@@ -55,4 +56,11 @@ function addressFault(octets: Buffer): string | undefined {
   const first = octets[0] ?? 0;
   const isMulticast = octets.length === 4 ? first >= 224 : first === 0xff;
   return isMulticast ? 'is a multicast or reserved address' : undefined;
+}
+
+/** The one spelling of a name or address: lower case, and for IPv6 the short form of RFC 5952. */
+export function canonicalHost(name: string): string {
+  // A URL cannot contain an address with a zone, so such an address stays as it is.
+  const url = isIP(name) === 6 ? URL.parse(`http://[${name}]`) : null;
+  return url?.hostname.slice(1, -1) ?? name.toLowerCase();
 }

@@ -1,4 +1,4 @@
-export { altNameFault } from './alt-name-rules.js';
+export { altNameFault, canonicalHost } from './alt-name-rules.js';
 export { authorityIdOf } from './authority-id.js';
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';

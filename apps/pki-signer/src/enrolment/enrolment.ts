@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import { type LeafProfile, Problem } from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
+import { canonicalHost } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { IssueOrder } from '../issuance/certificate-issuer.js';
 import type { IncomingRequest } from '../issuance/incoming-request.js';
 import type { Issuance, Requester } from '../issuance/issuance.js';
-import { canonicalHost, requestedNamesOf } from '../issuance/requested-names.js';
+import { requestedNamesOf } from '../issuance/requested-names.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import type { EnrolmentLimits } from './caller-limits.js';
 import type { OneTimeTokens, PresentedToken } from './one-time-tokens.js';

@@ -1,4 +1,5 @@
 import type { Entrance, Entrances, SecurityInForce, SecuritySource } from '@sallyport/entrance';
+import type { ServerCertificate } from '@sallyport/identity';
 import { entrances } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import { makeTrustAnchors } from '@sallyport/tls';
@@ -7,7 +8,6 @@ import type { Hierarchy } from '../authority/hierarchy.js';
 import type { Enrolment } from '../enrolment/enrolment.js';
 import type { Renewal } from '../enrolment/renewal.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
-import type { ServerCertificate } from '../server-certificate/server-certificate.js';
 import { estHandler } from './est-handler.js';
 
 export interface EstEntranceOptions {

@@ -1,11 +1,11 @@
 import { Problem, type SigningRequest, type SigningResponse } from '@sallyport/protocol';
-import { derFromPem, pemFromDer } from '@sallyport/x509';
+import { canonicalHost, derFromPem, pemFromDer } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { IssueOrder } from './certificate-issuer.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { Issuance, Requester } from './issuance.js';
-import { canonicalHost, requestedNamesOf } from './requested-names.js';
+import { requestedNamesOf } from './requested-names.js';
 
 const requestLabel = /^(?:NEW )?CERTIFICATE REQUEST$/;
 

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { Certificate, CertificateRequest, Name, SubjectAltName } from '@sallyport/x509';
 import type { RequestedNames } from '../inventory/certificate-record.js';
 
@@ -29,13 +28,6 @@ export function asksForSameNames(
     asked.subjectAltNames === held.subjectAltNames ||
     asked.subjectAltNames === requestedAtFirst.subjectAltNames;
   return isSubjectKept && areAltNamesKept;
-}
-
-/** The one spelling of a name or address: lower case, and for IPv6 the short form of RFC 5952. */
-export function canonicalHost(name: string): string {
-  // A URL cannot contain an address with a zone, so such an address stays as it is.
-  const url = isIP(name) === 6 ? URL.parse(`http://[${name}]`) : null;
-  return url?.hostname.slice(1, -1) ?? name.toLowerCase();
 }
 
 function subjectValues({ attributes }: Name): string[][] {

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
-import { writeSiteMarker } from '@sallyport/identity';
+import { serverNames, writeSiteMarker } from '@sallyport/identity';
 import { siteId } from '@sallyport/protocol';
 import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { certificatesFromPem, verifySignedBy } from '@sallyport/x509';
@@ -10,7 +10,6 @@ import { openEstEntrance } from '../est/est-entrance.fixture.js';
 import { estSecurity } from '../est/est-entrance.js';
 import { day, openTestSite, signerOptions, type TestSite } from '../signer.fixture.js';
 import { openSigner, type Signer } from '../signer.js';
-import { serverNames } from './server-certificate.js';
 
 const leafOf = ({ serverCertificate }: Signer) => {
   const [leaf] = certificatesFromPem(serverCertificate.identity.certificatePem);
