@@ -164,7 +164,7 @@ export const refusals = {
     meaning: 'The identity has not the format that the connector requires.',
     remedy: 'Give the device an identity of this format, or change the format: sallyport connector provisioning',
   },
-  'identity-outside-namespace': {
+  'identity-namespace': {
     meaning: 'The identity does not begin with the namespace of its Client CA.',
     remedy: 'Issue the certificate for a name with this prefix, or change the namespace of the Client CA.',
   },

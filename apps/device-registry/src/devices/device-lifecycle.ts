@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type DeviceAction, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
-import { type DeviceRecord, fingerprintsOf, withRevoked, withState } from './device-record.js';
+import { credentialsOf, type DeviceRecord, withRevoked, withState } from './device-record.js';
 import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
 /** For each action the new state, and the states in which it is allowed. */
@@ -63,7 +63,7 @@ export class DeviceLifecycle {
       before,
       after,
       denied: isFinal ? after.certificates : [],
-      announced: fingerprintsOf(after),
+      announced: credentialsOf(after),
       audit: [{ actor, action: done, subject: deviceId, outcome: 'succeeded' as const, details }],
     } satisfies DeviceChangeSet;
   }

@@ -8,6 +8,7 @@ import {
   deviceState,
   deviceTags,
   type Fingerprint,
+  fingerprint,
   type PeerKind,
   peerKind,
   type StateChange,
@@ -16,6 +17,17 @@ import { z } from 'zod';
 
 const mostCertificates = 20;
 const mostStates = 50;
+
+/** What the record says of a secret. Its digest is stored apart. */
+const deviceCredential = z.strictObject({
+  kind: z.enum(['token', 'password']),
+  /** Random; names the credential in announcements, as a fingerprint names a certificate. */
+  id: fingerprint,
+  issuedAt: z.iso.datetime(),
+  /** False: an administrator has taken it back, and the next activation gives a new one. */
+  isActive: z.boolean(),
+});
+export type DeviceCredential = z.infer<typeof deviceCredential>;
 
 /** A device, service or administrator as the registry stores it. */
 export const deviceRecord = z.strictObject({
@@ -34,6 +46,10 @@ export const deviceRecord = z.strictObject({
   /** The connector at which the device came in; absent for the entrances of this site. */
   connector: z.string().optional(),
   tags: deviceTags.optional(),
+  /** The secret with which it proves who it is; absent for certificates. */
+  credential: deviceCredential.optional(),
+  /** The next certificate, which an administrator accepted before it came. */
+  expectedCertificate: fingerprint.optional(),
 });
 export type DeviceRecord = z.infer<typeof deviceRecord>;
 
@@ -84,12 +100,18 @@ export function withRevoked(
 }
 
 /** Whether the registry has seen this certificate under this name. */
-export function holdsCertificate(record: DeviceRecord, fingerprint: Fingerprint): boolean {
-  return record.certificates.some((certificate) => certificate.fingerprint === fingerprint);
+export function holdsCertificate(record: DeviceRecord, presented: Fingerprint): boolean {
+  return record.certificates.some((certificate) => certificate.fingerprint === presented);
 }
 
 export function fingerprintsOf(record: DeviceRecord): Fingerprint[] {
-  return record.certificates.map(({ fingerprint }) => fingerprint);
+  return record.certificates.map((certificate) => certificate.fingerprint);
+}
+
+/** Everything with which a device may have sessions: its certificates, and its secret. */
+export function credentialsOf(record: DeviceRecord): Fingerprint[] {
+  const { credential } = record;
+  return credential === undefined ? fingerprintsOf(record) : [...fingerprintsOf(record), credential.id];
 }
 
 /**

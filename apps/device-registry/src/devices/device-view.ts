@@ -8,7 +8,7 @@ import type { StoredDevice } from './devices.js';
  * @param authorityName  subject of the CA that vouches for it, if known
  */
 export function summaryOf(record: DeviceRecord, authorityName: string | undefined): DeviceSummary {
-  const { deviceId, kind, state, authority, registeredAt, certificates, states, connector, tags } = record;
+  const { deviceId, kind, state, authority, registeredAt, certificates, states, connector, tags, credential } = record;
   const admitted = certificates.filter(({ revocation }) => revocation === undefined);
   const notAfter = admitted
     .map((certificate) => certificate.notAfter)
@@ -25,6 +25,7 @@ export function summaryOf(record: DeviceRecord, authorityName: string | undefine
     stateChangedAt,
     ...(notAfter === undefined ? {} : { notAfter }),
     ...(connector === undefined ? {} : { connector }),
+    ...(credential === undefined ? {} : { credential: credential.kind }),
     ...(tags === undefined ? {} : { tags }),
   };
 }
