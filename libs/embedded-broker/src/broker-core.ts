@@ -1,7 +1,7 @@
+import { ClientLog } from '@sallyport/mqtt-wire';
 import type { Store } from '@sallyport/store';
 import type { AccessRules } from './access-rules.js';
 import { type BrokerJournal, noJournal } from './broker-journal.js';
-import { ClientLog } from './client-log.js';
 import type { BrokerCounters } from './counters.js';
 import { Journal } from './journal/journal.js';
 import type { JournalDisk } from './journal/journal-disk.js';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   type AckPacket,
   Answers,
+  type ClientLog,
   type ConnectPacket,
   connectRefusalOf,
   encodePing,
@@ -19,7 +20,6 @@ import {
 import type { ConnectRefusal } from '@sallyport/protocol';
 import { type AccessRules, isService, type Origin, ownerOf, sessionName } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
-import type { ClientLog } from './client-log.js';
 import { type ConnectTerms, offerOf, termsOf } from './connect-terms.js';
 import type { BrokerCounters } from './counters.js';
 import type { Crowd } from './crowd.js';

@@ -1,7 +1,6 @@
-import type { Qos } from '@sallyport/mqtt-wire';
+import { type ClientLog, type Qos } from '@sallyport/mqtt-wire';
 import { type AccessRules, isService } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
-import type { ClientLog } from './client-log.js';
 import type { BrokerCounters } from './counters.js';
 import { costOf, type DeliveryOptions, noIdentifiers } from './delivery.js';
 import type { BrokerLimits } from './limits.js';

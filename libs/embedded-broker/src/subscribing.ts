@@ -1,4 +1,5 @@
 import {
+  type ClientLog,
   inTurns,
   reasonCodes,
   type SubscribePacket,
@@ -9,7 +10,6 @@ import {
 import { sharedFilter } from '@sallyport/protocol';
 import type { AccessRules } from './access-rules.js';
 import type { BrokerJournal } from './broker-journal.js';
-import type { ClientLog } from './client-log.js';
 import type { BrokerLimits } from './limits.js';
 import type { Router } from './router.js';
 import type { Session } from './session.js';

@@ -35,6 +35,7 @@ export { markDuplicate, PublishFrame } from './publish-frame.js';
 export { type FramePlace, PublishView, publishTypeNumber } from './publish-view.js';
 export { reasonCodes } from './reason-codes.js';
 export { Answers } from './server/answers.js';
+export { ClientLog, type ClientLogOptions } from './server/client-log.js';
 export { type Frame, pubackFrame, pubrelFrame, wholeFrame } from './server/frame.js';
 export {
   type Overdue,
