@@ -15,6 +15,7 @@ import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
+import { DeviceLists } from './devices/device-lists.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
 import { EntitiesController } from './entities/entities.controller.js';
@@ -52,6 +53,7 @@ const registrySite: Provider = {
     CertificateEvents,
     DeviceAnnouncements,
     DeviceLifecycle,
+    DeviceLists,
     Devices,
     EnrolmentCheck,
     Entities,

@@ -22,6 +22,7 @@ import {
   type DeviceChange,
   deviceChanged,
   deviceDescription,
+  deviceId,
   type EntranceDescription,
   type IssuedCertificate,
   type RefusalReason,
@@ -36,6 +37,7 @@ import { openLog, RunningServices, type ServiceDefinition, type ServiceHost } fr
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { spawnMosquitto, type TemporaryDirectory, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { z } from 'zod';
+import { Devices } from './devices/devices.js';
 import { deviceRegistry } from './service.js';
 import { recordSite } from './site/recorded-site.fixture.js';
 
@@ -226,9 +228,8 @@ export class RegistryUnderTest {
 
   /** Writes into the store what an older version would have written. */
   async setAuthority(name: string, authority: string): Promise<void> {
-    const entry = await this.store.get(`device/${name}`);
-    const record = z.record(z.string(), z.json()).parse(entry?.value);
-    await this.store.put(`device/${name}`, { ...record, authority });
+    const found = await this.part(Devices).find(deviceId.parse(name));
+    await this.store.put(`device/${name}`, { ...found?.record, authority });
   }
 
   device(name: string) {

@@ -9,13 +9,16 @@ import {
   type DeviceRefusal,
   type DeviceState,
   deviceDescription,
+  deviceId,
   type Fingerprint,
   Problem,
   type SerialNumber,
 } from '@sallyport/protocol';
-import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
+import { type Compare, type Operation, Store } from '@sallyport/store';
+import { z } from 'zod';
 import { DeviceAnnouncements } from './device-announcements.js';
-import { type DeviceRecord, deviceRecord, fingerprintsOf, foldedName } from './device-record.js';
+import { type DeviceRecord, fingerprintsOf, foldedName } from './device-record.js';
+import { packRecord, recordOf } from './stored-record.js';
 
 /** A record and the revision it was read at. */
 export interface StoredDevice {
@@ -46,6 +49,8 @@ export interface DeviceChangeSet {
   readonly after?: DeviceRecord | undefined;
   /** Refused for ever from now on. */
   readonly denied?: readonly CertificateIdentity[];
+  /** Removes the record, and everything that is kept of the device. */
+  readonly deletes?: true;
   /** Certificates of `after` whose DER is kept as long as the record names them. */
   readonly kept?: readonly KeptCertificate[];
   /** Further changes of the same transaction, such as an event of the timeline. */
@@ -54,6 +59,8 @@ export interface DeviceChangeSet {
   readonly announced?: readonly Fingerprint[] | undefined;
   readonly audit: readonly AuditEntry[];
 }
+
+const keptCertificate = z.strictObject({ device: deviceId, der: z.base64() });
 
 const devicePrefix = 'device/';
 const mostRefusals = 10;
@@ -123,10 +130,11 @@ export class Devices {
     return found.some((entry) => entry !== undefined);
   }
 
-  /** The DER of a certificate; undefined when it was not kept, as in earlier releases. */
-  async certificateOf(fingerprint: Fingerprint): Promise<Buffer | undefined> {
+  /** The DER of a certificate and the device that has it; undefined when it was not kept, as in earlier releases. */
+  async certificateOf(fingerprint: Fingerprint): Promise<{ device: DeviceId; der: Buffer } | undefined> {
     const entry = await this.store.get(certificateKey(fingerprint));
-    return typeof entry?.value === 'string' ? Buffer.from(entry.value, 'base64') : undefined;
+    const kept = keptCertificate.safeParse(entry?.value).data;
+    return kept && { device: kept.device, der: Buffer.from(kept.der, 'base64') };
   }
 
   /** The latest refusals of a device, newest first; none if they cannot be read. */
@@ -186,9 +194,11 @@ export class Devices {
     const { before, after, denied = [], announced, kept = [] } = change;
     const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
     const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
-    operations.push(...kept.map(keepCertificate), ...forgottenCertificates(change), ...(change.operations ?? []));
+    operations.push(...kept.map((each) => keepCertificate(after?.deviceId ?? name, each)));
+    operations.push(...forgottenCertificates(change), ...(change.operations ?? []));
+    if (before !== undefined && change.deletes === true) operations.push(...deletions(before.record));
     if (after !== undefined) {
-      operations.push({ put: deviceKey(name), value: after });
+      operations.push({ put: deviceKey(name), value: packRecord(after) });
       operations.push(...indexOperations(before?.record.state, after));
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
     }
@@ -211,16 +221,6 @@ function indexOperations(oldState: DeviceState | undefined, after: DeviceRecord)
   return oldState === undefined ? [entered] : [{ delete: `${statePrefix(oldState)}${name}` }, entered];
 }
 
-/** @throws Problem `internal` */
-function recordOf({ key, value }: Entry): DeviceRecord {
-  const { data: record, error } = deviceRecord.safeParse(value);
-  if (record !== undefined) return record;
-  const name = key.slice(devicePrefix.length);
-  throw new Problem('internal', `What the store holds of device "${name}" is not readable. Restore a backup.`, {
-    cause: error,
-  });
-}
-
 function deviceKey(name: DeviceId): string {
   return `${devicePrefix}${foldedName(name)}`;
 }
@@ -229,8 +229,14 @@ function certificateKey(fingerprint: Fingerprint): string {
   return `certificate/${fingerprint}`;
 }
 
-function keepCertificate({ fingerprint, der }: KeptCertificate): Operation {
-  return { put: certificateKey(fingerprint), value: der.toString('base64') };
+function keepCertificate(device: DeviceId, { fingerprint, der }: KeptCertificate): Operation {
+  return { put: certificateKey(fingerprint), value: { device, der: der.toString('base64') } };
+}
+
+function deletions(record: DeviceRecord): Operation[] {
+  const { deviceId: name, state } = record;
+  const keys = [deviceKey(name), refusalsKey(name), `${statePrefix(state)}${foldedName(name)}`];
+  return [...keys, ...fingerprintsOf(record).map(certificateKey)].map((key) => ({ delete: key }));
 }
 
 /** Deletes the DER of certificates that the record does not name any more. */

@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common';
+import {
+  type AllowedDevice,
+  allowedDevice,
+  type DeniedPeer,
+  type DeviceId,
+  deniedPeer,
+  deviceId,
+  type Fingerprint,
+  type Tombstone,
+  tombstone,
+} from '@sallyport/protocol';
+import { type Operation, Store } from '@sallyport/store';
+import { z } from 'zod';
+import { StoredList } from './stored-list.js';
+
+const buriedCertificate = z.strictObject({ deviceId });
+
+/** Whom a list is asked about. A device with a secret has no certificate. */
+export interface Newcomer {
+  readonly deviceId: DeviceId;
+  readonly fingerprint?: Fingerprint | undefined;
+}
+
+/**
+ * The lists that decide about names and certificates whether the registry has a record or not. Keys: `allowed/<name>`,
+ * `denied-name/<name>`, `denied-certificate/<fingerprint>`, `tombstone/<name>`, and for each certificate of a deleted
+ * device `buried/<fingerprint>` with its name.
+ */
+@Injectable()
+export class DeviceLists {
+  readonly allowed: StoredList<AllowedDevice>;
+  readonly deniedNames: StoredList<DeniedPeer>;
+  readonly deniedCertificates: StoredList<DeniedPeer>;
+  readonly tombstones: StoredList<Tombstone>;
+  private readonly buried: StoredList<z.infer<typeof buriedCertificate>>;
+
+  constructor(store: Store) {
+    this.allowed = new StoredList(store, 'allowed/', allowedDevice);
+    this.deniedNames = new StoredList(store, 'denied-name/', deniedPeer);
+    this.deniedCertificates = new StoredList(store, 'denied-certificate/', deniedPeer);
+    this.tombstones = new StoredList(store, 'tombstone/', tombstone);
+    this.buried = new StoredList(store, 'buried/', buriedCertificate);
+  }
+
+  /** The entry of the deny list for a name or a certificate. */
+  async denialOf({ deviceId: name, fingerprint }: Newcomer): Promise<DeniedPeer | undefined> {
+    const byName = await this.deniedNames.find(name);
+    return byName ?? (fingerprint && this.deniedCertificates.find(fingerprint));
+  }
+
+  /** The entry of the allow list for a name whose window has not ended. */
+  async allowanceOf(name: DeviceId, now: Date): Promise<AllowedDevice | undefined> {
+    const entry = await this.allowed.find(name);
+    const isOver = entry?.until !== undefined && Date.parse(entry.until) <= now.getTime();
+    return isOver ? undefined : entry;
+  }
+
+  /** The name of the deleted device that had this name or this certificate. */
+  async buriedAs({ deviceId: name, fingerprint }: Newcomer): Promise<DeviceId | undefined> {
+    const byName = await this.tombstones.find(name);
+    const found = byName ?? (fingerprint && (await this.buried.find(fingerprint)));
+    return found?.deviceId;
+  }
+
+  /** What a deletion writes. */
+  bury(stone: Tombstone): Operation[] {
+    const { deviceId: name, fingerprints } = stone;
+    return [this.tombstones.put(name, stone), ...fingerprints.map((each) => this.buried.put(each, { deviceId: name }))];
+  }
+
+  /** What a release writes. */
+  release({ deviceId: name, fingerprints }: Tombstone): Operation[] {
+    return [this.tombstones.remove(name), ...fingerprints.map((each) => this.buried.remove(each))];
+  }
+}
