@@ -3,6 +3,7 @@ import { AuditController, AuditLog } from '@sallyport/audit';
 import { adminEntrance, EntranceModule } from '@sallyport/entrance';
 import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
+import { Timeline } from '@sallyport/timeline';
 import { AdmissionController } from './admission/admission.controller.js';
 import { CertificateEvents } from './admission/certificate-events.js';
 import { EnrolmentCheck } from './admission/enrolment-check.js';
@@ -69,6 +70,7 @@ const registrySite: Provider = {
     RefusalRecorder,
     RevokedCertificates,
     registrySite,
+    Timeline,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),
   ],
 })

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
-import type { DeviceCertificate, IssuedCertificate, StateChange } from '@sallyport/protocol';
+import type {
+  DeviceCertificate,
+  DeviceEventType,
+  IssuedCertificate,
+  NewDeviceEvent,
+  StateChange,
+} from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import {
   type DeviceRecord,
@@ -50,7 +56,12 @@ export class IssuedCertificates {
         return this.reinstatement(issued, device);
       case 'in-order': {
         const after = withCertificate(device.record, this.certificateOf(issued));
-        return { before: device, after, audit: [entryOf('certificate-recorded', issued)] };
+        return {
+          before: device,
+          after,
+          events: [eventOf('certificate_added', issued)],
+          audit: [entryOf('certificate-recorded', issued)],
+        };
       }
     }
   }
@@ -59,7 +70,12 @@ export class IssuedCertificates {
     const { deviceId, kind, fingerprint } = issued;
     const [at, certificate] = [this.now(), this.certificateOf(issued)];
     const after = registered({ deviceId, kind, authority: 'site', certificate, at, actor });
-    return { after, announced: [fingerprint], audit: [entryOf('device-registered', issued)] };
+    return {
+      after,
+      announced: [fingerprint],
+      events: [eventOf('provisioned', issued)],
+      audit: [entryOf('device-registered', issued)],
+    };
   }
 
   /** The device is admitted again, with this certificate only. All earlier ones stay refused for ever. */
@@ -75,6 +91,7 @@ export class IssuedCertificates {
       after,
       denied: record.certificates,
       announced: [...fingerprintsOf(record), issued.fingerprint],
+      events: [eventOf('reinstated', issued)],
       audit: [entryOf('device-reinstated', issued)],
     };
   }
@@ -138,7 +155,16 @@ function cameAfter({ issuedAt }: IssuedCertificate, { states, registeredAt }: De
 
 /** The name belongs to another party. The certificate is denied, so a second copy of the event changes nothing. */
 function conflict(issued: IssuedCertificate, before: StoredDevice): DeviceChangeSet {
-  return { before, denied: [identityOf(issued)], audit: [entryOf('certificate-refused', issued, 'name-conflict')] };
+  return {
+    before,
+    denied: [identityOf(issued)],
+    events: [eventOf('identity_conflict', issued)],
+    audit: [entryOf('certificate-refused', issued, 'name-conflict')],
+  };
+}
+
+function eventOf(type: DeviceEventType, { deviceId: device, fingerprint }: IssuedCertificate): NewDeviceEvent {
+  return { type, device, fingerprint, actor };
 }
 
 function entryOf(action: string, issued: IssuedCertificate, reason?: string): AuditEntry {

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
-import type { AdmissionDecision, CertificateAdmissionRequest, DeviceCertificate } from '@sallyport/protocol';
+import type {
+  AdmissionDecision,
+  CertificateAdmissionRequest,
+  DeviceCertificate,
+  DeviceEventType,
+  NewDeviceEvent,
+} from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
@@ -65,7 +71,12 @@ export class PeerAdmission {
     const certificate = certificateOf(request, at);
     const after = registered({ deviceId, kind, authority: authorityOf(request), certificate, at, actor });
     await this.keepName(request, after);
-    return { after, announced: [fingerprint], audit: [entryOf('device-registered', request)] };
+    return {
+      after,
+      announced: [fingerprint],
+      events: [eventOf('provisioned', request)],
+      audit: [entryOf('device-registered', request)],
+    };
   }
 
   private async nextCertificate(request: CertificateAdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
@@ -74,7 +85,12 @@ export class PeerAdmission {
     const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
     const after: DeviceRecord = isKnownBetter ? { ...renewed, authority: authorityOf(request) } : renewed;
     await this.keepName(request, after);
-    return { before, after, audit: [entryOf('certificate-recorded', request)] };
+    return {
+      before,
+      after,
+      events: [eventOf('certificate_added', request)],
+      audit: [entryOf('certificate-recorded', request)],
+    };
   }
 
   private async recognition(
@@ -113,6 +129,18 @@ function certificateOf(request: CertificateAdmissionRequest, recordedAt: string)
 
 function actorOf({ entrance }: CertificateAdmissionRequest): string {
   return `entrance:${entrance}`;
+}
+
+function eventOf(type: DeviceEventType, request: CertificateAdmissionRequest): NewDeviceEvent {
+  const { deviceId: device, fingerprint, remoteAddress: address, entrance } = request;
+  return {
+    type,
+    device,
+    fingerprint,
+    actor: actorOf(request),
+    ...(address === '' ? {} : { address }),
+    payload: { entrance },
+  };
 }
 
 function entryOf(action: string, request: CertificateAdmissionRequest): AuditEntry {

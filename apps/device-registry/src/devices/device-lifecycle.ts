@@ -1,21 +1,29 @@
 import { Injectable } from '@nestjs/common';
-import { type DeviceAction, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
+import { type DeviceAction, type DeviceEventType, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { credentialsOf, type DeviceRecord, withRevoked, withState } from './device-record.js';
 import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
+interface Transition {
+  readonly to: DeviceState;
+  readonly from: readonly DeviceState[];
+  readonly done: string;
+  readonly event: DeviceEventType;
+}
+
 /** For each action the new state, and the states in which it is allowed. */
 const transitions = {
-  approve: { to: 'active', from: ['pending-approval'], done: 'device-approved' },
-  lock: { to: 'locked', from: ['active'], done: 'device-locked' },
-  unlock: { to: 'active', from: ['locked'], done: 'device-unlocked' },
-  revoke: { to: 'revoked', from: ['active', 'pending-approval', 'locked'], done: 'device-revoked' },
+  approve: { to: 'active', from: ['pending-approval'], done: 'device-approved', event: 'approved' },
+  lock: { to: 'locked', from: ['active'], done: 'device-locked', event: 'locked' },
+  unlock: { to: 'active', from: ['locked'], done: 'device-unlocked', event: 'unlocked' },
+  revoke: { to: 'revoked', from: ['active', 'pending-approval', 'locked'], done: 'device-revoked', event: 'revoked' },
   retire: {
     to: 'retired',
     from: ['active', 'pending-approval', 'locked', 'revoked', 'expired'],
     done: 'device-retired',
+    event: 'retired',
   },
-} as const satisfies Record<DeviceAction, { to: DeviceState; from: readonly DeviceState[]; done: string }>;
+} as const satisfies Record<DeviceAction, Transition>;
 
 /** Who asked for a change of state, and why. */
 export interface ChangeOrder {
@@ -52,18 +60,20 @@ export class DeviceLifecycle {
   }
 
   private transition(action: DeviceAction, before: StoredDevice, { actor, reason }: ChangeOrder) {
-    const { to, done } = transitions[action];
+    const { to, done, event: type } = transitions[action];
     const at = this.clock.now().toISOString();
     const moved = withState(before.record, { state: to, at, actor, ...(reason === undefined ? {} : { reason }) });
     const isFinal = to === 'revoked' || to === 'retired';
     const after = isFinal ? withRevoked(moved, { revokedAt: at, reason: `device ${to}` }) : moved;
     const { deviceId, state } = before.record;
-    const details = { from: state, to, ...(reason === undefined ? {} : { reason }) };
+    const given = reason === undefined ? {} : { reason };
+    const details = { from: state, to, ...given };
     return {
       before,
       after,
       denied: isFinal ? after.certificates : [],
       announced: credentialsOf(after),
+      events: [{ type, device: deviceId, actor, payload: given }],
       audit: [{ actor, action: done, subject: deviceId, outcome: 'succeeded' as const, details }],
     } satisfies DeviceChangeSet;
   }

@@ -1,4 +1,5 @@
 import {
+  connectorName,
   type DeviceAuthority,
   type DeviceCertificate,
   type DeviceId,
@@ -44,7 +45,7 @@ export const deviceRecord = z.strictObject({
   /** Set by a reinstatement: a certificate that does not begin after this moment is refused, known or not. */
   admitsAfter: z.iso.datetime().optional(),
   /** The connector at which the device came in; absent for the entrances of this site. */
-  connector: z.string().optional(),
+  connector: connectorName.optional(),
   tags: deviceTags.optional(),
   /** The secret with which it proves who it is; absent for certificates. */
   credential: deviceCredential.optional(),

@@ -11,10 +11,12 @@ import {
   deviceDescription,
   deviceId,
   type Fingerprint,
+  type NewDeviceEvent,
   Problem,
   type SerialNumber,
 } from '@sallyport/protocol';
 import { type Compare, type Operation, Store } from '@sallyport/store';
+import { Timeline } from '@sallyport/timeline';
 import { z } from 'zod';
 import { DeviceAnnouncements } from './device-announcements.js';
 import { type DeviceRecord, fingerprintsOf, foldedName } from './device-record.js';
@@ -53,7 +55,9 @@ export interface DeviceChangeSet {
   readonly deletes?: true;
   /** Certificates of `after` whose DER is kept as long as the record names them. */
   readonly kept?: readonly KeptCertificate[];
-  /** Further changes of the same transaction, such as an event of the timeline. */
+  /** What the timeline of the device tells of this. Services and administrators have no timeline. */
+  readonly events?: readonly NewDeviceEvent[];
+  /** Further changes of the same transaction. */
   readonly operations?: readonly Operation[];
   /** Certificates of `after` that are announced to the entrances. */
   readonly announced?: readonly Fingerprint[] | undefined;
@@ -80,6 +84,7 @@ export class Devices {
     private readonly store: Store,
     private readonly audit: AuditLog,
     private readonly announcements: DeviceAnnouncements,
+    private readonly timeline: Timeline,
   ) {}
 
   /** @throws Problem `internal`: the stored value is no device record, so the registry cannot decide */
@@ -191,7 +196,7 @@ export class Devices {
   }
 
   private stepsOf(name: DeviceId, change: DeviceChangeSet) {
-    const { before, after, denied = [], announced, kept = [] } = change;
+    const { before, after, denied = [], announced, kept = [], events = [] } = change;
     const compares: Compare[] = [{ key: deviceKey(name), revision: before?.revision ?? 0 }];
     const operations: Operation[] = denied.flatMap(denialKeys).map((key) => ({ put: key, value: { deviceId: name } }));
     operations.push(...kept.map((each) => keepCertificate(after?.deviceId ?? name, each)));
@@ -202,6 +207,9 @@ export class Devices {
       operations.push(...indexOperations(before?.record.state, after));
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
     }
+    const { kind, connector } = after ?? before?.record ?? {};
+    const origin = connector === undefined ? {} : { connector };
+    if (kind === 'device') operations.push(...events.flatMap((event) => this.timeline.record({ ...origin, ...event })));
     return { compares, operations };
   }
 }
