@@ -6,9 +6,11 @@ import { caCommand } from './ca/ca-command.js';
 import { certCommand } from './cert/cert-command.js';
 import { CliCommand } from './cli-command.js';
 import type { CliContext } from './cli-context.js';
+import { clientCaCommand } from './client-ca/client-ca-command.js';
 import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
 import { connectCommand, disconnectCommand, reconnectCommand } from './connect/connect-command.js';
+import { connectorCommand } from './connector/connector-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
 import { httpCommand } from './http/http-command.js';
@@ -48,6 +50,8 @@ export function createProgram(context: CliContext): Command {
     });
   for (const add of [
     deviceCommand,
+    connectorCommand,
+    clientCaCommand,
     certCommand,
     connectCommand,
     disconnectCommand,
