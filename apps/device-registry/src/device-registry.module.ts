@@ -12,6 +12,7 @@ import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
+import { connectorParts } from './connectors/connector-parts.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
@@ -46,7 +47,14 @@ const registrySite: Provider = {
 /** Wiring of the device registry. */
 @Module({
   imports: [EntranceModule],
-  controllers: [AdmissionController, AuditController, DevicesController, EntitiesController, StatusController],
+  controllers: [
+    AdmissionController,
+    AuditController,
+    DevicesController,
+    EntitiesController,
+    StatusController,
+    ...connectorParts.controllers,
+  ],
   providers: [
     auditLog,
     Authorities,
@@ -71,6 +79,7 @@ const registrySite: Provider = {
     RevokedCertificates,
     registrySite,
     Timeline,
+    ...connectorParts.providers,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),
   ],
 })

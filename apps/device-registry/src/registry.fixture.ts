@@ -248,6 +248,18 @@ export class RegistryUnderTest {
     return `${answer.status} ${problem.parse(answer.body).detail}`;
   }
 
+  /** Asks the admin API as an administrator of this machine, with a body and headers. */
+  async inject(request: {
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+    url: string;
+    payload?: object;
+    headers?: Record<string, string>;
+  }) {
+    if (this.host === undefined) throw new Error('the registry does not run');
+    const { statusCode, headers, body } = await this.host.app.inject(request);
+    return { status: statusCode, headers, body: body === '' ? undefined : z.json().parse(JSON.parse(body)) };
+  }
+
   private async send(method: 'GET' | 'POST', path: string, payload?: object | string) {
     if (this.host === undefined) throw new Error('the registry does not run');
     const response = await this.host.app.inject({ method, url: path, ...(payload ? { payload } : {}) });

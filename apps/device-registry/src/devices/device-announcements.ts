@@ -1,8 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Mqtt } from '@sallyport/mqtt';
-import { deviceChanged, type Fingerprint } from '@sallyport/protocol';
+import { deviceChanged, type EventContract, type Fingerprint } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
-import { type Operation, Outbox, Store } from '@sallyport/store';
+import { type JsonValue, type Operation, Outbox, Store } from '@sallyport/store';
+import type { z } from 'zod';
 import type { DeviceRecord } from './device-record.js';
 
 /** Tells entrances and signer what changed. Recorded together with the change, published when the broker takes it. */
@@ -39,5 +40,10 @@ export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplic
     const since = state === 'active' ? undefined : states[0]?.at;
     const changedAt = since ?? this.clock.now().toISOString();
     return this.outbox.record(deviceChanged.topic, { deviceId, state, fingerprints: [...fingerprints], changedAt });
+  }
+
+  /** The operation that announces another event of the registry. */
+  announce<Payload extends z.ZodType>(event: EventContract<Payload>, payload: z.input<Payload> & JsonValue): Operation {
+    return this.outbox.record(event.topic, payload);
   }
 }
