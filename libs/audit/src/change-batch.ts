@@ -1,4 +1,4 @@
-import type { Compare, Operation } from '@sallyport/store';
+import { type Compare, type Operation, placeOf } from '@sallyport/store';
 import type { AuditEntry } from './audit-chain.js';
 
 /** A change of a service's state, and its rows in the audit log. */
@@ -38,11 +38,11 @@ export function takeBatch(queue: PendingChange[]): PendingChange[] {
 }
 
 function keysWritten({ operations = [] }: AuditedChange): string[] {
-  return operations.map((operation) => ('put' in operation ? operation.put : operation.delete));
+  return operations.map(placeOf);
 }
 
 function keysTouched(change: AuditedChange): string[] {
-  return [...(change.compares ?? []).map(({ key }) => key), ...keysWritten(change)];
+  return [...(change.compares ?? []).map(placeOf), ...keysWritten(change)];
 }
 
 /** How much of the store's limit the change and its rows use. */

@@ -1,3 +1,4 @@
+export { placeOf } from './limits.js';
 export { Outbox, type OutboxRunOptions } from './outbox.js';
 export type { RedisStoreOptions, RedisTls } from './redis-connection.js';
 export { openRedisStore } from './redis-store.js';
@@ -7,12 +8,18 @@ export {
   type Compare,
   type DeleteOptions,
   type Entry,
+  type EntryOperation,
   type EntryPage,
   type JsonValue,
+  type KeyCompare,
   type ListOptions,
   type Operation,
   type Page,
   type PutOptions,
+  type RangeOptions,
+  type SeriesCompare,
+  type SeriesItem,
+  type SeriesOperation,
   Store,
   type TransactionOutcome,
   type WatchEvent,

@@ -1,5 +1,5 @@
 import { Problem } from '@sallyport/protocol';
-import type { Compare, JsonValue, Operation, Page } from './store.js';
+import type { Compare, JsonValue, Operation, Page, RangeOptions } from './store.js';
 
 const longestKeyBytes = 512;
 const largestValueBytes = 1024 * 1024;
@@ -7,6 +7,9 @@ const defaultPageLimit = 100;
 const largestPageLimit = 1000;
 // Limits how long one transaction blocks the event loop (SQLite) or the server (Redis).
 const mostOperations = 1000;
+
+/** A page of a series ends after this many bytes of values. */
+export const pageOfSeriesBytes = 1024 * 1024;
 
 /** No key contains this code point. So `prefix + afterEveryKey` comes after every key with this prefix. */
 export const afterEveryKey = '\u{10FFFF}';
@@ -64,11 +67,59 @@ export function checkTransaction(compares: readonly Compare[], operations: reado
       'invalid-request',
       `A transaction of ${compares.length + operations.length} conditions and changes is too large; the limit is ${mostOperations}.`,
     );
-  for (const { key } of compares) checkKey(key);
-  for (const operation of operations) {
-    checkKey('put' in operation ? operation.put : operation.delete);
-    if ('put' in operation) checkLifetime(operation.ttlSeconds);
-  }
+  for (const step of [...compares, ...operations]) checkKey(placeOf(step));
+  for (const operation of operations) checkOperation(operation);
+}
+
+function checkOperation(operation: Operation): void {
+  if ('put' in operation) checkLifetime(operation.ttlSeconds);
+  if ('append' in operation) checkItemId('at', operation.at, 1);
+  if (!('trim' in operation)) return;
+  checkItemId('before', operation.before, 0);
+  checkItemId('keep', operation.keep, 1);
+}
+
+function checkItemId(what: string, value: number | undefined, least: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return;
+  throw new Problem('invalid-request', `"${what}" of a series is a whole number from ${least}, not ${value}.`);
+}
+
+/** Whether a condition or a change is about a series. */
+export function isOnSeries(step: Compare | Operation): boolean {
+  return !('key' in step || 'put' in step || 'delete' in step);
+}
+
+/** The key or the series that a condition or a change is about. */
+export function placeOf(step: Compare | Operation): string {
+  if ('key' in step) return step.key;
+  if ('series' in step) return step.series;
+  if ('put' in step) return step.put;
+  if ('delete' in step) return step.delete;
+  if ('append' in step) return step.append;
+  return 'trim' in step ? step.trim : step.drop;
+}
+
+/** A requested part of a series, with every bound. */
+export interface SeriesRange {
+  readonly after: number;
+  readonly before: number;
+  readonly limit: number;
+  readonly newestFirst: boolean;
+}
+
+/** Guards series and range. @throws Problem `invalid-request` */
+export function seriesRange(series: string, options: RangeOptions): SeriesRange {
+  const { after = 0, before = Number.MAX_SAFE_INTEGER, limit = defaultPageLimit, newestFirst = false } = options;
+  checkKey(series);
+  checkItemId('after', after, 0);
+  checkItemId('before', before, 0);
+  checkPageLimit(limit);
+  return { after, before, limit, newestFirst };
+}
+
+function checkPageLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= largestPageLimit) return;
+  throw new Problem('invalid-request', `A page of ${limit} entries is not possible; ask for 1 to ${largestPageLimit}.`);
 }
 
 /** A requested page, as the range of keys to read. */
@@ -83,11 +134,7 @@ export interface PageRange {
 /** Resolves prefix and cursor to a range. @throws Problem `invalid-request`: limit or cursor are not valid */
 export function pageRange(prefix: string, { cursor, limit = defaultPageLimit }: Page): PageRange {
   checkPrefix(prefix);
-  if (!Number.isInteger(limit) || limit < 1 || limit > largestPageLimit)
-    throw new Problem(
-      'invalid-request',
-      `A page of ${limit} entries is not possible; ask for 1 to ${largestPageLimit}.`,
-    );
+  checkPageLimit(limit);
   const before = prefix + afterEveryKey;
   if (cursor === undefined) return { from: prefix, before, limit };
   const last = Buffer.from(cursor, 'base64url').toString('utf8');

@@ -107,29 +107,86 @@ end
 `);
 
 /**
- * ARGV: 5 how many conditions, then key and revision of each, then operation, key, value and lifetime in milliseconds
- * (empty: for ever) of each change. Returns 1 or 0 (not committed), the newest revision, how many keys of deletions
- * existed, and the running time.
+ * ARGV: 5 how many conditions, then of each: `key` or `series`, its name, its revision or newest id. Then of each change:
+ * operation, name and two more: value and lifetime in milliseconds (empty: for ever) of `put`, value and least id of
+ * `append`, how many to keep and the smallest id of `trim` (empty: all). The name of a series is its Redis key. Returns 1
+ * or 0 (not committed), the newest revision, how many keys of deletions existed, the running time, and the ids of the
+ * appended items.
  */
 export const transactionScript = script(`
+local newestIds, position, existed, appended = {}, 6, 0, {}
+local function newestId(series)
+  if newestIds[series] then return newestIds[series] end
+  local last = redis.call('XREVRANGE', series, '+', '-', 'COUNT', 1)[1]
+  newestIds[series] = last and tonumber(string.match(last[1], '^%d+')) or 0
+  return newestIds[series]
+end
+local function append(series, value, at)
+  local id = math.max(tonumber(at), newestId(series) + 1)
+  redis.call('XADD', series, whole(id) .. '-0', 'v', value)
+  newestIds[series] = id
+  appended[#appended + 1] = whole(id)
+end
+local function trim(series, keep, before)
+  if newestId(series) == 0 then return end
+  if keep ~= '' then redis.call('XTRIM', series, 'MAXLEN', '=', keep) end
+  if before ~= '' then
+    redis.call('XTRIM', series, 'MINID', '=', whole(math.min(tonumber(before), newestId(series))))
+  end
+end
 sweep()
-local position, existed = 6, 0
 for _ = 1, tonumber(ARGV[5]) do
-  local _, revision = read(ARGV[position])
-  if (revision or '0') ~= ARGV[position + 1] then return {0, newest(), 0, whole(now)} end
-  position = position + 2
+  local kind, name, expected, found = ARGV[position], ARGV[position + 1], ARGV[position + 2], nil
+  if kind == 'series' then
+    found = whole(newestId(name))
+  else
+    local _, revision = read(name)
+    found = revision or '0'
+  end
+  if found ~= expected then return {0, newest(), 0, whole(now)} end
+  position = position + 3
 end
 while position <= #ARGV do
-  local key = ARGV[position + 1]
-  if ARGV[position] == 'put' then
-    put(key, ARGV[position + 2], ARGV[position + 3])
+  local operation, name, first, second = ARGV[position], ARGV[position + 1], ARGV[position + 2], ARGV[position + 3]
+  if operation == 'put' then
+    put(name, first, second)
+  elseif operation == 'delete' then
+    if read(name) then existed = existed + 1 end
+    remove(name)
+  elseif operation == 'append' then
+    append(name, first, second)
+  elseif operation == 'trim' then
+    trim(name, first, second)
   else
-    if read(key) then existed = existed + 1 end
-    remove(key)
+    redis.call('DEL', name)
+    newestIds[name] = 0
   end
   position = position + 4
 end
-return {1, newest(), existed, whole(now)}
+local reply = {1, newest(), existed, whole(now)}
+for _, id in ipairs(appended) do reply[#reply + 1] = id end
+return reply
+`);
+
+/**
+ * ARGV: 5 the Redis key of the series, 6 XRANGE or XREVRANGE, 7 and 8 its bounds, 9 how many, 10 how many bytes at most.
+ * Returns id and value of each in turn.
+ */
+export const rangeScript = script(`
+local from, left, bytes, reply = ARGV[7], tonumber(ARGV[9]), tonumber(ARGV[10]), {}
+while left > 0 and bytes > 0 do
+  local items = redis.call(ARGV[6], ARGV[5], from, ARGV[8], 'COUNT', math.min(left, 16))
+  for _, item in ipairs(items) do
+    if bytes <= 0 then return reply end
+    reply[#reply + 1] = string.match(item[1], '^%d+')
+    reply[#reply + 1] = item[2][2]
+    bytes = bytes - #item[2][2]
+  end
+  if #items < math.min(left, 16) then return reply end
+  left = left - #items
+  from = '(' .. items[#items][1]
+end
+return reply
 `);
 
 /** Deletes expired entries. Returns the running time. */

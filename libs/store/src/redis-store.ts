@@ -10,8 +10,12 @@ import {
   conflict,
   cursorAfter,
   deserialise,
+  isOnSeries,
+  pageOfSeriesBytes,
   pageRange,
+  placeOf,
   serialise,
+  seriesRange,
 } from './limits.js';
 import { RedisConnection, type RedisStoreOptions } from './redis-connection.js';
 import {
@@ -19,6 +23,7 @@ import {
   getScript,
   listScript,
   type RedisScript,
+  rangeScript,
   sweepScript,
   transactionScript,
 } from './redis-scripts.js';
@@ -32,6 +37,8 @@ import {
   type Operation,
   type Page,
   type PutOptions,
+  type RangeOptions,
+  type SeriesItem,
   Store,
   type TransactionOutcome,
   type WatchEvent,
@@ -45,7 +52,7 @@ const retryMs = 250;
 const revision = z.coerce.number().int();
 const getReply = z.tuple([z.string(), revision]).nullable();
 const runningTimeMs = z.coerce.number();
-const transactionReply = z.tuple([z.number(), revision, z.number(), runningTimeMs]);
+const transactionReply = z.tuple([z.number(), revision, z.number(), runningTimeMs], z.coerce.number().int());
 const listReply = z.array(z.string());
 const changesReply = z.tuple([revision, revision], z.string().nullable());
 
@@ -74,6 +81,7 @@ class RedisStore extends Store implements ChangeSource {
   private readonly feed = new ChangeFeed(this);
   private readonly keys: readonly [string, string, string, string, string, string];
   private readonly entryPrefix: string;
+  private readonly seriesPrefix: string;
   private readonly retainedChanges: number;
   private readonly runningTime: RunningTime;
 
@@ -95,6 +103,7 @@ class RedisStore extends Store implements ChangeSource {
     this.retainedChanges = options.retainedChanges;
     this.runningTime = new RunningTime(options.clock);
     this.entryPrefix = name('entry:');
+    this.seriesPrefix = name('series:');
   }
 
   /** From now on this process measures the running time. The scripts do the rest. */
@@ -112,7 +121,7 @@ class RedisStore extends Store implements ChangeSource {
   override async list(prefix: string, page: Page = {}): Promise<EntryPage> {
     const { from, before, limit } = pageRange(prefix, page);
     const flat = listReply.parse(await this.run(listScript, [`[${from}`, `(${before}`, limit + 1]));
-    const entries = triples(flat).map(
+    const entries = groups(flat, 3).map(
       ([key, text, written]): Entry => ({ key: key ?? '', value: deserialise(text ?? ''), revision: Number(written) }),
     );
     const last = entries[limit - 1];
@@ -139,8 +148,17 @@ class RedisStore extends Store implements ChangeSource {
     compares: readonly Compare[],
     operations: readonly Operation[],
   ): Promise<TransactionOutcome> {
-    const { committed, revision: newest } = await this.commit(compares, operations);
-    return { committed, revision: newest };
+    const { deleted: _, ...outcome } = await this.commit(compares, operations);
+    return outcome;
+  }
+
+  override async range(series: string, options: RangeOptions = {}): Promise<SeriesItem[]> {
+    const { after, before, limit, newestFirst } = seriesRange(series, options);
+    const bounds = [`(${after}-0`, `(${before}-0`];
+    const command = newestFirst ? ['XREVRANGE', ...bounds.reverse()] : ['XRANGE', ...bounds];
+    const name = this.seriesPrefix + series;
+    const reply = await this.run(rangeScript, [name, ...command, limit, pageOfSeriesBytes], [name]);
+    return groups(listReply.parse(reply), 2).map(([id, text]) => ({ id: Number(id), value: deserialise(text ?? '') }));
   }
 
   override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
@@ -164,7 +182,7 @@ class RedisStore extends Store implements ChangeSource {
     while (!signal.aborted) {
       try {
         const [newestRevision, oldestRevision, ...flat] = await this.readChanges(after, limit);
-        return { newestRevision, oldestRevision, changes: triples(flat).map(changeFrom) };
+        return { newestRevision, oldestRevision, changes: groups(flat, 3).map(changeFrom) };
       } catch (error) {
         // A watch survives a restart of the server. The readiness check tells about the restart.
         if (!(error instanceof Problem) || error.type !== 'unavailable') throw error;
@@ -204,22 +222,33 @@ class RedisStore extends Store implements ChangeSource {
 
   private async commit(compares: readonly Compare[], operations: readonly Operation[]) {
     checkTransaction(compares, operations);
-    const conditions = compares.flatMap(({ key, revision: expected }) => [key, String(expected)]);
-    const changes = operations.flatMap((operation) =>
-      'put' in operation
-        ? ['put', operation.put, serialise(operation.put, operation.value), lifetimeOf(operation.ttlSeconds)]
-        : ['delete', operation.delete, '', ''],
-    );
-    const touched = [
-      ...compares.map(({ key }) => key),
-      ...operations.map((operation) => ('put' in operation ? operation.put : operation.delete)),
-    ];
-    const entryKeys = [...new Set(touched)].map((key) => this.entryPrefix + key);
-    const args = [compares.length, ...conditions, ...changes];
-    const reply = transactionReply.parse(await this.run(transactionScript, args, entryKeys));
-    const [committed, newest, deleted, runningMs] = reply;
+    const conditions = compares.map((compare) => this.conditionArguments(compare));
+    const changes = operations.map((operation) => this.changeArguments(operation));
+    const touched = [...compares, ...operations].map((step) => this.redisKeyOf(step));
+    const args = [compares.length, ...conditions.flat(), ...changes.flat()];
+    const reply = transactionReply.parse(await this.run(transactionScript, args, [...new Set(touched)]));
+    const [committed, newest, deleted, runningMs, ...appended] = reply;
     this.runningTime.learn(runningMs);
-    return { committed: committed === 1, revision: newest, deleted };
+    return { committed: committed === 1, revision: newest, deleted, appended };
+  }
+
+  private redisKeyOf(step: Compare | Operation): string {
+    return (isOnSeries(step) ? this.seriesPrefix : this.entryPrefix) + placeOf(step);
+  }
+
+  private conditionArguments(compare: Compare): readonly (string | number)[] {
+    if ('series' in compare) return ['series', this.redisKeyOf(compare), compare.newest];
+    return ['key', compare.key, compare.revision];
+  }
+
+  private changeArguments(operation: Operation): readonly (string | number)[] {
+    if ('put' in operation)
+      return ['put', operation.put, serialise(operation.put, operation.value), lifetimeOf(operation.ttlSeconds)];
+    if ('delete' in operation) return ['delete', operation.delete, '', ''];
+    const name = this.redisKeyOf(operation);
+    if ('append' in operation) return ['append', name, serialise(operation.append, operation.value), operation.at ?? 0];
+    if ('trim' in operation) return ['trim', name, operation.keep ?? '', operation.before ?? ''];
+    return ['drop', name, '', ''];
   }
 
   private async readChanges(after: number, limit: number) {
@@ -246,7 +275,7 @@ function changeFrom([key, text, written]: readonly (string | null)[]): LoggedCha
   return { key: key ?? '', revision: Number(written), text: text ?? null };
 }
 
-/** Groups a flat reply into threes. */
-function triples<Item>(flat: readonly Item[]): Item[][] {
-  return Array.from({ length: flat.length / 3 }, (_, index) => flat.slice(index * 3, index * 3 + 3));
+/** Groups a flat reply. */
+function groups<Item>(flat: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: flat.length / size }, (_, index) => flat.slice(index * size, (index + 1) * size));
 }

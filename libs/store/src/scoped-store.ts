@@ -8,6 +8,8 @@ import {
   type Operation,
   type Page,
   type PutOptions,
+  type RangeOptions,
+  type SeriesItem,
   Store,
   type TransactionOutcome,
   type WatchEvent,
@@ -54,13 +56,17 @@ class ScopedStore extends Store {
 
   override transaction(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionOutcome> {
     return this.store.transaction(
-      compares.map((compare) => ({ ...compare, key: this.inside(compare.key) })),
-      operations.map((operation) =>
-        'put' in operation
-          ? { ...operation, put: this.inside(operation.put) }
-          : { delete: this.inside(operation.delete) },
+      compares.map((compare) =>
+        'key' in compare
+          ? { ...compare, key: this.inside(compare.key) }
+          : { ...compare, series: this.inside(compare.series) },
       ),
+      operations.map((operation) => this.operationInside(operation)),
     );
+  }
+
+  override range(series: string, options?: RangeOptions): Promise<SeriesItem[]> {
+    return this.store.range(this.inside(series), options);
   }
 
   override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
@@ -68,6 +74,14 @@ class ScopedStore extends Store {
   }
 
   override async close(): Promise<void> {}
+
+  private operationInside(operation: Operation): Operation {
+    if ('put' in operation) return { ...operation, put: this.inside(operation.put) };
+    if ('delete' in operation) return { delete: this.inside(operation.delete) };
+    if ('append' in operation) return { ...operation, append: this.inside(operation.append) };
+    if ('trim' in operation) return { ...operation, trim: this.inside(operation.trim) };
+    return { drop: this.inside(operation.drop) };
+  }
 
   private inside(key: string): string {
     return this.scope + key;

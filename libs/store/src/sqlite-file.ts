@@ -30,6 +30,16 @@ const schema = `
     value    TEXT,
     bytes_so_far INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS series (
+    number INTEGER PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE
+  );
+  CREATE TABLE IF NOT EXISTS series_items (
+    series INTEGER NOT NULL,
+    id     INTEGER NOT NULL,
+    value  TEXT NOT NULL,
+    PRIMARY KEY (series, id)
+  ) WITHOUT ROWID;
   PRAGMA user_version = ${schemaVersion};
 `;
 

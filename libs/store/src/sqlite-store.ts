@@ -9,9 +9,11 @@ import {
   cursorAfter,
   pageRange,
   serialise,
+  seriesRange,
 } from './limits.js';
 import { type MonotonicClock, noteRunningTimeEveryMs, RunningTime } from './running-time.js';
 import { openSqliteFile } from './sqlite-file.js';
+import { SqliteSeries } from './sqlite-series.js';
 import { type ChangeLogBounds, SqliteTables } from './sqlite-tables.js';
 import { SqliteWriteQueue, storeProblem } from './sqlite-write-queue.js';
 import {
@@ -23,6 +25,8 @@ import {
   type Operation,
   type Page,
   type PutOptions,
+  type RangeOptions,
+  type SeriesItem,
   Store,
   type TransactionOutcome,
   type WatchEvent,
@@ -60,6 +64,7 @@ export async function openSqliteStore({
 
 class SqliteStore extends Store implements ChangeSource {
   private readonly tables: SqliteTables;
+  private readonly series: SqliteSeries;
   private readonly feed = new ChangeFeed(this);
   private readonly writes: SqliteWriteQueue;
   private readonly noting: NodeJS.Timeout;
@@ -71,9 +76,11 @@ class SqliteStore extends Store implements ChangeSource {
   ) {
     super();
     this.tables = new SqliteTables(database, bounds);
+    this.series = new SqliteSeries(database);
     this.writes = new SqliteWriteQueue(database, {
       onBegin: () => {
         this.tables.startTransaction();
+        this.series.startTransaction();
         this.runningTime.learn(this.tables.runningTimeMs());
       },
       onCommit: () => this.feed.notify(),
@@ -123,19 +130,20 @@ class SqliteStore extends Store implements ChangeSource {
   ): Promise<TransactionOutcome> {
     checkTransaction(compares, operations);
     // Serialise now, because the caller may change its object later.
-    const changes = operations.map((operation) =>
-      'put' in operation ? { ...operation, text: serialise(operation.put, operation.value) } : operation,
-    );
+    const changes = operations.map(serialised);
     return this.writes.run(() => {
       this.sweep();
       if (!compares.every((compare) => this.holds(compare)))
-        return { committed: false, revision: this.tables.newestRevision() };
-      for (const change of changes) {
-        if ('put' in change) this.tables.put(change.put, change.text, this.dueOf(change.ttlSeconds));
-        else this.tables.remove(change.delete);
-      }
-      return { committed: true, revision: this.tables.newestRevision() };
+        return { committed: false, revision: this.tables.newestRevision(), appended: [] };
+      const appended: number[] = [];
+      for (const change of changes) this.apply(change, appended);
+      return { committed: true, revision: this.tables.newestRevision(), appended };
     });
+  }
+
+  override async range(series: string, options: RangeOptions = {}): Promise<SeriesItem[]> {
+    const range = seriesRange(series, options);
+    return this.read(() => this.series.range(series, range));
   }
 
   override watch(prefix: string, options: WatchOptions): AsyncIterable<WatchEvent> {
@@ -193,7 +201,17 @@ class SqliteStore extends Store implements ChangeSource {
     if (ms - this.tables.runningTimeMs() >= noteEveryMs) this.tables.noteRunningTime(ms);
   }
 
-  private holds({ key, revision }: Compare): boolean {
+  private apply(change: SerialisedOperation, appended: number[]): void {
+    if ('put' in change) this.tables.put(change.put, change.text, this.dueOf(change.ttlSeconds));
+    else if ('delete' in change) this.tables.remove(change.delete);
+    else if ('append' in change) appended.push(this.series.append(change.append, change.text, change.at ?? 0));
+    else if ('trim' in change) this.series.trim(change.trim, change);
+    else this.series.drop(change.drop);
+  }
+
+  private holds(compare: Compare): boolean {
+    if ('series' in compare) return this.series.newest(compare.series) === compare.newest;
+    const { key, revision } = compare;
     return (this.tables.get(key, this.runningTime.ms)?.revision ?? 0) === revision;
   }
 
@@ -209,3 +227,12 @@ class SqliteStore extends Store implements ChangeSource {
     }
   }
 }
+
+/** An operation with the JSON text of its value. */
+function serialised(operation: Operation) {
+  if ('put' in operation) return { ...operation, text: serialise(operation.put, operation.value) };
+  if ('append' in operation) return { ...operation, text: serialise(operation.append, operation.value) };
+  return operation;
+}
+
+type SerialisedOperation = ReturnType<typeof serialised>;

@@ -18,7 +18,7 @@ describe.each(everyStore())('store on $name', (engine) => {
         ],
         [{ put: 'audit/1', value: 'locked' }, { put: 'device', value: 'locked' }, { delete: 'nothing' }],
       );
-      expect(outcome).toEqual({ committed: true, revision: revision + 2 });
+      expect(outcome).toEqual({ committed: true, revision: revision + 2, appended: [] });
       expect((await store.get('device'))?.value).toBe('locked');
       expect((await store.get('audit/1'))?.value).toBe('locked');
     });
@@ -33,7 +33,7 @@ describe.each(everyStore())('store on $name', (engine) => {
         ],
         [{ put: 'audit/1', value: 'locked' }, { delete: 'device' }],
       );
-      expect(outcome).toEqual({ committed: false, revision });
+      expect(outcome).toEqual({ committed: false, revision, appended: [] });
       expect((await store.list('')).entries).toEqual([{ key: 'device', value: 'active', revision }]);
     });
 

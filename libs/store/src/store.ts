@@ -11,19 +11,57 @@ export interface Entry {
   readonly revision: number;
 }
 
-/** A condition of a transaction: the key has this revision. 0 means that it does not exist. */
-export interface Compare {
+/** A condition of a transaction. 0 means that the key does not exist, or that the series has no item. */
+export type Compare = KeyCompare | SeriesCompare;
+
+/** The key has this revision. */
+export interface KeyCompare {
   readonly key: string;
   readonly revision: number;
 }
 
-/**
- * One change of a transaction. `ttlSeconds` counts from the commit, see `PutOptions`. To delete a missing key changes
- * nothing.
- */
-export type Operation =
+/** The newest item of the series has this id. */
+export interface SeriesCompare {
+  readonly series: string;
+  readonly newest: number;
+}
+
+/** One change of a transaction: of an entry, or of a series. */
+export type Operation = EntryOperation | SeriesOperation;
+
+/** `ttlSeconds` counts from the commit, see `PutOptions`. To delete a missing key changes nothing. */
+export type EntryOperation =
   | { readonly put: string; readonly value: JsonValue; readonly ttlSeconds?: number }
   | { readonly delete: string };
+
+/**
+ * - `append` adds an item at the end. Its id is `at`, or the id of the newest item plus one if that is larger. So ids of a
+ *   series are strictly increasing. A time in microseconds is a good `at`.
+ * - `trim` removes items with an id smaller than `before`, and all but the newest `keep`. The newest item always stays,
+ *   because it holds the counter of ids.
+ * - `drop` removes the whole series. A later `append` starts it again.
+ */
+export type SeriesOperation =
+  | { readonly append: string; readonly value: JsonValue; readonly at?: number }
+  | { readonly trim: string; readonly keep?: number; readonly before?: number }
+  | { readonly drop: string };
+
+/** One item of a series. */
+export interface SeriesItem {
+  readonly id: number;
+  readonly value: JsonValue;
+}
+
+export interface RangeOptions {
+  /** Only items with a larger id. */
+  readonly after?: number;
+  /** Only items with a smaller id. */
+  readonly before?: number;
+  /** Default 100, at most 1000. */
+  readonly limit?: number;
+  /** Default: oldest first. */
+  readonly newestFirst?: boolean;
+}
 
 /** One change as a watch reports it. Each has its own revision, also in a transaction. */
 export type WatchEvent =
@@ -73,16 +111,21 @@ export interface WatchOptions {
 
 export interface TransactionOutcome {
   readonly committed: boolean;
-  /** The revision of the last change; if nothing changed, the newest revision of the store. */
+  /** The revision of the last change of an entry; if none changed, the newest revision of the store. */
   readonly revision: number;
+  /** The ids of the appended items, in the order of the operations. */
+  readonly appended: readonly number[];
 }
 
 // To read and parse this many takes two or three milliseconds, and blocks the event loop.
 const entriesAtOnce = 200;
 
 /**
- * A small key-value store with an API like etcd's. It is an abstract class, so that it is both interface and Nest
- * token.
+ * A small key-value store with an API like etcd's, and with series. It is an abstract class, so that it is both
+ * interface and Nest token.
+ *
+ * A series is a list that grows at its end, such as the values of a device. Its name follows the rules of keys, but it is
+ * no key: `list` does not show it, and `watch` does not report its changes. So an item costs much less than an entry.
  *
  * Keys are non-empty segments joined by `/`, at most 512 bytes of UTF-8, in byte order. Values are JSON of at most 1
  * MiB. After a write has resolved, it survives a crash of the process. Every call has a deadline of 5 s.
@@ -133,7 +176,13 @@ export abstract class Store {
   abstract transaction(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionOutcome>;
 
   /**
-   * Reports every change below the prefix once, in order, until the signal aborts. It starts with the first change
+   * Items of a series. A page may have fewer items than `limit` although more follow: it ends after 1 MiB of values. Only
+   * an empty page is the end.
+   */
+  abstract range(series: string, options?: RangeOptions): Promise<SeriesItem[]>;
+
+  /**
+   * Reports every change of an entry below the prefix once, in order, until the signal aborts. It starts with the first change
    * after this call, or after `afterRevision`. It survives a lost connection. To continue a watch later, give the
    * revision of the last handled event. Old changes are kept for a limited time.
    *
