@@ -1,5 +1,5 @@
 import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
-import type { Entry, KeyCompare, Operation, Store } from '@sallyport/store';
+import type { Compare, Entry, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import { type AuditHead, emptyLog } from './audit-chain.js';
 
@@ -48,7 +48,7 @@ export async function readHead(store: Store): Promise<StoredHead> {
 }
 
 /** The condition that the place of the next row is free: the log never overwrites a row. */
-export function placeAfter({ sequence }: AuditHead): KeyCompare {
+export function placeAfter({ sequence }: AuditHead): Compare {
   return { key: rowKey(sequence + 1), revision: 0 };
 }
 

@@ -6,12 +6,12 @@ export { scopedStore } from './scoped-store.js';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.js';
 export {
   type Compare,
+  type Condition,
   type DeleteOptions,
   type Entry,
   type EntryOperation,
   type EntryPage,
   type JsonValue,
-  type KeyCompare,
   type ListOptions,
   type Operation,
   type Page,

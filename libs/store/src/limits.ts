@@ -1,5 +1,5 @@
 import { Problem } from '@sallyport/protocol';
-import type { Compare, JsonValue, Operation, Page, RangeOptions } from './store.js';
+import type { Condition, JsonValue, Operation, Page, RangeOptions } from './store.js';
 
 const longestKeyBytes = 512;
 const largestValueBytes = 1024 * 1024;
@@ -61,7 +61,7 @@ export function checkLifetime(ttlSeconds: number | undefined): void {
 }
 
 /** Guards a whole transaction. @throws Problem `invalid-request` */
-export function checkTransaction(compares: readonly Compare[], operations: readonly Operation[]): void {
+export function checkTransaction(compares: readonly Condition[], operations: readonly Operation[]): void {
   if (compares.length + operations.length > mostOperations)
     throw new Problem(
       'invalid-request',
@@ -85,12 +85,12 @@ function checkItemId(what: string, value: number | undefined, least: number): vo
 }
 
 /** Whether a condition or a change is about a series. */
-export function isOnSeries(step: Compare | Operation): boolean {
+export function isOnSeries(step: Condition | Operation): boolean {
   return !('key' in step || 'put' in step || 'delete' in step);
 }
 
 /** The key or the series that a condition or a change is about. */
-export function placeOf(step: Compare | Operation): string {
+export function placeOf(step: Condition | Operation): string {
   if ('key' in step) return step.key;
   if ('series' in step) return step.series;
   if ('put' in step) return step.put;

@@ -29,7 +29,7 @@ import {
 } from './redis-scripts.js';
 import { type MonotonicClock, noteRunningTimeEveryMs, RunningTime } from './running-time.js';
 import {
-  type Compare,
+  type Condition,
   type DeleteOptions,
   type Entry,
   type EntryPage,
@@ -145,7 +145,7 @@ class RedisStore extends Store implements ChangeSource {
   }
 
   override async transaction(
-    compares: readonly Compare[],
+    compares: readonly Condition[],
     operations: readonly Operation[],
   ): Promise<TransactionOutcome> {
     const { deleted: _, ...outcome } = await this.commit(compares, operations);
@@ -220,7 +220,7 @@ class RedisStore extends Store implements ChangeSource {
     }
   }
 
-  private async commit(compares: readonly Compare[], operations: readonly Operation[]) {
+  private async commit(compares: readonly Condition[], operations: readonly Operation[]) {
     checkTransaction(compares, operations);
     const conditions = compares.map((compare) => this.conditionArguments(compare));
     const changes = operations.map((operation) => this.changeArguments(operation));
@@ -232,11 +232,11 @@ class RedisStore extends Store implements ChangeSource {
     return { committed: committed === 1, revision: newest, deleted, appended };
   }
 
-  private redisKeyOf(step: Compare | Operation): string {
+  private redisKeyOf(step: Condition | Operation): string {
     return (isOnSeries(step) ? this.seriesPrefix : this.entryPrefix) + placeOf(step);
   }
 
-  private conditionArguments(compare: Compare): readonly (string | number)[] {
+  private conditionArguments(compare: Condition): readonly (string | number)[] {
     if ('series' in compare) return ['series', this.redisKeyOf(compare), compare.newest];
     return ['key', compare.key, compare.revision];
   }

@@ -1,6 +1,6 @@
 import { Problem } from '@sallyport/protocol';
 import {
-  type Compare,
+  type Condition,
   type DeleteOptions,
   type Entry,
   type EntryPage,
@@ -54,7 +54,7 @@ class ScopedStore extends Store {
     return this.store.delete(this.inside(key), options);
   }
 
-  override transaction(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionOutcome> {
+  override transaction(compares: readonly Condition[], operations: readonly Operation[]): Promise<TransactionOutcome> {
     return this.store.transaction(
       compares.map((compare) =>
         'key' in compare

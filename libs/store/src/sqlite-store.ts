@@ -17,7 +17,7 @@ import { SqliteSeries } from './sqlite-series.js';
 import { type ChangeLogBounds, SqliteTables } from './sqlite-tables.js';
 import { SqliteWriteQueue, storeProblem } from './sqlite-write-queue.js';
 import {
-  type Compare,
+  type Condition,
   type DeleteOptions,
   type Entry,
   type EntryPage,
@@ -125,7 +125,7 @@ class SqliteStore extends Store implements ChangeSource {
   }
 
   override async transaction(
-    compares: readonly Compare[],
+    compares: readonly Condition[],
     operations: readonly Operation[],
   ): Promise<TransactionOutcome> {
     checkTransaction(compares, operations);
@@ -209,7 +209,7 @@ class SqliteStore extends Store implements ChangeSource {
     else this.series.drop(change.drop);
   }
 
-  private holds(compare: Compare): boolean {
+  private holds(compare: Condition): boolean {
     if ('series' in compare) return this.series.newest(compare.series) === compare.newest;
     const { key, revision } = compare;
     return (this.tables.get(key, this.runningTime.ms)?.revision ?? 0) === revision;

@@ -11,16 +11,16 @@ export interface Entry {
   readonly revision: number;
 }
 
-/** A condition of a transaction. 0 means that the key does not exist, or that the series has no item. */
-export type Compare = KeyCompare | SeriesCompare;
+/** A condition of a transaction. */
+export type Condition = Compare | SeriesCompare;
 
-/** The key has this revision. */
-export interface KeyCompare {
+/** The key has this revision. 0 means that it does not exist. */
+export interface Compare {
   readonly key: string;
   readonly revision: number;
 }
 
-/** The newest item of the series has this id. */
+/** The newest item of the series has this id. 0 means that there is none. */
 export interface SeriesCompare {
   readonly series: string;
   readonly newest: number;
@@ -173,7 +173,7 @@ export abstract class Store {
   abstract delete(key: string, options?: DeleteOptions): Promise<boolean>;
 
   /** Makes every change, in order. If one condition does not hold, makes none. */
-  abstract transaction(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionOutcome>;
+  abstract transaction(conditions: readonly Condition[], operations: readonly Operation[]): Promise<TransactionOutcome>;
 
   /**
    * Items of a series. A page may have fewer items than `limit` although more follow: it ends after 1 MiB of values. Only

@@ -1,4 +1,4 @@
-import type { Compare, Operation } from '@sallyport/store';
+import type { Condition, Operation } from '@sallyport/store';
 import type { DeviceState } from './device-state.js';
 import { seriesKey, stateKey } from './device-states.js';
 import type { StoredWrite } from './stored-write.js';
@@ -53,7 +53,7 @@ export class CommitPlan {
   }
 
   /** What must hold: nobody else has written these devices since we read them. */
-  compares(): Compare[] {
+  conditions(): Condition[] {
     return [...this.devices].map(([deviceId, { expectedNewest }]) => ({
       series: seriesKey(deviceId),
       newest: expectedNewest,

@@ -80,7 +80,7 @@ export class WriteQueue {
     for (const pending of group) plan.add(pending);
     if (plan.writes.length === 0) return true;
     const operations = [...plan.operations(), ...announcements(plan.writes, this.options.announce)];
-    const { committed } = await this.options.store.transaction(plan.compares(), operations);
+    const { committed } = await this.options.store.transaction(plan.conditions(), operations);
     if (!committed) return false;
     for (const [deviceId, state] of plan.statesAfter()) {
       this.options.states.keep(deviceId, state);
