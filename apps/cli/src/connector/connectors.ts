@@ -38,7 +38,8 @@ async function list(context: CliContext, command: Command): Promise<void> {
   else writeLines(context, connectorTable(connectors));
 }
 
-function connectorTable({ connectors }: ConnectorList): string[] {
+/** The connectors of a site for people. */
+export function connectorTable({ connectors }: ConnectorList): string[] {
   return tableLines(
     ['CONNECTOR', 'VERSION', 'DOMAINS', 'SELF-PROVISIONING', 'PKI', 'CLIENT CAS'],
     connectors.map(({ name, version, domains, self, pki, clientCas }) => [

@@ -99,6 +99,25 @@ describe('status', () => {
     );
   });
 
+  it('shows each connector, where its service runs', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+    const one = { name: 'default', version: 3, domains: ['k3p9.example'], self: true, pki: true, clientCas: 2 };
+    site.admin['device-registry'].routes.set('GET /v1/connectors', () => ({ connectors: [one] }));
+    const without = await site.run(['status']);
+    const connector = await AdminServer.listen(adminSocketPath(`${site.directory}/run`, 'connector', '/'), {
+      'GET /readyz': () => ({ ready: true, faults: {} }),
+      'GET /v1/entrance': () => ({ entrances: [] }),
+    });
+
+    const { exitCode, stdout } = await site.run(['status']);
+    await connector.close();
+
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^default +3 +k3p9\.example +on +on +2$/m);
+    expect(without.stdout).not.toContain('SELF-PROVISIONING');
+  });
+
   it('exits with 1 when a service is not ready, and says what it lacks', async () => {
     await using site = await fakeSite();
     site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);

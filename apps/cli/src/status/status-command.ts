@@ -3,6 +3,8 @@ import type { Settings } from '@sallyport/config';
 import {
   type BridgeDescription,
   type BrokerStatus,
+  type ConnectorList,
+  connectorRoutes,
   type EntranceDescription,
   mqttBridgeRoutes,
   mqttBrokerRoutes,
@@ -13,6 +15,7 @@ import {
 } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
+import { connectorTable } from '../connector/connectors.js';
 import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
@@ -28,6 +31,8 @@ interface SiteStatus {
   readonly broker?: BrokerStatus;
   /** One for each cloud this site is connected to; absent while their service does not run. */
   readonly bridges?: readonly BridgeDescription[];
+  /** Absent while their service does not run. */
+  readonly connectors?: ConnectorList['connectors'];
   readonly caFingerprint?: string;
   readonly devices?: Readonly<Record<string, number>>;
 }
@@ -58,16 +63,26 @@ async function siteStatus({ settings }: Site, states: readonly ServiceState[]) {
   );
   const broker = await answerOf(registry.states, 'mqtt-broker', (client) => client.call(mqttBrokerRoutes.status));
   const bridges = await answerOf(broker.states, 'mqtt-bridge', (client) => client.call(mqttBridgeRoutes.list));
+  const connectors = await connectorsOf(bridges.states);
   const status: SiteStatus = {
     configDirectory: settings.directory,
-    services: bridges.states.map((state) => serviceLine(state, settings)),
+    services: connectors.states.map((state) => serviceLine(state, settings)),
     listeners: states.flatMap((state) => (state.isRunning ? state.entrances : [])),
     ...(hierarchy.answer === undefined ? {} : { caFingerprint: hierarchy.answer.caFingerprint }),
     ...(registry.answer === undefined ? {} : { devices: registry.answer.devices }),
     ...(broker.answer === undefined ? {} : { broker: broker.answer }),
     ...(bridges.answer === undefined ? {} : bridges.answer),
+    ...(connectors.answer === undefined ? {} : connectors.answer),
   };
-  return { status, isWell: bridges.states.every((state) => isInOrder(state, settings)) };
+  return { status, isWell: connectors.states.every((state) => isInOrder(state, settings)) };
+}
+
+/** The registry knows the connectors also where no service serves them, which need not be shown. */
+function connectorsOf(states: readonly ServiceState[]) {
+  const isServed = states.some(({ service, isRunning }) => service === 'connector' && isRunning);
+  return answerOf(states, isServed ? 'device-registry' : 'connector', (client) =>
+    client.call(connectorRoutes.listConnectors),
+  );
 }
 
 /** Asks a service that runs. When it cannot answer, this is one more fault. */
@@ -98,7 +113,16 @@ function serviceLine(state: ServiceState, settings: Settings): SiteStatus['servi
 }
 
 function statusLines(status: SiteStatus): string[] {
-  const { configDirectory, services, listeners, broker, bridges = [], caFingerprint, devices } = status;
+  const {
+    configDirectory,
+    services,
+    listeners,
+    broker,
+    bridges = [],
+    connectors = [],
+    caFingerprint,
+    devices,
+  } = status;
   const counts = Object.entries(devices ?? {}).map(([state, count]) => `${count} ${state}`);
   return [
     ...labelledLines([
@@ -114,6 +138,7 @@ function statusLines(status: SiteStatus): string[] {
     ...(listeners.length === 0 ? [] : ['', ...listenerTable(listeners)]),
     ...(broker === undefined ? [] : ['', ...brokerTable(broker)]),
     ...(bridges.length === 0 ? [] : ['', ...bridgeTable(bridges)]),
+    ...(connectors.length === 0 ? [] : ['', ...connectorTable({ connectors })]),
   ];
 }
 
