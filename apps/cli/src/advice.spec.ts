@@ -181,16 +181,26 @@ describe('commands in texts', () => {
       const child = command.commands.find((candidate) => candidate.name() === word);
       if (child !== undefined) command = child;
       else if (word.startsWith('--')) {
-        if (![...command.options, ...program.options].some(({ long }) => long === word)) return word;
+        const known = [...command.options, ...program.options].map(({ long }) => long);
+        if (![...known, '--help'].includes(word)) return word;
       } else if (command.registeredArguments.length === 0 && command.commands.length > 0) return word;
     }
     return undefined;
   }
 
+  const root = join(import.meta.dirname, '../../..');
+
+  it('exist on the page of the connector, also in its tables', async () => {
+    const page = await readFile(join(root, 'docs/connector.md'), 'utf8');
+    const shown = page.match(/(?<=`|sallyport )(?:connector|client-ca) [a-z][^`#\n]*/g) ?? [];
+
+    expect(shown.length).toBeGreaterThan(30);
+    expect(shown.filter((line) => strangeWord(line.split(/\s+/)) !== undefined)).toEqual([]);
+  });
+
   it('exist, with every option they are shown with', async () => {
-    const root = join(import.meta.dirname, '../../..');
     const pattern =
-      '(sallyport|tedge) (cert|config|device|ca|secure|status|doctor|site)( [A-Za-z0-9_/-][A-Za-z0-9_./-]*)+';
+      '(sallyport|tedge) (cert|config|device|ca|client-ca|connector|secure|status|doctor|site)( [A-Za-z0-9_/-][A-Za-z0-9_./-]*)+';
     const where = ['apps', 'libs'].map((name) => join(root, name));
     const found = await mustRun('grep', [
       '-rhoE',
