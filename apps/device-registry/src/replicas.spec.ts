@@ -16,7 +16,6 @@ import { openRedisStore, openSqliteStore, type Store, scopedStore } from '@sally
 import { spawnMosquitto, spawnRedis, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { leaseKey } from './entities/channel-lease.js';
 import { fingerprintOf, peer } from './registry.fixture.js';
 import { deviceRegistry } from './service.js';
 import { recordSite } from './site/recorded-site.fixture.js';
@@ -175,14 +174,14 @@ describe.each([
   });
 
   it('hear what devices say in one of them, and in another one when that one has stopped', async () => {
-    await waitFor(async () => (await store.get(leaseKey)) !== undefined);
+    await waitFor(async () => (await store.get('entities/channel')) !== undefined);
     await mqtt.publish('te/device/first//', '{"@type":"child-device"}', { retain: true });
     await waitFor(async () => (await registered()).includes('device/first//'));
-    const holder = (await store.get(leaseKey))?.value;
+    const holder = (await store.get('entities/channel'))?.value;
     const index = ['a', 'b', 'c'].findIndex((replica) => holder === `device-registry-${replica}`);
     await hosts[index]?.stop();
     await mqtt.publish('te/device/second//', '{"@type":"child-device"}', { retain: true });
     await waitFor(async () => (await registered()).includes('device/second//'));
-    expect((await store.get(leaseKey))?.value).not.toBe(holder);
+    expect((await store.get('entities/channel'))?.value).not.toBe(holder);
   });
 });

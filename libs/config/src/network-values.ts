@@ -65,6 +65,13 @@ export const httpUrl = textParsedBy(
   },
 );
 
+/** Addresses of HTTP services. */
+export const httpUrlList = listOf(
+  'HttpUrlList',
+  'addresses like https://host:8443, separated by commas',
+  httpUrl.schema,
+);
+
 // unix(7): the path of a socket has at most 108 bytes, the last of which is 0.
 const mostSocketPathBytes = 107;
 

@@ -11,6 +11,7 @@ import { healthKeys } from './keys/health.js';
 import { httpKeys } from './keys/http.js';
 import { mqttKeys } from './keys/mqtt.js';
 import { pkiKeys } from './keys/pki.js';
+import { registryKeys } from './keys/registry.js';
 import { storeKeys } from './keys/store.js';
 import { thinEdgeKeys } from './keys/thin-edge.js';
 import { cloudKeys } from './keys/thin-edge-clouds.js';
@@ -28,6 +29,7 @@ export const configSchema = z.object({
   ...pkiKeys,
   ...entranceKeys,
   ...connectorKeys,
+  ...registryKeys,
   ...storeKeys,
   ...healthKeys,
   ...cloudConnectionKeys,

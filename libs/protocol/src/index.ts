@@ -274,6 +274,24 @@ export {
   type RevokedCertificate,
   trustBundleChanged,
 } from './events.js';
+export {
+  type EventStreamQuery,
+  eventRoutes,
+  eventStreamQuery,
+  type TimelinePage,
+  type TimelineQuery,
+  timelinePage,
+  timelineQuery,
+  type Webhook,
+  type WebhookChange,
+  type WebhookDescription,
+  type WebhookList,
+  type WebhookName,
+  webhook,
+  webhookChange,
+  webhookList,
+  webhookName,
+} from './events-admin.js';
 export { healthRoutes } from './health-routes.js';
 export {
   type AuthorityId,

@@ -9,6 +9,8 @@ export const stateFolders = {
   markers: 'site',
   /** What the signer keeps secret, but for the CA keys. */
   secrets: 'pki',
+  /** What the registry keeps secret. */
+  registry: 'registry',
   /** Certificates and keys of the services. */
   services: 'service-certs',
   /** What programs of this machine show as clients. */
@@ -27,6 +29,8 @@ export interface StatePlaces {
   readonly tokenSecret: string;
   /** Key and certificate of the signer's own listener. */
   readonly signerIdentity: string;
+  /** Signs what is sent to webhooks. */
+  readonly webhookSecret: string;
   /** A folder for each service that has a certificate. */
   readonly services: string;
   markerOf(service: ServiceName): string;
@@ -44,6 +48,7 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     passphrase: inFolder('secrets', 'key-passphrase'),
     tokenSecret: inFolder('secrets', 'token-pepper'),
     signerIdentity: inFolder('secrets', 'server-identity.pem'),
+    webhookSecret: inFolder('registry', 'webhook-secret'),
     services: inFolder('services'),
     markerOf: (service) => inFolder('markers', `${service}.json`),
     folderOf: (owner) =>

@@ -1,3 +1,4 @@
+export { Lease, type LeaseOptions } from './lease.js';
 export { placeOf } from './limits.js';
 export { Outbox, type OutboxRunOptions } from './outbox.js';
 export type { RedisStoreOptions, RedisTls } from './redis-connection.js';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { backOffMs, pause, within } from '@sallyport/concurrency';
+import { type BackOff, backOffMs, pause, within } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 import type { Entry, JsonValue, Operation, Store } from './store.js';
 
-const retries = { firstMs: 100, longestMs: 30_000, jitter: 0.25 };
+const defaultRetries = { firstMs: 100, longestMs: 30_000, jitter: 0.25 };
 const pageSize = 100;
 
 // The store has parsed it as JSON already, so any payload is valid.
@@ -17,6 +17,8 @@ export interface OutboxRunOptions {
   readonly signal: AbortSignal;
   /** Called after each failed attempt, for the log. */
   readonly onRetry?: (error: unknown, attempt: number) => void;
+  /** How long to wait after failed attempts; 100 ms to 30 s when absent. */
+  readonly retries?: BackOff;
   /** 0 to 1, spreads the attempts of several processes; `Math.random` when absent. */
   readonly random?: () => number;
 }
@@ -90,10 +92,10 @@ export class Outbox {
 
   /**
    * Publishes until the signal aborts, then resolves: in each lane message after message. After `publish` has resolved,
-   * the message is removed. If it rejects, the same message is tried again after 100 ms, then 200 ms, and so on up to
-   * 30 s.
+   * the message is removed. If it rejects, the same message is tried again, after longer and longer waits.
    */
-  async run(publish: Publish, { signal, onRetry, random = Math.random }: OutboxRunOptions): Promise<void> {
+  async run(publish: Publish, options: OutboxRunOptions): Promise<void> {
+    const { signal, onRetry, retries = defaultRetries, random = Math.random } = options;
     let failures = 0;
     const onProgress = (): void => {
       failures = 0;

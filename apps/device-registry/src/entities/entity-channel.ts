@@ -4,8 +4,7 @@ import { pause } from '@sallyport/concurrency';
 import type { MqttSession } from '@sallyport/mqtt';
 import { mainDevice } from '@sallyport/protocol';
 import { Clock, FaultLog, MqttSessions, ServiceContext } from '@sallyport/runtime';
-import { Store } from '@sallyport/store';
-import { ChannelLease } from './channel-lease.js';
+import { Lease, Store } from '@sallyport/store';
 import { EchoFilter } from './echo-filter.js';
 import { Entities } from './entities.js';
 import { EntityIntake } from './entity-intake.js';
@@ -16,6 +15,7 @@ import { MainDevice } from './main-device.js';
 import { RetainedTopics } from './retained-topics.js';
 
 const resumeRetryMs = 1_000;
+const leaseKey = 'entities/channel';
 
 /**
  * The registry's side of thin-edge.io's MQTT scheme: one session that hears what devices say, and says what was changed
@@ -57,7 +57,7 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
     const { signal } = this.stopping;
     const work = (until: AbortSignal) => this.work(until);
     const { mayHaveReplicas, replica: holder } = this.sessions;
-    const lease = new ChannelLease({ store: this.store, holder, onFault: this.faults.note });
+    const lease = new Lease({ store: this.store, key: leaseKey, holder, onFault: this.faults.note });
     this.running = mayHaveReplicas ? lease.run(work, signal) : work(signal);
   }
 

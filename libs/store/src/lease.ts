@@ -1,14 +1,14 @@
 import { pause } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
-import type { Store } from '@sallyport/store';
+import type { Store } from './store.js';
 
-/** Its value names the replica that speaks and listens. */
-export const leaseKey = 'entities/channel';
 // Each renewal is a durable write, also on the memory card of a gateway. To look costs nothing.
 const [ttlSeconds, renewMs, lookMs] = [60, 20_000, 5_000];
 
-export interface ChannelLeaseOptions {
+export interface LeaseOptions {
   readonly store: Store;
+  /** Its value names the replica that works. */
+  readonly key: string;
   /** Names this replica, the same after a restart: then it need not wait for its own lease to end. */
   readonly holder: string;
   readonly onFault: (fault: unknown) => void;
@@ -18,8 +18,8 @@ export interface ChannelLeaseOptions {
  * Lets one replica at a time work. The one that holds the entry renews it; when it is gone, another one takes it. A
  * replica that cannot renew stops before the entry is gone.
  */
-export class ChannelLease {
-  constructor(private readonly options: ChannelLeaseOptions) {}
+export class Lease {
+  constructor(private readonly options: LeaseOptions) {}
 
   /**
    * Works whenever this replica holds the lease, until the signal aborts.
@@ -51,11 +51,11 @@ export class ChannelLease {
 
   /** @returns its revision; undefined when another replica holds it, or the store does not answer */
   private async take(): Promise<number | undefined> {
-    const { store, holder, onFault } = this.options;
+    const { store, key, holder, onFault } = this.options;
     try {
-      const entry = await store.get(leaseKey);
+      const entry = await store.get(key);
       if (entry !== undefined && entry.value !== holder) return undefined;
-      return await store.put(leaseKey, holder, { ifRevision: entry?.revision ?? 0, ttlSeconds });
+      return await store.put(key, holder, { ifRevision: entry?.revision ?? 0, ttlSeconds });
     } catch (error) {
       if (!(error instanceof Problem) || error.type !== 'conflict') onFault(error);
       return undefined;
@@ -63,7 +63,7 @@ export class ChannelLease {
   }
 
   private async giveBack(ifRevision: number): Promise<void> {
-    const { store, onFault } = this.options;
-    await store.delete(leaseKey, { ifRevision }).catch(onFault);
+    const { store, key, onFault } = this.options;
+    await store.delete(key, { ifRevision }).catch(onFault);
   }
 }
