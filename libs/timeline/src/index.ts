@@ -1,1 +1,1 @@
-export { Timeline } from './timeline.js';
+export { newestFirst, Timeline } from './timeline.js';

@@ -3,7 +3,9 @@ import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap
 import { Mqtt } from '@sallyport/mqtt';
 import {
   type DeviceEvent,
+  type DeviceEventId,
   type DeviceId,
+  deviceEvent,
   deviceEventIdOf,
   deviceEventTopic,
   isoMicros,
@@ -12,6 +14,8 @@ import {
 } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
+
+const mostKept = 1000;
 
 /**
  * The events of devices that a service knows. It is a provider of the service: it publishes from start to shutdown.
@@ -31,7 +35,7 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
   private lastMicros = 0;
 
   constructor(
-    store: Store,
+    private readonly store: Store,
     private readonly mqtt: Mqtt,
     private readonly clock: Clock,
     private readonly log: Log,
@@ -56,13 +60,22 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
    * the transaction.
    */
   record(event: NewDeviceEvent): Operation[] {
-    return this.announce(event);
+    const stamped = this.stamp(event);
+    const { id, device, at } = stamped;
+    const series = seriesOf(device);
+    const kept: Operation = { append: series, value: stamped, at: microsOf(id) };
+    // To trim each time would be a second search for each event.
+    const isTrimmed = id.endsWith('0');
+    return [...this.publication(stamped), kept, ...(isTrimmed ? [{ trim: series, keep: mostKept }] : [])];
   }
 
   /** As `record`, for events that need no second place, because they can be told from other data: `data_in`. */
   announce(event: NewDeviceEvent): Operation[] {
-    const stamped = this.stamp(event);
-    return [this.outbox.record(deviceEventTopic(stamped), stamped, stamped.device)];
+    return this.publication(this.stamp(event));
+  }
+
+  private publication(event: DeviceEvent): Operation[] {
+    return [this.outbox.record(deviceEventTopic(event), event, event.device)];
   }
 
   /**
@@ -74,14 +87,17 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
     return this.outbox.settled(device, options);
   }
 
-  /** Events of a device, newest first. */
-  async events(_question: TimelineQuestion): Promise<DeviceEvent[]> {
-    return [];
+  /** Events of a device that were recorded, newest first. At least the newest 1,000 are kept. */
+  async events({ deviceId: device, before, limit }: TimelineQuestion): Promise<DeviceEvent[]> {
+    const items = await this.store.range(seriesOf(device), { newestFirst: true, limit: mostKept });
+    const events = items.map(({ value }) => deviceEvent.parse(value));
+    // A clock that was set back makes later events with smaller ids, so the series is not always in the order of ids.
+    return newestFirst(events.filter(({ id }) => before === undefined || id < before)).slice(0, limit);
   }
 
-  /** The operations that remove the timeline of a device. What waits to be published is published. */
-  forget(_device: DeviceId): Operation[] {
-    return [];
+  /** The operations that remove the timeline of a device. What waits to be published is still published. */
+  forget(device: DeviceId): Operation[] {
+    return [{ drop: seriesOf(device) }];
   }
 
   /** The event with its id and its time, which are strictly increasing in this process. */
@@ -90,4 +106,18 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
     const micros = atMicros ?? this.lastMicros;
     return { ...event, id: deviceEventIdOf(micros, randomBytes(8).toString('hex')), at: isoMicros(micros) };
   }
+}
+
+/** Names differ in more than upper and lower case, so one spelling is one timeline. */
+function seriesOf(device: DeviceId): string {
+  return `timeline/device/${device.toLowerCase()}`;
+}
+
+function microsOf(id: DeviceEventId): number {
+  return Number.parseInt(id.slice(0, 16), 16);
+}
+
+/** Puts events of one or more services in the order of a timeline. */
+export function newestFirst(events: readonly DeviceEvent[]): DeviceEvent[] {
+  return events.toSorted((one, other) => (one.id < other.id ? 1 : Number(one.id > other.id) * -1));
 }
