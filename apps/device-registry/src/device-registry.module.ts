@@ -13,6 +13,7 @@ import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { connectorParts } from './connectors/connector-parts.js';
+import { contactParts } from './contact/contact-parts.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
@@ -80,6 +81,7 @@ const registrySite: Provider = {
     registrySite,
     Timeline,
     ...connectorParts.providers,
+    ...contactParts.providers,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),
   ],
 })

@@ -164,7 +164,7 @@ export const refusals = {
     meaning: 'The identity has not the format that the connector requires.',
     remedy: 'Give the device an identity of this format, or change the format: sallyport connector provisioning',
   },
-  'identity-namespace': {
+  'identity-outside-namespace': {
     meaning: 'The identity does not begin with the namespace of its Client CA.',
     remedy: 'Issue the certificate for a name with this prefix, or change the namespace of the Client CA.',
   },
@@ -187,6 +187,10 @@ export const refusals = {
   'too-many-new-devices': {
     meaning: 'The connector has taken as many new devices in this minute as it may.',
     remedy: 'Try again in a minute.',
+  },
+  'too-many-attempts': {
+    meaning: 'Too many attempts with wrong names or secrets came from this network.',
+    remedy: 'Wait a minute, and check name and secret of the device.',
   },
   'hook-refused': {
     meaning: 'The provisioning hook of the connector said no to the device.',
@@ -242,6 +246,7 @@ export const passingRefusals: ReadonlySet<RefusalReason> = new Set([
   'too-many-connections',
   'too-many-new-certificates',
   'too-many-new-devices',
+  'too-many-attempts',
   'hook-unavailable',
 ]);
 
@@ -258,6 +263,7 @@ const deviceStatuses: Partial<Record<RefusalReason, 401 | 404 | 409 | 429 | 503>
   'already-activated': 409,
   'too-many-new-certificates': 429,
   'too-many-new-devices': 429,
+  'too-many-attempts': 429,
   'admission-unavailable': 503,
   'hook-unavailable': 503,
   'too-many-connections': 503,

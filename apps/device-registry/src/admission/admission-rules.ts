@@ -53,8 +53,14 @@ export function judgePeer(request: CertificateAdmissionRequest, { record, isDeni
   if (!isSameParty(request, record) || !isSameAuthority(request, record)) return refuse('name-conflict');
   if (record.state !== 'active') return refuse(`device-${record.state}`);
   if (isDenied || isOutdated(request, record)) return refuse('certificate-revoked');
+  if (isPinned(request, record)) return refuse('certificate-not-pinned');
   if (!holdsCertificate(record, request.fingerprint)) return { kind: 'remember' };
   return isFormerAuthority(record.authority) ? { kind: 'recognise' } : { kind: 'admit' };
+}
+
+/** A connector decides which certificates its devices may have. No other entrance gives them a new one. */
+function isPinned({ issuedHere, fingerprint }: CertificateAdmissionRequest, record: DeviceRecord): boolean {
+  return record.connector !== undefined && !issuedHere && !holdsCertificate(record, fingerprint);
 }
 
 function judgeStranger(request: CertificateAdmissionRequest, isDenied: boolean): AdmissionResult {
@@ -133,7 +139,8 @@ function isOutdated({ fingerprint, notBefore }: CertificateAdmissionRequest, rec
   return Date.parse(notBefore) <= Date.parse(record.admitsAfter);
 }
 
-function isNameOfSite(name: DeviceId): boolean {
+/** Names that no CA outside this site may vouch for. */
+export function isNameOfSite(name: DeviceId): boolean {
   return isServiceName(name) || localIdentityName.safeParse(name.toLowerCase()).success;
 }
 

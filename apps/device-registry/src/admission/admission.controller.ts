@@ -12,6 +12,7 @@ import {
   recordRefusal,
   type TokenAdmissionRequest,
 } from '@sallyport/protocol';
+import { ContactAdmission } from '../contact/contact-admission.js';
 import { EnrolmentCheck } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
 import { RefusalRecorder } from './refusal-recorder.js';
@@ -21,13 +22,16 @@ import { RefusalRecorder } from './refusal-recorder.js';
 export class AdmissionController {
   constructor(
     private readonly admission: PeerAdmission,
+    private readonly contacts: ContactAdmission,
     private readonly enrolment: EnrolmentCheck,
     private readonly refusals: RefusalRecorder,
   ) {}
 
   @RpcHandler(admitPeer)
   admit(request: AdmissionRequest): Promise<AdmissionDecision> {
-    return isTokenAdmission(request) ? this.refuseToken(request) : this.admission.admit(request);
+    if (isTokenAdmission(request)) return this.refuseToken(request);
+    const { connector } = request;
+    return connector === undefined ? this.admission.admit(request) : this.contacts.admit(request, connector);
   }
 
   @RpcHandler(checkEnrolment)

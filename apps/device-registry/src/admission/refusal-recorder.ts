@@ -45,14 +45,18 @@ export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicatio
     await this.writeSummary();
   }
 
-  /** Records a refusal. Resolves when it is written or counted. */
-  async note(refusal: Refusal): Promise<void> {
+  /**
+   * Records a refusal. Resolves when it is written or counted.
+   *
+   * @param more what is written with the row when a device is concerned
+   */
+  async note(refusal: Refusal, more: (device: DeviceRecord) => Operation[] = () => []): Promise<void> {
     this.budget.leaveOut(refusal.leftOut ?? 0);
     try {
       const name = refusal.deviceId ?? namedDevice(refusal.subject);
       const device = name === undefined ? undefined : (await this.devices.find(name))?.record;
       if (!this.budget.take(sourceOf(refusal, device), this.clock.now().getTime())) return;
-      const operations = device === undefined ? [] : [await this.deviceOperation(device, refusal)];
+      const operations = device === undefined ? [] : [await this.deviceOperation(device, refusal), ...more(device)];
       await this.audit.commit({ operations, entries: [auditEntry(refusal, device)] });
     } catch (error) {
       // The peer is refused in any case.

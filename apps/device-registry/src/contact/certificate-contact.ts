@@ -1,0 +1,55 @@
+import {
+  type CertificateAdmissionRequest,
+  type ConnectorContact,
+  type ConnectorName,
+  type DeviceCertificate,
+  Problem,
+} from '@sallyport/protocol';
+import { type Certificate, parseCertificate } from '@sallyport/x509';
+import { Refusal } from './refusal.js';
+
+/** A device that showed its certificate at an entrance of a connector. */
+export interface CertificateContact {
+  readonly request: CertificateAdmissionRequest;
+  readonly connector: ConnectorName;
+  readonly leaf: Certificate;
+}
+
+/**
+ * Reads the certificate of a request.
+ *
+ * @throws Refusal `certificate-malformed`: it is none, or not the one whose fingerprint the entrance verified
+ */
+export function contactOf(
+  request: CertificateAdmissionRequest,
+  { name, certificate }: ConnectorContact,
+): CertificateContact {
+  const leaf = leafOf(Buffer.from(certificate, 'base64'));
+  if (leaf.fingerprint !== request.fingerprint) throw new Refusal('certificate-malformed');
+  return { request, connector: name, leaf };
+}
+
+/** What the record keeps of the certificate. */
+export function certificateIn({ request }: CertificateContact, recordedAt: string): DeviceCertificate {
+  const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
+  const [issuer] = authorities;
+  return {
+    fingerprint,
+    serialNumber,
+    issuerFingerprint,
+    ...(issuer === undefined ? {} : { issuer }),
+    notBefore,
+    notAfter,
+    recordedAt,
+    source: 'contact',
+  };
+}
+
+function leafOf(der: Buffer): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (error) {
+    if (error instanceof Problem) throw new Refusal('certificate-malformed');
+    throw error;
+  }
+}

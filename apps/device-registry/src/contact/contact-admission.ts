@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import type { AdmissionDecision, CertificateAdmissionRequest, ConnectorContact, DeviceId } from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import { Devices } from '../devices/devices.js';
+import { contactOf } from './certificate-contact.js';
+import { ConnectorsAtContact } from './connectors-at-contact.js';
+import { requireIdentity } from './contact-identity.js';
+import { type Admitted, ContactRecords } from './contact-records.js';
+import { ContactRefusals } from './contact-refusals.js';
+import { judgeKnownDevice, type Visit } from './known-device.js';
+import { requireFitLeaf } from './leaf-rules.js';
+import { type Newcomer, Newcomers } from './newcomers.js';
+import { Provisioned } from './provisioned.js';
+import { answerOrReason } from './refusal.js';
+import { RefusedCertificates } from './refused-certificates.js';
+import { requireVoucher } from './voucher.js';
+
+/** Answers whether a device with a certificate is admitted at a connector, and registers those that are new. */
+@Injectable()
+export class ContactAdmission {
+  constructor(
+    private readonly connectors: ConnectorsAtContact,
+    private readonly refused: RefusedCertificates,
+    private readonly newcomers: Newcomers,
+    private readonly devices: Devices,
+    private readonly records: ContactRecords,
+    private readonly refusals: ContactRefusals,
+    private readonly provisioned: Provisioned,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Idempotent: fifty parallel first contacts of one certificate make one device, and all are admitted. Who gets the
+   * answer "admitted" can be sure that the event `provisioned` of the device has been published.
+   *
+   * @throws Problem `unavailable`, `storage-full`: the registry could not store the device, so it does not admit it
+   */
+  async admit(request: CertificateAdmissionRequest, shown: ConnectorContact): Promise<AdmissionDecision> {
+    const seen: { identity?: DeviceId } = {};
+    const judged = await answerOrReason(this.judge(request, shown, seen));
+    if ('reason' in judged) {
+      await this.refusals.note({ connector: shown.name, contact: request, ...seen }, judged.reason);
+      return { outcome: 'refused', reason: judged.reason };
+    }
+    const { record } = judged.answer;
+    await this.provisioned.announced(record);
+    if (record.state === 'active') return { outcome: 'admitted', deviceId: record.deviceId, kind: 'device' };
+    return { outcome: 'refused', reason: `device-${record.state}` };
+  }
+
+  /**
+   * The order of the decision, from top to bottom. The first rule that does not hold ends it with its reason. The
+   * entrance has checked before: server name, handshake, no resumption, chain, keys and signatures.
+   *
+   * @param seen gets the identity as soon as there is one
+   */
+  private async judge(
+    request: CertificateAdmissionRequest,
+    shown: ConnectorContact,
+    seen: { identity?: DeviceId },
+  ): Promise<Admitted> {
+    const now = this.clock.now();
+    const connector = await this.connectors.require(shown.name);
+    const contact = contactOf(request, shown);
+    const voucher = requireVoucher(request, connector);
+    requireFitLeaf(contact.leaf, connector.settings.pki, now);
+    await this.refused.requireGood(contact, voucher);
+    const identity = requireIdentity(contact.leaf, voucher, connector);
+    seen.identity = identity;
+    const visit: Visit = { contact, connector, voucher, identity, now };
+    await this.refused.requireNotDenied({ identity, fingerprint: request.fingerprint });
+    const welcome = this.newcomers.welcome(newcomerOf(visit));
+    return welcome.inTurn(() =>
+      this.devices.change(identity, async (device) => {
+        if (device !== undefined)
+          return this.records.readmission(visit, device, judgeKnownDevice(visit, device.record));
+        const allowance = await welcome.requireExpected();
+        welcome.requireIssuer();
+        welcome.requireAddress();
+        await welcome.requireRoom();
+        await welcome.requireConsent();
+        return this.records.registration(visit, allowance);
+      }),
+    );
+  }
+}
+
+function newcomerOf({ contact, connector, voucher, identity }: Visit): Newcomer {
+  const { remoteAddress, fingerprint } = contact.request;
+  const question = {
+    connector: connector.name,
+    identity,
+    remoteAddress,
+    credential: 'certificate',
+    certificate: contact.leaf.der.toString('base64'),
+    fingerprint,
+    ...(voucher.by === 'client-ca' ? { clientCa: voucher.clientCa.id } : {}),
+  } as const;
+  return { connector, identity, remoteAddress, voucher, fingerprint, question };
+}

@@ -1,0 +1,181 @@
+import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '@sallyport/audit';
+import type {
+  AllowedDevice,
+  ClientCa,
+  DeviceEventType,
+  DeviceId,
+  DeviceState,
+  NewDeviceEvent,
+} from '@sallyport/protocol';
+import { Authorities } from '../devices/authorities.js';
+import { DeviceLists } from '../devices/device-lists.js';
+import type { DeviceCredential, DeviceRecord } from '../devices/device-record.js';
+import type { Decision, StoredDevice } from '../devices/devices.js';
+import { certificateIn } from './certificate-contact.js';
+import type { KnownDevice, Visit } from './known-device.js';
+import type { SecretContact } from './secret-contact.js';
+
+/** The record of an admitted device, and whether the contact made it. */
+export interface Admitted {
+  readonly record: DeviceRecord;
+  readonly isNew: boolean;
+}
+
+/** Where a contact came from. */
+interface Origin {
+  readonly entrance: string;
+  readonly remoteAddress: string;
+}
+
+/** A device that is registered at its first contact. */
+interface Registration {
+  readonly record: DeviceRecord;
+  readonly origin: Origin;
+  readonly allowance: AllowedDevice | undefined;
+  readonly details: AuditEntry['details'];
+}
+
+/** What the contacts of devices write: record, certificate, events and audit row, each in one transaction. */
+@Injectable()
+export class ContactRecords {
+  constructor(
+    private readonly authorities: Authorities,
+    private readonly lists: DeviceLists,
+  ) {}
+
+  /** Registers the device of a certificate. With manual approval it waits. */
+  async registration(visit: Visit, allowance: AllowedDevice | undefined): Promise<Decision<Admitted>> {
+    const { contact, voucher, identity, now } = visit;
+    const [at, actor] = [now.toISOString(), `entrance:${contact.request.entrance}`];
+    const state = voucher.by === 'client-ca' && voucher.clientCa.approval === 'manual' ? 'pending-approval' : 'active';
+    if (voucher.by === 'client-ca') await this.keepName(voucher.clientCa);
+    const record: DeviceRecord = {
+      ...newRecord(identity, { state, at, actor }),
+      authority: voucher.by === 'site' ? 'site' : voucher.clientCa.id,
+      certificates: [certificateIn(contact, at)],
+      connector: visit.connector.name,
+      ...(allowance?.tags === undefined ? {} : { tags: allowance.tags }),
+    };
+    const { result, change } = this.registrationOf({
+      record,
+      origin: contact.request,
+      allowance,
+      details: certificateDetails(visit),
+    });
+    return { result, change: { ...change, announced: [contact.leaf.fingerprint], kept: [keptIn(visit)] } };
+  }
+
+  /** Registers the device of a secret. */
+  secretRegistration(
+    { origin, connector, identity, now }: SecretContact,
+    { credential, allowance }: { readonly credential: DeviceCredential; readonly allowance: AllowedDevice | undefined },
+  ) {
+    const [at, actor] = [now.toISOString(), `entrance:${origin.entrance}`];
+    const record: DeviceRecord = {
+      ...newRecord(identity, { state: 'active', at, actor }),
+      authority: 'none',
+      certificates: [],
+      connector: connector.name,
+      credential,
+      ...(allowance?.tags === undefined ? {} : { tags: allowance.tags }),
+    };
+    return this.registrationOf({ record, origin, allowance, details: { credential: credential.kind } });
+  }
+
+  /** Writes what a contact of a known device changed. */
+  async readmission(visit: Visit, before: StoredDevice, known: KnownDevice): Promise<Decision<Admitted>> {
+    if (known.kind === 'admit') return { result: { record: before.record, isNew: false } };
+    const { after, action } = known;
+    const { contact, voucher } = visit;
+    if (voucher.by === 'client-ca') await this.keepName(voucher.clientCa);
+    const isNewCertificate = action !== 'authority-recognised';
+    const event = eventOf('certificate_added', { record: after, origin: contact.request });
+    const { fingerprint } = contact.leaf;
+    const entry = entryOf(action, { record: after, origin: contact.request });
+    return {
+      result: { record: after, isNew: false },
+      change: {
+        before,
+        after,
+        kept: isNewCertificate ? [keptIn(visit)] : [],
+        events: isNewCertificate ? [{ ...event, fingerprint }] : [],
+        audit: [{ ...entry, details: { ...certificateDetails(visit), from: before.record.authority } }],
+      },
+    };
+  }
+
+  /** `provisioned` is the first event of every device, also of one that waits for approval. */
+  private registrationOf({ record, origin, allowance, details }: Registration) {
+    const fingerprint = record.certificates[0]?.fingerprint;
+    const about = { record, origin };
+    const types: DeviceEventType[] =
+      record.state === 'pending-approval' ? ['provisioned', 'approval_requested'] : ['provisioned'];
+    const events = types.map((type) => ({
+      ...eventOf(type, about),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    }));
+    // Its window has served its purpose. After a deletion, the device must be allowed again.
+    const operations = allowance === undefined ? [] : [this.lists.allowed.remove(record.deviceId)];
+    const entry = entryOf('device-registered', about);
+    const isExpected = allowance !== undefined;
+    return {
+      result: { record, isNew: true },
+      change: {
+        after: record,
+        events,
+        operations,
+        audit: [{ ...entry, details: { ...entry.details, ...details, isExpected } }],
+      },
+    };
+  }
+
+  private keepName({ id, label, certificates }: ClientCa): Promise<void> {
+    return this.authorities.keepName({ id, name: (certificates[0]?.subject ?? label).slice(0, 256) });
+  }
+}
+
+/** The protocol of an entrance of the connector. */
+export function protocolOf(entrance: string): 'https' | 'mqtt' | 'coap' {
+  if (entrance.includes('mqtt')) return 'mqtt';
+  return entrance.includes('coap') ? 'coap' : 'https';
+}
+
+function newRecord(
+  identity: DeviceId,
+  { state, at, actor }: { readonly state: DeviceState; readonly at: string; readonly actor: string },
+) {
+  return { deviceId: identity, kind: 'device' as const, state, registeredAt: at, states: [{ state, at, actor }] };
+}
+
+interface About {
+  readonly record: DeviceRecord;
+  readonly origin: Origin;
+}
+
+function eventOf(type: DeviceEventType, { record, origin }: About): NewDeviceEvent {
+  const { deviceId: device, connector } = record;
+  return {
+    type,
+    device,
+    ...(connector === undefined ? {} : { connector }),
+    protocol: protocolOf(origin.entrance),
+    address: origin.remoteAddress,
+  };
+}
+
+function entryOf(action: string, { record, origin }: About) {
+  const { deviceId, connector } = record;
+  const details = { ...(connector === undefined ? {} : { connector }), remoteAddress: origin.remoteAddress };
+  return { actor: `entrance:${origin.entrance}`, action, subject: deviceId, outcome: 'succeeded', details } as const;
+}
+
+function certificateDetails({ contact, connector, voucher }: Visit) {
+  const { fingerprint, serialNumber, remoteAddress } = contact.request;
+  const authority = voucher.by === 'site' ? 'site' : voucher.clientCa.id;
+  return { connector: connector.name, fingerprint, serialNumber, authority, remoteAddress };
+}
+
+function keptIn({ contact }: Visit) {
+  return { fingerprint: contact.leaf.fingerprint, der: contact.leaf.der };
+}

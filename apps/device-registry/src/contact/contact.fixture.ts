@@ -1,0 +1,151 @@
+import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
+import {
+  type AdmissionDecision,
+  admitPeer,
+  type CertificateAdmissionRequest,
+  type ConnectorSettingsChange,
+  certificateAdmissionRequest,
+  connectorName,
+  connectorRoutes,
+  type DeviceEvent,
+  deviceEvent,
+  nameBeforeAdmission,
+} from '@sallyport/protocol';
+import type { CertificateOptions, TestCa, TestCertificate } from '@sallyport/testkit';
+import { waitFor } from '@sallyport/testkit';
+import { authorityIdOf, type Certificate, certificatesFromPem, leafName } from '@sallyport/x509';
+import type { z } from 'zod';
+import { ConnectorsUnderTest, validNow } from '../connectors/connectors.fixture.js';
+
+/** What an entrance of the connector adds to a certificate. */
+export interface ContactOptions {
+  readonly connector?: string;
+  readonly remoteAddress?: string;
+  readonly entrance?: string;
+  readonly issuedHere?: boolean;
+  readonly kind?: 'device' | 'admin';
+}
+
+const selfProvisioning: ConnectorSettingsChange = { provisioning: { self: true }, pki: { enabled: true } };
+
+/** A registry with a connector, and the devices that come to it. */
+export class ContactsUnderTest {
+  readonly events: DeviceEvent[] = [];
+  private listener: Mqtt | undefined;
+
+  private constructor(readonly site: ConnectorsUnderTest) {}
+
+  /** Everybody with a certificate of a Client CA may come in, until a test says otherwise. */
+  static async start(): Promise<ContactsUnderTest> {
+    const contacts = new ContactsUnderTest(await ConnectorsUnderTest.start());
+    contacts.listener = await connectMqtt(contacts.registry.connection('listener'));
+    await contacts.listener.subscribe('sallyport/events/#', (_topic, payload) => {
+      contacts.events.push(deviceEvent.parse(JSON.parse(payload.toString())));
+    });
+    await contacts.change(selfProvisioning);
+    return contacts;
+  }
+
+  get registry() {
+    return this.site.registry;
+  }
+
+  async stop(): Promise<void> {
+    await this.listener?.close();
+    await this.site.stop();
+  }
+
+  /** Changes the connector, and saves. */
+  async change(settings: ConnectorSettingsChange): Promise<void> {
+    await this.site.alice.call(connectorRoutes.changeDraft, { body: settings });
+    await this.site.alice.save();
+  }
+
+  /** A new Client CA, in force. */
+  async clientCa(options: object = {}, certificate: CertificateOptions = {}): Promise<TestCa> {
+    const ca = await this.site.authority({ subject: [['CN', `CA ${this.registry.announced.length}`]], ...certificate });
+    await this.site.alice.addCa(ca.certPem, options);
+    await this.site.alice.save();
+    return ca;
+  }
+
+  async changeCa(ca: TestCa, change: object): Promise<void> {
+    await this.site.alice.call(connectorRoutes.changeClientCa, { params: { id: idOf(ca) }, body: change });
+    await this.site.alice.save();
+  }
+
+  async removeCa(ca: TestCa): Promise<void> {
+    await this.site.alice.send(connectorRoutes.removeClientCa, { params: { id: idOf(ca) } });
+    await this.site.alice.save();
+  }
+
+  /** Asks as an entrance of the connector does: `admitted as NAME`, or the reason. */
+  async come(request: CertificateAdmissionRequest): Promise<string> {
+    return outcomeOf(await this.registry.ask(admitPeer, request));
+  }
+
+  /** A device of this name comes with a new certificate of a CA. */
+  async arrive(ca: TestCa, commonName: string, options: ContactOptions = {}): Promise<string> {
+    return this.come(await contactWith(ca, { commonName }, options));
+  }
+
+  async typesOf(device: string, count: number): Promise<string[]> {
+    const ofDevice = () => this.events.filter((event) => event.device === device).map(({ type }) => type);
+    await waitFor(() => ofDevice().length >= count, { what: `event ${count} of ${device}` });
+    return ofDevice();
+  }
+}
+
+/** The question of an entrance about a new certificate of a CA. */
+export async function contactWith(
+  ca: TestCa,
+  certificate: CertificateOptions,
+  options: ContactOptions = {},
+): Promise<CertificateAdmissionRequest> {
+  const leaf = await ca.issue({ ...validNow, notAfter: new Date('2026-12-01T00:00:00Z'), ...certificate });
+  return contactFor(leaf, [ca], options);
+}
+
+/** @param authorities the CAs above the leaf, the nearest first */
+export function contactFor(
+  { certPem }: Pick<TestCertificate, 'certPem'>,
+  authorities: readonly TestCa[],
+  { connector = 'default', issuedHere = false, kind = 'device', ...where }: ContactOptions = {},
+): CertificateAdmissionRequest {
+  const leaf = only(certPem);
+  const issuers = authorities.map((authority) => only(authority.certPem));
+  const [issuer] = issuers;
+  if (issuer === undefined) throw new Error('a certificate has an issuer');
+  const fields: z.input<typeof certificateAdmissionRequest> = {
+    fingerprint: leaf.fingerprint,
+    deviceId: leafName(leaf).deviceId ?? nameBeforeAdmission(leaf.fingerprint),
+    issuerFingerprint: issuer.fingerprint,
+    knownIssuerFingerprints: [issuer.fingerprint],
+    authorities: issuers.map((each) => authorityIdOf(each)),
+    authorityName: issuers.at(-1)?.subject.text ?? '',
+    serialNumber: leaf.serialNumber,
+    issuedHere,
+    kind,
+    notBefore: leaf.notBefore.toISOString(),
+    notAfter: leaf.notAfter.toISOString(),
+    connector: { name: connectorName.parse(connector), certificate: leaf.der.toString('base64') },
+    entrance: 'connector',
+    remoteAddress: '192.0.2.7',
+    ...where,
+  };
+  return certificateAdmissionRequest.parse(fields);
+}
+
+export function outcomeOf(decision: AdmissionDecision): string {
+  return decision.outcome === 'admitted' ? `admitted as ${decision.deviceId}` : decision.reason;
+}
+
+export function idOf(ca: TestCa): string {
+  return authorityIdOf(only(ca.certPem));
+}
+
+function only(pem: string): Certificate {
+  const [certificate] = certificatesFromPem(pem);
+  if (certificate === undefined) throw new Error('no certificate');
+  return certificate;
+}

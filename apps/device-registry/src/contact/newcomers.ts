@@ -1,0 +1,135 @@
+import { Injectable } from '@nestjs/common';
+import type { AllowedDevice, ConnectorDocument, DeviceId, Fingerprint } from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import { isNameOfSite } from '../admission/admission-rules.js';
+import { DeviceLists } from '../devices/device-lists.js';
+import { Devices } from '../devices/devices.js';
+import { RegistrySite } from '../site/registry-site.js';
+import { isAllowedAddress } from './allowed-address.js';
+import { NewcomerLimits } from './newcomer-limits.js';
+import { type HookQuestion, ProvisioningHook } from './provisioning-hook.js';
+import { Refusal } from './refusal.js';
+import { isInDate, type Voucher } from './voucher.js';
+
+/** A device whose name is known, and which may come for the first time. */
+export interface Newcomer {
+  readonly connector: ConnectorDocument;
+  readonly identity: DeviceId;
+  readonly remoteAddress: string;
+  /** Absent for a device with a secret. */
+  readonly voucher?: Voucher;
+  readonly fingerprint?: Fingerprint;
+  readonly question: HookQuestion;
+}
+
+/** The rules for devices that come for the first time. */
+@Injectable()
+export class Newcomers {
+  constructor(
+    private readonly devices: Devices,
+    private readonly lists: DeviceLists,
+    private readonly limits: NewcomerLimits,
+    private readonly hook: ProvisioningHook,
+    private readonly site: RegistrySite,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The rules for one of them. */
+  welcome(newcomer: Newcomer): Welcome {
+    const { devices, lists, limits, hook, site } = this;
+    return new Welcome(newcomer, { devices, lists, limits, hook, site, now: this.clock.now() });
+  }
+}
+
+interface WelcomeParts {
+  readonly devices: Devices;
+  readonly lists: DeviceLists;
+  readonly limits: NewcomerLimits;
+  readonly hook: ProvisioningHook;
+  readonly site: RegistrySite;
+  readonly now: Date;
+}
+
+/** Judges one device that comes for the first time. Room and consent are asked for once, however often it is tried. */
+export class Welcome {
+  private room: Promise<void> | undefined;
+  private consent: Promise<void> | undefined;
+
+  constructor(
+    private readonly newcomer: Newcomer,
+    private readonly parts: WelcomeParts,
+  ) {}
+
+  /** Runs the registration. With a quota, those of one connector run one after the other. */
+  async inTurn<Result extends { readonly isNew: boolean }>(register: () => Promise<Result>): Promise<Result> {
+    const { connector, voucher, identity } = this.newcomer;
+    const { limits, devices } = this.parts;
+    if (!limits.hasQuota(connector) || (await devices.find(identity)) !== undefined) return register();
+    return limits.inTurn(connector, async () => {
+      const result = await register();
+      if (result.isNew) limits.letIn(connector, voucher);
+      return result;
+    });
+  }
+
+  /**
+   * The device was not deleted, takes the name of no service, and comes by itself or because an administrator expects
+   * it. It shows the kind of credential that the connector wants of new devices; a known one keeps its own.
+   *
+   * @returns the entry of the allow list, which the registration uses up
+   * @throws Refusal `device-deleted`, `name-conflict`, `device-expired`, `not-expected`, `credential-mismatch`
+   */
+  async requireExpected(): Promise<AllowedDevice | undefined> {
+    const { connector, identity: deviceId, fingerprint, voucher } = this.newcomer;
+    const { lists, site, now } = this.parts;
+    await site.requireKnown();
+    if ((await lists.buriedAs({ deviceId, fingerprint })) !== undefined) throw new Refusal('device-deleted');
+    const allowance = await lists.allowanceOf(deviceId, now);
+    // A certificate of this site was issued for a token of an administrator: the device is expected.
+    if (voucher?.by === 'site') return allowance;
+    if (isNameOfSite(deviceId)) throw new Refusal('name-conflict');
+    const { provisioning } = connector.settings;
+    const isExpected = allowance !== undefined && (allowance.connector ?? connector.name) === connector.name;
+    if (!isExpected && !provisioning.self) throw new Refusal(await this.reasonNotExpected(allowance));
+    const shown = voucher === undefined ? 'secret' : 'certificate';
+    if ((provisioning.auth === 'certificate') !== (shown === 'certificate')) throw new Refusal('credential-mismatch');
+    return isExpected ? allowance : undefined;
+  }
+
+  /** @throws Refusal `issuer-stopped`, `issuer-expired`: the Client CA brings no new devices */
+  requireIssuer(): void {
+    const { voucher } = this.newcomer;
+    if (voucher?.by !== 'client-ca') return;
+    if (!voucher.clientCa.provision) throw new Refusal('issuer-stopped');
+    if (!isInDate(voucher.clientCa, this.parts.now)) throw new Refusal('issuer-expired');
+  }
+
+  /** @throws Refusal `address-not-allowed` */
+  requireAddress(): void {
+    const { connector, remoteAddress, voucher } = this.newcomer;
+    if (voucher?.by === 'site') return;
+    const { allowedNetworks } = connector.settings.provisioning;
+    if (!isAllowedAddress(remoteAddress, allowedNetworks)) throw new Refusal('address-not-allowed');
+  }
+
+  /** @throws Refusal `quota-reached`, `too-many-new-devices` */
+  requireRoom(): Promise<void> {
+    const { connector, voucher } = this.newcomer;
+    this.room ??= voucher?.by === 'site' ? Promise.resolve() : this.parts.limits.requireRoom(connector, voucher);
+    return this.room;
+  }
+
+  /** @throws Refusal `hook-refused`, `hook-unavailable` */
+  requireConsent(): Promise<void> {
+    const { connector, voucher, question } = this.newcomer;
+    const url = voucher?.by === 'site' ? undefined : connector.settings.hook?.url;
+    this.consent ??= url === undefined ? Promise.resolve() : this.parts.hook.requireConsent(url, question);
+    return this.consent;
+  }
+
+  private async reasonNotExpected(allowance: AllowedDevice | undefined): Promise<'device-expired' | 'not-expected'> {
+    if (allowance !== undefined) return 'not-expected';
+    const entry = await this.parts.lists.allowed.find(this.newcomer.identity);
+    return entry === undefined ? 'not-expected' : 'device-expired';
+  }
+}

@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import type { DeviceId, Fingerprint } from '@sallyport/protocol';
+import { DeviceLists } from '../devices/device-lists.js';
+import { Devices } from '../devices/devices.js';
+import { RegistrySite } from '../site/registry-site.js';
+import type { CertificateContact } from './certificate-contact.js';
+import { Refusal } from './refusal.js';
+import type { Voucher } from './voucher.js';
+
+/** Certificates and names that are refused whatever else is true of them. */
+@Injectable()
+export class RefusedCertificates {
+  constructor(
+    private readonly devices: Devices,
+    private readonly lists: DeviceLists,
+    private readonly site: RegistrySite,
+  ) {}
+
+  /**
+   * Checks the CAs of a certificate, the revocation list of its Client CA, and what was revoked here.
+   *
+   * @throws Refusal `issuer-unknown`, `revocation-unknown`, `certificate-revoked`
+   */
+  async requireGood({ request }: CertificateContact, voucher: Voucher): Promise<void> {
+    if (this.site.isDistrusted(request)) throw new Refusal('issuer-unknown');
+    if (voucher.by === 'client-ca' && voucher.clientCa.crl.mode === 'hard') throw new Refusal('revocation-unknown');
+    const { fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
+    // By fingerprint and by issuer and serial number: one certificate may stand in several encodings.
+    const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
+    if (await this.devices.isDenied({ fingerprint, serialNumber, issuers })) throw new Refusal('certificate-revoked');
+  }
+
+  /** @throws Refusal `identity-denied` */
+  async requireNotDenied(peer: { readonly identity: DeviceId; readonly fingerprint?: Fingerprint }): Promise<void> {
+    const { identity: deviceId, fingerprint } = peer;
+    if ((await this.lists.denialOf({ deviceId, fingerprint })) !== undefined) throw new Refusal('identity-denied');
+  }
+}
