@@ -29,6 +29,19 @@ describe('what the person who started Sallyport sees', () => {
     );
   });
 
+  it('is a second way to begin, where the connector is open', async () => {
+    const { written, log, output } = terminal();
+    const connector = { name: 'connector', group: 'connector', host: '0.0.0.0', port: 8444, isOpen: true } as const;
+    const entrances = [{ ...connector, level: 'server', sessions: 0 } as const];
+    await announce(
+      { describe: async () => ({ configDirectory: '/etc/tedge', entrances, caFingerprint: '' }) },
+      output,
+      log,
+    );
+    expect(written.join('')).toContain('  connector  https://0.0.0.0:8444/api:v1/  TLS, the server is authenticated\n');
+    expect(written.join('')).toMatch(/\n {2}npx sallyport client-ca decode FILE\n\nCtrl-C/);
+  });
+
   it('is a warning when the system cannot be described, and the system goes on', async () => {
     const { written, lines, log, output } = terminal();
     const describe = () => Promise.reject(new Problem('unavailable', 'No answer within 3000 ms.'));

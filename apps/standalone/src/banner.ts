@@ -34,6 +34,13 @@ export async function announce(
   }
 }
 
+const manufacturers = [
+  'Or let devices connect that have a certificate of another CA (docs/connector.md). Begin with a look at that CA:',
+  '',
+  '  npx sallyport client-ca decode FILE',
+  '',
+];
+
 /** What `npm start` tells the person who typed it: addresses, levels, the CA, and what to try next. */
 function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
   const open = entrances.filter(({ isOpen }) => isOpen);
@@ -57,6 +64,7 @@ function banner({ configDirectory, entrances, caFingerprint }: SystemDescription
     '',
     '  npx sallyport device enroll-token child01',
     '',
+    ...(open.some(({ group }) => group === 'connector') ? manufacturers : []),
     'Ctrl-C stops everything.',
     '',
   ].join('\n');
