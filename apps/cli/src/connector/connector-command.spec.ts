@@ -25,6 +25,14 @@ async function siteWith({
   return site;
 }
 
+/** A terminal at which somebody types. */
+function terminalWith(text: string) {
+  async function* keys() {
+    yield text;
+  }
+  return Object.assign(keys(), { isTTY: true, setRawMode: () => undefined });
+}
+
 const bodies = (site: FakeSite) => site.admin['device-registry'].seen.flatMap(({ body }) => body ?? []);
 
 describe('a command that changes the draft', () => {
@@ -223,6 +231,25 @@ describe('connector diff and save', () => {
     );
     expect((await site.run(['connector', 'save', '--yes'])).exitCode).toBe(0);
   });
+
+  it.each([
+    ['yes', 0],
+    ['y', 1],
+    ['no', 1],
+  ])(
+    'asks a person at a terminal before it saves what concerns devices: "%s" ends with %i',
+    async (answer, exitCode) => {
+      await using site = await siteWith({ before: { ...draft, changes: [loginChange] } });
+      site.admin['device-registry'].routes.set('POST /v1/connectors/default/draft/save', () => saved);
+
+      const ran = await site.run(['connector', 'save'], { stdin: terminalWith(`${answer}\r`) });
+
+      expect(ran.exitCode).toBe(exitCode);
+      expect(ran.stderr).toContain('This concerns 12 devices; type "yes" to save: ');
+      const isSaved = site.admin['device-registry'].seen.some(({ route }) => route.endsWith('/save'));
+      expect(isSaved).toBe(exitCode === 0);
+    },
+  );
 
   it('warns when a listener has not followed', async () => {
     await using site = await siteWith({ before: { ...draft, changes: [selfChange] } });
