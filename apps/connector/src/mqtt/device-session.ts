@@ -19,7 +19,7 @@ import {
   wholeFrame,
 } from '@sallyport/mqtt-wire';
 import type { DeviceId } from '@sallyport/protocol';
-import type { DeviceContact } from './device-contact.js';
+import type { ClientContact } from './client-contact.js';
 import { isImpliedFilter } from './device-topics.js';
 import { type DeviceValuesOverMqtt, DeviceWork } from './device-work.js';
 import { identify } from './identify.js';
@@ -34,7 +34,7 @@ export interface SessionContext {
   readonly writer: TurnWriter;
   readonly log: ClientLog;
   readonly counters: SessionCounters;
-  readonly valuesOf: (device: DeviceId, contact: DeviceContact) => DeviceValuesOverMqtt;
+  readonly valuesOf: (device: DeviceId, contact: ClientContact) => DeviceValuesOverMqtt;
   /** Makes this the session of the device, and ends the one before. False: devices with this name evict each other. */
   readonly takeOver: (device: DeviceId, session: DeviceSession) => boolean;
   /** The session serves its device no longer; its connection may take a moment more. */
@@ -44,7 +44,7 @@ export interface SessionContext {
 
 export interface DeviceSessionOptions {
   readonly stream: Duplex;
-  readonly contact: DeviceContact;
+  readonly contact: ClientContact;
   readonly budget: TurnBudget;
 }
 
@@ -161,18 +161,18 @@ export class DeviceSession implements PacketConnectionUser {
   private open(connect: ConnectPacket): void {
     this.answers = new Answers(connect.version);
     this.connection.hold();
-    identify(connect, this.options.contact).then(
-      (identity) => {
-        if (!this.connection.isOpen) return;
-        if (identity.kind === 'fault') this.refuse(identity.fault);
-        else this.join(connect, identity.device);
-        this.connection.resume();
-      },
-      (error: unknown) => {
-        const detail = error instanceof Error ? error.message : String(error);
-        this.refuse({ reason: 'admission-unavailable', detail, code: reasonCodes.serverUnavailable });
-      },
-    );
+    void this.admit(connect).catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.refuse({ reason: 'admission-unavailable', detail, code: reasonCodes.serverUnavailable });
+    });
+  }
+
+  private async admit(connect: ConnectPacket): Promise<void> {
+    const identity = await identify(connect, this.options.contact);
+    if (!this.connection.isOpen) return;
+    if (identity.kind === 'fault') this.refuse(identity.fault);
+    else this.join(connect, identity.device);
+    this.connection.resume();
   }
 
   private join(connect: ConnectPacket, device: DeviceId | undefined): void {

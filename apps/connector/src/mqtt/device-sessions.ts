@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { TokenBuckets } from '@sallyport/concurrency';
 import { ClientLog, TurnBudgets, TurnWriter } from '@sallyport/mqtt-wire';
 import type { DeviceId } from '@sallyport/protocol';
-import type { DeviceContact } from './device-contact.js';
+import type { ClientContact } from './client-contact.js';
 import { DeviceSession, type SessionContext } from './device-session.js';
 import { defaultSessionLimits, type SessionLimits } from './session-limits.js';
 import { SessionCounters } from './session-work.js';
@@ -13,9 +13,9 @@ export interface DeviceSessionsOptions extends Pick<SessionContext, 'valuesOf'> 
   readonly now: () => number;
   readonly onWarning: (text: string, fields: Readonly<Record<string, unknown>>) => void;
   /** A session of a device has begun. */
-  readonly onConnect: (device: DeviceId, contact: DeviceContact) => void;
+  readonly onConnect: (device: DeviceId, contact: ClientContact) => void;
   /** It has ended, whoever ended it. */
-  readonly onDisconnect: (device: DeviceId, contact: DeviceContact) => void;
+  readonly onDisconnect: (device: DeviceId, contact: ClientContact) => void;
 }
 
 // How often silent and slow clients are looked for, in milliseconds.
@@ -29,7 +29,7 @@ const mostTakeOverKeys = 10_000;
 /** The MQTT sessions of all devices at this process. A device has one at a time: the newest. */
 export class DeviceSessions {
   readonly counters = new SessionCounters();
-  private readonly served = new Map<DeviceSession, DeviceContact>();
+  private readonly served = new Map<DeviceSession, ClientContact>();
   private readonly sessionByDevice = new Map<DeviceId, DeviceSession>();
   private readonly takeOvers = new TokenBuckets<DeviceId>(takeOverRate, mostTakeOverKeys);
   private readonly budgets = new TurnBudgets();
@@ -51,7 +51,7 @@ export class DeviceSessions {
   }
 
   /** Serves a connection until its end. */
-  accept(stream: Duplex, contact: DeviceContact): void {
+  accept(stream: Duplex, contact: ClientContact): void {
     const owner = contact.deviceId ?? contact.network;
     stream.once('close', () => this.budgets.release(owner));
     const session = new DeviceSession(this.context, { stream, contact, budget: this.budgets.acquire(owner) });

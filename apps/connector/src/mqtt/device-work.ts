@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { type PublishPacket, reasonCodes } from '@sallyport/mqtt-wire';
 import { type DeviceId, Problem, type ResourceAlias } from '@sallyport/protocol';
-import { type BatchPoint, parseBatch } from './batch.js';
+import type { Point } from '@sallyport/twin';
+import { parseBatch } from './batch.js';
 import { type UplinkTopic, uplinkTopicOf } from './device-topics.js';
-import { type Command, Downlink } from './downlink.js';
+import { Downlink } from './downlink.js';
 import type { SessionLink, SessionWork } from './session-work.js';
 import { Uplink, type WriteOutcome } from './uplink.js';
 
@@ -11,12 +12,13 @@ import { Uplink, type WriteOutcome } from './uplink.js';
 export interface DeviceValuesOverMqtt {
   /** Resolves when the value is durable. Calls take effect in order. */
   write(alias: ResourceAlias, value: string): Promise<void>;
-  /** Writes values of former times, all or none of an alias. */
-  record(pointsByAlias: ReadonlyMap<ResourceAlias, readonly BatchPoint[]>): Promise<void>;
-  /** Values that were set for the device, and that it has not written back. */
-  unanswered(): Promise<readonly Command[]>;
-  /** Calls back with each value that is set for the device from now on. Returns how to end that. */
-  onCommand(listener: (command: Command) => void): () => void;
+  /** Writes values of former times, all or none. */
+  record(points: readonly Point[]): Promise<void>;
+  /**
+   * Calls back with each value that is set for the device and that it has not written back: first those of before, then
+   * each new one. Returns how to end that.
+   */
+  onCommand(listener: (command: Point) => void): () => void;
 }
 
 export interface DeviceWorkOptions {
@@ -48,8 +50,7 @@ export class DeviceWork implements SessionWork {
       send: (frame) => link.send(frame, 0),
       onUndeliverable: ({ alias }) => link.note('a value cannot be sent to the device over MQTT', { alias }),
     });
-    this.stopListening = options.values.onCommand((command) => this.downlink.offer(command));
-    void this.sendUnanswered();
+    this.stopListening = this.listen();
   }
 
   get isIdle(): boolean {
@@ -69,6 +70,17 @@ export class DeviceWork implements SessionWork {
   end(): void {
     this.hasEnded = true;
     this.stopListening();
+  }
+
+  /** A device that waits for values in too many ways is told to come again. */
+  private listen(): () => void {
+    try {
+      return this.options.values.onCommand((command) => this.downlink.offer(command));
+    } catch (error) {
+      this.link.note('a device could not wait for values', { error });
+      this.link.cut('it could not wait for values', reasonCodes.serverBusy);
+      return () => undefined;
+    }
   }
 
   private take(packet: PublishPacket, topic: UplinkTopic): void {
@@ -123,17 +135,6 @@ export class DeviceWork implements SessionWork {
     if (outcome.kind === 'rejected') link.note('a value of a device was rejected', { reason: outcome.reason, topic });
     const code = outcome.kind === 'kept' ? reasonCodes.success : reasonCodes.payloadFormatInvalid;
     if (qos === 1) link.send(link.answers.ack('puback', packetId, code), packetId);
-  }
-
-  private async sendUnanswered(): Promise<void> {
-    try {
-      const commands = await this.options.values.unanswered();
-      if (!this.hasEnded) for (const command of commands) this.downlink.offer(command);
-    } catch (error) {
-      if (this.hasEnded) return;
-      this.link.note('the values that were set for a device could not be read', { error });
-      this.link.cut('its values could not be read', reasonCodes.serverBusy);
-    }
   }
 }
 

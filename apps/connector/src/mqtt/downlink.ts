@@ -1,12 +1,6 @@
 import { encodePublish, type Frame, type ProtocolVersion, wholeFrame } from '@sallyport/mqtt-wire';
+import type { Point } from '@sallyport/twin';
 import { commandTopicOf } from './device-topics.js';
-
-/** A value that was set for a device. */
-export interface Command {
-  readonly alias: string;
-  readonly value: string;
-  readonly atMicros: number;
-}
 
 export interface DownlinkOptions {
   readonly version: ProtocolVersion;
@@ -16,7 +10,7 @@ export interface DownlinkOptions {
   readonly largestBytes: number;
   readonly send: (frame: Frame) => void;
   /** A command that this device can never get: its packet is too large, or its alias cannot stand in a topic. */
-  readonly onUndeliverable: (command: Command) => void;
+  readonly onUndeliverable: (command: Point) => void;
 }
 
 const mostPacketId = 65_535;
@@ -29,7 +23,7 @@ const mostPacketId = 65_535;
  * then its next session gets it again.
  */
 export class Downlink {
-  private readonly waiting = new Map<string, Command>();
+  private readonly waiting = new Map<string, Point>();
   private readonly inFlight = new Set<number>();
   /** Of each alias the time of the newest command that was taken. */
   private readonly newest = new Map<string, number>();
@@ -38,7 +32,7 @@ export class Downlink {
   constructor(private readonly options: DownlinkOptions) {}
 
   /** Sends a command now or later, unless it, or a newer one, was taken before. */
-  offer(command: Command): void {
+  offer(command: Point): void {
     const { alias, atMicros } = command;
     if (atMicros <= (this.newest.get(alias) ?? 0)) return;
     this.newest.set(alias, atMicros);
@@ -64,7 +58,7 @@ export class Downlink {
     }
   }
 
-  private deliver(command: Command): void {
+  private deliver(command: Point): void {
     const { version, largestBytes, send, onUndeliverable } = this.options;
     const topic = commandTopicOf(command.alias, command.atMicros);
     const packetId = this.freePacketId();

@@ -1,6 +1,6 @@
 import { type ConnectPacket, reasonCodeOfRefusal, reasonCodes } from '@sallyport/mqtt-wire';
 import type { DeviceId, RefusalReason } from '@sallyport/protocol';
-import type { DeviceContact } from './device-contact.js';
+import type { ClientContact } from './client-contact.js';
 import { type ConnectFault, claimOf, nameFault } from './session-terms.js';
 
 export type Identity =
@@ -12,7 +12,7 @@ export type Identity =
  * Says whose session a CONNECT begins. A certificate has said it already; then the credentials of the packet do not
  * count. A device that shows none must have one of another kind.
  */
-export async function identify(connect: ConnectPacket, contact: DeviceContact): Promise<Identity> {
+export async function identify(connect: ConnectPacket, contact: ClientContact): Promise<Identity> {
   if (connect.properties?.authenticationMethod !== undefined) {
     const detail = 'the client asks for an authentication method';
     return faultOf({ reason: 'authentication-method', detail, code: reasonCodes.badAuthenticationMethod });
@@ -22,7 +22,7 @@ export async function identify(connect: ConnectPacket, contact: DeviceContact): 
   return fault === undefined ? identity : faultOf(fault);
 }
 
-async function authenticate(connect: ConnectPacket, contact: DeviceContact): Promise<Identity> {
+async function authenticate(connect: ConnectPacket, contact: ClientContact): Promise<Identity> {
   const claim = claimOf(connect);
   if (claim.kind === 'fault') return claim;
   if (claim.kind === 'nobody') return known(undefined);

@@ -1,5 +1,5 @@
 import { encodePublish, type PublishPacket, reasonCodes, wholeFrame } from '@sallyport/mqtt-wire';
-import type { DeviceContact } from './device-contact.js';
+import type { ClientContact } from './client-contact.js';
 import { uplinkTopicOf } from './device-topics.js';
 import type { SessionLink, SessionWork } from './session-work.js';
 
@@ -13,7 +13,7 @@ export class ProvisioningWork implements SessionWork {
 
   constructor(
     private readonly link: SessionLink,
-    private readonly contact: DeviceContact,
+    private readonly contact: ClientContact,
   ) {}
 
   get isIdle(): boolean {

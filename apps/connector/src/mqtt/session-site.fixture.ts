@@ -10,9 +10,9 @@ import {
   type PresentedCredential,
   type RefusalReason,
 } from '@sallyport/protocol';
+import type { Point } from '@sallyport/twin';
 import { DeviceSessions } from './device-sessions.js';
 import type { DeviceValuesOverMqtt } from './device-work.js';
-import type { Command } from './downlink.js';
 import type { SessionLimits } from './session-limits.js';
 
 /** A write that waits for the test to say how it ends. */
@@ -29,8 +29,8 @@ export class ScriptedValues implements DeviceValuesOverMqtt {
   /** Only while `isSlow`. */
   readonly waiting: WaitingWrite[] = [];
   isSlow = false;
-  unansweredCommands: Command[] = [];
-  private readonly listeners = new Set<(command: Command) => void>();
+  unansweredCommands: Point[] = [];
+  private readonly listeners = new Set<(command: Point) => void>();
 
   get listenerCount(): number {
     return this.listeners.size;
@@ -40,25 +40,17 @@ export class ScriptedValues implements DeviceValuesOverMqtt {
     return this.take(`${alias}=${value}`);
   }
 
-  record(
-    pointsByAlias: ReadonlyMap<string, readonly { readonly atMicros: number; readonly value: string }[]>,
-  ): Promise<void> {
-    const texts = [...pointsByAlias].flatMap(([alias, points]) =>
-      points.map(({ atMicros, value }) => `${alias}=${value}@${atMicros}`),
-    );
-    return this.take(texts.join(' '));
+  record(points: readonly Point[]): Promise<void> {
+    return this.take(points.map(({ alias, value, atMicros }) => `${alias}=${value}@${atMicros}`).join(' '));
   }
 
-  async unanswered(): Promise<readonly Command[]> {
-    return this.unansweredCommands;
-  }
-
-  onCommand(listener: (command: Command) => void): () => void {
+  onCommand(listener: (command: Point) => void): () => void {
+    for (const command of this.unansweredCommands) listener(command);
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
   }
 
-  command(command: Command): void {
+  command(command: Point): void {
     for (const listener of this.listeners) listener(command);
   }
 

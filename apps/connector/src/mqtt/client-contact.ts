@@ -1,7 +1,7 @@
 import type { ActivationDecision, AuthenticationDecision, DeviceId, PresentedCredential } from '@sallyport/protocol';
 
 /** A client at the entrance: what its connection proves, and whom to ask for more. */
-export interface DeviceContact {
+export interface ClientContact {
   /** Named by the certificate of the connection; undefined when it has none. */
   readonly deviceId: DeviceId | undefined;
   readonly remoteAddress: string;

@@ -1,0 +1,11 @@
+import type { DeviceContact, DeviceValues } from '../values/device-values.js';
+import type { DeviceValuesOverMqtt } from './device-work.js';
+
+/** The values of a device that has a session. */
+export function valuesOverMqtt(values: DeviceValues, contact: DeviceContact): DeviceValuesOverMqtt {
+  return {
+    write: async (alias, value) => void (await values.writeAll(contact, new Map([[alias, value]]))),
+    record: async (points) => void (await values.record(contact, points)),
+    onCommand: (listener) => values.onDesired(contact, listener),
+  };
+}
