@@ -19,8 +19,14 @@ import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
 import { DeviceLists } from './devices/device-lists.js';
+import { DeviceQueries } from './devices/device-queries.js';
+import { DeviceRemoval } from './devices/device-removal.js';
+import { DeviceTagging } from './devices/device-tagging.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { Devices } from './devices/devices.js';
+import { FormerStateIndex } from './devices/former-state-index.js';
+import { DeviceDirectory } from './devices/index/device-directory.js';
+import { LastContacts } from './devices/last-contacts.js';
 import { EntitiesController } from './entities/entities.controller.js';
 import { Entities } from './entities/entities.js';
 import { EntityChannel } from './entities/entity-channel.js';
@@ -64,6 +70,12 @@ const registrySite: Provider = {
     DeviceAnnouncements,
     DeviceLifecycle,
     DeviceLists,
+    DeviceDirectory,
+    DeviceQueries,
+    DeviceRemoval,
+    DeviceTagging,
+    FormerStateIndex,
+    LastContacts,
     Devices,
     EnrolmentCheck,
     Entities,

@@ -1,22 +1,39 @@
 import { Controller } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { deviceState, type RegistryStatus, registryRoutes, registryStatus } from '@sallyport/protocol';
-import { Serves } from '@sallyport/runtime';
-import { Devices } from './devices/devices.js';
+import { Clock, Serves } from '@sallyport/runtime';
+import { DeviceDirectory } from './devices/index/device-directory.js';
+
+const dayMs = 86_400_000;
 
 /** How the registry is, for `sallyport status`. */
 @Controller()
 export class StatusController {
   constructor(
-    private readonly devices: Devices,
+    private readonly directory: DeviceDirectory,
     private readonly audit: AuditLog,
+    private readonly clock: Clock,
   ) {}
 
   @Serves(registryRoutes.showStatus)
   async status(): Promise<RegistryStatus> {
     const { sequence, hash } = await this.audit.head();
-    const counts = deviceState.options.map(async (state) => [state, await this.devices.count(state)] as const);
-    const devices = registryStatus.shape.devices.parse(Object.fromEntries(await Promise.all(counts)));
-    return { service: 'device-registry', devices, audit: { rows: sequence, headHash: hash } };
+    await this.directory.settle();
+    const { isComplete } = this.directory;
+    const counts = deviceState.options.map((state) => [state, this.directory.countOf(state)] as const);
+    const devices = registryStatus.shape.devices.parse(Object.fromEntries(counts));
+    return {
+      service: 'device-registry',
+      devices,
+      isComplete,
+      ...(isComplete ? { expiring: await this.expiring() } : {}),
+      audit: { rows: sequence, headHash: hash },
+    };
+  }
+
+  private async expiring(): Promise<RegistryStatus['expiring']> {
+    const moments = [0, 7, 30, 90].map((days) => new Date(this.clock.now().getTime() + days * dayMs));
+    const [ended = 0, days7 = 0, days30 = 0, days90 = 0] = await this.directory.countExpiring('active', moments);
+    return { ended, days7, days30, days90 };
   }
 }

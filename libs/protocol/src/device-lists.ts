@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
+import { connectorName } from './connectors.js';
 import { deviceTags, reasonText } from './device-record-parts.js';
 import { deviceId, fingerprint } from './ids.js';
 import { deviceFilter, pageCursor, pageLimit } from './registry-admin.js';
 
-const connector = z.string().min(1).max(64);
+const connector = connectorName;
 const longestWindowHours = 24 * 366;
 
 const stamp = {
@@ -20,6 +21,8 @@ export const allowedDevice = z.strictObject({
   connector: connector.optional(),
   /** End of its window; absent when it has none. */
   until: z.iso.datetime().optional(),
+  /** The only certificate with which it may come in; absent for any that its CA vouches for. */
+  fingerprint: fingerprint.optional(),
   /** Given to the device when it comes in. */
   tags: deviceTags.optional(),
   ...stamp,
@@ -86,9 +89,9 @@ export const listChange = z.strictObject({ changed: z.number().int().min(0) });
 export type ListChange = z.infer<typeof listChange>;
 
 /**
- * A part of a CSV file (RFC 4180). Its first line is `ID`, or `ID, SSL Client Certificate`. Devices without a
- * certificate come onto the allow list. Devices with one are registered, and only this certificate is admitted. One
- * request covers at most 200 rows. The same request may be sent twice.
+ * A part of a CSV file (RFC 4180). Its first line is `ID`, or `ID, SSL Client Certificate`. The devices come onto the
+ * allow list. A device with a certificate may come in only with it. One request covers at most 200 rows. The same
+ * request may be sent twice.
  */
 export const importRequest = z.strictObject({
   csv: z.string().min(1).max(200_000),
@@ -101,9 +104,9 @@ export const importRequest = z.strictObject({
 export type ImportRequest = z.infer<typeof importRequest>;
 
 export const importResponse = z.strictObject({
+  /** Devices that may come in now; in mode `check`, those that could. */
   allowed: z.number().int().min(0),
-  registered: z.number().int().min(0),
-  /** Rows that were there already, the same. */
+  /** Devices that are registered already. */
   unchanged: z.number().int().min(0),
   /** Rows that were left out, by their number; the header is row 1. */
   faults: z.array(z.strictObject({ row: z.number().int(), id: z.string(), fault: z.string() })),
@@ -129,6 +132,7 @@ export const deviceListRoutes = {
   },
   allowDevices: {
     method: 'POST',
+    role: 'operator',
     path: '/v1/allowed',
     summary: 'Lets names come in for the first time, until their window ends. A second request starts a new window.',
     request: allowRequest,
@@ -136,6 +140,7 @@ export const deviceListRoutes = {
   },
   withdrawAllowed: {
     method: 'DELETE',
+    role: 'operator',
     path: '/v1/allowed/:id',
     summary: 'Takes a name off the allow list.',
     parameters: releaseParameters,
@@ -149,6 +154,7 @@ export const deviceListRoutes = {
   },
   denyPeers: {
     method: 'POST',
+    role: 'operator',
     path: '/v1/denied',
     summary: 'Refuses names and certificates at every entrance, and ends their connections; may be repeated.',
     request: denyRequest,
@@ -156,6 +162,7 @@ export const deviceListRoutes = {
   },
   withdrawDenied: {
     method: 'DELETE',
+    role: 'operator',
     path: '/v1/denied/:id',
     summary: 'Takes a name or the fingerprint of a certificate off the deny list.',
     parameters: { id: z.union([fingerprint, deviceId]) },
@@ -169,12 +176,14 @@ export const deviceListRoutes = {
   },
   releaseDevice: {
     method: 'DELETE',
+    role: 'operator',
     path: '/v1/tombstones/:id',
     summary: 'Releases the name and the certificates of a deleted device: it may come in again as a new one.',
     parameters: releaseParameters,
   },
   importDevices: {
     method: 'POST',
+    role: 'operator',
     path: '/v1/devices-import',
     summary: 'Takes a part of a CSV file with the names of devices, and their certificates.',
     request: importRequest,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
+import { connectorName } from './connectors.js';
 import { credentialKind } from './contact.js';
 import {
   deviceAuthority,
@@ -34,9 +35,10 @@ const deviceSummary = z.strictObject({
   /** End of the newest certificate that is admitted; absent when none is. */
   notAfter: z.iso.datetime().optional(),
   /** The connector at which the device came in; absent for devices of this site's own entrances. */
-  connector: z.string().optional(),
+  connector: connectorName.optional(),
   tags: deviceTags.optional(),
-  lastSeen: lastSeen.optional(),
+  /** Its last contact; written once a minute, so a crash may lose the newest minute. */
+  lastSeenAt: z.iso.datetime().optional(),
 });
 export type DeviceSummary = z.infer<typeof deviceSummary>;
 
@@ -57,7 +59,12 @@ export function splitTag(text: string): [name: string, value: string | undefined
 /** Which devices; each condition that is given must hold. */
 export const deviceFilter = z.strictObject({
   /** A part of the name; upper and lower case are the same. */
-  search: z.string().min(1).max(64).optional(),
+  search: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[^\p{Cc}]*$/u, 'holds a control character')
+    .optional(),
   state: deviceState.optional(),
   /** `NAME`, or `NAME=VALUE`. Several must all be there. */
   tag: z
@@ -65,7 +72,7 @@ export const deviceFilter = z.strictObject({
     .transform((tags) => (typeof tags === 'string' ? [tags] : tags))
     .optional(),
   authority: deviceAuthority.optional(),
-  connector: z.string().min(1).max(64).optional(),
+  connector: connectorName.optional(),
   /** In contact at this moment or later. */
   seenSince: z.iso.datetime().optional(),
   /** Not in contact since this moment, or never. */
@@ -103,6 +110,7 @@ export type StateChange = z.infer<typeof stateChange>;
 export const deviceDescription = deviceSummary.extend({
   /** Names this version of the record. A change may name it in `If-Match`; then it is made only to this version. */
   version: z.string().optional(),
+  lastSeen: lastSeen.optional(),
   /** Newest first, at most 20. */
   certificates: z.array(deviceCertificate),
   /** Newest first, at most 50. */
@@ -199,6 +207,8 @@ export const registryRoutes = {
   },
   changeDevice: {
     method: 'POST',
+    role: 'operator',
+    ifMatch: 'optional',
     path: '/v1/devices/:id/:action',
     summary: 'Changes the state of a device; may be repeated.',
     parameters: { id: deviceId, action: deviceAction },
@@ -214,6 +224,8 @@ export const registryRoutes = {
   },
   tagDevice: {
     method: 'POST',
+    role: 'operator',
+    ifMatch: 'optional',
     path: '/v1/devices/:id/tags',
     summary: 'Sets and removes tags of a device; may be repeated.',
     parameters: { id: deviceId },
@@ -222,6 +234,7 @@ export const registryRoutes = {
   },
   deleteDevice: {
     method: 'DELETE',
+    ifMatch: 'optional',
     path: '/v1/devices/:id',
     summary: 'Deletes a device. Its name and its certificates are refused until they are released.',
     parameters: { id: deviceId },

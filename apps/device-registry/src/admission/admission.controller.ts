@@ -13,6 +13,7 @@ import {
   type TokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { ContactAdmission } from '../contact/contact-admission.js';
+import { LastContacts } from '../devices/last-contacts.js';
 import { EnrolmentCheck } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
 import { RefusalRecorder } from './refusal-recorder.js';
@@ -25,13 +26,19 @@ export class AdmissionController {
     private readonly contacts: ContactAdmission,
     private readonly enrolment: EnrolmentCheck,
     private readonly refusals: RefusalRecorder,
+    private readonly lastContacts: LastContacts,
   ) {}
 
   @RpcHandler(admitPeer)
-  admit(request: AdmissionRequest): Promise<AdmissionDecision> {
+  async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
     if (isTokenAdmission(request)) return this.refuseToken(request);
-    const { connector } = request;
-    return connector === undefined ? this.admission.admit(request) : this.contacts.admit(request, connector);
+    const { connector, entrance, remoteAddress } = request;
+    const decision = await (connector === undefined
+      ? this.admission.admit(request)
+      : this.contacts.admit(request, connector));
+    if (decision.outcome === 'admitted')
+      this.lastContacts.note({ deviceId: decision.deviceId, entrance, remoteAddress });
+    return decision;
   }
 
   @RpcHandler(checkEnrolment)

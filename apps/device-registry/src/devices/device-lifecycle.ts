@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type DeviceAction, type DeviceEventType, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
+import { type ChangeConditions, requireVersion } from './change-conditions.js';
 import { credentialsOf, type DeviceRecord, withRevoked, withState } from './device-record.js';
 import { type DeviceChangeSet, Devices, type StoredDevice } from './devices.js';
 
@@ -25,12 +26,6 @@ const transitions = {
   },
 } as const satisfies Record<DeviceAction, Transition>;
 
-/** Who asked for a change of state, and why. */
-export interface ChangeOrder {
-  readonly actor: string;
-  readonly reason?: string | undefined;
-}
-
 /** The states of a device and the changes between them. */
 @Injectable()
 export class DeviceLifecycle {
@@ -44,14 +39,16 @@ export class DeviceLifecycle {
    * retire a device revokes every certificate of it that the registry knows.
    *
    * @throws Problem `not-found`: there is no such device
+   * @throws Problem `precondition-failed`: the order is about another version of the device
    * @throws Problem `conflict`: not allowed in the present state; the text says what is
    */
-  async apply(action: DeviceAction, name: DeviceId, order: ChangeOrder): Promise<DeviceRecord> {
+  async apply(action: DeviceAction, name: DeviceId, order: ChangeConditions): Promise<DeviceRecord> {
     // The spelling of the record, whatever the caller wrote.
     const { record: named } = await this.devices.require(name);
     return this.devices.change(named.deviceId, async (before) => {
       const { record } = before ?? (await this.devices.require(name));
       const { to, from } = transitions[action];
+      if (before !== undefined) requireVersion(before, order.ifMatch);
       if (record.state === to || before === undefined) return { result: record };
       if (!from.some((state) => state === record.state)) throw noWay(action, record);
       const change = this.transition(action, before, order);
@@ -59,7 +56,7 @@ export class DeviceLifecycle {
     });
   }
 
-  private transition(action: DeviceAction, before: StoredDevice, { actor, reason }: ChangeOrder) {
+  private transition(action: DeviceAction, before: StoredDevice, { actor, reason }: ChangeConditions) {
     const { to, done, event: type } = transitions[action];
     const at = this.clock.now().toISOString();
     const moved = withState(before.record, { state: to, at, actor, ...(reason === undefined ? {} : { reason }) });

@@ -100,6 +100,15 @@ export function withRevoked(
   return { ...record, certificates };
 }
 
+/** End of the newest certificate that is not revoked; undefined when there is none. */
+export function lastEndOf({ certificates }: DeviceRecord): string | undefined {
+  const admitted = certificates.filter(({ revocation }) => revocation === undefined);
+  return admitted
+    .map(({ notAfter }) => notAfter)
+    .sort()
+    .at(-1);
+}
+
 /** Whether the registry has seen this certificate under this name. */
 export function holdsCertificate(record: DeviceRecord, presented: Fingerprint): boolean {
   return record.certificates.some((certificate) => certificate.fingerprint === presented);

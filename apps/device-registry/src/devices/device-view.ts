@@ -1,19 +1,18 @@
-import type { DeviceDescription, DeviceRefusal, DeviceSummary } from '@sallyport/protocol';
-import type { DeviceRecord } from './device-record.js';
+import type { DeviceDescription, DeviceRefusal, DeviceSummary, LastSeen } from '@sallyport/protocol';
+import { versionOf } from './change-conditions.js';
+import { type DeviceRecord, lastEndOf } from './device-record.js';
 import type { StoredDevice } from './devices.js';
 
-/**
- * A device as a list shows it.
- *
- * @param authorityName  subject of the CA that vouches for it, if known
- */
-export function summaryOf(record: DeviceRecord, authorityName: string | undefined): DeviceSummary {
-  const { deviceId, kind, state, authority, registeredAt, certificates, states, connector, tags, credential } = record;
-  const admitted = certificates.filter(({ revocation }) => revocation === undefined);
-  const notAfter = admitted
-    .map((certificate) => certificate.notAfter)
-    .sort()
-    .at(-1);
+/** What a list shows of a device beside its record: subject of the CA that vouches for it, and its last contact. */
+export interface SummarySurroundings {
+  readonly authorityName: string | undefined;
+  readonly lastSeenAt: string | undefined;
+}
+
+/** A device as a list shows it. */
+export function summaryOf(record: DeviceRecord, { authorityName, lastSeenAt }: SummarySurroundings): DeviceSummary {
+  const { deviceId, kind, state, authority, registeredAt, states, connector, tags, credential } = record;
+  const notAfter = lastEndOf(record);
   const stateChangedAt = states[0]?.at ?? registeredAt;
   return {
     deviceId,
@@ -27,23 +26,27 @@ export function summaryOf(record: DeviceRecord, authorityName: string | undefine
     ...(connector === undefined ? {} : { connector }),
     ...(credential === undefined ? {} : { credential: credential.kind }),
     ...(tags === undefined ? {} : { tags }),
+    ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
   };
 }
 
-/** A device with everything the registry knows about it. */
-export function descriptionOf(
-  { record, revision }: StoredDevice,
-  {
-    authorityName,
-    refusals,
-  }: { readonly authorityName: string | undefined; readonly refusals: readonly DeviceRefusal[] },
-): DeviceDescription {
-  const { certificates, states } = record;
-  const version = versionOf(revision);
-  return { ...summaryOf(record, authorityName), version, certificates, states, refusals: [...refusals] };
+/** What the registry knows of a device beside its record. */
+export interface DeviceSurroundings {
+  readonly authorityName: string | undefined;
+  readonly refusals: readonly DeviceRefusal[];
+  readonly lastSeen: LastSeen | undefined;
 }
 
-/** Names a version of a record, without the quotes of an entity tag (RFC 9110 §8.8.3). */
-export function versionOf(revision: number): string {
-  return String(revision);
+/** A device with everything the registry knows about it. */
+export function descriptionOf(device: StoredDevice, surroundings: DeviceSurroundings): DeviceDescription {
+  const { authorityName, refusals, lastSeen } = surroundings;
+  const { certificates, states } = device.record;
+  return {
+    ...summaryOf(device.record, { authorityName, lastSeenAt: lastSeen?.at }),
+    version: versionOf(device),
+    ...(lastSeen === undefined ? {} : { lastSeen }),
+    certificates,
+    states,
+    refusals: [...refusals],
+  };
 }

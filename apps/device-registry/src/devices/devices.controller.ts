@@ -1,7 +1,7 @@
-import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Body, Controller, Headers, Param, Query, Res } from '@nestjs/common';
 import { Actor } from '@sallyport/entrance';
 import {
-  type DeviceAuthority,
+  type CertificateHistory,
   type DeviceDescription,
   type DeviceList,
   deviceAction,
@@ -11,15 +11,18 @@ import {
   Problem,
   registryRoutes,
   type TakeoverResponse,
+  tagRequest,
   takeoverRequest,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
-import { Authorities } from './authorities.js';
+import type { Reply } from '../connectors/version-header.js';
 import { AuthorityTakeover } from './authority-takeover.js';
+import { entityTagOf } from './change-conditions.js';
 import { DeviceLifecycle } from './device-lifecycle.js';
-import type { DeviceRecord } from './device-record.js';
-import { descriptionOf, summaryOf } from './device-view.js';
+import { DeviceQueries } from './device-queries.js';
+import { DeviceRemoval } from './device-removal.js';
+import { DeviceTagging } from './device-tagging.js';
 import { Devices, type StoredDevice } from './devices.js';
 
 const devicePath = z.object({ id: deviceId });
@@ -29,33 +32,71 @@ const devicePath = z.object({ id: deviceId });
 export class DevicesController {
   constructor(
     private readonly devices: Devices,
+    private readonly queries: DeviceQueries,
     private readonly lifecycle: DeviceLifecycle,
-    private readonly authorities: Authorities,
+    private readonly tagging: DeviceTagging,
+    private readonly removal: DeviceRemoval,
     private readonly takeover: AuthorityTakeover,
   ) {}
 
   @Serves(registryRoutes.listDevices)
-  async list(@Query() query: unknown): Promise<DeviceList> {
-    const { state, cursor, limit } = deviceQuery.parse(query);
-    const { records, ...rest } = await this.devices.list({ limit, ...(cursor === undefined ? {} : { cursor }) }, state);
-    const names = await this.namesIn(records);
-    return { devices: records.map((record) => summaryOf(record, names.get(record.authority))), ...rest };
+  list(@Query() query: unknown): Promise<DeviceList> {
+    return this.queries.list(deviceQuery.parse(query));
   }
 
   @Serves(registryRoutes.showDevice)
-  async show(@Param() path: unknown): Promise<DeviceDescription> {
-    return this.describe(await this.devices.require(devicePath.parse(path).id));
+  async show(@Param() path: unknown, @Res({ passthrough: true }) reply: Reply): Promise<DeviceDescription> {
+    return this.answer(await this.devices.require(devicePath.parse(path).id), reply);
+  }
+
+  @Serves(registryRoutes.listDeviceCertificates)
+  async certificates(@Param() path: unknown): Promise<CertificateHistory> {
+    const { record } = await this.devices.require(devicePath.parse(path).id);
+    const certificates = record.certificates.map(async (certificate) => {
+      const kept = await this.devices.certificateOf(certificate.fingerprint);
+      return kept === undefined ? certificate : { ...certificate, der: kept.der.toString('base64') };
+    });
+    return { certificates: await Promise.all(certificates) };
   }
 
   @Serves(registryRoutes.changeDevice)
-  async change(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<DeviceDescription> {
+  async change(
+    @Param() path: unknown,
+    @Body() body: unknown,
+    @Actor() actor: string,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<DeviceDescription> {
     const { id, action } = devicePath.extend({ action: z.string() }).parse(path);
     const known = deviceAction.safeParse(action);
     if (!known.success)
       throw new Problem('not-found', `A device has no "${action}". There are: ${deviceAction.options.join(', ')}.`);
     const { reason } = deviceActionRequest.parse(body ?? {});
-    const { deviceId: name } = await this.lifecycle.apply(known.data, id, { actor, reason });
-    return this.describe(await this.devices.require(name));
+    const { deviceId: name } = await this.lifecycle.apply(known.data, id, { actor, reason, ifMatch });
+    return this.answer(await this.devices.require(name), reply);
+  }
+
+  @Serves(registryRoutes.tagDevice)
+  async tag(
+    @Param() path: unknown,
+    @Body() body: unknown,
+    @Actor() actor: string,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<DeviceDescription> {
+    const { id } = devicePath.parse(path);
+    return this.answer(await this.tagging.apply(id, tagRequest.parse(body ?? {}), { actor, ifMatch }), reply);
+  }
+
+  @Serves(registryRoutes.deleteDevice)
+  async delete(
+    @Param() path: unknown,
+    @Query() query: unknown,
+    @Actor() actor: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    const { reason } = deviceActionRequest.parse(query);
+    await this.removal.delete(devicePath.parse(path).id, { actor, reason, ifMatch });
   }
 
   @Serves(registryRoutes.takeOverDevices)
@@ -63,16 +104,8 @@ export class DevicesController {
     return this.takeover.apply(takeoverRequest.parse(body), actor);
   }
 
-  private async describe(device: StoredDevice): Promise<DeviceDescription> {
-    const { authority, deviceId: name } = device.record;
-    const authorityName = await this.authorities.nameOf(authority);
-    return descriptionOf(device, { authorityName, refusals: await this.devices.refusals(name) });
-  }
-
-  /** The names of the CAs of some devices, each looked up once. */
-  private async namesIn(records: readonly DeviceRecord[]): Promise<Map<DeviceAuthority, string | undefined>> {
-    const authorities = [...new Set(records.map(({ authority }) => authority))];
-    const named = authorities.map(async (each) => [each, await this.authorities.nameOf(each)] as const);
-    return new Map(await Promise.all(named));
+  private answer(device: StoredDevice, reply: Reply): Promise<DeviceDescription> {
+    reply.header('etag', entityTagOf(device));
+    return this.queries.describe(device);
   }
 }

@@ -4,22 +4,30 @@ import { AuditLog } from '@sallyport/audit';
 import { KeyedSerialQueue } from '@sallyport/concurrency';
 import {
   type AuthorityId,
-  type DeviceCertificate,
   type DeviceId,
   type DeviceRefusal,
-  type DeviceState,
   deviceDescription,
   deviceId,
   type Fingerprint,
   type NewDeviceEvent,
   Problem,
-  type SerialNumber,
 } from '@sallyport/protocol';
-import { type Compare, type Operation, Store } from '@sallyport/store';
+import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { z } from 'zod';
 import { DeviceAnnouncements } from './device-announcements.js';
+import {
+  type CertificateIdentity,
+  certificateKey,
+  denialByFingerprint,
+  denialBySerial,
+  denialKeys,
+  deviceKey,
+  devicePrefix,
+  refusalsKey,
+} from './device-keys.js';
 import { type DeviceRecord, fingerprintsOf, foldedName } from './device-record.js';
+import { DeviceDirectory } from './index/device-directory.js';
 import { packRecord, recordOf } from './stored-record.js';
 
 /** A record and the revision it was read at. */
@@ -27,11 +35,6 @@ export interface StoredDevice {
   readonly record: DeviceRecord;
   readonly revision: number;
 }
-
-/** What identifies a certificate that must be refused. */
-export type CertificateIdentity = Pick<DeviceCertificate, 'fingerprint' | 'issuerFingerprint' | 'serialNumber'> & {
-  readonly issuer?: AuthorityId | undefined;
-};
 
 /** A certificate and every id of its issuer. */
 export interface PresentedCertificate extends Pick<CertificateIdentity, 'fingerprint' | 'serialNumber'> {
@@ -66,12 +69,11 @@ export interface DeviceChangeSet {
 
 const keptCertificate = z.strictObject({ device: deviceId, der: z.base64() });
 
-const devicePrefix = 'device/';
 const mostRefusals = 10;
 const mostTries = 20;
 
 /**
- * The devices of the registry in the store. Keys: `device/<name>` the record, `state/<state>/<name>` an index,
+ * The devices of the registry in the store. Keys: `device/<name>` the record,
  * `certificate/<fingerprint>` the DER of a certificate in base64, `denied/…` certificates refused for ever,
  * `refusals/<name>` the latest refusals of a device. Names in keys are in lower case, so one name can be registered only
  * once.
@@ -85,12 +87,13 @@ export class Devices {
     private readonly audit: AuditLog,
     private readonly announcements: DeviceAnnouncements,
     private readonly timeline: Timeline,
+    private readonly directory: DeviceDirectory,
   ) {}
 
   /** @throws Problem `internal`: the stored value is no device record, so the registry cannot decide */
   async find(name: DeviceId): Promise<StoredDevice | undefined> {
     const entry = await this.store.get(deviceKey(name));
-    return entry && { record: recordOf(entry), revision: entry.revision };
+    return entry && storedDevice(entry);
   }
 
   /** @throws Problem `not-found` */
@@ -101,31 +104,16 @@ export class Devices {
     return found;
   }
 
-  /** One page, ordered by name in lower case; only devices in `state` if given. */
-  async list(page: { cursor?: string; limit: number }, state?: DeviceState) {
-    if (state === undefined) {
-      const { entries, ...rest } = await this.store.list(devicePrefix, page);
-      return { records: entries.map(recordOf), ...rest };
-    }
-    const prefix = statePrefix(state);
-    const { entries, ...rest } = await this.store.list(prefix, page);
-    const found = await Promise.all(
-      entries.map(({ key }) => this.store.get(`${devicePrefix}${key.slice(prefix.length)}`)),
-    );
-    return { records: found.filter((entry) => entry !== undefined).map(recordOf), ...rest };
-  }
-
   /** One page of devices as they are stored, ordered by name in lower case. */
   async page(page: { cursor?: string; limit: number }) {
     const { entries, ...rest } = await this.store.list(devicePrefix, page);
-    return { devices: entries.map((entry) => ({ record: recordOf(entry), revision: entry.revision })), ...rest };
+    return { devices: entries.map(storedDevice), ...rest };
   }
 
-  /** How many devices are in a state. */
-  async count(state: DeviceState): Promise<number> {
-    let total = 0;
-    for await (const _ of this.store.listAll(statePrefix(state))) total += 1;
-    return total;
+  /** Those of some devices that there still are, in the same order. */
+  async some(names: readonly string[]): Promise<StoredDevice[]> {
+    const entries = await Promise.all(names.map((name) => this.store.get(devicePrefix + name)));
+    return entries.filter((entry) => entry !== undefined).map(storedDevice);
   }
 
   /** Whether a certificate is refused for ever, by its fingerprint or by issuer and serial number. */
@@ -177,8 +165,10 @@ export class Devices {
   /**
    * Writes record, index, denials, announcement and audit rows in one transaction. False if another change came first.
    */
-  private commit(name: DeviceId, change: DeviceChangeSet): Promise<boolean> {
-    return this.audit.commit({ ...this.stepsOf(name, change), entries: change.audit });
+  private async commit(name: DeviceId, change: DeviceChangeSet): Promise<boolean> {
+    const isCommitted = await this.audit.commit({ ...this.stepsOf(name, change), entries: change.audit });
+    if (isCommitted) await this.directory.refresh(name);
+    return isCommitted;
   }
 
   /**
@@ -186,13 +176,15 @@ export class Devices {
    *
    * @returns false if another change came first for one of them
    */
-  commitAll(
+  async commitAll(
     changes: readonly (DeviceChangeSet & { readonly before: StoredDevice })[],
     entries: readonly AuditEntry[],
   ): Promise<boolean> {
     const steps = changes.map((change) => this.stepsOf(change.before.record.deviceId, change));
     const [compares, operations] = [steps.flatMap((step) => step.compares), steps.flatMap((step) => step.operations)];
-    return this.audit.commit({ compares, operations, entries });
+    const isCommitted = await this.audit.commit({ compares, operations, entries });
+    if (isCommitted) await Promise.all(changes.map(({ before }) => this.directory.refresh(before.record.deviceId)));
+    return isCommitted;
   }
 
   private stepsOf(name: DeviceId, change: DeviceChangeSet) {
@@ -204,7 +196,6 @@ export class Devices {
     if (before !== undefined && change.deletes === true) operations.push(...deletions(before.record));
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: packRecord(after) });
-      operations.push(...indexOperations(before?.record.state, after));
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
     }
     const { kind, connector } = after ?? before?.record ?? {};
@@ -222,19 +213,8 @@ export interface Decision<Result> {
 
 type Decide<Result> = (device: StoredDevice | undefined) => Promise<Decision<Result>>;
 
-function indexOperations(oldState: DeviceState | undefined, after: DeviceRecord): Operation[] {
-  if (oldState === after.state) return [];
-  const name = foldedName(after.deviceId);
-  const entered: Operation = { put: `${statePrefix(after.state)}${name}`, value: null };
-  return oldState === undefined ? [entered] : [{ delete: `${statePrefix(oldState)}${name}` }, entered];
-}
-
-function deviceKey(name: DeviceId): string {
-  return `${devicePrefix}${foldedName(name)}`;
-}
-
-function certificateKey(fingerprint: Fingerprint): string {
-  return `certificate/${fingerprint}`;
+function storedDevice(entry: Entry): StoredDevice {
+  return { record: recordOf(entry), revision: entry.revision };
 }
 
 function keepCertificate(device: DeviceId, { fingerprint, der }: KeptCertificate): Operation {
@@ -242,8 +222,7 @@ function keepCertificate(device: DeviceId, { fingerprint, der }: KeptCertificate
 }
 
 function deletions(record: DeviceRecord): Operation[] {
-  const { deviceId: name, state } = record;
-  const keys = [deviceKey(name), refusalsKey(name), `${statePrefix(state)}${foldedName(name)}`];
+  const keys = [deviceKey(record.deviceId), refusalsKey(record.deviceId)];
   return [...keys, ...fingerprintsOf(record).map(certificateKey)].map((key) => ({ delete: key }));
 }
 
@@ -253,28 +232,4 @@ function forgottenCertificates({ before, after }: DeviceChangeSet): Operation[] 
   const named = new Set(fingerprintsOf(after));
   const dropped = fingerprintsOf(before.record).filter((fingerprint) => !named.has(fingerprint));
   return dropped.map((fingerprint) => ({ delete: certificateKey(fingerprint) }));
-}
-
-function statePrefix(state: DeviceState): string {
-  return `state/${state}/`;
-}
-
-function refusalsKey(name: DeviceId): string {
-  return `refusals/${foldedName(name)}`;
-}
-
-// Two CAs may use one serial number, and one signature may stand in several encodings of a certificate. So a
-// certificate is denied by its fingerprint, and also by issuer and serial number. One match is enough.
-function denialKeys({ fingerprint, issuerFingerprint, issuer, serialNumber }: CertificateIdentity): string[] {
-  // Also by the key of the issuer, because the certificate of the issuer may be issued again.
-  const issuers = issuer === undefined ? [issuerFingerprint] : [issuerFingerprint, issuer];
-  return [denialByFingerprint(fingerprint), ...issuers.map((each) => denialBySerial(each, serialNumber))];
-}
-
-function denialByFingerprint(fingerprint: Fingerprint): string {
-  return `denied/fingerprint/${fingerprint}`;
-}
-
-function denialBySerial(issuer: Fingerprint | AuthorityId, serialNumber: SerialNumber): string {
-  return `denied/serial/${issuer}/${serialNumber}`;
 }

@@ -1,6 +1,7 @@
 import { type DeviceAuthority, Problem } from '@sallyport/protocol';
 import type { Entry, JsonValue } from '@sallyport/store';
 import { z } from 'zod';
+import { devicePrefix } from './device-keys.js';
 import { type DeviceRecord, deviceRecord } from './device-record.js';
 
 // A fleet of a million devices in Redis is kept in memory. So the parts that every record has are written without
@@ -66,7 +67,7 @@ export function recordOf({ key, value }: Entry): DeviceRecord {
   const packed = packedRecord.safeParse(value);
   const { data: record, error } = deviceRecord.safeParse(packed.success ? unpacked(packed.data) : value);
   if (record !== undefined) return record;
-  const name = key.slice(key.lastIndexOf('/') + 1);
+  const name = key.slice(devicePrefix.length);
   throw new Problem('internal', `What the store holds of device "${name}" is not readable. Restore a backup.`, {
     cause: error,
   });
