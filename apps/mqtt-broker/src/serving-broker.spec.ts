@@ -23,6 +23,7 @@ async function openSite(): Promise<Site> {
       peer: undefined,
       remoteAddress: '127.0.0.1',
       alpn: undefined,
+      destination: {},
       draining: new AbortController().signal,
       close: () => socket.destroy(),
       identify: async () => ({ outcome: 'refused', reason: 'token-expired' }),

@@ -100,22 +100,32 @@ export class AdmissionClient implements AdmissionPort {
 
   private forget(change: DeviceChange): void {
     this.changes += 1;
-    for (const [fingerprint, { request }] of this.decisions)
-      if (request.deviceId === change.deviceId) this.decisions.delete(fingerprint);
+    for (const [fingerprint, cached] of this.decisions) if (isAbout(cached, change)) this.decisions.delete(fingerprint);
     this.onChange(change);
   }
 
   private resynchronise(): void {
-    this.changes += 1;
-    this.decisions.clear();
+    this.forgetAll();
     this.onChange('resynchronise');
   }
+
+  /** Every answer may be another one now. */
+  forgetAll(): void {
+    this.changes += 1;
+    this.decisions.clear();
+  }
+}
+
+/** At a connector the name in the record may differ from the name in the certificate. */
+function isAbout({ request, decision }: CachedDecision, { deviceId }: DeviceChange): boolean {
+  return request.deviceId === deviceId || (decision.outcome === 'admitted' && decision.deviceId === deviceId);
 }
 
 /** The registry may decide differently about the same certificate when the CAs of this site have changed. */
 function isSameQuestion(one: CertificateAdmissionRequest, other: CertificateAdmissionRequest): boolean {
   return (
     one.kind === other.kind &&
+    one.connector?.name === other.connector?.name &&
     one.issuedHere === other.issuedHere &&
     one.issuerFingerprint === other.issuerFingerprint &&
     one.authorities.join() === other.authorities.join()

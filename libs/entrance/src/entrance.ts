@@ -18,6 +18,7 @@ import {
   type Peer,
   type RefusalEvent,
   SecureListener,
+  type SecureListenerOptions,
 } from '@sallyport/tls';
 import type { AdmissionClient } from './admission-client.js';
 import { type Address, EntranceListener, type Place } from './entrance-listener.js';
@@ -36,6 +37,8 @@ export interface EntranceOptions {
   readonly permittedKinds?: ReadonlySet<PeerKind>;
   /** What this service asks of a leaf certificate beyond the rules of every listener. */
   readonly leafRule?: LeafRule;
+  /** For entrances of connectors: see `SecureListenerOptions.connectorOf`. */
+  readonly connectorOf?: SecureListenerOptions['connectorOf'];
   /** Limits that differ from the defaults of `SecureListener`. */
   readonly limits?: Partial<Limits>;
   /** The entrance stays shut until its settings ask for client certificates. */
@@ -176,6 +179,11 @@ export class Entrance {
     else this.endSessions(concerns, `device-${change.state}`);
   }
 
+  /** Asks the registry again about the peers of these sessions. */
+  recheck(concerns: (peer: Peer) => boolean): void {
+    this.revalidate(concerns, registryGraceMs);
+  }
+
   /** The source has something new. What cannot be put in force changes nothing, and is in the log. */
   private applyChange(): void {
     this.apply().catch((error: unknown) =>
@@ -247,7 +255,7 @@ export class Entrance {
   }
 
   private listenerAt({ address, security }: Place): SecureListener {
-    const { handler, permittedKinds, leafRule, limits } = this.options;
+    const { handler, permittedKinds, leafRule, connectorOf, limits } = this.options;
     const { clock, log } = this.context;
     return new SecureListener({
       ...address,
@@ -258,6 +266,7 @@ export class Entrance {
       now: () => clock.now(),
       ...(permittedKinds === undefined ? {} : { permittedKinds }),
       ...(leafRule === undefined ? {} : { leafRule }),
+      ...(connectorOf === undefined ? {} : { connectorOf }),
       ...(limits === undefined ? {} : { limits }),
       events: {
         onRefusal: (refusal) => this.noteRefusal(refusal),

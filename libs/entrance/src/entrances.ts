@@ -13,6 +13,7 @@ import {
   trustBundleChanged,
 } from '@sallyport/protocol';
 import { ConnectedContext } from '@sallyport/runtime';
+import type { Peer } from '@sallyport/tls';
 import { AdmissionClient } from './admission-client.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
 import { requireOwnPlaces } from './entrance-settings.js';
@@ -118,6 +119,16 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
         family.profiles.add(profile);
       }
     }
+  }
+
+  /**
+   * The rules of the registry have changed: forgets what it has answered, and asks again about open sessions.
+   *
+   * @param isSpared whose sessions go on without being asked about
+   */
+  recheck(isSpared: (peer: Peer) => boolean): void {
+    this.admission.forgetAll();
+    for (const entrance of this.opened) entrance.recheck((peer) => !isSpared(peer));
   }
 
   /** Those that have a security level: not what is plain by design, nor what the settings do not ask for. */

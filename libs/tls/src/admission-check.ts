@@ -39,9 +39,16 @@ export class AdmissionCheck {
   }
 
   /** Asks the port about a peer, without any effect here. */
-  ask({ remoteAddress }: ListenerSession, peer: Peer): Promise<AdmissionDecision & { readonly detail?: string }> {
+  ask(
+    { remoteAddress, destination }: ListenerSession,
+    peer: Peer,
+  ): Promise<AdmissionDecision & { readonly detail?: string }> {
     const { options, limits } = this.parts;
-    const request = admissionRequestFor(peer, { entrance: options.name, remoteAddress });
+    const request = admissionRequestFor(peer, {
+      entrance: options.name,
+      remoteAddress,
+      connector: destination.connector,
+    });
     return askAdmission(options.admission, request, limits.admissionMs);
   }
 }

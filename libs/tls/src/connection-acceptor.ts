@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
 import { AdmissionCheck } from './admission-check.js';
-import { type Connection, type ConnectionControl, register, SessionConnection } from './connection.js';
+import { type Connection, type ConnectionControl, destinationOf, register, SessionConnection } from './connection.js';
 import { ConnectionQuota } from './connection-quota.js';
 import { detectProtocol } from './detect-protocol.js';
 import { rawAnswer } from './early-answers.js';
@@ -61,7 +61,10 @@ export class ConnectionAcceptor {
     this.security = new SecurityInUse(security, limits.formerTlsMs);
     this.sessions = new SessionTable(this.now, (session, reason) => this.cut(session, reason));
     const { handler } = options;
-    this.http = 'stream' in handler ? undefined : this.makeHttp('http' in handler ? handler : earlyAnswersOnly);
+    this.http =
+      'stream' in handler
+        ? undefined
+        : this.makeHttp('http' in handler ? handler : { ...handler, ...earlyAnswersOnly });
     // curl --http1.0 offers only HTTP/1.0.
     this.alpn = handler.alpn ?? ('stream' in handler ? [] : ['http/1.1', 'http/1.0']);
     this.admission = new AdmissionCheck({ options, limits, quota: this.quota });
@@ -182,6 +185,9 @@ export class ConnectionAcceptor {
     if (result.outcome === 'failed') return this.responder.refuseSilently(pending, faultOf(pending, result));
     pending.charge?.finish(result.evidence.presented);
     this.counters.count('handshakes');
+    const destination = destinationOf({ ...result.evidence, localPlace: pending.localPlace }, this.options.connectorOf);
+    if (destination === undefined) return this.responder.refuseSilently(pending, { reason: 'connector-unknown' });
+    pending.destination = destination;
     const judgement = this.judge(result.evidence, security);
     if (judgement.outcome === 'refused')
       return this.responder.refuse(pending, this.open(pending, result.socket, 'current'), judgement);
@@ -192,7 +198,17 @@ export class ConnectionAcceptor {
   private judge(evidence: HandshakeEvidence, { clientCertificate, trust }: SecurityState): Judgement {
     const { permittedKinds, leafRule } = this.options;
     const { chainCertificates } = this.limits;
-    return judge(evidence, { clientCertificate, trust, chainCertificates, permittedKinds, leafRule, now: this.now() });
+    const isNamedLater = this.options.connectorOf !== undefined;
+    const now = this.now();
+    return judge(evidence, {
+      clientCertificate,
+      trust,
+      chainCertificates,
+      permittedKinds,
+      leafRule,
+      isNamedLater,
+      now,
+    });
   }
 
   /**
@@ -248,6 +264,7 @@ export class ConnectionAcceptor {
       lingerMs: this.limits.lingerMs,
       hasRequests: this.http !== undefined,
       holder: pending,
+      destination: pending.destination,
       ...(peer === undefined ? {} : { peer }),
     });
     this.pending.delete(raw);

@@ -1,9 +1,34 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SerialQueue } from '@sallyport/concurrency';
-import type { AdmissionDecision, RefusalReason } from '@sallyport/protocol';
+import type { AdmissionDecision, ConnectorName, RefusalReason } from '@sallyport/protocol';
+import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
 import type { Peer, TokenClaim } from './peer.js';
+
+/** What a client asked for in its handshake. */
+export interface Destination {
+  /** The host it named (SNI), lower case. */
+  readonly serverName?: string;
+  /** Address and port of this side. */
+  readonly localPlace?: string;
+  /** The connector of that host; only at the listeners of connectors. */
+  readonly connector?: ConnectorName;
+}
+
+/** Undefined: nobody serves the host that the client wants. */
+export function destinationOf(
+  { serverName, localPlace }: Destination,
+  connectorOf: SecureListenerOptions['connectorOf'],
+): Destination | undefined {
+  const named = {
+    ...(serverName === undefined ? {} : { serverName }),
+    ...(localPlace === undefined ? {} : { localPlace }),
+  };
+  if (connectorOf === undefined) return named;
+  const connector = connectorOf(serverName);
+  return connector === undefined ? undefined : { ...named, connector };
+}
 
 /** An admitted connection, as the protocol on top of the listener has it. */
 export interface Connection {
@@ -14,6 +39,7 @@ export interface Connection {
   readonly remoteAddress: string;
   /** The protocol agreed on in the TLS handshake (ALPN); undefined without TLS, or when the client named none. */
   readonly alpn: string | undefined;
+  readonly destination: Destination;
   /**
    * Aborted when the connection has to end, because the listener closes or its security level changed. The protocol
    * then says goodbye in its own words and ends the stream. What is still open after `Limits.drainMs` is cut. A
@@ -71,6 +97,10 @@ export class SessionConnection implements Connection {
 
   get alpn(): string | undefined {
     return this.session.alpn;
+  }
+
+  get destination(): Destination {
+    return this.session.destination;
   }
 
   get draining(): AbortSignal {

@@ -64,7 +64,13 @@ function evidenceOf(socket: TLSSocket, chainCertificates: number): HandshakeEvid
     presented: leaf === undefined ? [] : presentedWith(leaf, chainCertificates),
     ...(leaf === undefined ? {} : { leaf: leaf.raw }),
     ...(fault === undefined ? {} : { chainFault: fault }),
+    ...serverNameOf(socket),
   };
+}
+
+/** Node has an empty value of several kinds for a client that names no host. */
+function serverNameOf({ servername }: TLSSocket): Pick<HandshakeEvidence, 'serverName'> {
+  return typeof servername === 'string' && servername !== '' ? { serverName: servername.toLowerCase() } : {};
 }
 
 /**

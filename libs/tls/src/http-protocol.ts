@@ -162,7 +162,7 @@ export class HttpProtocol {
 
   /** The peer proved its certificate, but is not admitted. */
   private answerRefusal(request: IncomingMessage, response: ServerResponse, reason: RefusalReason): void {
-    const problem = problemOf(reason);
+    const problem = (this.options.handler.refusalProblem ?? problemOf)(reason);
     const retry = problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) };
     const headers = { 'Content-Type': problemType, ...retry };
     const discardBytes = deviceReasons.has(reason) ? mostDiscardedBytesOfDevice : mostDiscardedBytes;

@@ -1,4 +1,4 @@
-export { type Connection, peerOf } from './connection.js';
+export { type Connection, type Destination, peerOf } from './connection.js';
 export type { HttpHandler, UpgradeHandler } from './http-protocol.js';
 export type { JudgedLeaf, LeafRule } from './judge.js';
 export type { Limits } from './limits.js';

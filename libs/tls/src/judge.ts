@@ -1,11 +1,14 @@
-import { type DeviceId, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
+import { type DeviceId, nameBeforeAdmission, type PeerKind, Problem, type RefusalReason } from '@sallyport/protocol';
 import {
   type Certificate,
   checkLeaf,
+  checkNamelessLeaf,
   constraintVerdict,
   hasEnded,
   isStrongSignature,
   keyWeakness,
+  type LeafCheck,
+  leafName,
   parseCertificate,
   peerKindOf,
   purposeFault,
@@ -24,6 +27,8 @@ export interface HandshakeEvidence {
   /** DER of what it sent after the leaf, in its order. */
   readonly presented: readonly Buffer[];
   readonly chainFault?: ChainFault;
+  /** The host it said it wants (SNI, RFC 6066 §3). */
+  readonly serverName?: string;
 }
 
 /** A peer whose certificate has passed every check here. The registry has not been asked yet. */
@@ -62,6 +67,8 @@ export interface Rules {
   readonly chainCertificates: number;
   readonly permittedKinds?: ReadonlySet<PeerKind> | undefined;
   readonly leafRule?: LeafRule | undefined;
+  /** Whether the admission port names the peer, from its certificate, so that its name is not judged here. */
+  readonly isNamedLater?: boolean;
   readonly now: Date;
 }
 
@@ -159,7 +166,8 @@ export function pathFault({ certificate, path }: KnownLeaf): PeerRefusal | undef
 function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
   const expired = expiredIn(path, rules);
   if (expired !== undefined) return refuse('issuer-expired', { certificate, detail: expired.subject.text });
-  const { fault, deviceId } = checkLeaf(certificate, { now: rules.now });
+  const { fault, deviceId } =
+    rules.isNamedLater === true ? checkNameless(certificate, rules) : checkLeaf(certificate, rules);
   if (fault !== undefined) return refuse(fault, { certificate, ...detailOf(fault, certificate) });
   const faultAbove = pathFault({ certificate, path });
   if (faultAbove !== undefined) return faultAbove;
@@ -170,6 +178,16 @@ function judgeLeaf({ certificate, path }: KnownLeaf, rules: Rules): Judgement {
     return refuse('not-permitted', { certificate, detail: `kind "${kind}"` });
   const candidate: Candidate = { certificate, path, deviceId, kind, issuedHere };
   return leafRuleFault(candidate, rules.leafRule) ?? { outcome: 'candidate', candidate };
+}
+
+function checkNameless(certificate: Certificate, { now }: Rules): LeafCheck {
+  const fault = checkNamelessLeaf(certificate, { now });
+  return fault === undefined ? { deviceId: claimedName(certificate) } : { fault };
+}
+
+/** What a peer is called until the admission port names it. */
+export function claimedName(certificate: Certificate): DeviceId {
+  return leafName(certificate).deviceId ?? nameBeforeAdmission(certificate.fingerprint);
 }
 
 /** Why the service's own rule refuses a leaf; undefined when it does not. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Fingerprint, PeerKind, RefusalReason } from '@sallyport/protocol';
+import type { ConnectorName, Fingerprint, PeerKind, Problem, RefusalReason } from '@sallyport/protocol';
 import type { Connection } from './connection.js';
 import type { HttpHandler, UpgradeHandler } from './http-protocol.js';
 import type { LeafRule } from './judge.js';
@@ -30,6 +30,8 @@ export interface ListenerEvents {
 
 /** What a protocol may set for its listener. */
 interface ProtocolNeeds {
+  /** HTTP only: what a refused peer is told, where the usual 403 and 503 are not what the protocol says. */
+  readonly refusalProblem?: (reason: RefusalReason) => Problem;
   /**
    * Names of the protocol in the TLS handshake (ALPN, RFC 7301), best first. A client that offers only other names is
    * refused; one that offers none passes. Default: those of HTTP/1 for `http`, none for `stream`.
@@ -84,6 +86,12 @@ export interface SecureListenerOptions {
   readonly permittedKinds?: ReadonlySet<PeerKind>;
   /** An extra check of leaf certificates, beyond those of every listener. */
   readonly leafRule?: LeafRule;
+  /**
+   * For listeners of connectors: the one that serves the host a client names in its handshake (lower case; undefined when
+   * it names none). Without one, the connection is closed without an answer. The admission port names the peers of a
+   * connector, from their certificates.
+   */
+  readonly connectorOf?: (serverName: string | undefined) => ConnectorName | undefined;
   readonly limits?: Partial<Limits>;
   readonly now?: () => Date;
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
-import type { Connection } from './connection.js';
+import type { Connection, Destination } from './connection.js';
 import type { Evictable } from './fair-quota.js';
 import type { Peer } from './peer.js';
 
@@ -31,6 +31,7 @@ export interface ListenerSessionOptions {
   readonly since: Date;
   readonly standing: Standing;
   readonly peer?: Peer;
+  readonly destination: Destination;
   /** What holds its place in the connection quota. */
   readonly holder: Evictable;
   /** Whether HTTP runs on top, so that the connection may end between two requests. */
@@ -56,6 +57,7 @@ export class ListenerSession {
   private endsWithRequest = false;
   private refusedFor: RefusalReason | undefined;
   readonly holder: Evictable;
+  readonly destination: Destination;
   /** Who is on the other side; undefined while nobody has proved it. */
   peer: Peer | undefined;
   /** Who the peer will be if the admission port says yes to its token. */
@@ -76,6 +78,7 @@ export class ListenerSession {
     since,
     standing,
     peer,
+    destination,
     holder,
     lingerMs,
     hasRequests,
@@ -87,6 +90,7 @@ export class ListenerSession {
     this.isSecure = socket !== raw;
     this.currentStanding = standing;
     this.peer = peer;
+    this.destination = destination;
     this.holder = holder;
     this.lingerMs = lingerMs;
     this.hasRequests = hasRequests;

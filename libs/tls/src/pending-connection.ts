@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Destination } from './connection.js';
 import type { Evictable } from './fair-quota.js';
 import type { HandshakeCharge } from './handshake-charge.js';
 import type { ListenerSession } from './listener-session.js';
@@ -14,6 +15,8 @@ export class PendingConnection implements Evictable {
   session: ListenerSession | undefined;
   /** The cost of its handshake. Absent when the client may not send certificates. */
   charge: HandshakeCharge | undefined;
+  /** Where it wants to; known after the handshake. */
+  destination: Destination = {};
   /** Its refusal was reported already. */
   isRefused = false;
 
@@ -37,6 +40,10 @@ export class PendingConnection implements Evictable {
   /** Whether the deadline closed it. */
   get isLate(): boolean {
     return this.isOverdue;
+  }
+
+  get localPlace(): string {
+    return `${this.raw.localAddress}:${this.raw.localPort}`;
   }
 
   get isIdle(): boolean {

@@ -28,7 +28,7 @@ export {
 } from './issuance/profiles.js';
 export type { SignedCertificate } from './issuance/rehearsed-signer.js';
 export { newSerialNumber } from './issuance/serial-number.js';
-export { checkLeaf, type LeafCheck, leafName, purposeFault } from './leaf-check.js';
+export { checkLeaf, checkNamelessLeaf, type LeafCheck, leafName, purposeFault } from './leaf-check.js';
 export type { LintFinding } from './lint/finding.js';
 export { lintCertificate } from './lint/lint.js';
 export { type Name, type NameAttribute, nameKey } from './name.js';

@@ -20,15 +20,35 @@ export type LeafCheck =
  * @param options.now  if given, the dates are checked too; `notBefore` may be up to 5 minutes in the future.
  */
 export function checkLeaf(certificate: Certificate, options: { readonly now?: Date } = {}): LeafCheck {
-  // RFC 5280 §4.1.2.2: positive. The parser already rejects all other wrong numbers, so check only for 0.
-  if (certificate.serialNumber === '00') return { fault: 'certificate-malformed' };
-  if (keyWeakness(certificate) !== undefined) return { fault: 'weak-key' };
-  if (!isStrongSignature(certificate.signatureAlgorithm)) return { fault: 'weak-signature' };
+  const weakness = qualityFault(certificate);
+  if (weakness !== undefined) return { fault: weakness };
   const name = leafName(certificate);
   if (name.fault !== undefined) return name;
-  const fault =
-    purposeFault(certificate) ?? (options.now === undefined ? undefined : dateFault(certificate, options.now));
+  const fault = useFault(certificate, options);
   return fault === undefined ? name : { fault };
+}
+
+/**
+ * The same, except that the name is not looked at: somebody else names the peer, by other rules.
+ *
+ * @returns the first rule that the leaf breaks
+ */
+export function checkNamelessLeaf(
+  certificate: Certificate,
+  options: { readonly now?: Date } = {},
+): RefusalReason | undefined {
+  return qualityFault(certificate) ?? useFault(certificate, options);
+}
+
+function qualityFault(certificate: Certificate): RefusalReason | undefined {
+  // RFC 5280 §4.1.2.2: positive. The parser already rejects all other wrong numbers, so check only for 0.
+  if (certificate.serialNumber === '00') return 'certificate-malformed';
+  if (keyWeakness(certificate) !== undefined) return 'weak-key';
+  return isStrongSignature(certificate.signatureAlgorithm) ? undefined : 'weak-signature';
+}
+
+function useFault(certificate: Certificate, { now }: { readonly now?: Date }): RefusalReason | undefined {
+  return purposeFault(certificate) ?? (now === undefined ? undefined : dateFault(certificate, now));
 }
 
 /** The name of a leaf. It must have exactly one CN, and this must be a device id. A leaf without a CN is refused. */

@@ -1,9 +1,9 @@
+import { selectRange } from '@sallyport/http';
 import type { FileStorage } from '../file-storage/file-storage.js';
 import type { FileVersion } from '../file-storage/file-version.js';
 import type { HotFile } from '../file-storage/hot-files.js';
 import type { OpenFile } from '../file-storage/open-file.js';
 import { type Answer, answer, type FileExchange } from './answer.js';
-import { selectRange } from './byte-range.js';
 import { DownloadPlace } from './download-place.js';
 import { networkRule, type PeerRule } from './path-ownership.js';
 import { judgePreconditions, permitsRange, preconditionFailed } from './preconditions.js';

@@ -83,6 +83,7 @@ function connectionThrough(webSocket: WebSocket, connection: Connection): Connec
     peer: connection.peer,
     remoteAddress: connection.remoteAddress,
     alpn: connection.alpn,
+    destination: connection.destination,
     draining: connection.draining,
     identify: (claim) => connection.identify(claim),
     close: (reason) => {

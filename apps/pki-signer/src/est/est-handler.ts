@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hasCode } from '@sallyport/files';
+import { basicCredentials } from '@sallyport/http';
 import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
@@ -13,7 +14,7 @@ import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
 import { bodyFromDer, derFromBody, readBody } from './est-body.js';
-import { basicCredentials, channelBindingsOf } from './est-credentials.js';
+import { channelBindingsOf } from './est-credentials.js';
 import { type EstOperation, type EstRoute, routeOf, wantsChain } from './est-route.js';
 
 export interface EstHandlerOptions {

@@ -1,0 +1,69 @@
+import { isUtf8 } from 'node:buffer';
+import { BodyTooLarge, collect, type IncomingRequest, type ResponseWriter } from '@sallyport/http-wire';
+import { Problem } from '@sallyport/protocol';
+import { type FormPairs, formatForm, parseForm } from './form.js';
+
+/** One request of a device, and its answer. */
+export interface DeviceCall {
+  readonly request: IncomingRequest;
+  readonly response: ResponseWriter;
+}
+
+/** The largest body: one value of the largest size, with its escapes. */
+const mostBodyBytes = 1024 * 1024;
+
+const formType = ['Content-Type', 'application/x-www-form-urlencoded; charset=utf-8'];
+const textType = ['Content-Type', 'text/plain; charset=utf-8'];
+
+/** Old firmware sends no type, or writes `charset=utf=8`, so only the type itself counts. */
+const readableType = /^\s*(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;|$)/i;
+
+/**
+ * Reads the form in the body of a request.
+ *
+ * @throws Problem `unsupported-media-type`, `too-large`, `invalid-request`
+ */
+export async function readForm({ request }: DeviceCall): Promise<FormPairs> {
+  const type = request.fields.get('content-type');
+  if (type !== undefined && type !== '' && !readableType.test(type))
+    throw new Problem(
+      'unsupported-media-type',
+      'The body must be application/x-www-form-urlencoded, such as temperature=50.',
+    );
+  const body = await readBody(request);
+  if (!isUtf8(body)) throw new Problem('invalid-request', 'The body is not UTF-8.');
+  return parseForm(body.toString('utf8').trim());
+}
+
+async function readBody({ body }: IncomingRequest): Promise<Buffer> {
+  try {
+    return await collect(body, mostBodyBytes);
+  } catch (error) {
+    if (error instanceof BodyTooLarge)
+      throw new Problem('too-large', `The body has more than ${mostBodyBytes} bytes. Send it in several requests.`);
+    throw error;
+  }
+}
+
+export function answerNoContent({ response }: DeviceCall): void {
+  response.answer(204, [], '');
+}
+
+export function answerText({ response }: DeviceCall, text: string, fields: readonly string[] = []): void {
+  response.answer(200, [...textType, ...fields], text);
+}
+
+export function answerForm({ response }: DeviceCall, pairs: FormPairs, fields: readonly string[] = []): void {
+  response.answer(200, [...formType, ...fields], formatForm(pairs));
+}
+
+/** Answers with a problem (RFC 9457). Does nothing when the device has its answer already. */
+export function answerProblem({ response }: DeviceCall, problem: Problem, fields: readonly string[] = []): void {
+  if (!response.isPending) return;
+  const { status, retryAfterSeconds } = problem;
+  const type = ['Content-Type', 'application/problem+json'];
+  const retry = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)];
+  // RFC 9110 §11.6.1: 401 names a way to sign in.
+  const challenge = status === 401 ? ['WWW-Authenticate', 'Bearer'] : [];
+  response.answer(status, [...type, ...retry, ...challenge, ...fields], JSON.stringify(problem));
+}
