@@ -2,12 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { pause, SerialQueue } from '@sallyport/concurrency';
 import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import {
-  type ConnectorName,
-  connectorsChanged,
-  defaultConnector,
-  trustBundleChanged,
-} from '@sallyport/protocol';
+import { type ConnectorName, connectorsChanged, defaultConnector, trustBundleChanged } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { ListenerHandler } from '@sallyport/tls';
 import type { Certificate } from '@sallyport/x509';

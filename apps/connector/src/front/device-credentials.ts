@@ -5,13 +5,13 @@ import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type ActivationDecision,
   type ActivationRequest,
-  activateDevice,
   type AuthenticationDecision,
   type AuthenticationRequest,
+  activateDevice,
   authenticateDevice,
   connectorsChanged,
-  deviceChanged,
   type DeviceId,
+  deviceChanged,
 } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 
@@ -106,8 +106,7 @@ export class DeviceCredentials implements OnModuleInit {
   private forget(deviceId: DeviceId | undefined): void {
     this.changes += 1;
     if (deviceId === undefined) this.remembered.clear();
-    for (const [key, { decision }] of this.remembered)
-      if (decision.deviceId === deviceId) this.remembered.delete(key);
+    for (const [key, { decision }] of this.remembered) if (decision.deviceId === deviceId) this.remembered.delete(key);
     for (const listener of this.listeners) listener(deviceId);
   }
 }

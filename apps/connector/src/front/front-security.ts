@@ -45,6 +45,8 @@ function clientCasOf({ name, clientCas }: ConnectorView): AnchorCandidate[] {
 export function keepsSession({ credential }: Peer, connectors: readonly ConnectorView[]): boolean {
   if (credential.kind !== 'certificate') return false;
   const authorities = new Set<string>(credential.path.authorities);
-  const blocked = connectors.flatMap(({ clientCas }) => clientCas).filter(({ id, login }) => authorities.has(id) && !login);
+  const blocked = connectors
+    .flatMap(({ clientCas }) => clientCas)
+    .filter(({ id, login }) => authorities.has(id) && !login);
   return blocked.length > 0 && blocked.every(({ sessions }) => sessions === 'keep');
 }

@@ -1,10 +1,10 @@
 import { selectRange } from '@sallyport/http';
 import { Problem } from '@sallyport/protocol';
+import type { DeviceContact } from '../values/device-values.js';
 import type { Content, Contents, OpenContent } from './contents.js';
 import { answerProblem, type DeviceCall } from './device-call.js';
 import { FileBody } from './file-body.js';
 import { queryOf } from './form.js';
-import type { DeviceContact } from './values-port.js';
 
 export interface ContentCallsOptions {
   readonly contents: Contents;
@@ -47,7 +47,15 @@ export class ContentCalls {
     this.options.onFetched(device, content);
     const [first, length] = range.kind === 'part' ? [range.first, range.last - range.first + 1] : [0, bytes];
     const part = range.kind === 'part' ? ['Content-Range', `bytes ${first}-${range.last}/${bytes}`] : [];
-    const fields = ['Content-Type', blobType, 'Accept-Ranges', 'bytes', 'Last-Modified', updated.toUTCString(), ...part];
+    const fields = [
+      'Content-Type',
+      blobType,
+      'Accept-Ranges',
+      'bytes',
+      'Last-Modified',
+      updated.toUTCString(),
+      ...part,
+    ];
     call.response.send({ status: range.kind === 'part' ? 206 : 200, fields }, new FileBody(file, { first, length }));
   }
 }

@@ -40,7 +40,10 @@ export class Contents {
   async open(connector: ConnectorName, id: string): Promise<OpenContent | undefined> {
     if (!idPattern.test(id)) return undefined;
     // A link could lead out of the folder.
-    const file = await open(join(this.folderOf(connector), id), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(absent);
+    const file = await open(
+      join(this.folderOf(connector), id),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    ).catch(absent);
     if (file === undefined) return undefined;
     const status = await file.stat();
     if (status.isFile() && status.size <= mostBytes) return { id, bytes: status.size, updated: status.mtime, file };

@@ -12,12 +12,12 @@ import type { Log } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { ConnectorDirectory } from '../front/connector-directory.js';
 import type { DeviceCredentials } from '../front/device-credentials.js';
+import type { DeviceContact } from '../values/device-values.js';
 import type { ContentCalls } from './content-calls.js';
 import { answerProblem, answerText, type DeviceCall, readForm } from './device-call.js';
 import type { HttpMetrics } from './http-metrics.js';
 import { refusalProblem } from './refusal-problem.js';
 import type { ValueCalls } from './value-calls.js';
-import type { DeviceContact } from './values-port.js';
 
 export interface DeviceApiOptions {
   readonly directory: () => ConnectorDirectory | undefined;
@@ -86,7 +86,8 @@ export class DeviceApi {
       remoteAddress,
     });
     if (decision.outcome === 'refused') {
-      if (decision.reason !== 'admission-unavailable') this.guesses.charge(networkOf(remoteAddress), 1, performance.now());
+      if (decision.reason !== 'admission-unavailable')
+        this.guesses.charge(networkOf(remoteAddress), 1, performance.now());
       throw refusalProblem(decision.reason);
     }
     const { deviceId } = decision;

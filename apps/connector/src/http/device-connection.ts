@@ -1,12 +1,17 @@
-import { Socket } from 'node:net';
-import { type IncomingRequest, type RequestFault, type ResponseWriter, type ServerConnection, serveHttp } from '@sallyport/http-wire';
+import {
+  type IncomingRequest,
+  type RequestFault,
+  type ResponseWriter,
+  type ServerConnection,
+  serveHttp,
+} from '@sallyport/http-wire';
 import { type ConnectorName, type ConnectorView, Problem } from '@sallyport/protocol';
 import type { Connection, Peer } from '@sallyport/tls';
+import type { DeviceContact } from '../values/device-values.js';
 import type { DeviceApi } from './device-api.js';
 import { answerNoContent, answerProblem, answerText, type DeviceCall } from './device-call.js';
 import { type DeviceRoute, deviceRouteOf } from './device-route.js';
 import { Misdirected, requireHost } from './host-rule.js';
-import type { DeviceContact } from './values-port.js';
 
 const methodsOf: Readonly<Record<DeviceRoute['kind'], readonly string[]>> = {
   alias: ['GET', 'POST'],
@@ -116,10 +121,9 @@ export class DeviceConnection {
 
   /** Of this side: devices behind a gateway ask which one they have reached. */
   private ownAddress(): string {
-    const { socket } = this.connection;
-    if (!(socket instanceof Socket) || socket.localAddress === undefined)
-      throw new Problem('not-found', 'This connection has no network address.');
-    return `${socket.localAddress}:${socket.localPort}`;
+    const { localPlace } = this.connection.destination;
+    if (localPlace === undefined) throw new Problem('not-found', 'This connection has no network address.');
+    return localPlace;
   }
 
   private refuseMethod(call: DeviceCall, { kind }: DeviceRoute): void {

@@ -3,6 +3,7 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ServiceContext } from '@sallyport/runtime';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
+import { DeviceValues } from '../values/device-values.js';
 import { ContentCalls } from './content-calls.js';
 import { Contents } from './contents.js';
 import { DeviceApi } from './device-api.js';
@@ -11,7 +12,6 @@ import { HttpMetrics } from './http-metrics.js';
 import { LongPolls } from './long-polls.js';
 import { refusalProblem } from './refusal-problem.js';
 import { ValueCalls } from './value-calls.js';
-import type { DeviceValuesPort } from './values-port.js';
 
 /** The HTTP device API: opens its entrance, and wires what answers there. */
 @Injectable()
@@ -21,11 +21,12 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
   constructor(
     private readonly front: ConnectorFront,
     credentials: DeviceCredentials,
+    values: DeviceValues,
     context: ServiceContext,
   ) {
     const { clock, log, metrics } = context;
     const nowMs = () => clock.now().getTime();
-    const values: DeviceValuesPort = unready;
+
     const polls = new LongPolls({ values, nowMs });
     const directory = () => join(context.settings.require('data.path'), 'connector', 'content');
     this.api = new DeviceApi({

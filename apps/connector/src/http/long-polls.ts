@@ -1,7 +1,8 @@
 import { BoundedMap } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
+import type { Point } from '@sallyport/twin';
+import type { DeviceContact, DeviceValues } from '../values/device-values.js';
 import { answerForm, type DeviceCall } from './device-call.js';
-import type { DeviceContact, DeviceValuesPort, Point } from './values-port.js';
 
 const mostWaitMs = 300_000;
 const microsInSecond = 1_000_000;
@@ -9,7 +10,7 @@ const microsInSecond = 1_000_000;
 const mostRemembered = 50_000;
 
 export interface LongPollsOptions {
-  readonly values: DeviceValuesPort;
+  readonly values: DeviceValues;
   readonly nowMs: () => number;
 }
 
@@ -39,8 +40,7 @@ export class LongPolls {
 
   /** Ends the waiting of a device, which then gets 304 and asks again; undefined: of all. */
   end(deviceId?: string): void {
-    for (const { device, end } of this.waiting)
-      if (deviceId === undefined || device.deviceId === deviceId) end.abort();
+    for (const { device, end } of this.waiting) if (deviceId === undefined || device.deviceId === deviceId) end.abort();
   }
 
   private async wait(

@@ -1,11 +1,12 @@
 import { Problem } from '@sallyport/protocol';
+import type { Point } from '@sallyport/twin';
+import type { DeviceContact, DeviceValues } from '../values/device-values.js';
 import { answerForm, answerNoContent, type DeviceCall, readForm } from './device-call.js';
 import { type FormPairs, parseForm, queryOf } from './form.js';
 import type { LongPolls } from './long-polls.js';
-import type { DeviceContact, DeviceValuesPort, Point } from './values-port.js';
 
 export interface ValueCallsOptions {
-  readonly values: DeviceValuesPort;
+  readonly values: DeviceValues;
   readonly polls: LongPolls;
 }
 
