@@ -12,6 +12,7 @@ import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
 import { clock } from './checks/clock.js';
 import { clouds } from './checks/clouds.js';
+import { connectorCertificate } from './checks/connector-certificate.js';
 import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
 import { listenerFiles } from './checks/listener-files.js';
@@ -112,6 +113,7 @@ function gatewayChecks(settings: Check): Check[] {
     certificateService,
     authorities,
     connectors,
+    connectorCertificate,
   ];
 }
 

@@ -1,12 +1,15 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { adminSocketPath } from '@sallyport/protocol';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../fixtures/admin-server.fixture.js';
 import { connector, connectorDocument, fleetCa } from '../../fixtures/connector-answers.fixture.js';
 import { type FakeSite, fakeSite } from '../../fixtures/fake-site.fixture.js';
-import { examine } from '../../fixtures/mend.fixture.js';
+import { examine, mend } from '../../fixtures/mend.fixture.js';
+import { TestAuthority } from '../../fixtures/test-authority.fixture.js';
 
 /** A site with a connector, which the registry describes so. */
-async function siteWith(description: object): Promise<FakeSite> {
+async function siteWith(description: object, { domains = [] }: { domains?: string[] } = {}): Promise<FakeSite> {
   const site = await fakeSite();
   onTestFinished(() => site[Symbol.asyncDispose]());
   const service = await AdminServer.listen(adminSocketPath(`${site.directory}/run`, 'connector', '/'), {
@@ -15,7 +18,7 @@ async function siteWith(description: object): Promise<FakeSite> {
   });
   onTestFinished(() => service.close());
   const { name, version } = connectorDocument;
-  const summary = { name, version, domains: [], self: true, pki: true, clientCas: 1 };
+  const summary = { name, version, domains, self: true, pki: true, clientCas: 1 };
   const { routes } = site.admin['device-registry'];
   routes.set('GET /v1/connectors', () => ({ connectors: [summary] }));
   routes.set('GET /v1/connectors/default', () => ({ ...connector, ...description }));
@@ -79,5 +82,56 @@ describe('doctor, about connectors', () => {
     expect(await found(await siteWith({ document: withPki, drafts }))).toMatchObject([
       { severity: 'note', what: expect.stringContaining('local-admin:alice'), fix: expect.stringMatching(/ diff$/) },
     ]);
+  });
+});
+
+describe('doctor, about a certificate that the operator gave the connector', () => {
+  /** A site whose connector has such a certificate, and devices connect to `k3p9.example`. */
+  async function siteShowing(options: { host: string; notAfter?: Date; isPair?: boolean }): Promise<FakeSite> {
+    const { host, notAfter = new Date('2027-06-01T00:00:00Z'), isPair = true } = options;
+    const site = await siteWith({ document: withPki }, { domains: ['k3p9.example'] });
+    const authority = new TestAuthority('Public');
+    const hosts = [{ type: 'dns', value: host } as const];
+    const shown = authority.issue({
+      commonName: 'connector',
+      kind: 'service',
+      hosts,
+      notBefore: new Date('2026-05-01'),
+      notAfter,
+    });
+    const { keyPem } = isPair ? shown : authority.issue({ commonName: 'connector' });
+    await writeFile(join(site.directory, 'shown.pem'), shown.certPem);
+    await writeFile(join(site.directory, 'shown.key'), keyPem, { mode: 0o600 });
+    await site.run(['config', 'set', 'connector.cert_path', join(site.directory, 'shown.pem')]);
+    await site.run(['config', 'set', 'connector.key_path', join(site.directory, 'shown.key')]);
+    return site;
+  }
+
+  async function foundOf(site: FakeSite) {
+    const { findings } = await examine(site.run, { now: () => new Date('2026-06-01T00:00:00Z') });
+    return findings.filter(({ id }) => id === 'connector-certificate');
+  }
+
+  it.each(['k3p9.example', '*.example'])('finds nothing while it is for the name of the devices: %s', async (host) => {
+    expect(await foundOf(await siteShowing({ host }))).toEqual([]);
+  });
+
+  it.each([
+    [
+      'is for another name',
+      { host: 'other.example' },
+      /shown\.pem is not for k3p9\.example, under which devices connect/,
+    ],
+    ['has expired', { host: 'k3p9.example', notAfter: new Date('2026-05-31') }, /expired 2026-05-31/],
+    ['is about to expire', { host: 'k3p9.example', notAfter: new Date('2026-06-03') }, /expires 2026-06-03/],
+    ['is not of the key', { host: 'k3p9.example', isPair: false }, /connector\.key_path/],
+  ])('says so when it %s, and goes back to one of this site', async (_, options, what) => {
+    const site = await siteShowing(options);
+
+    const [finding] = await foundOf(site);
+    await mend(site.run, finding?.fix ?? '');
+
+    expect(finding?.what).toMatch(what);
+    expect(await foundOf(site)).toEqual([]);
   });
 });
