@@ -1,5 +1,6 @@
 export { dateFindings } from './ca-findings.js';
 export { type AcceptedCa, acceptClientCa, areConfusable, certificateOf } from './client-ca-certificate.js';
+export { acceptCrl, type CrlPlace, type CrlState, type CrlVerdict, crlVerdict } from './client-ca-crl.js';
 export { decode } from './decode.js';
 export {
   checkIdentity,
@@ -13,3 +14,5 @@ export {
 } from './identity.js';
 export { type FormattedIdentity, formatIdentity } from './identity-format.js';
 export { certificatesIn, type PastedItem, type PastedItems, readPasted } from './pasted.js';
+export { checkPossession, proofCommands, proofName } from './possession.js';
+export { type FoundClientCa, findClientCa, previewIdentity } from './preview.js';

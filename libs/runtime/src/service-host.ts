@@ -12,8 +12,8 @@ import { RuntimeModule } from './runtime.module.js';
 import type { ServiceContext } from './service-context.js';
 import type { ServiceDefinition } from './service-definition.js';
 
-// The largest admin request is a CA import: a PKCS#12 file with its chain.
-const adminBodyLimitBytes = 256 * 1024;
+// The largest admin request is a megabyte that somebody pasted, or a revocation list, in base64.
+const adminBodyLimitBytes = 1536 * 1024;
 
 /** A running service: its Nest application, listening on the admin socket and on the RPC topics. */
 export class ServiceHost {

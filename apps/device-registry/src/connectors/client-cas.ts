@@ -1,0 +1,126 @@
+import { Injectable } from '@nestjs/common';
+import { certificatesIn, previewIdentity, readPasted } from '@sallyport/client-ca';
+import {
+  type AuthorityId,
+  type ClientCa,
+  type ClientCaDescription,
+  type ConnectorDocument,
+  type CrlUpload,
+  type IdentityPreview,
+  type Pasted,
+  type PossessionChallenge,
+  Problem,
+  refusals,
+} from '@sallyport/protocol';
+import { Clock } from '@sallyport/runtime';
+import { ClientCaCrls } from './client-ca-crls.js';
+import { ClientCaDevices } from './client-ca-devices.js';
+import { requireClientCa } from './client-ca-drafts.js';
+import { ConnectorDrafts, type DraftOwner } from './connector-drafts.js';
+import { Connectors } from './connectors.js';
+import { CrlFetch } from './crl-fetch.js';
+import { clientCaFindings } from './document-rules.js';
+import { PossessionProofs } from './possession-proofs.js';
+
+/** A Client CA, the document it stands in, and whether that is in force. */
+interface FoundClientCa {
+  readonly clientCa: ClientCa;
+  readonly document: ConnectorDocument;
+  readonly inForce: boolean;
+}
+
+/** What administrators do with single Client CAs. */
+@Injectable()
+export class ClientCas {
+  constructor(
+    private readonly connectors: Connectors,
+    private readonly drafts: ConnectorDrafts,
+    private readonly devices: ClientCaDevices,
+    private readonly crls: ClientCaCrls,
+    private readonly crlFetch: CrlFetch,
+    private readonly proofs: PossessionProofs,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws Problem `not-found`: it is neither in force nor in the draft of who asks */
+  async describe(owner: DraftOwner, id: AuthorityId): Promise<ClientCaDescription> {
+    const { clientCa, document, inForce } = await this.find(owner, id);
+    const [devices, crl, crlFault, proof] = await Promise.all([
+      this.devices.count(owner.name, id),
+      this.crls.describe(id),
+      this.crlFetch.faultOf(clientCa),
+      this.proofs.proofOf({ connector: owner.name, clientCa }),
+    ]);
+    return {
+      clientCa: { ...clientCa, proof },
+      inForce,
+      devices,
+      ...(crl === undefined ? {} : { crl }),
+      ...(crlFault === undefined ? {} : { crlFault }),
+      findings: clientCaFindings(clientCa, document, this.clock.now()),
+    };
+  }
+
+  /** Takes on a revocation list that was uploaded, or fetches it. @throws Problem as `ClientCaCrls.take` says */
+  async updateCrl(owner: DraftOwner, id: AuthorityId, upload: CrlUpload): Promise<void> {
+    const clientCa = requireClientCa((await this.connectors.require(owner.name)).document, id);
+    const isFetched = 'fetch' in upload;
+    const source = isFetched ? 'fetched' : 'uploaded';
+    const der = isFetched ? crlIn(await this.crlFetch.fetch(clientCa)) : crlOf(upload.crl);
+    await this.crls.take(der, { connector: owner.name, clientCa, source, actor: owner.actor });
+  }
+
+  async challenge(owner: DraftOwner, id: AuthorityId): Promise<PossessionChallenge> {
+    const { clientCa } = await this.find(owner, id);
+    return this.proofs.challenge({ connector: owner.name, clientCa, actor: owner.actor });
+  }
+
+  async prove(owner: DraftOwner, id: AuthorityId, certificate: Pasted): Promise<void> {
+    const { clientCa } = await this.find(owner, id);
+    await this.proofs.prove({ connector: owner.name, clientCa, actor: owner.actor }, certificate);
+  }
+
+  async preview(owner: DraftOwner, certificate: Pasted, against: 'draft' | 'saved'): Promise<IdentityPreview> {
+    const document = against === 'draft' ? (await this.drafts.open(owner)).document : await this.inForce(owner);
+    const { items } = readPasted(certificate);
+    const preview = previewIdentity(items, document, this.clock.now());
+    const [leaf] = certificatesIn(items);
+    const clientCa = document.clientCas.find(({ id }) => id === preview.clientCa);
+    if (preview.outcome === 'refused' || leaf === undefined || clientCa === undefined) return preview;
+    const verdict = await this.crls.verdict(clientCa, leaf.serialNumber);
+    return verdict === 'good' ? preview : refusedByCrl(verdict, clientCa);
+  }
+
+  private async inForce({ name }: DraftOwner): Promise<ConnectorDocument> {
+    return (await this.connectors.require(name)).document;
+  }
+
+  private async find(owner: DraftOwner, id: AuthorityId): Promise<FoundClientCa> {
+    const document = await this.inForce(owner);
+    const clientCa = document.clientCas.find((each) => each.id === id);
+    if (clientCa !== undefined) return { clientCa, document, inForce: true };
+    const { document: draft } = await this.drafts.open(owner);
+    return { clientCa: requireClientCa(draft, id), document: draft, inForce: false };
+  }
+}
+
+function refusedByCrl(verdict: 'revoked' | 'unknown', { id, label }: ClientCa): IdentityPreview {
+  const reason = verdict === 'revoked' ? 'certificate-revoked' : 'revocation-unknown';
+  const { meaning: text, remedy } = refusals[reason];
+  return { outcome: 'refused', clientCa: id, label, reason, text, remedy, findings: [] };
+}
+
+/** @throws Problem `certificate-rejected` */
+function crlOf(pasted: Pasted): Buffer {
+  const { items } = readPasted(pasted);
+  const [list, ...others] = items.flatMap((item) => (item.kind === 'revocation-list' ? (item.der ?? []) : []));
+  if (list !== undefined && others.length === 0) return list;
+  const [found] = items;
+  const what = found === undefined || found.kind === 'certificate' ? 'There is no revocation list in it.' : found.text;
+  throw new Problem('certificate-rejected', `Give one revocation list (CRL), in PEM or DER. ${what}`);
+}
+
+/** A server may send PEM or DER. */
+function crlIn(bytes: Buffer): Buffer {
+  return crlOf({ base64: bytes.toString('base64') });
+}
