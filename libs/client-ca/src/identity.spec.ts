@@ -85,7 +85,7 @@ describe('the identity of a device', () => {
 
   it('begins with the namespace of its Client CA', async () => {
     expect(await identity({ commonName: 'acme-1' }, { namespace: 'acme-' })).toBe('acme-1');
-    expect(await identity({ commonName: 'other-1' }, { namespace: 'acme-' })).toContain('identity-namespace: ');
+    expect(await identity({ commonName: 'other-1' }, { namespace: 'acme-' })).toContain('identity-outside-namespace: ');
   });
 
   it('has the format of its connector', async () => {

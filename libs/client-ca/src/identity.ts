@@ -18,7 +18,7 @@ export type IdentityFault =
   | 'name-invalid'
   | 'name-constrained'
   | 'identity-format'
-  | 'identity-namespace';
+  | 'identity-outside-namespace';
 
 /** The identity of a device; or the reason code, and a sentence with the values. */
 export type NamedDevice =
@@ -67,7 +67,7 @@ export function checkIdentity(raw: string, { clientCa, format }: IdentityRules):
   const namespace = clientCa.namespace ?? '';
   if (!formatted.identity.startsWith(namespace))
     return {
-      fault: 'identity-namespace',
+      fault: 'identity-outside-namespace',
       text: `The identity "${formatted.identity}" does not begin with "${namespace}", as every identity of this Client CA must.`,
     };
   return { identity: deviceId.parse(formatted.identity) };

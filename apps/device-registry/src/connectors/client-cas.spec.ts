@@ -216,7 +216,7 @@ describe('Client CAs', () => {
     });
 
     it.each([
-      ['has another name', { commonName: 'valve-1' }, 'identity-namespace'],
+      ['has another name', { commonName: 'valve-1' }, 'identity-outside-namespace'],
       ['has a name that is no identity', { commonName: 'pump-/x' }, 'name-invalid'],
       ['has ended', { commonName: 'pump-1', notAfter: new Date('2026-05-31T00:00:00Z') }, 'certificate-expired'],
       [
