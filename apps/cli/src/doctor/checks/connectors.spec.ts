@@ -86,10 +86,10 @@ describe('doctor, about connectors', () => {
 });
 
 describe('doctor, about a certificate that the operator gave the connector', () => {
-  /** A site whose connector has such a certificate, and devices connect to `k3p9.example`. */
+  /** A site whose connector has such a certificate, and devices connect to `k3p9.m2.example`. */
   async function siteShowing(options: { host: string; notAfter?: Date; isPair?: boolean }): Promise<FakeSite> {
     const { host, notAfter = new Date('2027-06-01T00:00:00Z'), isPair = true } = options;
-    const site = await siteWith({ document: withPki }, { domains: ['k3p9.example'] });
+    const site = await siteWith({ document: withPki }, { domains: ['k3p9.m2.example'] });
     const authority = new TestAuthority('Public');
     const hosts = [{ type: 'dns', value: host } as const];
     const shown = authority.issue({
@@ -112,19 +112,22 @@ describe('doctor, about a certificate that the operator gave the connector', () 
     return findings.filter(({ id }) => id === 'connector-certificate');
   }
 
-  it.each(['k3p9.example', '*.example'])('finds nothing while it is for the name of the devices: %s', async (host) => {
-    expect(await foundOf(await siteShowing({ host }))).toEqual([]);
-  });
+  it.each(['k3p9.m2.example', '*.m2.example'])(
+    'finds nothing while it is for the name of the devices: %s',
+    async (host) => {
+      expect(await foundOf(await siteShowing({ host }))).toEqual([]);
+    },
+  );
 
   it.each([
     [
       'is for another name',
       { host: 'other.example' },
-      /shown\.pem is not for k3p9\.example, under which devices connect/,
+      /shown\.pem is not for k3p9\.m2\.example, under which devices connect/,
     ],
-    ['has expired', { host: 'k3p9.example', notAfter: new Date('2026-05-31') }, /expired 2026-05-31/],
-    ['is about to expire', { host: 'k3p9.example', notAfter: new Date('2026-06-03') }, /expires 2026-06-03/],
-    ['is not of the key', { host: 'k3p9.example', isPair: false }, /connector\.key_path/],
+    ['has expired', { host: 'k3p9.m2.example', notAfter: new Date('2026-05-31') }, /expired 2026-05-31/],
+    ['is about to expire', { host: 'k3p9.m2.example', notAfter: new Date('2026-06-03') }, /expires 2026-06-03/],
+    ['is not of the key', { host: 'k3p9.m2.example', isPair: false }, /connector\.key_path/],
   ])('says so when it %s, and goes back to one of this site', async (_, options, what) => {
     const site = await siteShowing(options);
 
