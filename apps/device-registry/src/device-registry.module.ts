@@ -35,6 +35,11 @@ import { EntityIntake } from './entities/entity-intake.js';
 import { EntityPublications } from './entities/entity-publications.js';
 import { EntityRegistrations } from './entities/entity-registrations.js';
 import { MainDevice } from './entities/main-device.js';
+import { EventStreams } from './events/event-streams.js';
+import { EventsController } from './events/events.controller.js';
+import { MergedTimeline } from './events/merged-timeline.js';
+import { WebhookDelivery } from './events/webhook-delivery.js';
+import { Webhooks } from './events/webhooks.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
@@ -59,6 +64,7 @@ const registrySite: Provider = {
     AuditController,
     DevicesController,
     EntitiesController,
+    EventsController,
     StatusController,
     ...connectorParts.controllers,
   ],
@@ -91,7 +97,11 @@ const registrySite: Provider = {
     RefusalRecorder,
     RevokedCertificates,
     registrySite,
+    EventStreams,
+    MergedTimeline,
     Timeline,
+    WebhookDelivery,
+    Webhooks,
     ...connectorParts.providers,
     ...contactParts.providers,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),

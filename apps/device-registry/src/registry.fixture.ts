@@ -13,6 +13,7 @@ import {
 } from '@sallyport/mqtt';
 import {
   type AdmissionRequest,
+  adminSocketPath,
   admitPeer,
   type CertificateAdmissionRequest,
   certificateAdmissionRequest,
@@ -260,10 +261,21 @@ export class RegistryUnderTest {
     return { status: statusCode, headers, body: body === '' ? undefined : z.json().parse(JSON.parse(body)) };
   }
 
-  private async send(method: 'GET' | 'POST', path: string, payload?: object | string) {
+  /** Sends an admin request that is to succeed. */
+  async order(method: 'POST' | 'DELETE', path: string, payload?: object): Promise<void> {
+    const { status, body } = await this.send(method, path, payload);
+    if (status >= 300) throw new Error(`${method} ${path} answered ${status}: ${JSON.stringify(body)}`);
+  }
+
+  /** Where its admin API listens. */
+  get adminSocket(): string {
+    return adminSocketPath(this.directory.file('run'), 'device-registry', process.cwd());
+  }
+
+  private async send(method: 'GET' | 'POST' | 'DELETE', path: string, payload?: object | string) {
     if (this.host === undefined) throw new Error('the registry does not run');
     const response = await this.host.app.inject({ method, url: path, ...(payload ? { payload } : {}) });
-    return { status: response.statusCode, body: response.json<unknown>() };
+    return { status: response.statusCode, body: response.payload === '' ? undefined : response.json<unknown>() };
   }
 
   private get peers() {

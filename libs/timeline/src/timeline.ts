@@ -61,7 +61,7 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
    */
   record(event: NewDeviceEvent): Operation[] {
     const stamped = this.stamp(event);
-    const { id, device, at } = stamped;
+    const { id, device } = stamped;
     const series = seriesOf(device);
     const kept: Operation = { append: series, value: stamped, at: microsOf(id) };
     // To trim each time would be a second search for each event.
