@@ -67,6 +67,7 @@ const registrySite: Provider = {
     EventsController,
     StatusController,
     ...connectorParts.controllers,
+    ...contactParts.controllers,
   ],
   providers: [
     auditLog,

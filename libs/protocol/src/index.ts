@@ -132,6 +132,13 @@ export {
   type PresentedCredential,
   presentedCredential,
 } from './contact.js';
+export {
+  deviceCredentialRoutes,
+  devicePassword,
+  devicePasswordRequest,
+  type ExpectedCertificateRequest,
+  expectedCertificateRequest,
+} from './contact-admin.js';
 export { type DeadLetter, deadLetter, deadLetterRoot } from './dead-letters.js';
 export {
   type DeviceEvent,

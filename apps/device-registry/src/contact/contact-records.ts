@@ -10,9 +10,10 @@ import type {
 } from '@sallyport/protocol';
 import { Authorities } from '../devices/authorities.js';
 import { DeviceLists } from '../devices/device-lists.js';
-import type { DeviceCredential, DeviceRecord } from '../devices/device-record.js';
+import type { DeviceRecord } from '../devices/device-record.js';
 import type { Decision, StoredDevice } from '../devices/devices.js';
 import { certificateIn } from './certificate-contact.js';
+import type { NewSecret } from './device-secrets.js';
 import type { KnownDevice, Visit } from './known-device.js';
 import type { SecretContact } from './secret-contact.js';
 
@@ -20,6 +21,11 @@ import type { SecretContact } from './secret-contact.js';
 export interface Admitted {
   readonly record: DeviceRecord;
   readonly isNew: boolean;
+}
+
+/** The same, with the secret that the device gets in its answer. */
+export interface AdmittedWithSecret extends Admitted {
+  readonly secret: string;
 }
 
 /** Where a contact came from. */
@@ -69,9 +75,10 @@ export class ContactRecords {
   /** Registers the device of a secret. */
   secretRegistration(
     { origin, connector, identity, now }: SecretContact,
-    { credential, allowance }: { readonly credential: DeviceCredential; readonly allowance: AllowedDevice | undefined },
-  ) {
+    { made, allowance }: { readonly made: NewSecret; readonly allowance: AllowedDevice | undefined },
+  ): Decision<AdmittedWithSecret> {
     const [at, actor] = [now.toISOString(), `entrance:${origin.entrance}`];
+    const { credential, secret } = made;
     const record: DeviceRecord = {
       ...newRecord(identity, { state: 'active', at, actor }),
       authority: 'none',
@@ -80,7 +87,22 @@ export class ContactRecords {
       credential,
       ...(allowance?.tags === undefined ? {} : { tags: allowance.tags }),
     };
-    return this.registrationOf({ record, origin, allowance, details: { credential: credential.kind } });
+    const { change } = this.registrationOf({ record, origin, allowance, details: { credential: credential.kind } });
+    const operations = [...change.operations, ...made.operations];
+    return { result: { record, isNew: true, secret }, change: { ...change, operations, announced: [credential.id] } };
+  }
+
+  /** Gives a known device another secret. */
+  secretRenewal(
+    { origin }: SecretContact,
+    { device, made }: { readonly device: StoredDevice; readonly made: NewSecret },
+  ): Decision<AdmittedWithSecret> {
+    const { credential, secret, operations } = made;
+    const after: DeviceRecord = { ...device.record, credential };
+    const entry = entryOf('device-activated', { record: after, origin });
+    const audit = [{ ...entry, details: { ...entry.details, credential: credential.kind } }];
+    const change = { before: device, after, operations, announced: [credential.id], audit };
+    return { result: { record: after, isNew: false, secret }, change };
   }
 
   /** Writes what a contact of a known device changed. */

@@ -1,0 +1,62 @@
+import { Body, Controller, Param } from '@nestjs/common';
+import { Actor } from '@sallyport/entrance';
+import { RpcHandler } from '@sallyport/mqtt';
+import {
+  type ActivationDecision,
+  type ActivationRequest,
+  type AuthenticationDecision,
+  type AuthenticationRequest,
+  activateDevice,
+  authenticateDevice,
+  deviceCredentialRoutes,
+  deviceId,
+  devicePasswordRequest,
+  expectedCertificateRequest,
+} from '@sallyport/protocol';
+import { Serves } from '@sallyport/runtime';
+import { z } from 'zod';
+import { DeviceCredentials } from './device-credentials.js';
+import { ExpectedCertificates } from './expected-certificates.js';
+import { SecretAdmission } from './secret-admission.js';
+
+const devicePath = z.object({ id: deviceId });
+
+/** What connectors ask about devices with a secret, and what administrators do with secrets and certificates. */
+@Controller()
+export class ContactsController {
+  constructor(
+    private readonly admission: SecretAdmission,
+    private readonly credentials: DeviceCredentials,
+    private readonly expected: ExpectedCertificates,
+  ) {}
+
+  @RpcHandler(activateDevice)
+  activate(request: ActivationRequest): Promise<ActivationDecision> {
+    return this.admission.activate(request);
+  }
+
+  @RpcHandler(authenticateDevice)
+  authenticate(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    return this.admission.authenticate(request);
+  }
+
+  @Serves(deviceCredentialRoutes.expectCertificate)
+  async expectCertificate(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<void> {
+    const { id } = devicePath.parse(path);
+    const { fingerprint } = expectedCertificateRequest.parse(body);
+    await this.expected.expect(id, { fingerprint, actor });
+  }
+
+  @Serves(deviceCredentialRoutes.setPassword)
+  async setPassword(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<void> {
+    const { id } = devicePath.parse(path);
+    const { password } = devicePasswordRequest.parse(body);
+    await this.credentials.setPassword(id, { password, actor });
+  }
+
+  @Serves(deviceCredentialRoutes.reactivateDevice)
+  async reactivate(@Param() path: unknown, @Actor() actor: string): Promise<void> {
+    const { id } = devicePath.parse(path);
+    await this.credentials.takeBack(id, actor);
+  }
+}
