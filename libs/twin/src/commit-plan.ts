@@ -26,6 +26,8 @@ interface DevicePlan {
   readonly known: DeviceState;
   readonly expectedNewest: Micros;
   readonly first: StampedWrite;
+  /** A new snapshot is stored with it, so that nothing of before comes back from the old one. */
+  forgets: boolean;
   /** How the device is after the commit, where we need to know it before. */
   after?: DeviceState;
 }
@@ -85,14 +87,18 @@ export class CommitPlan {
     before.check(pending.write);
     const stamped = { ...pending, atMicros: Math.max(this.nowMicros, before.newest + 1) };
     this.writes.push(stamped);
-    if (planned === undefined)
-      this.devices.set(pending.deviceId, { known, expectedNewest: known.newest, first: stamped });
-    else before.apply(stamped.atMicros, stamped.write);
+    const forgets = pending.write.kind === 'forgotten';
+    if (planned === undefined) {
+      this.devices.set(pending.deviceId, { known, expectedNewest: known.newest, first: stamped, forgets });
+      return;
+    }
+    before.apply(stamped.atMicros, stamped.write);
+    planned.forgets ||= forgets;
   }
 
   /** A snapshot from time to time, and an end to the history. */
   private upkeep(deviceId: string, plan: DevicePlan): Operation[] {
-    if (!plan.known.needsSnapshot) return [];
+    if (!plan.known.needsSnapshot && !plan.forgets) return [];
     const after = stateAfter(plan);
     const trim = after.trimHistory({ olderThan: 0 });
     return [

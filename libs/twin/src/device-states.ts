@@ -43,6 +43,12 @@ export class DeviceStates {
     return state;
   }
 
+  /** As `read`, but believes nothing that is in memory: the series may have been removed meanwhile. */
+  readAgain(deviceId: string): Promise<DeviceState> {
+    this.cache.delete(deviceId);
+    return this.read(deviceId);
+  }
+
   /** After the state has changed. */
   keep(deviceId: string, state: DeviceState): void {
     const cached = this.cache.get(deviceId);

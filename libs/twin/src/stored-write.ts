@@ -1,13 +1,14 @@
+import { connectorName } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
 import { z } from 'zod';
 import { tooLarge, twinLimits } from './limits.js';
-import type { DeviceWrite, Micros, Point, WriteSource } from './values.js';
+import type { DeviceWrite, Micros, Point } from './values.js';
 
 // Alias, value, and time if it has its own. Not an object: an alias such as "__proto__" is a name like any other.
 const value = z.tuple([z.string(), z.string()], z.number());
 
 const source = z.object({
-  connector: z.string().exactOptional(),
+  connector: connectorName.exactOptional(),
   protocol: z.enum(['https', 'mqtt', 'coap']).exactOptional(),
   address: z.string().exactOptional(),
   actor: z.string().exactOptional(),
@@ -45,15 +46,11 @@ export function sizeOf(write: StoredWrite): number {
 export function deviceWriteFrom(deviceId: string, atMicros: Micros, stored: StoredWrite): DeviceWrite | undefined {
   if (stored.kind === 'forgotten') return undefined;
   const points = [...stored.values, ...(stored.unlisted ?? [])].map((value) => pointFrom(value, atMicros));
-  return { deviceId, kind: stored.kind, atMicros, points, source: sourceFrom(stored.source) };
+  return { deviceId, kind: stored.kind, atMicros, points, source: stored.source };
 }
 
 export function pointFrom([alias, text, at]: StoredValue, writtenAt: Micros): Point {
   return { alias, value: text, atMicros: at ?? writtenAt };
-}
-
-function sourceFrom(stored: z.infer<typeof source>): WriteSource {
-  return stored;
 }
 
 const announcedWrites = z.object({

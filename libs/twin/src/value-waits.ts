@@ -123,6 +123,8 @@ export class ValueWaits {
     while (!signal.aborted) {
       try {
         for await (const event of this.options.announcements(signal)) if (event.type === 'put') this.hear(event.entry);
+        // It ends only with the store.
+        return;
       } catch {
         // We have missed announcements: everybody reads again.
         await pause(retryMs, { signal });

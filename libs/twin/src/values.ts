@@ -1,3 +1,5 @@
+import type { ConnectorName } from '@sallyport/protocol';
+
 /** Names one value of a device, such as `temperature`. At most 128 bytes, without `.` and `$`. */
 export type Alias = string;
 
@@ -20,7 +22,7 @@ export interface Resource {
 
 /** Who made a write, for its event. */
 export interface WriteSource {
-  readonly connector?: string;
+  readonly connector?: ConnectorName;
   readonly protocol?: 'https' | 'mqtt' | 'coap';
   /** Network address of the device. */
   readonly address?: string;

@@ -99,7 +99,9 @@ export class WriteQueue {
       if (cached === undefined) unknown.add(deviceId);
       else known.set(deviceId, cached);
     }
-    const read = async (deviceId: string) => known.set(deviceId, await states.read(deviceId));
+    const read = async (deviceId: string): Promise<void> => {
+      known.set(deviceId, await (again ? states.readAgain(deviceId) : states.read(deviceId)));
+    };
     if (unknown.size > 0) await Promise.all([...unknown].map(read));
     return known;
   }
