@@ -52,7 +52,10 @@ export const deviceEventId = z
   .brand('DeviceEventId');
 export type DeviceEventId = z.infer<typeof deviceEventId>;
 
-const microsTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/, 'is not a UTC time with microseconds');
+/** A UTC time in ISO 8601 with six digits of a second. */
+export const microsTime = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/, 'is not a UTC time with microseconds');
 
 /** One event of a device, as it is on MQTT, in a webhook, in the event stream and in the timeline. */
 export const deviceEvent = z.strictObject({
@@ -102,6 +105,12 @@ export function isoMicros(micros: number): string {
   const milliseconds = Math.floor(micros / 1000);
   const rest = String(micros - milliseconds * 1000).padStart(3, '0');
   return `${new Date(milliseconds).toISOString().slice(0, -1)}${rest}Z`;
+}
+
+/** The microseconds since 1970 of a time in ISO 8601. */
+export function microsOf(iso: string): number {
+  const [whole = '', fraction = ''] = iso.slice(0, -1).split('.');
+  return Date.parse(`${whole}Z`) * 1000 + Number(fraction.padEnd(6, '0').slice(0, 6));
 }
 
 /** Services besides the registry that know events of devices. */

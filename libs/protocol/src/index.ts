@@ -151,6 +151,8 @@ export {
   deviceEventTopic,
   deviceEventType,
   isoMicros,
+  microsOf,
+  microsTime,
   type NewDeviceEvent,
   readTimeline,
   type TimelineAnswer,
@@ -458,3 +460,18 @@ export {
   topicId,
 } from './topic-id.js';
 export { filtersOverlap } from './topic-overlap.js';
+export {
+  type DeviceValueList,
+  desiredValues,
+  deviceValueList,
+  historyQuery,
+  type TimedValue,
+  timedValue,
+  type ValueDescription,
+  type ValueHistory,
+  type ValuesSet,
+  valueDescription,
+  valueHistory,
+  valueRoutes,
+  valuesSet,
+} from './values-admin.js';
