@@ -32,12 +32,17 @@ export function certificateOf({ der }: Pick<ClientCaCertificate, 'der'>): Certif
   return parseCertificate(Buffer.from(der, 'base64'));
 }
 
+/** Whether two CAs have one name and different keys. */
+export function areNamesakes(one: Certificate, other: Certificate): boolean {
+  return nameKey(one.subject) === nameKey(other.subject) && !one.spki.equals(other.spki);
+}
+
 /**
- * Whether two CAs of one name and different keys can be told apart by those who verify: both need a key identifier.
+ * Whether two CAs of one name and different keys cannot be told apart by those who verify: both need a key identifier.
  * Without, only the devices of the CA that is listed first would verify.
  */
 export function areConfusable(one: Certificate, other: Certificate): boolean {
-  if (nameKey(one.subject) !== nameKey(other.subject) || one.spki.equals(other.spki)) return false;
+  if (!areNamesakes(one, other)) return false;
   const [first, second] = [one.subjectKeyIdentifier, other.subjectKeyIdentifier];
   return first === undefined || second === undefined || first === second;
 }

@@ -1,5 +1,11 @@
 export { dateFindings } from './ca-findings.js';
-export { type AcceptedCa, acceptClientCa, areConfusable, certificateOf } from './client-ca-certificate.js';
+export {
+  type AcceptedCa,
+  acceptClientCa,
+  areConfusable,
+  areNamesakes,
+  certificateOf,
+} from './client-ca-certificate.js';
 export { acceptCrl, type CrlPlace, type CrlState, type CrlVerdict, crlVerdict } from './client-ca-crl.js';
 export { decode } from './decode.js';
 export {

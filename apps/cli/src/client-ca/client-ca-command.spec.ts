@@ -203,7 +203,7 @@ describe('client-ca disable', () => {
 
     await site.run(['client-ca', 'enable', 'Fleet']);
 
-    expect(sent(site).map(({ body }) => body)).toEqual([{ provision: true, login: true, sessions: 'keep' }]);
+    expect(sent(site).map(({ body }) => body)).toEqual([{ provision: true, login: true, sessions: 'end' }]);
   });
 });
 

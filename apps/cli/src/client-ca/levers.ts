@@ -59,7 +59,7 @@ export function leverCommands(context: CliContext, parent: Command): void {
     .action(async (ca: string, _options: unknown, command: Command) => {
       const call = await openConnector(context, command, connectorOptions);
       const { id } = await chosenCa(call, ca);
-      await changeCa(call, id, { provision: true, login: true, sessions: 'keep' });
+      await changeCa(call, id, { provision: true, login: true, sessions: 'end' });
     });
 }
 

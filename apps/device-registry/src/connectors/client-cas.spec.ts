@@ -68,6 +68,14 @@ describe('Client CAs', () => {
     );
   });
 
+  it('of one name and two keys are a warning also with key identifiers, because of devices that name no key', async () => {
+    await site.alice.addCa(ca.certPem);
+    const twin = await site.authority({ commonName: 'Factory CA' });
+    const { findings } = await site.alice.addCa(twin.certPem);
+    expect(findings.map(({ code, severity }) => [code, severity])).toContainEqual(['namesake', 'warning']);
+    expect((await site.alice.save()).document.clientCas).toHaveLength(2);
+  });
+
   it('have three levers, each with the number of devices it concerns', async () => {
     const id = idOf(await site.alice.addCa(ca.certPem));
     await site.alice.save();

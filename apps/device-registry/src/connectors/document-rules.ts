@@ -1,4 +1,4 @@
-import { areConfusable, certificateOf, checkNaming, dateFindings } from '@sallyport/client-ca';
+import { areConfusable, areNamesakes, certificateOf, checkNaming, dateFindings } from '@sallyport/client-ca';
 import {
   type ClientCa,
   type ConnectorDocument,
@@ -101,15 +101,22 @@ export function clientCaFindings(clientCa: ClientCa, document: ConnectorDocument
 }
 
 function twinFindings(clientCa: ClientCa, { clientCas }: ConnectorDocument): Finding[] {
-  const certificates = clientCa.certificates.map(certificateOf);
-  const twin = clientCas
-    .filter(({ id }) => id !== clientCa.id)
-    .find((other) =>
-      other.certificates.map(certificateOf).some((theirs) => certificates.some((own) => areConfusable(own, theirs))),
-    );
-  if (twin === undefined) return [];
-  const text = `it has the name of "${printable(twin.label)}" and another key, and not both have a key identifier. Devices of one of them would be refused. Have the CA issued again with a subject key identifier, or give it another name.`;
-  return [{ code: 'same-name', severity: 'error', text }];
+  const others = clientCas.filter(({ id }) => id !== clientCa.id);
+  const confusable = others.find((other) => isAny(areConfusable, clientCa, other));
+  if (confusable !== undefined) {
+    const text = `it has the name of "${printable(confusable.label)}" and another key, and not both have a key identifier. Devices of one of them would be refused. Have the CA issued again with a subject key identifier, or give it another name.`;
+    return [{ code: 'same-name', severity: 'error', text }];
+  }
+  const namesake = others.find((other) => isAny(areNamesakes, clientCa, other));
+  if (namesake === undefined) return [];
+  const text = `it has the name of "${printable(namesake.label)}" and another key. Devices then need certificates that name the key of their CA (authority key identifier). Those that "openssl x509 -req" makes without extensions name none, and are refused for one of the two. Better give this CA a name that no other has.`;
+  return [{ code: 'namesake', severity: 'warning', text }];
+}
+
+/** Whether this holds for any certificate of one and any of the other. */
+function isAny(holds: typeof areNamesakes, one: ClientCa, other: ClientCa): boolean {
+  const theirs = other.certificates.map(certificateOf);
+  return one.certificates.map(certificateOf).some((own) => theirs.some((each) => holds(own, each)));
 }
 
 function endFindings({ certificates, existingUntil }: ClientCa, now: Date): Finding[] {
