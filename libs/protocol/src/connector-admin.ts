@@ -203,11 +203,10 @@ export const clientCaDescription = z.strictObject({
   clientCa,
   inForce: z.boolean(),
   devices: z.strictObject({
-    /** All this CA vouches for; at most 100,000 are counted. */
+    /** All this CA vouches for. */
     total: z.int().min(0),
     /** They may log in now. */
     active: z.int().min(0),
-    counted: z.enum(['all', 'at-least']),
   }),
   crl: crlDescription.optional(),
   /** Why the last fetch brought nothing. */

@@ -277,3 +277,19 @@ export const connectorsChanged = {
   topic: `${serviceTopicRoot}/event/connectors-changed`,
   payload: z.strictObject({ version: connectorsVersion }),
 } satisfies EventContract<z.ZodType>;
+
+/** Days before the end of a Client CA at which the registry warns, each once; 0: it has ended. */
+export const clientCaWarningDays = [90, 30, 7, 0] as const;
+
+/** All certificates of a Client CA end soon, or have ended. */
+export const clientCaExpiring = {
+  topic: `${serviceTopicRoot}/event/client-ca-expiring`,
+  payload: z.strictObject({
+    connector: connectorName,
+    clientCa: authorityId,
+    label,
+    notAfter: z.iso.datetime(),
+    /** The warning this is: one of `clientCaWarningDays`. */
+    days: z.literal(clientCaWarningDays),
+  }),
+} satisfies EventContract<z.ZodType>;

@@ -86,7 +86,6 @@ function leverQuestion(call: ConnectorCall, label: string, devices: ClientCaDesc
 }
 
 /** How many devices a Client CA concerns. */
-export function devicesText(label: string, { total, active, counted: how }: ClientCaDescription['devices']): string {
-  const all = `${how === 'at-least' ? 'at least ' : ''}${counted(total, 'device')}`;
-  return `Client CA "${label}" vouches for ${all}; ${active} of them may log in now.`;
+export function devicesText(label: string, { total, active }: ClientCaDescription['devices']): string {
+  return `Client CA "${label}" vouches for ${counted(total, 'device')}; ${active} of them may log in now.`;
 }

@@ -1,10 +1,11 @@
 import { createPrivateKey } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import { type ClientCa, connectorRoutes, serialNumber } from '@sallyport/protocol';
+import { authorityId, type ClientCa, connectorRoutes, serialNumber } from '@sallyport/protocol';
 import type { TestCa } from '@sallyport/testkit';
 import { buildCrl, type CrlOptions, certificatesFromPem } from '@sallyport/x509';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ClientCaCrls } from './client-ca-crls.js';
+import { ClientCaWatch } from './client-ca-watch.js';
 import { ConnectorsUnderTest } from './connectors.fixture.js';
 
 const { updateCrl, changeClientCa, showClientCa } = connectorRoutes;
@@ -20,6 +21,7 @@ describe('the revocation list of a Client CA', () => {
   let answer: { status: number; body: Buffer | string; location?: string };
 
   beforeEach(async () => {
+    answer = { status: 404, body: 'none' };
     server = createServer((_, response) => {
       response.writeHead(answer.status, answer.location === undefined ? {} : { location: answer.location });
       response.end(answer.body);
@@ -55,8 +57,12 @@ describe('the revocation list of a Client CA', () => {
   };
   const upload = (list: Buffer) => ({ params: { id }, body: { crl: { base64: list.toString('base64') } } });
   const inForce = async (): Promise<ClientCa> => (await site.alice.call(showClientCa, { params: { id } })).clientCa;
-  const verdict = async (serial: string) =>
-    site.registry.part(ClientCaCrls).verdict(await inForce(), serialNumber.parse(serial));
+  const verdict = async (serial: string) => {
+    const clientCa = await inForce();
+    return site.registry
+      .part(ClientCaCrls)
+      .verdict(clientCa, { serialNumber: serialNumber.parse(serial), issuer: clientCa.id });
+  };
   const setMode = async (mode: string) => {
     await site.alice.call(changeClientCa, { params: { id }, body: { crl: { mode } } });
     await site.alice.save();
@@ -101,6 +107,15 @@ describe('the revocation list of a Client CA', () => {
     expect([await verdict(revoked), await verdict('01')]).toEqual(['revoked', 'good']);
     await setMode('off');
     expect(await verdict(revoked)).toBe('good');
+  });
+
+  it('says nothing of what an intermediate CA below has issued', async () => {
+    await site.alice.call(updateCrl, upload(listOf(ca)));
+    const crls = site.registry.part(ClientCaCrls);
+    const below = { serialNumber: revoked, issuer: authorityId.parse(`ca:${'1'.repeat(64)}`) };
+    expect(await crls.verdict(await inForce(), below)).toBe('unknown');
+    await setMode('soft');
+    expect(await crls.verdict(await inForce(), below)).toBe('good');
   });
 
   it('may have more entries than fit into one value of the store', async () => {
@@ -182,6 +197,31 @@ describe('the revocation list of a Client CA', () => {
     it('up to 2 MiB', async () => {
       answer = { status: 200, body: Buffer.alloc(2 * 1024 * 1024 + 1) };
       expect(await site.alice.refusal(updateCrl, asked())).toContain('502 The revocation list of 127.0.0.1');
+    });
+
+    it('by itself, and again when half of its time is over', async () => {
+      const watch = site.registry.part(ClientCaWatch);
+      answer = { status: 200, body: listOf(ca) };
+      await watch.look();
+      expect(await verdict(revoked)).toBe('revoked');
+
+      answer = { status: 200, body: listOf(ca, { crlNumber: 8n, entries: [] }) };
+      site.registry.clock.advance(11 * 3600);
+      await watch.look();
+      expect(await verdict(revoked)).toBe('revoked');
+      site.registry.clock.advance(3600);
+      await watch.look();
+      expect(await verdict(revoked)).toBe('good');
+    });
+
+    it('and leaves the one in force when it is not signed by the CA', async () => {
+      await site.alice.call(updateCrl, upload(listOf(ca)));
+      const twin = await site.authority({ commonName: 'Factory CA' });
+      answer = { status: 200, body: listOf(twin, { crlNumber: 9n, entries: [] }) };
+      await site.registry.part(ClientCaWatch).look();
+      expect(await verdict(revoked)).toBe('revoked');
+      const { crlFault } = await site.alice.call(showClientCa, { params: { id } });
+      expect(crlFault?.text).toContain('did not sign it');
     });
 
     it('and says why not, until it works', async () => {

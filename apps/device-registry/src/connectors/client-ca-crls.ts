@@ -24,6 +24,12 @@ export interface CrlOrder {
   readonly actor: string;
 }
 
+/** A certificate, and the CA that issued it, by key and name. */
+export interface IssuedLeaf {
+  readonly serialNumber: SerialNumber;
+  readonly issuer: AuthorityId | undefined;
+}
+
 const storedCrl = z.strictObject({
   ...crlDescription.shape,
   /** SHA-256 over the list. */
@@ -55,9 +61,13 @@ export class ClientCaCrls {
     private readonly clock: Clock,
   ) {}
 
-  /** What the list of a CA says of a certificate. Costs one read of the store, or none when no list is used. */
-  async verdict({ id, crl: { mode } }: ClientCa, serialNumber: SerialNumber): Promise<CrlVerdict> {
+  /**
+   * What the list of a CA says of a certificate. It speaks only of what the CA itself has issued: of the leaf of an
+   * intermediate CA nothing is known. Costs one read of the store, or none when no list is used.
+   */
+  async verdict({ id, crl: { mode } }: ClientCa, { serialNumber, issuer }: IssuedLeaf): Promise<CrlVerdict> {
     if (mode === 'off') return 'good';
+    if (issuer !== id) return crlVerdict(mode, 'missing', false);
     const entry = await this.store.get(`${prefix}${id}`);
     if (entry === undefined) return crlVerdict(mode, 'missing', false);
     const list = listOf(entry);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { certificatesIn, previewIdentity, readPasted } from '@sallyport/client-ca';
+import { certificatesIn, findClientCa, previewIdentity, readPasted } from '@sallyport/client-ca';
 import {
   type AuthorityId,
   type ClientCa,
@@ -9,16 +9,16 @@ import {
   type IdentityPreview,
   type Pasted,
   type PossessionChallenge,
-  Problem,
   refusals,
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
+import { authorityIdOf } from '@sallyport/x509';
 import { ClientCaCrls } from './client-ca-crls.js';
 import { ClientCaDevices } from './client-ca-devices.js';
 import { requireClientCa } from './client-ca-drafts.js';
 import { ConnectorDrafts, type DraftOwner } from './connector-drafts.js';
 import { Connectors } from './connectors.js';
-import { CrlFetch } from './crl-fetch.js';
+import { CrlFetch, crlOf } from './crl-fetch.js';
 import { clientCaFindings } from './document-rules.js';
 import { PossessionProofs } from './possession-proofs.js';
 
@@ -64,10 +64,9 @@ export class ClientCas {
   /** Takes on a revocation list that was uploaded, or fetches it. @throws Problem as `ClientCaCrls.take` says */
   async updateCrl(owner: DraftOwner, id: AuthorityId, upload: CrlUpload): Promise<void> {
     const clientCa = requireClientCa((await this.connectors.require(owner.name)).document, id);
-    const isFetched = 'fetch' in upload;
-    const source = isFetched ? 'fetched' : 'uploaded';
-    const der = isFetched ? crlIn(await this.crlFetch.fetch(clientCa)) : crlOf(upload.crl);
-    await this.crls.take(der, { connector: owner.name, clientCa, source, actor: owner.actor });
+    const order = { connector: owner.name, clientCa, actor: owner.actor };
+    if (!('fetch' in upload)) return this.crls.take(crlOf(upload.crl), { ...order, source: 'uploaded' });
+    return this.crlFetch.fetch(clientCa, (list) => this.crls.take(list, { ...order, source: 'fetched' }));
   }
 
   async challenge(owner: DraftOwner, id: AuthorityId): Promise<PossessionChallenge> {
@@ -84,10 +83,12 @@ export class ClientCas {
     const document = against === 'draft' ? (await this.drafts.open(owner)).document : await this.inForce(owner);
     const { items } = readPasted(certificate);
     const preview = previewIdentity(items, document, this.clock.now());
-    const [leaf] = certificatesIn(items);
-    const clientCa = document.clientCas.find(({ id }) => id === preview.clientCa);
-    if (preview.outcome === 'refused' || leaf === undefined || clientCa === undefined) return preview;
-    const verdict = await this.crls.verdict(clientCa, leaf.serialNumber);
+    const [leaf, ...others] = certificatesIn(items);
+    const found = leaf && findClientCa(leaf, others, document);
+    if (preview.outcome === 'refused' || leaf === undefined || found === undefined) return preview;
+    const { clientCa, authorities } = found;
+    const issuer = authorities[0] && authorityIdOf(authorities[0]);
+    const verdict = await this.crls.verdict(clientCa, { serialNumber: leaf.serialNumber, issuer });
     return verdict === 'good' ? preview : refusedByCrl(verdict, clientCa);
   }
 
@@ -108,19 +109,4 @@ function refusedByCrl(verdict: 'revoked' | 'unknown', { id, label }: ClientCa): 
   const reason = verdict === 'revoked' ? 'certificate-revoked' : 'revocation-unknown';
   const { meaning: text, remedy } = refusals[reason];
   return { outcome: 'refused', clientCa: id, label, reason, text, remedy, findings: [] };
-}
-
-/** @throws Problem `certificate-rejected` */
-function crlOf(pasted: Pasted): Buffer {
-  const { items } = readPasted(pasted);
-  const [list, ...others] = items.flatMap((item) => (item.kind === 'revocation-list' ? (item.der ?? []) : []));
-  if (list !== undefined && others.length === 0) return list;
-  const [found] = items;
-  const what = found === undefined || found.kind === 'certificate' ? 'There is no revocation list in it.' : found.text;
-  throw new Problem('certificate-rejected', `Give one revocation list (CRL), in PEM or DER. ${what}`);
-}
-
-/** A server may send PEM or DER. */
-function crlIn(bytes: Buffer): Buffer {
-  return crlOf({ base64: bytes.toString('base64') });
 }

@@ -1,6 +1,7 @@
 import { ClientCaCrls } from './client-ca-crls.js';
 import { ClientCaDevices } from './client-ca-devices.js';
 import { ClientCaDrafts } from './client-ca-drafts.js';
+import { ClientCaWatch } from './client-ca-watch.js';
 import { ClientCasController } from './client-cas.controller.js';
 import { ClientCas } from './client-cas.js';
 import { ConnectorDrafts } from './connector-drafts.js';
@@ -9,6 +10,7 @@ import { ConnectorRoster } from './connector-roster.js';
 import { ConnectorsController } from './connectors.controller.js';
 import { Connectors } from './connectors.js';
 import { CrlFetch } from './crl-fetch.js';
+import { CrlRefresh } from './crl-refresh.js';
 import { DraftSave } from './draft-save.js';
 import { DraftView } from './draft-view.js';
 import { DraftsController } from './drafts.controller.js';
@@ -22,11 +24,13 @@ export const connectorParts = {
     ClientCaDevices,
     ClientCaDrafts,
     ClientCas,
+    ClientCaWatch,
     ConnectorDrafts,
     ConnectorListeners,
     ConnectorRoster,
     Connectors,
     CrlFetch,
+    CrlRefresh,
     DraftSave,
     DraftView,
     PossessionProofs,

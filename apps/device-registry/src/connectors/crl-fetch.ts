@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { type ClientCa, Problem } from '@sallyport/protocol';
+import { readPasted } from '@sallyport/client-ca';
+import { type ClientCa, type Pasted, Problem } from '@sallyport/protocol';
 import { Clock, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { z } from 'zod';
@@ -28,20 +29,19 @@ export class CrlFetch {
   ) {}
 
   /**
-   * The list at the address of a Client CA, as it came.
+   * Fetches the list at the address of a Client CA and passes it on. What goes wrong is kept, for those who ask why.
    *
-   * @throws Problem `forbidden`: the host is not on the list; `bad-gateway`: there was no list
+   * @throws Problem `forbidden`: the host is not on the list; `bad-gateway`: there was no list; or as `take` says
    */
-  async fetch({ id, crl }: ClientCa): Promise<Buffer> {
+  async fetch({ id, crl }: ClientCa, take: (list: Buffer) => Promise<void>): Promise<void> {
     if (crl.url === undefined)
       throw new Problem(
         'conflict',
         'This Client CA has no address of a revocation list. Set its crl.url, or upload the list.',
       );
     try {
-      const list = await this.read(this.allowed(crl.url));
+      await take(crlIn(await this.read(this.allowed(crl.url))));
       await this.store.delete(faultKey(id));
-      return list;
     } catch (error) {
       const problem = error instanceof Problem ? error : unreachable(crl.url, error);
       await this.store.put(faultKey(id), { at: this.clock.now().toISOString(), text: problem.message });
@@ -83,6 +83,21 @@ export class CrlFetch {
     }
     return Buffer.concat(parts);
   }
+}
+
+/** The one revocation list in what was pasted. @throws Problem `certificate-rejected` */
+export function crlOf(pasted: Pasted): Buffer {
+  const { items } = readPasted(pasted);
+  const [list, ...others] = items.flatMap((item) => (item.kind === 'revocation-list' ? (item.der ?? []) : []));
+  if (list !== undefined && others.length === 0) return list;
+  const [found] = items;
+  const what = found === undefined || found.kind === 'certificate' ? 'There is no revocation list in it.' : found.text;
+  throw new Problem('certificate-rejected', `Give one revocation list (CRL), in PEM or DER. ${what}`);
+}
+
+/** The list in what a server sent: PEM or DER. @throws Problem `certificate-rejected` */
+function crlIn(bytes: Buffer): Buffer {
+  return crlOf({ base64: bytes.toString('base64') });
 }
 
 function unreachable(address: string, cause: unknown): Problem {

@@ -1,5 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { AuthorityId, ConnectorDraft, DraftChange } from '@sallyport/protocol';
+import {
+  type AuthorityId,
+  type ConnectorDraft,
+  type ConnectorName,
+  type DraftChange,
+  Problem,
+} from '@sallyport/protocol';
 import { ClientCaDevices } from './client-ca-devices.js';
 import { type Draft, draftTag } from './connector-drafts.js';
 import { Connectors } from './connectors.js';
@@ -38,13 +44,21 @@ export class DraftView {
 
   private async withDevices({ document }: Draft, changes: readonly DocumentChange[]): Promise<DraftChange[]> {
     const ids = [...new Set(changes.flatMap(({ clientCa }) => clientCa ?? []))];
-    const totals = await Promise.all(
-      ids.map(async (id): Promise<[AuthorityId, number]> => [id, (await this.devices.count(document.name, id)).total]),
-    );
-    const byId = new Map(totals);
+    const totals = await Promise.all(ids.map((id) => this.totalOf(document.name, id)));
+    const byId = new Map(ids.map((id, index) => [id, totals[index]]));
     return changes.map(({ clientCa, ...change }) => {
       const devices = clientCa === undefined ? undefined : byId.get(clientCa);
       return devices === undefined ? change : { ...change, devices };
     });
+  }
+
+  /** Undefined while the devices are still being read after a start: the draft is shown without the number. */
+  private async totalOf(connector: ConnectorName, id: AuthorityId): Promise<number | undefined> {
+    try {
+      return (await this.devices.count(connector, id)).total;
+    } catch (error) {
+      if (error instanceof Problem && error.type === 'unavailable') return undefined;
+      throw error;
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { DeviceId, Fingerprint } from '@sallyport/protocol';
+import type { CertificateAdmissionRequest, ClientCa, DeviceId, Fingerprint } from '@sallyport/protocol';
+import { ClientCaCrls } from '../connectors/client-ca-crls.js';
 import { DeviceLists } from '../devices/device-lists.js';
 import { Devices } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
@@ -14,6 +15,7 @@ export class RefusedCertificates {
     private readonly devices: Devices,
     private readonly lists: DeviceLists,
     private readonly site: RegistrySite,
+    private readonly crls: ClientCaCrls,
   ) {}
 
   /**
@@ -23,11 +25,18 @@ export class RefusedCertificates {
    */
   async requireGood({ request }: CertificateContact, voucher: Voucher): Promise<void> {
     if (this.site.isDistrusted(request)) throw new Refusal('issuer-unknown');
-    if (voucher.by === 'client-ca' && voucher.clientCa.crl.mode === 'hard') throw new Refusal('revocation-unknown');
+    if (voucher.by === 'client-ca') await this.requireNotListed(request, voucher.clientCa);
     const { fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
     // By fingerprint and by issuer and serial number: one certificate may stand in several encodings.
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     if (await this.devices.isDenied({ fingerprint, serialNumber, issuers })) throw new Refusal('certificate-revoked');
+  }
+
+  private async requireNotListed(request: CertificateAdmissionRequest, clientCa: ClientCa): Promise<void> {
+    const { serialNumber, authorities } = request;
+    const verdict = await this.crls.verdict(clientCa, { serialNumber, issuer: authorities[0] });
+    if (verdict === 'revoked') throw new Refusal('certificate-revoked');
+    if (verdict === 'unknown') throw new Refusal('revocation-unknown');
   }
 
   /** @throws Refusal `identity-denied` */
