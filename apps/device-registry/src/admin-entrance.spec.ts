@@ -2,6 +2,7 @@ import { Agent, request } from 'node:https';
 import { auditPage, deviceList } from '@sallyport/protocol';
 import { TestCa, type TestCertificate, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OidcProvider } from './oidc-provider.fixture.js';
 import { peer, RegistryUnderTest } from './registry.fixture.js';
 
 // Good for the clock of the machine, which OpenSSL looks at, and for the one of the registry under test.
@@ -55,6 +56,89 @@ describe('admin API on the network', () => {
       call.once('error', reject);
       call.end();
     });
+
+  const lock = '/v1/devices/child01/lock';
+  const takeover = '/v1/takeovers';
+
+  it.each([
+    ['viewer', [200, 403, 403]],
+    ['operator', [200, 200, 403]],
+    ['admin', [200, 200, 400]],
+  ] as const)('lets an administrator with the role %s do what that role may', async (role, statuses) => {
+    const names = role === 'admin' ? {} : { [`TEDGE_ADMIN_${role.toUpperCase()}S`]: 'alice' };
+    await start({ ...mutual(), ...names });
+    const alice = await certificateOf('admin', 'alice');
+    await registry.admit(peer());
+    const list = await send('GET', '/v1/devices', alice);
+    const answers = [list, await send('POST', lock, alice), await send('POST', takeover, alice)];
+    expect(answers.map(({ status }) => status)).toEqual(statuses);
+  });
+
+  it('tells an administrator which role is missing', async () => {
+    await start({ ...mutual(), TEDGE_ADMIN_ROLE: 'viewer' });
+    await registry.admit(peer());
+    const { body } = await send('POST', lock, await certificateOf('admin', 'alice'));
+    expect(JSON.parse(body).detail).toContain('This needs the role operator, and "alice" has the role viewer here.');
+  });
+
+  describe('with the token of a person', () => {
+    const withToken = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+    let provider: OidcProvider;
+
+    beforeEach(async () => {
+      provider = await OidcProvider.start();
+      await start({ ...mutual(), TEDGE_ADMIN_OIDC_ISSUER: provider.issuer });
+      await registry.admit(peer());
+    });
+    afterEach(() => provider.stop());
+
+    it.each([
+      ['sallyport-viewer', 403],
+      ['sallyport-operator', 200],
+      ['sallyport-admin', 200],
+      ['admin', 401],
+    ])('gives a program no more rights than the person has with %s', async (role, status) => {
+      const token = await provider.tokenFor({ roles: ['somebody', role] });
+      const answer = await send('POST', lock, await certificateOf('admin', 'console'), withToken(token));
+      expect(answer.status).toBe(status);
+    });
+
+    it('writes down for whom the program acts, whatever its header says', async () => {
+      const { headers } = withToken(await provider.tokenFor({ roles: 'sallyport-operator' }));
+      const forged = { headers: { ...headers, 'sallyport-actor': 'bob' } };
+      expect((await send('POST', lock, await certificateOf('admin', 'console'), forged)).status).toBe(200);
+      const { rows } = await registry.get('/v1/audit', auditPage);
+      expect(rows.at(-1)).toMatchObject({ action: 'device-locked', actor: 'admin:console for the-person' });
+    });
+
+    it('takes tokens signed with a new key of the provider', async () => {
+      const console = await certificateOf('admin', 'console');
+      const token = await provider.tokenFor({ roles: ['sallyport-viewer'] });
+      expect((await send('GET', '/v1/devices', console, withToken(token))).status).toBe(200);
+      await provider.changeKey();
+      const next = await provider.tokenFor({ roles: ['sallyport-viewer'] });
+      await waitFor(async () => (await send('GET', '/v1/devices', console, withToken(next))).status === 200);
+    });
+
+    it.each([
+      ['for another service', { audience: 'billing' }],
+      ['that has expired', { expiresIn: -60 }],
+      ['of another issuer', { issuer: 'https://elsewhere.example' }],
+      ['without a signature', { algorithm: 'none' as const }],
+      ['signed with the public key as a secret', { algorithm: 'HS256' as const }],
+      ['signed with another key', { isForeign: true }],
+    ])('is refused a token %s', async (_case, flaw) => {
+      const token = await provider.forge({ roles: ['sallyport-admin'] }, flaw);
+      const answer = await send('GET', '/v1/devices', await certificateOf('admin', 'console'), withToken(token));
+      expect(answer.status).toBe(401);
+    });
+  });
+
+  it('takes no token while no provider is set', async () => {
+    await start(mutual());
+    const headers = { authorization: 'Bearer abc.def.ghi' };
+    expect((await send('GET', '/v1/devices', await certificateOf('admin', 'alice'), { headers })).status).toBe(401);
+  });
 
   it('stays shut until its settings ask for client certificates', async () => {
     await start({});

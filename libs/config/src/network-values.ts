@@ -72,6 +72,17 @@ export const httpUrlList = listOf(
   httpUrl.schema,
 );
 
+/** OpenID Connect Discovery 1.0 §3: an https address without query and fragment. A provider on this machine may do without TLS. */
+export const issuerUrl = textThat(
+  'IssuerUrl',
+  'an address like https://login.example/realms/plant, without query and credentials',
+  (text) => {
+    const url = urlIn(text, ['http:', 'https:']);
+    if (url === undefined || `${url.username}${url.password}${url.search}${url.hash}` !== '') return false;
+    return url.protocol === 'https:' || ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  },
+);
+
 // unix(7): the path of a socket has at most 108 bytes, the last of which is 0.
 const mostSocketPathBytes = 107;
 

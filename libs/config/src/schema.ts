@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adminKeys } from './keys/admin.js';
 import { bridgeKeys } from './keys/bridge.js';
 import { c8yKeys } from './keys/c8y.js';
 import { cloudConnectionKeys } from './keys/cloud.js';
@@ -30,6 +31,7 @@ export const configSchema = z.object({
   ...entranceKeys,
   ...connectorKeys,
   ...registryKeys,
+  ...adminKeys,
   ...storeKeys,
   ...healthKeys,
   ...cloudConnectionKeys,

@@ -38,6 +38,9 @@ export const deviceId = {
   fromText: asWritten,
 } as const satisfies ValueType;
 
+/** Names of devices, services or administrators. */
+export const nameList = listOf('NameList', 'names as in certificates, separated by commas', deviceId.schema);
+
 /** `true` or `false`. */
 export const flag = {
   name: 'bool',

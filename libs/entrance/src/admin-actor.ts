@@ -13,6 +13,13 @@ export const Actor = createParamDecorator((_: unknown, context: ExecutionContext
   actorOf(context.switchToHttp().getRequest<HttpRequest>().raw),
 );
 
+const personByRequest = new WeakMap<IncomingMessage, string>();
+
+/** Notes the person whom a verified token names. The audit log names that person, whatever the header says. */
+export function notePerson(request: IncomingMessage, name: string): void {
+  personByRequest.set(request, name);
+}
+
 /**
  * Who sent an admin request, for the audit log. What the connection has proved comes first and is always there:
  *
@@ -25,7 +32,7 @@ export const Actor = createParamDecorator((_: unknown, context: ExecutionContext
  * @throws Problem `forbidden`: the request came over the network, and nothing was proved
  */
 export function actorOf(request: IncomingMessage): string {
-  const named = namedActor(request);
+  const named = personByRequest.get(request) ?? namedActor(request);
   const peer = peerOf(request);
   if (peer !== undefined) {
     const proved = `${peer.kind}:${peer.deviceId}`;
@@ -45,6 +52,6 @@ function namedActor({ headers }: IncomingMessage): string | undefined {
 }
 
 /** A Unix socket has no address at its other end. */
-function isOverNetwork({ socket }: IncomingMessage): boolean {
+export function isOverNetwork({ socket }: IncomingMessage): boolean {
   return socket instanceof Socket && socket.remoteAddress !== undefined;
 }

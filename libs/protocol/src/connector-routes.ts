@@ -26,6 +26,7 @@ const parameters = { name: connectorName };
 export const connectorRoutes = {
   decode: {
     method: 'POST',
+    role: 'viewer',
     path: '/v1/certificates/decode',
     summary: 'Says what a certificate, or whatever else was pasted, is. Changes nothing and fetches nothing.',
     request: pasted,
@@ -158,6 +159,7 @@ export const connectorRoutes = {
   },
   previewIdentity: {
     method: 'POST',
+    role: 'viewer',
     path: '/v1/connectors/:name/preview',
     summary: 'Says which identity a device with this certificate would have, or why it would be refused.',
     parameters,

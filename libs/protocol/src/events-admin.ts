@@ -82,6 +82,8 @@ export const eventRoutes = {
   },
   listWebhooks: {
     method: 'GET',
+    // The query of an address may hold a secret of the receiver.
+    role: 'admin',
     path: '/v1/webhooks',
     summary: 'Lists webhooks, and how much waits for each.',
     response: webhookList,

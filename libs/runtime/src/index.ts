@@ -6,7 +6,7 @@ export { describeError, Log, type LogFields, type LogOptions, openLog } from './
 export type { BrokerPlace } from './mqtt-client.js';
 export { type ConnectionOnce, MqttSessions } from './mqtt-sessions.js';
 export { backSidePlace, networkConnection } from './network-connection.js';
-export { Serves } from './openapi/serves.js';
+export { Served, Serves } from './openapi/serves.js';
 export { freeSocketPath } from './private-socket.js';
 export { ProblemFilter } from './problem-filter.js';
 export { runService, runUntilSignal } from './run.js';
