@@ -8,6 +8,7 @@ import type {
   StateChange,
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
+import { DeviceLists } from '../devices/device-lists.js';
 import {
   type DeviceRecord,
   fingerprintsOf,
@@ -27,6 +28,7 @@ const actor = 'pki-signer';
 export class IssuedCertificates {
   constructor(
     private readonly devices: Devices,
+    private readonly lists: DeviceLists,
     private readonly clock: Clock,
   ) {}
 
@@ -37,6 +39,8 @@ export class IssuedCertificates {
 
   private async decide(issued: IssuedCertificate, device: StoredDevice | undefined): Promise<Decision<void>> {
     if (await this.devices.isDenied({ ...issued, issuers: issuersOf(issued) })) return { result: undefined };
+    if (device === undefined && (await this.lists.buriedAs(issued)) !== undefined)
+      return { result: undefined, change: deleted(issued) };
     const recognised = device && asOfSite(issued, device);
     if (recognised === undefined || !holdsCertificate(recognised.record, issued.fingerprint))
       return { result: undefined, change: this.changeFor(issued, recognised) };
@@ -151,6 +155,11 @@ function standingOf(issued: IssuedCertificate, record: DeviceRecord) {
 /** The event may be late: the device may have been revoked after it. The signer compares the same two times. */
 function cameAfter({ issuedAt }: IssuedCertificate, { states, registeredAt }: DeviceRecord): boolean {
   return Date.parse(issuedAt) > Date.parse(states[0]?.at ?? registeredAt);
+}
+
+/** Signed while the device was being deleted. The certificate is never admitted. */
+function deleted(issued: IssuedCertificate): DeviceChangeSet {
+  return { denied: [identityOf(issued)], audit: [entryOf('certificate-refused', issued, 'device-deleted')] };
 }
 
 /** The name belongs to another party. The certificate is denied, so a second copy of the event changes nothing. */

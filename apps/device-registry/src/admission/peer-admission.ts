@@ -9,6 +9,7 @@ import type {
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
+import { DeviceLists } from '../devices/device-lists.js';
 import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
@@ -21,6 +22,7 @@ import { RefusalRecorder } from './refusal-recorder.js';
 export class PeerAdmission {
   constructor(
     private readonly devices: Devices,
+    private readonly lists: DeviceLists,
     private readonly authorities: Authorities,
     private readonly refusals: RefusalRecorder,
     private readonly newcomers: ForeignNewcomers,
@@ -50,6 +52,8 @@ export class PeerAdmission {
     const { deviceId, kind, fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
     if (this.site.isDistrusted(request)) return { result: { outcome: 'refused', reason: 'issuer-unknown' } };
     if (device === undefined) await this.site.requireKnown();
+    const listed = await this.refusalByLists(request, device);
+    if (listed !== undefined) return { result: { outcome: 'refused', reason: listed } };
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];
     const isDenied = await this.devices.isDenied({ fingerprint, serialNumber, issuers });
     const judged = judgePeer(request, { record: device?.record, isDenied });
@@ -63,6 +67,17 @@ export class PeerAdmission {
       result,
       change: device === undefined ? await this.registration(request) : await this.nextCertificate(request, device),
     };
+  }
+
+  /** Names and certificates that administrators refuse, whoever vouches for them. Services are not on these lists. */
+  private async refusalByLists(
+    { deviceId, fingerprint, kind }: CertificateAdmissionRequest,
+    device: StoredDevice | undefined,
+  ): Promise<'identity-denied' | 'device-deleted' | undefined> {
+    if (kind === 'service') return undefined;
+    if ((await this.lists.denialOf({ deviceId, fingerprint })) !== undefined) return 'identity-denied';
+    if (device !== undefined) return undefined;
+    return (await this.lists.buriedAs({ deviceId, fingerprint })) === undefined ? undefined : 'device-deleted';
   }
 
   private async registration(request: CertificateAdmissionRequest): Promise<DeviceChangeSet> {

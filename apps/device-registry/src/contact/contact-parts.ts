@@ -3,7 +3,6 @@ import { ContactAdmission } from './contact-admission.js';
 import { ContactRecords } from './contact-records.js';
 import { ContactRefusals } from './contact-refusals.js';
 import { ContactsController } from './contacts.controller.js';
-import { DeviceCensus } from './device-census.js';
 import { DeviceCredentials } from './device-credentials.js';
 import { DeviceSecrets } from './device-secrets.js';
 import { ExpectedCertificates } from './expected-certificates.js';
@@ -23,7 +22,6 @@ export const contactParts = {
     ContactAdmission,
     ContactRecords,
     ContactRefusals,
-    DeviceCensus,
     DeviceCredentials,
     DeviceSecrets,
     ExpectedCertificates,

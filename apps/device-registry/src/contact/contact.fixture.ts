@@ -1,7 +1,9 @@
+import { createPrivateKey } from 'node:crypto';
 import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
 import {
   type AdmissionDecision,
   admitPeer,
+  allowedDevice,
   type CertificateAdmissionRequest,
   type ConnectorSettingsChange,
   certificateAdmissionRequest,
@@ -9,13 +11,18 @@ import {
   connectorRoutes,
   type DeviceEvent,
   deviceEvent,
+  deviceId,
+  type Fingerprint,
   nameBeforeAdmission,
 } from '@sallyport/protocol';
+import type { Operation } from '@sallyport/store';
 import type { CertificateOptions, TestCa, TestCertificate } from '@sallyport/testkit';
 import { waitFor } from '@sallyport/testkit';
-import { authorityIdOf, type Certificate, certificatesFromPem, leafName } from '@sallyport/x509';
+import { authorityIdOf, buildCrl, type Certificate, certificatesFromPem, leafName } from '@sallyport/x509';
 import type { z } from 'zod';
 import { ConnectorsUnderTest, validNow } from '../connectors/connectors.fixture.js';
+import { DeviceLists } from '../devices/device-lists.js';
+import { DeviceRemoval } from '../devices/device-removal.js';
 
 /** What an entrance of the connector adds to a certificate. */
 export interface ContactOptions {
@@ -25,6 +32,8 @@ export interface ContactOptions {
   readonly issuedHere?: boolean;
   readonly kind?: 'device' | 'admin';
 }
+
+const at = '2026-06-01T12:00:00.000Z';
 
 const selfProvisioning: ConnectorSettingsChange = { provisioning: { self: true }, pki: { enabled: true } };
 
@@ -69,6 +78,17 @@ export class ContactsUnderTest {
     return ca;
   }
 
+  /** Another connector, with the same rules and one Client CA. */
+  async addConnector(name: string, ca: TestCa): Promise<void> {
+    const { alice } = this.site;
+    const params = { name };
+    await alice.call(connectorRoutes.createConnector, { body: { name } });
+    await alice.call(connectorRoutes.changeDraft, { params, body: selfProvisioning });
+    await alice.call(connectorRoutes.addClientCa, { params, body: { certificate: { text: ca.certPem } } });
+    const { etag } = await alice.call(connectorRoutes.showDraft, { params });
+    await alice.call(connectorRoutes.saveDraft, { params, ifMatch: etag });
+  }
+
   async changeCa(ca: TestCa, change: object): Promise<void> {
     await this.site.alice.call(connectorRoutes.changeClientCa, { params: { id: idOf(ca) }, body: change });
     await this.site.alice.save();
@@ -77,6 +97,53 @@ export class ContactsUnderTest {
   async removeCa(ca: TestCa): Promise<void> {
     await this.site.alice.send(connectorRoutes.removeClientCa, { params: { id: idOf(ca) } });
     await this.site.alice.save();
+  }
+
+  /** Gives a Client CA a revocation list of now that names some certificates. */
+  async uploadCrl(ca: TestCa, revoked: readonly CertificateAdmissionRequest[]): Promise<void> {
+    const now = this.registry.clock.now();
+    const list = buildCrl({
+      issuer: only(ca.certPem),
+      privateKey: createPrivateKey(ca.certificate.keyPem),
+      crlNumber: 1n,
+      thisUpdate: now,
+      nextUpdate: new Date(now.getTime() + 86_400_000),
+      entries: revoked.map(({ serialNumber }) => ({ serialNumber, revokedAt: now })),
+    });
+    const body = { crl: { base64: Buffer.from(list).toString('base64') } };
+    await this.site.alice.call(connectorRoutes.updateCrl, { params: { id: idOf(ca) }, body });
+  }
+
+  /** Puts a name on the allow list. */
+  async allow(name: string, options: Partial<z.input<typeof allowedDevice>> = {}): Promise<void> {
+    const item = allowedDevice.parse({ deviceId: name, at, actor: 'local-admin:alice', ...options });
+    await this.write(this.lists.allowed.put(name, item));
+  }
+
+  /** Puts a name, or a certificate, on the deny list. */
+  async deny({ name, certificate }: { readonly name?: string; readonly certificate?: Fingerprint }): Promise<void> {
+    const actor = 'local-admin:alice';
+    if (name !== undefined)
+      await this.write(this.lists.deniedNames.put(name, { deviceId: deviceId.parse(name), at, actor }));
+    if (certificate !== undefined)
+      await this.write(this.lists.deniedCertificates.put(certificate, { fingerprint: certificate, at, actor }));
+  }
+
+  async delete(name: string): Promise<void> {
+    const { status } = await this.registry.inject({ method: 'DELETE', url: `/v1/devices/${name}` });
+    if (status !== 204) throw new Error(`the deletion answered ${status}`);
+  }
+
+  async release(name: string): Promise<void> {
+    await this.registry.part(DeviceRemoval).release(deviceId.parse(name), { actor: 'local-admin:alice' });
+  }
+
+  private get lists(): DeviceLists {
+    return this.registry.part(DeviceLists);
+  }
+
+  private async write(operation: Operation): Promise<void> {
+    await this.registry.store.transaction([], [operation]);
   }
 
   /** Asks as an entrance of the connector does: `admitted as NAME`, or the reason. */

@@ -1,14 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { KeyedSerialQueue, TokenBucket } from '@sallyport/concurrency';
-import type { ConnectorDocument, ConnectorName } from '@sallyport/protocol';
+import type { ConnectorDocument, ConnectorName, DeviceFilter } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
-import { type CensusScope, DeviceCensus } from './device-census.js';
+import { DeviceDirectory } from '../devices/index/device-directory.js';
 import { Refusal } from './refusal.js';
 import type { Voucher } from './voucher.js';
 
-// A count is good for so long, plus what this process has let in since. A full one is counted again sooner, because
-// devices may be gone.
-const countLifetimeMs = { withRoom: 60_000, full: 10_000 };
 const warningRate = { burst: 1, perSecond: 1 / 60 };
 
 interface Rate {
@@ -16,14 +13,9 @@ interface Rate {
   readonly bucket: TokenBucket;
 }
 
-interface Count {
-  /** Devices that are in, by their last count and those let in since. */
-  devices: number;
-  readonly countedAtMs: number;
-}
-
+/** How many devices there may be of those that a filter finds. */
 interface Quota {
-  readonly scope: CensusScope;
+  readonly of: Pick<DeviceFilter, 'connector' | 'authority'>;
   readonly most: number;
 }
 
@@ -31,18 +23,17 @@ interface Quota {
  * Limits how many new devices a connector, or a Client CA, takes. Somebody who has stolen the key of a Client CA can make
  * any number of names.
  *
- * A quota is exact in one registry. Several replicas count apart, so together they may let in a few more: those that come
- * within a minute.
+ * A quota is exact in one registry. Replicas learn of each other's devices a moment later, so together they may let in a
+ * few more when devices come at the same time.
  */
 @Injectable()
 export class NewcomerLimits {
   private readonly queue = new KeyedSerialQueue();
   private readonly rates = new Map<ConnectorName, Rate>();
-  private readonly counts = new Map<string, Count>();
   private readonly warnings: TokenBucket;
 
   constructor(
-    private readonly census: DeviceCensus,
+    private readonly directory: DeviceDirectory,
     private readonly clock: Clock,
     private readonly log: Log,
   ) {
@@ -60,36 +51,16 @@ export class NewcomerLimits {
   }
 
   /**
-   * Looks for room. The caller calls `letIn` when the device is registered.
-   *
    * @throws Refusal `quota-reached`, `too-many-new-devices`
+   * @throws Problem `unavailable`: the registry has not read all its devices yet
    */
   async requireRoom(connector: ConnectorDocument, voucher: Voucher | undefined): Promise<void> {
-    const quotas = quotasOf(connector, voucher);
-    for (const quota of quotas) if (!(await this.hasRoom(quota))) this.refuse('quota-reached', connector);
+    for (const { of, most } of quotasOf(connector, voucher))
+      if ((await this.directory.count(of)) >= most) this.refuse('quota-reached', connector);
     const { newPerMinute } = connector.settings.quota;
-    const nowMs = this.clock.now().getTime();
-    if (newPerMinute !== undefined && !this.rateOf(connector.name, newPerMinute).bucket.take(nowMs))
-      this.refuse('too-many-new-devices', connector);
-  }
-
-  /** Counts a device that was registered. */
-  letIn(connector: ConnectorDocument, voucher: Voucher | undefined): void {
-    for (const { scope } of quotasOf(connector, voucher)) {
-      const count = this.counts.get(keyOf(scope));
-      if (count !== undefined) count.devices += 1;
-    }
-  }
-
-  private async hasRoom({ scope, most }: Quota): Promise<boolean> {
-    const nowMs = this.clock.now().getTime();
-    const known = this.counts.get(keyOf(scope));
-    const isFull = known !== undefined && known.devices >= most;
-    const lifetimeMs = isFull ? countLifetimeMs.full : countLifetimeMs.withRoom;
-    if (known !== undefined && Math.abs(nowMs - known.countedAtMs) < lifetimeMs) return !isFull;
-    const devices = await this.census.count(scope);
-    this.counts.set(keyOf(scope), { devices, countedAtMs: nowMs });
-    return devices < most;
+    if (newPerMinute === undefined) return;
+    const { bucket } = this.rateOf(connector.name, newPerMinute);
+    if (!bucket.take(this.clock.now().getTime())) this.refuse('too-many-new-devices', connector);
   }
 
   private rateOf(name: ConnectorName, perMinute: number): Rate {
@@ -108,14 +79,11 @@ export class NewcomerLimits {
   }
 }
 
+/** All devices count, whatever their state: one that is revoked still has its place. */
 function quotasOf({ name, settings }: ConnectorDocument, voucher: Voucher | undefined): Quota[] {
   const quotas: Quota[] = [];
-  if (settings.quota.devices !== undefined) quotas.push({ scope: { connector: name }, most: settings.quota.devices });
+  if (settings.quota.devices !== undefined) quotas.push({ of: { connector: name }, most: settings.quota.devices });
   if (voucher?.by === 'client-ca' && voucher.clientCa.quota !== undefined)
-    quotas.push({ scope: { authority: voucher.clientCa.id }, most: voucher.clientCa.quota });
+    quotas.push({ of: { authority: voucher.clientCa.id }, most: voucher.clientCa.quota });
   return quotas;
-}
-
-function keyOf(scope: CensusScope): string {
-  return 'connector' in scope ? `connector ${scope.connector}` : `authority ${scope.authority}`;
 }

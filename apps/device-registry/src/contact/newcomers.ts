@@ -61,15 +61,11 @@ export class Welcome {
   ) {}
 
   /** Runs the registration. With a quota, those of one connector run one after the other. */
-  async inTurn<Result extends { readonly isNew: boolean }>(register: () => Promise<Result>): Promise<Result> {
-    const { connector, voucher, identity } = this.newcomer;
+  async inTurn<Result>(register: () => Promise<Result>): Promise<Result> {
+    const { connector, identity } = this.newcomer;
     const { limits, devices } = this.parts;
     if (!limits.hasQuota(connector) || (await devices.find(identity)) !== undefined) return register();
-    return limits.inTurn(connector, async () => {
-      const result = await register();
-      if (result.isNew) limits.letIn(connector, voucher);
-      return result;
-    });
+    return limits.inTurn(connector, register);
   }
 
   /**
