@@ -1,10 +1,13 @@
 import { loadSettings } from '@sallyport/config';
 import { connectMqtt, connectRpcClient, type Mqtt, type RpcClient } from '@sallyport/mqtt';
 import {
+  actorHeader,
   admitPeer,
   auditPage,
   auditVerdict,
   type CertificateAdmissionRequest,
+  connectorDraft,
+  connectorList,
   deviceList,
   deviceTopicId,
   listEntities,
@@ -116,6 +119,26 @@ describe.each([
     expect([new Set(first), new Set(second)]).toContainEqual(new Set(['admitted']));
     expect([new Set(first), new Set(second)]).toContainEqual(new Set(['name-conflict']));
     for (const verdict of await everywhere('/v1/audit/verify', auditVerdict)) expect(verdict.intact).toBe(true);
+  });
+
+  it('let one of six administrators save a connector, and the others see that they came too late', async () => {
+    const url = '/v1/connectors/default/draft';
+    const asked = await Promise.all(
+      Array.from({ length: 6 }, async (_, index) => {
+        const app = hosts[index % hosts.length]?.app;
+        const headers = { [actorHeader]: `admin-${index}` };
+        const payload = { domains: [`${index}.example`] };
+        const { etag } = connectorDraft.parse((await app?.inject({ method: 'PATCH', url, headers, payload }))?.json());
+        return { app, headers: { ...headers, 'if-match': etag } };
+      }),
+    );
+    const saves = asked.map(({ app, headers }) => app?.inject({ method: 'POST', url: `${url}/save`, headers }));
+    const statuses = (await Promise.all(saves)).map((answer) => answer?.statusCode);
+    expect(statuses.toSorted()).toEqual([200, 412, 412, 412, 412, 412]);
+
+    const winner = `${statuses.indexOf(200)}.example`;
+    for (const { connectors } of await everywhere('/v1/connectors', connectorList))
+      expect(connectors).toMatchObject([{ name: 'default', version: 2, domains: [winner] }]);
   });
 
   it('hand every device of a CA over once, while those devices come with new certificates', async () => {

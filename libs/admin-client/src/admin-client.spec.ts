@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { actorName, healthRoutes, Problem, registryRoutes, signerRoutes } from '@sallyport/protocol';
+import { actorName, connectorRoutes, healthRoutes, Problem, registryRoutes, signerRoutes } from '@sallyport/protocol';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminClient, type AdminClientOptions } from './admin-client.js';
@@ -11,6 +11,7 @@ const devices = { devices: [] };
 interface Seen {
   readonly line: string;
   readonly actor: string | string[] | undefined;
+  readonly ifMatch?: string;
   readonly body: string;
 }
 
@@ -22,7 +23,8 @@ async function service(answer: (response: ServerResponse) => unknown, options: P
   const server = createServer(async (request: IncomingMessage, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
-    seen.push({ line: `${request.method} ${request.url}`, actor: request.headers['sallyport-actor'], body });
+    const { 'sallyport-actor': actor, 'if-match': ifMatch } = request.headers;
+    seen.push({ line: `${request.method} ${request.url}`, actor, body, ...(ifMatch === undefined ? {} : { ifMatch }) });
     answer(response);
   }).listen(socketPath);
   await once(server, 'listening');
@@ -48,6 +50,15 @@ describe('the client of an admin API', () => {
     const answer = await client.call(registryRoutes.listDevices, { query: { state: 'locked', cursor: undefined } });
     expect(answer.devices).toEqual([]);
     expect(seen).toEqual([{ line: 'GET /v1/devices?state=locked', actor: undefined, body: '' }]);
+  });
+
+  it('names the version that a change is about', async () => {
+    const { client, seen } = await service(json(412, new Problem('precondition-failed', 'It has changed.')));
+    const change = { params: { name: 'default' }, ifMatch: '"1.2"', body: { domains: [] } };
+    await expect(client.call(connectorRoutes.changeDraft, change)).rejects.toThrow('It has changed.');
+    expect(seen).toMatchObject([
+      { line: 'PATCH /v1/connectors/default/draft', ifMatch: '"1.2"', body: '{"domains":[]}' },
+    ]);
   });
 
   it.each([

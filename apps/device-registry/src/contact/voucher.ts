@@ -14,7 +14,8 @@ export function requireVoucher(request: CertificateAdmissionRequest, connector: 
   const { pki } = connector.settings;
   // A certificate of a service or an administrator of this site is no device.
   if (request.kind !== 'device') throw new Refusal('not-permitted');
-  const clientCa = pki.enabled ? nearestClientCa(request, connector) : undefined;
+  // Should somebody add the CA of this site as a Client CA, then its certificates still count by the rules of the site.
+  const clientCa = pki.enabled && !request.issuedHere ? nearestClientCa(request, connector) : undefined;
   if (clientCa?.login === false) throw new Refusal('issuer-disabled');
   if (clientCa !== undefined) return { by: 'client-ca', clientCa };
   if (request.issuedHere && pki.acceptsSite) return { by: 'site' };

@@ -72,6 +72,15 @@ describe('the OpenAPI description of an admin API', () => {
     });
   });
 
+  it.each([
+    ['optional', false],
+    ['required', true],
+  ] as const)('shows that a version is %s', (ifMatch, required) => {
+    expect(operation('/a', 'delete', { method: 'DELETE', path: '/a', summary: 'Removes.', ifMatch })).toMatchObject({
+      parameters: [{ name: 'If-Match', in: 'header', required, schema: { type: 'string' } }],
+    });
+  });
+
   it('shows the answer under its own status', () => {
     const response = z.object({ made: z.boolean() });
     expect(
