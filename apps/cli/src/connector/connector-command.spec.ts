@@ -86,6 +86,17 @@ describe('a command that changes the draft', () => {
     expect(stdout).toMatch(/^Version 4 is in force: somebody saved .* connector rebase$/m);
   });
 
+  it('repeats no warning that the draft gave before', async () => {
+    const findings = [{ code: 'any-ca', severity: 'warning', text: 'Each Client CA can take over the devices.' }];
+    await using site = await siteWith({
+      before: { ...draft, changes: [loginChange], findings },
+      after: { ...draft, changes: [loginChange, selfChange], findings },
+    });
+
+    expect((await site.run(['connector', 'provisioning', '--self'])).stdout).not.toContain('warning');
+    expect((await site.run(['connector', 'diff'])).stdout).toContain('warning  Each Client CA');
+  });
+
   it('works on the connector it is told, also in the commands it shows', async () => {
     await using site = await fakeSite();
     const { routes } = site.admin['device-registry'];

@@ -16,13 +16,15 @@ export async function editDraft(
 function editedLines(call: ConnectorCall, before: ConnectorDraft, after: ConnectorDraft): string[] {
   if (after.changes.length === 0) return [nothingText(call)];
   const known = new Set(before.changes.map(keyOf));
+  const told = new Set(before.findings.map(({ text }) => text));
+  const findings = after.findings.filter(({ severity, text }) => severity === 'error' || !told.has(text));
   const news = after.changes.filter((change) => !known.has(keyOf(change)));
   const others = after.changes.length - news.length;
   return [
     news.length === 0 ? `Nothing new in the draft of "${call.params.name}".` : `Draft of "${call.params.name}":`,
     ...news.map(changeLine),
     ...(others === 0 ? [] : [`  and ${counted(others, 'earlier change')}: ${commandFor(call, 'connector diff')}`]),
-    ...standingLines(call, after),
+    ...standingLines(call, { ...after, findings }),
     `Nothing of this is in force yet. To put it in force: ${commandFor(call, 'connector save')}`,
   ];
 }

@@ -72,7 +72,8 @@ describe('Client CAs', () => {
     await site.alice.addCa(ca.certPem);
     const twin = await site.authority({ commonName: 'Factory CA' });
     const { findings } = await site.alice.addCa(twin.certPem);
-    expect(findings.map(({ code, severity }) => [code, severity])).toContainEqual(['namesake', 'warning']);
+    const namesakes = findings.filter(({ code }) => code === 'namesake');
+    expect(namesakes.map(({ severity }) => severity)).toEqual(['warning']);
     expect((await site.alice.save()).document.clientCas).toHaveLength(2);
   });
 

@@ -107,9 +107,14 @@ function twinFindings(clientCa: ClientCa, { clientCas }: ConnectorDocument): Fin
     const text = `it has the name of "${printable(confusable.label)}" and another key, and not both have a key identifier. Devices of one of them would be refused. Have the CA issued again with a subject key identifier, or give it another name.`;
     return [{ code: 'same-name', severity: 'error', text }];
   }
-  const namesake = others.find((other) => isAny(areNamesakes, clientCa, other));
+  // Said once for both: of the one that came later.
+  const earlier = clientCas.slice(
+    0,
+    clientCas.findIndex(({ id }) => id === clientCa.id),
+  );
+  const namesake = earlier.find((other) => isAny(areNamesakes, clientCa, other));
   if (namesake === undefined) return [];
-  const text = `it has the name of "${printable(namesake.label)}" and another key. Devices then need certificates that name the key of their CA (authority key identifier). Those that "openssl x509 -req" makes without extensions name none, and are refused for one of the two. Better give this CA a name that no other has.`;
+  const text = `it has the name of "${printable(namesake.label)}" and another key. Device certificates that do not name the key of their CA, as those of plain "openssl x509 -req", are refused for one of the two. Better give this CA a name that no other has.`;
   return [{ code: 'namesake', severity: 'warning', text }];
 }
 
