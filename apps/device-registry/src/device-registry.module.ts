@@ -17,7 +17,10 @@ import { contactParts } from './contact/contact-parts.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
+import { DeviceExport } from './devices/device-export.js';
+import { DeviceImport } from './devices/device-import.js';
 import { DeviceLifecycle } from './devices/device-lifecycle.js';
+import { DeviceListsController } from './devices/device-lists.controller.js';
 import { DeviceLists } from './devices/device-lists.js';
 import { DeviceQueries } from './devices/device-queries.js';
 import { DeviceRemoval } from './devices/device-removal.js';
@@ -27,6 +30,7 @@ import { Devices } from './devices/devices.js';
 import { FormerStateIndex } from './devices/former-state-index.js';
 import { DeviceDirectory } from './devices/index/device-directory.js';
 import { LastContacts } from './devices/last-contacts.js';
+import { ListAdministration } from './devices/list-administration.js';
 import { EntitiesController } from './entities/entities.controller.js';
 import { Entities } from './entities/entities.js';
 import { EntityChannel } from './entities/entity-channel.js';
@@ -62,6 +66,7 @@ const registrySite: Provider = {
   controllers: [
     AdmissionController,
     AuditController,
+    DeviceListsController,
     DevicesController,
     EntitiesController,
     EventsController,
@@ -77,6 +82,9 @@ const registrySite: Provider = {
     DeviceAnnouncements,
     DeviceLifecycle,
     DeviceLists,
+    DeviceExport,
+    DeviceImport,
+    ListAdministration,
     DeviceDirectory,
     DeviceQueries,
     DeviceRemoval,

@@ -244,7 +244,7 @@ export class RegistryUnderTest {
   }
 
   /** Status and detail of a request that is refused. */
-  async refusal(method: 'GET' | 'POST', path: string, body?: object): Promise<string> {
+  async refusal(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<string> {
     const answer = await this.send(method, path, body);
     return `${answer.status} ${problem.parse(answer.body).detail}`;
   }

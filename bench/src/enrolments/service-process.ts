@@ -15,7 +15,12 @@ export class ServiceProcess {
   private constructor(
     private readonly child: ChildProcess,
     private readonly socketPath: string,
+    /** By `performance.now()`. */
+    readonly spawnedAt: number,
   ) {}
+
+  /** Milliseconds from the start of the process until it was ready. */
+  startedInMs = 0;
 
   /** Builds and starts the service; resolves when it answers on its admin socket. */
   static async start(service: BenchedService, configDirectory: string): Promise<ServiceProcess> {
@@ -25,9 +30,10 @@ export class ServiceProcess {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     process.once('exit', () => child.kill('SIGKILL'));
     const socketPath = adminSocketPath(join(configDirectory, 'run'), service, process.cwd());
-    const started = new ServiceProcess(child, socketPath);
+    const started = new ServiceProcess(child, socketPath, performance.now());
     const isUp = async () => (await started.send('GET', '/healthz')).status === 200;
     await waitFor(isUp, { what: `${service} to start`, deadlineMs: 20_000 });
+    started.startedInMs = performance.now() - started.spawnedAt;
     return started;
   }
 

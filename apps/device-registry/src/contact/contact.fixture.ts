@@ -124,9 +124,9 @@ export class ContactsUnderTest {
   async deny({ name, certificate }: { readonly name?: string; readonly certificate?: Fingerprint }): Promise<void> {
     const actor = 'local-admin:alice';
     if (name !== undefined)
-      await this.write(this.lists.deniedNames.put(name, { deviceId: deviceId.parse(name), at, actor }));
+      await this.write(this.lists.denied.put(name, { deviceId: deviceId.parse(name), at, actor }));
     if (certificate !== undefined)
-      await this.write(this.lists.deniedCertificates.put(certificate, { fingerprint: certificate, at, actor }));
+      await this.write(this.lists.denied.put(certificate, { fingerprint: certificate, at, actor }));
   }
 
   async delete(name: string): Promise<void> {

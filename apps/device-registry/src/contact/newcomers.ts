@@ -81,6 +81,8 @@ export class Welcome {
     await site.requireKnown();
     if ((await lists.buriedAs({ deviceId, fingerprint })) !== undefined) throw new Refusal('device-deleted');
     const allowance = await lists.allowanceOf(deviceId, now);
+    const pinned = allowance?.fingerprint;
+    if (pinned !== undefined && pinned !== fingerprint) throw new Refusal('certificate-not-pinned');
     // A certificate of this site was issued for a token of an administrator: the device is expected.
     if (voucher?.by === 'site') return allowance;
     if (isNameOfSite(deviceId)) throw new Refusal('name-conflict');

@@ -24,29 +24,28 @@ export interface Newcomer {
 
 /**
  * The lists that decide about names and certificates whether the registry has a record or not. Keys: `allowed/<name>`,
- * `denied-name/<name>`, `denied-certificate/<fingerprint>`, `tombstone/<name>`, and for each certificate of a deleted
- * device `buried/<fingerprint>` with its name.
+ * `denied-peer/<name or fingerprint>`, `tombstone/<name>`, and for each certificate of a deleted device
+ * `buried/<fingerprint>` with its name.
  */
 @Injectable()
 export class DeviceLists {
   readonly allowed: StoredList<AllowedDevice>;
-  readonly deniedNames: StoredList<DeniedPeer>;
-  readonly deniedCertificates: StoredList<DeniedPeer>;
+  /** By name, and by fingerprint. */
+  readonly denied: StoredList<DeniedPeer>;
   readonly tombstones: StoredList<Tombstone>;
   private readonly buried: StoredList<z.infer<typeof buriedCertificate>>;
 
   constructor(store: Store) {
     this.allowed = new StoredList(store, 'allowed/', allowedDevice);
-    this.deniedNames = new StoredList(store, 'denied-name/', deniedPeer);
-    this.deniedCertificates = new StoredList(store, 'denied-certificate/', deniedPeer);
+    this.denied = new StoredList(store, 'denied-peer/', deniedPeer);
     this.tombstones = new StoredList(store, 'tombstone/', tombstone);
     this.buried = new StoredList(store, 'buried/', buriedCertificate);
   }
 
   /** The entry of the deny list for a name or a certificate. */
   async denialOf({ deviceId: name, fingerprint }: Newcomer): Promise<DeniedPeer | undefined> {
-    const byName = await this.deniedNames.find(name);
-    return byName ?? (fingerprint && this.deniedCertificates.find(fingerprint));
+    const byName = await this.denied.find(name);
+    return byName ?? (fingerprint && this.denied.find(fingerprint));
   }
 
   /** The entry of the allow list for a name whose window has not ended. */

@@ -2,7 +2,7 @@ import { type DeviceAuthority, Problem } from '@sallyport/protocol';
 import type { Entry, JsonValue } from '@sallyport/store';
 import { z } from 'zod';
 import { devicePrefix } from './device-keys.js';
-import { type DeviceRecord, deviceRecord } from './device-record.js';
+import { type DeviceRecord, deviceRecord, lastEndOf } from './device-record.js';
 
 // A fleet of a million devices in Redis is kept in memory. So the parts that every record has are written without
 // names, hashes in base64 and times as numbers: a third of the size. What few records have keeps its name.
@@ -39,8 +39,55 @@ const packedRecord = z.looseObject({
   h: z.array(packedState),
 });
 
+// Of a certificate only its end and whether it is revoked.
+const certificateEnd = z.array(z.json()).transform((cells, context) => {
+  const [notAfter, revokedAt] = [packedTime.safeParse(cells[5]), cells[8]];
+  if (!notAfter.success) context.addIssue({ code: 'custom', message: 'has no end' });
+  return { notAfter: notAfter.data, isRevoked: revokedAt !== undefined && revokedAt !== null };
+});
+
+/** The parts of a record that the index has. To read the whole record of each device would take minutes at a start. */
+const packedForIndex = z.object({
+  v: z.literal(layout),
+  s: z.string(),
+  a: z.string(),
+  c: z.array(certificateEnd),
+  connector: z.string().optional(),
+  tags: z.record(z.string(), z.array(z.string())).optional(),
+});
+
 type Certificate = DeviceRecord['certificates'][number];
 type StateOfDevice = DeviceRecord['states'][number];
+
+/** What the index has of a device. */
+export interface IndexedParts {
+  readonly state: string;
+  readonly authority: string;
+  readonly connector: string | undefined;
+  readonly tags: Readonly<Record<string, readonly string[]>>;
+  /** End of the newest certificate that is not revoked. */
+  readonly endsAt: Date | undefined;
+}
+
+/**
+ * The parts of a record that the index has.
+ *
+ * @throws Problem `internal`: it is no record
+ */
+export function indexedPartsOf(entry: Entry): IndexedParts {
+  const { data: packed } = packedForIndex.safeParse(entry.value);
+  if (packed === undefined) return indexedPartsOfRecord(recordOf(entry));
+  const { s: state, a, c, connector, tags = {} } = packed;
+  const ends = c.flatMap(({ notAfter, isRevoked }) => (isRevoked || notAfter === undefined ? [] : [msOf(notAfter)]));
+  const endsAt = ends.length === 0 ? undefined : new Date(Math.max(...ends));
+  return { state, authority: unpackHash(a), connector, tags, endsAt };
+}
+
+function indexedPartsOfRecord(record: DeviceRecord): IndexedParts {
+  const { state, authority, connector, tags = {} } = record;
+  const end = lastEndOf(record);
+  return { state, authority, connector, tags, endsAt: end === undefined ? undefined : new Date(end) };
+}
 
 /** A record as the store keeps it. */
 export function packRecord(record: DeviceRecord): JsonValue {
@@ -148,6 +195,12 @@ function packTime(text: string): number | string {
   const ms = Date.parse(text);
   for (const packed of [ms, ms / 1000]) if (Number.isInteger(packed) && unpackTime(packed) === text) return packed;
   return text;
+}
+
+/** Milliseconds since 1970. */
+function msOf(packed: number | string): number {
+  if (typeof packed === 'string') return Date.parse(packed);
+  return Math.abs(packed) >= firstMilliseconds ? packed : packed * 1000;
 }
 
 function unpackTime(packed: number | string): string {

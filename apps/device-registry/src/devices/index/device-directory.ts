@@ -4,9 +4,9 @@ import { type DeviceFilter, type DeviceId, type DeviceState, Problem } from '@sa
 import { Log } from '@sallyport/runtime';
 import { type Entry, Store } from '@sallyport/store';
 import { deviceKey, devicePrefix } from '../device-keys.js';
-import { type DeviceRecord, foldedName } from '../device-record.js';
-import { recordOf } from '../stored-record.js';
-import { DeviceIndex, type IndexRange } from './device-index.js';
+import { foldedName } from '../device-record.js';
+import { indexedPartsOf } from '../stored-record.js';
+import { DeviceIndex, type IndexedDevice, type IndexRange } from './device-index.js';
 
 const entriesAtOnce = 500;
 // How long a question waits for the end of the reading after a start. A fleet of some ten thousand is read by then.
@@ -176,9 +176,9 @@ export class DeviceDirectory implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   /** Nothing for a damaged record: who asks for the device is told. */
-  private readable(entry: Entry): { name: string; record: DeviceRecord }[] {
+  private readable(entry: Entry): IndexedDevice[] {
     try {
-      return [{ name: nameIn(entry.key), record: recordOf(entry) }];
+      return [{ name: nameIn(entry.key), parts: indexedPartsOf(entry) }];
     } catch (error) {
       this.log.error({ error }, 'record of a device is not readable');
       return [];

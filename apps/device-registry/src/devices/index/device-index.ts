@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DeviceFilter, DeviceState } from '@sallyport/protocol';
-import type { DeviceRecord } from '../device-record.js';
+import type { IndexedParts } from '../stored-record.js';
 import { IndexPage, type IndexRow, type RowCondition } from './index-page.js';
 import { IndexedColumns, secondsOf } from './indexed-columns.js';
 
@@ -18,10 +18,10 @@ export interface IndexRange {
   readonly limit: number;
 }
 
-/** A device and its name in lower case. */
-export interface NamedRecord {
+/** A device by its name in lower case. */
+export interface IndexedDevice {
   readonly name: string;
-  readonly record: DeviceRecord;
+  readonly parts: IndexedParts;
 }
 
 /**
@@ -35,11 +35,11 @@ export class DeviceIndex {
   private readonly countByState = new Map<number, number>();
 
   /** Takes a device in, or what is new of it. */
-  put({ name, record }: NamedRecord): void {
+  put({ name, parts }: IndexedDevice): void {
     const position = this.positionOf(name);
     const page = this.pageAt(position);
     const place = page.find(name);
-    const row = { ...this.columns.rowOf(record), seenAt: place < 0 ? 0 : page.seenAt(place) };
+    const row = { ...this.columns.rowOf(parts), seenAt: place < 0 ? 0 : page.seenAt(place) };
     this.count(row.state, 1);
     if (place < 0) {
       page.insert(~place, name, row);
@@ -51,7 +51,7 @@ export class DeviceIndex {
   }
 
   /** Takes in devices that are ordered by name. After the last name of the index, this is much quicker than `put`. */
-  putInOrder(devices: readonly NamedRecord[]): void {
+  putInOrder(devices: readonly IndexedDevice[]): void {
     const last = this.pageAt(this.pages.length - 1);
     const lastName = last.nameAt(last.size - 1);
     const isAfterAll = devices.every(({ name }) => name > lastName);
@@ -147,8 +147,8 @@ export class DeviceIndex {
     return { found, last: isEnd ? undefined : lastPage.nameAt(lastPage.size - 1) };
   }
 
-  private append(devices: readonly NamedRecord[]): void {
-    const rows = devices.map(({ record }): IndexRow => ({ ...this.columns.rowOf(record), seenAt: 0 }));
+  private append(devices: readonly IndexedDevice[]): void {
+    const rows = devices.map(({ parts }): IndexRow => ({ ...this.columns.rowOf(parts), seenAt: 0 }));
     for (const { state } of rows) this.count(state, 1);
     const page = IndexPage.of({ names: devices.map(({ name }) => name), rows });
     if (this.pageAt(0).size === 0) this.pages.splice(0, 1, page);

@@ -1,5 +1,5 @@
 import type { DeviceFilter } from '@sallyport/protocol';
-import { type DeviceRecord, lastEndOf } from '../device-record.js';
+import type { IndexedParts } from '../stored-record.js';
 import type { IndexRow, RowCondition } from './index-page.js';
 
 /** Gives each text of a column a small number, from 1 on. 0 stands for "none". Numbers are never given back. */
@@ -30,14 +30,12 @@ export class IndexedColumns {
   /** Each tag twice: `name` and `name=value`. */
   private readonly tags = new NumberedTexts();
 
-  rowOf(record: DeviceRecord): Omit<IndexRow, 'seenAt'> {
-    const { state, authority, connector, tags = {} } = record;
-    const end = lastEndOf(record);
+  rowOf({ state, authority, connector, tags, endsAt }: IndexedParts): Omit<IndexRow, 'seenAt'> {
     return {
       state: this.states.numberOf(state),
       authority: this.authorities.numberOf(authority),
       connector: this.connectors.numberOf(connector),
-      expiresAt: end === undefined ? 0 : secondsOf(end),
+      expiresAt: endsAt === undefined ? 0 : secondsOf(endsAt),
       tags: tagTexts(tags).map((tag) => this.tags.numberOf(tag)),
     };
   }
