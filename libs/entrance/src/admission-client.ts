@@ -18,6 +18,8 @@ const cacheLifetimeMs = 60_000;
 // About 10 MB when full.
 const cacheLimit = 20_000;
 const registryDeadlineMs = 2_500;
+// At a connector, the registry may ask a hook of the operator first, for up to 5 s.
+const contactDeadlineMs = 7_500;
 
 interface CachedDecision {
   readonly decision: AdmissionDecision;
@@ -79,7 +81,9 @@ export class AdmissionClient implements AdmissionPort {
   /** Asks the registry, not the cache. */
   async ask(request: AdmissionRequest): Promise<AdmissionDecision> {
     try {
-      return await this.context.rpc.call(admitPeer, request, { deadlineMs: registryDeadlineMs });
+      const isContact = !isTokenAdmission(request) && request.connector !== undefined;
+      const deadlineMs = isContact ? contactDeadlineMs : registryDeadlineMs;
+      return await this.context.rpc.call(admitPeer, request, { deadlineMs });
     } catch (error) {
       this.faults.note(error);
       return { outcome: 'refused', reason: 'admission-unavailable' };

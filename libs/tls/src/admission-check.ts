@@ -49,7 +49,8 @@ export class AdmissionCheck {
       remoteAddress,
       connector: destination.connector,
     });
-    return askAdmission(options.admission, request, limits.admissionMs);
+    const deadlineMs = destination.connector === undefined ? limits.admissionMs : limits.contactMs;
+    return askAdmission(options.admission, request, deadlineMs);
   }
 }
 

@@ -8,6 +8,8 @@ export interface Limits extends RequestQueueLimits {
   readonly handshakeMs: number;
   /** How long to wait for the admission port. Without an answer the peer is refused. */
   readonly admissionMs: number;
+  /** The same at a connector, where the registry may have to ask a hook of the operator first. */
+  readonly contactMs: number;
   /** Connections that are silent so far or in their handshake. One network may have half of them. */
   readonly concurrentHandshakes: number;
   readonly connections: number;
@@ -50,6 +52,7 @@ export interface Limits extends RequestQueueLimits {
 export const defaultLimits: Limits = {
   handshakeMs: 10_000,
   admissionMs: 3_000,
+  contactMs: 8_000,
   concurrentHandshakes: 512,
   connections: 10_000,
   connectionsPerAddress: 2_000,

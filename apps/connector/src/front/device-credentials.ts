@@ -16,6 +16,8 @@ import {
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 
 const deadlineMs = 2_500;
+// The registry may ask a hook of the operator first, for up to 5 s. A token whose answer came too late would be lost.
+const activationDeadlineMs = 7_500;
 // An answer is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
 const cacheLifetimeMs = 60_000;
 // About 5 MB when full.
@@ -77,7 +79,7 @@ export class DeviceCredentials implements OnModuleInit {
   /** Not idempotent: the token in the answer is given once. */
   async activate(request: ActivationRequest): Promise<ActivationDecision> {
     try {
-      return await this.context.rpc.call(activateDevice, request, { deadlineMs });
+      return await this.context.rpc.call(activateDevice, request, { deadlineMs: activationDeadlineMs });
     } catch (error) {
       this.faults.note(error);
       return { outcome: 'refused', reason: 'admission-unavailable' };

@@ -10,7 +10,7 @@ import type {
 } from '@sallyport/protocol';
 import { Authorities } from '../devices/authorities.js';
 import { DeviceLists } from '../devices/device-lists.js';
-import type { DeviceRecord } from '../devices/device-record.js';
+import { type DeviceRecord, fingerprintsOf } from '../devices/device-record.js';
 import type { Decision, StoredDevice } from '../devices/devices.js';
 import { certificateIn } from './certificate-contact.js';
 import type { NewSecret } from './device-secrets.js';
@@ -120,6 +120,8 @@ export class ContactRecords {
       change: {
         before,
         after,
+        // A session with the former certificate is asked about again: it may be superseded now.
+        announced: fingerprintsOf(after),
         kept: isNewCertificate ? [keptIn(visit)] : [],
         events: isNewCertificate ? [{ ...event, fingerprint }] : [],
         audit: [{ ...entry, details: { ...certificateDetails(visit), from: before.record.authority } }],
