@@ -102,8 +102,7 @@ describe('the page on the PKI of a connector, followed letter by letter', () => 
 
   /** Kinds of events of the device, the oldest first. */
   async function timeline(): Promise<string[]> {
-    const api = 'curl --silent --unix-socket $(tedge config get run.path)/sallyport/device-registry.sock';
-    const answer = await prepare(connector, `${api} http://registry/v1/devices/pump-17/timeline`);
+    const answer = await prepare(connector, 'tedge device timeline pump-17 --json');
     return timelinePage
       .parse(JSON.parse(answer))
       .events.map(({ type }) => type)
@@ -169,6 +168,7 @@ describe('the page on the PKI of a connector, followed letter by letter', () => 
       const shown = await prepare(connector, 'tedge device show pump-17');
       expect(shown).toMatch(/^State: +active$/m);
       expect(shown).toMatch(/ valid +[0-9a-f]{64}$/m);
+      expect(shown).toMatch(/ data_in +https +192\.168\.1\.7 +temperature=50$/m);
     });
 
     it('tells what happened in this order: provisioned, then data_in', async () => {

@@ -33,7 +33,7 @@ export function orNull<Value>(value: Value | typeof none): Value | null {
 }
 
 /** Parser of a whole number. */
-function numberArgument(schema: z.ZodType<number>): (text: string) => number {
+export function numberArgument(schema: z.ZodType<number>): (text: string) => number {
   return (text) => {
     if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError(`"${text}" is no whole number.`);
     return schemaNumber(schema, Number(text));

@@ -5,6 +5,7 @@ import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
+import { recentSections } from './recent.js';
 
 /** `device show`: one device, its certificates, what happened to it, and why it was refused. */
 export function showCommand(context: CliContext, parent: Command): void {
@@ -14,13 +15,21 @@ export function showCommand(context: CliContext, parent: Command): void {
     .argument('<device>', 'name of the device', deviceIdArgument)
     .action(async (deviceId: DeviceId, _options: unknown, command: Command) => {
       const given = optionsOf(command, globalOptions);
-      const registry = await adminClientFor('device-registry', await openSettings(context, given), {
-        context,
-        options: given,
-      });
+      const settings = await openSettings(context, given);
+      const registry = await adminClientFor('device-registry', settings, { context, options: given });
       const device = await registry.call(registryRoutes.showDevice, { params: { id: deviceId } });
-      if (given.json) writeJson(context, device);
-      else writeLines(context, deviceLines(device, context.now()));
+      if (given.json) return writeJson(context, device);
+      // The connector offers no admin API on the network.
+      const connector =
+        given.adminUrl === undefined
+          ? await adminClientFor('connector', settings, { context, options: given })
+          : undefined;
+      const { values, timeline } = await recentSections({ registry, connector }, deviceId);
+      writeLines(context, [
+        ...deviceLines(device, context.now()),
+        ...section('Values', values),
+        ...section('Timeline', timeline),
+      ]);
     });
 }
 
