@@ -57,6 +57,16 @@ describe('outbox', () => {
     expect(published).toEqual(Array.from({ length: 250 }, (_, index) => index));
   });
 
+  it('gives each message its own place, however many are recorded at once', () => {
+    const outbox = new Outbox(store, 'outbox/');
+    const stamps = Array.from({ length: 1000 }, () => {
+      const operation = outbox.record('topic', 1);
+      return 'put' in operation ? operation.put.slice(0, 'outbox/'.length + 18) : '';
+    });
+    expect(new Set(stamps).size).toBe(1000);
+    expect(stamps.toSorted()).toEqual(stamps);
+  });
+
   it('publishes nothing of a transaction that was not committed', async () => {
     const outbox = new Outbox(store, 'outbox/');
     const outcome = await store.transaction([{ key: 'device', revision: 3 }], [outbox.record('event/x', 'never')]);

@@ -33,7 +33,7 @@ export interface OutboxRunOptions {
  *   await store.transaction(compares, [{ put: key, value: device }, outbox.record(deviceChanged.topic, event)]);
  */
 export class Outbox {
-  private lastStamp = 0;
+  private lastMicros = 0;
 
   /** @param prefix of the keys of waiting messages, such as `outbox/`; nothing else may have it */
   constructor(
@@ -49,8 +49,12 @@ export class Outbox {
    */
   record(topic: string, payload: JsonValue, lane?: string): Operation {
     // Keys are ordered by time. If the clock is set back, messages of this process must keep their order.
-    this.lastStamp = Math.max(this.lastStamp + 0.001, Date.now());
-    const stamp = this.lastStamp.toFixed(3).padStart(18, '0');
+    // Whole microseconds: in steps of 0.001 ms, a floating-point number would give some keys twice.
+    this.lastMicros = Math.max(this.lastMicros + 1, Date.now() * 1000);
+    const stamp = `${Math.floor(this.lastMicros / 1000)}.${String(this.lastMicros % 1000).padStart(3, '0')}`.padStart(
+      18,
+      '0',
+    );
     const place = lane === undefined ? this.prefix : this.laneOf(lane);
     return { put: `${place}${stamp}-${randomUUID()}`, value: { topic, payload } };
   }

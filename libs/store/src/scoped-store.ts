@@ -25,7 +25,7 @@ import {
 export function scopedStore(store: Store, prefix: string): Store {
   if (!prefix.endsWith('/'))
     throw new Problem('invalid-request', `The scope ${JSON.stringify(prefix)} does not end in "/".`);
-  return new ScopedStore(store, prefix);
+  return store instanceof ScopedStore ? store.narrowed(prefix) : new ScopedStore(store, prefix);
 }
 
 class ScopedStore extends Store {
@@ -34,6 +34,11 @@ class ScopedStore extends Store {
     private readonly scope: string,
   ) {
     super();
+  }
+
+  /** A scope within this one. It translates each name only once. */
+  narrowed(prefix: string): ScopedStore {
+    return new ScopedStore(this.store, this.scope + prefix);
   }
 
   override async get(key: string): Promise<Entry | undefined> {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { BoundedMap } from '@sallyport/concurrency';
 import { z } from 'zod';
 import { deserialise, pageOfSeriesBytes, type SeriesRange } from './limits.js';
 import type { SeriesItem } from './store.js';
@@ -6,6 +7,8 @@ import type { SeriesItem } from './store.js';
 const headRow = z.object({ number: z.number(), newest: z.number().nullable() });
 const itemRow = z.object({ id: z.number(), value: z.string() });
 const numberRow = z.object({ number: z.number() });
+
+const mostKnownHeads = 50_000;
 
 interface Head {
   readonly number: number;
@@ -19,8 +22,10 @@ interface Head {
  */
 export class SqliteSeries {
   private readonly statements: Record<keyof typeof statementTexts, StatementSync>;
-  /** Numbers and newest ids that this write transaction has read or made. */
-  private readonly headsInTransaction = new Map<string, Head>();
+  /** Numbers and newest ids, of this write transaction and of those before. */
+  private readonly knownHeads = new BoundedMap<string, Head>(mostKnownHeads);
+  private knownVersion = 0;
+  private isCommitted = true;
 
   constructor(database: DatabaseSync) {
     const prepare = (text: string): StatementSync => database.prepare(text);
@@ -37,9 +42,20 @@ export class SqliteSeries {
     };
   }
 
-  /** Call it at the begin of each write transaction. Until its end, no other process can write. */
-  startTransaction(): void {
-    this.headsInTransaction.clear();
+  /**
+   * Call it at the begin of each write transaction. Until its end, no other process can write.
+   *
+   * @param dataVersion changes after a commit of another connection
+   */
+  startTransaction(dataVersion: number): void {
+    if (!this.isCommitted || dataVersion !== this.knownVersion) this.knownHeads.clear();
+    this.knownVersion = dataVersion;
+    this.isCommitted = false;
+  }
+
+  /** Call it after each commit. Without it, what the transaction has learnt is forgotten. */
+  endTransaction(): void {
+    this.isCommitted = true;
   }
 
   /** In a write transaction: the id of the newest item; 0 if there is none. */
@@ -68,7 +84,7 @@ export class SqliteSeries {
     if (head === undefined) return;
     this.statements.dropItems.run(head.number);
     this.statements.dropName.run(head.number);
-    this.headsInTransaction.delete(series);
+    this.knownHeads.delete(series);
   }
 
   range(series: string, { after, before, limit, newestFirst }: SeriesRange): SeriesItem[] {
@@ -85,7 +101,7 @@ export class SqliteSeries {
   }
 
   private head(series: string): Head | undefined {
-    const known = this.headsInTransaction.get(series);
+    const known = this.knownHeads.get(series);
     if (known !== undefined) return known;
     const row = this.statements.head.get(series);
     if (row === undefined) return undefined;
@@ -99,7 +115,7 @@ export class SqliteSeries {
   }
 
   private remember(series: string, head: Head): Head {
-    this.headsInTransaction.set(series, head);
+    this.knownHeads.set(series, head);
     return head;
   }
 }

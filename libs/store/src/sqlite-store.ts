@@ -80,10 +80,13 @@ class SqliteStore extends Store implements ChangeSource {
     this.writes = new SqliteWriteQueue(database, {
       onBegin: () => {
         this.tables.startTransaction();
-        this.series.startTransaction();
+        this.series.startTransaction(this.tables.dataVersion());
         this.runningTime.learn(this.tables.runningTimeMs());
       },
-      onCommit: () => this.feed.notify(),
+      onCommit: () => {
+        this.series.endTransaction();
+        this.feed.notify();
+      },
     });
     this.runningTime.learn(this.tables.runningTimeMs());
     this.noting = setInterval(() => void this.tidy(), idleNoteMs);
@@ -231,7 +234,10 @@ class SqliteStore extends Store implements ChangeSource {
 /** An operation with the JSON text of its value. */
 function serialised(operation: Operation) {
   if ('put' in operation) return { ...operation, text: serialise(operation.put, operation.value) };
-  if ('append' in operation) return { ...operation, text: serialise(operation.append, operation.value) };
+  if ('append' in operation) {
+    const { append, value, at } = operation;
+    return { append, text: serialise(append, value), at };
+  }
   return operation;
 }
 
