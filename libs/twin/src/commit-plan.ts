@@ -18,7 +18,8 @@ export interface PendingWrite {
 }
 
 /** A write with the time it gets if the commit is made. */
-export interface StampedWrite extends PendingWrite {
+export interface StampedWrite {
+  readonly pending: PendingWrite;
   readonly atMicros: Micros;
 }
 
@@ -64,11 +65,7 @@ export class CommitPlan {
 
   operations(): Operation[] {
     return [
-      ...this.writes.flatMap(({ deviceId, atMicros, write, recordWith }): Operation[] => [
-        ...(write.kind === 'forgotten' ? [{ drop: seriesKey(deviceId) }] : []),
-        { append: seriesKey(deviceId), value: write, at: atMicros },
-        ...(recordWith?.(atMicros) ?? []),
-      ]),
+      ...this.writes.flatMap(operationsOf),
       ...[...this.devices].flatMap(([deviceId, plan]) => this.upkeep(deviceId, plan)),
     ];
   }
@@ -76,7 +73,7 @@ export class CommitPlan {
   /** The states of the devices, after the commit was made. */
   *statesAfter(): Generator<readonly [string, DeviceState]> {
     for (const [deviceId, { known, first, after }] of this.devices) {
-      if (after === undefined) known.apply(first.atMicros, first.write);
+      if (after === undefined) known.apply(first.atMicros, first.pending.write);
       yield [deviceId, after ?? known];
     }
   }
@@ -85,14 +82,14 @@ export class CommitPlan {
     const planned = this.devices.get(pending.deviceId);
     const before = planned === undefined ? known : stateAfter(planned);
     before.check(pending.write);
-    const stamped = { ...pending, atMicros: Math.max(this.nowMicros, before.newest + 1) };
+    const stamped = { pending, atMicros: Math.max(this.nowMicros, before.newest + 1) };
     this.writes.push(stamped);
     const forgets = pending.write.kind === 'forgotten';
     if (planned === undefined) {
       this.devices.set(pending.deviceId, { known, expectedNewest: known.newest, first: stamped, forgets });
       return;
     }
-    before.apply(stamped.atMicros, stamped.write);
+    before.apply(stamped.atMicros, pending.write);
     planned.forgets ||= forgets;
   }
 
@@ -108,10 +105,17 @@ export class CommitPlan {
   }
 }
 
+function operationsOf({ pending, atMicros }: StampedWrite): Operation[] {
+  const { deviceId, write, recordWith } = pending;
+  const append: Operation = { append: seriesKey(deviceId), value: write, at: atMicros };
+  const before: Operation[] = write.kind === 'forgotten' ? [{ drop: seriesKey(deviceId) }] : [];
+  return [...before, append, ...(recordWith?.(atMicros) ?? [])];
+}
+
 function stateAfter(plan: DevicePlan): DeviceState {
   if (plan.after === undefined) {
     plan.after = plan.known.copy();
-    plan.after.apply(plan.first.atMicros, plan.first.write);
+    plan.after.apply(plan.first.atMicros, plan.first.pending.write);
   }
   return plan.after;
 }

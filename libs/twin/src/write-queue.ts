@@ -86,7 +86,7 @@ export class WriteQueue {
       this.options.states.keep(deviceId, state);
       this.options.onWritten(deviceId);
     }
-    for (const { atMicros, resolve } of plan.writes) resolve(atMicros);
+    for (const { atMicros, pending } of plan.writes) pending.resolve(atMicros);
     return true;
   }
 
@@ -111,13 +111,13 @@ export class WriteQueue {
 function announcements(writes: readonly StampedWrite[], announce: WriteQueueOptions['announce']): Operation[] {
   const operations: Operation[] = [];
   let [message, bytes]: [Announced[], number] = [[], 0];
-  for (const write of writes) {
-    if (bytes > 0 && bytes + write.bytes > announcedBytes) {
+  for (const { pending, atMicros } of writes) {
+    if (bytes > 0 && bytes + pending.bytes > announcedBytes) {
       operations.push(announce(message));
       [message, bytes] = [[], 0];
     }
-    message.push([write.deviceId, write.atMicros, write.write]);
-    bytes += write.bytes;
+    message.push([pending.deviceId, atMicros, pending.write]);
+    bytes += pending.bytes;
   }
   return [...operations, announce(message)];
 }
