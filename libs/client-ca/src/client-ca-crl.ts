@@ -1,5 +1,5 @@
 import { type ClientCa, Problem, printable } from '@sallyport/protocol';
-import { type CertificateRevocationList, isStrongSignature, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
+import { type CertificateRevocationList, isStrongSignature, verifyCrlSignedBy } from '@sallyport/x509';
 import { certificateOf } from './client-ca-certificate.js';
 
 /** What is known of the list in force. */
@@ -19,29 +19,27 @@ export type CrlVerdict = 'good' | 'revoked' | 'unknown';
 const clockSkewMs = 300_000;
 
 /**
- * Reads a revocation list and checks that it may take the place of the one in force.
+ * Checks that a revocation list may take the place of the one in force.
  *
- * @param der        of the whole list; its size is bounded by the caller
+ * @param crl        the new one; its size is bounded by the caller
  * @param inForce    the one before, if there is one
- * @throws Problem `certificate-rejected`: it is no list of this CA, or it is damaged, partial or from the future
+ * @throws Problem `certificate-rejected`: it is no list of this CA, or it is partial or from the future
  * @throws Problem `conflict`: it is older than the one in force
  */
-export function acceptCrl(
-  der: Uint8Array,
+export function checkCrl(
+  crl: CertificateRevocationList,
   {
     clientCa,
     inForce,
     now,
   }: { readonly clientCa: ClientCa; readonly inForce: CrlPlace | undefined; readonly now: Date },
-): CertificateRevocationList {
-  const crl = parseCrl(der);
+): void {
   checkOrigin(crl, clientCa);
   if (crl.thisUpdate.getTime() > now.getTime() + clockSkewMs)
     throw rejected(
       `it was made on ${crl.thisUpdate.toISOString()}, which is in the future. Check the clocks of both sides`,
     );
   if (inForce !== undefined) checkOrder(crl, inForce);
-  return crl;
 }
 
 /**

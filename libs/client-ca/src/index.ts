@@ -6,7 +6,7 @@ export {
   areNamesakes,
   certificateOf,
 } from './client-ca-certificate.js';
-export { acceptCrl, type CrlPlace, type CrlState, type CrlVerdict, crlVerdict } from './client-ca-crl.js';
+export { type CrlPlace, type CrlState, type CrlVerdict, checkCrl, crlVerdict } from './client-ca-crl.js';
 export { decode } from './decode.js';
 export {
   checkIdentity,

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Pasted } from '@sallyport/protocol';
 import {
   type Certificate,
+  type CertificateRevocationList,
   decodeCertsOnly,
   derFromPem,
   describePemPart,
@@ -21,8 +22,8 @@ export type PastedItem =
       readonly kind: 'private-key' | 'public-key' | 'request' | 'revocation-list' | 'unreadable';
       /** What it is, in words. */
       readonly text: string;
-      /** Of a revocation list. */
-      readonly der?: Buffer;
+      /** Of a revocation list that is well-formed. */
+      readonly crl?: CertificateRevocationList;
     };
 
 /** Everything found, and whether more than the limit was there. */
@@ -69,7 +70,7 @@ function itemsOfPart(part: PemPart): PastedItem[] {
 function itemsOfLabel(part: PemPart, der: Buffer): PastedItem[] {
   if (/^(?:X509 )?CERTIFICATE$/.test(part.label)) return [certificateItem(der)];
   if (/^(?:PKCS7|CMS)$/.test(part.label)) return envelopeItems(der) ?? [unreadable('A PKCS #7 block that is damaged.')];
-  if (part.label === 'X509 CRL') return [{ ...crlItem(der), der }];
+  if (part.label === 'X509 CRL') return [crlItem(der)];
   if (/PUBLIC KEY$/.test(part.label)) return [publicKeyItem];
   if (/CERTIFICATE REQUEST$/.test(part.label)) return [requestItem];
   return [unreadable(`${capital(describePemPart(part))}, which is nothing known here.`)];
@@ -97,7 +98,8 @@ function itemsOfDer(der: Buffer | undefined): PastedItem[] | undefined {
   // 0x30: SEQUENCE.
   if (der?.[0] !== 0x30) return undefined;
   if (isReadable(() => parseCertificate(der))) return [certificateItem(der)];
-  if (isReadable(() => parseCrl(der))) return [{ ...crlItem(der), der }];
+  const list = crlItem(der);
+  if (list.kind === 'revocation-list') return [list];
   if (isReadable(() => parseCertificateRequest(der))) return [requestItem];
   if (isReadable(() => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }))) return [privateKeyItem(false)];
   if (isReadable(() => createPrivateKey({ key: der, format: 'der', type: 'pkcs1' }))) return [privateKeyItem(false)];
@@ -127,11 +129,11 @@ function certificateItem(der: Buffer): PastedItem {
   }
 }
 
-function crlItem(der: Buffer): Extract<PastedItem, { readonly text: string }> {
+function crlItem(der: Buffer): PastedItem {
   try {
-    const { issuer, entries } = parseCrl(der);
-    const text = `A revocation list (CRL) of ${issuer.text} with ${entries.length} entries.`;
-    return { kind: 'revocation-list', text };
+    const crl = parseCrl(der);
+    const text = `A revocation list (CRL) of ${crl.issuer.text} with ${crl.entries.length} entries.`;
+    return { kind: 'revocation-list', text, crl };
   } catch (error) {
     return unreadable(reasonOf(error));
   }

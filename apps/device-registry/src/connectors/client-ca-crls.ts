@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { acceptCrl, type CrlState, type CrlVerdict, crlVerdict } from '@sallyport/client-ca';
+import { type CrlState, type CrlVerdict, checkCrl, crlVerdict } from '@sallyport/client-ca';
 import {
   type AuthorityId,
   type ClientCa,
@@ -86,9 +86,10 @@ export class ClientCaCrls {
   /**
    * Puts a list into force at once. The same list again changes nothing.
    *
-   * @throws Problem `too-large`, `certificate-rejected`, `conflict`: as `acceptCrl` says
+   * @throws Problem `too-large`, `certificate-rejected`, `conflict`: as `checkCrl` says
    */
-  async take(der: Buffer, order: CrlOrder): Promise<void> {
+  async take(crl: CertificateRevocationList, order: CrlOrder): Promise<void> {
+    const { der } = crl;
     if (der.length > largestCrlBytes)
       throw new Problem('too-large', `The revocation list has ${der.length} bytes; the limit is ${largestCrlBytes}.`);
     const { clientCa } = order;
@@ -96,7 +97,7 @@ export class ClientCaCrls {
     const before = entry === undefined ? undefined : listOf(entry);
     const digest = createHash('sha256').update(der).digest('hex');
     if (before?.digest === digest) return;
-    const crl = acceptCrl(der, { clientCa, inForce: before, now: this.clock.now() });
+    checkCrl(crl, { clientCa, inForce: before, now: this.clock.now() });
     await this.commit({ crl, digest, before, revision: entry?.revision ?? 0 }, order);
   }
 

@@ -198,6 +198,8 @@ describe('Client CAs', () => {
       expect(await site.alice.refusal(provePossession, prove(id, forged))).toContain(
         'the key of the Client CA "Factory CA" did not sign it',
       );
+      const { rows } = await site.registry.get('/v1/audit', auditPage);
+      expect(rows.at(-1)).toMatchObject({ action: 'client-ca-proof-refused', subject: id, outcome: 'refused' });
       expect(await site.alice.refusal(provePossession, prove(id, ca.certPem))).toContain(
         'its common name is "Factory CA"',
       );

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '@sallyport/audit';
 import { certificatesIn, findClientCa, previewIdentity, readPasted } from '@sallyport/client-ca';
 import {
   type AuthorityId,
@@ -9,6 +10,8 @@ import {
   type IdentityPreview,
   type Pasted,
   type PossessionChallenge,
+  Problem,
+  printable,
   refusals,
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
@@ -39,6 +42,7 @@ export class ClientCas {
     private readonly crls: ClientCaCrls,
     private readonly crlFetch: CrlFetch,
     private readonly proofs: PossessionProofs,
+    private readonly audit: AuditLog,
     private readonly clock: Clock,
   ) {}
 
@@ -65,8 +69,11 @@ export class ClientCas {
   async updateCrl(owner: DraftOwner, id: AuthorityId, upload: CrlUpload): Promise<void> {
     const clientCa = requireClientCa((await this.connectors.require(owner.name)).document, id);
     const order = { connector: owner.name, clientCa, actor: owner.actor };
-    if (!('fetch' in upload)) return this.crls.take(crlOf(upload.crl), { ...order, source: 'uploaded' });
-    return this.crlFetch.fetch(clientCa, (list) => this.crls.take(list, { ...order, source: 'fetched' }));
+    await this.audited(owner, { action: 'client-ca-crl-refused', id }, () =>
+      'fetch' in upload
+        ? this.crlFetch.fetch(clientCa, (list) => this.crls.take(list, { ...order, source: 'fetched' }))
+        : this.crls.take(crlOf(upload.crl), { ...order, source: 'uploaded' }),
+    );
   }
 
   async challenge(owner: DraftOwner, id: AuthorityId): Promise<PossessionChallenge> {
@@ -76,7 +83,8 @@ export class ClientCas {
 
   async prove(owner: DraftOwner, id: AuthorityId, certificate: Pasted): Promise<void> {
     const { clientCa } = await this.find(owner, id);
-    await this.proofs.prove({ connector: owner.name, clientCa, actor: owner.actor }, certificate);
+    const order = { connector: owner.name, clientCa, actor: owner.actor };
+    await this.audited(owner, { action: 'client-ca-proof-refused', id }, () => this.proofs.prove(order, certificate));
   }
 
   async preview(owner: DraftOwner, certificate: Pasted, against: 'draft' | 'saved'): Promise<IdentityPreview> {
@@ -90,6 +98,22 @@ export class ClientCas {
     const issuer = authorities[0] && authorityIdOf(authorities[0]);
     const verdict = await this.crls.verdict(clientCa, { serialNumber: leaf.serialNumber, issuer });
     return verdict === 'good' ? preview : refusedByCrl(verdict, clientCa);
+  }
+
+  /** The audit log has what was refused, too: it may be somebody who tries to use the CA of others. */
+  private async audited(
+    { name, actor }: DraftOwner,
+    { action, id }: { readonly action: string; readonly id: AuthorityId },
+    step: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const details = { connector: name, problem: error.type, reason: printable(error.message) };
+      await this.audit.commit({ entries: [{ actor, action, subject: id, outcome: 'refused', details }] });
+      throw error;
+    }
   }
 
   private async inForce({ name }: DraftOwner): Promise<ConnectorDocument> {

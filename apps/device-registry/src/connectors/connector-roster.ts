@@ -7,6 +7,7 @@ import {
   initialConnectorSettings,
   Problem,
 } from '@sallyport/protocol';
+import { DeviceDirectory } from '../devices/index/device-directory.js';
 import { ConnectorDrafts } from './connector-drafts.js';
 import { ConnectorListeners } from './connector-listeners.js';
 import { connectorTag } from './connector-view.js';
@@ -21,6 +22,7 @@ export class ConnectorRoster {
     private readonly connectors: Connectors,
     private readonly drafts: ConnectorDrafts,
     private readonly listeners: ConnectorListeners,
+    private readonly directory: DeviceDirectory,
   ) {}
 
   /** @throws Problem `conflict`: there is one of this name, or there are too many */
@@ -44,7 +46,7 @@ export class ConnectorRoster {
    * Removes a connector with its drafts.
    *
    * @throws Problem `forbidden`: the default connector
-   * @throws Problem `conflict`: it has Client CAs
+   * @throws Problem `conflict`: it has Client CAs or devices
    * @throws Problem `precondition-failed`: somebody changed it
    */
   async remove(name: ConnectorName, { ifMatch, actor }: { ifMatch: string; actor: string }): Promise<void> {
@@ -56,6 +58,9 @@ export class ConnectorRoster {
         'conflict',
         `Connector "${name}" has Client CAs, whose devices would be cut off. Remove those first.`,
       );
+    const devices = await this.directory.count({ connector: name });
+    if (devices > 0)
+      throw new Problem('conflict', `Connector "${name}" still has devices: ${devices}. Delete them first.`);
     const drafts = await this.drafts.allOf(name);
     const version = await this.connectors.commit({
       compares: [this.connectors.unchanged(stored)],

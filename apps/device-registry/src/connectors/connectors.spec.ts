@@ -1,7 +1,15 @@
 import { connectMqtt, subscribeEvent } from '@sallyport/mqtt';
-import { connectorRoutes, connectorsChanged, reportConnectorsVersion } from '@sallyport/protocol';
+import {
+  connectorName,
+  connectorRoutes,
+  connectorsChanged,
+  deviceId,
+  reportConnectorsVersion,
+} from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Devices } from '../devices/devices.js';
+import { peer } from '../registry.fixture.js';
 import { ConnectorsUnderTest } from './connectors.fixture.js';
 
 const { createConnector, listConnectors, removeConnector, changeDraft, saveDraft, showConnector } = connectorRoutes;
@@ -42,6 +50,29 @@ describe('connectors', () => {
     expect(findings).toMatchObject([{ code: 'domain-taken', severity: 'error' }]);
     expect(await site.alice.refusal(saveDraft, { params, ifMatch: etag })).toContain(
       '409 The draft cannot be saved. The domain iot.example belongs to the connector "default".',
+    );
+  });
+
+  it('do not share a domain either when two are saved at the same time', async () => {
+    await site.alice.call(createConnector, { body: { name: 'acme' } });
+    const draftOf = async (name: string) => {
+      const { etag } = await site.alice.call(changeDraft, { params: { name }, body: { domains: ['iot.example'] } });
+      return () => site.alice.send(saveDraft, { params: { name }, ifMatch: etag });
+    };
+    const saves = [await draftOf('default'), await draftOf('acme')];
+    const answers = await Promise.all(saves.map((save) => save()));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+  });
+
+  it('are not removed while they have devices', async () => {
+    const { etag } = await site.alice.call(createConnector, { body: { name: 'acme' } });
+    await site.registry.admit(peer({ deviceId: 'pump-1' }));
+    await site.registry.part(Devices).change(deviceId.parse('pump-1'), async (before) => {
+      const after = before && { ...before.record, connector: connectorName.parse('acme') };
+      return { result: undefined, change: { before, after, audit: [] } };
+    });
+    expect(await site.alice.refusal(removeConnector, { params: { name: 'acme' }, ifMatch: etag })).toContain(
+      '409 Connector "acme" still has devices: 1.',
     );
   });
 

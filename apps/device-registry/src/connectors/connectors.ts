@@ -32,6 +32,8 @@ export interface ConnectorsChange {
   readonly compares: readonly Compare[];
   readonly operations: readonly Operation[];
   readonly audit: readonly AuditEntry[];
+  /** The version of all connectors together that the change was checked against, if it was. */
+  readonly seen?: number;
 }
 
 const prefix = 'connector/';
@@ -91,11 +93,12 @@ export class Connectors {
   /**
    * Makes a change with its audit rows, the next version and its announcement: all or nothing.
    *
-   * @returns the new version; undefined if one of the conditions does not hold
+   * @returns the new version; undefined if one of the conditions does not hold, or another version than `seen` is in force
    */
   async commit(change: ConnectorsChange): Promise<number | undefined> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const entry = await this.store.get(headKey);
+      if (change.seen !== undefined && change.seen !== versionOf(entry)) return undefined;
       const version = versionOf(entry) + 1;
       const isCommitted = await this.audit.commit({
         compares: [...change.compares, { key: headKey, revision: entry?.revision ?? 0 }],

@@ -3,6 +3,7 @@ import { readPasted } from '@sallyport/client-ca';
 import { type ClientCa, type Pasted, Problem } from '@sallyport/protocol';
 import { Clock, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
+import type { CertificateRevocationList } from '@sallyport/x509';
 import { z } from 'zod';
 import { largestCrlBytes } from './client-ca-crls.js';
 
@@ -33,7 +34,7 @@ export class CrlFetch {
    *
    * @throws Problem `forbidden`: the host is not on the list; `bad-gateway`: there was no list; or as `take` says
    */
-  async fetch({ id, crl }: ClientCa, take: (list: Buffer) => Promise<void>): Promise<void> {
+  async fetch({ id, crl }: ClientCa, take: (list: CertificateRevocationList) => Promise<void>): Promise<void> {
     if (crl.url === undefined)
       throw new Problem(
         'conflict',
@@ -86,9 +87,9 @@ export class CrlFetch {
 }
 
 /** The one revocation list in what was pasted. @throws Problem `certificate-rejected` */
-export function crlOf(pasted: Pasted): Buffer {
+export function crlOf(pasted: Pasted): CertificateRevocationList {
   const { items } = readPasted(pasted);
-  const [list, ...others] = items.flatMap((item) => (item.kind === 'revocation-list' ? (item.der ?? []) : []));
+  const [list, ...others] = items.flatMap((item) => (item.kind === 'revocation-list' ? (item.crl ?? []) : []));
   if (list !== undefined && others.length === 0) return list;
   const [found] = items;
   const what = found === undefined || found.kind === 'certificate' ? 'There is no revocation list in it.' : found.text;
@@ -96,7 +97,7 @@ export function crlOf(pasted: Pasted): Buffer {
 }
 
 /** The list in what a server sent: PEM or DER. @throws Problem `certificate-rejected` */
-function crlIn(bytes: Buffer): Buffer {
+function crlIn(bytes: Buffer): CertificateRevocationList {
   return crlOf({ base64: bytes.toString('base64') });
 }
 

@@ -11,6 +11,7 @@ import { documentFindings } from './document-rules.js';
 
 /** Rows of one save in the audit log; the rest is told by their number. */
 const mostRows = 200;
+const mostTries = 20;
 
 /** Puts drafts into force. */
 @Injectable()
@@ -37,22 +38,25 @@ export class DraftSave {
    * @throws Problem `conflict`: a finding stands against it, or nothing is changed
    */
   async save(owner: DraftOwner, ifMatch: string): Promise<SavedConnector> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const saved = await this.attempt(owner, ifMatch);
+      if (saved === undefined) continue;
+      const { document, version } = saved;
+      return { etag: connectorTag(document), document, followed: await this.listeners.waitFor(version) };
+    }
+    throw new Problem('unavailable', 'The connectors change too often at the moment. Try again.', {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /** Undefined when anything was saved since the check: two connectors could then have one domain. Check again. */
+  private async attempt(owner: DraftOwner, ifMatch: string) {
     const draft = await this.drafts.open(owner);
     checkVersion(ifMatch, draft);
     const changes = documentChanges(draft.base, draft.document);
     if (changes.length === 0) throw new Problem('conflict', 'There is nothing to save: the draft changes nothing.');
+    const { version: seen } = await this.connectors.inForce();
     await this.requireFit(draft.document);
-    const { document, version } = await this.commit(owner, draft, changes);
-    return { etag: connectorTag(document), document, followed: await this.listeners.waitFor(version) };
-  }
-
-  private async requireFit(document: ConnectorDocument): Promise<void> {
-    const faults = (await this.findings(document)).filter(({ severity }) => severity === 'error');
-    if (faults.length === 0) return;
-    throw new Problem('conflict', `The draft cannot be saved. ${faults.map(({ text }) => text).join(' ')}`);
-  }
-
-  private async commit(owner: DraftOwner, draft: Draft, changes: readonly DocumentChange[]) {
     const current = await this.connectors.require(owner.name);
     if (current.document.version !== draft.base.version) throw savedMeanwhile(draft, current.document);
     const document = { ...draft.document, version: current.document.version + 1 };
@@ -60,9 +64,15 @@ export class DraftSave {
       compares: [this.connectors.unchanged(current), this.drafts.unchanged(owner, draft)],
       operations: [this.connectors.written(document), ...this.drafts.removal(owner)],
       audit: auditOf(owner, document, changes),
+      seen,
     });
-    if (version === undefined) throw savedMeanwhile(draft, (await this.connectors.require(owner.name)).document);
-    return { document, version };
+    return version === undefined ? undefined : { document, version };
+  }
+
+  private async requireFit(document: ConnectorDocument): Promise<void> {
+    const faults = (await this.findings(document)).filter(({ severity }) => severity === 'error');
+    if (faults.length === 0) return;
+    throw new Problem('conflict', `The draft cannot be saved. ${faults.map(({ text }) => text).join(' ')}`);
   }
 }
 
