@@ -1,6 +1,7 @@
 import { entrances } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { auditCommand } from './audit/audit-command.js';
 import { bridgeCommand } from './bridge/bridge-command.js';
 import { caCommand } from './ca/ca-command.js';
 import { certCommand } from './cert/cert-command.js';
@@ -61,6 +62,7 @@ export function createProgram(context: CliContext): Command {
     statusCommand,
     caCommand,
     siteCommand,
+    auditCommand,
     mqttCommand,
     httpCommand,
     uploadCommand,

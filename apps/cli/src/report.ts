@@ -22,7 +22,7 @@ const localCommands = [
   ...['bridge', 'cert', 'config', 'connect', 'disconnect', 'doctor'],
   ...['http', 'mqtt', 'reconnect', 'secure', 'upload'],
 ];
-const commands = [...localCommands, 'ca', 'client-ca', 'connector', 'device', 'site', 'status'];
+const commands = [...localCommands, 'audit', 'ca', 'client-ca', 'connector', 'device', 'site', 'status'];
 const commandInText = new RegExp(`\\b(?:sallyport|tedge) (${commands.join('|')})\\b`, 'g');
 
 /** The text with commands that work as they are shown: with the name of this program, on the same directory. */

@@ -1,5 +1,5 @@
 import { Module, type Provider } from '@nestjs/common';
-import { AuditController, AuditLog } from '@sallyport/audit';
+import { AuditCheckpoints, AuditController, AuditLog } from '@sallyport/audit';
 import { adminEntrance, EntranceModule } from '@sallyport/entrance';
 import { Clock, ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
@@ -76,6 +76,7 @@ const registrySite: Provider = {
   ],
   providers: [
     auditLog,
+    AuditCheckpoints,
     Authorities,
     AuthorityTakeover,
     CertificateEvents,

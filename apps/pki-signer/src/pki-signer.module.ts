@@ -1,5 +1,5 @@
 import { Module, type Provider } from '@nestjs/common';
-import { AuditController } from '@sallyport/audit';
+import { AuditCheckpoints, AuditController } from '@sallyport/audit';
 import { adminEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
 import { ConnectedContext, ServiceContext } from '@sallyport/runtime';
@@ -97,6 +97,7 @@ const lifecycle: Provider = {
   providers: [
     openedSigner,
     ...parts,
+    AuditCheckpoints,
     estEntrance,
     crlEntrance,
     lifecycle,

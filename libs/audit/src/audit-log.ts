@@ -1,12 +1,14 @@
-import { type AuditPage, type AuditVerdict, auditQuery, Problem } from '@sallyport/protocol';
+import { type AuditCheckpoint, type AuditPage, type AuditVerdict, auditQuery, Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AuditHead, sealRows } from './audit-chain.js';
 import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
 import {
   appendOperations,
+  checkpointSeries,
   headKey,
   isCutShort,
   placeAfter,
+  readCheckpoints,
   readHead,
   readRows,
   type StoredHead,
@@ -90,6 +92,15 @@ export class AuditLog<Action extends string = string> {
   /** How many rows there are, and the hash of the last. */
   async head(): Promise<AuditHead> {
     return (await readHead(this.store)).head;
+  }
+
+  /** At most the newest 1000 checkpoints, oldest first. One that is not readable is left out. */
+  checkpoints(): Promise<AuditCheckpoint[]> {
+    return readCheckpoints(this.store);
+  }
+
+  async keepCheckpoint(checkpoint: AuditCheckpoint): Promise<void> {
+    await this.store.transaction([], [{ append: checkpointSeries, value: checkpoint }]);
   }
 
   private async drain(): Promise<void> {

@@ -1,4 +1,6 @@
 export { AuditController } from './audit.controller.js';
-export type { AuditEntry, AuditHead } from './audit-chain.js';
+export { type AuditEntry, type AuditHead, emptyLog, faultOf } from './audit-chain.js';
+export { AuditCheckpoints } from './audit-checkpoints.js';
 export { AuditLog, type AuditLogClock } from './audit-log.js';
 export type { AuditedChange } from './change-batch.js';
+export { checkpointFault, keyIdOf } from './checkpoint.js';

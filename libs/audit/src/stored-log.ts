@@ -1,4 +1,4 @@
-import { type AuditRow, auditRow, Problem } from '@sallyport/protocol';
+import { type AuditCheckpoint, type AuditRow, auditCheckpoint, auditRow, Problem } from '@sallyport/protocol';
 import type { Compare, Entry, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import { type AuditHead, emptyLog } from './audit-chain.js';
@@ -12,6 +12,9 @@ export interface StoredHead {
 
 /** Key of the head of the chain. Each append changes it. */
 export const headKey = 'audit/head';
+
+/** Where the signed checkpoints are. */
+export const checkpointSeries = 'audit/checkpoints';
 
 const rowPrefix = 'audit/row/';
 // Limits how long one page blocks the event loop, because rows are checked as they are read.
@@ -63,6 +66,12 @@ export async function isCutShort(store: Store, { head, revision }: StoredHead): 
 export async function readRows(store: Store, sequences: readonly number[]): Promise<AuditRow[]> {
   const entries = await Promise.all(sequences.map((sequence) => store.get(rowKey(sequence))));
   return entries.flatMap((entry) => readableRow(entry) ?? []);
+}
+
+/** At most the newest 1000, oldest first. */
+export async function readCheckpoints(store: Store): Promise<AuditCheckpoint[]> {
+  const items = await store.range(checkpointSeries, { newestFirst: true, limit: 1000 });
+  return items.toReversed().flatMap(({ value }) => auditCheckpoint.safeParse(value).data ?? []);
 }
 
 /** Everything stored in the place of rows, in the order of sequence numbers. */

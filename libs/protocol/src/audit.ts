@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
+import { serviceName } from './entrances.js';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hexadecimal');
 
@@ -50,6 +51,25 @@ export const auditVerdict = z.discriminatedUnion('intact', [
 ]);
 export type AuditVerdict = z.infer<typeof auditVerdict>;
 
+/** The head of a service's log at a moment, signed with the key of the service (Ed25519). */
+export const auditCheckpoint = z.strictObject({
+  service: serviceName,
+  sequence: z.number().int().positive(),
+  /** Hash of the row with that sequence number. */
+  hash,
+  at: z.iso.datetime(),
+  /** SHA-256 over the public key. Whoever has written it down knows whether the right key signed. */
+  keyId: hash,
+  /** SubjectPublicKeyInfo (RFC 8410) in base64. */
+  publicKey: z.base64().max(128),
+  signature: z.base64().max(128),
+});
+export type AuditCheckpoint = z.infer<typeof auditCheckpoint>;
+
+/** Oldest first. */
+export const auditCheckpoints = z.strictObject({ checkpoints: z.array(auditCheckpoint) });
+export type AuditCheckpoints = z.infer<typeof auditCheckpoints>;
+
 /** The audit log in the admin API of a service that keeps one. */
 export const auditRoutes = {
   listRows: {
@@ -58,6 +78,12 @@ export const auditRoutes = {
     summary: 'Lists the rows of the audit log, oldest first.',
     query: auditQuery,
     response: auditPage,
+  },
+  listCheckpoints: {
+    method: 'GET',
+    path: '/v1/audit/checkpoints',
+    summary: 'Lists signed checkpoints of the audit log, oldest first; the last is of now.',
+    response: auditCheckpoints,
   },
   verify: {
     method: 'GET',

@@ -26,10 +26,14 @@ export {
   tokenAdmissionRequest,
 } from './admission.js';
 export {
+  type AuditCheckpoint,
+  type AuditCheckpoints,
   type AuditPage,
   type AuditQuery,
   type AuditRow,
   type AuditVerdict,
+  auditCheckpoint,
+  auditCheckpoints,
   auditPage,
   auditQuery,
   auditRoutes,

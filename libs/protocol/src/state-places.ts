@@ -9,6 +9,8 @@ export const stateFolders = {
   markers: 'site',
   /** What the signer keeps secret, but for the CA keys. */
   secrets: 'pki',
+  /** Keys that sign the audit logs. */
+  audit: 'audit',
   /** What the registry keeps secret. */
   registry: 'registry',
   /** Certificates and keys of the services. */
@@ -31,6 +33,8 @@ export interface StatePlaces {
   readonly signerIdentity: string;
   /** Signs what is sent to webhooks. */
   readonly webhookSecret: string;
+  /** Signs the checkpoints of a service's audit log. */
+  auditKeyOf(service: ServiceName): string;
   /** A folder for each service that has a certificate. */
   readonly services: string;
   markerOf(service: ServiceName): string;
@@ -48,6 +52,7 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     passphrase: inFolder('secrets', 'key-passphrase'),
     tokenSecret: inFolder('secrets', 'token-pepper'),
     signerIdentity: inFolder('secrets', 'server-identity.pem'),
+    auditKeyOf: (service) => inFolder('audit', `${service}.pem`),
     webhookSecret: inFolder('registry', 'webhook-secret'),
     services: inFolder('services'),
     markerOf: (service) => inFolder('markers', `${service}.json`),

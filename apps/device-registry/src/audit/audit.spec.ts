@@ -1,4 +1,7 @@
-import { auditPage, auditRow, auditVerdict } from '@sallyport/protocol';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkpointFault } from '@sallyport/audit';
+import { auditCheckpoints, auditPage, auditRow, auditVerdict } from '@sallyport/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf, peer, RegistryUnderTest } from '../registry.fixture.js';
 
@@ -44,6 +47,27 @@ describe('audit log', () => {
     expect(await verify()).toEqual(before);
     await registry.change('a', 'lock');
     expect(await verify()).toMatchObject({ intact: true, rows: 6 });
+  });
+
+  it('has its head signed whenever somebody asks, with a key that only its owner reads', async () => {
+    const checkpoints = () => registry.get('/v1/audit/checkpoints', auditCheckpoints);
+    const [first] = (await checkpoints()).checkpoints;
+    await registry.change('a', 'lock');
+    await registry.restart();
+    const [again, next] = (await checkpoints()).checkpoints;
+    const { rows } = await registry.get('/v1/audit', auditPage);
+    expect([first, again?.sequence, next?.sequence]).toEqual([again, 5, 6]);
+    for (const each of [again, next])
+      expect(
+        each &&
+          checkpointFault(
+            each,
+            rows.find(({ sequence }) => sequence === each.sequence),
+          ),
+      ).toBeUndefined();
+    expect(next?.keyId).toBe(first?.keyId);
+    const key = join(registry.configDirectory, 'audit', 'device-registry.pem');
+    expect((await stat(key)).mode & 0o777).toBe(0o600);
   });
 
   it('shows a row that was changed', async () => {

@@ -1,0 +1,64 @@
+import { pause } from '@sallyport/concurrency';
+import type { AuditRow } from '@sallyport/protocol';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { CliContext } from '../cli-context.js';
+import { optionsOf } from '../options.js';
+import { writeLines } from '../output.js';
+import { type AuditedService, auditOptions, RemoteLog, rowCount, serviceOption } from './audited-services.js';
+import { exportedText } from './exported-logs.js';
+
+const lookMs = 2_000;
+
+const options = auditOptions.extend({ lines: z.number(), follow: z.boolean() });
+
+interface LoggedRow {
+  readonly service: AuditedService;
+  readonly row: AuditRow;
+}
+
+/** `audit tail`: the newest rows of all services, in the order of time. */
+export function tailCommand(context: CliContext, parent: Command): void {
+  parent
+    .command('tail')
+    .description('show the newest rows of the audit logs')
+    .addOption(serviceOption())
+    .option('-n, --lines <number>', 'how many rows of each log', rowCount, 20)
+    .option('-f, --follow', 'go on with new rows, until Ctrl-C', false)
+    .action(async (_options: unknown, command: Command) => {
+      const { lines, follow, ...given } = optionsOf(command, options);
+      const logs = await RemoteLog.open(context, given);
+      const places = await Promise.all(
+        logs.map(async (log) => ({ log, after: Math.max(0, (await log.length()) - lines) })),
+      );
+      const show = async (): Promise<void> => {
+        const found = await Promise.all(places.map(newRows));
+        for (const { service, row } of found
+          .flat()
+          .toSorted((one, other) => Date.parse(one.row.at) - Date.parse(other.row.at)))
+          if (given.json) context.stdout.write(exportedText({ service, row }));
+          else writeLines(context, [lineOf({ service, row })]);
+      };
+      await show();
+      while (follow && !context.signal.aborted) {
+        await pause(lookMs, { signal: context.signal });
+        if (!context.signal.aborted) await show();
+      }
+    });
+}
+
+/** The rows that were not there before. */
+async function newRows(place: { readonly log: RemoteLog; after: number }): Promise<LoggedRow[]> {
+  const rows: LoggedRow[] = [];
+  for await (const page of place.log.pages(place.after))
+    for (const row of page) {
+      rows.push({ service: place.log.service, row });
+      place.after = row.sequence;
+    }
+  return rows;
+}
+
+function lineOf({ service, row: { at, actor, action, subject, outcome, details } }: LoggedRow): string {
+  const more = Object.entries(details).map(([name, value]) => `${name}=${value}`);
+  return [at, service, outcome === 'refused' ? 'REFUSED' : 'ok', actor, action, subject, ...more].join('  ');
+}
