@@ -35,7 +35,8 @@ export interface AnyInput {
 }
 
 /**
- * The path of a request with its query. Each parameter is escaped once; a query parameter without a value is left out.
+ * The path of a request with its query. Each parameter is escaped once; a query parameter without a value is left out,
+ * and one with several is repeated.
  *
  * @throws Error: a parameter of the path has no value
  */
@@ -46,6 +47,8 @@ export function pathOf({ path }: AdminRoute, { params = {}, query = {} }: AnyInp
     return encodeURIComponent(value);
   });
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+  for (const [name, value] of Object.entries(query))
+    for (const each of Array.isArray(value) ? value : [value])
+      if (each !== undefined) search.append(name, String(each));
   return search.size === 0 ? filled : `${filled}?${search}`;
 }

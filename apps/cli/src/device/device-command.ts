@@ -3,22 +3,30 @@ import type { CliContext } from '../cli-context.js';
 import { actionCommands } from './action.js';
 import { enrollTokenCommand } from './enroll-token.js';
 import { listCommand } from './list.js';
+import { listCommands } from './lists.js';
+import { removalCommands } from './removal.js';
 import { showCommand } from './show.js';
+import { tagCommand } from './tag.js';
 import { takeoverCommand } from './takeover.js';
 import { timelineCommand } from './timeline.js';
+import { transferCommands } from './transfer.js';
 import { valueCommands } from './values.js';
 
 /** `device`: who is admitted. */
 export function deviceCommand(context: CliContext, program: Command): void {
-  const device = program.command('device').description('devices: enrol, list, lock, revoke');
-  for (const add of [
+  const device = program.command('device').description('devices: enrol, find, tag, lock, revoke, delete, import');
+  const commands = [
     enrollTokenCommand,
     listCommand,
     showCommand,
     actionCommands,
+    tagCommand,
+    listCommands,
+    removalCommands,
+    transferCommands,
     takeoverCommand,
     timelineCommand,
     valueCommands,
-  ])
-    add(context, device);
+  ];
+  for (const add of commands) add(context, device);
 }

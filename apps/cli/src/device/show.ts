@@ -6,6 +6,7 @@ import type { CliContext } from '../cli-context.js';
 import { deviceIdArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
 import { recentSections } from './recent.js';
+import { tagTexts } from './tag.js';
 
 /** `device show`: one device, its certificates, what happened to it, and why it was refused. */
 export function showCommand(context: CliContext, parent: Command): void {
@@ -45,10 +46,20 @@ function deviceLines(device: DeviceDescription, now: Date): string[] {
       ['Since', device.stateChangedAt],
       ['Registered', device.registeredAt],
       ['Vouched by', voucherText(device)],
+      ...shownIfKnown(device),
     ]),
     ...section('Certificates', certificateTable(device, now)),
     ...section('History', historyTable(device)),
     ...section('Refusals', refusalTable(device)),
+  ];
+}
+
+function shownIfKnown({ connector, lastSeen, tags }: DeviceDescription): [string, string][] {
+  const seen = lastSeen && `${lastSeen.at} at ${lastSeen.entrance} from ${lastSeen.remoteAddress}`;
+  return [
+    ...(connector === undefined ? [] : [['Connector', connector] satisfies [string, string]]),
+    ...(seen === undefined ? [] : [['Last seen', seen] satisfies [string, string]]),
+    ...(tags === undefined ? [] : [['Tags', tagTexts(tags).join(', ')] satisfies [string, string]]),
   ];
 }
 
