@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { connectorName } from './connectors.js';
 import { authorityId, type DeviceId, deviceId, type Fingerprint, fingerprint, peerKind, serialNumber } from './ids.js';
 import { isRefusalReason, refusals } from './refusals.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** A refusal code of `refusals`. */
 export const refusalReason = z.literal(Object.keys(refusals).filter(isRefusalReason));
@@ -95,7 +95,7 @@ export type AdmissionDecision = z.infer<typeof admissionDecision>;
 
 /** Asks the device registry whether a peer may pass. Idempotent: a first contact registers the device once. */
 export const admitPeer = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/admit-peer`,
+  pattern: rpcTopic('device-registry', 'admit-peer'),
   request: admissionRequest,
   response: admissionDecision,
 });
@@ -117,7 +117,7 @@ export type EnrolmentDecision = z.infer<typeof enrolmentDecision>;
 
 /** Asks the device registry whether a certificate may be issued to this name now. */
 export const checkEnrolment = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/check-enrolment`,
+  pattern: rpcTopic('device-registry', 'check-enrolment'),
   request: enrolmentQuestion,
   response: enrolmentDecision,
 });
@@ -136,7 +136,7 @@ export type RefusalReport = z.infer<typeof refusalReport>;
 
 /** Tells the audit log about a peer turned away before the registry was asked. */
 export const recordRefusal = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/record-refusal`,
+  pattern: rpcTopic('device-registry', 'record-refusal'),
   request: refusalReport,
   response: z.strictObject({}),
 });

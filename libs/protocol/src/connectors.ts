@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { EventContract } from './events.js';
 import { authorityId, fingerprint } from './ids.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic, serviceTopicRoot } from './rpc.js';
 
 /** Name of a connector. It stands in paths, topics and store keys. */
 export const connectorName = z
@@ -247,7 +247,7 @@ const connectorsVersion = z.int().min(0);
 
 /** What listeners of devices must know. The default connector comes first. */
 export const describeConnectors = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/describe-connectors`,
+  pattern: rpcTopic('device-registry', 'describe-connectors'),
   request: z.strictObject({}),
   response: z.strictObject({ version: connectorsVersion, connectors: z.array(connectorView) }),
 });
@@ -261,7 +261,7 @@ export const listenerSilenceSeconds = 45;
  * for the listeners that are there. The answer holds the newest version, in case its event was lost.
  */
 export const reportConnectorsVersion = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/report-connectors-version`,
+  pattern: rpcTopic('device-registry', 'report-connectors-version'),
   request: z.strictObject({
     /** Drawn at random when the process starts. */
     listener: z.string().regex(/^[0-9a-f]{32}$/, 'is not 32 digits of lower-case hexadecimal'),

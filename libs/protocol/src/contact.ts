@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { refusalReason } from './admission.js';
 import { connectorName } from './connectors.js';
 import { deviceId, fingerprint } from './ids.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** What the registry keeps of a secret of a device. `password`: an administrator may choose it. */
 export const credentialKind = z.enum(['certificate', 'token', 'password']);
@@ -42,7 +42,7 @@ export type ActivationDecision = z.infer<typeof activationDecision>;
  * `certificate` needs no activation and gets no secret.
  */
 export const activateDevice = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/activate-device`,
+  pattern: rpcTopic('device-registry', 'activate-device'),
   request: activationRequest,
   response: activationDecision,
 });
@@ -78,7 +78,7 @@ export type AuthenticationDecision = z.infer<typeof authenticationDecision>;
  * forgotten when `device-changed` names the device.
  */
 export const authenticateDevice = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/device-registry/authenticate-device`,
+  pattern: rpcTopic('device-registry', 'authenticate-device'),
   request: authenticationRequest,
   response: authenticationDecision,
 });

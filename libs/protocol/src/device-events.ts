@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { connectorName } from './connectors.js';
 import { deviceId, fingerprint } from './ids.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** First levels of the topics with the events of devices. Only services publish there. */
 export const deviceEventRoot = 'sallyport/events';
@@ -132,7 +132,7 @@ export type TimelineAnswer = z.infer<typeof timelineAnswer>;
 /** Asks a service for the events of a device it knows; none if it does not know the device. */
 export function readTimeline(service: TimelineService) {
   return defineRpc({
-    pattern: `${serviceTopicRoot}/rpc/${service}/read-timeline`,
+    pattern: rpcTopic(service, 'read-timeline'),
     request: timelineQuestion,
     response: timelineAnswer,
   });

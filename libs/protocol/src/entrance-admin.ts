@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { entranceGroup } from './entrances.js';
 import { fingerprint, securityLevel } from './ids.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** A name or address in a server certificate. */
 export const hostName = z.strictObject({ type: z.enum(['dns', 'ip']), value: z.string().min(1).max(253) });
@@ -65,7 +65,7 @@ export type EntranceReloadResponse = z.infer<typeof entranceReloadResponse>;
 
 /** Asks the signer for the CAs of this site: roots and issuing CAs, also those that are being retired. */
 export const readTrustBundle = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/pki-signer/read-trust-bundle`,
+  pattern: rpcTopic('pki-signer', 'read-trust-bundle'),
   request: z.strictObject({}),
   response: z.strictObject({
     version: z.number().int().positive(),

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ServiceName } from './entrances.js';
 
 /** A request/response contract between two services, carried by `@nestjs/microservices` over MQTT. */
 export interface RpcContract<Request extends z.ZodType, Response extends z.ZodType> {
@@ -16,3 +17,8 @@ export function defineRpc<Request extends z.ZodType, Response extends z.ZodType>
 
 /** Topic root of all messages between services. No device and no other client may use it. */
 export const serviceTopicRoot = 'sallyport/v1';
+
+/** The message pattern of a request to a service. */
+export function rpcTopic(service: ServiceName, name: string): string {
+  return `${serviceTopicRoot}/rpc/${service}/${name}`;
+}

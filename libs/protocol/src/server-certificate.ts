@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** Services that show devices a certificate of this site from the start, before an administrator has secured anything. */
 const serviceWithOwnCertificate = z.literal('connector');
@@ -9,7 +9,7 @@ const serviceWithOwnCertificate = z.literal('connector');
  * else, and for the hosts of this site only. The same request again gets another certificate of the same key.
  */
 export const issueServerCertificate = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/pki-signer/issue-server-certificate`,
+  pattern: rpcTopic('pki-signer', 'issue-server-certificate'),
   request: z.strictObject({
     service: serviceWithOwnCertificate,
     /** PKCS#10, DER. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { authorityId, fingerprint } from './ids.js';
-import { defineRpc, serviceTopicRoot } from './rpc.js';
+import { defineRpc, rpcTopic } from './rpc.js';
 
 /** Name of a site, drawn when it is founded: 128 random bits, lower-case hexadecimal. */
 export const siteId = z
@@ -38,7 +38,7 @@ export type SiteMarker = z.infer<typeof siteMarker>;
  * as a part of it before: a registry that was, and knows nothing now, has lost its devices.
  */
 export const introduceRegistry = defineRpc({
-  pattern: `${serviceTopicRoot}/rpc/pki-signer/introduce-registry`,
+  pattern: rpcTopic('pki-signer', 'introduce-registry'),
   request: z.strictObject({ siteId: siteId.exactOptional() }),
   response: z.strictObject({ site: siteRecord, wasKnown: z.boolean() }),
 });
