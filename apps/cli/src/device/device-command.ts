@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { actionCommands } from './action.js';
+import { credentialCommands } from './credentials.js';
 import { enrollTokenCommand } from './enroll-token.js';
 import { listCommand } from './list.js';
 import { listCommands } from './lists.js';
@@ -24,6 +25,7 @@ export function deviceCommand(context: CliContext, program: Command): void {
     listCommands,
     removalCommands,
     transferCommands,
+    credentialCommands,
     takeoverCommand,
     timelineCommand,
     valueCommands,

@@ -43,8 +43,8 @@ export class ContactsController {
   @Serves(deviceCredentialRoutes.expectCertificate)
   async expectCertificate(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<void> {
     const { id } = devicePath.parse(path);
-    const { fingerprint } = expectedCertificateRequest.parse(body);
-    await this.expected.expect(id, { fingerprint, actor });
+    const { fingerprint, reason } = expectedCertificateRequest.parse(body);
+    await this.expected.expect(id, { fingerprint, reason, actor });
   }
 
   @Serves(deviceCredentialRoutes.setPassword)
