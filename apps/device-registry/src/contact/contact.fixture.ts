@@ -3,7 +3,6 @@ import { connectMqtt, type Mqtt } from '@sallyport/mqtt';
 import {
   type AdmissionDecision,
   admitPeer,
-  allowedDevice,
   type CertificateAdmissionRequest,
   type ConnectorSettingsChange,
   certificateAdmissionRequest,
@@ -11,18 +10,13 @@ import {
   connectorRoutes,
   type DeviceEvent,
   deviceEvent,
-  deviceId,
-  type Fingerprint,
   nameBeforeAdmission,
 } from '@sallyport/protocol';
-import type { Operation } from '@sallyport/store';
 import type { CertificateOptions, TestCa, TestCertificate } from '@sallyport/testkit';
 import { waitFor } from '@sallyport/testkit';
 import { authorityIdOf, buildCrl, type Certificate, certificatesFromPem, leafName } from '@sallyport/x509';
 import type { z } from 'zod';
 import { ConnectorsUnderTest, validNow } from '../connectors/connectors.fixture.js';
-import { DeviceLists } from '../devices/device-lists.js';
-import { DeviceRemoval } from '../devices/device-removal.js';
 
 /** What an entrance of the connector adds to a certificate. */
 export interface ContactOptions {
@@ -32,8 +26,6 @@ export interface ContactOptions {
   readonly issuedHere?: boolean;
   readonly kind?: 'device' | 'admin';
 }
-
-const at = '2026-06-01T12:00:00.000Z';
 
 const selfProvisioning: ConnectorSettingsChange = { provisioning: { self: true }, pki: { enabled: true } };
 
@@ -114,36 +106,29 @@ export class ContactsUnderTest {
     await this.site.alice.call(connectorRoutes.updateCrl, { params: { id: idOf(ca) }, body });
   }
 
-  /** Puts a name on the allow list. */
-  async allow(name: string, options: Partial<z.input<typeof allowedDevice>> = {}): Promise<void> {
-    const item = allowedDevice.parse({ deviceId: name, at, actor: 'local-admin:alice', ...options });
-    await this.write(this.lists.allowed.put(name, item));
+  /** Lets a name in for the first time, within 48 hours. */
+  allow(name: string, options: object = {}): Promise<void> {
+    return this.send('POST', '/v1/allowed', { devices: [name], ...options });
   }
 
-  /** Puts a name, or a certificate, on the deny list. */
-  async deny({ name, certificate }: { readonly name?: string; readonly certificate?: Fingerprint }): Promise<void> {
-    const actor = 'local-admin:alice';
-    if (name !== undefined)
-      await this.write(this.lists.denied.put(name, { deviceId: deviceId.parse(name), at, actor }));
-    if (certificate !== undefined)
-      await this.write(this.lists.denied.put(certificate, { fingerprint: certificate, at, actor }));
+  /** Denies a name, or a certificate. */
+  deny({ name, certificate }: { readonly name?: string; readonly certificate?: string }): Promise<void> {
+    const devices = name === undefined ? [] : [name];
+    return this.send('POST', '/v1/denied', { devices, fingerprints: certificate === undefined ? [] : [certificate] });
   }
 
-  async delete(name: string): Promise<void> {
-    const { status } = await this.registry.inject({ method: 'DELETE', url: `/v1/devices/${name}` });
-    if (status !== 204) throw new Error(`the deletion answered ${status}`);
+  delete(name: string): Promise<void> {
+    return this.send('DELETE', `/v1/devices/${name}`);
   }
 
-  async release(name: string): Promise<void> {
-    await this.registry.part(DeviceRemoval).release(deviceId.parse(name), { actor: 'local-admin:alice' });
+  /** Releases a deleted device. */
+  release(name: string): Promise<void> {
+    return this.send('DELETE', `/v1/tombstones/${name}`);
   }
 
-  private get lists(): DeviceLists {
-    return this.registry.part(DeviceLists);
-  }
-
-  private async write(operation: Operation): Promise<void> {
-    await this.registry.store.transaction([], [operation]);
+  private async send(method: 'POST' | 'DELETE', url: string, payload?: object): Promise<void> {
+    const { status, body } = await this.registry.inject({ method, url, ...(payload === undefined ? {} : { payload }) });
+    if (status >= 300) throw new Error(`${url} answered ${status}: ${JSON.stringify(body)}`);
   }
 
   /** Asks as an entrance of the connector does: `admitted as NAME`, or the reason. */

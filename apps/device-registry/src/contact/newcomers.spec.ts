@@ -24,17 +24,19 @@ describe('a device that comes to a connector for the first time', () => {
   });
 
   it('is expected at one connector, when the allow list says so', async () => {
+    await contacts.addConnector('other', ca);
     await contacts.change({ provisioning: { self: false } });
     await contacts.allow('pump-17', { connector: 'other' });
     expect(await contacts.arrive(ca, 'pump-17')).toBe('not-expected');
+    expect(await contacts.arrive(ca, 'pump-17', { connector: 'other' })).toBe('admitted as pump-17');
   });
 
   it('is device-expired, when it did not come within its window', async () => {
     await contacts.change({ provisioning: { self: false } });
-    await contacts.allow('pump-17', { until: '2026-06-03T12:00:00.000Z' });
+    await contacts.allow('pump-17');
     contacts.registry.clock.advance(2 * day);
     expect(await contacts.arrive(ca, 'pump-17')).toBe('device-expired');
-    await contacts.allow('pump-17', { until: '2026-06-05T12:00:00.000Z' });
+    await contacts.allow('pump-17');
     expect(await contacts.arrive(ca, 'pump-17')).toBe('admitted as pump-17');
   });
 
