@@ -12,6 +12,7 @@ import type { Log } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { ConnectorDirectory } from '../front/connector-directory.js';
 import type { DeviceCredentials } from '../front/device-credentials.js';
+import type { GuessLimit } from '../front/guess-limit.js';
 import type { DeviceContact } from '../values/device-values.js';
 import type { ContentCalls } from './content-calls.js';
 import { answerProblem, answerText, type DeviceCall, readForm } from './device-call.js';
@@ -22,6 +23,7 @@ import type { ValueCalls } from './value-calls.js';
 export interface DeviceApiOptions {
   readonly directory: () => ConnectorDirectory | undefined;
   readonly credentials: DeviceCredentials;
+  readonly guesses: GuessLimit;
   readonly values: ValueCalls;
   readonly contents: ContentCalls;
   readonly metrics: HttpMetrics;
@@ -33,13 +35,10 @@ const entrance = 'connector';
 const mostNetworks = 10_000;
 /** What a network may ask without saying who it is. A site behind one address has thousands of devices. */
 const anonymousRate = { burst: 500, perSecond: 50 };
-/** Wrong credentials and activations, which is how names and tokens are guessed. */
-const guessRate = { burst: 50, perSecond: 1 };
 
 /** What the connections of devices share: who they are, and what they may do without saying so. */
 export class DeviceApi {
   private readonly anonymous = new TokenBuckets(anonymousRate, mostNetworks);
-  private readonly guesses = new TokenBuckets(guessRate, mostNetworks);
 
   constructor(private readonly options: DeviceApiOptions) {}
 
@@ -86,8 +85,7 @@ export class DeviceApi {
       remoteAddress,
     });
     if (decision.outcome === 'refused') {
-      if (decision.reason !== 'admission-unavailable')
-        this.guesses.charge(networkOf(remoteAddress), 1, performance.now());
+      if (decision.reason !== 'admission-unavailable') this.options.guesses.charge(networkOf(remoteAddress));
       throw refusalProblem(decision.reason);
     }
     const { deviceId } = decision;
@@ -116,7 +114,7 @@ export class DeviceApi {
       answerText(call, decision.token, ['Cache-Control', 'no-store']);
       return;
     }
-    this.guesses.charge(networkOf(remoteAddress), 1, performance.now());
+    this.options.guesses.charge(networkOf(remoteAddress));
     throw refusalProblem(decision.reason);
   }
 
@@ -126,7 +124,7 @@ export class DeviceApi {
   }
 
   private requireNoGuessing(remoteAddress: string): void {
-    if (this.guesses.level(networkOf(remoteAddress), performance.now()) < 1) throw tooMany();
+    if (this.options.guesses.isSpent(networkOf(remoteAddress))) throw tooMany();
   }
 }
 

@@ -3,6 +3,7 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ServiceContext } from '@sallyport/runtime';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
+import { GuessLimit } from '../front/guess-limit.js';
 import { DeviceValues } from '../values/device-values.js';
 import { ContentCalls } from './content-calls.js';
 import { Contents } from './contents.js';
@@ -22,6 +23,7 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
     private readonly front: ConnectorFront,
     credentials: DeviceCredentials,
     values: DeviceValues,
+    guesses: GuessLimit,
     context: ServiceContext,
   ) {
     const { clock, log, metrics } = context;
@@ -32,6 +34,7 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
     this.api = new DeviceApi({
       directory: () => front.directory,
       credentials,
+      guesses,
       values: new ValueCalls({ values, polls }),
       contents: new ContentCalls({ contents: new Contents(directory), onFetched: () => undefined }),
       metrics: new HttpMetrics(metrics),

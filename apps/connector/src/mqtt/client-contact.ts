@@ -1,9 +1,17 @@
-import type { ActivationDecision, AuthenticationDecision, DeviceId, PresentedCredential } from '@sallyport/protocol';
+import type {
+  ActivationDecision,
+  AuthenticationDecision,
+  ConnectorName,
+  DeviceId,
+  PresentedCredential,
+} from '@sallyport/protocol';
 
 /** A client at the entrance: what its connection proves, and whom to ask for more. */
 export interface ClientContact {
   /** Named by the certificate of the connection; undefined when it has none. */
   readonly deviceId: DeviceId | undefined;
+  /** The connector of the host it asked for. */
+  readonly connector: ConnectorName;
   readonly remoteAddress: string;
   /** The part of the address that the client cannot choose. */
   readonly network: string;

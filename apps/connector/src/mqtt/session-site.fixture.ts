@@ -5,6 +5,7 @@ import {
   type ActivationDecision,
   type AuthenticationDecision,
   type DeviceId,
+  defaultConnector,
   deviceId,
   fingerprint,
   type PresentedCredential,
@@ -130,6 +131,7 @@ export class SessionSite implements Disposable {
   private accept(stream: Duplex, certificate: string | undefined, draining: AbortSignal): void {
     this.sessions.accept(stream, {
       deviceId: certificate === undefined ? undefined : deviceId.parse(certificate),
+      connector: defaultConnector,
       remoteAddress: '192.0.2.7',
       network: '192.0.2.7',
       draining,

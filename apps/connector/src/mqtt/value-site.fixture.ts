@@ -28,7 +28,7 @@ export class ValueSite implements AsyncDisposable {
       onWarning: () => undefined,
       onConnect: () => undefined,
       onDisconnect: () => undefined,
-      valuesOf: (device) => valuesOverMqtt(this.values, contactOf(device)),
+      valuesOf: (device) => valuesOverMqtt(this.values, () => contactOf(device)),
     });
   }
 
@@ -79,6 +79,7 @@ export class ValueSite implements AsyncDisposable {
     socket.on('error', () => socket.destroy());
     this.sessions.accept(socket, {
       deviceId: deviceId.parse(socket.getPeerCertificate().subject.CN),
+      connector: defaultConnector,
       remoteAddress: '127.0.0.1',
       network: '127.0.0.1',
       draining: new AbortController().signal,
