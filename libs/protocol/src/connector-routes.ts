@@ -136,6 +136,7 @@ export const connectorRoutes = {
   updateCrl: {
     method: 'POST',
     path: '/v1/connectors/:name/client-cas/:id/crl',
+    role: 'operator',
     summary: 'Takes on a revocation list of a Client CA that is in force. It counts at once.',
     parameters: clientCaPath,
     request: crlUpload,

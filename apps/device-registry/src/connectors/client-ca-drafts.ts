@@ -12,6 +12,7 @@ import {
 import { Clock } from '@sallyport/runtime';
 import { ConnectorDrafts, type Draft, type DraftOwner } from './connector-drafts.js';
 import { changedClientCa, withClientCa } from './document-changes.js';
+import type { DraftRequest } from './draft-request.js';
 
 const mostCertificates = 8;
 
@@ -29,32 +30,27 @@ export class ClientCaDrafts {
    * @throws Problem `certificate-rejected`: it cannot be a Client CA
    * @throws Problem `conflict`: exactly this certificate is there already
    */
-  add(owner: DraftOwner, ifMatch: string | undefined, { certificate, ...change }: NewClientCa): Promise<Draft> {
+  add(asked: DraftRequest, { certificate, ...change }: NewClientCa): Promise<Draft> {
     const accepted = acceptClientCa(certificate, this.clock.now());
     if (change.naming !== undefined) checkNaming(change.naming);
-    return this.drafts.change(owner, ifMatch, (document) => {
+    return this.drafts.change(asked, (document) => {
       const known = document.clientCas.find(({ id }) => id === accepted.id);
-      const added = known === undefined ? this.newEntry(accepted, owner) : withCertificate(known, accepted);
+      const added = known === undefined ? this.newEntry(accepted, asked) : withCertificate(known, accepted);
       return withClientCa(document, changedClientCa(added, change));
     });
   }
 
   /** @throws Problem `not-found`: there is no such Client CA */
-  change(
-    owner: DraftOwner,
-    ifMatch: string | undefined,
-    order: { id: AuthorityId; change: ClientCaChange },
-  ): Promise<Draft> {
-    const { id, change } = order;
+  change(asked: DraftRequest, id: AuthorityId, change: ClientCaChange): Promise<Draft> {
     if (change.naming !== undefined) checkNaming(change.naming);
-    return this.drafts.change(owner, ifMatch, (document) =>
+    return this.drafts.change(asked, (document) =>
       withClientCa(document, changedClientCa(requireClientCa(document, id), change)),
     );
   }
 
   /** @throws Problem `not-found`: there is no such Client CA */
-  remove(owner: DraftOwner, ifMatch: string | undefined, id: AuthorityId): Promise<Draft> {
-    return this.drafts.change(owner, ifMatch, (document) => {
+  remove(asked: DraftRequest, id: AuthorityId): Promise<Draft> {
+    return this.drafts.change(asked, (document) => {
       const { id: removed } = requireClientCa(document, id);
       return { ...document, clientCas: document.clientCas.filter((each) => each.id !== removed) };
     });

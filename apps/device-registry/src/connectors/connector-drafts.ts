@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { Connectors } from './connectors.js';
 import { mergedDocument } from './document-merge.js';
 import { checkDocument } from './document-rules.js';
+import type { DraftRequest } from './draft-request.js';
 
 /** The draft of one administrator, as it is stored or as it would begin. */
 export interface Draft {
@@ -70,34 +71,28 @@ export class ConnectorDrafts {
   /**
    * Changes a draft.
    *
-   * @param ifMatch the etag the caller has seen, if it says one
    * @throws Problem `precondition-failed`: the draft is another one meanwhile
    * @throws Problem `invalid-request`, `too-large`: the changed document breaks a rule; the draft stays as it was
    */
-  async change(
-    owner: DraftOwner,
-    ifMatch: string | undefined,
-    edit: (document: ConnectorDocument) => ConnectorDocument,
-  ): Promise<Draft> {
-    const draft = await this.open(owner);
-    checkVersion(ifMatch, draft);
-    return this.write(owner, { ...draft, document: connectorDocument.parse(edit(draft.document)) });
+  async change(asked: DraftRequest, edit: (document: ConnectorDocument) => ConnectorDocument): Promise<Draft> {
+    const draft = await this.seen(asked);
+    return this.write(asked, { ...draft, document: connectorDocument.parse(edit(draft.document)) });
   }
 
   /** Puts the changes onto what is in force now. @throws Problem `conflict`: both sides changed the same */
-  async rebase(owner: DraftOwner, ifMatch: string | undefined): Promise<Draft> {
-    const draft = await this.open(owner);
-    checkVersion(ifMatch, draft);
-    const { document: current } = await this.connectors.require(owner.name);
+  async rebase(asked: DraftRequest): Promise<Draft> {
+    const draft = await this.seen(asked);
+    const { document: current } = await this.connectors.require(asked.name);
     if (draft.edits === 0 || current.version === draft.base.version) return draft;
     const document = mergedDocument(draft.base, draft.document, current);
-    return this.write(owner, { ...draft, base: current, document });
+    return this.write(asked, { ...draft, base: current, document });
   }
 
-  async discard(owner: DraftOwner, ifMatch: string | undefined): Promise<void> {
-    if (ifMatch !== undefined) checkVersion(ifMatch, await this.open(owner));
-    await this.connectors.require(owner.name);
-    await this.store.transaction([], this.removal(owner));
+  async discard(asked: DraftRequest): Promise<void> {
+    // Without a version even a draft that cannot be read any more is thrown away.
+    if (asked.ifMatch !== undefined) await this.seen(asked);
+    await this.connectors.require(asked.name);
+    await this.store.transaction([], this.removal(asked));
   }
 
   /** The operations that forget a draft. */
@@ -125,6 +120,13 @@ export class ConnectorDrafts {
   async allOf(name: ConnectorName): Promise<Entry[]> {
     const lists = [prefix, basePrefix].map((each) => this.store.list(`${each}${name}/`, { limit: 400 }));
     return (await Promise.all(lists)).flatMap(({ entries }) => entries);
+  }
+
+  /** The draft, if it is the one the caller has seen. @throws Problem `precondition-failed` */
+  private async seen(asked: DraftRequest): Promise<Draft> {
+    const draft = await this.open(asked);
+    checkVersion(asked.ifMatch, draft);
+    return draft;
   }
 
   private async write(owner: DraftOwner, { base, document, edits, revision }: Draft): Promise<Draft> {

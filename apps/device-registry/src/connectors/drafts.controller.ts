@@ -1,10 +1,8 @@
-import { Body, Controller, Headers, Param, Res } from '@nestjs/common';
-import { Actor } from '@sallyport/entrance';
+import { Body, Controller, Param, Res } from '@nestjs/common';
 import {
   type ConnectorDraft,
   clientCaChange,
   clientCaPath,
-  connectorName,
   connectorRoutes,
   connectorSettingsChange,
   newClientCa,
@@ -13,14 +11,15 @@ import {
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import { ClientCaDrafts } from './client-ca-drafts.js';
-import { ConnectorDrafts, type Draft, type DraftOwner } from './connector-drafts.js';
+import { ConnectorDrafts, type Draft } from './connector-drafts.js';
 import { changedSettings } from './document-changes.js';
+import { type DraftRequest, OfDraft } from './draft-request.js';
 import { DraftSave } from './draft-save.js';
 import { DraftView } from './draft-view.js';
 import { type Reply, requireTag } from './version-header.js';
 
-const path = z.object({ name: connectorName });
 const clientCa = z.object(clientCaPath);
+const passthrough = { passthrough: true } as const;
 
 /** Admin API of the drafts: nothing in it is in force before it is saved. */
 @Controller()
@@ -33,24 +32,18 @@ export class DraftsController {
   ) {}
 
   @Serves(connectorRoutes.showDraft)
-  async show(
-    @Param() params: unknown,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
-  ): Promise<ConnectorDraft> {
-    return this.answer(await this.drafts.open(ownerOf(params, actor)), reply);
+  async show(@OfDraft() asked: DraftRequest, @Res(passthrough) reply: Reply): Promise<ConnectorDraft> {
+    return this.answer(await this.drafts.open(asked), reply);
   }
 
   @Serves(connectorRoutes.changeDraft)
   async change(
-    @Param() params: unknown,
+    @OfDraft() asked: DraftRequest,
     @Body() body: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
+    @Res(passthrough) reply: Reply,
   ): Promise<ConnectorDraft> {
     const change = connectorSettingsChange.parse(body);
-    const edited = await this.drafts.change(ownerOf(params, actor), ifMatch, (document) => ({
+    const edited = await this.drafts.change(asked, (document) => ({
       ...document,
       settings: changedSettings(document.settings, change),
     }));
@@ -58,68 +51,49 @@ export class DraftsController {
   }
 
   @Serves(connectorRoutes.discardDraft)
-  discard(
-    @Param() params: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-  ): Promise<void> {
-    return this.drafts.discard(ownerOf(params, actor), ifMatch);
+  discard(@OfDraft() asked: DraftRequest): Promise<void> {
+    return this.drafts.discard(asked);
   }
 
   @Serves(connectorRoutes.rebaseDraft)
-  async rebase(
-    @Param() params: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
-  ): Promise<ConnectorDraft> {
-    return this.answer(await this.drafts.rebase(ownerOf(params, actor), ifMatch), reply);
+  async rebase(@OfDraft() asked: DraftRequest, @Res(passthrough) reply: Reply): Promise<ConnectorDraft> {
+    return this.answer(await this.drafts.rebase(asked), reply);
   }
 
   @Serves(connectorRoutes.saveDraft)
-  async save(
-    @Param() params: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
-  ): Promise<SavedConnector> {
-    const saved = await this.saving.save(ownerOf(params, actor), requireTag(ifMatch));
+  async save(@OfDraft() asked: DraftRequest, @Res(passthrough) reply: Reply): Promise<SavedConnector> {
+    const saved = await this.saving.save(asked, requireTag(asked.ifMatch));
     reply.header('etag', saved.etag);
     return saved;
   }
 
   @Serves(connectorRoutes.addClientCa)
   async add(
-    @Param() params: unknown,
+    @OfDraft() asked: DraftRequest,
     @Body() body: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
+    @Res(passthrough) reply: Reply,
   ): Promise<ConnectorDraft> {
-    return this.answer(await this.clientCas.add(ownerOf(params, actor), ifMatch, newClientCa.parse(body)), reply);
+    return this.answer(await this.clientCas.add(asked, newClientCa.parse(body)), reply);
   }
 
   @Serves(connectorRoutes.changeClientCa)
   async changeClientCa(
+    @OfDraft() asked: DraftRequest,
     @Param() params: unknown,
     @Body() body: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
+    @Res(passthrough) reply: Reply,
   ): Promise<ConnectorDraft> {
-    const order = { id: clientCa.parse(params).id, change: clientCaChange.parse(body) };
-    return this.answer(await this.clientCas.change(ownerOf(params, actor), ifMatch, order), reply);
+    const { id } = clientCa.parse(params);
+    return this.answer(await this.clientCas.change(asked, id, clientCaChange.parse(body)), reply);
   }
 
   @Serves(connectorRoutes.removeClientCa)
   async removeClientCa(
+    @OfDraft() asked: DraftRequest,
     @Param() params: unknown,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Actor() actor: string,
-    @Res({ passthrough: true }) reply: Reply,
+    @Res(passthrough) reply: Reply,
   ): Promise<ConnectorDraft> {
-    const { id } = clientCa.parse(params);
-    return this.answer(await this.clientCas.remove(ownerOf(params, actor), ifMatch, id), reply);
+    return this.answer(await this.clientCas.remove(asked, clientCa.parse(params).id), reply);
   }
 
   private async answer(draft: Draft, reply: Reply): Promise<ConnectorDraft> {
@@ -127,8 +101,4 @@ export class DraftsController {
     reply.header('etag', description.etag);
     return description;
   }
-}
-
-function ownerOf(params: unknown, actor: string): DraftOwner {
-  return { name: path.parse(params).name, actor };
 }
