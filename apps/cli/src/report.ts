@@ -23,7 +23,8 @@ const localCommands = [
   ...['http', 'mqtt', 'reconnect', 'secure', 'upload'],
 ];
 const commands = [...localCommands, 'audit', 'ca', 'client-ca', 'connector', 'device', 'site', 'status'];
-const commandInText = new RegExp(`\\b(?:sallyport|tedge) (${commands.join('|')})\\b`, 'g');
+// What was made for this user is complete already.
+const commandInText = new RegExp(`(?<!npx )\\b(?:sallyport|tedge) (${commands.join('|')})\\b`, 'g');
 
 /** The text with commands that work as they are shown: with the name of this program, on the same directory. */
 function asTyped(text: string, { programName }: CliContext, { configDir }: Called): string {

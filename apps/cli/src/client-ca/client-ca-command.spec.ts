@@ -12,6 +12,7 @@ import {
   loginChange,
 } from '../fixtures/connector-answers.fixture.js';
 import { type FakeSite, fakeSite } from '../fixtures/fake-site.fixture.js';
+import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
 const base = '/v1/connectors/default';
@@ -146,6 +147,16 @@ describe('the Client CA a command is about', () => {
       .filter((route) => /client-cas/.test(route));
     const routeOf = (id: string) => `GET ${base}/client-cas/${encodeURIComponent(id)}`;
     expect(asked).toEqual([...Array(3).fill(routeOf(fleetId)), routeOf(authorityIdOf(authority.root))]);
+  });
+
+  it('is asked for with a command that works as it is shown, also with npx', async () => {
+    await using site = await siteWithFleet();
+    const env = { TEDGE_CONFIG_DIR: site.directory };
+
+    const words = ['client-ca', 'show', 'nothing'];
+    const { stderr } = await runSallyport(words, { cwd: site.directory, env, programName: 'npx sallyport' });
+
+    expect(stderr).toMatch(/\nTo see the Client CAs: npx sallyport client-ca list\n$/);
   });
 
   it('can be one that the draft has removed', async () => {

@@ -1,4 +1,5 @@
 import type { AdminClient } from '@sallyport/admin-client';
+import { quoted } from '@sallyport/config';
 import {
   type DeviceId,
   type DeviceValueList,
@@ -70,7 +71,10 @@ async function setValues(context: CliContext, command: Command, { id, values }: 
   const connector = await connectorOf(context, given);
   const set = await connector.call(valueRoutes.setValues, { params: { id }, body: { values } });
   if (given.json) writeJson(context, set);
-  else writeLines(context, [`Set at ${set.at}. The device has it when "synced" is yes: device values ${id}`]);
+  else
+    writeLines(context, [
+      `Set at ${set.at}. The device has it when "synced" is yes: ${context.programName} device values ${quoted(id)}`,
+    ]);
 }
 
 function assignmentArgument(text: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
