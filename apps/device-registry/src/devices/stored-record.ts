@@ -40,11 +40,11 @@ const packedRecord = z.looseObject({
 });
 
 // Of a certificate only its end and whether it is revoked.
-const certificateEnd = z.array(z.json()).transform((cells, context) => {
-  const [notAfter, revokedAt] = [packedTime.safeParse(cells[5]), cells[8]];
-  if (!notAfter.success) context.addIssue({ code: 'custom', message: 'has no end' });
-  return { notAfter: notAfter.data, isRevoked: revokedAt !== undefined && revokedAt !== null };
-});
+const skipped = z.unknown();
+const certificateEnd = z.tuple(
+  [skipped, skipped, skipped, skipped, skipped, packedTime, skipped, skipped, packedTime.nullish()],
+  skipped,
+);
 
 /** The parts of a record that the index has. To read the whole record of each device would take minutes at a start. */
 const packedForIndex = z.object({
@@ -78,7 +78,8 @@ export function indexedPartsOf(entry: Entry): IndexedParts {
   const { data: packed } = packedForIndex.safeParse(entry.value);
   if (packed === undefined) return indexedPartsOfRecord(recordOf(entry));
   const { s: state, a, c, connector, tags = {} } = packed;
-  const ends = c.flatMap(({ notAfter, isRevoked }) => (isRevoked || notAfter === undefined ? [] : [msOf(notAfter)]));
+  const valid = c.filter(({ 8: revokedAt }) => revokedAt === undefined || revokedAt === null);
+  const ends = valid.map(({ 5: notAfter }) => msOf(notAfter));
   const endsAt = ends.length === 0 ? undefined : new Date(Math.max(...ends));
   return { state, authority: unpackHash(a), connector, tags, endsAt };
 }

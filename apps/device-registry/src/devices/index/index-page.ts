@@ -48,8 +48,8 @@ export class IndexPage {
   private expiries = new Uint32Array();
   private seen = new Uint32Array();
   private tags: (readonly number[])[] = [];
-  /** What any row of this page has, so that a page without a match is not read. Bits stay when a row is changed. */
-  private marks = { states: 0, authorities: 0, connectors: 0, tags: 0 };
+  /** What rows of this page have or had, so that a page without a match is not read. */
+  private marks = noMarks();
 
   get size(): number {
     return this.starts.length;
@@ -101,6 +101,7 @@ export class IndexPage {
 
   setSeen(row: number, seenAt: number): void {
     this.seen[row] = Math.max(seenAt, this.seen[row] ?? 0);
+    this.marks.latestSeen = Math.max(this.marks.latestSeen, seenAt);
   }
 
   seenAt(row: number): number {
@@ -109,8 +110,18 @@ export class IndexPage {
 
   /** Puts a new row in its place. */
   insert(row: number, name: string, values: IndexRow): void {
-    const { names, rows } = this.columns();
-    this.fill({ names: names.toSpliced(row, 0, name), rows: rows.toSpliced(row, 0, values) });
+    const [start, length] = [this.starts[row] ?? this.text.length, this.size + 1];
+    this.text = flat(this.text.slice(0, start) + name + border + this.text.slice(start));
+    this.starts = inserted(new Uint16Array(length), this.starts, [row, start]);
+    for (let later = row + 1; later < this.starts.length; later += 1)
+      this.starts[later] = (this.starts[later] ?? 0) + name.length + border.length;
+    this.states = inserted(new Uint8Array(length), this.states, [row, values.state]);
+    this.authorities = inserted(new Uint32Array(length), this.authorities, [row, values.authority]);
+    this.connectors = inserted(new Uint16Array(length), this.connectors, [row, values.connector]);
+    this.expiries = inserted(new Uint32Array(length), this.expiries, [row, values.expiresAt]);
+    this.seen = inserted(new Uint32Array(length), this.seen, [row, values.seenAt]);
+    this.tags.splice(row, 0, values.tags.length === 0 ? noTags : values.tags);
+    this.mark(values);
   }
 
   remove(row: number): void {
@@ -153,8 +164,10 @@ export class IndexPage {
     }
   }
 
-  private mayMatch({ state, authority, connector, tags }: RowCondition): boolean {
+  private mayMatch({ state, authority, connector, tags, seenSince, expiresBefore }: RowCondition): boolean {
     const { marks } = this;
+    if (seenSince !== undefined && marks.latestSeen < seenSince) return false;
+    if (expiresBefore !== undefined && marks.earliestEnd >= expiresBefore) return false;
     if (state !== undefined && (marks.states & bitOf(state)) === 0) return false;
     if (authority !== undefined && (marks.authorities & bitOf(authority)) === 0) return false;
     if (connector !== undefined && (marks.connectors & bitOf(connector)) === 0) return false;
@@ -209,17 +222,37 @@ export class IndexPage {
     this.expiries = Uint32Array.from(rows, ({ expiresAt }) => expiresAt);
     this.seen = Uint32Array.from(rows, ({ seenAt }) => seenAt);
     this.tags = rows.map(({ tags }) => (tags.length === 0 ? noTags : tags));
-    this.marks = { states: 0, authorities: 0, connectors: 0, tags: 0 };
+    this.marks = noMarks();
     for (const row of rows) this.mark(row);
   }
 
-  private mark({ state, authority, connector, tags }: IndexRow): void {
+  private mark({ state, authority, connector, tags, seenAt, expiresAt }: IndexRow): void {
     const { marks } = this;
+    marks.latestSeen = Math.max(marks.latestSeen, seenAt);
+    if (expiresAt !== 0) marks.earliestEnd = Math.min(marks.earliestEnd, expiresAt);
     marks.states |= bitOf(state);
     marks.authorities |= bitOf(authority);
     marks.connectors |= bitOf(connector);
     for (const tag of tags) marks.tags |= bitOf(tag);
   }
+}
+
+function noMarks() {
+  return { states: 0, authorities: 0, connectors: 0, tags: 0, latestSeen: 0, earliestEnd: Number.POSITIVE_INFINITY };
+}
+
+interface Column {
+  readonly length: number;
+  set(values: ArrayLike<number>, at?: number): void;
+  subarray(from: number, to?: number): ArrayLike<number>;
+}
+
+/** Fills a longer column with an old one and one more value. */
+function inserted<Longer extends Column>(longer: Longer, old: Column, [row, value]: readonly [number, number]): Longer {
+  longer.set(old.subarray(0, row));
+  longer.set([value], row);
+  longer.set(old.subarray(row), row + 1);
+  return longer;
 }
 
 function startsOf(names: readonly string[]): Uint16Array<ArrayBuffer> {
