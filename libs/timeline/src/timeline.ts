@@ -104,7 +104,8 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
   private stamp({ atMicros, ...event }: NewDeviceEvent): DeviceEvent {
     this.lastMicros = Math.max(this.lastMicros + 1, this.clock.now().getTime() * 1000);
     const micros = atMicros ?? this.lastMicros;
-    return { ...event, id: deviceEventIdOf(micros, randomBytes(8).toString('hex')), at: isoMicros(micros) };
+    const id = deviceEventIdOf(micros, randomBytes(8).toString('hex'));
+    return { id, at: isoMicros(micros), ...event };
   }
 }
 

@@ -9,6 +9,8 @@ import { type AuditedService, auditOptions, RemoteLog, rowCount, serviceOption }
 import { exportedText } from './exported-logs.js';
 
 const lookMs = 2_000;
+// A fingerprint is shown whole, a certificate is not.
+const longestShown = 80;
 
 const options = auditOptions.extend({ lines: z.number(), follow: z.boolean() });
 
@@ -59,6 +61,10 @@ async function newRows(place: { readonly log: RemoteLog; after: number }): Promi
 }
 
 function lineOf({ service, row: { at, actor, action, subject, outcome, details } }: LoggedRow): string {
-  const more = Object.entries(details).map(([name, value]) => `${name}=${value}`);
+  const more = Object.entries(details).map(([name, value]) => `${name}=${shortened(String(value))}`);
   return [at, service, outcome === 'refused' ? 'REFUSED' : 'ok', actor, action, subject, ...more].join('  ');
+}
+
+function shortened(text: string): string {
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }

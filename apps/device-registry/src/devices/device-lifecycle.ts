@@ -70,7 +70,7 @@ export class DeviceLifecycle {
       after,
       denied: isFinal ? after.certificates : [],
       announced: credentialsOf(after),
-      events: [{ type, device: deviceId, actor, payload: given }],
+      events: [{ type, device: deviceId, actor, ...(reason === undefined ? {} : { payload: given }) }],
       audit: [{ actor, action: done, subject: deviceId, outcome: 'succeeded' as const, details }],
     } satisfies DeviceChangeSet;
   }

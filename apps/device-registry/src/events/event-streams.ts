@@ -39,6 +39,8 @@ export class EventStreams implements BeforeApplicationShutdown {
   beforeApplicationShutdown(): void {
     clearInterval(this.pings);
     for (const { response } of this.streams) response.end();
+    // An event may still come while the connections close.
+    this.streams.clear();
   }
 
   /**
@@ -53,6 +55,8 @@ export class EventStreams implements BeforeApplicationShutdown {
         retryAfterSeconds: 60,
       });
     await this.listen();
+    // The client did not wait.
+    if (response.destroyed) return;
     begin();
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     response.write(': events of devices\n\n');
