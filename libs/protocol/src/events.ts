@@ -59,6 +59,9 @@ export type DeviceChange = z.infer<typeof deviceChange>;
 /** The registry changed who is admitted. Entrances forget remembered answers, and end sessions not admitted any more. */
 export const deviceChanged = event('device-changed', deviceChange);
 
+/** The registry deleted a device. Whoever keeps something of it removes that: the name may be given to another device. */
+export const deviceDeleted = event('device-deleted', z.strictObject({ deviceId, deletedAt: z.iso.datetime() }));
+
 /** The signer published a new version of its trust bundle. */
 export const trustBundleChanged = event(
   'trust-bundle-changed',

@@ -284,6 +284,7 @@ export {
   certificateRevoked,
   type DeviceChange,
   deviceChanged,
+  deviceDeleted,
   type EventContract,
   type IssuedCertificate,
   type RevokedCertificate,

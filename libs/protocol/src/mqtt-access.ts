@@ -111,7 +111,7 @@ const deviceEvents = `${deviceEventRoot}/#`;
 
 /** Which services answer requests; the others only send them. */
 const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
-  'device-registry': ['device-changed', 'connectors-changed', 'client-ca-expiring'],
+  'device-registry': ['device-changed', 'device-deleted', 'connectors-changed', 'client-ca-expiring'],
   'pki-signer': ['certificate-issued', 'certificate-revoked', 'trust-bundle-changed'],
   connector: [],
 };

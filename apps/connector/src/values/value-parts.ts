@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { Clock } from '@sallyport/runtime';
 import { Store, scopedStore } from '@sallyport/store';
 import { Twin } from '@sallyport/twin';
+import { DeletedDevices } from './deleted-devices.js';
 import { DeviceValues } from './device-values.js';
 import { ResourceSchemas } from './resource-schemas.js';
 import { TimelineController } from './timeline.controller.js';
@@ -23,5 +24,5 @@ const values: Provider = {
 /** The wiring of values, for the module of the connector. */
 export const valueParts = {
   controllers: [TimelineController, ValuesController],
-  providers: [twin, values, ResourceSchemas, ValueEvents],
+  providers: [twin, values, ResourceSchemas, ValueEvents, DeletedDevices],
 };

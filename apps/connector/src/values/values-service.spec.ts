@@ -3,7 +3,7 @@ import { json } from 'node:stream/consumers';
 import { Controller } from '@nestjs/common';
 import { loadSettings } from '@sallyport/config';
 import { TestBroker } from '@sallyport/embedded-broker/testing';
-import { connectMqtt, connectRpcClient, RpcHandler } from '@sallyport/mqtt';
+import { connectMqtt, connectRpcClient, publishEvent, RpcHandler } from '@sallyport/mqtt';
 import {
   adminSocketPath,
   type ConnectorDirectory,
@@ -11,6 +11,7 @@ import {
   type DeviceEvent,
   defaultConnector,
   describeConnectors,
+  deviceDeleted,
   deviceEvent,
   deviceEventRoot,
   deviceId,
@@ -74,10 +75,11 @@ async function startSite() {
   const env = { TEDGE_RUN_PATH: directory.file('run') };
   const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });
   const store = await openSqliteStore({ file: directory.file('store.db') });
+  const logged: string[] = [];
   const services = new RunningServices({
     settings,
     readSettings: async () => settings,
-    log: openLog({ level: 'silent' }),
+    log: openLog({ destination: { write: (line: string) => void logged.push(line) } }),
     clock: new TestClock(new Date('2026-06-01T12:00:00Z')),
     store,
     connectionFor: (service) => broker.connection(service),
@@ -95,6 +97,8 @@ async function startSite() {
     device: host.app.get(DeviceValues, { strict: false }),
     socket: adminSocketPath(directory.file('run'), 'connector', process.cwd()),
     rpc,
+    logged,
+    deleted: (deletedAt: string) => publishEvent(mqtt, deviceDeleted, { deviceId: pump, deletedAt }),
     events,
     stop: async () => {
       await rpc.close();
@@ -194,5 +198,15 @@ describe('values of a device, as others see them', () => {
     expect(early.body).toMatchObject({ points: [{ value: '1' }] });
     expect((await admin('DELETE', '/v1/devices/pump-17/values')).status).toBe(204);
     expect((await admin('GET', '/v1/devices/pump-17/history')).body).toEqual({ points: [] });
+  });
+
+  it('are removed when the device is deleted, but not those of a later device of this name', async () => {
+    await site.device.writeAll(contact, new Map([['temperature', '50']]));
+    const values = async () => JSON.stringify((await admin('GET', '/v1/devices/pump-17/values')).body);
+    await site.deleted('2026-06-01T11:58:59.000Z');
+    await waitFor(() => site.logged.some((line) => line.includes('its values stay')), { what: 'the warning' });
+    expect(await values()).toContain('temperature');
+    await site.deleted('2026-06-01T11:59:01.000Z');
+    await waitFor(async () => (await values()) === '{"values":[]}', { what: 'no value' });
   });
 });

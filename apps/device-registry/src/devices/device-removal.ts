@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type DeviceId, Problem, type Tombstone } from '@sallyport/protocol';
+import { type DeviceId, deviceDeleted, Problem, type Tombstone } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Timeline } from '@sallyport/timeline';
 import { type ChangeConditions, requireVersion } from './change-conditions.js';
@@ -74,6 +74,7 @@ export class DeviceRemoval {
         ...this.lists.bury(stone),
         this.lists.allowed.remove(name),
         this.announcements.record(gone, credentialsOf(record)),
+        this.announcements.announce(deviceDeleted, { deviceId: name, deletedAt: at }),
       ],
       events: [{ type: 'deleted', device: name, actor, payload: why }],
       audit: [{ actor, action: 'device-deleted', subject: name, outcome: 'succeeded', details: { state, ...why } }],
