@@ -20,6 +20,8 @@ const deadlineMs = 2_500;
 const activationDeadlineMs = 7_500;
 // An answer is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
 const cacheLifetimeMs = 60_000;
+// Changes may come faster than answers.
+const mostTries = 10;
 // About 5 MB when full.
 const mostRemembered = 20_000;
 
@@ -42,7 +44,6 @@ export class DeviceCredentials implements OnModuleInit {
   private readonly remembered = new BoundedMap<string, Remembered>(mostRemembered);
   private readonly listeners = new Set<CredentialListener>();
   private readonly faults: FaultLog;
-  // An answer from before a change must not be remembered after it.
   private changes = 0;
 
   constructor(private readonly context: ConnectedContext) {
@@ -69,10 +70,8 @@ export class DeviceCredentials implements OnModuleInit {
     const nowMs = this.context.clock.now().getTime();
     const known = this.recall(key, nowMs);
     if (known !== undefined && this.context.mqtt.isConnected) return known;
-    const changesBefore = this.changes;
-    const decision = await this.ask(request);
-    if (decision.outcome === 'admitted' && this.changes === changesBefore)
-      this.remembered.set(key, { decision, decidedAtMs: nowMs });
+    const decision = await this.askInPeace(request);
+    if (decision.outcome === 'admitted') this.remembered.set(key, { decision, decidedAtMs: nowMs });
     return decision;
   }
 
@@ -84,6 +83,16 @@ export class DeviceCredentials implements OnModuleInit {
       this.faults.note(error);
       return { outcome: 'refused', reason: 'admission-unavailable' };
     }
+  }
+
+  /** An answer from before a change must not be remembered after it, nor let anybody in. */
+  private async askInPeace(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const changesBefore = this.changes;
+      const decision = await this.ask(request);
+      if (this.changes === changesBefore || decision.outcome === 'refused') return decision;
+    }
+    return { outcome: 'refused', reason: 'admission-unavailable' };
   }
 
   private async ask(request: AuthenticationRequest): Promise<AuthenticationDecision> {

@@ -8,8 +8,8 @@ import { queryOf } from './form.js';
 
 export interface ContentCallsOptions {
   readonly contents: Contents;
-  /** A device has begun to fetch a content. */
-  readonly onFetched: (device: DeviceContact, content: Content) => void;
+  /** A device begins to fetch a content. Nothing is sent if it rejects. */
+  readonly recordFetch: (device: DeviceContact, content: Content) => Promise<void>;
 }
 
 const csvType = ['Content-Type', 'text/csv; charset=utf-8'];
@@ -27,13 +27,13 @@ export class ContentCalls {
     if (content === undefined) throw new Problem('not-found', 'There is no content of this id.');
     if (query.get('info') === 'true') {
       await content.file.close();
-      call.response.answer(200, csvType, `${infoOf(content)}\r\n`);
+      call.answer(200, csvType, `${infoOf(content)}\r\n`);
     } else await this.send(call, device, content);
   }
 
   private async answerList(call: DeviceCall, { connector }: DeviceContact): Promise<void> {
     const contents = await this.options.contents.list(connector);
-    call.response.answer(200, csvType, contents.map(({ id }) => `${id}\r\n`).join(''));
+    call.answer(200, csvType, contents.map(({ id }) => `${id}\r\n`).join(''));
   }
 
   private async send(call: DeviceCall, device: DeviceContact, content: OpenContent): Promise<void> {
@@ -44,7 +44,7 @@ export class ContentCalls {
       const problem = new Problem('range-not-satisfiable', `The content has ${bytes} bytes.`);
       return answerProblem(call, problem, ['Content-Range', `bytes */${bytes}`]);
     }
-    this.options.onFetched(device, content);
+    await this.recordFetch(device, content);
     const [first, length] = range.kind === 'part' ? [range.first, range.last - range.first + 1] : [0, bytes];
     const part = range.kind === 'part' ? ['Content-Range', `bytes ${first}-${range.last}/${bytes}`] : [];
     const fields = [
@@ -56,7 +56,16 @@ export class ContentCalls {
       updated.toUTCString(),
       ...part,
     ];
-    call.response.send({ status: range.kind === 'part' ? 206 : 200, fields }, new FileBody(file, { first, length }));
+    call.send({ status: range.kind === 'part' ? 206 : 200, fields }, new FileBody(file, { first, length }));
+  }
+
+  private async recordFetch(device: DeviceContact, content: OpenContent): Promise<void> {
+    try {
+      await this.options.recordFetch(device, content);
+    } catch (error) {
+      await content.file.close();
+      throw error;
+    }
   }
 }
 

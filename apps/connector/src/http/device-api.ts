@@ -39,6 +39,7 @@ const anonymousRate = { burst: 500, perSecond: 50 };
 /** What the connections of devices share: who they are, and what they may do without saying so. */
 export class DeviceApi {
   private readonly anonymous = new TokenBuckets(anonymousRate, mostNetworks);
+  private readonly withoutSession = new WeakSet<DeviceContact>();
 
   constructor(private readonly options: DeviceApiOptions) {}
 
@@ -88,14 +89,20 @@ export class DeviceApi {
       if (decision.reason !== 'admission-unavailable') this.options.guesses.charge(networkOf(remoteAddress));
       throw refusalProblem(decision.reason);
     }
-    const { deviceId } = decision;
-    return {
-      deviceId,
+    const device: DeviceContact = {
+      deviceId: decision.deviceId,
       connector: view.name,
       protocol: 'https',
       address: remoteAddress,
       resources: view.settings.resources,
     };
+    this.withoutSession.add(device);
+    return device;
+  }
+
+  /** Whether a request has proved the device, and not the connection: then there is no session that could be cut. */
+  hasNoSession(device: DeviceContact): boolean {
+    return this.withoutSession.has(device);
   }
 
   /** `POST /provision/activate`: gives a new device its token, once. */

@@ -1,12 +1,37 @@
 import { isUtf8 } from 'node:buffer';
-import { BodyTooLarge, collect, type IncomingRequest, type ResponseWriter } from '@sallyport/http-wire';
+import {
+  type Body,
+  BodyTooLarge,
+  collect,
+  type IncomingRequest,
+  type ResponseHead,
+  type ResponseWriter,
+} from '@sallyport/http-wire';
 import { Problem } from '@sallyport/protocol';
 import { type FormPairs, formatForm, parseForm } from './form.js';
 
 /** One request of a device, and its answer. */
-export interface DeviceCall {
-  readonly request: IncomingRequest;
-  readonly response: ResponseWriter;
+export class DeviceCall {
+  /** @param onAnswer is told the status of the answer */
+  constructor(
+    readonly request: IncomingRequest,
+    private readonly response: ResponseWriter,
+    private readonly onAnswer: (status: number) => void,
+  ) {}
+
+  get isPending(): boolean {
+    return this.response.isPending;
+  }
+
+  answer(status: number, fields: readonly string[], body: string): void {
+    this.onAnswer(status);
+    this.response.answer(status, fields, body);
+  }
+
+  send(head: ResponseHead, body: Body): void {
+    this.onAnswer(head.status);
+    this.response.send(head, body);
+  }
 }
 
 /** The largest body: one value of the largest size, with its escapes. */
@@ -45,25 +70,25 @@ async function readBody({ body }: IncomingRequest): Promise<Buffer> {
   }
 }
 
-export function answerNoContent({ response }: DeviceCall): void {
-  response.answer(204, [], '');
+export function answerNoContent(call: DeviceCall): void {
+  call.answer(204, [], '');
 }
 
-export function answerText({ response }: DeviceCall, text: string, fields: readonly string[] = []): void {
-  response.answer(200, [...textType, ...fields], text);
+export function answerText(call: DeviceCall, text: string, fields: readonly string[] = []): void {
+  call.answer(200, [...textType, ...fields], text);
 }
 
-export function answerForm({ response }: DeviceCall, pairs: FormPairs, fields: readonly string[] = []): void {
-  response.answer(200, [...formType, ...fields], formatForm(pairs));
+export function answerForm(call: DeviceCall, pairs: FormPairs, fields: readonly string[] = []): void {
+  call.answer(200, [...formType, ...fields], formatForm(pairs));
 }
 
 /** Answers with a problem (RFC 9457). Does nothing when the device has its answer already. */
-export function answerProblem({ response }: DeviceCall, problem: Problem, fields: readonly string[] = []): void {
-  if (!response.isPending) return;
+export function answerProblem(call: DeviceCall, problem: Problem, fields: readonly string[] = []): void {
+  if (!call.isPending) return;
   const { status, retryAfterSeconds } = problem;
   const type = ['Content-Type', 'application/problem+json'];
   const retry = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)];
   // RFC 9110 §11.6.1: 401 names a way to sign in.
   const challenge = status === 401 ? ['WWW-Authenticate', 'Bearer'] : [];
-  response.answer(status, [...type, ...retry, ...challenge, ...fields], JSON.stringify(problem));
+  call.answer(status, [...type, ...retry, ...challenge, ...fields], JSON.stringify(problem));
 }

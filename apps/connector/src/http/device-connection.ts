@@ -9,7 +9,7 @@ import { type ConnectorName, type ConnectorView, Problem } from '@sallyport/prot
 import type { Connection, Peer } from '@sallyport/tls';
 import type { DeviceContact } from '../values/device-values.js';
 import type { DeviceApi } from './device-api.js';
-import { answerNoContent, answerProblem, answerText, type DeviceCall } from './device-call.js';
+import { answerNoContent, answerProblem, answerText, DeviceCall } from './device-call.js';
 import { type DeviceRoute, deviceRouteOf } from './device-route.js';
 import { Misdirected, requireHost } from './host-rule.js';
 
@@ -38,21 +38,23 @@ export class DeviceConnection {
 
   open(): void {
     this.server = serveHttp(this.connection.socket, {
-      handler: (request, response) => this.take({ request, response }),
+      handler: (request, response) => this.take(request, response),
       onFault: (fault, response) => this.answerFaulty(fault, response),
       endsWithClient: true,
     });
     this.connection.draining.addEventListener('abort', () => this.server?.finish());
   }
 
-  private take(call: DeviceCall): void {
-    this.respond(call).catch((fault: unknown) => this.fail(fault, call));
+  private take(request: IncomingRequest, response: ResponseWriter): void {
+    const route = deviceRouteOf(request.target);
+    const operation = route?.kind ?? 'other';
+    const call = new DeviceCall(request, response, (status) => this.api.metrics.answered(operation, status));
+    this.respond(call, route).catch((fault: unknown) => this.fail(fault, call));
   }
 
-  private async respond(call: DeviceCall): Promise<void> {
+  private async respond(call: DeviceCall, route: DeviceRoute | undefined): Promise<void> {
     const { request } = call;
     const view = this.connectorOf(request);
-    const route = deviceRouteOf(request.target);
     if (route === undefined) throw new Problem('not-found', 'There is no such path in the device API.');
     if (!methodsOf[route.kind].includes(request.method)) return this.refuseMethod(call, route);
     await this.serve(call, route, view);
@@ -137,10 +139,10 @@ export class DeviceConnection {
   }
 
   private fail(fault: unknown, call: DeviceCall): void {
-    if (!call.response.isPending) return;
+    if (!call.isPending) return;
     if (fault instanceof Misdirected) {
       this.server?.finish();
-      call.response.answer(421, ['Content-Type', 'text/plain'], `${fault.message}\n`);
+      call.answer(421, ['Content-Type', 'text/plain'], `${fault.message}\n`);
     } else if (fault instanceof Problem) answerProblem(call, fault);
     else this.api.failed(fault, call);
   }

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ServiceContext } from '@sallyport/runtime';
+import { Store } from '@sallyport/store';
+import { Timeline } from '@sallyport/timeline';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
 import { GuessLimit } from '../front/guess-limit.js';
-import { DeviceValues } from '../values/device-values.js';
+import { type DeviceContact, DeviceValues } from '../values/device-values.js';
 import { ContentCalls } from './content-calls.js';
-import { Contents } from './contents.js';
+import { type Content, Contents } from './contents.js';
 import { DeviceApi } from './device-api.js';
 import { DeviceConnection } from './device-connection.js';
 import { HttpMetrics } from './http-metrics.js';
@@ -24,6 +26,8 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
     credentials: DeviceCredentials,
     values: DeviceValues,
     guesses: GuessLimit,
+    private readonly events: Timeline,
+    private readonly store: Store,
     context: ServiceContext,
   ) {
     const { clock, log, metrics } = context;
@@ -36,13 +40,18 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
       credentials,
       guesses,
       values: new ValueCalls({ values, polls }),
-      contents: new ContentCalls({ contents: new Contents(directory), onFetched: () => undefined }),
+      contents: new ContentCalls({
+        contents: new Contents(directory),
+        recordFetch: (device, content) => this.recordFetch(device, content),
+      }),
       metrics: new HttpMetrics(metrics),
       log,
       nowMs,
     });
-    // A device with a token has no session that could be cut: its waiting ends, and it must prove itself again.
-    credentials.onChange((deviceId) => polls.end(deviceId));
+    // A device with a token must prove itself again, also while it waits.
+    credentials.onChange((deviceId) =>
+      polls.end((device) => this.api.hasNoSession(device) && (deviceId === undefined || device.deviceId === deviceId)),
+    );
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -50,5 +59,11 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
       httpStream: (connection) => new DeviceConnection(connection, this.api).open(),
       refusalProblem,
     });
+  }
+
+  /** One event for each request: a device that fetches in parts makes several. */
+  private async recordFetch({ deviceId, connector, address }: DeviceContact, { id }: Content): Promise<void> {
+    const event = { type: 'content_in', device: deviceId, connector, protocol: 'https', address } as const;
+    await this.store.transaction([], this.events.record({ ...event, payload: { id } }));
   }
 }

@@ -34,13 +34,13 @@ export class LongPolls {
       throw new Problem('invalid-request', 'A request with Request-Timeout waits for one value. Name one alias.');
     const waitMs = timeoutOf(call);
     const point = await this.wait(call, device, { alias, waitMs, sinceMicros: this.since(call, device, alias) });
-    if (point === undefined) call.response.answer(304, [], '');
+    if (point === undefined) call.answer(304, [], '');
     else this.answerPoint(call, device, point);
   }
 
-  /** Ends the waiting of a device, which then gets 304 and asks again; undefined: of all. */
-  end(deviceId?: string): void {
-    for (const { device, end } of this.waiting) if (deviceId === undefined || device.deviceId === deviceId) end.abort();
+  /** Ends the waiting of some devices, which then get 304 and ask again. */
+  end(concerns: (device: DeviceContact) => boolean): void {
+    for (const { device, end } of this.waiting) if (concerns(device)) end.abort();
   }
 
   private async wait(

@@ -1,0 +1,94 @@
+import { waitFor } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HttpSite } from './http-site.fixture.js';
+
+const alias = '/onep:v1/stack/alias';
+const token = 't'.repeat(40);
+
+describe('a device without a certificate', () => {
+  let site: HttpSite;
+
+  beforeEach(async () => {
+    site = await HttpSite.open();
+    site.registry.tokens.set(token, 'pump-18').set('mac:18:secret', 'pump-18');
+  });
+
+  afterEach(() => site[Symbol.asyncDispose]());
+
+  it('activates once, and gets its token as text', async () => {
+    const answer = await site.ask('/provision/activate', { body: 'id=pump-18' });
+    expect(answer).toMatchObject({ status: 200, text: 'a'.repeat(40) });
+    expect(answer.headers).toMatchObject({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+    expect(await site.ask('/provision/activate', { body: 'id=pump-18' })).toMatchObject({ status: 409 });
+  });
+
+  it.each(['vendor=v&model=m&sn=pump-19', 'sn=pump-20'])(
+    'activates as firmware of the time before: %s',
+    async (body) => {
+      expect(await site.ask('/provision/activate', { body })).toMatchObject({ status: 200 });
+    },
+  );
+
+  it('is told when nobody expects it', async () => {
+    expect(await site.ask('/provision/activate', { body: 'id=stranger' })).toMatchObject({ status: 404 });
+  });
+
+  it.each([
+    ['X-Exosite-CIK', token],
+    ['Authorization', `Bearer ${token}`],
+    ['Authorization', `Basic ${Buffer.from('mac:18:secret').toString('base64')}`],
+  ])('proves who it is with %s', async (name, value) => {
+    expect(await site.ask(alias, { body: 'a=1', headers: { [name]: value } })).toMatchObject({ status: 204 });
+  });
+
+  it.each([{}, { 'X-Exosite-CIK': 'wrong' }])('gets 401 without the right credential', async (headers) => {
+    const answer = await site.ask(alias, { body: 'a=1', headers });
+    expect(answer).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
+  });
+
+  it('is asked about once, and again after the registry has announced a change', async () => {
+    const headers = { 'X-Exosite-CIK': token };
+    for (let times = 0; times < 3; times += 1) await site.ask(alias, { body: 'a=1', headers });
+    expect(site.registry.authentications).toBe(1);
+    site.registry.tokens.clear();
+    await site.announce('pump-18', 'revoked');
+    await waitFor(async () => (await site.ask(alias, { body: 'a=1', headers })).status === 401);
+  });
+
+  it('has its waiting ended when it is locked', async () => {
+    const headers = { 'X-Exosite-CIK': token, 'Request-Timeout': '60000' };
+    const waiting = site.ask(`${alias}?valve`, { headers });
+    await waitFor(() => site.registry.authentications === 1);
+    site.registry.tokens.clear();
+    await site.announce('pump-18', 'locked');
+    expect([304, 401]).toContain((await waiting).status);
+  });
+
+  it('may guess so often only', async () => {
+    const guess = () => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': 'wrong' } });
+    await waitFor(async () => (await guess()).status === 429);
+    expect((await guess()).headers['retry-after']).toBe('60');
+  });
+});
+
+describe('a device with a certificate', () => {
+  it('may activate, which changes nothing', async () => {
+    await using site = await HttpSite.open();
+    const device = await site.device('pump-1');
+    for (let times = 0; times < 2; times += 1)
+      expect(await site.ask('/provision/activate', { device, body: 'id=pump-1' })).toMatchObject({
+        status: 204,
+        text: '',
+      });
+    expect(site.registry.activated.size).toBe(0);
+  });
+
+  it('is the device of its certificate, whatever token it sends', async () => {
+    await using site = await HttpSite.open();
+    site.registry.tokens.set(token, 'pump-18');
+    const device = await site.device('pump-1');
+    await site.ask(alias, { device, body: 'a=mine', headers: { 'X-Exosite-CIK': token } });
+    expect(await site.ask(`${alias}?a`, { device })).toMatchObject({ text: 'a=mine' });
+    expect(await site.ask(`${alias}?a`, { headers: { 'X-Exosite-CIK': token } })).toMatchObject({ status: 204 });
+  });
+});
