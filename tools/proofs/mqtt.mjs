@@ -22,6 +22,14 @@ export const bridge = longForm({
   fault: 'a message of the bridge was lost, came too early, or came too often.',
 });
 
+export const connector = longForm({
+  name: 'connector',
+  says: `kill -9 of registry and connector, ${kills} times while devices make contact and write: nothing is lost or twice`,
+  file: 'connector-crash',
+  env: { SALLYPORT_CRASHES: String(kills) },
+  fault: 'an acknowledged write was lost, or an event was told twice.',
+});
+
 export const mqttHostile = longForm({
   name: 'mqtt-hostile',
   says: `hostile MQTT clients, ${attackSeconds} s each: bounded memory, and others wait at most 50 ms longer`,
