@@ -15,6 +15,7 @@ import {
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
+import { LastContacts } from '../devices/last-contacts.js';
 import { DeviceCredentials } from './device-credentials.js';
 import { ExpectedCertificates } from './expected-certificates.js';
 import { SecretAdmission } from './secret-admission.js';
@@ -28,6 +29,7 @@ export class ContactsController {
     private readonly admission: SecretAdmission,
     private readonly credentials: DeviceCredentials,
     private readonly expected: ExpectedCertificates,
+    private readonly lastContacts: LastContacts,
   ) {}
 
   @RpcHandler(activateDevice)
@@ -36,8 +38,12 @@ export class ContactsController {
   }
 
   @RpcHandler(authenticateDevice)
-  authenticate(request: AuthenticationRequest): Promise<AuthenticationDecision> {
-    return this.admission.authenticate(request);
+  async authenticate(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    const decision = await this.admission.authenticate(request);
+    const { entrance, remoteAddress } = request;
+    if (decision.outcome === 'admitted')
+      this.lastContacts.note({ deviceId: decision.deviceId, entrance, remoteAddress });
+    return decision;
   }
 
   @Serves(deviceCredentialRoutes.expectCertificate)
