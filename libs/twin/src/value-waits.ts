@@ -38,7 +38,8 @@ export class ValueWaits {
       // Listen before reading. Otherwise a write between reading and waiting would be missed.
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       const stop = this.listen(deviceId, resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const onAbort = (): void => resolve();
+      signal.addEventListener('abort', onAbort, { once: true });
       try {
         const { resources } = await this.options.read(deviceId);
         const point = currentOf(resources.get(alias) ?? {});
@@ -46,6 +47,8 @@ export class ValueWaits {
         if (signal.aborted) return undefined;
         await woken;
       } finally {
+        // A wait may be woken often, and none of that may stay with the signal.
+        signal.removeEventListener('abort', onAbort);
         stop();
       }
     }
