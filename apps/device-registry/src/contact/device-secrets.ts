@@ -107,7 +107,7 @@ export class DeviceSecrets {
 }
 
 function tokenId(token: string) {
-  return fingerprint.parse(createHash('sha256').update('sallyport device token\0').update(token).digest('hex'));
+  return fingerprint.parse(createHash('sha256').update('sallyport-device-token\0').update(token).digest('hex'));
 }
 
 function tokenKey(id: string): string {
