@@ -30,6 +30,6 @@ export class EnrolmentCheck {
   private async refusalOfNew(deviceId: DeviceId, kind: PeerKind): Promise<RefusalReason | undefined> {
     if (kind === 'service') return undefined;
     if (isServiceName(deviceId)) return 'name-conflict';
-    return (await this.lists.buriedAs({ deviceId })) === undefined ? undefined : 'device-deleted';
+    return (await this.lists.deletedNameOf({ deviceId })) === undefined ? undefined : 'device-deleted';
   }
 }

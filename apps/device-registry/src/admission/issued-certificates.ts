@@ -39,7 +39,7 @@ export class IssuedCertificates {
 
   private async decide(issued: IssuedCertificate, device: StoredDevice | undefined): Promise<Decision<void>> {
     if (await this.devices.isDenied({ ...issued, issuers: issuersOf(issued) })) return { result: undefined };
-    if (device === undefined && (await this.lists.buriedAs(issued)) !== undefined)
+    if (device === undefined && (await this.lists.deletedNameOf(issued)) !== undefined)
       return { result: undefined, change: deleted(issued) };
     const recognised = device && asOfSite(issued, device);
     if (recognised === undefined || !holdsCertificate(recognised.record, issued.fingerprint))

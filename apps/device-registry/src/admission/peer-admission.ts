@@ -77,7 +77,7 @@ export class PeerAdmission {
     if (kind === 'service') return undefined;
     if ((await this.lists.denialOf({ deviceId, fingerprint })) !== undefined) return 'identity-denied';
     if (device !== undefined) return undefined;
-    return (await this.lists.buriedAs({ deviceId, fingerprint })) === undefined ? undefined : 'device-deleted';
+    return (await this.lists.deletedNameOf({ deviceId, fingerprint })) === undefined ? undefined : 'device-deleted';
   }
 
   private async registration(request: CertificateAdmissionRequest): Promise<DeviceChangeSet> {

@@ -2,18 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { AdmissionDecision, CertificateAdmissionRequest, ConnectorContact, DeviceId } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Devices } from '../devices/devices.js';
+import { requireAcceptedIssuer } from './accepted-issuer.js';
 import { contactOf } from './certificate-contact.js';
 import { ConnectorsAtContact } from './connectors-at-contact.js';
 import { requireIdentity } from './contact-identity.js';
 import { type Admitted, ContactRecords } from './contact-records.js';
 import { ContactRefusals } from './contact-refusals.js';
-import { judgeKnownDevice, type Visit } from './known-device.js';
+import { judgeKnownDevice, type NamedContact } from './known-device.js';
 import { requireFitLeaf } from './leaf-rules.js';
 import { type Newcomer, Newcomers } from './newcomers.js';
 import { Provisioned } from './provisioned.js';
 import { answerOrReason } from './refusal.js';
 import { RefusedCertificates } from './refused-certificates.js';
-import { requireVoucher } from './voucher.js';
 
 /** Answers whether a device with a certificate is admitted at a connector, and registers those that are new. */
 @Injectable()
@@ -62,30 +62,30 @@ export class ContactAdmission {
     const now = this.clock.now();
     const connector = await this.connectors.require(shown.name);
     const contact = contactOf(request, shown);
-    const voucher = requireVoucher(request, connector);
+    const issuer = requireAcceptedIssuer(request, connector);
     requireFitLeaf(contact.leaf, connector.settings.pki, now);
-    await this.refused.requireGood(contact, voucher);
-    const identity = requireIdentity(contact.leaf, voucher, connector);
+    await this.refused.requireGood(contact, issuer);
+    const identity = requireIdentity(contact.leaf, issuer, connector);
     seen.identity = identity;
-    const visit: Visit = { contact, connector, voucher, identity, now };
+    const named: NamedContact = { contact, connector, issuer, identity, now };
     await this.refused.requireNotDenied({ identity, fingerprint: request.fingerprint });
-    const welcome = this.newcomers.welcome(newcomerOf(visit));
-    return welcome.inTurn(() =>
+    const newcomer = this.newcomers.check(newcomerOf(named));
+    return newcomer.inTurn(() =>
       this.devices.change(identity, async (device) => {
         if (device !== undefined)
-          return this.records.readmission(visit, device, judgeKnownDevice(visit, device.record));
-        const allowance = await welcome.requireExpected();
-        welcome.requireIssuer();
-        welcome.requireAddress();
-        await welcome.requireRoom();
-        await welcome.requireConsent();
-        return this.records.registration(visit, allowance);
+          return this.records.readmission(named, device, judgeKnownDevice(named, device.record));
+        const allowance = await newcomer.requireExpected();
+        newcomer.requireIssuer();
+        newcomer.requireAddress();
+        await newcomer.requireRoom();
+        await newcomer.requireConsent();
+        return this.records.registration(named, allowance);
       }),
     );
   }
 }
 
-function newcomerOf({ contact, connector, voucher, identity }: Visit): Newcomer {
+function newcomerOf({ contact, connector, issuer, identity }: NamedContact): Newcomer {
   const { remoteAddress, fingerprint } = contact.request;
   const question = {
     connector: connector.name,
@@ -94,7 +94,7 @@ function newcomerOf({ contact, connector, voucher, identity }: Visit): Newcomer 
     credential: 'certificate',
     certificate: contact.leaf.der.toString('base64'),
     fingerprint,
-    ...(voucher.by === 'client-ca' ? { clientCa: voucher.clientCa.id } : {}),
+    ...(issuer.kind === 'client-ca' ? { clientCa: issuer.clientCa.id } : {}),
   } as const;
-  return { connector, identity, remoteAddress, voucher, fingerprint, question };
+  return { connector, identity, remoteAddress, issuer, fingerprint, question };
 }

@@ -1,8 +1,8 @@
 import { certificateOf, checkIdentity, constraintFault, identityOf, type NamedDevice } from '@sallyport/client-ca';
 import type { ConnectorDocument, DeviceId } from '@sallyport/protocol';
 import { type Certificate, leafName } from '@sallyport/x509';
+import type { AcceptedIssuer } from './accepted-issuer.js';
 import { Refusal } from './refusal.js';
-import type { Voucher } from './voucher.js';
 
 /**
  * The identity of a device: from its certificate, by the naming of its Client CA and the format of the connector. A
@@ -11,13 +11,13 @@ import type { Voucher } from './voucher.js';
  * @throws Refusal `name-missing`, `name-ambiguous`, `name-invalid`, `name-constrained`, `identity-format`,
  *   `identity-outside-namespace`
  */
-export function requireIdentity(leaf: Certificate, voucher: Voucher, { settings }: ConnectorDocument): DeviceId {
-  if (voucher.by === 'site') {
+export function requireIdentity(leaf: Certificate, issuer: AcceptedIssuer, { settings }: ConnectorDocument): DeviceId {
+  if (issuer.kind === 'site') {
     const name = leafName(leaf);
     if (name.fault !== undefined) throw new Refusal(name.fault);
     return name.deviceId;
   }
-  const { clientCa } = voucher;
+  const { clientCa } = issuer;
   const identity = accepted(identityOf(leaf, { clientCa, format: settings.identity }));
   const constrained = constraintFault(identity, clientCa.certificates.map(certificateOf));
   if (constrained !== undefined) accepted(constrained);

@@ -14,7 +14,7 @@ import { type DeviceRecord, fingerprintsOf } from '../devices/device-record.js';
 import type { Decision, StoredDevice } from '../devices/devices.js';
 import { certificateIn } from './certificate-contact.js';
 import type { NewSecret } from './device-secrets.js';
-import type { KnownDevice, Visit } from './known-device.js';
+import type { KnownDevice, NamedContact } from './known-device.js';
 import type { SecretContact } from './secret-contact.js';
 
 /** The record of an admitted device, and whether the contact made it. */
@@ -51,25 +51,25 @@ export class ContactRecords {
   ) {}
 
   /** Registers the device of a certificate. With manual approval it waits. */
-  async registration(visit: Visit, allowance: AllowedDevice | undefined): Promise<Decision<Admitted>> {
-    const { contact, voucher, identity, now } = visit;
+  async registration(named: NamedContact, allowance: AllowedDevice | undefined): Promise<Decision<Admitted>> {
+    const { contact, issuer, identity, now } = named;
     const [at, actor] = [now.toISOString(), `entrance:${contact.request.entrance}`];
-    const state = voucher.by === 'client-ca' && voucher.clientCa.approval === 'manual' ? 'pending-approval' : 'active';
-    if (voucher.by === 'client-ca') await this.keepName(voucher.clientCa);
+    const state = issuer.kind === 'client-ca' && issuer.clientCa.approval === 'manual' ? 'pending-approval' : 'active';
+    if (issuer.kind === 'client-ca') await this.keepName(issuer.clientCa);
     const record: DeviceRecord = {
       ...newRecord(identity, { state, at, actor }),
-      authority: voucher.by === 'site' ? 'site' : voucher.clientCa.id,
+      authority: issuer.kind === 'site' ? 'site' : issuer.clientCa.id,
       certificates: [certificateIn(contact, at)],
-      connector: visit.connector.name,
+      connector: named.connector.name,
       ...(allowance?.tags === undefined ? {} : { tags: allowance.tags }),
     };
     const { result, change } = this.registrationOf({
       record,
       origin: contact.request,
       allowance,
-      details: certificateDetails(visit),
+      details: certificateDetails(named),
     });
-    return { result, change: { ...change, announced: [contact.leaf.fingerprint], kept: [keptIn(visit)] } };
+    return { result, change: { ...change, announced: [contact.leaf.fingerprint], kept: [keptIn(named)] } };
   }
 
   /** Registers the device of a secret. */
@@ -106,11 +106,11 @@ export class ContactRecords {
   }
 
   /** Writes what a contact of a known device changed. */
-  async readmission(visit: Visit, before: StoredDevice, known: KnownDevice): Promise<Decision<Admitted>> {
+  async readmission(named: NamedContact, before: StoredDevice, known: KnownDevice): Promise<Decision<Admitted>> {
     if (known.kind === 'admit') return { result: { record: before.record, isNew: false } };
     const { after, action } = known;
-    const { contact, voucher } = visit;
-    if (voucher.by === 'client-ca') await this.keepName(voucher.clientCa);
+    const { contact, issuer } = named;
+    if (issuer.kind === 'client-ca') await this.keepName(issuer.clientCa);
     const isNewCertificate = action !== 'authority-recognised';
     const event = eventOf('certificate_added', { record: after, origin: contact.request });
     const { fingerprint } = contact.leaf;
@@ -122,9 +122,9 @@ export class ContactRecords {
         after,
         // A session with the former certificate is asked about again: it may be superseded now.
         announced: fingerprintsOf(after),
-        kept: isNewCertificate ? [keptIn(visit)] : [],
+        kept: isNewCertificate ? [keptIn(named)] : [],
         events: isNewCertificate ? [{ ...event, fingerprint }] : [],
-        audit: [{ ...entry, details: { ...certificateDetails(visit), from: before.record.authority } }],
+        audit: [{ ...entry, details: { ...certificateDetails(named), from: before.record.authority } }],
       },
     };
   }
@@ -194,12 +194,12 @@ function entryOf(action: string, { record, origin }: About) {
   return { actor: `entrance:${origin.entrance}`, action, subject: deviceId, outcome: 'succeeded', details } as const;
 }
 
-function certificateDetails({ contact, connector, voucher }: Visit) {
+function certificateDetails({ contact, connector, issuer }: NamedContact) {
   const { fingerprint, serialNumber, remoteAddress } = contact.request;
-  const authority = voucher.by === 'site' ? 'site' : voucher.clientCa.id;
+  const authority = issuer.kind === 'site' ? 'site' : issuer.clientCa.id;
   return { connector: connector.name, fingerprint, serialNumber, authority, remoteAddress };
 }
 
-function keptIn({ contact }: Visit) {
+function keptIn({ contact }: NamedContact) {
   return { fingerprint: contact.leaf.fingerprint, der: contact.leaf.der };
 }

@@ -1,17 +1,17 @@
 import type { ClientCa, ConnectorDocument, DeviceAuthority, DeviceId } from '@sallyport/protocol';
 import { isFormerAuthority, judgePeer } from '../admission/admission-rules.js';
 import { type DeviceRecord, holdsCertificate, withCertificate } from '../devices/device-record.js';
+import { type AcceptedIssuer, isInDate, isInGrace } from './accepted-issuer.js';
 import { type CertificateContact, certificateIn } from './certificate-contact.js';
 import { Refusal } from './refusal.js';
-import { isInDate, isInGrace, type Voucher } from './voucher.js';
 
 const dayMs = 86_400_000;
 
 /** A contact whose device has a name by now. */
-export interface Visit {
+export interface NamedContact {
   readonly contact: CertificateContact;
   readonly connector: ConnectorDocument;
-  readonly voucher: Voucher;
+  readonly issuer: AcceptedIssuer;
   readonly identity: DeviceId;
   readonly now: Date;
 }
@@ -30,37 +30,37 @@ export type KnownDevice =
  *
  * @throws Refusal the first rule that the contact breaks
  */
-export function judgeKnownDevice(visit: Visit, record: DeviceRecord): KnownDevice {
-  const { voucher, identity } = visit;
+export function judgeKnownDevice(named: NamedContact, record: DeviceRecord): KnownDevice {
+  const { issuer, identity } = named;
   if (record.credential !== undefined) throw new Refusal('credential-mismatch');
   if (record.deviceId !== identity || record.kind !== 'device') throw new Refusal('name-conflict');
-  return voucher.by === 'site' ? judgeSiteDevice(visit, record) : judgeClientDevice(visit, record, voucher.clientCa);
+  return issuer.kind === 'site' ? judgeSiteDevice(named, record) : judgeClientDevice(named, record, issuer.clientCa);
 }
 
 /** As at every other entrance: certificates of this site are renewed by its own signer. */
-function judgeSiteDevice(visit: Visit, record: DeviceRecord): KnownDevice {
-  const request = { ...visit.contact.request, deviceId: visit.identity };
+function judgeSiteDevice(named: NamedContact, record: DeviceRecord): KnownDevice {
+  const request = { ...named.contact.request, deviceId: named.identity };
   const judged = judgePeer(request, { record, isDenied: false });
   if (judged.kind === 'refuse') throw new Refusal(judged.reason);
   if (judged.kind === 'admit') return judged;
-  const after = judged.kind === 'recognise' ? record : withShownCertificate(visit, record);
+  const after = judged.kind === 'recognise' ? record : withShownCertificate(named, record);
   const action = judged.kind === 'recognise' ? 'authority-recognised' : 'certificate-recorded';
   return { kind: 'record', after: { ...after, authority: 'site' }, action };
 }
 
-function judgeClientDevice(visit: Visit, record: DeviceRecord, clientCa: ClientCa): KnownDevice {
-  const isElsewhere = record.connector !== undefined && record.connector !== visit.connector.name;
+function judgeClientDevice(named: NamedContact, record: DeviceRecord, clientCa: ClientCa): KnownDevice {
+  const isElsewhere = record.connector !== undefined && record.connector !== named.connector.name;
   if (isElsewhere) throw new Refusal('name-conflict');
-  const claim = claimOf(visit, record, clientCa);
+  const claim = claimOf(named, record, clientCa);
   if (record.state !== 'active') throw new Refusal(`device-${record.state}`);
-  requireCurrentIssuer(visit, clientCa);
-  if (holdsCertificate(record, visit.contact.leaf.fingerprint)) {
-    requireNotSuperseded(visit, record);
+  requireCurrentIssuer(named, clientCa);
+  if (holdsCertificate(record, named.contact.leaf.fingerprint)) {
+    requireNotSuperseded(named, record);
     if (claim !== 'former-record') return { kind: 'admit' };
     return { kind: 'record', after: { ...record, authority: clientCa.id }, action: 'authority-recognised' };
   }
-  requireAcceptable(visit, record, claim);
-  const after = { ...withShownCertificate(visit, record), authority: clientCa.id };
+  requireAcceptable(named, record, claim);
+  const after = { ...withShownCertificate(named, record), authority: clientCa.id };
   return { kind: 'record', after, action: claim === 'owner' ? 'certificate-recorded' : 'device-taken-over' };
 }
 
@@ -68,7 +68,11 @@ function judgeClientDevice(visit: Visit, record: DeviceRecord, clientCa: ClientC
 type Claim = 'owner' | 'former-record' | 'successor' | 'holder' | 'any-ca';
 
 /** Two CAs with one name never become one device, unless an administrator has said so. */
-function claimOf({ contact, connector }: Visit, { authority, certificates }: DeviceRecord, clientCa: ClientCa): Claim {
+function claimOf(
+  { contact, connector }: NamedContact,
+  { authority, certificates }: DeviceRecord,
+  clientCa: ClientCa,
+): Claim {
   if (authority === clientCa.id) return 'owner';
   if (isFormerAuthority(authority) && contact.request.knownIssuerFingerprints.includes(authority))
     return 'former-record';
@@ -84,12 +88,12 @@ function isSuccessor({ successorOf }: ClientCa, authority: DeviceAuthority): boo
   return successorOf !== undefined && successorOf === authority;
 }
 
-function requireCurrentIssuer({ now }: Visit, clientCa: ClientCa): void {
+function requireCurrentIssuer({ now }: NamedContact, clientCa: ClientCa): void {
   if (!isInDate(clientCa, now) && !isInGrace(clientCa, now)) throw new Refusal('issuer-expired');
 }
 
 /** A certificate that a newer one has replaced is accepted for some days. `keepFormerDays: 0`: not any more. */
-function requireNotSuperseded({ contact, connector, now }: Visit, { certificates }: DeviceRecord): void {
+function requireNotSuperseded({ contact, connector, now }: NamedContact, { certificates }: DeviceRecord): void {
   const place = certificates.findIndex(({ fingerprint }) => fingerprint === contact.leaf.fingerprint);
   const replacement = certificates[place - 1];
   if (replacement === undefined) return;
@@ -98,7 +102,7 @@ function requireNotSuperseded({ contact, connector, now }: Visit, { certificates
 }
 
 /** Whether a certificate that the registry does not know may become the one of this device. */
-function requireAcceptable({ contact, connector }: Visit, record: DeviceRecord, claim: Claim): void {
+function requireAcceptable({ contact, connector }: NamedContact, record: DeviceRecord, claim: Claim): void {
   const { leaf } = contact;
   if (record.expectedCertificate === leaf.fingerprint) return;
   if (connector.settings.pki.pinning === 'pin' && claim !== 'successor') throw new Refusal('certificate-not-pinned');
@@ -109,7 +113,7 @@ function requireAcceptable({ contact, connector }: Visit, record: DeviceRecord, 
   if (leaf.notBefore.getTime() < newest) throw new Refusal('certificate-superseded');
 }
 
-function withShownCertificate({ contact, now }: Visit, record: DeviceRecord): DeviceRecord {
+function withShownCertificate({ contact, now }: NamedContact, record: DeviceRecord): DeviceRecord {
   const { expectedCertificate: _, ...rest } = record;
   return withCertificate(rest, certificateIn(contact, now.toISOString()));
 }

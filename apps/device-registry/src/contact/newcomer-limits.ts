@@ -3,8 +3,8 @@ import { KeyedSerialQueue, TokenBucket } from '@sallyport/concurrency';
 import type { ConnectorDocument, ConnectorName, DeviceFilter } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { DeviceDirectory } from '../devices/index/device-directory.js';
+import type { AcceptedIssuer } from './accepted-issuer.js';
 import { Refusal } from './refusal.js';
-import type { Voucher } from './voucher.js';
 
 const warningRate = { burst: 1, perSecond: 1 / 60 };
 
@@ -54,8 +54,8 @@ export class NewcomerLimits {
    * @throws Refusal `quota-reached`, `too-many-new-devices`
    * @throws Problem `unavailable`: the registry has not read all its devices yet
    */
-  async requireRoom(connector: ConnectorDocument, voucher: Voucher | undefined): Promise<void> {
-    for (const { of, most } of quotasOf(connector, voucher))
+  async requireRoom(connector: ConnectorDocument, issuer: AcceptedIssuer | undefined): Promise<void> {
+    for (const { of, most } of quotasOf(connector, issuer))
       if ((await this.directory.count(of)) >= most) this.refuse('quota-reached', connector);
     const { newPerMinute } = connector.settings.quota;
     if (newPerMinute === undefined) return;
@@ -80,10 +80,10 @@ export class NewcomerLimits {
 }
 
 /** All devices count, whatever their state: one that is revoked still has its place. */
-function quotasOf({ name, settings }: ConnectorDocument, voucher: Voucher | undefined): Quota[] {
+function quotasOf({ name, settings }: ConnectorDocument, issuer: AcceptedIssuer | undefined): Quota[] {
   const quotas: Quota[] = [];
   if (settings.quota.devices !== undefined) quotas.push({ of: { connector: name }, most: settings.quota.devices });
-  if (voucher?.by === 'client-ca' && voucher.clientCa.quota !== undefined)
-    quotas.push({ of: { authority: voucher.clientCa.id }, most: voucher.clientCa.quota });
+  if (issuer?.kind === 'client-ca' && issuer.clientCa.quota !== undefined)
+    quotas.push({ of: { authority: issuer.clientCa.id }, most: issuer.clientCa.quota });
   return quotas;
 }

@@ -5,11 +5,11 @@ import { isNameOfSite } from '../admission/admission-rules.js';
 import { DeviceLists } from '../devices/device-lists.js';
 import { Devices } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
+import { type AcceptedIssuer, isInDate } from './accepted-issuer.js';
 import { isAllowedAddress } from './allowed-address.js';
 import { NewcomerLimits } from './newcomer-limits.js';
 import { type HookQuestion, ProvisioningHook } from './provisioning-hook.js';
 import { Refusal } from './refusal.js';
-import { isInDate, type Voucher } from './voucher.js';
 
 /** A device whose name is known, and which may come for the first time. */
 export interface Newcomer {
@@ -17,7 +17,7 @@ export interface Newcomer {
   readonly identity: DeviceId;
   readonly remoteAddress: string;
   /** Absent for a device with a secret. */
-  readonly voucher?: Voucher;
+  readonly issuer?: AcceptedIssuer;
   readonly fingerprint?: Fingerprint;
   readonly question: HookQuestion;
 }
@@ -35,13 +35,13 @@ export class Newcomers {
   ) {}
 
   /** The rules for one of them. */
-  welcome(newcomer: Newcomer): Welcome {
+  check(newcomer: Newcomer): NewcomerCheck {
     const { devices, lists, limits, hook, site } = this;
-    return new Welcome(newcomer, { devices, lists, limits, hook, site, now: this.clock.now() });
+    return new NewcomerCheck(newcomer, { devices, lists, limits, hook, site, now: this.clock.now() });
   }
 }
 
-interface WelcomeParts {
+interface NewcomerCheckParts {
   readonly devices: Devices;
   readonly lists: DeviceLists;
   readonly limits: NewcomerLimits;
@@ -51,13 +51,13 @@ interface WelcomeParts {
 }
 
 /** Judges one device that comes for the first time. Room and consent are asked for once, however often it is tried. */
-export class Welcome {
+export class NewcomerCheck {
   private room: Promise<void> | undefined;
   private consent: Promise<void> | undefined;
 
   constructor(
     private readonly newcomer: Newcomer,
-    private readonly parts: WelcomeParts,
+    private readonly parts: NewcomerCheckParts,
   ) {}
 
   /** Runs the registration. With a quota, those of one connector run one after the other. */
@@ -76,51 +76,51 @@ export class Welcome {
    * @throws Refusal `device-deleted`, `name-conflict`, `device-expired`, `not-expected`, `credential-mismatch`
    */
   async requireExpected(): Promise<AllowedDevice | undefined> {
-    const { connector, identity: deviceId, fingerprint, voucher } = this.newcomer;
+    const { connector, identity: deviceId, fingerprint, issuer } = this.newcomer;
     const { lists, site, now } = this.parts;
     await site.requireKnown();
-    if ((await lists.buriedAs({ deviceId, fingerprint })) !== undefined) throw new Refusal('device-deleted');
+    if ((await lists.deletedNameOf({ deviceId, fingerprint })) !== undefined) throw new Refusal('device-deleted');
     const allowance = await lists.allowanceOf(deviceId, now);
     const pinned = allowance?.fingerprint;
     if (pinned !== undefined && pinned !== fingerprint) throw new Refusal('certificate-not-pinned');
     // A certificate of this site was issued for a token of an administrator: the device is expected.
-    if (voucher?.by === 'site') return allowance;
+    if (issuer?.kind === 'site') return allowance;
     if (isNameOfSite(deviceId)) throw new Refusal('name-conflict');
     const { provisioning } = connector.settings;
     const isExpected = allowance !== undefined && (allowance.connector ?? connector.name) === connector.name;
     if (!isExpected && !provisioning.self) throw new Refusal(await this.reasonNotExpected(allowance));
-    const shown = voucher === undefined ? 'secret' : 'certificate';
+    const shown = issuer === undefined ? 'secret' : 'certificate';
     if ((provisioning.auth === 'certificate') !== (shown === 'certificate')) throw new Refusal('credential-mismatch');
     return isExpected ? allowance : undefined;
   }
 
   /** @throws Refusal `issuer-stopped`, `issuer-expired`: the Client CA brings no new devices */
   requireIssuer(): void {
-    const { voucher } = this.newcomer;
-    if (voucher?.by !== 'client-ca') return;
-    if (!voucher.clientCa.provision) throw new Refusal('issuer-stopped');
-    if (!isInDate(voucher.clientCa, this.parts.now)) throw new Refusal('issuer-expired');
+    const { issuer } = this.newcomer;
+    if (issuer?.kind !== 'client-ca') return;
+    if (!issuer.clientCa.provision) throw new Refusal('issuer-stopped');
+    if (!isInDate(issuer.clientCa, this.parts.now)) throw new Refusal('issuer-expired');
   }
 
   /** @throws Refusal `address-not-allowed` */
   requireAddress(): void {
-    const { connector, remoteAddress, voucher } = this.newcomer;
-    if (voucher?.by === 'site') return;
+    const { connector, remoteAddress, issuer } = this.newcomer;
+    if (issuer?.kind === 'site') return;
     const { allowedNetworks } = connector.settings.provisioning;
     if (!isAllowedAddress(remoteAddress, allowedNetworks)) throw new Refusal('address-not-allowed');
   }
 
   /** @throws Refusal `quota-reached`, `too-many-new-devices` */
   requireRoom(): Promise<void> {
-    const { connector, voucher } = this.newcomer;
-    this.room ??= voucher?.by === 'site' ? Promise.resolve() : this.parts.limits.requireRoom(connector, voucher);
+    const { connector, issuer } = this.newcomer;
+    this.room ??= issuer?.kind === 'site' ? Promise.resolve() : this.parts.limits.requireRoom(connector, issuer);
     return this.room;
   }
 
   /** @throws Refusal `hook-refused`, `hook-unavailable` */
   requireConsent(): Promise<void> {
-    const { connector, voucher, question } = this.newcomer;
-    const url = voucher?.by === 'site' ? undefined : connector.settings.hook?.url;
+    const { connector, issuer, question } = this.newcomer;
+    const url = issuer?.kind === 'site' ? undefined : connector.settings.hook?.url;
     this.consent ??= url === undefined ? Promise.resolve() : this.parts.hook.requireConsent(url, question);
     return this.consent;
   }

@@ -4,9 +4,9 @@ import { ClientCaCrls } from '../connectors/client-ca-crls.js';
 import { DeviceLists } from '../devices/device-lists.js';
 import { Devices } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
+import type { AcceptedIssuer } from './accepted-issuer.js';
 import type { CertificateContact } from './certificate-contact.js';
 import { Refusal } from './refusal.js';
-import type { Voucher } from './voucher.js';
 
 /** Certificates and names that are refused whatever else is true of them. */
 @Injectable()
@@ -23,9 +23,9 @@ export class RefusedCertificates {
    *
    * @throws Refusal `issuer-unknown`, `revocation-unknown`, `certificate-revoked`
    */
-  async requireGood({ request }: CertificateContact, voucher: Voucher): Promise<void> {
+  async requireGood({ request }: CertificateContact, issuer: AcceptedIssuer): Promise<void> {
     if (this.site.isDistrusted(request)) throw new Refusal('issuer-unknown');
-    if (voucher.by === 'client-ca') await this.requireNotListed(request, voucher.clientCa);
+    if (issuer.kind === 'client-ca') await this.requireNotListed(request, issuer.clientCa);
     const { fingerprint, serialNumber, knownIssuerFingerprints, authorities } = request;
     // By fingerprint and by issuer and serial number: one certificate may stand in several encodings.
     const issuers = [...knownIssuerFingerprints, ...authorities.slice(0, 1)];

@@ -79,14 +79,14 @@ export class SecretAdmission {
     await this.refused.requireNotDenied({ identity });
     const contact: SecretContact = { origin: request, connector, identity, now: this.clock.now() };
     const kind = connector.settings.provisioning.auth === 'password' ? 'password' : 'token';
-    const welcome = this.newcomers.welcome(newcomerOf(contact, kind));
-    return welcome.inTurn(() =>
+    const newcomer = this.newcomers.check(newcomerOf(contact, kind));
+    return newcomer.inTurn(() =>
       this.devices.change(identity, async (device) => {
         if (device !== undefined) return this.reactivation(contact, device);
-        const allowance = await welcome.requireExpected();
-        welcome.requireAddress();
-        await welcome.requireRoom();
-        await welcome.requireConsent();
+        const allowance = await newcomer.requireExpected();
+        newcomer.requireAddress();
+        await newcomer.requireRoom();
+        await newcomer.requireConsent();
         const made = await this.makeSecret(contact, kind);
         return this.records.secretRegistration(contact, { made, allowance });
       }),

@@ -14,10 +14,10 @@ import { type Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import { StoredList } from './stored-list.js';
 
-const buriedCertificate = z.strictObject({ deviceId });
+const deletedCertificate = z.strictObject({ deviceId });
 
 /** Whom a list is asked about. A device with a secret has no certificate. */
-export interface Newcomer {
+export interface NamedPeer {
   readonly deviceId: DeviceId;
   readonly fingerprint?: Fingerprint | undefined;
 }
@@ -25,7 +25,7 @@ export interface Newcomer {
 /**
  * The lists that decide about names and certificates whether the registry has a record or not. Keys: `allowed/<name>`,
  * `denied-peer/<name or fingerprint>`, `tombstone/<name>`, and for each certificate of a deleted device
- * `buried/<fingerprint>` with its name.
+ * `deleted-certificate/<fingerprint>` with its name.
  */
 @Injectable()
 export class DeviceLists {
@@ -33,17 +33,17 @@ export class DeviceLists {
   /** By name, and by fingerprint. */
   readonly denied: StoredList<DeniedPeer>;
   readonly tombstones: StoredList<Tombstone>;
-  private readonly buried: StoredList<z.infer<typeof buriedCertificate>>;
+  private readonly deletedCertificates: StoredList<z.infer<typeof deletedCertificate>>;
 
   constructor(store: Store) {
     this.allowed = new StoredList(store, 'allowed/', allowedDevice);
     this.denied = new StoredList(store, 'denied-peer/', deniedPeer);
     this.tombstones = new StoredList(store, 'tombstone/', tombstone);
-    this.buried = new StoredList(store, 'buried/', buriedCertificate);
+    this.deletedCertificates = new StoredList(store, 'deleted-certificate/', deletedCertificate);
   }
 
   /** The entry of the deny list for a name or a certificate. */
-  async denialOf({ deviceId: name, fingerprint }: Newcomer): Promise<DeniedPeer | undefined> {
+  async denialOf({ deviceId: name, fingerprint }: NamedPeer): Promise<DeniedPeer | undefined> {
     const byName = await this.denied.find(name);
     return byName ?? (fingerprint && this.denied.find(fingerprint));
   }
@@ -56,20 +56,23 @@ export class DeviceLists {
   }
 
   /** The name of the deleted device that had this name or this certificate. */
-  async buriedAs({ deviceId: name, fingerprint }: Newcomer): Promise<DeviceId | undefined> {
+  async deletedNameOf({ deviceId: name, fingerprint }: NamedPeer): Promise<DeviceId | undefined> {
     const byName = await this.tombstones.find(name);
-    const found = byName ?? (fingerprint && (await this.buried.find(fingerprint)));
+    const found = byName ?? (fingerprint && (await this.deletedCertificates.find(fingerprint)));
     return found?.deviceId;
   }
 
   /** What a deletion writes. */
-  bury(stone: Tombstone): Operation[] {
+  deletionOf(stone: Tombstone): Operation[] {
     const { deviceId: name, fingerprints } = stone;
-    return [this.tombstones.put(name, stone), ...fingerprints.map((each) => this.buried.put(each, { deviceId: name }))];
+    return [
+      this.tombstones.put(name, stone),
+      ...fingerprints.map((each) => this.deletedCertificates.put(each, { deviceId: name })),
+    ];
   }
 
   /** What a release writes. */
   release({ deviceId: name, fingerprints }: Tombstone): Operation[] {
-    return [this.tombstones.remove(name), ...fingerprints.map((each) => this.buried.remove(each))];
+    return [this.tombstones.remove(name), ...fingerprints.map((each) => this.deletedCertificates.remove(each))];
   }
 }

@@ -71,7 +71,7 @@ export class DeviceRemoval {
       before,
       deletes: true,
       operations: [
-        ...this.lists.bury(stone),
+        ...this.lists.deletionOf(stone),
         this.lists.allowed.remove(name),
         this.announcements.record(gone, credentialsOf(record)),
         this.announcements.announce(deviceDeleted, { deviceId: name, deletedAt: at }),

@@ -2,7 +2,7 @@ import type { CertificateAdmissionRequest, ClientCa, ConnectorDocument } from '@
 import { Refusal } from './refusal.js';
 
 /** Who vouches for a device at a connector: a CA of this site, or a Client CA. */
-export type Voucher = { readonly by: 'site' } | { readonly by: 'client-ca'; readonly clientCa: ClientCa };
+export type AcceptedIssuer = { readonly kind: 'site' } | { readonly kind: 'client-ca'; readonly clientCa: ClientCa };
 
 /**
  * Finds the CA by the keys that really signed the chain, never by names. The Client CA that is nearest to the leaf
@@ -10,15 +10,18 @@ export type Voucher = { readonly by: 'site' } | { readonly by: 'client-ca'; read
  *
  * @throws Refusal `certificates-not-accepted`, `issuer-not-accepted`, `issuer-disabled`, `not-permitted`
  */
-export function requireVoucher(request: CertificateAdmissionRequest, connector: ConnectorDocument): Voucher {
+export function requireAcceptedIssuer(
+  request: CertificateAdmissionRequest,
+  connector: ConnectorDocument,
+): AcceptedIssuer {
   const { pki } = connector.settings;
   // A certificate of a service or an administrator of this site is no device.
   if (request.kind !== 'device') throw new Refusal('not-permitted');
   // Should somebody add the CA of this site as a Client CA, then its certificates still count by the rules of the site.
   const clientCa = pki.enabled && !request.issuedHere ? nearestClientCa(request, connector) : undefined;
   if (clientCa?.login === false) throw new Refusal('issuer-disabled');
-  if (clientCa !== undefined) return { by: 'client-ca', clientCa };
-  if (request.issuedHere && pki.acceptsSite) return { by: 'site' };
+  if (clientCa !== undefined) return { kind: 'client-ca', clientCa };
+  if (request.issuedHere && pki.acceptsSite) return { kind: 'site' };
   throw new Refusal(pki.enabled ? 'issuer-not-accepted' : 'certificates-not-accepted');
 }
 
