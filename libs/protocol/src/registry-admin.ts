@@ -70,6 +70,8 @@ export const deviceFilter = z.strictObject({
   tag: z
     .union([tagFilter, z.array(tagFilter).max(8)])
     .transform((tags) => (typeof tags === 'string' ? [tags] : tags))
+    // A transform alone cannot be described in OpenAPI.
+    .pipe(z.array(tagFilter))
     .optional(),
   authority: deviceAuthority.optional(),
   connector: connectorName.optional(),
