@@ -60,34 +60,60 @@ export class BodyTooLarge extends Error {
   }
 }
 
+/** The bytes of a body so far. Many small pieces take no more room than their bytes: each piece alone costs an object. */
+class CollectedBytes {
+  length = 0;
+  private room: Buffer | undefined;
+
+  add(piece: Buffer): void {
+    const { room, length } = this;
+    const needed = length + piece.length;
+    if (room === undefined) this.room = piece;
+    else {
+      const larger = needed > room.length ? Buffer.allocUnsafeSlow(Math.max(needed, room.length * 2)) : room;
+      if (larger !== room) room.copy(larger, 0, 0, length);
+      piece.copy(larger, length);
+      this.room = larger;
+    }
+    this.length = needed;
+  }
+
+  whole(): Buffer {
+    return this.room?.subarray(0, this.length) ?? Buffer.alloc(0);
+  }
+}
+
 /**
  * Reads a whole body into memory.
  *
  * @param mostBytes more than this is refused as soon as it is known, and the rest is cancelled
+ * @param onGrowth called with the bytes that are to be kept so far; when it throws, the body is refused with that
  * @throws BodyTooLarge
+ * @throws what `onGrowth` throws
  * @throws the failure of a body that ends too early
  */
-export function collect(body: Body, mostBytes: number): Promise<Buffer> {
+export function collect(body: Body, mostBytes: number, onGrowth?: (bytes: number) => void): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
-    const refuse = (): void => {
-      body.cancel();
-      reject(new BodyTooLarge(mostBytes));
+    const bytes = new CollectedBytes();
+    const keep = (piece: Buffer): void => {
+      const length = bytes.length + piece.length;
+      if (length > mostBytes) throw new BodyTooLarge(mostBytes);
+      onGrowth?.(length);
+      bytes.add(piece);
+    };
+    const write = (piece: Buffer): void => {
+      try {
+        keep(piece);
+      } catch (error) {
+        body.cancel();
+        reject(error);
+      }
     };
     if (body.length !== undefined && body.length > mostBytes) {
-      refuse();
+      body.cancel();
+      reject(new BodyTooLarge(mostBytes));
       return;
     }
-    const write = (piece: Buffer): void => {
-      bytes += piece.length;
-      if (bytes > mostBytes) refuse();
-      else pieces.push(piece);
-    };
-    const whole = (): Buffer => {
-      const [first] = pieces;
-      return pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces, bytes);
-    };
-    body.flow({ write, flush: () => true, end: () => resolve(whole()), fail: reject });
+    body.flow({ write, flush: () => true, end: () => resolve(bytes.whole()), fail: reject });
   });
 }
