@@ -33,6 +33,8 @@ export interface DeviceApiOptions {
 
 const entrance = 'connector';
 const mostNetworks = 10_000;
+/** A client that nobody knows sends a name, and may have thousands of connections. */
+const mostActivationBytes = 4_096;
 /** What a network may ask without saying who it is. A site behind one address has thousands of devices. */
 const anonymousRate = { burst: 500, perSecond: 50 };
 
@@ -107,7 +109,7 @@ export class DeviceApi {
 
   /** `POST /provision/activate`: gives a new device its token, once. */
   async activate(call: DeviceCall, { remoteAddress }: Connection, connector: ConnectorName): Promise<void> {
-    const identity = identityIn(await readForm(call));
+    const identity = identityIn(await readForm(call, { mostBytes: mostActivationBytes }));
     this.requireNoGuessing(remoteAddress);
     const agent = call.request.fields.get('user-agent');
     const decision = await this.options.credentials.activate({

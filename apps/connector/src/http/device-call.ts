@@ -34,38 +34,42 @@ export class DeviceCall {
   }
 }
 
-/** The largest body: one value of the largest size, with its escapes. */
-const mostBodyBytes = 1024 * 1024;
-
 const formType = ['Content-Type', 'application/x-www-form-urlencoded; charset=utf-8'];
 const textType = ['Content-Type', 'text/plain; charset=utf-8'];
 
 /** Old firmware sends no type, or writes `charset=utf=8`, so only the type itself counts. */
 const readableType = /^\s*(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;|$)/i;
 
+/** How much of a body is taken. */
+export interface FormLimits {
+  readonly mostBytes: number;
+  /** Called with the bytes that are to be kept so far; what it throws refuses the body. */
+  readonly onGrowth?: (bytes: number) => void;
+}
+
 /**
  * Reads the form in the body of a request.
  *
- * @throws Problem `unsupported-media-type`, `too-large`, `invalid-request`
+ * @throws Problem `unsupported-media-type`, `too-large`, `invalid-request`; what `onGrowth` throws
  */
-export async function readForm({ request }: DeviceCall): Promise<FormPairs> {
+export async function readForm({ request }: DeviceCall, limits: FormLimits): Promise<FormPairs> {
   const type = request.fields.get('content-type');
   if (type !== undefined && type !== '' && !readableType.test(type))
     throw new Problem(
       'unsupported-media-type',
       'The body must be application/x-www-form-urlencoded, such as temperature=50.',
     );
-  const body = await readBody(request);
+  const body = await readBody(request, limits);
   if (!isUtf8(body)) throw new Problem('invalid-request', 'The body is not UTF-8.');
   return parseForm(body.toString('utf8').trim());
 }
 
-async function readBody({ body }: IncomingRequest): Promise<Buffer> {
+async function readBody({ body }: IncomingRequest, { mostBytes, onGrowth }: FormLimits): Promise<Buffer> {
   try {
-    return await collect(body, mostBodyBytes);
+    return await collect(body, mostBytes, onGrowth);
   } catch (error) {
     if (error instanceof BodyTooLarge)
-      throw new Problem('too-large', `The body has more than ${mostBodyBytes} bytes. Send it in several requests.`);
+      throw new Problem('too-large', `The body has more than ${mostBytes} bytes. Send it in several requests.`);
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 import { Problem } from '@sallyport/protocol';
 import type { Point } from '@sallyport/twin';
 import type { DeviceContact, DeviceValues } from '../values/device-values.js';
-import { answerForm, answerNoContent, type DeviceCall, readForm } from './device-call.js';
+import { BodyMemory, type BodyShare } from './body-memory.js';
+import { answerForm, answerNoContent, type DeviceCall, type FormLimits, readForm } from './device-call.js';
 import { type FormPairs, parseForm, queryOf } from './form.js';
 import type { LongPolls } from './long-polls.js';
 
@@ -10,10 +11,14 @@ export interface ValueCallsOptions {
   readonly polls: LongPolls;
 }
 
+/** The largest body: one value of the largest size, with its escapes. */
+const mostBodyBytes = 1024 * 1024;
 const microsInSecond = 1_000_000;
 
 /** Writing and reading values, as `/stack/alias` and `/stack/record` have it. */
 export class ValueCalls {
+  private readonly bodies = new BodyMemory();
+
   constructor(private readonly options: ValueCallsOptions) {}
 
   /**
@@ -21,7 +26,8 @@ export class ValueCalls {
    * comes twice has the value that comes last.
    */
   async write(call: DeviceCall, device: DeviceContact): Promise<void> {
-    const pairs = await readForm(call);
+    using share = this.bodies.begin(device.deviceId);
+    const pairs = await readForm(call, limitsOf(share));
     if (pairs.length === 0) throw new Problem('invalid-request', 'The body holds no value. Send one: temperature=50');
     const { target } = call.request;
     const asked = target.includes('?') ? queryOf(target) : [];
@@ -41,13 +47,15 @@ export class ValueCalls {
 
   /** `POST /stack/record`: values of the past, `alias=a&1700000000=20&alias=b&1700000000=5`. */
   async record(call: DeviceCall, device: DeviceContact): Promise<void> {
-    await this.keep(call, device, pointsIn(await readForm(call)));
+    using share = this.bodies.begin(device.deviceId);
+    await this.keep(call, device, pointsIn(await readForm(call, limitsOf(share))));
   }
 
   /** `POST /stack/alias/temperature`: the same for one value, `1700000000=20&1700000060=21`. */
   async recordOne(call: DeviceCall, device: DeviceContact, escapedAlias: string): Promise<void> {
     const [alias] = namesIn(parseForm(escapedAlias));
-    const pairs = await readForm(call);
+    using share = this.bodies.begin(device.deviceId);
+    const pairs = await readForm(call, limitsOf(share));
     await this.keep(call, device, pointsIn([['alias', alias ?? ''], ...pairs]));
   }
 
@@ -63,6 +71,10 @@ export class ValueCalls {
     if (values.size === 0) answerNoContent(call);
     else answerForm(call, [...values.values()].map(pairOf));
   }
+}
+
+function limitsOf(share: BodyShare): FormLimits {
+  return { mostBytes: mostBodyBytes, onGrowth: (bytes) => share.grow(bytes) };
 }
 
 /** Firmware writes `?a&b`, and also `?a=&b=`. */
