@@ -12,6 +12,7 @@ import {
 } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
+import { AnnouncedChanges } from './announced-changes.js';
 
 // An admission is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
 const cacheLifetimeMs = 60_000;
@@ -20,6 +21,8 @@ const cacheLimit = 20_000;
 const registryDeadlineMs = 2_500;
 // At a connector, the registry may ask a hook of the operator first, for up to 5 s.
 const contactDeadlineMs = 7_500;
+// A device may be changed again while the registry is asked about it.
+const mostTries = 3;
 
 interface CachedDecision {
   readonly decision: AdmissionDecision;
@@ -40,8 +43,7 @@ export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void
 export class AdmissionClient implements AdmissionPort {
   private readonly faults: FaultLog;
   private readonly decisions = new BoundedMap<Fingerprint, CachedDecision>(cacheLimit);
-  // An answer from before a change must not be remembered after it.
-  private changes = 0;
+  private readonly changes = new AnnouncedChanges();
 
   constructor(
     private readonly context: ConnectedContext,
@@ -72,10 +74,25 @@ export class AdmissionClient implements AdmissionPort {
     const nowMs = this.context.clock.now().getTime();
     const known = this.recall(request, nowMs);
     if (known !== undefined && this.context.mqtt.isConnected) return known;
-    const changesBefore = this.changes;
-    const decision = await this.ask(request);
-    if (decision.outcome === 'admitted' && this.changes === changesBefore) this.remember(request, decision, nowMs);
+    const decision = await this.askInPeace(request, nowMs);
     return known !== undefined && isNoAnswer(decision) ? known : decision;
+  }
+
+  /**
+   * An answer from before a change of its device must not be remembered after it. A session that waits for its answer is
+   * found by the name in its certificate. When the device has another name, nobody else would notice the change.
+   */
+  private async askInPeace(request: CertificateAdmissionRequest, nowMs: number): Promise<AdmissionDecision> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const { answer: decision, hasChanged } = await this.changes.during(() => this.ask(request));
+      if (decision.outcome === 'refused') return decision;
+      if (!hasChanged(decision.deviceId)) {
+        this.remember(request, decision, nowMs);
+        return decision;
+      }
+      if (decision.deviceId === request.deviceId) return decision;
+    }
+    return { outcome: 'refused', reason: 'admission-unavailable' };
   }
 
   /** Asks the registry, not the cache. */
@@ -103,7 +120,7 @@ export class AdmissionClient implements AdmissionPort {
   }
 
   private forget(change: DeviceChange): void {
-    this.changes += 1;
+    this.changes.note(change.deviceId);
     for (const [fingerprint, cached] of this.decisions) if (isAbout(cached, change)) this.decisions.delete(fingerprint);
     this.onChange(change);
   }
@@ -115,7 +132,7 @@ export class AdmissionClient implements AdmissionPort {
 
   /** Every answer may be another one now. */
   forgetAll(): void {
-    this.changes += 1;
+    this.changes.note(undefined);
     this.decisions.clear();
   }
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { BoundedMap } from '@sallyport/concurrency';
+import { AnnouncedChanges } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type ActivationDecision,
@@ -44,7 +45,7 @@ export class DeviceCredentials implements OnModuleInit {
   private readonly remembered = new BoundedMap<string, Remembered>(mostRemembered);
   private readonly listeners = new Set<CredentialListener>();
   private readonly faults: FaultLog;
-  private changes = 0;
+  private readonly changes = new AnnouncedChanges();
 
   constructor(private readonly context: ConnectedContext) {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');
@@ -88,9 +89,8 @@ export class DeviceCredentials implements OnModuleInit {
   /** An answer from before a change must not be remembered after it, nor let anybody in. */
   private async askInPeace(request: AuthenticationRequest): Promise<AuthenticationDecision> {
     for (let tries = 0; tries < mostTries; tries += 1) {
-      const changesBefore = this.changes;
-      const decision = await this.ask(request);
-      if (this.changes === changesBefore || decision.outcome === 'refused') return decision;
+      const { answer: decision, hasChanged } = await this.changes.during(() => this.ask(request));
+      if (decision.outcome === 'refused' || !hasChanged(decision.deviceId)) return decision;
     }
     return { outcome: 'refused', reason: 'admission-unavailable' };
   }
@@ -115,7 +115,7 @@ export class DeviceCredentials implements OnModuleInit {
   }
 
   private forget(deviceId: DeviceId | undefined): void {
-    this.changes += 1;
+    this.changes.note(deviceId);
     if (deviceId === undefined) this.remembered.clear();
     for (const [key, { decision }] of this.remembered) if (decision.deviceId === deviceId) this.remembered.delete(key);
     for (const listener of this.listeners) listener(deviceId);

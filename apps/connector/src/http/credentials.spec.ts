@@ -64,6 +64,15 @@ describe('a device without a certificate', () => {
     expect([304, 401]).toContain((await waiting).status);
   });
 
+  it('gets in while other devices change all the time, but not on an answer from before its own change', async () => {
+    const ask = () => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': token } });
+    site.registry.meanwhile = () => site.announce('pump-19', 'active');
+    expect(await ask()).toMatchObject({ status: 204 });
+    await site.announce('pump-18', 'active');
+    site.registry.meanwhile = () => site.announce('pump-18', 'locked');
+    await waitFor(async () => (await ask()).status === 503);
+  });
+
   it('may guess so often only', async () => {
     const guess = () => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': 'wrong' } });
     await waitFor(async () => (await guess()).status === 429);

@@ -57,6 +57,8 @@ export class SmallSite {
   /** Device by its token. */
   readonly tokens = new Map<string, string>();
   authentications = 0;
+  /** What happens while an answer about a token is on its way. */
+  meanwhile: () => Promise<void> = async () => undefined;
 
   @RpcHandler(describeConnectors)
   describe() {
@@ -81,8 +83,9 @@ export class SmallSite {
   }
 
   @RpcHandler(authenticateDevice)
-  authenticate({ credential }: AuthenticationRequest): AuthenticationDecision {
+  async authenticate({ credential }: AuthenticationRequest): Promise<AuthenticationDecision> {
     this.authentications += 1;
+    await this.meanwhile();
     const secret = credential.kind === 'token' ? credential.token : `${credential.identity}:${credential.password}`;
     const device = this.tokens.get(secret);
     if (device === undefined) return { outcome: 'refused', reason: 'credential-unknown' };
