@@ -98,6 +98,12 @@ function problemContent(): Json {
 }
 
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...described } = z.toJSONSchema(schema, { io });
-  return described;
+  const { $schema: _, $defs: __, ...described } = z.toJSONSchema(schema, { io });
+  // Only the schema of any JSON value names itself. Its reference would lead nowhere here, and "{}" says the same.
+  const text = JSON.stringify(described, (_key, value: unknown) => (isReference(value) ? {} : value));
+  return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+}
+
+function isReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && '$ref' in value;
 }
