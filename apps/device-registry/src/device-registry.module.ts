@@ -16,6 +16,7 @@ import { connectorParts } from './connectors/connector-parts.js';
 import { contactParts } from './contact/contact-parts.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
+import { CertificateWatch } from './devices/certificate-watch.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceExport } from './devices/device-export.js';
 import { DeviceImport } from './devices/device-import.js';
@@ -80,6 +81,7 @@ const registrySite: Provider = {
     Authorities,
     AuthorityTakeover,
     CertificateEvents,
+    CertificateWatch,
     DeviceAnnouncements,
     DeviceLifecycle,
     DeviceLists,

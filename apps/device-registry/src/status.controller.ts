@@ -4,8 +4,6 @@ import { deviceState, type RegistryStatus, registryRoutes, registryStatus } from
 import { Clock, Serves } from '@sallyport/runtime';
 import { DeviceDirectory } from './devices/index/device-directory.js';
 
-const dayMs = 86_400_000;
-
 /** How the registry is, for `sallyport status`. */
 @Controller()
 export class StatusController {
@@ -26,14 +24,8 @@ export class StatusController {
       service: 'device-registry',
       devices,
       isComplete,
-      ...(isComplete ? { expiring: await this.expiring() } : {}),
+      ...(isComplete ? { expiring: await this.directory.expiring(this.clock.now()) } : {}),
       audit: { rows: sequence, headHash: hash },
     };
-  }
-
-  private async expiring(): Promise<RegistryStatus['expiring']> {
-    const moments = [0, 7, 30, 90].map((days) => new Date(this.clock.now().getTime() + days * dayMs));
-    const [ended = 0, days7 = 0, days30 = 0, days90 = 0] = await this.directory.countExpiring('active', moments);
-    return { ended, days7, days30, days90 };
   }
 }

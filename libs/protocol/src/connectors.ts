@@ -278,8 +278,8 @@ export const connectorsChanged = {
   payload: z.strictObject({ version: connectorsVersion }),
 } satisfies EventContract<z.ZodType>;
 
-/** Days before the end of a Client CA at which the registry warns, each once; 0: it has ended. */
-export const clientCaWarningDays = [90, 30, 7, 0] as const;
+/** Days before the end of a Client CA or of a device certificate when the registry warns, each once; 0: it has ended. */
+export const expiryWarningDays = [90, 30, 7, 0] as const;
 
 /** All certificates of a Client CA end soon, or have ended. */
 export const clientCaExpiring = {
@@ -289,7 +289,7 @@ export const clientCaExpiring = {
     clientCa: authorityId,
     label,
     notAfter: z.iso.datetime(),
-    /** The warning this is: one of `clientCaWarningDays`. */
-    days: z.literal(clientCaWarningDays),
+    /** The warning this is: one of `expiryWarningDays`. */
+    days: z.literal(expiryWarningDays),
   }),
 } satisfies EventContract<z.ZodType>;

@@ -1,11 +1,12 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
-import { pause } from '@sallyport/concurrency';
-import { type ClientCa, type ConnectorName, clientCaExpiring, clientCaWarningDays } from '@sallyport/protocol';
+import { type ClientCa, type ConnectorName, clientCaExpiring } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { z } from 'zod';
 import { DeviceAnnouncements } from '../devices/device-announcements.js';
+import { warningDays, warningFor } from '../expiry/expiry-warning.js';
+import { PeriodicWork } from '../expiry/periodic-work.js';
 import { Connectors } from './connectors.js';
 import { CrlRefresh } from './crl-refresh.js';
 
@@ -15,11 +16,8 @@ export interface WatchedClientCa {
   readonly clientCa: ClientCa;
 }
 
-type WarningDays = (typeof clientCaWarningDays)[number];
-
 const lookEveryMs = 10 * 60_000;
-const dayMs = 86_400_000;
-const storedWarning = z.strictObject({ notAfter: z.iso.datetime(), days: z.literal(clientCaWarningDays) });
+const storedWarning = z.strictObject({ notAfter: z.iso.datetime(), days: warningDays });
 
 /**
  * Looks after the Client CAs: warns before they end, and fetches their revocation lists. Without it, a whole fleet that
@@ -27,8 +25,7 @@ const storedWarning = z.strictObject({ notAfter: z.iso.datetime(), days: z.liter
  */
 @Injectable()
 export class ClientCaWatch implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stopping = new AbortController();
-  private looking: Promise<void> = Promise.resolve();
+  private readonly looking: PeriodicWork;
 
   constructor(
     private readonly store: Store,
@@ -38,36 +35,33 @@ export class ClientCaWatch implements OnApplicationBootstrap, BeforeApplicationS
     private readonly crls: CrlRefresh,
     private readonly clock: Clock,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.looking = new PeriodicWork({
+      everyMs: lookEveryMs,
+      work: (signal) => this.look(signal),
+      onError: (error) => this.log.warn({ error }, 'Client CAs could not be looked at'),
+    });
+  }
 
   /** Looks now, and then every 10 minutes. The start does not wait for it. */
   onApplicationBootstrap(): void {
-    this.looking = this.keepLooking();
+    this.looking.start();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.looking;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.looking.stop();
   }
 
   /** Looks at each Client CA once. What goes wrong with one is logged, and tried again the next time. */
-  async look(): Promise<void> {
+  async look(signal?: AbortSignal): Promise<void> {
     const { byName } = await this.connectors.inForce();
     const watched = [...byName.values()].flatMap(({ name: connector, clientCas }) =>
       clientCas.map((clientCa) => ({ connector, clientCa })),
     );
     for (const each of watched) {
-      if (this.stopping.signal.aborted) return;
+      if (signal?.aborted === true) return;
       await this.attempt(each, 'warn of the end of a Client CA', () => this.warn(each));
       await this.attempt(each, 'fetch the revocation list of a Client CA', () => this.crls.refresh(each));
-    }
-  }
-
-  private async keepLooking(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await this.look().catch((error: unknown) => this.log.warn({ error }, 'Client CAs could not be looked at'));
-      await pause(lookEveryMs, { signal, ref: false });
     }
   }
 
@@ -116,10 +110,4 @@ function lastEnd({ certificates }: ClientCa): string {
   return certificates
     .map(({ notAfter }) => notAfter)
     .reduce((one, other) => (Date.parse(one) > Date.parse(other) ? one : other));
-}
-
-/** The warning that is due: the last of those whose day has come. */
-function warningFor(notAfter: string, now: Date): WarningDays | undefined {
-  const left = Date.parse(notAfter) - now.getTime();
-  return clientCaWarningDays.filter((days) => left < days * dayMs).at(-1);
 }

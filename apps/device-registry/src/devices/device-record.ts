@@ -100,13 +100,15 @@ export function withRevoked(
   return { ...record, certificates };
 }
 
-/** End of the newest certificate that is not revoked; undefined when there is none. */
-export function lastEndOf({ certificates }: DeviceRecord): string | undefined {
+/** Of the certificates that are not revoked, the one that ends last; undefined when there is none. */
+export function lastingCertificateOf({ certificates }: DeviceRecord): DeviceCertificate | undefined {
   const admitted = certificates.filter(({ revocation }) => revocation === undefined);
-  return admitted
-    .map(({ notAfter }) => notAfter)
-    .sort()
-    .at(-1);
+  return admitted.toSorted((one, other) => Date.parse(one.notAfter) - Date.parse(other.notAfter)).at(-1);
+}
+
+/** When it ends. */
+export function lastEndOf(record: DeviceRecord): string | undefined {
+  return lastingCertificateOf(record)?.notAfter;
 }
 
 /** Whether the registry has seen this certificate under this name. */

@@ -1,12 +1,14 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BoundedMap, backOffMs, pause, within } from '@sallyport/concurrency';
-import { type DeviceFilter, type DeviceId, type DeviceState, Problem } from '@sallyport/protocol';
+import { type DeviceId, type DeviceState, Problem, type RegistryStatus } from '@sallyport/protocol';
 import { Log } from '@sallyport/runtime';
 import { type Entry, Store } from '@sallyport/store';
+import { dayMs } from '../../expiry/expiry-warning.js';
 import { deviceKey, devicePrefix } from '../device-keys.js';
 import { foldedName } from '../device-record.js';
 import { indexedPartsOf } from '../stored-record.js';
 import { DeviceIndex, type IndexedDevice, type IndexRange } from './device-index.js';
+import type { IndexFilter } from './indexed-columns.js';
 
 const entriesAtOnce = 500;
 // How long a question waits for the end of the reading after a start. A fleet of some ten thousand is read by then.
@@ -63,10 +65,16 @@ export class DeviceDirectory implements OnApplicationBootstrap, BeforeApplicatio
     return this.index.countOf(state);
   }
 
-  /** @throws Problem `unavailable`: the devices are still being read */
-  async countExpiring(state: DeviceState, moments: readonly Date[]): Promise<number[]> {
+  /**
+   * How many active devices have a newest certificate that has ended, or ends within some days.
+   *
+   * @throws Problem `unavailable`: the devices are still being read
+   */
+  async expiring(now: Date): Promise<NonNullable<RegistryStatus['expiring']>> {
     await this.whenComplete();
-    return this.index.countExpiring(state, moments);
+    const moments = [0, 7, 30, 90].map((days) => new Date(now.getTime() + days * dayMs));
+    const [ended = 0, days7 = 0, days30 = 0, days90 = 0] = await this.index.countExpiring('active', moments);
+    return { ended, days7, days30, days90 };
   }
 
   /**
@@ -74,7 +82,7 @@ export class DeviceDirectory implements OnApplicationBootstrap, BeforeApplicatio
    *
    * @throws Problem `unavailable`: the devices are still being read
    */
-  async count(filter: DeviceFilter): Promise<number> {
+  async count(filter: IndexFilter): Promise<number> {
     await this.whenComplete();
     return this.index.countMatches(filter);
   }
@@ -84,7 +92,7 @@ export class DeviceDirectory implements OnApplicationBootstrap, BeforeApplicatio
    *
    * @throws Problem `unavailable`: the devices are still being read
    */
-  async find(filter: DeviceFilter, range: IndexRange): Promise<string[]> {
+  async find(filter: IndexFilter, range: IndexRange): Promise<string[]> {
     await this.whenComplete();
     return this.index.find(filter, range);
   }

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { DeviceFilter, DeviceState } from '@sallyport/protocol';
+import type { DeviceState } from '@sallyport/protocol';
 import type { IndexedParts } from '../stored-record.js';
 import { IndexPage, type IndexRow, type RowCondition } from './index-page.js';
-import { IndexedColumns, secondsOf } from './indexed-columns.js';
+import { IndexedColumns, type IndexFilter, secondsOf } from './indexed-columns.js';
 
 // Small enough that a new device is put in its place within microseconds, and that positions fit in 16 bits: a name
 // has at most 64 characters.
@@ -92,7 +92,7 @@ export class DeviceIndex {
   }
 
   /** The names of matching devices, in order. */
-  async find(filter: DeviceFilter, { after, limit }: IndexRange): Promise<string[]> {
+  async find(filter: IndexFilter, { after, limit }: IndexRange): Promise<string[]> {
     const condition = this.columns.conditionOf(filter);
     const found: string[] = [];
     let last = after;
@@ -106,7 +106,7 @@ export class DeviceIndex {
     return found;
   }
 
-  async countMatches(filter: DeviceFilter): Promise<number> {
+  async countMatches(filter: IndexFilter): Promise<number> {
     const condition = this.columns.conditionOf(filter);
     if (condition === undefined) return 0;
     let total = 0;

@@ -22,6 +22,7 @@ export interface RowCondition {
   readonly seenSince?: number | undefined;
   readonly unseenSince?: number | undefined;
   readonly expiresBefore?: number | undefined;
+  readonly expiresSince?: number | undefined;
 }
 
 // Stands before and after each name. No name contains it.
@@ -193,7 +194,7 @@ export class IndexPage {
   }
 
   private holds(row: number, condition: RowCondition): boolean {
-    const { state, authority, connector, tags, seenSince, unseenSince, expiresBefore } = condition;
+    const { state, authority, connector, tags, seenSince, unseenSince, expiresBefore, expiresSince } = condition;
     if (state !== undefined && this.states[row] !== state) return false;
     if (authority !== undefined && this.authorities[row] !== authority) return false;
     if (connector !== undefined && this.connectors[row] !== connector) return false;
@@ -201,6 +202,7 @@ export class IndexPage {
     if (seenSince !== undefined && seenAt < seenSince) return false;
     if (unseenSince !== undefined && seenAt >= unseenSince) return false;
     if (expiresBefore !== undefined && (expiresAt === 0 || expiresAt >= expiresBefore)) return false;
+    if (expiresSince !== undefined && expiresAt < expiresSince) return false;
     return tags.length === 0 || tags.every((tag) => this.tags[row]?.includes(tag));
   }
 

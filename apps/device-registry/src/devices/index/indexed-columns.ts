@@ -2,6 +2,12 @@ import type { DeviceFilter } from '@sallyport/protocol';
 import type { IndexedParts } from '../stored-record.js';
 import type { IndexRow, RowCondition } from './index-page.js';
 
+/** What devices are looked for by. */
+export interface IndexFilter extends DeviceFilter {
+  /** Their newest certificate ends then or later. */
+  readonly expiresSince?: string | undefined;
+}
+
 /** Gives each text of a column a small number, from 1 on. 0 stands for "none". Numbers are never given back. */
 class NumberedTexts {
   private readonly numbers = new Map<string, number>();
@@ -46,7 +52,7 @@ export class IndexedColumns {
   }
 
   /** The filter in numbers; undefined if no device has what it asks for. */
-  conditionOf(filter: DeviceFilter): RowCondition | undefined {
+  conditionOf(filter: IndexFilter): RowCondition | undefined {
     const numbers = {
       state: this.states.known(filter.state),
       authority: this.authorities.known(filter.authority),
@@ -60,6 +66,7 @@ export class IndexedColumns {
       seenSince: moment(filter.seenSince),
       unseenSince: moment(filter.unseenSince),
       expiresBefore: moment(filter.expiresBefore),
+      expiresSince: moment(filter.expiresSince),
     };
   }
 }
