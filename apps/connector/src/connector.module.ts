@@ -3,7 +3,6 @@ import { EntranceModule } from '@sallyport/entrance';
 import { Timeline } from '@sallyport/timeline';
 import { ConnectorFront } from './front/connector-front.js';
 import { DeviceCredentials } from './front/device-credentials.js';
-import { GuessLimit } from './front/guess-limit.js';
 import { HttpDeviceEntrance } from './http/http-device-entrance.js';
 import { DevicePresence } from './mqtt/device-presence.js';
 import { MqttDeviceEntrance } from './mqtt/mqtt-device-entrance.js';
@@ -18,7 +17,6 @@ import { valueParts } from './values/value-parts.js';
     Timeline,
     ConnectorFront,
     DeviceCredentials,
-    GuessLimit,
     HttpDeviceEntrance,
     DevicePresence,
     MqttDeviceEntrance,

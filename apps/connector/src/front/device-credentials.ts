@@ -15,6 +15,8 @@ import {
   deviceChanged,
 } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
+import { networkOf } from '@sallyport/tls';
+import { GuessLimit } from './guess-limit.js';
 
 const deadlineMs = 2_500;
 // The registry may ask a hook of the operator first, for up to 5 s. A token whose answer came too late would be lost.
@@ -25,6 +27,8 @@ const cacheLifetimeMs = 60_000;
 const mostTries = 10;
 // About 5 MB when full.
 const mostRemembered = 20_000;
+
+const unknownCredential = { outcome: 'refused', reason: 'credential-unknown' } as const;
 
 type Admitted = Extract<AuthenticationDecision, { readonly outcome: 'admitted' }>;
 
@@ -43,6 +47,9 @@ export type CredentialListener = (deviceId: DeviceId | undefined) => void;
 @Injectable()
 export class DeviceCredentials implements OnModuleInit {
   private readonly remembered = new BoundedMap<string, Remembered>(mostRemembered);
+  /** When the registry said that a secret is nobody's. A device that shows it again and again is no trouble then. */
+  private readonly wrong = new BoundedMap<string, number>(mostRemembered);
+  private readonly guesses = new GuessLimit();
   private readonly listeners = new Set<CredentialListener>();
   private readonly faults: FaultLog;
   private readonly changes = new AnnouncedChanges();
@@ -66,24 +73,43 @@ export class DeviceCredentials implements OnModuleInit {
     return () => void this.listeners.delete(listener);
   }
 
+  /** Whether a device with this secret may pass. What is remembered is answered however often its network has guessed. */
   async authenticate(request: AuthenticationRequest): Promise<AuthenticationDecision> {
     const key = keyOf(request);
-    const nowMs = this.context.clock.now().getTime();
-    const known = this.recall(key, nowMs);
-    if (known !== undefined && this.context.mqtt.isConnected) return known;
-    const decision = await this.askInPeace(request);
-    if (decision.outcome === 'admitted') this.remembered.set(key, { decision, decidedAtMs: nowMs });
+    const known = this.recall(key);
+    if (known !== undefined) return known;
+    const nowMs = this.nowMs();
+    if (isFresh(this.wrong.get(key), nowMs)) return unknownCredential;
+    const decision = await this.guesses.ask(networkOf(request.remoteAddress), () => this.decide(request));
+    const isWrong = decision.outcome === 'refused' && decision.reason === unknownCredential.reason;
+    if (isWrong) this.wrong.set(key, nowMs);
     return decision;
   }
 
+  /** The same for a device that was admitted before, and so does not guess. */
+  async recheck(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    return this.recall(keyOf(request)) ?? (await this.decide(request));
+  }
+
   /** Not idempotent: the token in the answer is given once. */
-  async activate(request: ActivationRequest): Promise<ActivationDecision> {
+  activate(request: ActivationRequest): Promise<ActivationDecision> {
+    return this.guesses.ask(networkOf(request.remoteAddress), () => this.askToActivate(request));
+  }
+
+  private async askToActivate(request: ActivationRequest): Promise<ActivationDecision> {
     try {
       return await this.context.rpc.call(activateDevice, request, { deadlineMs: activationDeadlineMs });
     } catch (error) {
       this.faults.note(error);
       return { outcome: 'refused', reason: 'admission-unavailable' };
     }
+  }
+
+  private async decide(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    const decidedAtMs = this.nowMs();
+    const decision = await this.askInPeace(request);
+    if (decision.outcome === 'admitted') this.remembered.set(keyOf(request), { decision, decidedAtMs });
+    return decision;
   }
 
   /** An answer from before a change must not be remembered after it, nor let anybody in. */
@@ -104,22 +130,33 @@ export class DeviceCredentials implements OnModuleInit {
     }
   }
 
-  private recall(key: string, nowMs: number): Admitted | undefined {
+  private recall(key: string): Admitted | undefined {
     const found = this.remembered.get(key);
-    if (found === undefined) return undefined;
+    // Without announcements, nobody knows whether it is still so.
+    if (found === undefined || !this.context.mqtt.isConnected) return undefined;
     const { decision, decidedAtMs } = found;
-    const ageMs = nowMs - decidedAtMs;
-    // When the clock was set back, the answer must not last longer.
-    if (ageMs < 0 || ageMs >= cacheLifetimeMs) return undefined;
+    const nowMs = this.nowMs();
+    if (!isFresh(decidedAtMs, nowMs)) return undefined;
     return decision.expiresAt === undefined || Date.parse(decision.expiresAt) > nowMs ? decision : undefined;
+  }
+
+  private nowMs(): number {
+    return this.context.clock.now().getTime();
   }
 
   private forget(deviceId: DeviceId | undefined): void {
     this.changes.note(deviceId);
+    // It may be the secret that somebody has now.
+    this.wrong.clear();
     if (deviceId === undefined) this.remembered.clear();
     for (const [key, { decision }] of this.remembered) if (decision.deviceId === deviceId) this.remembered.delete(key);
     for (const listener of this.listeners) listener(deviceId);
   }
+}
+
+/** When the clock was set back, an answer must not last longer. */
+function isFresh(decidedAtMs: number | undefined, nowMs: number): boolean {
+  return decidedAtMs !== undefined && nowMs >= decidedAtMs && nowMs - decidedAtMs < cacheLifetimeMs;
 }
 
 /** The secret itself is kept nowhere. */

@@ -1,21 +1,28 @@
-import { Injectable } from '@nestjs/common';
 import { TokenBuckets } from '@sallyport/concurrency';
+import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
 
 const mostNetworks = 10_000;
-// A site behind one address may have many devices whose tokens were replaced.
-const guessRate = { burst: 50, perSecond: 1 };
+// It spares the registry. A site behind one address may have hundreds of devices whose secrets were replaced, and they
+// must not keep out the others there. Against guessing names and passwords, the registry has narrower limits.
+const rate = { burst: 300, perSecond: 20 };
 
-/** How often a network may present wrong credentials, and ask for tokens it may not have. */
-@Injectable()
+type Decision = { readonly outcome: string } | { readonly outcome: 'refused'; readonly reason: RefusalReason };
+
+const tooMany = { outcome: 'refused', reason: 'too-many-attempts' } as const;
+
+/** How often a network may ask the registry in vain about secrets and names. */
 export class GuessLimit {
-  private readonly guesses = new TokenBuckets(guessRate, mostNetworks);
+  private readonly guesses = new TokenBuckets(rate, mostNetworks);
 
-  isSpent(network: string): boolean {
-    return this.guesses.level(network, performance.now()) < 1;
+  /** Asks, unless the network has asked in vain too often. What is on its way counts until it has ended well. */
+  async ask<Answer extends Decision>(network: string, question: () => Promise<Answer>) {
+    if (!this.guesses.take(network, performance.now())) return tooMany;
+    const answer = await question();
+    if (!isInVain(answer)) this.guesses.charge(network, -1, performance.now());
+    return answer;
   }
+}
 
-  /** A guess was wrong. */
-  charge(network: string): void {
-    this.guesses.charge(network, 1, performance.now());
-  }
+function isInVain(answer: Decision): boolean {
+  return 'reason' in answer && !passingRefusals.has(answer.reason);
 }

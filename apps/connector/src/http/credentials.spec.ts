@@ -73,10 +73,24 @@ describe('a device without a certificate', () => {
     await waitFor(async () => (await ask()).status === 503);
   });
 
-  it('may guess so often only', async () => {
-    const guess = () => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': 'wrong' } });
-    await waitFor(async () => (await guess()).status === 429);
-    expect((await guess()).headers['retry-after']).toBe('60');
+  it('may guess so often only, and keeps no device out that the connector knows', async () => {
+    const ask = (secret: string) => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': secret } });
+    expect(await ask(token)).toMatchObject({ status: 204 });
+    let guesses = 0;
+    const guess = () => ask(`wrong-${guesses++}`);
+    const guessTen = () => Promise.all(Array.from({ length: 10 }, guess));
+    await waitFor(async () => (await guessTen()).some(({ status }) => status === 429));
+    expect((await guessTen()).find(({ status }) => status === 429)?.headers['retry-after']).toBe('30');
+    expect(await ask(token)).toMatchObject({ status: 204 });
+  });
+
+  it('may show a wrong secret again and again, which keeps nobody out and costs the registry nothing', async () => {
+    const ask = (secret: string) => site.ask(alias, { body: 'a=1', headers: { 'X-Exosite-CIK': secret } });
+    for (let times = 0; times < 5; times += 1) expect(await ask('wrong')).toMatchObject({ status: 401 });
+    expect(site.registry.authentications).toBe(1);
+    site.registry.tokens.set('wrong', 'pump-19');
+    await site.announce('pump-19', 'active');
+    await waitFor(async () => (await ask('wrong')).status === 204);
   });
 });
 

@@ -12,7 +12,6 @@ import type { Log } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { ConnectorDirectory } from '../front/connector-directory.js';
 import type { DeviceCredentials } from '../front/device-credentials.js';
-import type { GuessLimit } from '../front/guess-limit.js';
 import type { DeviceContact } from '../values/device-values.js';
 import type { ContentCalls } from './content-calls.js';
 import { answerProblem, answerText, type DeviceCall, readForm } from './device-call.js';
@@ -23,7 +22,6 @@ import type { ValueCalls } from './value-calls.js';
 export interface DeviceApiOptions {
   readonly directory: () => ConnectorDirectory | undefined;
   readonly credentials: DeviceCredentials;
-  readonly guesses: GuessLimit;
   readonly values: ValueCalls;
   readonly contents: ContentCalls;
   readonly metrics: HttpMetrics;
@@ -80,7 +78,6 @@ export class DeviceApi {
     const { remoteAddress } = connection;
     const credential = credentialIn(call.request.fields);
     if (credential === undefined) throw refusalProblem('no-certificate');
-    this.requireNoGuessing(remoteAddress);
     const decision = await this.options.credentials.authenticate({
       connector: view.name,
       credential,
@@ -88,7 +85,6 @@ export class DeviceApi {
       remoteAddress,
     });
     if (decision.outcome === 'refused') {
-      if (decision.reason !== 'admission-unavailable') this.options.guesses.charge(networkOf(remoteAddress));
       throw refusalProblem(decision.reason);
     }
     const device: DeviceContact = {
@@ -110,7 +106,6 @@ export class DeviceApi {
   /** `POST /provision/activate`: gives a new device its token, once. */
   async activate(call: DeviceCall, { remoteAddress }: Connection, connector: ConnectorName): Promise<void> {
     const identity = identityIn(await readForm(call, { mostBytes: mostActivationBytes }));
-    this.requireNoGuessing(remoteAddress);
     const agent = call.request.fields.get('user-agent');
     const decision = await this.options.credentials.activate({
       connector,
@@ -123,17 +118,12 @@ export class DeviceApi {
       answerText(call, decision.token, ['Cache-Control', 'no-store']);
       return;
     }
-    this.options.guesses.charge(networkOf(remoteAddress));
     throw refusalProblem(decision.reason);
   }
 
   failed(fault: unknown, call: DeviceCall): void {
     this.options.log.error({ error: fault, method: call.request.method }, 'a request failed inside the connector');
     answerProblem(call, new Problem('internal', 'The connector has failed. Its log says why.'));
-  }
-
-  private requireNoGuessing(remoteAddress: string): void {
-    if (this.options.guesses.isSpent(networkOf(remoteAddress))) throw tooMany();
   }
 }
 

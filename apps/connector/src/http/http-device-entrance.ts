@@ -5,7 +5,6 @@ import { Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
-import { GuessLimit } from '../front/guess-limit.js';
 import { type DeviceContact, DeviceValues } from '../values/device-values.js';
 import { ContentCalls } from './content-calls.js';
 import { type Content, Contents } from './contents.js';
@@ -25,7 +24,6 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
     private readonly front: ConnectorFront,
     credentials: DeviceCredentials,
     values: DeviceValues,
-    guesses: GuessLimit,
     private readonly events: Timeline,
     private readonly store: Store,
     context: ServiceContext,
@@ -38,7 +36,6 @@ export class HttpDeviceEntrance implements OnApplicationBootstrap {
     this.api = new DeviceApi({
       directory: () => front.directory,
       credentials,
-      guesses,
       values: new ValueCalls({ values, polls }),
       contents: new ContentCalls({
         contents: new Contents(directory),

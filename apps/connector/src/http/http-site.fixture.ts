@@ -36,7 +36,6 @@ import { Twin } from '@sallyport/twin';
 import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
-import { GuessLimit } from '../front/guess-limit.js';
 import { DeviceValues } from '../values/device-values.js';
 import { HttpDeviceEntrance } from './http-device-entrance.js';
 
@@ -255,15 +254,7 @@ export class HttpSite implements AsyncDisposable {
     await entrances.onModuleInit();
     await front.onModuleInit();
     await credentials.onModuleInit();
-    await new HttpDeviceEntrance(
-      front,
-      credentials,
-      values,
-      new GuessLimit(),
-      events,
-      context.store,
-      context,
-    ).onApplicationBootstrap();
+    await new HttpDeviceEntrance(front, credentials, values, events, context.store, context).onApplicationBootstrap();
     if (this.port === 0) throw new Error('The entrance did not open.');
   }
 }

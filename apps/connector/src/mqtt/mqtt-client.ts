@@ -5,11 +5,9 @@ import {
   type ConnectorName,
   type DeviceId,
   type PresentedCredential,
-  passingRefusals,
 } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { DeviceCredentials } from '../front/device-credentials.js';
-import type { GuessLimit } from '../front/guess-limit.js';
 import type { ClientContact } from './client-contact.js';
 
 const entrance = 'connector.mqtt';
@@ -20,7 +18,6 @@ export interface MqttClientOptions {
   readonly connection: Connection;
   readonly connector: ConnectorName;
   readonly credentials: DeviceCredentials;
-  readonly guesses: GuessLimit;
 }
 
 /** An admitted connection of the MQTT entrance, and the questions about it to the registry. */
@@ -47,26 +44,21 @@ export class MqttClient implements ClientContact {
   }
 
   async authenticate(credential: PresentedCredential): Promise<AuthenticationDecision> {
-    const { guesses, credentials, connector } = this.options;
-    if (guesses.isSpent(this.network)) return tooMany;
+    const { credentials, connector } = this.options;
     const { remoteAddress } = this;
     const request = { connector, credential, entrance, remoteAddress };
     const decision = isShort(credential) ? await credentials.authenticate(request) : wrong;
     if (decision.outcome === 'admitted') this.proof = { device: decision.deviceId, request };
-    else if (!passingRefusals.has(decision.reason)) guesses.charge(this.network);
     return decision;
   }
 
   async activate(identity: string): Promise<ActivationDecision> {
-    const { guesses, credentials, connector } = this.options;
-    if (guesses.isSpent(this.network)) return tooMany;
+    const { credentials, connector } = this.options;
     const { remoteAddress } = this;
     const isName = identity.length <= mostLength;
-    const decision = isName
-      ? await credentials.activate({ connector, identity, entrance, remoteAddress })
-      : ({ outcome: 'refused', reason: 'identity-format' } as const);
-    if (decision.outcome === 'refused') guesses.charge(this.network);
-    return decision;
+    return isName
+      ? credentials.activate({ connector, identity, entrance, remoteAddress })
+      : { outcome: 'refused', reason: 'identity-format' };
   }
 
   /**
@@ -81,13 +73,12 @@ export class MqttClient implements ClientContact {
   async recheck(): Promise<void> {
     const { proof } = this;
     if (proof === undefined) return;
-    const decision = await this.options.credentials.authenticate(proof.request);
+    const decision = await this.options.credentials.recheck(proof.request);
     if (decision.outcome === 'refused') this.options.connection.close(decision.reason);
     else if (decision.deviceId !== proof.device) this.options.connection.close('credential-unknown');
   }
 }
 
-const tooMany = { outcome: 'refused', reason: 'too-many-connections' } as const;
 const wrong = { outcome: 'refused', reason: 'credential-unknown' } as const;
 
 /** Nothing longer is kept, so nothing longer is right. */

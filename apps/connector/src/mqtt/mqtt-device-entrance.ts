@@ -6,7 +6,6 @@ import { ServiceContext } from '@sallyport/runtime';
 import type { Connection, Limits } from '@sallyport/tls';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
-import { GuessLimit } from '../front/guess-limit.js';
 import { type DeviceContact, DeviceValues } from '../values/device-values.js';
 import type { ClientContact } from './client-contact.js';
 import { DevicePresence } from './device-presence.js';
@@ -33,7 +32,6 @@ export class MqttDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     private readonly credentials: DeviceCredentials,
     values: DeviceValues,
     private readonly presence: DevicePresence,
-    private readonly guesses: GuessLimit,
     { clock, log, metrics }: ServiceContext,
   ) {
     this.sessions = new DeviceSessions({
@@ -64,8 +62,8 @@ export class MqttDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       connection.close();
       return;
     }
-    const { credentials, guesses } = this;
-    const client = new MqttClient({ connection, connector: destination.connector, credentials, guesses });
+    const { credentials } = this;
+    const client = new MqttClient({ connection, connector: destination.connector, credentials });
     this.clients.add(client);
     socket.once('close', () => this.clients.delete(client));
     this.sessions.accept(socket, client);

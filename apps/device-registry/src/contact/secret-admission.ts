@@ -52,7 +52,10 @@ export class SecretAdmission {
   async activate(request: ActivationRequest): Promise<ActivationDecision> {
     const seen: Seen = {};
     const judged = await answerOrReason(this.judgeActivation(request, seen));
-    if ('reason' in judged) return this.refuse(request, { ...seen, reason: judged.reason });
+    if ('reason' in judged) {
+      this.attempts.note(request.remoteAddress, judged.reason);
+      return this.refuse(request, { ...seen, reason: judged.reason });
+    }
     const { record, secret } = judged.answer;
     await this.provisioned.announced(record);
     return { outcome: 'activated', deviceId: record.deviceId, token: secret };
@@ -107,8 +110,12 @@ export class SecretAdmission {
   }
 
   /** The order in which a secret is judged. Nothing about a device is told before its secret was right. */
-  private async judgeSecret({ connector: name, credential: shown, remoteAddress }: AuthenticationRequest, seen: Seen) {
-    this.attempts.requireBudget(remoteAddress);
+  private judgeSecret(request: AuthenticationRequest, seen: Seen) {
+    const judge = () => this.judgeOwner(request, seen);
+    return request.credential.kind === 'token' ? judge() : this.attempts.attempt(request.remoteAddress, judge);
+  }
+
+  private async judgeOwner({ connector: name, credential: shown }: AuthenticationRequest, seen: Seen) {
     const connector = await this.connectors.require(name);
     const record = await this.ownerOf(shown, seen);
     const credential = record?.credential;
@@ -138,7 +145,6 @@ export class SecretAdmission {
     { connector, entrance, remoteAddress }: Pick<ActivationRequest, 'connector' | 'entrance' | 'remoteAddress'>,
     { identity, reason }: Seen & { readonly reason: Refusal['reason'] },
   ) {
-    this.attempts.note(remoteAddress, reason);
     await this.refusals.note({ connector, contact: { entrance, remoteAddress }, identity }, reason);
     return { outcome: 'refused' as const, reason };
   }

@@ -20,12 +20,36 @@ const guesses: ReadonlySet<RefusalReason> = new Set([
   'identity-format',
 ]);
 
-/** Limits how fast a network may guess names, tokens and passwords. What succeeds costs nothing. */
+/**
+ * Limits how fast a network may guess names and passwords. What succeeds costs nothing. Tokens are not limited here: 238
+ * bits cannot be guessed, and a device with the right one must not wait for what its neighbours do.
+ */
 @Injectable()
 export class WrongAttempts {
   private readonly budgets = new TokenBuckets(rate, mostNetworks);
 
   constructor(private readonly clock: Clock) {}
+
+  /**
+   * Judges a password. It is paid for at first and given back when it was right, so that many guesses at once are no
+   * more than one after the other.
+   *
+   * @param remoteAddress of the socket
+   * @throws Refusal `too-many-attempts`; what `judge` throws
+   */
+  async attempt<Result>(remoteAddress: string, judge: () => Promise<Result>): Promise<Result> {
+    const network = networkOf(remoteAddress);
+    if (!this.budgets.take(network, this.nowMs())) throw new Refusal('too-many-attempts');
+    let isGuess = false;
+    try {
+      return await judge();
+    } catch (error) {
+      isGuess = error instanceof Refusal && guesses.has(error.reason);
+      throw error;
+    } finally {
+      if (!isGuess) this.budgets.charge(network, -1, this.nowMs());
+    }
+  }
 
   /**
    * @param remoteAddress of the socket
