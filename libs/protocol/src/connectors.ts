@@ -107,8 +107,21 @@ const connectorQuota = z.strictObject({
   newPerMinute: z.int().min(1).max(1_000_000).exactOptional(),
 });
 
-/** Asked before a new device is admitted. No answer within 5 s is a refusal. */
-const admissionHook = z.strictObject({ url: z.url({ protocol: /^https?$/ }).max(2048) });
+/** What the registry may be told to ask. Whoever may look at a connector sees it, and so does the log. */
+const httpAddress = z
+  .url({ protocol: /^https?$/ })
+  .max(2048)
+  .refine((text) => !holdsCredentials(text), 'holds a user name or a password');
+
+function holdsCredentials(text: string): boolean {
+  return URL.canParse(text) && new URL(text).username + new URL(text).password !== '';
+}
+
+/**
+ * Asked before a new device is admitted. No answer within 5 s is a refusal. Its origin must be in the setting
+ * `registry.webhook.origins`.
+ */
+const admissionHook = z.strictObject({ url: httpAddress });
 
 export const connectorSettings = z.strictObject({
   domains: z.array(domainName).max(32),
@@ -176,10 +189,7 @@ export const clientCaCrl = z.strictObject({
   /** `soft`: a list that is missing or too old refuses nobody. `hard`: it refuses everybody of this CA. */
   mode: z.enum(['off', 'soft', 'hard']),
   /** Where it is fetched, from a host of `registry.crl.hosts`. Absent: it is uploaded. */
-  url: z
-    .url({ protocol: /^https?$/ })
-    .max(2048)
-    .exactOptional(),
+  url: httpAddress.exactOptional(),
 });
 export type ClientCaCrl = z.infer<typeof clientCaCrl>;
 

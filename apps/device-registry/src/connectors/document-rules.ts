@@ -34,17 +34,23 @@ export function checkDocument(document: ConnectorDocument): void {
   for (const { naming } of document.clientCas) checkNaming(naming);
 }
 
-/**
- * What to know before a document is saved. An `error` stands against saving.
- *
- * @param others the other connectors, as they are in force
- */
+/** What a document is judged with. */
+export interface DocumentSurroundings {
+  /** The other connectors, as they are in force. */
+  readonly others: readonly ConnectorDocument[];
+  /** Where the operator lets hooks be. */
+  readonly hookOrigins: readonly string[];
+  readonly now: Date;
+}
+
+/** What to know before a document is saved. An `error` stands against saving. */
 export function documentFindings(
   document: ConnectorDocument,
-  { others, now }: { readonly others: readonly ConnectorDocument[]; readonly now: Date },
+  { others, hookOrigins, now }: DocumentSurroundings,
 ): Finding[] {
   return [
     ...domainFindings(document, others),
+    ...hookFindings(document, hookOrigins),
     ...admissionFindings(document),
     ...sizeFindings(document, others),
     ...document.clientCas.flatMap((each) => clientCaFindings(each, document, now)),
@@ -84,8 +90,17 @@ function admissionFindings({ settings, clientCas }: ConnectorDocument): Finding[
   return findings;
 }
 
+/** The address of a hook must not let anybody reach whatever the registry can reach. */
+function hookFindings({ settings }: ConnectorDocument, hookOrigins: readonly string[]): Finding[] {
+  if (settings.hook === undefined) return [];
+  const { origin } = new URL(settings.hook.url);
+  if (hookOrigins.includes(origin)) return [];
+  const text = `No hook is asked at ${origin}. The operator allows it with: sallyport config add registry.webhook.origins ${origin}`;
+  return [{ code: 'hook-not-allowed', severity: 'error', text }];
+}
+
 function sizeFindings(document: ConnectorDocument, others: readonly ConnectorDocument[]): Finding[] {
-  const bytes = [document, ...others].reduce((sum, each) => sum + JSON.stringify(each).length, 0);
+  const bytes = [document, ...others].reduce((sum, each) => sum + Buffer.byteLength(JSON.stringify(each)), 0);
   if (bytes <= largestDirectoryBytes) return [];
   const text = `All connectors together would have ${bytes} bytes; the limit is ${largestDirectoryBytes}. Remove Client CAs that are not needed.`;
   return [{ code: 'too-large', severity: 'error', text }];

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import { type ConnectorDocument, type Finding, Problem, type SavedConnector } from '@sallyport/protocol';
-import { Clock } from '@sallyport/runtime';
+import { Clock, ServiceContext } from '@sallyport/runtime';
 import { ConnectorDrafts, checkVersion, type Draft, type DraftOwner } from './connector-drafts.js';
 import { ConnectorListeners } from './connector-listeners.js';
 import { connectorTag } from './connector-view.js';
@@ -21,13 +21,15 @@ export class DraftSave {
     private readonly drafts: ConnectorDrafts,
     private readonly listeners: ConnectorListeners,
     private readonly clock: Clock,
+    private readonly context: ServiceContext,
   ) {}
 
   /** What stands against saving a document, and what to know before. */
   async findings(document: ConnectorDocument): Promise<Finding[]> {
     const { byName } = await this.connectors.inForce();
     const others = [...byName.values()].filter(({ name }) => name !== document.name);
-    return documentFindings(document, { others, now: this.clock.now() });
+    const hookOrigins = this.context.settings.require('registry.webhook.origins');
+    return documentFindings(document, { others, hookOrigins, now: this.clock.now() });
   }
 
   /**

@@ -37,8 +37,8 @@ export class ContactsUnderTest {
   private constructor(readonly site: ConnectorsUnderTest) {}
 
   /** Everybody with a certificate of a Client CA may come in, until a test says otherwise. */
-  static async start(): Promise<ContactsUnderTest> {
-    const contacts = new ContactsUnderTest(await ConnectorsUnderTest.start());
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<ContactsUnderTest> {
+    const contacts = new ContactsUnderTest(await ConnectorsUnderTest.start(environment));
     contacts.listener = await connectMqtt(contacts.registry.connection('listener'));
     await contacts.listener.subscribe('sallyport/events/#', (_topic, payload) => {
       contacts.events.push(deviceEvent.parse(JSON.parse(payload.toString())));

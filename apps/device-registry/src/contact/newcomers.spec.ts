@@ -149,59 +149,81 @@ describe('a device that comes to a connector for the first time', () => {
     expect(await contacts.come(request)).toBe('admitted as pump-17');
     expect(await contacts.typesOf('pump-17', 3)).toEqual(['provisioned', 'approval_requested', 'approved']);
   });
+});
 
-  describe('where a hook decides', () => {
-    let answer: { readonly status: number; readonly body: string };
-    let asked: string[];
-    let url: string;
-    const server = createServer((request, response) => {
-      request.setEncoding('utf8');
-      request.on('data', (text: string) => asked.push(text));
-      request.on('end', () => response.writeHead(answer.status, { location: 'http://127.0.0.1:9/' }).end(answer.body));
-    });
-    beforeEach(async () => {
-      asked = [];
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const place = server.address();
-      url = `http://127.0.0.1:${typeof place === 'object' ? place?.port : 0}/hook`;
-      await contacts.change({ hook: { url } });
-    });
-    afterEach(() => new Promise((resolve) => void server.close(resolve)));
+describe('a device that comes for the first time where a hook decides', () => {
+  let contacts: ContactsUnderTest;
+  let ca: TestCa;
+  let answer: { readonly status: number; readonly body: string };
+  let asked: string[];
+  let url: string;
+  const server = createServer((request, response) => {
+    request.setEncoding('utf8');
+    request.on('data', (text: string) => asked.push(text));
+    request.on('end', () => response.writeHead(answer.status, { location: 'http://127.0.0.1:9/' }).end(answer.body));
+  });
+  beforeEach(async () => {
+    asked = [];
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const place = server.address();
+    const origin = `http://127.0.0.1:${typeof place === 'object' ? place?.port : 0}`;
+    url = `${origin}/hook?key=secret-of-the-hook`;
+    const origins = `${origin},http://127.0.0.1:1`;
+    contacts = await ContactsUnderTest.start({ TEDGE_REGISTRY_WEBHOOK_ORIGINS: origins });
+    ca = await contacts.clientCa();
+    await contacts.change({ hook: { url } });
+  });
+  afterEach(async () => {
+    await contacts.stop();
+    await new Promise((resolve) => void server.close(resolve));
+  });
 
-    it.each([
-      [200, '{"allow":true}', 'admitted as pump-17'],
-      [200, '{"allow":false}', 'hook-refused'],
-      [200, '{"allow":"true"}', 'hook-unavailable'],
-      [200, 'yes', 'hook-unavailable'],
-      [200, `{"allow":true,"x":"${'y'.repeat(5_000)}"}`, 'hook-unavailable'],
-      [500, '{"allow":true}', 'hook-unavailable'],
-      [302, '{"allow":true}', 'hook-unavailable'],
-    ])('that answers %i %s, is %s', async (status, body, outcome) => {
-      answer = { status, body };
-      expect(await contacts.arrive(ca, 'pump-17')).toBe(outcome);
-    });
+  it.each([
+    [200, '{"allow":true}', 'admitted as pump-17'],
+    [200, '{"allow":false}', 'hook-refused'],
+    [200, '{"allow":"true"}', 'hook-unavailable'],
+    [200, 'yes', 'hook-unavailable'],
+    [200, `{"allow":true,"x":"${'y'.repeat(5_000)}"}`, 'hook-unavailable'],
+    [500, '{"allow":true}', 'hook-unavailable'],
+    [302, '{"allow":true}', 'hook-unavailable'],
+  ])('that answers %i %s, is %s', async (status, body, outcome) => {
+    answer = { status, body };
+    expect(await contacts.arrive(ca, 'pump-17')).toBe(outcome);
+  });
 
-    it('is asked about once, with its name, its address and its certificate', async () => {
-      answer = { status: 200, body: '{"allow":true}' };
-      const request = await contactWith(ca, { commonName: 'pump-17' });
-      await Promise.all([contacts.come(request), contacts.come(request), contacts.come(request)]);
-      await contacts.come(request);
-      expect(asked.map((text) => JSON.parse(text))).toEqual([
-        {
-          connector: 'default',
-          identity: 'pump-17',
-          remoteAddress: '192.0.2.7',
-          credential: 'certificate',
-          certificate: request.connector?.certificate,
-          fingerprint: request.fingerprint,
-          clientCa: request.authorities[0],
-        },
-      ]);
-    });
+  it('is asked about once, with its name, its address and its certificate', async () => {
+    answer = { status: 200, body: '{"allow":true}' };
+    const request = await contactWith(ca, { commonName: 'pump-17' });
+    await Promise.all([contacts.come(request), contacts.come(request), contacts.come(request)]);
+    await contacts.come(request);
+    expect(asked.map((text) => JSON.parse(text))).toEqual([
+      {
+        connector: 'default',
+        identity: 'pump-17',
+        remoteAddress: '192.0.2.7',
+        credential: 'certificate',
+        certificate: request.connector?.certificate,
+        fingerprint: request.fingerprint,
+        clientCa: request.authorities[0],
+      },
+    ]);
+  });
 
-    it('that cannot be reached, is hook-unavailable', async () => {
-      await contacts.change({ hook: { url: 'http://127.0.0.1:1/' } });
-      expect(await contacts.arrive(ca, 'pump-17')).toBe('hook-unavailable');
-    });
+  it('that cannot be reached, is hook-unavailable', async () => {
+    await contacts.change({ hook: { url: 'http://127.0.0.1:1/' } });
+    expect(await contacts.arrive(ca, 'pump-17')).toBe('hook-unavailable');
+  });
+
+  it('is not asked about anywhere but where the operator lets hooks be', async () => {
+    await expect(contacts.change({ hook: { url: 'http://169.254.169.254/latest/meta-data/' } })).rejects.toThrow(
+      'sallyport config add registry.webhook.origins http://169.254.169.254',
+    );
+  });
+
+  it('keeps the secret of the hook out of the audit log, and a user name out of its address', async () => {
+    await contacts.change({ hook: { url: url.replace('secret-of-the-hook', 'other-secret') } });
+    for await (const { key, value } of contacts.registry.store.listAll('audit/'))
+      expect(`${key} ${JSON.stringify(value)}`).not.toMatch(/secret/);
+    await expect(contacts.change({ hook: { url: url.replace('//', '//user:word@') } })).rejects.toThrow('user name');
   });
 });

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Semaphore } from '@sallyport/concurrency';
-import { Log } from '@sallyport/runtime';
+import { FaultLog, ServiceContext } from '@sallyport/runtime';
 import { z } from 'zod';
 import { Refusal } from './refusal.js';
 
@@ -31,7 +31,11 @@ const hookAnswer = z.looseObject({ allow: z.boolean() });
 export class ProvisioningHook {
   private readonly places = new Semaphore(mostAtOnce);
 
-  constructor(private readonly log: Log) {}
+  private readonly faults: FaultLog;
+
+  constructor(private readonly context: ServiceContext) {
+    this.faults = new FaultLog(context.log, context.clock, 'provisioning hook gave no valid answer');
+  }
 
   /** @throws Refusal `hook-refused`, `hook-unavailable` */
   async requireConsent(url: string, question: HookQuestion): Promise<void> {
@@ -40,7 +44,7 @@ export class ProvisioningHook {
       if (!(await this.ask(url, question))) throw new Refusal('hook-refused');
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      this.log.warn({ error, connector: question.connector }, 'provisioning hook gave no valid answer');
+      this.faults.note(error);
       throw new Refusal('hook-unavailable');
     } finally {
       this.places.release();
@@ -48,6 +52,10 @@ export class ProvisioningHook {
   }
 
   private async ask(url: string, question: HookQuestion): Promise<boolean> {
+    // Asked again each time: the operator may have taken the origin back since the connector was saved.
+    const { origin } = new URL(url);
+    if (!this.context.settings.require('registry.webhook.origins').includes(origin))
+      throw new Error(`${origin} is not in registry.webhook.origins`);
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },

@@ -12,7 +12,7 @@ export const registryKeys = {
     isOwn,
   }),
   'registry.webhook.origins': setting(httpUrlList, {
-    doc: 'Where webhooks may send events of devices: addresses like `https://host:8443`, separated by commas. Nothing is sent anywhere else, so nobody can use webhooks to reach services of the internal network. Without TLS others can read the events on the way.',
+    doc: 'Where webhooks may send events of devices, and where the hook of a connector may be: addresses like `https://host:8443`, separated by commas. Nothing is sent anywhere else, so nobody can use webhooks to reach services of the internal network. Without TLS others can read the events on the way.',
     default: [],
     examples: ['https://hooks.example'],
     isOwn,
