@@ -40,6 +40,30 @@ describe('the answers of the registry about peers of an entrance', () => {
     expect(await site.greetingOverTls()).toBe('200 hello');
   });
 
+  it('tells the registry in one message of the contacts for which it did not ask', async () => {
+    const registry = await site.startRegistry();
+    await site.configureMutual();
+    await site.openEntrance();
+    for (const _ of [1, 2, 3]) expect(await site.greetingOverTls()).toBe('200 hello');
+    await site.entrances.contacts.send();
+    await site.entrances.contacts.send();
+    expect(registry.reports).toMatchObject([
+      [{ deviceId: 'child01', entrance: 'http', remoteAddress: '127.0.0.1', contacts: 2 }],
+    ]);
+  });
+
+  it('tells a contact again when the registry did not answer, and counts it once', async () => {
+    await site.startRegistry();
+    await site.configureMutual();
+    await site.openEntrance();
+    for (const _ of [1, 2]) expect(await site.greetingOverTls()).toBe('200 hello');
+    await site.closeRegistry();
+    await site.entrances.contacts.send();
+    const registry = await site.startRegistry();
+    await site.entrances.contacts.send();
+    expect(registry.reports).toMatchObject([[{ deviceId: 'child01', contacts: 0 }]]);
+  });
+
   it.each([
     ['a minute is over', 60_000],
     ['the clock has been set back', -3_600_000],

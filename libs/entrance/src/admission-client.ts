@@ -13,6 +13,7 @@ import {
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
 import { AnnouncedChanges } from './announced-changes.js';
+import type { ContactReports } from './contact-reports.js';
 
 // An admission is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
 const cacheLifetimeMs = 60_000;
@@ -24,14 +25,22 @@ const contactDeadlineMs = 7_500;
 // A device may be changed again while the registry is asked about it.
 const mostTries = 3;
 
+type Admitted = Extract<AdmissionDecision, { readonly outcome: 'admitted' }>;
+
 interface CachedDecision {
-  readonly decision: AdmissionDecision;
+  readonly decision: Admitted;
   readonly request: CertificateAdmissionRequest;
   readonly decidedAtMs: number;
 }
 
 /** Called for every change the registry announces, after the cache has forgotten what it concerns. */
 export type AdmissionListener = (change: DeviceChange | 'resynchronise') => void;
+
+export interface AdmissionClientOptions {
+  readonly onChange: AdmissionListener;
+  /** Is told who comes in by a remembered answer. */
+  readonly contacts: Pick<ContactReports, 'note'>;
+}
 
 /**
  * Asks the registry, and remembers its answers by certificate fingerprint until it announces a change. Remembers only
@@ -47,7 +56,7 @@ export class AdmissionClient implements AdmissionPort {
 
   constructor(
     private readonly context: ConnectedContext,
-    private readonly onChange: AdmissionListener,
+    private readonly options: AdmissionClientOptions,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');
   }
@@ -73,9 +82,14 @@ export class AdmissionClient implements AdmissionPort {
   private async admitCertificate(request: CertificateAdmissionRequest): Promise<AdmissionDecision> {
     const nowMs = this.context.clock.now().getTime();
     const known = this.recall(request, nowMs);
-    if (known !== undefined && this.context.mqtt.isConnected) return known;
+    if (known !== undefined && this.context.mqtt.isConnected) return this.admitAgain(request, known);
     const decision = await this.askInPeace(request, nowMs);
-    return known !== undefined && isNoAnswer(decision) ? known : decision;
+    return known !== undefined && isNoAnswer(decision) ? this.admitAgain(request, known) : decision;
+  }
+
+  private admitAgain({ entrance, remoteAddress }: CertificateAdmissionRequest, known: Admitted): Admitted {
+    this.options.contacts.note({ deviceId: known.deviceId, entrance, remoteAddress });
+    return known;
   }
 
   /**
@@ -107,7 +121,7 @@ export class AdmissionClient implements AdmissionPort {
     }
   }
 
-  private recall(request: CertificateAdmissionRequest, nowMs: number): AdmissionDecision | undefined {
+  private recall(request: CertificateAdmissionRequest, nowMs: number): Admitted | undefined {
     const cached = this.decisions.get(request.fingerprint);
     if (cached === undefined || !isSameQuestion(cached.request, request)) return undefined;
     const ageMs = nowMs - cached.decidedAtMs;
@@ -115,19 +129,19 @@ export class AdmissionClient implements AdmissionPort {
     return ageMs >= 0 && ageMs < cacheLifetimeMs ? cached.decision : undefined;
   }
 
-  private remember(request: CertificateAdmissionRequest, decision: AdmissionDecision, nowMs: number): void {
+  private remember(request: CertificateAdmissionRequest, decision: Admitted, nowMs: number): void {
     this.decisions.set(request.fingerprint, { decision, request, decidedAtMs: nowMs });
   }
 
   private forget(change: DeviceChange): void {
     this.changes.note(change.deviceId);
     for (const [fingerprint, cached] of this.decisions) if (isAbout(cached, change)) this.decisions.delete(fingerprint);
-    this.onChange(change);
+    this.options.onChange(change);
   }
 
   private resynchronise(): void {
     this.forgetAll();
-    this.onChange('resynchronise');
+    this.options.onChange('resynchronise');
   }
 
   /** Every answer may be another one now. */
@@ -139,7 +153,7 @@ export class AdmissionClient implements AdmissionPort {
 
 /** At a connector the name in the record may differ from the name in the certificate. */
 function isAbout({ request, decision }: CachedDecision, { deviceId }: DeviceChange): boolean {
-  return request.deviceId === deviceId || (decision.outcome === 'admitted' && decision.deviceId === deviceId);
+  return request.deviceId === deviceId || decision.deviceId === deviceId;
 }
 
 /** The registry may decide differently about the same certificate when the CAs of this site have changed. */

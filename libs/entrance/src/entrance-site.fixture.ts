@@ -16,7 +16,9 @@ import {
   deviceChanged,
   deviceId,
   type Fingerprint,
+  type ReportedContact,
   recordRefusal,
+  reportContacts,
 } from '@sallyport/protocol';
 import type { ConnectedContextOptions } from '@sallyport/runtime';
 import { closeTestContext, openTestContext, TestContext } from '@sallyport/runtime/testing';
@@ -39,6 +41,7 @@ export class SmallRegistry {
   decide: (asked: AdmissionRequest) => AdmissionDecision | Promise<AdmissionDecision> = admitAll;
   readonly asked: AdmissionRequest[] = [];
   readonly recorded: string[] = [];
+  readonly reports: ReportedContact[][] = [];
   /** Ends the wait of every refusal. */
   recording: Promise<void> = Promise.resolve();
 
@@ -46,6 +49,12 @@ export class SmallRegistry {
   admit(asked: AdmissionRequest): AdmissionDecision | Promise<AdmissionDecision> {
     this.asked.push(asked);
     return this.decide(asked);
+  }
+
+  @RpcHandler(reportContacts)
+  take({ contacts }: { readonly contacts: ReportedContact[] }): Record<string, never> {
+    this.reports.push(contacts);
+    return {};
   }
 
   @RpcHandler(recordRefusal)

@@ -15,6 +15,7 @@ import {
 import { ConnectedContext } from '@sallyport/runtime';
 import type { Peer } from '@sallyport/tls';
 import { AdmissionClient } from './admission-client.js';
+import { ContactReports } from './contact-reports.js';
 import { type ApplyOptions, Entrance, type EntranceOptions } from './entrance.js';
 import { requireOwnPlaces } from './entrance-settings.js';
 import { configuredEntrance } from './security-source.js';
@@ -35,20 +36,27 @@ interface Family {
 export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   private readonly opened: Entrance[] = [];
   private readonly families: Family[] = [];
+  /** Contacts that the registry has not seen, because it was not asked about them. */
+  readonly contacts: ContactReports;
   private readonly admission: AdmissionClient;
   private readonly identity: ServiceIdentity;
   // In order: settings that were read earlier must not be applied later.
   private readonly reloads = new SerialQueue();
 
   constructor(private readonly context: ConnectedContext) {
-    this.admission = new AdmissionClient(context, (change) => {
-      for (const entrance of this.opened) entrance.follow(change);
+    this.contacts = new ContactReports(context);
+    this.admission = new AdmissionClient(context, {
+      onChange: (change) => {
+        for (const entrance of this.opened) entrance.follow(change);
+      },
+      contacts: this.contacts,
     });
     this.identity = new ServiceIdentity(context, () => this.reload());
   }
 
   async onModuleInit(): Promise<void> {
     await this.admission.start();
+    this.contacts.start();
     const { mqtt } = this.context;
     const keepUp = async () => this.identity.keepUp();
     // Not durable: after a reconnect, as at the start, the signer is asked.
@@ -60,6 +68,7 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     await this.identity.stop();
     await Promise.all(this.opened.map((entrance) => entrance.close()));
+    await this.contacts.stop();
   }
 
   /**

@@ -140,3 +140,24 @@ export const recordRefusal = defineRpc({
   request: refusalReport,
   response: z.strictObject({}),
 });
+
+/** Contacts of one device since the last report. */
+const reportedContact = z.strictObject({
+  deviceId,
+  ...contact,
+  /** Of the last one. ISO 8601, UTC. */
+  at: z.iso.datetime(),
+  /** How many; 0: they were counted in a report before, whose answer did not come. */
+  contacts: z.int().min(0),
+});
+export type ReportedContact = z.infer<typeof reportedContact>;
+
+/** Devices of one report at most. */
+export const mostReportedContacts = 1000;
+
+/** Tells the registry about contacts for which it was not asked, because the service remembered its answer. */
+export const reportContacts = defineRpc({
+  pattern: rpcTopic('device-registry', 'report-contacts'),
+  request: z.strictObject({ contacts: z.array(reportedContact).min(1).max(mostReportedContacts) }),
+  response: z.strictObject({}),
+});

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { BoundedMap } from '@sallyport/concurrency';
-import { AnnouncedChanges } from '@sallyport/entrance';
+import { AnnouncedChanges, Entrances } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type ActivationDecision,
@@ -54,7 +54,10 @@ export class DeviceCredentials implements OnModuleInit {
   private readonly faults: FaultLog;
   private readonly changes = new AnnouncedChanges();
 
-  constructor(private readonly context: ConnectedContext) {
+  constructor(
+    private readonly context: ConnectedContext,
+    private readonly entrances: Entrances,
+  ) {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');
   }
 
@@ -77,7 +80,7 @@ export class DeviceCredentials implements OnModuleInit {
   async authenticate(request: AuthenticationRequest): Promise<AuthenticationDecision> {
     const key = keyOf(request);
     const known = this.recall(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.admitAgain(request, known);
     const nowMs = this.nowMs();
     if (isFresh(this.wrong.get(key), nowMs)) return unknownCredential;
     const decision = await this.guesses.ask(networkOf(request.remoteAddress), () => this.decide(request));
@@ -89,6 +92,11 @@ export class DeviceCredentials implements OnModuleInit {
   /** The same for a device that was admitted before, and so does not guess. */
   async recheck(request: AuthenticationRequest): Promise<AuthenticationDecision> {
     return this.recall(keyOf(request)) ?? (await this.decide(request));
+  }
+
+  private admitAgain({ entrance, remoteAddress }: AuthenticationRequest, known: Admitted): Admitted {
+    this.entrances.contacts.note({ deviceId: known.deviceId, entrance, remoteAddress });
+    return known;
   }
 
   /** Not idempotent: the token in the answer is given once. */

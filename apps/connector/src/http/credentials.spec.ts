@@ -46,10 +46,12 @@ describe('a device without a certificate', () => {
     expect(answer).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
   });
 
-  it('is asked about once, and again after the registry has announced a change', async () => {
+  it('is asked about once, with its other contacts reported together, and again after the registry has announced a change', async () => {
     const headers = { 'X-Exosite-CIK': token };
     for (let times = 0; times < 3; times += 1) await site.ask(alias, { body: 'a=1', headers });
     expect(site.registry.authentications).toBe(1);
+    await site.entrances.contacts.send();
+    expect(site.registry.contacts).toMatchObject([{ deviceId: 'pump-18', entrance: 'connector', contacts: 2 }]);
     site.registry.tokens.clear();
     await site.announce('pump-18', 'revoked');
     await waitFor(async () => (await site.ask(alias, { body: 'a=1', headers })).status === 401);

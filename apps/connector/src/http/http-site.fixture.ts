@@ -25,9 +25,11 @@ import {
   deviceId,
   fingerprint,
   initialConnectorSettings,
+  type ReportedContact,
   readTrustBundle,
   recordRefusal,
   reportConnectorsVersion,
+  reportContacts,
 } from '@sallyport/protocol';
 import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import { TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
@@ -56,6 +58,8 @@ export class SmallSite {
   /** Device by its token. */
   readonly tokens = new Map<string, string>();
   authentications = 0;
+  /** Contacts that were not asked about. */
+  readonly contacts: ReportedContact[] = [];
   /** What happens while an answer about a token is on its way. */
   meanwhile: () => Promise<void> = async () => undefined;
 
@@ -103,6 +107,12 @@ export class SmallSite {
     return { outcome: 'activated', deviceId: deviceId.parse(identity), token: 'a'.repeat(40) };
   }
 
+  @RpcHandler(reportContacts)
+  take({ contacts }: { readonly contacts: ReportedContact[] }) {
+    this.contacts.push(...contacts);
+    return {};
+  }
+
   @RpcHandler(recordRefusal)
   record() {
     return {};
@@ -136,7 +146,7 @@ export class HttpSite implements AsyncDisposable {
     readonly registry: SmallSite,
     readonly values: DeviceValues,
     private readonly twin: Twin,
-    private readonly entrances: Entrances,
+    readonly entrances: Entrances,
     readonly siteCa: TestCa,
     readonly clientCa: TestCa,
     readonly directory: string,
@@ -240,7 +250,7 @@ export class HttpSite implements AsyncDisposable {
   private async start(app: INestMicroservice, removeDirectory: () => Promise<unknown>): Promise<void> {
     const { context, entrances, opened, values } = this;
     const front = new ConnectorFront(context, entrances);
-    const credentials = new DeviceCredentials(context);
+    const credentials = new DeviceCredentials(context, entrances);
     const { store, mqtt, clock, log } = context;
     const events = new Timeline(store, mqtt, clock, log);
     opened.defer(async () => void (await removeDirectory()));

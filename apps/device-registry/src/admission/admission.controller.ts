@@ -9,7 +9,9 @@ import {
   type EnrolmentQuestion,
   isTokenAdmission,
   type RefusalReport,
+  type ReportedContact,
   recordRefusal,
+  reportContacts,
   type TokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { ContactAdmission } from '../contact/contact-admission.js';
@@ -50,6 +52,12 @@ export class AdmissionController {
   @RpcHandler(recordRefusal)
   async record(refusal: RefusalReport): Promise<Record<string, never>> {
     await this.refusals.note(refusal);
+    return {};
+  }
+
+  @RpcHandler(reportContacts)
+  reported({ contacts }: { readonly contacts: readonly ReportedContact[] }): Record<string, never> {
+    for (const contact of contacts) this.lastContacts.take(contact);
     return {};
   }
 

@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { pause } from '@sallyport/concurrency';
-import type { DeviceId, LastSeen } from '@sallyport/protocol';
+import type { DeviceId, LastSeen, ReportedContact } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { foldedName } from './device-record.js';
@@ -67,6 +67,14 @@ export class LastContacts implements OnApplicationBootstrap, BeforeApplicationSh
     const seen = { ...(isNewer ? latest : before), contacts: contacts + (before?.contacts ?? 0) };
     this.waiting.set(name, { name, seen });
     this.directory.see(name, at);
+  }
+
+  /** Notes what an entrance reports of a device. It may be deleted by now, and its clock may be ahead. */
+  take({ at, ...contact }: ReportedContact): void {
+    const { directory } = this;
+    if (directory.isComplete && !directory.has(contact.deviceId)) return;
+    const atMs = Math.min(Date.parse(at), this.clock.now().getTime());
+    this.note({ ...contact, at: new Date(atMs) });
   }
 
   /** The last contact of a device; undefined if there was none, or it is not known. */

@@ -97,6 +97,11 @@ export class DeviceDirectory implements OnApplicationBootstrap, BeforeApplicatio
     return this.index.find(filter, range);
   }
 
+  /** Whether there is a device of this name; of those read so far. */
+  has(name: DeviceId): boolean {
+    return this.index.has(foldedName(name));
+  }
+
   /** Notes a contact of a device. */
   see(name: string, at: Date): void {
     this.index.see(name, at);

@@ -71,6 +71,10 @@ export class DeviceIndex {
     if (page.size === 0 && this.pages.length > 1) this.pages.splice(position, 1);
   }
 
+  has(name: string): boolean {
+    return this.pageAt(this.positionOf(name)).find(name) >= 0;
+  }
+
   /** Notes when a device was seen. What is older than what is known changes nothing. */
   see(name: string, at: Date): void {
     const page = this.pageAt(this.positionOf(name));
