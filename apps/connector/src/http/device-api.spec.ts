@@ -56,6 +56,8 @@ describe('values over HTTP', () => {
     ['a "%" that begins no character', alias, { body: 'a=%zz' }, 400],
     ['an escape that is not UTF-8', alias, { body: 'a=%ff' }, 400],
     ['an empty body', alias, { body: '', method: 'POST' }, 400],
+    ['a body without "="', alias, { body: 'temperature' }, 400],
+    ['a name of the body without "="', alias, { body: 'a=1&b' }, 400],
     ['no name in the query', alias, {}, 400],
     ['another type', alias, { body: '{}', headers: { 'Content-Type': 'application/json' } }, 415],
     ['a body above 1 MiB', alias, { body: `a=${'x'.repeat(1_100_000)}` }, 413],
@@ -105,9 +107,12 @@ describe('values of the past', () => {
     expect(await ask(`${alias}?past`)).toMatchObject({ text: 'past=21' });
   });
 
-  it.each(['1700000000=20', 'alias=a&yesterday=20', 'alias=a'])('are refused: %s', async (body) => {
-    expect(await ask('/onep:v1/stack/record', { body })).toMatchObject({ status: 400 });
-  });
+  it.each(['1700000000=20', 'alias=a&yesterday=20', 'alias=a', 'alias=a&1700000000'])(
+    'are refused: %s',
+    async (body) => {
+      expect(await ask('/onep:v1/stack/record', { body })).toMatchObject({ status: 400 });
+    },
+  );
 });
 
 describe('what needs no credential', () => {

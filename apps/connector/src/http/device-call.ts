@@ -8,7 +8,7 @@ import {
   type ResponseWriter,
 } from '@sallyport/http-wire';
 import { Problem } from '@sallyport/protocol';
-import { type FormPairs, formatForm, parseForm } from './form.js';
+import { type FormPairs, formatForm, parseFormBody } from './form.js';
 
 /** One request of a device, and its answer. */
 export class DeviceCall {
@@ -61,7 +61,7 @@ export async function readForm({ request }: DeviceCall, limits: FormLimits): Pro
     );
   const body = await readBody(request, limits);
   if (!isUtf8(body)) throw new Problem('invalid-request', 'The body is not UTF-8.');
-  return parseForm(body.toString('utf8').trim());
+  return parseFormBody(body.toString('utf8').trim());
 }
 
 async function readBody({ body }: IncomingRequest, { mostBytes, onGrowth }: FormLimits): Promise<Buffer> {

@@ -13,11 +13,19 @@ const mostPairs = 4_096;
  * @throws Problem `invalid-request`: an escape cannot be decoded, or there are too many names
  */
 export function parseForm(text: string): FormPairs {
-  if (text === '') return [];
-  const parts = text.split('&', mostPairs + 1);
-  if (parts.length > mostPairs)
-    throw new Problem('invalid-request', `There are more than ${mostPairs} names. Send them in several requests.`);
-  return parts.filter((part) => part !== '').map(pairOf);
+  return partsOf(text).map(pairOf);
+}
+
+/**
+ * Reads the form of a body. It is the same form, but each name has its "=": a value that is cut off is not an empty one.
+ *
+ * @throws Problem `invalid-request`: as `parseForm`, or a name has no "="
+ */
+export function parseFormBody(text: string): FormPairs {
+  return partsOf(text).map((part) => {
+    if (part.includes('=')) return pairOf(part);
+    throw new Problem('invalid-request', 'A name in the body has no "=". Send name and value: temperature=50');
+  });
 }
 
 /** The same of a query, which begins behind the "?". */
@@ -29,6 +37,14 @@ export function queryOf(target: string): FormPairs {
 /** Writes pairs in the form that `parseForm` reads; every byte outside of letters, digits and `-_.~` is escaped. */
 export function formatForm(pairs: FormPairs): string {
   return pairs.map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join('&');
+}
+
+function partsOf(text: string): string[] {
+  if (text === '') return [];
+  const parts = text.split('&', mostPairs + 1);
+  if (parts.length > mostPairs)
+    throw new Problem('invalid-request', `There are more than ${mostPairs} names. Send them in several requests.`);
+  return parts.filter((part) => part !== '');
 }
 
 function pairOf(part: string): readonly [string, string] {
