@@ -21,7 +21,8 @@ export const refusals = {
   },
   'issuer-unknown': {
     meaning: 'No trusted CA issued the certificate.',
-    remedy: 'Enrol the device with this site, or add its CA to the trusted CAs.',
+    remedy:
+      'Enrol the device with this site, or add its CA: to the trusted CAs of the listener, or to a connector with: sallyport client-ca add FILE',
   },
   'chain-incomplete': {
     meaning: 'The certificate chain does not reach a trusted CA.',
@@ -138,7 +139,7 @@ export const refusals = {
   },
   'connector-unknown': {
     meaning: 'There is no connector for this name.',
-    remedy: 'Use the domain of a connector. See which there are: sallyport connector show',
+    remedy: 'Use the domain of a connector. See which there are: sallyport connector list',
   },
   'certificates-not-accepted': {
     meaning: 'The connector takes no device certificates.',
@@ -209,8 +210,9 @@ export const refusals = {
     remedy: 'Use the newest certificate of the device.',
   },
   'credential-mismatch': {
-    meaning: 'The device is registered with another kind of credential.',
-    remedy: 'Use the credential that the device was provisioned with.',
+    meaning: 'The device has, or as a new device needs, another kind of credential.',
+    remedy:
+      'Use the credential that the device was provisioned with. What new devices show: sallyport connector provisioning --auth',
   },
   'credential-unknown': {
     meaning: 'The token or the password is not right, or has been replaced.',

@@ -73,7 +73,7 @@ export class Connectors {
   async require(name: ConnectorName): Promise<StoredConnector> {
     const found = await this.find(name);
     if (found !== undefined) return found;
-    throw new Problem('not-found', `No connector is called "${name}". See which there are: sallyport connector show`);
+    throw new Problem('not-found', `No connector is called "${name}". See which there are: sallyport connector list`);
   }
 
   /**
