@@ -99,6 +99,30 @@ describe('device values, set and history', () => {
     expect(site.seen.map(({ body }) => body)).toEqual([{ values: { valve: 'open', note: 'a=b' } }]);
   });
 
+  it('sets values by the schema of the connector that the device belongs to', async () => {
+    const site = await siteWithConnector({
+      'PATCH /v1/devices/:id/values': () => ({ at: '2026-05-01T12:00:03.000001Z' }),
+    });
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => ({
+      ...description,
+      connector: 'plant2',
+    }));
+
+    await site.run(['device', 'set', 'child01', 'valve=open']);
+
+    expect(site.seen.map(({ body }) => body)).toEqual([{ connector: 'plant2', values: { valve: 'open' } }]);
+  });
+
+  it('sets nothing for a name that no device has', async () => {
+    const site = await siteWithConnector({});
+
+    const { exitCode, stderr } = await site.run(['device', 'set', 'chlid01', 'valve=open']);
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Error: ');
+    expect(site.seen).toEqual([]);
+  });
+
   it('is called wrongly with what sets nothing', async () => {
     const site = await siteWithConnector({});
 

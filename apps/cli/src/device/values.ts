@@ -3,6 +3,7 @@ import { quoted } from '@sallyport/config';
 import {
   type DeviceId,
   type DeviceValueList,
+  registryRoutes,
   resourceAlias,
   type ValueHistory,
   valueRoutes,
@@ -15,6 +16,7 @@ import { numberArgument, schemaArgument } from '../argument.js';
 import type { CliContext } from '../cli-context.js';
 import { deviceIdArgument, type GlobalOptions, globalOptions, openSettings, optionsOf } from '../options.js';
 import { tableLines, writeJson, writeLines } from '../output.js';
+import { openRegistry } from './registry-call.js';
 
 const mostPoints = z.number().min(1).max(1000);
 const historyOptions = globalOptions.extend({ alias: resourceAlias.optional(), limit: mostPoints.default(100) });
@@ -67,9 +69,11 @@ interface Assignment {
 }
 
 async function setValues(context: CliContext, command: Command, { id, values }: Assignment): Promise<void> {
-  const given = optionsOf(command, globalOptions);
-  const connector = await connectorOf(context, given);
-  const set = await connector.call(valueRoutes.setValues, { params: { id }, body: { values } });
+  const { given, registry } = await openRegistry(context, command, globalOptions);
+  // The registry knows every device, and its connector; the connector knows only what a device has written.
+  const { connector } = await registry.call(registryRoutes.showDevice, { params: { id } });
+  const body = { ...(connector === undefined ? {} : { connector }), values };
+  const set = await (await connectorOf(context, given)).call(valueRoutes.setValues, { params: { id }, body });
   if (given.json) writeJson(context, set);
   else
     writeLines(context, [
