@@ -1,4 +1,4 @@
-import { type ClientCaChange, clientCa, clientCaChange } from '@sallyport/protocol';
+import { type ClientCaChange, clientCa, clientCaChange, identityNaming } from '@sallyport/protocol';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { none, orNull, removableArgument, removableNumberArgument, schemaArgument } from '../argument.js';
@@ -7,6 +7,7 @@ import { Failure } from '../failure.js';
 
 const { label, approval, crl, namespace, quota } = clientCa.shape;
 const { mode: crlMode, url: crlUrl } = crl.shape;
+const [, byTemplate, byPattern] = identityNaming.options;
 
 /** What may be said of a Client CA, as options. */
 export const caOptions = connectorOptions.extend({
@@ -34,8 +35,16 @@ export function withCaOptions(command: Command): Command {
       ),
     )
     .option('--name-by-cn', 'the identity of a device is the CN of its certificate')
-    .option('--name-template <text>', 'it is a text with {cn}, {o}, {ou}, {serialNumber} or {dns} of the certificate')
-    .option('--name-pattern <regex>', 'it is the one group of this pattern, which the whole CN must match')
+    .option(
+      '--name-template <text>',
+      'it is a text with {cn}, {o}, {ou}, {serialNumber} or {dns} of the certificate',
+      schemaArgument(byTemplate.shape.template),
+    )
+    .option(
+      '--name-pattern <regex>',
+      'it is the one group of this pattern, which the whole CN must match',
+      schemaArgument(byPattern.shape.pattern),
+    )
     .option('--namespace <prefix>', 'what every identity begins with, or none', removableArgument(namespace.unwrap()))
     .option('--quota <devices>', 'most devices, or none', removableNumberArgument(quota.unwrap()))
     .option('--existing-until <date>', 'known devices pass until then although the CA has ended, or none', dateArgument)

@@ -8,8 +8,10 @@ import { absolutePath } from '../options.js';
 /** More than any bundle of certificates that a person handles. */
 const longestInput = 1024 * 1024;
 
+const nameTheFile = 'Name the file of the certificate, or of the revocation list.';
+
 /**
- * The bytes of a file that should hold a certificate; with `-`, of standard input.
+ * The bytes of a file that should hold a certificate or a revocation list; with `-`, of standard input.
  *
  * @throws Failure: there is no such file, it cannot be read, or it is too large
  */
@@ -17,8 +19,8 @@ export async function certificateInput(context: CliContext, file: string): Promi
   if (file === '-') return bytesOfInput(context);
   const path = absolutePath(context, file);
   const reading = await readOperatorFile(path);
-  if (reading.state === 'missing') throw new Failure(`There is no file ${path}.`, 'Name the file of the certificate.');
-  if (reading.state !== 'file') throw new Failure(`${path} ${reading.fault}.`, 'Name the file of the certificate.');
+  if (reading.state === 'missing') throw new Failure(`There is no file ${path}.`, nameTheFile);
+  if (reading.state !== 'file') throw new Failure(`${path} ${reading.fault}.`, nameTheFile);
   if (reading.stats.size > longestInput) throw tooLarge(path);
   // The reader has kept every byte as one character.
   return Buffer.from(reading.text, 'latin1');
@@ -38,8 +40,8 @@ async function bytesOfInput(context: CliContext): Promise<Buffer> {
 
 function tooLarge(what: string): Failure {
   return new Failure(
-    `${what} has more than ${longestInput} bytes, so it is no certificate.`,
-    'Name the file of the certificate.',
+    `${what} has more than ${longestInput} bytes, so it is neither a certificate nor a revocation list.`,
+    nameTheFile,
   );
 }
 

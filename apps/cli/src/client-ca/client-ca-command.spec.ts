@@ -103,6 +103,8 @@ describe('client-ca set and remove', () => {
     ['no date', ['--existing-until', 'soon']],
     ['an address that is none', ['--crl-url', 'ftp://crl.example']],
     ['a namespace with a slash', ['--namespace', 'a/b']],
+    ['a pattern that is too short for a group', ['--name-pattern', '(']],
+    ['an empty template', ['--name-template', '']],
   ])('is called wrongly with %s', async (_, words) => {
     await using site = await siteWithFleet();
 

@@ -72,7 +72,7 @@ describe('client-ca decode', () => {
     [
       'there is none',
       'missing.pem',
-      /^Error: There is no file .*missing\.pem\.\nName the file of the certificate\.\n$/,
+      /^Error: There is no file .*missing\.pem\.\nName the file of the certificate, or of the revocation list\.\n$/,
     ],
     ['it is a directory', '.', /^Error: .* is a directory/],
   ])('is explained when a file cannot be read because %s', async (_, file, message) => {
@@ -90,6 +90,6 @@ describe('client-ca decode', () => {
     const { exitCode, stderr } = await site.run(['client-ca', 'decode', '-'], { stdin: 'x'.repeat(1024 * 1024 + 1) });
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('The input has more than 1048576 bytes, so it is no certificate.');
+    expect(stderr).toContain('The input has more than 1048576 bytes, so it is neither a certificate nor a revocation list.');
   });
 });
