@@ -1,4 +1,4 @@
-// Keeps docs/architecture.md true: the files of its flows and the answers to its ten questions.
+// Keeps docs true: the flows and answers of docs/architecture.md, and the ends of a contact at the connector.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -119,6 +119,30 @@ describe('the ten questions of a newcomer in docs/architecture.md', () => {
     const found = filesFoundBy(search);
     expect(found).toEqual(expect.arrayContaining(files.map(({ path }) => path)));
     expect(found.length).toBeLessThanOrEqual(mostFilesOfASearch);
+  });
+});
+
+describe('docs/connector-admission.md', () => {
+  const folder = join(root, 'apps/device-registry/src/contact');
+  const read = (isOfKind) =>
+    readdirSync(folder)
+      .filter(isOfKind)
+      .map((name) => readFileSync(join(folder, name), 'utf8'));
+  const isTest = (name) => name.endsWith('.spec.ts');
+  const text = readFileSync(join(root, 'docs/connector-admission.md'), 'utf8');
+  const refusals = readFileSync(join(root, 'libs/protocol/src/refusals.ts'), 'utf8').match(
+    /(?<=^ {2}')[\w-]+(?=': \{)/gm,
+  );
+  const told = refusals.filter((code) => codeSpans(text).includes(code));
+
+  it.each(told)('has a test for the end of a contact with %s', (code) => {
+    expect(read(isTest).some((test) => test.includes(code))).toBe(true);
+  });
+
+  it('leaves out no end that the folder has', () => {
+    const thrown = read((name) => !isTest(name)).flatMap((source) => [...source.matchAll(/Refusal\('([\w-]+)'\)/g)]);
+    expect(thrown.length).toBeGreaterThan(20);
+    expect(thrown.map(([, code]) => code).filter((code) => !told.includes(code))).toEqual([]);
   });
 });
 

@@ -111,6 +111,11 @@ export class ContactsUnderTest {
     return this.send('POST', '/v1/allowed', { devices: [name], ...options });
   }
 
+  /** Lets in the devices of a CSV file. */
+  importList(csv: string): Promise<void> {
+    return this.send('POST', '/v1/devices-import', { csv, mode: 'import' });
+  }
+
   /** Denies a name, or a certificate. */
   deny({ name, certificate }: { readonly name?: string; readonly certificate?: string }): Promise<void> {
     const devices = name === undefined ? [] : [name];

@@ -1,7 +1,7 @@
 import { identityNaming } from '@sallyport/protocol';
 import type { TestCa } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ContactsUnderTest, contactFor, contactWith } from './contact.fixture.js';
+import { ContactsUnderTest, contactFor, contactWith, idOf } from './contact.fixture.js';
 
 const day = 86_400;
 
@@ -79,6 +79,7 @@ describe('the decision about a certificate at a connector', () => {
     it.each([
       ['leaf-is-ca', ['basicConstraints=critical,CA:TRUE']],
       ['leaf-is-ca', ['keyUsage=digitalSignature,keyCertSign']],
+      ['chain-invalid', ['1.2.3.4.5=critical,ASN1:UTF8String:unknown']],
       ['wrong-purpose', ['extendedKeyUsage=serverAuth']],
       ['admitted as pump-17', ['basicConstraints=CA:FALSE']],
       ['admitted as pump-17', []],
@@ -121,6 +122,14 @@ describe('the decision about a certificate at a connector', () => {
       await contacts.changeCa(ca, { crl: { mode: 'hard' } });
       expect(await contacts.arrive(ca, 'pump-17')).toBe('revocation-unknown');
       expect(await contacts.arrive(other, 'pump-18')).toBe('admitted as pump-18');
+    });
+
+    it('issuer-unknown, when its CA is one of the site before this one', async () => {
+      const { store } = contacts.registry;
+      const site = { siteId: 'ab'.repeat(16), foundedAt: '2026-06-01T12:00:00.000Z' };
+      await store.put('site', { ...site, distrusted: [idOf(ca)] });
+      await contacts.registry.restart();
+      expect(await contacts.arrive(ca, 'pump-17')).toBe('issuer-unknown');
     });
 
     it('certificate-revoked, when its device was revoked, also under another name', async () => {
@@ -187,6 +196,13 @@ describe('the decision about a certificate at a connector', () => {
       await contacts.changeCa(ca, { namespace: 'acme-' });
       expect(await contacts.arrive(ca, 'acme-1')).toBe('admitted as acme-1');
       expect(await contacts.arrive(ca, 'other-1')).toBe('identity-outside-namespace');
+    });
+
+    it('name-constrained, when the name constraints of the Client CA forbid the name', async () => {
+      const extensions = ['basicConstraints=critical,CA:TRUE', 'nameConstraints=critical,permitted;DNS:acme.example'];
+      const constrained = await contacts.clientCa({}, { extensions });
+      expect(await contacts.arrive(constrained, 'pump-17.acme.example')).toBe('admitted as pump-17.acme.example');
+      expect(await contacts.arrive(constrained, 'pump-17.other.example')).toBe('name-constrained');
     });
 
     it('with the name that a template makes of other fields', async () => {

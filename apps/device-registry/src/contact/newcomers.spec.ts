@@ -40,6 +40,13 @@ describe('a device that comes to a connector for the first time', () => {
     expect(await contacts.arrive(ca, 'pump-17')).toBe('admitted as pump-17');
   });
 
+  it('is certificate-not-pinned with another certificate than the one of the imported list', async () => {
+    const listed = await contactWith(ca, { commonName: 'pump-17' });
+    await contacts.importList(`ID, SSL Client Certificate\npump-17,${listed.connector?.certificate}\n`);
+    expect(await contacts.arrive(ca, 'pump-17')).toBe('certificate-not-pinned');
+    expect(await contacts.come(listed)).toBe('admitted as pump-17');
+  });
+
   it('uses its place on the allow list up', async () => {
     await contacts.change({ provisioning: { self: false } });
     await contacts.allow('pump-17');

@@ -70,10 +70,12 @@ export class NewcomerCheck {
 
   /**
    * The device was not deleted, takes the name of no service, and comes by itself or because an administrator expects
-   * it. It shows the kind of credential that the connector wants of new devices; a known one keeps its own.
+   * it. It shows the certificate that the allow list names, if it names one, and the kind of credential that the
+   * connector wants of new devices; a known one keeps its own.
    *
    * @returns the entry of the allow list, which the registration uses up
-   * @throws Refusal `device-deleted`, `name-conflict`, `device-expired`, `not-expected`, `credential-mismatch`
+   * @throws Refusal `device-deleted`, `certificate-not-pinned`, `name-conflict`, `device-expired`, `not-expected`,
+   *   `credential-mismatch`
    */
   async requireExpected(): Promise<AllowedDevice | undefined> {
     const { connector, identity: deviceId, fingerprint, issuer } = this.newcomer;

@@ -8,6 +8,7 @@ import {
 } from '@sallyport/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ContactsUnderTest } from './contact.fixture.js';
+import { DeviceSecrets } from './device-secrets.js';
 
 const where = { connector: 'default', entrance: 'connector', remoteAddress: '192.0.2.7' };
 
@@ -147,6 +148,13 @@ describe('a device with a secret', () => {
       expect(await reason(identity)).toBe('name-invalid');
     },
   );
+
+  it('is admission-unavailable, while more passwords come than can be checked', async () => {
+    const secrets = new DeviceSecrets(contacts.registry.store);
+    const checking = Array.from({ length: 600 }, () => secrets.isPassword(undefined, 'a password'));
+    const reasons = (await Promise.allSettled(checking)).flatMap((each) => ('reason' in each ? [each.reason] : []));
+    expect(reasons[0]).toMatchObject({ reason: 'admission-unavailable' });
+  });
 
   it('is admitted with its token, however many wrong ones come from its network', async () => {
     const { token } = await activate('meter-1');
