@@ -3,14 +3,13 @@ import type { AuditEntry } from '@sallyport/audit';
 import type {
   AdmissionDecision,
   CertificateAdmissionRequest,
-  DeviceCertificate,
   DeviceEventType,
   NewDeviceEvent,
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
 import { DeviceLists } from '../devices/device-lists.js';
-import { type DeviceRecord, registered, withCertificate } from '../devices/device-record.js';
+import { type DeviceRecord, registered, shownCertificate, withCertificate } from '../devices/device-record.js';
 import { type Decision, type DeviceChangeSet, Devices, type StoredDevice } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
 import { authorityOf, isFormerAuthority, judgePeer, vouchingCa } from './admission-rules.js';
@@ -83,7 +82,7 @@ export class PeerAdmission {
   private async registration(request: CertificateAdmissionRequest): Promise<DeviceChangeSet> {
     const { deviceId, kind, fingerprint } = request;
     const [at, actor] = [this.clock.now().toISOString(), actorOf(request)];
-    const certificate = certificateOf(request, at);
+    const certificate = shownCertificate(request, at);
     const after = registered({ deviceId, kind, authority: authorityOf(request), certificate, at, actor });
     await this.keepName(request, after);
     return {
@@ -95,7 +94,7 @@ export class PeerAdmission {
   }
 
   private async nextCertificate(request: CertificateAdmissionRequest, before: StoredDevice): Promise<DeviceChangeSet> {
-    const renewed = withCertificate(before.record, certificateOf(request, this.clock.now().toISOString()));
+    const renewed = withCertificate(before.record, shownCertificate(request, this.clock.now().toISOString()));
     // The first question may have come from an entrance that did not know the CA, or an older version wrote the record.
     const isKnownBetter = request.issuedHere || isFormerAuthority(renewed.authority);
     const after: DeviceRecord = isKnownBetter ? { ...renewed, authority: authorityOf(request) } : renewed;
@@ -125,21 +124,6 @@ export class PeerAdmission {
     const ca = vouchingCa(request);
     if (authority === ca.id) await this.authorities.keepName(ca);
   }
-}
-
-function certificateOf(request: CertificateAdmissionRequest, recordedAt: string): DeviceCertificate {
-  const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
-  const [issuer] = authorities;
-  return {
-    fingerprint,
-    serialNumber,
-    issuerFingerprint,
-    ...(issuer === undefined ? {} : { issuer }),
-    notBefore,
-    notAfter,
-    recordedAt,
-    source: 'contact',
-  };
 }
 
 function actorOf({ entrance }: CertificateAdmissionRequest): string {

@@ -2,7 +2,6 @@ import {
   type CertificateAdmissionRequest,
   type ConnectorContact,
   type ConnectorName,
-  type DeviceCertificate,
   Problem,
 } from '@sallyport/protocol';
 import { type Certificate, parseCertificate } from '@sallyport/x509';
@@ -27,22 +26,6 @@ export function contactOf(
   const leaf = leafOf(Buffer.from(certificate, 'base64'));
   if (leaf.fingerprint !== request.fingerprint) throw new Refusal('certificate-malformed');
   return { request, connector: name, leaf };
-}
-
-/** What the record keeps of the certificate. */
-export function certificateIn({ request }: CertificateContact, recordedAt: string): DeviceCertificate {
-  const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
-  const [issuer] = authorities;
-  return {
-    fingerprint,
-    serialNumber,
-    issuerFingerprint,
-    ...(issuer === undefined ? {} : { issuer }),
-    notBefore,
-    notAfter,
-    recordedAt,
-    source: 'contact',
-  };
 }
 
 function leafOf(der: Buffer): Certificate {

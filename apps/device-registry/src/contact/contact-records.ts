@@ -10,17 +10,15 @@ import type {
 } from '@sallyport/protocol';
 import { Authorities } from '../devices/authorities.js';
 import { DeviceLists } from '../devices/device-lists.js';
-import { type DeviceRecord, fingerprintsOf } from '../devices/device-record.js';
+import { type DeviceRecord, fingerprintsOf, shownCertificate } from '../devices/device-record.js';
 import type { Decision, StoredDevice } from '../devices/devices.js';
-import { certificateIn } from './certificate-contact.js';
 import type { NewSecret } from './device-secrets.js';
 import type { KnownDevice, NamedContact } from './known-device.js';
 import type { SecretContact } from './secret-contact.js';
 
-/** The record of an admitted device, and whether the contact made it. */
+/** The record of an admitted device. */
 export interface Admitted {
   readonly record: DeviceRecord;
-  readonly isNew: boolean;
 }
 
 /** The same, with the secret that the device gets in its answer. */
@@ -59,7 +57,7 @@ export class ContactRecords {
     const record: DeviceRecord = {
       ...newRecord(identity, { state, at, actor }),
       authority: issuer.kind === 'site' ? 'site' : issuer.clientCa.id,
-      certificates: [certificateIn(contact, at)],
+      certificates: [shownCertificate(contact.request, at)],
       connector: named.connector.name,
       ...(allowance?.tags === undefined ? {} : { tags: allowance.tags }),
     };
@@ -89,7 +87,7 @@ export class ContactRecords {
     };
     const { change } = this.registrationOf({ record, origin, allowance, details: { credential: credential.kind } });
     const operations = [...change.operations, ...made.operations];
-    return { result: { record, isNew: true, secret }, change: { ...change, operations, announced: [credential.id] } };
+    return { result: { record, secret }, change: { ...change, operations, announced: [credential.id] } };
   }
 
   /** Gives a known device another secret. */
@@ -102,12 +100,12 @@ export class ContactRecords {
     const entry = entryOf('device-activated', { record: after, origin });
     const audit = [{ ...entry, details: { ...entry.details, credential: credential.kind } }];
     const change = { before: device, after, operations, announced: [credential.id], audit };
-    return { result: { record: after, isNew: false, secret }, change };
+    return { result: { record: after, secret }, change };
   }
 
   /** Writes what a contact of a known device changed. */
   async readmission(named: NamedContact, before: StoredDevice, known: KnownDevice): Promise<Decision<Admitted>> {
-    if (known.kind === 'admit') return { result: { record: before.record, isNew: false } };
+    if (known.kind === 'admit') return { result: { record: before.record } };
     const { after, action } = known;
     const { contact, issuer } = named;
     if (issuer.kind === 'client-ca') await this.keepName(issuer.clientCa);
@@ -116,7 +114,7 @@ export class ContactRecords {
     const { fingerprint } = contact.leaf;
     const entry = entryOf(action, { record: after, origin: contact.request });
     return {
-      result: { record: after, isNew: false },
+      result: { record: after },
       change: {
         before,
         after,
@@ -144,7 +142,7 @@ export class ContactRecords {
     const entry = entryOf('device-registered', about);
     const isExpected = allowance !== undefined;
     return {
-      result: { record, isNew: true },
+      result: { record },
       change: {
         after: record,
         events,
@@ -185,6 +183,7 @@ function eventOf(type: DeviceEventType, { record, origin }: About): NewDeviceEve
     ...(connector === undefined ? {} : { connector }),
     protocol: protocolOf(origin.entrance),
     address: origin.remoteAddress,
+    actor: `entrance:${origin.entrance}`,
   };
 }
 

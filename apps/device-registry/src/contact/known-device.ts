@@ -1,8 +1,8 @@
 import type { ClientCa, ConnectorDocument, DeviceAuthority, DeviceId } from '@sallyport/protocol';
 import { isFormerAuthority, judgePeer } from '../admission/admission-rules.js';
-import { type DeviceRecord, holdsCertificate, withCertificate } from '../devices/device-record.js';
+import { type DeviceRecord, holdsCertificate, shownCertificate, withCertificate } from '../devices/device-record.js';
 import { type AcceptedIssuer, isInDate, isInGrace } from './accepted-issuer.js';
-import { type CertificateContact, certificateIn } from './certificate-contact.js';
+import type { CertificateContact } from './certificate-contact.js';
 import { Refusal } from './refusal.js';
 
 const dayMs = 86_400_000;
@@ -115,5 +115,5 @@ function requireAcceptable({ contact, connector }: NamedContact, record: DeviceR
 
 function withShownCertificate({ contact, now }: NamedContact, record: DeviceRecord): DeviceRecord {
   const { expectedCertificate: _, ...rest } = record;
-  return withCertificate(rest, certificateIn(contact, now.toISOString()));
+  return withCertificate(rest, shownCertificate(contact.request, now.toISOString()));
 }

@@ -1,4 +1,5 @@
 import {
+  type CertificateAdmissionRequest,
   connectorName,
   type DeviceAuthority,
   type DeviceCertificate,
@@ -73,6 +74,22 @@ export function registered({ deviceId: id, kind, authority, certificate, at, act
     registeredAt: at,
     certificates: [certificate],
     states: [{ state: 'active', at, actor }],
+  };
+}
+
+/** A certificate as the record keeps it, when a device has shown it at an entrance. */
+export function shownCertificate(request: CertificateAdmissionRequest, recordedAt: string): DeviceCertificate {
+  const { fingerprint, serialNumber, issuerFingerprint, authorities, notBefore, notAfter } = request;
+  const [issuer] = authorities;
+  return {
+    fingerprint,
+    serialNumber,
+    issuerFingerprint,
+    ...(issuer === undefined ? {} : { issuer }),
+    notBefore,
+    notAfter,
+    recordedAt,
+    source: 'contact',
   };
 }
 
