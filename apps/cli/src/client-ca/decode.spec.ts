@@ -90,6 +90,8 @@ describe('client-ca decode', () => {
     const { exitCode, stderr } = await site.run(['client-ca', 'decode', '-'], { stdin: 'x'.repeat(1024 * 1024 + 1) });
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('The input has more than 1048576 bytes, so it is neither a certificate nor a revocation list.');
+    expect(stderr).toContain(
+      'The input has more than 1048576 bytes, so it is neither a certificate nor a revocation list.',
+    );
   });
 });
