@@ -14,6 +14,7 @@ import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { connectorParts } from './connectors/connector-parts.js';
 import { contactParts } from './contact/contact-parts.js';
+import { AllowListWatch } from './devices/allow-list-watch.js';
 import { Authorities } from './devices/authorities.js';
 import { AuthorityTakeover } from './devices/authority-takeover.js';
 import { CertificateWatch } from './devices/certificate-watch.js';
@@ -77,6 +78,7 @@ const registrySite: Provider = {
   ],
   providers: [
     auditLog,
+    AllowListWatch,
     AuditCheckpoints,
     Authorities,
     AuthorityTakeover,

@@ -21,6 +21,8 @@ export const allowedDevice = z.strictObject({
   connector: connector.optional(),
   /** End of its window; absent when it has none. */
   until: z.iso.datetime().optional(),
+  /** When the end of its window was told as event `expired`. A new window takes this away. */
+  expiredAt: z.iso.datetime().optional(),
   /** The only certificate with which it may come in; absent for any that its CA vouches for. */
   fingerprint: fingerprint.optional(),
   /** Given to the device when it comes in. */
@@ -77,7 +79,11 @@ const listQuery = z.strictObject({
   limit: pageLimit,
 });
 
-export const allowList = z.strictObject({ devices: z.array(allowedDevice), cursor: z.string().optional() });
+/** `expired`: its window has passed, and it has not come. It may not come in now. */
+export const expectedDevice = allowedDevice.extend({ state: z.enum(['expected', 'expired']) });
+export type ExpectedDevice = z.infer<typeof expectedDevice>;
+
+export const allowList = z.strictObject({ devices: z.array(expectedDevice), cursor: z.string().optional() });
 export type AllowList = z.infer<typeof allowList>;
 export const denyList = z.strictObject({ denied: z.array(deniedPeer), cursor: z.string().optional() });
 export type DenyList = z.infer<typeof denyList>;

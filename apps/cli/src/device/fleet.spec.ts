@@ -65,6 +65,24 @@ describe('device allow and deny', () => {
     ]);
   });
 
+  it('show who has not come in time', async () => {
+    await using site = await fakeSite();
+    const entry = { at: '2026-06-01T12:00:00Z', actor: 'local-admin' };
+    routes(site).set('GET /v1/allowed', () => ({
+      devices: [
+        { deviceId: 'pump-1', state: 'expired', until: '2026-06-01T14:00:00Z', ...entry },
+        { deviceId: 'pump-2', state: 'expected', ...entry },
+      ],
+    }));
+    const { stdout } = await site.run(['device', 'allow']);
+    expect(stdout.split('\n').map((line) => line.trim().split(/ +/))).toMatchObject([
+      ['DEVICE', 'STATE', 'UNTIL', 'CONNECTOR', 'CERTIFICATE', 'BY'],
+      ['pump-1', 'expired', '2026-06-01T14:00:00Z', 'any', 'any', 'local-admin'],
+      ['pump-2', 'expected', '-', 'any', 'any', 'local-admin'],
+      [''],
+    ]);
+  });
+
   it('take names off again', async () => {
     await using site = await fakeSite();
     routes(site).set('DELETE /v1/denied/:id', () => undefined);

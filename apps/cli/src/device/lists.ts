@@ -1,5 +1,4 @@
 import {
-  type AllowedDevice,
   allowRequest,
   connectorName,
   type DeniedPeer,
@@ -7,6 +6,7 @@ import {
   denyRequest,
   deviceId,
   deviceListRoutes,
+  type ExpectedDevice,
   fingerprint,
 } from '@sallyport/protocol';
 import type { Command } from 'commander';
@@ -97,11 +97,12 @@ type ListCall = RegistryCall<z.infer<typeof listOptions>>;
 async function showAllowed({ context, given, registry }: ListCall): Promise<void> {
   const fetchPage = (cursor: string | undefined) =>
     registry.call(deviceListRoutes.listAllowed, { query: { cursor, limit: 1000 } });
-  const devices: AllowedDevice[] = [];
+  const devices: ExpectedDevice[] = [];
   for await (const page of everyPage(fetchPage)) devices.push(...page.devices);
   if (given.json) return writeJson(context, { devices });
-  const rows = devices.map(({ deviceId: name, until, connector, fingerprint: bound, actor }) => [
+  const rows = devices.map(({ deviceId: name, state, until, connector, fingerprint: bound, actor }) => [
     name,
+    state,
     until ?? '-',
     connector ?? 'any',
     bound ?? 'any',
@@ -109,7 +110,9 @@ async function showAllowed({ context, given, registry }: ListCall): Promise<void
   ]);
   writeLines(
     context,
-    rows.length === 0 ? ['No names.'] : tableLines(['DEVICE', 'UNTIL', 'CONNECTOR', 'CERTIFICATE', 'BY'], rows),
+    rows.length === 0
+      ? ['No names.']
+      : tableLines(['DEVICE', 'STATE', 'UNTIL', 'CONNECTOR', 'CERTIFICATE', 'BY'], rows),
   );
 }
 

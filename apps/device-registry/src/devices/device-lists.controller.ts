@@ -14,11 +14,11 @@ import {
   type ListChange,
   type TombstoneList,
 } from '@sallyport/protocol';
-import { Serves } from '@sallyport/runtime';
+import { Clock, Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import { DeviceExport } from './device-export.js';
 import { DeviceImport } from './device-import.js';
-import { DeviceLists } from './device-lists.js';
+import { DeviceLists, isOver } from './device-lists.js';
 import { DeviceRemoval } from './device-removal.js';
 import { ListAdministration } from './list-administration.js';
 
@@ -34,12 +34,18 @@ export class DeviceListsController {
     private readonly removal: DeviceRemoval,
     private readonly imports: DeviceImport,
     private readonly exports: DeviceExport,
+    private readonly clock: Clock,
   ) {}
 
   @Serves(deviceListRoutes.listAllowed)
   async allowed(@Query() query: unknown): Promise<AllowList> {
     const { items, ...rest } = await this.lists.allowed.page(listQuery.parse(query));
-    return { devices: items, ...rest };
+    const now = this.clock.now();
+    const devices = items.map((item) => ({
+      ...item,
+      state: isOver(item, now) ? ('expired' as const) : ('expected' as const),
+    }));
+    return { devices, ...rest };
   }
 
   @Serves(deviceListRoutes.allowDevices)

@@ -51,8 +51,7 @@ export class DeviceLists {
   /** The entry of the allow list for a name whose window has not ended. */
   async allowanceOf(name: DeviceId, now: Date): Promise<AllowedDevice | undefined> {
     const entry = await this.allowed.find(name);
-    const isOver = entry?.until !== undefined && Date.parse(entry.until) <= now.getTime();
-    return isOver ? undefined : entry;
+    return entry === undefined || isOver(entry, now) ? undefined : entry;
   }
 
   /** The name of the deleted device that had this name or this certificate. */
@@ -75,4 +74,9 @@ export class DeviceLists {
   release({ deviceId: name, fingerprints }: Tombstone): Operation[] {
     return [this.tombstones.remove(name), ...fingerprints.map((each) => this.deletedCertificates.remove(each))];
   }
+}
+
+/** Whether the window of an entry of the allow list has ended. */
+export function isOver({ until }: AllowedDevice, now: Date): boolean {
+  return until !== undefined && Date.parse(until) <= now.getTime();
 }

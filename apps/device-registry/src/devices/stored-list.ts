@@ -1,5 +1,5 @@
 import { Problem } from '@sallyport/protocol';
-import type { Entry, JsonValue, Operation, Store } from '@sallyport/store';
+import type { Compare, Entry, JsonValue, Operation, Store } from '@sallyport/store';
 import type { z } from 'zod';
 
 // A search reads so many entries for one answer. Then the page ends early, and its cursor goes on.
@@ -24,6 +24,14 @@ export class StoredList<Item extends JsonValue> {
   async find(name: string): Promise<Item | undefined> {
     const entry = await this.store.get(this.keyOf(name));
     return entry && this.itemOf(entry);
+  }
+
+  /** Every item that can be read, and what must hold so that it is still the same. */
+  async *all(): AsyncGenerator<{ item: Item; unchanged: Compare }> {
+    for await (const { key, value, revision } of this.store.listAll(this.prefix, { pageSize: 500 })) {
+      const { data: item } = this.schema.safeParse(value);
+      if (item !== undefined) yield { item, unchanged: { key, revision } };
+    }
   }
 
   /** The operation that puts an item on the list, or in the place of an older one. */
