@@ -12,6 +12,7 @@ import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
+import { AllowedAddresses } from './allowed-addresses.js';
 import { connectorParts } from './connectors/connector-parts.js';
 import { contactParts } from './contact/contact-parts.js';
 import { AllowListWatch } from './devices/allow-list-watch.js';
@@ -114,6 +115,7 @@ const registrySite: Provider = {
     EventStreams,
     MergedTimeline,
     Timeline,
+    AllowedAddresses,
     WebhookDelivery,
     Webhooks,
     ...connectorParts.providers,

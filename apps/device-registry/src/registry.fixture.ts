@@ -117,7 +117,7 @@ export class RegistryUnderTest {
     this.wholeStore = await this.openStore();
     this.services = new RunningServices({
       settings,
-      readSettings: async () => settings,
+      readSettings: async () => (await loadSettings(options)).settings,
       log: openLog({ destination: { write: (line: string) => void this.logged.push(line) } }),
       clock: this.clock,
       store: this.wholeStore,

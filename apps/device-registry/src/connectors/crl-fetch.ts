@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { readPasted } from '@sallyport/client-ca';
 import { type ClientCa, type Pasted, Problem } from '@sallyport/protocol';
-import { Clock, ServiceContext } from '@sallyport/runtime';
+import { Clock } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import type { CertificateRevocationList } from '@sallyport/x509';
 import { z } from 'zod';
+import { AllowedAddresses } from '../allowed-addresses.js';
 import { largestCrlBytes } from './client-ca-crls.js';
 
 /** Why the last fetch brought nothing. */
@@ -24,7 +25,7 @@ const storedFault = z.strictObject({ at: z.iso.datetime(), text: z.string() });
 @Injectable()
 export class CrlFetch {
   constructor(
-    private readonly context: ServiceContext,
+    private readonly allowed: AllowedAddresses,
     private readonly store: Store,
     private readonly clock: Clock,
   ) {}
@@ -41,7 +42,7 @@ export class CrlFetch {
         'This Client CA has no address of a revocation list. Set its crl.url, or upload the list.',
       );
     try {
-      await take(crlIn(await this.read(this.allowed(crl.url))));
+      await take(crlIn(await this.read(await this.requireAllowed(crl.url))));
       await this.store.delete(faultKey(id));
     } catch (error) {
       const problem = error instanceof Problem ? error : unreachable(crl.url, error);
@@ -55,9 +56,9 @@ export class CrlFetch {
     return storedFault.safeParse((await this.store.get(faultKey(id)))?.value).data;
   }
 
-  private allowed(address: string): URL {
+  private async requireAllowed(address: string): Promise<URL> {
     const url = new URL(address);
-    const hosts = this.context.settings.get('registry.crl.hosts');
+    const hosts = await this.allowed.crlHosts();
     // In a URL, an IPv6 address is in brackets.
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
     if (hosts.some((each) => each.toLowerCase() === host)) return url;

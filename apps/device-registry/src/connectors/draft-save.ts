@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
 import { type ConnectorDocument, type Finding, Problem, type SavedConnector } from '@sallyport/protocol';
-import { Clock, ServiceContext } from '@sallyport/runtime';
+import { Clock } from '@sallyport/runtime';
+import { AllowedAddresses } from '../allowed-addresses.js';
 import { ConnectorDrafts, checkVersion, type Draft, type DraftOwner } from './connector-drafts.js';
 import { ConnectorListeners } from './connector-listeners.js';
 import { connectorTag } from './connector-view.js';
@@ -21,14 +22,14 @@ export class DraftSave {
     private readonly drafts: ConnectorDrafts,
     private readonly listeners: ConnectorListeners,
     private readonly clock: Clock,
-    private readonly context: ServiceContext,
+    private readonly allowed: AllowedAddresses,
   ) {}
 
   /** What stands against saving a document, and what to know before. */
   async findings(document: ConnectorDocument): Promise<Finding[]> {
     const { byName } = await this.connectors.inForce();
     const others = [...byName.values()].filter(({ name }) => name !== document.name);
-    const hookOrigins = this.context.settings.require('registry.webhook.origins');
+    const hookOrigins = await this.allowed.webhookOrigins();
     return documentFindings(document, { others, hookOrigins, now: this.clock.now() });
   }
 

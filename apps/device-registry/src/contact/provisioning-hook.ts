@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Semaphore } from '@sallyport/concurrency';
 import { FaultLog, ServiceContext } from '@sallyport/runtime';
 import { z } from 'zod';
+import { AllowedAddresses } from '../allowed-addresses.js';
 import { Refusal } from './refusal.js';
 
 const deadlineMs = 5_000;
@@ -33,7 +34,10 @@ export class ProvisioningHook {
 
   private readonly faults: FaultLog;
 
-  constructor(private readonly context: ServiceContext) {
+  constructor(
+    context: ServiceContext,
+    private readonly allowed: AllowedAddresses,
+  ) {
     this.faults = new FaultLog(context.log, context.clock, 'provisioning hook gave no valid answer');
   }
 
@@ -54,7 +58,7 @@ export class ProvisioningHook {
   private async ask(url: string, question: HookQuestion): Promise<boolean> {
     // Asked again each time: the operator may have taken the origin back since the connector was saved.
     const { origin } = new URL(url);
-    if (!this.context.settings.require('registry.webhook.origins').includes(origin))
+    if (!(await this.allowed.webhookOrigins()).includes(origin))
       throw new Error(`${origin} is not in registry.webhook.origins`);
     const response = await fetch(url, {
       method: 'POST',

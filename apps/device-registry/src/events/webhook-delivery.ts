@@ -139,7 +139,7 @@ export class WebhookDelivery implements OnApplicationBootstrap, BeforeApplicatio
   private async deliver(name: WebhookName, event: DeviceEvent, signal: AbortSignal): Promise<void> {
     const webhook = this.webhooks.find((each) => each.name === name);
     if (webhook === undefined) return;
-    if (!this.definitions.isAllowed(webhook.url))
+    if (!(await this.definitions.isAllowed(webhook.url)))
       throw new Problem(
         'forbidden',
         `Webhook "${name}" may not send to its address any more: registry.webhook.origins`,

@@ -10,6 +10,7 @@ import {
 } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
+import { AllowedAddresses } from '../allowed-addresses.js';
 
 const definitionPrefix = 'webhook/definition/';
 const mostWebhooks = 20;
@@ -24,6 +25,7 @@ export class Webhooks {
     private readonly store: Store,
     private readonly audit: AuditLog,
     private readonly context: ServiceContext,
+    private readonly allowed: AllowedAddresses,
   ) {}
 
   /** By name. */
@@ -39,7 +41,7 @@ export class Webhooks {
    * @throws Problem `conflict`: there are too many, or somebody else changed it at the same time
    */
   async set(name: WebhookName, change: WebhookChange, actor: string): Promise<Webhook> {
-    this.requireOrigin(change.url);
+    await this.requireOrigin(change.url);
     const known = await this.list();
     if (known.length >= mostWebhooks && !known.some((each) => each.name === name))
       throw new Problem('conflict', `There are ${mostWebhooks} webhooks already. Remove one first.`);
@@ -74,9 +76,8 @@ export class Webhooks {
   }
 
   /** Whether the operator lets webhooks send there. Asked again before each delivery. */
-  isAllowed(url: string): boolean {
-    const origins = this.context.settings.require('registry.webhook.origins');
-    return origins.includes(new URL(url).origin);
+  async isAllowed(url: string): Promise<boolean> {
+    return (await this.allowed.webhookOrigins()).includes(new URL(url).origin);
   }
 
   /** What waits for a webhook. */
@@ -100,11 +101,11 @@ export class Webhooks {
     return 'put' in queued ? { ...queued, ttlSeconds: waitingSeconds } : queued;
   }
 
-  private requireOrigin(url: string): void {
+  private async requireOrigin(url: string): Promise<void> {
     const { username, password, origin } = new URL(url);
     if (username !== '' || password !== '')
       throw new Problem('invalid-request', 'The address of a webhook holds no user name and no password.');
-    if (!this.isAllowed(url))
+    if (!(await this.isAllowed(url)))
       throw new Problem(
         'forbidden',
         `Webhooks may not send to ${origin}. The operator allows it with: sallyport config add registry.webhook.origins ${origin}`,
