@@ -42,7 +42,12 @@ export const resourceAlias = z
   .string()
   .regex(/^[^.$]+$/, 'is empty, or holds "." or "$"')
   .refine((alias) => Buffer.byteLength(alias) <= 128, 'is longer than 128 bytes')
-  .refine((alias) => alias.isWellFormed() && !/\p{Cc}/u.test(alias), 'holds a control character or broken Unicode')
+  .refine(
+    (alias) => alias.isWellFormed() && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(alias),
+    'holds a control or invisible character, or broken Unicode',
+  )
+  // As the key of an object it would be lost on the way: JSON has it, and what reads objects leaves it out.
+  .refine((alias) => alias !== '__proto__', 'is "__proto__"')
   .brand('ResourceAlias');
 export type ResourceAlias = z.infer<typeof resourceAlias>;
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { tooLarge, twinLimits } from './limits.js';
 import type { DeviceWrite, Micros, Point } from './values.js';
 
-// Alias, value, and time if it has its own. Not an object: an alias such as "__proto__" is a name like any other.
+// Alias, value, and time if it has its own. Not an object: an alias such as "constructor" is a name like any other.
 const value = z.tuple([z.string(), z.string()], z.number());
 
 const source = z.object({

@@ -50,7 +50,7 @@ describe.each(everyTwin())('values of a device, in $name', (engine) => {
   it('may have names that are special elsewhere', async () => {
     const { twin } = await open();
     const values = new Map([
-      ['__proto__', '1'],
+      ['toString', '1'],
       ['constructor', '2'],
       ['a/b c%', '3'],
       ['empty value', ''],
@@ -65,6 +65,9 @@ describe.each(everyTwin())('values of a device, in $name', (engine) => {
     ['a name with a dot', 'a.b', '1', 'invalid-request'],
     ['a name with a dollar', '$resource', '1', 'invalid-request'],
     ['a name with a line end', 'a\nb', '1', 'invalid-request'],
+    ['a name that turns the direction of text', 'a\u202eb', '1', 'invalid-request'],
+    ['a name with a character that nobody sees', 'a\u200bb', '1', 'invalid-request'],
+    ['a name that JSON has and objects lose', '__proto__', '1', 'invalid-request'],
     ['a name of 129 bytes', 'x'.repeat(129), '1', 'invalid-request'],
     ['a value of 65 537 bytes', 'a', 'x'.repeat(65_537), 'too-large'],
     ['a value of 65 538 bytes in 32 769 characters', 'a', 'é'.repeat(32_769), 'too-large'],

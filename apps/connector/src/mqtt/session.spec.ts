@@ -9,6 +9,9 @@ afterEach(() => {
   site = new SessionSite();
 });
 
+const names = Array.from({ length: 20_000 }, (_, index) => [`a${index}`, 1]);
+const manyValues = JSON.stringify([{ timestamp: 1_700_000_000, values: Object.fromEntries(names) }]);
+
 const command = (alias: string, value: string, atMicros: number) => ({ alias, value, atMicros });
 
 describe('what a device publishes', () => {
@@ -63,6 +66,12 @@ describe('what a device publishes', () => {
     ['a batch that is no JSON', '$resource.batch', '{'],
     ['a batch without times', '$resource.batch', '[{"values":{"a":1}}]'],
     ['a batch of nested values', '$resource.batch', '[{"timestamp":1700000000,"values":{"a":{"b":1}}}]'],
+    [
+      'a batch of a name that is lost on the way',
+      '$resource.batch',
+      '[{"timestamp":1700000000,"values":{"__proto__":1}}]',
+    ],
+    ['a batch of very many values', '$resource.batch', manyValues],
     ['a batch with a time before 1970', '$resource.batch', '[{"timestamp":-1,"values":{"a":1}}]'],
   ])('and would be refused again is acknowledged, with a code in MQTT 5: %s', async (_name, topic, payload) => {
     const values = site.valuesOf('pump-17');
