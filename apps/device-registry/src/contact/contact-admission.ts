@@ -1,5 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { AdmissionDecision, CertificateAdmissionRequest, ConnectorContact, DeviceId } from '@sallyport/protocol';
+import {
+  type AdmissionDecision,
+  type CertificateAdmissionRequest,
+  type ConnectorContact,
+  type DeviceId,
+  printable,
+} from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Devices } from '../devices/devices.js';
 import { requireAcceptedIssuer } from './accepted-issuer.js';
@@ -14,6 +20,15 @@ import { type Newcomer, Newcomers } from './newcomers.js';
 import { Provisioned } from './provisioned.js';
 import { answerOrReason } from './refusal.js';
 import { RefusedCertificates } from './refused-certificates.js';
+
+/** As many as a refusal may have. */
+const mostSubjectLength = 256;
+
+/** What a contact has shown of itself when it is refused. */
+interface SeenContact {
+  subject?: string;
+  identity?: DeviceId;
+}
 
 /** Answers whether a device with a certificate is admitted at a connector, and registers those that are new. */
 @Injectable()
@@ -36,7 +51,7 @@ export class ContactAdmission {
    * @throws Problem `unavailable`, `storage-full`: the registry could not store the device, so it does not admit it
    */
   async admit(request: CertificateAdmissionRequest, shown: ConnectorContact): Promise<AdmissionDecision> {
-    const seen: { identity?: DeviceId } = {};
+    const seen: SeenContact = {};
     const judged = await answerOrReason(this.judge(request, shown, seen));
     if ('reason' in judged) {
       await this.refusals.note({ connector: shown.name, contact: request, ...seen }, judged.reason);
@@ -52,16 +67,17 @@ export class ContactAdmission {
    * The order of the decision, from top to bottom. The first rule that does not hold ends it with its reason. The
    * entrance has checked before: server name, handshake, no resumption, chain, keys and signatures.
    *
-   * @param seen gets the identity as soon as there is one
+   * @param seen gets subject and identity as soon as they are known
    */
   private async judge(
     request: CertificateAdmissionRequest,
     shown: ConnectorContact,
-    seen: { identity?: DeviceId },
+    seen: SeenContact,
   ): Promise<Admitted> {
     const now = this.clock.now();
     const connector = await this.connectors.require(shown.name);
     const contact = contactOf(request, shown);
+    seen.subject = printable(contact.leaf.subject.text).slice(0, mostSubjectLength);
     const issuer = requireAcceptedIssuer(request, connector);
     requireFitLeaf(contact.leaf, connector.settings.pki, now);
     await this.refused.requireGood(contact, issuer);

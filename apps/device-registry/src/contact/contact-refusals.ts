@@ -20,6 +20,8 @@ export interface RefusedContact {
     Partial<Pick<CertificateAdmissionRequest, 'fingerprint'>>;
   /** Absent: the contact ended before it had a name. */
   readonly identity?: DeviceId | undefined;
+  /** Of its certificate, printable. It says whom it concerns when there is no identity yet. */
+  readonly subject?: string | undefined;
 }
 
 /** Writes down who was refused at a connector, and tells of conflicts in the timeline of the device. */
@@ -31,7 +33,7 @@ export class ContactRefusals {
   ) {}
 
   /** Never fails. Repeats are counted and not written. */
-  async note({ connector, contact, identity }: RefusedContact, reason: RefusalReason): Promise<void> {
+  async note({ connector, contact, identity, subject }: RefusedContact, reason: RefusalReason): Promise<void> {
     const { entrance, remoteAddress, fingerprint } = contact;
     const eventOf = ({ deviceId: device }: DeviceRecord) =>
       this.timeline.record({
@@ -43,7 +45,7 @@ export class ContactRefusals {
         ...(fingerprint === undefined ? {} : { fingerprint }),
         payload: { reason },
       });
-    const refusal = { reason, entrance, remoteAddress, fingerprint, deviceId: identity };
+    const refusal = { reason, entrance, remoteAddress, subject, fingerprint, deviceId: identity };
     await this.recorder.note(refusal, conflicts.has(reason) ? eventOf : undefined);
   }
 }

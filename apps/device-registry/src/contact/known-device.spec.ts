@@ -27,6 +27,12 @@ describe('a device that is known to a connector', () => {
     expect((await contacts.registry.device('pump-17')).refusals).toMatchObject([{ reason: 'name-conflict' }]);
   });
 
+  it('shows an administrator that the logins of its Client CA are blocked', async () => {
+    await contacts.changeCa(ca, { login: false });
+    expect(await comeWith(ca)).toBe('issuer-disabled');
+    expect((await contacts.registry.device('pump-17')).refusals).toMatchObject([{ reason: 'issuer-disabled' }]);
+  });
+
   it('is a name-conflict in another spelling', async () => {
     expect(await contacts.arrive(ca, 'PUMP-17')).toBe('name-conflict');
   });
