@@ -1,4 +1,4 @@
-// Keeps docs true: the flows and answers of docs/architecture.md, and the ends of a contact at the connector.
+// Keeps docs true: the flows and answers of docs/architecture.md, and what is said of contacts at the connector.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -143,6 +143,17 @@ describe('docs/connector-admission.md', () => {
     const thrown = read((name) => !isTest(name)).flatMap((source) => [...source.matchAll(/Refusal\('([\w-]+)'\)/g)]);
     expect(thrown.length).toBeGreaterThan(20);
     expect(thrown.map(([, code]) => code).filter((code) => !told.includes(code))).toEqual([]);
+  });
+});
+
+describe('the attacks on a connector in docs/threat-model.md', () => {
+  const [, text] = readFileSync(join(root, 'docs/threat-model.md'), 'utf8').split('\n## Attacks on a connector\n');
+  const tests = codeSpans(text).filter((span) => span.endsWith('.spec.ts'));
+
+  it('name tests that exist', () => {
+    expect(tests.length).toBeGreaterThan(20);
+    const pathOf = (test) => (isPath(test) ? test : `apps/device-registry/src/${test}`);
+    expect(tests.map(pathOf).filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 });
 

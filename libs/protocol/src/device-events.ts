@@ -13,9 +13,10 @@ export const deviceEventRoot = 'sallyport/events';
  * - `connect`, `disconnect`: a session with the device began, or ended.
  * - `data_in`: the device wrote values. `data_out`: a value was set for the device. `content_in`: it fetched a content.
  * - `approval_requested`, `approved`: it waits for an administrator, or was let in by one.
- * - `locked`, `unlocked`, `revoked`, `reinstated`, `retired`, `expired`: its state changed.
+ * - `locked`, `unlocked`, `revoked`, `reinstated`, `retired`: its state changed.
+ * - `expired`: it is on the allow list, and did not come within its window.
  * - `deleted`, `released`: its record was removed; its name may be used again.
- * - `certificate_added`, `certificate_expiring`, `certificate_shared`: of one of its certificates.
+ * - `certificate_added`, `certificate_expiring`: of one of its certificates.
  * - `identity_conflict`: somebody else came with its name, and was refused.
  */
 export const deviceEventType = z.enum([
@@ -37,7 +38,6 @@ export const deviceEventType = z.enum([
   'released',
   'certificate_added',
   'certificate_expiring',
-  'certificate_shared',
   'identity_conflict',
 ]);
 export type DeviceEventType = z.infer<typeof deviceEventType>;

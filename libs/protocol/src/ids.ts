@@ -46,7 +46,7 @@ export type PeerKind = z.infer<typeof peerKind>;
  * Lifecycle state of a device in the registry. `pending-approval`: it has come, and waits for an administrator.
  * `expired`: it was expected until a moment, and did not come.
  */
-export const deviceState = z.enum(['active', 'pending-approval', 'locked', 'revoked', 'expired', 'retired']);
+export const deviceState = z.enum(['active', 'pending-approval', 'locked', 'revoked', 'retired']);
 export type DeviceState = z.infer<typeof deviceState>;
 
 /** Names that `secure` enrols in addition to the services: for programs of this machine, and for its administrator. */

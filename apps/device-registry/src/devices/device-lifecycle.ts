@@ -20,7 +20,7 @@ const transitions = {
   revoke: { to: 'revoked', from: ['active', 'pending-approval', 'locked'], done: 'device-revoked', event: 'revoked' },
   retire: {
     to: 'retired',
-    from: ['active', 'pending-approval', 'locked', 'revoked', 'expired'],
+    from: ['active', 'pending-approval', 'locked', 'revoked'],
     done: 'device-retired',
     event: 'retired',
   },
@@ -89,8 +89,6 @@ function noWay(action: DeviceAction, { deviceId: name, state }: DeviceRecord): P
     );
   if (state === 'pending-approval')
     return new Problem('conflict', `Device "${name}" waits for approval: sallyport device approve ${name}`);
-  if (state === 'expired')
-    return new Problem('conflict', `Device "${name}" was expected and did not come: sallyport device allow ${name}`);
   if (action === 'unlock')
     return new Problem(
       'conflict',
