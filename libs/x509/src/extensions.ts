@@ -90,6 +90,16 @@ export function isKnownExtension(oid: string): boolean {
   return decoders.has(oid) || enforcedByOpenSsl.has(oid);
 }
 
+/**
+ * The extensions that only OpenSSL enforces. Who accepts a certificate without OpenSSL must refuse it when it has one.
+ * A list of policies that is not critical limits nothing.
+ */
+export function extensionsLeftToOpenSsl({ extensions }: { readonly extensions: readonly Extension[] }): string[] {
+  return extensions
+    .filter(({ oid, critical }) => enforcedByOpenSsl.has(oid) && (critical || oid !== oids.certificatePolicies))
+    .map(({ oid }) => oid);
+}
+
 /** Decodes the extensions that this library uses. If one is repeated, the first counts. */
 export function decodeExtensions(extensions: readonly Extension[], document: DerDocument): DecodedExtensions {
   const decoded: DecodedExtensions = {};

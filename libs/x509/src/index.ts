@@ -8,7 +8,7 @@ export { exportPkcs12 } from './containers/pkcs12-export.js';
 export { importPkcs12 } from './containers/pkcs12-import.js';
 export { describeCertificate, type ReadableCertificate } from './describe.js';
 export type { KeyUsage, Purpose } from './extension-writers.js';
-export type { Extension } from './extensions.js';
+export { type Extension, extensionsLeftToOpenSsl } from './extensions.js';
 export type { SubjectAltName } from './general-name.js';
 export { identityUri, peerKindOf } from './identity.js';
 export {
@@ -19,6 +19,7 @@ export {
   selfSignedDeviceCertificate,
 } from './issuance/ca-certificates.js';
 export { LeafIssuer, type LeafIssuerOptions, type LeafRequest } from './issuance/leaf-issuer.js';
+export { nameOnlyCertificate } from './issuance/name-only-certificate.js';
 export {
   type AcceptedKey,
   type CertificateProfile,
