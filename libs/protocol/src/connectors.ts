@@ -236,6 +236,9 @@ export type ClientCa = z.infer<typeof clientCa>;
 /** Most Client CAs of one connector. */
 export const mostClientCas = 64;
 
+/** Keys of one CA name. Each takes a check of a signature when a stranger uses the name. */
+export const mostNamesakes = 16;
+
 /** A connector as it is in force, or as a draft would make it. */
 export const connectorDocument = z.strictObject({
   name: connectorName,

@@ -119,6 +119,7 @@ export {
   largestClientCaBytes,
   listenerSilenceSeconds,
   mostClientCas,
+  mostNamesakes,
   type ResourceAlias,
   type ResourceDefinition,
   reportConnectorsVersion,

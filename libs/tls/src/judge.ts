@@ -13,6 +13,7 @@ import {
   peerKindOf,
   purposeFault,
 } from '@sallyport/x509';
+import { isIssuerUnknown, namesakeFault } from './namesake-path.js';
 import type { ChainFault } from './openssl.js';
 import type { CertificateCredential } from './peer.js';
 import { reasonForChainFault } from './refusal-codes.js';
@@ -73,8 +74,9 @@ export interface Rules {
 }
 
 /**
- * Judges a handshake. OpenSSL has judged the chain; our own checks come on top. What OpenSSL refused is never trusted.
- * A resumed session is refused unread.
+ * Judges a handshake. OpenSSL has judged the chain; our own checks come on top. What OpenSSL refused is not trusted, with
+ * one exception: it does not know CAs that share a name, so we judge the leaves that they signed. A resumed session is
+ * refused unread.
  */
 export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   if (evidence.isResumed) return refuse('session-reused');
@@ -84,7 +86,10 @@ export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   const known = rules.trust.recall(evidence.leaf, evidence.presented);
   const certificate = known?.certificate ?? parsed(evidence.leaf);
   if (!('der' in certificate)) return certificate;
-  if (evidence.chainFault !== undefined) return explain(evidence.chainFault, certificate, evidence, rules);
+  if (evidence.chainFault !== undefined)
+    return isOfNamesake(certificate, evidence, rules)
+      ? judgeByKey(certificate, known, rules)
+      : explain(evidence.chainFault, certificate, evidence, rules);
   if (evidence.presented.length >= rules.chainCertificates) return refuse('chain-too-long', { certificate });
   // The remembered path may lead through a CA that has expired since. The client may have sent its successor now.
   const path =
@@ -125,14 +130,46 @@ function explain(
     case 'issuer-unknown': {
       const hint =
         presented.length === 0 ? '; if it is an intermediate CA, the client has to send its certificate' : '';
+      const below = isBelowNamesake(presented, rules)
+        ? ', and the CA above it shares its name with another: only what such a CA signed itself passes. Trust the intermediate CA too'
+        : '';
       return refuse(reason, {
         certificate,
-        detail: `${detail}; issuer "${certificate.issuer.text}" is not trusted here${hint}`,
+        detail: `${detail}; issuer "${certificate.issuer.text}" is not trusted here${hint}${below}`,
       });
     }
     default:
       return refuse(reason, { certificate, detail });
   }
+}
+
+function isBelowNamesake(presented: readonly Buffer[], rules: Rules): boolean {
+  const { trust } = rules;
+  return (
+    trust.hasNamesakes &&
+    parsedPresented(presented, rules).some(({ issuer }) => trust.namesakesCalled(issuer).length > 0)
+  );
+}
+
+/** Whether OpenSSL could not find the issuer because CAs that share a name are kept from it. */
+function isOfNamesake({ issuer }: Certificate, { chainFault, presented }: HandshakeEvidence, rules: Rules): boolean {
+  if (chainFault === undefined || !isIssuerUnknown(chainFault) || presented.length >= rules.chainCertificates)
+    return false;
+  return rules.trust.namesakesCalled(issuer).length > 0;
+}
+
+/** Judges a leaf that says it is from one of several CAs of one name. What else the client sent does not count. */
+function judgeByKey(certificate: Certificate, known: KnownLeaf | undefined, rules: Rules): Judgement {
+  const path = known?.path ?? rules.trust.findPath(certificate, []);
+  if (path === undefined)
+    return isStrongSignature(certificate.signatureAlgorithm)
+      ? refuse('issuer-unknown', {
+          certificate,
+          detail: 'CAs of that name are trusted here, but none of them signed it',
+        })
+      : refuse('weak-signature', { certificate, detail: certificate.signatureAlgorithm });
+  const fault = namesakeFault({ certificate, path }, rules.trust, rules.now);
+  return fault === undefined ? judgeLeaf({ certificate, path }, rules) : { outcome: 'refused', ...fault, certificate };
 }
 
 /** OpenSSL accepts signature algorithms that we do not. Then we find no path, and say which signature is weak. */

@@ -136,18 +136,6 @@ describe('what Node and OpenSSL do with odd certificates and sessions (specs/con
     expect(admission.requests[0]?.issuerFingerprint).toBe(families[chosen].certificate.fingerprint);
   });
 
-  it('M15: leaves out the second of two CAs with one subject when no key identifier tells them apart', () => {
-    const candidates = ['a.pem', 'b.pem'].map((name) => ({
-      name,
-      certificate: forgeCa('fleet', { hasKeyIdentifiers: false }).certificate,
-    }));
-
-    const anchors = makeTrustAnchors(candidates);
-
-    expect(anchors.certificates).toEqual([candidates[0]?.certificate]);
-    expect(anchors.warnings[0]).toMatch(/^b\.pem: ignored, "CN=fleet" has the same subject as another trusted CA/);
-  });
-
   it('M16: tells the admission port which CA vouches for a name that two of them use', async () => {
     const families = [forgeCa('fleet A'), forgeCa('fleet B')] as const;
     const admission = recordingAdmission();

@@ -1,7 +1,8 @@
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, pemFromDer } from '@sallyport/x509';
+import { type Certificate, nameOnlyCertificate, pemFromDer } from '@sallyport/x509';
 import { EventLoopYield } from './event-loop-yield.js';
+import { namesakesAmong } from './namesakes.js';
 import { addTrustedCa, fitIntoHandshake, protocolOptions } from './openssl.js';
 import type { SecuritySettings } from './settings.js';
 
@@ -50,7 +51,20 @@ function trustedBy({ clientCertificate, ca }: SecuritySettings): readonly Certif
 }
 
 const subjectOf = ({ subject }: Certificate): Buffer => subject.der;
-const pemOf = ({ der }: Certificate): string => pemFromDer('CERTIFICATE', der);
+const pemOf = (der: Buffer): string => pemFromDer('CERTIFICATE', der);
+
+/**
+ * What OpenSSL gets. It must not know CAs that share a name. Their name stays in the list for clients, because many send
+ * no certificate when its issuer is not in that list.
+ */
+function shownToOpenSsl(trusted: readonly Certificate[]): Buffer[] {
+  const namesakes = namesakesAmong(trusted);
+  const names = new Map([...namesakes].map(({ subject }) => [subject.der.toString('latin1'), subject]));
+  return [
+    ...trusted.filter((certificate) => !namesakes.has(certificate)).map(({ der }) => der),
+    ...[...names.values()].map(nameOnlyCertificate),
+  ];
+}
 
 /** What an operator should know about a context made of these settings. */
 export function contextWarnings(settings: SecuritySettings): string[] {
@@ -71,11 +85,11 @@ export async function buildSecureContext(settings: SecuritySettings): Promise<Se
   const trusted = trustedBy(settings);
   const options = protocolOptions(fitIntoHandshake(trusted.map(subjectOf)));
   // Always a list: without a list, Node trusts the public web PKI.
-  const context = contextFrom(settings, { ...options, ca: trusted.slice(0, casAtOnce).map(pemOf) });
+  const shown = shownToOpenSsl(trusted);
+  const context = contextFrom(settings, { ...options, ca: shown.slice(0, casAtOnce).map(pemOf) });
   const eventLoop = new EventLoopYield();
-  for (const certificate of trusted.slice(casAtOnce)) {
-    if (!addTrustedCa(context, pemOf(certificate)))
-      return contextFrom(settings, { ...options, ca: trusted.map(pemOf) });
+  for (const der of shown.slice(casAtOnce)) {
+    if (!addTrustedCa(context, pemOf(der))) return contextFrom(settings, { ...options, ca: shown.map(pemOf) });
     await eventLoop.yieldIfDue();
   }
   return context;

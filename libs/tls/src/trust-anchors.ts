@@ -1,5 +1,6 @@
-import { type Fingerprint, printable } from '@sallyport/protocol';
-import { type Certificate, hasBegun, hasEnded, keyWeakness, nameKey } from '@sallyport/x509';
+import { type Fingerprint, mostNamesakes, printable } from '@sallyport/protocol';
+import { type Certificate, constraintVerdict, hasBegun, hasEnded, keyWeakness, nameKey } from '@sallyport/x509';
+import { namesakesAmong } from './namesakes.js';
 
 /** The CAs a listener trusts to vouch for its peers. */
 export interface TrustAnchors {
@@ -22,7 +23,7 @@ export interface TrustAnchorOptions {
 }
 
 /** Why a certificate cannot be trusted as a CA, or undefined. */
-function unusable(certificate: Certificate, now: Date): string | undefined {
+export function unusable(certificate: Certificate, now: Date): string | undefined {
   if (hasEnded(certificate, now)) return `expired ${certificate.notAfter.toISOString()}`;
   const weakness = keyWeakness(certificate);
   if (weakness !== undefined) return weakness;
@@ -45,33 +46,23 @@ function doubtful(certificate: Certificate, now: Date): string | undefined {
   return undefined;
 }
 
-/** The trusted CAs that share one subject name. */
-interface Namesakes {
-  readonly keys: Set<string>;
-  /** Whether one of them has no subject key identifier. */
-  bare: boolean;
+/** What does not work with a CA that shares its subject with one of another key. */
+function namesakeDoubt(certificate: Certificate): string | undefined {
+  if (constraintVerdict(certificate, '') !== 'unconstrained')
+    return 'has name constraints and the same subject as another trusted CA, so its devices are refused. Give it a subject of its own';
+  if (certificate.pathLength === 0) return undefined;
+  return 'has the same subject as another trusted CA and another key. Devices that it signed itself pass; those of intermediate CAs below it do not, unless these are trusted here too';
 }
 
-/**
- * OpenSSL finds an issuer by its name and, if both certificates have one, by its key identifier. Of two CAs with the
- * same name and without identifiers, it always tries the first. Then every device of the second fails with a bad
- * signature.
- */
-function isIndistinct(certificate: Certificate, { keys, bare }: Namesakes): boolean {
-  const hasOtherKey = keys.size > 1 || (keys.size === 1 && !keys.has(certificate.spki.toString('latin1')));
-  return hasOtherKey && (bare || certificate.subjectKeyIdentifier === undefined);
-}
+const crowded = `has the same subject as ${mostNamesakes} other trusted CAs. Give it a subject of its own`;
 
-const indistinct =
-  'has the same subject as another trusted CA but a different key, and not both carry a subject key identifier, so devices could not be told apart. Issue it again with one';
-
-/** Collects anchors one by one. Of two that cannot be told apart, the first stays. */
+/** Collects anchors one by one. */
 class AnchorCollector {
   readonly certificates: Certificate[] = [];
   readonly warnings: string[] = [];
   private readonly now: Date;
   private readonly nameByFingerprint = new Map<Fingerprint, string>();
-  private readonly bySubject = new Map<string, Namesakes>();
+  private readonly keysBySubject = new Map<string, Set<string>>();
   private readonly repeated = new Map<string, { times: number; elsewhere: string }>();
 
   constructor(now: Date) {
@@ -81,26 +72,39 @@ class AnchorCollector {
   offer({ name, certificate }: AnchorCandidate): void {
     const elsewhere = this.nameByFingerprint.get(certificate.fingerprint);
     this.nameByFingerprint.set(certificate.fingerprint, elsewhere ?? name);
-    const subject = nameKey(certificate.subject);
-    const namesakes = this.bySubject.get(subject) ?? { keys: new Set(), bare: false };
-    const fault = unusable(certificate, this.now) ?? (isIndistinct(certificate, namesakes) ? indistinct : undefined);
+    const fault = unusable(certificate, this.now) ?? (this.isCrowded(certificate) ? crowded : undefined);
     const doubt = doubtful(certificate, this.now);
     if (elsewhere !== undefined) this.countRepeated(name, elsewhere);
     else if (fault !== undefined) this.warn(name, certificate, fault, 'ignored');
     else {
       if (doubt !== undefined) this.warn(name, certificate, doubt, 'trusted');
       this.certificates.push(certificate);
-      namesakes.keys.add(certificate.spki.toString('latin1'));
-      namesakes.bare ||= certificate.subjectKeyIdentifier === undefined;
-      this.bySubject.set(subject, namesakes);
+      this.keysOf(certificate).add(certificate.spki.toString('latin1'));
     }
   }
 
   finish(): void {
+    for (const certificate of namesakesAmong(this.certificates)) {
+      const name = this.nameByFingerprint.get(certificate.fingerprint) ?? '';
+      const doubt = namesakeDoubt(certificate);
+      if (doubt !== undefined) this.warn(name, certificate, doubt, 'trusted');
+    }
     for (const [name, { times, elsewhere }] of this.repeated)
       this.warnings.push(
         times === 1 ? `${name}: ignored, the same CA as ${elsewhere}` : `${name}: ${times} CAs ignored, listed before`,
       );
+  }
+
+  private keysOf({ subject }: Certificate): Set<string> {
+    const name = nameKey(subject);
+    const keys = this.keysBySubject.get(name) ?? new Set();
+    this.keysBySubject.set(name, keys);
+    return keys;
+  }
+
+  private isCrowded(certificate: Certificate): boolean {
+    const keys = this.keysOf(certificate);
+    return keys.size >= mostNamesakes && !keys.has(certificate.spki.toString('latin1'));
   }
 
   private warn(name: string, certificate: Certificate, text: string, outcome: 'ignored' | 'trusted'): void {
@@ -115,7 +119,7 @@ class AnchorCollector {
 
 /**
  * Picks the certificates that can be trusted as CAs. Leaves out, with a warning, what is expired, weak, not a CA,
- * listed twice, or cannot be told from another CA. The result may be empty.
+ * listed twice, or one of too many with its name. The result may be empty.
  */
 export function makeTrustAnchors(
   candidates: readonly AnchorCandidate[],

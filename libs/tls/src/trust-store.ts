@@ -1,7 +1,15 @@
 import { hash } from 'node:crypto';
 import { BoundedMap } from '@sallyport/concurrency';
 import { type AuthorityId, type Fingerprint, printable } from '@sallyport/protocol';
-import { authorityIdOf, type Certificate, constraintVerdict, nameKey, verifySignedBy } from '@sallyport/x509';
+import {
+  authorityIdOf,
+  type Certificate,
+  constraintVerdict,
+  type Name,
+  nameKey,
+  verifySignedBy,
+} from '@sallyport/x509';
+import { namesakesAmong } from './namesakes.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
 /** Certificates from the CA that issued a leaf up to a trusted one, both included. */
@@ -55,6 +63,7 @@ const mostAuthorities = 16;
 export class TrustStore {
   private readonly anchorsBySubject = new Map<string, Certificate[]>();
   private readonly anchors = new Set<Fingerprint>();
+  private readonly namesakes: ReadonlySet<Certificate>;
   private readonly ownIssuers: ReadonlySet<Fingerprint>;
   /** Those of them that are trusted here. */
   private readonly own: readonly Certificate[];
@@ -65,6 +74,7 @@ export class TrustStore {
 
   constructor({ certificates, ownIssuers }: Pick<TrustAnchors, 'certificates' | 'ownIssuers'>) {
     this.ownIssuers = ownIssuers;
+    this.namesakes = namesakesAmong(certificates);
     this.own = certificates.filter(({ fingerprint }) => ownIssuers.has(fingerprint));
     for (const certificate of certificates) {
       this.anchors.add(certificate.fingerprint);
@@ -162,6 +172,16 @@ export class TrustStore {
   private trustedAbove(anchor: Certificate): Certificate | undefined {
     if (!this.aboveAnchor.has(anchor)) this.aboveAnchor.set(anchor, this.anchorAbove(anchor));
     return this.aboveAnchor.get(anchor);
+  }
+
+  /** Whether there are trusted CAs that OpenSSL does not know. */
+  get hasNamesakes(): boolean {
+    return this.namesakes.size > 0;
+  }
+
+  /** Trusted CAs of this name that OpenSSL does not know, because several keys have the name. */
+  namesakesCalled(name: Name): readonly Certificate[] {
+    return (this.anchorsBySubject.get(nameKey(name)) ?? []).filter((anchor) => this.namesakes.has(anchor));
   }
 
   /** Whether the CA at the end of a path is still trusted. */
