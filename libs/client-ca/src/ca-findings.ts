@@ -122,7 +122,7 @@ function scopeFindings(certificate: Certificate): Finding[] {
     findings.push(
       warning(
         'no-key-identifier',
-        'It has no subject key identifier. A second CA of the same name could not be told from it.',
+        'It has no subject key identifier. Other programs could not tell it from a second CA of the same name.',
       ),
     );
   if (certificate.isCa && !isSelfSigned(certificate))

@@ -37,16 +37,6 @@ export function areNamesakes(one: Certificate, other: Certificate): boolean {
   return nameKey(one.subject) === nameKey(other.subject) && !one.spki.equals(other.spki);
 }
 
-/**
- * Whether two CAs of one name and different keys cannot be told apart by those who verify: both need a key identifier.
- * Without, only the devices of the CA that is listed first would verify.
- */
-export function areConfusable(one: Certificate, other: Certificate): boolean {
-  if (!areNamesakes(one, other)) return false;
-  const [first, second] = [one.subjectKeyIdentifier, other.subjectKeyIdentifier];
-  return first === undefined || second === undefined || first === second;
-}
-
 function entryOf(certificate: Certificate): ClientCaCertificate {
   return {
     fingerprint: certificate.fingerprint,

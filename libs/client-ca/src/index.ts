@@ -2,7 +2,6 @@ export { dateFindings } from './ca-findings.js';
 export {
   type AcceptedCa,
   acceptClientCa,
-  areConfusable,
   areNamesakes,
   certificateOf,
 } from './client-ca-certificate.js';

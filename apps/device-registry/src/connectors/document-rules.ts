@@ -1,13 +1,15 @@
-import { areConfusable, areNamesakes, certificateOf, checkNaming, dateFindings } from '@sallyport/client-ca';
+import { areNamesakes, certificateOf, checkNaming, dateFindings } from '@sallyport/client-ca';
 import {
   type ClientCa,
   type ConnectorDocument,
   type ConnectorName,
   type Finding,
   mostClientCas,
+  mostNamesakes,
   Problem,
   printable,
 } from '@sallyport/protocol';
+import { type Certificate, constraintVerdict } from '@sallyport/x509';
 
 /** A value of the store holds a MiB, and a draft is kept beside the document it began with. */
 const largestDocumentBytes = 700_000;
@@ -116,27 +118,35 @@ export function clientCaFindings(clientCa: ClientCa, document: ConnectorDocument
 }
 
 function twinFindings(clientCa: ClientCa, { clientCas }: ConnectorDocument): Finding[] {
-  const others = clientCas.filter(({ id }) => id !== clientCa.id);
-  const confusable = others.find((other) => isAny(areConfusable, clientCa, other));
-  if (confusable !== undefined) {
-    const text = `it has the name of "${printable(confusable.label)}" and another key, and not both have a key identifier. Devices of one of them would be refused. Have the CA issued again with a subject key identifier, or give it another name.`;
-    return [{ code: 'same-name', severity: 'error', text }];
-  }
+  const namesakes = clientCas.filter((other) => other.id !== clientCa.id && haveOneName(other, clientCa));
+  if (namesakes.length === 0) return [];
+  const named = `"${printable(namesakes[0]?.label ?? '')}"`;
+  if (namesakes.length >= mostNamesakes)
+    return [error('same-name', `${namesakes.length} others have its name; up to ${mostNamesakes} CAs may share one.`)];
+  if (clientCa.certificates.map(certificateOf).some(isNameConstrained))
+    return [
+      error(
+        'same-name',
+        `it has name constraints and the name of ${named}. Its devices would be refused. Give it a name that no other CA has.`,
+      ),
+    ];
   // Said once for both: of the one that came later.
-  const earlier = clientCas.slice(
-    0,
-    clientCas.findIndex(({ id }) => id === clientCa.id),
-  );
-  const namesake = earlier.find((other) => isAny(areNamesakes, clientCa, other));
-  if (namesake === undefined) return [];
-  const text = `it has the name of "${printable(namesake.label)}" and another key. Device certificates that do not name the key of their CA, as those of plain "openssl x509 -req", are refused for one of the two. Better give this CA a name that no other has.`;
+  if (clientCas.indexOf(clientCa) < clientCas.findIndex(({ id }) => id === namesakes[0]?.id)) return [];
+  const text = `it has the name of ${named} and another key. The devices that each of them signed get in: they are told apart by the key. Those of intermediate CAs below either are refused, unless the intermediate CA is a Client CA too.`;
   return [{ code: 'namesake', severity: 'warning', text }];
 }
 
-/** Whether this holds for any certificate of one and any of the other. */
-function isAny(holds: typeof areNamesakes, one: ClientCa, other: ClientCa): boolean {
+function haveOneName(one: ClientCa, other: ClientCa): boolean {
   const theirs = other.certificates.map(certificateOf);
-  return one.certificates.map(certificateOf).some((own) => theirs.some((each) => holds(own, each)));
+  return one.certificates.map(certificateOf).some((own) => theirs.some((each) => areNamesakes(own, each)));
+}
+
+function isNameConstrained(certificate: Certificate): boolean {
+  return constraintVerdict(certificate, '') !== 'unconstrained';
+}
+
+function error(code: string, text: string): Finding {
+  return { code, severity: 'error', text };
 }
 
 function endFindings({ certificates, existingUntil }: ClientCa, now: Date): Finding[] {
