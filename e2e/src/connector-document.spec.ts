@@ -87,10 +87,12 @@ describe('the page on the PKI of a connector, followed letter by letter', () => 
     return statusOf(answer) ?? 'closed';
   }
 
-  /** Client CA and device certificate with the commands of the page, and other names in them. */
+  /**
+   * A second Client CA and a device certificate with the commands of the page, in files of other names. Both Client CAs
+   * then have the same subject.
+   */
   async function makeFleet(values: { authority: string; device: string }): Promise<void> {
     const other = {
-      '<The-domain-of-connector>': `${values.authority}.example.net`,
       '<Key-name>': values.authority,
       '<Cert-name>': values.authority,
       '<Device-name>': values.device,
@@ -188,7 +190,7 @@ describe('the page on the PKI of a connector, followed letter by letter', () => 
       await refused(connector, 'tedge device show pump-18');
     });
 
-    it('note 1: there may be several Client CAs', async () => {
+    it('note 1: there may be several Client CAs, all with the name that the page gives them', async () => {
       await carry('other-cert.pem', factory, connector);
       await prepare(connector, 'tedge client-ca add other-cert.pem --label other\ntedge connector save --yes');
       expect(await answerTo('pump-18')).toBe('204');
