@@ -78,6 +78,11 @@ export class Outbox {
     }
   }
 
+  /** The payloads of the messages that wait now. */
+  async *waiting(): AsyncGenerator<JsonValue> {
+    for await (const { value } of this.store.listAll(this.prefix, { pageSize: 20 })) yield message.parse(value).payload;
+  }
+
   private async untilPast(key: string, place: string, signal: AbortSignal): Promise<void> {
     // Watch before reading. Otherwise a deletion in between would not be noticed.
     const changes = this.store.watch(place, { signal });

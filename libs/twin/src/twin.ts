@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type JsonValue, type Operation, Outbox, type Store } from '@sallyport/store';
+import { Backlog } from './backlog.js';
 import { DeviceStates, seriesKey } from './device-states.js';
 import { type HistoryOptions, readHistory } from './history.js';
 import { HistorySweeper } from './history-sweeper.js';
@@ -31,6 +32,8 @@ export interface TwinOptions {
   readonly retention?: Partial<RetentionBounds>;
   /** About how much memory the states of the devices used last may take. Default 64 MiB. */
   readonly cacheBytes?: number;
+  /** About how many bytes of writes may wait to be published. When they are there, no more is taken. Default 256 MiB. */
+  readonly unpublishedBytes?: number;
 }
 
 export interface WriteOptions {
@@ -71,6 +74,7 @@ export class Twin {
   private readonly outbox: Outbox;
   private readonly waits: ValueWaits;
   private readonly sweeper: HistorySweeper;
+  private readonly backlog: Backlog;
   private readonly self = randomUUID();
 
   constructor(
@@ -86,11 +90,16 @@ export class Twin {
       self: this.self,
     });
     this.sweeper = new HistorySweeper(store, { bounds, nowMicros: () => this.nowMicros() });
+    this.backlog = new Backlog({
+      mostBytes: options.unpublishedBytes ?? 256 * 1024 * 1024,
+      messages: () => this.outbox.waiting(),
+    });
     this.queue = new WriteQueue({
       store,
       states: this.states,
       nowMicros: () => this.nowMicros(),
       announce: (writes) => this.announce(writes),
+      onCommitted: (writes) => this.backlog.recorded(writes),
       onWritten: (deviceId) => this.waits.wake(deviceId),
     });
   }
@@ -101,6 +110,7 @@ export class Twin {
    *
    * @returns the time of the write; it is durable then
    * @throws Problem `invalid-request`, `too-large`: see `twinLimits`. Nothing was written
+   * @throws Problem `unavailable`: too much waits to be published. Nothing was written
    */
   async write(deviceId: string, values: ReadonlyMap<Alias, string>, options: WriteOptions = {}): Promise<Micros> {
     const { unlisted = new Map<Alias, string>() } = options;
@@ -190,11 +200,12 @@ export class Twin {
    */
   async run({ signal, publish, onRetry }: TwinRunOptions): Promise<void> {
     const publishAll = async (_topic: string, announced: JsonValue): Promise<void> => {
-      const writes = parseAnnouncedWrites(announced).writes.flatMap(
-        ([deviceId, atMicros, write]) => deviceWriteFrom(deviceId, atMicros, write) ?? [],
-      );
-      await Promise.all(writes.map(publish));
+      const { writes } = parseAnnouncedWrites(announced);
+      const told = writes.flatMap(([deviceId, atMicros, write]) => deviceWriteFrom(deviceId, atMicros, write) ?? []);
+      await Promise.all(told.map(publish));
+      this.backlog.published(writes);
     };
+    await this.backlog.count().catch((error: unknown) => onRetry?.(error, 1));
     const options = onRetry === undefined ? { signal } : { signal, onRetry };
     await Promise.all([this.outbox.run(publishAll, options), this.sweeper.run(signal)]);
   }
@@ -204,12 +215,13 @@ export class Twin {
     this.waits.close();
   }
 
-  private enqueue(
+  private async enqueue(
     deviceId: string,
     { unlisted, ...write }: Omit<StoredWrite, 'source'> & { readonly unlisted: StoredValue[] },
     { source = {}, recordWith }: Pick<WriteOptions, 'source' | 'recordWith'>,
   ): Promise<Micros> {
     checkCount(write.values.length + unlisted.length);
+    if (this.backlog.isFull) await this.backlog.requireRoom();
     return this.queue.write(deviceId, { ...write, ...(unlisted.length === 0 ? {} : { unlisted }), source }, recordWith);
   }
 

@@ -21,6 +21,8 @@ export interface WriteQueueOptions {
   readonly nowMicros: () => Micros;
   /** The operation that tells of some writes of a commit. */
   readonly announce: (writes: readonly Announced[]) => Operation;
+  /** Called with the writes of each commit that was made. */
+  readonly onCommitted: (writes: readonly Announced[]) => void;
   readonly onWritten: (deviceId: string) => void;
 }
 
@@ -82,6 +84,7 @@ export class WriteQueue {
     const operations = [...plan.operations(), ...announcements(plan.writes, this.options.announce)];
     const { committed } = await this.options.store.transaction(plan.conditions(), operations);
     if (!committed) return false;
+    this.options.onCommitted(plan.writes.map(announcedFrom));
     for (const [deviceId, state] of plan.statesAfter()) {
       this.options.states.keep(deviceId, state);
       this.options.onWritten(deviceId);
@@ -116,10 +119,14 @@ function announcements(writes: readonly StampedWrite[], announce: WriteQueueOpti
       operations.push(announce(message));
       [message, bytes] = [[], 0];
     }
-    message.push([pending.deviceId, atMicros, pending.write]);
+    message.push(announcedFrom({ pending, atMicros }));
     bytes += pending.bytes;
   }
   return [...operations, announce(message)];
+}
+
+function announcedFrom({ pending, atMicros }: StampedWrite): Announced {
+  return [pending.deviceId, atMicros, pending.write];
 }
 
 function isUnavailable(error: unknown): boolean {

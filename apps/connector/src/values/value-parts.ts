@@ -1,5 +1,5 @@
 import type { Provider } from '@nestjs/common';
-import { Clock } from '@sallyport/runtime';
+import { ServiceContext } from '@sallyport/runtime';
 import { Store, scopedStore } from '@sallyport/store';
 import { Twin } from '@sallyport/twin';
 import { DeletedDevices } from './deleted-devices.js';
@@ -9,10 +9,22 @@ import { TimelineController } from './timeline.controller.js';
 import { ValueEvents } from './value-events.js';
 import { ValuesController } from './values.controller.js';
 
+const secondsOfDay = 86_400;
+
 const twin: Provider = {
   provide: Twin,
-  useFactory: (store: Store, clock: Clock) => new Twin(scopedStore(store, 'twin/'), { clock }),
-  inject: [Store, Clock],
+  useFactory: (store: Store, { clock, settings }: ServiceContext) =>
+    new Twin(scopedStore(store, 'twin/'), {
+      clock,
+      retention: {
+        days: settings.require('connector.values.retention') / secondsOfDay,
+        writes: settings.require('connector.values.max_writes'),
+        bytes: settings.require('connector.values.max_size'),
+      },
+      cacheBytes: settings.require('connector.values.cache_size'),
+      unpublishedBytes: settings.require('connector.values.max_unpublished'),
+    }),
+  inject: [Store, ServiceContext],
 };
 
 const values: Provider = {

@@ -1,4 +1,7 @@
 import { entrances } from '@sallyport/protocol';
+import { byteSize } from '../byte-sizes.js';
+import { positiveDuration } from '../durations.js';
+import { entryCount } from '../file-values.js';
 import { ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, flag } from '../text-values.js';
@@ -45,6 +48,36 @@ export const connectorKeys = {
     doc: 'Whether a device must name the host it connects to in the TLS handshake (SNI). With `false`, one that names none, as for an address, is a device of the default connector.',
     default: false,
     examples: ['true', 'false'],
+    isOwn,
+  }),
+  'connector.values.retention': setting(positiveDuration, {
+    doc: 'How long the history of values is kept. The present values of a device stay, however old they are.',
+    default: '30d',
+    examples: ['30d', '365d'],
+    isOwn,
+  }),
+  'connector.values.max_writes': setting(entryCount, {
+    doc: 'Most writes in the history of one device. A write of several values counts once.',
+    default: 10_000,
+    examples: ['10000', '100000'],
+    isOwn,
+  }),
+  'connector.values.max_size': setting(byteSize, {
+    doc: 'Most bytes of history of one device.',
+    default: '16MiB',
+    examples: ['16MiB', '1MiB'],
+    isOwn,
+  }),
+  'connector.values.cache_size': setting(byteSize, {
+    doc: 'About how much memory each process of the connector uses for the present values of the devices used last.',
+    default: '64MiB',
+    examples: ['64MiB', '512MiB'],
+    isOwn,
+  }),
+  'connector.values.max_unpublished': setting(byteSize, {
+    doc: 'About how many bytes of written values may wait in the store to be published while the broker is away. When it is full, writes are refused until the broker is back.',
+    default: '256MiB',
+    examples: ['256MiB', '2GiB'],
     isOwn,
   }),
 } as const;
