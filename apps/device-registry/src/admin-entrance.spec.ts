@@ -103,6 +103,12 @@ describe('admin API on the network', () => {
       expect(answer.status).toBe(status);
     });
 
+    it('tells that the person, and not the program, lacks the role', async () => {
+      const token = await provider.tokenFor({ roles: ['sallyport-viewer'] });
+      const { body } = await send('POST', lock, await certificateOf('admin', 'console'), withToken(token));
+      expect(JSON.parse(body).detail).toContain('and the token gives the role viewer.');
+    });
+
     it('writes down for whom the program acts, whatever its header says', async () => {
       const { headers } = withToken(await provider.tokenFor({ roles: 'sallyport-operator' }));
       const forged = { headers: { ...headers, 'sallyport-actor': 'bob' } };

@@ -34,21 +34,28 @@ export class RoleGuard implements CanActivate {
     }
     const route = this.reflector.get<AdminRoute | undefined>(Served.KEY, execution.getHandler());
     const needed = route === undefined ? 'admin' : roleFor(route);
-    const role = await this.roleOf(peer, request);
-    if (ranks(role) >= ranks(needed)) return true;
-    throw new Problem(
-      'forbidden',
-      `This needs the role ${needed}, and "${peer.deviceId}" has the role ${role} here. Ask an administrator: settings admin.role, admin.operators, admin.viewers.`,
-    );
+    const own = this.roleByName(peer);
+    const personal = await this.roleInToken(request);
+    if (ranks(own) < ranks(needed))
+      throw new Problem(
+        'forbidden',
+        `This needs the role ${needed}, and "${peer.deviceId}" has the role ${own} here. Ask an administrator: settings admin.role, admin.operators, admin.viewers.`,
+      );
+    if (personal !== undefined && ranks(personal) < ranks(needed))
+      throw new Problem(
+        'forbidden',
+        `This needs the role ${needed}, and the token gives the role ${personal}. The provider of the token gives roles to people.`,
+      );
+    return true;
   }
 
-  private async roleOf(peer: Peer, request: IncomingMessage): Promise<AdminRole> {
-    const own = this.roleByName(peer);
+  /** What the person may do for whom the request is sent; absent: it is sent for nobody. */
+  private async roleInToken(request: IncomingMessage): Promise<AdminRole | undefined> {
     const token = tokenIn(request);
-    if (token === undefined) return own;
+    if (token === undefined) return undefined;
     const person = await this.verifier().verify(token);
     notePerson(request, person.name);
-    return ranks(person.role) < ranks(own) ? person.role : own;
+    return person.role;
   }
 
   private roleByName({ kind, deviceId }: Peer): AdminRole {
