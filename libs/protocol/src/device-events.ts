@@ -81,7 +81,7 @@ export type DeviceEvent = z.infer<typeof deviceEvent>;
 
 /** An event before it has its id and, unless it is given, its time. */
 export interface NewDeviceEvent extends Omit<DeviceEvent, 'id' | 'at'> {
-  /** Microseconds since 1970, such as the stamp of the values of a `data_in`; now, if absent. */
+  /** Microseconds since 1970; now, if absent. */
   readonly atMicros?: number;
 }
 

@@ -42,7 +42,8 @@ export const refusals = {
   },
   'certificate-expired': {
     meaning: 'The client certificate is past its end date.',
-    remedy: 'Check the clock of the device. Enrol it again with a new token: sallyport device enroll-token DEVICE',
+    remedy:
+      'Check the clock of the device. Have its Client CA issue a new certificate, or enrol it again with a new token: sallyport device enroll-token DEVICE',
   },
   'certificate-not-yet-valid': {
     meaning: 'The client certificate is not valid yet.',
@@ -104,7 +105,7 @@ export const refusals = {
   },
   'certificate-revoked': {
     meaning: 'The certificate has been revoked.',
-    remedy: 'Enrol the device again with a new one-time token.',
+    remedy: 'Have the Client CA of the device issue a new certificate, or enrol it again with a new one-time token.',
   },
   'device-locked': { meaning: 'The device is locked.', remedy: 'sallyport device unlock DEVICE' },
   'device-revoked': {
@@ -163,7 +164,7 @@ export const refusals = {
   },
   'identity-format': {
     meaning: 'The identity has not the format that the connector requires.',
-    remedy: 'Give the device an identity of this format, or change the format: sallyport connector provisioning',
+    remedy: 'Give the device an identity of this format, or change the format: sallyport connector identity',
   },
   'identity-outside-namespace': {
     meaning: 'The identity does not begin with the namespace of its Client CA.',

@@ -76,15 +76,6 @@ describe('the timeline of a device', () => {
     expect(mqtt.taken.map(({ event }) => event.type)).toEqual(['connect']);
   });
 
-  it('holds no event that is only announced, which is published all the same', async () => {
-    await store.transaction([], timeline.announce({ type: 'data_in', device, atMicros: 1_780_315_200_123_456 }));
-    await timeline.settled(device, { deadlineMs: 60_000 });
-    expect(await types()).toEqual([]);
-    expect(mqtt.taken).toMatchObject([
-      { topic: 'sallyport/events/site/Pump-17', event: { type: 'data_in', at: '2026-06-01T12:00:00.123456Z' } },
-    ]);
-  });
-
   it('is published in order, on the topic of its connector', async () => {
     const connector = deviceEvent.shape.connector.parse('plant');
     for (const type of ['provisioned', 'connect', 'locked'] as const) await record({ type, connector });

@@ -66,16 +66,8 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
     const kept: Operation = { append: series, value: stamped, at: microsOf(id) };
     // To trim each time would be a second search for each event.
     const isTrimmed = id.endsWith('0');
-    return [...this.publication(stamped), kept, ...(isTrimmed ? [{ trim: series, keep: mostKept }] : [])];
-  }
-
-  /** As `record`, for events that need no second place, because they can be told from other data: `data_in`. */
-  announce(event: NewDeviceEvent): Operation[] {
-    return this.publication(this.stamp(event));
-  }
-
-  private publication(event: DeviceEvent): Operation[] {
-    return [this.outbox.record(deviceEventTopic(event), event, event.device)];
+    const published = this.outbox.record(deviceEventTopic(stamped), stamped, device);
+    return [published, kept, ...(isTrimmed ? [{ trim: series, keep: mostKept }] : [])];
   }
 
   /**
