@@ -3,6 +3,7 @@ import { EntranceModule } from '@sallyport/entrance';
 import { Timeline } from '@sallyport/timeline';
 import { ConnectorFront } from './front/connector-front.js';
 import { DeviceCredentials } from './front/device-credentials.js';
+import { GuessLimit } from './front/guess-limit.js';
 import { HttpDeviceEntrance } from './http/http-device-entrance.js';
 import { DevicePresence } from './mqtt/device-presence.js';
 import { MqttDeviceEntrance } from './mqtt/mqtt-device-entrance.js';
@@ -16,6 +17,7 @@ import { valueParts } from './values/value-parts.js';
     ...valueParts.providers,
     Timeline,
     ConnectorFront,
+    { provide: GuessLimit, useFactory: () => new GuessLimit() },
     DeviceCredentials,
     HttpDeviceEntrance,
     DevicePresence,

@@ -49,13 +49,13 @@ export class DeviceCredentials implements OnModuleInit {
   private readonly remembered = new BoundedMap<string, Remembered>(mostRemembered);
   /** When the registry said that a secret is nobody's. A device that shows it again and again is no trouble then. */
   private readonly wrong = new BoundedMap<string, number>(mostRemembered);
-  private readonly guesses = new GuessLimit();
   private readonly listeners = new Set<CredentialListener>();
   private readonly faults: FaultLog;
   private readonly changes = new AnnouncedChanges();
 
   constructor(
     private readonly context: ConnectedContext,
+    private readonly guesses: GuessLimit,
     private readonly entrances: Entrances,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'device registry did not answer');

@@ -1,10 +1,10 @@
-import { TokenBuckets } from '@sallyport/concurrency';
+import { TokenBuckets, type TokenRate } from '@sallyport/concurrency';
 import { passingRefusals, type RefusalReason } from '@sallyport/protocol';
 
 const mostNetworks = 10_000;
 // It spares the registry. A site behind one address may have hundreds of devices whose secrets were replaced, and they
 // must not keep out the others there. Against guessing names and passwords, the registry has narrower limits.
-const rate = { burst: 300, perSecond: 20 };
+const usualRate = { burst: 300, perSecond: 20 };
 
 type Decision = { readonly outcome: string } | { readonly outcome: 'refused'; readonly reason: RefusalReason };
 
@@ -12,7 +12,11 @@ const tooMany = { outcome: 'refused', reason: 'too-many-attempts' } as const;
 
 /** How often a network may ask the registry in vain about secrets and names. */
 export class GuessLimit {
-  private readonly guesses = new TokenBuckets(rate, mostNetworks);
+  private readonly guesses: TokenBuckets;
+
+  constructor(rate: TokenRate = usualRate) {
+    this.guesses = new TokenBuckets(rate, mostNetworks);
+  }
 
   /** Asks, unless the network has asked in vain too often. What is on its way counts until it has ended well. */
   async ask<Answer extends Decision>(network: string, question: () => Promise<Answer>) {

@@ -89,6 +89,23 @@ describe('a long poll', () => {
       });
   });
 
+  it('takes the place of the oldest when a device has left twelve behind', async () => {
+    const answered: string[] = [];
+    const poll = async (name: string) => {
+      const { status } = await ask(`${alias}?door`, { headers: { 'Request-Timeout': '60000' } });
+      answered.push(`${name} ${status}`);
+    };
+    const first = poll('first');
+    const others = Array.from({ length: 11 }, async () => poll('another'));
+    await expect.poll(async () => (await ask(`${alias}?unknown`)).status).toBe(204);
+    const newest = Array.from({ length: 12 }, async () => poll('newest'));
+    await Promise.all([first, ...others]);
+    expect(new Set(answered)).toEqual(new Set(['first 304', 'another 304']));
+    await ask(alias, { body: 'door=open' });
+    await Promise.all(newest);
+    expect(answered.slice(12)).toEqual(newest.map(() => 'newest 200'));
+  });
+
   it.each([
     ['two values', `${alias}?a&b`, '1000'],
     ['a timeout that is no number', `${alias}?a`, 'soon'],

@@ -38,8 +38,12 @@ import { Twin } from '@sallyport/twin';
 import { authorityIdOf, certificatesFromPem } from '@sallyport/x509';
 import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
+import { GuessLimit } from '../front/guess-limit.js';
 import { DeviceValues } from '../values/device-values.js';
 import { HttpDeviceEntrance } from './http-device-entrance.js';
+
+/** Wrong secrets that a network may show. */
+export const mostGuesses = 20;
 
 /** Registry and signer in miniature: a real RPC service that answers what the test wants. */
 @Controller()
@@ -250,7 +254,8 @@ export class HttpSite implements AsyncDisposable {
   private async start(app: INestMicroservice, removeDirectory: () => Promise<unknown>): Promise<void> {
     const { context, entrances, opened, values } = this;
     const front = new ConnectorFront(context, entrances);
-    const credentials = new DeviceCredentials(context, entrances);
+    const guesses = new GuessLimit({ burst: mostGuesses, perSecond: 0.001 });
+    const credentials = new DeviceCredentials(context, guesses, entrances);
     const { store, mqtt, clock, log } = context;
     const events = new Timeline(store, mqtt, clock, log);
     opened.defer(async () => void (await removeDirectory()));

@@ -1,5 +1,5 @@
 import { BoundedMap } from '@sallyport/concurrency';
-import { Problem } from '@sallyport/protocol';
+import { type DeviceId, Problem } from '@sallyport/protocol';
 import type { Point } from '@sallyport/twin';
 import type { DeviceContact, DeviceValues } from '../values/device-values.js';
 import { answerForm, type DeviceCall } from './device-call.js';
@@ -8,6 +8,17 @@ const mostWaitMs = 300_000;
 const microsInSecond = 1_000_000;
 /** Devices and aliases whose last answer is remembered; about 10 MB when full. */
 const mostRemembered = 50_000;
+
+/**
+ * Polls of one device that wait at a time; fewer than a device may wait in all ways together. A device whose network
+ * fails leaves polls behind that nobody hears, and comes again with a new one.
+ */
+const mostOfDevice = 12;
+
+interface WaitingPoll {
+  readonly device: DeviceContact;
+  readonly end: AbortController;
+}
 
 export interface LongPollsOptions {
   readonly values: DeviceValues;
@@ -18,7 +29,8 @@ export interface LongPollsOptions {
 export class LongPolls {
   /** The exact time of the value that was answered last. `Last-Modified` has whole seconds only. */
   private readonly answered = new BoundedMap<string, number>(mostRemembered);
-  private readonly waiting = new Set<{ readonly device: DeviceContact; readonly end: AbortController }>();
+  /** Of each device that waits, the oldest first. */
+  private readonly waiting = new Map<DeviceId, Set<WaitingPoll>>();
 
   constructor(private readonly options: LongPollsOptions) {}
 
@@ -40,7 +52,7 @@ export class LongPolls {
 
   /** Ends the waiting of some devices, which then get 304 and ask again. */
   end(concerns: (device: DeviceContact) => boolean): void {
-    for (const { device, end } of this.waiting) if (concerns(device)) end.abort();
+    for (const polls of this.waiting.values()) for (const { device, end } of polls) if (concerns(device)) end.abort();
   }
 
   private async wait(
@@ -49,16 +61,35 @@ export class LongPolls {
     { alias, waitMs, sinceMicros }: { readonly alias: string; readonly waitMs: number; readonly sinceMicros: number },
   ): Promise<Point | undefined> {
     const end = new AbortController();
-    const entry = { device, end };
+    const poll = { device, end };
     const timer = setTimeout(() => end.abort(), waitMs);
     request.onAbandoned(() => end.abort());
-    this.waiting.add(entry);
+    this.enter(poll);
     try {
       return await this.options.values.longPoll(device, alias, { sinceMicros, signal: end.signal });
     } finally {
       clearTimeout(timer);
-      this.waiting.delete(entry);
+      this.leave(poll);
     }
+  }
+
+  /** The newest poll takes the place of the oldest, which gets 304. */
+  private enter(poll: WaitingPoll): void {
+    const { deviceId } = poll.device;
+    const polls = this.waiting.get(deviceId) ?? new Set();
+    const [oldest] = polls;
+    if (polls.size >= mostOfDevice && oldest !== undefined) {
+      oldest.end.abort();
+      polls.delete(oldest);
+    }
+    this.waiting.set(deviceId, polls.add(poll));
+  }
+
+  private leave(poll: WaitingPoll): void {
+    const { deviceId } = poll.device;
+    const polls = this.waiting.get(deviceId);
+    polls?.delete(poll);
+    if (polls?.size === 0) this.waiting.delete(deviceId);
   }
 
   private answerPoint(call: DeviceCall, device: DeviceContact, point: Point): void {
