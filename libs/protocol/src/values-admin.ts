@@ -74,6 +74,7 @@ export const valueRoutes = {
   },
   forgetValues: {
     method: 'DELETE',
+    role: 'admin',
     path: '/v1/devices/:id/values',
     summary: 'Removes every value of a device, and its history.',
     parameters,

@@ -7,7 +7,9 @@ import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, globalOptions, openSettings } from '../options.js';
 
 /** Services that keep an audit log. */
-const auditedServices = ['device-registry', 'pki-signer'] as const satisfies readonly ServiceName[];
+const auditedServices = ['device-registry', 'pki-signer', 'connector'] as const satisfies readonly ServiceName[];
+/** Every site has these. The log of a connector is named. */
+const usualServices = ['device-registry', 'pki-signer'] as const satisfies readonly ServiceName[];
 
 export const auditedService = serviceName.extract([...auditedServices]);
 export type AuditedService = z.infer<typeof auditedService>;
@@ -32,7 +34,7 @@ export class RemoteLog {
     options: GlobalOptions & { readonly service?: AuditedService | undefined },
   ): Promise<RemoteLog[]> {
     const settings = await openSettings(context, options);
-    const named = options.service === undefined ? auditedServices : [options.service];
+    const named = options.service === undefined ? usualServices : [options.service];
     return Promise.all(
       named.map(
         async (service) => new RemoteLog(service, await adminClientFor(service, settings, { context, options })),

@@ -82,13 +82,19 @@ export class DeviceValues {
     return this.twin.onDesired(deviceId, listener);
   }
 
+  /** Guards what is to be set. @throws Problem `invalid-request`, as `desire` */
+  checkDesired({ resources, values }: Pick<DesiredValues, 'resources' | 'values'>): void {
+    for (const [alias, value] of values) checkSettable(resources, alias, value);
+  }
+
   /**
    * Sets values for a device.
    *
    * @throws Problem `invalid-request`: the schema says that a value is not settable, or does not allow it
    */
-  async desire({ deviceId, connector, resources, values, actor }: DesiredValues): Promise<Micros> {
-    for (const [alias, value] of values) checkSettable(resources, alias, value);
+  async desire(desired: DesiredValues): Promise<Micros> {
+    this.checkDesired(desired);
+    const { deviceId, connector, values, actor } = desired;
     return this.twin.desire(deviceId, values, { source: { connector, actor } });
   }
 }

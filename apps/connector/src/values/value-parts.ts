@@ -1,4 +1,5 @@
 import type { Provider } from '@nestjs/common';
+import { AuditCheckpoints, AuditController, AuditLog } from '@sallyport/audit';
 import { ServiceContext } from '@sallyport/runtime';
 import { Store, scopedStore } from '@sallyport/store';
 import { Twin } from '@sallyport/twin';
@@ -33,8 +34,14 @@ const values: Provider = {
   inject: [Twin],
 };
 
-/** The wiring of values, for the module of the connector. */
+const auditLog: Provider = {
+  provide: AuditLog,
+  useFactory: (store: Store, { clock }: ServiceContext) => new AuditLog(store, clock),
+  inject: [Store, ServiceContext],
+};
+
+/** The wiring of values, and of what administrators did with them, for the module of the connector. */
 export const valueParts = {
-  controllers: [TimelineController, ValuesController],
-  providers: [twin, values, ResourceSchemas, ValueEvents, DeletedDevices],
+  controllers: [AuditController, TimelineController, ValuesController],
+  providers: [auditLog, AuditCheckpoints, twin, values, ResourceSchemas, ValueEvents, DeletedDevices],
 };

@@ -6,6 +6,7 @@ import { TestBroker } from '@sallyport/embedded-broker/testing';
 import { connectMqtt, connectRpcClient, publishEvent, RpcHandler } from '@sallyport/mqtt';
 import {
   adminSocketPath,
+  auditPage,
   type ConnectorDirectory,
   connectorSettings,
   type DeviceEvent,
@@ -180,6 +181,18 @@ describe('values of a device, as others see them', () => {
     await waitFor(() => site.events.length >= 2, { what: 'both events' });
     expect(site.events.map(({ type }) => type)).toEqual(['data_out', 'data_in']);
     expect(site.events[0]?.actor).toEqual(expect.any(String));
+  });
+
+  it('leave a row in the audit log when they are set or removed, without the values', async () => {
+    await admin('PATCH', '/v1/devices/pump-17/values', { values: { valve: 'open' } });
+    await admin('PATCH', '/v1/devices/pump-17/values', { values: { temperature: '1' } });
+    await admin('DELETE', '/v1/devices/pump-17/values');
+    const { rows } = auditPage.parse((await admin('GET', '/v1/audit')).body);
+    expect(rows.map(({ action, subject, details }) => [action, subject, details])).toEqual([
+      ['values-set', 'pump-17', { connector: 'default', aliases: 'valve' }],
+      ['values-removed', 'pump-17', {}],
+    ]);
+    expect(rows[0]?.actor).toMatch(/^local-admin/);
   });
 
   it('cannot be set when the schema says so', async () => {

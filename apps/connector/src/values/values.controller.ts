@@ -1,4 +1,5 @@
 import { Body, Controller, Param, Query } from '@nestjs/common';
+import { type AuditEntry, AuditLog } from '@sallyport/audit';
 import { Actor } from '@sallyport/entrance';
 import {
   type ConnectorName,
@@ -31,6 +32,7 @@ export class ValuesController {
     private readonly twin: Twin,
     private readonly values: DeviceValues,
     private readonly schemas: ResourceSchemas,
+    private readonly audit: AuditLog,
   ) {}
 
   @Serves(valueRoutes.showValues)
@@ -51,6 +53,8 @@ export class ValuesController {
     const { connector = await this.lastConnectorOf(id), values } = desiredValues.parse(body);
     const resources = await this.schemas.of(connector);
     const desired = { deviceId: id, connector, resources, values: new Map(Object.entries(values)), actor };
+    this.values.checkDesired(desired);
+    await this.record({ actor, action: 'values-set', subject: id, details: { connector, aliases: namesOf(values) } });
     return { at: isoMicros(await this.values.desire(desired)) };
   }
 
@@ -67,14 +71,26 @@ export class ValuesController {
   }
 
   @Serves(valueRoutes.forgetValues)
-  forget(@Param() path: unknown): Promise<void> {
-    return this.twin.forget(devicePath.parse(path).id);
+  async forget(@Param() path: unknown, @Actor() actor: string): Promise<void> {
+    const { id } = devicePath.parse(path);
+    await this.record({ actor, action: 'values-removed', subject: id, details: {} });
+    await this.twin.forget(id);
+  }
+
+  /** Before the change, so that there is no change without its row. */
+  private async record(entry: Omit<AuditEntry, 'outcome'>): Promise<void> {
+    await this.audit.commit({ operations: [], entries: [{ ...entry, outcome: 'succeeded' }] });
   }
 
   private async lastConnectorOf(device: DeviceId): Promise<ConnectorName> {
     const [last] = await this.twin.writes(device, { limit: 1 });
     return last?.source.connector ?? defaultConnector;
   }
+}
+
+/** Names, and never the values. */
+function namesOf(values: Readonly<Record<string, string>>): string {
+  return Object.keys(values).join(', ').slice(0, 1000);
 }
 
 function timed({ value, atMicros }: Point): TimedValue {
