@@ -5,6 +5,7 @@ import { Fields } from './fields.js';
 /** The fields of a head, and what they say about framing and connection. */
 export class HeadFields {
   readonly raw: string[] = [];
+  readonly fields = new Fields(this.raw);
   hosts = 0;
   host = '';
   contentLengths = 0;
@@ -15,10 +16,6 @@ export class HeadFields {
   connection = '';
   expect: string | undefined;
   upgrade: string | undefined;
-
-  get fields(): Fields {
-    return new Fields(this.raw);
-  }
 
   add(name: string, value: string): void {
     this.raw.push(name, value);

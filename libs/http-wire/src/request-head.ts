@@ -76,7 +76,8 @@ const versionPrefix = [...Buffer.from('HTTP/')];
 const [zero, one, nine, dot] = [...Buffer.from('019.')];
 
 function minorVersionAt(bytes: Buffer, at: number): 0 | 1 {
-  if (versionPrefix.some((byte, index) => bytes[at + index] !== byte)) throw malformedLine();
+  for (let index = 0; index < versionPrefix.length; index += 1)
+    if (bytes[at + index] !== versionPrefix[index]) throw malformedLine();
   const [major, point, minor] = [bytes[at + 5] ?? 0, bytes[at + 6], bytes[at + 7] ?? 0];
   if (bytes[at + 8] !== carriageReturn || bytes[at + 9] !== lineFeed || point !== dot) throw malformedLine();
   if (!isDigit(major) || !isDigit(minor)) throw malformedLine();

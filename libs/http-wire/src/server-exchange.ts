@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { IncomingRequest, RawStream, ResponseHead, ResponseWriter } from './api.js';
 import { type Body, type BodySink, noBody, WholeBody } from './body.js';
+import { dateLine } from './date-line.js';
 import type { Fields } from './fields.js';
 import type { Framing } from './framing.js';
 import type { IncomingBody } from './incoming-body.js';
@@ -85,13 +86,24 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
   }
 
   send(head: ResponseHead, body: Body): void {
+    this.begin(head, body, '');
+  }
+
+  answer(status: number, fields: readonly string[], body: string | Buffer): void {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const whole = bytes.length === 0 ? noBody : new WholeBody(bytes);
+    this.begin({ status, fields, contentLength: bytes.length }, whole, dateLine());
+  }
+
+  /** @param firstLines that come before the fields */
+  private begin(head: ResponseHead, body: Body, firstLines: string): void {
     if (this.state !== 'pending') {
       body.cancel();
       return;
     }
     const framing = this.framingOf(head.status, body);
     this.closesConnection = this.owner.closesAfter(this.head) || framing === 'until-close';
-    const text = this.headText(head, framing);
+    const text = this.headText(head, framing, firstLines);
     this.state = 'sending';
     const { writer } = this.owner;
     writer.begin(text, framing ?? 0, body);
@@ -102,12 +114,6 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
     }
     this.outgoing = body;
     body.flow(this);
-  }
-
-  answer(status: number, fields: readonly string[], body: string | Buffer): void {
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    const date = ['Date', new Date().toUTCString()];
-    this.send({ status, fields: [...date, ...fields], contentLength: bytes.length }, new WholeBody(bytes));
   }
 
   switchProtocols(fields: readonly string[]): RawStream {
@@ -184,9 +190,10 @@ export class ServerExchange implements IncomingRequest, ResponseWriter, BodySink
     return this.minorVersion === 1 ? 'chunked' : 'until-close';
   }
 
-  private headText({ status, reason, fields, contentLength }: ResponseHead, framing: Framing | undefined): string {
+  private headText(head: ResponseHead, framing: Framing | undefined, firstLines: string): string {
+    const { status, reason, fields, contentLength } = head;
     const phrase = reason ?? STATUS_CODES[status] ?? '';
-    const lines = fieldLines(fields);
+    const lines = firstLines + fieldLines(fields);
     return `HTTP/1.1 ${status} ${phrase}\r\n${lines}${framingLine(status, framing, contentLength)}${this.connectionLine()}\r\n`;
   }
 

@@ -59,19 +59,16 @@ export async function readForm({ request }: DeviceCall, limits: FormLimits): Pro
       'unsupported-media-type',
       'The body must be application/x-www-form-urlencoded, such as temperature=50.',
     );
-  const body = await readBody(request, limits);
+  const body = await collect(request.body, limits.mostBytes, limits.onGrowth).catch((error: unknown) => {
+    throw tooLargeOr(error, limits);
+  });
   if (!isUtf8(body)) throw new Problem('invalid-request', 'The body is not UTF-8.');
   return parseFormBody(body.toString('utf8').trim());
 }
 
-async function readBody({ body }: IncomingRequest, { mostBytes, onGrowth }: FormLimits): Promise<Buffer> {
-  try {
-    return await collect(body, mostBytes, onGrowth);
-  } catch (error) {
-    if (error instanceof BodyTooLarge)
-      throw new Problem('too-large', `The body has more than ${mostBytes} bytes. Send it in several requests.`);
-    throw error;
-  }
+function tooLargeOr(error: unknown, { mostBytes }: FormLimits): unknown {
+  if (!(error instanceof BodyTooLarge)) return error;
+  return new Problem('too-large', `The body has more than ${mostBytes} bytes. Send it in several requests.`);
 }
 
 export function answerNoContent(call: DeviceCall): void {

@@ -60,7 +60,7 @@ export class DeviceConnection {
     await this.serve(call, route, view);
   }
 
-  private async serve(call: DeviceCall, route: DeviceRoute, view: ConnectorView): Promise<void> {
+  private serve(call: DeviceCall, route: DeviceRoute, view: ConnectorView): Promise<void> | void {
     const { api } = this;
     switch (route.kind) {
       case 'timestamp':
@@ -71,16 +71,15 @@ export class DeviceConnection {
         return answerText(call, this.ownAddress());
       case 'activate':
         return this.activate(call, view.name);
-      case 'alias': {
-        const device = await this.deviceOf(call, view);
-        return call.request.method === 'POST' ? api.values.write(call, device) : api.values.read(call, device);
-      }
+      case 'alias':
+        if (call.request.method === 'GET') return this.asDevice(call, view, (device) => api.values.read(call, device));
+        return this.asDevice(call, view, (device) => api.values.write(call, device));
       case 'one-alias':
-        return api.values.recordOne(call, await this.deviceOf(call, view), route.alias);
+        return this.asDevice(call, view, (device) => api.values.recordOne(call, device, route.alias));
       case 'record':
-        return api.values.record(call, await this.deviceOf(call, view));
+        return this.asDevice(call, view, (device) => api.values.record(call, device));
       case 'download':
-        return api.contents.answer(call, await this.deviceOf(call, view));
+        return this.asDevice(call, view, (device) => api.contents.answer(call, device));
       default:
         route satisfies never;
     }
@@ -99,6 +98,15 @@ export class DeviceConnection {
       this.knownHost = host;
     }
     return view;
+  }
+
+  private asDevice(
+    call: DeviceCall,
+    view: ConnectorView,
+    work: (device: DeviceContact) => Promise<void>,
+  ): Promise<void> {
+    const device = this.deviceOf(call, view);
+    return device instanceof Promise ? device.then(work) : work(device);
   }
 
   /** A certificate has said who it is; then the credentials of the request do not count. */

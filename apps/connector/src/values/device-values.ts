@@ -1,6 +1,6 @@
 import type { ConnectorName, DeviceId } from '@sallyport/protocol';
 import type { Micros, Point, Twin, WriteSource } from '@sallyport/twin';
-import { checkSettable, isListed, type Resources } from './resource-schema.js';
+import { checkSettable, hasNoSchema, isListed, type Resources } from './resource-schema.js';
 
 /** A device that is connected, and by what rules. */
 export interface DeviceContact {
@@ -39,9 +39,11 @@ export class DeviceValues {
    * @returns the time of the write
    */
   writeAll(contact: DeviceContact, values: ReadonlyMap<string, string>): Promise<Micros> {
+    const source = sourceOf(contact);
+    if (hasNoSchema(contact.resources)) return this.twin.write(contact.deviceId, values, { source });
     const [listed, unlisted] = [new Map<string, string>(), new Map<string, string>()];
     for (const [alias, value] of values) (isListed(contact.resources, alias) ? listed : unlisted).set(alias, value);
-    return this.twin.write(contact.deviceId, listed, { unlisted, source: sourceOf(contact) });
+    return this.twin.write(contact.deviceId, listed, { unlisted, source });
   }
 
   /** Writes values of the past: history that the device has collected. */

@@ -5,12 +5,12 @@ export type Resources = ConnectorSettings['resources'];
 
 /** Whether values of this alias are kept. A connector without a schema keeps all. */
 export function isListed(resources: Resources, alias: string): boolean {
-  return isEmpty(resources) || definitionOf(resources, alias) !== undefined;
+  return hasNoSchema(resources) || definitionOf(resources, alias) !== undefined;
 }
 
 /** Guards a desired value. @throws Problem `invalid-request` */
 export function checkSettable(resources: Resources, alias: string, value: string): void {
-  if (isEmpty(resources)) return;
+  if (hasNoSchema(resources)) return;
   const name = JSON.stringify(alias);
   const definition = definitionOf(resources, alias);
   if (definition === undefined) throw invalid(`The connector has no resource ${name}. Add it, or use another alias.`);
@@ -22,7 +22,8 @@ export function checkSettable(resources: Resources, alias: string, value: string
     throw invalid(`The value of ${name} is not allowed. Allowed: ${allowed.join(', ')}.`);
 }
 
-function isEmpty(resources: Resources): boolean {
+/** Such a connector keeps every value. */
+export function hasNoSchema(resources: Resources): boolean {
   for (const _ in resources) return false;
   return true;
 }
