@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureInstalled, fail, replaceBy, root, run } from './bootstrap.mjs';
+import { benchPeers, ensurePeers } from './peers.mjs';
 
 ensureInstalled();
 const source = join(root, 'bench/src');
@@ -11,6 +12,7 @@ const names = readdirSync(source)
 const [name, ...options] = process.argv.slice(2);
 if (!names.includes(name)) fail(`npm run bench -- NAME, where NAME is one of: ${names.join(', ')}`, 2);
 
+await ensurePeers(undefined, benchPeers[name] ?? []);
 run('rolldown', ['-c', '../rolldown.config.mjs', '--logLevel', 'warn'], {
   cwd: join(root, 'bench'),
   env: { SALLYPORT_BENCH: name },

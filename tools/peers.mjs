@@ -37,6 +37,17 @@ export const peers = [
   { name: 'util-linux', proof: 'unshare', tests: 'e2e: the commands of the documentation' },
 ];
 
+/** What only one benchmark needs, by its name. */
+export const benchPeers = {
+  connector: [
+    {
+      name: 'libnginx-mod-http-lua',
+      proof: '/usr/lib/nginx/modules/ngx_http_lua_module.so',
+      tests: 'bench: nginx that parses what devices send',
+    },
+  ],
+};
+
 const policyPath = '/usr/sbin/policy-rc.d';
 const policyMark = '# Written by the tests of Sallyport while they install packages; safe to remove.';
 // dpkg asks this script before it starts a service; 101 means "do not".

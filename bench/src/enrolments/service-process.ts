@@ -8,7 +8,12 @@ import { mustRun, waitFor } from '@sallyport/testkit';
 import type { z } from 'zod';
 import { root, serviceFlags } from '../process/shipped.js';
 
-type BenchedService = 'pki-signer' | 'device-registry';
+type BenchedService = 'pki-signer' | 'device-registry' | 'connector';
+
+interface Sent {
+  readonly body?: object;
+  readonly ifMatch?: string;
+}
 
 /** A service in its own process, built as we ship it. */
 export class ServiceProcess {
@@ -43,12 +48,12 @@ export class ServiceProcess {
 
   /** Sends an admin request and parses the answer with its schema. */
   async call<Schema extends z.ZodType>(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PATCH',
     path: string,
     schema: Schema,
-    body?: object,
+    sent: Sent = {},
   ): Promise<z.output<Schema>> {
-    const { status, content } = await this.send(method, path, body);
+    const { status, content } = await this.send(method, path, sent);
     if (status >= 300) throw new Error(`${method} ${path} answered ${status}: ${content}`);
     return schema.parse(JSON.parse(content));
   }
@@ -59,8 +64,12 @@ export class ServiceProcess {
     await closed;
   }
 
-  private send(method: string, path: string, body?: object): Promise<{ status: number; content: string }> {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  private send(method: string, path: string, sent: Sent = {}): Promise<{ status: number; content: string }> {
+    const { body, ifMatch } = sent;
+    const headers = {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    };
     return new Promise((resolve, reject) => {
       const sent = request({ socketPath: this.socketPath, method, path, headers }, (response) => {
         text(response).then((content) => resolve({ status: response.statusCode ?? 0, content }), reject);

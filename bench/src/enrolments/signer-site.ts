@@ -36,7 +36,7 @@ export class SignerSite implements AsyncDisposable {
 
   /** Makes a one-time token, as `sallyport device enroll-token` does. */
   async tokenFor(deviceId: string): Promise<string> {
-    return (await this.signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { deviceId })).token;
+    return (await this.signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { body: { deviceId } })).token;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,9 +11,11 @@ export interface ServerAddress {
 }
 
 export interface LoadRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'PUT' | 'POST';
   readonly path: string;
   readonly bodyBytes: number;
+  /** What is sent, up to `bodyBytes`; any bytes when absent. */
+  readonly body?: Buffer;
 }
 
 const piece = Buffer.alloc(1024 * 1024, 'sallyport');
@@ -45,13 +47,13 @@ export class LoadConnection {
   }
 
   /** Resolves at the end of a 2xx response. */
-  async exchange({ method, path, bodyBytes }: LoadRequest): Promise<void> {
+  async exchange({ method, path, bodyBytes, body = piece }: LoadRequest): Promise<void> {
     const answered = new Promise<void>((resolve, reject) => {
       this.settle = { resolve, reject };
     });
-    const length = method === 'PUT' ? `Content-Length: ${bodyBytes}\r\n` : '';
+    const length = method === 'GET' ? '' : `Content-Length: ${bodyBytes}\r\n`;
     const head = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${length}\r\n`;
-    await Promise.all([answered, this.send(head, bodyBytes)]);
+    await Promise.all([answered, this.send(head, body, bodyBytes)]);
   }
 
   close(): void {
@@ -59,9 +61,9 @@ export class LoadConnection {
     this.socket.destroy();
   }
 
-  private async send(head: string, bodyBytes: number): Promise<void> {
+  private async send(head: string, body: Buffer, bodyBytes: number): Promise<void> {
     if (bodyBytes <= piece.length) {
-      this.socket.write(Buffer.concat([Buffer.from(head), piece.subarray(0, bodyBytes)]));
+      this.socket.write(Buffer.concat([Buffer.from(head), body.subarray(0, bodyBytes)]));
       return;
     }
     this.socket.write(head);

@@ -17,8 +17,18 @@ function certificateFrom(pem: string): Certificate {
   return certificate;
 }
 
+interface DeviceNaming {
+  readonly prefix?: string;
+  /** As certificates of this site have it. Those of a Client CA have a host name instead. */
+  readonly hasIdentityUri?: boolean;
+}
+
 /** Client certificates that differ from each other. They share one key, which makes no difference to a server. */
-export function makeDevices(ca: TestCa, count: number): ConnectionOptions[] {
+export function makeDevices(
+  ca: TestCa,
+  count: number,
+  { prefix = 'child', hasIdentityUri = true }: DeviceNaming = {},
+): ConnectionOptions[] {
   const issuer = certificateFrom(ca.certPem);
   const profile = certificateProfiles.device;
   const leaves = new LeafIssuer({ issuer, privateKey: createPrivateKey(ca.certificate.keyPem), profile });
@@ -27,9 +37,10 @@ export function makeDevices(ca: TestCa, count: number): ConnectionOptions[] {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   return Array.from({ length: count }, (_, index) => {
-    const id = deviceId.parse(`child${index}`);
+    const id = deviceId.parse(`${prefix}${index}`);
     const subject = { commonName: id };
-    const subjectAltNames = [identityUri({ kind: 'device', deviceId: id })];
+    const name = hasIdentityUri ? identityUri({ kind: 'device', deviceId: id }) : ({ type: 'dns', value: id } as const);
+    const subjectAltNames = [name];
     const { der } = leaves.issue({ subject, spki, subjectAltNames, notBefore, notAfter });
     return { host: '127.0.0.1', servername: 'localhost', ca: ca.certPem, cert: pemFromDer('CERTIFICATE', der), key };
   });

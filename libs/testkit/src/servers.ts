@@ -45,11 +45,19 @@ export async function spawnMosquitto(options: MosquittoOptions = {}): Promise<Da
   return { ...daemon, url };
 }
 
+export interface NginxOptions {
+  /** Paths of modules to load, in this order. */
+  readonly modules?: readonly string[];
+}
+
 /**
  * Starts nginx. `http` is the text inside `http { }`; `$port` in it is replaced by the port, `$root` by an empty
  * directory that exists as long as the server.
  */
-export async function spawnNginx(http: string): Promise<Daemon & { root: string }> {
+export async function spawnNginx(
+  http: string,
+  { modules = [] }: NginxOptions = {},
+): Promise<Daemon & { root: string }> {
   const directory = temporaryDirectory('sallyport-nginx-');
   const root = directory.file('root');
   await mkdir(root, { mode: 0o777 });
@@ -57,7 +65,7 @@ export async function spawnNginx(http: string): Promise<Daemon & { root: string 
     program: 'nginx',
     args: async (port) => {
       const text = http.replaceAll('$port', String(port)).replaceAll('$root', root);
-      await writeFile(directory.file('nginx.conf'), nginxConfig(directory, text));
+      await writeFile(directory.file('nginx.conf'), nginxConfig(directory, text, modules));
       return ['-p', directory.path, '-e', 'stderr', '-c', directory.file('nginx.conf')];
     },
   });
@@ -89,10 +97,11 @@ function mosquittoConfig(port: number, { tls, requireCertificate = false, config
   return [...user, 'persistence false', ...listener, ...files, ...ca, ...clients, ...config, ''];
 }
 
-function nginxConfig(directory: TemporaryDirectory, http: string): string {
+function nginxConfig(directory: TemporaryDirectory, http: string, modules: readonly string[]): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return [
     ...(isRoot ? ['user root;'] : []),
+    ...modules.map((path) => `load_module ${path};`),
     'daemon off;',
     `pid ${directory.file('nginx.pid')};`,
     'worker_processes 1;',

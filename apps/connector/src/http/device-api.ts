@@ -21,7 +21,7 @@ import type { ValueCalls } from './value-calls.js';
 
 export interface DeviceApiOptions {
   readonly directory: () => ConnectorDirectory | undefined;
-  readonly credentials: DeviceCredentials;
+  readonly credentials: Pick<DeviceCredentials, 'authenticate' | 'activate'>;
   readonly values: ValueCalls;
   readonly contents: ContentCalls;
   readonly metrics: HttpMetrics;
