@@ -22,6 +22,7 @@ import { secureCommand } from './secure/secure-command.js';
 import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
 import { uploadCommand } from './upload/upload-command.js';
+import { webhookCommand } from './webhook/webhook-command.js';
 
 const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
 
@@ -63,6 +64,7 @@ export function createProgram(context: CliContext): Command {
     caCommand,
     siteCommand,
     auditCommand,
+    webhookCommand,
     mqttCommand,
     httpCommand,
     uploadCommand,
