@@ -38,11 +38,19 @@ function commandAt(program: Command, path: readonly string[]): Command {
   }, program);
 }
 
+/** Arguments that are checked before a command runs. */
+const wordByArgument = new Map([
+  ['key', 'http.bind.port'],
+  ['fingerprint', 'ab'.repeat(32)],
+  ['values', 'valve=open'],
+  ['url', 'https://crm.example/hook'],
+]);
+
 /** Words that a command cannot do without. */
 function requiredWords({ registeredArguments, options }: Command): string[] {
   const values = registeredArguments
     .filter(({ required }) => required)
-    .map((argument) => argument.argChoices?.[0] ?? (argument.name() === 'key' ? 'http.bind.port' : 'x'));
+    .map((argument) => argument.argChoices?.[0] ?? wordByArgument.get(argument.name()) ?? 'x');
   const mandatory = options.filter((option) => option.mandatory && option.defaultValue === undefined);
   return [...values, ...mandatory.flatMap((option: Option) => [option.long ?? '', option.argChoices?.[0] ?? 'x'])];
 }
