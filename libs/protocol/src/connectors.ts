@@ -106,9 +106,17 @@ const pki = z.strictObject({
   notBeforeSkewSeconds: z.int().min(0).max(86_400),
 });
 
-/** Limits on what is registered; absent: none. */
+/**
+ * How many new devices and certificates of CAs outside this site are taken where nobody set a rate. All are kept, so that
+ * a stolen key of a CA must not fill the store: 1,000 at once, then 170,000 a day, which is about 0.3 GB.
+ */
+export const usualNewcomerRate = { burst: 1_000, perSecond: 2 } as const;
+
+/** Limits on what is registered. */
 const connectorQuota = z.strictObject({
+  /** Absent: no limit. */
   devices: z.int().min(0).max(10_000_000).exactOptional(),
+  /** Absent: `usualNewcomerRate`. */
   newPerMinute: z.int().min(1).max(1_000_000).exactOptional(),
 });
 

@@ -125,6 +125,7 @@ export {
   reportConnectorsVersion,
   resourceAlias,
   resourceDefinition,
+  usualNewcomerRate,
 } from './connectors.js';
 export {
   type ActivationDecision,

@@ -1,4 +1,9 @@
-import { type ConnectorDescription, type ConnectorSettings, connectorRoutes } from '@sallyport/protocol';
+import {
+  type ConnectorDescription,
+  type ConnectorSettings,
+  connectorRoutes,
+  usualNewcomerRate,
+} from '@sallyport/protocol';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { clientCaTable } from '../client-ca/client-ca-table.js';
@@ -54,9 +59,14 @@ function settingFields({ domains, provisioning, pki, identity, quota, hook }: Co
     ['Clock skew', `${pki.notBeforeSkewSeconds} s`],
     ['Identity', identityText(identity)],
     ['Most devices', String(quota.devices ?? 'no limit')],
-    ['New in a minute', String(quota.newPerMinute ?? 'no limit')],
+    ['New in a minute', newPerMinuteText(quota)],
     ['Hook', hook?.url ?? 'none'],
   ] as const;
+}
+
+function newPerMinuteText({ newPerMinute }: ConnectorSettings['quota']): string {
+  const { burst, perSecond } = usualNewcomerRate;
+  return newPerMinute === undefined ? `${perSecond * 60}, and ${burst} at once` : String(newPerMinute);
 }
 
 function onOffText(isOn: boolean): string {

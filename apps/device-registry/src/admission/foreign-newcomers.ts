@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { TokenBucket } from '@sallyport/concurrency';
-import type { CertificateAdmissionRequest } from '@sallyport/protocol';
+import { type CertificateAdmissionRequest, usualNewcomerRate } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 
-// Each certificate is kept for ever. At most 1 000 at once, then 170 000 a day, which is about 0.3 GB.
-const rate = { burst: 1_000, perSecond: 2 };
 const warningRate = { burst: 1, perSecond: 1 / 60 };
 
 /**
@@ -22,7 +20,7 @@ export class ForeignNewcomers {
     private readonly log: Log,
   ) {
     const nowMs = clock.now().getTime();
-    this.bucket = new TokenBucket(rate, nowMs);
+    this.bucket = new TokenBucket(usualNewcomerRate, nowMs);
     this.warnings = new TokenBucket(warningRate, nowMs);
   }
 

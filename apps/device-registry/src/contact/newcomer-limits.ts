@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { KeyedSerialQueue, TokenBucket } from '@sallyport/concurrency';
-import type { ConnectorDocument, ConnectorName, DeviceFilter } from '@sallyport/protocol';
+import { type ConnectorDocument, type ConnectorName, type DeviceFilter, usualNewcomerRate } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { DeviceDirectory } from '../devices/index/device-directory.js';
 import type { AcceptedIssuer } from './accepted-issuer.js';
@@ -9,7 +9,8 @@ import { Refusal } from './refusal.js';
 const warningRate = { burst: 1, perSecond: 1 / 60 };
 
 interface Rate {
-  readonly perMinute: number;
+  /** As set; undefined: the usual rate. */
+  readonly perMinute: number | undefined;
   readonly bucket: TokenBucket;
 }
 
@@ -57,17 +58,15 @@ export class NewcomerLimits {
   async requireRoom(connector: ConnectorDocument, issuer: AcceptedIssuer | undefined): Promise<void> {
     for (const { of, most } of quotasOf(connector, issuer))
       if ((await this.directory.count(of)) >= most) this.refuse('quota-reached', connector);
-    const { newPerMinute } = connector.settings.quota;
-    if (newPerMinute === undefined) return;
-    const { bucket } = this.rateOf(connector.name, newPerMinute);
+    const { bucket } = this.rateOf(connector.name, connector.settings.quota.newPerMinute);
     if (!bucket.take(this.clock.now().getTime())) this.refuse('too-many-new-devices', connector);
   }
 
-  private rateOf(name: ConnectorName, perMinute: number): Rate {
+  private rateOf(name: ConnectorName, perMinute: number | undefined): Rate {
     const known = this.rates.get(name);
-    if (known?.perMinute === perMinute) return known;
-    const bucket = new TokenBucket({ burst: perMinute, perSecond: perMinute / 60 }, this.clock.now().getTime());
-    const rate = { perMinute, bucket };
+    if (known !== undefined && known.perMinute === perMinute) return known;
+    const limit = perMinute === undefined ? usualNewcomerRate : { burst: perMinute, perSecond: perMinute / 60 };
+    const rate = { perMinute, bucket: new TokenBucket(limit, this.clock.now().getTime()) };
     this.rates.set(name, rate);
     return rate;
   }

@@ -56,6 +56,16 @@ describe('a device with a secret', () => {
     expect(await contacts.typesOf('meter-1', 1)).toEqual(['provisioned']);
   });
 
+  it('is turned away after a thousand new ones at once, where nobody set a rate', async () => {
+    for (let first = 0; first < 1_000; first += 50) {
+      const names = Array.from({ length: 50 }, (_, index) => `meter-${first + index}`);
+      expect(new Set(await Promise.all(names.map((name) => reason(name))))).toEqual(new Set(['activated']));
+    }
+    expect(await reason('one-more')).toBe('too-many-new-devices');
+    contacts.registry.clock.advance(1);
+    expect(await reason('one-more')).toBe('activated');
+  });
+
   it('gets its secret once', async () => {
     const { token } = await activate('meter-1');
     expect(await reason('meter-1')).toBe('already-activated');
