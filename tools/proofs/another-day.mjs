@@ -16,6 +16,12 @@ const fileTimes =
 export const leftOut = [
   { name: 'store on Redis', file: 'libs/store/src/each-store.fixture.ts', reason: redis },
   { name: 'Redis store', file: 'libs/store/src/redis-store.spec.ts', reason: redis },
+  { name: 'values in Redis', file: 'libs/twin/src/twin.fixture.ts', reason: redis },
+  {
+    name: 'two registries of one connector on Redis',
+    file: 'apps/device-registry/src/contact/replicas.spec.ts',
+    reason: redis,
+  },
   { name: 'three registries of one site on Redis', file: 'apps/device-registry/src/replicas.spec.ts', reason: redis },
   { name: 'a site on Redis', file: 'apps/pki-signer/src/site/site-membership.spec.ts', reason: redis },
   { name: 'servers for tests > runs a Redis server', file: 'libs/testkit/src/servers.spec.ts', reason: redis },

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyStore } from './each-store.fixture.js';
 import { type Operation, scopedStore } from './index.js';
 
-describe.each(everyStore())('series on $name', (engine) => {
+describe.each(everyStore())('store on $name, series', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());

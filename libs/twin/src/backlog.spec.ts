@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyTwin, valuesOf } from './twin.fixture.js';
 
-describe.each(everyTwin())('values that wait to be published, in $name', (engine) => {
+describe.each(everyTwin())('values in $name that wait to be published', (engine) => {
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());
 

@@ -8,7 +8,7 @@ function point(alias: string, value: string, minutesAgo: number): Point {
   return { alias, value, atMicros: startMicros - minutesAgo * minute };
 }
 
-describe.each(everyTwin())('history of a device, in $name', (engine) => {
+describe.each(everyTwin())('values in $name, history of a device', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());

@@ -14,7 +14,7 @@ async function published(twin: Twin, { until }: { readonly until: number }): Pro
   return writes;
 }
 
-describe.each(everyTwin())('processes that share the values of devices, in $name', (engine) => {
+describe.each(everyTwin())('values in $name that several processes share', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());

@@ -4,7 +4,7 @@ import { everyTwin, startMicros, valuesOf } from './twin.fixture.js';
 
 const never = new AbortController().signal;
 
-describe.each(everyTwin())('retention of the history, in $name', (engine) => {
+describe.each(everyTwin())('values in $name, retention of the history', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());

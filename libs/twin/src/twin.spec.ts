@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyTwin, startMicros, valuesOf } from './twin.fixture.js';
 
-describe.each(everyTwin())('values of a device, in $name', (engine) => {
+describe.each(everyTwin())('values in $name of a device', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());

@@ -5,7 +5,7 @@ import { everyTwin, startMicros, valuesOf } from './twin.fixture.js';
 
 const never = () => new AbortController().signal;
 
-describe.each(everyTwin())('waiting for values, in $name', (engine) => {
+describe.each(everyTwin())('values in $name that are waited for', (engine) => {
   const { open } = engine;
   beforeAll(() => engine.start());
   afterAll(() => engine.stop());
