@@ -16,6 +16,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
     name: 'connector',
     operations: [
       ...entrance,
+      ...audit,
       'DELETE /v1/devices/{id}/values',
       'GET /v1/devices/{id}/history',
       'GET /v1/devices/{id}/values',

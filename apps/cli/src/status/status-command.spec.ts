@@ -5,7 +5,7 @@ import { fakeSite } from '../fixtures/fake-site.fixture.js';
 
 const registryStatus = () => ({
   service: 'device-registry',
-  devices: { active: 3, 'pending-approval': 0, locked: 1, revoked: 0, expired: 0, retired: 0 },
+  devices: { active: 3, 'pending-approval': 0, locked: 1, revoked: 0, retired: 0 },
   audit: { rows: 7, headHash: '0'.repeat(64) },
 });
 
@@ -19,9 +19,7 @@ describe('status', () => {
 
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`CA (SHA-256):  ${site.authority.root.fingerprint}\n`);
-    expect(stdout).toContain(
-      'Devices:       3 active, 0 pending-approval, 1 locked, 0 revoked, 0 expired, 0 retired\n',
-    );
+    expect(stdout).toContain('Devices:       3 active, 0 pending-approval, 1 locked, 0 revoked, 0 retired\n');
     expect(stdout).toMatch(/^agent +ready$/m);
     expect(stdout).toMatch(new RegExp(`^file transfer +127\\.0\\.0\\.1:${site.ports.http} +server `, 'm'));
     expect(stdout).toMatch(/^registry admin API .* closed /m);

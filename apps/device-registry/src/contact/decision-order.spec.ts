@@ -200,7 +200,7 @@ describe('the decision about a certificate at a connector', () => {
 
     it('name-constrained, when the name constraints of the Client CA forbid the name', async () => {
       const extensions = ['basicConstraints=critical,CA:TRUE', 'nameConstraints=critical,permitted;DNS:acme.example'];
-      const constrained = await contacts.clientCa({}, { extensions });
+      const constrained = await contacts.clientCa({}, { subject: [['CN', 'Acme']], extensions });
       expect(await contacts.arrive(constrained, 'pump-17.acme.example')).toBe('admitted as pump-17.acme.example');
       expect(await contacts.arrive(constrained, 'pump-17.other.example')).toBe('name-constrained');
     });

@@ -134,7 +134,6 @@ describe('devices', () => {
       'pending-approval': 0,
       locked: 0,
       revoked: 1,
-      expired: 0,
       retired: 0,
     });
     expect(status.audit.rows).toBe(4);
@@ -195,7 +194,7 @@ describe('devices', () => {
       'GET',
       '/v1/devices?state=asleep',
       undefined,
-      '400 state: Invalid option: expected one of "active"|"pending-approval"|"locked"|"revoked"|"expired"|"retired"',
+      '400 state: Invalid option: expected one of "active"|"pending-approval"|"locked"|"revoked"|"retired"',
     ],
     [
       'GET',
