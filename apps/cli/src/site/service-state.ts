@@ -55,7 +55,12 @@ type AbsentService = Extract<ServiceState, { readonly isRunning: false }>;
 /** Whether a site may do without a service that does not run: nobody needs it, or another program replaces it. */
 export function mayBeAbsent(state: AbsentService, settings: Settings): boolean {
   const { code, service } = state;
-  return (code === 'ENOENT' && (isReplaceable(service) || isOptional(service))) || isUnneeded(state, settings);
+  return (code === 'ENOENT' && isReplaceable(service)) || isLeftOut(state) || isUnneeded(state, settings);
+}
+
+/** Whether a service that a site may do without does not run on this machine. */
+export function isLeftOut({ service, code }: AbsentService): boolean {
+  return code === 'ENOENT' && isOptional(service);
 }
 
 /** Whether a service that does not run would have nothing to do, because the site is connected to no cloud. */

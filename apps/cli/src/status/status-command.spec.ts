@@ -114,6 +114,7 @@ describe('status', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^default +3 +k3p9\.example +on +on +2$/m);
     expect(without.stdout).not.toContain('SELF-PROVISIONING');
+    expect(without.stdout).toMatch(/^connector +not used: a site may do without it$/m);
   });
 
   it('exits with 1 when a service is not ready, and says what it lacks', async () => {

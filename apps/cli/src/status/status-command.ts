@@ -19,7 +19,7 @@ import { connectorTable } from '../connector/connectors.js';
 import { ExitStatus, Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { labelledLines, tableLines, writeJson, writeLines } from '../output.js';
-import { isUnneeded, mayBeAbsent, type ServiceState, serviceStates } from '../site/service-state.js';
+import { isLeftOut, isUnneeded, mayBeAbsent, type ServiceState, serviceStates } from '../site/service-state.js';
 import { openSite, type Site } from '../site/site.js';
 
 /** What the services of a site say about themselves. */
@@ -106,6 +106,7 @@ function serviceLine(state: ServiceState, settings: Settings): SiteStatus['servi
   const { service } = state;
   if (!state.isRunning) {
     if (isUnneeded(state, settings)) return { service, state: 'not needed', detail: 'no cloud is connected' };
+    if (isLeftOut(state)) return { service, state: 'not used', detail: 'a site may do without it' };
     return { service, state: 'not running', detail: state.reason };
   }
   const faults = Object.entries(state.faults).map(([dependency, fault]) => `${dependency} ${fault}`);
