@@ -56,7 +56,9 @@ describe('the MQTT broker, as Mosquitto clients see it', () => {
       await subscriber.said(/of story/);
       // What the entities of the gateway and of its services say, and the events of devices, are for everybody who may
       // read them.
-      const others = subscriber.messages.filter((message) => !/^(?:te\/device\/main|sallyport\/events)\//.test(message));
+      const others = subscriber.messages.filter(
+        (message) => !/^(?:te\/device\/main|sallyport\/events)\//.test(message),
+      );
       expect(new Set(others)).toEqual(new Set(['te/device/child01/end of story']));
     });
   });
