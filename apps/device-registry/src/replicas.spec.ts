@@ -1,5 +1,4 @@
-import { loadSettings } from '@sallyport/config';
-import { connectMqtt, connectRpcClient, type Mqtt, type RpcClient } from '@sallyport/mqtt';
+import type { Mqtt, RpcClient } from '@sallyport/mqtt';
 import {
   actorHeader,
   admitPeer,
@@ -14,14 +13,13 @@ import {
   registerEntity,
   updateEntity,
 } from '@sallyport/protocol';
-import { openLog, RunningServices, type ServiceHost, SystemClock } from '@sallyport/runtime';
-import { openRedisStore, openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { spawnMosquitto, spawnRedis, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { type ServiceHost, SystemClock } from '@sallyport/runtime';
+import { type Store, scopedStore } from '@sallyport/store';
+import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { fingerprintOf, peer } from './registry.fixture.js';
-import { deviceRegistry } from './service.js';
-import { recordSite } from './site/recorded-site.fixture.js';
+import { RegistryReplicas } from './replicas.fixture.js';
 
 const foreign = { issuedHere: false, issuerFingerprint: fingerprintOf('foreign CA') };
 const other = {
@@ -31,67 +29,20 @@ const other = {
   serialNumber: '02',
 };
 
-/** Says how each replica opens the one store. */
-type Engine = (opened: AsyncDisposableStack) => Promise<() => Promise<Store>>;
-
-const onSqlite: Engine = async (opened) => {
-  const directory = temporaryDirectory();
-  opened.defer(() => directory.remove());
-  return () => openSqliteStore({ file: directory.file('store.db') });
-};
-const onRedis: Engine = async (opened) => {
-  const redis = await spawnRedis();
-  opened.defer(() => redis.kill());
-  return () => openRedisStore({ url: redis.url });
-};
-
-describe.each([
-  ['SQLite', onSqlite],
-  ['Redis', onRedis],
-])('three registries of one site on %s', (_, engine) => {
-  let opened: AsyncDisposableStack;
-  let hosts: ServiceHost[];
+describe.each(['SQLite', 'Redis'] as const)('three registries of one site on %s', (engine) => {
+  let replicas: RegistryReplicas;
+  let hosts: readonly ServiceHost[];
   let rpc: RpcClient;
   let mqtt: Mqtt;
   let store: Store;
 
   beforeEach(async () => {
-    opened = new AsyncDisposableStack();
-    hosts = [];
-    const broker = await spawnMosquitto({ config: ['set_tcp_nodelay true'] });
-    opened.defer(() => broker.kill());
-    const openStore = await engine(opened);
-    const shared = await openStore();
-    opened.defer(() => shared.close());
-    await recordSite(shared);
-    store = scopedStore(shared, 'device-registry/');
-    for (const replica of ['a', 'b', 'c']) hosts.push(await startReplica(replica, { url: broker.url, openStore }));
-    const client = await connectRpcClient({ kind: 'network', url: broker.url, clientId: 'entrance' });
-    opened.defer(() => client.close());
-    rpc = client;
-    mqtt = await connectMqtt({ kind: 'network', url: broker.url, clientId: 'thin-edge' });
-    opened.defer(() => mqtt.close());
+    replicas = await RegistryReplicas.start({ engine, names: ['a', 'b', 'c'], clock: new SystemClock() });
+    ({ hosts, rpc } = replicas);
+    store = scopedStore(replicas.store, 'device-registry/');
+    mqtt = await replicas.connect('thin-edge');
   });
-  afterEach(() => opened.disposeAsync());
-
-  async function startReplica(replica: string, site: { url: string; openStore: () => Promise<Store> }) {
-    const directory = temporaryDirectory();
-    opened.defer(() => directory.remove());
-    const env = { TEDGE_RUN_PATH: directory.file('run') };
-    const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });
-    const store = await site.openStore();
-    opened.defer(() => store.close());
-    const services = new RunningServices({
-      settings,
-      readSettings: async () => settings,
-      log: openLog({ destination: { write: () => undefined } }),
-      clock: new SystemClock(),
-      store,
-      connectionFor: (service) => ({ kind: 'network', url: site.url, clientId: `${service}-${replica}` }),
-    });
-    opened.defer(() => services.stop());
-    return services.start(deviceRegistry);
-  }
+  afterEach(() => replicas[Symbol.asyncDispose]());
 
   /** Whichever replica the broker chooses answers. */
   const admit = async (request: CertificateAdmissionRequest) => {

@@ -1,5 +1,3 @@
-import { loadSettings } from '@sallyport/config';
-import { connectMqtt, connectRpcClient, type Mqtt, type RpcClient } from '@sallyport/mqtt';
 import {
   actorHeader,
   admitPeer,
@@ -10,86 +8,34 @@ import {
   deviceEvent,
   deviceList,
 } from '@sallyport/protocol';
-import { openLog, RunningServices, type ServiceHost } from '@sallyport/runtime';
-import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
-import { spawnMosquitto, spawnRedis, TestCa, TestClock, temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { TestCa, TestClock, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { validNow } from '../connectors/connectors.fixture.js';
-import { deviceRegistry } from '../service.js';
-import { recordSite } from '../site/recorded-site.fixture.js';
+import { RegistryReplicas } from '../replicas.fixture.js';
 import { contactWith, outcomeOf } from './contact.fixture.js';
 
-/** Says how each replica opens the one store. */
-type Engine = (opened: AsyncDisposableStack) => Promise<() => Promise<Store>>;
-
-const onSqlite: Engine = async (opened) => {
-  const directory = temporaryDirectory();
-  opened.defer(() => directory.remove());
-  return () => openSqliteStore({ file: directory.file('store.db') });
-};
-const onRedis: Engine = async (opened) => {
-  const redis = await spawnRedis();
-  opened.defer(() => redis.kill());
-  return () => openRedisStore({ url: redis.url });
-};
-
-describe.each([
-  ['SQLite', onSqlite],
-  ['Redis', onRedis],
-])('two registries of one connector on %s', (_, engine) => {
-  let opened: AsyncDisposableStack;
-  let hosts: ServiceHost[];
-  let rpc: RpcClient;
-  let listener: Mqtt;
+describe.each(['SQLite', 'Redis'] as const)('two registries of one connector on %s', (engine) => {
+  let replicas: RegistryReplicas;
   let one: TestCa;
   let other: TestCa;
   const events: DeviceEvent[] = [];
 
   beforeEach(async () => {
-    opened = new AsyncDisposableStack();
-    [hosts, events.length] = [[], 0];
-    const broker = await spawnMosquitto({ config: ['set_tcp_nodelay true'] });
-    opened.defer(() => broker.kill());
-    const openStore = await engine(opened);
-    const shared = await openStore();
-    opened.defer(() => shared.close());
-    await recordSite(shared);
-    for (const replica of ['a', 'b']) hosts.push(await startReplica(replica, { url: broker.url, openStore }));
-    const client = await connectRpcClient({ kind: 'network', url: broker.url, clientId: 'entrance' });
-    opened.defer(() => client.close());
-    rpc = client;
-    listener = await connectMqtt({ kind: 'network', url: broker.url, clientId: 'listener' });
-    opened.defer(() => listener.close());
+    events.length = 0;
+    const clock = new TestClock(new Date('2026-06-01T12:00:00Z'));
+    replicas = await RegistryReplicas.start({ engine, names: ['a', 'b'], clock });
+    const listener = await replicas.connect('listener');
     await listener.subscribe('sallyport/events/#', (_topic, payload) => {
       events.push(deviceEvent.parse(JSON.parse(payload.toString())));
     });
     [one, other] = [await authority('CA one'), await authority('CA other')];
     await openConnector([one, other]);
   });
-  afterEach(() => opened.disposeAsync());
-
-  async function startReplica(replica: string, site: { url: string; openStore: () => Promise<Store> }) {
-    const directory = temporaryDirectory();
-    opened.defer(() => directory.remove());
-    const env = { TEDGE_RUN_PATH: directory.file('run') };
-    const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });
-    const store = await site.openStore();
-    opened.defer(() => store.close());
-    const services = new RunningServices({
-      settings,
-      readSettings: async () => settings,
-      log: openLog({ destination: { write: () => undefined } }),
-      clock: new TestClock(new Date('2026-06-01T12:00:00Z')),
-      store,
-      connectionFor: (service) => ({ kind: 'network', url: site.url, clientId: `${service}-${replica}` }),
-    });
-    opened.defer(() => services.stop());
-    return services.start(deviceRegistry);
-  }
+  afterEach(() => replicas[Symbol.asyncDispose]());
 
   async function authority(commonName: string): Promise<TestCa> {
     const ca = await TestCa.create({ ...validNow, subject: [['CN', commonName]] });
-    opened.defer(() => ca[Symbol.asyncDispose]());
+    replicas.opened.defer(() => ca[Symbol.asyncDispose]());
     return ca;
   }
 
@@ -104,7 +50,7 @@ describe.each([
 
   async function send(method: 'GET' | 'POST' | 'PATCH', url: string, payload?: object, ifMatch?: string) {
     const headers = { [actorHeader]: 'alice', ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) };
-    const response = await hosts[0]?.app.inject({
+    const response = await replicas.hosts[0]?.app.inject({
       method,
       url,
       headers,
@@ -116,7 +62,7 @@ describe.each([
 
   /** Whichever replica the broker chooses answers. */
   const come = async (request: CertificateAdmissionRequest) =>
-    outcomeOf(await rpc.call(admitPeer, request, { deadlineMs: 20_000 }));
+    outcomeOf(await replicas.rpc.call(admitPeer, request, { deadlineMs: 20_000 }));
   const provisioned = () => events.filter(({ type }) => type === 'provisioned').map(({ device }) => device);
 
   it('make one device, one event and fifty admissions of fifty first contacts at once', async () => {
