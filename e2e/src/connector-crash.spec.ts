@@ -1,9 +1,10 @@
 import { type DeviceEvent, timelinePage } from '@sallyport/protocol';
 import { TestCa } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { admitFleet } from './client-ca.js';
 import { killAgainAndAgain } from './connector-crash/crash-run.js';
 import { EventLedger } from './connector-crash/event-ledger.js';
-import { System, succeeded } from './system.js';
+import { System } from './system.js';
 
 /** `npm run prove -- connector` kills a hundred times. */
 const kills = Number(process.env['SALLYPORT_CRASHES'] ?? 2);
@@ -18,11 +19,7 @@ describe('registry and connector, killed again and again while devices make cont
   beforeAll(async () => {
     fleet = await TestCa.create({ commonName: 'fleet' });
     system = await System.start();
-    succeeded(
-      await system.sallyport('connector', 'provisioning', '--self', 'on', '--auth', 'certificate', '--pki', 'on'),
-    );
-    succeeded(await system.sallyport('client-ca', 'add', fleet.certPath));
-    succeeded(await system.sallyport('connector', 'save', '--yes'));
+    await admitFleet(system, fleet);
   }, 120_000);
   afterAll(async () => {
     await system.stop();

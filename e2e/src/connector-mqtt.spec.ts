@@ -1,5 +1,6 @@
 import { TestCa, type TestCertificate, waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { admitFleet } from './client-ca.js';
 import { Subscriber } from './mosquitto.js';
 import { type CommandResult, System, succeeded } from './system.js';
 
@@ -10,11 +11,7 @@ describe('devices of a Client CA, as clients of Mosquitto', () => {
   beforeAll(async () => {
     fleet = await TestCa.create({ commonName: 'fleet' });
     system = await System.start();
-    succeeded(
-      await system.sallyport('connector', 'provisioning', '--self', 'on', '--auth', 'certificate', '--pki', 'on'),
-    );
-    succeeded(await system.sallyport('client-ca', 'add', fleet.certPath));
-    succeeded(await system.sallyport('connector', 'save', '--yes'));
+    await admitFleet(system, fleet);
     succeeded(await system.sallyport('ca', 'export', '--output', 'site.crt'));
   });
   afterAll(async () => {
