@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { TokenBucket } from '@sallyport/concurrency';
+import { RepeatFilter, TokenBucket } from '@sallyport/concurrency';
 import { type CertificateAdmissionRequest, usualNewcomerRate } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 
-const warningRate = { burst: 1, perSecond: 1 / 60 };
+const warningPeriodMs = 60_000;
 
 /**
  * Limits how many new certificates of foreign CAs are stored, over all such CAs. Somebody who has stolen the key of one
@@ -12,28 +12,25 @@ const warningRate = { burst: 1, perSecond: 1 / 60 };
 @Injectable()
 export class ForeignNewcomers {
   private readonly bucket: TokenBucket;
-  private readonly warnings: TokenBucket;
-  private turnedAway = 0;
+  private readonly warnings = new RepeatFilter({ periodMs: warningPeriodMs, mostSources: 1 });
 
   constructor(
     private readonly clock: Clock,
     private readonly log: Log,
   ) {
-    const nowMs = clock.now().getTime();
-    this.bucket = new TokenBucket(usualNewcomerRate, nowMs);
-    this.warnings = new TokenBucket(warningRate, nowMs);
+    this.bucket = new TokenBucket(usualNewcomerRate, clock.now().getTime());
   }
 
   /** Whether one more may be stored. True counts it. False writes a warning, at most once a minute. */
   take({ issuerFingerprint }: CertificateAdmissionRequest): boolean {
     const nowMs = this.clock.now().getTime();
     if (this.bucket.take(nowMs)) return true;
-    this.turnedAway += 1;
-    if (this.warnings.take(nowMs)) {
-      const { turnedAway } = this;
-      this.log.warn({ issuerFingerprint, turnedAway }, 'too many new certificates of foreign CAs, turned away');
-      this.turnedAway = 0;
-    }
+    const before = this.warnings.pass('newcomers', nowMs);
+    if (before !== undefined)
+      this.log.warn(
+        { issuerFingerprint, turnedAway: before + 1 },
+        'too many new certificates of foreign CAs, turned away',
+      );
     return false;
   }
 }

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { KeyedSerialQueue, TokenBucket } from '@sallyport/concurrency';
+import { KeyedSerialQueue, RepeatFilter, TokenBucket } from '@sallyport/concurrency';
 import { type ConnectorDocument, type ConnectorName, type DeviceFilter, usualNewcomerRate } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { DeviceDirectory } from '../devices/index/device-directory.js';
 import type { AcceptedIssuer } from './accepted-issuer.js';
 import { Refusal } from './refusal.js';
 
-const warningRate = { burst: 1, perSecond: 1 / 60 };
+const warningPeriodMs = 60_000;
 
 interface Rate {
   /** As set; undefined: the usual rate. */
@@ -31,15 +31,13 @@ interface Quota {
 export class NewcomerLimits {
   private readonly queue = new KeyedSerialQueue();
   private readonly rates = new Map<ConnectorName, Rate>();
-  private readonly warnings: TokenBucket;
+  private readonly warnings = new RepeatFilter({ periodMs: warningPeriodMs, mostSources: 1 });
 
   constructor(
     private readonly directory: DeviceDirectory,
     private readonly clock: Clock,
     private readonly log: Log,
-  ) {
-    this.warnings = new TokenBucket(warningRate, clock.now().getTime());
-  }
+  ) {}
 
   /** Whether anything is counted at this connector. */
   hasQuota({ settings, clientCas }: ConnectorDocument): boolean {
@@ -72,7 +70,7 @@ export class NewcomerLimits {
   }
 
   private refuse(reason: 'quota-reached' | 'too-many-new-devices', { name }: ConnectorDocument): never {
-    if (this.warnings.take(this.clock.now().getTime()))
+    if (this.warnings.pass('newcomers', this.clock.now().getTime()) !== undefined)
       this.log.warn({ connector: name, reason }, 'new devices are turned away; the key of a Client CA may be stolen');
     throw new Refusal(reason);
   }
