@@ -3,7 +3,6 @@ import { ContactAdmission } from './contact-admission.js';
 import { ContactRecords } from './contact-records.js';
 import { ContactRefusals } from './contact-refusals.js';
 import { ContactsController } from './contacts.controller.js';
-import { DeviceCredentials } from './device-credentials.js';
 import { DeviceSecrets } from './device-secrets.js';
 import { ExpectedCertificates } from './expected-certificates.js';
 import { NewcomerLimits } from './newcomer-limits.js';
@@ -12,6 +11,7 @@ import { Provisioned } from './provisioned.js';
 import { ProvisioningHook } from './provisioning-hook.js';
 import { RefusedCertificates } from './refused-certificates.js';
 import { SecretAdmission } from './secret-admission.js';
+import { SecretChanges } from './secret-changes.js';
 import { WrongAttempts } from './wrong-attempts.js';
 
 /** The wiring of the contacts of devices with a connector, for the module of the registry. */
@@ -22,7 +22,7 @@ export const contactParts = {
     ContactAdmission,
     ContactRecords,
     ContactRefusals,
-    DeviceCredentials,
+    SecretChanges,
     DeviceSecrets,
     ExpectedCertificates,
     NewcomerLimits,

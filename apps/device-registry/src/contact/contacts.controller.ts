@@ -16,9 +16,9 @@ import {
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import { LastContacts } from '../devices/last-contacts.js';
-import { DeviceCredentials } from './device-credentials.js';
 import { ExpectedCertificates } from './expected-certificates.js';
 import { SecretAdmission } from './secret-admission.js';
+import { SecretChanges } from './secret-changes.js';
 
 const devicePath = z.object({ id: deviceId });
 
@@ -27,7 +27,7 @@ const devicePath = z.object({ id: deviceId });
 export class ContactsController {
   constructor(
     private readonly admission: SecretAdmission,
-    private readonly credentials: DeviceCredentials,
+    private readonly secrets: SecretChanges,
     private readonly expected: ExpectedCertificates,
     private readonly lastContacts: LastContacts,
   ) {}
@@ -57,12 +57,12 @@ export class ContactsController {
   async setPassword(@Param() path: unknown, @Body() body: unknown, @Actor() actor: string): Promise<void> {
     const { id } = devicePath.parse(path);
     const { password } = devicePasswordRequest.parse(body);
-    await this.credentials.setPassword(id, { password, actor });
+    await this.secrets.setPassword(id, { password, actor });
   }
 
   @Serves(deviceCredentialRoutes.reactivateDevice)
   async reactivate(@Param() path: unknown, @Actor() actor: string): Promise<void> {
     const { id } = devicePath.parse(path);
-    await this.credentials.takeBack(id, actor);
+    await this.secrets.takeBack(id, actor);
   }
 }

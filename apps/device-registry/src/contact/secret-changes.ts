@@ -7,7 +7,7 @@ import { DeviceSecrets } from './device-secrets.js';
 
 /** What administrators do with the secrets of devices. Sessions with the former secret end. */
 @Injectable()
-export class DeviceCredentials {
+export class SecretChanges {
   constructor(
     private readonly devices: Devices,
     private readonly secrets: DeviceSecrets,
