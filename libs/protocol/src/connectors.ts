@@ -143,7 +143,7 @@ export const connectorSettings = z.strictObject({
   identity: identityFormat,
   quota: connectorQuota,
   hook: admissionHook.exactOptional(),
-  /** What is known of the values of its devices; others are kept nowhere. At most 1000. */
+  /** What is known of the values of its devices; others are kept nowhere. Empty: every value is kept. At most 1000. */
   resources: z
     .record(resourceAlias, resourceDefinition)
     .refine((resources) => Object.keys(resources).length <= 1000, 'has more than 1000 entries'),
