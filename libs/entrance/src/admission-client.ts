@@ -14,14 +14,8 @@ import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { AdmissionPort } from '@sallyport/tls';
 import { AnnouncedChanges } from './announced-changes.js';
 import type { ContactReports } from './contact-reports.js';
+import { contactDeadlineMs, isFresh, mostRemembered, noAnswer, registryDeadlineMs } from './registry-answers.js';
 
-// An admission is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
-const cacheLifetimeMs = 60_000;
-// About 10 MB when full.
-const cacheLimit = 20_000;
-const registryDeadlineMs = 2_500;
-// At a connector, the registry may ask a hook of the operator first, for up to 5 s.
-const contactDeadlineMs = 7_500;
 // A device may be changed again while the registry is asked about it.
 const mostTries = 3;
 
@@ -51,7 +45,8 @@ export interface AdmissionClientOptions {
  */
 export class AdmissionClient implements AdmissionPort {
   private readonly faults: FaultLog;
-  private readonly decisions = new BoundedMap<Fingerprint, CachedDecision>(cacheLimit);
+  // About 10 MB when full.
+  private readonly decisions = new BoundedMap<Fingerprint, CachedDecision>(mostRemembered);
   private readonly changes = new AnnouncedChanges();
 
   constructor(
@@ -106,7 +101,7 @@ export class AdmissionClient implements AdmissionPort {
       }
       if (decision.deviceId === request.deviceId) return decision;
     }
-    return { outcome: 'refused', reason: 'admission-unavailable' };
+    return noAnswer;
   }
 
   /** Asks the registry, not the cache. */
@@ -117,16 +112,14 @@ export class AdmissionClient implements AdmissionPort {
       return await this.context.rpc.call(admitPeer, request, { deadlineMs });
     } catch (error) {
       this.faults.note(error);
-      return { outcome: 'refused', reason: 'admission-unavailable' };
+      return noAnswer;
     }
   }
 
   private recall(request: CertificateAdmissionRequest, nowMs: number): Admitted | undefined {
     const cached = this.decisions.get(request.fingerprint);
     if (cached === undefined || !isSameQuestion(cached.request, request)) return undefined;
-    const ageMs = nowMs - cached.decidedAtMs;
-    // When the clock was set back, the answer must not last longer.
-    return ageMs >= 0 && ageMs < cacheLifetimeMs ? cached.decision : undefined;
+    return isFresh(cached.decidedAtMs, nowMs) ? cached.decision : undefined;
   }
 
   private remember(request: CertificateAdmissionRequest, decision: Admitted, nowMs: number): void {
@@ -168,5 +161,5 @@ function isSameQuestion(one: CertificateAdmissionRequest, other: CertificateAdmi
 }
 
 function isNoAnswer(decision: AdmissionDecision): boolean {
-  return decision.outcome === 'refused' && decision.reason === 'admission-unavailable';
+  return decision.outcome === 'refused' && decision.reason === noAnswer.reason;
 }

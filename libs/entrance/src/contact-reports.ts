@@ -1,8 +1,8 @@
 import { type DeviceId, mostReportedContacts, type ReportedContact, reportContacts } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
+import { registryDeadlineMs } from './registry-answers.js';
 
 const reportEveryMs = 5_000;
-const deadlineMs = 2_500;
 // About 3 MB. A fleet that comes in faster is seen again at its next contact.
 const mostWaiting = 20_000;
 
@@ -46,7 +46,7 @@ export class ContactReports {
     if (contacts.length === 0) return;
     for (const { deviceId } of contacts) this.waiting.delete(deviceId);
     try {
-      await this.context.rpc.call(reportContacts, { contacts }, { deadlineMs });
+      await this.context.rpc.call(reportContacts, { contacts }, { deadlineMs: registryDeadlineMs });
     } catch (error) {
       this.faults.note(error);
       this.keep(contacts);

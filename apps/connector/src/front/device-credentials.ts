@@ -1,7 +1,15 @@
 import { hash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { BoundedMap } from '@sallyport/concurrency';
-import { AnnouncedChanges, Entrances } from '@sallyport/entrance';
+import {
+  AnnouncedChanges,
+  contactDeadlineMs,
+  Entrances,
+  isFresh,
+  mostRemembered,
+  noAnswer,
+  registryDeadlineMs,
+} from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
 import {
   type ActivationDecision,
@@ -18,15 +26,8 @@ import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { networkOf } from '@sallyport/tls';
 import { GuessLimit } from './guess-limit.js';
 
-const deadlineMs = 2_500;
-// The registry may ask a hook of the operator first, for up to 5 s. A token whose answer came too late would be lost.
-const activationDeadlineMs = 7_500;
-// An answer is remembered this long, unless the registry changes it. The limit matters only when an event is lost.
-const cacheLifetimeMs = 60_000;
 // Changes may come faster than answers.
 const mostTries = 10;
-// About 5 MB when full.
-const mostRemembered = 20_000;
 
 const unknownCredential = { outcome: 'refused', reason: 'credential-unknown' } as const;
 
@@ -46,6 +47,7 @@ export type CredentialListener = (deviceId: DeviceId | undefined) => void;
  */
 @Injectable()
 export class DeviceCredentials implements OnModuleInit {
+  // About 5 MB when full.
   private readonly remembered = new BoundedMap<string, Remembered>(mostRemembered);
   /** When the registry said that a secret is nobody's. A device that shows it again and again is no trouble then. */
   private readonly wrong = new BoundedMap<string, number>(mostRemembered);
@@ -82,7 +84,8 @@ export class DeviceCredentials implements OnModuleInit {
     const known = this.recall(key);
     if (known !== undefined) return this.admitAgain(request, known);
     const nowMs = this.nowMs();
-    if (isFresh(this.wrong.get(key), nowMs)) return unknownCredential;
+    const wrongSinceMs = this.wrong.get(key);
+    if (wrongSinceMs !== undefined && isFresh(wrongSinceMs, nowMs)) return unknownCredential;
     const decision = await this.guesses.ask(networkOf(request.remoteAddress), () => this.decide(request));
     const isWrong = decision.outcome === 'refused' && decision.reason === unknownCredential.reason;
     if (isWrong) this.wrong.set(key, nowMs);
@@ -101,16 +104,12 @@ export class DeviceCredentials implements OnModuleInit {
 
   /** Not idempotent: the token in the answer is given once. */
   activate(request: ActivationRequest): Promise<ActivationDecision> {
-    return this.guesses.ask(networkOf(request.remoteAddress), () => this.askToActivate(request));
-  }
-
-  private async askToActivate(request: ActivationRequest): Promise<ActivationDecision> {
-    try {
-      return await this.context.rpc.call(activateDevice, request, { deadlineMs: activationDeadlineMs });
-    } catch (error) {
-      this.faults.note(error);
-      return { outcome: 'refused', reason: 'admission-unavailable' };
-    }
+    const { rpc } = this.context;
+    // A token whose answer came too late would be lost.
+    const options = { deadlineMs: contactDeadlineMs };
+    return this.guesses.ask(networkOf(request.remoteAddress), () =>
+      this.answerOf(() => rpc.call(activateDevice, request, options)),
+    );
   }
 
   private async decide(request: AuthenticationRequest): Promise<AuthenticationDecision> {
@@ -122,19 +121,21 @@ export class DeviceCredentials implements OnModuleInit {
 
   /** An answer from before a change must not be remembered after it, nor let anybody in. */
   private async askInPeace(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+    const { rpc } = this.context;
+    const ask = () => rpc.call(authenticateDevice, request, { deadlineMs: registryDeadlineMs });
     for (let tries = 0; tries < mostTries; tries += 1) {
-      const { answer: decision, hasChanged } = await this.changes.during(() => this.ask(request));
+      const { answer: decision, hasChanged } = await this.changes.during(() => this.answerOf(ask));
       if (decision.outcome === 'refused' || !hasChanged(decision.deviceId)) return decision;
     }
-    return { outcome: 'refused', reason: 'admission-unavailable' };
+    return noAnswer;
   }
 
-  private async ask(request: AuthenticationRequest): Promise<AuthenticationDecision> {
+  private async answerOf<Decision>(ask: () => Promise<Decision>): Promise<Decision | typeof noAnswer> {
     try {
-      return await this.context.rpc.call(authenticateDevice, request, { deadlineMs });
+      return await ask();
     } catch (error) {
       this.faults.note(error);
-      return { outcome: 'refused', reason: 'admission-unavailable' };
+      return noAnswer;
     }
   }
 
@@ -160,11 +161,6 @@ export class DeviceCredentials implements OnModuleInit {
     for (const [key, { decision }] of this.remembered) if (decision.deviceId === deviceId) this.remembered.delete(key);
     for (const listener of this.listeners) listener(deviceId);
   }
-}
-
-/** When the clock was set back, an answer must not last longer. */
-function isFresh(decidedAtMs: number | undefined, nowMs: number): boolean {
-  return decidedAtMs !== undefined && nowMs >= decidedAtMs && nowMs - decidedAtMs < cacheLifetimeMs;
 }
 
 /** The secret itself is kept nowhere. */

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { registryDeadlineMs } from '@sallyport/entrance';
 import { describeConnectors, reportConnectorsVersion } from '@sallyport/protocol';
 import type { ConnectedContext } from '@sallyport/runtime';
 import { ConnectorDirectory } from './connector-directory.js';
-
-const deadlineMs = 2_500;
 
 /** What the registry and this listener tell each other about connectors. */
 export class RegistryFeed {
@@ -16,7 +15,7 @@ export class RegistryFeed {
    * @throws when the registry does not answer
    */
   async read(known: ConnectorDirectory | undefined): Promise<ConnectorDirectory> {
-    const answer = await this.context.rpc.call(describeConnectors, {}, { deadlineMs });
+    const answer = await this.context.rpc.call(describeConnectors, {}, { deadlineMs: registryDeadlineMs });
     return answer.version === known?.version ? known : ConnectorDirectory.of(answer);
   }
 
@@ -26,6 +25,10 @@ export class RegistryFeed {
    * @param options.leaves this process stops
    */
   async report(version: number, { leaves }: { readonly leaves: boolean }): Promise<void> {
-    await this.context.rpc.call(reportConnectorsVersion, { listener: this.listener, version, leaves }, { deadlineMs });
+    await this.context.rpc.call(
+      reportConnectorsVersion,
+      { listener: this.listener, version, leaves },
+      { deadlineMs: registryDeadlineMs },
+    );
   }
 }

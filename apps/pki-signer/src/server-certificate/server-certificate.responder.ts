@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { Controller } from '@nestjs/common';
+import { registryDeadlineMs } from '@sallyport/entrance';
 import { serverNames } from '@sallyport/identity';
 import { RpcClient, RpcHandler } from '@sallyport/mqtt';
 import {
@@ -11,8 +12,6 @@ import {
 import { ServiceContext } from '@sallyport/runtime';
 import { pemFromDer } from '@sallyport/x509';
 import { ServerIssuance } from './server-issuance.js';
-
-const registryDeadlineMs = 2_500;
 
 /**
  * Issues the certificate that the connector shows to devices. It may hold the names of this machine, those of the
