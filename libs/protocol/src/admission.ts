@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { authorityId, type DeviceId, deviceId, type Fingerprint, fingerprint, peerKind, serialNumber } from './ids.js';
 import { isRefusalReason, refusals } from './refusals.js';
 import { defineRpc, rpcTopic } from './rpc.js';

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { refusalReason } from './admission.js';
+import { clientCa } from './client-ca.js';
 import {
-  clientCa,
-  connectorDocument,
   connectorName,
   connectorSettings,
   domainName,
   resourceAlias,
   resourceDefinition,
-} from './connectors.js';
+} from './connector-settings.js';
+import { connectorDocument } from './connectors.js';
 import { authorityId, fingerprint } from './ids.js';
 
 /** Longest text or file somebody pastes, in characters: one megabyte, in base64. */

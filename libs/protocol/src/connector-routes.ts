@@ -18,7 +18,7 @@ import {
   possessionProof,
   savedConnector,
 } from './connector-admin.js';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 
 const parameters = { name: connectorName };
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { refusalReason } from './admission.js';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { deviceId, fingerprint } from './ids.js';
 import { defineRpc, rpcTopic } from './rpc.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { deviceId, fingerprint } from './ids.js';
 import { defineRpc, rpcTopic } from './rpc.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { deviceTags, reasonText } from './device-record-parts.js';
 import { deviceId, fingerprint } from './ids.js';
 import { deviceFilter, pageCursor, pageLimit } from './registry-admin.js';

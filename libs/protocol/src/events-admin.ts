@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { deviceEvent, deviceEventId, deviceEventType, timelineService } from './device-events.js';
 import { deviceId } from './ids.js';
 

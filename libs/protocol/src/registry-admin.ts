@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
 import { refusalReason } from './admission.js';
 import { auditRow } from './audit.js';
-import { connectorName } from './connectors.js';
+import { connectorName } from './connector-settings.js';
 import { credentialKind } from './contact.js';
 import {
   deviceAuthority,

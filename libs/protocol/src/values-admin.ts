@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AdminRoute } from './admin-route.js';
-import { connectorName, resourceAlias } from './connectors.js';
+import { connectorName, resourceAlias } from './connector-settings.js';
 import { microsTime } from './device-events.js';
 import { deviceId } from './ids.js';
 
