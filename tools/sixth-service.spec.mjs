@@ -31,7 +31,7 @@ const rows = `  greeter: {
  * in the list of standalone.
  */
 const edits = [
-  ['libs/protocol/src/entrances.ts', "  'connector',\n]);", "  'connector',\n  'greeter',\n]);"],
+  ['libs/protocol/src/entrances.ts', "  'coap-gateway',\n]);", "  'coap-gateway',\n  'greeter',\n]);"],
   ['libs/protocol/src/entrances.ts', '} as const satisfies', `${rows}} as const satisfies`],
   ['apps/standalone/src/standalone.ts', '    agent,\n  ];', '    greeter,\n    agent,\n  ];'],
 ];

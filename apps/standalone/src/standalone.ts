@@ -1,5 +1,6 @@
 import { agent } from '@sallyport/agent';
 import { c8yProxy } from '@sallyport/c8y-proxy';
+import { coapGateway } from '@sallyport/coap-gateway';
 import type { ProcessArguments, Settings } from '@sallyport/config';
 import { connector } from '@sallyport/connector';
 import { deviceRegistry } from '@sallyport/device-registry';
@@ -64,6 +65,7 @@ async function startServices(process: StartingProcess, log: Log): Promise<Pick<R
     mqttBridge({ worker: bridgeWorker }),
     c8yProxy,
     connector,
+    coapGateway,
     agent,
   ];
   runs(definitions.map(({ name }) => name));

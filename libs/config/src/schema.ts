@@ -3,6 +3,7 @@ import { adminKeys } from './keys/admin.js';
 import { bridgeKeys } from './keys/bridge.js';
 import { c8yKeys } from './keys/c8y.js';
 import { cloudConnectionKeys } from './keys/cloud.js';
+import { coapKeys } from './keys/coap.js';
 import { connectorKeys } from './keys/connector.js';
 import { deviceKeys } from './keys/device.js';
 import { entityKeys } from './keys/entities.js';
@@ -30,6 +31,7 @@ export const configSchema = z.object({
   ...pkiKeys,
   ...entranceKeys,
   ...connectorKeys,
+  ...coapKeys,
   ...registryKeys,
   ...adminKeys,
   ...storeKeys,

@@ -114,7 +114,7 @@ export function microsOf(iso: string): number {
 }
 
 /** Services besides the registry that know events of devices. */
-export const timelineService = z.enum(['connector']);
+export const timelineService = z.enum(['connector', 'coap-gateway']);
 export type TimelineService = z.infer<typeof timelineService>;
 
 export const timelineQuestion = z.strictObject({

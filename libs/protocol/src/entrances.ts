@@ -10,6 +10,7 @@ export const serviceName = z.enum([
   'mqtt-bridge',
   'c8y-proxy',
   'connector',
+  'coap-gateway',
 ]);
 export type ServiceName = z.infer<typeof serviceName>;
 
@@ -157,6 +158,37 @@ export const entrances = {
     defaultPort: 8884,
     clientCertificate: 'optional',
     permittedKinds: ['device'],
+    isOptional: true,
+  },
+  // Devices of OCF, with a certificate of this site or of CAs named in its settings: always TLS, at every level of the site.
+  coap: {
+    service: 'coap-gateway',
+    protocol: 'coap',
+    name: 'CoAP gateway',
+    defaultPort: 5684,
+    clientCertificate: 'optional',
+    permittedKinds: ['device'],
+    isOptional: true,
+  },
+  // EST for constrained devices (RFC 9148), in the process that signs: it sees for itself what a client proved.
+  'pki.coap': {
+    service: 'pki-signer',
+    protocol: 'coap',
+    name: 'enrolment, CoAP',
+    defaultPort: 5685,
+    path: '/.well-known/est/',
+    clientCertificate: 'optional',
+  },
+  'coap.admin': {
+    service: 'coap-gateway',
+    protocol: 'http',
+    name: 'CoAP gateway admin API',
+    path: '/api/v1/devices',
+    isAdminApi: true,
+    clientCertificate: 'required',
+    permittedKinds: ['admin'],
+    keys: { cert: 'coap.admin.cert_path', key: 'coap.admin.key_path', ca: 'coap.admin.ca_path' },
+    settingsOf: 'the admin API of the CoAP gateway',
     isOptional: true,
   },
   mqtt: {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { authorityId, deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
+import { deviceOwner } from './ownership.js';
 import { serviceTopicRoot } from './rpc.js';
 
 /** An event contract: MQTT topic, QoS 1, published from an outbox, so it may arrive twice and never out of order per key. */
@@ -61,6 +62,12 @@ export const deviceChanged = event('device-changed', deviceChange);
 
 /** The registry deleted a device. Whoever keeps something of it removes that: the name may be given to another device. */
 export const deviceDeleted = event('device-deleted', z.strictObject({ deviceId, deletedAt: z.iso.datetime() }));
+
+/** A device got an owner, or has none any more. */
+export const deviceOwnerChanged = event(
+  'device-owner-changed',
+  z.strictObject({ deviceId, owner: deviceOwner.optional() }),
+);
 
 /** The signer published a new version of its trust bundle. */
 export const trustBundleChanged = event(

@@ -296,6 +296,7 @@ export {
   type DeviceChange,
   deviceChanged,
   deviceDeleted,
+  deviceOwnerChanged,
   type EventContract,
   type IssuedCertificate,
   type RevokedCertificate,
@@ -368,6 +369,8 @@ export {
   isConnectRefusal,
   mqttBrokerRoutes,
 } from './mqtt-broker-admin.js';
+export { canonicalUuid, hubIdOf, type OcfUuid, ocfDeviceId, ocfUuid, ocfUuidOf } from './ocf.js';
+export { claimDevice, deviceOwner, listOwnedDevices, readOwner, releaseDevice } from './ownership.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { deviceStatusOf, passingRefusals, type RefusalReason, refusals } from './refusals.js';

@@ -111,9 +111,16 @@ const deviceEvents = `${deviceEventRoot}/#`;
 
 /** Which services answer requests; the others only send them. */
 const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
-  'device-registry': ['device-changed', 'device-deleted', 'connectors-changed', 'client-ca-expiring'],
+  'device-registry': [
+    'device-changed',
+    'device-deleted',
+    'device-owner-changed',
+    'connectors-changed',
+    'client-ca-expiring',
+  ],
   'pki-signer': ['certificate-issued', 'certificate-revoked', 'trust-bundle-changed'],
   connector: [],
+  'coap-gateway': [],
 };
 
 /** The rules of a site say which topics it bridges, so it has no right to a topic of the services. */
@@ -147,10 +154,10 @@ function serviceRules(root: string, clouds: readonly string[]): MqttAccessRule[]
       purpose: 'The registry sends events of devices, and passes all of them to webhooks and event streams.',
     },
     {
-      ...named('connector'),
+      ...named('connector', 'coap-gateway'),
       publish: [deviceEvents],
       subscribe: [],
-      purpose: 'The connector sends events of devices.',
+      purpose: 'The connector and the CoAP gateway send events of devices.',
     },
     {
       ...named(bridge),

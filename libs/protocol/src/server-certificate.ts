@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineRpc, rpcTopic } from './rpc.js';
 
 /** Services that show devices a certificate of this site from the start, before an administrator has secured anything. */
-const serviceWithOwnCertificate = z.literal('connector');
+const serviceWithOwnCertificate = z.enum(['connector', 'coap-gateway']);
 
 /**
  * Asks the signer for the certificate that a service shows at its entrances. It is good for a TLS server and nothing

@@ -28,6 +28,18 @@ const addresses = {
     examples: ['https://gateway.local:8443'],
     isOwn,
   }),
+  'pki.coap.bind.address': setting(ipAddress, {
+    doc: 'Address the certificate authority listens on for enrolment over CoAP (EST-coaps, RFC 9148, over TCP and TLS).',
+    default: '127.0.0.1',
+    examples: ['127.0.0.1', '0.0.0.0'],
+    isOwn,
+  }),
+  'pki.coap.bind.port': setting(port, {
+    doc: 'Port the certificate authority listens on for enrolment over CoAP; 0 takes any free port.',
+    default: entrances['pki.coap'].defaultPort,
+    examples: ['5685'],
+    isOwn,
+  }),
   'pki.public.bind.address': setting(ipAddress, {
     doc: 'Address of the plain HTTP listener that hands out revocation lists and CA certificates.',
     default: '127.0.0.1',
