@@ -23,6 +23,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
       'PATCH /v1/devices/{id}/values',
     ],
   },
+  { name: 'coap-gateway', operations: entrance },
   { name: 'mqtt-bridge', operations: ['GET /v1/bridges', 'POST /v1/bridges/reload'] },
   {
     name: 'device-registry',

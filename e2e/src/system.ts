@@ -34,6 +34,8 @@ export interface Ports {
   readonly mqtt: number;
   readonly connector: number;
   readonly connectorMqtt: number;
+  readonly coap: number;
+  readonly pkiCoap: number;
 }
 
 /** The whole product as a user runs it: a process of the built standalone, and the built CLI. */
@@ -179,9 +181,9 @@ function exited(child: ChildProcess): Promise<number | null> {
 }
 
 async function choosePorts(): Promise<Ports> {
-  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0, connector = 0, connectorMqtt = 0] =
-    await freePorts(7);
-  return { http, pki, pkiPublic, registry, mqtt, connector, connectorMqtt };
+  const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0, ...others] = await freePorts(9);
+  const [connector = 0, connectorMqtt = 0, coap = 0, pkiCoap = 0] = others;
+  return { http, pki, pkiPublic, registry, mqtt, connector, connectorMqtt, coap, pkiCoap };
 }
 
 function variablesFor(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
@@ -200,6 +202,8 @@ function environmentFor(directory: string, ports: Ports): NodeJS.ProcessEnv {
     TEDGE_MQTT_BIND_PORT: String(ports.mqtt),
     TEDGE_CONNECTOR_BIND_PORT: String(ports.connector),
     TEDGE_CONNECTOR_MQTT_BIND_PORT: String(ports.connectorMqtt),
+    TEDGE_COAP_BIND_PORT: String(ports.coap),
+    TEDGE_PKI_COAP_BIND_PORT: String(ports.pkiCoap),
     UV_THREADPOOL_SIZE: '16',
     MALLOC_ARENA_MAX: '2',
   };

@@ -136,7 +136,16 @@ describe.each([
   });
 
   it('shows the services of the gateway beside it, and their health', async () => {
-    const names = ['agent', 'c8y-proxy', 'connector', 'device-registry', 'mqtt-bridge', 'mqtt-broker', 'pki-signer'];
+    const names = [
+      'agent',
+      'c8y-proxy',
+      'coap-gateway',
+      'connector',
+      'device-registry',
+      'mqtt-bridge',
+      'mqtt-broker',
+      'pki-signer',
+    ];
     for (const name of names)
       await waitFor(async () => (await entity('')).includes(`"device/main/service/sallyport-${name}"`));
     const filter = 'te/device/main/service/+/status/health';

@@ -15,6 +15,8 @@ const groups = [
   'pki.public',
   'connector',
   'connector.mqtt',
+  'coap',
+  'pki.coap',
   'greeter',
   'greeter.coap',
 ];

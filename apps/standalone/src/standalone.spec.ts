@@ -7,7 +7,12 @@ import { describe, expect, it } from 'vitest';
 import { startStandalone } from './standalone.js';
 
 // None of these tests connects there.
-const connectorPorts = { TEDGE_CONNECTOR_BIND_PORT: '0', TEDGE_CONNECTOR_MQTT_BIND_PORT: '0' };
+const otherPorts = {
+  TEDGE_CONNECTOR_BIND_PORT: '0',
+  TEDGE_CONNECTOR_MQTT_BIND_PORT: '0',
+  TEDGE_COAP_BIND_PORT: '0',
+  TEDGE_PKI_COAP_BIND_PORT: '0',
+};
 
 async function hold(port: number): Promise<AsyncDisposable> {
   const server = createServer().listen(port, '127.0.0.1');
@@ -26,7 +31,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_BIND_PORT: String(mqtt),
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
-      ...connectorPorts,
+      ...otherPorts,
     };
     const options = { configDir: directory.path, argv: [] };
     const start = startStandalone({ env, cwd: directory.path, options, log: openLog({ level: 'silent' }) });
@@ -47,7 +52,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_BIND_PORT: String(mqtt),
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
-      ...connectorPorts,
+      ...otherPorts,
       TEDGE_STATE_PATH: directory.file('state'),
       TEDGE_DATA_PATH: directory.file('data'),
       TEDGE_RUN_PATH: directory.file('run'),
@@ -79,7 +84,7 @@ describe('the start of the whole system', () => {
       TEDGE_MQTT_EXTERNAL_BIND_INTERFACE: 'lo',
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(crl),
-      ...connectorPorts,
+      ...otherPorts,
     };
     const options = { configDir: directory.path, argv: [] };
     const system = await startStandalone({ env, cwd: directory.path, options, log: openLog({ level: 'silent' }) });
