@@ -47,6 +47,8 @@ import { EventsController } from './events/events.controller.js';
 import { MergedTimeline } from './events/merged-timeline.js';
 import { WebhookDelivery } from './events/webhook-delivery.js';
 import { Webhooks } from './events/webhooks.js';
+import { OwnershipController } from './ownership/ownership.controller.js';
+import { Ownership } from './ownership/ownership.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
@@ -73,6 +75,7 @@ const registrySite: Provider = {
     DevicesController,
     EntitiesController,
     EventsController,
+    OwnershipController,
     StatusController,
     ...connectorParts.controllers,
     ...contactParts.controllers,
@@ -118,6 +121,7 @@ const registrySite: Provider = {
     AllowedAddresses,
     WebhookDelivery,
     Webhooks,
+    Ownership,
     ...connectorParts.providers,
     ...contactParts.providers,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),

@@ -18,6 +18,7 @@ export const deviceEventRoot = 'sallyport/events';
  * - `deleted`, `released`: its record was removed; its name may be used again.
  * - `certificate_added`, `certificate_expiring`: of one of its certificates.
  * - `identity_conflict`: somebody else came with its name, and was refused.
+ * - `owner_changed`: somebody became its owner, or it has none any more.
  */
 export const deviceEventType = z.enum([
   'provisioned',
@@ -39,6 +40,7 @@ export const deviceEventType = z.enum([
   'certificate_added',
   'certificate_expiring',
   'identity_conflict',
+  'owner_changed',
 ]);
 export type DeviceEventType = z.infer<typeof deviceEventType>;
 

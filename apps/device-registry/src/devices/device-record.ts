@@ -7,6 +7,7 @@ import {
   deviceAuthority,
   deviceDescription,
   deviceId,
+  deviceOwner,
   deviceState,
   deviceTags,
   type Fingerprint,
@@ -52,6 +53,8 @@ export const deviceRecord = z.strictObject({
   credential: deviceCredential.optional(),
   /** The next certificate, which an administrator accepted before it came. */
   expectedCertificate: fingerprint.optional(),
+  /** Who signed it up at the CoAP gateway. */
+  owner: deviceOwner.optional(),
 });
 export type DeviceRecord = z.infer<typeof deviceRecord>;
 

@@ -8,6 +8,7 @@ import {
   type DeviceRefusal,
   deviceDescription,
   deviceId,
+  deviceOwnerChanged,
   type Fingerprint,
   type NewDeviceEvent,
   Problem,
@@ -15,6 +16,7 @@ import {
 import { type Compare, type Entry, type Operation, Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { z } from 'zod';
+import { ownerIndexOperations } from '../ownership/owner-index.js';
 import { DeviceAnnouncements } from './device-announcements.js';
 import {
   type CertificateIdentity,
@@ -194,6 +196,7 @@ export class Devices {
     operations.push(...kept.map((each) => keepCertificate(after?.deviceId ?? name, each)));
     operations.push(...forgottenCertificates(change), ...(change.operations ?? []));
     if (before !== undefined && change.deletes === true) operations.push(...deletions(before.record));
+    if (after !== undefined || change.deletes === true) operations.push(...this.ownerOperations(before?.record, after));
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: packRecord(after) });
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
@@ -202,6 +205,15 @@ export class Devices {
     const origin = connector === undefined ? {} : { connector };
     if (kind === 'device') operations.push(...events.flatMap((event) => this.timeline.record({ ...origin, ...event })));
     return { compares, operations };
+  }
+
+  /** What a change of the owner writes: who owns which devices, and its announcement. */
+  private ownerOperations(before: DeviceRecord | undefined, after: DeviceRecord | undefined): Operation[] {
+    const name = (after ?? before)?.deviceId;
+    const index = ownerIndexOperations(before, after);
+    if (name === undefined || index.length === 0) return [];
+    const payload = { deviceId: name, ...(after?.owner === undefined ? {} : { owner: after.owner }) };
+    return [...index, this.announcements.announce(deviceOwnerChanged, payload)];
   }
 }
 
