@@ -1,5 +1,6 @@
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import type { AdminRoute } from '@sallyport/protocol';
 
 /** How to reach an admin API: a Unix socket, or a URL with an administrator's certificate. */
 export type AdminPlace =
@@ -7,7 +8,7 @@ export type AdminPlace =
   | { readonly url: URL; readonly ca: string; readonly cert: string; readonly key: string };
 
 export interface AdminRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: AdminRoute['method'];
   /** With its query: `/v1/devices?limit=100`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

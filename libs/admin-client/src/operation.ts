@@ -35,16 +35,16 @@ export interface AnyInput {
 }
 
 /**
- * The path of a request with its query. Each parameter is escaped once; a query parameter without a value is left out,
- * and one with several is repeated.
+ * The path of a request with its query. Each parameter is escaped once, and one over several segments keeps its `/`. A
+ * query parameter without a value is left out, and one with several is repeated.
  *
  * @throws Error: a parameter of the path has no value
  */
 export function pathOf({ path }: AdminRoute, { params = {}, query = {} }: AnyInput): string {
-  const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => {
+  const filled = path.replaceAll(/([:*])(\w+)/g, (_, kind: string, name: string) => {
     const value = params[name];
     if (value === undefined || value === '') throw new Error(`the path ${path} needs a value for "${name}"`);
-    return encodeURIComponent(value);
+    return kind === ':' ? encodeURIComponent(value) : value.split('/').map(encodeURIComponent).join('/');
   });
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query))

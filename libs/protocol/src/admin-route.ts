@@ -9,8 +9,8 @@ export type AdminRole = z.infer<typeof adminRole>;
 
 /** One operation of an admin API: where it is, what it takes and what it answers. Its description derives from it. */
 export interface AdminRoute {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** Parameters as `:name`. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Parameters as `:name`. The last one may be `*name`: it takes one segment or more, with the `/` between them. */
   readonly path: string;
   /** One sentence, for people who read the description. */
   readonly summary: string;

@@ -26,7 +26,7 @@ const problemSchema = {
 export function openApiDocument(api: { title: string; version: string }, routes: readonly AdminRoute[]): Json {
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes.toSorted(byPath)) {
-    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    const path = route.path.replaceAll(/[:*](\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationFrom(route) };
   }
   const problem = { description: 'What went wrong (RFC 9457).', content: problemContent() };

@@ -12,7 +12,8 @@ export const Served = DiscoveryService.createDecorator<AdminRoute>();
 export function Serves(route: AdminRoute): MethodDecorator {
   const { method, path } = route;
   return applyDecorators(
-    RequestMapping({ method: RequestMethod[method], path }),
+    // The router has no name for a parameter over several segments: its value is "*".
+    RequestMapping({ method: RequestMethod[method], path: path.replace(/\*\w+$/, '*') }),
     HttpCode(statusOf(route)),
     Served(route),
   );
