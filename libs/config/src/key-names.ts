@@ -35,11 +35,14 @@ export function environmentNameOf(reference: KeyReference): string {
 
 const allNames = configKeys.flatMap((key): [string, NamedKey][] => [
   ...describeKey(key).deprecatedNames.map((name): [string, NamedKey] => [name, { key, deprecatedName: name }]),
+  ...describeKey(key).plgdNames.map((name): [string, NamedKey] => [name, { key }]),
   [key, { key }],
 ]);
 const keyByFileName = new Map(allNames);
 // Present names come after the old ones, so that they have priority where both are spelled alike on a command line.
 const keyBySpelling = new Map([
+  // Variables have no case, and the names of plgd have: TEDGE_APIS_COAP_TLS_CLIENTCERTIFICATEREQUIRED.
+  ...configKeys.flatMap((key) => describeKey(key).plgdNames.map((name) => respelled([name.toLowerCase(), { key }]))),
   ...allNames.filter(([, named]) => named.deprecatedName !== undefined).map(respelled),
   ...allNames.filter(([, named]) => named.deprecatedName === undefined).map(respelled),
 ]);
@@ -87,9 +90,10 @@ export function isTableOfKeys(path: readonly string[]): boolean {
   return configKeys.some((key) => describeKey(key).isRead && key.startsWith(prefix));
 }
 
-/** Paths in a settings file where a key may be stored: its present name first, then its old ones. */
+/** Paths in a settings file where a key may be stored: its present name first, then its other ones. */
 export function pathsOf(reference: KeyReference): string[][] {
-  const names = reference.profile === undefined ? describeKey(reference.key).deprecatedNames : [];
+  const { deprecatedNames, plgdNames } = describeKey(reference.key);
+  const names = reference.profile === undefined ? [...deprecatedNames, ...plgdNames] : [];
   return [nameOf(reference), ...names].map((name) => name.split('.'));
 }
 

@@ -145,7 +145,7 @@ describe('old and unknown names in the file', () => {
 
   it('refuses a file that has a key under its old and its present name', async () => {
     await expect(load('http.port = 1\nhttp.bind.port = 2')).rejects.toThrow(
-      'http.bind.port (tedge.toml) is 2: is there under its old name too; remove one of them.',
+      'http.bind.port (tedge.toml) is 2: is there under another name too; remove one of them.',
     );
   });
 

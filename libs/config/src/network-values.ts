@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { domainToASCII } from 'node:url';
+import { canonicalUuid } from '@sallyport/protocol';
 import { absolutePath } from './text-values.js';
 import { integerFrom, listOf, textParsedBy, textThat } from './value-type.js';
 
@@ -30,6 +31,9 @@ export const host = textThat('Host', 'a host name or an IP address, without sche
 
 /** The host of a cloud tenant. */
 export const connectUrl = textThat('ConnectUrl', 'a bare host name, without scheme, port or path', isHostName);
+
+/** The UUID of a site, as the cloud of OCF devices; programs read it in lower case. */
+export const ocfHubId = textParsedBy('Uuid', 'a UUID such as 3f4a9c1e-5b7d-4e2a-8c6f-0d1e2f3a4b5c', canonicalUuid);
 
 /** A host, and the port when it is not the usual one. */
 export const hostAndPort = textThat('HostPort', 'a host name, with or without a port (host:443)', (text) => {

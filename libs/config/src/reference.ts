@@ -5,13 +5,14 @@ import { settingsFileNames } from './settings-file.js';
 
 /** What is known about one setting, as lines for a terminal (`config list --doc`). */
 export function describeSetting(key: ConfigKey): string {
-  const { doc, type, examples, deprecatedNames } = describeKey(key);
+  const { doc, type, examples, deprecatedNames, plgdNames } = describeKey(key);
   const facts: [string, string][] = [
     ['Type', `${type.name}: ${type.rule}`],
     ['Default', plain(defaultText(describeKey(key)))],
     ['Environment', environmentNameOf({ key })],
     ['Examples', examples.join(', ')],
     ['Old names', deprecatedNames.join(', ')],
+    ['plgd names', plgdNames.join(', ')],
     ['Stored in', fileOf(key)],
     ['Note', noteOf(key)],
   ];
@@ -92,6 +93,9 @@ tedge config list --doc http                      # this page, for keys that con
 - Unknown keys and variables are reported and ignored. A value that breaks its rule stops a service, which then lists
   everything that is wrong at once.
 - Old names of a setting are still read, with a warning. The first change of the setting writes its present name.
+- Settings of the CoAP gateway are also known by the names that plgd's gateway has for them, such as
+  \`apis.coap.authorization.deviceIDClaim\`: in commands, in the files, and as variables
+  (\`TEDGE_APIS_COAP_AUTHORIZATION_DEVICEIDCLAIM\`).
 - Keys under \`c8y\`, \`az\` and \`aws\` may be given per profile: \`tedge config set c8y.url HOST --profile plant2\`, stored in
   \`mappers/c8y.plant2/mapper.toml\` or under \`[c8y.profiles.plant2]\`, overridden by \`TEDGE_C8Y_PROFILES_PLANT2_URL\`.
   \`TEDGE_CLOUD_PROFILE\` names the profile commands use when \`--profile\` is left out.
@@ -119,13 +123,14 @@ function fileOf(key: ConfigKey): string {
 }
 
 function keySection(key: ConfigKey): string {
-  const { doc, type, examples, deprecatedNames, isRead } = describeKey(key);
+  const { doc, type, examples, deprecatedNames, plgdNames, isRead } = describeKey(key);
   const facts = [
     `- Type: ${type.name}: ${type.rule}`,
     `- Default: ${defaultText(describeKey(key))}`,
     `- Environment: \`${environmentNameOf({ key })}\``,
     ...(examples.length > 0 ? [`- Examples: ${examples.map(code).join(', ')}`] : []),
     ...(deprecatedNames.length > 0 ? [`- Old names: ${deprecatedNames.map(code).join(', ')}`] : []),
+    ...(plgdNames.length > 0 ? [`- Names in plgd: ${plgdNames.map(code).join(', ')}`] : []),
     ...(isRead ? [] : [`- Not read: ${notRead}`]),
   ];
   return `### ${key}\n\n${doc}\n\n${facts.join('\n')}`;

@@ -28,6 +28,8 @@ export interface SettingDescription {
   readonly examples: readonly string[];
   /** Names the setting had in earlier releases of thin-edge.io; still read, with a warning. */
   readonly deprecatedNames: readonly string[];
+  /** Names it has in the CoAP gateway of plgd, written out; read as well as its own, without a warning. */
+  readonly plgdNames: readonly string[];
   /** Absent: the setting is unset until somebody sets it. */
   readonly default?: StoredValue | DerivedDefault;
   /** True for a setting thin-edge.io does not have. */
@@ -45,6 +47,8 @@ interface Documentation {
   readonly doc: string;
   readonly examples?: readonly string[];
   readonly deprecatedNames?: readonly string[];
+  /** Below `apis.coap`, which plgd's documentation also calls `api.coap`. */
+  readonly plgdNames?: readonly string[];
   readonly isOwn?: boolean;
   readonly isRead?: boolean;
 }
@@ -90,7 +94,10 @@ function described<S extends z.ZodType>(schema: S, type: ValueType, documentatio
 function describe(type: ValueType, documentation: Documentation | WithDefault): SettingDescription {
   const { isOwn = false } = documentation;
   const home = isOwn ? 'sallyport' : 'tedge';
-  return { examples: [], deprecatedNames: [], isRead: true, ...documentation, isOwn, home, type };
+  const plgdNames = ['apis', 'api'].flatMap((root) =>
+    (documentation.plgdNames ?? []).map((name) => `${root}.coap.${name}`),
+  );
+  return { examples: [], deprecatedNames: [], isRead: true, ...documentation, plgdNames, isOwn, home, type };
 }
 
 /** What was declared with a schema made by `setting` or `optionalSetting`. */

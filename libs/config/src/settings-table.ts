@@ -132,7 +132,7 @@ class TableReader {
     const { deprecatedName } = named;
     if (deprecatedName !== undefined) this.deprecated.push(`${deprecatedName} is deprecated, use ${name}`);
     if (this.given.has(name) && describeKey(named.key).isRead)
-      this.faults.push(this.fault(name, value, 'is there under its old name too; remove one of them'));
+      this.faults.push(this.fault(name, value, 'is there under another name too; remove one of them'));
     this.given.set(name, { reference: named, source: 'file', where: this.fileName, value });
   }
 
