@@ -28,6 +28,7 @@ export const responseCodes = {
   '5.02': 0xa2,
   '5.03': 0xa3,
   '5.04': 0xa4,
+  '5.05': 0xa5,
 } as const;
 export type ResponseCode = keyof typeof responseCodes;
 

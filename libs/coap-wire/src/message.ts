@@ -15,3 +15,18 @@ export interface CoapMessage {
   /** Empty without a payload. */
   readonly payload: Buffer;
 }
+
+/** What a message is. An `empty` one is ignored (RFC 8323 §3.4). */
+export type MessageKind = 'empty' | 'request' | 'response' | 'signal';
+
+/**
+ * Tells what a message is by the class of its code.
+ *
+ * Classes 1, 3 and 6 are reserved. They count as requests, so their sender learns with 4.05 that nothing serves them.
+ */
+export function kindOf({ code }: Pick<CoapMessage, 'code'>): MessageKind {
+  if (code === 0) return 'empty';
+  const codeClass = code >> 5;
+  if (codeClass === 7) return 'signal';
+  return codeClass === 2 || codeClass === 4 || codeClass === 5 ? 'response' : 'request';
+}
