@@ -12,6 +12,7 @@ import {
   subscribeEvent,
 } from '@sallyport/mqtt';
 import {
+  type AdminRoute,
   type AdmissionRequest,
   adminSocketPath,
   admitPeer,
@@ -251,7 +252,7 @@ export class RegistryUnderTest {
 
   /** Asks the admin API as an administrator of this machine, with a body and headers. */
   async inject(request: {
-    method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+    method: AdminRoute['method'];
     url: string;
     payload?: object;
     headers?: Record<string, string>;
@@ -272,7 +273,7 @@ export class RegistryUnderTest {
     return adminSocketPath(this.directory.file('run'), 'device-registry', process.cwd());
   }
 
-  private async send(method: 'GET' | 'POST' | 'DELETE', path: string, payload?: object | string) {
+  private async send(method: AdminRoute['method'], path: string, payload?: object | string) {
     if (this.host === undefined) throw new Error('the registry does not run');
     const response = await this.host.app.inject({ method, url: path, ...(payload ? { payload } : {}) });
     return { status: response.statusCode, body: response.payload === '' ? undefined : response.json<unknown>() };
