@@ -347,6 +347,7 @@ export {
   webhookName,
 } from './events-admin.js';
 export { healthRoutes } from './health-routes.js';
+export { type IdentityRevocation, revokeIdentities } from './identity-revocation.js';
 export {
   type AuthorityId,
   authorityId,
@@ -395,7 +396,7 @@ export {
   isConnectRefusal,
   mqttBrokerRoutes,
 } from './mqtt-broker-admin.js';
-export { canonicalUuid, hubIdOf, type OcfUuid, ocfDeviceId, ocfUuid, ocfUuidOf } from './ocf.js';
+export { canonicalDeviceId, canonicalUuid, hubIdOf, type OcfUuid, ocfDeviceId, ocfUuid, ocfUuidOf } from './ocf.js';
 export { claimDevice, deviceOwner, listOwnedDevices, readOwner, releaseDevice } from './ownership.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';

@@ -26,6 +26,12 @@ export function ocfUuidOf(name: string): OcfUuid | undefined {
   return canonicalUuid(uuid);
 }
 
+/** A name as this site writes it: that of an OCF device in lower case, every other as it is. */
+export function canonicalDeviceId(name: DeviceId): DeviceId {
+  const uuid = ocfUuidOf(name);
+  return uuid === undefined ? name : ocfDeviceId(uuid);
+}
+
 /**
  * The id that this site has as a cloud of OCF devices (`sid`), and the name in the certificate of its CoAP gateway. The
  * random bits of the site id, as a UUID of version 8 (RFC 9562 §5.8).
