@@ -145,7 +145,7 @@ function readKeyUsages(reader: DerReader): string[] {
   );
 }
 
-/** Purposes by the names that OpenSSL uses. */
+/** Purposes by the names that OpenSSL uses. One that it has no name for is its own identifier. */
 export const purposeOids = {
   anyExtendedKeyUsage: oids.anyExtendedKeyUsage,
   serverAuth: oids.serverAuth,
@@ -154,6 +154,7 @@ export const purposeOids = {
   emailProtection: oids.emailProtection,
   timeStamping: oids.timeStamping,
   OCSPSigning: oids.ocspSigning,
+  [oids.ocfIdentity]: oids.ocfIdentity,
 } as const;
 
 const purposeNames: ReadonlyMap<string, string> = new Map(

@@ -1,7 +1,7 @@
 import { deviceId } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { makeSite } from './authority.fixture.js';
-import { identityUri, peerKindOf } from './index.js';
+import { identityUri, isOcfIdentity, peerKindOf } from './index.js';
 
 const { device } = makeSite();
 const withUris = (...uris: string[]) => ({
@@ -35,5 +35,23 @@ describe('identity URIs', () => {
     ['device', ['https://sallyport.local/admin/a']],
   ])('make a peer of kind %s out of %j', (kind, uris) => {
     expect(peerKindOf(withUris(...uris))).toBe(kind);
+  });
+});
+
+describe('an OCF identity', () => {
+  const ocf = '1.3.6.1.4.1.44924.1.6';
+  it.each([
+    [true, ['clientAuth', 'serverAuth', ocf]],
+    [true, [ocf, 'serverAuth', 'emailProtection', 'clientAuth']],
+    [false, ['clientAuth', 'serverAuth']],
+    [false, ['clientAuth', ocf]],
+    [false, ['serverAuth', ocf]],
+    [false, ['anyExtendedKeyUsage']],
+  ])('is said to be %j of the purposes %j', (isIdentity, extendedKeyUsages) => {
+    expect(isOcfIdentity({ extendedKeyUsages })).toBe(isIdentity);
+  });
+
+  it('is not given by a certificate without purposes', () => {
+    expect(isOcfIdentity({})).toBe(false);
   });
 });

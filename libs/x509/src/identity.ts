@@ -1,6 +1,7 @@
 import { type DeviceId, type PeerKind, peerKind } from '@sallyport/protocol';
 import type { Certificate } from './certificate.js';
 import type { SubjectAltName } from './general-name.js';
+import { oids } from './oids.js';
 
 /** Trust domain of the identity URI, if the site has not set one. */
 const defaultTrustDomain = 'sallyport.local';
@@ -30,4 +31,14 @@ export function peerKindOf(certificate: Certificate): PeerKind {
   const uris = certificate.subjectAltNames.filter(({ type, value }) => type === 'uri' && value.startsWith('spiffe://'));
   const segment = uris.length === 1 ? identityPattern.exec(uris[0]?.value ?? '')?.[1] : undefined;
   return peerKind.safeParse(segment).data ?? 'device';
+}
+
+const ocfPurposes = ['clientAuth', 'serverAuth', oids.ocfIdentity] as const;
+
+/**
+ * Whether a certificate has the purposes of an OCF identity: TLS client, TLS server, and that of OCF itself. An absent
+ * extension does not permit them (OCF Security §9.4.2.2). The name is not looked at.
+ */
+export function isOcfIdentity({ extendedKeyUsages = [] }: Pick<Certificate, 'extendedKeyUsages'>): boolean {
+  return ocfPurposes.every((purpose) => extendedKeyUsages.includes(purpose));
 }

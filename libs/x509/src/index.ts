@@ -10,7 +10,7 @@ export { describeCertificate, type ReadableCertificate } from './describe.js';
 export type { KeyUsage, Purpose } from './extension-writers.js';
 export { type Extension, extensionsLeftToOpenSsl } from './extensions.js';
 export type { SubjectAltName } from './general-name.js';
-export { identityUri, peerKindOf } from './identity.js';
+export { identityUri, isOcfIdentity, peerKindOf } from './identity.js';
 export {
   type CaCertificateOptions,
   issueCaCertificate,

@@ -87,6 +87,8 @@ export const oids = {
   emailProtection: '1.3.6.1.5.5.7.3.4',
   timeStamping: '1.3.6.1.5.5.7.3.8',
   ocspSigning: '1.3.6.1.5.5.7.3.9',
+  /** Open Connectivity Foundation: the identity certificates of its devices and clouds (OCF Security §9.4.2.2). */
+  ocfIdentity: '1.3.6.1.4.1.44924.1.6',
 
   // Attributes of certificate requests: RFC 2985, RFC 7030, RFC 7894.
   challengePassword: '1.2.840.113549.1.9.7',

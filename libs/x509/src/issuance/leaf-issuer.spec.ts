@@ -74,6 +74,8 @@ describe('issuing a leaf (RFC 5280 §4.1)', () => {
     ['service', ['serverAuth', 'clientAuth']],
     ['admin', ['clientAuth']],
     ['server', ['serverAuth']],
+    ['ocfDevice', ['clientAuth', 'serverAuth', '1.3.6.1.4.1.44924.1.6']],
+    ['ocfHub', ['clientAuth', 'serverAuth', '1.3.6.1.4.1.44924.1.6']],
   ] as const)('gives profile %s the purposes %j and leaves nothing for the linter', (name, purposes) => {
     const issuer = leafIssuer(issuing, certificateProfiles[name]);
     const subjectAltNames: SubjectAltName[] = [{ type: 'dns', value: 'localhost' }];

@@ -1,5 +1,6 @@
 import type { PeerKind } from '@sallyport/protocol';
 import type { KeyUsage, Purpose } from '../extension-writers.js';
+import { oids } from '../oids.js';
 
 /** Kinds of keys that a profile can accept. */
 export type AcceptedKey = 'P-256' | 'P-384' | 'Ed25519' | 'RSA';
@@ -59,6 +60,13 @@ const authority = {
   minimumLifeShare: 0,
 } as const satisfies Partial<CertificateProfile>;
 
+/** OCF Security §9.4.2.2. Devices of OCF are TLS servers too: for the other devices of their owner. */
+const ocf = {
+  keys: ['P-256', 'P-384'],
+  keyUsages: ['digitalSignature', 'keyAgreement'],
+  extendedKeyUsages: ['clientAuth', 'serverAuth', oids.ocfIdentity],
+} as const satisfies Partial<CertificateProfile>;
+
 /**
  * The profiles of this system. To change the lifetime of a leaf, use `{ ...certificateProfiles.device, validitySeconds
  * }`.
@@ -73,6 +81,8 @@ export const certificateProfiles = {
     extendedKeyUsages: ['clientAuth'],
     names: { hosts: 'own-name', requiresHost: false, permitsWildcard: false },
   },
+  /** An OCF device, whose name is `uuid:<uuid>`. */
+  ocfDevice: { ...leaf, ...ocf, name: 'OCF device', kind: 'device', validitySeconds: 90 * day },
   /** A process of this system: a TLS server and client. */
   service: {
     ...leaf,
@@ -91,6 +101,15 @@ export const certificateProfiles = {
     kind: 'service',
     validitySeconds: 30 * day,
     extendedKeyUsages: ['serverAuth'],
+    names: { hosts: 'any', requiresHost: true, permitsWildcard: true },
+  },
+  /** The CoAP gateway, as OCF devices want their cloud to be. */
+  ocfHub: {
+    ...leaf,
+    ...ocf,
+    name: 'OCF hub',
+    kind: 'service',
+    validitySeconds: 30 * day,
     names: { hosts: 'any', requiresHost: true, permitsWildcard: true },
   },
   root: { ...authority, name: 'root', validitySeconds: 20 * year, extendedKeyUsages: [] },

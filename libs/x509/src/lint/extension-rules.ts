@@ -132,10 +132,14 @@ function criticalityFault({ isCa, extensions }: TbsCertificate): string | undefi
   return undefined;
 }
 
-/** EC and Ed25519 keys of TLS peers only sign. */
-function keyUsageFault({ key, keyUsages = [] }: TbsCertificate): string | undefined {
+/** EC and Ed25519 keys cannot encrypt. EC keys of OCF devices may agree on keys; Ed25519 keys only sign. */
+function keyUsageFault({ key, keyUsages = [], extendedKeyUsages = [] }: TbsCertificate): string | undefined {
   if (key.type !== 'ec' && key.type !== 'ed25519') return undefined;
-  const wrong = keyUsages.find((usage) => /^(?:key|data)(?:Encipherment|Agreement)$|^(?:en|de)cipherOnly$/.test(usage));
+  const mayAgree = key.type === 'ec' && extendedKeyUsages.includes(oids.ocfIdentity);
+  const wrong = keyUsages.find(
+    (usage) =>
+      /^(?:key|data)Encipherment$|^(?:en|de)cipherOnly$/.test(usage) || (usage === 'keyAgreement' && !mayAgree),
+  );
   return wrong && `has the key usage ${wrong}, which its key cannot serve`;
 }
 

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { deviceId } from '@sallyport/protocol';
 import { describe, expect, it } from 'vitest';
 import { child01, child01Uri, ecKeyPair, thrownBy } from '../authority.fixture.js';
@@ -213,5 +214,39 @@ describe('a request of a key the profile does not take', () => {
       message:
         'CSR rejected: it has a key EC P-384, and profile "device" takes P-256. Make a new key and send the CSR again.',
     });
+  });
+});
+
+describe('a request of an OCF device', () => {
+  const uuid = 'b5a2a42e-b285-42f1-a36b-034c8fc8efd5';
+  const named = (commonName: string) => requestWith([], encodeSubject({ commonName }));
+  const check = (request: ReturnType<typeof requestWith>, profile: CertificateProfile, alias?: string) =>
+    checkCertificateRequest(request, profile, { deviceId: deviceId.parse(`uuid:${uuid}`), alias });
+
+  it.each([`uuid:${uuid}`, `uuid:${uuid.toUpperCase()}`, `UUID:${uuid}`])('may have the common name %s', (name) => {
+    expect(() => check(named(name), certificateProfiles.ocfDevice)).not.toThrow();
+  });
+
+  it.each([uuid, `uuid:${uuid}:1`, 'uuid:00000000-0000-4000-8000-000000000000'])('may not have the name %s', (name) => {
+    expect(() => check(named(name), certificateProfiles.ocfDevice)).toThrow('send CN=uuid:b5a2a42e-');
+  });
+
+  it('may ask for the purpose of OCF, which no other request may', () => {
+    const purposes = requestWith([extendedKeyUsage(['clientAuth', 'serverAuth', '1.3.6.1.4.1.44924.1.6'])], sequence());
+    expect(() => check(purposes, certificateProfiles.ocfDevice)).not.toThrow();
+    expect(() => check(purposes, certificateProfiles.device)).toThrow('asks for the purpose 1.3.6.1.4.1.44924.1.6');
+  });
+
+  it('is refused with an RSA or Ed25519 key, which cannot agree on keys', () => {
+    const { privateKey: ed25519 } = generateKeyPairSync('ed25519');
+    const request = parseCertificateRequest(
+      buildCertificateRequest({ privateKey: ed25519, commonName: `uuid:${uuid}` }),
+    );
+    expect(() => check(request, certificateProfiles.ocfDevice)).toThrow('profile "OCF device" takes P-256, P-384');
+  });
+
+  it('may have another common name only where the issuer knows it as an alias', () => {
+    expect(() => check(named('coap-gateway'), certificateProfiles.ocfDevice, 'coap-gateway')).not.toThrow();
+    expect(() => check(named('connector'), certificateProfiles.ocfDevice, 'coap-gateway')).toThrow('and you are uuid:');
   });
 });

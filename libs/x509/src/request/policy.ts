@@ -1,4 +1,4 @@
-import { type DeviceId, Problem } from '@sallyport/protocol';
+import { type DeviceId, ocfUuidOf, Problem } from '@sallyport/protocol';
 import { altNameFault } from '../alt-name-rules.js';
 import { repeatedExtension } from '../extensions.js';
 import type { SubjectAltName } from '../general-name.js';
@@ -18,6 +18,8 @@ export interface LeafIdentity {
    * DNS names and addresses permitted by a profile with `hosts: 'any'`, in lower case; absent: every well-formed one.
    */
   readonly permittedHosts?: readonly string[] | undefined;
+  /** Another common name that the request may have. The certificate never has it. */
+  readonly alias?: string | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export function checkCertificateRequest(
 ): void {
   requireGood(request, keyFault(request.spki) ?? unacceptedKey(request.key, profile));
   checkSubject(request, identity);
-  checkExtensions(request);
+  checkExtensions(request, profile);
   checkNames(request, profile, identity);
 }
 
@@ -89,14 +91,21 @@ function shortened(text: string): string {
 }
 
 /** We build the subject of the certificate. The request may only repeat the authenticated id. */
-function checkSubject({ subject }: CertificateRequest, { deviceId }: LeafIdentity): void {
+function checkSubject({ subject }: CertificateRequest, { deviceId, alias }: LeafIdentity): void {
   const [commonName, ...others] = subject.commonNames;
   if (others.length > 0) throw forbidden('common-names', `has ${others.length + 1} common names; send one or none`);
-  if (commonName !== undefined && commonName !== deviceId)
+  if (commonName !== undefined && commonName !== alias && !isSameName(commonName, deviceId))
     throw forbidden(
       'common-name',
       `has the subject ${shortened(subject.text)}, and you are ${deviceId}; send CN=${deviceId} or none`,
     );
+}
+
+/** Devices write the UUID of OCF in capitals too. Their certificates have it in lower case. */
+function isSameName(commonName: string, deviceId: DeviceId): boolean {
+  if (commonName === deviceId) return true;
+  const uuid = ocfUuidOf(commonName);
+  return uuid !== undefined && uuid === ocfUuidOf(deviceId);
 }
 
 /** RFC 5280 §4.2.1.12: purposes that a TLS peer may request. The profile decides which of them it gets. */
@@ -112,7 +121,7 @@ const askedFor: ReadonlySet<string> = new Set([
   oids.basicConstraints,
 ]);
 
-function checkExtensions(request: CertificateRequest): void {
+function checkExtensions(request: CertificateRequest, profile: CertificateProfile): void {
   const { requestedExtensions, isCa, keyUsages = [], extendedKeyUsages = [] } = request;
   const repeated = repeatedExtension(requestedExtensions);
   if (repeated !== undefined)
@@ -127,7 +136,8 @@ function checkExtensions(request: CertificateRequest): void {
     throw forbidden('ca-requested', 'asks for a CA certificate; ask for CA:FALSE, or leave basicConstraints out');
   const signing = keyUsages.find((usage) => usage === 'keyCertSign' || usage === 'cRLSign');
   if (signing !== undefined) throw forbidden('key-usage', `asks for the key usage ${signing}; leave it out`);
-  const purpose = extendedKeyUsages.find((name) => !tlsPurposes.has(name));
+  const given = new Set<string>(profile.extendedKeyUsages);
+  const purpose = extendedKeyUsages.find((name) => !tlsPurposes.has(name) && !given.has(name));
   if (purpose !== undefined)
     throw forbidden('extended-key-usage', `asks for the purpose ${purpose}; ask for clientAuth or serverAuth alone`);
   const steering = requestedExtensions.find(({ oid }) => oid === oids.nameConstraints);
