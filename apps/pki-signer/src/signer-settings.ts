@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { Problem, statePlaces } from '@sallyport/protocol';
+import { type OcfUuid, Problem, statePlaces } from '@sallyport/protocol';
 
 /** What the signer takes from the configuration; durations in seconds. */
 export interface SignerSettings {
@@ -17,6 +17,8 @@ export interface SignerSettings {
   /** Where the CRLs of all CAs are also written, in PEM. */
   readonly crlFile?: string | undefined;
   readonly hostnames: readonly string[];
+  /** `coap.hub_id`; the id that follows from the id of the site when absent. */
+  readonly hubId?: OcfUuid | undefined;
   readonly files: SignerFiles;
 }
 

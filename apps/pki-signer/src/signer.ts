@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { AuditLog } from '@sallyport/audit';
 import { exists } from '@sallyport/files';
 import { ServerCertificate, serverNames } from '@sallyport/identity';
-import { deviceId } from '@sallyport/protocol';
+import { deviceId, hubIdOf } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
 import type { SignerAction } from './audit/signer-audit.js';
@@ -103,6 +103,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const importer = new AuthorityImporter(hierarchy, maker, keys, clock, Math.max(device, service) / 2);
   const revocation = new Revocation({ store, inventory, audit, outbox, clock, onRevoked: () => crls.buildSoon() });
 
+  const hubId = settings.hubId ?? hubIdOf(site.siteId);
   const issuer = new CertificateIssuer({
     store,
     audit,
@@ -115,7 +116,8 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     organization,
     trustDomain,
     publicUrl,
-    validitySeconds: { device, service, admin: service, server: service },
+    hubId,
+    validitySeconds: { device, service, admin: service, server: service, hub: service },
   });
   const refusals = new RefusalAudit(audit, metrics);
   const issuance = new Issuance({ hierarchy, registry, issuer, refusals, metrics });
@@ -143,7 +145,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     intervalSeconds: settings.crlIntervalSeconds,
     ...(path === undefined ? {} : { file: new CrlFile({ path, store, hierarchy, inventory, clock, log }) }),
   });
-  const serverIssuance = new ServerIssuance({ issuer, hierarchy, inventory, clock });
+  const serverIssuance = new ServerIssuance({ issuer, hierarchy, inventory, clock, hubId });
   const names = () => serverNames(hostname(), settings.hostnames);
   const serverCertificate = new ServerCertificate({
     clock,

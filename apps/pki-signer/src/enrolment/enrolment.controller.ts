@@ -1,6 +1,7 @@
 import { Body, Controller, Param, Query } from '@nestjs/common';
 import { Actor } from '@sallyport/entrance';
 import {
+  canonicalDeviceId,
   deviceId,
   type EnrolmentTokenList,
   type EnrolmentTokenResponse,
@@ -28,6 +29,6 @@ export class EnrolmentController {
 
   @Serves(signerRoutes.withdrawEnrolmentToken)
   withdraw(@Param('deviceId') name: string, @Actor() actor: string): Promise<void> {
-    return this.tokens.withdraw(deviceId.parse(name), actor);
+    return this.tokens.withdraw(canonicalDeviceId(deviceId.parse(name)), actor);
   }
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type LeafProfile, Problem } from '@sallyport/protocol';
+import { canonicalDeviceId, deviceId, type LeafProfile, Problem } from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
 import { canonicalHost } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
@@ -55,8 +55,9 @@ export class Enrolment {
    * @throws Problem `csr-rejected`, `csr-forbidden`, `forbidden`: nothing was signed, the token is still good
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later, the token is still good
    */
-  enrol(request: EnrolmentRequest): Promise<CertificateRecord> {
+  enrol(incoming: EnrolmentRequest): Promise<CertificateRecord> {
     const { issuance, limits } = this.options;
+    const request = { ...incoming, name: canonicalName(incoming.name) };
     const { csr, channelBindings, remoteAddress } = request;
     return issuance.issue({
       csr,
@@ -66,7 +67,7 @@ export class Enrolment {
       authenticate: () => this.holderOf(request),
       authorize: async (holder) => requireProfile(holder, request),
       findEarlier: ({ token }) => this.issuedFor(token),
-      orderFor: (holder, incoming) => this.orderFor(holder, incoming),
+      orderFor: (holder, order) => this.orderFor(holder, order),
     });
   }
 
@@ -119,6 +120,12 @@ function requireProfile(holder: TokenHolder, { profile: wanted }: EnrolmentReque
   if (use === undefined && wanted !== undefined && wanted !== profile)
     throw new Problem('forbidden', `The one-time password is for profile "${profile}".`);
   return holder;
+}
+
+/** The name that tokens are kept under; a text that is no name stays as it is. */
+function canonicalName(sent: string): string {
+  const name = deviceId.safeParse(sent).data;
+  return name === undefined ? sent : canonicalDeviceId(name);
 }
 
 /**

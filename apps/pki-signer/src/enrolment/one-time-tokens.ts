@@ -1,5 +1,6 @@
 import { createHash, randomInt } from 'node:crypto';
 import {
+  canonicalDeviceId,
   type DeviceId,
   deviceId as deviceIdSchema,
   type EnrolmentTokenDescription,
@@ -11,6 +12,7 @@ import {
   enrolmentSecretOf,
   type Fingerprint,
   formatEnrolmentToken,
+  ocfUuidOf,
   Problem,
 } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
@@ -64,11 +66,16 @@ const longestShownName = 64;
 export class OneTimeTokens {
   constructor(private readonly options: OneTimeTokensOptions) {}
 
-  /** Makes a token. Its secret is shown only here. */
+  /**
+   * Makes a token. Its secret is shown only here.
+   *
+   * @throws Problem `invalid-request`: the name is that of an OCF device, with something that is no UUID
+   */
   async create(request: EnrolmentTokenRequest, actor: string): Promise<EnrolmentTokenResponse> {
     const { clock, pepper, defaultValiditySeconds, audit, rootFingerprint } = this.options;
     const secret = newSecret();
-    const { deviceId, profile, reinstate, subjectAltNames } = request;
+    const { profile, reinstate, subjectAltNames } = request;
+    const deviceId = enrollableName(request.deviceId);
     const createdAt = clock.now();
     const expiresAt = new Date(createdAt.getTime() + (request.validitySeconds ?? defaultValiditySeconds) * 1000);
     const record: TokenRecord = {
@@ -202,6 +209,16 @@ export class OneTimeTokens {
     const validityMs = Date.parse(record.expiresAt) - Date.parse(record.createdAt);
     return { put: key, value: record, ttlSeconds: Math.ceil(validityMs / 1000) + retentionSeconds };
   }
+}
+
+/** The name for a certificate: that of an OCF device in lower case. */
+function enrollableName(deviceId: DeviceId): DeviceId {
+  if (/^uuid:/i.test(deviceId) && ocfUuidOf(deviceId) === undefined)
+    throw new Problem(
+      'invalid-request',
+      `The name "${deviceId}" begins as that of an OCF device, but no UUID follows. Write uuid: and 8-4-4-4-12 hexadecimal digits.`,
+    );
+  return canonicalDeviceId(deviceId);
 }
 
 function keyOf(deviceId: DeviceId): string {

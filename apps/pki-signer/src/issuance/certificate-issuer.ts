@@ -3,6 +3,9 @@ import {
   certificateIssued,
   type DeviceId,
   type Fingerprint,
+  type OcfUuid,
+  ocfDeviceId,
+  ocfUuidOf,
   type PeerKind,
   Problem,
   type SerialNumber,
@@ -33,11 +36,19 @@ import type { KeyStore } from '../signing-key/signing-key.js';
 import { claimKey, type KeyClaim } from './key-owner.js';
 import type { Provisioner, SignerMetrics } from './signer-metrics.js';
 
-export type LeafProfileName = 'device' | 'service' | 'admin' | 'server';
+export type LeafProfileName = 'device' | 'service' | 'admin' | 'server' | 'hub';
 
 /** The kind of peer, in the registry, that holds a certificate of this profile. */
 export function peerKindOf(profile: LeafProfileName): PeerKind {
-  return profile === 'server' ? 'service' : profile;
+  return profile === 'server' || profile === 'hub' ? 'service' : profile;
+}
+
+/** The rules for an order: those of OCF for the name of an OCF device. */
+function formOf({ profile, name }: Pick<IssueOrder, 'profile' | 'name'>): CertificateProfile {
+  if (profile === 'hub') return certificateProfiles.ocfHub;
+  return profile === 'device' && ocfUuidOf(name) !== undefined
+    ? certificateProfiles.ocfDevice
+    : certificateProfiles[profile];
 }
 
 /** A certificate to be issued. All checks but those of the profile have passed. */
@@ -51,6 +62,8 @@ export interface IssueOrder {
   readonly actor: string;
   /** Host names and addresses that it may contain. */
   readonly permittedHosts: readonly string[];
+  /** Another common name that the CSR may have; the certificate has `name`. */
+  readonly alias?: string;
   /** From the certificate that it renews; from the CSR when absent. */
   readonly subjectAltNames?: readonly SubjectAltName[];
   readonly requested: RequestedNames;
@@ -78,6 +91,8 @@ export interface CertificateIssuerOptions {
   readonly organization: string;
   readonly trustDomain: string;
   readonly publicUrl: string;
+  /** The id of the CoAP gateway of this site. Only its own certificate has it as its name. */
+  readonly hubId: OcfUuid;
   /** Lifetime of a leaf by profile, seconds: `pki.profile.device.validity`, `pki.profile.service.validity`. */
   readonly validitySeconds: Readonly<Record<LeafProfileName, number>>;
 }
@@ -126,8 +141,10 @@ export class CertificateIssuer {
 
   private async draft(order: IssueOrder): Promise<Draft> {
     const { store, trustDomain, hierarchy } = this.options;
-    const profile = this.profileOf(order.profile);
-    const identity = { deviceId: order.name, trustDomain, permittedHosts: order.permittedHosts };
+    const profile = this.profileOf(order);
+    const { name: deviceId, permittedHosts, alias } = order;
+    const identity = { deviceId, trustDomain, permittedHosts, alias };
+    this.refuseHubName(order);
     checkCertificateRequest(order.csr, profile, identity);
     this.refuseAuthorityKeys(order.csr);
     const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
@@ -144,8 +161,17 @@ export class CertificateIssuer {
     };
   }
 
-  private profileOf(name: LeafProfileName): CertificateProfile {
-    return { ...certificateProfiles[name], validitySeconds: this.options.validitySeconds[name] };
+  private profileOf(order: IssueOrder): CertificateProfile {
+    return { ...formOf(order), validitySeconds: this.options.validitySeconds[order.profile] };
+  }
+
+  /** A device with this name could take the place of the gateway before other devices. */
+  private refuseHubName({ name, profile }: IssueOrder): void {
+    if (profile === 'hub' || ocfUuidOf(name) !== this.options.hubId) return;
+    throw new Problem(
+      'csr-forbidden',
+      `The name "${ocfDeviceId(this.options.hubId)}" is the id of the CoAP gateway of this site. Give the device another UUID.`,
+    );
   }
 
   private refuseAuthorityKeys({ spki }: CertificateRequest): void {
@@ -193,7 +219,7 @@ export class CertificateIssuer {
     return made;
   }
 
-  private recordOf(order: IssueOrder, { authority, profile }: Draft, certificate: Certificate): CertificateRecord {
+  private recordOf(order: IssueOrder, { authority }: Draft, certificate: Certificate): CertificateRecord {
     const { fingerprint, serialNumber, notBefore, notAfter, der } = certificate;
     const leftOut = extensionsLeftOut(order.csr, certificate);
     return {
@@ -203,7 +229,7 @@ export class CertificateIssuer {
       issuerFingerprint: authority.certificate.fingerprint,
       deviceId: order.name,
       kind: peerKindOf(order.profile),
-      profile: profile.name,
+      profile: order.profile,
       notBefore: notBefore.toISOString(),
       notAfter: notAfter.toISOString(),
       issuedAt: this.options.clock.now().toISOString(),

@@ -1,5 +1,5 @@
 import { AuditLog } from '@sallyport/audit';
-import { Problem } from '@sallyport/protocol';
+import { hubIdOf, Problem, siteId } from '@sallyport/protocol';
 import { Outbox } from '@sallyport/store';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
@@ -18,8 +18,9 @@ function issuanceOn({ signer, store, clock, registry, settings }: TestSite) {
   const audit: SignerAuditLog = new AuditLog(store, clock);
   const metrics = new SignerMetrics(new Registry());
   const outbox = new Outbox(store, 'outbox/');
-  const validitySeconds = { device: 3600, service: 3600, admin: 3600, server: 3600 };
-  const names = { organization, trustDomain, publicUrl };
+  const validitySeconds = { device: 3600, service: 3600, admin: 3600, server: 3600, hub: 3600 };
+  const hubId = hubIdOf(siteId.parse('0'.repeat(32)));
+  const names = { organization, trustDomain, publicUrl, hubId };
   const parts = { store, audit, inventory, hierarchy, keys, outbox, clock, metrics };
   const issuer = new CertificateIssuer({ ...parts, ...names, validitySeconds });
   const refusals = new RefusalAudit(audit, metrics);

@@ -14,9 +14,9 @@ import { pemFromDer } from '@sallyport/x509';
 import { ServerIssuance } from './server-issuance.js';
 
 /**
- * Issues the certificate that the connector shows to devices. It may hold the names of this machine, those of the
- * settings, and the domains of the connectors as the registry tells them, not as the connector does: a connector that
- * was taken over gets a certificate for no other name.
+ * Issues the certificate that the connector or the CoAP gateway shows to devices. It may hold the names of this machine,
+ * those of the settings, and the domains of the connectors as the registry tells them, not as the service does: a
+ * service that was taken over gets a certificate for no other name.
  */
 @Controller()
 export class ServerCertificateResponder {

@@ -1,4 +1,4 @@
-import type { DeviceId } from '@sallyport/protocol';
+import { type DeviceId, type OcfUuid, ocfDeviceId } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { type Certificate, parseCertificateRequest, verifyPossession, verifySignedBy } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
@@ -12,11 +12,13 @@ export interface ServerIssuanceOptions {
   readonly hierarchy: Hierarchy;
   readonly inventory: Inventory;
   readonly clock: Clock;
+  /** The name in the certificate of the CoAP gateway. */
+  readonly hubId: OcfUuid;
 }
 
 /** What a service asks for its entrance. */
 export interface ServerOrder {
-  /** The service whose entrance shows the certificate. */
+  /** The service whose entrance shows the certificate. It is the name in it, but for the CoAP gateway. */
   readonly name: DeviceId;
   /** PKCS#10, DER. */
   readonly request: Buffer;
@@ -38,8 +40,7 @@ export class ServerIssuance {
     verifyPossession(csr);
     const order = {
       csr,
-      name,
-      profile: 'server',
+      ...this.holderOf(name),
       provisioner: 'signer',
       actor: 'signer',
       permittedHosts,
@@ -49,6 +50,15 @@ export class ServerIssuance {
     const record = await untilStored(hierarchy, () => issuer.issue(order));
     const { certificate, intermediates } = hierarchy.byId(record.issuer);
     return [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
+  }
+
+  /**
+   * Devices of OCF accept only a gateway whose certificate has the id of their cloud as its name, and is good for a
+   * client too (OCF Cloud Security §6.1). The gateway need not know this id: its CSR has the name of the service.
+   */
+  private holderOf(service: DeviceId) {
+    if (service !== 'coap-gateway') return { name: service, profile: 'server' } as const;
+    return { name: ocfDeviceId(this.options.hubId), profile: 'hub', alias: service } as const;
   }
 
   /** Whether a certificate must be made anew although it is young: its issuer has changed, or it was revoked. */

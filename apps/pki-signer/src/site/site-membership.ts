@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { exists } from '@sallyport/files';
 import { readSiteMarker, writeSiteMarker, writeSiteMarkerOnce } from '@sallyport/identity';
-import { Problem, type SiteMarker, type SiteRecord, siteId, siteRecord } from '@sallyport/protocol';
+import { Problem, type SiteId, type SiteMarker, type SiteRecord, siteId, siteRecord } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import type { Operation, Store } from '@sallyport/store';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
@@ -33,6 +33,11 @@ export class SiteMembership {
     /** Whether the store has a record of the site, and not only its CAs. */
     private readonly isRecorded: boolean,
   ) {}
+
+  /** The id of the site. It never changes. */
+  get siteId(): SiteId {
+    return this.marker.siteId;
+  }
 
   /**
    * Finds out which site this is. At a first start it writes the marker before anything else. If the process is killed
