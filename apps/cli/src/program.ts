@@ -8,6 +8,7 @@ import { certCommand } from './cert/cert-command.js';
 import { CliCommand } from './cli-command.js';
 import type { CliContext } from './cli-context.js';
 import { clientCaCommand } from './client-ca/client-ca-command.js';
+import { coapCommand } from './coap/coap-command.js';
 import { completionCommand } from './completion/completion-command.js';
 import { configCommand } from './config/config-command.js';
 import { connectCommand, disconnectCommand, reconnectCommand } from './connect/connect-command.js';
@@ -54,6 +55,7 @@ export function createProgram(context: CliContext): Command {
     deviceCommand,
     connectorCommand,
     clientCaCommand,
+    coapCommand,
     certCommand,
     connectCommand,
     disconnectCommand,
