@@ -1,6 +1,8 @@
 export { type Block, bertExponent, blockOffset, decodeBlock, encodeBlock, unitBytes } from './block-option.js';
 export { contentFormats, type Method, methods, type ResponseCode, responseCodes, signalCodes } from './codes.js';
 export { encodeMessage } from './encode-message.js';
+export { CoapEndpoint, type CoapEndpointOptions } from './endpoint/coap-endpoint.js';
+export { defaultEndpointLimits, type EndpointLimits } from './endpoint/limits.js';
 export {
   CoapError,
   type CoapRequest,

@@ -1,0 +1,127 @@
+import { type Block, unitBytes } from '../block-option.js';
+import { CoapError, type OutgoingRequest } from '../exchange.js';
+import { type ReceivedResponse, responseOf } from '../response-of.js';
+import { messageOfRequest, type RequestEnvelope } from '../to-message.js';
+import type { Exchanges } from './exchanges.js';
+import type { PeerCapabilities } from './peer-capabilities.js';
+
+export interface BlockRequestsOptions {
+  readonly exchanges: Exchanges;
+  readonly peer: PeerCapabilities;
+  /** The largest body of an answer, in bytes. */
+  readonly mostBytes: number;
+}
+
+type Parts = Omit<RequestEnvelope, 'token'>;
+
+// A header with an extended length, the longest token, and the payload marker.
+const frameOverheadBytes = 16;
+const optionOverheadBytes = 5;
+
+/** Our requests with their whole bodies: in blocks where the peer takes no larger messages (RFC 7959, RFC 8323 §6). */
+export class BlockRequests {
+  private uploads = 0;
+
+  constructor(private readonly options: BlockRequestsOptions) {}
+
+  /** Sends a request, and resolves with its answer and the whole body of it. */
+  async ask(request: OutgoingRequest, signal: AbortSignal): Promise<ReceivedResponse> {
+    const first = this.options.peer.takesWhole(sizeOf(request))
+      ? await this.askOnce(request, {}, signal)
+      : await this.upload(request, signal);
+    return this.whole(request, first, signal);
+  }
+
+  /** Reads the blocks that follow the first of an answer. */
+  async whole(request: OutgoingRequest, first: ReceivedResponse, signal: AbortSignal): Promise<ReceivedResponse> {
+    if (first.block2?.hasMore !== true) return first;
+    // The parts that described the body of the request were for its first message.
+    const { payload: _, contentFormat: __, ...rest } = request;
+    const body = new BlockBody(this.options.mostBytes);
+    for (let block = body.add(first); block !== undefined; ) {
+      block = body.add(await this.askOnce(rest, { block2: block }, signal));
+    }
+    return { ...first, payload: body.bytes() };
+  }
+
+  private async askOnce(request: OutgoingRequest, parts: Parts, signal: AbortSignal): Promise<ReceivedResponse> {
+    const { exchanges } = this.options;
+    return responseOf(await exchanges.ask((token) => messageOfRequest(request, { ...parts, token }), signal));
+  }
+
+  /** @returns the answer to the last block, or to the one that the peer refused */
+  private async upload(request: OutgoingRequest, signal: AbortSignal): Promise<ReceivedResponse> {
+    const { peer } = this.options;
+    const { payload } = request;
+    if (payload === undefined || !peer.isBlockWise)
+      throw new CoapError('4.13', `the peer takes messages of ${peer.maxMessageBytes} bytes only`);
+    const requestTag = this.nextTag();
+    let [offset, sizeExponent] = [0, peer.blockExponent];
+    for (;;) {
+      const chunk = payload.subarray(offset, offset + peer.blockBytes(sizeExponent));
+      const end = offset + chunk.length;
+      const block1 = { number: offset / unitBytes({ sizeExponent }), hasMore: end < payload.length, sizeExponent };
+      const parts = { block1, requestTag, ...(offset === 0 ? { size1: payload.length } : {}) };
+      const answer = await this.askOnce({ ...request, payload: chunk }, parts, signal);
+      const wanted = answer.block1?.sizeExponent ?? sizeExponent;
+      const isTooLarge = answer.code === '4.13' && offset === 0 && wanted < sizeExponent;
+      if (!isTooLarge && answer.code !== '2.31') return answer;
+      if (!isTooLarge) offset = end;
+      if (offset === payload.length) throw new CoapError('5.02', 'the peer asks for more than the whole body');
+      sizeExponent = Math.min(sizeExponent, wanted);
+    }
+  }
+
+  /** RFC 9175 §3: the peer must not mix the blocks of two bodies for one resource. */
+  private nextTag(): Buffer {
+    this.uploads = (this.uploads + 1) % 0x1_0000_0000;
+    const tag = Buffer.allocUnsafe(4);
+    tag.writeUInt32BE(this.uploads);
+    return tag;
+  }
+}
+
+function sizeOf({ path, query = [], payload, etags = [] }: OutgoingRequest): number {
+  let bytes = frameOverheadBytes + (payload?.length ?? 0);
+  for (const text of [...path, ...query]) bytes += optionOverheadBytes + Buffer.byteLength(text);
+  for (const etag of etags) bytes += optionOverheadBytes + etag.length;
+  return bytes + 4 * optionOverheadBytes;
+}
+
+/** The body of an answer, from its blocks in order. */
+class BlockBody {
+  private readonly pieces: Buffer[] = [];
+  private length = 0;
+  private first: ReceivedResponse | undefined;
+
+  constructor(private readonly mostBytes: number) {}
+
+  /**
+   * @returns the block to ask for next; undefined when the body is whole
+   * @throws CoapError `4.13`: the body is too large; `5.02`: these are no blocks of one body
+   */
+  add(answer: ReceivedResponse): Block | undefined {
+    this.first ??= answer;
+    const { block2, payload } = answer;
+    if (block2 === undefined || answer.code !== this.first.code || !isSameTag(answer, this.first))
+      throw new CoapError('5.02', 'the answer changed while its blocks were read');
+    const unit = unitBytes(block2);
+    // An empty block would be asked for again for ever.
+    const isWhole = payload.length > 0 && payload.length % unit === 0;
+    if (block2.number * unit !== this.length || (block2.hasMore && !isWhole))
+      throw new CoapError('5.02', `block ${block2.number} of the answer is out of place`);
+    this.length += payload.length;
+    if (this.length > this.mostBytes) throw new CoapError('4.13', `the answer is larger than ${this.mostBytes} bytes`);
+    this.pieces.push(payload);
+    return block2.hasMore ? { ...block2, number: this.length / unit, hasMore: false } : undefined;
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.pieces, this.length);
+  }
+}
+
+function isSameTag(one: ReceivedResponse, other: ReceivedResponse): boolean {
+  if (one.etag === undefined || other.etag === undefined) return one.etag === other.etag;
+  return one.etag.equals(other.etag);
+}
