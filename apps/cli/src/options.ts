@@ -1,7 +1,15 @@
 import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
 import { errorCode, readTextIfPresent } from '@sallyport/files';
-import { type DeviceId, deviceId, type HostName, Problem } from '@sallyport/protocol';
+import {
+  canonicalUuid,
+  type DeviceId,
+  deviceId,
+  type HostName,
+  type OcfUuid,
+  ocfUuidOf,
+  Problem,
+} from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
@@ -87,6 +95,13 @@ export function deviceIdArgument(text: string): DeviceId {
   const result = deviceId.safeParse(text);
   if (!result.success) throw new InvalidArgumentError(`"${text}" ${result.error.issues[0]?.message ?? ''}.`);
   return result.data;
+}
+
+/** Parser of the id of an OCF device: a UUID, also with `uuid:` before it, in lower case or capitals. */
+export function ocfUuidArgument(text: string): OcfUuid {
+  const uuid = canonicalUuid(text) ?? ocfUuidOf(text);
+  if (uuid === undefined) throw new InvalidArgumentError(`"${text}" is not a UUID (8-4-4-4-12 hexadecimal digits).`);
+  return uuid;
 }
 
 /** Parser of a duration argument such as `30s`, `10m` or `90d`; in seconds. */

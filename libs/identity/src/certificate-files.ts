@@ -36,7 +36,7 @@ export interface Identity {
   readonly privateKey: KeyObject;
 }
 
-const certificateMode = 0o444;
+export const certificateMode = 0o444;
 const privateKeyMode = 0o400;
 
 /**
@@ -128,7 +128,10 @@ async function proveRoom(path: string, alreadyHeld: HeldRoom): Promise<void> {
 }
 
 /** Replaces the trusted roots. If they are the same, does not touch the file. */
-export async function replaceRoots(files: CertificateFiles, roots: readonly Certificate[]): Promise<void> {
+export async function replaceRoots(
+  files: Pick<CertificateFiles, 'caPath'>,
+  roots: readonly Certificate[],
+): Promise<void> {
   const pem = pemOf(roots);
   if ((await readTextIfPresent(files.caPath)) !== pem) await writeFileAtomic(files.caPath, pem, certificateMode);
 }

@@ -87,7 +87,8 @@ export async function enrolIdentity(options: EnrolOptions): Promise<Certificate>
   return chain[0];
 }
 
-function trustFromToken(token: string): EstTrust {
+/** The CA that a whole token names. */
+export function trustFromToken(token: string): EstTrust {
   if (!token.includes('.'))
     throw new Problem(
       'invalid-request',
@@ -97,7 +98,7 @@ function trustFromToken(token: string): EstTrust {
 }
 
 /** The secret of a token of ours. A password of another signer is used as it is, with its dots. */
-function passwordOf(oneTimePassword: string): string {
+export function passwordOf(oneTimePassword: string): string {
   try {
     return parseEnrolmentToken(oneTimePassword).secret;
   } catch (error) {

@@ -10,6 +10,7 @@ export {
 } from './certificate-files.js';
 export { connectionProblem, type FailedExchange } from './connection-problem.js';
 export { type EnrolOptions, enrolIdentity } from './enrol.js';
+export { type EnrolRequestOptions, enrolRequest } from './enrol-request.js';
 export { EstClient, type EstClientOptions, type EstTrust, trustFromPem } from './est-client.js';
 export { type LocalIdentityName, localIdentityFiles } from './local-identity-files.js';
 export {
@@ -30,4 +31,5 @@ export { needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
 export { ServerCertificate, type ServerCertificateOptions, type ServerIdentity } from './server-certificate.js';
 export { serverNames } from './server-names.js';
+export { readSigningRequest } from './signing-request.js';
 export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { cborCommand } from './cbor.js';
+import { identityCommand } from './identity.js';
 
-/** `coap`: devices of OCF. */
+/** `coap`: devices of OCF, which connect to the CoAP gateway. */
 export function coapCommand(context: CliContext, program: Command): void {
   const coap = program.command('coap').description('devices of OCF, which connect over CoAP');
-  for (const add of [cborCommand]) add(context, coap);
+  for (const add of [identityCommand, cborCommand]) add(context, coap);
 }
