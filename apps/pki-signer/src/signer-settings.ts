@@ -76,6 +76,7 @@ export function signerSettings(settings: Settings): SignerSettings {
     crlIntervalSeconds: settings.require('pki.crl.interval'),
     crlFile: settings.get('pki.crl.file'),
     hostnames: settings.require('pki.hostnames'),
+    hubId: settings.get('coap.hub_id'),
     files: signerFiles(settings),
   };
 }
