@@ -1,12 +1,12 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
+import { PeriodicWork } from '@sallyport/concurrency';
 import { type ClientCa, type ConnectorName, clientCaExpiring } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { z } from 'zod';
 import { DeviceAnnouncements } from '../devices/device-announcements.js';
 import { warningDays, warningFor } from '../expiry/expiry-warning.js';
-import { PeriodicWork } from '../expiry/periodic-work.js';
 import { Connectors } from './connectors.js';
 import { CrlRefresh } from './crl-refresh.js';
 

@@ -1,9 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { PeriodicWork } from '@sallyport/concurrency';
 import type { AllowedDevice } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { type Compare, Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
-import { PeriodicWork } from '../expiry/periodic-work.js';
 import { DeviceLists, isOver } from './device-lists.js';
 
 const lookEveryMs = 10 * 60_000;

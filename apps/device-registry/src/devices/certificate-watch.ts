@@ -1,11 +1,11 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { PeriodicWork } from '@sallyport/concurrency';
 import { expiryWarningDays } from '@sallyport/protocol';
 import { Clock, Log } from '@sallyport/runtime';
 import { type JsonValue, type Operation, Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { z } from 'zod';
 import { dayMs, type WarningDays, warningDays, warningFor } from '../expiry/expiry-warning.js';
-import { PeriodicWork } from '../expiry/periodic-work.js';
 import { type DeviceRecord, lastingCertificateOf } from './device-record.js';
 import { Devices } from './devices.js';
 import { DeviceDirectory } from './index/device-directory.js';

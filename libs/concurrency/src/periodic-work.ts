@@ -1,4 +1,4 @@
-import { pause } from '@sallyport/concurrency';
+import { pause } from './pause.js';
 
 export interface PeriodicWorkOptions {
   readonly everyMs: number;
