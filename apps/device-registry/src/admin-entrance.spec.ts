@@ -1,8 +1,8 @@
 import { Agent, request } from 'node:https';
 import { auditPage, deviceList } from '@sallyport/protocol';
 import { TestCa, type TestCertificate, waitFor } from '@sallyport/testkit';
+import { OidcProvider } from '@sallyport/testkit/oidc-provider';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { OidcProvider } from './oidc-provider.fixture.js';
 import { peer, RegistryUnderTest } from './registry.fixture.js';
 
 // Good for the clock of the machine, which OpenSSL looks at, and for the one of the registry under test.

@@ -1,0 +1,1 @@
+export { OidcProvider, type TokenFlaw } from './oidc-provider.js';
