@@ -9,6 +9,7 @@ import { TrustBundleResponder } from './authority/trust-bundle.responder.js';
 import { CrlEntrance } from './crl/crl-entrance.js';
 import { EnrolmentController } from './enrolment/enrolment.controller.js';
 import { EstEntrance } from './est/est-entrance.js';
+import { IdentityRevocationResponder } from './inventory/identity-revocation.responder.js';
 import { InventoryController } from './inventory/inventory.controller.js';
 import { RegistryGate } from './issuance/registry-gate.js';
 import { ServerCertificateResponder } from './server-certificate/server-certificate.responder.js';
@@ -89,6 +90,7 @@ const lifecycle: Provider = {
     AuditController,
     AuthorityController,
     EnrolmentController,
+    IdentityRevocationResponder,
     InventoryController,
     ServerCertificateResponder,
     SiteResponder,

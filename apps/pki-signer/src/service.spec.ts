@@ -16,6 +16,7 @@ import {
   hierarchyDescription,
   introduceRegistry,
   readTrustBundle,
+  revokeIdentities,
   type SiteId,
   signingResponse,
   trustBundle,
@@ -83,6 +84,16 @@ describe('the signer as a service', () => {
     await waitFor(() => revoked.some((event) => event.fingerprint === fingerprint), { what: 'certificate-revoked' });
     const shown = await signer.call('GET', `/v1/certificates/${fingerprint}`, certificateDescription);
     expect(shown).toMatchObject({ state: 'revoked', revocation: { reason: 'privilegeWithdrawn' } });
+  });
+
+  it('revokes what a device has when the registry says that it was given up', async () => {
+    await using signer = await SignerUnderTest.start();
+    const { fingerprint } = await enrolled(signer);
+    const request = { deviceId: id('child01'), releasedAt: new Date().toISOString(), actor: 'device:child01' };
+    expect(await signer.other.rpc.call(revokeIdentities, request)).toEqual({ revoked: 1 });
+    expect(await signer.other.rpc.call(revokeIdentities, request)).toEqual({ revoked: 0 });
+    const shown = await signer.call('GET', `/v1/certificates/${fingerprint}`, certificateDescription);
+    expect(shown).toMatchObject({ state: 'revoked', revocation: { reason: 'cessationOfOperation' } });
   });
 
   it('revokes by fingerprint and by serial number', async () => {

@@ -13,7 +13,7 @@ const upkeepIntervalMs = 5_000;
 export interface SignerLifecycleOptions {
   readonly signer: Pick<
     Signer,
-    'hierarchy' | 'rotation' | 'crls' | 'serverCertificate' | 'outbox' | 'revocation' | 'metrics'
+    'hierarchy' | 'rotation' | 'crls' | 'serverCertificate' | 'outbox' | 'revocation' | 'superseded' | 'metrics'
   >;
   readonly est: EstEntrance;
   readonly crlEntrance: CrlEntrance;
@@ -30,11 +30,12 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
 
   constructor(private readonly options: SignerLifecycleOptions) {
     const { signer, est, log, clock } = options;
-    const { hierarchy, rotation, crls, serverCertificate } = signer;
+    const { hierarchy, rotation, superseded, crls, serverCertificate } = signer;
     // In this order: a CA that ended while the machine was off is replaced before it is asked to sign.
     const steps = [
       { name: 'hierarchy', run: () => hierarchy.load() },
       { name: 'rotation', run: () => rotation.advance() },
+      { name: 'superseded identities', run: () => superseded.settleAll() },
       { name: 'CRLs', run: () => crls.buildDue() },
       { name: 'server certificate', run: () => serverCertificate.renewIfDue() },
       { name: 'enrolment entrance', run: () => est.openIfPossible() },

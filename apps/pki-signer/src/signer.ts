@@ -19,6 +19,7 @@ import { OneTimeTokens } from './enrolment/one-time-tokens.js';
 import { Renewal } from './enrolment/renewal.js';
 import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
+import { SupersededIdentities } from './inventory/superseded-identities.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
 import { Issuance } from './issuance/issuance.js';
@@ -60,6 +61,7 @@ export const signerParts = {
   renewal: Renewal,
   adminSigning: AdminSigning,
   revocation: Revocation,
+  superseded: SupersededIdentities,
   crls: CrlPublisher,
   serverIssuance: ServerIssuance,
   serverCertificate: ServerCertificate,
@@ -102,6 +104,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const rotation = new Rotation(hierarchy, maker, inventory, clock, { device, service });
   const importer = new AuthorityImporter(hierarchy, maker, keys, clock, Math.max(device, service) / 2);
   const revocation = new Revocation({ store, inventory, audit, outbox, clock, onRevoked: () => crls.buildSoon() });
+  const superseded = new SupersededIdentities({ store, inventory, revocation });
 
   const hubId = settings.hubId ?? hubIdOf(site.siteId);
   const issuer = new CertificateIssuer({
@@ -129,7 +132,8 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     defaultValiditySeconds: settings.tokenValiditySeconds,
     rootFingerprint: () => hierarchy.rootFingerprint,
   });
-  const enrolment = new Enrolment({ issuance, tokens, inventory, metrics, limits: enrolmentLimits(clock) });
+  const limits = enrolmentLimits(clock);
+  const enrolment = new Enrolment({ issuance, tokens, inventory, superseded, metrics, limits });
   const renewal = new Renewal({ issuance, inventory, store, clock, limits: renewalLimits(clock) });
   const adminSigning = new AdminSigning(issuance, hierarchy);
 
@@ -171,6 +175,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     renewal,
     adminSigning,
     revocation,
+    superseded,
     crls,
     serverIssuance,
     serverCertificate,

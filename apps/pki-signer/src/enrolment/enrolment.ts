@@ -1,10 +1,18 @@
 import { hash } from 'node:crypto';
-import { canonicalDeviceId, deviceId, type LeafProfile, Problem } from '@sallyport/protocol';
+import {
+  canonicalDeviceId,
+  deviceId,
+  type Fingerprint,
+  type LeafProfile,
+  ocfUuidOf,
+  Problem,
+} from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
 import { canonicalHost } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
-import type { IssueOrder } from '../issuance/certificate-issuer.js';
+import type { SupersededIdentities } from '../inventory/superseded-identities.js';
+import type { Consumption, IssueOrder } from '../issuance/certificate-issuer.js';
 import type { IncomingRequest } from '../issuance/incoming-request.js';
 import type { Issuance, Requester } from '../issuance/issuance.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
@@ -30,6 +38,7 @@ export interface EnrolmentOptions {
   readonly issuance: Issuance;
   readonly tokens: OneTimeTokens;
   readonly inventory: Inventory;
+  readonly superseded: SupersededIdentities;
   readonly metrics: SignerMetrics;
   readonly limits: EnrolmentLimits;
 }
@@ -55,11 +64,11 @@ export class Enrolment {
    * @throws Problem `csr-rejected`, `csr-forbidden`, `forbidden`: nothing was signed, the token is still good
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later, the token is still good
    */
-  enrol(incoming: EnrolmentRequest): Promise<CertificateRecord> {
-    const { issuance, limits } = this.options;
+  async enrol(incoming: EnrolmentRequest): Promise<CertificateRecord> {
+    const { issuance, limits, superseded } = this.options;
     const request = { ...incoming, name: canonicalName(incoming.name) };
     const { csr, channelBindings, remoteAddress } = request;
-    return issuance.issue({
+    const record = await issuance.issue({
       csr,
       channelBindings,
       queueKey: `enrolment ${callerOf(request)}`,
@@ -69,6 +78,8 @@ export class Enrolment {
       findEarlier: ({ token }) => this.issuedFor(token),
       orderFor: (holder, order) => this.orderFor(holder, order),
     });
+    await superseded.settle(record.deviceId);
+    return record;
   }
 
   /**
@@ -109,9 +120,26 @@ export class Enrolment {
       permittedHosts: subjectAltNames.map(({ value }) => canonicalHost(value)),
       requested: requestedNamesOf(csr),
       reinstate,
-      consume: (fingerprint) => this.options.tokens.spending(token, digest, fingerprint),
+      consume: (fingerprint) => this.consumption(token, { digest, fingerprint, actor }),
     };
   }
+
+  /** The token, and for an OCF device its earlier identities. */
+  private consumption(token: PresentedToken, { digest, fingerprint, actor }: Spending): Consumption {
+    const { tokens, superseded } = this.options;
+    const { deviceId: subject, profile } = token.record;
+    const spent = tokens.spending(token, digest, fingerprint);
+    if (profile !== 'device' || ocfUuidOf(subject) === undefined) return spent;
+    return { ...spent, operations: [...spent.operations, superseded.debtOf(subject, fingerprint, actor)] };
+  }
+}
+
+interface Spending {
+  /** SHA-256 of the CSR. */
+  readonly digest: string;
+  /** Of the certificate. */
+  readonly fingerprint: Fingerprint;
+  readonly actor: string;
 }
 
 /** Not checked for a used token: its answer was given already. */

@@ -1,6 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { certificateRevoked, type DeviceChange } from '@sallyport/protocol';
+import { parseCrl } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
+import { keyIdOf } from '../authority/authority.js';
 import { csrFor, enrolmentOf, id, newKey, openTestSite, problemOf, type TestSite } from '../signer.fixture.js';
 import type { CertificateRecord } from './certificate-record.js';
 
@@ -152,5 +154,98 @@ describe('an announcement of the device registry', () => {
     expect(await reasonsOf(site, 'child01')).toEqual([undefined]);
     await site.signer.revocation.follow({ ...before, fingerprints: [fingerprint] });
     expect(await reasonsOf(site, 'child01')).toEqual(['privilegeWithdrawn']);
+  });
+});
+
+describe('a device that was given up', () => {
+  it('loses every certificate that it had, and the CRL of its CA names them', async () => {
+    await using site = await openTestSite();
+    const gained = [await enrolled(site), await enrolled(site)];
+    await enrolled(site, 'child02');
+    const order = { issuedUntil: site.clock.now(), actor: 'device-registry' };
+    expect(await site.signer.revocation.revokeDevice(id('child01'), order)).toBe(2);
+    expect(await reasonsOf(site, 'child01')).toEqual(['cessationOfOperation', 'cessationOfOperation']);
+    expect(await reasonsOf(site, 'child02')).toEqual([undefined]);
+    await site.signer.crls.buildDue();
+    const crl = site.signer.crls.find(keyIdOf(site.signer.hierarchy.byId('device-1').certificate));
+    const listed = parseCrl(crl?.der ?? Buffer.alloc(0)).entries.map(({ serialNumber }) => serialNumber);
+    expect(listed.sort()).toEqual(gained.map(({ serialNumber }) => serialNumber).sort());
+  });
+
+  it('keeps what it got afterwards, also when the request comes late or twice', async () => {
+    await using site = await openTestSite();
+    await enrolled(site);
+    const order = { issuedUntil: site.clock.now(), actor: 'device-registry' };
+    site.clock.advance(1);
+    await enrolled(site);
+    expect(await site.signer.revocation.revokeDevice(id('child01'), order)).toBe(1);
+    expect(await site.signer.revocation.revokeDevice(id('child01'), order)).toBe(0);
+    expect((await reasonsOf(site, 'child01')).sort()).toEqual(['cessationOfOperation', undefined]);
+  });
+
+  it('takes nothing from an administrator of the same name', async () => {
+    await using site = await openTestSite();
+    const token = await site.token({ deviceId: 'child01', profile: 'admin' });
+    await site.signer.enrolment.enrol(enrolmentOf('child01', token));
+    const order = { issuedUntil: site.clock.now(), actor: 'device-registry' };
+    expect(await site.signer.revocation.revokeDevice(id('child01'), order)).toBe(0);
+  });
+});
+
+describe('an OCF device that enrols again', () => {
+  const name = 'uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5';
+
+  it('has one live identity: those of its other keys are superseded', async () => {
+    await using site = await openTestSite();
+    await enrolled(site, name);
+    site.clock.advance(1);
+    const present = await enrolled(site, name);
+    const { records } = await site.signer.inventory.list({ deviceId: id(name), limit: 10 });
+    expect(
+      records.map(({ fingerprint, revocation }) => [fingerprint === present.fingerprint, revocation?.reason]),
+    ).toEqual([
+      [false, 'superseded'],
+      [true, undefined],
+    ]);
+    expect((await site.store.list('superseded/')).entries).toEqual([]);
+  });
+
+  it('keeps a certificate of the same key, which is no other identity', async () => {
+    await using site = await openTestSite();
+    const key = newKey();
+    await enrolled(site, name, csrFor(name, key));
+    await enrolled(site, name, csrFor(name, key));
+    expect(await reasonsOf(site, name)).toEqual([undefined, undefined]);
+  });
+
+  it('has one live identity also when the signer was killed before it could revoke', async () => {
+    await using site = await openTestSite();
+    const former = await enrolled(site, name);
+    site.clock.advance(1);
+    const present = await enrolled(site, name);
+    const { revocation: _, ...live } = (await site.signer.inventory.find(former.fingerprint)).record;
+    const debt = site.signer.superseded.debtOf(id(name), present.fingerprint, 'device:killed');
+    await site.store.transaction([], [site.signer.inventory.updateOf(live), debt]);
+    await site.signer.superseded.settleAll();
+    expect((await reasonsOf(site, name)).sort()).toEqual(['superseded', undefined]);
+  });
+
+  it('keeps a renewal of the new identity, when the old one is revoked late', async () => {
+    await using site = await openTestSite();
+    const present = await enrolled(site, name);
+    site.clock.advance(1);
+    const request = { fingerprint: present.fingerprint, deviceId: id(name), csr: csrFor(name) };
+    await site.signer.renewal.renew({ ...request, channelBindings: () => [], remoteAddress: '127.0.0.1' });
+    const debt = site.signer.superseded.debtOf(id(name), present.fingerprint, 'device:late');
+    await site.store.transaction([], [debt]);
+    await site.signer.superseded.settleAll();
+    expect(await reasonsOf(site, name)).toEqual([undefined, undefined]);
+  });
+
+  it('is different from another device, which may have several', async () => {
+    await using site = await openTestSite();
+    await enrolled(site);
+    await enrolled(site);
+    expect(await reasonsOf(site, 'child01')).toEqual([undefined, undefined]);
   });
 });

@@ -1,6 +1,7 @@
 import {
   certificateRevoked,
   type DeviceChange,
+  type DeviceId,
   type Fingerprint,
   Problem,
   type RevocationReason,
@@ -77,6 +78,22 @@ export class Revocation {
       named.has(fingerprint) || Date.parse(issuedAt) <= Date.parse(changedAt);
     const live = await this.options.inventory.live(deviceId);
     for (const { fingerprint } of live.filter(isConcerned)) await this.revoke(fingerprint, reason, 'device-registry');
+  }
+
+  /**
+   * A device was given up: what was issued to it until then is revoked, and what it gets later is not. Services and
+   * administrators of the same name keep theirs.
+   *
+   * @returns how many certificates were revoked
+   */
+  async revokeDevice(
+    deviceId: DeviceId,
+    { issuedUntil, actor }: { readonly issuedUntil: Date; readonly actor: string },
+  ): Promise<number> {
+    const live = await this.options.inventory.live(deviceId);
+    const concerned = live.filter(({ kind, issuedAt }) => kind === 'device' && new Date(issuedAt) <= issuedUntil);
+    for (const { fingerprint } of concerned) await this.revoke(fingerprint, 'cessationOfOperation', actor);
+    return concerned.length;
   }
 
   /** A stolen key works with every certificate of that key, so all are revoked, also when one was revoked before. */
