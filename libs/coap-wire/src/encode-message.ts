@@ -6,8 +6,9 @@ import type { CoapMessage, CoapOption } from './message.js';
  *
  * @param message its options sorted by number; its token of at most 8 bytes
  */
-export function encodeMessage({ code, token, options, payload }: CoapMessage): Buffer {
-  const bodyBytes = encodedOptionsBytes(options) + (payload.length > 0 ? 1 + payload.length : 0);
+export function encodeMessage(message: CoapMessage): Buffer {
+  const { code, token, options, payload } = message;
+  const bodyBytes = encodedBodyBytes(message);
   const frame = Buffer.allocUnsafe(2 + extensionBytes(bodyBytes) + token.length + bodyBytes);
   let at = writeLength(frame, bodyBytes, token.length);
   frame[at] = code;
@@ -17,6 +18,16 @@ export function encodeMessage({ code, token, options, payload }: CoapMessage): B
   frame[at] = 0xff;
   frame.set(payload, at + 1);
   return frame;
+}
+
+/** The whole frame, as Max-Message-Size counts (RFC 8323 §5.3.1). */
+export function encodedBytes(message: CoapMessage): number {
+  const bodyBytes = encodedBodyBytes(message);
+  return 2 + extensionBytes(bodyBytes) + message.token.length + bodyBytes;
+}
+
+function encodedBodyBytes({ options, payload }: CoapMessage): number {
+  return encodedOptionsBytes(options) + (payload.length > 0 ? 1 + payload.length : 0);
 }
 
 function encodedOptionsBytes(options: readonly CoapOption[]): number {

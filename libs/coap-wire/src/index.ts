@@ -1,4 +1,5 @@
-export { type Block, bertExponent, blockOffset, decodeBlock, encodeBlock, unitBytes } from './block-option.js';
+export { BlockMemory, type BlockMemoryLimits } from './blocks/block-memory.js';
+export { type Block, bertExponent, blockOffset, decodeBlock, encodeBlock, unitBytes } from './blocks/block-option.js';
 export { contentFormats, type Method, methods, type ResponseCode, responseCodes, signalCodes } from './codes.js';
 export { encodeMessage } from './encode-message.js';
 export { CoapEndpoint, type CoapEndpointOptions } from './endpoint/coap-endpoint.js';

@@ -1,4 +1,4 @@
-import { type Block, decodeBlock } from './block-option.js';
+import { type Block, decodeBlock } from './blocks/block-option.js';
 import { type Method, methods } from './codes.js';
 import { CoapError, type CoapRequest } from './exchange.js';
 import { readKnownOptions } from './known-options.js';

@@ -1,4 +1,4 @@
-import { type Block, decodeBlock } from './block-option.js';
+import { type Block, decodeBlock } from './blocks/block-option.js';
 import { type ResponseCode, responseCodes } from './codes.js';
 import { CoapError, type CoapResponse } from './exchange.js';
 import { readKnownOptions } from './known-options.js';

@@ -1,4 +1,4 @@
-import { type Block, encodeBlock } from './block-option.js';
+import { type Block, encodeBlock } from './blocks/block-option.js';
 import { methods, responseCodes } from './codes.js';
 import { CoapError, type CoapResponse, type OutgoingRequest } from './exchange.js';
 import type { CoapMessage, CoapOption } from './message.js';

@@ -1,4 +1,4 @@
-import { type Block, unitBytes } from '../block-option.js';
+import { type Block, unitBytes } from '../blocks/block-option.js';
 import { CoapError, type OutgoingRequest } from '../exchange.js';
 import { type ReceivedResponse, responseOf } from '../response-of.js';
 import { messageOfRequest, type RequestEnvelope } from '../to-message.js';

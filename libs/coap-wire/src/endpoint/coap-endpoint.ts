@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { BlockMemory } from '../blocks/block-memory.js';
+import { BlockTransfers } from '../blocks/block-transfers.js';
 import {
   CoapError,
   type CoapRequest,
@@ -32,6 +34,8 @@ import { ServedRequests } from './served-requests.js';
 export interface CoapEndpointOptions {
   /** Default: nothing is found here (4.04). */
   readonly handler?: RequestHandler;
+  /** For the bodies that come or go in blocks, of all connections. Default: this connection has its own. */
+  readonly blockMemory?: BlockMemory;
   /** Those that are not given are as in `defaultEndpointLimits`. */
   readonly limits?: Partial<EndpointLimits>;
   /** Gets what a handler or a listener of notifications threw that is no `CoapError`. */
@@ -54,6 +58,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
   private readonly peer = new PeerCapabilities();
   private readonly own: OwnRequests;
   private readonly served: ServedRequests;
+  private readonly transfers: BlockTransfers;
   private readonly life = new AbortController();
   private readonly onFault: (fault: unknown, request: CoapRequest | undefined) => void;
   private readonly ticker: NodeJS.Timeout;
@@ -65,14 +70,22 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
   private releasing: EndReason | undefined;
   private releaseTimer: NodeJS.Timeout | undefined;
 
-  constructor(stream: Duplex, { handler = notFound, limits, onFault = () => undefined }: CoapEndpointOptions = {}) {
+  constructor(stream: Duplex, options: CoapEndpointOptions = {}) {
+    const { handler = notFound, limits, onFault = () => undefined } = options;
     this.limits = { ...defaultEndpointLimits, ...limits };
+    this.transfers = new BlockTransfers({
+      memory: options.blockMemory ?? ownMemory(this.limits),
+      largestBodyBytes: this.limits.messageBytes,
+      lifetimeMs: this.limits.blockMs,
+      peer: this.peer,
+    });
     this.onFault = onFault;
     ({ promise: this.ended, resolve: this.settleEnded } = Promise.withResolvers<EndReason>());
     ({ promise: this.opened, resolve: this.settleOpened } = Promise.withResolvers<boolean>());
     this.own = new OwnRequests({ limits: this.limits, peer: this.peer, send: (message) => this.send(message) });
     this.served = new ServedRequests({
       handler,
+      transfers: this.transfers,
       limits: this.limits,
       signal: this.life.signal,
       send: (message, isLast) => this.sendAnswer(message, isLast),
@@ -142,6 +155,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
   closed(): void {
     clearInterval(this.ticker);
     clearTimeout(this.releaseTimer);
+    this.transfers.close();
     this.end('peer-closed');
     this.settleEnded(this.reason ?? 'peer-closed');
   }
@@ -270,4 +284,9 @@ const overdueTexts: Record<Overdue, string> = {
 
 function tickMsOf({ firstMessageMs, frameMs, silenceMs, pongMs, drainMs }: EndpointLimits): number {
   return Math.min(longestTickMs, Math.ceil(Math.min(firstMessageMs, frameMs, silenceMs, pongMs, drainMs) / 4));
+}
+
+/** One body that comes and one that goes. */
+function ownMemory({ messageBytes }: EndpointLimits): BlockMemory {
+  return new BlockMemory({ mostBytes: 4 * messageBytes, mostBytesEach: 2 * messageBytes });
 }

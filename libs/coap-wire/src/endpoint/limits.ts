@@ -10,6 +10,8 @@ export interface EndpointLimits {
   readonly ownRequestsAtOnce: number;
   /** Bytes that the peer has not taken yet. From a quarter of it no request of the peer is read; above it the connection ends. */
   readonly unsentBytes: number;
+  /** How long a body waits for its next block, in milliseconds; at most twice as long. */
+  readonly blockMs: number;
   /** From the start to the first message of the peer, in milliseconds. */
   readonly firstMessageMs: number;
   /** From the first byte of a message to its last, in milliseconds. */
@@ -33,6 +35,7 @@ export const defaultEndpointLimits: EndpointLimits = {
   requestBytes: 262_144,
   ownRequestsAtOnce: 1,
   unsentBytes: 1_048_576,
+  blockMs: 20_000,
   firstMessageMs: 10_000,
   frameMs: 30_000,
   silenceMs: 20_000,

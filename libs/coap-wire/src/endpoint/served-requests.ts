@@ -1,3 +1,4 @@
+import type { BlockTransfers } from '../blocks/block-transfers.js';
 import { CoapError, type CoapRequest, type CoapResponse, type RequestHandler } from '../exchange.js';
 import type { CoapMessage } from '../message.js';
 import { type ReceivedRequest, requestOf } from '../request-of.js';
@@ -6,6 +7,7 @@ import type { EndpointLimits } from './limits.js';
 
 export interface ServedRequestsOptions {
   readonly handler: RequestHandler;
+  readonly transfers: BlockTransfers;
   readonly limits: EndpointLimits;
   readonly signal: AbortSignal;
   /** Sends an answer; after one that `isLast`, the connection ends. */
@@ -50,19 +52,32 @@ export class ServedRequests {
 
   /** Never rejects. */
   private async answer(message: CoapMessage): Promise<void> {
-    const response = await this.responseTo(message);
-    this.options.send(messageOfResponse(response, { token: message.token }), response.isLast === true);
+    const { transfers, send } = this.options;
+    const request = this.requestIn(message);
+    if (request instanceof CoapError) return send(messageOfResponse(responseOfError(request), message), false);
+    const received = transfers.receive(request);
+    if ('answer' in received) return send(received.answer, false);
+    const response = await this.responseTo(received.request);
+    send(transfers.answer(request, response), response.isLast === true);
   }
 
-  private async responseTo(message: CoapMessage): Promise<CoapResponse> {
-    let request: ReceivedRequest | undefined;
+  private requestIn(message: CoapMessage): ReceivedRequest | CoapError {
+    if (this.isRefusing) return new CoapError('5.03', 'the connection is about to end');
     try {
-      request = requestOf(message);
-      if (this.isRefusing) throw new CoapError('5.03', 'the connection is about to end');
-      return await this.options.handler(request, this.options.signal);
+      return requestOf(message);
+    } catch (error) {
+      if (error instanceof CoapError) return error;
+      throw error;
+    }
+  }
+
+  private async responseTo(request: CoapRequest): Promise<CoapResponse> {
+    const { handler, signal, onFault } = this.options;
+    try {
+      return await handler(request, signal);
     } catch (error) {
       if (error instanceof CoapError) return responseOfError(error);
-      if (request !== undefined && !this.options.signal.aborted) this.options.onFault(error, request);
+      if (!signal.aborted) onFault(error, request);
       return { code: '5.00', payload: Buffer.from('internal error') };
     }
   }

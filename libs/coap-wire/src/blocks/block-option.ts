@@ -1,4 +1,4 @@
-import { encodeUint } from './option-values.js';
+import { encodeUint } from '../option-values.js';
 
 /** The value of Block1 or Block2 (RFC 7959 §2.2, RFC 8323 §6). */
 export interface Block {

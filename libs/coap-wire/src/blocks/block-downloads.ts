@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { encodedBytes } from '../encode-message.js';
+import type { PeerCapabilities } from '../endpoint/peer-capabilities.js';
+import { CoapError, type CoapResponse } from '../exchange.js';
+import type { CoapMessage } from '../message.js';
+import type { ReceivedRequest } from '../request-of.js';
+import { messageOfResponse, responseOfError } from '../to-message.js';
+import { type Block, bertExponent, blockOffset } from './block-option.js';
+import { blockAt } from './block-size.js';
+import type { BlockTransferOptions } from './block-transfers.js';
+import { BodyShelf } from './body-shelf.js';
+
+/** An answer that its peer gets in blocks. */
+interface KeptAnswer {
+  readonly response: CoapResponse;
+  readonly body: Buffer;
+  readonly capacity: number;
+}
+
+const etagBytes = 8;
+
+/** Cuts answers into blocks, and keeps each until its last block is fetched (Block2, RFC 7959 §2.4). */
+export class BlockDownloads {
+  private readonly shelf: BodyShelf<KeptAnswer>;
+  private readonly peer: PeerCapabilities;
+
+  constructor({ memory, lifetimeMs, peer }: BlockTransferOptions) {
+    this.shelf = new BodyShelf(memory, lifetimeMs);
+    this.peer = peer;
+  }
+
+  /** The next block of an answer that is kept. Undefined: the request has to be served. */
+  next(request: ReceivedRequest, block2: Block): CoapMessage | undefined {
+    if (block2.number === 0) return undefined;
+    const key = keyOf(request);
+    const kept = this.shelf.remove(key);
+    if (kept !== undefined) return this.deliver(request, kept);
+    // A GET can be served again. What another method did must not be done twice.
+    if (request.method === 'GET') return undefined;
+    return inWords(request, new CoapError('4.08', 'the answer is not kept any more: send the request again'));
+  }
+
+  /** The whole answer in one message, or its block that the request asks for. */
+  answer(request: ReceivedRequest, response: CoapResponse): CoapMessage {
+    const { block2, token } = request;
+    const whole = messageOfResponse(response, { token, ...echoOf(request) });
+    if (block2 === undefined && this.peer.takesWhole(encodedBytes(whole))) return whole;
+    // Only what is asked for comes in blocks: the words of an error never need them.
+    if (!response.code.startsWith('2.') || whole.payload.length === 0) return whole;
+    if (block2 === undefined && !this.peer.isBlockWise) return inWords(request, tooLargeFor(this.peer, whole));
+    return this.begin(request, response, whole.payload);
+  }
+
+  close(): void {
+    this.shelf.close();
+  }
+
+  private begin(request: ReceivedRequest, response: CoapResponse, body: Buffer): CoapMessage {
+    this.shelf.drop(keyOf(request));
+    if (!this.shelf.take(body.length))
+      return inWords(request, new CoapError('5.03', 'too many answers are fetched in blocks: try again later'));
+    const etag = response.etag ?? digestOf(body);
+    return this.deliver(request, { response: { ...response, etag }, body, capacity: body.length });
+  }
+
+  /** Sends one block, and keeps the answer unless it was the last. */
+  private deliver(request: ReceivedRequest, kept: KeptAnswer): CoapMessage {
+    const { block2, token } = request;
+    const offset = block2 === undefined ? 0 : blockOffset(block2);
+    const sizeExponent = Math.min(this.peer.blockExponent, block2?.sizeExponent ?? bertExponent);
+    const size = { sizeExponent, bytes: this.peer.blockBytes(sizeExponent) };
+    const { block, payload } = blockAt(kept.body, offset, size);
+    if (block.hasMore) this.shelf.put(keyOf(request), kept);
+    else this.shelf.give(kept.capacity);
+    if (offset >= kept.body.length)
+      return inWords(request, new CoapError('4.00', `the answer has no block ${block.number}`));
+    const size2 = offset === 0 ? { size2: kept.body.length } : {};
+    return messageOfResponse({ ...kept.response, payload }, { token, ...echoOf(request), block2: block, ...size2 });
+  }
+}
+
+/** RFC 7959 §2.3: the answer to a request that came in blocks says so. */
+function echoOf({ block1 }: ReceivedRequest): { block1?: Block } {
+  return block1 === undefined ? {} : { block1 };
+}
+
+/** Not by token: each block may be fetched with its own. */
+function keyOf({ method, path, query, accept }: ReceivedRequest): string {
+  return JSON.stringify([method, path, query, accept]);
+}
+
+/** RFC 7959 §2.4: blocks of two answers are told apart by their ETag. */
+function digestOf(body: Buffer): Buffer {
+  return createHash('sha256').update(body).digest().subarray(0, etagBytes);
+}
+
+function inWords({ token }: ReceivedRequest, error: CoapError): CoapMessage {
+  return messageOfResponse(responseOfError(error), { token });
+}
+
+function tooLargeFor({ maxMessageBytes }: PeerCapabilities, { payload }: CoapMessage): CoapError {
+  const text = `the answer has ${payload.length} bytes; you take messages of ${maxMessageBytes} bytes, and no blocks`;
+  return new CoapError('5.00', text);
+}
