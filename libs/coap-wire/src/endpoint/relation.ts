@@ -99,7 +99,8 @@ export class Relation implements AnswerTaker {
   private deliverHeld(): void {
     const { held = [] } = this;
     this.held = undefined;
-    for (const message of held) if (!this.isCancelling) this.notify(message);
+    // One of them may be the last.
+    for (const message of held) if (this.token !== undefined && !this.isCancelling) this.notify(message);
   }
 
   private notify(message: CoapMessage): void {
