@@ -4,6 +4,8 @@ export { AnnouncedChanges } from './announced-changes.js';
 export type { Entrance, EntranceOptions } from './entrance.js';
 export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';
+export { FrontCertificate, type FrontCertificateNeeds } from './front-certificate.js';
+export { FrontEntrance, type FrontEntranceOptions, type FrontGroup } from './front-entrance.js';
 export { contactDeadlineMs, isFresh, mostRemembered, noAnswer, registryDeadlineMs } from './registry-answers.js';
 export type { SecurityInForce, SecuritySource } from './security-source.js';
 export { fetchTrustBundle } from './trust-bundle.js';

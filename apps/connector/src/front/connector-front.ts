@@ -1,16 +1,22 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import { pause, SerialQueue } from '@sallyport/concurrency';
-import { Entrances, fetchTrustBundle } from '@sallyport/entrance';
+import { Entrances, FrontCertificate, FrontEntrance, type FrontGroup, fetchTrustBundle } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import { type ConnectorName, connectorsChanged, defaultConnector, trustBundleChanged } from '@sallyport/protocol';
+import {
+  type ConnectorName,
+  connectorsChanged,
+  defaultConnector,
+  deviceId,
+  trustBundleChanged,
+} from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { ListenerHandler } from '@sallyport/tls';
 import type { Certificate } from '@sallyport/x509';
 import type { ConnectorDirectory } from './connector-directory.js';
-import { FrontCertificate } from './front-certificate.js';
-import { FrontEntrance, type FrontGroup } from './front-entrance.js';
 import { frontSecurity, keepsSession } from './front-security.js';
 import { RegistryFeed } from './registry-feed.js';
+
+const certificateKeys = { cert: 'connector.cert_path', key: 'connector.key_path', ca: 'connector.ca_path' } as const;
 
 // The registry takes a listener for gone after three times as long.
 const roundMs = 15_000;
@@ -40,10 +46,13 @@ export class ConnectorFront implements OnModuleInit, BeforeApplicationShutdown {
   ) {
     this.feed = new RegistryFeed(context);
     this.faults = new FaultLog(context.log, context.clock, 'connectors not up to date, will try again');
-    this.certificate = new FrontCertificate(context, () => ({
-      domains: this.current?.domains ?? [],
-      site: this.site,
-    }));
+    this.certificate = new FrontCertificate(context, {
+      service: 'connector',
+      commonName: deviceId.parse(context.name),
+      files: () => certificateFiles(context.settings),
+      domains: () => this.current?.domains ?? [],
+      site: () => this.site,
+    });
     context.readiness.add('connectors', () => (this.isInStep ? undefined : 'are not known yet'));
   }
 
@@ -141,6 +150,14 @@ export class ConnectorFront implements OnModuleInit, BeforeApplicationShutdown {
     }
     return fingerprintsOf(this.site) !== before;
   }
+}
+
+function certificateFiles(settings: ConnectedContext['settings']) {
+  return {
+    certPath: settings.get(certificateKeys.cert),
+    keyPath: settings.get(certificateKeys.key),
+    keys: certificateKeys,
+  };
 }
 
 function fingerprintsOf(certificates: readonly Certificate[]): string {

@@ -1,20 +1,20 @@
-import type { Entrance, Entrances, SecurityInForce, SecuritySource } from '@sallyport/entrance';
-import { type ConnectorName, type EntranceGroup, entranceDefinition } from '@sallyport/protocol';
+import { entranceDefinition } from '@sallyport/protocol';
 import type { ConnectedContext } from '@sallyport/runtime';
-import type { ListenerHandler } from '@sallyport/tls';
+import type { Entrance, EntranceOptions } from './entrance.js';
+import type { Entrances } from './entrances.js';
+import type { SecurityInForce, SecuritySource } from './security-source.js';
 
-export type FrontGroup = Extract<EntranceGroup, 'connector' | 'connector.mqtt'>;
+/** Entrances that are always TLS, with a certificate that their service gets from the signer by itself. */
+export type FrontGroup = 'connector' | 'connector.mqtt' | 'coap';
 
-export interface FrontEntranceOptions {
+export interface FrontEntranceOptions extends Pick<EntranceOptions, 'handler' | 'connectorOf' | 'leafRule' | 'limits'> {
   readonly group: FrontGroup;
-  readonly handler: ListenerHandler;
   readonly context: ConnectedContext;
   readonly opener: Entrances;
-  readonly connectorOf: (serverName: string | undefined) => ConnectorName | undefined;
   readonly read: () => Promise<SecurityInForce>;
 }
 
-/** One entrance of the connector: not open until there is a certificate to show. */
+/** One entrance of such a service: not open until there is a certificate to show. */
 export class FrontEntrance {
   private entrance: Entrance | undefined;
   private fault: unknown;
@@ -37,14 +37,13 @@ export class FrontEntrance {
   }
 
   private async open(): Promise<void> {
-    const { group, handler, opener, connectorOf } = this.options;
+    const { group, context: _, opener, read: __, ...options } = this.options;
     const { name, permittedKinds = [] } = entranceDefinition(group);
     try {
       this.entrance = await opener.open({
+        ...options,
         name,
         source: this.source(),
-        handler,
-        connectorOf,
         permittedKinds: new Set(permittedKinds),
       });
       this.fault = undefined;
