@@ -223,6 +223,11 @@ export const refusals = {
     meaning: 'The device has its credential already; it is given only once.',
     remedy: 'Use it; if it is lost, let the device activate again: sallyport device reactivate DEVICE',
   },
+  'not-ocf-identity': {
+    meaning: 'The certificate is no identity of an OCF device.',
+    remedy:
+      'Issue it with common name "uuid:" and the UUID of the device, and with extended key usages clientAuth, serverAuth and 1.3.6.1.4.1.44924.1.6: sallyport coap identity --device UUID',
+  },
   'not-permitted': {
     meaning: 'This kind of certificate has no access to this entrance.',
     remedy: 'Use a certificate of the right kind (device, service or admin).',

@@ -54,6 +54,18 @@ const tls = {
     plgdNames: ['tls.caPool'],
     isOwn,
   }),
+  'coap.tls.cert_path': optionalSetting(absolutePath, {
+    doc: 'Certificate that the CoAP gateway shows to devices (PEM, leaf first). Unset: it gets one from the CA of this site, named `uuid:` and the id of this site as a cloud.',
+    examples: ['/etc/ssl/coap-gateway.pem'],
+    plgdNames: ['tls.certFile'],
+    isOwn,
+  }),
+  'coap.tls.key_path': optionalSetting(absolutePath, {
+    doc: 'Private key of `coap.tls.cert_path` (PEM).',
+    examples: ['/etc/ssl/private/coap-gateway.key'],
+    plgdNames: ['tls.keyFile'],
+    isOwn,
+  }),
   'coap.tls.disconnect_on_expired_certificate': setting(flag, {
     doc: 'Whether the connection of a device ends when its certificate expires. With `false` it stays until its access token expires.',
     default: false,
