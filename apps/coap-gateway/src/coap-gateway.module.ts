@@ -1,9 +1,27 @@
 import { Module } from '@nestjs/common';
 import { EntranceModule } from '@sallyport/entrance';
 import { Timeline } from '@sallyport/timeline';
+import { Authorization } from './authorization/authorization.js';
+import { GatewayFront } from './front/gateway-front.js';
+import { DevicePresence } from './presence/device-presence.js';
 import { presenceParts } from './presence/presence-parts.js';
-import { SignedInDevices } from './sessions/signed-in-devices.js';
+import { NoAuthorization, NoWork } from './sessions/absent-parts.js';
+import { SessionPresence } from './sessions/session-presence.js';
+import { sessionParts } from './sessions/session-providers.js';
+import { SignedInWork } from './sessions/signed-in-work.js';
 
 /** Wires the parts of the CoAP gateway. */
-@Module({ imports: [EntranceModule], providers: [Timeline, SignedInDevices, ...presenceParts.providers] })
+@Module({
+  imports: [EntranceModule],
+  controllers: [...sessionParts.controllers],
+  providers: [
+    Timeline,
+    GatewayFront,
+    ...presenceParts.providers,
+    { provide: SessionPresence, useExisting: DevicePresence },
+    { provide: Authorization, useClass: NoAuthorization },
+    { provide: SignedInWork, useClass: NoWork },
+    ...sessionParts.providers,
+  ],
+})
 export class CoapGatewayModule {}

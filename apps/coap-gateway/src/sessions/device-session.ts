@@ -7,7 +7,7 @@ export interface DeviceSession {
   /** Its name in the registry: `uuid:<device>`, spelled as in its certificate. */
   readonly deviceId: DeviceId;
   readonly owner: string;
-  /** Names the connection for ever: a random UUID. */
+  /** Names this session of the connection for ever: a random UUID. */
   readonly connectionId: string;
   /** The connection of the device. The gateway sends its own requests on it. */
   readonly endpoint: Endpoint;

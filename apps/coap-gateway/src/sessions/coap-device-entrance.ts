@@ -1,0 +1,121 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { CoapEndpoint, type EndpointLimits } from '@sallyport/coap-wire';
+import { Semaphore } from '@sallyport/concurrency';
+import { ServiceContext } from '@sallyport/runtime';
+import type { Connection } from '@sallyport/tls';
+import { GatewayFront } from '../front/gateway-front.js';
+import { connectionTokens } from './connection-tokens.js';
+import { DeviceConnection } from './device-connection.js';
+import type { OwnerChange } from './device-owners.js';
+import type { GatewayContext, SessionRules } from './sec-context.js';
+import { registerSessionMetrics, SessionCounters } from './session-counters.js';
+import { SessionParts } from './session-parts.js';
+import { SignedInSession } from './signed-in-session.js';
+
+// How often expired tokens and connections without a sign-in are looked for.
+const checkEveryMs = 1_000;
+// Owners that are asked for at a time, after changes that may have been missed.
+const recheckedAtOnce = 16;
+
+/** Where devices connect: opens the entrance, and gives each connection what answers on it. */
+@Injectable()
+export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly counters = new SessionCounters();
+  private readonly connections = new Set<DeviceConnection>();
+  private readonly rechecks = new Semaphore(recheckedAtOnce);
+  private readonly context: GatewayContext;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly front: GatewayFront,
+    private readonly service: ServiceContext,
+    parts: SessionParts,
+  ) {
+    const { clock, log, metrics } = service;
+    this.context = {
+      ...parts.all,
+      counters: this.counters,
+      rules: () => rulesOf(service.settings),
+      clock,
+      log,
+    };
+    registerSessionMetrics(metrics, this.counters);
+    parts.all.owners.onChange((change) => this.follow(change));
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.front.open({ stream: (connection) => this.serve(connection) });
+    this.timer = setInterval(() => this.checkTimes(), checkEveryMs).unref();
+  }
+
+  /** Ends nothing: the entrance ends its connections. */
+  beforeApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
+
+  private serve(connection: Connection): void {
+    const device = new DeviceConnection(this.context, connection, connectionTokens(this.context.authorization));
+    const endpoint = new CoapEndpoint(connection.socket, {
+      handler: (request, signal) => device.answer(request, signal),
+      limits: limitsOf(this.service.settings),
+      onFault: (error) => this.service.log.error({ error }, 'request of a device failed'),
+    });
+    device.serve(endpoint);
+    this.connections.add(device);
+    this.counters.connections += 1;
+    const drain = () => void endpoint.release();
+    connection.draining.addEventListener('abort', drain, { once: true });
+    if (connection.draining.aborted) drain();
+    void endpoint.ended.then(() => {
+      this.connections.delete(device);
+      this.counters.connections -= 1;
+    });
+  }
+
+  private checkTimes(): void {
+    for (const connection of this.connections) connection.checkTime();
+  }
+
+  /** A session goes on only while its user owns the device. */
+  private follow(change: OwnerChange): void {
+    for (const session of this.context.devices.all) {
+      if (!(session instanceof SignedInSession)) continue;
+      if (change === 'resynchronise') void this.recheck(session);
+      else if (isSame(session.deviceId, change.deviceId) && session.owner !== change.owner)
+        session.end('the device has another owner');
+    }
+  }
+
+  private async recheck(session: SignedInSession): Promise<void> {
+    await this.rechecks.acquire();
+    try {
+      if (session.signal.aborted || (await this.context.owners.isOwner(session))) return;
+      session.end('the device has another owner');
+    } catch {
+      // The registry does not answer. It was asked to be safe; what it announces from now on is heard.
+    } finally {
+      this.rechecks.release();
+    }
+  }
+}
+
+/** Names differ in more than upper and lower case. */
+function isSame(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function rulesOf(settings: ServiceContext['settings']): SessionRules {
+  return {
+    isCertificateRequired: settings.get('coap.tls.client_certificate_required'),
+    areIdentityPropertiesRequired: settings.get('coap.tls.identity_properties_required'),
+    claimName: settings.get('coap.authorization.device_id_claim'),
+    tokenMarginMs: settings.get('coap.owner_cache_expiration') * 2_000,
+    settleMs: settings.get('coap.keep_alive.timeout') * 1_000,
+  };
+}
+
+/** Twice a quarter is a sign of life asked for, and waited for: as long as the setting says, a device may be silent. */
+function limitsOf(settings: ServiceContext['settings']): Partial<EndpointLimits> {
+  const halfMs = settings.get('coap.keep_alive.timeout') * 500;
+  return { messageBytes: settings.get('coap.max_message_size'), silenceMs: halfMs, pongMs: halfMs };
+}

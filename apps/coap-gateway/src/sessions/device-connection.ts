@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto';
+import { CoapError, type CoapRequest, type CoapResponse, type Endpoint } from '@sallyport/coap-wire';
+import { SerialQueue } from '@sallyport/concurrency';
+import { printable } from '@sallyport/protocol';
+import { type Connection, networkOf } from '@sallyport/tls';
+import { refreshToken } from './refresh-token.js';
+import type {
+  ConnectionEnd,
+  ConnectionTokens,
+  DeviceLink,
+  GatewayContext,
+  ProvedUser,
+  SecRequest,
+} from './sec-context.js';
+import { signInOrOut } from './session-requests.js';
+import { signOff } from './sign-off.js';
+import { signUp } from './sign-up.js';
+import { SignedInSession } from './signed-in-session.js';
+import { answerTime } from './time.js';
+
+// How long a device may stay without being signed in, after it connected, was last answered well, or signed out.
+const signInMs = 60_000;
+const longestShownPath = 64;
+
+type Handler = (request: SecRequest) => Promise<CoapResponse>;
+
+/** By the path of a resource that needs no sign-in: what answers each method. */
+const secHandlers: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  '/oic/sec/account': { POST: signUp, DELETE: signOff },
+  '/oic/sec/session': { POST: signInOrOut },
+  '/oic/sec/tokenrefresh': { POST: refreshToken },
+};
+
+const unsupported: Handler = async () => {
+  throw new CoapError('4.04', 'unsupported method');
+};
+
+/** One connection of a device, and who is signed in on it. */
+export class DeviceConnection implements DeviceLink {
+  private session: SignedInSession | undefined;
+  private endpoint: Endpoint | undefined;
+  private isEnded = false;
+  // In order: a sign-in must not overtake a sign-out.
+  private readonly secRequests = new SerialQueue();
+  private idleSinceMs = performance.now();
+
+  constructor(
+    private readonly context: GatewayContext,
+    private readonly connection: Connection,
+    private readonly tokens: ConnectionTokens,
+  ) {}
+
+  /** It speaks CoAP from now on. */
+  serve(endpoint: Endpoint): void {
+    this.endpoint = endpoint;
+    void endpoint.ended.then(() => {
+      this.isEnded = true;
+      this.leave();
+    });
+  }
+
+  get signedIn(): SignedInSession | undefined {
+    return this.session;
+  }
+
+  answer(request: CoapRequest, signal: AbortSignal): Promise<CoapResponse> | CoapResponse {
+    const path = `/${request.path.join('/')}`;
+    const handlers = secHandlers[path];
+    if (handlers !== undefined) return this.answerSec(path, request, handlers[request.method] ?? unsupported);
+    if (path === '/x.plgd.dev/time') return answerTime(request, this.context.clock);
+    return this.answerSignedIn(path, request, signal);
+  }
+
+  /** Ends it when its time is over. Called every second. */
+  checkTime(): void {
+    const { session } = this;
+    if (session?.isExpired(this.context.clock.now()) === true) this.end('the access token has expired');
+    const isIdle = session === undefined && performance.now() - this.idleSinceMs > signInMs;
+    if (isIdle && this.secRequests.isIdle) this.end('no sign-in in time');
+  }
+
+  /** Ends the connection at once, and tells the device why. */
+  end(reason: ConnectionEnd): void {
+    this.context.log.info({ ...this.logFields, reason }, 'connection of a device ended');
+    this.leave();
+    this.endpoint?.abort(reason);
+  }
+
+  enter(user: ProvedUser, expiresAt: Date | undefined): void {
+    if (this.session?.isOf(user) === true) this.session.renew(user.access, expiresAt);
+    else this.begin(user, expiresAt);
+    this.tokens.clear();
+  }
+
+  renew(user: ProvedUser): void {
+    if (this.session?.isOf(user) === true) this.session.renew(user.access, user.access.expiresAt);
+  }
+
+  leave(): void {
+    const { session, context } = this;
+    if (session === undefined) return;
+    this.session = undefined;
+    this.idleSinceMs = performance.now();
+    context.counters.sessions -= 1;
+    context.devices.leave(session);
+    context.presence.offline(session);
+    session.leave();
+  }
+
+  private begin(user: ProvedUser, expiresAt: Date | undefined): void {
+    // Another device or user: what was begun for the former ends first.
+    this.leave();
+    const { endpoint, context, connection } = this;
+    if (endpoint === undefined || this.isEnded)
+      throw new CoapError('5.03', 'temporary error: the connection has ended');
+    const session = new SignedInSession({
+      user,
+      expiresAt,
+      endpoint,
+      connectionId: randomUUID(),
+      remoteAddress: connection.remoteAddress,
+      end: (reason) => this.end(reason),
+    });
+    this.session = session;
+    context.presence.online(session);
+    context.counters.sessions += 1;
+    this.supersede(context.devices.enter(session));
+    context.log.info({ ...this.logFields, tokenId: user.access.id, issuer: user.access.issuer }, 'device signed in');
+    context.work.begin(session);
+  }
+
+  private supersede(former: ReturnType<GatewayContext['devices']['enter']>): void {
+    if (!(former instanceof SignedInSession)) return;
+    this.context.counters.superseded += 1;
+    former.end('superseded by a newer connection of the device');
+  }
+
+  /** Every error on these paths is answered, and ends the connection. */
+  private answerSec(path: string, request: CoapRequest, handler: Handler): Promise<CoapResponse> {
+    const { context, connection, tokens } = this;
+    const network = networkOf(connection.remoteAddress);
+    return this.secRequests.run(async () => {
+      try {
+        const answer = await context.attempts.run(network, () =>
+          handler({ request, context, connection, tokens, link: this }),
+        );
+        this.idleSinceMs = performance.now();
+        return answer;
+      } catch (error) {
+        return this.lastWord(path, error);
+      }
+    });
+  }
+
+  private answerSignedIn(
+    path: string,
+    request: CoapRequest,
+    signal: AbortSignal,
+  ): Promise<CoapResponse> | CoapResponse {
+    const { session, context } = this;
+    if (session !== undefined && !session.isExpired(context.clock.now()))
+      return context.work.answer(session, request, signal);
+    const shown = path.slice(0, longestShownPath);
+    const reason = `cannot handle request to path '${shown}': invalid authorization context`;
+    return this.lastWord('other', new CoapError('4.01', reason));
+  }
+
+  private lastWord(path: string, error: unknown): CoapResponse {
+    const { context, logFields } = this;
+    const fault = error instanceof CoapError ? error : new CoapError('5.00', 'internal error', { cause: error });
+    if (fault !== error) context.log.error({ ...logFields, error, path }, 'request of a device failed');
+    context.counters.refused(path, fault.code);
+    context.log.info({ ...logFields, path, code: fault.code, reason: fault.diagnostic }, 'device refused');
+    return { code: fault.code, payload: Buffer.from(fault.diagnostic), isLast: true };
+  }
+
+  /** Never a token, nor a code. */
+  private get logFields() {
+    const { connection, session } = this;
+    const { peer, remoteAddress } = connection;
+    const certificate = peer?.credential.kind === 'certificate' ? peer.credential.certificate : undefined;
+    return {
+      remoteAddress,
+      ...(session === undefined ? {} : { deviceId: session.deviceId, connectionId: session.connectionId }),
+      ...(certificate === undefined
+        ? {}
+        : { subject: printable(certificate.subject.text), serialNumber: certificate.serialNumber }),
+    };
+  }
+}

@@ -1,0 +1,80 @@
+import type { CoapRequest } from '@sallyport/coap-wire';
+import type { DeviceId, OcfUuid } from '@sallyport/protocol';
+import type { Clock, Log } from '@sallyport/runtime';
+import type { Connection } from '@sallyport/tls';
+import type { AccessToken, Authorization, TokenSet } from '../authorization/authorization.js';
+import type { DeviceIdRules } from '../authorization/resolve-device-id.js';
+import type { AttemptLimit } from './attempt-limit.js';
+import type { DeviceOwners } from './device-owners.js';
+import type { SessionCounters } from './session-counters.js';
+import type { SessionPresence } from './session-presence.js';
+import type { SignedInDevices } from './signed-in-devices.js';
+import type { SignedInSession } from './signed-in-session.js';
+import type { SignedInWork } from './signed-in-work.js';
+
+/** What the settings say of sessions, as they are now. */
+export interface SessionRules extends DeviceIdRules {
+  /** How long before its token expires a session ends, in milliseconds: twice `coap.owner_cache_expiration`. */
+  readonly tokenMarginMs: number;
+  /** How long running commands may take before a device is signed off, in milliseconds. */
+  readonly settleMs: number;
+}
+
+/** What all connections share. */
+export interface GatewayContext {
+  readonly authorization: Authorization;
+  readonly owners: DeviceOwners;
+  readonly devices: SignedInDevices;
+  readonly work: SignedInWork;
+  readonly presence: SessionPresence;
+  readonly attempts: AttemptLimit;
+  readonly counters: SessionCounters;
+  readonly rules: () => SessionRules;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Why the gateway ends a connection. */
+export type ConnectionEnd =
+  | 'superseded by a newer connection of the device'
+  | 'the access token has expired'
+  | 'the device has another owner'
+  | 'no sign-in in time';
+
+/** A user at a device, proved by an access token. */
+export interface ProvedUser {
+  readonly access: AccessToken;
+  readonly device: OcfUuid;
+  readonly deviceId: DeviceId;
+}
+
+/** What requests change of their connection. */
+export interface DeviceLink {
+  /** The session of the device; undefined before sign-in and after sign-out. */
+  readonly signedIn: SignedInSession | undefined;
+  /** Signs the device in. For the same device and user as before, only the token is a new one. */
+  enter(user: ProvedUser, expiresAt: Date | undefined): void;
+  /** A newer token for the user that is signed in; nothing when another is, or nobody. */
+  renew(user: ProvedUser): void;
+  /** Signs the device out. Its connection stays. */
+  leave(): void;
+}
+
+/** What codes and refresh tokens have brought on one connection. A device that repeats a request gets the same again. */
+export interface ConnectionTokens {
+  /** @throws CoapError as `Authorization.exchange` */
+  exchange(provider: string, code: string): Promise<TokenSet>;
+  /** @throws CoapError as `Authorization.refresh` */
+  refresh(provider: string | undefined, refresh: { readonly token: string; readonly uid: string }): Promise<TokenSet>;
+  /** A sign-in has succeeded: what was brought is used. */
+  clear(): void;
+}
+
+/** A request of the resources below `/oic/sec`, and what it may use. */
+export interface SecRequest {
+  readonly request: CoapRequest;
+  readonly context: GatewayContext;
+  readonly connection: Connection;
+  readonly link: DeviceLink;
+  readonly tokens: ConnectionTokens;
+}

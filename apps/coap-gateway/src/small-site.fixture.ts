@@ -1,0 +1,98 @@
+import { Controller, Module } from '@nestjs/common';
+import { RpcHandler } from '@sallyport/mqtt';
+import {
+  type AdmissionDecision,
+  type AdmissionRequest,
+  admitPeer,
+  claimDevice,
+  type DeviceId,
+  isTokenAdmission,
+  listOwnedDevices,
+  type RefusalReport,
+  readOwner,
+  readTrustBundle,
+  recordRefusal,
+  releaseDevice,
+  reportContacts,
+} from '@sallyport/protocol';
+
+interface Owned {
+  readonly deviceId: DeviceId;
+  readonly owner: string;
+}
+
+/** Registry and signer in miniature: a real RPC service that answers what the test wants. */
+@Controller()
+export class SmallSite {
+  bundle: string[] = [];
+  /** Owner by the name of the device, in lower case. */
+  readonly owners = new Map<string, string>();
+  readonly asked: AdmissionRequest[] = [];
+  readonly refusals: RefusalReport[] = [];
+  ownerQuestions = 0;
+  /** Names of devices that the registry refuses. */
+  readonly refused = new Set<string>();
+  /** While it is set, the registry answers nothing about owners. */
+  isDown = false;
+
+  @RpcHandler(readTrustBundle)
+  readBundle() {
+    return { version: 1, certificates: this.bundle.map((pem) => ({ role: 'root' as const, pem })) };
+  }
+
+  @RpcHandler(admitPeer)
+  admit(asked: AdmissionRequest): AdmissionDecision {
+    this.asked.push(asked);
+    const { deviceId } = asked;
+    if (this.refused.has(deviceId.toLowerCase())) return { outcome: 'refused', reason: 'device-locked' };
+    return { outcome: 'admitted', deviceId, kind: isTokenAdmission(asked) ? 'device' : asked.kind };
+  }
+
+  @RpcHandler(claimDevice)
+  claim({ deviceId, owner }: Owned) {
+    this.requireUp();
+    const former = this.owners.get(deviceId.toLowerCase());
+    if (former !== undefined && former !== owner) return { outcome: 'owned-by-another' as const };
+    this.owners.set(deviceId.toLowerCase(), owner);
+    return { outcome: 'owned' as const };
+  }
+
+  @RpcHandler(readOwner)
+  readOwner({ deviceId }: Pick<Owned, 'deviceId'>) {
+    this.requireUp();
+    this.ownerQuestions += 1;
+    const owner = this.owners.get(deviceId.toLowerCase());
+    return owner === undefined ? {} : { owner };
+  }
+
+  @RpcHandler(listOwnedDevices)
+  list({ owner }: Pick<Owned, 'owner'>) {
+    return { devices: [...this.owners].filter(([, each]) => each === owner).map(([name]) => name) };
+  }
+
+  @RpcHandler(releaseDevice)
+  release({ deviceId, owner }: Owned) {
+    this.requireUp();
+    if (this.owners.get(deviceId.toLowerCase()) !== owner) return { outcome: 'not-owned' as const };
+    this.owners.delete(deviceId.toLowerCase());
+    return { outcome: 'released' as const };
+  }
+
+  @RpcHandler(recordRefusal)
+  record(report: RefusalReport) {
+    this.refusals.push(report);
+    return {};
+  }
+
+  @RpcHandler(reportContacts)
+  take() {
+    return {};
+  }
+
+  private requireUp(): void {
+    if (this.isDown) throw new Error('the registry of the test is down');
+  }
+}
+
+@Module({ controllers: [SmallSite] })
+export class SmallSiteModule {}
