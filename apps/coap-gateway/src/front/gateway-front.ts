@@ -2,15 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { pause, SerialQueue } from '@sallyport/concurrency';
 import { Entrances, FrontCertificate, FrontEntrance, fetchTrustBundle } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import {
-  canonicalUuid,
-  type DeviceId,
-  deviceId,
-  type OcfUuid,
-  ocfDeviceId,
-  ocfUuidOf,
-  trustBundleChanged,
-} from '@sallyport/protocol';
+import { deviceId, type OcfUuid, ocfUuidOf, trustBundleChanged } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Limits, StreamListenerHandler } from '@sallyport/tls';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
@@ -50,7 +42,8 @@ export class GatewayFront implements OnModuleInit, BeforeApplicationShutdown {
     this.faults = new FaultLog(context.log, context.clock, 'CAs and certificate not up to date, will try again');
     this.certificate = new FrontCertificate(context, {
       service: 'coap-gateway',
-      commonName: this.requestedName(),
+      // The signer knows the id of the cloud, and puts it in the place of this name.
+      commonName: deviceId.parse(context.name),
       files: () => this.certificateFiles(),
       domains: () => [],
       site: () => this.site,
@@ -105,12 +98,6 @@ export class GatewayFront implements OnModuleInit, BeforeApplicationShutdown {
     const { caPath } = this.certificateFiles();
     const trustsAny = !this.isCertificateRequired || caPath !== undefined || this.site.length > 0;
     return this.certificate.isReady && trustsAny;
-  }
-
-  /** The signer names the cloud by the id of the site, unless the settings name it. */
-  private requestedName(): DeviceId {
-    const hubId = canonicalUuid(this.context.settings.get('coap.hub_id') ?? '');
-    return hubId === undefined ? deviceId.parse(this.context.name) : ocfDeviceId(hubId);
   }
 
   private certificateFiles() {
