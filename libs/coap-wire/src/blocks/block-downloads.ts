@@ -6,7 +6,7 @@ import type { CoapMessage } from '../message.js';
 import type { ReceivedRequest } from '../request-of.js';
 import { messageOfResponse, responseOfError } from '../to-message.js';
 import { type Block, bertExponent, blockOffset } from './block-option.js';
-import { blockAt } from './block-size.js';
+import { type BlockSize, blockAt } from './block-size.js';
 import type { BlockTransferOptions } from './block-transfers.js';
 import { BodyShelf } from './body-shelf.js';
 
@@ -51,6 +51,19 @@ export class BlockDownloads {
     return this.begin(request, response, whole.payload);
   }
 
+  /**
+   * The message that notifies a peer: the whole response, or its first block. The peer fetches the others with a GET of
+   * its own, which is served anew (RFC 7959 §3.4).
+   */
+  notification(token: Buffer, response: CoapResponse): CoapMessage {
+    const whole = messageOfResponse(response, { token });
+    if (this.peer.takesWhole(encodedBytes(whole)) || !response.code.startsWith('2.')) return whole;
+    if (!this.peer.isBlockWise) return messageOfResponse(responseOfError(tooLargeFor(this.peer, whole)), { token });
+    const { block, payload } = blockAt(whole.payload, 0, this.sizeOf(this.peer.blockExponent));
+    const etag = response.etag ?? digestOf(whole.payload);
+    return messageOfResponse({ ...response, payload, etag }, { token, block2: block, size2: whole.payload.length });
+  }
+
   close(): void {
     this.shelf.close();
   }
@@ -68,14 +81,17 @@ export class BlockDownloads {
     const { block2, token } = request;
     const offset = block2 === undefined ? 0 : blockOffset(block2);
     const sizeExponent = Math.min(this.peer.blockExponent, block2?.sizeExponent ?? bertExponent);
-    const size = { sizeExponent, bytes: this.peer.blockBytes(sizeExponent) };
-    const { block, payload } = blockAt(kept.body, offset, size);
+    const { block, payload } = blockAt(kept.body, offset, this.sizeOf(sizeExponent));
     if (block.hasMore) this.shelf.put(keyOf(request), kept);
     else this.shelf.give(kept.capacity);
     if (offset >= kept.body.length)
       return inWords(request, new CoapError('4.00', `the answer has no block ${block.number}`));
     const size2 = offset === 0 ? { size2: kept.body.length } : {};
     return messageOfResponse({ ...kept.response, payload }, { token, ...echoOf(request), block2: block, ...size2 });
+  }
+
+  private sizeOf(sizeExponent: number): BlockSize {
+    return { sizeExponent, bytes: this.peer.blockBytes(sizeExponent) };
   }
 }
 

@@ -49,12 +49,17 @@ export class BlockTransfers {
   }
 
   /**
-   * The message that answers a request, or that notifies its sender: the whole response, or one block of it.
+   * The message that answers a request: the whole response, or one block of it.
    *
    * @param request what `receive` took last: its token, block options and path count
    */
   answer(request: ReceivedRequest, response: CoapResponse): CoapMessage {
     return this.downloads.answer(request, response);
+  }
+
+  /** The message that notifies a peer that observes us: the whole response, or its first block. */
+  notification(token: Buffer, response: CoapResponse): CoapMessage {
+    return this.downloads.notification(token, response);
   }
 
   /** The connection is gone: forgets all. */

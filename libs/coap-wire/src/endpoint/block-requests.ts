@@ -1,4 +1,6 @@
-import { type Block, unitBytes } from '../blocks/block-option.js';
+import { type Block, blockOffset, unitBytes } from '../blocks/block-option.js';
+import { blockAt, hasBlockLength } from '../blocks/block-size.js';
+import { GrowingBody } from '../blocks/growing-body.js';
 import { CoapError, type OutgoingRequest } from '../exchange.js';
 import { type ReceivedResponse, responseOf } from '../response-of.js';
 import { messageOfRequest, type RequestEnvelope } from '../to-message.js';
@@ -37,11 +39,11 @@ export class BlockRequests {
     if (first.block2?.hasMore !== true) return first;
     // The parts that described the body of the request were for its first message.
     const { payload: _, contentFormat: __, ...rest } = request;
-    const body = new BlockBody(this.options.mostBytes);
+    const body = new AnswerBody(first, this.options.mostBytes);
     for (let block = body.add(first); block !== undefined; ) {
       block = body.add(await this.askOnce(rest, { block2: block }, signal));
     }
-    return { ...first, payload: body.bytes() };
+    return { ...first, payload: body.whole };
   }
 
   private async askOnce(request: OutgoingRequest, parts: Parts, signal: AbortSignal): Promise<ReceivedResponse> {
@@ -52,22 +54,21 @@ export class BlockRequests {
   /** @returns the answer to the last block, or to the one that the peer refused */
   private async upload(request: OutgoingRequest, signal: AbortSignal): Promise<ReceivedResponse> {
     const { peer } = this.options;
-    const { payload } = request;
-    if (payload === undefined || !peer.isBlockWise)
+    const { payload: body } = request;
+    if (body === undefined || !peer.isBlockWise)
       throw new CoapError('4.13', `the peer takes messages of ${peer.maxMessageBytes} bytes only`);
     const requestTag = this.nextTag();
     let [offset, sizeExponent] = [0, peer.blockExponent];
     for (;;) {
-      const chunk = payload.subarray(offset, offset + peer.blockBytes(sizeExponent));
-      const end = offset + chunk.length;
-      const block1 = { number: offset / unitBytes({ sizeExponent }), hasMore: end < payload.length, sizeExponent };
-      const parts = { block1, requestTag, ...(offset === 0 ? { size1: payload.length } : {}) };
-      const answer = await this.askOnce({ ...request, payload: chunk }, parts, signal);
+      const { block, payload } = blockAt(body, offset, { sizeExponent, bytes: peer.blockBytes(sizeExponent) });
+      const parts = { block1: block, requestTag, ...(offset === 0 ? { size1: body.length } : {}) };
+      const answer = await this.askOnce({ ...request, payload }, parts, signal);
       const wanted = answer.block1?.sizeExponent ?? sizeExponent;
+      // RFC 7959 §2.9.3: the peer may refuse the first block for its size, and name a smaller one.
       const isTooLarge = answer.code === '4.13' && offset === 0 && wanted < sizeExponent;
       if (!isTooLarge && answer.code !== '2.31') return answer;
-      if (!isTooLarge) offset = end;
-      if (offset === payload.length) throw new CoapError('5.02', 'the peer asks for more than the whole body');
+      if (!isTooLarge) offset += payload.length;
+      if (offset === body.length) throw new CoapError('5.02', 'the peer asks for more than the whole body');
       sizeExponent = Math.min(sizeExponent, wanted);
     }
   }
@@ -89,35 +90,30 @@ function sizeOf({ path, query = [], payload, etags = [] }: OutgoingRequest): num
 }
 
 /** The body of an answer, from its blocks in order. */
-class BlockBody {
-  private readonly pieces: Buffer[] = [];
-  private length = 0;
-  private first: ReceivedResponse | undefined;
-
-  constructor(private readonly mostBytes: number) {}
+class AnswerBody extends GrowingBody {
+  constructor(
+    private readonly first: ReceivedResponse,
+    private readonly mostBytes: number,
+  ) {
+    super();
+  }
 
   /**
    * @returns the block to ask for next; undefined when the body is whole
    * @throws CoapError `4.13`: the body is too large; `5.02`: these are no blocks of one body
    */
   add(answer: ReceivedResponse): Block | undefined {
-    this.first ??= answer;
     const { block2, payload } = answer;
     if (block2 === undefined || answer.code !== this.first.code || !isSameTag(answer, this.first))
       throw new CoapError('5.02', 'the answer changed while its blocks were read');
-    const unit = unitBytes(block2);
     // An empty block would be asked for again for ever.
-    const isWhole = payload.length > 0 && payload.length % unit === 0;
-    if (block2.number * unit !== this.length || (block2.hasMore && !isWhole))
+    const isEmpty = block2.hasMore && payload.length === 0;
+    if (blockOffset(block2) !== this.bytes || isEmpty || !hasBlockLength(block2, payload.length))
       throw new CoapError('5.02', `block ${block2.number} of the answer is out of place`);
-    this.length += payload.length;
-    if (this.length > this.mostBytes) throw new CoapError('4.13', `the answer is larger than ${this.mostBytes} bytes`);
-    this.pieces.push(payload);
-    return block2.hasMore ? { ...block2, number: this.length / unit, hasMore: false } : undefined;
-  }
-
-  bytes(): Buffer {
-    return Buffer.concat(this.pieces, this.length);
+    if (this.bytes + payload.length > this.mostBytes)
+      throw new CoapError('4.13', `the answer is larger than ${this.mostBytes} bytes`);
+    this.append(payload);
+    return block2.hasMore ? { ...block2, number: this.bytes / unitBytes(block2), hasMore: false } : undefined;
   }
 }
 

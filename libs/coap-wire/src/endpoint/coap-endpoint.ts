@@ -24,7 +24,6 @@ import {
   SignalError,
   signalOf,
 } from '../signals.js';
-import { messageOfResponse } from '../to-message.js';
 import { defaultEndpointLimits, type EndpointLimits } from './limits.js';
 import { MessageStream, type MessageStreamUser, type Overdue } from './message-stream.js';
 import { type ObserveOptions, OwnRequests } from './own-requests.js';
@@ -75,7 +74,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
     this.limits = { ...defaultEndpointLimits, ...limits };
     this.transfers = new BlockTransfers({
       memory: options.blockMemory ?? ownMemory(this.limits),
-      largestBodyBytes: this.limits.messageBytes,
+      largestBodyBytes: this.limits.bodyBytes,
       lifetimeMs: this.limits.blockMs,
       peer: this.peer,
     });
@@ -112,7 +111,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
   }
 
   notify(token: Buffer, response: CoapResponse): boolean {
-    return this.send(messageOfResponse(response, { token }));
+    return this.send(this.transfers.notification(token, response));
   }
 
   async release(): Promise<void> {
@@ -287,6 +286,6 @@ function tickMsOf({ firstMessageMs, frameMs, silenceMs, pongMs, drainMs }: Endpo
 }
 
 /** One body that comes and one that goes. */
-function ownMemory({ messageBytes }: EndpointLimits): BlockMemory {
-  return new BlockMemory({ mostBytes: 4 * messageBytes, mostBytesEach: 2 * messageBytes });
+function ownMemory({ bodyBytes }: EndpointLimits): BlockMemory {
+  return new BlockMemory({ mostBytes: 4 * bodyBytes, mostBytesEach: 2 * bodyBytes });
 }

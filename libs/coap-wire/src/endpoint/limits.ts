@@ -1,7 +1,9 @@
 /** What one connection may cost, and how long its peer may take. */
 export interface EndpointLimits {
-  /** Bytes of one message with its header, and of one body put together from blocks. The peer is told (Max-Message-Size). */
+  /** Bytes of one message with its header. The peer is told (Max-Message-Size). */
   readonly messageBytes: number;
+  /** Bytes of one body put together from blocks. */
+  readonly bodyBytes: number;
   /** Requests of the peer that are answered at once. The endpoint reads no more until one is answered. */
   readonly requestsAtOnce: number;
   /** Bytes of these requests, as `requestsAtOnce` counts them. One request may be larger. */
@@ -31,6 +33,7 @@ export interface EndpointLimits {
 /** Limits for a device on a slow network. */
 export const defaultEndpointLimits: EndpointLimits = {
   messageBytes: 262_144,
+  bodyBytes: 262_144,
   requestsAtOnce: 16,
   requestBytes: 262_144,
   ownRequestsAtOnce: 1,

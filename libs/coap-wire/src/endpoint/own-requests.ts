@@ -30,7 +30,7 @@ export class OwnRequests {
 
   constructor({ limits, peer, send }: OwnRequestsOptions) {
     this.exchanges = new Exchanges(send);
-    this.blocks = new BlockRequests({ exchanges: this.exchanges, peer, mostBytes: limits.messageBytes });
+    this.blocks = new BlockRequests({ exchanges: this.exchanges, peer, mostBytes: limits.bodyBytes });
     this.places = new Semaphore(limits.ownRequestsAtOnce);
   }
 
