@@ -3,7 +3,11 @@ import { hasCode } from '@sallyport/files';
 /** Which Debian package brings a program the tests run against. */
 export const debianPackages: Readonly<Record<string, string>> = {
   certtool: 'gnutls-bin',
+  'coap-client-gnutls': 'libcoap3-bin',
+  'coap-client-openssl': 'libcoap3-bin',
+  'coap-server-openssl': 'libcoap3-bin',
   curl: 'curl',
+  gcc: 'gcc libcoap3-dev',
   'gnutls-cli': 'gnutls-bin',
   ip: 'iproute2',
   mosquitto: 'mosquitto',

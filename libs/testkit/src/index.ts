@@ -2,6 +2,7 @@ export { bundleProgram } from './bundle-program.js';
 export { type Daemon, type DaemonOptions, startDaemon } from './daemon.js';
 export { DeliveryLedger } from './delivery-ledger.js';
 export { freePort, freePorts } from './free-port.js';
+export { OcfDevice, type OcfDeviceOptions, ocfDeviceProgram } from './ocf-device.js';
 export { onProcessExit } from './process-exit.js';
 export { RawConnection, type RawResponse, type RawTarget } from './raw-connection.js';
 export {

@@ -11,6 +11,7 @@
 
 #include <getopt.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,14 +160,13 @@ static void obey(char *line) {
 }
 
 // Serves the connection until there is something to read, if that is wanted, or the time is over.
-static bool serve(bool reads, uint32_t milliseconds) {
-  fd_set readable;
-  FD_ZERO(&readable);
-  if (reads) FD_SET(STDIN_FILENO, &readable);
-  if (coap_io_process_with_fds(context, milliseconds, reads ? STDIN_FILENO + 1 : 0, &readable, NULL, NULL) < 0)
-    fail("the connection cannot be served");
+static bool serve(bool reads, int milliseconds) {
+  struct pollfd watched[2] = {{.fd = coap_context_get_coap_fd(context), .events = POLLIN},
+                              {.fd = STDIN_FILENO, .events = POLLIN}};
+  if (poll(watched, reads ? 2 : 1, milliseconds) < 0) fail("poll");
+  if (coap_io_process(context, COAP_IO_NO_WAIT) < 0) fail("the connection cannot be served");
   fflush(stdout);
-  return reads && FD_ISSET(STDIN_FILENO, &readable);
+  return reads && watched[1].revents != 0;
 }
 
 static void await_answer(void) {
@@ -174,7 +174,7 @@ static void await_answer(void) {
   coap_ticks(&now);
   end = now + ANSWER_SECONDS * COAP_TICKS_PER_SECOND;
   while (is_waiting && !is_gone && now < end) {
-    serve(false, 100);
+    serve(false, 10);
     coap_ticks(&now);
   }
   if (is_waiting && !is_gone) puts("no answer"), is_waiting = false;
@@ -184,8 +184,8 @@ static int run(bool stays) {
   char line[LINE_BYTES];
   bool is_reading = true;
   while (!is_gone) {
-    if (!serve(is_reading && is_connected, 100)) continue;
-    // Unbuffered, so that select knows of every line.
+    if (!serve(is_reading && is_connected, 10)) continue;
+    // The input is not buffered, so poll knows of every line.
     if (fgets(line, sizeof line, stdin) != NULL) obey(line), await_answer();
     else if (!stays) return 0;
     else is_reading = false;
@@ -198,7 +198,7 @@ static struct device_options read_options(int count, char **words, bool *stays) 
   static const struct option known[] = {
     {"cert", required_argument, NULL, 'c'}, {"key", required_argument, NULL, 'k'}, {"ca", required_argument, NULL, 'a'},
     {"di", required_argument, NULL, 'd'},   {"batch", no_argument, NULL, 'b'},     {"slow", required_argument, NULL, 's'},
-    {"misbehave", required_argument, NULL, 'm'}, {"stay", no_argument, NULL, 't'}, {0},
+    {"misbehave", required_argument, NULL, 'm'}, {"stay", no_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'}, {0},
   };
   struct device_options options = {0};
   for (int found; (found = getopt_long(count, words, "", known, NULL)) != -1;) switch (found) {
@@ -210,6 +210,7 @@ static struct device_options read_options(int count, char **words, bool *stays) 
     case 's': options.slow_ms = (unsigned)atoi(optarg); break;
     case 'm': options.misbehaviour = optarg; break;
     case 't': *stays = true; break;
+    case 'v': coap_set_log_level(LOG_DEBUG); break;
     default: exit(2);
   }
   options.uri = words[optind];

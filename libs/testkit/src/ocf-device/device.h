@@ -1,6 +1,6 @@
 // A device of OCF for the tests, made of libcoap: it signs in and serves resources on one connection.
-#ifndef SALLYPORT_COAP_DEVICE_H
-#define SALLYPORT_COAP_DEVICE_H
+#ifndef SALLYPORT_OCF_DEVICE_H
+#define SALLYPORT_OCF_DEVICE_H
 
 // For memmem and open_memstream.
 #define _GNU_SOURCE
