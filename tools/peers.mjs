@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 export const peers = [
   { name: 'ca-certificates', proof: 'update-ca-certificates', tests: 'e2e: the commands of the documentation' },
   { name: 'curl', proof: 'curl', tests: 'agent, pki-signer, e2e: clients of the file transfer and of EST' },
-  { name: 'gcc', proof: 'gcc', tests: 'coap-wire, e2e: a device of OCF, made with libcoap' },
+  { name: 'gcc', proof: 'gcc', tests: 'coap-wire, e2e: a device made of libcoap' },
   { name: 'gnutls-bin', proof: 'gnutls-cli', tests: 'tls: a client that is not OpenSSL' },
   { name: 'iproute2', proof: 'ip', tests: 'e2e: the commands of the documentation' },
   { name: 'libcoap3-bin', proof: 'coap-client-openssl', tests: 'coap-wire, e2e: clients that are not ours' },
-  { name: 'libcoap3-dev', proof: '/usr/include/coap3/coap.h', tests: 'coap-wire, e2e: a device of OCF, made with libcoap' },
+  { name: 'libcoap3-dev', proof: '/usr/include/coap3/coap.h', tests: 'coap-wire, e2e: a device made of libcoap' },
   {
     name: 'libstrongswan-extra-plugins',
     proof: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
