@@ -5,6 +5,7 @@ import { credentialCommands } from './credentials.js';
 import { enrollTokenCommand } from './enroll-token.js';
 import { listCommand } from './list.js';
 import { listCommands } from './lists.js';
+import { ownerCommand } from './owner.js';
 import { removalCommands } from './removal.js';
 import { showCommand } from './show.js';
 import { tagCommand } from './tag.js';
@@ -23,6 +24,7 @@ export function deviceCommand(context: CliContext, program: Command): void {
     actionCommands,
     tagCommand,
     listCommands,
+    ownerCommand,
     removalCommands,
     transferCommands,
     credentialCommands,

@@ -54,18 +54,20 @@ function deviceLines(device: DeviceDescription, now: Date): string[] {
   ];
 }
 
-function shownIfKnown({ connector, lastSeen, tags }: DeviceDescription): [string, string][] {
+function shownIfKnown({ connector, owner, lastSeen, tags }: DeviceDescription): [string, string][] {
   const seen = lastSeen && `${lastSeen.at} at ${lastSeen.entrance} from ${lastSeen.remoteAddress}`;
   return [
     ...(connector === undefined ? [] : [['Connector', connector] satisfies [string, string]]),
+    ...(owner === undefined ? [] : [['Owner', owner] satisfies [string, string]]),
     ...(seen === undefined ? [] : [['Last seen', seen] satisfies [string, string]]),
     ...(tags === undefined ? [] : [['Tags', tagTexts(tags).join(', ')] satisfies [string, string]]),
   ];
 }
 
-function voucherText({ authority, authorityName }: DeviceDescription): string {
+function voucherText({ authority, authorityName, credential }: DeviceDescription): string {
   if (authority === 'site') return 'this site';
-  if (authority === 'none') return 'nobody: it has a secret';
+  if (authority === 'none')
+    return credential === undefined ? 'nobody: its owner signed it up' : 'nobody: it has a secret';
   return authorityName === undefined ? `CA ${authority}` : `${authorityName} (${authority})`;
 }
 
