@@ -12,6 +12,7 @@ import { IssuedCertificates } from './admission/issued-certificates.js';
 import { PeerAdmission } from './admission/peer-admission.js';
 import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
+import { TokenAdmission } from './admission/token-admission.js';
 import { AllowedAddresses } from './allowed-addresses.js';
 import { connectorParts } from './connectors/connector-parts.js';
 import { contactParts } from './contact/contact-parts.js';
@@ -47,8 +48,7 @@ import { EventsController } from './events/events.controller.js';
 import { MergedTimeline } from './events/merged-timeline.js';
 import { WebhookDelivery } from './events/webhook-delivery.js';
 import { Webhooks } from './events/webhooks.js';
-import { OwnershipController } from './ownership/ownership.controller.js';
-import { Ownership } from './ownership/ownership.js';
+import { ownershipParts } from './ownership/ownership-parts.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
@@ -75,7 +75,7 @@ const registrySite: Provider = {
     DevicesController,
     EntitiesController,
     EventsController,
-    OwnershipController,
+    ...ownershipParts.controllers,
     StatusController,
     ...connectorParts.controllers,
     ...contactParts.controllers,
@@ -114,6 +114,7 @@ const registrySite: Provider = {
     PeerAdmission,
     RefusalRecorder,
     RevokedCertificates,
+    TokenAdmission,
     registrySite,
     EventStreams,
     MergedTimeline,
@@ -121,7 +122,7 @@ const registrySite: Provider = {
     AllowedAddresses,
     WebhookDelivery,
     Webhooks,
-    Ownership,
+    ...ownershipParts.providers,
     ...connectorParts.providers,
     ...contactParts.providers,
     adminEntrance({ group: 'registry', command: 'sallyport device' }),

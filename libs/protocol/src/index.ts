@@ -418,6 +418,8 @@ export {
   deviceFilter,
   deviceList,
   deviceQuery,
+  type OwnerOrder,
+  ownerOrder,
   pageCursor,
   pageLimit,
   type RegistryStatus,

@@ -100,8 +100,8 @@ export const refusals = {
     remedy: 'Check the clock of the device. Get a new token, and sign in again.',
   },
   'token-not-accepted': {
-    meaning: 'The device registry admits nobody by a token.',
-    remedy: 'Connect with a client certificate.',
+    meaning: 'No device of this name has been signed up, so a token does not admit it.',
+    remedy: 'Sign the device up at the CoAP gateway first, or connect with a client certificate.',
   },
   'certificate-revoked': {
     meaning: 'The certificate has been revoked.',

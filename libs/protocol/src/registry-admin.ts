@@ -15,6 +15,7 @@ import {
   tagValue,
 } from './device-record-parts.js';
 import { authorityId, deviceId, deviceState, fingerprint, peerKind } from './ids.js';
+import { deviceOwner } from './ownership.js';
 
 /** How many entries a page has. */
 export const pageLimit = z.coerce.number().int().min(1).max(1000).default(100);
@@ -36,6 +37,8 @@ const deviceSummary = z.strictObject({
   notAfter: z.iso.datetime().optional(),
   /** The connector at which the device came in; absent for devices of this site's own entrances. */
   connector: connectorName.optional(),
+  /** Of a device of OCF: the value of the owner claim of who signed it up. */
+  owner: deviceOwner.optional(),
   tags: deviceTags.optional(),
   /** Its last contact; written once a minute, so a crash may lose the newest minute. */
   lastSeenAt: z.iso.datetime().optional(),
@@ -139,6 +142,14 @@ export const tagRequest = z.strictObject({
 });
 export type TagRequest = z.infer<typeof tagRequest>;
 
+/** Gives a device of OCF to somebody. Without `owner` it is given up, as by a sign-off. */
+export const ownerOrder = z.strictObject({
+  owner: deviceOwner.optional(),
+  /** For the audit log. */
+  reason: reasonText.optional(),
+});
+export type OwnerOrder = z.infer<typeof ownerOrder>;
+
 /** The certificates of a device with their DER; absent for what earlier releases recorded. Newest first. */
 export const certificateHistory = z.strictObject({
   certificates: z.array(deviceCertificate.extend({ der: z.base64().optional() })),
@@ -232,6 +243,16 @@ export const registryRoutes = {
     summary: 'Sets and removes tags of a device; may be repeated.',
     parameters: { id: deviceId },
     request: tagRequest,
+    response: deviceDescription,
+  },
+  setOwner: {
+    method: 'POST',
+    ifMatch: 'optional',
+    path: '/v1/devices/:id/owner',
+    summary:
+      'Gives a device of OCF to another owner. Without an owner it is given up: its certificates of this site are revoked.',
+    parameters: { id: deviceId },
+    request: ownerOrder,
     response: deviceDescription,
   },
   deleteDevice: {

@@ -10,7 +10,7 @@ import {
   serviceName,
 } from '@sallyport/protocol';
 import type { NamedAuthority } from '../devices/authorities.js';
-import { type DeviceRecord, holdsCertificate } from '../devices/device-record.js';
+import { type DeviceRecord, holdsCertificate, isUnvouched } from '../devices/device-record.js';
 
 /** What the registry knows at the moment of a decision. */
 export interface Situation {
@@ -88,7 +88,7 @@ function isSameAuthority(request: CertificateAdmissionRequest, record: DeviceRec
   if (isFormerAuthority(authority)) return isFormerIssuer(request, authority, certificates);
   // The device had this certificate before another CA took it over. Only the device has the key, so the certificate
   // stays valid until its CA is distrusted.
-  if (authority === 'none') return false;
+  if (authority === 'none') return request.issuedHere && isUnvouched(record);
   return request.authorities.includes(authority) || (!request.issuedHere && isHeld(request, certificates));
 }
 

@@ -12,13 +12,13 @@ import {
   type ReportedContact,
   recordRefusal,
   reportContacts,
-  type TokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { ContactAdmission } from '../contact/contact-admission.js';
 import { LastContacts } from '../devices/last-contacts.js';
 import { EnrolmentCheck } from './enrolment-check.js';
 import { PeerAdmission } from './peer-admission.js';
 import { RefusalRecorder } from './refusal-recorder.js';
+import { TokenAdmission } from './token-admission.js';
 
 /** What other services ask the registry (RPC over MQTT). */
 @Controller()
@@ -26,6 +26,7 @@ export class AdmissionController {
   constructor(
     private readonly admission: PeerAdmission,
     private readonly contacts: ContactAdmission,
+    private readonly tokens: TokenAdmission,
     private readonly enrolment: EnrolmentCheck,
     private readonly refusals: RefusalRecorder,
     private readonly lastContacts: LastContacts,
@@ -33,11 +34,8 @@ export class AdmissionController {
 
   @RpcHandler(admitPeer)
   async admit(request: AdmissionRequest): Promise<AdmissionDecision> {
-    if (isTokenAdmission(request)) return this.refuseToken(request);
-    const { connector, entrance, remoteAddress } = request;
-    const decision = await (connector === undefined
-      ? this.admission.admit(request)
-      : this.contacts.admit(request, connector));
+    const { entrance, remoteAddress } = request;
+    const decision = await this.decide(request);
     if (decision.outcome === 'admitted')
       this.lastContacts.note({ deviceId: decision.deviceId, entrance, remoteAddress });
     return decision;
@@ -61,10 +59,9 @@ export class AdmissionController {
     return {};
   }
 
-  /** No rule says yet which devices may come with a token. */
-  private async refuseToken({ deviceId, entrance, remoteAddress }: TokenAdmissionRequest): Promise<AdmissionDecision> {
-    const reason = 'token-not-accepted';
-    await this.refusals.note({ reason, entrance, remoteAddress, deviceId });
-    return { outcome: 'refused', reason };
+  private decide(request: AdmissionRequest): Promise<AdmissionDecision> {
+    if (isTokenAdmission(request)) return this.tokens.admit(request);
+    const { connector } = request;
+    return connector === undefined ? this.admission.admit(request) : this.contacts.admit(request, connector);
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DeviceId, EnrolmentQuestion, PeerKind, RefusalReason } from '@sallyport/protocol';
 import { DeviceLists } from '../devices/device-lists.js';
+import { isUnvouched } from '../devices/device-record.js';
 import { Devices } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
 import { isSameParty, isServiceName } from './admission-rules.js';
@@ -24,7 +25,7 @@ export class EnrolmentCheck {
     if (record.state === 'locked' || record.state === 'retired') return `device-${record.state}`;
     if (reinstate) return undefined;
     if (record.state === 'revoked') return 'device-revoked';
-    return record.authority === 'site' ? undefined : 'name-conflict';
+    return record.authority === 'site' || isUnvouched(record) ? undefined : 'name-conflict';
   }
 
   private async refusalOfNew(deviceId: DeviceId, kind: PeerKind): Promise<RefusalReason | undefined> {

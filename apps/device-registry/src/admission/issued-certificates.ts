@@ -13,6 +13,7 @@ import {
   type DeviceRecord,
   fingerprintsOf,
   holdsCertificate,
+  isUnvouched,
   registered,
   withCertificate,
   withRevoked,
@@ -59,7 +60,10 @@ export class IssuedCertificates {
       case 'reinstates':
         return this.reinstatement(issued, device);
       case 'in-order': {
-        const after = withCertificate(device.record, this.certificateOf(issued));
+        const after: DeviceRecord = {
+          ...withCertificate(device.record, this.certificateOf(issued)),
+          authority: 'site',
+        };
         return {
           before: device,
           after,
@@ -147,7 +151,7 @@ function standingOf(issued: IssuedCertificate, record: DeviceRecord) {
   if (!isSameParty(issued, record)) return 'conflict';
   if (record.state === 'retired') return 'too-late';
   if (record.state === 'revoked') return issued.reinstate && cameAfter(issued, record) ? 'reinstates' : 'too-late';
-  if (record.authority === 'site') return 'in-order';
+  if (record.authority === 'site' || isUnvouched(record)) return 'in-order';
   // An administrator may move a device from another CA to the CA of this site. The token says so.
   return issued.reinstate && record.state === 'active' ? 'reinstates' : 'conflict';
 }

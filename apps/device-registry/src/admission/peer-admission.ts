@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEntry } from '@sallyport/audit';
-import type {
-  AdmissionDecision,
-  CertificateAdmissionRequest,
-  DeviceEventType,
-  NewDeviceEvent,
+import {
+  type AdmissionDecision,
+  type CertificateAdmissionRequest,
+  canonicalDeviceId,
+  type DeviceEventType,
+  type NewDeviceEvent,
 } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Authorities } from '../devices/authorities.js';
@@ -35,7 +36,8 @@ export class PeerAdmission {
    *
    * @throws Problem `unavailable`, `storage-full`: the registry could not store the peer, so it does not admit it
    */
-  async admit(request: CertificateAdmissionRequest): Promise<AdmissionDecision> {
+  async admit(asked: CertificateAdmissionRequest): Promise<AdmissionDecision> {
+    const request = { ...asked, deviceId: canonicalDeviceId(asked.deviceId) };
     const decision = await this.devices.change(request.deviceId, (device) => this.decide(request, device));
     if (decision.outcome === 'refused') {
       const { entrance, remoteAddress, fingerprint, deviceId } = request;

@@ -147,6 +147,14 @@ export function credentialsOf(record: DeviceRecord): Fingerprint[] {
 }
 
 /**
+ * Whether only its owner vouches for a device: it was signed up without a certificate. An administrator of this site may
+ * give it one.
+ */
+export function isUnvouched({ authority, credential }: DeviceRecord): boolean {
+  return authority === 'none' && credential === undefined;
+}
+
+/**
  * The name in lower case. Two devices must not have the same: `DEV-1` and `dev-1` are one name, and only the spelling
  * that came first is admitted. Names are ASCII, so lower case is enough.
  */

@@ -11,7 +11,7 @@ export interface SummarySurroundings {
 
 /** A device as a list shows it. */
 export function summaryOf(record: DeviceRecord, { authorityName, lastSeenAt }: SummarySurroundings): DeviceSummary {
-  const { deviceId, kind, state, authority, registeredAt, states, connector, tags, credential } = record;
+  const { deviceId, kind, state, authority, registeredAt, states, connector, tags, credential, owner } = record;
   const notAfter = lastEndOf(record);
   const stateChangedAt = states[0]?.at ?? registeredAt;
   return {
@@ -25,6 +25,7 @@ export function summaryOf(record: DeviceRecord, { authorityName, lastSeenAt }: S
     ...(notAfter === undefined ? {} : { notAfter }),
     ...(connector === undefined ? {} : { connector }),
     ...(credential === undefined ? {} : { credential: credential.kind }),
+    ...(owner === undefined ? {} : { owner }),
     ...(tags === undefined ? {} : { tags }),
     ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
   };

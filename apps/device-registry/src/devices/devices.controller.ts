@@ -8,6 +8,7 @@ import {
   deviceActionRequest,
   deviceId,
   deviceQuery,
+  ownerOrder,
   Problem,
   registryRoutes,
   type TakeoverResponse,
@@ -17,6 +18,7 @@ import {
 import { Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import type { Reply } from '../connectors/version-header.js';
+import { OwnerAdministration } from '../ownership/owner-administration.js';
 import { AuthorityTakeover } from './authority-takeover.js';
 import { entityTagOf } from './change-conditions.js';
 import { DeviceLifecycle } from './device-lifecycle.js';
@@ -35,6 +37,7 @@ export class DevicesController {
     private readonly queries: DeviceQueries,
     private readonly lifecycle: DeviceLifecycle,
     private readonly tagging: DeviceTagging,
+    private readonly owners: OwnerAdministration,
     private readonly removal: DeviceRemoval,
     private readonly takeover: AuthorityTakeover,
   ) {}
@@ -86,6 +89,19 @@ export class DevicesController {
   ): Promise<DeviceDescription> {
     const { id } = devicePath.parse(path);
     return this.answer(await this.tagging.apply(id, tagRequest.parse(body ?? {}), { actor, ifMatch }), reply);
+  }
+
+  @Serves(registryRoutes.setOwner)
+  async setOwner(
+    @Param() path: unknown,
+    @Body() body: unknown,
+    @Actor() actor: string,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<DeviceDescription> {
+    const { id } = devicePath.parse(path);
+    const order = ownerOrder.parse(body ?? {});
+    return this.answer(await this.owners.apply(id, order, { actor, reason: order.reason, ifMatch }), reply);
   }
 
   @Serves(registryRoutes.deleteDevice)

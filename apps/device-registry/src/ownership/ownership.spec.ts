@@ -1,17 +1,22 @@
-import { connectMqtt, type Mqtt, subscribeEvent } from '@sallyport/mqtt';
+import { Controller } from '@nestjs/common';
+import { connectMqtt, type Mqtt, RpcHandler, subscribeEvent } from '@sallyport/mqtt';
 import {
   auditPage,
   claimDevice,
+  deviceDescription,
   deviceEvent,
   deviceOwnerChanged,
+  type IdentityRevocation,
   listOwnedDevices,
   readOwner,
   releaseDevice,
+  revokeIdentities,
+  tokenAdmissionRequest,
 } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { fingerprintOf, issued, peer, RegistryUnderTest } from '../registry.fixture.js';
+import { fingerprintOf, issued, peer, RegistryUnderTest, tokenPeer } from '../registry.fixture.js';
 
 const lamp = 'uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5';
 const remoteAddress = '192.0.2.7';
@@ -91,11 +96,14 @@ describe('the owner of a device', () => {
   });
 
   it('gives it up together with its certificates of this site', async () => {
+    const signer = await signerBeside(registry);
     await registry.admit(peer({ deviceId: lamp }));
     await claim(lamp, 'alice');
     await release(lamp, 'alice');
     expect(await registry.admit(peer({ deviceId: lamp }))).toBe('certificate-revoked');
     await waitFor(() => registry.announced.some(({ fingerprints }) => fingerprints.includes(peer().fingerprint)));
+    await waitFor(() => signer.length > 0);
+    expect(signer).toEqual([{ deviceId: lamp, releasedAt: '2026-06-01T12:00:00.000Z', actor: 'coap-gateway' }]);
     const next = { deviceId: lamp, fingerprint: fingerprintOf('second'), serialNumber: '02' };
     await registry.issued(issued(next));
     expect(await registry.admit(peer(next))).toBe('admitted');
@@ -133,4 +141,101 @@ describe('the owner of a device', () => {
     await registry.change(lamp, 'unlock');
     expect(await ownerOf(lamp)).toBe('alice');
   });
+
+  it('is the same for a certificate that spells the name in upper case', async () => {
+    expect(await registry.admit(peer({ deviceId: lamp.toUpperCase() }))).toBe('admitted');
+    await claim(lamp, 'alice');
+    expect(await registry.admit(peer({ deviceId: lamp.toUpperCase() }))).toBe('admitted');
+    expect((await registry.device(lamp)).owner).toBe('alice');
+  });
+
+  it('lets the device get a certificate of this site later', async () => {
+    await claim(lamp, 'alice');
+    expect(await registry.mayEnrol({ deviceId: lamp, kind: 'device', reinstate: false })).toBe('allowed');
+    await registry.issued(issued({ deviceId: lamp }));
+    expect(await registry.admit(peer({ deviceId: lamp }))).toBe('admitted');
+    const { owner, authority, certificates } = await registry.device(lamp);
+    expect([owner, authority, certificates.length]).toEqual(['alice', 'site', 1]);
+  });
+
+  it('lets no foreign CA vouch for a device that came without a certificate', async () => {
+    await claim(lamp, 'alice');
+    expect(await registry.admit(peer({ deviceId: lamp, issuedHere: false }))).toBe('name-conflict');
+  });
+
+  describe('at the admin API', () => {
+    const order = (payload: object, headers: Record<string, string> = {}) =>
+      registry.inject({ method: 'POST', url: `/v1/devices/${lamp}/owner`, payload, headers });
+
+    it('is moved to somebody else, and certificates stay', async () => {
+      await registry.admit(peer({ deviceId: lamp }));
+      await claim(lamp, 'alice');
+      const { status, body } = await order({ owner: 'bob', reason: 'sold' }, { 'sallyport-actor': 'carol' });
+      expect([status, deviceDescription.parse(body).owner]).toEqual([200, 'bob']);
+      expect([await owned('alice'), await owned('bob')]).toEqual([[], [lamp]]);
+      expect(await registry.admit(peer({ deviceId: lamp }))).toBe('admitted');
+      const { rows } = await registry.get('/v1/audit', auditPage);
+      expect(rows.at(-1)).toMatchObject({
+        action: 'device-owner-set',
+        details: { owner: 'bob', from: 'alice', reason: 'sold' },
+      });
+      await waitFor(() => announced.some(({ owner }) => owner === 'bob'));
+    });
+
+    it('is taken away, and the certificates of this site with it', async () => {
+      await registry.admit(peer({ deviceId: lamp }));
+      await claim(lamp, 'alice');
+      expect((await order({})).status).toBe(200);
+      expect(await ownerOf(lamp)).toBeUndefined();
+      expect(await registry.admit(peer({ deviceId: lamp }))).toBe('certificate-revoked');
+    });
+
+    it('is not changed in a version that nobody has looked at, nor for a device that is none of OCF', async () => {
+      await claim(lamp, 'alice');
+      expect((await order({ owner: 'bob' }, { 'if-match': '"1"' })).status).toBe(412);
+      await registry.admit(peer());
+      expect(await registry.refusal('POST', '/v1/devices/child01/owner', { owner: 'bob' })).toBe(
+        '409 "child01" is no device of OCF (its name is not uuid:UUID), so nobody can own it.',
+      );
+      expect(await ownerOf(lamp)).toBe('alice');
+    });
+  });
+
+  describe('with a token at the CoAP gateway', () => {
+    const token = () => tokenAdmissionRequest.parse({ ...tokenPeer(), deviceId: lamp });
+
+    it('is admitted from its sign-up on, and until its sign-off', async () => {
+      expect(await registry.admit(token())).toBe('token-not-accepted');
+      await claim(lamp, 'alice');
+      expect(await registry.admit(token())).toBe('admitted');
+      await release(lamp, 'alice');
+      expect(await registry.admit(token())).toBe('token-not-accepted');
+    });
+
+    it('is refused while it is locked, and when its name is denied', async () => {
+      await claim(lamp, 'alice');
+      await registry.change(lamp, 'lock');
+      expect(await registry.admit(token())).toBe('device-locked');
+      await registry.change(lamp, 'unlock');
+      expect(await registry.admit(token())).toBe('admitted');
+      await registry.order('POST', '/v1/denied', { devices: [lamp] });
+      expect(await registry.admit(token())).toBe('identity-denied');
+    });
+  });
 });
+
+/** A signer that revokes what it is asked to. @returns what it was asked */
+async function signerBeside(registry: RegistryUnderTest): Promise<IdentityRevocation[]> {
+  const asked: IdentityRevocation[] = [];
+  @Controller()
+  class Signer {
+    @RpcHandler(revokeIdentities)
+    revoke(request: IdentityRevocation) {
+      asked.push(request);
+      return { revoked: 1 };
+    }
+  }
+  const module = () => ({ module: class Wiring {}, controllers: [Signer] });
+  await registry.startBeside({ name: 'pki-signer', needs: { rpc: true }, module });
+  return asked;
+}

@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { AuditEntry } from '@sallyport/audit';
 import { TokenBuckets } from '@sallyport/concurrency';
-import { type DeviceId, type NewDeviceEvent, ocfUuidOf, usualNewcomerRate } from '@sallyport/protocol';
+import { canonicalDeviceId, type DeviceId, ocfUuidOf, usualNewcomerRate } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { DeviceLists } from '../devices/device-lists.js';
-import { type DeviceRecord, fingerprintsOf, withRevoked } from '../devices/device-record.js';
 import { type Decision, Devices, type StoredDevice } from '../devices/devices.js';
 import { RegistrySite } from '../site/registry-site.js';
+import { OwnerChanges } from './owner-changes.js';
 import { devicesOf } from './owner-index.js';
 
 /** Somebody who wants a device, or gives it up. */
@@ -30,6 +29,7 @@ export class Ownership {
 
   constructor(
     private readonly devices: Devices,
+    private readonly changes: OwnerChanges,
     private readonly lists: DeviceLists,
     private readonly site: RegistrySite,
     private readonly store: Store,
@@ -53,7 +53,8 @@ export class Ownership {
    * @throws Problem `unavailable`, `storage-full`: not written
    */
   claim(request: OwnerRequest): Promise<ClaimOutcome> {
-    return this.devices.change(request.deviceId, (device) => this.decideClaim(request, device));
+    const name = canonicalDeviceId(request.deviceId);
+    return this.devices.change(name, (device) => this.decideClaim({ ...request, deviceId: name }, device));
   }
 
   /**
@@ -62,22 +63,27 @@ export class Ownership {
    *
    * @throws Problem `unavailable`, `storage-full`: not written
    */
-  release(request: OwnerRequest): Promise<'released' | 'not-owned'> {
-    return this.devices.change(request.deviceId, async (device) => {
-      if (device?.record.owner !== request.owner) return { result: 'not-owned' };
-      return { result: 'released', change: releaseOf(device, { by: request, now: this.clock.now() }) };
+  release({ deviceId, owner, remoteAddress }: OwnerRequest): Promise<'released' | 'not-owned'> {
+    return this.devices.change(canonicalDeviceId(deviceId), async (device) => {
+      if (device?.record.owner !== owner) return { result: 'not-owned' };
+      return { result: 'released', change: this.changes.givenUp(device, { actor, remoteAddress }) };
     });
   }
 
-  private async decideClaim(request: OwnerRequest, device: StoredDevice | undefined): Promise<Decision<ClaimOutcome>> {
-    const { deviceId: name, owner } = request;
+  private async decideClaim(
+    { deviceId: name, owner, remoteAddress }: OwnerRequest,
+    device: StoredDevice | undefined,
+  ): Promise<Decision<ClaimOutcome>> {
+    const by = { actor, remoteAddress };
     if (await this.isRefused(name, device)) return { result: 'device-refused' };
-    if (device === undefined) return this.registration(request);
-    const { owner: present } = device.record;
-    if (present !== undefined) return { result: present === owner ? 'owned' : 'owned-by-another' };
-    const after: DeviceRecord = { ...device.record, owner };
-    const audit = [entryOf('device-owner-set', request, { owner })];
-    return { result: 'owned', change: { before: device, after, events: [eventOf(after, request)], audit } };
+    if (device !== undefined) {
+      const { owner: present } = device.record;
+      if (present !== undefined) return { result: present === owner ? 'owned' : 'owned-by-another' };
+      return { result: 'owned', change: this.changes.ownedBy(device, owner, by) };
+    }
+    await this.site.requireKnown();
+    if (!this.newDevices.take(owner, this.clock.now().getTime())) return { result: 'device-refused' };
+    return { result: 'owned', change: this.changes.registration(name, owner, by) };
   }
 
   private async isRefused(name: DeviceId, device: StoredDevice | undefined): Promise<boolean> {
@@ -86,67 +92,4 @@ export class Ownership {
     if (device !== undefined) return device.record.kind !== 'device' || device.record.state !== 'active';
     return (await this.lists.deletedNameOf({ deviceId: name })) !== undefined;
   }
-
-  /** A device that came without a certificate: no CA vouches for it, only its owner does. */
-  private async registration(request: OwnerRequest): Promise<Decision<ClaimOutcome>> {
-    const { deviceId: name, owner } = request;
-    await this.site.requireKnown();
-    const now = this.clock.now();
-    if (!this.newDevices.take(owner, now.getTime())) return { result: 'device-refused' };
-    const at = now.toISOString();
-    const after: DeviceRecord = {
-      deviceId: name,
-      kind: 'device',
-      state: 'active',
-      authority: 'none',
-      registeredAt: at,
-      certificates: [],
-      states: [{ state: 'active', at, actor }],
-      owner,
-    };
-    const provisioned: NewDeviceEvent = { ...contactOf(request), type: 'provisioned', device: name };
-    const audit = [entryOf('device-registered', request, {}), entryOf('device-owner-set', request, { owner })];
-    return { result: 'owned', change: { after, events: [provisioned, eventOf(after, request)], audit } };
-  }
-}
-
-interface Release {
-  readonly by: OwnerRequest;
-  readonly now: Date;
-}
-
-function releaseOf(before: StoredDevice, { by, now }: Release) {
-  const { owner: _, ...rest } = before.record;
-  const revocation = { revokedAt: now.toISOString(), reason: 'device signed off' };
-  const after: DeviceRecord = withRevoked(
-    rest,
-    revocation,
-    ({ source }) => rest.authority === 'site' || source === 'issued',
-  );
-  const revoked = after.certificates.filter(({ revocation: made }) => made?.revokedAt === revocation.revokedAt);
-  return {
-    before,
-    after,
-    denied: revoked,
-    announced: fingerprintsOf(after),
-    events: [eventOf(after, by)],
-    audit: [entryOf('device-owner-removed', by, { owner: by.owner, revoked: revoked.length })],
-  };
-}
-
-function contactOf({ remoteAddress: address }: OwnerRequest): Pick<NewDeviceEvent, 'protocol' | 'address' | 'actor'> {
-  return { protocol: 'coap', actor, ...(address === '' ? {} : { address }) };
-}
-
-function eventOf({ deviceId: device, owner }: DeviceRecord, request: OwnerRequest): NewDeviceEvent {
-  const payload = owner === undefined ? {} : { owner };
-  return { ...contactOf(request), type: 'owner_changed', device, payload };
-}
-
-function entryOf(
-  action: string,
-  { deviceId, remoteAddress }: OwnerRequest,
-  details: AuditEntry['details'],
-): AuditEntry {
-  return { actor, action, subject: deviceId, outcome: 'succeeded', details: { ...details, remoteAddress } };
 }
