@@ -127,7 +127,7 @@ export const timelineQuestion = z.strictObject({
 });
 export type TimelineQuestion = z.infer<typeof timelineQuestion>;
 
-/** Newest first. */
+/** Newest first. Fewer than the limit may come; only if none come, there are none. */
 export const timelineAnswer = z.strictObject({ events: z.array(deviceEvent).max(200) });
 export type TimelineAnswer = z.infer<typeof timelineAnswer>;
 

@@ -14,7 +14,7 @@ export type TimelineQuery = z.infer<typeof timelineQuery>;
 export const timelinePage = z.strictObject({
   /** Newest first, of all services that answered. */
   events: z.array(deviceEvent),
-  /** Value of `before` for the next page; absent on the last. */
+  /** Value of `before` for the next page. Only an empty page is the last, and has none. */
   before: deviceEventId.optional(),
   /** Services that did not answer, so their events are missing. */
   missing: z.array(timelineService),

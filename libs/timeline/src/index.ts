@@ -1,1 +1,1 @@
-export { newestFirst, Timeline } from './timeline.js';
+export { mergedPage, Timeline, withinMessage } from './timeline.js';

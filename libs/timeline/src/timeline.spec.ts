@@ -1,10 +1,10 @@
 import { Mqtt, type MqttSubscription } from '@sallyport/mqtt';
-import { type DeviceEvent, deviceEvent, deviceId } from '@sallyport/protocol';
+import { type DeviceEvent, deviceEvent, deviceEventIdOf, deviceId, isoMicros, microsOf } from '@sallyport/protocol';
 import { openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store } from '@sallyport/store';
 import { type TemporaryDirectory, TestClock, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Timeline } from './timeline.js';
+import { mergedPage, Timeline, withinMessage } from './timeline.js';
 
 /** A broker that takes everything, once it is there. */
 class MqttUnderTest extends Mqtt {
@@ -100,5 +100,50 @@ describe('the timeline of a device', () => {
     await record({});
     await store.transaction([], timeline.forget(device));
     expect(await types()).toEqual([]);
+  });
+});
+
+describe('a page of the timelines of several services', () => {
+  const event = (micros: number): DeviceEvent =>
+    deviceEvent.parse({
+      id: deviceEventIdOf(micros, '0'.repeat(16)),
+      type: 'connect',
+      device: 'Pump-17',
+      at: isoMicros(micros),
+    });
+  const times = (events: readonly DeviceEvent[]) => events.map(({ at }) => microsOf(at));
+
+  it('has the newest of all, in their order', () => {
+    expect(
+      times(
+        mergedPage(
+          [
+            [event(9), event(5)],
+            [event(8), event(5)],
+          ],
+          3,
+        ),
+      ),
+    ).toEqual([9, 8, 5]);
+  });
+
+  it('leaves for the next page what is older than the last that a service told', () => {
+    const [dense, sparse] = [[event(9), event(8), event(7)], [event(3)]];
+    expect(times(mergedPage([dense, sparse, []], 200))).toEqual([9, 8, 7]);
+  });
+
+  it('has as many large events as one message takes, and at least one', () => {
+    const large = { ...event(9), payload: { values: { note: 'x'.repeat(600_000) } } };
+    const counts = [
+      [large, large],
+      [{ ...large, payload: { values: { note: 'x'.repeat(1_000_000) } } }],
+      [],
+      [event(9)],
+    ];
+    expect(counts.map((events) => withinMessage(events).length)).toEqual([1, 1, 0, 1]);
+  });
+
+  it('is empty only when no service knows more', () => {
+    expect([times(mergedPage([[], [event(3)]], 200)), mergedPage([[], []], 200)]).toEqual([[3], []]);
   });
 });

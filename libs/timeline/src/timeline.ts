@@ -16,6 +16,8 @@ import { Clock, Log } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
 
 const mostKept = 1000;
+// Brokers take messages of 1 MiB. One event is smaller than this: the values of one write are.
+const mostMessageBytes = 950_000;
 
 /**
  * The events of devices that a service knows. It is a provider of the service: it publishes from start to shutdown.
@@ -110,7 +112,31 @@ function microsOf(id: DeviceEventId): number {
   return Number.parseInt(id.slice(0, 16), 16);
 }
 
+/**
+ * One page of a timeline that several sources know a part of.
+ *
+ * A source may tell fewer events than it was asked for, although it has more; only if it tells none it has none. So what
+ * is older than the last event of a source is left for the next page: that source may have something newer.
+ *
+ * @param parts of each source its newest events, newest first
+ */
+export function mergedPage(parts: readonly (readonly DeviceEvent[])[], limit: number): DeviceEvent[] {
+  const lasts = parts.flatMap((events) => events.at(-1)?.id ?? []);
+  const oldest = lasts.reduce<string>((latest, id) => (id > latest ? id : latest), '');
+  return newestFirst(parts.flat().filter(({ id }) => id >= oldest)).slice(0, limit);
+}
+
+/** As many events, from the first on, as one message between services may have; at least one. */
+export function withinMessage(events: readonly DeviceEvent[]): DeviceEvent[] {
+  let bytes = 0;
+  const fitting = events.findIndex((event, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(event)) + 1;
+    return index > 0 && bytes > mostMessageBytes;
+  });
+  return fitting < 0 ? [...events] : events.slice(0, fitting);
+}
+
 /** Puts events of one or more services in the order of a timeline. */
-export function newestFirst(events: readonly DeviceEvent[]): DeviceEvent[] {
+function newestFirst(events: readonly DeviceEvent[]): DeviceEvent[] {
   return events.toSorted((one, other) => (one.id < other.id ? 1 : Number(one.id > other.id) * -1));
 }

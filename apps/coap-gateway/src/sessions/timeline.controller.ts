@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { RpcHandler } from '@sallyport/mqtt';
 import { readTimeline, type TimelineAnswer, type TimelineQuestion } from '@sallyport/protocol';
-import { Timeline } from '@sallyport/timeline';
+import { Timeline, withinMessage } from '@sallyport/timeline';
 
 /** What the gateway knows of the timeline of a device. */
 @Controller()
@@ -10,6 +10,6 @@ export class TimelineController {
 
   @RpcHandler(readTimeline('coap-gateway'))
   async read(question: TimelineQuestion): Promise<TimelineAnswer> {
-    return { events: await this.timeline.events(question) };
+    return { events: withinMessage(await this.timeline.events(question)) };
   }
 }

@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { RpcHandler } from '@sallyport/mqtt';
 import { readTimeline, type TimelineAnswer, type TimelineQuestion } from '@sallyport/protocol';
-import { newestFirst, Timeline } from '@sallyport/timeline';
+import { mergedPage, Timeline, withinMessage } from '@sallyport/timeline';
 import { ValueEvents } from './value-events.js';
 
 /** What the connector knows of the timeline of a device: its sessions, and its values. */
@@ -15,6 +15,6 @@ export class TimelineController {
   @RpcHandler(readTimeline('connector'))
   async read(question: TimelineQuestion): Promise<TimelineAnswer> {
     const both = await Promise.all([this.timeline.events(question), this.values.events(question)]);
-    return { events: newestFirst(both.flat()).slice(0, question.limit) };
+    return { events: withinMessage(mergedPage(both, question.limit)) };
   }
 }

@@ -43,12 +43,15 @@ export class ValueEvents implements OnApplicationBootstrap, BeforeApplicationShu
     await this.running;
   }
 
-  /** Events of a device, newest first. */
+  /** Events of a device, newest first. Fewer than the limit come if they are large, and none only at the end. */
   async events({ deviceId: device, before, limit }: TimelineQuestion): Promise<DeviceEvent[]> {
-    // The event itself may have the same microsecond as `before`, and a smaller id.
-    const beforeMicros = before === undefined ? {} : { beforeMicros: Number.parseInt(before.slice(0, 16), 16) + 1 };
-    const writes = await this.twin.writes(device, { ...beforeMicros, limit });
-    return writes.map(eventOf).filter(({ id }) => before === undefined || id < before);
+    if (before === undefined) return (await this.twin.writes(device, { limit })).map(eventOf);
+    const micros = Number.parseInt(before.slice(0, 16), 16);
+    // The write of this very microsecond is the event `before` itself, or comes before it by its id.
+    const upTo = await this.twin.writes(device, { beforeMicros: micros + 1, limit });
+    const events = upTo.map(eventOf).filter(({ id }) => id < before);
+    if (events.length > 0 || upTo.length === 0) return events;
+    return (await this.twin.writes(device, { beforeMicros: micros, limit })).map(eventOf);
   }
 
   private publish(write: DeviceWrite): Promise<void> {

@@ -159,6 +159,18 @@ describe('values of a device, as others see them', () => {
     expect(first.events).toEqual([site.events[2], site.events[1]]);
     const rest = await timeline(2, first.events[1]?.id);
     expect(rest.events).toEqual([site.events[0]]);
+    expect(await timeline(2, rest.events[0]?.id)).toEqual({ events: [] });
+  });
+
+  it('are in the timeline to the last one, also when one of them fills a page', async () => {
+    const large = 'x'.repeat(60_000);
+    const several = (count: number) =>
+      new Map(Array.from({ length: count }, (_, index) => [`value${index}`, large] as const));
+    for (let write = 0; write < 4; write += 1) await site.device.writeAll(contact, several(14));
+    const told: DeviceEvent[] = [];
+    for (let page = await timeline(2); page.events.length > 0; page = await timeline(2, told.at(-1)?.id))
+      told.push(...page.events);
+    expect(told).toHaveLength(4);
   });
 
   it('are told with their own times when they are of the past', async () => {

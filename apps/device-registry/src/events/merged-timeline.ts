@@ -9,7 +9,7 @@ import {
   timelineService,
 } from '@sallyport/protocol';
 import { FaultLog, ServiceContext } from '@sallyport/runtime';
-import { newestFirst, Timeline } from '@sallyport/timeline';
+import { mergedPage, Timeline } from '@sallyport/timeline';
 
 // A page is shown to somebody who waits. A service that runs answers in a few milliseconds.
 const answerDeadlineMs = 2_000;
@@ -32,11 +32,12 @@ export class MergedTimeline {
     const own = this.timeline.events(question);
     const answers = await Promise.all(timelineService.options.map((service) => this.ask(service, question)));
     const missing = timelineService.options.filter((_, index) => answers[index] === undefined);
-    const events = newestFirst([...(await own), ...answers.flatMap((answer) => answer ?? [])]);
-    const page = events.slice(0, question.limit);
-    const last = page.at(-1);
-    const isLast = last === undefined || page.length < question.limit;
-    return { events: page, missing, ...(isLast ? {} : { before: last.id }) };
+    const events = mergedPage(
+      [await own, ...answers.flatMap((answer) => (answer === undefined ? [] : [answer]))],
+      question.limit,
+    );
+    const last = events.at(-1);
+    return { events, missing, ...(last === undefined ? {} : { before: last.id }) };
   }
 
   private async ask(service: TimelineService, question: TimelineQuestion): Promise<DeviceEvent[] | undefined> {
