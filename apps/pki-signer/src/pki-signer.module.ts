@@ -9,6 +9,8 @@ import { TrustBundleResponder } from './authority/trust-bundle.responder.js';
 import { CrlEntrance } from './crl/crl-entrance.js';
 import { EnrolmentController } from './enrolment/enrolment.controller.js';
 import { EstEntrance } from './est/est-entrance.js';
+import { estHandler } from './est/est-handler.js';
+import { coapEstHandler } from './est-coap/coap-est-handler.js';
 import { IdentityRevocationResponder } from './inventory/identity-revocation.responder.js';
 import { InventoryController } from './inventory/inventory.controller.js';
 import { RegistryGate } from './issuance/registry-gate.js';
@@ -16,7 +18,7 @@ import { ServerCertificateResponder } from './server-certificate/server-certific
 import { openSigner, type Signer, signerParts } from './signer.js';
 import { SignerLifecycle } from './signer-lifecycle.js';
 import { addSignerReadiness } from './signer-readiness.js';
-import { estAddress, publicAddress, signerSettings } from './signer-settings.js';
+import { coapEstAddress, estAddress, publicAddress, signerSettings } from './signer-settings.js';
 import { SiteResponder } from './site/site.responder.js';
 
 /** The token of what `openSigner` returns. */
@@ -49,20 +51,26 @@ const estEntrance: Provider = {
   provide: EstEntrance,
   inject: [ServiceContext, Entrances, signer],
   useFactory: (context: ServiceContext, entrances: Entrances, opened: Signer) => {
-    const { serverCertificate, hierarchy, enrolment, renewal, metrics } = opened;
     const { clock, log } = context;
+    const { hierarchy, serverCertificate } = opened;
+    const handler = { http: estHandler({ ...opened, log }) };
     const address = () => estAddress(context.settings);
-    return new EstEntrance({
-      entrances,
-      address,
-      serverCertificate,
-      hierarchy,
-      enrolment,
-      renewal,
-      metrics,
-      clock,
-      log,
-    });
+    return new EstEntrance({ entrances, group: 'pki', handler, address, hierarchy, serverCertificate, clock });
+  },
+};
+
+/** The token of the entrance to EST over CoAP. */
+const coapEst = Symbol('EST over CoAP');
+
+const coapEstEntrance: Provider = {
+  provide: coapEst,
+  inject: [ServiceContext, Entrances, signer],
+  useFactory: (context: ServiceContext, entrances: Entrances, opened: Signer) => {
+    const { clock, log } = context;
+    const { hierarchy, serverCertificate } = opened;
+    const handler = coapEstHandler({ ...opened, log });
+    const address = () => coapEstAddress(context.settings);
+    return new EstEntrance({ entrances, group: 'pki.coap', handler, address, hierarchy, serverCertificate, clock });
   },
 };
 
@@ -75,11 +83,18 @@ const crlEntrance: Provider = {
 
 const lifecycle: Provider = {
   provide: SignerLifecycle,
-  inject: [ConnectedContext, signer, EstEntrance, CrlEntrance],
-  useFactory: (context: ConnectedContext, opened: Signer, est: EstEntrance, crls: CrlEntrance) => {
+  inject: [ConnectedContext, signer, EstEntrance, coapEst, CrlEntrance],
+  useFactory: (
+    context: ConnectedContext,
+    opened: Signer,
+    est: EstEntrance,
+    overCoap: EstEntrance,
+    crls: CrlEntrance,
+  ) => {
     const { mqtt, clock, log, readiness } = context;
-    addSignerReadiness(readiness, { hierarchy: opened.hierarchy, est, clock });
-    return new SignerLifecycle({ signer: opened, est, crlEntrance: crls, mqtt, clock, log });
+    const enrolment = [est, overCoap];
+    addSignerReadiness(readiness, { hierarchy: opened.hierarchy, enrolment, clock });
+    return new SignerLifecycle({ signer: opened, enrolment, crlEntrance: crls, mqtt, clock, log });
   },
 };
 
@@ -101,6 +116,7 @@ const lifecycle: Provider = {
     ...parts,
     AuditCheckpoints,
     estEntrance,
+    coapEstEntrance,
     crlEntrance,
     lifecycle,
     adminEntrance({ group: 'pki.admin', command: 'sallyport ca' }),

@@ -86,6 +86,7 @@ export class SignerUnderTest {
       TEDGE_RUN_PATH: directory.file('run'),
       TEDGE_PKI_BIND_PORT: '0',
       TEDGE_PKI_PUBLIC_BIND_PORT: '0',
+      TEDGE_PKI_COAP_BIND_PORT: '0',
       TEDGE_DATA_PATH: directory.file('data'),
     };
     const { settings } = await loadSettings({ configDir: directory.path, env, cwd: directory.path });

@@ -254,7 +254,7 @@ describe('the signer as a service', () => {
       /^sallyport_entrance_events_total\{entrance="pki\.public",event="established"\} 1$/m,
     );
     const { entrances } = await signer.call('GET', '/v1/entrance', entranceList);
-    expect(entrances.map(({ group }) => group)).toEqual(['pki']);
+    expect(entrances.map(({ group }) => group)).toEqual(['pki', 'pki.coap']);
   });
 
   it('works on after a restart, with the same CA and the same server certificate', async () => {

@@ -15,7 +15,8 @@ export interface SignerLifecycleOptions {
     Signer,
     'hierarchy' | 'rotation' | 'crls' | 'serverCertificate' | 'outbox' | 'revocation' | 'superseded' | 'metrics'
   >;
-  readonly est: EstEntrance;
+  /** Where EST is answered. */
+  readonly enrolment: readonly EstEntrance[];
   readonly crlEntrance: CrlEntrance;
   readonly mqtt: Mqtt;
   readonly clock: Clock;
@@ -29,7 +30,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   private published: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: SignerLifecycleOptions) {
-    const { signer, est, log, clock } = options;
+    const { signer, enrolment, log, clock } = options;
     const { hierarchy, rotation, superseded, crls, serverCertificate } = signer;
     // In this order: a CA that ended while the machine was off is replaced before it is asked to sign.
     const steps = [
@@ -38,13 +39,13 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
       { name: 'superseded identities', run: () => superseded.settleAll() },
       { name: 'CRLs', run: () => crls.buildDue() },
       { name: 'server certificate', run: () => serverCertificate.renewIfDue() },
-      { name: 'enrolment entrance', run: () => est.openIfPossible() },
+      ...enrolment.map((entrance) => ({ name: 'enrolment entrance', run: () => entrance.openIfPossible() })),
     ];
     this.upkeep = new Upkeep(steps, log, upkeepIntervalMs, clock);
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { est, crlEntrance } = this.options;
+    const { enrolment, crlEntrance } = this.options;
     this.followHierarchy();
     await this.followRegistry();
     this.publishEvents();
@@ -52,7 +53,7 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
     // A step that fails is logged and tried again. The signer runs on, because operators need CRLs and admin API to
     // mend it.
     await this.upkeep.runOnce();
-    est.requireNoFault();
+    for (const entrance of enrolment) entrance.requireNoFault();
     this.upkeep.start();
   }
 

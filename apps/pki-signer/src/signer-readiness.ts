@@ -5,16 +5,17 @@ import type { EstEntrance } from './est/est-entrance.js';
 
 export interface ReadinessOfSigner {
   readonly hierarchy: Hierarchy;
-  readonly est: EstEntrance;
+  /** Where EST is answered. */
+  readonly enrolment: readonly EstEntrance[];
   readonly clock: Clock;
 }
 
 /** Adds to `/readyz` what the signer depends on. */
-export function addSignerReadiness(readiness: Readiness, { hierarchy, est, clock }: ReadinessOfSigner): void {
+export function addSignerReadiness(readiness: Readiness, { hierarchy, enrolment, clock }: ReadinessOfSigner): void {
   const notOpen = 'is not open: the signer has no certificate to show, and its log says why';
   readiness.add('signing keys', () => missingAuthority(hierarchy));
   readiness.add('site', async () => void (await hierarchy.load()));
-  readiness.add('enrolment', () => (est.isOpen ? undefined : notOpen));
+  readiness.add('enrolment', () => (enrolment.every(({ isOpen }) => isOpen) ? undefined : notOpen));
   readiness.add('CAs', () => endedAuthority(hierarchy, clock.now()));
 }
 

@@ -49,6 +49,11 @@ export function estAddress(settings: Settings): Address {
   return { host: settings.require('pki.bind.address'), port: settings.require('pki.bind.port') };
 }
 
+/** Where EST is answered over CoAP. */
+export function coapEstAddress(settings: Settings): Address {
+  return { host: settings.require('pki.coap.bind.address'), port: settings.require('pki.coap.bind.port') };
+}
+
 /** Where CRLs and CA certificates are handed out. */
 export function publicAddress(settings: Settings): Address {
   return { host: settings.require('pki.public.bind.address'), port: settings.require('pki.public.bind.port') };

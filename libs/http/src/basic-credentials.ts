@@ -12,7 +12,11 @@ export function basicCredentials(header: string | undefined): BasicCredentials |
   if (header === undefined || header.length > longestHeader) return undefined;
   const encoded = /^basic +([A-Za-z0-9+/=]+) *$/i.exec(header)?.[1];
   if (encoded === undefined) return undefined;
-  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  return loginOf(Buffer.from(encoded, 'base64').toString('utf8'));
+}
+
+/** Reads `user:password`; undefined when there is no colon. */
+export function loginOf(text: string): BasicCredentials | undefined {
   // RFC 7617 §2: the user-id has no colon, the password may. Here it is the other way round, so split at the last
   // colon.
   const separator = text.lastIndexOf(':');

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { type Log, openLog } from '@sallyport/runtime';
-import { SecureListener } from '@sallyport/tls';
+import { type ListenerHandler, SecureListener } from '@sallyport/tls';
 import { pemFromDer } from '@sallyport/x509';
 import { openTestSite, type TestSite } from '../signer.fixture.js';
 import type { SignerSettings } from '../signer-settings.js';
@@ -26,12 +26,21 @@ export interface OpenEstEntrance extends AsyncDisposable {
   file(name: string): string;
 }
 
-export async function openEstEntrance(changes: Partial<SignerSettings> = {}): Promise<OpenEstEntrance> {
+export function openEstEntrance(changes: Partial<SignerSettings> = {}): Promise<OpenEstEntrance> {
+  return openEntrance(({ signer }, log) => ({ http: estHandler({ ...signer, log }) }), changes);
+}
+
+/** Opens an entrance of the signer with the handler of a test. */
+export async function openEntrance(
+  handlerOf: (site: TestSite, log: Log) => ListenerHandler,
+  changes: Partial<SignerSettings> = {},
+): Promise<OpenEstEntrance> {
   const site = await openTestSite(changes);
   const { hierarchy, serverCertificate } = site.signer;
   await serverCertificate.renewIfDue();
   const logged: string[] = [];
-  const listener = listenerOf(site, openLog({ destination: { write: (line: string) => void logged.push(line) } }));
+  const log = openLog({ destination: { write: (line: string) => void logged.push(line) } });
+  const listener = listenerOf(site, handlerOf(site, log));
   const { port } = await listener.listen();
   const folder = join(site.directory, 'client');
   await mkdir(folder);
@@ -55,7 +64,7 @@ export async function openEstEntrance(changes: Partial<SignerSettings> = {}): Pr
 }
 
 /** Lets everybody in whose certificate holds: the registry's part is tested elsewhere. */
-function listenerOf({ signer, clock }: TestSite, log: Log): SecureListener {
+function listenerOf({ signer, clock }: TestSite, handler: ListenerHandler): SecureListener {
   return new SecureListener({
     name: 'pki',
     host: '127.0.0.1',
@@ -63,7 +72,7 @@ function listenerOf({ signer, clock }: TestSite, log: Log): SecureListener {
     security: estSecurity(signer.hierarchy, signer.serverCertificate, clock.now()).security,
     admission: { admit: async ({ deviceId, kind }) => ({ outcome: 'admitted', deviceId, kind }) },
     events: { onRefusal: () => undefined, onWarning: () => undefined },
-    handler: { http: estHandler({ ...signer, log }) },
+    handler,
   });
 }
 

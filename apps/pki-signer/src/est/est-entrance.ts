@@ -1,30 +1,25 @@
 import type { Entrance, Entrances, SecurityInForce, SecuritySource } from '@sallyport/entrance';
 import type { ServerCertificate } from '@sallyport/identity';
 import { entrances } from '@sallyport/protocol';
-import type { Clock, Log } from '@sallyport/runtime';
-import { makeTrustAnchors } from '@sallyport/tls';
+import type { Clock } from '@sallyport/runtime';
+import { type ListenerHandler, makeTrustAnchors } from '@sallyport/tls';
 import { isTrusted } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
-import type { Enrolment } from '../enrolment/enrolment.js';
-import type { Renewal } from '../enrolment/renewal.js';
-import type { SignerMetrics } from '../issuance/signer-metrics.js';
-import { estHandler } from './est-handler.js';
 
 export interface EstEntranceOptions {
   readonly entrances: Pick<Entrances, 'open'>;
-  /** `pki.bind.*` as it is set now. */
+  /** EST over HTTPS, or over CoAP. */
+  readonly group: 'pki' | 'pki.coap';
+  readonly handler: ListenerHandler;
+  /** Where it listens, as it is set now. */
   readonly address: () => { readonly host: string; readonly port: number };
   readonly serverCertificate: ServerCertificate;
   readonly hierarchy: Hierarchy;
-  readonly enrolment: Enrolment;
-  readonly renewal: Renewal;
-  readonly metrics: SignerMetrics;
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**
- * The entrance to EST. It is always TLS, with a certificate that the signer issued to itself. A client may show a
+ * An entrance to EST. It is always TLS, with a certificate that the signer issued to itself. A client may show a
  * certificate of this site; it must do so to renew it.
  */
 export class EstEntrance {
@@ -39,11 +34,14 @@ export class EstEntrance {
 
   /** Opens the entrance, unless it is open or the signer has no certificate to show yet. */
   async openIfPossible(): Promise<void> {
-    const { serverCertificate, hierarchy, enrolment, renewal, metrics, log } = this.options;
+    const { serverCertificate, group, handler } = this.options;
     if (this.isOpen || !serverCertificate.hasIdentity) return;
     try {
-      const handler = { http: estHandler({ hierarchy, enrolment, renewal, metrics, log }) };
-      this.entrance = await this.options.entrances.open({ name: entrances.pki.name, source: this.source(), handler });
+      this.entrance = await this.options.entrances.open({
+        name: entrances[group].name,
+        source: this.source(),
+        handler,
+      });
     } catch (error) {
       this.fault = error;
       throw error;
@@ -56,9 +54,9 @@ export class EstEntrance {
   }
 
   private source(): SecuritySource {
-    const { address, hierarchy, serverCertificate, clock } = this.options;
+    const { group, address, hierarchy, serverCertificate, clock } = this.options;
     return {
-      group: 'pki',
+      group,
       address,
       read: async () => estSecurity(hierarchy, serverCertificate, clock.now()),
       // A new server certificate and a changed hierarchy are in force at once, without a restart.

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hasCode } from '@sallyport/files';
 import { basicCredentials } from '@sallyport/http';
@@ -6,7 +5,6 @@ import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { encodeCertsOnly, encodeCsrAttributes } from '@sallyport/x509';
-import { isTrusted } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { Enrolment } from '../enrolment/enrolment.js';
 import type { Renewal } from '../enrolment/renewal.js';
@@ -14,8 +12,10 @@ import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
 import { bodyFromDer, derFromBody, readBody } from './est-body.js';
+import { issuedCertificates, publishedCertificates } from './est-certificates.js';
 import { channelBindingsOf } from './est-credentials.js';
 import { type EstOperation, type EstRoute, routeOf, wantsChain } from './est-route.js';
+import { toldProblem } from './told-problem.js';
 
 export interface EstHandlerOptions {
   readonly hierarchy: Hierarchy;
@@ -64,35 +64,17 @@ class EstOperations {
     return outcome;
   }
 
-  /** The client gets a fault that it can act on. Any other fault is logged, and the client gets its correlation id. */
   private async attempt(work: () => Promise<EstAnswer>): Promise<EstAnswer> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Problem && error.status !== 500 && error.type !== 'conflict') return this.problemTold(error);
       if (isBrokenConnection(error)) throw error;
-      const correlationId = randomUUID();
-      this.options.log.error({ error, correlationId }, 'EST request failed inside');
-      return problemAnswer(new Problem('internal', `Something failed inside. Correlation id ${correlationId}.`));
+      return problemAnswer(toldProblem(error, this.options.log));
     }
   }
 
-  /**
-   * The operator has to mend what the client cannot: a key that does not open, a registry or store that does not
-   * answer.
-   */
-  private problemTold(problem: Problem): EstAnswer {
-    if (problem.status > 500) this.options.log.warn({ error: problem }, 'EST request could not be served');
-    return problemAnswer(problem);
-  }
-
   private caCertificates(request: IncomingMessage): EstAnswer {
-    const { roots, issuing, retiring } = this.options.hierarchy.trustBundle;
-    // RFC 7030 §4.1.3: all that a client needs to build a chain, also the CAs between an imported CA and its root.
-    const between = this.options.hierarchy.all.filter(isTrusted).flatMap(({ intermediates }) => intermediates);
-    const published = [...roots, ...issuing, ...retiring, ...between];
-    const byFingerprint = new Map(published.map(({ fingerprint, der }) => [fingerprint, der]));
-    return this.certificates([...byFingerprint.values()], request, {});
+    return this.certificates(publishedCertificates(this.options.hierarchy), request, {});
   }
 
   private csrAttributes(request: IncomingMessage): EstAnswer {
@@ -135,12 +117,10 @@ class EstOperations {
 
   /** The leaf. A client that stores the answer as its chain also gets the issuing CAs, but never the root. */
   private issued(record: CertificateRecord, request: IncomingMessage, route: EstRoute): EstAnswer {
-    const leaf = Buffer.from(record.certificate, 'base64');
+    const [leaf, ...authorities] = issuedCertificates(this.options.hierarchy, record);
     const notes = record.leftOut === undefined ? {} : { 'Extensions-Left-Out': record.leftOut.join(', ') };
     if (!wantsChain(request.headers, route)) return this.certificates([leaf], request, notes);
-    const { certificate, intermediates } = this.options.hierarchy.byId(record.issuer);
-    const chain = [leaf, certificate.der, ...intermediates.map(({ der }) => der)];
-    return this.certificates(chain, request, { ...notes, 'Preference-Applied': estChainPreference });
+    return this.certificates([leaf, ...authorities], request, { ...notes, 'Preference-Applied': estChainPreference });
   }
 
   private certificates(ders: readonly Buffer[], request: IncomingMessage, notes: EstAnswer['headers']): EstAnswer {

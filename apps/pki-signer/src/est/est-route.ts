@@ -72,7 +72,8 @@ function speaksAsThinEdge(headers: IncomingHttpHeaders): boolean {
   return isNameless && headers['content-transfer-encoding'] === undefined;
 }
 
-function meaningOf(label: string): Omit<EstRoute, 'operation'> | undefined {
+/** What a label asks for; undefined when it is none of ours. */
+export function meaningOf(label: string): Omit<EstRoute, 'operation'> | undefined {
   const text = decoded(label);
   if (text === estChainLabel) return { isForChain: true };
   const isForChain = text?.endsWith(`.${estChainLabel}`) === true;
