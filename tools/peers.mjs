@@ -11,7 +11,11 @@ export const peers = [
   { name: 'gcc', proof: 'gcc', tests: 'coap-wire, e2e: a device made of libcoap' },
   { name: 'gnutls-bin', proof: 'gnutls-cli', tests: 'tls: a client that is not OpenSSL' },
   { name: 'iproute2', proof: 'ip', tests: 'e2e: the commands of the documentation' },
-  { name: 'libcoap3-bin', proof: 'coap-client-openssl', tests: 'coap-wire, pki-signer, e2e: clients that are not ours' },
+  {
+    name: 'libcoap3-bin',
+    proof: 'coap-client-openssl',
+    tests: 'coap-wire, pki-signer, e2e: clients that are not ours',
+  },
   { name: 'libcoap3-dev', proof: '/usr/include/coap3/coap.h', tests: 'coap-wire, e2e: a device made of libcoap' },
   {
     name: 'libstrongswan-extra-plugins',
