@@ -1,11 +1,11 @@
 import { Module } from '@nestjs/common';
 import { EntranceModule } from '@sallyport/entrance';
 import { Timeline } from '@sallyport/timeline';
-import { Authorization } from './authorization/authorization.js';
+import { authorizationParts } from './authorization/authorization-parts.js';
 import { GatewayFront } from './front/gateway-front.js';
 import { DevicePresence } from './presence/device-presence.js';
 import { presenceParts } from './presence/presence-parts.js';
-import { NoAuthorization, NoWork } from './sessions/absent-parts.js';
+import { NoWork } from './sessions/absent-parts.js';
 import { SessionPresence } from './sessions/session-presence.js';
 import { sessionParts } from './sessions/session-providers.js';
 import { SignedInWork } from './sessions/signed-in-work.js';
@@ -17,9 +17,9 @@ import { SignedInWork } from './sessions/signed-in-work.js';
   providers: [
     Timeline,
     GatewayFront,
+    ...authorizationParts.providers,
     ...presenceParts.providers,
     { provide: SessionPresence, useExisting: DevicePresence },
-    { provide: Authorization, useClass: NoAuthorization },
     { provide: SignedInWork, useClass: NoWork },
     ...sessionParts.providers,
   ],

@@ -1,22 +1,6 @@
 import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
-import { Authorization } from '../authorization/authorization.js';
 import { SessionPresence } from './session-presence.js';
 import { SignedInWork } from './signed-in-work.js';
-
-/** Nobody issues tokens here. */
-export class NoAuthorization extends Authorization {
-  override verify(): Promise<never> {
-    return Promise.reject(absent());
-  }
-
-  override exchange(): Promise<never> {
-    return Promise.reject(absent());
-  }
-
-  override refresh(): Promise<never> {
-    return Promise.reject(absent());
-  }
-}
 
 /** Devices publish nothing here. */
 export class NoWork extends SignedInWork {
@@ -36,8 +20,4 @@ export class NoPresence extends SessionPresence {
   override online(): void {}
 
   override offline(): void {}
-}
-
-function absent(): CoapError {
-  return new CoapError('5.03', 'temporary error: no provider of access tokens');
 }

@@ -1,11 +1,13 @@
 import type { Authorization } from '../authorization/authorization.js';
+import { RememberedGrants } from '../authorization/remembered-grants.js';
 import type { ConnectionTokens } from './sec-context.js';
 
-/** What a connection exchanges, without memory. */
+/** What a connection exchanges: a request that a device repeats gets the same answer. */
 export function connectionTokens(authorization: Authorization): ConnectionTokens {
+  const grants = new RememberedGrants(authorization);
   return {
-    exchange: (provider, code) => authorization.exchange(provider, code),
-    refresh: (provider, { token }) => authorization.refresh(provider, token),
-    clear: () => undefined,
+    exchange: (provider, code) => grants.exchange(provider, code),
+    refresh: (provider, { token }) => grants.refresh(provider, token),
+    clear: () => grants.clear(),
   };
 }

@@ -1,0 +1,61 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
+import { waitFor } from '@sallyport/testkit';
+import { OidcProvider } from '@sallyport/testkit/oidc-provider';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { GatewayAuthorization } from './gateway-authorization.js';
+
+async function openGateway() {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-authorization-'));
+  const provider = await OidcProvider.start();
+  const providersPath = join(folder, 'coap-providers.toml');
+  await writeFile(join(folder, 'secret'), provider.client.secret);
+  await writeFile(join(folder, 'sallyport.toml'), `coap.authorization.providers_path = "${providersPath}"\n`);
+  const lines = [
+    '[[provider]]',
+    'name = "plant"',
+    `issuer = "${provider.issuer}"`,
+    `client_id = "${provider.client.id}"`,
+    `client_secret_path = "${join(folder, 'secret')}"`,
+    `redirect_url = "${provider.client.redirectUri}"`,
+  ];
+  await writeFile(providersPath, lines.join('\n'));
+  const context = await openTestContext(folder, 'coap-gateway');
+  const authorization = new GatewayAuthorization(context);
+  onTestFinished(async () => {
+    await authorization.beforeApplicationShutdown();
+    await closeTestContext(context);
+    await provider.stop();
+    await rm(folder, { recursive: true });
+  });
+  const fault = async () => (await context.readiness.report()).faults['authorization'];
+  return { provider, authorization, fault };
+}
+
+describe('the authorization of the gateway', () => {
+  it('takes codes of the providers in its settings', async () => {
+    const { provider, authorization } = await openGateway();
+    await authorization.onModuleInit();
+    const tokens = await authorization.exchange('plant', await provider.codeFor('1'));
+    expect(tokens.access.owner).toBe('1');
+  });
+
+  it('starts without its providers, and is ready when each has answered once', async () => {
+    const { provider, authorization, fault } = await openGateway();
+    provider.outage = 503;
+    await authorization.onModuleInit();
+    expect(await fault()).toBe('the providers plant have not answered yet');
+    provider.outage = undefined;
+    await waitFor(async () => (await fault()) === undefined, { deadlineMs: 10_000 });
+  });
+
+  it('stays ready when a provider goes away later', async () => {
+    const { provider, authorization, fault } = await openGateway();
+    await authorization.onModuleInit();
+    await waitFor(async () => (await fault()) === undefined, { deadlineMs: 10_000 });
+    provider.outage = 503;
+    expect(await fault()).toBeUndefined();
+  });
+});

@@ -1,0 +1,18 @@
+import type { GrantedTokens } from '@sallyport/oidc';
+
+/** Claims of a verified access token, of any type. */
+export type TokenClaims = Readonly<Record<string, unknown>>;
+
+/**
+ * Somebody who gives access tokens to devices. Each method throws what `@sallyport/oidc` defines: TokenRefused,
+ * GrantRefused, ProviderUnavailable.
+ */
+export interface TokenProvider {
+  /** What devices send as `authprovider`. */
+  readonly name: string;
+  /** As in the claim `iss`, without a slash at its end. */
+  readonly issuer: string;
+  verify(accessToken: string): Promise<TokenClaims>;
+  exchange(code: string): Promise<GrantedTokens>;
+  refresh(refreshToken: string): Promise<GrantedTokens>;
+}
