@@ -69,6 +69,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
       'POST /v1/denied',
       'POST /v1/devices-import',
       'POST /v1/devices/{id}/expected-certificate',
+      'POST /v1/devices/{id}/owner',
       'POST /v1/devices/{id}/password',
       'POST /v1/devices/{id}/tags',
       'POST /v1/devices/{id}/{action}',

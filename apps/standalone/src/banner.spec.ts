@@ -42,6 +42,19 @@ describe('what the person who started Sallyport sees', () => {
     expect(written.join('')).toMatch(/\n {2}npx sallyport client-ca decode FILE\n\nCtrl-C/);
   });
 
+  it('is a way to begin with OCF devices, where the CoAP gateway is open', async () => {
+    const { written, log, output } = terminal();
+    const gateway = { name: 'CoAP gateway', group: 'coap', host: '127.0.0.1', port: 5684, isOpen: true } as const;
+    const entrances = [{ ...gateway, level: 'mutual', sessions: 0 } as const];
+    await announce(
+      { describe: async () => ({ configDirectory: '/etc/tedge', entrances, caFingerprint: '' }) },
+      output,
+      log,
+    );
+    expect(written.join('')).toContain('  CoAP gateway  coaps+tcp://localhost:5684  mutual TLS, both sides');
+    expect(written.join('')).toMatch(/\n {2}npx sallyport coap identity --device UUID\n\nCtrl-C/);
+  });
+
   it('is a warning when the system cannot be described, and the system goes on', async () => {
     const { written, lines, log, output } = terminal();
     const describe = () => Promise.reject(new Problem('unavailable', 'No answer within 3000 ms.'));

@@ -41,6 +41,13 @@ const manufacturers = [
   '',
 ];
 
+const ocfDevices = [
+  'Or give a device of OCF its identity (docs/coap.md):',
+  '',
+  '  npx sallyport coap identity --device UUID',
+  '',
+];
+
 /** What `npm start` tells the person who typed it: addresses, levels, the CA, and what to try next. */
 function banner({ configDirectory, entrances, caFingerprint }: SystemDescription): string {
   const open = entrances.filter(({ isOpen }) => isOpen);
@@ -65,6 +72,7 @@ function banner({ configDirectory, entrances, caFingerprint }: SystemDescription
     '  npx sallyport device enroll-token child01',
     '',
     ...(open.some(({ group }) => group === 'connector') ? manufacturers : []),
+    ...(open.some(({ group }) => group === 'coap') ? ocfDevices : []),
     'Ctrl-C stops everything.',
     '',
   ].join('\n');
