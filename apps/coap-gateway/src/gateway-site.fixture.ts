@@ -1,11 +1,18 @@
 import { appendFile, writeFile } from 'node:fs/promises';
 import type { INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { CoapResponse, Method, RequestHandler } from '@sallyport/coap-wire';
+import type { CoapResponse, OutgoingRequest, RequestHandler } from '@sallyport/coap-wire';
 import { type CoapClient, connectCoap } from '@sallyport/coap-wire/testing';
 import { Entrances } from '@sallyport/entrance';
 import { mqttRpcServer, publishEvent } from '@sallyport/mqtt';
-import { type DeviceState, deviceChanged, deviceId, deviceOwnerChanged } from '@sallyport/protocol';
+import {
+  type DeviceState,
+  deviceChanged,
+  deviceId,
+  deviceOwnerChanged,
+  type OcfUuid,
+  ocfUuid,
+} from '@sallyport/protocol';
 import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import { type CertificateOptions, TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
 import type { Authorization } from './authorization/authorization.js';
@@ -84,6 +91,15 @@ export class GatewaySite implements AsyncDisposable {
     return this.siteCa.issue({ commonName: `uuid:${uuid}`, extendedKeyUsage: identityUsage, ...options });
   }
 
+  uuid(text: string): OcfUuid {
+    return ocfUuid.parse(text);
+  }
+
+  /** The body of a request. */
+  cbor(value: unknown): Buffer {
+    return encodeCbor(value);
+  }
+
   connect({ device, handler, tls }: Asking = {}): Promise<CoapClient> {
     const shown = device === undefined ? {} : { cert: device.certPem, key: device.keyPem };
     return connectCoap({
@@ -99,7 +115,7 @@ export class GatewaySite implements AsyncDisposable {
     owner = '1',
     ...asking
   }: Asking & { uuid?: string; owner?: string } = {}): Promise<CoapClient> {
-    const client = await this.connect({ device: await this.device(uuid), ...asking });
+    const client = await this.connect({ ...asking, device: asking.device ?? (await this.device(uuid)) });
     this.registry.owners.set(`uuid:${uuid}`, owner);
     const accesstoken = this.provider.issue(`token of ${owner}`, { owner });
     await send(client, '/oic/sec/session', { di: uuid, uid: owner, accesstoken, login: true });
@@ -165,8 +181,14 @@ export interface Answer {
 }
 
 /** Sends a map as CBOR, as OCF devices do, and reads the answer. */
-export async function send(client: CoapClient, path: string, body: unknown, method: Method = 'POST'): Promise<Answer> {
-  return answerOf(await client.ask(path, { method, contentFormat: 10_000, payload: encodeCbor(body) }));
+export async function send(
+  client: CoapClient,
+  path: string,
+  body: unknown,
+  request: Partial<OutgoingRequest> = {},
+): Promise<Answer> {
+  const payload = encodeCbor(body);
+  return answerOf(await client.ask(path, { method: 'POST', contentFormat: 10_000, payload, ...request }));
 }
 
 /** What an answer says. */

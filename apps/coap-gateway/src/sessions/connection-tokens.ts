@@ -4,10 +4,5 @@ import type { ConnectionTokens } from './sec-context.js';
 
 /** What a connection exchanges: a request that a device repeats gets the same answer. */
 export function connectionTokens(authorization: Authorization): ConnectionTokens {
-  const grants = new RememberedGrants(authorization);
-  return {
-    exchange: (provider, code) => grants.exchange(provider, code),
-    refresh: (provider, { token }) => grants.refresh(provider, token),
-    clear: () => grants.clear(),
-  };
+  return new RememberedGrants(authorization);
 }

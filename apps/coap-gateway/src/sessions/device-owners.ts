@@ -15,7 +15,7 @@ import {
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 
 interface Remembered {
-  readonly owner: string | undefined;
+  readonly owner: string;
   readonly decidedAtMs: number;
 }
 
@@ -64,8 +64,8 @@ export class DeviceOwners implements OnModuleInit {
 
   /** @throws CoapError `5.03`: the registry does not answer */
   async isOwner({ deviceId, owner }: Pick<Claim, 'deviceId' | 'owner'>): Promise<boolean> {
-    const known = this.recall(deviceId);
-    return known === undefined ? (await this.ask(deviceId)) === owner : known.owner === owner;
+    // A refusal is not remembered: the device can pass as soon as it is claimed.
+    return this.recall(deviceId)?.owner === owner || (await this.ask(deviceId)) === owner;
   }
 
   /**
@@ -98,8 +98,10 @@ export class DeviceOwners implements OnModuleInit {
       this.answered((options) => this.context.rpc.call(readOwner, { deviceId }, options)),
     );
     // An answer from before a change must not be remembered after it.
-    if (!hasChanged(canonical(deviceId))) this.remembered.set(keyOf(deviceId), { owner: answer.owner, decidedAtMs });
-    return answer.owner;
+    const { owner } = answer;
+    if (owner !== undefined && !hasChanged(canonical(deviceId)))
+      this.remembered.set(keyOf(deviceId), { owner, decidedAtMs });
+    return owner;
   }
 
   private async answered<Answer>(question: (options: CallOptions) => Promise<Answer>): Promise<Answer> {

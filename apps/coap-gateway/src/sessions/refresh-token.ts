@@ -17,12 +17,8 @@ async function refreshed(sec: SecRequest, body: SecBody): Promise<object> {
   const { context, tokens, link } = sec;
   const di = requireText(body.di, 'invalid deviceID');
   const token = requireText(body.refreshtoken, 'invalid refreshToken');
-  const uid = requireText(body.uid, 'invalid userId');
-  const {
-    access,
-    accessToken,
-    refreshToken: next,
-  } = await tokens.refresh(body.authprovider || undefined, { token, uid });
+  requireText(body.uid, 'invalid userId');
+  const { access, accessToken, refreshToken: next } = await tokens.refresh(body.authprovider || undefined, token);
   const now = context.clock.now();
   requireValid(access, now);
   const owner = requireOwner(access);

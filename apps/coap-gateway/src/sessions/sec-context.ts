@@ -65,7 +65,7 @@ export interface ConnectionTokens {
   /** @throws CoapError as `Authorization.exchange` */
   exchange(provider: string, code: string): Promise<TokenSet>;
   /** @throws CoapError as `Authorization.refresh` */
-  refresh(provider: string | undefined, refresh: { readonly token: string; readonly uid: string }): Promise<TokenSet>;
+  refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet>;
   /** A sign-in has succeeded: what was brought is used. */
   clear(): void;
 }
