@@ -4,7 +4,6 @@ import { Semaphore } from '@sallyport/concurrency';
 import { ServiceContext } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { GatewayFront } from '../front/gateway-front.js';
-import { connectionTokens } from './connection-tokens.js';
 import { DeviceConnection } from './device-connection.js';
 import type { OwnerChange } from './device-owners.js';
 import type { GatewayContext, SessionRules } from './sec-context.js';
@@ -54,7 +53,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
   }
 
   private serve(connection: Connection): void {
-    const device = new DeviceConnection(this.context, connection, connectionTokens(this.context.authorization));
+    const device = new DeviceConnection(this.context, connection);
     const endpoint = new CoapEndpoint(connection.socket, {
       handler: (request, signal) => device.answer(request, signal),
       limits: limitsOf(this.service.settings),

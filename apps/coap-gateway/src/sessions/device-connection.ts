@@ -3,10 +3,10 @@ import { CoapError, type CoapRequest, type CoapResponse, type Endpoint } from '@
 import { SerialQueue } from '@sallyport/concurrency';
 import { printable } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
+import { RememberedGrants } from '../authorization/remembered-grants.js';
 import { refreshToken } from './refresh-token.js';
 import type {
   ConnectionEnd,
-  ConnectionTokens,
   DeviceLink,
   GatewayContext,
   ProvedUser,
@@ -42,13 +42,15 @@ export class DeviceConnection implements DeviceLink {
   private isEnded = false;
   // In order: a sign-in must not overtake a sign-out.
   private readonly secRequests = new SerialQueue();
+  private readonly tokens: RememberedGrants;
   private idleSinceMs = performance.now();
 
   constructor(
     private readonly context: GatewayContext,
     private readonly connection: Connection,
-    private readonly tokens: ConnectionTokens,
-  ) {}
+  ) {
+    this.tokens = new RememberedGrants(context.authorization);
+  }
 
   /** It speaks CoAP from now on. */
   serve(endpoint: Endpoint): void {

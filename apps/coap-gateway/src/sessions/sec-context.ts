@@ -2,7 +2,8 @@ import type { CoapRequest } from '@sallyport/coap-wire';
 import type { DeviceId, OcfUuid } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
-import type { AccessToken, Authorization, TokenSet } from '../authorization/authorization.js';
+import type { AccessToken, Authorization } from '../authorization/authorization.js';
+import type { RememberedGrants } from '../authorization/remembered-grants.js';
 import type { DeviceIdRules } from '../authorization/resolve-device-id.js';
 import type { AttemptLimit } from './attempt-limit.js';
 import type { DeviceOwners } from './device-owners.js';
@@ -60,21 +61,12 @@ export interface DeviceLink {
   leave(): void;
 }
 
-/** What codes and refresh tokens have brought on one connection. A device that repeats a request gets the same again. */
-export interface ConnectionTokens {
-  /** @throws CoapError as `Authorization.exchange` */
-  exchange(provider: string, code: string): Promise<TokenSet>;
-  /** @throws CoapError as `Authorization.refresh` */
-  refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet>;
-  /** A sign-in has succeeded: what was brought is used. */
-  clear(): void;
-}
-
 /** A request of the resources below `/oic/sec`, and what it may use. */
 export interface SecRequest {
   readonly request: CoapRequest;
   readonly context: GatewayContext;
   readonly connection: Connection;
   readonly link: DeviceLink;
-  readonly tokens: ConnectionTokens;
+  /** What codes and refresh tokens have brought on this connection. */
+  readonly tokens: RememberedGrants;
 }

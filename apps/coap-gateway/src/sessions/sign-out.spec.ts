@@ -1,13 +1,20 @@
+import { CoapError } from '@sallyport/coap-wire';
 import type { CoapClient } from '@sallyport/coap-wire/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answerOf, GatewaySite, lamp, send } from '../gateway-site.fixture.js';
-import { NoWork } from './absent-parts.js';
 import type { DeviceSession } from './device-session.js';
+import { SignedInWork } from './signed-in-work.js';
 
 /** Work with a command that runs until the test ends it. */
-class WorkWithCommand extends NoWork {
+class WorkWithCommand extends SignedInWork {
   running = Promise.resolve();
   readonly forgotten: string[] = [];
+
+  override begin(): void {}
+
+  override answer(): never {
+    throw new CoapError('4.04', 'nothing is served here');
+  }
 
   override async settle(): Promise<void> {
     await this.running;
