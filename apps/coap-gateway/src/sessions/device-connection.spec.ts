@@ -1,0 +1,150 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
+import { CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
+import type { TestCertificate } from '@sallyport/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf, GatewaySite, lamp, send } from '../gateway-site.fixture.js';
+import type { DeviceSession } from './device-session.js';
+import { SignedInWork } from './signed-in-work.js';
+
+/** Work that finds `/here` and tells which device asked. */
+class SmallWork extends SignedInWork {
+  readonly begun: string[] = [];
+
+  override begin({ device }: DeviceSession): void {
+    this.begun.push(device);
+  }
+
+  override async answer({ device }: DeviceSession, { path }: CoapRequest): Promise<CoapResponse> {
+    if (path.join('/') !== 'here') throw new CoapError('4.04', 'not here');
+    return { code: '2.05', payload: Buffer.from(device) };
+  }
+
+  override async settle(): Promise<void> {}
+
+  override async forget(): Promise<void> {}
+}
+
+let site: GatewaySite;
+let device: TestCertificate;
+const work = new SmallWork();
+
+beforeAll(async () => {
+  site = await GatewaySite.open({ work: () => work });
+  device = await site.device();
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** Writes bytes on a bare TLS connection, and returns what came until the gateway ended it. */
+async function exchange(pieces: readonly Buffer[], version: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3'): Promise<string> {
+  const socket = connect({
+    host: '127.0.0.1',
+    port: site.port,
+    ca: site.siteCa.certPem,
+    cert: device.certPem,
+    key: device.keyPem,
+    minVersion: version,
+    maxVersion: version,
+    checkServerIdentity: () => undefined,
+  });
+  await once(socket, 'secureConnect');
+  const received: Buffer[] = [];
+  socket.on('data', (bytes) => received.push(bytes));
+  const ended = once(socket, 'end');
+  for (const piece of pieces) await new Promise<void>((resolve) => socket.write(piece, () => resolve()));
+  await ended;
+  socket.destroy();
+  return Buffer.concat(received).toString('hex');
+}
+
+const csm = '50e123040000' + '20';
+const frame = (hex: string) => Buffer.from(hex, 'hex');
+// A POST to /here, token 01, by a device that is not signed in.
+const notSignedIn = frame('51' + '02' + '01' + 'b4' + '68657265');
+const lastWord = Buffer.from("cannot handle request to path '/here': invalid authorization context").toString('hex');
+// 68 bytes and the payload marker: 13 and 56.
+const refusal = `d1388101ff${lastWord}`;
+
+describe('a connection that nobody has signed in on', () => {
+  it('tells the time', async () => {
+    await using client = await site.connect({ device });
+    const answer = await client.ask('/x.plgd.dev/time');
+    expect(answer).toMatchObject({ code: '2.05', contentFormat: 10_000 });
+    const { time } = Object(answerOf(answer).body);
+    expect(Date.parse(time) / 1000).toBeCloseTo(Date.now() / 1000, -1);
+    expect((await client.ask('/x.plgd.dev/time', { method: 'POST' })).code).toBe('4.04');
+  });
+
+  it.each(['GET', 'POST', 'PUT', 'DELETE'] as const)('ends with 4.01 after any other request (%s)', async (method) => {
+    await using client = await site.connect({ device });
+    expect(answerOf(await client.ask('/oic/rd', { method }))).toMatchObject({
+      code: '4.01',
+      text: "cannot handle request to path '/oic/rd': invalid authorization context",
+    });
+    expect(await client.ended).toBe('peer-closed');
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('gets the whole refusal before the end, 100 times of 100 (%s)', async (version) => {
+    const answers = new Map<string, number>();
+    for (let run = 0; run < 100; run += 1) {
+      const answer = await exchange([frame(csm), notSignedIn], version);
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
+    }
+    expect([...answers]).toEqual([[csm + refusal, 100]]);
+  });
+
+  it('understands a request that comes byte by byte', async () => {
+    const bytes = [...Buffer.concat([frame(csm), notSignedIn])].map((byte) => Buffer.of(byte));
+    expect(await exchange(bytes)).toBe(csm + refusal);
+  });
+
+  it('answers fifty requests of one TLS record, each with its token', async () => {
+    // GET /x.plgd.dev/time with tokens 01 to 32, in JSON.
+    const path = `ba${Buffer.from('x.plgd.dev').toString('hex')}04${Buffer.from('time').toString('hex')}`;
+    const options = `${path}6132`;
+    const requests = Array.from({ length: 50 }, (_each, index) =>
+      frame(`d1${(options.length / 2 - 13).toString(16).padStart(2, '0')}01${(index + 1).toString(16).padStart(2, '0')}${options}`),
+    );
+    const received = await exchange([Buffer.concat([frame(csm), ...requests, notSignedIn])]);
+    const tokens = [...received.matchAll(/45(..)c132ff7b2274696d65/g)].map(([, token = '']) => Number.parseInt(token, 16));
+    expect(tokens.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 50 }, (_each, index) => index + 1));
+  });
+
+  it('may send the options of libcoap and IoTivity with every request', async () => {
+    // Uri-Host "a", Uri-Port 15684, Uri-Path, and versions 1.0.0 of accepted and of own content formats (2049, 2053).
+    const path = `4a${Buffer.from('x.plgd.dev').toString('hex')}04${Buffer.from('time').toString('hex')}`;
+    const options = `316142${'3d44'}${path}e206e9${'0800'}42${'0800'}`;
+    const length = (options.length / 2 - 13).toString(16).padStart(2, '0');
+    const received = await exchange([frame(csm), frame(`d1${length}0101${options}`), notSignedIn]);
+    // 2.05 with token 01, in CBOR of OCF.
+    expect(received).toMatch(new RegExp(`^${csm}d1..4501c22710ffa16474696d65`));
+  });
+
+  it('ignores empty messages', async () => {
+    expect(await exchange([frame(csm), frame('0000'), frame('0000'), notSignedIn])).toBe(csm + refusal);
+  });
+});
+
+describe('a device that is signed in', () => {
+  it('is told to the resources once, and gets their answers', async () => {
+    work.begun.length = 0;
+    await using client = await site.signedIn({ device });
+    expect(answerOf(await client.ask('/here'))).toMatchObject({ code: '2.05', text: lamp });
+    await send(client, '/oic/sec/session', { di: lamp, uid: '1', accesstoken: 'token of 1', login: true });
+    expect(work.begun).toEqual([lamp]);
+  });
+
+  it('keeps its connection when the resources refuse something', async () => {
+    await using client = await site.signedIn({ device });
+    expect((await client.ask('/elsewhere')).code).toBe('4.04');
+    expect(answerOf(await client.ask('/here'))).toMatchObject({ code: '2.05' });
+  });
+
+  it('may send a token of 3 KB, in one message or in blocks', async () => {
+    const token = site.provider.issue('t'.repeat(3_072));
+    site.registry.owners.set(`uuid:${lamp}`, '1');
+    const body = { di: lamp, uid: '1', accesstoken: token, login: true };
+    await using client = await site.connect({ device });
+    expect((await send(client, '/oic/sec/session', body)).code).toBe('2.04');
+  });
+});
