@@ -84,14 +84,17 @@ describe('a connection that nobody has signed in on', () => {
     expect(await client.ended).toBe('peer-closed');
   });
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('gets the whole refusal before the end, 100 times of 100 (%s)', async (version) => {
-    const answers = new Map<string, number>();
-    for (let run = 0; run < 100; run += 1) {
-      const answer = await exchange([frame(csm), notSignedIn], version);
-      answers.set(answer, (answers.get(answer) ?? 0) + 1);
-    }
-    expect([...answers]).toEqual([[csm + refusal, 100]]);
-  });
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'gets the whole refusal before the end, 100 times of 100 (%s)',
+    async (version) => {
+      const answers = new Map<string, number>();
+      for (let run = 0; run < 100; run += 1) {
+        const answer = await exchange([frame(csm), notSignedIn], version);
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }
+      expect([...answers]).toEqual([[csm + refusal, 100]]);
+    },
+  );
 
   it('understands a request that comes byte by byte', async () => {
     const bytes = [...Buffer.concat([frame(csm), notSignedIn])].map((byte) => Buffer.of(byte));
@@ -103,11 +106,17 @@ describe('a connection that nobody has signed in on', () => {
     const path = `ba${Buffer.from('x.plgd.dev').toString('hex')}04${Buffer.from('time').toString('hex')}`;
     const options = `${path}6132`;
     const requests = Array.from({ length: 50 }, (_each, index) =>
-      frame(`d1${(options.length / 2 - 13).toString(16).padStart(2, '0')}01${(index + 1).toString(16).padStart(2, '0')}${options}`),
+      frame(
+        `d1${(options.length / 2 - 13).toString(16).padStart(2, '0')}01${(index + 1).toString(16).padStart(2, '0')}${options}`,
+      ),
     );
     const received = await exchange([Buffer.concat([frame(csm), ...requests, notSignedIn])]);
-    const tokens = [...received.matchAll(/45(..)c132ff7b2274696d65/g)].map(([, token = '']) => Number.parseInt(token, 16));
-    expect(tokens.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 50 }, (_each, index) => index + 1));
+    const tokens = [...received.matchAll(/45(..)c132ff7b2274696d65/g)].map(([, token = '']) =>
+      Number.parseInt(token, 16),
+    );
+    expect(tokens.toSorted((one, other) => one - other)).toEqual(
+      Array.from({ length: 50 }, (_each, index) => index + 1),
+    );
   });
 
   it('may send the options of libcoap and IoTivity with every request', async () => {
