@@ -5,13 +5,7 @@ import { printable } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { RememberedGrants } from '../authorization/remembered-grants.js';
 import { refreshToken } from './refresh-token.js';
-import type {
-  ConnectionEnd,
-  DeviceLink,
-  GatewayContext,
-  ProvedUser,
-  SecRequest,
-} from './sec-context.js';
+import type { ConnectionEnd, DeviceLink, GatewayContext, ProvedUser, SecRequest } from './sec-context.js';
 import { signInOrOut } from './session-requests.js';
 import { signOff } from './sign-off.js';
 import { signUp } from './sign-up.js';
