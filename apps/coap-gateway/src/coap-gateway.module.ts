@@ -13,7 +13,7 @@ import { SignedInWork } from './sessions/signed-in-work.js';
 /** Wires the parts of the CoAP gateway. */
 @Module({
   imports: [EntranceModule],
-  controllers: [...sessionParts.controllers],
+  controllers: [...presenceParts.controllers, ...sessionParts.controllers],
   providers: [
     Timeline,
     GatewayFront,

@@ -86,6 +86,14 @@ export {
   twinSync,
 } from './coap-admin.js';
 export {
+  type CoapDevice,
+  type CoapDeviceList,
+  coapDevice,
+  coapDeviceList,
+  coapDeviceQuery,
+  coapDeviceRoutes,
+} from './coap-devices.js';
+export {
   type ClientCaChange,
   type ClientCaDescription,
   type ConnectorDescription,

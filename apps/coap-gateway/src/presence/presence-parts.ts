@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { Clock, Log, MqttSessions } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { SignedInDevices } from '../sessions/signed-in-devices.js';
+import { CoapDevicesController } from './coap-devices.controller.js';
 import { DevicePresence } from './device-presence.js';
 import { GatewayLease } from './gateway-lease.js';
 import { PresenceRecords } from './presence-records.js';
@@ -28,4 +29,4 @@ const presence: Provider = {
 };
 
 /** The wiring of presence, for the module of the gateway. It needs `SignedInDevices`. */
-export const presenceParts = { controllers: [], providers: [lease, PresenceRecords, presence] };
+export const presenceParts = { controllers: [CoapDevicesController], providers: [lease, PresenceRecords, presence] };
