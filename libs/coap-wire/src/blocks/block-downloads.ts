@@ -86,8 +86,10 @@ export class BlockDownloads {
     else this.shelf.give(kept.capacity);
     if (offset >= kept.body.length)
       return inWords(request, new CoapError('4.00', `the answer has no block ${block.number}`));
-    const size2 = offset === 0 ? { size2: kept.body.length } : {};
-    return messageOfResponse({ ...kept.response, payload }, { token, ...echoOf(request), block2: block, ...size2 });
+    const envelope = { token, ...echoOf(request), block2: block };
+    // RFC 7959 §3.4: only the first block of a notification has its number.
+    if (offset > 0) return messageOfResponse({ ...withoutObserve(kept.response), payload }, envelope);
+    return messageOfResponse({ ...kept.response, payload }, { ...envelope, size2: kept.body.length });
   }
 
   private sizeOf(sizeExponent: number): BlockSize {
@@ -98,6 +100,10 @@ export class BlockDownloads {
 /** RFC 7959 §2.3: the answer to a request that came in blocks says so. */
 function echoOf({ block1 }: ReceivedRequest): { block1?: Block } {
   return block1 === undefined ? {} : { block1 };
+}
+
+function withoutObserve({ observe: _, ...response }: CoapResponse): CoapResponse {
+  return response;
 }
 
 /** Not by token: each block may be fetched with its own. */

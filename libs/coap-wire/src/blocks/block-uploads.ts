@@ -56,10 +56,10 @@ export class BlockUploads {
 
   private append(upload: Upload, request: ReceivedRequest, block1: Block): Received {
     const { token, payload } = request;
+    if (!block1.hasMore) return this.give(upload, { request: { ...request, payload: upload.wholeWith(payload) } });
     if (!this.shelf.take(upload.capacityFor(payload.length) - upload.capacity))
       return this.give(upload, refused(request, '5.03', 'too many requests come in blocks: try again later'));
     upload.append(payload);
-    if (!block1.hasMore) return this.give(upload, { request: { ...request, payload: upload.whole } });
     this.shelf.put(keyOf(request), upload);
     return { answer: messageOfResponse({ code: '2.31' }, { token, block1 }) };
   }

@@ -37,4 +37,9 @@ export class GrowingBody {
   get whole(): Buffer {
     return this.buffer.subarray(0, this.length);
   }
+
+  /** All that has come and the last piece, in memory of its own. */
+  wholeWith(last: Buffer): Buffer {
+    return Buffer.concat([this.whole, last]);
+  }
 }
