@@ -3,9 +3,10 @@ import { ensureInstalled, fail } from './bootstrap.mjs';
 import { ensurePeers } from './peers.mjs';
 import { anotherDay } from './proofs/another-day.mjs';
 import { bareRoot } from './proofs/bare-root.mjs';
+import { coapFrames } from './proofs/coap.mjs';
 import { bridge, broker, connector, mqttHostile } from './proofs/mqtt.mjs';
 
-const proofs = [bareRoot, anotherDay, broker, bridge, connector, mqttHostile];
+const proofs = [bareRoot, anotherDay, broker, bridge, connector, mqttHostile, coapFrames];
 const names = process.argv.slice(2);
 
 if (names.includes('--list')) list();
