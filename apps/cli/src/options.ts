@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { configSchema, loadSettings, type Settings } from '@sallyport/config';
 import { errorCode, readTextIfPresent } from '@sallyport/files';
 import {
+  canonicalDeviceId,
   canonicalUuid,
   type DeviceId,
   deviceId,
@@ -90,11 +91,11 @@ export function absolutePath({ cwd }: CliContext, path: string): string {
   return resolve(cwd, path);
 }
 
-/** Parser of a device id argument. */
+/** Parser of a device id argument. The name of an OCF device may be in capitals. */
 export function deviceIdArgument(text: string): DeviceId {
   const result = deviceId.safeParse(text);
   if (!result.success) throw new InvalidArgumentError(`"${text}" ${result.error.issues[0]?.message ?? ''}.`);
-  return result.data;
+  return canonicalDeviceId(result.data);
 }
 
 /** Parser of the id of an OCF device: a UUID, also with `uuid:` before it, in lower case or capitals. */

@@ -1,5 +1,5 @@
 import { writeFileAtomic } from '@sallyport/files';
-import type { DeviceId } from '@sallyport/protocol';
+import { canonicalDeviceId, type DeviceId } from '@sallyport/protocol';
 import { type Certificate, parseCertificateRequest } from '@sallyport/x509';
 import { type CertificateFiles, certificateMode, holdIdentityRoom, pemOf, replaceRoots } from './certificate-files.js';
 import { passwordOf, trustFromToken } from './enrol.js';
@@ -26,7 +26,8 @@ export interface EnrolRequestOptions {
  * @throws Problem as `enrolIdentity`
  */
 export async function enrolRequest(options: EnrolRequestOptions): Promise<Certificate> {
-  const { files, csr, deviceId, oneTimePassword, url, signal } = options;
+  const { files, csr, oneTimePassword, url, signal } = options;
+  const deviceId = canonicalDeviceId(options.deviceId);
   const { spki } = parseCertificateRequest(csr);
   const trust = trustFromToken(oneTimePassword);
   const client = new EstClient({ url, trust, ...(signal === undefined ? {} : { signal }) });

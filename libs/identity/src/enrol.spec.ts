@@ -102,6 +102,15 @@ describe('enrolment with a one-time token', () => {
     ]);
   });
 
+  it('spells the name of an OCF device in lower case, as its certificate will', async () => {
+    const leaf = await enrol({ deviceId: deviceId.parse('UUID:B5A2A42E-B285-42F1-A36B-034C8FC8EFD5') });
+
+    const [name = ''] = leaf.subject.commonNames;
+    expect(name).toBe('uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5');
+    const { headers } = responder.seen.at(-1) ?? {};
+    expect(headers?.authorization).toBe(`Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`);
+  });
+
   it('keeps a key that is already there', async () => {
     const privateKey = await ensurePrivateKey(files.keyPath);
 

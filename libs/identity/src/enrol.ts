@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { removeIfPresent, writeFileAtomic } from '@sallyport/files';
-import { type DeviceId, Problem, parseEnrolmentToken } from '@sallyport/protocol';
+import { canonicalDeviceId, type DeviceId, Problem, parseEnrolmentToken } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
   type Certificate,
@@ -60,7 +60,8 @@ interface Subject {
  * @throws Problem `unavailable`, `rate-limited`: try again, after `retryAfterSeconds` if given
  */
 export async function enrolIdentity(options: EnrolOptions): Promise<Certificate> {
-  const { files, deviceId, oneTimePassword, url, subjectAltNames = [], timeoutMs, signal } = options;
+  const { files, oneTimePassword, url, subjectAltNames = [], timeoutMs, signal } = options;
+  const deviceId = canonicalDeviceId(options.deviceId);
   const trust = options.trust ?? trustFromToken(oneTimePassword);
   const password = passwordOf(oneTimePassword);
   await recoverIdentity(files);

@@ -19,6 +19,14 @@ describe('device enroll-token', () => {
     ]);
   });
 
+  it('spells the name of an OCF device in lower case', async () => {
+    await using site = await fakeSite();
+    await site.run(['device', 'enroll-token', 'uuid:B5A2A42E-B285-42F1-A36B-034C8FC8EFD5']);
+    expect(site.admin['pki-signer'].seen[0]?.body).toMatchObject({
+      deviceId: 'uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5',
+    });
+  });
+
   it('names the user who asks for it', async () => {
     await using site = await fakeSite();
     await site.run(['device', 'enroll-token', 'child01']);

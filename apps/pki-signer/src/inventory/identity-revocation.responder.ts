@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { RpcHandler } from '@sallyport/mqtt';
-import { type IdentityRevocation, revokeIdentities } from '@sallyport/protocol';
+import { canonicalDeviceId, type IdentityRevocation, revokeIdentities } from '@sallyport/protocol';
 import { Revocation } from './revocation.js';
 
 /** Revokes the certificates of a device that the registry says was given up. */
@@ -11,6 +11,6 @@ export class IdentityRevocationResponder {
   @RpcHandler(revokeIdentities)
   async revoke({ deviceId, releasedAt, actor }: IdentityRevocation) {
     const issuedUntil = new Date(releasedAt);
-    return { revoked: await this.revocation.revokeDevice(deviceId, { issuedUntil, actor }) };
+    return { revoked: await this.revocation.revokeDevice(canonicalDeviceId(deviceId), { issuedUntil, actor }) };
   }
 }
