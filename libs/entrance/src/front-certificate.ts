@@ -24,6 +24,8 @@ export interface FrontCertificateNeeds {
   readonly domains: () => readonly string[];
   /** The CAs of this site; none while they are not known. */
   readonly site: () => readonly Certificate[];
+  /** Another reason to make the certificate anew. The signer must refuse what this function would not accept. */
+  readonly isObsolete?: (certificate: Certificate) => boolean;
 }
 
 /**
@@ -45,7 +47,8 @@ export class FrontCertificate {
       names: () => serverNames(hostname(), [...context.settings.get('pki.hostnames'), ...needs.domains()]),
       issue: (request) => this.issue(request),
       // The site was founded anew, or its CA rotated and is gone.
-      isObsolete: (certificate) => needs.site().length > 0 && !isOfSite(certificate, needs.site()),
+      isObsolete: (certificate) =>
+        needs.isObsolete?.(certificate) === true || (needs.site().length > 0 && !isOfSite(certificate, needs.site())),
     });
   }
 

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { pause, SerialQueue } from '@sallyport/concurrency';
 import { Entrances, FrontCertificate, FrontEntrance, fetchTrustBundle } from '@sallyport/entrance';
 import { subscribeEvent } from '@sallyport/mqtt';
-import { deviceId, type OcfUuid, ocfUuidOf, trustBundleChanged } from '@sallyport/protocol';
+import { deviceId, type OcfUuid, ocfDeviceId, ocfUuidOf, trustBundleChanged } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Limits, StreamListenerHandler } from '@sallyport/tls';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
@@ -40,10 +40,13 @@ export class GatewayFront implements OnModuleInit, BeforeApplicationShutdown {
     private readonly opener: Entrances,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'CAs and certificate not up to date, will try again');
+    const hub = context.settings.get('coap.hub_id');
     this.certificate = new FrontCertificate(context, {
       service: 'coap-gateway',
-      // The signer knows the id of the cloud, and puts it in the place of this name.
-      commonName: deviceId.parse(context.name),
+      // Without the setting, the signer puts the id of the cloud in the place of the name of the service. With it, the
+      // signer refuses when it knows another id.
+      commonName: hub === undefined ? deviceId.parse(context.name) : ocfDeviceId(hub),
+      isObsolete: ({ subject }) => hub !== undefined && subject.commonNames[0] !== ocfDeviceId(hub),
       files: () => this.certificateFiles(),
       domains: () => [],
       site: () => this.site,

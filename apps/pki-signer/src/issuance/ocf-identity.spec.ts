@@ -95,6 +95,18 @@ describe('the id of the CoAP gateway', () => {
     expect([record.deviceId, record.kind, record.profile]).toEqual([hub, 'service', 'hub']);
   });
 
+  it('may be in the request of the gateway, but only as the signer knows it', async () => {
+    await using site = await openTestSite({ hubId: ocfUuid.parse(uuid) });
+    const ask = (commonName: string) => {
+      const request = csrFor(commonName, newKey(), [{ type: 'dns', value: 'localhost' }]);
+      const order = { name: deviceId.parse('coap-gateway'), request, permittedHosts: ['localhost'] };
+      return site.signer.serverIssuance.issue(order);
+    };
+    const [der = Buffer.alloc(0)] = await ask(name);
+    expect(parseCertificate(der).subject.commonNames).toEqual([name]);
+    expect((await problemOf(ask('uuid:00000000-0000-4000-8000-000000000000'))).type).toBe('csr-forbidden');
+  });
+
   it('is not given to the connector', async () => {
     await using site = await openTestSite();
     const hub = ocfDeviceId(await hubOf(site));
