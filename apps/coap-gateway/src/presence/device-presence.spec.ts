@@ -2,14 +2,16 @@ import { Mqtt, type MqttSubscription } from '@sallyport/mqtt';
 import { ocfDeviceId, ocfUuid } from '@sallyport/protocol';
 import { openLog } from '@sallyport/runtime';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
-import { spawnRedis, TestClock, temporaryDirectory } from '@sallyport/testkit';
+import { spawnRedis, TestClock, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { Timeline } from '@sallyport/timeline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceSession } from '../sessions/device-session.js';
 import { SignedInDevices } from '../sessions/signed-in-devices.js';
 import { DevicePresence } from './device-presence.js';
 import { GatewayLease } from './gateway-lease.js';
 import { presenceOf, recordKey } from './presence-record.js';
 import { PresenceRecords } from './presence-records.js';
+import { SupersededSessions } from './superseded-sessions.js';
 
 const lamp = ocfUuid.parse('b5a2a42e-b285-42f1-a36b-034c8fc8efd5');
 const log = openLog({ destination: { write: () => undefined } });
@@ -54,8 +56,12 @@ describe.each(['SQLite', 'Redis'] as const)('the presence of devices at gateways
     const sessions = new SignedInDevices();
     const lease = new GatewayLease({ store, clock, replica, ttlSeconds: 60 });
     const records = new PresenceRecords(store, timeline);
-    const presence = new DevicePresence({ records, lease, sessions, store, clock, log, renewMs: 20_000 });
-    return { presence, sessions };
+    const ended: string[] = [];
+    const supersede = ({ connectionId }: DeviceSession) => void ended.push(connectionId);
+    const presence = new DevicePresence({ records, lease, sessions, supersede, store, clock, log, renewMs: 20_000 });
+    const superseded = new SupersededSessions({ store, sessions, supersede, onFault: () => undefined });
+    opened.defer(() => superseded.beforeApplicationShutdown());
+    return { presence, sessions, superseded, ended };
   }
 
   const session = (connectionId: string, device = lamp) => ({
@@ -170,6 +176,34 @@ describe.each(['SQLite', 'Redis'] as const)('the presence of devices at gateways
     await slow.presence.idle();
     expect(await isOnline()).toBe(false);
     expect(await marks()).toBe(0);
+  });
+
+  it('of the newer connection counts when a gateway was taken for dead, and the older one is closed', async () => {
+    const [slow, other] = [gateway('a'), gateway('b')];
+    const first = session('first');
+    slow.sessions.enter(first);
+    slow.presence.online(first);
+    await slow.presence.idle();
+    clock.advance(61);
+    await other.presence.round();
+    other.presence.online(session('second'));
+    await other.presence.idle();
+    await slow.presence.round();
+    await slow.presence.idle();
+    expect(await recordOf()).toMatchObject({ isOnline: true, connectionId: 'second' });
+    expect(slow.ended).toEqual(['first']);
+  });
+
+  it('is that of one connection: a sign-in at another gateway closes the older one', async () => {
+    const [a, b] = [gateway('a'), gateway('b')];
+    for (const { superseded } of [a, b]) superseded.onApplicationBootstrap();
+    a.sessions.enter(session('first'));
+    a.presence.online(session('first'));
+    await a.presence.idle();
+    b.sessions.enter(session('second'));
+    b.presence.online(session('second'));
+    await waitFor(() => a.ended.length > 0);
+    expect([a.ended, b.ended]).toEqual([['first'], []]);
   });
 
   it('ends when the gateway stops, also for a device whose session nobody has ended', async () => {

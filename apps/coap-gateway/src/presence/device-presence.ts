@@ -18,6 +18,8 @@ export interface DevicePresenceParts {
   readonly lease: GatewayLease;
   /** Of this process. */
   readonly sessions: Pick<SignedInDevices, 'all'>;
+  /** Ends a session whose device has signed in anew elsewhere. */
+  readonly supersede: (session: DeviceSession) => void;
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -38,6 +40,8 @@ const mostUnwritten = 20_000;
 export class DevicePresence implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly queues = new KeyedSerialQueue<DeviceId>();
   private readonly unwritten = new BoundedMap<DeviceId, Transition>(mostUnwritten);
+  /** When each session began, as ISO 8601. */
+  private readonly since = new WeakMap<DeviceSession, string>();
   private readonly faults: FaultLog;
   private readonly rounds: PeriodicWork;
 
@@ -66,8 +70,10 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
   }
 
   /** A device has signed in. Told again for the same connection, it changes nothing. Never throws. */
-  online({ deviceId, owner, remoteAddress, connectionId }: DeviceSession): void {
-    this.tell({ type: 'connect', deviceId, owner, remoteAddress, connectionId, at: this.now() });
+  online(session: DeviceSession): void {
+    const at = this.since.get(session) ?? this.now();
+    this.since.set(session, at);
+    this.tell(connectionOf(session, at), session);
   }
 
   /** Its session has ended. It stays online when a newer connection is. Never throws. */
@@ -80,14 +86,15 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
     return this.queues.idle();
   }
 
-  private tell(transition: Transition): void {
+  private tell(transition: Transition, session?: DeviceSession): void {
     const { deviceId } = transition;
     void this.queues.run(deviceId, async () => {
       // Whatever could not be written before is out of date now.
       this.unwritten.delete(deviceId);
       try {
         await this.parts.lease.require();
-        await this.parts.records.write(transition, this.parts.lease.id);
+        const outcome = await this.parts.records.write(transition, this.parts.lease.id);
+        if (outcome === 'superseded' && session !== undefined) this.parts.supersede(session);
       } catch (error) {
         this.unwritten.set(deviceId, transition);
         this.faults.note(error);
@@ -99,9 +106,14 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
   async round(): Promise<void> {
     const wasKept = await this.parts.lease.renew();
     // Somebody took this process for dead, and may have set its devices offline.
-    if (!wasKept) for (const session of this.parts.sessions.all) this.online(session);
-    for (const [, transition] of this.unwritten) this.tell(transition);
+    if (!wasKept) for (const session of this.parts.sessions.all) this.repeat(session);
+    for (const [, { ...transition }] of this.unwritten)
+      this.tell(transition.type === 'connect' ? { ...transition, isRepeated: true } : transition);
     for await (const id of this.parts.lease.dead()) await this.clear(id, 'gateway-lost');
+  }
+
+  private repeat(session: DeviceSession): void {
+    this.tell({ ...connectionOf(session, this.since.get(session) ?? this.now()), isRepeated: true }, session);
   }
 
   /** Sets every device of a gateway process offline that is still online there, and forgets the process. */
@@ -117,4 +129,8 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
   private now(): string {
     return this.parts.clock.now().toISOString();
   }
+}
+
+function connectionOf({ deviceId, owner, remoteAddress, connectionId }: DeviceSession, at: string) {
+  return { type: 'connect', deviceId, owner, remoteAddress, connectionId, at } as const;
 }

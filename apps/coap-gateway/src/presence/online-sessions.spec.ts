@@ -19,7 +19,8 @@ describe('a device at the gateway', () => {
         timeline = new Timeline(store, mqtt, clock, log);
         const lease = new GatewayLease({ store, clock, replica: 'a', ttlSeconds: 60 });
         const records = new PresenceRecords(store, timeline);
-        presence = new DevicePresence({ records, lease, sessions, store, clock, log, renewMs: 20_000 });
+        const supersede = () => undefined;
+        presence = new DevicePresence({ records, lease, sessions, supersede, store, clock, log, renewMs: 20_000 });
         return presence;
       },
     });

@@ -3,6 +3,7 @@ import { type DeviceId, type NewDeviceEvent, Problem } from '@sallyport/protocol
 import { type Operation, Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { onlineKey, type PresenceRecord, presenceOf, recordKey } from './presence-record.js';
+import { supersededOperation } from './superseded-sessions.js';
 
 const mostTries = 10;
 
@@ -12,8 +13,10 @@ interface Connected {
   readonly connectionId: string;
   readonly owner: string;
   readonly remoteAddress: string;
-  /** ISO 8601, UTC. */
+  /** When it began. ISO 8601, UTC. */
   readonly at: string;
+  /** It is told again, or late: the device may have signed in anew elsewhere. */
+  readonly isRepeated?: true;
 }
 
 interface Disconnected {
@@ -33,8 +36,8 @@ interface Loss {
   readonly at: string;
 }
 
-/** The change of a record; undefined when there is nothing to change. */
-type Change = readonly Operation[] | undefined;
+/** The change of a record: none when it is right already, or when a newer connection has taken its place. */
+type Change = readonly Operation[] | 'none' | 'superseded';
 
 /** The records of devices that are or were online. Each change is one transaction with its event on the timeline. */
 @Injectable()
@@ -48,46 +51,48 @@ export class PresenceRecords {
    * Writes that a session began, or that it ended. The end of a connection that is not the newest changes nothing.
    *
    * @param gateway the process that has the connection
+   * @returns `superseded`: the device has a newer connection, and nothing was written
    */
-  write(transition: Transition, gateway: string): Promise<void> {
+  write(transition: Transition, gateway: string): Promise<'written' | 'superseded'> {
     return this.change(recordKey(transition.deviceId), (before) =>
       transition.type === 'connect' ? this.connected(transition, gateway, before) : this.ended(transition, before),
     );
   }
 
   /** Sets a device offline that a process had which is gone. */
-  clear(device: string, { gateway, reason, at }: Loss): Promise<void> {
-    return this.change(recordKey(device), (before) => {
+  async clear(device: string, { gateway, reason, at }: Loss): Promise<void> {
+    await this.change(recordKey(device), (before) => {
       if (before?.gateway !== gateway || !before.isOnline) return [{ delete: onlineKey(gateway, device) }];
       return this.offline(before, { at, reason });
     });
   }
 
-  private connected(
-    { type: _, at, ...contact }: Connected,
-    gateway: string,
-    before: PresenceRecord | undefined,
-  ): Change {
-    const isSame = before?.isOnline === true && before.connectionId === contact.connectionId;
-    if (isSame && before.gateway === gateway) return undefined;
-    const connectedAt = isSame ? before.connectedAt : at;
-    const record: PresenceRecord = { ...contact, gateway, isOnline: true, connectedAt };
+  private connected(transition: Connected, gateway: string, before: PresenceRecord | undefined): Change {
+    const { type: _, at, isRepeated = false, ...contact } = transition;
+    const former = before?.isOnline === true ? before : undefined;
+    const isSame = former?.connectionId === contact.connectionId;
+    if (isSame && former?.gateway === gateway) return 'none';
+    if (isRepeated && !isSame && former !== undefined && former.connectedAt >= at) return 'superseded';
+    const record: PresenceRecord = { ...contact, gateway, isOnline: true, connectedAt: at };
     const { deviceId } = contact;
     return [
-      ...(before?.isOnline === true ? [{ delete: onlineKey(before.gateway, deviceId) }] : []),
+      ...(former === undefined ? [] : [{ delete: onlineKey(former.gateway, deviceId) }]),
       { put: recordKey(deviceId), value: record },
       { put: onlineKey(gateway, deviceId), value: true },
-      ...(isSame ? [] : this.beginning(record, before)),
+      ...(isSame ? [] : this.beginning(record, former)),
     ];
   }
 
-  private beginning(record: PresenceRecord, before: PresenceRecord | undefined): Operation[] {
-    const former = before?.isOnline === true ? this.timeline.record(eventOf('disconnect', before, 'superseded')) : [];
-    return [...former, ...this.timeline.record(eventOf('connect', record))];
+  private beginning(record: PresenceRecord, former: PresenceRecord | undefined): Operation[] {
+    if (former === undefined) return this.timeline.record(eventOf('connect', record));
+    // The sessions of this process see to it that a device has one connection here.
+    const elsewhere = former.gateway === record.gateway ? [] : [supersededOperation(former)];
+    const ended = this.timeline.record(eventOf('disconnect', former, 'superseded'));
+    return [...elsewhere, ...ended, ...this.timeline.record(eventOf('connect', record))];
   }
 
   private ended({ connectionId, at }: Disconnected, before: PresenceRecord | undefined): Change {
-    if (before?.connectionId !== connectionId || !before.isOnline) return undefined;
+    if (before?.connectionId !== connectionId || !before.isOnline) return 'none';
     return this.offline(before, { at });
   }
 
@@ -99,13 +104,17 @@ export class PresenceRecords {
     ];
   }
 
-  private async change(key: string, decide: (before: PresenceRecord | undefined) => Change): Promise<void> {
+  private async change(
+    key: string,
+    decide: (before: PresenceRecord | undefined) => Change,
+  ): Promise<'written' | 'superseded'> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const entry = await this.store.get(key);
       const operations = decide(presenceOf(entry));
-      if (operations === undefined) return;
+      if (operations === 'none') return 'written';
+      if (operations === 'superseded') return operations;
       const { committed } = await this.store.transaction([{ key, revision: entry?.revision ?? 0 }], operations);
-      if (committed) return;
+      if (committed) return 'written';
     }
     throw new Problem('unavailable', 'The presence of a device is being changed by another gateway.');
   }
