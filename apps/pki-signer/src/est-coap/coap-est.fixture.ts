@@ -17,10 +17,21 @@ export interface ClientIdentity {
   readonly key: KeyObject;
 }
 
+export interface ClientOptions {
+  readonly identity?: ClientIdentity;
+  /** The largest message that it sends and takes. */
+  readonly messageBytes?: number;
+}
+
 /** A client that verifies the signer against the root of the site. */
-export function connectTo({ port, rootPem }: OpenEstEntrance, identity?: ClientIdentity): Promise<CoapClient> {
+export function connectTo(
+  { port, rootPem }: OpenEstEntrance,
+  { identity, messageBytes }: ClientOptions = {},
+): Promise<CoapClient> {
   const shown = identity === undefined ? {} : certificateOf(identity);
-  return connectCoap({ port, tls: { ca: [rootPem], servername: 'localhost', ALPNProtocols: ['coap'], ...shown } });
+  const limits = messageBytes === undefined ? {} : { limits: { messageBytes } };
+  const tls = { ca: [rootPem], servername: 'localhost', ALPNProtocols: ['coap'], ...shown };
+  return connectCoap({ port, tls, ...limits });
 }
 
 function certificateOf({ record, key }: ClientIdentity) {

@@ -114,12 +114,22 @@ describe('EST over CoAP (RFC 9148)', () => {
     expect(chain[0]?.fingerprint).toBe(leaf.fingerprint);
   });
 
+  it.each([1_152, 300])('serves a client that takes messages of %i bytes, in blocks', async (messageBytes) => {
+    await using entrance = await openCoapEst();
+    const token = await entrance.site.token({ deviceId: name });
+    await using client = await connectTo(entrance, { messageBytes });
+    expect(certificatesIn(await client.ask('/.well-known/est/crts'))).toHaveLength(3);
+    await login(client, name, token);
+    const reply = await send(client, 'sen', csrFor(name));
+    expect([reply.code, certificatesIn(reply)[0]?.subject.commonNames]).toEqual(['2.04', [name]]);
+  });
+
   it('renews with the certificate of the connection, for a new key', async () => {
     await using entrance = await openCoapEst();
     const key = newKey();
     const token = await entrance.site.token({ deviceId: name });
     const record = await entrance.site.signer.enrolment.enrol(enrolmentOf(name, token, csrFor(name, key)));
-    await using client = await connectTo(entrance, { record, key });
+    await using client = await connectTo(entrance, { identity: { record, key } });
     const reply = await send(client, 'sren', csrFor(name));
     expect(reply.code).toBe('2.04');
     const [leaf] = certificatesIn(reply);
