@@ -1,1 +1,3 @@
+export { DeletedDevices } from './deleted-devices.js';
 export { mergedPage, Timeline, withinMessage } from './timeline.js';
+export { ValueEvents } from './value-events.js';

@@ -1,8 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { RpcHandler } from '@sallyport/mqtt';
 import { readTimeline, type TimelineAnswer, type TimelineQuestion } from '@sallyport/protocol';
-import { mergedPage, Timeline, withinMessage } from '@sallyport/timeline';
-import { ValueEvents } from './value-events.js';
+import { mergedPage, Timeline, ValueEvents, withinMessage } from '@sallyport/timeline';
 
 /** What the connector knows of the timeline of a device: its sessions, and its values. */
 @Controller()

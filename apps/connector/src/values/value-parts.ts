@@ -2,12 +2,11 @@ import type { Provider } from '@nestjs/common';
 import { AuditCheckpoints, AuditController, AuditLog } from '@sallyport/audit';
 import { ServiceContext } from '@sallyport/runtime';
 import { Store, scopedStore } from '@sallyport/store';
+import { DeletedDevices, ValueEvents } from '@sallyport/timeline';
 import { Twin } from '@sallyport/twin';
-import { DeletedDevices } from './deleted-devices.js';
 import { DeviceValues } from './device-values.js';
 import { ResourceSchemas } from './resource-schemas.js';
 import { TimelineController } from './timeline.controller.js';
-import { ValueEvents } from './value-events.js';
 import { ValuesController } from './values.controller.js';
 
 const secondsOfDay = 86_400;
