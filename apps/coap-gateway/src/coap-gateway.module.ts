@@ -5,7 +5,8 @@ import { authorizationParts } from './authorization/authorization-parts.js';
 import { GatewayFront } from './front/gateway-front.js';
 import { DevicePresence } from './presence/device-presence.js';
 import { presenceParts } from './presence/presence-parts.js';
-import { NoWork } from './sessions/absent-parts.js';
+import { resourceParts } from './resources/resource-parts.js';
+import { ResourceWork } from './resources/resource-work.js';
 import { SessionPresence } from './sessions/session-presence.js';
 import { sessionParts } from './sessions/session-providers.js';
 import { SignedInWork } from './sessions/signed-in-work.js';
@@ -13,14 +14,15 @@ import { SignedInWork } from './sessions/signed-in-work.js';
 /** Wires the parts of the CoAP gateway. */
 @Module({
   imports: [EntranceModule],
-  controllers: [...presenceParts.controllers, ...sessionParts.controllers],
+  controllers: [...presenceParts.controllers, ...sessionParts.controllers, ...resourceParts.controllers],
   providers: [
     Timeline,
     GatewayFront,
     ...authorizationParts.providers,
     ...presenceParts.providers,
     { provide: SessionPresence, useExisting: DevicePresence },
-    { provide: SignedInWork, useClass: NoWork },
+    ...resourceParts.providers,
+    { provide: SignedInWork, useExisting: ResourceWork },
     ...sessionParts.providers,
   ],
 })

@@ -1,0 +1,121 @@
+import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
+import { Problem, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
+import type { Log } from '@sallyport/runtime';
+import type { DeviceSession } from '../sessions/device-session.js';
+import { CommandRunner } from './commands/command-runner.js';
+import type { Commands } from './commands/commands.js';
+import type { LinkDirectory } from './links/link-directory.js';
+import type { DirectoryChange } from './links/resource-directory.js';
+import { jsonOf } from './values/content.js';
+import { DeviceObservation } from './values/device-observation.js';
+import type { KeptValues } from './values/kept-values.js';
+import { Reports } from './values/reports.js';
+import type { TwinSync } from './values/twin-sync.js';
+
+/** What the resources of a signed-in device are made of. */
+export interface ResourceContext {
+  readonly links: LinkDirectory;
+  readonly commands: Commands;
+  readonly values: KeptValues;
+  readonly sync: TwinSync;
+  readonly log: Log;
+  /** How long a device may take for an answer. */
+  readonly deadlineMs: () => number;
+  /** A device that cannot be observed as a batch is disconnected. */
+  readonly requiresBatch: () => boolean;
+}
+
+/** The resources of one device while it is signed in: they are observed, and get the commands that wait for them. */
+export class SignedInResources {
+  readonly runner: CommandRunner;
+  private readonly observation: DeviceObservation;
+  private readonly reports: Reports;
+
+  constructor(
+    private readonly session: DeviceSession,
+    private readonly context: ResourceContext,
+  ) {
+    const deadlineMs = context.deadlineMs();
+    this.reports = this.openReports();
+    this.observation = this.openObservation(deadlineMs);
+    this.runner = new CommandRunner({
+      session,
+      commands: context.commands,
+      deadlineMs,
+      onGone: (href) => void this.lose((link) => link.href === href),
+      onRetrieved: (href, response) => void this.keep(href, response),
+      onFault: (error) => this.warn(error, 'commands of a device could not be read, will try again'),
+    });
+  }
+
+  begin(): void {
+    this.runner.wake();
+    void this.observation.begin();
+  }
+
+  /** The device has published resources, or taken some back. Commands may wait for those. */
+  changed({ published, unpublished }: DirectoryChange): void {
+    if (unpublished !== undefined) void this.observation.unpublished(unpublished);
+    if (published === undefined) return;
+    void this.observation.published(published);
+    this.runner.wake();
+  }
+
+  private openReports(): Reports {
+    const { deviceId, remoteAddress, endpoint } = this.session;
+    return new Reports({
+      values: this.context.values,
+      sender: { deviceId, remoteAddress },
+      onRefused: (problem) => this.warn(problem, 'values of a device are not kept'),
+      // When it connects anew, it tells everything again.
+      onFault: (error) => {
+        this.warn(error, 'values of a device could not be kept, its connection ends');
+        endpoint.abort('the values could not be kept: connect again');
+      },
+    });
+  }
+
+  private openObservation(deadlineMs: number): DeviceObservation {
+    const { session, context } = this;
+    return new DeviceObservation({
+      session,
+      reports: this.reports,
+      deadlineMs,
+      requiresBatch: context.requiresBatch(),
+      published: () => context.links.linksOf(session.device),
+      onGone: (isGone) => this.lose(isGone),
+      onInSync: () => context.sync.reached(session),
+      onFault: (error, href) => this.warn(error, 'resource of a device could not be read', href),
+    });
+  }
+
+  private async lose(isGone: (link: ResourceLink) => boolean): Promise<void> {
+    try {
+      const unpublished = await this.context.links.unpublish(this.session.device, isGone);
+      if (unpublished.length > 0) void this.observation.unpublished(unpublished);
+    } catch (error) {
+      this.warn(error, 'resource that a device has no more could not be removed');
+    }
+  }
+
+  /** What a command brought, of a resource that the device has published. */
+  private async keep(href: ResourceHref, { code, contentFormat, payload }: CoapResponse): Promise<void> {
+    if (code !== '2.05' || payload === undefined) return;
+    try {
+      if ((await this.context.links.find(this.session.device, href)) === undefined) return;
+      const content = jsonOf({ ...(contentFormat === undefined ? {} : { contentFormat }), payload });
+      if (content !== undefined) this.reports.report(href, content);
+    } catch (error) {
+      this.warn(error, 'resource of a device could not be read', href);
+    }
+  }
+
+  private warn(error: unknown, what: string, href?: string): void {
+    const { deviceId, connectionId, signal } = this.session;
+    if (signal.aborted) return;
+    // What the device did wrong is said without a stack.
+    const isOfDevice = error instanceof CoapError || error instanceof Problem;
+    const cause = isOfDevice ? { reason: error.message } : { error };
+    this.context.log.warn({ deviceId, connectionId, ...(href === undefined ? {} : { href }), ...cause }, what);
+  }
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { DeviceId, ResourceHref } from '@sallyport/protocol';
+import type { JsonValue } from '@sallyport/store';
+import { type Micros, type Resource, Twin } from '@sallyport/twin';
+import { aliasOf } from './href-alias.js';
+
+/** What one value may take in the store. Of a larger one only its size is kept. */
+const largestValueBytes = 60 * 1024;
+
+/** A device at the gateway, for the events of what it writes. */
+export interface ValueSender {
+  readonly deviceId: DeviceId;
+  readonly remoteAddress: string;
+}
+
+/** The value of a resource, as the device told it last. */
+export interface KeptValue {
+  readonly content: JsonValue;
+  readonly atMicros: Micros;
+  /** Names this value (RFC 7252 §5.10.6). */
+  readonly etag: Buffer;
+}
+
+/** The last values of the resources of devices, each as the text of its JSON. */
+@Injectable()
+export class KeptValues {
+  constructor(private readonly twin: Twin) {}
+
+  /**
+   * Writes values that a device told now. Values that are as before are left out: to be connected anew is no news.
+   *
+   * @throws Problem as `Twin.write`
+   */
+  async write({ deviceId, remoteAddress }: ValueSender, values: ReadonlyMap<ResourceHref, JsonValue>): Promise<void> {
+    const before = await this.twin.resources(deviceId);
+    const changed = new Map<string, string>();
+    for (const [href, content] of values) {
+      const [alias, text] = [aliasOf(href), textOf(content)];
+      if (before.get(alias)?.reported?.value !== text) changed.set(alias, text);
+    }
+    if (changed.size === 0) return;
+    await this.twin.write(deviceId, changed, { source: { protocol: 'coap', address: remoteAddress } });
+  }
+
+  async read(deviceId: DeviceId, href: ResourceHref): Promise<KeptValue | undefined> {
+    return keptOf((await this.twin.resources(deviceId)).get(aliasOf(href)));
+  }
+
+  /** @returns the value of an href */
+  async all(deviceId: DeviceId): Promise<(href: ResourceHref) => KeptValue | undefined> {
+    const resources = await this.twin.resources(deviceId);
+    return (href) => keptOf(resources.get(aliasOf(href)));
+  }
+
+  /** The value as soon as it is later than `sinceMicros`; undefined when the signal ended the wait. */
+  async change(
+    deviceId: DeviceId,
+    href: ResourceHref,
+    options: { readonly sinceMicros: Micros; readonly signal: AbortSignal },
+  ): Promise<KeptValue | undefined> {
+    const point = await this.twin.waitForChange(deviceId, aliasOf(href), options);
+    return point && keptOf({ reported: point });
+  }
+
+  forget(deviceId: DeviceId): Promise<void> {
+    return this.twin.forget(deviceId);
+  }
+}
+
+function textOf(content: JsonValue): string {
+  const text = JSON.stringify(content);
+  const bytes = Buffer.byteLength(text);
+  return bytes <= largestValueBytes ? text : JSON.stringify({ $tooLarge: bytes });
+}
+
+function keptOf(resource: Resource | undefined): KeptValue | undefined {
+  const { reported } = resource ?? {};
+  if (reported === undefined) return undefined;
+  const etag = createHash('sha256').update(reported.value).digest().subarray(0, 8);
+  return { content: JSON.parse(reported.value), atMicros: reported.atMicros, etag };
+}

@@ -1,0 +1,62 @@
+import { Problem, type ResourceHref } from '@sallyport/protocol';
+import type { JsonValue } from '@sallyport/store';
+import type { KeptValues, ValueSender } from './kept-values.js';
+
+export interface ReportsOptions {
+  readonly values: KeptValues;
+  readonly sender: ValueSender;
+  /** Values could not be kept, because the store does not take them now. Nothing more is written. */
+  readonly onFault: (error: unknown) => void;
+  /** The device told more than is kept of one device. Its other values are kept. */
+  readonly onRefused: (problem: Problem) => void;
+}
+
+/**
+ * Writes what a device tells, in order. While a write is under way only the latest value of each resource waits: that is
+ * what observation promises (RFC 7641 §1.3), and a fast device takes no more memory than it has resources.
+ */
+export class Reports {
+  private waiting = new Map<ResourceHref, JsonValue>();
+  private writing: Promise<void> | undefined;
+  private hasFailed = false;
+
+  constructor(private readonly options: ReportsOptions) {}
+
+  report(href: ResourceHref, content: JsonValue): void {
+    if (this.hasFailed) return;
+    this.waiting.set(href, content);
+    this.writing ??= this.writeAll();
+  }
+
+  /** Resolves when everything that was reported is kept, or could not be. */
+  async idle(): Promise<void> {
+    await this.writing;
+  }
+
+  private async writeAll(): Promise<void> {
+    try {
+      while (this.waiting.size > 0) {
+        const values = this.waiting;
+        this.waiting = new Map();
+        await this.write(values);
+      }
+    } catch (error) {
+      this.hasFailed = true;
+      this.waiting.clear();
+      this.options.onFault(error);
+    } finally {
+      this.writing = undefined;
+    }
+  }
+
+  private async write(values: ReadonlyMap<ResourceHref, JsonValue>): Promise<void> {
+    const { sender, onRefused } = this.options;
+    try {
+      await this.options.values.write(sender, values);
+    } catch (error) {
+      // To connect anew would not help a device that has too many values.
+      if (!(error instanceof Problem) || error.status >= 500) throw error;
+      onRefused(error);
+    }
+  }
+}
