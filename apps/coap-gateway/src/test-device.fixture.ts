@@ -61,7 +61,7 @@ export class TestDevice implements AsyncDisposable {
   }
 
   post(path: string, body: unknown, method: Method = 'POST'): Promise<Answer> {
-    return send(this.endpoint, path, body, method);
+    return send(this.endpoint, path, body, { method });
   }
 
   async ask(method: Method, path: string, request: Partial<CoapRequest> = {}): Promise<Answer> {
