@@ -1,5 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { CoapEndpoint, type EndpointLimits } from '@sallyport/coap-wire';
+import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits } from '@sallyport/coap-wire';
 import { Semaphore } from '@sallyport/concurrency';
 import { ServiceContext } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
@@ -15,6 +15,8 @@ import { SignedInSession } from './signed-in-session.js';
 const checkEveryMs = 1_000;
 // Owners that are asked for at a time, after changes that may have been missed.
 const recheckedAtOnce = 16;
+// Bodies of all devices that wait for more of their blocks.
+const blockMemoryBytes = 67_108_864;
 
 /** Where devices connect: opens the entrance, and gives each connection what answers on it. */
 @Injectable()
@@ -22,6 +24,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
   private readonly counters = new SessionCounters();
   private readonly connections = new Set<DeviceConnection>();
   private readonly rechecks = new Semaphore(recheckedAtOnce);
+  private readonly blockMemory: BlockMemory;
   private readonly context: GatewayContext;
   private timer: NodeJS.Timeout | undefined;
 
@@ -38,6 +41,8 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       clock,
       log,
     };
+    const { bodyBytes } = limitsOf(service.settings);
+    this.blockMemory = new BlockMemory({ mostBytes: blockMemoryBytes, mostBytesEach: 2 * bodyBytes });
     registerSessionMetrics(metrics, this.counters);
     parts.all.owners.onChange((change) => this.follow(change));
   }
@@ -56,6 +61,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     const device = new DeviceConnection(this.context, connection);
     const endpoint = new CoapEndpoint(connection.socket, {
       handler: (request, signal) => device.answer(request, signal),
+      blockMemory: this.blockMemory,
       limits: limitsOf(this.service.settings),
       onFault: (error) => this.service.log.error({ error }, 'request of a device failed'),
     });
@@ -114,7 +120,10 @@ function rulesOf(settings: ServiceContext['settings']): SessionRules {
 }
 
 /** Twice a quarter is a sign of life asked for, and waited for: as long as the setting says, a device may be silent. */
-function limitsOf(settings: ServiceContext['settings']): Partial<EndpointLimits> {
+function limitsOf(settings: ServiceContext['settings']): EndpointLimits {
   const halfMs = settings.get('coap.keep_alive.timeout') * 500;
-  return { messageBytes: settings.get('coap.max_message_size'), silenceMs: halfMs, pongMs: halfMs };
+  const messageBytes = settings.get('coap.max_message_size');
+  // A device with small messages still sends whole bodies, in blocks.
+  const bodyBytes = Math.max(defaultEndpointLimits.bodyBytes, messageBytes);
+  return { ...defaultEndpointLimits, messageBytes, bodyBytes, silenceMs: halfMs, pongMs: halfMs };
 }

@@ -1,4 +1,5 @@
 import {
+  BlockMemory,
   CoapEndpoint,
   CoapError,
   type CoapRequest,
@@ -21,9 +22,14 @@ export interface CoapEstHandlerOptions extends CoapEstParts {
 
 const defaultIdleMs = 60_000;
 
+const bodyBytes = 32_768;
+// Bodies of all clients that wait for more of their blocks. Certificates for clients with small messages are some of them.
+const blockMemoryBytes = 8_388_608;
+
 /** A client that enrols sends a few kilobytes, one request after the other, and nobody may be known yet. */
 const limits: Partial<EndpointLimits> = {
   messageBytes: 32_768,
+  bodyBytes,
   requestsAtOnce: 2,
   requestBytes: 32_768,
   unsentBytes: 131_072,
@@ -31,7 +37,8 @@ const limits: Partial<EndpointLimits> = {
 
 /** Answers EST over CoAP, TCP and TLS (RFC 9148, RFC 8323) on a listener that has verified the client certificate, if any. */
 export function coapEstHandler(options: CoapEstHandlerOptions): StreamListenerHandler {
-  return { stream: (connection) => new CoapEstConnection(options, connection).serve(), alpn: ['coap'] };
+  const blockMemory = new BlockMemory({ mostBytes: blockMemoryBytes, mostBytesEach: 2 * bodyBytes });
+  return { stream: (connection) => new CoapEstConnection(options, connection).serve(blockMemory), alpn: ['coap'] };
 }
 
 class CoapEstConnection {
@@ -44,10 +51,11 @@ class CoapEstConnection {
     this.session = new CoapEstSession(options, connection);
   }
 
-  serve(): void {
+  serve(blockMemory: BlockMemory): void {
     const { connection, options } = this;
     const endpoint = new CoapEndpoint(connection.socket, {
       limits,
+      blockMemory,
       handler: (request) => {
         idle.refresh();
         return this.answer(request);
