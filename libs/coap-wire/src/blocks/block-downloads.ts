@@ -8,7 +8,7 @@ import { messageOfResponse, responseOfError } from '../to-message.js';
 import { type Block, bertExponent, blockOffset } from './block-option.js';
 import { type BlockSize, blockAt } from './block-size.js';
 import type { BlockTransferOptions } from './block-transfers.js';
-import { BodyShelf } from './body-shelf.js';
+import { BodyShelf, transferKey } from './body-shelf.js';
 
 /** An answer that its peer gets in blocks. */
 interface KeptAnswer {
@@ -18,6 +18,8 @@ interface KeptAnswer {
 }
 
 const etagBytes = 8;
+// What it costs beside its body, so that many small answers cost what they take.
+const keptAnswerBytes = 1_024;
 
 /** Cuts answers into blocks, and keeps each until its last block is fetched (Block2, RFC 7959 §2.4). */
 export class BlockDownloads {
@@ -70,10 +72,11 @@ export class BlockDownloads {
 
   private begin(request: ReceivedRequest, response: CoapResponse, body: Buffer): CoapMessage {
     this.shelf.drop(keyOf(request));
-    if (!this.shelf.take(body.length))
+    const capacity = keptAnswerBytes + body.length;
+    if (!this.shelf.take(capacity))
       return inWords(request, new CoapError('5.03', 'too many answers are fetched in blocks: try again later'));
     const etag = response.etag ?? digestOf(body);
-    return this.deliver(request, { response: { ...response, etag }, body, capacity: body.length });
+    return this.deliver(request, { response: { ...response, etag }, body, capacity });
   }
 
   /** Sends one block, and keeps the answer unless it was the last. */
@@ -108,7 +111,7 @@ function withoutObserve({ observe: _, ...response }: CoapResponse): CoapResponse
 
 /** Not by token: each block may be fetched with its own. */
 function keyOf({ method, path, query, accept }: ReceivedRequest): string {
-  return JSON.stringify([method, path, query, accept]);
+  return transferKey([method, path, query, accept]);
 }
 
 /** RFC 7959 §2.4: blocks of two answers are told apart by their ETag. */

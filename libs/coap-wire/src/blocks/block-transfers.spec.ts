@@ -329,7 +329,7 @@ describe('an answer in blocks (RFC 7959 §2.4)', () => {
     connection.answer = { code: '2.05', payload: body };
     connection.ask(part({ method: 'GET' }));
     connection.ask(part({ payload: 'a'.repeat(16), block1: block(0, true) }));
-    expect(memory.takenBytes).toBe(4_024);
+    expect(memory.takenBytes).toBe(5_048);
     connection.transfers.close();
     expect(memory.takenBytes).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
@@ -348,6 +348,15 @@ describe('the memory of transfers', () => {
     const last = (path: string) => part({ path: [path], payload: '!', block1: block(1, false, 6) });
     expect(connection.ask(last('b')).code).toBe('2.04');
     expect(words(connection.ask(last('a')))).toBe(incomplete);
+  });
+
+  it('is taken by many small answers too', () => {
+    const memory = new BlockMemory({ mostBytes: 1_000_000, mostBytesEach: 41_000 });
+    const connection = new Connection({ memory });
+    connection.answer = { code: '2.05', payload: Buffer.alloc(30) };
+    for (let count = 0; count < 100; count += 1)
+      connection.ask(part({ method: 'GET', query: [`count=${count}`], block2: block(0, false) }));
+    expect(memory.takenBytes).toBe(38 * 1_054);
   });
 
   it('is bounded for all: who has most gives way to who has less, and nobody else', () => {

@@ -5,7 +5,7 @@ import { messageOfResponse } from '../to-message.js';
 import { type Block, blockOffset } from './block-option.js';
 import { hasBlockLength } from './block-size.js';
 import type { BlockTransferOptions, Received } from './block-transfers.js';
-import { BodyShelf } from './body-shelf.js';
+import { BodyShelf, transferKey } from './body-shelf.js';
 import { GrowingBody } from './growing-body.js';
 
 /** The blocks of a request that have come. */
@@ -73,7 +73,7 @@ export class BlockUploads {
 
 /** Blocks of one body may have different tokens. RFC 9175 §3: its Request-Tag tells it from another body for the same resource. */
 function keyOf({ method, path, query, requestTag }: ReceivedRequest): string {
-  return JSON.stringify([method, path, query, requestTag?.toString('hex')]);
+  return transferKey([method, path, query, requestTag?.toString('hex')]);
 }
 
 function refused({ token }: ReceivedRequest, code: CoapResponse['code'], words: string): { answer: CoapMessage } {

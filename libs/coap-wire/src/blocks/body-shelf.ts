@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BlockMemory } from './block-memory.js';
 
 /** A body that is kept between two messages of its transfer. */
@@ -80,4 +81,9 @@ export class BodyShelf<Body extends KeptBody> {
     clearInterval(this.sweeping);
     this.sweeping = undefined;
   }
+}
+
+/** Names a transfer in a few bytes, whatever its path and queries are. */
+export function transferKey(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
 }
