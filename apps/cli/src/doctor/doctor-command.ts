@@ -12,6 +12,7 @@ import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
 import { clock } from './checks/clock.js';
 import { clouds } from './checks/clouds.js';
+import { coapCertificate } from './checks/coap-certificate.js';
 import { connectorCertificate } from './checks/connector-certificate.js';
 import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
@@ -114,6 +115,7 @@ function gatewayChecks(settings: Check): Check[] {
     authorities,
     connectors,
     connectorCertificate,
+    coapCertificate,
   ];
 }
 
