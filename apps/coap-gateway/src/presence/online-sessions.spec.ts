@@ -1,9 +1,11 @@
-import { coapDevice, coapDeviceList, deviceId } from '@sallyport/protocol';
+import { publishEvent } from '@sallyport/mqtt';
+import { coapDevice, coapDeviceList, deviceDeleted, deviceId } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { Timeline } from '@sallyport/timeline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewaySite, lamp, send } from '../gateway-site.fixture.js';
 import { CoapDevicesController } from './coap-devices.controller.js';
+import { DeletedDevices } from './deleted-devices.js';
 import { DevicePresence } from './device-presence.js';
 import { GatewayLease } from './gateway-lease.js';
 import { PresenceRecords } from './presence-records.js';
@@ -66,6 +68,21 @@ describe('a device at the gateway', () => {
     expect((await events()).at(-1)).toBe('connect');
     await second[Symbol.asyncDispose]();
     await waitFor(async () => (await isOnline()) === false);
+  });
+
+  it('is not listed any more when it was deleted, also when it was online', async () => {
+    const { store, mqtt } = site.context;
+    await new DeletedDevices(new PresenceRecords(store, timeline), mqtt).onModuleInit();
+    await using client = await site.signedIn();
+    await presence.idle();
+    const deleted = deviceId.parse(`uuid:${lamp}`);
+    await publishEvent(mqtt, deviceDeleted, { deviceId: deleted, deletedAt: '2026-01-01T00:00:00Z' });
+    await publishEvent(mqtt, deviceDeleted, { deviceId: deleted, deletedAt: new Date().toISOString() });
+    await waitFor(async () => (await list()).length === 0);
+    await client[Symbol.asyncDispose]();
+    await presence.idle();
+    expect(await list()).toEqual([]);
+    expect(await events()).toEqual(['connect', 'disconnect']);
   });
 
   it('is offline after the gateway has stopped', async () => {

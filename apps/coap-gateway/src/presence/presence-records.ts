@@ -67,6 +67,15 @@ export class PresenceRecords {
     });
   }
 
+  /** Removes the record of a deleted device. The event may come late, when a new device has signed in with its name. */
+  async forget(device: DeviceId, deletedAt: string): Promise<void> {
+    await this.change(recordKey(device), (before) => {
+      if (before === undefined || before.connectedAt > deletedAt) return 'none';
+      const ended = before.isOnline ? this.timeline.record(eventOf('disconnect', before, 'device-deleted')) : [];
+      return [{ delete: recordKey(device) }, { delete: onlineKey(before.gateway, device) }, ...ended];
+    });
+  }
+
   private connected(transition: Connected, gateway: string, before: PresenceRecord | undefined): Change {
     const { type: _, at, isRepeated = false, ...contact } = transition;
     const former = before?.isOnline === true ? before : undefined;
