@@ -20,14 +20,14 @@ export function showCommand(context: CliContext, parent: Command): void {
       const registry = await adminClientFor('device-registry', settings, { context, options: given });
       const device = await registry.call(registryRoutes.showDevice, { params: { id: deviceId } });
       if (given.json) return writeJson(context, device);
-      // The connector offers no admin API on the network.
-      const connector =
-        given.adminUrl === undefined
-          ? await adminClientFor('connector', settings, { context, options: given })
-          : undefined;
-      const { values, timeline } = await recentSections({ registry, connector }, deviceId);
+      // The connector offers no admin API on the network, and that of the gateway is at another address.
+      const beside = async (service: 'connector' | 'coap-gateway') =>
+        given.adminUrl === undefined ? adminClientFor(service, settings, { context, options: given }) : undefined;
+      const witnesses = { registry, connector: await beside('connector'), gateway: await beside('coap-gateway') };
+      const { coap, values, timeline } = await recentSections(witnesses, deviceId);
       writeLines(context, [
         ...deviceLines(device, context.now()),
+        ...section('CoAP', coap),
         ...section('Values', values),
         ...section('Timeline', timeline),
       ]);
