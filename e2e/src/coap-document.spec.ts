@@ -1,12 +1,10 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
-import { OidcProvider } from '@sallyport/testkit/oidc-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type CoapAsking, CoapPeer, coapClients } from './coap-peer.js';
+import { type CoapAsking, type CoapPeer, coapClients } from './coap-peer.js';
+import { CoapSite } from './coap-site.js';
 import { readDocument } from './seeds/document.js';
-import { System, succeeded } from './system.js';
+import { type System, succeeded } from './system.js';
 
 const [lampId, pumpId] = ['b5a2a42e-b285-42f1-a36b-034c8fc8efd5', '61be3f3f-9a0d-4b5e-8f0a-3c1d2e4f5a6b'];
 const account = '/oic/sec/account';
@@ -22,7 +20,7 @@ const signedUp = z.object({ accesstoken: z.string(), refreshtoken: z.string(), u
 describe('the page on advanced security, followed letter by letter', () => {
   let page: string;
   let claim: string;
-  let provider: OidcProvider;
+  let site: CoapSite;
   let system: System;
   let lamp: CoapPeer;
   let pump: CoapPeer;
@@ -30,35 +28,13 @@ describe('the page on advanced security, followed letter by letter', () => {
   beforeAll(async () => {
     page = (await readDocument('coap')).replaceAll('<YOUR_DOMAIN>', 'plant.example');
     claim = /var deviceIdClaim = '(.*)';/.exec(page)?.[1] ?? '';
-    provider = await OidcProvider.start();
-    system = await System.start();
-    await writeFile(join(system.directory, 'secret'), provider.client.secret);
-    await writeFile(join(system.directory, 'providers.toml'), providersOf(provider));
-    lamp = await CoapPeer.create(system, lampId);
-    pump = await CoapPeer.create(system, pumpId);
-    await restartWith({ 'coap.authorization.providers_path': join(system.directory, 'providers.toml') });
+    site = await CoapSite.start();
+    ({ system } = site);
+    lamp = await site.device(lampId);
+    pump = await site.device(pumpId);
   });
 
-  afterAll(async () => {
-    await system?.stop();
-    await provider?.stop();
-  });
-
-  const providersOf = ({ issuer, client }: OidcProvider) => `[[provider]]
-    name = "plant"
-    issuer = "${issuer}"
-    client_id = "${client.id}"
-    client_secret_path = "${join(system.directory, 'secret')}"
-    redirect_url = "${client.redirectUri}"
-  `;
-
-  /** Changes settings, and starts the gateway again. */
-  async function restartWith(settings: Readonly<Record<string, string | undefined>>): Promise<void> {
-    for (const [key, value] of Object.entries(settings))
-      succeeded(await system.sallyport('config', ...(value === undefined ? ['unset', key] : ['set', key, value])));
-    await system.interrupt();
-    await system.resume();
-  }
+  afterAll(() => site[Symbol.asyncDispose]());
 
   /** What the rule of the page adds to the tokens of somebody who asked for a code with `device_id`. */
   function claimsFor(deviceId: string | undefined): Record<string, string> {
@@ -69,7 +45,7 @@ describe('the page on advanced security, followed letter by letter', () => {
     return context.accessToken;
   }
 
-  const code = (deviceId?: string) => provider.codeFor('alice', claimsFor(deviceId));
+  const code = (deviceId?: string) => site.provider.codeFor('alice', claimsFor(deviceId));
 
   /** Signs a device up with a token that has the device id; the content of the answer. */
   const signUp = async (peer: CoapPeer, tokenOf: string | undefined, di = peer.id, asking: CoapAsking = {}) =>
@@ -106,7 +82,7 @@ describe('the page on advanced security, followed letter by letter', () => {
   });
 
   describe('1. with api.coap.authorization.deviceIDClaim, the token says it', () => {
-    beforeAll(() => restartWith({ 'api.coap.authorization.deviceIDClaim': claim }));
+    beforeAll(() => site.restartWith({ 'api.coap.authorization.deviceIDClaim': claim }));
 
     it('is set under the name of the page', async () => {
       expect(claim).toBe('https://plant.example/deviceId');
@@ -177,7 +153,7 @@ describe('the page on advanced security, followed letter by letter', () => {
     const otherId = 'c0ffee00-0000-4000-8000-000000000001';
 
     beforeAll(() =>
-      restartWith({
+      site.restartWith({
         'api.coap.authorization.deviceIDClaim': undefined,
         'api.coap.tls.clientCertificateRequired': 'false',
       }),

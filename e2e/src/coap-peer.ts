@@ -13,6 +13,8 @@ export interface CoapAsking {
   /** Sent as CBOR. */
   readonly body?: unknown;
   readonly client?: CoapProgram;
+  /** Of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Without its certificate. */
   readonly isAnonymous?: boolean;
 }
@@ -45,7 +47,8 @@ export class CoapPeer {
    *
    * @returns the content of the answer, from CBOR; of an error the text `4.01 ...`; an empty text when there is no answer
    */
-  async ask(path: string, { method = 'post', body, client, isAnonymous = false }: CoapAsking = {}): Promise<unknown> {
+  async ask(path: string, asking: CoapAsking = {}): Promise<unknown> {
+    const { method = 'post', body, client = 'coap-client-openssl', isAnonymous = false, env = {} } = asking;
     const answer = join(this.directory, 'answer.cbor');
     await rm(answer, { force: true });
     const { caPath, certificate } = this.files;
@@ -53,7 +56,7 @@ export class CoapPeer {
     const sent = body === undefined ? [] : ['-t', '10000', '-f', await this.bodyFile('body.cbor', body)];
     const words = ['-m', method, '-A', '10000', '-B', '10', '-o', answer, ...sent, ...identity, '-R', caPath];
     const uri = `coaps+tcp://127.0.0.1:${this.system.ports.coap}${path}`;
-    const { stdout, stderr } = await this.system.run(client ?? 'coap-client-openssl', [...words, uri]);
+    const { stdout, stderr } = await this.system.run(client, [...words, uri], env);
     const content = await readFile(answer).catch(() => undefined);
     const [refusal] = /^\d\.\d\d .*$/m.exec(`${stdout}${stderr}`) ?? [''];
     return content === undefined || content.length === 0 ? refusal : decode(content);

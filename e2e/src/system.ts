@@ -95,10 +95,15 @@ export class System {
     return this.run(process.execPath, ['--disable-warning=DEP0169', cliBundle, ...args]);
   }
 
-  /** Runs a real client in the directory of the system. */
-  run(command: string, args: readonly string[]): Promise<CommandResult> {
+  /** Runs a real client in the directory of the system. @param added to its environment */
+  run(command: string, args: readonly string[], added: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
     return new Promise((resolve) => {
-      const options = { env: this.env, cwd: this.directory, maxBuffer: 64 * 1024 * 1024, timeout: 60_000 };
+      const options = {
+        env: { ...this.env, ...added },
+        cwd: this.directory,
+        maxBuffer: 64 * 1024 * 1024,
+        timeout: 60_000,
+      };
       execFile(command, args, options, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
         resolve({ code, stdout, stderr });

@@ -82,7 +82,8 @@ export class OcfDevice implements AsyncDisposable {
   /**
    * Sends a request, and waits for the answer.
    *
-   * @param request `GET /path`, `DELETE /path?query` or `POST /path FILE`
+   * @param request `GET /path`, `DELETE /path?query` or `POST /path FILE`; behind a file, numbers of its content format and
+   *   of that of the answer
    * @returns code and content: `2.04 {"expiresin": 60}`, `4.01 text`; `closed` when the connection ended instead
    */
   async ask(request: string): Promise<string> {

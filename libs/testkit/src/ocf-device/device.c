@@ -1,6 +1,8 @@
 // Connects, sends the requests that it reads from standard input, one after the other, and serves its resources:
 //
 //   POST /oic/sec/session sign-in.cbor      with the content of a file
+//   POST /authz-info token.txt 0            of another format than 10000
+//   POST /.well-known/est/sen csr 286 287   the same, and the format of the answer
 //   GET /oic/rd?rt=oic.wk.rdpub
 //   DELETE /oic/sec/account
 //   light on                                changes the light; whoever observes it is told
@@ -126,7 +128,15 @@ static uint8_t *read_file(const char *path, size_t *length) {
   return bytes;
 }
 
-static void send_request(coap_pdu_code_t method, const char *target, const char *path) {
+// More than any number of a content format.
+enum { NO_FORMAT = 65536 };
+
+// Numbers of content formats; "content" is that of the file.
+struct formats {
+  unsigned content, accepted;
+};
+
+static void send_request(coap_pdu_code_t method, const char *target, const char *path, struct formats formats) {
   coap_pdu_t *request = coap_new_pdu(COAP_MESSAGE_CON, method, session);
   uint8_t token[8];
   size_t length;
@@ -134,11 +144,11 @@ static void send_request(coap_pdu_code_t method, const char *target, const char 
   coap_add_token(request, length, token);
   coap_optlist_t *options = NULL;
   add_target(&options, target);
-  if (path != NULL) add_number(&options, COAP_OPTION_CONTENT_FORMAT, OCF_CBOR);
-  add_number(&options, COAP_OPTION_ACCEPT, OCF_CBOR);
+  if (path != NULL) add_number(&options, COAP_OPTION_CONTENT_FORMAT, formats.content);
+  if (formats.accepted != NO_FORMAT) add_number(&options, COAP_OPTION_ACCEPT, formats.accepted);
   // Devices of OCF send both, and both are critical: 2048 is OCF 1.0.
-  if (path != NULL) add_number(&options, 2053, 2048);
-  add_number(&options, 2049, 2048);
+  if (path != NULL && formats.content == OCF_CBOR) add_number(&options, 2053, 2048);
+  if (formats.accepted == OCF_CBOR) add_number(&options, 2049, 2048);
   coap_add_optlist_pdu(request, &options);
   coap_delete_optlist(options);
   if (path != NULL) {
@@ -148,14 +158,21 @@ static void send_request(coap_pdu_code_t method, const char *target, const char 
   is_waiting = coap_send(session, request) != COAP_INVALID_MID;
 }
 
+static unsigned next_number(unsigned otherwise) {
+  const char *word = strtok(NULL, " \n");
+  return word == NULL ? otherwise : (unsigned)atoi(word);
+}
+
 static void obey(char *line) {
   char *verb = strtok(line, " \n"), *target = strtok(NULL, " \n"), *path = strtok(NULL, " \n");
   if (verb == NULL) return;
   if (target == NULL) fail("a command needs a target");
+  struct formats formats = {.content = next_number(OCF_CBOR)};
+  formats.accepted = next_number(formats.content == OCF_CBOR ? OCF_CBOR : NO_FORMAT);
   if (strcmp(verb, "light") == 0) switch_light(strcmp(target, "on") == 0);
-  else if (strcmp(verb, "GET") == 0) send_request(COAP_REQUEST_CODE_GET, target, NULL);
-  else if (strcmp(verb, "POST") == 0) send_request(COAP_REQUEST_CODE_POST, target, path);
-  else if (strcmp(verb, "DELETE") == 0) send_request(COAP_REQUEST_CODE_DELETE, target, NULL);
+  else if (strcmp(verb, "GET") == 0) send_request(COAP_REQUEST_CODE_GET, target, NULL, formats);
+  else if (strcmp(verb, "POST") == 0) send_request(COAP_REQUEST_CODE_POST, target, path, formats);
+  else if (strcmp(verb, "DELETE") == 0) send_request(COAP_REQUEST_CODE_DELETE, target, NULL, formats);
   else fail("commands are POST, GET, DELETE and light");
 }
 
