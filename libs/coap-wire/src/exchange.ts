@@ -90,7 +90,13 @@ export interface Endpoint {
    *   large, or breaks the protocol
    */
   request(request: OutgoingRequest, options: RequestOptions): Promise<CoapResponse>;
-  /** As `request`, and the listener gets each later notification that is fresh (RFC 7641 §3.4), whole and in order. */
+  /**
+   * As `request`, and the listener gets each later notification, whole and in the order of the connection: numbers say
+   * nothing here (RFC 8323 §7.1). One that comes in blocks is left out when a newer one comes before its last block.
+   *
+   * A notification with an error code, or without `observe`, is the last. `5.02` and `5.04` may also be from here: the
+   * peer's notification could not be read, and the observation was given up.
+   */
   observe(
     request: OutgoingRequest,
     options: RequestOptions & { readonly onNotification: (notification: CoapResponse) => void },

@@ -104,4 +104,20 @@ describe('our requests', () => {
     peer.send({ code: 0x45, token, options: [{ number: 9, value: Buffer.alloc(0) }] });
     await expect(answer).rejects.toMatchObject({ code: '5.02' });
   });
+
+  it('are refused when too many wait for the peer', async () => {
+    const [endpoint, peer] = await endpointAndPeer({ limits: { ownRequestsWaiting: 2 } });
+    const answers = [endpoint.request(light, soon), endpoint.request(light, soon)];
+    await expect(endpoint.request(light, soon)).rejects.toMatchObject({
+      code: '5.03',
+      diagnostic: '2 requests wait for this peer already',
+    });
+    for (const answer of answers) {
+      reply(peer, await peer.next(), 0x45);
+      await answer;
+    }
+    const next = endpoint.request(light, soon);
+    reply(peer, await peer.next(), 0x45);
+    expect(await next).toMatchObject({ code: '2.05' });
+  });
 });

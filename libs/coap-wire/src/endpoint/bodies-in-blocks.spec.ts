@@ -200,4 +200,17 @@ describe('large notifications', () => {
     expect(await promise).toMatchObject({ code: '5.02' });
     expect(await nextRequest(peer)).toMatchObject({ observe: 1, token });
   });
+
+  it('that flood us while the first answer is read end the observation', async () => {
+    const [endpoint, peer] = await endpointAndPeer();
+    const pending = endpoint.observe(light, { ...soon, onNotification: () => undefined });
+    pending.catch(() => undefined);
+    const { token } = await peer.next();
+    answerBlock(peer, { ...empty, token }, { number: 0, hasMore: true, sizeExponent: 0 }, { options: [observe] });
+    const fetching = await peer.next();
+    for (let count = 0; count < 65; count += 1) peer.send({ code: 0x45, token, options: [observe] });
+    expect(await nextRequest(peer)).toMatchObject({ observe: 1, token });
+    answerBlock(peer, fetching, { number: 1, hasMore: false, sizeExponent: 0 });
+    await expect(pending).rejects.toMatchObject({ code: '5.02' });
+  });
 });

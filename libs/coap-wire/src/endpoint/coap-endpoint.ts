@@ -24,7 +24,7 @@ import {
   SignalError,
   signalOf,
 } from '../signals.js';
-import { defaultEndpointLimits, type EndpointLimits } from './limits.js';
+import { type EndpointLimits, endpointLimits } from './limits.js';
 import { MessageStream, type MessageStreamUser, type Overdue } from './message-stream.js';
 import { type ObserveOptions, OwnRequests } from './own-requests.js';
 import { PeerCapabilities } from './peer-capabilities.js';
@@ -71,7 +71,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
 
   constructor(stream: Duplex, options: CoapEndpointOptions = {}) {
     const { handler = notFound, limits, onFault = () => undefined } = options;
-    this.limits = { ...defaultEndpointLimits, ...limits };
+    this.limits = endpointLimits(limits);
     this.transfers = new BlockTransfers({
       memory: options.blockMemory ?? ownMemory(this.limits),
       largestBodyBytes: this.limits.bodyBytes,

@@ -10,6 +10,8 @@ export interface EndpointLimits {
   readonly requestBytes: number;
   /** Requests of ours that wait for their answer at once. The others wait for a place. */
   readonly ownRequestsAtOnce: number;
+  /** Requests of ours that wait for an answer or a place. More are refused. */
+  readonly ownRequestsWaiting: number;
   /** Bytes that the peer has not taken yet. From a quarter of it no request of the peer is read; above it the connection ends. */
   readonly unsentBytes: number;
   /** How long a body waits for its next block, in milliseconds; at most twice as long. */
@@ -37,6 +39,7 @@ export const defaultEndpointLimits: EndpointLimits = {
   requestsAtOnce: 16,
   requestBytes: 262_144,
   ownRequestsAtOnce: 1,
+  ownRequestsWaiting: 1_000,
   unsentBytes: 1_048_576,
   blockMs: 20_000,
   firstMessageMs: 10_000,
@@ -47,3 +50,16 @@ export const defaultEndpointLimits: EndpointLimits = {
   releaseMs: 5_000,
   lingerMs: 1_000,
 };
+
+/** The default limits, but for those that are given. With larger messages, what is measured in messages grows too. */
+export function endpointLimits(given: Partial<EndpointLimits> = {}): EndpointLimits {
+  const { messageBytes, unsentBytes } = { ...defaultEndpointLimits, ...given };
+  const { bodyBytes, requestBytes } = defaultEndpointLimits;
+  return {
+    ...defaultEndpointLimits,
+    bodyBytes: Math.max(bodyBytes, messageBytes),
+    requestBytes: Math.max(requestBytes, messageBytes),
+    unsentBytes: Math.max(unsentBytes, 4 * messageBytes),
+    ...given,
+  };
+}

@@ -63,6 +63,9 @@ export class MessageStream {
     stream.on('error', () => undefined);
     stream.on('close', () => this.close());
     stream.resume();
+    // The peer was gone before it could be served: the events above have passed.
+    if (stream.destroyed) setImmediate(() => this.close());
+    else if (stream.readableEnded) setImmediate(() => user.finished());
   }
 
   get isOpen(): boolean {
@@ -114,12 +117,6 @@ export class MessageStream {
     // Keep reading and ignore it: closing with unread bytes sends a reset, which may overtake our last message.
     stream.resume();
     this.lingerTimer = setTimeout(() => stream.destroy(), limits.lingerMs);
-  }
-
-  /** Drops what was not sent. */
-  destroy(): void {
-    this.options.stream.destroy();
-    this.close();
   }
 
   /** Says what the peer is too slow with. Call it several times in the shortest of the limits. */

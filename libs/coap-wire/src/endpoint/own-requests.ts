@@ -27,16 +27,14 @@ export class OwnRequests {
   private readonly exchanges: Exchanges;
   private readonly blocks: BlockRequests;
   private readonly places: Semaphore;
+  private readonly mostWaiting: number;
+  private waitingCount = 0;
 
   constructor({ limits, peer, send }: OwnRequestsOptions) {
+    this.mostWaiting = limits.ownRequestsWaiting;
     this.exchanges = new Exchanges(send);
     this.blocks = new BlockRequests({ exchanges: this.exchanges, peer, mostBytes: limits.bodyBytes });
     this.places = new Semaphore(limits.ownRequestsAtOnce);
-  }
-
-  /** Nothing is asked and nothing waits to be. Observations do not count. */
-  get isIdle(): boolean {
-    return this.places.isIdle;
   }
 
   /** See `Endpoint.request`. */
@@ -84,11 +82,14 @@ export class OwnRequests {
   }
 
   private async inPlace<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-    await this.places.acquire(signal);
+    if (this.waitingCount >= this.mostWaiting)
+      throw new CoapError('5.03', `${this.waitingCount} requests wait for this peer already`);
+    this.waitingCount += 1;
     try {
-      return await work();
+      await this.places.acquire(signal);
+      return await work().finally(() => this.places.release());
     } finally {
-      this.places.release();
+      this.waitingCount -= 1;
     }
   }
 }

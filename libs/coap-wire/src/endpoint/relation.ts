@@ -1,5 +1,6 @@
 import { CoapError, type CoapResponse, type OutgoingRequest } from '../exchange.js';
 import type { CoapMessage } from '../message.js';
+import { optionNumbers } from '../option-numbers.js';
 import { type ReceivedResponse, responseOf } from '../response-of.js';
 import { messageOfRequest, responseOfError } from '../to-message.js';
 import type { AnswerTaker, Exchanges } from './exchanges.js';
@@ -17,6 +18,8 @@ interface Awaited {
   readonly reject: (reason: unknown) => void;
 }
 
+// While the first answer comes block by block. More of them is a peer that floods us.
+const mostHeld = 64;
 const register = 0;
 const deregister = 1;
 
@@ -40,6 +43,7 @@ export class Relation implements AnswerTaker {
       const first = responseOf(await this.askWith(register, signal));
       const answer = await this.options.whole(first);
       if (isLastOfRelation(first)) this.leave();
+      if (this.isFlooded) throw new CoapError('5.02', 'the peer notifies before its first answer is whole');
       // The caller gets the answer in this turn, and what came behind it afterwards.
       setImmediate(() => this.deliverHeld());
       return answer;
@@ -66,13 +70,18 @@ export class Relation implements AnswerTaker {
       this.awaited = undefined;
       awaited.resolve(message);
     } else if (this.isCancelling) return;
-    else if (this.held !== undefined) this.held.push(message);
-    else this.notify(message);
+    else if (this.held === undefined) this.notify(message);
+    else if (this.isFlooded) this.abandon();
+    else this.held.push(message);
   }
 
   end(error: CoapError): void {
     this.token = undefined;
     this.awaited?.reject(error);
+  }
+
+  private get isFlooded(): boolean {
+    return this.held !== undefined && this.held.length >= mostHeld;
   }
 
   private async askWith(observe: number, signal: AbortSignal): Promise<CoapMessage> {
@@ -154,7 +163,7 @@ export class Relation implements AnswerTaker {
 }
 
 function isNotification(message: CoapMessage): boolean {
-  return message.options.some(({ number }) => number === 6);
+  return message.options.some(({ number }) => number === optionNumbers.observe);
 }
 
 /** RFC 7641 §3.2 and §4.2: without the option, or with an error, the peer does not notify any more. */

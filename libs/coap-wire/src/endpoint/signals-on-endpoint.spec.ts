@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CoapEndpoint } from './coap-endpoint.js';
@@ -151,6 +152,16 @@ describe('the end by signals (RFC 8323 §5.5, §5.6)', () => {
     await peer.next();
     await endpoint.release();
     expect(await peer.nextHex()).toBe('00e4');
+  });
+
+  it.each(['destroy', 'end'] as const)('is noticed when it came before the endpoint was made: %s', async (how) => {
+    const [here, there] = duplexPair();
+    here.resume();
+    if (how === 'destroy') here.destroy();
+    else there.end();
+    await once(here, how === 'destroy' ? 'close' : 'end');
+    there.on('end', () => there.destroy()).resume();
+    expect(await new CoapEndpoint(here).ended).toBe('peer-closed');
   });
 
   it('sends an Abort with words when we give up', async () => {
