@@ -14,7 +14,12 @@ import { SignedInWork } from './sessions/signed-in-work.js';
 /** Wires the parts of the CoAP gateway. */
 @Module({
   imports: [EntranceModule],
-  controllers: [...presenceParts.controllers, ...sessionParts.controllers, ...resourceParts.controllers],
+  controllers: [
+    ...authorizationParts.controllers,
+    ...presenceParts.controllers,
+    ...sessionParts.controllers,
+    ...resourceParts.controllers,
+  ],
   providers: [
     Timeline,
     GatewayFront,

@@ -86,6 +86,12 @@ export {
   twinSync,
 } from './coap-admin.js';
 export {
+  type AuthorizationCode,
+  authorizationCode,
+  authorizationCodeRequest,
+  coapCodeRoutes,
+} from './coap-codes.js';
+export {
   type CoapDevice,
   type CoapDeviceList,
   coapDevice,
@@ -93,6 +99,7 @@ export {
   coapDeviceQuery,
   coapDeviceRoutes,
 } from './coap-devices.js';
+
 export {
   type ClientCaChange,
   type ClientCaDescription,

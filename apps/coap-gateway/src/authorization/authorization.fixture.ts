@@ -9,7 +9,7 @@ import { parseProviders } from './provider-file.js';
 
 type OnFinished = (cleanUp: () => Promise<void>) => void;
 
-const tokens = { ownerClaim: 'sub', deviceIdClaim: 'deviceId', audience: 'sallyport' };
+const tokens = { ownerClaim: 'sub', deviceIdClaim: 'deviceId', audience: 'sallyport', validitySeconds: 3600 };
 
 /** A real provider as `plant`, and the authorization of a gateway that knows it, for the running test. */
 export async function startAuthorization(onTestFinished: OnFinished, settings: Partial<typeof tokens> = {}) {

@@ -4,6 +4,8 @@ export interface AccessToken {
   readonly owner: string;
   /** The value of the device id claim as it is in the token; undefined without claim, or when none is configured. */
   readonly deviceIdClaim: unknown;
+  /** The name of that claim, when the token is for one device whatever the settings say. */
+  readonly deviceIdClaimName?: string;
   readonly issuer: string;
   /** Its id (`jti`, RFC 7519 §4.1.7), for logs. */
   readonly id?: string;

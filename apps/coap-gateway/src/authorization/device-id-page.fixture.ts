@@ -20,7 +20,8 @@ Every 4.00 and 4.01 ends the connection, after the device has the whole answer. 
 
 const end = `
 \\* Only with \`coap.tls.identity_properties_required = false\`: devices may then show certificates that are no OCF identities.
-Such a certificate does not say which device it is. The gateway does not start with this setting and a device claim.
+Such a certificate does not say which device it is. The gateway does not start with this setting and a device claim; the
+tokens of this site (\`sallyport coap code\`) always have such a claim.
 
 With neither claim nor certificate a device can name any other one of its owner; it still needs a token of that owner.
 `;

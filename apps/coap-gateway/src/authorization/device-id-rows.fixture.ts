@@ -74,4 +74,12 @@ export const deviceIdRows: readonly DeviceIdRow[] = [
     requested: 'b',
     outcome: 'b',
   },
+  {
+    ...anyCertificate,
+    areIdentityPropertiesRequired: false,
+    isClaimSet: true,
+    claim: 'a',
+    requested: 'b',
+    outcome: 'a',
+  },
 ];

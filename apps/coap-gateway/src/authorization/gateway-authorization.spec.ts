@@ -5,7 +5,9 @@ import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import { waitFor } from '@sallyport/testkit';
 import { OidcProvider } from '@sallyport/testkit/oidc-provider';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { DeviceOwners } from '../sessions/device-owners.js';
 import { GatewayAuthorization } from './gateway-authorization.js';
+import { SiteAuthority } from './site/site-authority.js';
 
 async function openGateway() {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-authorization-'));
@@ -23,7 +25,8 @@ async function openGateway() {
   ];
   await writeFile(providersPath, lines.join('\n'));
   const context = await openTestContext(folder, 'coap-gateway');
-  const authorization = new GatewayAuthorization(context);
+  const site = new SiteAuthority(context, context.store, new DeviceOwners(context));
+  const authorization = new GatewayAuthorization(context, site);
   onTestFinished(async () => {
     await authorization.beforeApplicationShutdown();
     await closeTestContext(context);

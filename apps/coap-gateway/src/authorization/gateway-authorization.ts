@@ -5,13 +5,14 @@ import { type AccessToken, Authorization, type TokenSet } from './authorization.
 import { readAuthorizationSettings } from './authorization-settings.js';
 import { type OidcProvider, openOidcProviders } from './oidc-providers.js';
 import { ProviderAuthorization } from './provider-authorization.js';
+import { SiteAuthority } from './site/site-authority.js';
 
 const deadlineMs = 10_000;
 // How soon a provider that could not be asked at the start is asked again.
 const retryMs = 2_000;
 
 /**
- * The providers of the settings. The gateway starts without them, and is not ready until each has described itself: one
+ * The providers of the settings, and that of this site. The gateway starts without them, and is not ready until each has described itself: one
  * that is down later costs its own devices only.
  */
 @Injectable()
@@ -21,7 +22,10 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   private undescribed: readonly OidcProvider[] = [];
   private readonly discovery: PeriodicWork;
 
-  constructor(private readonly context: ConnectedContext) {
+  constructor(
+    private readonly context: ConnectedContext,
+    private readonly site: SiteAuthority,
+  ) {
     super();
     this.faults = new FaultLog(context.log, context.clock, 'an authorization provider cannot be asked');
     this.discovery = new PeriodicWork({
@@ -36,15 +40,16 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   async onModuleInit(): Promise<void> {
     const { settings, clock } = this.context;
     const tokens = await readAuthorizationSettings(settings);
-    const providers = openOidcProviders(tokens.providers, { tokens, now: () => clock.now(), deadlineMs });
+    const oidc = openOidcProviders(tokens.providers, { tokens, now: () => clock.now(), deadlineMs });
     const onUnavailable = (fault: Error) => this.faults.note(fault);
+    const providers = [await this.site.open(tokens), ...oidc];
     this.authorization = new ProviderAuthorization({ tokens, providers, onUnavailable });
-    this.undescribed = providers;
+    this.undescribed = oidc;
     this.discovery.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.discovery.stop();
+    await Promise.all([this.discovery.stop(), this.site.close()]);
   }
 
   verify(accessToken: string): Promise<AccessToken> {

@@ -53,12 +53,14 @@ export class ProviderAuthorization extends Authorization {
     return { accessToken, refreshToken, access: await this.verify(accessToken) };
   }
 
-  private accessIn(claims: TokenClaims, { issuer }: TokenProvider): AccessToken {
-    const { ownerClaim, deviceIdClaim } = this.options.tokens;
+  private accessIn(claims: TokenClaims, { issuer, deviceIdClaim: ownClaim }: TokenProvider): AccessToken {
+    const { ownerClaim, deviceIdClaim: settingsClaim } = this.options.tokens;
+    const deviceIdClaim = ownClaim ?? settingsClaim;
     const { exp, jti } = claims;
     return {
       owner: ownerIn(claims[ownerClaim], ownerClaim),
       deviceIdClaim: deviceIdClaim === undefined ? undefined : claims[deviceIdClaim],
+      ...(ownClaim === undefined ? {} : { deviceIdClaimName: ownClaim }),
       issuer,
       ...(typeof jti === 'string' ? { id: jti } : {}),
       ...(typeof exp === 'number' ? { expiresAt: new Date(exp * 1000) } : {}),

@@ -38,7 +38,7 @@ export function resolveDeviceId(rules: DeviceIdRules, evidence: DeviceIdEvidence
   const claimed = claimName === undefined ? undefined : claimedId(claimName, evidence.claim);
   if (isCertificateRequired) {
     const { certificate } = evidence;
-    if (certificate === undefined) return withoutIdentity(rules, evidence);
+    if (certificate === undefined) return withoutIdentity(rules, { claimed, requested: evidence.requested });
     if (claimed === undefined || canonicalUuid(claimed) === certificate) return certificate;
     throw refused(
       `access token issued to the device ('${shown(claimed)}') used by the different device ('${certificate}')`,
@@ -54,16 +54,18 @@ function claimedId(claimName: string, claim: unknown): string {
   throw refused(`access token has an invalid type of the device id claim('${claimName}')`);
 }
 
-/** The operator lets devices in with certificates that are no OCF identities. Such a one does not say which device it is. */
-function withoutIdentity(
-  { areIdentityPropertiesRequired, claimName }: DeviceIdRules,
-  evidence: DeviceIdEvidence,
-): OcfUuid {
-  if (!areIdentityPropertiesRequired && claimName === undefined) return requestedId(evidence);
-  throw refused("certificate of device doesn't contain device id");
+interface Unproved {
+  readonly claimed: string | undefined;
+  readonly requested: string;
 }
 
-function requestedId({ requested }: DeviceIdEvidence): OcfUuid {
+/** The operator lets devices in with certificates that are no OCF identities. Such a one does not say which device it is. */
+function withoutIdentity({ areIdentityPropertiesRequired }: DeviceIdRules, { claimed, requested }: Unproved): OcfUuid {
+  if (areIdentityPropertiesRequired) throw refused("certificate of device doesn't contain device id");
+  return claimed === undefined ? requestedId({ requested }) : uuidIn(claimed);
+}
+
+function requestedId({ requested }: Pick<DeviceIdEvidence, 'requested'>): OcfUuid {
   const device = canonicalUuid(requested);
   if (device === undefined) throw new CoapError('4.00', 'invalid device id');
   return device;

@@ -12,6 +12,8 @@ export interface TokenProvider {
   readonly name: string;
   /** As in the claim `iss`, without a slash at its end. */
   readonly issuer: string;
+  /** The claim with the id of the device, in each of its tokens. Absent: the one that the settings name, if any. */
+  readonly deviceIdClaim?: string;
   verify(accessToken: string): Promise<TokenClaims>;
   exchange(code: string): Promise<GrantedTokens>;
   refresh(refreshToken: string): Promise<GrantedTokens>;

@@ -22,7 +22,9 @@ export function provedUser(
   const name = certifiedName(connection);
   const certificate = name === undefined ? undefined : ocfUuidOf(name);
   const evidence = { claim: access.deviceIdClaim, certificate, requested: di };
-  const device = resolveDeviceId(context.rules(), evidence);
+  const { claimName } = context.rules();
+  const rules = { ...context.rules(), claimName: access.deviceIdClaimName ?? claimName };
+  const device = resolveDeviceId(rules, evidence);
   return { access, device, deviceId: nameOf(device, name) };
 }
 

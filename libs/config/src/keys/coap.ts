@@ -126,6 +126,18 @@ const authorization = {
     plgdNames: ['authorization.audience'],
     isOwn,
   }),
+  'coap.authorization.code_validity': setting(positiveDuration, {
+    doc: 'How long a device may sign up with a code of this site (`sallyport coap code`).',
+    default: '10m',
+    examples: ['10m', '1h'],
+    isOwn,
+  }),
+  'coap.authorization.token_validity': setting(positiveDuration, {
+    doc: 'How long an access token of this site is good. A device gets a new one before. It must be more than twice `coap.owner_cache_expiration`.',
+    default: '1h',
+    examples: ['1h', '1d'],
+    isOwn,
+  }),
   'coap.authorization.providers_path': optionalSetting(absolutePath, {
     doc: 'File with the OpenID Connect providers that devices bring authorization codes from: a table `[[provider]]` for each (docs/coap.md). Unset: only codes of this site count (`sallyport coap code`).',
     examples: ['/etc/tedge/coap-providers.toml'],

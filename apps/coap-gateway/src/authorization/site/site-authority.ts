@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { PeriodicWork } from '@sallyport/concurrency';
+import { type DeviceId, ocfUuidOf, statePlaces } from '@sallyport/protocol';
+import { FaultLog, ServiceContext } from '@sallyport/runtime';
+import { Store } from '@sallyport/store';
+import { DeviceOwners } from '../../sessions/device-owners.js';
+import type { TokenSettings } from '../authorization-settings.js';
+import { SharedKeys } from './shared-keys.js';
+import { SiteCodes } from './site-codes.js';
+import { SiteGrants } from './site-grants.js';
+import { SiteProvider } from './site-provider.js';
+import { openTokenKey } from './token-key.js';
+
+const announceMs = 3_600_000;
+
+/** Opens the provider that this site is for itself, and ends what it granted when a device gets another owner. */
+@Injectable()
+export class SiteAuthority {
+  private readonly grants: SiteGrants;
+  private readonly faults: FaultLog;
+  private announcing: PeriodicWork | undefined;
+  private stopListening: () => void = () => undefined;
+
+  constructor(
+    private readonly context: ServiceContext,
+    private readonly store: Store,
+    private readonly owners: DeviceOwners,
+  ) {
+    this.grants = new SiteGrants(store);
+    this.faults = new FaultLog(context.log, context.clock, 'the tokens of a device could not be ended');
+  }
+
+  /** @throws Problem `config-invalid`: the file of its key cannot be used */
+  async open(tokens: TokenSettings): Promise<SiteProvider> {
+    const { settings, name, clock } = this.context;
+    const key = await openTokenKey(join(statePlaces(settings.stateDirectory).folderOf(name), 'token-key.pem'));
+    const keys = new SharedKeys(this.store);
+    await keys.announce(key);
+    this.announcing = new PeriodicWork({
+      everyMs: announceMs,
+      work: () => keys.announce(key),
+      onError: this.faults.note,
+    });
+    this.announcing.start();
+    this.stopListening = this.owners.onChange((change) => {
+      if (change !== 'resynchronise') void this.end(change).catch(this.faults.note);
+    });
+    const [codes, grants] = [new SiteCodes(this.store), this.grants];
+    return new SiteProvider({ ...tokens, codes, grants, keys, key, now: () => clock.now() });
+  }
+
+  async close(): Promise<void> {
+    this.stopListening();
+    await this.announcing?.stop();
+  }
+
+  private async end({ deviceId, owner }: { readonly deviceId: DeviceId; readonly owner?: string | undefined }) {
+    const device = ocfUuidOf(deviceId);
+    if (device !== undefined) await this.grants.end(device, owner);
+  }
+}

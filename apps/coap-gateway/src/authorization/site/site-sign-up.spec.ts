@@ -1,0 +1,61 @@
+import { TestClock } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import { GatewaySite, lamp, send } from '../../gateway-site.fixture.js';
+import { TestSite } from './site-provider.fixture.js';
+
+const stranger = '00000000-0000-4000-8000-000000000009';
+
+async function openSite() {
+  const opened = new AsyncDisposableStack();
+  const provider = opened.use(await TestSite.open('SQLite', new TestClock()));
+  const site = opened.use(await GatewaySite.open({ authorization: await provider.authorization() }));
+  return { provider, site, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+/** The members of an answer that the test goes on with. */
+function textsIn(body: unknown): Readonly<Record<string, string>> {
+  const entries = typeof body === 'object' && body !== null ? Object.entries(body) : [];
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
+}
+
+describe('a device with a code of its site', () => {
+  it('signs up, in, refreshes its token, and signs off, without any other provider', async () => {
+    await using parts = await openSite();
+    const { provider, site } = parts;
+    await using client = await site.connect({ device: await site.device() });
+    const code = await provider.code();
+    const signUp = { di: lamp, accesstoken: code, authprovider: 'site' };
+    const signedUp = await send(client, '/oic/sec/account', signUp);
+    expect(signedUp).toMatchObject({ code: '2.04', body: { uid: 'alice', expiresin: expect.any(Number) } });
+    expect(site.registry.owners.get(`uuid:${lamp}`)).toBe('alice');
+    const { accesstoken, refreshtoken } = textsIn(signedUp.body);
+    const signIn = { di: lamp, uid: 'alice', accesstoken, login: true };
+    expect((await send(client, '/oic/sec/session', signIn)).code).toBe('2.04');
+    const refreshed = await send(client, '/oic/sec/tokenrefresh', { di: lamp, uid: 'alice', refreshtoken });
+    expect(refreshed.code).toBe('2.04');
+    const newer = textsIn(refreshed.body)['accesstoken'];
+    expect((await send(client, '/oic/sec/session', { ...signIn, accesstoken: newer })).code).toBe('2.04');
+    expect((await client.ask('/oic/sec/account', { method: 'DELETE' })).code).toBe('2.02');
+  });
+
+  it('gets the same answer when it signs up again on its connection', async () => {
+    await using parts = await openSite();
+    const { provider, site } = parts;
+    await using client = await site.connect({ device: await site.device() });
+    const signUp = { di: lamp, accesstoken: await provider.code(), authprovider: 'site' };
+    const first = await send(client, '/oic/sec/account', signUp);
+    expect(await send(client, '/oic/sec/account', signUp)).toEqual(first);
+  });
+
+  it('cannot use the code of another device, with whatever id in its request', async () => {
+    await using parts = await openSite();
+    const { provider, site } = parts;
+    await using client = await site.connect({ device: await site.device(stranger) });
+    const signUp = { di: lamp, accesstoken: await provider.code(), authprovider: 'site' };
+    expect(await send(client, '/oic/sec/account', signUp)).toMatchObject({
+      code: '4.01',
+      text: `cannot handle sign up: access token issued to the device ('${lamp}') used by the different device ('${stranger}')`,
+    });
+    expect(site.registry.owners.size).toBe(0);
+  });
+});
