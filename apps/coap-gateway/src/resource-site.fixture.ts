@@ -204,7 +204,7 @@ export class ResourceSite implements AsyncDisposable {
   }
 }
 
-export interface DeviceChoice extends Pick<TestDeviceOptions, 'resources' | 'isBatch' | 'limits'> {
+export interface DeviceChoice extends Pick<TestDeviceOptions, 'resources' | 'isBatch' | 'unusual'> {
   readonly uuid?: string;
   readonly owner?: string;
   readonly replica?: number;

@@ -24,7 +24,7 @@ export interface TestDeviceOptions {
   /** All resources can be observed together, as a batch of `/oic/res`. */
   readonly isBatch?: boolean;
   /** Answers of the device that are not as usual; undefined: as usual. */
-  readonly limits?: (request: CoapRequest) => Promise<CoapResponse> | CoapResponse | undefined;
+  readonly unusual?: (request: CoapRequest) => Promise<CoapResponse | undefined> | CoapResponse | undefined;
 }
 
 /** An OCF device with resources, made of the same endpoint as the gateway. */
@@ -118,7 +118,7 @@ export class TestDevice implements AsyncDisposable {
     const query = request.query.length === 0 ? '' : `?${request.query.join('&')}`;
     const observe = request.observe === undefined ? '' : ` observe=${request.observe}`;
     this.asked.push(`${request.method} ${href}${query}${observe}`);
-    const special = await this.options.limits?.(request);
+    const special = await this.options.unusual?.(request);
     if (special !== undefined) return special;
     if (href === '/oic/res') return this.answerList(request);
     const resource = this.resources.get(href);
