@@ -63,7 +63,8 @@ export class DeviceClient {
 
   private async observe(session: DeviceSession, request: CoapRequest, signal: AbortSignal): Promise<CoapResponse> {
     if (request.observe === 1) {
-      if (this.relations.end(session, request.token)) return { code: '2.05', observe: 1 };
+      // RFC 7641 §3.6: an answer without Observe says that the relation is over.
+      if (this.relations.end(session, request.token)) return { code: '2.05' };
       throw new CoapError('4.00', 'there is no observation with this token');
     }
     if (request.observe !== 0) throw new CoapError('4.00', `invalid observe value ${request.observe}`);

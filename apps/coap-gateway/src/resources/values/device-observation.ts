@@ -77,7 +77,7 @@ export class DeviceObservation {
 
   /** Never rejects. */
   unpublished(links: readonly ResourceLink[]): Promise<void> {
-    return this.step(() => this.drop(links.map(({ href }) => href)));
+    return this.step(async () => this.drop(links.map(({ href }) => href)));
   }
 
   private async step(work: () => Promise<void>): Promise<void> {
@@ -150,21 +150,11 @@ export class DeviceObservation {
   /** @returns undefined: the device does not notify; what it answered is still read */
   private async observe(request: OutgoingRequest, read: Reader): Promise<Observation | undefined> {
     const { session, deadlineMs } = this.options;
-    const answers = new AnswersInOrder((answer) => {
-      try {
-        read(answer);
-      } catch (error) {
-        this.fault(error, hrefOf(request));
-      }
-    });
     const { signal } = session;
+    const onNotification = (answer: CoapResponse): void => this.take(answer, request, read);
     try {
-      const observation = await session.endpoint.observe(request, {
-        deadlineMs,
-        signal,
-        onNotification: answers.later,
-      });
-      answers.first(observation.first);
+      const observation = await session.endpoint.observe(request, { deadlineMs, signal, onNotification });
+      this.take(observation.first, request, read);
       return observation.first.observe === undefined ? undefined : observation;
     } catch (error) {
       this.fault(error, hrefOf(request));
@@ -172,20 +162,29 @@ export class DeviceObservation {
     }
   }
 
+  private take(answer: CoapResponse, request: OutgoingRequest, read: Reader): void {
+    try {
+      read(answer);
+    } catch (error) {
+      this.fault(error, hrefOf(request));
+    }
+  }
+
   /** The device does not have the resource any more. */
   private lose(href: ResourceHref): void {
     void this.step(async () => {
       await this.options.onGone((link) => link.href === href);
-      await this.drop([href]);
+      this.drop([href]);
     });
   }
 
-  private async drop(hrefs: readonly ResourceHref[]): Promise<void> {
+  private drop(hrefs: readonly ResourceHref[]): void {
     for (const href of hrefs) {
       this.hrefs.delete(href);
       const observation = this.observations.get(href);
       this.observations.delete(href);
-      await observation?.cancel();
+      // Nobody waits for the answer to this: a device may be slow with it.
+      void observation?.cancel();
     }
   }
 
@@ -205,24 +204,6 @@ export class DeviceObservation {
     this.observations.clear();
     this.batch = undefined;
   }
-}
-
-/** A notification may arrive together with the first answer, before anybody has read that. */
-class AnswersInOrder {
-  private held: CoapResponse[] | undefined = [];
-
-  constructor(private readonly read: Reader) {}
-
-  first(answer: CoapResponse): void {
-    const held = this.held ?? [];
-    this.held = undefined;
-    for (const each of [answer, ...held]) this.read(each);
-  }
-
-  readonly later = (notification: CoapResponse): void => {
-    if (this.held === undefined) this.read(notification);
-    else this.held.push(notification);
-  };
 }
 
 function hrefOf({ path }: OutgoingRequest): string {
