@@ -8,6 +8,7 @@ import { CoapSite } from './coap-site.js';
 import { type System, succeeded } from './system.js';
 
 const [lampId, pumpId] = ['b5a2a42e-b285-42f1-a36b-034c8fc8efd5', '61be3f3f-9a0d-4b5e-8f0a-3c1d2e4f5a6b'];
+const fanId = '0a0b0c0d-0000-4000-8000-000000000001';
 const deviceList = z.object({ devices: z.array(z.object({ deviceId: z.string(), isOnline: z.boolean() })) });
 
 describe('the CoAP gateway, as devices made with libcoap see it', () => {
@@ -79,6 +80,29 @@ describe('the CoAP gateway, as devices made with libcoap see it', () => {
     expect(performance.now() - revokedAt).toBeLessThan(1_000);
     for (const client of coapClients) expect(await pump.ask('/x.plgd.dev/time', { method: 'get', client })).toBe('');
     expect(succeeded(await system.sallyport('device', 'show', `uuid:${pumpId}`))).toContain('device-revoked');
+  });
+
+  it('cuts a device within a second when its UUID gets a new identity, and lets only the new one in', async () => {
+    const fan = await site.device(fanId);
+    await using device = await signedIn(fan);
+    const out = join(system.directory, 'new-fan');
+    succeeded(await system.sallyport('coap', 'identity', '--device', fanId, '--out', out));
+    const issuedAt = performance.now();
+    await device.closed();
+    expect(performance.now() - issuedAt).toBeLessThan(1_000);
+    expect(await fan.ask('/x.plgd.dev/time', { method: 'get' })).toBe('');
+    const files = [join(out, 'identity.pem'), join(out, 'identity.key'), join(out, 'ca.pem')] as const;
+    const identity = ['-c', files[0], '-j', files[1], '-R', files[2]];
+    const time = `coaps+tcp://127.0.0.1:${system.ports.coap}/x.plgd.dev/time`;
+    expect(succeeded(await system.run('coap-client-openssl', [...identity, time]))).toContain('time');
+  });
+
+  it('takes the identity of a device that signs off', async () => {
+    const fan = await site.device('0a0b0c0d-0000-4000-8000-000000000002');
+    await using device = await signedIn(fan);
+    expect(await device.ask('DELETE /oic/sec/account')).toMatch(/^2\.02/);
+    await device.closed();
+    for (const client of coapClients) expect(await fan.ask('/x.plgd.dev/time', { method: 'get', client })).toBe('');
   });
 
   it('shows no device online that lost its connection by kill -9 of the gateway', async () => {
