@@ -6,11 +6,13 @@ import { type CoapClient, connectCoap } from '@sallyport/coap-wire/testing';
 import { Entrances } from '@sallyport/entrance';
 import { mqttRpcServer, publishEvent } from '@sallyport/mqtt';
 import {
+  type DeviceId,
   type DeviceState,
   deviceChanged,
   deviceId,
   deviceOwnerChanged,
   type OcfUuid,
+  ocfDeviceId,
   ocfUuid,
 } from '@sallyport/protocol';
 import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
@@ -93,6 +95,10 @@ export class GatewaySite implements AsyncDisposable {
 
   uuid(text: string): OcfUuid {
     return ocfUuid.parse(text);
+  }
+
+  deviceIdOf(uuid: string): DeviceId {
+    return ocfDeviceId(this.uuid(uuid));
   }
 
   /** The body of a request. */

@@ -6,6 +6,7 @@ export { EntranceModule } from './entrance.module.js';
 export { Entrances } from './entrances.js';
 export { FrontCertificate, type FrontCertificateNeeds } from './front-certificate.js';
 export { FrontEntrance, type FrontEntranceOptions, type FrontGroup } from './front-entrance.js';
+export { RefusalReports } from './refusal-reports.js';
 export { contactDeadlineMs, isFresh, mostRemembered, noAnswer, registryDeadlineMs } from './registry-answers.js';
 export type { SecurityInForce, SecuritySource } from './security-source.js';
 export { fetchTrustBundle } from './trust-bundle.js';

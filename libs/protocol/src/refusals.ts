@@ -228,6 +228,11 @@ export const refusals = {
     remedy:
       'Issue it with common name "uuid:" and the UUID of the device, and with extended key usages clientAuth, serverAuth and 1.3.6.1.4.1.44924.1.6: sallyport coap identity --device UUID',
   },
+  'authorization-refused': {
+    meaning: 'The access token of the device was refused, or the device belongs to another user.',
+    remedy:
+      'See the log of the CoAP gateway for the reason that the device was told. Sign the device up again: sallyport coap code',
+  },
   'not-permitted': {
     meaning: 'This kind of certificate has no access to this entrance.',
     remedy: 'Use a certificate of the right kind (device, service or admin).',

@@ -1,11 +1,12 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits } from '@sallyport/coap-wire';
 import { Semaphore } from '@sallyport/concurrency';
-import { ServiceContext } from '@sallyport/runtime';
+import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { GatewayFront } from '../front/gateway-front.js';
 import { DeviceConnection } from './device-connection.js';
 import type { OwnerChange } from './device-owners.js';
+import { RefusalNotes } from './refusal-notes.js';
 import type { GatewayContext, SessionRules } from './sec-context.js';
 import { registerSessionMetrics, SessionCounters } from './session-counters.js';
 import { SessionParts } from './session-parts.js';
@@ -26,17 +27,20 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
   private readonly rechecks = new Semaphore(recheckedAtOnce);
   private readonly blockMemory: BlockMemory;
   private readonly context: GatewayContext;
+  private readonly faults: FaultLog;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly front: GatewayFront,
-    private readonly service: ServiceContext,
+    private readonly service: ConnectedContext,
     parts: SessionParts,
   ) {
     const { clock, log, metrics } = service;
+    this.faults = new FaultLog(log, clock, 'request of a device failed');
     this.context = {
       ...parts.all,
       counters: this.counters,
+      refusals: new RefusalNotes(service, this.counters),
       rules: () => rulesOf(service.settings),
       clock,
       log,
@@ -63,7 +67,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       handler: (request, signal) => device.answer(request, signal),
       blockMemory: this.blockMemory,
       limits: limitsOf(this.service.settings),
-      onFault: (error) => this.service.log.error({ error }, 'request of a device failed'),
+      onFault: this.faults.note,
     });
     device.serve(endpoint);
     this.connections.add(device);
@@ -109,18 +113,19 @@ function isSame(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
 
-function rulesOf(settings: ServiceContext['settings']): SessionRules {
+function rulesOf(settings: ConnectedContext['settings']): SessionRules {
   return {
     isCertificateRequired: settings.get('coap.tls.client_certificate_required'),
     areIdentityPropertiesRequired: settings.get('coap.tls.identity_properties_required'),
     claimName: settings.get('coap.authorization.device_id_claim'),
     tokenMarginMs: settings.get('coap.owner_cache_expiration') * 2_000,
+    signInMs: settings.get('coap.sign_in.timeout') * 1_000,
     settleMs: settings.get('coap.keep_alive.timeout') * 1_000,
   };
 }
 
 /** Twice a quarter is a sign of life asked for, and waited for: as long as the setting says, a device may be silent. */
-function limitsOf(settings: ServiceContext['settings']): EndpointLimits {
+function limitsOf(settings: ConnectedContext['settings']): EndpointLimits {
   const halfMs = settings.get('coap.keep_alive.timeout') * 500;
   const messageBytes = settings.get('coap.max_message_size');
   // A device with small messages still sends whole bodies, in blocks.

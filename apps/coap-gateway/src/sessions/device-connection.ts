@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CoapError, type CoapRequest, type CoapResponse, type Endpoint } from '@sallyport/coap-wire';
 import { SerialQueue } from '@sallyport/concurrency';
-import { printable } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { RememberedGrants } from '../authorization/remembered-grants.js';
 import { refreshToken } from './refresh-token.js';
@@ -12,8 +11,6 @@ import { signUp } from './sign-up.js';
 import { SignedInSession } from './signed-in-session.js';
 import { answerTime } from './time.js';
 
-// How long a device may stay without being signed in, after it connected, was last answered well, or signed out.
-const signInMs = 60_000;
 const longestShownPath = 64;
 
 type Handler = (request: SecRequest) => Promise<CoapResponse>;
@@ -71,8 +68,9 @@ export class DeviceConnection implements DeviceLink {
   checkTime(): void {
     const { session } = this;
     if (session?.isExpired(this.context.clock.now()) === true) this.end('the access token has expired');
-    const isIdle = session === undefined && performance.now() - this.idleSinceMs > signInMs;
-    if (isIdle && this.secRequests.isIdle) this.end('no sign-in in time');
+    const isWaiting = session === undefined && this.secRequests.isIdle;
+    if (isWaiting && performance.now() - this.idleSinceMs > this.context.rules().signInMs)
+      this.end('no sign-in in time');
   }
 
   /** Ends the connection at once, and tells the device why. */
@@ -162,25 +160,19 @@ export class DeviceConnection implements DeviceLink {
   }
 
   private lastWord(path: string, error: unknown): CoapResponse {
-    const { context, logFields } = this;
+    const { context, connection } = this;
     const fault = error instanceof CoapError ? error : new CoapError('5.00', 'internal error', { cause: error });
-    if (fault !== error) context.log.error({ ...logFields, error, path }, 'request of a device failed');
-    context.counters.refused(path, fault.code);
-    context.log.info({ ...logFields, path, code: fault.code, reason: fault.diagnostic }, 'device refused');
+    if (fault !== error) context.log.error({ ...this.logFields, error, path }, 'request of a device failed');
+    context.refusals.note(connection, { path, code: fault.code, diagnostic: fault.diagnostic });
     return { code: fault.code, payload: Buffer.from(fault.diagnostic), isLast: true };
   }
 
   /** Never a token, nor a code. */
   private get logFields() {
     const { connection, session } = this;
-    const { peer, remoteAddress } = connection;
-    const certificate = peer?.credential.kind === 'certificate' ? peer.credential.certificate : undefined;
-    return {
-      remoteAddress,
-      ...(session === undefined ? {} : { deviceId: session.deviceId, connectionId: session.connectionId }),
-      ...(certificate === undefined
-        ? {}
-        : { subject: printable(certificate.subject.text), serialNumber: certificate.serialNumber }),
-    };
+    const { remoteAddress } = connection;
+    return session === undefined
+      ? { remoteAddress }
+      : { remoteAddress, deviceId: session.deviceId, connectionId: session.connectionId };
   }
 }

@@ -22,9 +22,11 @@ export function provedUser(
   const name = certifiedName(connection);
   const certificate = name === undefined ? undefined : ocfUuidOf(name);
   const evidence = { claim: access.deviceIdClaim, certificate, requested: di };
-  const { claimName } = context.rules();
-  const rules = { ...context.rules(), claimName: access.deviceIdClaimName ?? claimName };
-  const device = resolveDeviceId(rules, evidence);
+  const rules = context.rules();
+  const claimName = access.deviceIdClaimName ?? rules.claimName;
+  // A certificate that was proved binds, also when none is required any more.
+  const isCertificateRequired = rules.isCertificateRequired || certificate !== undefined;
+  const device = resolveDeviceId({ ...rules, claimName, isCertificateRequired }, evidence);
   return { access, device, deviceId: nameOf(device, name) };
 }
 

@@ -7,6 +7,7 @@ import type { RememberedGrants } from '../authorization/remembered-grants.js';
 import type { DeviceIdRules } from '../authorization/resolve-device-id.js';
 import type { AttemptLimit } from './attempt-limit.js';
 import type { DeviceOwners } from './device-owners.js';
+import type { RefusalNotes } from './refusal-notes.js';
 import type { SessionCounters } from './session-counters.js';
 import type { SessionPresence } from './session-presence.js';
 import type { SignedInDevices } from './signed-in-devices.js';
@@ -17,6 +18,8 @@ import type { SignedInWork } from './signed-in-work.js';
 export interface SessionRules extends DeviceIdRules {
   /** How long before its token expires a session ends, in milliseconds: twice `coap.owner_cache_expiration`. */
   readonly tokenMarginMs: number;
+  /** How long a device may be connected without being signed in, in milliseconds. */
+  readonly signInMs: number;
   /** How long running commands may take before a device is signed off, in milliseconds. */
   readonly settleMs: number;
 }
@@ -31,6 +34,7 @@ export interface GatewayContext {
   readonly attempts: AttemptLimit;
   readonly counters: SessionCounters;
   readonly rules: () => SessionRules;
+  readonly refusals: RefusalNotes;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -3,7 +3,7 @@ import { passingRefusals } from '@sallyport/protocol';
 import type { AccessToken } from '../authorization/authorization.js';
 import { encodeCbor } from '../cbor/cbor.js';
 import { explained, provedUser, requireOwner, requireUser, requireValid, secondsUntil, verifyOf } from './proof.js';
-import { type Representation, readSecBody, representationFor, requireText, type SecBody } from './representation.js';
+import { readSecBody, representationFor, requireText, type SecBody } from './representation.js';
 import type { ProvedUser, SecRequest } from './sec-context.js';
 
 // A token without an end; the last year that a date can be written in with four digits.
@@ -11,29 +11,24 @@ const never = new Date('9999-12-31T00:00:00Z');
 
 /** POST /oic/sec/session: signs a device in or out. Without `login: true` it is out. */
 export async function signInOrOut(sec: SecRequest): Promise<CoapResponse> {
-  const { represent, body } = await explained('cannot handle sign in', async () => readSession(sec));
+  const body = await explained('cannot handle sign in', async () => readSession(sec));
   return body.login === true
-    ? explained('cannot handle sign in', () => signIn(sec, { represent, body }))
+    ? explained('cannot handle sign in', () => signIn(sec, body))
     : explained('cannot handle sign out', () => signOut(sec, body));
 }
 
-interface Read {
-  readonly represent: Representation;
-  readonly body: SecBody;
-}
-
-function readSession({ request }: SecRequest): Read {
-  const represent = representationFor(request);
+function readSession({ request }: SecRequest): SecBody {
   try {
-    return { represent, body: readSecBody(request) };
+    return readSecBody(request);
   } catch (error) {
     if (!(error instanceof CoapError)) throw error;
     throw new CoapError(error.code, `cannot decode body: ${error.diagnostic}`, { cause: error });
   }
 }
 
-async function signIn(sec: SecRequest, { represent, body }: Read): Promise<CoapResponse> {
-  const { context, link } = sec;
+async function signIn(sec: SecRequest, body: SecBody): Promise<CoapResponse> {
+  const { context, link, request } = sec;
+  const represent = representationFor(request);
   const di = requireText(body.di, 'invalid device id');
   const uid = requireText(body.uid, 'invalid user id');
   const accessToken = requireText(body.accesstoken, 'invalid access token');

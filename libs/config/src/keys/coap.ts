@@ -90,6 +90,12 @@ const sessions = {
     plgdNames: ['keepAlive.timeout'],
     isOwn,
   }),
+  'coap.sign_in.timeout': setting(positiveDuration, {
+    doc: 'How long a device may be connected without being signed in. Each answer to a sign-up or a refresh of its token begins this time anew.',
+    default: '1m',
+    examples: ['1m', '10s'],
+    isOwn,
+  }),
   'coap.owner_cache_expiration': setting(positiveDuration, {
     doc: 'How long the gateway remembers who owns a device. A session ends twice this time before its access token expires, so that the device can still sign off; a token that expires sooner is refused.',
     default: '1m',
