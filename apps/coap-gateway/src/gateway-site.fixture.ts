@@ -21,7 +21,7 @@ import type { Authorization } from './authorization/authorization.js';
 import { SmallProvider } from './authorization/small-provider.fixture.js';
 import { decodeCbor, encodeCbor } from './cbor/cbor.js';
 import { GatewayFront } from './front/gateway-front.js';
-import { NoPresence, NoWork } from './sessions/absent-parts.js';
+import { NoPresence, NoWork } from './sessions/absent-parts.fixture.js';
 import { AttemptLimit } from './sessions/attempt-limit.js';
 import { CoapDeviceEntrance } from './sessions/coap-device-entrance.js';
 import { DeviceOwners } from './sessions/device-owners.js';

@@ -120,7 +120,8 @@ export class DeviceConnection implements DeviceLink {
     context.counters.sessions += 1;
     this.supersede(context.devices.enter(session));
     context.log.info({ ...this.logFields, tokenId: user.access.id, issuer: user.access.issuer }, 'device signed in');
-    context.work.begin(session);
+    // The answer to the sign-in goes first, and what the gateway asks of the device follows.
+    setImmediate(() => context.work.begin(session));
   }
 
   private supersede(former: ReturnType<GatewayContext['devices']['enter']>): void {
