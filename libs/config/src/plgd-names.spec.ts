@@ -15,7 +15,7 @@ describe("names of plgd's CoAP gateway", () => {
     ['apis.coap.tls.clientCertificateRequired', 'coap.tls.client_certificate_required'],
     ['api.coap.tls.clientCertificateRequired', 'coap.tls.client_certificate_required'],
     ['apis.coap.tls.identityPropertiesRequired', 'coap.tls.identity_properties_required'],
-    ['apis.coap.tls.disconnectOnExpiredCertificate', 'coap.tls.disconnect_on_expired_certificate'],
+    ['apis.coap.tls.certFile', 'coap.tls.cert_path'],
     ['apis.coap.tls.caPool', 'coap.tls.ca_path'],
     ['api.coap.authorization.deviceIDClaim', 'coap.authorization.device_id_claim'],
     ['apis.coap.authorization.deviceIdClaim', 'coap.authorization.device_id_claim'],

@@ -66,13 +66,6 @@ const tls = {
     plgdNames: ['tls.keyFile'],
     isOwn,
   }),
-  'coap.tls.disconnect_on_expired_certificate': setting(flag, {
-    doc: 'Whether the connection of a device ends when its certificate expires. With `false` it stays until its access token expires.',
-    default: false,
-    examples: ['true', 'false'],
-    plgdNames: ['tls.disconnectOnExpiredCertificate'],
-    isOwn,
-  }),
 } as const;
 
 const sessions = {
