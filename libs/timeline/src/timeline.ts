@@ -122,7 +122,7 @@ function microsOf(id: DeviceEventId): number {
  */
 export function mergedPage(parts: readonly (readonly DeviceEvent[])[], limit: number): DeviceEvent[] {
   const lasts = parts.flatMap((events) => events.at(-1)?.id ?? []);
-  const oldest = lasts.reduce<string>((latest, id) => (id > latest ? id : latest), '');
+  const oldest = lasts.toSorted().at(-1) ?? '';
   return newestFirst(parts.flat().filter(({ id }) => id >= oldest)).slice(0, limit);
 }
 
