@@ -1,5 +1,5 @@
 import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
-import { Problem, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
+import { ocfDeviceId, Problem, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
 import type { DeviceSession } from '../sessions/device-session.js';
 import { CommandRunner } from './commands/command-runner.js';
@@ -62,10 +62,10 @@ export class SignedInResources {
   }
 
   private openReports(): Reports {
-    const { deviceId, remoteAddress, endpoint } = this.session;
+    const { device, remoteAddress, endpoint } = this.session;
     return new Reports({
       values: this.context.values,
-      sender: { deviceId, remoteAddress },
+      sender: { deviceId: ocfDeviceId(device), remoteAddress },
       onRefused: (problem) => this.warn(problem, 'values of a device are not kept'),
       // When it connects anew, it tells everything again.
       onFault: (error) => {
