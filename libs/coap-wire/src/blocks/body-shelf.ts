@@ -19,6 +19,7 @@ export class BodyShelf<Body extends KeptBody> {
   bytes = 0;
   private readonly places = new Map<string, Place<Body>>();
   private sweeping: NodeJS.Timeout | undefined;
+  private isClosed = false;
 
   /** @param lifetimeMs a body is kept for so long after its last use, and at most twice as long */
   constructor(
@@ -26,9 +27,9 @@ export class BodyShelf<Body extends KeptBody> {
     private readonly lifetimeMs: number,
   ) {}
 
-  /** Takes room for bytes that a body in use is to get. False: there is none. */
+  /** Takes room for bytes that a body in use is to get. False: there is none, or the connection is gone. */
   take(bytes: number): boolean {
-    return this.memory.take(this, bytes);
+    return !this.isClosed && this.memory.take(this, bytes);
   }
 
   give(bytes: number): void {
@@ -63,8 +64,9 @@ export class BodyShelf<Body extends KeptBody> {
     return false;
   }
 
-  /** Forgets all. */
+  /** Forgets all. An answer may be ready later, and finds no room. */
   close(): void {
+    this.isClosed = true;
     while (this.dropOldest());
     this.rest();
   }

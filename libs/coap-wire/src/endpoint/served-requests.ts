@@ -17,6 +17,8 @@ export interface ServedRequestsOptions {
   readonly onFault: (fault: unknown, request: CoapRequest) => void;
 }
 
+const internalError: CoapResponse = { code: '5.00', payload: Buffer.from('internal error') };
+
 /** The requests of the peer, and our answers. */
 export class ServedRequests {
   private count = 0;
@@ -58,7 +60,17 @@ export class ServedRequests {
     const received = transfers.receive(request);
     if ('answer' in received) return send(received.answer, false);
     const response = await this.responseTo(received.request);
-    send(transfers.answer(request, response), response.isLast === true);
+    send(this.messageOf(request, response), response.isLast === true);
+  }
+
+  /** A response that cannot be written, such as one with too long a location, must not end the process. */
+  private messageOf(request: ReceivedRequest, response: CoapResponse): CoapMessage {
+    try {
+      return this.options.transfers.answer(request, response);
+    } catch (error) {
+      this.options.onFault(error, request);
+      return messageOfResponse(internalError, request);
+    }
   }
 
   private requestIn(message: CoapMessage): ReceivedRequest | CoapError {
@@ -78,7 +90,7 @@ export class ServedRequests {
     } catch (error) {
       if (error instanceof CoapError) return responseOfError(error);
       if (!signal.aborted) onFault(error, request);
-      return { code: '5.00', payload: Buffer.from('internal error') };
+      return internalError;
     }
   }
 }
