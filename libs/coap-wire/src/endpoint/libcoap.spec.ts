@@ -138,6 +138,19 @@ describe.each(clients)('%s', (client) => {
     expect(ours.requests).toHaveLength(1);
   });
 
+  it.each(['16', '256', '1024'])('gets a large content in blocks of %s bytes, and it is made once', async (bytes) => {
+    await using ours = await CoapServer.start({ handler: () => text('0123456789'.repeat(500)) });
+    expect(await ours.ask(client, '/large', ['-b', bytes])).toBe(`${'0123456789'.repeat(500)}\n`);
+    expect(ours.requests).toHaveLength(1);
+  });
+
+  it('sends and gets a large content in blocks in one exchange', async () => {
+    await using ours = await CoapServer.start({ handler: ({ payload }) => text(payload.toString()) });
+    const words = ['-m', 'post', '-f', await fileOf(5_000), '-b', '256'];
+    expect(await ours.ask(client, '/large', words)).toBe(`${'x'.repeat(5_000)}\n`);
+    expect(ours.requests).toHaveLength(1);
+  });
+
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
     'reads the last answer whole, 100 times of 100, over %s',
     async (version) => {
