@@ -7,8 +7,13 @@ import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, globalOptions, openSettings } from '../options.js';
 
 /** Services that keep an audit log. */
-const auditedServices = ['device-registry', 'pki-signer', 'connector'] as const satisfies readonly ServiceName[];
-/** Every site has these. The log of a connector is named. */
+const auditedServices = [
+  'device-registry',
+  'pki-signer',
+  'connector',
+  'coap-gateway',
+] as const satisfies readonly ServiceName[];
+/** Every site has these. The log of a connector or of the CoAP gateway is named. */
 const usualServices = ['device-registry', 'pki-signer'] as const satisfies readonly ServiceName[];
 
 export const auditedService = serviceName.extract([...auditedServices]);
