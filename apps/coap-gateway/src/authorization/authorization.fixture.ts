@@ -3,16 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoapError } from '@sallyport/coap-wire';
 import { OidcProvider } from '@sallyport/testkit/oidc-provider';
+import type { TokenSettings } from './authorization-settings.js';
 import { openOidcProviders } from './oidc-providers.js';
 import { ProviderAuthorization } from './provider-authorization.js';
 import { parseProviders } from './provider-file.js';
 
 type OnFinished = (cleanUp: () => Promise<void>) => void;
 
-const tokens = { ownerClaim: 'sub', deviceIdClaim: 'deviceId', audience: 'sallyport', validitySeconds: 3600 };
+const tokens: TokenSettings = {
+  ownerClaim: 'sub',
+  deviceIdClaim: 'deviceId',
+  audience: 'sallyport',
+  validitySeconds: 3600,
+};
 
 /** A real provider as `plant`, and the authorization of a gateway that knows it, for the running test. */
-export async function startAuthorization(onTestFinished: OnFinished, settings: Partial<typeof tokens> = {}) {
+export async function startAuthorization(onTestFinished: OnFinished, settings: Partial<TokenSettings> = {}) {
   const provider = await OidcProvider.start();
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-authorization-'));
   onTestFinished(async () => {

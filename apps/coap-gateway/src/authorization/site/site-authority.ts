@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { PeriodicWork } from '@sallyport/concurrency';
-import { type DeviceId, ocfUuidOf, statePlaces } from '@sallyport/protocol';
+import { type DeviceId, ocfDeviceId, ocfUuidOf, statePlaces } from '@sallyport/protocol';
 import { FaultLog, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { DeviceOwners } from '../../sessions/device-owners.js';
@@ -27,7 +27,12 @@ export class SiteAuthority {
     private readonly store: Store,
     private readonly owners: DeviceOwners,
   ) {
-    this.grants = new SiteGrants(store);
+    this.grants = new SiteGrants(store, (device) =>
+      context.log.warn(
+        { deviceId: ocfDeviceId(device) },
+        'an old refresh token of a device came back, so all its tokens have ended',
+      ),
+    );
     this.faults = new FaultLog(context.log, context.clock, 'the tokens of a device could not be ended');
   }
 

@@ -19,7 +19,11 @@ export interface Granted extends DeviceUser {
  * miss an answer. A token that was replaced before has been stolen, so its grant ends (RFC 9700 §4.14.2).
  */
 export class SiteGrants {
-  constructor(private readonly store: Store) {}
+  /** @param onStolen hears of a device whose tokens ended, because an old one came back */
+  constructor(
+    private readonly store: Store,
+    private readonly onStolen: (device: OcfUuid) => void,
+  ) {}
 
   /** Uses a code. A grant that the device had ends. @throws GrantRefused: there is no such code */
   async begin(codes: SiteCodes, { code, now }: { readonly code: string; readonly now: Date }): Promise<Granted> {
@@ -49,7 +53,10 @@ export class SiteGrants {
       const operation = rotated === 'stolen' ? { delete: key } : { put: key, value: rotated };
       const { committed } = await this.store.transaction([{ key, revision }], [operation]);
       if (!committed) continue;
-      if (rotated === 'stolen') throw new GrantRefused('invalid_grant');
+      if (rotated === 'stolen') {
+        this.onStolen(device);
+        throw new GrantRefused('invalid_grant');
+      }
       return { device, owner: rotated.owner, grantId: rotated.id, refreshToken: next };
     }
     throw new Problem('unavailable', 'The tokens of a device are being changed by another gateway.');

@@ -16,6 +16,8 @@ export type Engine = 'SQLite' | 'Redis';
 export class TestSite implements AsyncDisposable {
   readonly codes: SiteCodes;
   readonly grants: SiteGrants;
+  /** Devices whose tokens ended, because an old one came back. */
+  readonly robbed: string[] = [];
 
   private constructor(
     private readonly opened: AsyncDisposableStack,
@@ -24,7 +26,7 @@ export class TestSite implements AsyncDisposable {
     readonly keyFile: string,
   ) {
     this.codes = new SiteCodes(store);
-    this.grants = new SiteGrants(store);
+    this.grants = new SiteGrants(store, (device) => this.robbed.push(device));
   }
 
   static async open(engine: Engine = 'SQLite', clock = new TestClock(new Date('2026-06-01T12:00:00Z'))) {

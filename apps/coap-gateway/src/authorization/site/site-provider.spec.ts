@@ -80,6 +80,7 @@ describe.each(['SQLite', 'Redis'] as const)('the provider of a site, with its st
     await expect(renewed(first.refreshToken)).rejects.toThrow(GrantRefused);
     await expect(renewed(third.refreshToken)).rejects.toThrow(GrantRefused);
     await expect(gateway.verify(third.accessToken)).rejects.toThrow(TokenRefused);
+    expect(site.robbed).toEqual([lamp]);
   });
 
   it('ends nothing when a refresh token comes that it never gave', async () => {
