@@ -16,30 +16,34 @@ export type CborValue =
 const defaultLimits: CborLimits = { deepest: 32, mostItems: 32_768 };
 
 /**
- * Reads the body of a device (RFC 8949). Maps may come with a length or with a break. Integers are as precise as those of JSON.
+ * Reads the body of a device (RFC 8949). Maps may come with a length or with a break. An integer that JavaScript does not
+ * have is rounded, as JSON does; `undefined` is null.
  *
  * @throws CoapError `4.00`: `cbor: …`. The text has nothing of the body.
  */
 export function decodeCbor(body: Buffer, limits: Partial<CborLimits> = {}): CborValue {
+  const scan = new CborScan(body, { ...defaultLimits, ...limits });
   try {
-    new CborScan(body, { ...defaultLimits, ...limits }).run();
-    return decode(body, {
-      allowBigInt: false,
-      allowInfinity: false,
-      allowNaN: false,
-      allowUndefined: false,
-      rejectDuplicateMapKeys: true,
-    });
+    scan.run();
+    const value = decode(body, { coerceUndefinedToNull: true, rejectDuplicateMapKeys: true });
+    return scan.hasLongIntegers ? rounded(value) : value;
   } catch (error) {
-    throw new CoapError('4.00', `cbor: ${faultOf(error)}`, { cause: error });
+    // The decoder's own words may quote the body, which can hold a token. After the scan it refuses nothing else.
+    const fault = error instanceof CborFault ? error.message : 'a map has a key twice';
+    throw new CoapError('4.00', `cbor: ${fault}`, { cause: error });
   }
 }
 
-/** A message of the decoder may quote the body, which can hold a token. What it refuses after the scan is little. */
-function faultOf(error: unknown): string {
-  return error instanceof CborFault
-    ? error.message
-    : 'a map has a key twice, or a number is no finite number or an integer above 2^53';
+function rounded(value: CborValue | bigint): CborValue {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (isArray(value)) return value.map(rounded);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, rounded(member)]));
+}
+
+/** `Array.isArray` does not narrow a readonly array. */
+function isArray(value: CborValue): value is readonly CborValue[] {
+  return Array.isArray(value);
 }
 
 /**

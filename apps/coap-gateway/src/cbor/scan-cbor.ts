@@ -12,6 +12,7 @@ export interface CborLimits {
 export class CborFault extends Error {}
 
 const majorTypes = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const;
+const longMinor = 27;
 const indefinite = 31;
 const breakByte = 0xff;
 const prototypeKey = Buffer.from('__proto__');
@@ -20,9 +21,11 @@ const prototypeKey = Buffer.from('__proto__');
  * Walks over one value and builds nothing, so that hostile bytes cost no more than their own length.
  *
  * Well formed (RFC 8949 §5.1) and valid: text is UTF-8, and keys are text. Strings have a length, arrays and maps may end with a
- * break. There are no tags, no `undefined` and no other simple values.
+ * break. There are no tags, and no simple values but false, true, null and undefined.
  */
 export class CborScan {
+  /** It has integers of 8 bytes, which may be larger than those that are exact in JavaScript. */
+  hasLongIntegers = false;
   private position = 0;
   private items = 0;
 
@@ -46,6 +49,7 @@ export class CborScan {
     switch (major) {
       case majorTypes.unsigned:
       case majorTypes.negative:
+        this.hasLongIntegers ||= minor === longMinor;
         this.argument(minor);
         return;
       case majorTypes.bytes:
@@ -110,10 +114,11 @@ export class CborScan {
     return text;
   }
 
-  /** false, true, null, and floating point numbers of 2, 4 and 8 bytes. */
+  /** false, true, null, undefined, and floating point numbers of 2, 4 and 8 bytes. */
   private simple(minor: number): void {
-    if (minor >= 20 && minor <= 22) return;
-    if (minor < 25 || minor > 27) throw new CborFault('it has a simple value other than false, true and null');
+    if (minor >= 20 && minor <= 23) return;
+    if (minor < 25 || minor > 27)
+      throw new CborFault('it has a simple value other than false, true, null and undefined');
     this.skip(1 << (minor - 24));
   }
 
