@@ -41,26 +41,38 @@ export class ServedRequests {
     this.isRefusing = true;
   }
 
+  /** Answers at once where the handler does: most of what a busy connection costs are promises. */
   serve(message: CoapMessage): void {
-    const bytes = message.payload.length;
+    const { transfers, send } = this.options;
+    const request = this.requestIn(message);
+    if (request instanceof CoapError) {
+      send(messageOfResponse(responseOfError(request), message), false);
+      return;
+    }
+    const received = transfers.receive(request);
+    if ('answer' in received) {
+      send(received.answer, false);
+      return;
+    }
+    const response = this.responseTo(received.request);
+    if (response instanceof Promise) this.answerLater(request, response);
+    else this.answer(request, response);
+  }
+
+  private answerLater(request: ReceivedRequest, pending: Promise<CoapResponse>): void {
+    const bytes = request.payload.length;
     this.count += 1;
     this.bytes += bytes;
-    void this.answer(message).then(() => {
+    void pending.then((response) => {
       this.count -= 1;
       this.bytes -= bytes;
+      this.answer(request, response);
       this.options.answered();
     });
   }
 
-  /** Never rejects. */
-  private async answer(message: CoapMessage): Promise<void> {
-    const { transfers, send } = this.options;
-    const request = this.requestIn(message);
-    if (request instanceof CoapError) return send(messageOfResponse(responseOfError(request), message), false);
-    const received = transfers.receive(request);
-    if ('answer' in received) return send(received.answer, false);
-    const response = await this.responseTo(received.request);
-    send(this.messageOf(request, response), response.isLast === true);
+  private answer(request: ReceivedRequest, response: CoapResponse): void {
+    this.options.send(this.messageOf(request, response), response.isLast === true);
   }
 
   /** A response that cannot be written, such as one with too long a location, must not end the process. */
@@ -83,14 +95,21 @@ export class ServedRequests {
     }
   }
 
-  private async responseTo(request: CoapRequest): Promise<CoapResponse> {
-    const { handler, signal, onFault } = this.options;
+  /** Never throws or rejects. */
+  private responseTo(request: CoapRequest): Promise<CoapResponse> | CoapResponse {
+    const { handler, signal } = this.options;
     try {
-      return await handler(request, signal);
+      const response = handler(request, signal);
+      return response instanceof Promise ? response.catch((error) => this.failure(error, request)) : response;
     } catch (error) {
-      if (error instanceof CoapError) return responseOfError(error);
-      if (!signal.aborted) onFault(error, request);
-      return internalError;
+      return this.failure(error, request);
     }
+  }
+
+  private failure(error: unknown, request: CoapRequest): CoapResponse {
+    if (error instanceof CoapError) return responseOfError(error);
+    const { signal, onFault } = this.options;
+    if (!signal.aborted) onFault(error, request);
+    return internalError;
   }
 }

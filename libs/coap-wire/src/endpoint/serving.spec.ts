@@ -73,6 +73,17 @@ describe('requests of the peer', () => {
     expect(faults).toEqual([new Error('password in /etc/secret')]);
   });
 
+  it('get 5.00 when the answer fits no message', async () => {
+    const faults: unknown[] = [];
+    const [, peer] = await endpointAndPeer({
+      handler: () => ({ code: '2.01', locationPath: ['x'.repeat(256)] }),
+      onFault: (fault) => faults.push(fault),
+    });
+    peer.sendHex('01 02 01');
+    expect((await peer.next()).code).toBe(0xa0);
+    expect(faults).toHaveLength(1);
+  });
+
   it('without a handler get 4.04', async () => {
     const [, peer] = await endpointAndPeer();
     peer.sendHex('01 01 01');
