@@ -113,6 +113,8 @@ export class Relations implements OnApplicationBootstrap, BeforeApplicationShutd
       if (ofSession.size === 0) this.relations.delete(session);
     });
     this.relations.set(session, ofSession.set(key, relation));
+    // The session may have ended while the request was on its way.
+    if (session.signal.aborted) relation.end();
     return relation;
   }
 

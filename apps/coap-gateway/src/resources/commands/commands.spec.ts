@@ -1,4 +1,5 @@
-import { pendingCommands } from '@sallyport/protocol';
+import { publishEvent } from '@sallyport/mqtt';
+import { deviceDeleted, ocfDeviceId, ocfUuid, pendingCommands } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lamp } from '../../gateway-site.fixture.js';
@@ -213,5 +214,28 @@ describe('the sign-off of a device', () => {
     expect((await off).code).toBe('2.02');
     expect((await kept()).status).toBe(404);
     expect((await site.admin('GET', `${site.pathOf()}/resources`)).body).toMatchObject({ resources: [] });
+  });
+});
+
+describe('a device that is deleted', () => {
+  it('leaves no link, no value and no command to the next one with its name', async () => {
+    const { site, path, device, pending } = await openSite();
+    const lights = await device({ resources: light() });
+    await lights.publish();
+    const kept = () => site.admin('GET', `${path}?twin=true`);
+    await waitFor(async () => (await kept()).status === 200, { what: 'the value' });
+    await lights[Symbol.asyncDispose]();
+    const update = site.admin('PUT', `${path}?ttl=0`, { body: { state: true } });
+    await waitFor(async () => (await pending()).length === 1, { what: 'the command' });
+    const deleted = { deviceId: ocfDeviceId(ocfUuid.parse(lamp)), deletedAt: new Date().toISOString() };
+    await publishEvent(site.mqtt, deviceDeleted, deleted);
+    expect((await update).status).toBe(409);
+    await waitFor(async () => (await site.store.list('coap-gateway/links/')).entries.length === 0);
+    await waitFor(async () => (await kept()).status === 404);
+    expect(await pending()).toEqual([]);
+    const next = await device({ resources: light(), unusual: () => ({ code: '5.00' }) });
+    await next.publish();
+    const list = async () => JSON.stringify((await site.admin('GET', `${site.pathOf()}/resources`)).body);
+    await waitFor(async () => (await list()).includes('/light/1') && !(await list()).includes('content'));
   });
 });
