@@ -21,6 +21,9 @@ describe('the table of entrances', () => {
       'pki.admin',
       'connector',
       'connector.mqtt',
+      'coap',
+      'pki.coap',
+      'coap.admin',
       'mqtt',
       'mqtt.websocket',
       'mqtt.external',
@@ -33,6 +36,7 @@ describe('the table of entrances', () => {
       'c8y.proxy',
       'registry',
       'pki.admin',
+      'coap.admin',
       'mqtt',
       'mqtt.websocket',
       'mqtt.external',
@@ -40,12 +44,16 @@ describe('the table of entrances', () => {
   });
 
   it('knows those whose settings are declared from their row', () => {
-    expect(declaredGroups).toEqual(['registry', 'pki.admin']);
+    expect(declaredGroups).toEqual(['registry', 'pki.admin', 'coap.admin']);
   });
 
   it('keeps the entrances of administrators shut below level mutual, and no others', () => {
     expect(rows.filter(isMutualOnly)).toEqual(rows.filter(({ isAdminApi }) => isAdminApi));
-    expect(rows.filter(isMutualOnly).map(({ permittedKinds }) => permittedKinds)).toEqual([['admin'], ['admin']]);
+    expect(rows.filter(isMutualOnly).map(({ permittedKinds }) => permittedKinds)).toEqual([
+      ['admin'],
+      ['admin'],
+      ['admin'],
+    ]);
   });
 
   it('gives no port to two entrances', () => {
