@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
@@ -6,6 +6,7 @@ import { waitFor } from '@sallyport/testkit';
 import { OidcProvider } from '@sallyport/testkit/oidc-provider';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DeviceOwners } from '../sessions/device-owners.js';
+import { refusalOf } from './authorization.fixture.js';
 import { GatewayAuthorization } from './gateway-authorization.js';
 import { SiteAuthority } from './site/site-authority.js';
 
@@ -34,7 +35,11 @@ async function openGateway() {
     await rm(folder, { recursive: true });
   });
   const fault = async () => (await context.readiness.report()).faults['authorization'];
-  return { provider, authorization, fault };
+  const rewrite = async (line: string) => {
+    await appendFile(join(folder, 'sallyport.toml'), line);
+    await context.reloadSettings();
+  };
+  return { provider, authorization, fault, rewrite };
 }
 
 describe('the authorization of the gateway', () => {
@@ -52,6 +57,17 @@ describe('the authorization of the gateway', () => {
     expect(await fault()).toBe('the providers plant have not answered yet');
     provider.outage = undefined;
     await waitFor(async () => (await fault()) === undefined, { deadlineMs: 10_000 });
+  });
+
+  it('follows the settings when they are read again', async () => {
+    const { provider, authorization, rewrite } = await openGateway();
+    await authorization.onModuleInit();
+    const token = await provider.tokenFor({ deviceId: 'x' });
+    expect((await authorization.verify(token)).deviceIdClaim).toBeUndefined();
+    await rewrite('coap.authorization.device_id_claim = "deviceId"\n');
+    expect((await authorization.verify(token)).deviceIdClaim).toBe('x');
+    await rewrite('coap.tls.identity_properties_required = false\n');
+    expect(await refusalOf(authorization.verify(token))).toMatch(/^5\.03 temporary error: the settings /);
   });
 
   it('stays ready when a provider goes away later', async () => {

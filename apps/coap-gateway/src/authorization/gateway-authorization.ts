@@ -1,5 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
-import { PeriodicWork } from '@sallyport/concurrency';
+import { CoapError } from '@sallyport/coap-wire';
+import { PeriodicWork, SerialQueue } from '@sallyport/concurrency';
+import type { Settings } from '@sallyport/config';
 import { ConnectedContext, FaultLog, reasonOf } from '@sallyport/runtime';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
 import { readAuthorizationSettings } from './authorization-settings.js';
@@ -11,6 +13,11 @@ const deadlineMs = 10_000;
 // How soon a provider that could not be asked at the start is asked again.
 const retryMs = 2_000;
 
+interface InForce {
+  readonly settings: Settings;
+  readonly authorization: Authorization;
+}
+
 /**
  * The providers of the settings, and that of this site. The gateway starts without them, and is not ready until each has described itself: one
  * that is down later costs its own devices only.
@@ -18,7 +25,8 @@ const retryMs = 2_000;
 @Injectable()
 export class GatewayAuthorization extends Authorization implements OnModuleInit, BeforeApplicationShutdown {
   private readonly faults: FaultLog;
-  private authorization: Authorization | undefined;
+  private readonly opening = new SerialQueue();
+  private inForce: InForce | undefined;
   private undescribed: readonly OidcProvider[] = [];
   private readonly discovery: PeriodicWork;
 
@@ -38,13 +46,8 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
 
   /** @throws Problem `config-invalid` */
   async onModuleInit(): Promise<void> {
-    const { settings, clock } = this.context;
-    const tokens = await readAuthorizationSettings(settings);
-    const oidc = openOidcProviders(tokens.providers, { tokens, now: () => clock.now(), deadlineMs });
-    const onUnavailable = (fault: Error) => this.faults.note(fault);
-    const providers = [await this.site.open(tokens), ...oidc];
-    this.authorization = new ProviderAuthorization({ tokens, providers, onUnavailable });
-    this.undescribed = oidc;
+    await this.site.open();
+    await this.open(this.context.settings);
     this.discovery.start();
   }
 
@@ -52,21 +55,43 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
     await Promise.all([this.discovery.stop(), this.site.close()]);
   }
 
-  verify(accessToken: string): Promise<AccessToken> {
-    return this.opened.verify(accessToken);
+  async verify(accessToken: string): Promise<AccessToken> {
+    return (await this.current()).verify(accessToken);
   }
 
-  exchange(provider: string, code: string): Promise<TokenSet> {
-    return this.opened.exchange(provider, code);
+  async exchange(provider: string, code: string): Promise<TokenSet> {
+    return (await this.current()).exchange(provider, code);
   }
 
-  refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet> {
-    return this.opened.refresh(provider, refreshToken);
+  async refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet> {
+    return (await this.current()).refresh(provider, refreshToken);
   }
 
-  private get opened(): Authorization {
-    if (this.authorization === undefined) throw new Error('asked before the settings are read');
-    return this.authorization;
+  /** As the settings are now: the rest of the gateway follows them too. */
+  private current(): Promise<Authorization> {
+    const { settings } = this.context;
+    const { inForce } = this;
+    if (inForce?.settings === settings) return Promise.resolve(inForce.authorization);
+    return this.opening
+      .run(() => this.open(settings))
+      .catch((cause: unknown) => {
+        this.faults.note(cause);
+        throw new CoapError('5.03', 'temporary error: the settings of the gateway cannot be used', { cause });
+      });
+  }
+
+  /** @throws Problem `config-invalid` */
+  private async open(settings: Settings): Promise<Authorization> {
+    if (this.inForce?.settings === settings) return this.inForce.authorization;
+    const { clock } = this.context;
+    const tokens = await readAuthorizationSettings(settings);
+    const oidc = openOidcProviders(tokens.providers, { tokens, now: () => clock.now(), deadlineMs });
+    const onUnavailable = (fault: Error) => this.faults.note(fault);
+    const providers = [this.site.provider(tokens), ...oidc];
+    const authorization = new ProviderAuthorization({ tokens, providers, onUnavailable });
+    this.inForce = { settings, authorization };
+    this.undescribed = oidc;
+    return authorization;
   }
 
   private fault(): string | undefined {

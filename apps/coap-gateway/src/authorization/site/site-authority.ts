@@ -10,7 +10,7 @@ import { SharedKeys } from './shared-keys.js';
 import { SiteCodes } from './site-codes.js';
 import { SiteGrants } from './site-grants.js';
 import { SiteProvider } from './site-provider.js';
-import { openTokenKey } from './token-key.js';
+import { openTokenKey, type TokenKey } from './token-key.js';
 
 const announceMs = 3_600_000;
 
@@ -18,8 +18,10 @@ const announceMs = 3_600_000;
 @Injectable()
 export class SiteAuthority {
   private readonly grants: SiteGrants;
+  private readonly keys: SharedKeys;
   private readonly faults: FaultLog;
   private announcing: PeriodicWork | undefined;
+  private key: TokenKey | undefined;
   private stopListening: () => void = () => undefined;
 
   constructor(
@@ -33,26 +35,32 @@ export class SiteAuthority {
         'an old refresh token of a device came back, so all its tokens have ended',
       ),
     );
+    this.keys = new SharedKeys(store);
     this.faults = new FaultLog(context.log, context.clock, 'the tokens of a device could not be ended');
   }
 
   /** @throws Problem `config-invalid`: the file of its key cannot be used */
-  async open(tokens: TokenSettings): Promise<SiteProvider> {
-    const { settings, name, clock } = this.context;
+  async open(): Promise<void> {
+    const { settings, name } = this.context;
     const key = await openTokenKey(join(statePlaces(settings.stateDirectory).folderOf(name), 'token-key.pem'));
-    const keys = new SharedKeys(this.store);
-    await keys.announce(key);
+    await this.keys.announce(key);
+    this.key = key;
     this.announcing = new PeriodicWork({
       everyMs: announceMs,
-      work: () => keys.announce(key),
+      work: () => this.keys.announce(key),
       onError: this.faults.note,
     });
     this.announcing.start();
     this.stopListening = this.owners.onChange((change) => {
       if (change !== 'resynchronise') void this.end(change).catch(this.faults.note);
     });
-    const [codes, grants] = [new SiteCodes(this.store), this.grants];
-    return new SiteProvider({ ...tokens, codes, grants, keys, key, now: () => clock.now() });
+  }
+
+  provider(tokens: TokenSettings): SiteProvider {
+    const { key, keys, grants, context, store } = this;
+    if (key === undefined) throw new Error('asked before it is open');
+    const { clock } = context;
+    return new SiteProvider({ ...tokens, codes: new SiteCodes(store), grants, keys, key, now: () => clock.now() });
   }
 
   async close(): Promise<void> {
