@@ -229,9 +229,9 @@ export const refusals = {
       'Issue it with common name "uuid:" and the UUID of the device, and with extended key usages clientAuth, serverAuth and 1.3.6.1.4.1.44924.1.6: sallyport coap identity --device UUID',
   },
   'authorization-refused': {
-    meaning: 'The access token of the device was refused, or the device belongs to another user.',
+    meaning: 'The device was not signed in, its access token was refused, or it belongs to another user.',
     remedy:
-      'See the log of the CoAP gateway for the reason that the device was told. Sign the device up again: sallyport coap code',
+      'The log of the CoAP gateway has the reason that the device was told. If it lost its token, sign it up again: sallyport coap code',
   },
   'not-permitted': {
     meaning: 'This kind of certificate has no access to this entrance.',
