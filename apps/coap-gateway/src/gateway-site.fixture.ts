@@ -1,9 +1,11 @@
 import { appendFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import type { INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { CoapResponse, OutgoingRequest, RequestHandler } from '@sallyport/coap-wire';
 import { type CoapClient, connectCoap } from '@sallyport/coap-wire/testing';
 import { Entrances } from '@sallyport/entrance';
+import { serverNames } from '@sallyport/identity';
 import { mqttRpcServer, publishEvent } from '@sallyport/mqtt';
 import {
   type DeviceId,
@@ -14,9 +16,11 @@ import {
   type OcfUuid,
   ocfDeviceId,
   ocfUuid,
+  trustBundleChanged,
 } from '@sallyport/protocol';
 import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
 import { type CertificateOptions, TestCa, type TestCertificate, temporaryDirectory } from '@sallyport/testkit';
+import { pemFromDer } from '@sallyport/x509';
 import type { Authorization } from './authorization/authorization.js';
 import { SmallProvider } from './authorization/small-provider.fixture.js';
 import { decodeCbor, encodeCbor } from './cbor/cbor.js';
@@ -45,6 +49,8 @@ export interface GatewaySiteOptions {
   readonly presence?: (context: TestContext, devices: SignedInDevices) => SessionPresence;
   readonly authorization?: Authorization;
   readonly attempts?: AttemptLimit;
+  /** Where the certificate of the gateway comes from. The signer is away until `signerAnswers`. Default: a file. */
+  readonly certificateFrom?: 'file' | 'signer';
 }
 
 export interface Asking {
@@ -71,13 +77,15 @@ export class GatewaySite implements AsyncDisposable {
   static async open(options: GatewaySiteOptions = {}): Promise<GatewaySite> {
     const directory = temporaryDirectory('sp-');
     const siteCa = await TestCa.create();
-    await writeSettings(directory.path, siteCa, options.settings ?? []);
+    const isFromSigner = options.certificateFrom === 'signer';
+    const files = isFromSigner ? [] : await certificateSettings(siteCa);
+    await writeSettings(directory.path, [...files, ...(options.settings ?? [])]);
     const context = await openTestContext(directory.path, 'coap-gateway');
     const strategy = mqttRpcServer(context.mqttConnection);
     const app = await NestFactory.createMicroservice(SmallSiteModule, { strategy, logger: false });
     await app.listen();
     const registry = app.get(SmallSite);
-    registry.bundle = [siteCa.certPem];
+    registry.bundle = isFromSigner ? [] : [siteCa.certPem];
     const site = new GatewaySite(context, registry, new Entrances(context), siteCa, directory.path);
     site.opened.defer(async () => void (await directory.remove()));
     await site.start(app, options);
@@ -128,6 +136,23 @@ export class GatewaySite implements AsyncDisposable {
     return client;
   }
 
+  /** The signer is there, with these CAs, and issues certificates from now on. */
+  signerAnswers(bundle: readonly TestCa[] = [this.siteCa]): void {
+    this.registry.bundle = bundle.map(({ certPem }) => certPem);
+    const subjectAltNames = serverNames(hostname(), []).map(({ type, value }) => `${type.toUpperCase()}:${value}`);
+    this.registry.issue = async (_service, request) => {
+      const pem = pemFromDer('CERTIFICATE REQUEST', request);
+      const { chainPem } = await this.siteCa.sign(pem, { extendedKeyUsage: identityUsage, subjectAltNames });
+      return chainPem;
+    };
+  }
+
+  /** The signer announces another set of CAs. */
+  async trust(bundle: readonly TestCa[]): Promise<void> {
+    this.registry.bundle = bundle.map(({ certPem }) => certPem);
+    await publishEvent(this.context.mqtt, trustBundleChanged, { version: 2 });
+  }
+
   /** Adds a line to the settings, and has it read. */
   async configure(line: string): Promise<void> {
     await appendFile(`${this.directory}/tedge.toml`, `${line}\n`);
@@ -174,7 +199,7 @@ export class GatewaySite implements AsyncDisposable {
     await front.onModuleInit();
     await owners.onModuleInit();
     await entrance.onApplicationBootstrap();
-    if (this.port === 0) throw new Error('The entrance did not open.');
+    if (this.port === 0 && options.certificateFrom !== 'signer') throw new Error('The entrance did not open.');
   }
 }
 
@@ -203,17 +228,16 @@ export function answerOf({ code, payload = Buffer.alloc(0), contentFormat }: Coa
   return { code, body, text: contentFormat === undefined ? payload.toString() : '' };
 }
 
-async function writeSettings(directory: string, siteCa: TestCa, more: readonly string[]): Promise<void> {
-  const server = await siteCa.issue({
+async function certificateSettings(siteCa: TestCa): Promise<string[]> {
+  const { certPath, keyPath } = await siteCa.issue({
     commonName: `uuid:${hub}`,
     extendedKeyUsage: identityUsage,
     subjectAltNames: ['DNS:localhost', 'IP:127.0.0.1'],
   });
-  const lines = [
-    'coap.bind.port = 0',
-    `coap.tls.cert_path = "${server.certPath}"`,
-    `coap.tls.key_path = "${server.keyPath}"`,
-    ...more,
-  ];
-  await writeFile(`${directory}/tedge.toml`, lines.map((line) => `${line}\n`).join(''));
+  return [`coap.tls.cert_path = "${certPath}"`, `coap.tls.key_path = "${keyPath}"`];
+}
+
+async function writeSettings(directory: string, lines: readonly string[]): Promise<void> {
+  const text = ['coap.bind.port = 0', ...lines].map((line) => `${line}\n`).join('');
+  await writeFile(`${directory}/tedge.toml`, text);
 }

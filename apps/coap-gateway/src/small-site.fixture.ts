@@ -6,6 +6,7 @@ import {
   admitPeer,
   claimDevice,
   type DeviceId,
+  issueServerCertificate,
   isTokenAdmission,
   listOwnedDevices,
   type RefusalReport,
@@ -14,6 +15,7 @@ import {
   recordRefusal,
   releaseDevice,
   reportContacts,
+  type ServerCertificateRequest,
 } from '@sallyport/protocol';
 
 interface Owned {
@@ -24,7 +26,10 @@ interface Owned {
 /** Registry and signer in miniature: a real RPC service that answers what the test wants. */
 @Controller()
 export class SmallSite {
+  /** Empty while the signer is down. */
   bundle: string[] = [];
+  /** Signs the request of a service; undefined while the signer is down. */
+  issue: ((service: string, request: Buffer) => Promise<string>) | undefined;
   /** Owner by the name of the device, in lower case. */
   readonly owners = new Map<string, string>();
   readonly asked: AdmissionRequest[] = [];
@@ -37,7 +42,14 @@ export class SmallSite {
 
   @RpcHandler(readTrustBundle)
   readBundle() {
+    if (this.bundle.length === 0) throw new Error('the signer of the test is down');
     return { version: 1, certificates: this.bundle.map((pem) => ({ role: 'root' as const, pem })) };
+  }
+
+  @RpcHandler(issueServerCertificate)
+  async issueCertificate({ service, request }: ServerCertificateRequest) {
+    if (this.issue === undefined) throw new Error('the signer of the test is down');
+    return { chain: [await this.issue(service, Buffer.from(request, 'base64'))] };
   }
 
   @RpcHandler(admitPeer)

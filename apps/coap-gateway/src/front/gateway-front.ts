@@ -135,23 +135,16 @@ export class GatewayFront implements OnModuleInit, BeforeApplicationShutdown {
     return this.rounds.run(() => this.catchUp().catch(this.faults.note));
   }
 
-  /** Asks the signer, and puts in force what it says. */
+  /** Asks the signer, and puts in force what it says. When it does not answer, the CAs stay as they were. */
   private async catchUp(): Promise<void> {
-    const isOtherSite = await this.readSite();
-    const hasOtherCertificate = await this.certificate.renewIfDue().catch(this.faults.note);
-    if (!this.isReady) return;
-    await this.entrance?.putInForce({ isChanged: isOtherSite || hasOtherCertificate === true });
-  }
-
-  /** @returns whether the CAs of this site have changed; when the signer does not answer, they stay as they were */
-  private async readSite(): Promise<boolean> {
     const before = fingerprintsOf(this.site);
-    try {
-      this.site = await fetchTrustBundle(this.context, this.stopping.signal);
-    } catch (error) {
-      this.faults.note(error);
-    }
-    return fingerprintsOf(this.site) !== before;
+    const site = await fetchTrustBundle(this.context, this.stopping.signal).catch(this.faults.note);
+    this.site = site ?? this.site;
+    // A request that fails is not repeated for a while, so a signer that is away is not asked for a certificate.
+    const hasOtherCertificate = site && (await this.certificate.renewIfDue().catch(this.faults.note));
+    if (!this.isReady) return;
+    const isChanged = fingerprintsOf(this.site) !== before || hasOtherCertificate === true;
+    await this.entrance?.putInForce({ isChanged });
   }
 }
 

@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits } from '@sallyport/coap-wire';
-import { Semaphore } from '@sallyport/concurrency';
+import { Semaphore, TokenBuckets } from '@sallyport/concurrency';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { GatewayFront } from '../front/gateway-front.js';
@@ -18,6 +18,10 @@ const checkEveryMs = 1_000;
 const recheckedAtOnce = 16;
 // Bodies of all devices that wait for more of their blocks.
 const blockMemoryBytes = 67_108_864;
+
+// A device whose network changes takes its session over now and then. Two with one identity do it at every reconnect.
+const takeOverRate = { burst: 10, perSecond: 0.2 };
+const mostTakeOverKeys = 10_000;
 
 /** Where devices connect: opens the entrance, and gives each connection what answers on it. */
 @Injectable()
@@ -41,6 +45,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       ...parts.all,
       counters: this.counters,
       refusals: new RefusalNotes(service, this.counters),
+      takeOvers: new TokenBuckets(takeOverRate, mostTakeOverKeys),
       rules: () => rulesOf(service.settings),
       clock,
       log,

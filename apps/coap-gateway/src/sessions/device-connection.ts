@@ -104,17 +104,8 @@ export class DeviceConnection implements DeviceLink {
   private begin(user: ProvedUser, expiresAt: Date | undefined): void {
     // Another device or user: what was begun for the former ends first.
     this.leave();
-    const { endpoint, context, connection } = this;
-    if (endpoint === undefined || this.isEnded)
-      throw new CoapError('5.03', 'temporary error: the connection has ended');
-    const session = new SignedInSession({
-      user,
-      expiresAt,
-      endpoint,
-      connectionId: randomUUID(),
-      remoteAddress: connection.remoteAddress,
-      end: (reason) => this.end(reason),
-    });
+    const { context } = this;
+    const session = this.newSession(user, expiresAt);
     this.session = session;
     context.presence.online(session);
     context.counters.sessions += 1;
@@ -122,6 +113,24 @@ export class DeviceConnection implements DeviceLink {
     context.log.info({ ...this.logFields, tokenId: user.access.id, issuer: user.access.issuer }, 'device signed in');
     // The answer to the sign-in goes first, and what the gateway asks of the device follows.
     setImmediate(() => context.work.begin(session));
+  }
+
+  /** @throws CoapError `4.29`: others have signed in as this device too often; `5.03`: the connection has ended */
+  private newSession(user: ProvedUser, expiresAt: Date | undefined): SignedInSession {
+    const { endpoint, context, connection } = this;
+    const isTakeOver = context.devices.find(user.device) !== undefined;
+    if (isTakeOver && !context.takeOvers.take(user.device, performance.now()))
+      throw new CoapError('4.29', 'devices with this identity take the session from each other again and again');
+    if (endpoint === undefined || this.isEnded)
+      throw new CoapError('5.03', 'temporary error: the connection has ended');
+    return new SignedInSession({
+      user,
+      expiresAt,
+      endpoint,
+      connectionId: randomUUID(),
+      remoteAddress: connection.remoteAddress,
+      end: (reason) => this.end(reason),
+    });
   }
 
   private supersede(former: ReturnType<GatewayContext['devices']['enter']>): void {

@@ -1,4 +1,5 @@
 import type { CoapRequest } from '@sallyport/coap-wire';
+import type { TokenBuckets } from '@sallyport/concurrency';
 import type { DeviceId, OcfUuid } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
@@ -32,6 +33,8 @@ export interface GatewayContext {
   readonly work: SignedInWork;
   readonly presence: SessionPresence;
   readonly attempts: AttemptLimit;
+  /** How often a device may take its session over from another connection. */
+  readonly takeOvers: TokenBuckets<OcfUuid>;
   readonly counters: SessionCounters;
   readonly rules: () => SessionRules;
   readonly refusals: RefusalNotes;

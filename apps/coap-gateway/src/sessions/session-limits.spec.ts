@@ -27,6 +27,21 @@ describe('a device that does not sign in', () => {
   });
 });
 
+describe('two devices with one identity', () => {
+  it('take the session from each other so often, and then the last one keeps it', async () => {
+    const site = opened.use(await GatewaySite.open());
+    const device = await site.device();
+    const clients = [];
+    for (let turn = 0; turn < 11; turn += 1) clients.push(opened.use(await site.signedIn({ device })));
+    const session = site.devices.find(site.uuid(lamp));
+    const late = opened.use(await site.connect({ device }));
+    const body = { di: lamp, uid: '1', accesstoken: 'token of 1', login: true };
+    expect((await send(late, '/oic/sec/session', body)).code).toBe('4.29');
+    expect(site.devices.find(site.uuid(lamp))).toBe(session);
+    expect((await clients.at(-1)?.ask('/x.plgd.dev/time'))?.code).toBe('2.05');
+  });
+});
+
 describe('a network that guesses', () => {
   it('may try only so often, and others are not kept out by outages', async () => {
     const attempts = new AttemptLimit({ burst: 3, perSecond: 0.001 });
