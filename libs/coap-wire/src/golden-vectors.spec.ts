@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import {
-  abortMessage,
-  contentFormats,
-  csmMessage,
-  encodeMessage,
-  FrameReader,
-  messageOfRequest,
-  messageOfResponse,
-  pingMessage,
-  pongMessage,
-  releaseMessage,
-} from './index.js';
+import { contentFormats } from './codes.js';
+import { encodeMessage } from './encode-message.js';
+import { FrameReader } from './frame-reader.js';
 import type { CoapMessage } from './message.js';
+import { abortMessage, csmMessage, pingMessage, pongMessage, releaseMessage } from './signals.js';
+import { messageOfRequest, messageOfResponse } from './to-message.js';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
