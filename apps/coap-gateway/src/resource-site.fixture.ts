@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { type IncomingMessage, request } from 'node:http';
+import { json, text } from 'node:stream/consumers';
 import { loadSettings } from '@sallyport/config';
 import { TestBroker } from '@sallyport/embedded-broker/testing';
 import { EntranceModule, Entrances } from '@sallyport/entrance';
@@ -118,6 +118,15 @@ export class ResourceSite implements AsyncDisposable {
       sent.once('error', reject);
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  /** The lines of `/metrics` of the first gateway. */
+  async metrics(): Promise<string[]> {
+    const socketPath = this.replicas[0]?.socket;
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ socketPath, path: '/metrics' }, resolve).once('error', reject).end();
+    });
+    return (await text(response)).split('\n');
   }
 
   /** The path of a device in the admin API. */

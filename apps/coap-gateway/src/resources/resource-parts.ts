@@ -12,6 +12,7 @@ import { KeptOfDevice } from './kept-of-device.js';
 import { LinkDirectory } from './links/link-directory.js';
 import { ResourceDirectory } from './links/resource-directory.js';
 import { ResourceDiscovery } from './links/resource-discovery.js';
+import { ResourceMetrics } from './resource-metrics.js';
 import { ResourceWork } from './resource-work.js';
 import { ResourcesController } from './resources.controller.js';
 import { KeptValues } from './values/kept-values.js';
@@ -48,6 +49,7 @@ export const resourceParts = {
     ResourceDiscovery,
     Relations,
     DeviceClient,
+    ResourceMetrics,
     ResourceWork,
   ],
 };

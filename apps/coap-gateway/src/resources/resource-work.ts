@@ -10,6 +10,7 @@ import { Commands } from './commands/commands.js';
 import { KeptOfDevice } from './kept-of-device.js';
 import { ResourceDirectory } from './links/resource-directory.js';
 import { ResourceDiscovery } from './links/resource-discovery.js';
+import { ResourceMetrics } from './resource-metrics.js';
 import { type ResourceContext, SignedInResources } from './signed-in-resources.js';
 
 const longestShownPath = 64;
@@ -28,11 +29,13 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
     private readonly directory: ResourceDirectory,
     private readonly discovery: ResourceDiscovery,
     private readonly client: DeviceClient,
+    metrics: ResourceMetrics,
     { settings, log }: ServiceContext,
   ) {
     super();
     this.resources = {
       ...kept.parts,
+      metrics,
       log,
       deadlineMs: () => settings.get('coap.keep_alive.timeout') * 1000,
       requiresBatch: () => settings.get('coap.requires_batch_observe'),

@@ -75,7 +75,8 @@ export class ResourcesController {
       if (value === undefined) return link;
       return { ...link, at: isoMicros(value.atMicros), content: anyJson.parse(value.content) };
     });
-    return { sync, resources };
+    // A device without resources has told everything.
+    return { sync: sync === 'syncing' && links.length === 0 ? 'in-sync' : sync, resources };
   }
 
   @Serves(coapResourceRoutes.retrieveResource)

@@ -6,6 +6,7 @@ import { CommandRunner } from './commands/command-runner.js';
 import type { Commands } from './commands/commands.js';
 import type { LinkDirectory } from './links/link-directory.js';
 import type { DirectoryChange } from './links/resource-directory.js';
+import type { ResourceMetrics } from './resource-metrics.js';
 import { jsonOf } from './values/content.js';
 import { DeviceObservation } from './values/device-observation.js';
 import type { KeptValues } from './values/kept-values.js';
@@ -18,6 +19,7 @@ export interface ResourceContext {
   readonly commands: Commands;
   readonly values: KeptValues;
   readonly sync: TwinSync;
+  readonly metrics: ResourceMetrics;
   readonly log: Log;
   /** How long a device may take for an answer. */
   readonly deadlineMs: () => number;
@@ -44,6 +46,7 @@ export class SignedInResources {
       deadlineMs,
       onGone: (href) => void this.lose((link) => link.href === href),
       onRetrieved: (href, response) => void this.keep(href, response),
+      onOutcome: (kind, outcome) => context.metrics.countCommand(kind, outcome),
       onFault: (error) => this.warn(error, 'commands of a device could not be read, will try again'),
     });
   }
@@ -65,6 +68,7 @@ export class SignedInResources {
     const { device, remoteAddress, endpoint } = this.session;
     return new Reports({
       values: this.context.values,
+      onReport: () => this.context.metrics.countValue(),
       sender: { deviceId: ocfDeviceId(device), remoteAddress },
       onRefused: (problem) => this.warn(problem, 'values of a device are not kept'),
       // When it connects anew, it tells everything again.

@@ -1,6 +1,6 @@
 import { CoapError, type CoapResponse, type OutgoingRequest } from '@sallyport/coap-wire';
 import { within } from '@sallyport/concurrency';
-import type { ResourceHref } from '@sallyport/protocol';
+import type { CommandKind, ResourceHref } from '@sallyport/protocol';
 import type { DeviceSession } from '../../sessions/device-session.js';
 import { pathOf } from '../values/device-resources.js';
 import { type Command, type CommandOutcome, largestBodyBytes } from './command.js';
@@ -15,6 +15,7 @@ export interface CommandRunnerOptions {
   readonly onGone: (href: ResourceHref) => void;
   /** The device told the value of a resource. */
   readonly onRetrieved: (href: ResourceHref, response: CoapResponse) => void;
+  readonly onOutcome: (kind: CommandKind, outcome: CommandOutcome) => void;
   /** The store does not answer. The next call tries again. */
   readonly onFault: (error: unknown) => void;
 }
@@ -69,12 +70,14 @@ export class CommandRunner {
   }
 
   private async carryOut(command: StoredCommand): Promise<void> {
-    const { commands, session } = this.options;
+    const { commands, session, onOutcome } = this.options;
     if (command.sentOn !== undefined)
       return commands.finish(command, unavailable('the connection of the device ended before its answer'));
     const claimed = await commands.claim(command, session.connectionId);
     if (claimed === undefined) return;
-    await commands.finish(claimed, await this.send(claimed));
+    const outcome = await this.send(claimed);
+    onOutcome(command.kind, outcome);
+    await commands.finish(claimed, outcome);
   }
 
   private async send(command: Command): Promise<CommandOutcome> {

@@ -239,3 +239,35 @@ describe('a device that is deleted', () => {
     await waitFor(async () => (await list()).includes('/light/1') && !(await list()).includes('content'));
   });
 });
+
+describe('two connections of one device at two gateways', () => {
+  it('carry a command out once, and the older one does not answer for the newer', async () => {
+    const { site, path, device } = await openSite({ replicas: 2 });
+    const never = Promise.withResolvers<undefined>();
+    const older = await device({ unusual: ({ method }) => (method === 'POST' ? never.promise : undefined) });
+    const update = site.admin('PUT', path, { body: { state: true } });
+    await waitFor(() => older.asked.includes('POST /light/1'), { what: 'the command' });
+    const newer = await device({ replica: 1, resources: light() });
+    expect((await update).status).toBe(503);
+    expect((await site.admin('GET', path)).body).toMatchObject({ content: { state: false } });
+    expect([...older.asked, ...newer.asked].filter((asked) => asked.startsWith('POST'))).toEqual(['POST /light/1']);
+  });
+});
+
+describe('the metrics', () => {
+  it('count commands by what came of them, and values', async () => {
+    const { site, path, device } = await openSite();
+    const lights = await device({ resources: light() });
+    await lights.publish();
+    await waitFor(async () => (await site.admin('GET', `${path}?twin=true`)).status === 200, { what: 'the value' });
+    await site.admin('PUT', path, { body: { state: true } });
+    await site.admin('GET', `${site.pathOf()}/resources/nothing`);
+    expect(await site.metrics()).toEqual(
+      expect.arrayContaining([
+        'sallyport_coap_commands_total{kind="update",outcome="done"} 1',
+        'sallyport_coap_commands_total{kind="retrieve",outcome="refused"} 1',
+        expect.stringMatching(/^sallyport_coap_values_total [12]$/),
+      ]),
+    );
+  });
+});

@@ -44,6 +44,7 @@ export class DeviceObservation {
   private readonly observations = new Map<ResourceHref, Observation>();
   private readonly hrefs = new Set<ResourceHref>();
   private batch: Observation | undefined;
+  private isStarted = false;
   // One after the other: a resource that is published twice is observed once.
   private readonly steps = new SerialQueue();
 
@@ -51,23 +52,23 @@ export class DeviceObservation {
     options.session.signal.addEventListener('abort', () => this.end(), { once: true });
   }
 
-  /** Begins with what the device has published before. Never rejects. */
+  /**
+   * Begins with what the device has published before. A device that has published nothing is not asked: it may be one that
+   * only sends. Never rejects.
+   */
   begin(): Promise<void> {
     return this.step(async () => {
+      if ((await this.options.published()).length === 0 && !this.options.requiresBatch) return;
       const told = await this.readResources();
       if (told !== undefined) await this.options.onGone(({ href }) => !told.hrefs.has(href));
-      const links = this.noted(await this.options.published());
-      await this.observeBatch(told);
-      if (this.batch === undefined && this.options.requiresBatch) return this.disconnect();
-      if (this.batch === undefined) for (const link of links) await this.follow(link);
-      await this.options.reports.idle();
-      await this.options.onInSync();
+      await this.start(await this.options.published(), told);
     });
   }
 
   /** Never rejects. */
   published(links: readonly ResourceLink[]): Promise<void> {
     return this.step(async () => {
+      if (!this.isStarted) return this.start(links, await this.readResources());
       const added = this.noted(links);
       // The batch told their values before anybody knew that these were published.
       if (this.batch !== undefined && added.length > 0) await this.readOnce(resourceBatch, this.batchReader);
@@ -89,6 +90,16 @@ export class DeviceObservation {
     } catch (error) {
       this.fault(error, '/oic/res');
     }
+  }
+
+  private async start(links: readonly ResourceLink[], told: ToldResources | undefined): Promise<void> {
+    this.isStarted = true;
+    const added = this.noted(links);
+    await this.observeBatch(told);
+    if (this.batch === undefined && this.options.requiresBatch) return this.disconnect();
+    if (this.batch === undefined) for (const link of added) await this.follow(link);
+    await this.options.reports.idle();
+    await this.options.onInSync();
   }
 
   /** @returns the links that are new */

@@ -126,6 +126,14 @@ describe('a device whose resources are observed one by one', () => {
     expect(lights.isObserved('/light/1')).toBe(true);
   });
 
+  it('is asked nothing while it publishes nothing', async () => {
+    const { device, inSync } = await openSite();
+    const lights = await device({ resources: light() });
+    await inSync();
+    await lights.ask('GET', '/oic/rd');
+    expect(lights.asked).toEqual([]);
+  });
+
   it('loses links that it does not have any more when it signs in again', async () => {
     const { device, list, inSync } = await openSite();
     const lights = await device({ resources: { ...light(), '/light/2': { value: {} } } });
@@ -141,9 +149,10 @@ describe('a device whose resources are observed one by one', () => {
 
 describe('a device whose resources are observed as a batch', () => {
   it('is observed at /oic/res alone, and tells what is published later too', async () => {
-    const { device, contentOf, inSync } = await openSite();
+    const { device, contentOf } = await openSite();
     const lights = await device({ resources: { ...light(), '/light/2': { value: { n: 2 } } }, isBatch: true });
-    await inSync();
+    await lights.publish(['/light/1']);
+    await waitFor(async () => (await contentOf('/light/1')) !== undefined, { what: 'the first value' });
     await lights.publish();
     await waitFor(async () => (await contentOf('/light/2')) !== undefined, { what: 'the values' });
     lights.change('/light/1', { state: true });

@@ -5,6 +5,7 @@ import type { KeptValues, ValueSender } from './kept-values.js';
 export interface ReportsOptions {
   readonly values: KeptValues;
   readonly sender: ValueSender;
+  readonly onReport: () => void;
   /** Values could not be kept, because the store does not take them now. Nothing more is written. */
   readonly onFault: (error: unknown) => void;
   /** The device told more than is kept of one device. Its other values are kept. */
@@ -24,6 +25,7 @@ export class Reports {
 
   report(href: ResourceHref, content: JsonValue): void {
     if (this.hasFailed) return;
+    this.options.onReport();
     this.waiting.set(href, content);
     this.writing ??= this.writeAll();
   }
