@@ -1,21 +1,18 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits } from '@sallyport/coap-wire';
-import { Semaphore, TokenBuckets } from '@sallyport/concurrency';
+import { TokenBuckets } from '@sallyport/concurrency';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { GatewayFront } from '../front/gateway-front.js';
 import { DeviceConnection } from './device-connection.js';
-import type { OwnerChange } from './device-owners.js';
+import { OwnerWatch } from './owner-watch.js';
 import { RefusalNotes } from './refusal-notes.js';
 import type { GatewayContext, SessionRules } from './sec-context.js';
 import { registerSessionMetrics, SessionCounters } from './session-counters.js';
 import { SessionParts } from './session-parts.js';
-import { SignedInSession } from './signed-in-session.js';
 
 // How often expired tokens and connections without a sign-in are looked for.
 const checkEveryMs = 1_000;
-// Owners that are asked for at a time, after changes that may have been missed.
-const recheckedAtOnce = 16;
 // Bodies of all devices that wait for more of their blocks.
 const blockMemoryBytes = 67_108_864;
 
@@ -28,7 +25,7 @@ const mostTakeOverKeys = 10_000;
 export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly counters = new SessionCounters();
   private readonly connections = new Set<DeviceConnection>();
-  private readonly rechecks = new Semaphore(recheckedAtOnce);
+  private readonly ownerWatch: OwnerWatch;
   private readonly blockMemory: BlockMemory;
   private readonly context: GatewayContext;
   private readonly faults: FaultLog;
@@ -53,7 +50,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     const { bodyBytes } = limitsOf(service.settings);
     this.blockMemory = new BlockMemory({ mostBytes: blockMemoryBytes, mostBytesEach: 2 * bodyBytes });
     registerSessionMetrics(metrics, this.counters);
-    parts.all.owners.onChange((change) => this.follow(change));
+    this.ownerWatch = new OwnerWatch(parts.all.owners, parts.all.devices);
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -87,35 +84,10 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
   }
 
   private checkTimes(): void {
-    for (const connection of this.connections) connection.checkTime();
+    const times = { now: this.context.clock.now(), signInMs: this.context.rules().signInMs };
+    for (const connection of this.connections) connection.checkTime(times);
+    void this.ownerWatch.askAgain();
   }
-
-  /** A session goes on only while its user owns the device. */
-  private follow(change: OwnerChange): void {
-    for (const session of this.context.devices.all) {
-      if (!(session instanceof SignedInSession)) continue;
-      if (change === 'resynchronise') void this.recheck(session);
-      else if (isSame(session.deviceId, change.deviceId) && session.owner !== change.owner)
-        session.end('the device has another owner');
-    }
-  }
-
-  private async recheck(session: SignedInSession): Promise<void> {
-    await this.rechecks.acquire();
-    try {
-      if (session.signal.aborted || (await this.context.owners.isOwner(session))) return;
-      session.end('the device has another owner');
-    } catch {
-      // The registry does not answer. It was asked to be safe; what it announces from now on is heard.
-    } finally {
-      this.rechecks.release();
-    }
-  }
-}
-
-/** Names differ in more than upper and lower case. */
-function isSame(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase();
 }
 
 function rulesOf(settings: ConnectedContext['settings']): SessionRules {

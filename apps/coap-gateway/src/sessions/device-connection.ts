@@ -65,12 +65,11 @@ export class DeviceConnection implements DeviceLink {
   }
 
   /** Ends it when its time is over. Called every second. */
-  checkTime(): void {
+  checkTime({ now, signInMs }: { readonly now: Date; readonly signInMs: number }): void {
     const { session } = this;
-    if (session?.isExpired(this.context.clock.now()) === true) this.end('the access token has expired');
+    if (session?.isExpired(now) === true) this.end('the access token has expired');
     const isWaiting = session === undefined && this.secRequests.isIdle;
-    if (isWaiting && performance.now() - this.idleSinceMs > this.context.rules().signInMs)
-      this.end('no sign-in in time');
+    if (isWaiting && performance.now() - this.idleSinceMs > signInMs) this.end('no sign-in in time');
   }
 
   /** Ends the connection at once, and tells the device why. */

@@ -1,4 +1,5 @@
 import type { CoapClient } from '@sallyport/coap-wire/testing';
+import { deviceOwnerChanged } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GatewaySite, lamp, send } from '../gateway-site.fixture.js';
@@ -164,6 +165,22 @@ describe('the sign-in of a device with a certificate', () => {
     await site.announceOwner(`uuid:${stranger}`);
     expect((await client.ask('/x.plgd.dev/time')).code).toBe('2.05');
     expect(site.devices.find(site.uuid(lamp))?.signal.aborted).toBe(false);
+  });
+
+  it.each([
+    ['and it answers', false],
+    ['and it answers a little later', true],
+  ])('ends when a change of the owner was missed, %s', async (_what, isDown) => {
+    await using client = await connect();
+    await signIn(client);
+    site.registry.owners.set(`uuid:${lamp}`, '2');
+    site.registry.isDown = isDown;
+    // Nobody can say what a message that nobody can read was about.
+    await site.context.mqtt.publish(deviceOwnerChanged.topic, '{}');
+    if (isDown) await waitFor(() => site.registry.refusedQuestions > 0);
+    site.registry.isDown = false;
+    expect(await client.ended).toBe('aborted-by-peer');
+    expect(client.endDetail).toBe('the device has another owner');
   });
 
   it('ends at once when the registry locks the device', async () => {
