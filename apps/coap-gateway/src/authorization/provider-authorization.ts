@@ -38,7 +38,8 @@ export class ProviderAuthorization extends Authorization {
 
   /** When one of them could not be asked, it might have accepted: no refusal of the others is definitive then. */
   private async refreshAnywhere(refreshToken: string): Promise<TokenSet> {
-    const asking = this.options.providers.map((each) => this.asking(each, () => each.refresh(refreshToken)));
+    const candidates = this.candidatesFor(refreshToken);
+    const asking = candidates.map((each) => this.asking(each, () => each.refresh(refreshToken)));
     try {
       return await this.tokenSet(await Promise.any(asking));
     } catch (error) {
@@ -46,6 +47,13 @@ export class ProviderAuthorization extends Authorization {
       const faults: unknown[] = error.errors;
       throw faults.find((fault) => !(fault instanceof CoapError) || fault.code === '5.03') ?? faults[0] ?? refused();
     }
+  }
+
+  /** Nobody but its own provider is shown a refresh token, where that can be told. */
+  private candidatesFor(refreshToken: string): readonly TokenProvider[] {
+    const { providers } = this.options;
+    const own = providers.filter((each) => each.isOwnRefreshToken?.(refreshToken));
+    return own.length > 0 ? own : providers.filter((each) => each.isOwnRefreshToken === undefined);
   }
 
   private async tokenSet({ accessToken, refreshToken }: GrantedTokens): Promise<TokenSet> {

@@ -17,4 +17,6 @@ export interface TokenProvider {
   verify(accessToken: string): Promise<TokenClaims>;
   exchange(code: string): Promise<GrantedTokens>;
   refresh(refreshToken: string): Promise<GrantedTokens>;
+  /** Whether a refresh token has the form of its own. Absent: nobody can tell. */
+  isOwnRefreshToken?(refreshToken: string): boolean;
 }

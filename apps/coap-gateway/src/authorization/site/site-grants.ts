@@ -41,7 +41,7 @@ export class SiteGrants {
 
   /** @throws GrantRefused: nobody has this refresh token, or not any more */
   async renew(refreshToken: string): Promise<Granted> {
-    const device = canonicalUuid(refreshToken.split('.')[0] ?? '');
+    const device = isRefreshToken(refreshToken) ? canonicalUuid(refreshToken.split('.')[0] ?? '') : undefined;
     if (device === undefined) throw new GrantRefused('invalid_grant');
     for (let tries = 0; tries < mostTries; tries += 1) {
       const { entry, record } = await this.read(device);
@@ -82,6 +82,12 @@ export class SiteGrants {
     const record = grantRecord.safeParse(entry?.value).data;
     return { ...(entry === undefined ? {} : { entry }), ...(record === undefined ? {} : { record }) };
   }
+}
+
+/** Whether a text has the form of the refresh tokens of a site. */
+export function isRefreshToken(text: string): boolean {
+  const [device = '', secret = '', ...more] = text.split('.');
+  return canonicalUuid(device) !== undefined && /^[\w-]{20}$/.test(secret) && more.length === 0;
 }
 
 /** It names its device, so that its grant can be found. */

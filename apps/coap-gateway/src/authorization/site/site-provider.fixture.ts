@@ -2,6 +2,7 @@ import { ocfUuid } from '@sallyport/protocol';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { spawnRedis, TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { ProviderAuthorization } from '../provider-authorization.js';
+import type { TokenProvider } from '../token-provider.js';
 import { SharedKeys } from './shared-keys.js';
 import { SiteCodes } from './site-codes.js';
 import { SiteGrants } from './site-grants.js';
@@ -59,10 +60,11 @@ export class TestSite implements AsyncDisposable {
     return code;
   }
 
-  async authorization(): Promise<ProviderAuthorization> {
+  /** @param others providers beside that of the site */
+  async authorization(others: readonly TokenProvider[] = []): Promise<ProviderAuthorization> {
     return new ProviderAuthorization({
       tokens: { ownerClaim: 'sub', deviceIdClaim: undefined, audience: undefined, validitySeconds: 3600 },
-      providers: [await this.gateway()],
+      providers: [await this.gateway(), ...others],
       onUnavailable: (fault) => {
         throw fault;
       },

@@ -143,6 +143,13 @@ describe('an access token of a site', () => {
     await expect(gateway.verify(forged)).rejects.toThrow(TokenRefused);
   });
 
+  it.each(['unknown', '', 'x'.repeat(5000), '../site-codes/x'])('that names the key %j is refused', async (kid) => {
+    const { privateKey } = await openTokenKey(site.keyFile);
+    const { accessToken } = await gateway.exchange(await site.code());
+    const forged = await new SignJWT(decodeJwt(accessToken)).setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey);
+    await expect(gateway.verify(forged)).rejects.toThrow(TokenRefused);
+  });
+
   it('with the claims of another device is refused', async () => {
     const { accessToken } = await gateway.exchange(await site.code());
     const { kid, privateKey } = await openTokenKey(site.keyFile);

@@ -7,7 +7,7 @@ import { siteProviderName } from '../provider-file.js';
 import type { TokenClaims, TokenProvider } from '../token-provider.js';
 import type { SharedKeys } from './shared-keys.js';
 import type { SiteCodes } from './site-codes.js';
-import type { Granted, SiteGrants } from './site-grants.js';
+import { type Granted, isRefreshToken, type SiteGrants } from './site-grants.js';
 import type { TokenKey } from './token-key.js';
 
 /** The claim with the device, when the settings name none. */
@@ -51,6 +51,10 @@ export class SiteProvider implements TokenProvider {
 
   refresh(refreshToken: string): Promise<GrantedTokens> {
     return fromStore(async () => this.tokensFor(await this.parts.grants.renew(refreshToken)));
+  }
+
+  isOwnRefreshToken(refreshToken: string): boolean {
+    return isRefreshToken(refreshToken);
   }
 
   verify(accessToken: string): Promise<TokenClaims> {

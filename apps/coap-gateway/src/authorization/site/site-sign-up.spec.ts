@@ -1,6 +1,8 @@
+import { GrantRefused, TokenRefused } from '@sallyport/oidc';
 import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { GatewaySite, lamp, send } from '../../gateway-site.fixture.js';
+import type { TokenProvider } from '../token-provider.js';
 import { TestSite } from './site-provider.fixture.js';
 
 const stranger = '00000000-0000-4000-8000-000000000009';
@@ -17,6 +19,28 @@ function textsIn(body: unknown): Readonly<Record<string, string>> {
   const entries = typeof body === 'object' && body !== null ? Object.entries(body) : [];
   return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }
+
+describe('a refresh token of a site', () => {
+  it('is shown to no other provider, also when the device does not say whose it is', async () => {
+    await using provider = await TestSite.open();
+    const shown: string[] = [];
+    const other: TokenProvider = {
+      name: 'other',
+      issuer: 'https://login.example',
+      verify: () => Promise.reject(new TokenRefused('not valid here')),
+      exchange: () => Promise.reject(new GrantRefused('invalid_grant')),
+      refresh: (token) => {
+        shown.push(token);
+        return Promise.reject(new GrantRefused('invalid_grant'));
+      },
+    };
+    const authorization = await provider.authorization([other]);
+    const { refreshToken } = await authorization.exchange('site', await provider.code());
+    await authorization.refresh(undefined, refreshToken);
+    await expect(authorization.refresh(undefined, 'of another provider')).rejects.toMatchObject({ code: '4.01' });
+    expect(shown).toEqual(['of another provider']);
+  });
+});
 
 describe('a device with a code of its site', () => {
   it('signs up, in, refreshes its token, and signs off, without any other provider', async () => {
