@@ -7,11 +7,14 @@ const apps = fileURLToPath(new URL('../../../apps', import.meta.url));
 const standalone = `${apps}/standalone/dist/bundle/main.js`;
 const cli = `${apps}/cli/dist/bundle/main.js`;
 
+// `npx sallyport` is how our own documents call it.
+const program = `exec "${process.execPath}" --disable-warning=DEP0169 "${cli}" "$@"`;
+
 /** thin-edge.io has a process for each of these; here one process has all of them. */
 const ownUnits: ReadonlySet<string> = new Set(['tedge-agent', 'tedge-mapper-c8y']);
 
 /**
- * A separate machine with the product installed: `tedge` is the built CLI, the service units `tedge-agent` and
+ * A separate machine with the product installed: `tedge` and `npx sallyport` are the built CLI, the service units `tedge-agent` and
  * `tedge-mapper-c8y` run the built standalone, and `/etc/tedge` exists and is empty.
  */
 export class Machine implements AsyncDisposable {
@@ -24,7 +27,7 @@ export class Machine implements AsyncDisposable {
     const units = { restart: (): Promise<void> => Promise.reject(new Error('the machine has not booted')) };
     const sandbox = await Sandbox.open({
       ...options,
-      programs: { tedge: `exec "${process.execPath}" --disable-warning=DEP0169 "${cli}" "$@"` },
+      programs: { tedge: program, npx: `shift; ${program}` },
       onRestart: (unit) => (ownUnits.has(unit) ? units.restart() : Promise.reject(new Error(`no unit ${unit}`))),
     });
     const machine = new Machine(sandbox);
