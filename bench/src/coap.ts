@@ -1,8 +1,12 @@
 // Measures the CPU time of our CoAP endpoint for each request over mutual TLS, and its memory for each idle connection,
-// beside the server of libcoap. `npm run bench -- coap` takes about a minute.
+// beside the server of libcoap. Then a fleet signs in at the whole gateway at once. `npm run bench -- coap` takes about two
+// minutes; `--storm` does only the last part.
+
+import { parseArgs } from 'node:util';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { type Contestant, type Stage, startLibcoap, startOurs } from './coap/contestants.js';
 import { Devices, type Round } from './coap/load.js';
+import { reportStorm } from './coap/storm.js';
 import { bundleFixture } from './process/bundle-fixture.js';
 import { residentKilobytes } from './process/memory.js';
 import { medianOf } from './process/statistics.js';
@@ -65,23 +69,29 @@ async function reportIdle(stage: Stage, contestants: readonly Contestant[]): Pro
   }
 }
 
-await using ca = await TestCa.create();
-await using build = temporaryDirectory('sallyport-b-');
-const usages = { key: 'P-256', extendedKeyUsage: 'serverAuth,clientAuth' } as const;
-const stage: Stage = {
-  ca,
-  server: await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'], ...usages }),
-  device: await ca.issue({ commonName: 'uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5', ...usages }),
-};
-const script = await bundleFixture('bench/src/coap/endpoint-process.fixture.ts', build.path);
-await using opened = new AsyncDisposableStack();
-const start = async () => [await startLibcoap(stage), await startOurs(script, stage)];
-const fresh = await start();
-for (const each of fresh) opened.defer(each.stop);
-await reportIdle(stage, fresh);
-console.log('GET /time over mutual TLS: CPU of the server for each, rate, and requests for the same CPU time, where');
-console.log('libcoap is 1:');
-for (const load of loads) {
-  console.log(load.name);
-  report(fresh, await measure(stage, fresh, load));
+/** Our endpoint beside the server of libcoap. */
+async function compare(): Promise<void> {
+  await using ca = await TestCa.create();
+  await using build = temporaryDirectory('sallyport-b-');
+  const usages = { key: 'P-256', extendedKeyUsage: 'serverAuth,clientAuth' } as const;
+  const stage: Stage = {
+    ca,
+    server: await ca.issue({ commonName: 'localhost', subjectAltNames: ['DNS:localhost'], ...usages }),
+    device: await ca.issue({ commonName: 'uuid:b5a2a42e-b285-42f1-a36b-034c8fc8efd5', ...usages }),
+  };
+  const script = await bundleFixture('bench/src/coap/endpoint-process.fixture.ts', build.path);
+  await using opened = new AsyncDisposableStack();
+  const contestants = [await startLibcoap(stage), await startOurs(script, stage)];
+  for (const each of contestants) opened.defer(each.stop);
+  await reportIdle(stage, contestants);
+  console.log('GET /time over mutual TLS: CPU of the server for each, rate, and requests for the same CPU time, where');
+  console.log('libcoap is 1:');
+  for (const load of loads) {
+    console.log(load.name);
+    report(contestants, await measure(stage, contestants, load));
+  }
 }
+
+const { storm: isStormOnly } = parseArgs({ options: { storm: { type: 'boolean', default: false } } }).values;
+if (!isStormOnly) await compare();
+await reportStorm();

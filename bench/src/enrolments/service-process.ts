@@ -8,7 +8,7 @@ import { mustRun, waitFor } from '@sallyport/testkit';
 import type { z } from 'zod';
 import { root, serviceFlags } from '../process/shipped.js';
 
-type BenchedService = 'pki-signer' | 'device-registry' | 'connector';
+type BenchedService = 'pki-signer' | 'device-registry' | 'connector' | 'coap-gateway';
 
 interface Sent {
   readonly body?: object;

@@ -34,6 +34,10 @@ export class SignerSite implements AsyncDisposable {
     return new SignerSite([signerFiles, registryFiles], broker, registry, signer, port, roots[0] ?? '');
   }
 
+  get brokerPort(): number {
+    return this.broker.port;
+  }
+
   /** Makes a one-time token, as `sallyport device enroll-token` does. */
   async tokenFor(deviceId: string): Promise<string> {
     return (await this.signer.call('POST', '/v1/enrollments', enrolmentTokenResponse, { body: { deviceId } })).token;
