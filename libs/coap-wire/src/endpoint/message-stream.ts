@@ -110,7 +110,7 @@ export class MessageStream {
   /** Sends what was gathered, and closes our side. What the peer still sends is not read. */
   end(): void {
     if (!this.isOpen) return;
-    this.flush();
+    this.writeGathered();
     this.state = 'ending';
     const { stream, limits } = this.options;
     stream.end();
@@ -205,13 +205,17 @@ export class MessageStream {
   }
 
   private flush(): void {
+    if (this.isOpen && this.writeGathered()) this.options.user.writable();
+  }
+
+  /** True: the stream takes more at once. */
+  private writeGathered(): boolean {
     const { frames, gatheredBytes } = this;
     const [first] = frames;
-    if (first === undefined || !this.isOpen) return;
+    if (first === undefined) return false;
     this.frames = [];
     this.gatheredBytes = 0;
-    const isTaken = this.options.stream.write(frames.length === 1 ? first : Buffer.concat(frames, gatheredBytes));
-    if (isTaken) this.options.user.writable();
+    return this.options.stream.write(frames.length === 1 ? first : Buffer.concat(frames, gatheredBytes));
   }
 
   private drained(): void {

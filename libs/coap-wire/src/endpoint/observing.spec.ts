@@ -114,6 +114,14 @@ describe("observation of the peer's resources (RFC 7641)", () => {
     expect(texts).toEqual([]);
   });
 
+  it('is cancelled too when the answer to that has the Observe 1 of the request', async () => {
+    const { peer, token, observation } = await observed();
+    const cancelled = observation.cancel();
+    await peer.next();
+    peer.send({ code: 0x45, token, options: [{ number: 6, value: Buffer.of(1) }] });
+    await cancelled;
+  });
+
   it('cancels without an error when the connection is gone', async () => {
     const { endpoint, peer, observation } = await observed();
     peer.stream.end();

@@ -48,7 +48,10 @@ export class OwnRequests {
     const relation = new Relation({
       request,
       exchanges: this.exchanges,
-      whole: (first) => this.inTime({ deadlineMs }, (signal) => this.blocks.whole(request, first, signal)),
+      whole: (first, stop) => {
+        const options = { deadlineMs, ...(stop === undefined ? {} : { signal: stop }) };
+        return this.inTime(options, (signal) => this.blocks.whole(request, first, signal));
+      },
       onNotification,
     });
     const first = await this.inTime(options, (signal) => this.inPlace(signal, () => relation.begin(signal)));

@@ -1,6 +1,7 @@
 import { CoapError, type CoapResponse, type OutgoingRequest } from '../exchange.js';
 import type { CoapMessage } from '../message.js';
 import { optionNumbers } from '../option-numbers.js';
+import { decodeUint } from '../option-values.js';
 import { type ReceivedResponse, responseOf } from '../response-of.js';
 import { messageOfRequest, responseOfError } from '../to-message.js';
 import type { AnswerTaker, Exchanges } from './exchanges.js';
@@ -9,7 +10,7 @@ export interface RelationOptions {
   readonly request: OutgoingRequest;
   readonly exchanges: Exchanges;
   /** Reads the rest of an answer that comes in blocks. */
-  readonly whole: (first: ReceivedResponse) => Promise<ReceivedResponse>;
+  readonly whole: (first: ReceivedResponse, signal?: AbortSignal) => Promise<ReceivedResponse>;
   readonly onNotification: (notification: CoapResponse) => void;
 }
 
@@ -32,8 +33,10 @@ export class Relation implements AnswerTaker {
   private awaited: Awaited | undefined;
   /** Notifications that came before the caller could know the first answer. */
   private held: CoapMessage[] | undefined = [];
-  private isCancelling = false;
-  private notificationCount = 0;
+  /** The listener gets nothing any more. */
+  private isMuted = false;
+  /** Reads the rest of the newest notification. */
+  private fetching: AbortController | undefined;
 
   constructor(private readonly options: RelationOptions) {}
 
@@ -56,7 +59,7 @@ export class Relation implements AnswerTaker {
   /** Deregisters, and waits for the answer to it. */
   async cancel(signal: AbortSignal): Promise<void> {
     if (this.token === undefined) return;
-    this.isCancelling = true;
+    this.isMuted = true;
     try {
       await this.askWith(deregister, signal);
     } finally {
@@ -66,10 +69,10 @@ export class Relation implements AnswerTaker {
 
   take(message: CoapMessage): void {
     const { awaited } = this;
-    if (awaited !== undefined && !(this.isCancelling && isNotification(message))) {
+    if (awaited !== undefined && !(this.isMuted && isNotification(message))) {
       this.awaited = undefined;
       awaited.resolve(message);
-    } else if (this.isCancelling) return;
+    } else if (this.isMuted) return;
     else if (this.held === undefined) this.notify(message);
     else if (this.isFlooded) this.abandon();
     else this.held.push(message);
@@ -77,6 +80,7 @@ export class Relation implements AnswerTaker {
 
   end(error: CoapError): void {
     this.token = undefined;
+    this.isMuted = true;
     this.awaited?.reject(error);
   }
 
@@ -109,29 +113,32 @@ export class Relation implements AnswerTaker {
     const { held = [] } = this;
     this.held = undefined;
     // One of them may be the last.
-    for (const message of held) if (this.token !== undefined && !this.isCancelling) this.notify(message);
+    for (const message of held) if (this.token !== undefined && !this.isMuted) this.notify(message);
   }
 
   private notify(message: CoapMessage): void {
-    this.notificationCount += 1;
+    // A newer notification is worth more than the rest of an older one; and a peer that sends only first blocks makes us
+    // read one at a time.
+    this.fetching?.abort();
     try {
       const notification = responseOf(message);
       if (isLastOfRelation(notification)) this.leave();
-      if (notification.block2?.hasMore === true) void this.notifyWhole(notification, this.notificationCount);
+      if (notification.block2?.hasMore === true) void this.notifyWhole(notification);
       else this.options.onNotification(notification);
     } catch (error) {
       this.lose(error);
     }
   }
 
-  /** A newer notification is worth more than the rest of an older one. */
-  private async notifyWhole(first: ReceivedResponse, count: number): Promise<void> {
-    const isNewest = (): boolean => count === this.notificationCount && !this.isCancelling;
+  private async notifyWhole(first: ReceivedResponse): Promise<void> {
+    const fetching = new AbortController();
+    const { signal } = fetching;
+    this.fetching = fetching;
     try {
-      const notification = await this.options.whole(first);
-      if (isNewest()) this.options.onNotification(notification);
+      const notification = await this.options.whole(first, signal);
+      if (!signal.aborted && !this.isMuted) this.options.onNotification(notification);
     } catch (error) {
-      if (isNewest()) this.lose(error);
+      if (!signal.aborted && !this.isMuted) this.lose(error);
     }
   }
 
@@ -145,7 +152,7 @@ export class Relation implements AnswerTaker {
   /** The peer may have registered us, and would notify for ever. Nobody waits for its answer. */
   private abandon(): void {
     if (this.token === undefined) return;
-    this.isCancelling = true;
+    this.isMuted = true;
     try {
       this.write(deregister);
     } catch (error) {
@@ -162,8 +169,10 @@ export class Relation implements AnswerTaker {
   }
 }
 
+/** Some peers answer a deregistration with its Observe 1. If it is a notification after all, nothing is lost. */
 function isNotification(message: CoapMessage): boolean {
-  return message.options.some(({ number }) => number === optionNumbers.observe);
+  const observe = message.options.find(({ number }) => number === optionNumbers.observe);
+  return observe !== undefined && decodeUint(observe.value) !== deregister;
 }
 
 /** RFC 7641 §3.2 and §4.2: without the option, or with an error, the peer does not notify any more. */

@@ -138,12 +138,16 @@ describe('requests of the peer', () => {
     expect(signal.aborted).toBe(true);
   });
 
-  it('end with the one whose answer is the last', async () => {
+  const lastWord: CoapResponse = { code: '4.01', isLast: true };
+  it.each<[string, () => CoapResponse | Promise<CoapResponse>]>([
+    ['at once', () => lastWord],
+    ['later', async () => lastWord],
+  ])('end with the one that is answered for the last time, %s', async (_, answer) => {
     const served: string[] = [];
     const [endpoint, peer] = await endpointAndPeer({
       handler: ({ token }) => {
         served.push(token.toString('hex'));
-        return { code: '4.01', isLast: true };
+        return answer();
       },
       limits: { requestsAtOnce: 1 },
     });
