@@ -1,9 +1,9 @@
 import { AuditLog } from '@sallyport/audit';
-import { publishEvent } from '@sallyport/mqtt';
-import { type DeviceId, deviceOwnerChanged, ocfDeviceId } from '@sallyport/protocol';
-import { closeTestContext, openTestContext, type TestContext } from '@sallyport/runtime/testing';
-import { temporaryDirectory, waitFor } from '@sallyport/testkit';
+import { ocfDeviceId } from '@sallyport/protocol';
+import type { TestContext } from '@sallyport/runtime/testing';
+import { waitFor } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatewaySite } from '../../gateway-site.fixture.js';
 import { DeviceOwners } from '../../sessions/device-owners.js';
 import { refusalOf } from '../authorization.fixture.js';
 import { GatewayAuthorization } from '../gateway-authorization.js';
@@ -15,6 +15,7 @@ const id = ocfDeviceId(lamp);
 
 describe('a gateway without any other provider', () => {
   let opened: AsyncDisposableStack;
+  let site: GatewaySite;
   let context: TestContext;
   let authorization: GatewayAuthorization;
   let codes: CodesController;
@@ -22,8 +23,8 @@ describe('a gateway without any other provider', () => {
 
   beforeEach(async () => {
     opened = new AsyncDisposableStack();
-    const folder = opened.adopt(temporaryDirectory(), (directory) => directory.remove());
-    context = opened.adopt(await openTestContext(folder.path, 'coap-gateway'), closeTestContext);
+    site = opened.use(await GatewaySite.open());
+    context = site.context;
     const owners = new DeviceOwners(context);
     authorization = new GatewayAuthorization(context, new SiteAuthority(context, context.store, owners));
     audit = new AuditLog(context.store, context.clock);
@@ -35,8 +36,6 @@ describe('a gateway without any other provider', () => {
   afterEach(() => opened.disposeAsync());
 
   const codeFor = (body: object = {}) => codes.create({ id }, body, 'admin:alice');
-  const announce = (deviceId: DeviceId, owner?: string) =>
-    publishEvent(context.mqtt, deviceOwnerChanged, { deviceId, ...(owner === undefined ? {} : { owner }) });
 
   it('gives tokens for codes of its administrators, and is ready at once', async () => {
     const { code, provider, owner } = await codeFor({ owner: 'alice' });
@@ -71,9 +70,14 @@ describe('a gateway without any other provider', () => {
   ])('ends the tokens of a device that %s', async (_what, owner) => {
     const { code } = await codeFor({ owner: 'alice' });
     const { accessToken, refreshToken } = await authorization.exchange('site', code);
-    await announce(id, 'alice');
+    site.registry.owners.set(id, 'alice');
+    // One from before the sign-up, which comes late.
+    await site.announceOwner(id, undefined);
+    await site.announceOwner(id, 'alice');
     expect((await authorization.verify(accessToken)).owner).toBe('alice');
-    await announce(id, owner);
+    if (owner === undefined) site.registry.owners.delete(id);
+    else site.registry.owners.set(id, owner);
+    await site.announceOwner(id, owner);
     await waitFor(async () => (await refusalOf(authorization.verify(accessToken))).startsWith('4.01 '));
     expect(await refusalOf(authorization.refresh('site', refreshToken))).toMatch(/^4\.01 /);
   });

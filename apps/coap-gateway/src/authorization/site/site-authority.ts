@@ -70,6 +70,9 @@ export class SiteAuthority {
 
   private async end({ deviceId, owner }: { readonly deviceId: DeviceId; readonly owner?: string | undefined }) {
     const device = ocfUuidOf(deviceId);
-    if (device !== undefined) await this.grants.end(device, owner);
+    const granted = device === undefined ? undefined : await this.grants.ownerOf(device);
+    if (device === undefined || granted === undefined || granted === owner) return;
+    // An announcement from before the last sign-up may come late.
+    if (!(await this.owners.isOwner({ deviceId, owner: granted }))) await this.grants.end(device, granted);
   }
 }

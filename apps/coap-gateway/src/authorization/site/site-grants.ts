@@ -68,10 +68,15 @@ export class SiteGrants {
     return record !== undefined && record.id === grantId && record.owner === owner;
   }
 
-  /** Ends the grant of a device, unless it is one of this owner. */
-  async end(device: OcfUuid, owner?: string): Promise<void> {
+  /** Whose tokens a device has. */
+  async ownerOf(device: OcfUuid): Promise<string | undefined> {
+    return (await this.read(device)).record?.owner;
+  }
+
+  /** Ends the grant of a device, if it is one of this owner. */
+  async end(device: OcfUuid, owner: string): Promise<void> {
     const { entry, record } = await this.read(device);
-    if (entry === undefined || (owner !== undefined && record?.owner === owner)) return;
+    if (entry === undefined || record?.owner !== owner) return;
     const { key, revision } = entry;
     // If somebody else was faster, it is a grant of a newer code.
     await this.store.transaction([{ key, revision }], [{ delete: key }]);

@@ -104,9 +104,9 @@ describe.each(['SQLite', 'Redis'] as const)('the provider of a site, with its st
 
   it('ends the tokens of a device that gets another owner, or none', async () => {
     const tokens = await begun();
-    await site.grants.end(lamp, 'alice');
+    await site.grants.end(lamp, 'bob');
     expect(await gateway.verify(tokens.accessToken)).toMatchObject({ sub: 'alice' });
-    await site.grants.end(lamp);
+    await site.grants.end(lamp, 'alice');
     await expect(gateway.verify(tokens.accessToken)).rejects.toThrow(TokenRefused);
     await expect(renewed(tokens.refreshToken)).rejects.toThrow(GrantRefused);
   });
