@@ -38,21 +38,26 @@ function commandAt(program: Command, path: readonly string[]): Command {
   }, program);
 }
 
-/** Arguments that are checked before a command runs. */
-const wordByArgument = new Map([
+/** Arguments and options that are checked before a command runs. */
+const wordByName = new Map([
   ['key', 'http.bind.port'],
   ['fingerprint', 'ab'.repeat(32)],
   ['values', 'valve=open'],
   ['url', 'https://crm.example/hook'],
+  ['device', 'b5a2a42e-b285-42f1-a36b-034c8fc8efd5'],
 ]);
 
 /** Words that a command cannot do without. */
 function requiredWords({ registeredArguments, options }: Command): string[] {
   const values = registeredArguments
     .filter(({ required }) => required)
-    .map((argument) => argument.argChoices?.[0] ?? wordByArgument.get(argument.name()) ?? 'x');
+    .map((argument) => argument.argChoices?.[0] ?? wordByName.get(argument.name()) ?? 'x');
   const mandatory = options.filter((option) => option.mandatory && option.defaultValue === undefined);
-  return [...values, ...mandatory.flatMap((option: Option) => [option.long ?? '', option.argChoices?.[0] ?? 'x'])];
+  return [...values, ...mandatory.flatMap((option) => [option.long ?? '', wordOf(option)])];
+}
+
+function wordOf(option: Option): string {
+  return option.argChoices?.[0] ?? wordByName.get(option.attributeName()) ?? 'x';
 }
 
 /** The global options a command gets, when the words stand before it and after it. */
