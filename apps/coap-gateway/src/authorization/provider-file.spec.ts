@@ -103,6 +103,13 @@ describe('the settings of authorization', () => {
     expect(named.providers).toHaveLength(1);
   });
 
+  it('refuse tokens of the site that end before a session could begin', async () => {
+    await expect(read('coap.authorization.token_validity = "2m"\n')).rejects.toThrow(
+      'coap.authorization.token_validity must be more than twice coap.owner_cache_expiration, which are 120 s.',
+    );
+    expect(await read('coap.authorization.token_validity = "121s"\n')).toMatchObject({ validitySeconds: 121 });
+  });
+
   it('say where the file of the providers is that is not there', async () => {
     const reading = read('coap.authorization.providers_path = "/nowhere/coap-providers.toml"\n');
     await expect(reading).rejects.toThrow('coap.authorization.providers_path: the file /nowhere/coap-providers.toml');
