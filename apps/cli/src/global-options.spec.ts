@@ -45,6 +45,8 @@ const wordByName = new Map([
   ['values', 'valve=open'],
   ['url', 'https://crm.example/hook'],
   ['device', 'b5a2a42e-b285-42f1-a36b-034c8fc8efd5'],
+  ['href', '/light/1'],
+  ['json', '{}'],
 ]);
 
 /** Words that a command cannot do without. */
