@@ -55,12 +55,12 @@ export class ServedRequests {
       return;
     }
     const response = this.responseTo(received.request);
-    if (response instanceof Promise) this.answerLater(request, response);
+    // A request that came in blocks is larger than its last message.
+    if (response instanceof Promise) this.answerLater(request, response, received.request.payload.length);
     else this.answer(request, response);
   }
 
-  private answerLater(request: ReceivedRequest, pending: Promise<CoapResponse>): void {
-    const bytes = request.payload.length;
+  private answerLater(request: ReceivedRequest, pending: Promise<CoapResponse>, bytes: number): void {
     this.count += 1;
     this.bytes += bytes;
     void pending.then((response) => {

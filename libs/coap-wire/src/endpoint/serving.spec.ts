@@ -51,6 +51,20 @@ describe('requests of the peer', () => {
     await expect.poll(() => running.length).toBe(4);
   });
 
+  it('count with their whole bodies, also those that came in blocks', async () => {
+    const running: (() => void)[] = [];
+    const handler = () => new Promise<CoapResponse>((resolve) => running.push(() => resolve({ code: '2.04' })));
+    const [, peer] = await endpointAndPeer({ handler, limits: { requestBytes: 20 } });
+    // 16 bytes and 4 bytes of one body (Block1 0/1/16 and 1/0/16), then a request without a body.
+    peer.sendHex(`d1 07 02 a1 d1 0e 08 ff ${'61'.repeat(16)}  81 02 a2 d1 0e 10 ff ${'61'.repeat(4)}  01 02 a3`);
+    expect(await peer.nextHex()).toBe('315fa1d10e08');
+    await expect.poll(() => running.length).toBe(1);
+    peer.sendHex('01 02 a4');
+    running[0]?.();
+    expect(await peer.nextHex()).toBe('3144a2d10e10');
+    await expect.poll(() => running.length).toBe(3);
+  });
+
   it('of a CoapError get its code and its words as diagnostic payload, without Content-Format', async () => {
     const [, peer] = await endpointAndPeer({
       handler: () => {
