@@ -23,6 +23,22 @@ export const leftOut = [
     reason: redis,
   },
   { name: 'three registries of one site on Redis', file: 'apps/device-registry/src/replicas.spec.ts', reason: redis },
+  { name: 'two registries on Redis', file: 'apps/device-registry/src/ownership/replicas.spec.ts', reason: redis },
+  {
+    name: 'the provider of a site, with its store on Redis',
+    file: 'apps/coap-gateway/src/authorization/site/site-provider.spec.ts',
+    reason: redis,
+  },
+  {
+    name: 'the presence of devices at gateways with one store on Redis',
+    file: 'apps/coap-gateway/src/presence/device-presence.spec.ts',
+    reason: redis,
+  },
+  {
+    name: 'a command for a device, with 2 gateways on Redis',
+    file: 'apps/coap-gateway/src/resources/commands/commands.spec.ts',
+    reason: redis,
+  },
   { name: 'a site on Redis', file: 'apps/pki-signer/src/site/site-membership.spec.ts', reason: redis },
   { name: 'servers for tests > runs a Redis server', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
   { name: 'servers for tests > leaves no process', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
