@@ -16,6 +16,9 @@ const checkEveryMs = 1_000;
 // Bodies of all devices that wait for more of their blocks.
 const blockMemoryBytes = 67_108_864;
 
+// Enough for a sign-in with the largest tokens. What is larger comes in blocks.
+const unknownMessageBytes = 16_384;
+
 // A device whose network changes takes its session over now and then. Two with one identity do it at every reconnect.
 const takeOverRate = { burst: 10, perSecond: 0.2 };
 const mostTakeOverKeys = 10_000;
@@ -68,7 +71,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     const endpoint = new CoapEndpoint(connection.socket, {
       handler: (request, signal) => device.answer(request, signal),
       blockMemory: this.blockMemory,
-      limits: limitsOf(this.service.settings),
+      limits: this.limitsFor(connection),
       onFault: this.faults.note,
     });
     device.serve(endpoint);
@@ -81,6 +84,14 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       this.connections.delete(device);
       this.counters.connections -= 1;
     });
+  }
+
+  /** Nobody knows yet who is on a connection without a certificate, so it may cost little. */
+  private limitsFor({ peer }: Connection): Partial<EndpointLimits> {
+    const limits = limitsOf(this.service.settings);
+    return peer === undefined
+      ? { ...limits, messageBytes: Math.min(limits.messageBytes, unknownMessageBytes) }
+      : limits;
   }
 
   private checkTimes(): void {
@@ -96,16 +107,17 @@ function rulesOf(settings: ConnectedContext['settings']): SessionRules {
     areIdentityPropertiesRequired: settings.get('coap.tls.identity_properties_required'),
     claimName: settings.get('coap.authorization.device_id_claim'),
     tokenMarginMs: settings.get('coap.owner_cache_expiration') * 2_000,
+    messageBytes: settings.get('coap.max_message_size'),
     signInMs: settings.get('coap.sign_in.timeout') * 1_000,
     settleMs: settings.get('coap.keep_alive.timeout') * 1_000,
   };
 }
 
 /** Twice a quarter is a sign of life asked for, and waited for: as long as the setting says, a device may be silent. */
-function limitsOf(settings: ConnectedContext['settings']): EndpointLimits {
+function limitsOf(settings: ConnectedContext['settings']) {
   const halfMs = settings.get('coap.keep_alive.timeout') * 500;
   const messageBytes = settings.get('coap.max_message_size');
   // A device with small messages still sends whole bodies, in blocks.
   const bodyBytes = Math.max(defaultEndpointLimits.bodyBytes, messageBytes);
-  return { ...defaultEndpointLimits, messageBytes, bodyBytes, silenceMs: halfMs, pongMs: halfMs };
+  return { messageBytes, bodyBytes, silenceMs: halfMs, pongMs: halfMs } satisfies Partial<EndpointLimits>;
 }

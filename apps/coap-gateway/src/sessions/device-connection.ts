@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CoapError, type CoapRequest, type CoapResponse, type Endpoint } from '@sallyport/coap-wire';
+import { type CoapEndpoint, CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
 import { SerialQueue } from '@sallyport/concurrency';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { RememberedGrants } from '../authorization/remembered-grants.js';
@@ -29,7 +29,7 @@ const unsupported: Handler = async () => {
 /** One connection of a device, and who is signed in on it. */
 export class DeviceConnection implements DeviceLink {
   private session: SignedInSession | undefined;
-  private endpoint: Endpoint | undefined;
+  private endpoint: CoapEndpoint | undefined;
   private isEnded = false;
   // In order: a sign-in must not overtake a sign-out.
   private readonly secRequests = new SerialQueue();
@@ -44,7 +44,7 @@ export class DeviceConnection implements DeviceLink {
   }
 
   /** It speaks CoAP from now on. */
-  serve(endpoint: Endpoint): void {
+  serve(endpoint: CoapEndpoint): void {
     this.endpoint = endpoint;
     void endpoint.ended.then(() => {
       this.isEnded = true;
@@ -111,7 +111,16 @@ export class DeviceConnection implements DeviceLink {
     this.supersede(context.devices.enter(session));
     context.log.info({ ...this.logFields, tokenId: user.access.id, issuer: user.access.issuer }, 'device signed in');
     // The answer to the sign-in goes first, and what the gateway asks of the device follows.
-    setImmediate(() => context.work.begin(session));
+    setImmediate(() => {
+      this.acceptWholeMessages();
+      context.work.begin(session);
+    });
+  }
+
+  /** A device without a certificate is known only now. */
+  private acceptWholeMessages(): void {
+    const { connection, context } = this;
+    if (connection.peer?.credential.kind === 'token') this.endpoint?.acceptMessages(context.rules().messageBytes);
   }
 
   /** @throws CoapError `4.29`: others have signed in as this device too often; `5.03`: the connection has ended */

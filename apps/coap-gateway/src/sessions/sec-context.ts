@@ -19,6 +19,8 @@ import type { SignedInWork } from './signed-in-work.js';
 export interface SessionRules extends DeviceIdRules {
   /** How long before its token expires a session ends, in milliseconds: twice `coap.owner_cache_expiration`. */
   readonly tokenMarginMs: number;
+  /** Bytes of the largest message of a device that is known. */
+  readonly messageBytes: number;
   /** How long a device may be connected without being signed in, in milliseconds. */
   readonly signInMs: number;
   /** How long running commands may take before a device is signed off, in milliseconds. */

@@ -70,6 +70,20 @@ describe('a gateway that asks for no certificate', () => {
     site.registry.owners.set(`uuid:${other}`, 'somebody');
   });
 
+  it('takes small messages of a device that it does not know, and large ones after its sign-in', async () => {
+    // A POST to /x with token ab and 20 000 bytes.
+    const large = Buffer.concat([Buffer.from('e14d1602abb178ff', 'hex'), Buffer.alloc(20_000, 'a')]);
+    await using client = await site.connect();
+    await send(client, '/oic/sec/session', body);
+    await client.ask('/x.plgd.dev/time');
+    client.socket.write(large);
+    expect((await client.ask('/x.plgd.dev/time')).code).toBe('2.05');
+    await using stranger = await site.connect();
+    await stranger.opened;
+    stranger.socket.write(large);
+    expect(await stranger.ended).toBe('aborted-by-peer');
+  });
+
   it('refuses a device id that is no UUID', async () => {
     await using client = await site.connect();
     expect(await send(client, '/oic/sec/session', { ...body, di: 'lamp' })).toMatchObject({

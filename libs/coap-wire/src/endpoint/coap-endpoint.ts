@@ -114,6 +114,12 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
     return this.send(this.transfers.notification(token, response));
   }
 
+  /** Takes larger messages from now on, and tells the peer: a later CSM replaces the earlier one (RFC 8323 §5.3). */
+  acceptMessages(largestBytes: number): void {
+    this.messages.acceptMessages(largestBytes);
+    this.send(csmMessage({ maxMessageBytes: largestBytes }));
+  }
+
   async release(): Promise<void> {
     this.beginRelease('closed-here');
     await this.ended;

@@ -68,6 +68,10 @@ export class MessageStream {
     else if (stream.readableEnded) setImmediate(() => user.finished());
   }
 
+  acceptMessages(largestBytes: number): void {
+    this.reader.largestBytes = largestBytes;
+  }
+
   get isOpen(): boolean {
     return this.state === 'open';
   }
