@@ -5,7 +5,7 @@ import type { Settings } from '@sallyport/config';
 import { ConnectedContext, FaultLog, reasonOf } from '@sallyport/runtime';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
 import { readAuthorizationSettings } from './authorization-settings.js';
-import { type OidcProvider, openOidcProviders } from './oidc-providers.js';
+import { type OidcTokenProvider, openOidcProviders } from './oidc-providers.js';
 import { ProviderAuthorization } from './provider-authorization.js';
 import { SiteAuthority } from './site/site-authority.js';
 
@@ -27,7 +27,7 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   private readonly faults: FaultLog;
   private readonly opening = new SerialQueue();
   private inForce: InForce | undefined;
-  private undescribed: readonly OidcProvider[] = [];
+  private undescribed: readonly OidcTokenProvider[] = [];
   private readonly discovery: PeriodicWork;
 
   constructor(

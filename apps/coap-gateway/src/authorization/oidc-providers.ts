@@ -19,7 +19,7 @@ export interface OidcOptions {
 }
 
 /** Providers of OpenID Connect, as the file of the operator names them. Those with one issuer share its keys. */
-export function openOidcProviders(providers: readonly ProviderSettings[], options: OidcOptions): OidcProvider[] {
+export function openOidcProviders(providers: readonly ProviderSettings[], options: OidcOptions): OidcTokenProvider[] {
   const issuers = new Map(
     providers.map(({ issuer }) => [trimmed(issuer), new TokenIssuer({ ...options, issuer })] as const),
   );
@@ -33,7 +33,7 @@ export function openOidcProviders(providers: readonly ProviderSettings[], option
 }
 
 /** A provider of OpenID Connect. What it says of itself is fetched when it is first needed, and again later. */
-export abstract class OidcProvider implements TokenProvider {
+export abstract class OidcTokenProvider implements TokenProvider {
   readonly name: string;
   readonly issuer: string;
 
@@ -74,7 +74,7 @@ export abstract class OidcProvider implements TokenProvider {
 }
 
 /** RFC 6749 §4.1.3 and §6: the device brings a code that its owner got. */
-class CodeGrantProvider extends OidcProvider {
+class CodeGrantProvider extends OidcTokenProvider {
   exchange(code: string): Promise<GrantedTokens> {
     const { redirect_url: redirect, audience } = this.settings;
     return this.ask({
@@ -94,7 +94,7 @@ class CodeGrantProvider extends OidcProvider {
  * RFC 6749 §4.4, without a person: the code is a token of the provider for owner and device, and so is the refresh token.
  * The gateway asks for a new one with the same claims, as long as the old one is valid.
  */
-class ClientGrantProvider extends OidcProvider {
+class ClientGrantProvider extends OidcTokenProvider {
   async exchange(code: string): Promise<GrantedTokens> {
     const { tokens } = this.options;
     const { scopes, audience } = this.settings;
