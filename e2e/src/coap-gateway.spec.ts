@@ -97,12 +97,17 @@ describe('the CoAP gateway, as devices made with libcoap see it', () => {
     expect(succeeded(await system.run('coap-client-openssl', [...identity, time]))).toContain('time');
   });
 
-  it('takes the identity of a device that signs off', async () => {
-    const fan = await site.device('0a0b0c0d-0000-4000-8000-000000000002');
+  it('takes the identity of a device that signs off, until the device gets a new one', async () => {
+    const id = '0a0b0c0d-0000-4000-8000-000000000002';
+    const fan = await site.device(id);
     await using device = await signedIn(fan);
     expect(await device.ask('DELETE /oic/sec/account')).toMatch(/^2\.02/);
     await device.closed();
     for (const client of coapClients) expect(await fan.ask('/x.plgd.dev/time', { method: 'get', client })).toBe('');
+    succeeded(await system.sallyport('coap', 'identity', '--device', id, '--out', join(system.directory, id)));
+    expect(await fan.ask('/x.plgd.dev/time', { method: 'get' })).toMatchObject({ time: expect.any(String) });
+    await using again = await signedIn(fan);
+    expect(await again.ask('GET /x.plgd.dev/time')).toMatch(/^2\.05/);
   });
 
   it('shows no device online that lost its connection by kill -9 of the gateway', async () => {
