@@ -43,11 +43,11 @@ export class SiteAuthority {
   async open(): Promise<void> {
     const { settings, name } = this.context;
     const key = await openTokenKey(join(statePlaces(settings.stateDirectory).folderOf(name), 'token-key.pem'));
-    await this.keys.announce(key);
     this.key = key;
+    await this.announce(key);
     this.announcing = new PeriodicWork({
       everyMs: announceMs,
-      work: () => this.keys.announce(key),
+      work: () => this.announce(key),
       onError: this.faults.note,
     });
     this.announcing.start();
@@ -66,6 +66,12 @@ export class SiteAuthority {
   async close(): Promise<void> {
     this.stopListening();
     await this.announcing?.stop();
+  }
+
+  /** Its tokens outlive a gateway that has just announced it, and stops. */
+  private announce(key: TokenKey): Promise<void> {
+    const validitySeconds = this.context.settings.require('coap.authorization.token_validity');
+    return this.keys.announce(key, validitySeconds + (2 * announceMs) / 1000);
   }
 
   private async end({ deviceId, owner }: { readonly deviceId: DeviceId; readonly owner?: string | undefined }) {

@@ -47,7 +47,7 @@ export class TestSite implements AsyncDisposable {
   async gateway(keyFile = this.keyFile): Promise<SiteProvider> {
     const keys = new SharedKeys(this.store);
     const key = await openTokenKey(keyFile);
-    await keys.announce(key);
+    await keys.announce(key, 7200);
     const { codes, grants, clock } = this;
     const claims = { ownerClaim: 'sub', deviceIdClaim: undefined, audience: undefined, validitySeconds: 3600 };
     return new SiteProvider({ ...claims, codes, grants, keys, key, now: () => clock.now() });

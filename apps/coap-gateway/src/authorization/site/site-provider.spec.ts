@@ -129,6 +129,15 @@ describe('an access token of a site', () => {
   });
   afterEach(() => site[Symbol.asyncDispose]());
 
+  it('counts no longer when its key was not announced for long', async () => {
+    const other = await site.gateway(`${site.keyFile}-other`);
+    site.clock.advance(7100);
+    const { accessToken } = await gateway.exchange(await site.code());
+    expect(await other.verify(accessToken)).toMatchObject({ sub: 'alice' });
+    site.clock.advance(101);
+    await expect(other.verify(accessToken)).rejects.toThrow(TokenRefused);
+  });
+
   it('expires', async () => {
     const { accessToken } = await gateway.exchange(await site.code());
     site.clock.advance(3600);
