@@ -81,7 +81,11 @@ async function compare(): Promise<void> {
   };
   const script = await bundleFixture('bench/src/coap/endpoint-process.fixture.ts', build.path);
   await using opened = new AsyncDisposableStack();
-  const contestants = [await startLibcoap(stage), await startOurs(script, stage)];
+  const contestants = [
+    await startLibcoap(stage),
+    await startOurs(script, stage, false),
+    await startOurs(script, stage, true),
+  ];
   for (const each of contestants) opened.defer(each.stop);
   await reportIdle(stage, contestants);
   console.log('GET /time over mutual TLS: CPU of the server for each, rate, and requests for the same CPU time, where');

@@ -30,12 +30,13 @@ export async function startLibcoap({ ca, server }: Stage): Promise<Contestant> {
 }
 
 /** @param script the bundled program */
-export async function startOurs(script: string, { ca, server }: Stage): Promise<Contestant> {
+export async function startOurs(script: string, { ca, server }: Stage, isBare: boolean): Promise<Contestant> {
   const child = fork(script, { execArgv: serviceFlags, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  child.send({ certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath });
+  child.send({ isBare, certPath: server.certPath, keyPath: server.keyPath, caPath: ca.certPath });
   const [message] = await once(child, 'message');
   const stop = () => stopChild(child);
-  return { name: 'ours', pid: child.pid ?? 0, port: message.port, path: '/time', stop };
+  const name = isBare ? 'Node alone' : 'ours';
+  return { name, pid: child.pid ?? 0, port: message.port, path: '/time', stop };
 }
 
 async function stopChild(child: ChildProcess): Promise<void> {
