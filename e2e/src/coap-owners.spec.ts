@@ -1,4 +1,4 @@
-import type { OcfDevice } from '@sallyport/testkit';
+import { type OcfDevice, waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CoapPeer } from './coap-peer.js';
 import { CoapSite, type SignedUp } from './coap-site.js';
@@ -36,6 +36,17 @@ describe('the owner of a device', () => {
     return peer.ask(account, { body: { di: peer.id, accesstoken, authprovider: 'plant' } });
   }
 
+  /** Whether the CRL that its certificate names lists it. */
+  async function isOnCrl({ files: { certificate } }: CoapPeer): Promise<boolean> {
+    const words = ['x509', '-in', certificate?.certPath ?? '', '-noout', '-serial', '-ext', 'crlDistributionPoints'];
+    const shown = succeeded(await system.run('openssl', words));
+    const [, serial = 'none'] = /serial=(\w+)/.exec(shown) ?? [];
+    const [url = ''] = /http:\S+/.exec(shown) ?? [];
+    succeeded(await system.run('curl', ['-sS', '--fail', '--output', 'now.crl', url]));
+    const text = succeeded(await system.run('openssl', ['crl', '-inform', 'DER', '-in', 'now.crl', '-noout', '-text']));
+    return text.includes(`Serial Number: ${serial}`);
+  }
+
   const ownerOf = async (name: string) => succeeded(await system.sallyport('device', 'owner', name));
 
   it('is who signs it up; nobody else can sign it up in between', async () => {
@@ -69,6 +80,7 @@ describe('the owner of a device', () => {
     const releasedAt = performance.now();
     await device.closed();
     expect(performance.now() - releasedAt).toBeLessThan(1_000);
+    await waitFor(() => isOnCrl(peer), { what: 'the CRL to list the certificate' });
     expect(await signUpAs('bob', peer)).toBe('');
     expect(await ownerOf(name)).toBe(`Nobody owns device ${name}.\n`);
   });
