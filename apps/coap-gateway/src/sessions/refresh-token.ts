@@ -1,7 +1,8 @@
-import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
+import type { CoapResponse } from '@sallyport/coap-wire';
 import { explained, provedUser, requireOwner, requireValid, secondsUntil } from './proof.js';
 import { readSecBody, representationFor, requireText, type SecBody } from './representation.js';
 import type { SecRequest } from './sec-context.js';
+import { denied, identify } from './session-requests.js';
 
 const longestShownId = 64;
 
@@ -23,8 +24,10 @@ async function refreshed(sec: SecRequest, body: SecBody): Promise<object> {
   requireValid(access, now);
   const owner = requireOwner(access);
   const user = provedUser(sec, { access, di });
-  if (!(await context.owners.isOwner({ deviceId: user.deviceId, owner })))
-    throw new CoapError('4.01', `access to device('${user.device}') denied`);
-  link.renew(user);
+  if (!(await context.owners.isOwner({ deviceId: user.deviceId, owner }))) throw denied(user);
+  if (link.signedIn?.isOf(user) === true) {
+    await identify(sec, user);
+    link.renew(user);
+  }
   return { accesstoken: accessToken, refreshtoken: next, expiresin: secondsUntil(access.expiresAt, now) };
 }

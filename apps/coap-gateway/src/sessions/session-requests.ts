@@ -56,7 +56,7 @@ function sessionEndOf({ context }: SecRequest, { expiresAt }: AccessToken, now: 
  * Makes the device known to the listener where it has no certificate, so that it is cut when the registry locks it, and
  * when its token expires.
  */
-async function identify({ connection }: SecRequest, user: ProvedUser): Promise<void> {
+export async function identify({ connection }: SecRequest, user: ProvedUser): Promise<void> {
   if (connection.peer?.credential.kind === 'certificate') return;
   const { deviceId, access } = user;
   const decision = await connection.identify({ deviceId, issuer: access.issuer, expiresAt: access.expiresAt ?? never });
@@ -66,7 +66,7 @@ async function identify({ connection }: SecRequest, user: ProvedUser): Promise<v
   throw denied(user);
 }
 
-function denied({ device }: ProvedUser): CoapError {
+export function denied({ device }: ProvedUser): CoapError {
   return new CoapError('4.01', `access to device('${device}') denied`);
 }
 

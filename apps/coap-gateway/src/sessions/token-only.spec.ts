@@ -62,6 +62,23 @@ describe('a gateway that asks for no certificate', () => {
     });
   });
 
+  it('keeps a session going with a token that it refreshed, beyond the end of the one before', async () => {
+    site.provider.issue('short', { expiresAt: new Date(Date.now() + 123_000) });
+    site.provider.issue('long', { expiresAt: hour() });
+    site.provider.offer('refresh to long', 'long');
+    await using client = await site.connect();
+    await send(client, '/oic/sec/session', { ...body, accesstoken: 'short' });
+    const asked = site.registry.asked.length;
+    const refreshed = await send(client, '/oic/sec/tokenrefresh', { ...body, refreshtoken: 'refresh to long' });
+    expect(refreshed.code).toBe('2.04');
+    // The listener, which would cut the connection with the old token, knows the new one.
+    const told = site.registry.asked
+      .slice(asked)
+      .map((request) => 'expiresAt' in request && Date.parse(request.expiresAt));
+    expect(told.map((expiresAt) => Number(expiresAt) > Date.now() + 3_000_000)).toEqual([true]);
+    expect((await client.ask('/elsewhere')).code).toBe('4.04');
+  });
+
   it('keeps a connection to the device that signed in first on it', async () => {
     site.registry.owners.set(`uuid:${other}`, '1');
     await using client = await site.connect();
