@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { adminSocketPath, Problem } from '@sallyport/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AdminServer, type Route } from '../fixtures/admin-server.fixture.js';
+import { description } from '../fixtures/device-answers.fixture.js';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 
 const lamp = 'b5a2a42e-b285-42f1-a36b-034c8fc8efd5';
@@ -51,6 +52,21 @@ describe('coap resources', () => {
     });
     expect((await run('resources', `uuid:${lamp.toUpperCase()}`)).stdout).toBe(
       'The device has published no resource.\n',
+    );
+  });
+});
+
+describe('device show', () => {
+  it('shows the resources of a device of OCF', async () => {
+    const site = opened.use(await fakeSite());
+    const socket = adminSocketPath(join(site.directory, 'run'), 'coap-gateway', '/');
+    const list = { sync: 'in-sync', resources: [{ ...link, at, content: { state: true } }] };
+    opened.adopt(await AdminServer.listen(socket, { [`GET ${device}/resources`]: () => list }), (each) => each.close());
+    const { routes } = site.admin['device-registry'];
+    routes.set(`GET /v1/devices/uuid%3A${lamp}`, () => ({ ...description, deviceId: `uuid:${lamp}` }));
+    const { stdout } = await site.run(['device', 'show', `uuid:${lamp}`]);
+    expect(stdout).toContain(
+      `Resources:\n  RESOURCE  TYPES         VALUE           AT\n  /light/1  oic.r.switch  {"state":true}`,
     );
   });
 });

@@ -29,8 +29,13 @@ const syncTexts: Readonly<Record<ResourceList['sync'], string>> = {
 
 function resourceLines({ sync, resources }: ResourceList): string[] {
   if (resources.length === 0) return ['The device has published no resource.'];
+  return [...resourceTable({ resources }), '', syncTexts[sync]];
+}
+
+/** Resources with their last values, for people. */
+export function resourceTable({ resources }: Pick<ResourceList, 'resources'>): string[] {
   const rows = resources.map(({ href, rt, content, at }) => [href, rt.join(', '), valueText(content), at ?? '-']);
-  return [...tableLines(['RESOURCE', 'TYPES', 'VALUE', 'AT'], rows), '', syncTexts[sync]];
+  return tableLines(['RESOURCE', 'TYPES', 'VALUE', 'AT'], rows);
 }
 
 function valueText(content: unknown): string {

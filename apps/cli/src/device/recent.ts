@@ -1,5 +1,13 @@
 import type { AdminClient } from '@sallyport/admin-client';
-import { coapDeviceRoutes, type DeviceId, ocfUuidOf, Problem, valueRoutes } from '@sallyport/protocol';
+import {
+  coapDeviceRoutes,
+  coapResourceRoutes,
+  type DeviceId,
+  ocfUuidOf,
+  Problem,
+  valueRoutes,
+} from '@sallyport/protocol';
+import { resourceTable } from '../coap/resources.js';
 import { Failure } from '../failure.js';
 import { readTimeline, timelineLines } from './timeline.js';
 import { valueLines } from './values.js';
@@ -15,11 +23,14 @@ const mostEvents = 10;
 
 /** What a device reported last, and what happened to it; nothing of a service that does not answer. */
 export async function recentSections({ registry, connector, gateway }: Witnesses, id: DeviceId) {
-  const coap = ocfUuidOf(id) === undefined ? undefined : await ifAnswered(async () => gateway && coapLine(gateway, id));
+  const atGateway = ocfUuidOf(id) === undefined ? undefined : gateway;
+  const coap = await ifAnswered(async () => atGateway && coapLine(atGateway, id));
+  const resources = await ifAnswered(async () => atGateway?.call(coapResourceRoutes.listResources, { params: { id } }));
   const values = await ifAnswered(async () => connector?.call(valueRoutes.showValues, { params: { id } }));
   const timeline = await ifAnswered(() => readTimeline(registry, id, mostEvents));
   return {
     coap: coap === undefined ? [] : [coap],
+    resources: resources === undefined || resources.resources.length === 0 ? [] : resourceTable(resources),
     values: values === undefined || values.values.length === 0 ? [] : valueLines(values),
     timeline: timeline === undefined || timeline.events.length === 0 ? [] : timelineLines(timeline),
   };

@@ -24,10 +24,11 @@ export function showCommand(context: CliContext, parent: Command): void {
       const beside = async (service: 'connector' | 'coap-gateway') =>
         given.adminUrl === undefined ? adminClientFor(service, settings, { context, options: given }) : undefined;
       const witnesses = { registry, connector: await beside('connector'), gateway: await beside('coap-gateway') };
-      const { coap, values, timeline } = await recentSections(witnesses, deviceId);
+      const { coap, resources, values, timeline } = await recentSections(witnesses, deviceId);
       writeLines(context, [
         ...deviceLines(device, context.now()),
         ...section('CoAP', coap),
+        ...section('Resources', resources),
         ...section('Values', values),
         ...section('Timeline', timeline),
       ]);
