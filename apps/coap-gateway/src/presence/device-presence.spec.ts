@@ -103,6 +103,16 @@ describe.each(['SQLite', 'Redis'] as const)('the presence of devices at gateways
     expect(await marks()).toBe(0);
   });
 
+  it('keeps one lease, also when the devices of a whole site sign in at once', async () => {
+    const { presence } = gateway('a');
+    for (let index = 100; index < 200; index += 1)
+      presence.online(session('first', ocfUuid.parse(`00000000-0000-4000-8000-000000000${index}`)));
+    await presence.idle();
+    await presence.round();
+    expect((await store.list('presence/gateway/')).entries).toHaveLength(1);
+    expect(await marks()).toBe(100);
+  });
+
   it('is told once of one connection, however often the device signs in on it', async () => {
     const { presence } = gateway('a');
     for (let times = 0; times < 3; times += 1) presence.online(session('first'));

@@ -27,6 +27,12 @@ export interface DevicePresenceParts {
   readonly renewMs: number;
 }
 
+/** What could not be written yet. */
+interface Unwritten {
+  readonly transition: Transition;
+  readonly session: DeviceSession;
+}
+
 const pageSize = 200;
 const mostUnwritten = 20_000;
 
@@ -39,7 +45,7 @@ const mostUnwritten = 20_000;
  */
 export class DevicePresence implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly queues = new KeyedSerialQueue<DeviceId>();
-  private readonly unwritten = new BoundedMap<DeviceId, Transition>(mostUnwritten);
+  private readonly unwritten = new BoundedMap<DeviceId, Unwritten>(mostUnwritten);
   /** When each session began, as ISO 8601. */
   private readonly since = new WeakMap<DeviceSession, string>();
   private readonly faults: FaultLog;
@@ -70,15 +76,18 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
   }
 
   /** A device has signed in. Told again for the same connection, it changes nothing. Never throws. */
-  online(session: DeviceSession): void {
+  online(session: DeviceSession, when: 'now' | 'again' = 'now'): void {
+    const { deviceId, owner, remoteAddress, connectionId } = session;
     const at = this.since.get(session) ?? this.now();
     this.since.set(session, at);
-    this.tell(connectionOf(session, at), session);
+    const transition = { type: 'connect', deviceId, owner, remoteAddress, connectionId, at } as const;
+    this.tell(when === 'now' ? transition : repeated(transition), session);
   }
 
   /** Its session has ended. It stays online when a newer connection is. Never throws. */
-  offline({ deviceId, connectionId }: DeviceSession): void {
-    this.tell({ type: 'disconnect', deviceId, connectionId, at: this.now() });
+  offline(session: DeviceSession): void {
+    const { deviceId, connectionId } = session;
+    this.tell({ type: 'disconnect', deviceId, connectionId, at: this.now() }, session);
   }
 
   /** Resolves when everything told so far is written, or has failed. */
@@ -86,7 +95,18 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
     return this.queues.idle();
   }
 
-  private tell(transition: Transition, session?: DeviceSession): void {
+  /** Gives a sign of life, writes what could not be written before, and sets the devices of dead processes offline. */
+  async round(): Promise<void> {
+    const wasKept = await this.parts.lease.renew();
+    // Somebody took this process for dead, and may have set its devices offline.
+    if (!wasKept) for (const session of this.parts.sessions.all) this.online(session, 'again');
+    for (const [, { transition, session }] of this.unwritten) this.tell(repeated(transition), session);
+    // First the devices of this process: otherwise some of them would be offline for a moment.
+    await this.idle();
+    for await (const id of this.parts.lease.dead()) await this.clear(id, 'gateway-lost');
+  }
+
+  private tell(transition: Transition, session: DeviceSession): void {
     const { deviceId } = transition;
     void this.queues.run(deviceId, async () => {
       // Whatever could not be written before is out of date now.
@@ -94,26 +114,12 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
       try {
         await this.parts.lease.require();
         const outcome = await this.parts.records.write(transition, this.parts.lease.id);
-        if (outcome === 'superseded' && session !== undefined) this.parts.supersede(session);
+        if (outcome === 'superseded') this.parts.supersede(session);
       } catch (error) {
-        this.unwritten.set(deviceId, transition);
+        this.unwritten.set(deviceId, { transition, session });
         this.faults.note(error);
       }
     });
-  }
-
-  /** Gives a sign of life, writes what could not be written before, and sets the devices of dead processes offline. */
-  async round(): Promise<void> {
-    const wasKept = await this.parts.lease.renew();
-    // Somebody took this process for dead, and may have set its devices offline.
-    if (!wasKept) for (const session of this.parts.sessions.all) this.repeat(session);
-    for (const [, { ...transition }] of this.unwritten)
-      this.tell(transition.type === 'connect' ? { ...transition, isRepeated: true } : transition);
-    for await (const id of this.parts.lease.dead()) await this.clear(id, 'gateway-lost');
-  }
-
-  private repeat(session: DeviceSession): void {
-    this.tell({ ...connectionOf(session, this.since.get(session) ?? this.now()), isRepeated: true }, session);
   }
 
   /** Sets every device of a gateway process offline that is still online there, and forgets the process. */
@@ -131,6 +137,7 @@ export class DevicePresence implements OnApplicationBootstrap, BeforeApplication
   }
 }
 
-function connectionOf({ deviceId, owner, remoteAddress, connectionId }: DeviceSession, at: string) {
-  return { type: 'connect', deviceId, owner, remoteAddress, connectionId, at } as const;
+/** The same, told late: the device may have signed in anew elsewhere since. */
+function repeated(transition: Transition): Transition {
+  return transition.type === 'connect' ? { ...transition, isRepeated: true } : transition;
 }

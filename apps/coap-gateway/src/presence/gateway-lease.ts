@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SerialQueue } from '@sallyport/concurrency';
 import type { Clock } from '@sallyport/runtime';
 import type { Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
@@ -25,6 +26,8 @@ export interface GatewayLeaseOptions {
 export class GatewayLease {
   private current = randomUUID();
   private revision: number | undefined;
+  // The devices of a whole site may come at once: they must not all take it.
+  private readonly turns = new SerialQueue();
 
   constructor(private readonly options: GatewayLeaseOptions) {}
 
@@ -35,7 +38,7 @@ export class GatewayLease {
 
   /** Takes the lease if this process has none yet. @throws Problem as the store does */
   async require(): Promise<void> {
-    if (this.revision === undefined) await this.take();
+    if (this.revision === undefined) await this.turns.run(async () => this.revision ?? (await this.take()));
   }
 
   /**
@@ -44,17 +47,8 @@ export class GatewayLease {
    * @returns false when it had been lost: now the process has another id
    * @throws Problem as the store does
    */
-  async renew(): Promise<boolean> {
-    if (this.revision === undefined) {
-      await this.take();
-      return true;
-    }
-    const { store, replica, ttlSeconds } = this.options;
-    const [key, revision] = [leaseKey(this.current), this.revision];
-    const outcome = await store.transaction([{ key, revision }], [{ put: key, value: replica, ttlSeconds }]);
-    if (outcome.committed) this.revision = outcome.revision;
-    else await this.takeAnew();
-    return outcome.committed;
+  renew(): Promise<boolean> {
+    return this.turns.run(() => this.renewNow());
   }
 
   /** The processes whose lease has gone away. */
@@ -70,6 +64,19 @@ export class GatewayLease {
   async remove(id: string): Promise<void> {
     await this.options.store.transaction([], [{ delete: gatewayKey(id) }, { delete: leaseKey(id) }]);
     if (id === this.current) this.revision = undefined;
+  }
+
+  private async renewNow(): Promise<boolean> {
+    if (this.revision === undefined) {
+      await this.take();
+      return true;
+    }
+    const { store, replica, ttlSeconds } = this.options;
+    const [key, revision] = [leaseKey(this.current), this.revision];
+    const outcome = await store.transaction([{ key, revision }], [{ put: key, value: replica, ttlSeconds }]);
+    if (outcome.committed) this.revision = outcome.revision;
+    else await this.takeAnew();
+    return outcome.committed;
   }
 
   private async takeAnew(): Promise<void> {
