@@ -188,6 +188,25 @@ describe.each(['SQLite', 'Redis'] as const)('the presence of devices at gateways
     expect(await marks()).toBe(0);
   });
 
+  it('comes back also when the store fails in the middle of that', async () => {
+    const [slow, other] = [gateway('a'), gateway('b')];
+    const first = session('first');
+    slow.sessions.enter(first);
+    slow.presence.online(first);
+    await slow.presence.idle();
+    clock.advance(61);
+    await other.presence.round();
+    expect(await isOnline()).toBe(false);
+    const write = store.transaction.bind(store);
+    const isTaking = (operations: Parameters<Store['transaction']>[1]) => operations.length > 1;
+    store.transaction = (conditions, operations) =>
+      isTaking(operations) ? Promise.reject(new Error('no room')) : write(conditions, operations);
+    await expect(slow.presence.round()).rejects.toThrow('no room');
+    store.transaction = write;
+    await slow.presence.round();
+    expect(await isOnline()).toBe(true);
+  });
+
   it('of the newer connection counts when a gateway was taken for dead, and the older one is closed', async () => {
     const [slow, other] = [gateway('a'), gateway('b')];
     const first = session('first');

@@ -26,6 +26,8 @@ export interface GatewayLeaseOptions {
 export class GatewayLease {
   private current = randomUUID();
   private revision: number | undefined;
+  /** The former id was lost, and the caller does not know yet. */
+  private isLost = false;
   // The devices of a whole site may come at once: they must not all take it.
   private readonly turns = new SerialQueue();
 
@@ -67,22 +69,23 @@ export class GatewayLease {
   }
 
   private async renewNow(): Promise<boolean> {
-    if (this.revision === undefined) {
-      await this.take();
-      return true;
+    if (this.revision !== undefined && !(await this.extend(this.revision))) {
+      this.current = randomUUID();
+      this.revision = undefined;
+      this.isLost = true;
     }
-    const { store, replica, ttlSeconds } = this.options;
-    const [key, revision] = [leaseKey(this.current), this.revision];
-    const outcome = await store.transaction([{ key, revision }], [{ put: key, value: replica, ttlSeconds }]);
-    if (outcome.committed) this.revision = outcome.revision;
-    else await this.takeAnew();
-    return outcome.committed;
+    if (this.revision === undefined) await this.take();
+    const wasKept = !this.isLost;
+    this.isLost = false;
+    return wasKept;
   }
 
-  private async takeAnew(): Promise<void> {
-    this.current = randomUUID();
-    this.revision = undefined;
-    await this.take();
+  private async extend(revision: number): Promise<boolean> {
+    const { store, replica, ttlSeconds } = this.options;
+    const key = leaseKey(this.current);
+    const outcome = await store.transaction([{ key, revision }], [{ put: key, value: replica, ttlSeconds }]);
+    if (outcome.committed) this.revision = outcome.revision;
+    return outcome.committed;
   }
 
   private async take(): Promise<void> {
