@@ -3,8 +3,8 @@ import { within } from '@sallyport/concurrency';
 import type { CommandKind, ResourceHref } from '@sallyport/protocol';
 import type { DeviceSession } from '../../sessions/device-session.js';
 import { pathOf } from '../values/device-resources.js';
-import { type Command, type CommandOutcome, largestBodyBytes } from './command.js';
-import type { Commands, StoredCommand } from './commands.js';
+import { type Command, type CommandOutcome, largestAnswerBytes } from './command.js';
+import type { Commands, PendingEntry } from './commands.js';
 
 export interface CommandRunnerOptions {
   readonly session: DeviceSession;
@@ -69,8 +69,10 @@ export class CommandRunner {
     }
   }
 
-  private async carryOut(command: StoredCommand): Promise<void> {
+  private async carryOut(entry: PendingEntry): Promise<void> {
     const { commands, session, onOutcome } = this.options;
+    const command = await commands.find(entry);
+    if (command?.outcome !== undefined || command === undefined) return;
     if (command.sentOn !== undefined)
       return commands.finish(command, unavailable('the connection of the device ended before its answer'));
     const claimed = await commands.claim(command, session.connectionId);
@@ -110,8 +112,8 @@ function requestOf({ kind, href, resourceInterface, body }: Command): OutgoingRe
 }
 
 function answered({ code, contentFormat, payload = Buffer.alloc(0) }: CoapResponse): CommandOutcome {
-  if (payload.length > largestBodyBytes)
-    return unavailable(`the device answered ${code} with ${payload.length} bytes; ${largestBodyBytes} are taken`);
+  if (payload.length > largestAnswerBytes)
+    return unavailable(`the device answered ${code} with ${payload.length} bytes; ${largestAnswerBytes} are taken`);
   if (payload.length === 0) return { kind: 'answered', code };
   const format = contentFormat === undefined ? {} : { contentFormat };
   return { kind: 'answered', code, body: { ...format, base64: payload.toString('base64') } };

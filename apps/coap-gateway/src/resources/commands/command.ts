@@ -9,8 +9,10 @@ import {
 import type { JsonValue } from '@sallyport/store';
 import { z } from 'zod';
 
-/** Largest body of a command or of its answer: with base64 around it, it fits in one value of the store. */
-export const largestBodyBytes = 256 * 1024;
+/** Largest body of a command. Many may wait for one device. */
+export const largestCommandBytes = 64 * 1024;
+/** Largest body of an answer: in base64 it fits in one value of the store. */
+export const largestAnswerBytes = 256 * 1024;
 
 /** A body as it is on the wire, in base64. */
 const storedBody = z.strictObject({ contentFormat: z.int().exactOptional(), base64: z.base64() });

@@ -167,6 +167,11 @@ describe('a command for a device', () => {
     await Promise.all(waiting);
   });
 
+  it('is refused when it is larger than 64 KiB', async () => {
+    const { site, path } = await openSite();
+    expect((await site.admin('PUT', path, { body: { text: 'x'.repeat(65 * 1024) } })).status).toBe(413);
+  });
+
   it.each([
     ['a name that is no OCF device', 'pump-17/resources/light/1', 404],
     ['no href', `uuid:${lamp}/resources/`, 400],

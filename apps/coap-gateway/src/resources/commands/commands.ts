@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { pause } from '@sallyport/concurrency';
+import { KeyedSerialQueue, pause } from '@sallyport/concurrency';
 import { type OcfUuid, Problem } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { type Entry, Store, type WatchEvent } from '@sallyport/store';
@@ -9,13 +9,15 @@ import {
   type CommandOutcome,
   commandFrom,
   isPending,
-  largestBodyBytes,
+  largestCommandBytes,
   type NewCommand,
 } from './command.js';
 
 const prefix = 'commands/';
 const retryMs = 1_000;
 const mostPending = 100;
+// With their bodies they may be large.
+const pageSize = 10;
 // For whoever asked, who may be at another replica or come late.
 const resultSeconds = 60;
 // A command that was sent just before its time was up still gets its answer.
@@ -25,6 +27,9 @@ const graceSeconds = 120;
 export interface StoredCommand extends Command {
   readonly revision: number;
 }
+
+/** A command that a device has not answered, without its body. */
+export type PendingEntry = Omit<Command, 'body' | 'outcome'>;
 
 /** How a wait for a command ended. `pending`: it goes on without the one who waited. */
 export type Wait = { readonly kind: 'pending' | 'expired' | 'cancelled' } | CommandOutcome;
@@ -46,6 +51,7 @@ interface Waiter {
 export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly waiters = new Map<string, Set<Waiter>>();
   private readonly listeners = new Set<CommandListener>();
+  private readonly submissions = new KeyedSerialQueue<OcfUuid>();
   private readonly stopping = new AbortController();
   private following: Promise<void> = Promise.resolve();
 
@@ -76,11 +82,18 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
    * @throws Problem `too-large`: its body; `rate-limited`: too many wait for the device already
    */
   async submit({ ttlSeconds, ...order }: NewCommand): Promise<Command> {
-    if ((order.body?.base64.length ?? 0) > (largestBodyBytes * 4) / 3)
-      throw new Problem('too-large', `A command takes at most ${largestBodyBytes} bytes. Send less.`);
-    const waiting = await this.pendingOf(order.device);
-    if (waiting.length >= mostPending)
-      throw new Problem('rate-limited', `${waiting.length} commands wait for the device. Cancel some, or wait.`);
+    if ((order.body?.base64.length ?? 0) > (largestCommandBytes * 4) / 3)
+      throw new Problem('too-large', `A command takes at most ${largestCommandBytes} bytes. Send less.`);
+    // One after the other: to count reads what there is of the device.
+    const command = await this.submissions.run(order.device, () => this.record(order, ttlSeconds));
+    this.call(command.device);
+    return command;
+  }
+
+  private async record(order: Omit<NewCommand, 'ttlSeconds'>, ttlSeconds: number): Promise<Command> {
+    const waiting = (await this.pendingOf(order.device)).length;
+    if (waiting >= mostPending)
+      throw new Problem('rate-limited', `${waiting} commands wait for the device. Cancel some, or wait.`);
     const createdAtMs = this.nowMs();
     const validUntil = ttlSeconds === 0 ? {} : { validUntilMs: createdAtMs + ttlSeconds * 1000 };
     const command: Command = { ...order, id: randomUUID(), createdAtMs, ...validUntil };
@@ -88,12 +101,11 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
       ifRevision: 0,
       ...(ttlSeconds === 0 ? {} : { ttlSeconds: ttlSeconds + graceSeconds }),
     });
-    this.call(command.device);
     return command;
   }
 
   /**
-   * What comes of a command.
+   * What comes of a command. It is told once: afterwards nothing of the command is left.
    *
    * @param deadlineMs how long to wait; afterwards it is `pending`
    */
@@ -108,7 +120,10 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
       // What was written before anybody listened, such as by a device of this process.
       const present = this.present(command).then((found) => found ?? promise);
       const first = await Promise.race([present, late]);
-      return typeof first === 'string' ? await this.unsettled(command) : first;
+      const wait = typeof first === 'string' ? await this.unsettled(command) : first;
+      if (wait.kind === 'answered' || wait.kind === 'unavailable')
+        await this.store.delete(keyOf(command)).catch(ignore);
+      return wait;
     } finally {
       ended.abort();
       leave();
@@ -116,14 +131,19 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   /** Commands that a device has not answered, oldest first. */
-  async pendingOf(device: OcfUuid): Promise<StoredCommand[]> {
+  async pendingOf(device: OcfUuid): Promise<PendingEntry[]> {
     const nowMs = this.nowMs();
-    const found: StoredCommand[] = [];
-    for await (const entry of this.store.listAll(`${prefix}${device}/`)) {
-      const command = storedFrom(entry);
+    const found: PendingEntry[] = [];
+    for await (const { value } of this.store.listAll(`${prefix}${device}/`, { pageSize })) {
+      const { body: _, ...command } = commandFrom(value);
       if (isPending(command, nowMs)) found.push(command);
     }
     return found.toSorted((one, other) => one.createdAtMs - other.createdAtMs);
+  }
+
+  async find(command: Pick<Command, 'device' | 'id'>): Promise<StoredCommand | undefined> {
+    const entry = await this.store.get(keyOf(command));
+    return entry && storedFrom(entry);
   }
 
   /** @throws Problem `not-found`: there is no such command, or the device has answered it */
@@ -216,7 +236,7 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
 
   /** Changes were missed: every command is looked at. */
   private async catchUp(): Promise<void> {
-    for await (const entry of this.store.listAll(prefix)) this.hear({ type: 'put', entry });
+    for await (const entry of this.store.listAll(prefix, { pageSize })) this.hear({ type: 'put', entry });
   }
 
   private hear(event: WatchEvent): void {
