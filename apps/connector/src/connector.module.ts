@@ -5,8 +5,8 @@ import { ConnectorFront } from './front/connector-front.js';
 import { DeviceCredentials } from './front/device-credentials.js';
 import { GuessLimit } from './front/guess-limit.js';
 import { HttpDeviceEntrance } from './http/http-device-entrance.js';
-import { DevicePresence } from './mqtt/device-presence.js';
 import { MqttDeviceEntrance } from './mqtt/mqtt-device-entrance.js';
+import { SessionEvents } from './mqtt/session-events.js';
 import { valueParts } from './values/value-parts.js';
 
 /** Wires the parts of the connector. */
@@ -20,7 +20,7 @@ import { valueParts } from './values/value-parts.js';
     { provide: GuessLimit, useFactory: () => new GuessLimit() },
     DeviceCredentials,
     HttpDeviceEntrance,
-    DevicePresence,
+    SessionEvents,
     MqttDeviceEntrance,
   ],
 })

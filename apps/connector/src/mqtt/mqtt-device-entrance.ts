@@ -8,9 +8,9 @@ import { ConnectorFront } from '../front/connector-front.js';
 import { DeviceCredentials } from '../front/device-credentials.js';
 import { type DeviceContact, DeviceValues } from '../values/device-values.js';
 import type { ClientContact } from './client-contact.js';
-import { DevicePresence } from './device-presence.js';
 import { DeviceSessions } from './device-sessions.js';
 import { MqttClient } from './mqtt-client.js';
+import { SessionEvents } from './session-events.js';
 import { registerSessionMetrics } from './session-metrics.js';
 import { valuesOverMqtt } from './values-over-mqtt.js';
 
@@ -31,14 +31,14 @@ export class MqttDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     private readonly front: ConnectorFront,
     private readonly credentials: DeviceCredentials,
     values: DeviceValues,
-    private readonly presence: DevicePresence,
+    private readonly sessionEvents: SessionEvents,
     { clock, log, metrics }: ServiceContext,
   ) {
     this.sessions = new DeviceSessions({
       now: () => clock.now().getTime(),
       onWarning: (text, fields) => log.info(fields, text),
-      onConnect: (device, contact) => presence.tell('connect', device, contact),
-      onDisconnect: (device, contact) => presence.tell('disconnect', device, contact),
+      onConnect: (device, contact) => sessionEvents.tell('connect', device, contact),
+      onDisconnect: (device, contact) => sessionEvents.tell('disconnect', device, contact),
       valuesOf: (device, contact) => valuesOverMqtt(values, () => this.contactOf(device, contact)),
     });
     registerSessionMetrics(metrics, this.sessions.counters);
@@ -52,7 +52,7 @@ export class MqttDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
 
   async beforeApplicationShutdown(): Promise<void> {
     this.sessions.stop();
-    await this.presence.idle();
+    await this.sessionEvents.idle();
   }
 
   private serve(connection: Connection): void {

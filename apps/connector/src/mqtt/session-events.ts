@@ -8,7 +8,7 @@ import type { ClientContact } from './client-contact.js';
 
 /** The events `connect` and `disconnect`. A session does not wait for them, so a crash may lose one. */
 @Injectable()
-export class DevicePresence {
+export class SessionEvents {
   private readonly queues = new KeyedSerialQueue<DeviceId>();
 
   constructor(
