@@ -60,7 +60,7 @@ export class SignedInResources {
   changed({ published, unpublished }: DirectoryChange): void {
     if (unpublished !== undefined) void this.observation.unpublished(unpublished);
     if (published === undefined) return;
-    void this.observation.published(published);
+    void this.observation.published();
     this.runner.wake();
   }
 

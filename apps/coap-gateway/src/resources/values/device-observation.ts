@@ -45,6 +45,10 @@ export class DeviceObservation {
   private readonly hrefs = new Set<ResourceHref>();
   private batch: Observation | undefined;
   private isStarted = false;
+  /** Resources that were taken back, until their observation has ended. They may be published again by then. */
+  private readonly withdrawn = new Set<ResourceHref>();
+  /** A look at what is published waits for its turn. A device may publish faster than it answers. */
+  private isCatchUpDue = false;
   // One after the other: a resource that is published twice is observed once.
   private readonly steps = new SerialQueue();
 
@@ -65,20 +69,35 @@ export class DeviceObservation {
     });
   }
 
-  /** Never rejects. */
-  published(links: readonly ResourceLink[]): Promise<void> {
-    return this.step(async () => {
-      if (!this.isStarted) return this.start(links, await this.readResources());
-      const added = this.noted(links);
-      // The batch told their values before anybody knew that these were published.
-      if (this.batch !== undefined && added.length > 0) await this.readOnce(resourceBatch, this.batchReader);
-      if (this.batch === undefined) for (const link of added) await this.follow(link);
+  /** The device has published something. Never rejects. */
+  published(): Promise<void> {
+    return this.catchUpLater();
+  }
+
+  /** The device has taken these back. Never rejects. */
+  unpublished(links: readonly ResourceLink[]): Promise<void> {
+    for (const { href } of links) if (this.hrefs.has(href)) this.withdrawn.add(href);
+    return this.catchUpLater();
+  }
+
+  private async catchUpLater(): Promise<void> {
+    if (this.isCatchUpDue) return;
+    this.isCatchUpDue = true;
+    await this.step(() => {
+      this.isCatchUpDue = false;
+      return this.catchUp();
     });
   }
 
-  /** Never rejects. */
-  unpublished(links: readonly ResourceLink[]): Promise<void> {
-    return this.step(async () => this.drop(links.map(({ href }) => href)));
+  private async catchUp(): Promise<void> {
+    this.drop([...this.withdrawn]);
+    this.withdrawn.clear();
+    const links = await this.options.published();
+    if (!this.isStarted) return links.length === 0 ? undefined : this.start(links, await this.readResources());
+    const added = this.noted(links);
+    // The batch told their values before anybody knew that these were published.
+    if (this.batch !== undefined && added.length > 0) await this.readOnce(resourceBatch, this.batchReader);
+    if (this.batch === undefined) for (const link of added) await this.follow(link);
   }
 
   private async step(work: () => Promise<void>): Promise<void> {

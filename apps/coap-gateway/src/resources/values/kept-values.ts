@@ -8,6 +8,9 @@ import { aliasOf } from './href-alias.js';
 /** What one value may take in the store. Of a larger one only its size is kept. */
 const largestValueBytes = 60 * 1024;
 
+/** The text of the JSON of a value, at most `largestValueBytes` long. */
+export type ValueText = string;
+
 /** A device at the gateway, for the events of what it writes. */
 export interface ValueSender {
   readonly deviceId: DeviceId;
@@ -32,11 +35,11 @@ export class KeptValues {
    *
    * @throws Problem as `Twin.write`
    */
-  async write({ deviceId, remoteAddress }: ValueSender, values: ReadonlyMap<ResourceHref, JsonValue>): Promise<void> {
+  async write({ deviceId, remoteAddress }: ValueSender, values: ReadonlyMap<ResourceHref, ValueText>): Promise<void> {
     const before = await this.twin.resources(deviceId);
     const changed = new Map<string, string>();
-    for (const [href, content] of values) {
-      const [alias, text] = [aliasOf(href), textOf(content)];
+    for (const [href, text] of values) {
+      const alias = aliasOf(href);
       if (before.get(alias)?.reported?.value !== text) changed.set(alias, text);
     }
     if (changed.size === 0) return;
@@ -68,7 +71,8 @@ export class KeptValues {
   }
 }
 
-function textOf(content: JsonValue): string {
+/** A value as it is kept: the text of its JSON, or of what stands for one that is too large. */
+export function valueText(content: JsonValue): ValueText {
   const text = JSON.stringify(content);
   const bytes = Buffer.byteLength(text);
   return bytes <= largestValueBytes ? text : JSON.stringify({ $tooLarge: bytes });

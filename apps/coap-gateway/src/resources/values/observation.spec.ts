@@ -164,6 +164,25 @@ describe('a device whose resources are observed as a batch', () => {
     ]);
   });
 
+  it('is asked once for all that it published while it did not answer', async () => {
+    const { device, contentOf } = await openSite();
+    const answers = Promise.withResolvers<undefined>();
+    const hrefs = Array.from({ length: 20 }, (_, index) => `/light/${index}`);
+    const lights = await device({
+      resources: Object.fromEntries(hrefs.map((href) => [href, { value: { n: href } }])),
+      isBatch: true,
+      unusual: ({ observe }) => (observe === 0 ? answers.promise : undefined),
+    });
+    for (const href of hrefs) await lights.publish([href]);
+    answers.resolve(undefined);
+    await waitFor(async () => (await contentOf('/light/19')) !== undefined, { what: 'the last value' });
+    expect(lights.asked).toEqual([
+      'GET /oic/res?if=oic.if.ll',
+      'GET /oic/res?if=oic.if.b observe=0',
+      'GET /oic/res?if=oic.if.b',
+    ]);
+  });
+
   it('is demanded by a setting: another device is disconnected after its sign-in', async () => {
     const { device } = await openSite({ settings: ['coap.requires_batch_observe = true'] });
     const lights = await device({ resources: light() });

@@ -1,6 +1,6 @@
 import { Problem, type ResourceHref } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
-import type { KeptValues, ValueSender } from './kept-values.js';
+import { type KeptValues, type ValueSender, type ValueText, valueText } from './kept-values.js';
 
 export interface ReportsOptions {
   readonly values: KeptValues;
@@ -17,7 +17,8 @@ export interface ReportsOptions {
  * what observation promises (RFC 7641 §1.3), and a fast device takes no more memory than it has resources.
  */
 export class Reports {
-  private waiting = new Map<ResourceHref, JsonValue>();
+  // As text: a value that is too large to keep does not wait as what it was.
+  private waiting = new Map<ResourceHref, ValueText>();
   private writing: Promise<void> | undefined;
   private hasFailed = false;
 
@@ -26,7 +27,7 @@ export class Reports {
   report(href: ResourceHref, content: JsonValue): void {
     if (this.hasFailed) return;
     this.options.onReport();
-    this.waiting.set(href, content);
+    this.waiting.set(href, valueText(content));
     this.writing ??= this.writeAll();
   }
 
@@ -51,7 +52,7 @@ export class Reports {
     }
   }
 
-  private async write(values: ReadonlyMap<ResourceHref, JsonValue>): Promise<void> {
+  private async write(values: ReadonlyMap<ResourceHref, ValueText>): Promise<void> {
     const { sender, onRefused } = this.options;
     try {
       await this.options.values.write(sender, values);
