@@ -35,6 +35,11 @@ export type ResponseCode = keyof typeof responseCodes;
 /** Signaling codes (RFC 8323 §5). */
 export const signalCodes = { csm: 0xe1, ping: 0xe2, pong: 0xe3, release: 0xe4, abort: 0xe5 } as const;
 
+/** The name of a code byte, as people write it: `4.01`. */
+export function codeName(code: number): string {
+  return `${code >> 5}.${String(code & 0x1f).padStart(2, '0')}`;
+}
+
 /** Content formats that Sallyport uses (RFC 7252 §12.3, RFC 8710, RFC 9148 §9.1, OCF). */
 export const contentFormats = {
   text: 0,

@@ -16,8 +16,8 @@ const empty = Buffer.alloc(0);
 /**
  * Cuts a byte stream into CoAP messages (RFC 8323 §3.2).
  *
- * Tokens, options and payloads are views of the chunks they came in: who keeps a token longer than its exchange copies
- * it. Only a frame that is spread over chunks is copied, once. After an error nothing more is read.
+ * Tokens, options and payloads are views of the chunks they came in. Copy a token to keep it longer than its exchange.
+ * Only a frame that is spread over chunks is copied, once. After an error nothing more is read.
  *
  * ```ts
  * reader.push(chunk);

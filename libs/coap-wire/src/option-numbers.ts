@@ -78,7 +78,7 @@ export const optionRules: ReadonlyMap<number, OptionRule> = new Map(
   rules.map((rule) => [optionNumbers[rule.name], rule]),
 );
 
-/** RFC 7252 §5.4.6: odd numbers are critical. Who does not know one must refuse the message. */
+/** RFC 7252 §5.4.6: odd numbers are critical. A receiver that does not know one must refuse the message. */
 export function isCritical(number: number): boolean {
   return (number & 1) === 1;
 }

@@ -1,5 +1,5 @@
 import { type Block, decodeBlock } from './blocks/block-option.js';
-import { type Method, methods } from './codes.js';
+import { codeName, type Method, methods } from './codes.js';
 import { CoapError, type CoapRequest } from './exchange.js';
 import { readKnownOptions } from './known-options.js';
 import type { CoapMessage } from './message.js';
@@ -37,10 +37,6 @@ export function requestOf(message: CoapMessage): ReceivedRequest {
   const request = new RequestParts(method, message);
   readKnownOptions(message.options, '4.02', (name, value) => request.take(name, value));
   return request;
-}
-
-function codeName(code: number): string {
-  return `${code >> 5}.${String(code & 0x1f).padStart(2, '0')}`;
 }
 
 class RequestParts implements ReceivedRequest {

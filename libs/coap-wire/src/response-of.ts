@@ -1,5 +1,5 @@
 import { type Block, decodeBlock } from './blocks/block-option.js';
-import { type ResponseCode, responseCodes } from './codes.js';
+import { codeName, type ResponseCode, responseCodes } from './codes.js';
 import { CoapError, type CoapResponse } from './exchange.js';
 import { readKnownOptions } from './known-options.js';
 import type { CoapMessage } from './message.js';
@@ -38,13 +38,13 @@ export function responseOf(message: CoapMessage): ReceivedResponse {
   return response;
 }
 
-/** RFC 7252 §5.9: an unknown error counts as the first of its class. What an unknown success means, nobody can say. */
+/** RFC 7252 §5.9: an unknown error counts as the first of its class. Nobody can tell what an unknown success means. */
 function responseCodeOf(code: number): ResponseCode {
   const known = nameByCode.get(code);
   if (known !== undefined) return known;
   if (code >> 5 === 4) return '4.00';
   if (code >> 5 === 5) return '5.00';
-  throw new CoapError('5.02', `the answer has unknown code ${code >> 5}.${String(code & 0x1f).padStart(2, '0')}`);
+  throw new CoapError('5.02', `the answer has unknown code ${codeName(code)}`);
 }
 
 class ResponseParts implements ReceivedResponse {

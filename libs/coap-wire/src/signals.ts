@@ -1,4 +1,4 @@
-import { signalCodes } from './codes.js';
+import { codeName, signalCodes } from './codes.js';
 import type { CoapMessage, CoapOption } from './message.js';
 import { isCritical } from './option-numbers.js';
 import { decodeText, decodeUint, encodeUint } from './option-values.js';
@@ -66,7 +66,7 @@ export function signalOf(message: CoapMessage): Signal | undefined {
 function checkCritical({ code, options }: CoapMessage): void {
   const unknown = options.find(({ number }) => isCritical(number));
   if (unknown === undefined) return;
-  const text = `signal 7.${String(code & 0x1f).padStart(2, '0')} has unknown critical option ${unknown.number}`;
+  const text = `signal ${codeName(code)} has unknown critical option ${unknown.number}`;
   throw new SignalError(text, ...(code === signalCodes.csm ? [unknown.number] : []));
 }
 

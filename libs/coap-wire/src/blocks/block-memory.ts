@@ -15,8 +15,8 @@ export interface BlockMemoryLimits {
 /**
  * Bounds the bodies that wait for more of their blocks, of one connection and of all.
  *
- * When all of it is taken, the connection that has most loses its oldest transfer to one that has less. So who fills the
- * memory only takes from itself.
+ * When all of it is taken, the connection that has most loses its oldest transfer to one that has less. So a connection
+ * that fills the memory only takes from itself.
  */
 export class BlockMemory {
   private readonly shares = new Set<Share>();

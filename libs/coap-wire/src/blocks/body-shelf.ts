@@ -85,7 +85,7 @@ export class BodyShelf<Body extends KeptBody> {
   }
 }
 
-/** Names a transfer in a few bytes, whatever its path and queries are. */
+/** Names a transfer in a few bytes, also one with a long path and long queries. */
 export function transferKey(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
 }

@@ -38,7 +38,7 @@ export class GrowingBody {
     return this.buffer.subarray(0, this.length);
   }
 
-  /** All that has come and the last piece, in memory of its own. */
+  /** A copy of all that has come, with the last piece. */
   wholeWith(last: Buffer): Buffer {
     return Buffer.concat([this.whole, last]);
   }

@@ -185,7 +185,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
 
   private answered(): void {
     if (!this.isBusy) this.messages.resume();
-    this.finishRelease();
+    this.finishReleaseWhenIdle();
   }
 
   private takeSignal(message: CoapMessage): void {
@@ -239,14 +239,17 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
     if (this.releasing !== undefined || !this.messages.isOpen) return;
     this.releasing = reason;
     this.served.refuse();
-    this.releaseTimer = setTimeout(() => this.finishRelease('late'), this.limits.releaseMs);
-    this.finishRelease();
+    this.releaseTimer = setTimeout(() => this.finishRelease(), this.limits.releaseMs);
+    this.finishReleaseWhenIdle();
   }
 
   /** libcoap closes as soon as it reads a Release, so ours comes behind the last answer. */
-  private finishRelease(late?: 'late'): void {
+  private finishReleaseWhenIdle(): void {
+    if (this.served.isIdle) this.finishRelease();
+  }
+
+  private finishRelease(): void {
     if (this.releasing === undefined || !this.messages.isOpen) return;
-    if (late === undefined && !this.served.isIdle) return;
     if (this.releasing === 'closed-here') this.messages.send(releaseMessage());
     this.finish(this.releasing);
   }

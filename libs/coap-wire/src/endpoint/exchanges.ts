@@ -29,7 +29,7 @@ export class Exchanges {
     return this.takerByToken.size === 0;
   }
 
-  /** Enters somebody who waits for answers. @throws CoapError `5.03`: the connection has ended */
+  /** Enters a taker, with a new token. @throws CoapError `5.03`: the connection has ended */
   enter(taker: AnswerTaker): number {
     if (this.ending !== undefined) throw this.ending;
     do this.lastToken = (this.lastToken + 1) % tokenCount;
@@ -38,7 +38,7 @@ export class Exchanges {
     return this.lastToken;
   }
 
-  /** Puts somebody else in the place of who waits for this token. */
+  /** Gives the answers for this token to another taker. */
   replace(token: number, taker: AnswerTaker): void {
     this.takerByToken.set(token, taker);
   }
@@ -73,7 +73,7 @@ export class Exchanges {
     }
   }
 
-  /** Gives an answer to who waits for it. Nobody does: it is late, or of an observation that was cancelled, and ignored. */
+  /** Gives an answer to its taker. One that comes late, or after the end of its observation, has none and is ignored. */
   answer(message: CoapMessage): void {
     if (message.token.length !== tokenBytes) return;
     this.takerByToken.get(message.token.readUInt32BE())?.take(message);

@@ -14,7 +14,7 @@ export interface MessageStreamUser {
   writable(): void;
   /** The peer has closed its side. */
   finished(): void;
-  /** Called once, whoever ended the stream. */
+  /** Called once, when the stream is gone. */
   closed(): void;
 }
 

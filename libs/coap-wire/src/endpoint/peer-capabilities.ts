@@ -24,7 +24,7 @@ export class PeerCapabilities {
     return this.statedBytes ?? baseMaxMessageBytes;
   }
 
-  /** RFC 8323 §6: blocks of several units of 1,024 bytes, for who takes blocks and messages of more than 1,152 bytes. */
+  /** RFC 8323 §6: blocks of several units of 1,024 bytes, for a peer that takes blocks and messages of more than 1,152 bytes. */
   get takesBert(): boolean {
     return this.takesBlocks && this.maxMessageBytes > baseMaxMessageBytes;
   }
