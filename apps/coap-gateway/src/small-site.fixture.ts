@@ -37,6 +37,8 @@ export class SmallSite {
   ownerQuestions = 0;
   /** Names of devices that the registry refuses. */
   readonly refused = new Set<string>();
+  /** Whether owners bring more new devices than the registry takes at the moment. */
+  hasTooManyNewDevices = false;
   /** While it is set, the registry answers nothing about owners. */
   isDown = false;
   refusedQuestions = 0;
@@ -66,6 +68,7 @@ export class SmallSite {
     this.requireUp();
     const former = this.owners.get(deviceId.toLowerCase());
     if (former !== undefined && former !== owner) return { outcome: 'owned-by-another' as const };
+    if (this.hasTooManyNewDevices) return { outcome: 'too-many-new-devices' as const };
     this.owners.set(deviceId.toLowerCase(), owner);
     return { outcome: 'owned' as const };
   }

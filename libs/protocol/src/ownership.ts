@@ -7,12 +7,14 @@ export const deviceOwner = z.string().min(1).max(256);
 
 /**
  * Makes somebody the owner of a device. A device has one owner. To claim it again changes nothing. A device that the
- * registry does not know is registered.
+ * registry does not know is registered. `too-many-new-devices`: of this owner, at the moment; it may try again.
  */
 export const claimDevice = defineRpc({
   pattern: rpcTopic('device-registry', 'claim-device'),
   request: z.strictObject({ deviceId, owner: deviceOwner, remoteAddress: z.string().max(64) }),
-  response: z.strictObject({ outcome: z.enum(['owned', 'owned-by-another', 'device-refused']) }),
+  response: z.strictObject({
+    outcome: z.enum(['owned', 'owned-by-another', 'device-refused', 'too-many-new-devices']),
+  }),
 });
 
 /** Who owns a device; without `owner`, nobody does. */

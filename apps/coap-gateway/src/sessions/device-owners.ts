@@ -71,13 +71,17 @@ export class DeviceOwners implements OnModuleInit {
   /**
    * Makes somebody the owner of the device.
    *
-   * @throws CoapError `4.01`: somebody else owns it, or the registry refuses it; `5.03`: the registry does not answer
+   * @throws CoapError `4.01`: somebody else owns it, or the registry refuses it; `4.29`: too many new devices of this
+   *   owner; `5.03`: the registry does not answer
    */
   async claim(claim: Claim): Promise<void> {
     const { deviceId } = claim;
     const { outcome } = await this.answered((options) => this.context.rpc.call(claimDevice, claim, options));
     this.remembered.delete(keyOf(deviceId));
     if (outcome === 'owned-by-another') throw new CoapError('4.01', 'the device is owned by another user');
+    // Not 4.01: the device would forget what it needs to try again.
+    if (outcome === 'too-many-new-devices')
+      throw new CoapError('4.29', 'the owner brings too many new devices at once');
     if (outcome === 'device-refused') throw new CoapError('4.01', 'the device is refused by the device registry');
   }
 

@@ -84,6 +84,18 @@ describe('the sign-up of a device', () => {
     expect(site.registry.owners.get(`uuid:${uuid}`)).toBe('somebody');
   });
 
+  it('is to be tried again later, and is no refusal, when the owner brings too many new devices', async () => {
+    await using client = await connect();
+    site.provider.issue('hurried');
+    site.provider.offer('hurried code', 'hurried');
+    site.registry.hasTooManyNewDevices = true;
+    const body = { di: lamp, accesstoken: 'hurried code', authprovider: 'plgd' };
+    const { code } = await send(client, '/oic/sec/account', body).finally(() => {
+      site.registry.hasTooManyNewDevices = false;
+    });
+    expect(code).toBe('4.29');
+  });
+
   it('registers the device of the certificate, whatever the body says', async () => {
     const [uuid, other] = ['00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000003'];
     await using client = await site.connect({ device: await site.device(uuid) });

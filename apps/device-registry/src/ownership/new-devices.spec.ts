@@ -14,10 +14,10 @@ describe('an owner', () => {
       };
       const claims = (count: number) => Promise.all(Array.from({ length: count }, () => claim('alice')));
       for (let batch = 0; batch < 20; batch += 1) expect(new Set(await claims(50))).toEqual(new Set(['owned']));
-      expect(await claim('alice')).toBe('device-refused');
+      expect(await claim('alice')).toBe('too-many-new-devices');
       expect(await claim('bob')).toBe('owned');
       registry.clock.advance(1);
-      expect(await claims(3)).toEqual(['owned', 'owned', 'device-refused']);
+      expect(await claims(3)).toEqual(['owned', 'owned', 'too-many-new-devices']);
     } finally {
       await registry.stop();
     }

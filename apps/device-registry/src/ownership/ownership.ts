@@ -16,7 +16,7 @@ export interface OwnerRequest {
   readonly remoteAddress: string;
 }
 
-export type ClaimOutcome = 'owned' | 'owned-by-another' | 'device-refused';
+export type ClaimOutcome = 'owned' | 'owned-by-another' | 'device-refused' | 'too-many-new-devices';
 
 const actor = 'coap-gateway';
 const mostOwners = 10_000;
@@ -82,7 +82,7 @@ export class Ownership {
       return { result: 'owned', change: this.changes.ownedBy(device, owner, by) };
     }
     await this.site.requireKnown();
-    if (!this.newDevices.take(owner, this.clock.now().getTime())) return { result: 'device-refused' };
+    if (!this.newDevices.take(owner, this.clock.now().getTime())) return { result: 'too-many-new-devices' };
     return { result: 'owned', change: this.changes.registration(name, owner, by) };
   }
 
