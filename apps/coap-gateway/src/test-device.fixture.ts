@@ -87,6 +87,14 @@ export class TestDevice implements AsyncDisposable {
     if (this.options.isBatch === true) this.notify('/oic/res', [{ href, rep: value }]);
   }
 
+  /** Sends these bytes as a value of a resource. */
+  tell(href: string, payload: Buffer): void {
+    const token = this.tokens.get(href);
+    this.sequence += 1;
+    if (token !== undefined)
+      this.endpoint.notify(token, { code: '2.05', contentFormat: cbor, observe: this.sequence, payload });
+  }
+
   /** The resource is gone, and whoever observes it is told. */
   lose(href: string): void {
     this.resources.delete(href);

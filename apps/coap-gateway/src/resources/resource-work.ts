@@ -7,6 +7,7 @@ import { SignedInWork } from '../sessions/signed-in-work.js';
 import { DeviceClient } from './clients/device-client.js';
 import { isForDevice } from './clients/target.js';
 import { Commands } from './commands/commands.js';
+import { DeviceFaults } from './device-faults.js';
 import { KeptOfDevice } from './kept-of-device.js';
 import { ResourceDirectory } from './links/resource-directory.js';
 import { ResourceDiscovery } from './links/resource-discovery.js';
@@ -36,7 +37,7 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
     this.resources = {
       ...kept.parts,
       metrics,
-      log,
+      faults: new DeviceFaults(log),
       deadlineMs: () => settings.get('coap.keep_alive.timeout') * 1000,
       requiresBatch: () => settings.get('coap.requires_batch_observe'),
     };

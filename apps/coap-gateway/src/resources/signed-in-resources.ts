@@ -1,9 +1,9 @@
-import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
-import { ocfDeviceId, Problem, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
-import type { Log } from '@sallyport/runtime';
+import type { CoapResponse } from '@sallyport/coap-wire';
+import { ocfDeviceId, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
 import type { DeviceSession } from '../sessions/device-session.js';
 import { CommandRunner } from './commands/command-runner.js';
 import type { Commands } from './commands/commands.js';
+import type { DeviceFaults } from './device-faults.js';
 import type { LinkDirectory } from './links/link-directory.js';
 import type { DirectoryChange } from './links/resource-directory.js';
 import type { ResourceMetrics } from './resource-metrics.js';
@@ -20,7 +20,7 @@ export interface ResourceContext {
   readonly values: KeptValues;
   readonly sync: TwinSync;
   readonly metrics: ResourceMetrics;
-  readonly log: Log;
+  readonly faults: DeviceFaults;
   /** How long a device may take for an answer. */
   readonly deadlineMs: () => number;
   /** A device that cannot be observed as a batch is disconnected. */
@@ -115,11 +115,6 @@ export class SignedInResources {
   }
 
   private warn(error: unknown, what: string, href?: string): void {
-    const { deviceId, connectionId, signal } = this.session;
-    if (signal.aborted) return;
-    // What the device did wrong is said without a stack.
-    const isOfDevice = error instanceof CoapError || error instanceof Problem;
-    const cause = isOfDevice ? { reason: error.message } : { error };
-    this.context.log.warn({ deviceId, connectionId, ...(href === undefined ? {} : { href }), ...cause }, what);
+    this.context.faults.note(this.session, { error, what, href });
   }
 }

@@ -126,6 +126,31 @@ describe('a device whose resources are observed one by one', () => {
     expect(lights.isObserved('/light/1')).toBe(true);
   });
 
+  it('is in the log once, however much nonsense it sends', async () => {
+    const { device, site, contentOf } = await openSite();
+    const lights = await device({ resources: { '/broken': { value: 0 }, ...light() } });
+    await lights.publish();
+    await waitFor(() => lights.isObserved('/light/1'), { what: 'the observations' });
+    for (let times = 0; times < 50; times += 1) lights.tell('/broken', Buffer.from('ff00', 'hex'));
+    lights.change('/light/1', { state: true });
+    await waitFor(async () => JSON.stringify(await contentOf('/light/1')) === '{"state":true}', { what: 'the change' });
+    expect(site.logged.filter((line) => line.includes('could not be read')).length).toBe(1);
+  });
+
+  it('publishes as often as it likes while it is slow, and is asked once', async () => {
+    const { device, contentOf } = await openSite();
+    const slow = Promise.withResolvers<undefined>();
+    const lights = await device({ resources: light(), unusual: () => slow.promise });
+    for (let times = 0; times < 20; times += 1) {
+      await lights.publish();
+      await lights.ask('DELETE', '/oic/rd', { query: [`di=${lamp}`] });
+    }
+    await lights.publish();
+    slow.resolve(undefined);
+    await waitFor(async () => (await contentOf('/light/1')) !== undefined, { what: 'the value' });
+    expect(lights.asked.filter((asked) => asked.includes('/light/1'))).toEqual(['GET /light/1 observe=0']);
+  });
+
   it('is asked nothing while it publishes nothing', async () => {
     const { device, inSync } = await openSite();
     const lights = await device({ resources: light() });
