@@ -36,6 +36,7 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
     super();
     this.resources = {
       ...kept.parts,
+      enter: (session) => kept.enter(session),
       metrics,
       faults: new DeviceFaults(log),
       deadlineMs: () => settings.get('coap.keep_alive.timeout') * 1000,
@@ -44,7 +45,7 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.commands.onCommand((device) => this.byDevice.get(device)?.runner.wake());
+    this.commands.onCommand((device) => this.byDevice.get(device)?.wake());
   }
 
   override begin(session: DeviceSession): void {
@@ -53,7 +54,7 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
     this.bySession.set(session, resources);
     this.byDevice.set(session.device, resources);
     session.signal.addEventListener('abort', () => this.end(session), { once: true });
-    resources.begin();
+    void resources.begin();
   }
 
   override async answer(session: DeviceSession, request: CoapRequest, signal: AbortSignal): Promise<CoapResponse> {
@@ -81,6 +82,7 @@ export class ResourceWork extends SignedInWork implements OnModuleInit {
   }
 
   private async publish(session: DeviceSession, request: CoapRequest): Promise<CoapResponse> {
+    await this.kept.enter(session);
     const { response, ...change } = await this.directory.answer(session, request);
     this.bySession.get(session)?.changed(change);
     return response;

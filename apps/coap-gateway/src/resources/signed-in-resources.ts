@@ -19,6 +19,8 @@ export interface ResourceContext {
   readonly commands: Commands;
   readonly values: KeptValues;
   readonly sync: TwinSync;
+  /** See `KeptOfDevice.enter`. */
+  readonly enter: (session: DeviceSession) => Promise<void>;
   readonly metrics: ResourceMetrics;
   readonly faults: DeviceFaults;
   /** How long a device may take for an answer. */
@@ -32,6 +34,7 @@ export class SignedInResources {
   readonly runner: CommandRunner;
   private readonly observation: DeviceObservation;
   private readonly reports: Reports;
+  private hasBegun = false;
 
   constructor(
     private readonly session: DeviceSession,
@@ -51,9 +54,24 @@ export class SignedInResources {
     });
   }
 
-  begin(): void {
-    this.runner.wake();
+  /** What is kept of a former owner goes first: its commands are not for this session. */
+  async begin(): Promise<void> {
+    const { session, context } = this;
+    try {
+      await context.enter(session);
+    } catch (error) {
+      this.warn(error, 'what is kept of a device could not be read, its connection ends');
+      session.endpoint.abort('the store does not answer: connect again');
+      return;
+    }
+    this.hasBegun = true;
+    this.wake();
     void this.observation.begin();
+  }
+
+  /** Commands may wait for the device. */
+  wake(): void {
+    if (this.hasBegun) this.runner.wake();
   }
 
   /** The device has published resources, or taken some back. Commands may wait for those. */
@@ -61,7 +79,7 @@ export class SignedInResources {
     if (unpublished !== undefined) void this.observation.unpublished(unpublished);
     if (published === undefined) return;
     void this.observation.published();
-    this.runner.wake();
+    this.wake();
   }
 
   private openReports(): Reports {
