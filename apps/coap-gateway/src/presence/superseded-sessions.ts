@@ -1,5 +1,5 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { pause } from '@sallyport/concurrency';
+import { PeriodicWork } from '@sallyport/concurrency';
 import { deviceId, ocfUuidOf } from '@sallyport/protocol';
 import type { Entry, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
@@ -31,26 +31,19 @@ export interface SupersededSessionsParts {
 
 /** Closes connections of this process whose device has signed in at another replica since. */
 export class SupersededSessions implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stopping = new AbortController();
-  private running: Promise<void> = Promise.resolve();
+  private readonly following: PeriodicWork;
 
-  constructor(private readonly parts: SupersededSessionsParts) {}
+  constructor(private readonly parts: SupersededSessionsParts) {
+    const { onFault: onError } = parts;
+    this.following = new PeriodicWork({ everyMs: retryMs, work: (signal) => this.follow(signal), onError });
+  }
 
   onApplicationBootstrap(): void {
-    this.running = this.run();
+    this.following.start();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.running;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await this.follow(signal).catch(this.parts.onFault);
-      await pause(retryMs, { signal, ref: false });
-    }
+  beforeApplicationShutdown(): Promise<void> {
+    return this.following.stop();
   }
 
   private async follow(signal: AbortSignal): Promise<void> {

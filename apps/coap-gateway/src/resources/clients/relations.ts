@@ -1,7 +1,8 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { CoapError, type CoapResponse } from '@sallyport/coap-wire';
-import { pause } from '@sallyport/concurrency';
+import { PeriodicWork } from '@sallyport/concurrency';
 import { ocfDeviceId, ocfUuidOf } from '@sallyport/protocol';
+import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import type { Micros } from '@sallyport/twin';
 import { DeviceOwners } from '../../sessions/device-owners.js';
@@ -82,24 +83,27 @@ export class Relation {
 @Injectable()
 export class Relations implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly relations = new Map<DeviceSession, Map<string, Relation>>();
-  private readonly stopping = new AbortController();
-  private following: Promise<void> = Promise.resolve();
+  private readonly following: PeriodicWork;
 
   constructor(
     private readonly store: Store,
     private readonly links: LinkDirectory,
     private readonly owners: DeviceOwners,
     private readonly values: KeptValues,
-  ) {}
+    log: Log,
+    clock: Clock,
+  ) {
+    const { note: onError } = new FaultLog(log, clock, 'links of other replicas are not heard, will try again');
+    this.following = new PeriodicWork({ everyMs: retryMs, work: (signal) => this.follow(signal), onError });
+  }
 
   onApplicationBootstrap(): void {
-    this.following = this.follow();
+    this.following.start();
     this.owners.onChange((change) => void this.review(change === 'resynchronise' ? undefined : change.deviceId));
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.following;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.following.stop();
   }
 
   /** @throws CoapError `4.00`: the token is in use; `4.29`: the device observes too much */
@@ -125,19 +129,13 @@ export class Relations implements OnApplicationBootstrap, BeforeApplicationShutd
     return relation !== undefined;
   }
 
-  private async follow(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        for await (const event of this.store.watch(linkPrefix, { signal })) {
-          const key = event.type === 'put' ? event.entry.key : event.key;
-          await this.review(`uuid:${key.slice(linkPrefix.length)}`);
-        }
-        return;
-      } catch {
-        await pause(retryMs, { signal });
-        await this.review(undefined);
-      }
+  private async follow(signal: AbortSignal): Promise<void> {
+    // Watch before reading. Otherwise what comes in between would not be noticed.
+    const changes = this.store.watch(linkPrefix, { signal });
+    await this.review(undefined);
+    for await (const change of changes) {
+      const key = change.type === 'put' ? change.entry.key : change.key;
+      await this.review(`uuid:${key.slice(linkPrefix.length)}`);
     }
   }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { KeyedSerialQueue, pause } from '@sallyport/concurrency';
+import { KeyedSerialQueue, PeriodicWork, pause } from '@sallyport/concurrency';
 import { type OcfUuid, Problem } from '@sallyport/protocol';
-import { Clock } from '@sallyport/runtime';
+import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { type Entry, Store, type WatchEvent } from '@sallyport/store';
 import {
   type Command,
@@ -18,7 +18,7 @@ const retryMs = 1_000;
 const mostPending = 100;
 // With their bodies they may be large.
 const pageSize = 10;
-// For whoever asked, who may be at another replica or come late.
+// The one who asked may be at another replica, or come late.
 const resultSeconds = 60;
 // A command that was sent just before its time was up still gets its answer.
 const graceSeconds = 120;
@@ -34,7 +34,7 @@ export type PendingEntry = Omit<Command, 'body' | 'outcome'>;
 /** How a wait for a command ended. `pending`: it goes on without the one who waited. */
 export type Wait = { readonly kind: 'pending' | 'expired' | 'cancelled' } | CommandOutcome;
 
-/** Called for each device that has a new command, whoever made it. */
+/** Called for each device that has a new command, from this replica or another. */
 export type CommandListener = (device: OcfUuid) => void;
 
 interface Waiter {
@@ -52,21 +52,23 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly waiters = new Map<string, Set<Waiter>>();
   private readonly listeners = new Set<CommandListener>();
   private readonly submissions = new KeyedSerialQueue<OcfUuid>();
-  private readonly stopping = new AbortController();
-  private following: Promise<void> = Promise.resolve();
+  private readonly following: PeriodicWork;
 
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
-  ) {}
+    log: Log,
+  ) {
+    const { note: onError } = new FaultLog(log, clock, 'commands of other replicas are not heard, will try again');
+    this.following = new PeriodicWork({ everyMs: retryMs, work: (signal) => this.follow(signal), onError });
+  }
 
   onApplicationBootstrap(): void {
-    this.following = this.follow();
+    this.following.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.following;
+    await this.following.stop();
     for (const id of [...this.waiters.keys()]) this.settle(id, 'lost');
   }
 
@@ -220,23 +222,11 @@ export class Commands implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   /** Follows what the other replicas do. */
-  private async follow(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        for await (const event of this.store.watch(prefix, { signal })) this.hear(event);
-        // It ends only with the store.
-        return;
-      } catch {
-        await pause(retryMs, { signal });
-        await this.catchUp().catch(ignore);
-      }
-    }
-  }
-
-  /** Changes were missed: every command is looked at. */
-  private async catchUp(): Promise<void> {
+  private async follow(signal: AbortSignal): Promise<void> {
+    // Watch before reading. Otherwise what comes in between would not be noticed.
+    const changes = this.store.watch(prefix, { signal });
     for await (const entry of this.store.listAll(prefix, { pageSize })) this.hear({ type: 'put', entry });
+    for await (const change of changes) this.hear(change);
   }
 
   private hear(event: WatchEvent): void {
