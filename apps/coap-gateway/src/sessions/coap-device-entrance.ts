@@ -21,7 +21,9 @@ const unknownMessageBytes = 16_384;
 
 // A device whose network changes takes its session over now and then. Two with one identity do it at every reconnect.
 const takeOverRate = { burst: 10, perSecond: 0.2 };
-const mostTakeOverKeys = 10_000;
+// Each session is written down twice, with an event and a line of the log. Sign-ins that renew a session are none.
+const signInRate = { burst: 60, perSecond: 1 };
+const mostDevices = 20_000;
 
 /** Where devices connect: opens the entrance, and gives each connection what answers on it. */
 @Injectable()
@@ -45,7 +47,8 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       ...parts.all,
       counters: this.counters,
       refusals: new RefusalNotes(service, this.counters),
-      takeOvers: new TokenBuckets(takeOverRate, mostTakeOverKeys),
+      takeOvers: new TokenBuckets(takeOverRate, mostDevices),
+      signIns: new TokenBuckets(signInRate, mostDevices),
       rules: () => rulesOf(service.settings),
       clock,
       log,

@@ -3,6 +3,7 @@ import { type CoapEndpoint, CoapError, type CoapRequest, type CoapResponse } fro
 import { SerialQueue } from '@sallyport/concurrency';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { RememberedGrants } from '../authorization/remembered-grants.js';
+import { certifiedName } from './proof.js';
 import { refreshToken } from './refresh-token.js';
 import type { ConnectionEnd, DeviceLink, GatewayContext, ProvedUser, SecRequest } from './sec-context.js';
 import { signInOrOut } from './session-requests.js';
@@ -123,12 +124,14 @@ export class DeviceConnection implements DeviceLink {
     if (connection.peer?.credential.kind === 'token') this.endpoint?.acceptMessages(context.rules().messageBytes);
   }
 
-  /** @throws CoapError `4.29`: others have signed in as this device too often; `5.03`: the connection has ended */
+  /** @throws CoapError `4.29`: the device, or others as it, have signed in too often; `5.03`: the connection has ended */
   private newSession(user: ProvedUser, expiresAt: Date | undefined): SignedInSession {
     const { endpoint, context, connection } = this;
     const isTakeOver = context.devices.find(user.device) !== undefined;
     if (isTakeOver && !context.takeOvers.take(user.device, performance.now()))
       throw new CoapError('4.29', 'devices with this identity take the session from each other again and again');
+    if (!context.signIns.take(user.device, performance.now()))
+      throw new CoapError('4.29', 'the device signs in and out again and again');
     if (endpoint === undefined || this.isEnded)
       throw new CoapError('5.03', 'temporary error: the connection has ended');
     return new SignedInSession({
@@ -150,10 +153,10 @@ export class DeviceConnection implements DeviceLink {
   /** Every error on these paths is answered, and ends the connection. */
   private answerSec(path: string, request: CoapRequest, handler: Handler): Promise<CoapResponse> {
     const { context, connection, tokens } = this;
-    const network = networkOf(connection.remoteAddress);
+    const source = { network: networkOf(connection.remoteAddress), identity: certifiedName(connection)?.toLowerCase() };
     return this.secRequests.run(async () => {
       try {
-        const answer = await context.attempts.run(network, () =>
+        const answer = await context.attempts.run(source, () =>
           handler({ request, context, connection, tokens, link: this }),
         );
         this.idleSinceMs = performance.now();

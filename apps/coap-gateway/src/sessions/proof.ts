@@ -6,7 +6,7 @@ import { resolveDeviceId } from '../authorization/resolve-device-id.js';
 import type { ProvedUser, SecRequest } from './sec-context.js';
 
 /** The name of a certificate that the peer of a connection proved; undefined without one. */
-function certifiedName({ peer }: Connection): DeviceId | undefined {
+export function certifiedName({ peer }: Connection): DeviceId | undefined {
   return peer?.credential.kind === 'certificate' ? peer.deviceId : undefined;
 }
 

@@ -37,6 +37,8 @@ export interface GatewayContext {
   readonly attempts: AttemptLimit;
   /** How often a device may take its session over from another connection. */
   readonly takeOvers: TokenBuckets<OcfUuid>;
+  /** How often a device may begin a session. */
+  readonly signIns: TokenBuckets<OcfUuid>;
   readonly counters: SessionCounters;
   readonly rules: () => SessionRules;
   readonly refusals: RefusalNotes;

@@ -44,7 +44,7 @@ describe('two devices with one identity', () => {
 
 describe('a network that guesses', () => {
   it('may try only so often, and others are not kept out by outages', async () => {
-    const attempts = new AttemptLimit({ burst: 3, perSecond: 0.001 });
+    const attempts = new AttemptLimit({ network: { burst: 3, perSecond: 0.001 } });
     const site = opened.use(await GatewaySite.open({ attempts }));
     const device = await site.device();
     const attempt = async () => {
@@ -61,6 +61,40 @@ describe('a network that guesses', () => {
       '4.01',
       '4.29',
     ]);
+  });
+});
+
+describe('a device that guesses', () => {
+  it('may try only so often, and keeps no other device of its network out', async () => {
+    const attempts = new AttemptLimit({ identity: { burst: 3, perSecond: 0.001 } });
+    const site = opened.use(await GatewaySite.open({ attempts }));
+    const device = await site.device();
+    const codes = [];
+    for (let run = 0; run < 5; run += 1) {
+      await using client = await site.connect({ device });
+      const body = { di: lamp, uid: '1', accesstoken: 'a guess', login: true };
+      codes.push((await send(client, '/oic/sec/session', body)).code);
+    }
+    expect(codes).toEqual(['4.01', '4.01', '4.01', '4.29', '4.29']);
+    const other = opened.use(await site.signedIn({ uuid: '00000000-0000-4000-8000-000000000002' }));
+    expect((await other.ask('/x.plgd.dev/time')).code).toBe('2.05');
+    expect(Array.from(site.devices.all).length).toBe(1);
+  });
+});
+
+describe('a device that signs in and out all the time', () => {
+  it('may do so sixty times, and then once a second', async () => {
+    const site = opened.use(await GatewaySite.open());
+    const client = opened.use(await site.signedIn());
+    const signIn = () =>
+      send(client, '/oic/sec/session', { di: lamp, uid: '1', accesstoken: 'token of 1', login: true });
+    const codes = [];
+    for (let turn = 0; turn < 75 && codes.at(-1) !== '4.29'; turn += 1) {
+      await send(client, '/oic/sec/session', { login: false });
+      codes.push((await signIn()).code);
+    }
+    expect(codes.length).toBeGreaterThanOrEqual(60);
+    expect(codes.at(-1)).toBe('4.29');
   });
 });
 
