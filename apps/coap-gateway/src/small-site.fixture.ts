@@ -35,6 +35,8 @@ export class SmallSite {
   readonly asked: AdmissionRequest[] = [];
   readonly refusals: RefusalReport[] = [];
   ownerQuestions = 0;
+  /** Runs between the answer about an owner and its departure. */
+  beforeOwnerAnswer: () => Promise<void> = async () => undefined;
   /** Names of devices that the registry refuses. */
   readonly refused = new Set<string>();
   /** Whether owners bring more new devices than the registry takes at the moment. */
@@ -74,10 +76,11 @@ export class SmallSite {
   }
 
   @RpcHandler(readOwner)
-  readOwner({ deviceId }: Pick<Owned, 'deviceId'>) {
+  async readOwner({ deviceId }: Pick<Owned, 'deviceId'>) {
     this.requireUp();
     this.ownerQuestions += 1;
     const owner = this.owners.get(deviceId.toLowerCase());
+    await this.beforeOwnerAnswer();
     return owner === undefined ? {} : { owner };
   }
 

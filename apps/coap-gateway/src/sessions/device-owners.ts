@@ -14,6 +14,8 @@ import {
 } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 
+const mostTries = 3;
+
 interface Remembered {
   readonly owner: string;
   readonly decidedAtMs: number;
@@ -65,7 +67,13 @@ export class DeviceOwners implements OnModuleInit {
   /** @throws CoapError `5.03`: the registry does not answer */
   async isOwner({ deviceId, owner }: Pick<Claim, 'deviceId' | 'owner'>): Promise<boolean> {
     // A refusal is not remembered: the device can pass as soon as it is claimed.
-    return this.recall(deviceId)?.owner === owner || (await this.ask(deviceId)) === owner;
+    if (this.recall(deviceId)?.owner === owner) return true;
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const answer = await this.ask(deviceId);
+      // One from before a change must not let a session begin that nobody would end.
+      if (!answer.isOvertaken) return answer.owner === owner;
+    }
+    throw new CoapError('5.03', 'temporary error: the owner of the device changes');
   }
 
   /**
@@ -96,16 +104,15 @@ export class DeviceOwners implements OnModuleInit {
     if (outcome === 'not-owned') throw new CoapError('4.00', 'cannot find the device among those of the owner');
   }
 
-  private async ask(deviceId: DeviceId): Promise<string | undefined> {
+  private async ask(deviceId: DeviceId): Promise<{ readonly owner: string | undefined; readonly isOvertaken: boolean }> {
     const decidedAtMs = this.nowMs();
     const { answer, hasChanged } = await this.changes.during(() =>
       this.answered((options) => this.context.rpc.call(readOwner, { deviceId }, options)),
     );
-    // An answer from before a change must not be remembered after it.
     const { owner } = answer;
-    if (owner !== undefined && !hasChanged(canonical(deviceId)))
-      this.remembered.set(keyOf(deviceId), { owner, decidedAtMs });
-    return owner;
+    const isOvertaken = hasChanged(canonical(deviceId));
+    if (owner !== undefined && !isOvertaken) this.remembered.set(keyOf(deviceId), { owner, decidedAtMs });
+    return { owner, isOvertaken };
   }
 
   private async answered<Answer>(question: (options: CallOptions) => Promise<Answer>): Promise<Answer> {

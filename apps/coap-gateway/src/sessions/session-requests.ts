@@ -56,11 +56,16 @@ function sessionEndOf({ context }: SecRequest, { expiresAt }: AccessToken, now: 
  * Makes the device known to the listener where it has no certificate, so that it is cut when the registry locks it, and
  * when its token expires.
  */
-export async function identify({ connection }: SecRequest, user: ProvedUser): Promise<void> {
+export async function identify(sec: SecRequest, user: ProvedUser): Promise<void> {
+  const { connection } = sec;
   if (connection.peer?.credential.kind === 'certificate') return;
   const { deviceId, access } = user;
   const decision = await connection.identify({ deviceId, issuer: access.issuer, expiresAt: access.expiresAt ?? never });
-  if (decision.outcome === 'admitted') return;
+  if (decision.outcome === 'admitted') {
+    // It may have got another owner while the registry was asked, when no session was there to end.
+    if (await sec.context.owners.isOwner({ deviceId, owner: access.owner })) return;
+    throw denied(user);
+  }
   if (passingRefusals.has(decision.reason))
     throw new CoapError('5.03', 'temporary error: the device cannot be admitted now');
   throw denied(user);

@@ -158,6 +158,22 @@ describe('the sign-in of a device with a certificate', () => {
     expect((await signIn(again)).code).toBe('4.01');
   });
 
+  it('does not begin with an answer of the registry from before a change of the owner', async () => {
+    const other = await site.signedIn({ uuid: stranger });
+    // The gateway asks for the owner anew.
+    await site.announceOwner(`uuid:${lamp}`, '1');
+    site.registry.beforeOwnerAnswer = async () => {
+      site.registry.beforeOwnerAnswer = async () => undefined;
+      site.registry.owners.set(`uuid:${lamp}`, '2');
+      await site.announceOwner(`uuid:${lamp}`, '2');
+      // When it has heard of this one, it has heard of that.
+      await site.announceOwner(`uuid:${stranger}`);
+      await other.ended;
+    };
+    await using client = await connect();
+    expect((await signIn(client)).code).toBe('4.01');
+  });
+
   it('goes on when the registry says again who owns the device', async () => {
     await using client = await connect();
     await signIn(client);
