@@ -86,6 +86,7 @@ describe.each([
   ['The flow of a connection, file by file'],
   ['The flow of a first contact, file by file'],
   ['The flow of a sign-up, file by file'],
+  ['The flow of a sign-in, file by file'],
   ['The flow of an MQTT session behind the door, file by file'],
   ['The flow of a CSR, file by file'],
   ['The flow of a bridged message, file by file'],

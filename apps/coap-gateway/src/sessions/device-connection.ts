@@ -6,7 +6,7 @@ import { RememberedGrants } from '../authorization/remembered-grants.js';
 import { certifiedName } from './proof.js';
 import { refreshToken } from './refresh-token.js';
 import type { ConnectionEnd, DeviceLink, GatewayContext, ProvedUser, SecRequest } from './sec-context.js';
-import { signInOrOut } from './session-requests.js';
+import { signInOrOut } from './sign-in.js';
 import { signOff } from './sign-off.js';
 import { signUp } from './sign-up.js';
 import { SignedInSession } from './signed-in-session.js';

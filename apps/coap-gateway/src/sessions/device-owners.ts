@@ -104,7 +104,9 @@ export class DeviceOwners implements OnModuleInit {
     if (outcome === 'not-owned') throw new CoapError('4.00', 'cannot find the device among those of the owner');
   }
 
-  private async ask(deviceId: DeviceId): Promise<{ readonly owner: string | undefined; readonly isOvertaken: boolean }> {
+  private async ask(
+    deviceId: DeviceId,
+  ): Promise<{ readonly owner: string | undefined; readonly isOvertaken: boolean }> {
     const decidedAtMs = this.nowMs();
     const { answer, hasChanged } = await this.changes.during(() =>
       this.answered((options) => this.context.rpc.call(readOwner, { deviceId }, options)),

@@ -1,9 +1,12 @@
 import { CoapError } from '@sallyport/coap-wire';
-import { type DeviceId, deviceOwner, type OcfUuid, ocfDeviceId, ocfUuidOf } from '@sallyport/protocol';
+import { type DeviceId, deviceOwner, type OcfUuid, ocfDeviceId, ocfUuidOf, passingRefusals } from '@sallyport/protocol';
 import type { Connection } from '@sallyport/tls';
 import type { AccessToken } from '../authorization/authorization.js';
 import { resolveDeviceId } from '../authorization/resolve-device-id.js';
 import type { ProvedUser, SecRequest } from './sec-context.js';
+
+// A token without an end; the last year that a date can be written in with four digits.
+const never = new Date('9999-12-31T00:00:00Z');
 
 /** The name of a certificate that the peer of a connection proved; undefined without one. */
 export function certifiedName({ peer }: Connection): DeviceId | undefined {
@@ -69,6 +72,41 @@ export function requireValid({ expiresAt }: AccessToken, now: Date): void {
 /** Whole seconds from now; -1: never. */
 export function secondsUntil(moment: Date | undefined, now: Date): number {
   return moment === undefined ? -1 : Math.max(0, Math.floor((moment.getTime() - now.getTime()) / 1000));
+}
+
+/** The token of the request, or else the one the device signed in with, while it is good. */
+export async function proveSession(
+  sec: SecRequest,
+  { uid, accessToken }: { readonly uid: string; readonly accessToken: string | null | undefined },
+): Promise<AccessToken> {
+  const { signedIn } = sec.link;
+  if (accessToken || signedIn === undefined) return verifyOf(sec, { uid, accessToken: accessToken ?? '' });
+  requireValid(signedIn.access, sec.context.clock.now());
+  requireUser(signedIn.access, uid);
+  return signedIn.access;
+}
+
+/**
+ * Makes the device known to the listener where it has no certificate, so that it is cut when the registry locks it, and
+ * when its token expires.
+ */
+export async function identify({ connection, context }: SecRequest, user: ProvedUser): Promise<void> {
+  if (connection.peer?.credential.kind === 'certificate') return;
+  const { deviceId, access } = user;
+  const decision = await connection.identify({ deviceId, issuer: access.issuer, expiresAt: access.expiresAt ?? never });
+  if (decision.outcome === 'admitted') {
+    // It may have got another owner while the registry was asked, when no session was there to end.
+    if (await context.owners.isOwner({ deviceId, owner: access.owner })) return;
+    throw denied(user);
+  }
+  if (passingRefusals.has(decision.reason))
+    throw new CoapError('5.03', 'temporary error: the device cannot be admitted now');
+  throw denied(user);
+}
+
+/** The device is not one of this user. */
+export function denied({ device }: ProvedUser): CoapError {
+  return new CoapError('4.01', `access to device('${device}') denied`);
 }
 
 /** Says what was tried before what went wrong. An outage says so first. */

@@ -1,8 +1,7 @@
 import type { CoapResponse } from '@sallyport/coap-wire';
-import { explained, provedUser, requireOwner, requireValid, secondsUntil } from './proof.js';
+import { denied, explained, identify, provedUser, requireOwner, requireValid, secondsUntil } from './proof.js';
 import { readSecBody, representationFor, requireText, type SecBody } from './representation.js';
 import type { SecRequest } from './sec-context.js';
-import { denied, identify } from './session-requests.js';
 
 const longestShownId = 64;
 

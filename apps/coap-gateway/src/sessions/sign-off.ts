@@ -1,8 +1,7 @@
 import { CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
-import { explained, provedUser, requireOwner } from './proof.js';
+import { explained, provedUser, proveSession, requireOwner } from './proof.js';
 import { requireText } from './representation.js';
 import type { SecRequest } from './sec-context.js';
-import { proveSession } from './session-requests.js';
 
 /** DELETE /oic/sec/account: the device has no owner any more, and its certificates of this site are revoked. */
 export function signOff(sec: SecRequest): Promise<CoapResponse> {

@@ -10,7 +10,7 @@ export abstract class SignedInWork {
   abstract begin(session: DeviceSession): void;
   /** Answers every request of a signed-in device but those of sign up, in, out, off, refresh and time. */
   abstract answer(session: DeviceSession, request: CoapRequest, signal: AbortSignal): Promise<CoapResponse>;
-  /** Resolves when no command runs on the device any more, and starts no new one (sign-off, specs 3.6). */
+  /** Resolves when no command runs on the device any more, and starts no new one: before a sign-off. */
   abstract settle(session: DeviceSession, options: { readonly deadlineMs: number }): Promise<void>;
   /** Forgets everything that is kept of a device that was signed off. */
   abstract forget(session: DeviceSession): Promise<void>;

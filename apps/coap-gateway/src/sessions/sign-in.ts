@@ -1,13 +1,18 @@
 import { CoapError, type CoapResponse, contentFormats } from '@sallyport/coap-wire';
-import { passingRefusals } from '@sallyport/protocol';
 import type { AccessToken } from '../authorization/authorization.js';
 import { encodeCbor } from '../cbor/cbor.js';
-import { explained, provedUser, requireOwner, requireUser, requireValid, secondsUntil, verifyOf } from './proof.js';
+import {
+  denied,
+  explained,
+  identify,
+  provedUser,
+  proveSession,
+  requireOwner,
+  secondsUntil,
+  verifyOf,
+} from './proof.js';
 import { readSecBody, representationFor, requireText, type SecBody } from './representation.js';
-import type { ProvedUser, SecRequest } from './sec-context.js';
-
-// A token without an end; the last year that a date can be written in with four digits.
-const never = new Date('9999-12-31T00:00:00Z');
+import type { SecRequest } from './sec-context.js';
 
 /** POST /oic/sec/session: signs a device in or out. Without `login: true` it is out. */
 export async function signInOrOut(sec: SecRequest): Promise<CoapResponse> {
@@ -52,29 +57,6 @@ function sessionEndOf({ context }: SecRequest, { expiresAt }: AccessToken, now: 
   throw new CoapError('4.01', `access token will expire in less time than ${tokenMarginMs / 1000} s`);
 }
 
-/**
- * Makes the device known to the listener where it has no certificate, so that it is cut when the registry locks it, and
- * when its token expires.
- */
-export async function identify(sec: SecRequest, user: ProvedUser): Promise<void> {
-  const { connection } = sec;
-  if (connection.peer?.credential.kind === 'certificate') return;
-  const { deviceId, access } = user;
-  const decision = await connection.identify({ deviceId, issuer: access.issuer, expiresAt: access.expiresAt ?? never });
-  if (decision.outcome === 'admitted') {
-    // It may have got another owner while the registry was asked, when no session was there to end.
-    if (await sec.context.owners.isOwner({ deviceId, owner: access.owner })) return;
-    throw denied(user);
-  }
-  if (passingRefusals.has(decision.reason))
-    throw new CoapError('5.03', 'temporary error: the device cannot be admitted now');
-  throw denied(user);
-}
-
-export function denied({ device }: ProvedUser): CoapError {
-  return new CoapError('4.01', `access to device('${device}') denied`);
-}
-
 async function signOut(sec: SecRequest, body: SecBody): Promise<CoapResponse> {
   const { link } = sec;
   const { signedIn } = link;
@@ -85,17 +67,6 @@ async function signOut(sec: SecRequest, body: SecBody): Promise<CoapResponse> {
   const access = await proveSession(sec, { uid, accessToken: body.accesstoken });
   provedUser(sec, { access, di });
   link.leave();
+  // plgd's gateway does not look at Accept here.
   return { code: '2.04', contentFormat: contentFormats.ocfCbor, payload: encodeCbor({}) };
-}
-
-/** The token of the request, or else the one the device signed in with, while it is good. */
-export async function proveSession(
-  sec: SecRequest,
-  { uid, accessToken }: { readonly uid: string; readonly accessToken: string | null | undefined },
-): Promise<AccessToken> {
-  const { signedIn } = sec.link;
-  if (accessToken || signedIn === undefined) return verifyOf(sec, { uid, accessToken: accessToken ?? '' });
-  requireValid(signedIn.access, sec.context.clock.now());
-  requireUser(signedIn.access, uid);
-  return signedIn.access;
 }
