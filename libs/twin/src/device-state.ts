@@ -84,6 +84,7 @@ export class DeviceState {
 
   /** Guards a write. @throws Problem `too-large`: the device would have too many or too large values */
   check(write: StoredWrite): void {
+    if (write.kind === 'removed') return;
     let [bytes, aliases] = [this.stateBytes, this.resourceOf.size];
     for (const value of write.values) {
       const point = pointFrom(value, this.newest + 1);
@@ -166,12 +167,20 @@ export class DeviceState {
 
   private applyValue(kind: StoredWrite['kind'], value: StoredValue, id: number): void {
     const point = pointFrom(value, id);
-    this.put(point.alias, after(kind, this.resourceOf.get(point.alias) ?? {}, point));
+    if (kind === 'removed') this.remove(point);
+    else this.put(point.alias, after(kind, this.resourceOf.get(point.alias) ?? {}, point));
   }
 
   private put(alias: Alias, resource: Resource): void {
     this.stateBytes += resourceBytes(alias, resource) - resourceBytes(alias, this.resourceOf.get(alias));
     this.resourceOf.set(alias, resource);
+  }
+
+  private remove({ alias, atMicros }: Point): void {
+    const known = this.resourceOf.get(alias);
+    if (known === undefined || latestOf(known) > atMicros) return;
+    this.stateBytes -= resourceBytes(alias, known);
+    this.resourceOf.delete(alias);
   }
 
   private clear(): void {
@@ -203,6 +212,10 @@ function after(kind: StoredWrite['kind'], known: Resource, point: Point): Resour
   if (reported !== undefined && reported.atMicros > point.atMicros) return known;
   if (desired === undefined) return { reported: point };
   return { reported: point, desired: desired.atMicros > point.atMicros ? desired : point };
+}
+
+function latestOf({ reported, desired }: Resource): Micros {
+  return Math.max(reported?.atMicros ?? 0, desired?.atMicros ?? 0);
 }
 
 function resourceBytes(alias: Alias, resource: Resource | undefined): number {

@@ -46,7 +46,7 @@ export async function readHistory(
 
 function pointsOf({ id, value }: SeriesItem): Point[] {
   const write = parseStoredWrite(value);
-  if (write.kind === 'desired' || write.kind === 'forgotten') return [];
+  if (write.kind !== 'reported' && write.kind !== 'recorded') return [];
   return write.values.map((stored) => pointFrom(stored, id));
 }
 

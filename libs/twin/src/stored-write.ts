@@ -15,7 +15,8 @@ const source = z.object({
 });
 
 const storedWrite = z.object({
-  kind: z.enum(['reported', 'recorded', 'desired', 'forgotten']),
+  kind: z.enum(['reported', 'recorded', 'desired', 'forgotten', 'removed']),
+  /** Of `removed`: aliases that have no value any more, unless it is later than the time. */
   values: z.array(value),
   /** Values that the schema of the device does not know. They are told, and are no present values. */
   unlisted: z.array(value).exactOptional(),
@@ -44,7 +45,7 @@ export function sizeOf(write: StoredWrite): number {
 
 /** The write as it is told outside; undefined for what is no write of values. */
 export function deviceWriteFrom(deviceId: string, atMicros: Micros, stored: StoredWrite): DeviceWrite | undefined {
-  if (stored.kind === 'forgotten') return undefined;
+  if (stored.kind === 'forgotten' || stored.kind === 'removed') return undefined;
   const points = [...stored.values, ...(stored.unlisted ?? [])].map((value) => pointFrom(value, atMicros));
   return { deviceId, kind: stored.kind, atMicros, points, source: stored.source };
 }

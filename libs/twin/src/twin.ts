@@ -171,14 +171,32 @@ export class Twin {
     deviceId: string,
     { beforeMicros, limit }: { readonly beforeMicros?: Micros; readonly limit: number },
   ): Promise<DeviceWrite[]> {
-    const before = beforeMicros === undefined ? {} : { before: beforeMicros };
-    const items = await this.store.range(seriesKey(deviceId), { ...before, limit, newestFirst: true });
-    return items.flatMap(({ id, value }) => deviceWriteFrom(deviceId, id, parseStoredWrite(value)) ?? []);
+    for (let before = beforeMicros; ; ) {
+      const from = before === undefined ? {} : { before };
+      const items = await this.store.range(seriesKey(deviceId), { ...from, limit, newestFirst: true });
+      const writes = items.flatMap(({ id, value }) => deviceWriteFrom(deviceId, id, parseStoredWrite(value)) ?? []);
+      // Some items are no writes of values.
+      if (writes.length > 0 || items.length === 0) return writes;
+      before = items.at(-1)?.id;
+    }
   }
 
   /** Removes every value of a device, and its history. */
   async forget(deviceId: string): Promise<void> {
     await this.queue.write(deviceId, { kind: 'forgotten', values: [], source: {} });
+  }
+
+  /**
+   * Removes what is known of some aliases: reported and desired. Their history stays. An alias that got a later value than
+   * `untilMicros`, maybe from another process, stays as it is. It is durable then, and no event.
+   */
+  async forgetAliases(
+    deviceId: string,
+    aliases: Iterable<Alias>,
+    { untilMicros }: { readonly untilMicros: Micros },
+  ): Promise<void> {
+    const values = [...aliases].map((alias): StoredValue => [alias, '', untilMicros]);
+    if (values.length > 0) await this.queue.write(deviceId, { kind: 'removed', values, source: {} });
   }
 
   /** The present value of an alias, when it is later than `sinceMicros`; undefined when the signal ended the wait. */
