@@ -86,6 +86,7 @@ export class SignedInResources {
     const { device, remoteAddress, endpoint } = this.session;
     return new Reports({
       values: this.context.values,
+      published: () => this.context.links.linksOf(device),
       onReport: () => this.context.metrics.countValue(),
       sender: { deviceId: ocfDeviceId(device), remoteAddress },
       onRefused: (problem) => this.warn(problem, 'values of a device are not kept'),

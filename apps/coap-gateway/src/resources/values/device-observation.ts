@@ -90,9 +90,9 @@ export class DeviceObservation {
   }
 
   private async catchUp(): Promise<void> {
-    this.drop([...this.withdrawn]);
-    this.withdrawn.clear();
     const links = await this.options.published();
+    this.drop([...this.withdrawn, ...this.stale(links)]);
+    this.withdrawn.clear();
     if (!this.isStarted) return links.length === 0 ? undefined : this.start(links, await this.readResources());
     const added = this.noted(links);
     // The batch told their values before anybody knew that these were published.
@@ -113,6 +113,7 @@ export class DeviceObservation {
 
   private async start(links: readonly ResourceLink[], told: ToldResources | undefined): Promise<void> {
     this.isStarted = true;
+    this.options.reports.tidy();
     const added = this.noted(links);
     await this.observeBatch(told);
     if (this.batch === undefined && this.options.requiresBatch) return this.disconnect();
@@ -126,6 +127,12 @@ export class DeviceObservation {
     const added = links.filter(({ href }) => href !== gatewayStatus && !this.hrefs.has(href));
     for (const { href } of added) this.hrefs.add(href);
     return added;
+  }
+
+  /** What was published for a time that is over. */
+  private stale(links: readonly ResourceLink[]): readonly ResourceHref[] {
+    const published = new Set(links.map(({ href }) => href));
+    return [...this.hrefs].filter((href) => !published.has(href));
   }
 
   private async readResources(): Promise<ToldResources | undefined> {
@@ -209,6 +216,7 @@ export class DeviceObservation {
   }
 
   private drop(hrefs: readonly ResourceHref[]): void {
+    if (hrefs.length > 0) this.options.reports.tidy();
     for (const href of hrefs) {
       this.hrefs.delete(href);
       const observation = this.observations.get(href);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { DeviceId, ResourceHref } from '@sallyport/protocol';
+import type { DeviceId, ResourceHref, ResourceLink } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
-import { type Micros, type Resource, Twin } from '@sallyport/twin';
+import { type Alias, type Micros, type Resource, Twin } from '@sallyport/twin';
 import { aliasOf } from './href-alias.js';
 
 /** What one value may take in the store. Of a larger one only its size is kept. */
@@ -64,6 +64,19 @@ export class KeptValues {
   ): Promise<KeptValue | undefined> {
     const point = await this.twin.waitForChange(deviceId, aliasOf(href), options);
     return point && keptOf({ reported: point });
+  }
+
+  /**
+   * Removes the values of all resources but the published ones. What is told while it does so stays.
+   *
+   * @param published read after the values: a resource that is published by then keeps its value
+   */
+  async keepOnly(deviceId: DeviceId, published: () => Promise<readonly ResourceLink[]>): Promise<void> {
+    const resources = await this.twin.resources(deviceId);
+    const kept = new Set<Alias>((await published()).map(({ href }) => aliasOf(href)));
+    const others = [...resources.keys()].filter((alias) => !kept.has(alias));
+    const times = [...resources.values()].map(({ reported }) => reported?.atMicros ?? 0);
+    await this.twin.forgetAliases(deviceId, others, { untilMicros: Math.max(0, ...times) });
   }
 
   forget(deviceId: DeviceId): Promise<void> {

@@ -1,10 +1,12 @@
-import { Problem, type ResourceHref } from '@sallyport/protocol';
+import { Problem, type ResourceHref, type ResourceLink } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
 import { type KeptValues, type ValueSender, type ValueText, valueText } from './kept-values.js';
 
 export interface ReportsOptions {
   readonly values: KeptValues;
   readonly sender: ValueSender;
+  /** The values of other resources are not kept for ever. */
+  readonly published: () => Promise<readonly ResourceLink[]>;
   readonly onReport: () => void;
   /** Values could not be kept, because the store does not take them now. Nothing more is written. */
   readonly onFault: (error: unknown) => void;
@@ -20,6 +22,7 @@ export class Reports {
   // As text: a value that is too large to keep does not wait as what it was.
   private waiting = new Map<ResourceHref, ValueText>();
   private writing: Promise<void> | undefined;
+  private isTidyDue = false;
   private hasFailed = false;
 
   constructor(private readonly options: ReportsOptions) {}
@@ -31,6 +34,13 @@ export class Reports {
     this.writing ??= this.writeAll();
   }
 
+  /** Forgets the values of resources that are not published any more, after what was reported so far. */
+  tidy(): void {
+    if (this.hasFailed) return;
+    this.isTidyDue = true;
+    this.writing ??= this.writeAll();
+  }
+
   /** Resolves when everything that was reported is kept, or could not be. */
   async idle(): Promise<void> {
     await this.writing;
@@ -38,11 +48,7 @@ export class Reports {
 
   private async writeAll(): Promise<void> {
     try {
-      while (this.waiting.size > 0) {
-        const values = this.waiting;
-        this.waiting = new Map();
-        await this.write(values);
-      }
+      while (this.waiting.size > 0 || this.isTidyDue) await this.writeNext();
     } catch (error) {
       this.hasFailed = true;
       this.waiting.clear();
@@ -50,6 +56,15 @@ export class Reports {
     } finally {
       this.writing = undefined;
     }
+  }
+
+  private async writeNext(): Promise<void> {
+    const { values, sender, published } = this.options;
+    const [waiting, isTidyDue] = [this.waiting, this.isTidyDue];
+    this.waiting = new Map();
+    this.isTidyDue = false;
+    if (waiting.size > 0) await this.write(waiting);
+    if (isTidyDue) await values.keepOnly(sender.deviceId, published);
   }
 
   private async write(values: ReadonlyMap<ResourceHref, ValueText>): Promise<void> {
