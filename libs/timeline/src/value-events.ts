@@ -14,8 +14,8 @@ import { Log } from '@sallyport/runtime';
 import { type DeviceWrite, Twin } from '@sallyport/twin';
 
 /**
- * The events `data_in` and `data_out` of a service with values of devices. They are told from the writes themselves: each write is published at least once,
- * and the timeline of a device reads its history. So no write is kept twice.
+ * The events `data_in` and `data_out` of a service with values of devices. They are told from the writes themselves: each
+ * write is published at least once, and the timeline of a device reads its history. So no write is kept twice.
  */
 @Injectable()
 export class ValueEvents implements OnApplicationBootstrap, BeforeApplicationShutdown {

@@ -7,11 +7,11 @@ import {
 } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { adminClientFor } from '../admin/admin-clients.js';
 import { validRequest } from '../admin/valid-request.js';
 import type { CliContext } from '../cli-context.js';
-import { globalOptions, ocfUuidArgument, openSettings, optionsOf } from '../options.js';
+import { globalOptions, ocfUuidArgument } from '../options.js';
 import { writeJson, writeLines, writeNotes } from '../output.js';
+import { openGateway } from './gateway-call.js';
 
 const options = globalOptions.extend({ device: z.custom<OcfUuid>(), owner: z.string().optional() });
 
@@ -23,10 +23,8 @@ export function codeCommand(context: CliContext, parent: Command): void {
     .requiredOption('--device <uuid>', 'UUID of the device', ocfUuidArgument)
     .option('--owner <name>', 'who owns the device after that (default: site)')
     .action(async (_options: unknown, command: Command) => {
-      const given = optionsOf(command, options);
+      const { given, gateway } = await openGateway(context, command, options);
       const body = validRequest(authorizationCodeRequest, given.owner === undefined ? {} : { owner: given.owner });
-      const settings = await openSettings(context, given);
-      const gateway = await adminClientFor('coap-gateway', settings, { context, options: given });
       const params = { id: ocfDeviceId(given.device) };
       const code = await gateway.call(coapCodeRoutes.createCode, { params, body });
       if (given.json) writeJson(context, code);

@@ -1,10 +1,10 @@
 import { type CoapDevice, coapDeviceRoutes } from '@sallyport/protocol';
 import type { Command } from 'commander';
-import { adminClientFor } from '../admin/admin-clients.js';
 import { everyPage } from '../admin/pages.js';
 import type { CliContext } from '../cli-context.js';
-import { globalOptions, openSettings, optionsOf } from '../options.js';
+import { globalOptions } from '../options.js';
 import { tableLines, writeJson, writeLines } from '../output.js';
+import { openGateway } from './gateway-call.js';
 
 /** `coap devices`: who has signed in at the CoAP gateway, and who is online. */
 export function devicesCommand(context: CliContext, parent: Command): void {
@@ -12,9 +12,7 @@ export function devicesCommand(context: CliContext, parent: Command): void {
     .command('devices')
     .description('list the devices that have signed in at the CoAP gateway, and whether they are online')
     .action(async (_options: unknown, command: Command) => {
-      const given = optionsOf(command, globalOptions);
-      const settings = await openSettings(context, given);
-      const gateway = await adminClientFor('coap-gateway', settings, { context, options: given });
+      const { given, gateway } = await openGateway(context, command, globalOptions);
       const devices: CoapDevice[] = [];
       const fetchPage = (cursor: string | undefined) =>
         gateway.call(coapDeviceRoutes.listCoapDevices, { query: { limit: 1000, cursor } });

@@ -1,4 +1,4 @@
-/** One row of the table in docs/coap-device-id.md: what a device shows, and which device it is then. */
+/** One row of the table in docs/reference/coap-device-id.md: what a device shows, and which device it is then. */
 export interface DeviceIdRow {
   readonly isCertificateRequired: boolean;
   readonly areIdentityPropertiesRequired?: false;

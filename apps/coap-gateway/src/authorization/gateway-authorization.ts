@@ -19,8 +19,8 @@ interface InForce {
 }
 
 /**
- * The providers of the settings, and that of this site. The gateway starts without them, and is not ready until each has described itself: one
- * that is down later costs its own devices only.
+ * The providers of the settings, and that of this site. The gateway starts without them, and is not ready until each has
+ * described itself. One that is down later costs its own devices only.
  */
 @Injectable()
 export class GatewayAuthorization extends Authorization implements OnModuleInit, BeforeApplicationShutdown {

@@ -1,8 +1,6 @@
 import { type OcfUuid, ocfUuidOf } from '@sallyport/protocol';
 import type { LeafRule } from '@sallyport/tls';
-
-/** OCF Security §9.4.2.2: the purpose of identity certificates. */
-const ocfIdentityPurpose = '1.3.6.1.4.1.44924.1.6';
+import { isOcfIdentity } from '@sallyport/x509';
 
 export interface IdentityRules {
   /** `coap.tls.identity_properties_required` */
@@ -21,7 +19,7 @@ export function identityRule({ areRequired, hubId }: IdentityRules): LeafRule {
     const uuid = ocfUuidOf(deviceId);
     if (uuid !== undefined && uuid === hubId()) return fault('it has the name of this cloud');
     if (!areRequired()) return undefined;
-    if (!purposes.includes(ocfIdentityPurpose)) return fault(`its extended key usage lacks ${ocfIdentityPurpose}`);
+    if (!isOcfIdentity(certificate)) return fault('its extended key usage lacks 1.3.6.1.4.1.44924.1.6');
     return uuid === undefined ? fault('its common name is not "uuid:" and a UUID') : undefined;
   };
 }

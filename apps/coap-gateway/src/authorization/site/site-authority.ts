@@ -19,7 +19,8 @@ const announceMs = 3_600_000;
 export class SiteAuthority {
   private readonly grants: SiteGrants;
   private readonly keys: SharedKeys;
-  private readonly faults: FaultLog;
+  private readonly endFaults: FaultLog;
+  private readonly announceFaults: FaultLog;
   private announcing: PeriodicWork | undefined;
   private key: TokenKey | undefined;
   private stopListening: () => void = () => undefined;
@@ -36,7 +37,9 @@ export class SiteAuthority {
       ),
     );
     this.keys = new SharedKeys(store);
-    this.faults = new FaultLog(context.log, context.clock, 'the tokens of a device could not be ended');
+    const { log, clock } = context;
+    this.endFaults = new FaultLog(log, clock, 'the tokens of a device could not be ended');
+    this.announceFaults = new FaultLog(log, clock, 'the key for access tokens could not be announced, will try again');
   }
 
   /** @throws Problem `config-invalid`: the file of its key cannot be used */
@@ -48,11 +51,11 @@ export class SiteAuthority {
     this.announcing = new PeriodicWork({
       everyMs: announceMs,
       work: () => this.announce(key),
-      onError: this.faults.note,
+      onError: this.announceFaults.note,
     });
     this.announcing.start();
     this.stopListening = this.owners.onChange((change) => {
-      if (change !== 'resynchronise') void this.end(change).catch(this.faults.note);
+      if (change !== 'resynchronise') void this.end(change).catch(this.endFaults.note);
     });
   }
 

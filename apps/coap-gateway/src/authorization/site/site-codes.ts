@@ -13,7 +13,7 @@ export class SiteCodes {
     return { code, operations };
   }
 
-  /** The entry of a code that can be used now. Whoever uses it deletes it in the same transaction. */
+  /** The entry of a code that can be used now. To use it, delete it in the same transaction. */
   async find(code: string, now: Date): Promise<{ readonly entry: Entry; readonly record: CodeRecord } | undefined> {
     const entry = await this.store.get(codePrefix + digestOf(code));
     const record = codeRecord.safeParse(entry?.value).data;
