@@ -8,8 +8,8 @@ import { pageCursor, pageLimit } from './registry-admin.js';
 export const coapDevice = z.strictObject({
   deviceId,
   isOnline: z.boolean(),
-  /** Who had signed it up when it last signed in. */
-  owner: deviceOwner,
+  /** Who owns it now; without it, nobody does. */
+  owner: deviceOwner.optional(),
   /** Of its last connection. */
   remoteAddress: z.string().max(64),
   /** Names its last connection. */

@@ -29,7 +29,7 @@ function table(devices: readonly CoapDevice[]): string[] {
       deviceId,
       isOnline ? 'online' : 'offline',
       isOnline ? connectedAt : (offlineAt ?? '-'),
-      owner,
+      owner ?? '-',
       remoteAddress,
     ]),
   );

@@ -1,11 +1,11 @@
 import { publishEvent } from '@sallyport/mqtt';
-import { coapDevice, coapDeviceList, deviceDeleted, deviceId } from '@sallyport/protocol';
+import { coapDevice, coapDeviceList, deviceDeleted, deviceId, deviceOwnerChanged } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { Timeline } from '@sallyport/timeline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewaySite, lamp, send } from '../gateway-site.fixture.js';
+import { ChangedDevices } from './changed-devices.js';
 import { CoapDevicesController } from './coap-devices.controller.js';
-import { DeletedDevices } from './deleted-devices.js';
 import { DevicePresence } from './device-presence.js';
 import { GatewayLease } from './gateway-lease.js';
 import { PresenceRecords } from './presence-records.js';
@@ -70,9 +70,23 @@ describe('a device at the gateway', () => {
     await waitFor(async () => (await isOnline()) === false);
   });
 
+  it('is listed with its owner of now, also when it has signed off', async () => {
+    const { store, mqtt } = site.context;
+    await new ChangedDevices(new PresenceRecords(store, timeline), mqtt).onModuleInit();
+    const client = await site.signedIn();
+    await presence.idle();
+    await client[Symbol.asyncDispose]();
+    const device = deviceId.parse(`uuid:${lamp}`);
+    await publishEvent(mqtt, deviceOwnerChanged, { deviceId: device, owner: 'bob' });
+    await waitFor(async () => (await list())[0]?.owner === 'bob');
+    await publishEvent(mqtt, deviceOwnerChanged, { deviceId: device });
+    await waitFor(async () => (await list()).length === 1 && (await list())[0]?.owner === undefined);
+    expect(await list()).toMatchObject([{ deviceId: device, isOnline: false }]);
+  });
+
   it('is not listed any more when it was deleted, also when it was online', async () => {
     const { store, mqtt } = site.context;
-    await new DeletedDevices(new PresenceRecords(store, timeline), mqtt).onModuleInit();
+    await new ChangedDevices(new PresenceRecords(store, timeline), mqtt).onModuleInit();
     await using client = await site.signedIn();
     await presence.idle();
     const deleted = deviceId.parse(`uuid:${lamp}`);

@@ -4,8 +4,8 @@ import { Store } from '@sallyport/store';
 import type { DeviceSession } from '../sessions/device-session.js';
 import { SignedInDevices } from '../sessions/signed-in-devices.js';
 import { SignedInSession } from '../sessions/signed-in-session.js';
+import { ChangedDevices } from './changed-devices.js';
 import { CoapDevicesController } from './coap-devices.controller.js';
-import { DeletedDevices } from './deleted-devices.js';
 import { DevicePresence } from './device-presence.js';
 import { GatewayLease } from './gateway-lease.js';
 import { PresenceRecords } from './presence-records.js';
@@ -49,5 +49,5 @@ const superseded: Provider = {
 /** The wiring of presence, for the module of the gateway. It needs `SignedInDevices`. */
 export const presenceParts = {
   controllers: [CoapDevicesController],
-  providers: [lease, PresenceRecords, DeletedDevices, presence, superseded],
+  providers: [lease, PresenceRecords, ChangedDevices, presence, superseded],
 };

@@ -6,7 +6,8 @@ import { z } from 'zod';
 export const presenceRecord = z.strictObject({
   deviceId,
   isOnline: z.boolean(),
-  owner: deviceOwner,
+  /** Without it, nobody owns the device now. */
+  owner: deviceOwner.optional(),
   remoteAddress: z.string().max(64),
   connectionId: z.string().max(64),
   /** The gateway process that has, or had, the connection: the id of its lease. */

@@ -67,6 +67,15 @@ export class PresenceRecords {
     });
   }
 
+  /** Writes who owns a device now; `undefined`: nobody does. */
+  async setOwner(device: DeviceId, owner: string | undefined): Promise<void> {
+    await this.change(recordKey(device), (before) => {
+      if (before === undefined || before.owner === owner) return 'none';
+      const { owner: _, ...record } = before;
+      return [{ put: recordKey(device), value: { ...record, ...(owner === undefined ? {} : { owner }) } }];
+    });
+  }
+
   /** Removes the record of a deleted device. The event may come late, when a new device has signed in with its name. */
   async forget(device: DeviceId, deletedAt: string): Promise<void> {
     await this.change(recordKey(device), (before) => {

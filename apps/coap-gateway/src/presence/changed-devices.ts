@@ -1,17 +1,21 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Mqtt, subscribeEvent } from '@sallyport/mqtt';
-import { deviceDeleted } from '@sallyport/protocol';
+import { deviceDeleted, deviceOwnerChanged } from '@sallyport/protocol';
 import { PresenceRecords } from './presence-records.js';
 
-/** Forgets when deleted devices were here. Another device may get the name. */
+/** Keeps the records right when the registry gives a device to somebody else, or deletes it. */
 @Injectable()
-export class DeletedDevices implements OnModuleInit {
+export class ChangedDevices implements OnModuleInit {
   constructor(
     private readonly records: PresenceRecords,
     private readonly mqtt: Mqtt,
   ) {}
 
   async onModuleInit(): Promise<void> {
+    await subscribeEvent(this.mqtt, deviceOwnerChanged, ({ deviceId, owner }) =>
+      this.records.setOwner(deviceId, owner),
+    );
+    // Another device may get the name.
     await subscribeEvent(this.mqtt, deviceDeleted, ({ deviceId, deletedAt }) =>
       this.records.forget(deviceId, deletedAt),
     );
