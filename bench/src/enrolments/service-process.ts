@@ -58,6 +58,13 @@ export class ServiceProcess {
     return schema.parse(JSON.parse(content));
   }
 
+  /** The value of each sample of its metrics whose name matches, by its name with labels. */
+  async metrics(name: RegExp): Promise<Map<string, number>> {
+    const { content } = await this.send('GET', '/metrics');
+    const samples = content.split('\n').filter((line) => name.test(line));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+  }
+
   async stop(): Promise<void> {
     const closed = once(this.child, 'close');
     this.child.kill('SIGTERM');
