@@ -4,6 +4,7 @@ export { contentFormats, type Method, methods, type ResponseCode, responseCodes 
 export { encodeMessage } from './encode-message.js';
 export { CoapEndpoint, type CoapEndpointOptions } from './endpoint/coap-endpoint.js';
 export { defaultEndpointLimits, type EndpointLimits } from './endpoint/limits.js';
+export { etagOf } from './etag.js';
 export {
   CoapError,
   type CoapRequest,

@@ -1,6 +1,6 @@
 import { Problem, type ProblemType, printable, type ResourceAnswer } from '@sallyport/protocol';
 import { z } from 'zod';
-import type { Command, CommandOutcome, StoredBody } from './commands/command.js';
+import { type Command, type CommandOutcome, contentOfStored, type StoredBody } from './commands/command.js';
 import type { Wait } from './commands/commands.js';
 import { jsonOf } from './values/content.js';
 
@@ -45,16 +45,15 @@ export function answerFrom(command: Command, wait: Wait, now: Date): ResourceAns
 
 function readAnswer({ kind, href }: Command, { code, body }: Answered): Pick<ResourceAnswer, 'code' | 'content'> {
   if (!code.startsWith('2.')) {
-    const said = body === undefined ? '' : `: ${shown(Buffer.from(body.base64, 'base64').toString('utf8'))}`;
+    const said = body === undefined ? '' : `: ${shown(contentOfStored(body).payload.toString('utf8'))}`;
     throw new Problem(problemByCode[code] ?? 'bad-gateway', `The device answered ${code} to ${kind} ${href}${said}.`);
   }
   return { code, ...(body === undefined ? {} : contentFrom(body)) };
 }
 
-function contentFrom({ contentFormat, base64 }: StoredBody): Pick<ResourceAnswer, 'content'> {
-  const format = contentFormat === undefined ? {} : { contentFormat };
+function contentFrom(body: StoredBody): Pick<ResourceAnswer, 'content'> {
   try {
-    const content = jsonOf({ ...format, payload: Buffer.from(base64, 'base64') });
+    const content = jsonOf(contentOfStored(body));
     return content === undefined ? {} : { content: z.json().parse(content) };
   } catch (cause) {
     throw new Problem('bad-gateway', 'The device answered with a body that cannot be read.', { cause });

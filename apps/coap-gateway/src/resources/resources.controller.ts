@@ -23,7 +23,7 @@ import {
 import { Clock, Serves } from '@sallyport/runtime';
 import { z } from 'zod';
 import { answerFrom } from './admin-answer.js';
-import type { StoredBody } from './commands/command.js';
+import { type StoredBody, storedBodyOf } from './commands/command.js';
 import { Commands } from './commands/commands.js';
 import { LinkDirectory } from './links/link-directory.js';
 import { contentOf } from './values/content.js';
@@ -176,8 +176,7 @@ interface ChangeRequest {
 
 /** @throws Problem `invalid-request`: it is not JSON that can be sent */
 function bodyOf(body: unknown): StoredBody {
-  const { contentFormat, payload } = contentOf(anyJson.parse(body));
-  return { contentFormat, base64: payload.toString('base64') };
+  return storedBodyOf(contentOf(anyJson.parse(body)));
 }
 
 function isoOf(milliseconds: number): string {

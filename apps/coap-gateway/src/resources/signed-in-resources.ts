@@ -126,7 +126,7 @@ export class SignedInResources {
     if (code !== '2.05' || payload === undefined) return;
     try {
       if ((await this.context.links.find(this.session.device, href)) === undefined) return;
-      const content = jsonOf({ ...(contentFormat === undefined ? {} : { contentFormat }), payload });
+      const content = jsonOf({ contentFormat, payload });
       if (content !== undefined) this.reports.report(href, content);
     } catch (error) {
       this.warn(error, 'resource of a device could not be read', href);

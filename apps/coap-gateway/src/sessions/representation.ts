@@ -11,21 +11,31 @@ import { decodeCbor, encodeCbor } from '../cbor/cbor.js';
 /** How an answer is written, as the request asks (RFC 7252 §5.10.4). */
 export type Representation = (code: ResponseCode, body: object) => CoapResponse;
 
+/** The content format of an answer: CBOR, of OCF or plain, or JSON. */
+export type AcceptedFormat = (typeof contentFormats)['ocfCbor' | 'cbor' | 'json'];
+
 /**
  * Reads which format the device wants, before anything is done for it.
  *
  * @throws CoapError `4.06`: one that we do not have
  */
-export function representationFor({ accept = contentFormats.ocfCbor }: CoapRequest): Representation {
+export function acceptedFormat({ accept = contentFormats.ocfCbor }: Pick<CoapRequest, 'accept'>): AcceptedFormat {
   switch (accept) {
     case contentFormats.ocfCbor:
     case contentFormats.cbor:
-      return (code, body) => ({ code, contentFormat: accept, payload: encodeCbor(body) });
     case contentFormats.json:
-      return (code, body) => ({ code, contentFormat: accept, payload: Buffer.from(JSON.stringify(body)) });
+      return accept;
     default:
       throw new CoapError('4.06', `unsupported accept option ${accept}: use 10000, 60 or 50`);
   }
+}
+
+/** Writes answers in the format that the device wants. @throws CoapError as `acceptedFormat` */
+export function representationFor(request: CoapRequest): Representation {
+  const contentFormat = acceptedFormat(request);
+  const write = (body: object): Buffer =>
+    contentFormat === contentFormats.json ? Buffer.from(JSON.stringify(body)) : encodeCbor(body);
+  return (code, body) => ({ code, contentFormat, payload: write(body) });
 }
 
 // Real devices send `null` for what they do not have.

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { encodedBytes } from '../encode-message.js';
 import type { PeerCapabilities } from '../endpoint/peer-capabilities.js';
+import { etagOf } from '../etag.js';
 import { CoapError, type CoapResponse } from '../exchange.js';
 import type { CoapMessage } from '../message.js';
 import type { ReceivedRequest } from '../request-of.js';
@@ -17,7 +17,6 @@ interface KeptAnswer {
   readonly capacity: number;
 }
 
-const etagBytes = 8;
 // What it costs beside its body, so that many small answers cost what they take.
 const keptAnswerBytes = 1_024;
 
@@ -62,7 +61,7 @@ export class BlockDownloads {
     if (this.peer.takesWhole(encodedBytes(whole)) || !response.code.startsWith('2.')) return whole;
     if (!this.peer.isBlockWise) return messageOfResponse(responseOfError(tooLargeFor(this.peer, whole)), { token });
     const { block, payload } = blockAt(whole.payload, 0, this.sizeOf(this.peer.blockExponent));
-    const etag = response.etag ?? digestOf(whole.payload);
+    const etag = response.etag ?? etagOf(whole.payload);
     return messageOfResponse({ ...response, payload, etag }, { token, block2: block, size2: whole.payload.length });
   }
 
@@ -75,7 +74,8 @@ export class BlockDownloads {
     const capacity = keptAnswerBytes + body.length;
     if (!this.shelf.take(capacity))
       return inWords(request, new CoapError('5.03', 'too many answers are fetched in blocks: try again later'));
-    const etag = response.etag ?? digestOf(body);
+    // RFC 7959 §2.4: blocks of two answers are told apart by their ETag.
+    const etag = response.etag ?? etagOf(body);
     return this.deliver(request, { response: { ...response, etag }, body, capacity });
   }
 
@@ -112,11 +112,6 @@ function withoutObserve({ observe: _, ...response }: CoapResponse): CoapResponse
 /** Not by token: each block may be fetched with its own. */
 function keyOf({ method, path, query, accept }: ReceivedRequest): string {
   return transferKey([method, path, query, accept]);
-}
-
-/** RFC 7959 §2.4: blocks of two answers are told apart by their ETag. */
-function digestOf(body: Buffer): Buffer {
-  return createHash('sha256').update(body).digest().subarray(0, etagBytes);
 }
 
 function inWords({ token }: ReceivedRequest, error: CoapError): CoapMessage {

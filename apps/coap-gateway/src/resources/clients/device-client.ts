@@ -1,15 +1,22 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { CoapError, type CoapRequest, type CoapResponse, type ResponseCode, responseCodes } from '@sallyport/coap-wire';
+import {
+  CoapError,
+  type CoapRequest,
+  type CoapResponse,
+  etagOf,
+  type ResponseCode,
+  responseCodes,
+} from '@sallyport/coap-wire';
 import { type CommandKind, ocfDeviceId } from '@sallyport/protocol';
 import { ServiceContext } from '@sallyport/runtime';
 import { DeviceOwners } from '../../sessions/device-owners.js';
 import type { DeviceSession } from '../../sessions/device-session.js';
-import type { CommandOutcome, StoredBody } from '../commands/command.js';
+import { acceptedFormat } from '../../sessions/representation.js';
+import { type CommandOutcome, contentOfStored, type StoredBody, storedBodyOf } from '../commands/command.js';
 import { Commands, type Wait } from '../commands/commands.js';
 import { LinkDirectory } from '../links/link-directory.js';
+import { contentOf } from '../values/content.js';
 import { type KeptValue, KeptValues } from '../values/kept-values.js';
-import { contentIn } from './body-format.js';
 import { Relations } from './relations.js';
 import { type Target, targetOf } from './target.js';
 
@@ -40,11 +47,11 @@ export class DeviceClient {
     switch (request.method) {
       case 'GET':
         return request.observe === undefined
-          ? this.read(session, request, signal)
-          : this.observe(session, request, signal);
+          ? this.read(session, { target, request, signal })
+          : this.observe(session, { target, request, signal });
       case 'POST':
         await this.require(session, target, '4.03');
-        return this.command(session, { target, kind: kindOfPost(target), body: bodyOf(request), signal });
+        return this.command(session, { target, kind: kindOfPost(target), body: storedBodyOf(request), signal });
       case 'DELETE':
         await this.require(session, target, '4.03');
         return this.command(session, { target, kind: 'delete', signal });
@@ -53,22 +60,20 @@ export class DeviceClient {
     }
   }
 
-  private async read(session: DeviceSession, request: CoapRequest, signal: AbortSignal): Promise<CoapResponse> {
-    const target = targetOf(request);
+  private async read(session: DeviceSession, { target, request, signal }: Read): Promise<CoapResponse> {
     await this.require(session, target, '4.04');
     const kept = target.resourceInterface === undefined ? await this.kept(target) : undefined;
     if (kept !== undefined) return unlessKnown(request, responseOf(request, kept));
     return unlessKnown(request, await this.command(session, { target, kind: 'retrieve', signal }));
   }
 
-  private async observe(session: DeviceSession, request: CoapRequest, signal: AbortSignal): Promise<CoapResponse> {
+  private async observe(session: DeviceSession, { target, request, signal }: Read): Promise<CoapResponse> {
     if (request.observe === 1) {
       // RFC 7641 §3.6: an answer without Observe says that the relation is over.
       if (this.relations.end(session, request.token)) return { code: '2.05' };
       throw new CoapError('4.00', 'there is no observation with this token');
     }
     if (request.observe !== 0) throw new CoapError('4.00', `invalid observe value ${request.observe}`);
-    const target = targetOf(request);
     await this.require(session, target, '4.01');
     const relation = this.relations.begin(session, { target, token: request.token });
     try {
@@ -111,6 +116,12 @@ export class DeviceClient {
   }
 }
 
+interface Read {
+  readonly target: Target;
+  readonly request: CoapRequest;
+  readonly signal: AbortSignal;
+}
+
 interface Order {
   readonly target: Target;
   readonly kind: CommandKind;
@@ -122,23 +133,15 @@ function kindOfPost({ resourceInterface }: Target): CommandKind {
   return resourceInterface === 'oic.if.create' ? 'create' : 'update';
 }
 
-function bodyOf({ contentFormat, payload }: CoapRequest): StoredBody {
-  return { ...(contentFormat === undefined ? {} : { contentFormat }), base64: payload.toString('base64') };
+function responseOf(request: CoapRequest, { content, etag }: KeptValue): CoapResponse {
+  return { code: '2.05', ...contentOf(content, acceptedFormat(request)), etag };
 }
 
-function responseOf({ accept }: CoapRequest, { content, etag }: KeptValue): CoapResponse {
-  return { code: '2.05', ...contentIn(accept, content), etag };
-}
-
-/** RFC 7252 §5.10.6.2: who names the value that there is gets no body. */
+/** RFC 7252 §5.10.6.2: a client that names the present value gets no body. */
 function unlessKnown({ etags = [] }: CoapRequest, response: CoapResponse): CoapResponse {
   if (response.code !== '2.05') return response;
   const etag = response.etag ?? etagOf(response.payload ?? Buffer.alloc(0));
   return etags.some((known) => known.equals(etag)) ? { code: '2.03', etag } : { ...response, etag };
-}
-
-function etagOf(payload: Buffer): Buffer {
-  return createHash('sha256').update(payload).digest().subarray(0, 8);
 }
 
 function answerOf(wait: Wait): CoapResponse {
@@ -158,10 +161,7 @@ function answerOf(wait: Wait): CoapResponse {
 
 function passedOn({ code, body }: Extract<CommandOutcome, { readonly kind: 'answered' }>): CoapResponse {
   if (!isResponseCode(code)) throw new CoapError('5.02', `the device answered with the code ${code}`);
-  if (body === undefined) return { code };
-  const { contentFormat, base64 } = body;
-  const format = contentFormat === undefined ? {} : { contentFormat };
-  return { code, ...format, payload: Buffer.from(base64, 'base64') };
+  return body === undefined ? { code } : { code, ...contentOfStored(body) };
 }
 
 function isResponseCode(code: string): code is ResponseCode {

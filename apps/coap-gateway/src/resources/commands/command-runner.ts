@@ -2,8 +2,8 @@ import { CoapError, type CoapResponse, type OutgoingRequest } from '@sallyport/c
 import { within } from '@sallyport/concurrency';
 import type { CommandKind, ResourceHref } from '@sallyport/protocol';
 import type { DeviceSession } from '../../sessions/device-session.js';
-import { pathOf } from '../values/device-resources.js';
-import { type Command, type CommandOutcome, largestAnswerBytes } from './command.js';
+import { gatewayStatus, pathOf } from '../values/device-resources.js';
+import { type Command, type CommandOutcome, contentOfStored, largestAnswerBytes, storedBodyOf } from './command.js';
 import type { Commands, PendingEntry } from './commands.js';
 
 export interface CommandRunnerOptions {
@@ -19,9 +19,6 @@ export interface CommandRunnerOptions {
   /** The store does not answer. The next call tries again. */
   readonly onFault: (error: unknown) => void;
 }
-
-/** plgd's resource for the state of a device at the gateway: the device itself has none. */
-const gatewayStatus = '/plgd/s';
 
 const gatewayStatusAnswers = { retrieve: '2.05', update: '4.05', create: '4.03', delete: '4.03' } as const;
 
@@ -102,12 +99,11 @@ export class CommandRunner {
 
 function requestOf({ kind, href, resourceInterface, body }: Command): OutgoingRequest {
   const name = kind === 'create' ? 'oic.if.create' : resourceInterface;
-  const format = body?.contentFormat === undefined ? {} : { contentFormat: body.contentFormat };
   return {
     method: ({ retrieve: 'GET', update: 'POST', create: 'POST', delete: 'DELETE' } as const)[kind],
     path: pathOf(href),
     ...(name === undefined ? {} : { query: [`if=${name}`] }),
-    ...(body === undefined ? {} : { ...format, payload: Buffer.from(body.base64, 'base64') }),
+    ...(body === undefined ? {} : contentOfStored(body)),
   };
 }
 
@@ -115,8 +111,7 @@ function answered({ code, contentFormat, payload = Buffer.alloc(0) }: CoapRespon
   if (payload.length > largestAnswerBytes)
     return unavailable(`the device answered ${code} with ${payload.length} bytes; ${largestAnswerBytes} are taken`);
   if (payload.length === 0) return { kind: 'answered', code };
-  const format = contentFormat === undefined ? {} : { contentFormat };
-  return { kind: 'answered', code, body: { ...format, base64: payload.toString('base64') } };
+  return { kind: 'answered', code, body: storedBodyOf({ contentFormat, payload }) };
 }
 
 function unavailable(reason: string): CommandOutcome {

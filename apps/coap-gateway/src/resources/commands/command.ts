@@ -8,6 +8,7 @@ import {
 } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
 import { z } from 'zod';
+import type { Content, ReceivedContent } from '../values/content.js';
 
 /** Largest body of a command. Many may wait for one device. */
 export const largestCommandBytes = 64 * 1024;
@@ -17,6 +18,16 @@ export const largestAnswerBytes = 256 * 1024;
 /** A body as it is on the wire, in base64. */
 const storedBody = z.strictObject({ contentFormat: z.int().exactOptional(), base64: z.base64() });
 export type StoredBody = z.infer<typeof storedBody>;
+
+/** A body as the store takes it. */
+export function storedBodyOf({ contentFormat, payload }: ReceivedContent): StoredBody {
+  return { ...(contentFormat === undefined ? {} : { contentFormat }), base64: payload.toString('base64') };
+}
+
+/** A stored body as it is on the wire. */
+export function contentOfStored({ base64, ...format }: StoredBody): Content {
+  return { ...format, payload: Buffer.from(base64, 'base64') };
+}
 
 /**
  * What came of a command. `answered`: the device did. `unavailable`: nobody knows whether it carried it out, because its

@@ -1,9 +1,16 @@
 import { CoapError, contentFormats } from '@sallyport/coap-wire';
 import type { JsonValue } from '@sallyport/store';
 import { decodeCbor, encodeCbor } from '../../cbor/cbor.js';
+import type { AcceptedFormat } from '../../sessions/representation.js';
+
+/** The body of a request or an answer, as it came. */
+export interface ReceivedContent {
+  readonly contentFormat?: number | undefined;
+  readonly payload: Buffer;
+}
 
 /** The body of a request or an answer as it is on the wire. */
-export interface Content {
+export interface Content extends ReceivedContent {
   readonly contentFormat?: number;
   readonly payload: Buffer;
 }
@@ -18,7 +25,7 @@ const bytesMember = '$bytes';
  * @returns undefined: there is no body
  * @throws CoapError `4.00`: it is not what its format says
  */
-export function jsonOf({ contentFormat, payload }: Content): JsonValue | undefined {
+export function jsonOf({ contentFormat, payload }: ReceivedContent): JsonValue | undefined {
   if (payload.length === 0) return undefined;
   switch (contentFormat) {
     // Devices leave the format out; then it is what OCF devices speak.
@@ -35,9 +42,10 @@ export function jsonOf({ contentFormat, payload }: Content): JsonValue | undefin
   }
 }
 
-/** JSON as CBOR of OCF. What `jsonOf` made of a byte string becomes one again. */
-export function contentOf(json: JsonValue): Required<Content> {
-  return { contentFormat: contentFormats.ocfCbor, payload: encodeCbor(cborValueOf(json)) };
+/** JSON as it is, or as CBOR of OCF. What `jsonOf` made of a byte string becomes one again in CBOR. */
+export function contentOf(json: JsonValue, contentFormat: AcceptedFormat = contentFormats.ocfCbor): Required<Content> {
+  const isJson = contentFormat === contentFormats.json;
+  return { contentFormat, payload: isJson ? Buffer.from(JSON.stringify(json)) : encodeCbor(cborValueOf(json)) };
 }
 
 /** Turns a decoded CBOR value into JSON. */
@@ -52,7 +60,7 @@ export function jsonOfValue(value: unknown): JsonValue {
 }
 
 /** Turns JSON into a value for CBOR. */
-export function cborValueOf(json: JsonValue | undefined): unknown {
+function cborValueOf(json: JsonValue | undefined): unknown {
   if (Array.isArray(json)) return json.map(cborValueOf);
   if (typeof json !== 'object' || json === null) return json;
   const members = Object.entries(json);

@@ -5,6 +5,7 @@ import type { DeviceSession } from '../../sessions/device-session.js';
 import { jsonOf, jsonOfValue } from './content.js';
 import {
   batchOf,
+  gatewayStatus,
   isObservable,
   resourceBatch,
   resourceList,
@@ -16,9 +17,6 @@ import type { Reports } from './reports.js';
 
 /** Relations of observation with one device. The other resources are read once. */
 const mostObserved = 200;
-
-/** A resource of plgd's gateway itself; a device may publish it, and has nothing to tell about it. */
-const gatewayStatus = '/plgd/s';
 
 export interface DeviceObservationOptions {
   readonly session: DeviceSession;
@@ -170,7 +168,7 @@ export class DeviceObservation {
       if (code === '4.04') return this.lose(href);
       // 2.03 without a body: as it was.
       if (code !== '2.05' || !this.hrefs.has(href)) return;
-      const content = jsonOf({ ...(contentFormat === undefined ? {} : { contentFormat }), payload });
+      const content = jsonOf({ contentFormat, payload });
       if (content !== undefined) this.options.reports.report(href, content);
     };
   }

@@ -11,6 +11,12 @@ export interface ToldResources {
   readonly isBatchObservable: boolean;
 }
 
+/**
+ * plgd's resource for the state of a device at the gateway. A device may publish it, and has nothing to tell about it: the
+ * gateway answers for it.
+ */
+export const gatewayStatus = '/plgd/s';
+
 const observableBit = 2;
 const mostTold = 1_000;
 

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { etagOf } from '@sallyport/coap-wire';
 import type { DeviceId, ResourceHref, ResourceLink } from '@sallyport/protocol';
 import type { JsonValue } from '@sallyport/store';
 import { type Alias, type Micros, type Resource, Twin } from '@sallyport/twin';
@@ -94,6 +94,6 @@ export function valueText(content: JsonValue): ValueText {
 function keptOf(resource: Resource | undefined): KeptValue | undefined {
   const { reported } = resource ?? {};
   if (reported === undefined) return undefined;
-  const etag = createHash('sha256').update(reported.value).digest().subarray(0, 8);
+  const etag = etagOf(reported.value);
   return { content: JSON.parse(reported.value), atMicros: reported.atMicros, etag };
 }
