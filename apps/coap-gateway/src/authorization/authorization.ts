@@ -1,3 +1,5 @@
+import type { OcfUuid } from '@sallyport/protocol';
+
 /** What an access token says, verified. */
 export interface AccessToken {
   /** The value of the owner claim (`coap.authorization.owner_claim`). */
@@ -31,8 +33,13 @@ export interface TokenSet {
 export abstract class Authorization {
   /** Verifies an access token: signature, issuer, audience, times, owner claim. */
   abstract verify(accessToken: string): Promise<AccessToken>;
-  /** Exchanges the authorization code of a sign-up. @param provider its name in the settings */
-  abstract exchange(provider: string, code: string): Promise<TokenSet>;
+  /**
+   * Exchanges the authorization code of a sign-up.
+   *
+   * @param provider its name in the settings
+   * @param holder the device of the certificate that was proved: what is for another one is not spent, if that can be told
+   */
+  abstract exchange(provider: string, code: string, holder?: OcfUuid): Promise<TokenSet>;
   /** @param provider undefined asks all providers; the first that accepts answers */
-  abstract refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet>;
+  abstract refresh(provider: string | undefined, refreshToken: string, holder?: OcfUuid): Promise<TokenSet>;
 }

@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { CoapError } from '@sallyport/coap-wire';
 import { PeriodicWork, SerialQueue } from '@sallyport/concurrency';
 import type { Settings } from '@sallyport/config';
+import type { OcfUuid } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog, reasonOf } from '@sallyport/runtime';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
 import { readAuthorizationSettings } from './authorization-settings.js';
@@ -59,12 +60,12 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
     return (await this.current()).verify(accessToken);
   }
 
-  async exchange(provider: string, code: string): Promise<TokenSet> {
-    return (await this.current()).exchange(provider, code);
+  async exchange(provider: string, code: string, holder?: OcfUuid): Promise<TokenSet> {
+    return (await this.current()).exchange(provider, code, holder);
   }
 
-  async refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet> {
-    return (await this.current()).refresh(provider, refreshToken);
+  async refresh(provider: string | undefined, refreshToken: string, holder?: OcfUuid): Promise<TokenSet> {
+    return (await this.current()).refresh(provider, refreshToken, holder);
   }
 
   /** As the settings are now: the rest of the gateway follows them too. */

@@ -1,6 +1,6 @@
 import { CoapError } from '@sallyport/coap-wire';
 import { type GrantedTokens, GrantRefused, ProviderUnavailable, TokenRefused, trimmed } from '@sallyport/oidc';
-import { deviceOwner } from '@sallyport/protocol';
+import { deviceOwner, type OcfUuid } from '@sallyport/protocol';
 import { decodeJwt } from 'jose';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
 import type { TokenSettings } from './authorization-settings.js';
@@ -25,21 +25,21 @@ export class ProviderAuthorization extends Authorization {
     return this.accessIn(claims, provider);
   }
 
-  async exchange(provider: string, code: string): Promise<TokenSet> {
+  async exchange(provider: string, code: string, holder?: OcfUuid): Promise<TokenSet> {
     const asked = this.named(provider);
-    return this.tokenSet(await this.asking(asked, () => asked.exchange(code)));
+    return this.tokenSet(await this.asking(asked, () => asked.exchange(code, holder)));
   }
 
-  async refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet> {
-    if (provider === undefined) return this.refreshAnywhere(refreshToken);
+  async refresh(provider: string | undefined, refreshToken: string, holder?: OcfUuid): Promise<TokenSet> {
+    if (provider === undefined) return this.refreshAnywhere(refreshToken, holder);
     const asked = this.named(provider);
-    return this.tokenSet(await this.asking(asked, () => asked.refresh(refreshToken)));
+    return this.tokenSet(await this.asking(asked, () => asked.refresh(refreshToken, holder)));
   }
 
   /** When one of them could not be asked, it might have accepted: no refusal of the others is definitive then. */
-  private async refreshAnywhere(refreshToken: string): Promise<TokenSet> {
+  private async refreshAnywhere(refreshToken: string, holder: OcfUuid | undefined): Promise<TokenSet> {
     const candidates = this.candidatesFor(refreshToken);
-    const asking = candidates.map((each) => this.asking(each, () => each.refresh(refreshToken)));
+    const asking = candidates.map((each) => this.asking(each, () => each.refresh(refreshToken, holder)));
     try {
       return await this.tokenSet(await Promise.any(asking));
     } catch (error) {

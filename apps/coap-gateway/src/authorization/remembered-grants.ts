@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { BoundedMap } from '@sallyport/concurrency';
+import type { OcfUuid } from '@sallyport/protocol';
 import type { Authorization, TokenSet } from './authorization.js';
 
 // A device has one code, and one refresh token at a time.
@@ -13,17 +14,21 @@ const mostGrants = 8;
 export class RememberedGrants {
   private readonly grants = new BoundedMap<string, Promise<TokenSet>>(mostGrants);
 
-  constructor(private readonly authorization: Authorization) {}
+  /** @param holder the device that its certificate names, if any */
+  constructor(
+    private readonly authorization: Authorization,
+    private readonly holder?: OcfUuid,
+  ) {}
 
   /** As `Authorization.exchange`. */
   exchange(provider: string, code: string): Promise<TokenSet> {
-    return this.once(['exchange', provider, code], () => this.authorization.exchange(provider, code));
+    return this.once(['exchange', provider, code], () => this.authorization.exchange(provider, code, this.holder));
   }
 
   /** As `Authorization.refresh`. */
   refresh(provider: string | undefined, refreshToken: string): Promise<TokenSet> {
     return this.once(['refresh', provider ?? '', refreshToken], () =>
-      this.authorization.refresh(provider, refreshToken),
+      this.authorization.refresh(provider, refreshToken, this.holder),
     );
   }
 

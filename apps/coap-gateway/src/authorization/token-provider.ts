@@ -1,4 +1,5 @@
 import type { GrantedTokens } from '@sallyport/oidc';
+import type { OcfUuid } from '@sallyport/protocol';
 
 /** Claims of a verified access token, of any type. */
 export type TokenClaims = Readonly<Record<string, unknown>>;
@@ -15,8 +16,9 @@ export interface TokenProvider {
   /** The claim with the id of the device, in each of its tokens. Absent: the one that the settings name, if any. */
   readonly deviceIdClaim?: string;
   verify(accessToken: string): Promise<TokenClaims>;
-  exchange(code: string): Promise<GrantedTokens>;
-  refresh(refreshToken: string): Promise<GrantedTokens>;
+  /** @param holder as in `Authorization`; a provider that knows no devices ignores it */
+  exchange(code: string, holder?: OcfUuid): Promise<GrantedTokens>;
+  refresh(refreshToken: string, holder?: OcfUuid): Promise<GrantedTokens>;
   /** Whether a refresh token has the form of its own. Absent: nobody can tell. */
   isOwnRefreshToken?(refreshToken: string): boolean;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CoapEndpoint, CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
 import { SerialQueue } from '@sallyport/concurrency';
+import { ocfUuidOf } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { RememberedGrants } from '../authorization/remembered-grants.js';
 import { certifiedName } from './proof.js';
@@ -41,7 +42,8 @@ export class DeviceConnection implements DeviceLink {
     private readonly context: GatewayContext,
     private readonly connection: Connection,
   ) {
-    this.tokens = new RememberedGrants(context.authorization);
+    const name = certifiedName(connection);
+    this.tokens = new RememberedGrants(context.authorization, name === undefined ? undefined : ocfUuidOf(name));
   }
 
   /** It speaks CoAP from now on. */

@@ -41,7 +41,7 @@ export class SiteGrants {
 
   /** @throws GrantRefused: nobody has this refresh token, or not any more */
   async renew(refreshToken: string): Promise<Granted> {
-    const device = isRefreshToken(refreshToken) ? canonicalUuid(refreshToken.split('.')[0] ?? '') : undefined;
+    const device = deviceOfRefreshToken(refreshToken);
     if (device === undefined) throw new GrantRefused('invalid_grant');
     for (let tries = 0; tries < mostTries; tries += 1) {
       const { entry, record } = await this.read(device);
@@ -93,6 +93,11 @@ export class SiteGrants {
 export function isRefreshToken(text: string): boolean {
   const [device = '', secret = '', ...more] = text.split('.');
   return canonicalUuid(device) !== undefined && /^[\w-]{20}$/.test(secret) && more.length === 0;
+}
+
+/** The device that a refresh token of a site names; undefined for every other text. */
+export function deviceOfRefreshToken(text: string): OcfUuid | undefined {
+  return isRefreshToken(text) ? canonicalUuid(text.split('.')[0] ?? '') : undefined;
 }
 
 /** It names its device, so that its grant can be found. */

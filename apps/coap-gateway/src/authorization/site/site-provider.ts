@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { type GrantedTokens, ProviderUnavailable, TokenRefused } from '@sallyport/oidc';
-import { ocfUuid, Problem } from '@sallyport/protocol';
+import { type OcfUuid, ocfUuid, Problem } from '@sallyport/protocol';
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { siteProviderName } from '../provider-file.js';
+import { resolveDeviceId } from '../resolve-device-id.js';
 import type { TokenClaims, TokenProvider } from '../token-provider.js';
 import type { SharedKeys } from './shared-keys.js';
 import type { SiteCodes } from './site-codes.js';
-import { type Granted, isRefreshToken, type SiteGrants } from './site-grants.js';
+import { deviceOfRefreshToken, type Granted, isRefreshToken, type SiteGrants } from './site-grants.js';
 import type { TokenKey } from './token-key.js';
 
 /** The claim with the device, when the settings name none. */
@@ -44,13 +45,20 @@ export class SiteProvider implements TokenProvider {
     this.deviceIdClaim = parts.deviceIdClaim ?? ownDeviceClaim;
   }
 
-  exchange(code: string): Promise<GrantedTokens> {
-    const { codes, grants, now } = this.parts;
-    return fromStore(async () => this.tokensFor(await grants.begin(codes, { code, now: now() })));
+  exchange(code: string, holder?: OcfUuid): Promise<GrantedTokens> {
+    const { codes, grants } = this.parts;
+    const now = this.parts.now();
+    return fromStore(async () => {
+      this.requireHolder((await codes.find(code, now))?.record.device, holder);
+      return this.tokensFor(await grants.begin(codes, { code, now }));
+    });
   }
 
-  refresh(refreshToken: string): Promise<GrantedTokens> {
-    return fromStore(async () => this.tokensFor(await this.parts.grants.renew(refreshToken)));
+  refresh(refreshToken: string, holder?: OcfUuid): Promise<GrantedTokens> {
+    return fromStore(async () => {
+      this.requireHolder(deviceOfRefreshToken(refreshToken), holder);
+      return this.tokensFor(await this.parts.grants.renew(refreshToken));
+    });
   }
 
   isOwnRefreshToken(refreshToken: string): boolean {
@@ -65,6 +73,13 @@ export class SiteProvider implements TokenProvider {
       if (!(await this.parts.grants.isLive(user))) throw new TokenRefused('not valid here');
       return payload;
     });
+  }
+
+  /** Before anything is spent: another device could end the tokens of this one with a code that it has found. */
+  private requireHolder(device: OcfUuid | undefined, holder: OcfUuid | undefined): void {
+    if (device === undefined || holder === undefined) return;
+    const rules = { isCertificateRequired: true, areIdentityPropertiesRequired: true, claimName: this.deviceIdClaim };
+    resolveDeviceId(rules, { claim: device, certificate: holder, requested: holder });
   }
 
   private async verified(accessToken: string): Promise<JWTPayload> {

@@ -82,4 +82,26 @@ describe('a device with a code of its site', () => {
     });
     expect(site.registry.owners.size).toBe(0);
   });
+
+  it('loses nothing when another device shows its code and its refresh token', async () => {
+    await using parts = await openSite();
+    const { provider, site } = parts;
+    await using client = await site.connect({ device: await site.device() });
+    const signUp = { di: lamp, accesstoken: await provider.code(), authprovider: 'site' };
+    const {
+      uid = '',
+      accesstoken = '',
+      refreshtoken = '',
+    } = textsIn((await send(client, '/oic/sec/account', signUp)).body);
+    const next = { ...signUp, accesstoken: await provider.code() };
+    for (const [path, body] of [
+      ['/oic/sec/account', next],
+      ['/oic/sec/tokenrefresh', { di: lamp, uid, refreshtoken }],
+    ] as const) {
+      await using other = await site.connect({ device: await site.device(stranger) });
+      expect((await send(other, path, body)).code).toBe('4.01');
+    }
+    expect((await send(client, '/oic/sec/session', { di: lamp, uid, accesstoken, login: true })).code).toBe('2.04');
+    expect((await send(client, '/oic/sec/account', next)).code).toBe('2.04');
+  });
 });
