@@ -7,8 +7,8 @@ import { DevicePresence } from './presence/device-presence.js';
 import { presenceParts } from './presence/presence-parts.js';
 import { resourceParts } from './resources/resource-parts.js';
 import { ResourceWork } from './resources/resource-work.js';
+import { sessionParts } from './sessions/session-parts.js';
 import { SessionPresence } from './sessions/session-presence.js';
-import { sessionParts } from './sessions/session-providers.js';
 import { SignedInWork } from './sessions/signed-in-work.js';
 
 /** Wires the parts of the CoAP gateway. */

@@ -29,7 +29,7 @@ import { NoPresence, NoWork } from './sessions/absent-parts.fixture.js';
 import { AttemptLimit } from './sessions/attempt-limit.js';
 import { CoapDeviceEntrance } from './sessions/coap-device-entrance.js';
 import { DeviceOwners } from './sessions/device-owners.js';
-import { SessionParts } from './sessions/session-parts.js';
+import { SessionDependencies } from './sessions/session-dependencies.js';
 import type { SessionPresence } from './sessions/session-presence.js';
 import { SignedInDevices } from './sessions/signed-in-devices.js';
 import type { SignedInWork } from './sessions/signed-in-work.js';
@@ -187,7 +187,7 @@ export class GatewaySite implements AsyncDisposable {
     const owners = new DeviceOwners(context);
     const work = options.work?.(context, devices) ?? new NoWork();
     const presence = options.presence?.(context, devices) ?? new NoPresence();
-    const parts = new SessionParts(authorization, owners, devices, work, presence, attempts);
+    const parts = new SessionDependencies(authorization, owners, devices, work, presence, attempts);
     const entrance = new CoapDeviceEntrance(front, context, parts);
     opened.use(this.siteCa);
     opened.defer(() => closeTestContext(context));

@@ -6,7 +6,7 @@ import { Store, scopedStore } from '@sallyport/store';
 import { DeletedDevices, ValueEvents } from '@sallyport/timeline';
 import { Twin } from '@sallyport/twin';
 import { DeviceClient } from './clients/device-client.js';
-import { Relations } from './clients/relations.js';
+import { Observers } from './clients/observers.js';
 import { Commands } from './commands/commands.js';
 import { KeptOfDevice } from './kept-of-device.js';
 import { LinkDirectory } from './links/link-directory.js';
@@ -47,7 +47,7 @@ export const resourceParts = {
     KeptOfDevice,
     ResourceDirectory,
     ResourceDiscovery,
-    Relations,
+    Observers,
     DeviceClient,
     ResourceMetrics,
     ResourceWork,

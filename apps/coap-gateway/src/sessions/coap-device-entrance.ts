@@ -9,7 +9,7 @@ import { OwnerWatch } from './owner-watch.js';
 import { RefusalNotes } from './refusal-notes.js';
 import type { GatewayContext, SessionRules } from './sec-context.js';
 import { registerSessionMetrics, SessionCounters } from './session-counters.js';
-import { SessionParts } from './session-parts.js';
+import { SessionDependencies } from './session-dependencies.js';
 
 // How often expired tokens and connections without a sign-in are looked for.
 const checkEveryMs = 1_000;
@@ -39,7 +39,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
   constructor(
     private readonly front: GatewayFront,
     private readonly service: ConnectedContext,
-    parts: SessionParts,
+    parts: SessionDependencies,
   ) {
     const { clock, log, metrics } = service;
     this.faults = new FaultLog(log, clock, 'request of a device failed');

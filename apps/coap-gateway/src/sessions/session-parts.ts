@@ -1,25 +1,18 @@
-import { Injectable } from '@nestjs/common';
-import { Authorization } from '../authorization/authorization.js';
 import { AttemptLimit } from './attempt-limit.js';
+import { CoapDeviceEntrance } from './coap-device-entrance.js';
 import { DeviceOwners } from './device-owners.js';
-import { SessionPresence } from './session-presence.js';
+import { SessionDependencies } from './session-dependencies.js';
 import { SignedInDevices } from './signed-in-devices.js';
-import { SignedInWork } from './signed-in-work.js';
+import { TimelineController } from './timeline.controller.js';
 
-/** What the sessions are made of. */
-@Injectable()
-export class SessionParts {
-  constructor(
-    private readonly authorization: Authorization,
-    private readonly owners: DeviceOwners,
-    private readonly devices: SignedInDevices,
-    private readonly work: SignedInWork,
-    private readonly presence: SessionPresence,
-    private readonly attempts: AttemptLimit,
-  ) {}
-
-  get all() {
-    const { authorization, owners, devices, work, presence, attempts } = this;
-    return { authorization, owners, devices, work, presence, attempts };
-  }
-}
+/** The wiring of connections and sessions, for the module of the gateway. */
+export const sessionParts = {
+  controllers: [TimelineController],
+  providers: [
+    DeviceOwners,
+    SignedInDevices,
+    { provide: AttemptLimit, useFactory: () => new AttemptLimit() },
+    SessionDependencies,
+    CoapDeviceEntrance,
+  ],
+};

@@ -8,7 +8,7 @@ import { messageOfResponse, responseOfError } from '../to-message.js';
 import { type Block, bertExponent, blockOffset } from './block-option.js';
 import { type BlockSize, blockAt } from './block-size.js';
 import type { BlockTransferOptions } from './block-transfers.js';
-import { BodyShelf, transferKey } from './body-shelf.js';
+import { KeptBodies, transferKey } from './kept-bodies.js';
 
 /** An answer that its peer gets in blocks. */
 interface KeptAnswer {
@@ -22,11 +22,11 @@ const keptAnswerBytes = 1_024;
 
 /** Cuts answers into blocks, and keeps each until its last block is fetched (Block2, RFC 7959 §2.4). */
 export class BlockDownloads {
-  private readonly shelf: BodyShelf<KeptAnswer>;
+  private readonly bodies: KeptBodies<KeptAnswer>;
   private readonly peer: PeerCapabilities;
 
   constructor({ memory, lifetimeMs, peer }: BlockTransferOptions) {
-    this.shelf = new BodyShelf(memory, lifetimeMs);
+    this.bodies = new KeptBodies(memory, lifetimeMs);
     this.peer = peer;
   }
 
@@ -34,7 +34,7 @@ export class BlockDownloads {
   next(request: ReceivedRequest, block2: Block): CoapMessage | undefined {
     if (block2.number === 0) return undefined;
     const key = keyOf(request);
-    const kept = this.shelf.remove(key);
+    const kept = this.bodies.remove(key);
     if (kept !== undefined) return this.deliver(request, kept);
     // A GET can be served again. What another method did must not be done twice.
     if (request.method === 'GET') return undefined;
@@ -66,13 +66,13 @@ export class BlockDownloads {
   }
 
   close(): void {
-    this.shelf.close();
+    this.bodies.close();
   }
 
   private begin(request: ReceivedRequest, response: CoapResponse, body: Buffer): CoapMessage {
-    this.shelf.drop(keyOf(request));
+    this.bodies.drop(keyOf(request));
     const capacity = keptAnswerBytes + body.length;
-    if (!this.shelf.take(capacity))
+    if (!this.bodies.take(capacity))
       return inWords(request, new CoapError('5.03', 'too many answers are fetched in blocks: try again later'));
     // RFC 7959 §2.4: blocks of two answers are told apart by their ETag.
     const etag = response.etag ?? etagOf(body);
@@ -85,8 +85,8 @@ export class BlockDownloads {
     const offset = block2 === undefined ? 0 : blockOffset(block2);
     const sizeExponent = Math.min(this.peer.blockExponent, block2?.sizeExponent ?? bertExponent);
     const { block, payload } = blockAt(kept.body, offset, this.sizeOf(sizeExponent));
-    if (block.hasMore) this.shelf.put(keyOf(request), kept);
-    else this.shelf.give(kept.capacity);
+    if (block.hasMore) this.bodies.put(keyOf(request), kept);
+    else this.bodies.give(kept.capacity);
     if (offset >= kept.body.length)
       return inWords(request, new CoapError('4.00', `the answer has no block ${block.number}`));
     const envelope = { token, ...echoOf(request), block2: block };

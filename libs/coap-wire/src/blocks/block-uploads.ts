@@ -5,8 +5,8 @@ import { messageOfResponse } from '../to-message.js';
 import { type Block, blockOffset } from './block-option.js';
 import { hasBlockLength } from './block-size.js';
 import type { BlockTransferOptions, Received } from './block-transfers.js';
-import { BodyShelf, transferKey } from './body-shelf.js';
 import { GrowingBody } from './growing-body.js';
+import { KeptBodies, transferKey } from './kept-bodies.js';
 
 /** The blocks of a request that have come. */
 class Upload extends GrowingBody {
@@ -17,11 +17,11 @@ class Upload extends GrowingBody {
 
 /** Puts the requests of one connection together from their blocks (Block1, RFC 7959 §2.5). */
 export class BlockUploads {
-  private readonly shelf: BodyShelf<Upload>;
+  private readonly bodies: KeptBodies<Upload>;
   private readonly largestBodyBytes: number;
 
   constructor({ memory, lifetimeMs, largestBodyBytes }: BlockTransferOptions) {
-    this.shelf = new BodyShelf(memory, lifetimeMs);
+    this.bodies = new KeptBodies(memory, lifetimeMs);
     this.largestBodyBytes = largestBodyBytes;
   }
 
@@ -32,10 +32,10 @@ export class BlockUploads {
       return refused(request, '4.00', 'a block has another length than its Block1 option says');
     const key = keyOf(request);
     const offset = blockOffset(block1);
-    if (offset === 0) this.shelf.drop(key);
+    if (offset === 0) this.bodies.drop(key);
     if (Math.max(size1, offset + payload.length) > this.largestBodyBytes) return this.tooLarge(request);
     if (offset === 0 && !block1.hasMore) return { request };
-    const upload = offset === 0 ? new Upload(request.contentFormat) : this.shelf.remove(key);
+    const upload = offset === 0 ? new Upload(request.contentFormat) : this.bodies.remove(key);
     // RFC 7959 §2.9.2: a block is missing, or is of another body.
     if (upload === undefined || upload.bytes !== offset || upload.contentFormat !== request.contentFormat)
       return this.give(upload, refused(request, '4.08', 'the blocks before this one are not here: send all again'));
@@ -45,28 +45,28 @@ export class BlockUploads {
   /** RFC 7959 §2.9.3: with the size that is allowed. What has come of it is forgotten. */
   tooLarge(request: ReceivedRequest): Received {
     const { token } = request;
-    this.shelf.drop(keyOf(request));
+    this.bodies.drop(keyOf(request));
     const size1 = this.largestBodyBytes;
     return { answer: messageOfResponse(worded('4.13', `a request has at most ${size1} bytes`), { token, size1 }) };
   }
 
   close(): void {
-    this.shelf.close();
+    this.bodies.close();
   }
 
   private append(upload: Upload, request: ReceivedRequest, block1: Block): Received {
     const { token, payload } = request;
     if (!block1.hasMore) return this.give(upload, { request: { ...request, payload: upload.wholeWith(payload) } });
-    if (!this.shelf.take(upload.capacityFor(payload.length) - upload.capacity))
+    if (!this.bodies.take(upload.capacityFor(payload.length) - upload.capacity))
       return this.give(upload, refused(request, '5.03', 'too many requests come in blocks: try again later'));
     upload.append(payload);
-    this.shelf.put(keyOf(request), upload);
+    this.bodies.put(keyOf(request), upload);
     return { answer: messageOfResponse({ code: '2.31' }, { token, block1 }) };
   }
 
   /** Gives the room of an upload back: it goes on as a request, or not at all. */
   private give(upload: Upload | undefined, received: Received): Received {
-    if (upload !== undefined) this.shelf.give(upload.capacity);
+    if (upload !== undefined) this.bodies.give(upload.capacity);
     return received;
   }
 }

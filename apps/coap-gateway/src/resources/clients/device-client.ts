@@ -17,7 +17,7 @@ import { Commands, type Wait } from '../commands/commands.js';
 import { LinkDirectory } from '../links/link-directory.js';
 import { contentOf } from '../values/content.js';
 import { type KeptValue, KeptValues } from '../values/kept-values.js';
-import { Relations } from './relations.js';
+import { Observers } from './observers.js';
 import { type Target, targetOf } from './target.js';
 
 // The deadline of the device that answers, and the way to its replica and back.
@@ -34,7 +34,7 @@ export class DeviceClient {
     private readonly owners: DeviceOwners,
     private readonly commands: Commands,
     private readonly values: KeptValues,
-    private readonly relations: Relations,
+    private readonly observers: Observers,
     private readonly context: ServiceContext,
   ) {}
 
@@ -70,12 +70,12 @@ export class DeviceClient {
   private async observe(session: DeviceSession, { target, request, signal }: Read): Promise<CoapResponse> {
     if (request.observe === 1) {
       // RFC 7641 §3.6: an answer without Observe says that the relation is over.
-      if (this.relations.end(session, request.token)) return { code: '2.05' };
+      if (this.observers.end(session, request.token)) return { code: '2.05' };
       throw new CoapError('4.00', 'there is no observation with this token');
     }
     if (request.observe !== 0) throw new CoapError('4.00', `invalid observe value ${request.observe}`);
     await this.require(session, target, '4.01');
-    const relation = this.relations.begin(session, { target, token: request.token });
+    const observer = this.observers.begin(session, { target, token: request.token });
     try {
       const kept = await this.kept(target);
       const first =
@@ -83,9 +83,9 @@ export class DeviceClient {
           ? await this.command(session, { target, kind: 'retrieve', signal })
           : responseOf(request, kept);
       if (first.code !== '2.05') throw new CoapError(first.code, 'the resource cannot be observed');
-      return relation.follow(first, { sinceMicros: kept?.atMicros ?? 0, write: (value) => responseOf(request, value) });
+      return observer.follow(first, { sinceMicros: kept?.atMicros ?? 0, write: (value) => responseOf(request, value) });
     } catch (error) {
-      relation.end();
+      observer.end();
       throw error;
     }
   }

@@ -17,7 +17,7 @@ const retryMs = 1_000;
 // RFC 7641 §3.4 asks for growing numbers; this is where plgd's gateway begins.
 const firstSequence = 3;
 
-interface RelationOptions {
+interface ObserverOptions {
   readonly session: DeviceSession;
   readonly target: Target;
   readonly token: Buffer;
@@ -29,12 +29,12 @@ interface FollowOptions {
 }
 
 /** A device that observes a resource of another one. */
-export class Relation {
+export class Observer {
   private readonly ended = new AbortController();
   private sequence = firstSequence;
 
   constructor(
-    readonly options: RelationOptions,
+    readonly options: ObserverOptions,
     private readonly values: KeptValues,
     private readonly onEnd: () => void,
   ) {
@@ -79,10 +79,10 @@ export class Relation {
   }
 }
 
-/** Devices that observe others. A relation ends with the session, with the resource, or when the owner changes. */
+/** Devices that observe others. Each observer ends with its session, with the resource, or when the owner changes. */
 @Injectable()
-export class Relations implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly relations = new Map<DeviceSession, Map<string, Relation>>();
+export class Observers implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly observers = new Map<DeviceSession, Map<string, Observer>>();
   private readonly following: PeriodicWork;
 
   constructor(
@@ -107,26 +107,26 @@ export class Relations implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /** @throws CoapError `4.00`: the token is in use; `4.29`: the device observes too much */
-  begin(session: DeviceSession, { target, token }: Omit<RelationOptions, 'session'>): Relation {
-    const ofSession = this.relations.get(session) ?? new Map<string, Relation>();
+  begin(session: DeviceSession, { target, token }: Omit<ObserverOptions, 'session'>): Observer {
+    const ofSession = this.observers.get(session) ?? new Map<string, Observer>();
     const key = token.toString('hex');
     if (ofSession.has(key)) throw new CoapError('4.00', 'the token has an observation already');
     if (ofSession.size >= mostOfSession) throw new CoapError('4.29', `more than ${mostOfSession} observations`);
-    const relation = new Relation({ session, target, token }, this.values, () => {
-      if (ofSession.get(key) === relation) ofSession.delete(key);
-      if (ofSession.size === 0) this.relations.delete(session);
+    const observer = new Observer({ session, target, token }, this.values, () => {
+      if (ofSession.get(key) === observer) ofSession.delete(key);
+      if (ofSession.size === 0) this.observers.delete(session);
     });
-    this.relations.set(session, ofSession.set(key, relation));
+    this.observers.set(session, ofSession.set(key, observer));
     // The session may have ended while the request was on its way.
-    if (session.signal.aborted) relation.end();
-    return relation;
+    if (session.signal.aborted) observer.end();
+    return observer;
   }
 
   /** @returns false: there is none with this token */
   end(session: DeviceSession, token: Buffer): boolean {
-    const relation = this.relations.get(session)?.get(token.toString('hex'));
-    relation?.end();
-    return relation !== undefined;
+    const observer = this.observers.get(session)?.get(token.toString('hex'));
+    observer?.end();
+    return observer !== undefined;
   }
 
   private async follow(signal: AbortSignal): Promise<void> {
@@ -139,19 +139,19 @@ export class Relations implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  /** Ends the relations with a device whose resource is gone, or that has another owner now. @param name undefined: all */
+  /** Ends the observers of a device whose resource is gone, or that has another owner now. @param name undefined: all */
   private async review(name: string | undefined): Promise<void> {
     const device = name === undefined ? undefined : ocfUuidOf(name);
-    for (const relation of this.all())
-      if (name === undefined || relation.options.target.device === device)
-        if (!(await this.holds(relation.options).catch(() => true))) relation.stop();
+    for (const observer of this.all())
+      if (name === undefined || observer.options.target.device === device)
+        if (!(await this.holds(observer.options).catch(() => true))) observer.stop();
   }
 
-  private all(): Relation[] {
-    return [...this.relations.values()].flatMap((ofSession) => [...ofSession.values()]);
+  private all(): Observer[] {
+    return [...this.observers.values()].flatMap((ofSession) => [...ofSession.values()]);
   }
 
-  private async holds({ session, target }: RelationOptions): Promise<boolean> {
+  private async holds({ session, target }: ObserverOptions): Promise<boolean> {
     const { device, href } = target;
     if ((await this.links.find(device, href)) === undefined) return false;
     return this.owners.isOwner({ deviceId: ocfDeviceId(device), owner: session.owner });

@@ -14,7 +14,7 @@ interface Place<Body> {
 }
 
 /** The bodies of one connection whose transfers go on. One that nobody asks for is forgotten. */
-export class BodyShelf<Body extends KeptBody> {
+export class KeptBodies<Body extends KeptBody> {
   /** Its part of `memory`. */
   bytes = 0;
   private readonly places = new Map<string, Place<Body>>();
@@ -36,14 +36,14 @@ export class BodyShelf<Body extends KeptBody> {
     this.memory.give(this, bytes);
   }
 
-  /** Takes a body off the shelf, to use it. It keeps its room, and nobody can drop it now. */
+  /** Takes a body out, to use it. It keeps its room, and nobody can drop it now. */
   remove(key: string): Body | undefined {
     const body = this.places.get(key)?.body;
     this.places.delete(key);
     return body;
   }
 
-  /** Puts a body, whose room is taken, on the shelf. It replaces another of the same key. */
+  /** Puts in a body whose room is taken. It replaces another of the same key. */
   put(key: string, body: Body): void {
     this.drop(key);
     this.places.set(key, { body, isNew: true });
