@@ -115,11 +115,11 @@ export class ConnectionAcceptor {
 
   /** Ends a session for a reason, and reports it once. */
   cut(session: ListenerSession, reason: RefusalReason): void {
-    if (session.isCut) return;
-    session.cutReason = reason;
-    const certificate = certificateOf(session.peer);
-    this.responder.report(session.remoteAddress, { reason, ...(certificate === undefined ? {} : { certificate }) });
-    session.cut();
+    if (session.cutReason === undefined) {
+      const certificate = certificateOf(session.peer);
+      this.responder.report(session.remoteAddress, { reason, ...(certificate === undefined ? {} : { certificate }) });
+    }
+    session.cutFor(reason);
   }
 
   /** Lets requests in flight finish, tells streams to end, and closes everything else. */

@@ -69,6 +69,42 @@ describe('a stream connection', () => {
     expect(await said).toBe('goodbye\n');
   });
 
+  it('that asks for its own revocation gets the answer, and is cut when it does not end then', async () => {
+    const ca = forgeCa('fleet');
+    const stream = (connection: Connection) => {
+      connection.endGently(300);
+      connection.draining.addEventListener('abort', () => connection.socket.write('revoked\n'));
+      connection.socket.write('hello\n');
+    };
+    const { listener, port, refusals } = await site.openListener(mutual([ca]), { handler: { stream } });
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', ca)));
+    await once(socket, 'data');
+    let said = '';
+    socket.on('data', (chunk) => {
+      said += chunk;
+    });
+    const closed = closing(socket);
+
+    for (let times = 0; times < 2; times += 1) listener.refuseSessions(() => 'device-revoked');
+
+    await closed;
+    expect(said).toBe('revoked\n');
+    expect(refusals.map(({ reason }) => reason)).toEqual(['device-revoked']);
+  });
+
+  it('that asked for its own revocation long ago is cut at once', async () => {
+    const ca = forgeCa('fleet');
+    const { connection, handler } = keeping();
+    const { listener, port } = await site.openListener(mutual([ca]), { handler });
+    const socket = await site.openTls(port, identity(forgeDevice('dev-1', ca)));
+    const stream = await connection;
+    stream.endGently(0);
+    const closed = closing(socket);
+    listener.refuseSessions(() => 'device-revoked');
+    await closed;
+    expect(stream.draining.aborted).toBe(false);
+  });
+
   it('says goodbye in its own words when the level becomes stricter', async () => {
     const { listener, port } = await site.openListener(serverOnly(), { handler: polite });
     const socket = await site.openTls(port);

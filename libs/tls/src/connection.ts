@@ -43,7 +43,7 @@ export interface Connection {
   /**
    * Aborted when the connection has to end, because the listener closes or its security level changed. The protocol
    * then says goodbye in its own words and ends the stream. What is still open after `Limits.drainMs` is cut. A
-   * revoked peer is cut at once, without this signal.
+   * revoked peer is cut at once, without this signal; but see `endGently`.
    */
   readonly draining: AbortSignal;
   /**
@@ -51,6 +51,12 @@ export interface Connection {
    * reason, the peer is refused: it is cut at once, counted and reported.
    */
   close(reason?: RefusalReason): void;
+  /**
+   * The peer asks for something that ends its own admission, such as to be revoked. For `mostMs` from now, a peer that is
+   * not admitted any more is told by `draining`, so that the answer reaches it. What is open after that is cut. Serve
+   * nothing else on the connection meanwhile.
+   */
+  endGently(mostMs: number): void;
   /**
    * Makes a device the peer of this connection, if the admission port admits it. The device signs in with a token that
    * the caller has verified. When the token expires and no newer one came, the connection is cut; it is also cut as that
@@ -110,6 +116,10 @@ export class SessionConnection implements Connection {
   close(reason?: RefusalReason): void {
     if (reason === undefined) this.session.finish(this.control.drainMs);
     else this.control.cut(this.session, reason);
+  }
+
+  endGently(mostMs: number): void {
+    this.session.endGently(mostMs);
   }
 
   identify(claim: TokenClaim): Promise<AdmissionDecision> {

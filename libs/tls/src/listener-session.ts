@@ -56,6 +56,7 @@ export class ListenerSession {
   private endsWhenIdle = false;
   private endsWithRequest = false;
   private refusedFor: RefusalReason | undefined;
+  private gentleUntil = Number.NEGATIVE_INFINITY;
   readonly holder: Evictable;
   readonly destination: Destination;
   /** Who is on the other side; undefined while nobody has proved it. */
@@ -68,7 +69,7 @@ export class ListenerSession {
   isOver: boolean;
   /** True when it was cut: even what was written already must not reach the peer. */
   isCut = false;
-  /** Why it was cut. */
+  /** Why it was cut, or is told to end before it is cut. */
   cutReason: RefusalReason | undefined;
 
   constructor({
@@ -211,6 +212,21 @@ export class ListenerSession {
     if (this.isOver) return;
     if (this.isAnswering) this.retire('draining', { idleMs: 0, hardMs });
     else this.end(hardMs);
+  }
+
+  /** See `Connection.endGently`. */
+  endGently(mostMs: number): void {
+    this.gentleUntil = performance.now() + mostMs;
+  }
+
+  /** Cuts it; or has it end in its own words first, where that was asked for and takes no place from others. */
+  cutFor(reason: RefusalReason): void {
+    if (this.isCut) return;
+    const isTold = this.cutReason !== undefined;
+    this.cutReason ??= reason;
+    const gentleMs = this.gentleUntil - performance.now();
+    if (gentleMs <= 0 || reason === 'too-many-connections') this.cut();
+    else if (!isTold) this.retire('draining', { idleMs: 0, hardMs: gentleMs });
   }
 
   private endWhenIdle(): void {
