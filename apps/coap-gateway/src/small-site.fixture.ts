@@ -37,6 +37,8 @@ export class SmallSite {
   ownerQuestions = 0;
   /** Runs between the answer about an owner and its departure. */
   beforeOwnerAnswer: () => Promise<void> = async () => undefined;
+  /** Runs between the release of a device and the answer about it. */
+  beforeReleaseAnswer: () => Promise<void> = async () => undefined;
   /** Names of devices that the registry refuses. */
   readonly refused = new Set<string>();
   /** Whether owners bring more new devices than the registry takes at the moment. */
@@ -90,10 +92,11 @@ export class SmallSite {
   }
 
   @RpcHandler(releaseDevice)
-  release({ deviceId, owner }: Owned) {
+  async release({ deviceId, owner }: Owned) {
     this.requireUp();
     if (this.owners.get(deviceId.toLowerCase()) !== owner) return { outcome: 'not-owned' as const };
     this.owners.delete(deviceId.toLowerCase());
+    await this.beforeReleaseAnswer();
     return { outcome: 'released' as const };
   }
 

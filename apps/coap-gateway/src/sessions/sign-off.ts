@@ -1,7 +1,11 @@
 import { CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
+import { registryDeadlineMs } from '@sallyport/entrance';
 import { explained, provedUser, proveSession, requireOwner } from './proof.js';
 import { requireText } from './representation.js';
 import type { SecRequest } from './sec-context.js';
+
+// To ask the registry, and to deliver the answer.
+const lastAnswerMs = registryDeadlineMs + 1_000;
 
 /** DELETE /oic/sec/account: the device has no owner any more, and its certificates of this site are revoked. */
 export function signOff(sec: SecRequest): Promise<CoapResponse> {
@@ -26,6 +30,8 @@ async function signOffNow(sec: SecRequest): Promise<CoapResponse> {
     link.leave();
     await context.work.forget(signedIn);
   }
+  // The registry revokes the certificate of this connection, and that may be known here before its answer.
+  connection.endGently(lastAnswerMs);
   await context.owners.release({ deviceId, owner, remoteAddress: connection.remoteAddress });
   return { code: '2.02' };
 }

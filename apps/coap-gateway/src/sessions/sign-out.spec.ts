@@ -1,5 +1,6 @@
 import { CoapError } from '@sallyport/coap-wire';
 import type { CoapClient } from '@sallyport/coap-wire/testing';
+import { waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answerOf, GatewaySite, lamp, send } from '../gateway-site.fixture.js';
 import type { DeviceSession } from './device-session.js';
@@ -33,6 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
+const metrics = () => site.context.metrics.metrics();
 const connect = async (): Promise<CoapClient> => site.connect({ device: await site.device() });
 
 describe('the sign-out of a device', () => {
@@ -138,6 +140,18 @@ describe('the sign-off of a device', () => {
       code: '4.00',
       text: 'cannot handle sign off: cannot find the device among those of the owner',
     });
+  });
+
+  it('is answered, although its certificate is revoked before', async () => {
+    await using client = await site.signedIn();
+    const isRefused = async () => /^sallyport_entrance_refused_total.*reason="device-locked"/m.test(await metrics());
+    site.registry.beforeReleaseAnswer = async () => {
+      await site.announce(`uuid:${lamp}`, 'locked');
+      await waitFor(isRefused, { what: 'the gateway to refuse the device' });
+    };
+    expect((await signOff(client)).code).toBe('2.02');
+    expect(await client.ended).toBe('released-by-peer');
+    site.registry.beforeReleaseAnswer = async () => undefined;
   });
 
   it('waits for the command that runs on the device', async () => {
