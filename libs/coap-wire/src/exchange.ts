@@ -109,5 +109,13 @@ export interface Endpoint {
   abort(diagnostic: string): void;
 }
 
+/** A request that is refused before its handler sees it: it cannot be read, or its blocks make no body. */
+export interface RefusedRequest {
+  /** As far as it can be read. */
+  readonly path: readonly string[];
+  readonly code: ResponseCode;
+  readonly diagnostic: string;
+}
+
 /** Serves the requests of the peer. A thrown `CoapError` is answered; anything else is 5.00, and reported. */
 export type RequestHandler = (request: CoapRequest, signal: AbortSignal) => Promise<CoapResponse> | CoapResponse;

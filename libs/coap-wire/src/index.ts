@@ -13,6 +13,7 @@ export {
   type EndReason,
   type Observation,
   type OutgoingRequest,
+  type RefusedRequest,
   type RequestHandler,
   type RequestOptions,
 } from './exchange.js';

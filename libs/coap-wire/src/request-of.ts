@@ -39,6 +39,11 @@ export function requestOf(message: CoapMessage): ReceivedRequest {
   return request;
 }
 
+/** The path of a request, also of one that cannot be read whole. */
+export function pathOf({ options }: CoapMessage): string[] {
+  return options.filter(({ number }) => number === optionNumbers.uriPath).map(({ value }) => value.toString());
+}
+
 class RequestParts implements ReceivedRequest {
   readonly path: string[] = [];
   readonly query: string[] = [];

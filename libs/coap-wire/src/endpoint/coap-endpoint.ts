@@ -9,6 +9,7 @@ import {
   type EndReason,
   type Observation,
   type OutgoingRequest,
+  type RefusedRequest,
   type RequestHandler,
   type RequestOptions,
 } from '../exchange.js';
@@ -33,6 +34,8 @@ import { ServedRequests } from './served-requests.js';
 export interface CoapEndpointOptions {
   /** Default: nothing is found here (4.04). */
   readonly handler?: RequestHandler;
+  /** Whether the connection ends after a request that was refused before the handler saw it. Default: it goes on. */
+  readonly endsAfter?: (refused: RefusedRequest) => boolean;
   /** For the bodies that come or go in blocks, of all connections. Default: this connection has its own. */
   readonly blockMemory?: BlockMemory;
   /** Those that are not given are as in `defaultEndpointLimits`. */
@@ -84,6 +87,7 @@ export class CoapEndpoint implements Endpoint, MessageStreamUser {
     this.own = new OwnRequests({ limits: this.limits, peer: this.peer, send: (message) => this.send(message) });
     this.served = new ServedRequests({
       handler,
+      endsAfter: options.endsAfter ?? (() => false),
       transfers: this.transfers,
       limits: this.limits,
       signal: this.life.signal,

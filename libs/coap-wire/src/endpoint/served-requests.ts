@@ -1,12 +1,20 @@
 import type { BlockTransfers } from '../blocks/block-transfers.js';
-import { CoapError, type CoapRequest, type CoapResponse, type RequestHandler } from '../exchange.js';
+import {
+  CoapError,
+  type CoapRequest,
+  type CoapResponse,
+  type RefusedRequest,
+  type RequestHandler,
+} from '../exchange.js';
 import type { CoapMessage } from '../message.js';
-import { type ReceivedRequest, requestOf } from '../request-of.js';
+import { pathOf, type ReceivedRequest, requestOf } from '../request-of.js';
+import { responseOf } from '../response-of.js';
 import { messageOfResponse, responseOfError } from '../to-message.js';
 import type { EndpointLimits } from './limits.js';
 
 export interface ServedRequestsOptions {
   readonly handler: RequestHandler;
+  readonly endsAfter: (refused: RefusedRequest) => boolean;
   readonly transfers: BlockTransfers;
   readonly limits: EndpointLimits;
   readonly signal: AbortSignal;
@@ -43,21 +51,29 @@ export class ServedRequests {
 
   /** Answers at once where the handler does: most of what a busy connection costs are promises. */
   serve(message: CoapMessage): void {
-    const { transfers, send } = this.options;
+    const { transfers } = this.options;
     const request = this.requestIn(message);
     if (request instanceof CoapError) {
-      send(messageOfResponse(responseOfError(request), message), false);
+      this.answerBelow(message, messageOfResponse(responseOfError(request), message));
       return;
     }
     const received = transfers.receive(request);
     if ('answer' in received) {
-      send(received.answer, false);
+      this.answerBelow(message, received.answer);
       return;
     }
     const response = this.responseTo(received.request);
     // A request that came in blocks is larger than its last message.
     if (response instanceof Promise) this.answerLater(request, response, received.request.payload.length);
     else this.answer(request, response);
+  }
+
+  /** Answers what no handler sees: an error, or one more block. */
+  private answerBelow(message: CoapMessage, answer: CoapMessage): void {
+    const { code, payload } = responseOf(answer);
+    const isError = !code.startsWith('2.');
+    const refused = { path: pathOf(message), code, diagnostic: payload.toString() };
+    this.options.send(answer, isError && this.options.endsAfter(refused));
   }
 
   private answerLater(request: ReceivedRequest, pending: Promise<CoapResponse>, bytes: number): void {
