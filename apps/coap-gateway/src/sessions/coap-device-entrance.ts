@@ -73,6 +73,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
     const device = new DeviceConnection(this.context, connection);
     const endpoint = new CoapEndpoint(connection.socket, {
       handler: (request, signal) => device.answer(request, signal),
+      endsAfter: (refused) => device.endsAfter(refused),
       blockMemory: this.blockMemory,
       limits: this.limitsFor(connection),
       onFault: this.faults.note,

@@ -75,6 +75,7 @@ const csm = '50e12304000020';
 // That of libcoap, with Block-Wise-Transfer.
 const csmWithBlocks = '50e12380010020';
 const frame = (hex: string) => Buffer.from(hex, 'hex');
+const size1 = { number: optionNumbers.size1, value: Buffer.from('ffffff', 'hex') };
 // A POST to /here, token 01, by a device that is not signed in.
 const notSignedIn = frame('51' + '02' + '01' + 'b4' + '68657265');
 const lastWord = Buffer.from("cannot handle request to path '/here': invalid authorization context").toString('hex');
@@ -143,6 +144,37 @@ describe('a connection that nobody has signed in on', () => {
     const received = await exchange([frame(csm), frame(`d1${length}0101${options}`), notSignedIn]);
     // 2.05 with token 01, in CBOR of OCF.
     expect(received).toMatch(new RegExp(`^${csm}d1..4501c22710ffa16474696d65`));
+  });
+
+  describe('with a request to /oic/sec/session that cannot be served', () => {
+    const path = ['oic', 'sec', 'session'].map((text) => ({ number: optionNumbers.uriPath, value: Buffer.from(text) }));
+    const block1 = (number: number) => ({
+      number: optionNumbers.block1,
+      value: encodeBlock({ number, hasMore: true, sizeExponent: 0 }),
+    });
+    const payload = Buffer.alloc(16);
+
+    it.each([
+      ['an unknown critical option', '82', { options: [{ number: 9, value: Buffer.of(1) }, ...path] }],
+      ['an unknown method', '85', { code: 5 }],
+      ['a block without those before it', '88', { options: [...path, block1(3)], payload }],
+      ['a body that is too large', '8d', { options: [...path, block1(0), size1], payload }],
+    ])('ends after the answer to %s', async (_what, code, parts) => {
+      const bad = encodeMessage({
+        code: methods.POST,
+        token: Buffer.of(7),
+        options: path,
+        payload: Buffer.alloc(0),
+        ...parts,
+      });
+      expect(await exchange([frame(csmWithBlocks), bad])).toMatch(new RegExp(`^${csm}d1..${code}07`));
+    });
+
+    it('is among the refusals that are counted', async () => {
+      expect(await site.context.metrics.metrics()).toContain(
+        'sallyport_coap_refused_total{path="/oic/sec/session",code="4.05"} 1',
+      );
+    });
   });
 
   it('ignores empty messages', async () => {

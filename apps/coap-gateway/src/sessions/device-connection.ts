@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type CoapEndpoint, CoapError, type CoapRequest, type CoapResponse } from '@sallyport/coap-wire';
+import {
+  type CoapEndpoint,
+  CoapError,
+  type CoapRequest,
+  type CoapResponse,
+  type RefusedRequest,
+} from '@sallyport/coap-wire';
 import { SerialQueue } from '@sallyport/concurrency';
 import { ocfUuidOf } from '@sallyport/protocol';
 import { type Connection, networkOf } from '@sallyport/tls';
@@ -65,6 +71,14 @@ export class DeviceConnection implements DeviceLink {
     if (handlers !== undefined) return this.answerSec(path, request, handlers[request.method] ?? unsupported);
     if (path === '/x.plgd.dev/time') return answerTime(request, this.context.clock);
     return this.answerSignedIn(path, request, signal);
+  }
+
+  /** Every error on the paths of security ends the connection, also one that is found before the request is read. */
+  endsAfter({ path: segments, code, diagnostic }: RefusedRequest): boolean {
+    const path = `/${segments.join('/')}`;
+    if (!Object.hasOwn(secHandlers, path)) return false;
+    this.context.refusals.note(this.connection, { path, code, diagnostic });
+    return true;
   }
 
   /** Ends it when its time is over. Called every second. */
