@@ -37,8 +37,9 @@ export class BlockRequests {
   /** Reads the blocks that follow the first of an answer. */
   async whole(request: OutgoingRequest, first: ReceivedResponse, signal: AbortSignal): Promise<ReceivedResponse> {
     if (first.block2?.hasMore !== true) return first;
-    // The parts that described the body of the request were for its first message.
-    const { payload: _, contentFormat: __, ...rest } = request;
+    // Content-Format stays, though there is no body any more: go-coap, of plgd, finds the answer it goes on with by all
+    // options but those of blocks. With another option it would carry out a POST a second time.
+    const { payload: _, ...rest } = request;
     const body = new AnswerBody(first, this.options.mostBytes);
     for (let block = body.add(first); block !== undefined; ) {
       block = body.add(await this.askOnce(rest, { block2: block }, signal));

@@ -135,6 +135,35 @@ describe('bodies larger than the messages of the peer', () => {
     expect(await answer).toBe(code);
   });
 
+  it('of answers are fetched with the options of the request, so that it is not taken for a new one', async () => {
+    const [here, there] = duplexPair();
+    const peer = new RawPeer(there);
+    const endpoint = new CoapEndpoint(here);
+    await peer.next();
+    peer.sendHex('00 e1');
+    const update: OutgoingRequest = {
+      ...light,
+      method: 'POST',
+      payload: Buffer.from('a0', 'hex'),
+      contentFormat: 10_000,
+    };
+    const answer = endpoint.request({ ...update, accept: 10_000, query: ['if=oic.if.rw'] }, soon);
+    answerBlock(peer, await peer.next(), { number: 0, hasMore: true, sizeExponent: 0 });
+    const next = await peer.next();
+    expect(requestOf(next)).toMatchObject({
+      method: 'POST',
+      path: ['light', '1'],
+      query: ['if=oic.if.rw'],
+      contentFormat: 10_000,
+      accept: 10_000,
+      block2: { number: 1, hasMore: false, sizeExponent: 0 },
+      payload: Buffer.alloc(0),
+    });
+    answerBlock(peer, next, { number: 1, hasMore: false, sizeExponent: 0 });
+    expect((await answer).payload).toHaveLength(32);
+    endpoint.abort('over');
+  });
+
   it('of answers fail when they are larger than the limit', async () => {
     const [endpoint, peer] = await endpointAndPeer({ limits: { bodyBytes: 40 } });
     const answer = endpoint.request(light, soon);
