@@ -10,6 +10,12 @@ describe('coap cbor', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '\ufffdiexpiresin\u0018<' });
   });
 
+  it('reads JSON from standard input, for codes and tokens', async () => {
+    await using site = await fakeSite();
+    const { exitCode, stdout } = await site.run(['coap', 'cbor', '-'], { stdin: '{"expiresin":\n 60}\n' });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '\ufffdiexpiresin\u0018<' });
+  });
+
   it('prints CBOR as JSON, byte strings in base64', async () => {
     await using site = await fakeSite();
     await writeFile(join(site.directory, 'answer.cbor'), Buffer.from('a2616100616242ffff', 'hex'));
