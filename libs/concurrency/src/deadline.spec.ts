@@ -45,3 +45,25 @@ describe('a deadline', () => {
     await vi.runAllTimersAsync();
   });
 });
+
+describe('a deadline in a process that is held up', () => {
+  beforeEach(() => void vi.useRealTimers());
+
+  it('does not lose an answer that came while the process could not listen', async () => {
+    const answer = new Promise((resolve) => setTimeout(resolve, 40, 'the answer'));
+    const outcome = within(answer, 20, { late });
+    holdUp(300);
+    expect(await outcome).toBe('the answer');
+  });
+
+  it('ends all the same without an answer', async () => {
+    const outcome = within(never(), 200, { late });
+    holdUp(400);
+    await expect(outcome).rejects.toThrow('too late');
+  });
+});
+
+function holdUp(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { startDeadline } from '@sallyport/concurrency';
 import type { Destination } from './connection.js';
 import type { Evictable } from './fair-quota.js';
 import type { HandshakeCharge } from './handshake-charge.js';
@@ -8,7 +9,7 @@ import type { ListenerSession } from './listener-session.js';
 export class PendingConnection implements Evictable {
   readonly raw: Socket;
   readonly remoteAddress: string;
-  private readonly deadline: NodeJS.Timeout;
+  private readonly endDeadline: () => void;
   private readonly onEvicted: (pending: PendingConnection) => void;
   private isOverdue = false;
   /** The session it became. */
@@ -31,10 +32,10 @@ export class PendingConnection implements Evictable {
     this.raw = raw;
     this.remoteAddress = raw.remoteAddress ?? 'unknown';
     this.onEvicted = onEvicted;
-    this.deadline = setTimeout(() => {
+    this.endDeadline = startDeadline(deadlineMs, () => {
       this.isOverdue = true;
       raw.destroy();
-    }, deadlineMs);
+    });
   }
 
   /** Whether the deadline closed it. */
@@ -56,6 +57,6 @@ export class PendingConnection implements Evictable {
 
   /** The connection is a session now, or closed. */
   clearDeadline(): void {
-    clearTimeout(this.deadline);
+    this.endDeadline();
   }
 }
