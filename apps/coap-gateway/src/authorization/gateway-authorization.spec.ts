@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { closeTestContext, openTestContext } from '@sallyport/runtime/testing';
 import { waitFor } from '@sallyport/testkit';
 import { OidcProvider } from '@sallyport/testkit/oidc-provider';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DeviceOwners } from '../sessions/device-owners.js';
 import { refusalOf } from './authorization.fixture.js';
 import { GatewayAuthorization } from './gateway-authorization.js';
@@ -39,7 +39,8 @@ async function openGateway() {
     await appendFile(join(folder, 'sallyport.toml'), line);
     await context.reloadSettings();
   };
-  return { provider, authorization, fault, rewrite };
+  const writeProviders = (text: string) => writeFile(providersPath, text);
+  return { provider, authorization, fault, rewrite, writeProviders, providersText: lines.join('\n'), log: context.log };
 }
 
 describe('the authorization of the gateway', () => {
@@ -68,6 +69,25 @@ describe('the authorization of the gateway', () => {
     expect((await authorization.verify(token)).deviceIdClaim).toBe('x');
     await rewrite('coap.tls.identity_properties_required = false\n');
     expect(await refusalOf(authorization.verify(token))).toMatch(/^5\.03 temporary error: the settings /);
+  });
+
+  it('follows the file of its providers, and keeps what it had while that cannot be used', async () => {
+    const { provider, authorization, writeProviders, providersText, log } = await openGateway();
+    const errors = vi.spyOn(log, 'error');
+    await authorization.onModuleInit();
+    await writeProviders(providersText.replace('"plant"', '"works"'));
+    const isTaken = async () => {
+      const tokens = authorization.exchange('works', await provider.codeFor('1'));
+      return tokens.then(
+        () => true,
+        () => false,
+      );
+    };
+    await waitFor(isTaken, { deadlineMs: 10_000 });
+    await writeProviders('[[provider]]\nname = 1\n');
+    await waitFor(() => errors.mock.calls.length > 0, { deadlineMs: 10_000 });
+    expect(errors.mock.calls[0]?.[0]).toMatchObject({ reason: expect.stringContaining('coap-providers.toml, line 1') });
+    expect(await isTaken()).toBe(true);
   });
 
   it('stays ready when a provider goes away later', async () => {

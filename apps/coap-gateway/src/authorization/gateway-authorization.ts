@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { CoapError } from '@sallyport/coap-wire';
 import { PeriodicWork, SerialQueue } from '@sallyport/concurrency';
 import type { Settings } from '@sallyport/config';
+import { FileWatch } from '@sallyport/files';
 import type { OcfUuid } from '@sallyport/protocol';
 import { ConnectedContext, FaultLog, reasonOf } from '@sallyport/runtime';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
@@ -22,6 +23,8 @@ interface InForce {
 /**
  * The providers of the settings, and that of this site. The gateway starts without them, and is not ready until each has
  * described itself. One that is down later costs its own devices only.
+ *
+ * Their file is read again when it has changed. While it cannot be used, the providers of before stay.
  */
 @Injectable()
 export class GatewayAuthorization extends Authorization implements OnModuleInit, BeforeApplicationShutdown {
@@ -30,6 +33,7 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   private inForce: InForce | undefined;
   private undescribed: readonly OidcTokenProvider[] = [];
   private readonly discovery: PeriodicWork;
+  private watch: { readonly path: string; readonly file: FileWatch } | undefined;
 
   constructor(
     private readonly context: ConnectedContext,
@@ -53,6 +57,7 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.watch?.file.stop();
     await Promise.all([this.discovery.stop(), this.site.close()]);
   }
 
@@ -84,6 +89,13 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
   /** @throws Problem `config-invalid` */
   private async open(settings: Settings): Promise<Authorization> {
     if (this.inForce?.settings === settings) return this.inForce.authorization;
+    // Before it is read: no change is missed in between.
+    await this.follow(settings.get('coap.authorization.providers_path'));
+    return this.replace(settings);
+  }
+
+  /** @throws Problem `config-invalid` */
+  private async replace(settings: Settings): Promise<Authorization> {
     const { clock } = this.context;
     const tokens = await readAuthorizationSettings(settings);
     const oidc = openOidcProviders(tokens.providers, { tokens, now: () => clock.now(), deadlineMs });
@@ -93,6 +105,27 @@ export class GatewayAuthorization extends Authorization implements OnModuleInit,
     this.inForce = { settings, authorization };
     this.undescribed = oidc;
     return authorization;
+  }
+
+  private async follow(path: string | undefined): Promise<void> {
+    if (this.watch?.path === path) return;
+    this.watch?.file.stop();
+    this.watch = undefined;
+    if (path === undefined) return;
+    const onChange = () => void this.opening.run(() => this.readAgain(path));
+    this.watch = { path, file: await FileWatch.start({ paths: [path], onChange }) };
+  }
+
+  private async readAgain(path: string): Promise<void> {
+    const { log, settings } = this.context;
+    // Other settings are read with the next request.
+    if (this.watch?.path !== path || this.inForce?.settings !== settings) return;
+    try {
+      await this.replace(settings);
+      log.info({ path }, 'the providers of the CoAP gateway have changed');
+    } catch (error) {
+      log.error({ reason: reasonOf(error) }, 'the file of the providers cannot be used, those from before stay');
+    }
   }
 
   private fault(): string | undefined {
