@@ -27,6 +27,7 @@ async function openSite(): Promise<Site> {
       draining: new AbortController().signal,
       close: () => socket.destroy(),
       identify: async () => ({ outcome: 'refused', reason: 'token-expired' }),
+      endGently: () => undefined,
     }),
   ).listen(0, '127.0.0.1');
   await once(server, 'listening');

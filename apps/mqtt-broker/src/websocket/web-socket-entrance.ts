@@ -86,6 +86,7 @@ function connectionThrough(webSocket: WebSocket, connection: Connection): Connec
     destination: connection.destination,
     draining: connection.draining,
     identify: (claim) => connection.identify(claim),
+    endGently: (mostMs) => connection.endGently(mostMs),
     close: (reason) => {
       if (reason !== undefined) return connection.close(reason);
       // First the closing handshake of the WebSocket, which `ws` limits to 30 s.
