@@ -1,6 +1,7 @@
-import { parseToml, TomlLines } from '@sallyport/config';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
+import { parseToml } from './toml.js';
+import { TomlLines } from './toml-lines.js';
 
 /** The provider that this site is for itself. */
 export const siteProviderName = 'site';
@@ -35,7 +36,7 @@ const provider = z.strictObject({
 });
 
 /** One provider of the file, as checked. */
-export type ProviderSettings = z.output<typeof provider>;
+export type CoapProvider = z.output<typeof provider>;
 
 /** What plgd calls the same keys and values. */
 const plgdKeys = new Map([
@@ -68,7 +69,7 @@ const plgdGrants = new Map([
  * @param file its name in errors
  * @throws Problem `config-invalid`, which names the line
  */
-export function parseProviders(text: string, file: string): ProviderSettings[] {
+export function parseCoapProviders(text: string, file: string): CoapProvider[] {
   const { provider: found = [], ...others } = parseToml(text, file);
   const lines = new TomlLines(text);
   const fault = (line: number, reason: string) => new Problem('config-invalid', `${file}, line ${line}: ${reason}`);
@@ -103,10 +104,7 @@ function reasonOf(issue: z.core.$ZodIssue): string {
     : `${key} ${issue.message}.`;
 }
 
-function requireUnique(
-  providers: readonly ProviderSettings[],
-  fault: (index: number, reason: string) => Problem,
-): void {
+function requireUnique(providers: readonly CoapProvider[], fault: (index: number, reason: string) => Problem): void {
   for (const [index, { name: own }] of providers.entries())
     if (providers.findIndex((other) => other.name === own) !== index)
       throw fault(index, `name is "${own}", as that of another provider. Devices choose one by its name.`);

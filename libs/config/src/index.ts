@@ -7,6 +7,7 @@ export {
   parseProfileName,
   readCloudName,
 } from './cloud-names.js';
+export { type CoapProvider, parseCoapProviders, siteProviderName } from './coap-providers.js';
 export { resolveConfigDirectory } from './config-directory.js';
 export { ConfigFile, type ConfigFileOptions, type Reading, type WantedSetting } from './config-file.js';
 export { type EntranceLevel, EntranceLevels, isLower } from './entrance-levels.js';

@@ -13,6 +13,7 @@ import { clientIdentities } from './checks/client-identities.js';
 import { clock } from './checks/clock.js';
 import { clouds } from './checks/clouds.js';
 import { coapCertificate } from './checks/coap-certificate.js';
+import { coapProviders } from './checks/coap-providers.js';
 import { connectorCertificate } from './checks/connector-certificate.js';
 import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
@@ -116,6 +117,7 @@ function gatewayChecks(settings: Check): Check[] {
     connectors,
     connectorCertificate,
     coapCertificate,
+    coapProviders,
   ];
 }
 

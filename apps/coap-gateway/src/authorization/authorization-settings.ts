@@ -1,6 +1,5 @@
-import { readRulesFile, type Settings } from '@sallyport/config';
+import { type CoapProvider, parseCoapProviders, readRulesFile, type Settings } from '@sallyport/config';
 import { Problem } from '@sallyport/protocol';
-import { type ProviderSettings, parseProviders } from './provider-file.js';
 import type { DeviceIdRules } from './resolve-device-id.js';
 
 /** What access tokens must hold. */
@@ -14,7 +13,7 @@ export interface TokenSettings {
 
 /** How devices prove who they are, and whose. */
 export interface AuthorizationSettings extends TokenSettings {
-  readonly providers: readonly ProviderSettings[];
+  readonly providers: readonly CoapProvider[];
 }
 
 /** The settings of `resolveDeviceId`. */
@@ -66,8 +65,8 @@ function requireLastingTokens(settings: Settings): void {
   );
 }
 
-async function readProviders(settings: Settings): Promise<ProviderSettings[]> {
+async function readProviders(settings: Settings): Promise<CoapProvider[]> {
   const key = 'coap.authorization.providers_path';
   const path = settings.get(key);
-  return path === undefined ? [] : readRulesFile({ key, path, parse: parseProviders });
+  return path === undefined ? [] : readRulesFile({ key, path, parse: parseCoapProviders });
 }

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoapError } from '@sallyport/coap-wire';
+import { parseCoapProviders } from '@sallyport/config';
 import { OidcProvider } from '@sallyport/testkit/oidc-provider';
 import type { TokenSettings } from './authorization-settings.js';
 import { openOidcProviders } from './oidc-providers.js';
 import { ProviderAuthorization } from './provider-authorization.js';
-import { parseProviders } from './provider-file.js';
 
 type OnFinished = (cleanUp: () => Promise<void>) => void;
 
@@ -31,7 +31,7 @@ export async function startAuthorization(onTestFinished: OnFinished, settings: P
   const options = { tokens: inForce, now: () => new Date(), deadlineMs: 500 };
   const authorization = new ProviderAuthorization({
     tokens: inForce,
-    providers: openOidcProviders(parseProviders(file, 'coap-providers.toml'), options),
+    providers: openOidcProviders(parseCoapProviders(file, 'coap-providers.toml'), options),
     onUnavailable: (fault) => faults.push(fault),
   });
   return { provider, authorization, faults, file, folder };

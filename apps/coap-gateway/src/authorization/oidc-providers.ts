@@ -1,3 +1,4 @@
+import type { CoapProvider } from '@sallyport/config';
 import { readOperatorFile } from '@sallyport/files';
 import {
   type ClientCredentials,
@@ -8,7 +9,6 @@ import {
   trimmed,
 } from '@sallyport/oidc';
 import type { TokenSettings } from './authorization-settings.js';
-import type { ProviderSettings } from './provider-file.js';
 import type { TokenClaims, TokenProvider } from './token-provider.js';
 
 export interface OidcOptions {
@@ -19,7 +19,7 @@ export interface OidcOptions {
 }
 
 /** Providers of OpenID Connect, as the file of the operator names them. Those with one issuer share its keys. */
-export function openOidcProviders(providers: readonly ProviderSettings[], options: OidcOptions): OidcTokenProvider[] {
+export function openOidcProviders(providers: readonly CoapProvider[], options: OidcOptions): OidcTokenProvider[] {
   const issuers = new Map(
     providers.map(({ issuer }) => [trimmed(issuer), new TokenIssuer({ ...options, issuer })] as const),
   );
@@ -38,7 +38,7 @@ export abstract class OidcTokenProvider implements TokenProvider {
   readonly issuer: string;
 
   constructor(
-    protected readonly settings: ProviderSettings,
+    protected readonly settings: CoapProvider,
     private readonly tokenIssuer: TokenIssuer,
     protected readonly options: OidcOptions,
   ) {

@@ -1,12 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadSettings } from '@sallyport/config';
+import { loadSettings, parseCoapProviders } from '@sallyport/config';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAuthorizationSettings } from './authorization-settings.js';
-import { parseProviders } from './provider-file.js';
 
-const parse = (...lines: readonly string[]) => parseProviders(lines.join('\n'), 'coap-providers.toml');
+const parse = (...lines: readonly string[]) => parseCoapProviders(lines.join('\n'), 'coap-providers.toml');
 const shared = [
   'issuer = "https://login.example/realms/plant"',
   'client_id = "coap-gateway"',

@@ -1,5 +1,6 @@
 import { Body, Controller, Param } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
+import { siteProviderName } from '@sallyport/config';
 import { Actor } from '@sallyport/entrance';
 import {
   type AuthorizationCode,
@@ -12,7 +13,6 @@ import {
 import { Serves, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { z } from 'zod';
-import { siteProviderName } from '../provider-file.js';
 import { SiteCodes } from './site-codes.js';
 
 const devicePath = z.object({ id: deviceId });

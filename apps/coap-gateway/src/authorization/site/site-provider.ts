@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { siteProviderName } from '@sallyport/config';
 import { type GrantedTokens, ProviderUnavailable, TokenRefused } from '@sallyport/oidc';
 import { type OcfUuid, ocfUuid, Problem } from '@sallyport/protocol';
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { siteProviderName } from '../provider-file.js';
 import { resolveDeviceId } from '../resolve-device-id.js';
 import type { TokenClaims, TokenProvider } from '../token-provider.js';
 import type { SharedKeys } from './shared-keys.js';
