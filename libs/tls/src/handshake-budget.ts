@@ -4,6 +4,11 @@ import { networkOf } from './network-of.js';
 /** What a usual handshake costs on a slow gateway, in milliseconds of CPU time. Only the cost above it is charged. */
 const usualMs = 3;
 
+/** What of the cost of a handshake its network is charged with, in milliseconds of CPU time. */
+export function chargeableMs(costMs: number): number {
+  return Math.max(0, costMs - usualMs);
+}
+
 /** What a network may cost at once, and in each second, in milliseconds of CPU time. */
 const network = { burst: 50, perSecond: 10 };
 
@@ -75,7 +80,7 @@ export class HandshakeBudget {
     account.directCount = Math.max(0, account.directCount - 1);
   }
 
-  /** Reserves what a running handshake has cost so far. `giveBack` undoes it. */
+  /** Reserves what a running handshake is charged with so far. `giveBack` undoes it. */
   hold(address: string, costMs: number): void {
     const now = this.now();
     this.accountOf(address).bucket.charge(costMs, now);
@@ -99,8 +104,8 @@ export class HandshakeBudget {
 
   /** A handshake failed, or its peer was refused. */
   charge(address: string, costMs: number): void {
-    const aboveMs = costMs - usualMs;
-    if (aboveMs <= 0) return;
+    const aboveMs = chargeableMs(costMs);
+    if (aboveMs === 0) return;
     const account = this.accountOf(address);
     const now = this.now();
     account.bucket.charge(aboveMs, now);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { HandshakeBudget } from './handshake-budget.js';
+import { chargeableMs, type HandshakeBudget } from './handshake-budget.js';
 import type { Limits } from './limits.js';
 import { MeteredStream } from './metered-stream.js';
 
@@ -24,6 +24,7 @@ export class HandshakeCharge {
   private certificateBytes: number | undefined;
   private isPaid = false;
   private isOver = false;
+  private spentMs = 0;
   private heldMs = 0;
 
   private constructor(options: HandshakeChargeOptions, mostBytes: number | undefined) {
@@ -81,12 +82,15 @@ export class HandshakeCharge {
 
   /**
    * Reserves the cost while the handshake runs. Otherwise a client could send chains over many connections, finish
-   * none, and pay only at the deadline.
+   * none, and pay only at the deadline. Usual ones cost nothing here either: a whole site may come at once.
    */
   private hold(costMs: number): void {
     if (this.isOver) return;
-    this.heldMs += costMs;
-    this.options.budget.hold(this.options.remoteAddress, costMs);
+    this.spentMs += costMs;
+    const { budget, remoteAddress } = this.options;
+    const heldMs = chargeableMs(this.spentMs);
+    budget.hold(remoteAddress, heldMs - this.heldMs);
+    this.heldMs = heldMs;
   }
 
   private end(): void {
