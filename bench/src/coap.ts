@@ -1,5 +1,5 @@
 // Measures the CPU time of our CoAP endpoint for each request over mutual TLS, and its memory for each idle connection,
-// beside the server of libcoap. Then a fleet signs in at the whole gateway at once. `npm run bench -- coap` takes about two
+// beside the server of libcoap. Then a fleet signs in at the whole gateway at once. `npm run bench -- coap` takes about four
 // minutes; `--storm` does only the last part.
 
 import { parseArgs } from 'node:util';
