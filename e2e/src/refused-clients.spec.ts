@@ -53,6 +53,9 @@ except Exception as fault:
     print(type(fault).__name__, fault)
 `;
 
+const ocfUsage = 'clientAuth,serverAuth,1.3.6.1.4.1.44924.1.6';
+const uuidOf = (index: number) => `3f4a9c1e-5b7d-4e2a-8c6f-0d1e2f3a4b5${index}`;
+
 describe('a client that is refused', () => {
   let system: System;
   let ca: string;
@@ -67,12 +70,13 @@ describe('a client that is refused', () => {
     await mkdir(trusted);
     succeeded(await system.sallyport('ca', 'export', '--output', join(trusted, 'site.pem')));
     succeeded(await system.run('cp', [owner.certPath, join(trusted, 'other.pem')]));
-    for (const key of ['http.ca_path', 'mqtt.bind.ca_path'])
+    for (const key of ['http.ca_path', 'mqtt.bind.ca_path', 'coap.tls.ca_path'])
       succeeded(await system.sallyport('config', 'set', key, trusted));
     succeeded(await system.sallyport('secure', 'mutual'));
     const [locked, revoked] = await Promise.all([system.enrol('locked'), system.enrol('revoked')]);
     succeeded(await system.sallyport('device', 'lock', 'locked'));
     succeeded(await system.sallyport('device', 'revoke', 'revoked'));
+    await addOcfDevices({ owner, stranger });
     ca = locked.caPath;
     otherCa = join(trusted, 'other.pem');
     const yesterday = new Date(Date.now() - 86_400_000);
@@ -94,10 +98,33 @@ describe('a client that is refused', () => {
 
   afterAll(() => system.stop());
 
+  /** Devices of OCF with the same faults, each with the name that is shown below `coap`. */
+  async function addOcfDevices({ owner, stranger }: Record<'owner' | 'stranger', TestCa>): Promise<void> {
+    for (const [index, verb] of ['lock', 'revoke'].entries()) {
+      const [id, out] = [uuidOf(index), join(system.directory, `ocf-${verb}`)];
+      succeeded(await system.sallyport('coap', 'identity', '--device', id, '--out', out));
+      succeeded(await system.sallyport('device', verb, `uuid:${id}`));
+      const files = { certPath: join(out, 'identity.pem'), keyPath: join(out, 'identity.key') };
+      shown.set(`coap device-${verb}${verb === 'lock' ? 'ed' : 'd'}`, files);
+    }
+    const device = { commonName: `uuid:${uuidOf(2)}`, extendedKeyUsage: ocfUsage };
+    const made = {
+      'issuer-unknown': await stranger.issue(device),
+      'certificate-expired': await owner.issue({ ...device, notBefore: new Date(0), notAfter: new Date(86_400_000) }),
+      'wrong-purpose': await owner.issue({ ...device, extendedKeyUsage: 'serverAuth' }),
+    };
+    for (const [refusal, { certPath, keyPath }] of Object.entries(made)) {
+      const copy = join(system.directory, `ocf-${refusal}`);
+      await mkdir(copy);
+      succeeded(await system.run('cp', [certPath, keyPath, copy]));
+      shown.set(`coap ${refusal}`, { certPath: join(copy, 'cert.pem'), keyPath: join(copy, 'key.pem') });
+    }
+  }
+
   /** Everything a client prints, to standard output and standard error. */
   async function printedBy(client: string, refusal: string): Promise<string> {
     const isPlain = refusal === 'without TLS';
-    const certificate = shown.get(refusal);
+    const certificate = shown.get(client.startsWith('coap-client') ? `coap ${refusal}` : refusal);
     const roots = refusal === 'server not trusted' ? otherCa : ca;
     const [command, ...args] = commandOf(client, { certificate, isPlain, roots });
     const { stdout, stderr } = await system.run(command, args);
@@ -112,7 +139,7 @@ describe('a client that is refused', () => {
   }
 
   function commandOf(client: string, { certificate, isPlain, roots }: Call): [string, ...string[]] {
-    const { http, mqtt } = system.ports;
+    const { http, mqtt, coap } = system.ports;
     const pair = certificate === undefined ? [] : [certificate.certPath, certificate.keyPath];
     const [cert = '', key = ''] = pair;
     const options = (prefix: string) => (cert === '' ? [] : [`${prefix}cert`, cert, `${prefix}key`, key]);
@@ -120,6 +147,10 @@ describe('a client that is refused', () => {
     const request = `printf 'GET /tedge/file-transfer/x HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'`;
     const tls = isPlain ? [] : ['--cafile', roots, ...options('--')];
     const publish = ['-h', 'localhost', '-p', String(mqtt), '-t', 'te/x', '-m', 'x', ...tls];
+    const coapPair = cert === '' ? [] : ['-c', cert, '-j', key];
+    const askCoap = isPlain
+      ? ['-m', 'get', '-B', '5', `coap+tcp://127.0.0.1:${coap}/oic/res`]
+      : ['-m', 'get', '-B', '5', ...coapPair, '-R', roots, `coaps+tcp://127.0.0.1:${coap}/oic/res`];
     const sClient = [
       'openssl s_client -connect',
       `localhost:${http}`,
@@ -136,6 +167,8 @@ describe('a client that is refused', () => {
         : ['curl', '-sS', '-i', '--cacert', roots, ...options('--'), `https://${path}`],
       'openssl s_client': ['sh', '-c', `${request} | ${sClient.join(' ')}`],
       Python: ['python3', '-c', pythonClient, String(http), roots, ...pair],
+      'coap-client-openssl': ['coap-client-openssl', ...askCoap],
+      'coap-client-gnutls': ['coap-client-gnutls', ...askCoap],
       mosquitto_pub: ['mosquitto_pub', ...publish],
       'mosquitto_pub -V 5': ['mosquitto_pub', '-V', '5', ...publish],
     };
@@ -144,7 +177,7 @@ describe('a client that is refused', () => {
     return command;
   }
 
-  describe.each(['HTTP', 'MQTT'])('over %s, as the page says', (protocol) => {
+  describe.each(['HTTP', 'MQTT', 'CoAP'])('over %s, as the page says', (protocol) => {
     const rows = rowsBelow(`Over ${protocol}`);
 
     it('finds each refusal on the page', () => {
