@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { KeyedSerialQueue } from '@sallyport/concurrency';
 import { type OcfUuid, Problem, type ResourceHref, type ResourceLink, resourceLink } from '@sallyport/protocol';
 import { Clock } from '@sallyport/runtime';
 import { type JsonValue, Store } from '@sallyport/store';
@@ -26,6 +27,9 @@ type Change = (links: readonly StoredLink[]) => readonly StoredLink[] | undefine
  */
 @Injectable()
 export class LinkDirectory {
+  // A device may send several publications at once. They would overtake each other, and each try costs all its links.
+  private readonly queues = new KeyedSerialQueue<OcfUuid>();
+
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
@@ -70,7 +74,11 @@ export class LinkDirectory {
     await this.store.delete(keyOf(device));
   }
 
-  private async change(device: OcfUuid, change: Change): Promise<void> {
+  private change(device: OcfUuid, change: Change): Promise<void> {
+    return this.queues.run(device, () => this.tryToChange(device, change));
+  }
+
+  private async tryToChange(device: OcfUuid, change: Change): Promise<void> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const { links, revision } = await this.read(device);
       const changed = change(links);

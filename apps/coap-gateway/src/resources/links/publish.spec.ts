@@ -58,6 +58,13 @@ describe('a device that publishes its resources at /oic/rd', () => {
     });
   });
 
+  it('may send many publications at once', async () => {
+    const hrefs = Array.from({ length: 16 }, (_, index) => `/many/${index}`);
+    const publish = (href: string) => device.post('/oic/rd', { di: lamp, links: [{ ...link, href }], ttl: 0 });
+    const answers = await Promise.all(hrefs.map(publish));
+    expect(new Set(answers.map(({ code }) => code))).toEqual(new Set(['2.04']));
+  });
+
   it('gets 4.06 for an answer in a format that nobody speaks', async () => {
     expect((await device.ask('GET', '/oic/rd', { accept: 40 })).code).toBe('4.06');
   });
