@@ -2,7 +2,7 @@ import { FrameError } from './frame-error.js';
 import type { CoapMessage, CoapOption } from './message.js';
 
 /** A message has at most so many options. No client needs as many, and each costs far more memory than its bytes. */
-export const mostOptions = 128;
+const mostOptions = 128;
 const payloadMarker = 0xff;
 const largestOptionNumber = 65_535;
 const empty = Buffer.alloc(0);

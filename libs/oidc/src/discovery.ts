@@ -27,11 +27,14 @@ export interface ProviderDescription {
  * @throws ProviderUnavailable
  */
 export async function discover(issuer: string, deadlineMs: number): Promise<ProviderDescription> {
-  const { status, text } = await boundedRequest(`${trimmed(issuer)}/.well-known/openid-configuration`, { deadlineMs });
+  const { status, text } = await boundedRequest(`${withoutLastSlash(issuer)}/.well-known/openid-configuration`, {
+    deadlineMs,
+  });
   if (status !== 200) throw new ProviderUnavailable(`${issuer} answers ${status} when it is asked for its description`);
   const found = descriptionIn(text, issuer);
   // §4.3: without this, another provider could vouch for the people of this one.
-  if (trimmed(found.issuer) !== trimmed(issuer)) throw new ProviderUnavailable(`${issuer} describes another issuer`);
+  if (withoutLastSlash(found.issuer) !== withoutLastSlash(issuer))
+    throw new ProviderUnavailable(`${issuer} describes another issuer`);
   for (const address of [found.jwks_uri, found.token_endpoint ?? found.jwks_uri])
     if (isProtected(issuer) && !isProtected(address))
       throw new ProviderUnavailable(`${issuer} names ${new URL(address).origin}, which TLS does not protect`);
@@ -56,7 +59,7 @@ function isProtected(address: string): boolean {
   return new URL(address).protocol === 'https:';
 }
 
-/** An address without the slash that some providers have at the end of it. */
-export function trimmed(issuer: string): string {
+/** An address without the slashes that some providers have at its end. */
+export function withoutLastSlash(issuer: string): string {
   return issuer.replace(/\/+$/, '');
 }

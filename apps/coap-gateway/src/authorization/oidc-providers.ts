@@ -6,7 +6,7 @@ import {
   ProviderUnavailable,
   requestTokens,
   TokenIssuer,
-  trimmed,
+  withoutLastSlash,
 } from '@sallyport/oidc';
 import type { TokenSettings } from './authorization-settings.js';
 import type { TokenClaims, TokenProvider } from './token-provider.js';
@@ -21,10 +21,10 @@ export interface OidcOptions {
 /** Providers of OpenID Connect, as the file of the operator names them. Those with one issuer share its keys. */
 export function openOidcProviders(providers: readonly CoapProvider[], options: OidcOptions): OidcTokenProvider[] {
   const issuers = new Map(
-    providers.map(({ issuer }) => [trimmed(issuer), new TokenIssuer({ ...options, issuer })] as const),
+    providers.map(({ issuer }) => [withoutLastSlash(issuer), new TokenIssuer({ ...options, issuer })] as const),
   );
   return providers.flatMap((settings) => {
-    const issuer = issuers.get(trimmed(settings.issuer));
+    const issuer = issuers.get(withoutLastSlash(settings.issuer));
     if (issuer === undefined) return [];
     return settings.grant_type === 'client_credentials'
       ? new ClientGrantProvider(settings, issuer, options)
@@ -43,7 +43,7 @@ export abstract class OidcTokenProvider implements TokenProvider {
     protected readonly options: OidcOptions,
   ) {
     this.name = settings.name;
-    this.issuer = trimmed(settings.issuer);
+    this.issuer = withoutLastSlash(settings.issuer);
   }
 
   abstract exchange(code: string): Promise<GrantedTokens>;

@@ -1,5 +1,5 @@
 import { CoapError } from '@sallyport/coap-wire';
-import { type GrantedTokens, GrantRefused, ProviderUnavailable, TokenRefused, trimmed } from '@sallyport/oidc';
+import { type GrantedTokens, GrantRefused, ProviderUnavailable, TokenRefused, withoutLastSlash } from '@sallyport/oidc';
 import { deviceOwner, type OcfUuid } from '@sallyport/protocol';
 import { decodeJwt } from 'jose';
 import { type AccessToken, Authorization, type TokenSet } from './authorization.js';
@@ -107,7 +107,7 @@ export class ProviderAuthorization extends Authorization {
 function issuerIn(accessToken: string): string | undefined {
   try {
     const { iss } = decodeJwt(accessToken);
-    return iss === undefined ? undefined : trimmed(iss);
+    return iss === undefined ? undefined : withoutLastSlash(iss);
   } catch (cause) {
     throw new CoapError('4.01', 'cannot parse access token', { cause });
   }

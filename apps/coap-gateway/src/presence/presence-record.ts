@@ -3,7 +3,7 @@ import type { Entry } from '@sallyport/store';
 import { z } from 'zod';
 
 /** What is kept of the last connection of a device. */
-export const presenceRecord = z.strictObject({
+const presenceRecord = z.strictObject({
   deviceId,
   isOnline: z.boolean(),
   /** Without it, nobody owns the device now. */

@@ -3,6 +3,7 @@ import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits }
 import { TokenBuckets } from '@sallyport/concurrency';
 import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
+import { deviceIdRules } from '../authorization/authorization-settings.js';
 import { GatewayFront } from '../front/gateway-front.js';
 import { DeviceConnection } from './device-connection.js';
 import { OwnerWatch } from './owner-watch.js';
@@ -107,9 +108,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
 
 function rulesOf(settings: ConnectedContext['settings']): SessionRules {
   return {
-    isCertificateRequired: settings.get('coap.tls.client_certificate_required'),
-    areIdentityPropertiesRequired: settings.get('coap.tls.identity_properties_required'),
-    claimName: settings.get('coap.authorization.device_id_claim'),
+    ...deviceIdRules(settings),
     tokenMarginMs: settings.get('coap.owner_cache_expiration') * 2_000,
     messageBytes: settings.get('coap.max_message_size'),
     signInMs: settings.get('coap.sign_in.timeout') * 1_000,
@@ -117,7 +116,7 @@ function rulesOf(settings: ConnectedContext['settings']): SessionRules {
   };
 }
 
-/** Twice a quarter is a sign of life asked for, and waited for: as long as the setting says, a device may be silent. */
+/** A device may be silent as long as the setting says: half of it until it is asked for a sign of life, and half after. */
 function limitsOf(settings: ConnectedContext['settings']) {
   const halfMs = settings.get('coap.keep_alive.timeout') * 500;
   const messageBytes = settings.get('coap.max_message_size');

@@ -53,7 +53,7 @@ export async function verifyOf(
 }
 
 /** @throws CoapError `4.01`: the token is one of another user */
-export function requireUser({ owner }: AccessToken, uid: string): void {
+function requireUser({ owner }: AccessToken, uid: string): void {
   if (owner !== uid) throw new CoapError('4.01', "the owner of the access token doesn't match userID");
 }
 
