@@ -20,11 +20,10 @@ interface FrontParts {
  */
 export async function frontSecurity(parts: FrontParts): Promise<SecurityInForce> {
   const { identity, isCertificateRequired } = parts;
-  // The level does not follow from lost settings: without any, a certificate is required.
-  const level = 'server';
-  if (!isCertificateRequired) return { level, security: { ...identity, clientCertificate: 'none' }, warnings: [] };
+  if (!isCertificateRequired)
+    return { level: 'server', security: { ...identity, clientCertificate: 'none' }, warnings: [] };
   const ca = await trustedCas(parts);
-  return { level, security: { ...identity, ca, clientCertificate: 'required' }, warnings: ca.warnings };
+  return { level: 'mutual', security: { ...identity, ca, clientCertificate: 'required' }, warnings: ca.warnings };
 }
 
 async function trustedCas({ site, caPath, now }: FrontParts): Promise<TrustAnchors> {

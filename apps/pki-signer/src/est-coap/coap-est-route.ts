@@ -38,9 +38,10 @@ export function coapRouteOf({ method, path, accept }: CoapRequest): CoapEstRoute
     throw new Problem('not-found', 'There is no such resource here. Discover: /.well-known/core');
   const { method: allowed, formats } = resources[place.resource];
   if (method !== allowed) throw new Problem('method-not-allowed', `Use ${allowed} for ${place.resource}.`);
-  const wanted = accept ?? formats[0];
+  // RFC 7252 §5.10.4: Accept is about the content of an answer, and the login has none.
+  const wanted = formats.length === 0 ? undefined : (accept ?? formats[0]);
   if (wanted !== undefined && !formats.some((format) => format === wanted))
-    throw new CoapError('4.06', `Accept ${wanted}: the answer has ${formats.join(' or ') || 'no content'}.`);
+    throw new CoapError('4.06', `Accept ${wanted}: the answer has ${formats.join(' or ')}.`);
   return { ...place, format: wanted };
 }
 

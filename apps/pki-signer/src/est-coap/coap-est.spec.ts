@@ -262,6 +262,17 @@ describe('a client of EST over CoAP that gets no certificate', () => {
     expect(code).toBe('4.00');
   });
 
+  it('may accept any format for the login, whose answer has no content', async () => {
+    await using entrance = await openCoapEst();
+    await using client = await connectTo(entrance);
+    const reply = await client.ask('/authz-info', {
+      method: 'POST',
+      accept: 50,
+      payload: Buffer.from(`${name}:token`),
+    });
+    expect(reply.code).toBe('2.01');
+  });
+
   it('gets a correlation id for a fault inside, and nothing else', async () => {
     await using entrance = await openCoapEst();
     entrance.site.registry.answer = () => Promise.reject(new Problem('conflict', 'of the store'));
