@@ -145,6 +145,20 @@ describe.each([1, 2])('a device that uses another one of its owner, with %i gate
     expect(told.map(({ code }) => code)).toEqual(['5.03']);
   });
 
+  it('is told nothing more when an owner has changed and the registry cannot say who it is', async () => {
+    const told: CoapResponse[] = [];
+    await observe(light, told);
+    const name = ocfDeviceId(ocfUuid.parse(lamp));
+    site.registry.isDown = true;
+    try {
+      await publishEvent(site.mqtt, deviceOwnerChanged, { deviceId: name, owner: '1' });
+      await waitFor(() => told.length > 0, { what: 'the end' });
+    } finally {
+      site.registry.isDown = false;
+    }
+    expect(told.map(({ code }) => code)).toEqual(['5.03']);
+  });
+
   it('is told when the device that it observes gets another owner', async () => {
     const told: CoapResponse[] = [];
     await observe(light, told);

@@ -144,7 +144,7 @@ export class Observers implements OnApplicationBootstrap, BeforeApplicationShutd
     const device = name === undefined ? undefined : ocfUuidOf(name);
     for (const observer of this.all())
       if (name === undefined || observer.options.target.device === device)
-        if (!(await this.holds(observer.options).catch(() => true))) observer.stop();
+        if (!(await this.holds(observer.options).catch(() => false))) observer.stop();
   }
 
   private all(): Observer[] {
