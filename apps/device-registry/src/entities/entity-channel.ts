@@ -31,7 +31,8 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
   private readonly root: string;
   private readonly faults: FaultLog;
   private running: Promise<void> = Promise.resolve();
-  private announcing: Promise<void> = Promise.resolve();
+  private announcing: Promise<void> | undefined;
+  private isAnnouncementDue = false;
 
   constructor(
     private readonly context: ServiceContext,
@@ -72,7 +73,7 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
       await pause(resumeRetryMs, { signal, ref: false });
       if (signal.aborted) return;
     }
-    const link = this.openLink();
+    const link = this.openLink(signal);
     const onRetry = (error: unknown): void => this.faults.note(error);
     try {
       const publish = (topic: string, what: unknown) => this.publish(link, topic, what);
@@ -95,6 +96,27 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   /** The broker has forgotten our session, so it may have forgotten what it kept, too. What is stored here counts. */
+  private announceSoon(link: Link, signal: AbortSignal): void {
+    this.isAnnouncementDue = true;
+    this.announcing ??= this.announceUntilDone(link, signal).finally(() => {
+      this.announcing = undefined;
+    });
+  }
+
+  /** A broker that has just come back may not answer yet, or go away again. */
+  private async announceUntilDone(link: Link, signal: AbortSignal): Promise<void> {
+    while (this.isAnnouncementDue && !signal.aborted) {
+      this.isAnnouncementDue = false;
+      try {
+        await this.announceMissing(link);
+      } catch (error) {
+        this.faults.note(error);
+        this.isAnnouncementDue = true;
+        await pause(resumeRetryMs, { signal, ref: false });
+      }
+    }
+  }
+
   private async announceMissing({ retained }: Link): Promise<void> {
     const mark = `${this.root}/${randomUUID()}///`;
     const topics = await retained.list(`${this.root}/${stateFilters[0]}`, mark);
@@ -104,7 +126,7 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
     for (const { '@topic-id': id } of missing) await this.registrations.announce(id);
   }
 
-  private openLink(): Link {
+  private openLink(signal: AbortSignal): Link {
     const state = stateFilters.map((filter) => ({ filter: `${this.root}/${filter}` }));
     const data = dataFilters.map((filter) => ({ filter: `${this.root}/${filter}`, qos: 0 as const }));
     const session: MqttSession = this.sessions.openShared('entities', {
@@ -118,7 +140,7 @@ export class EntityChannel implements OnApplicationBootstrap, BeforeApplicationS
       onConnected: ({ isResumed }) => {
         if (isResumed) return;
         this.echoes.clear();
-        this.announcing = this.announceMissing(link).catch(this.faults.note);
+        this.announceSoon(link, signal);
       },
       onFault: this.faults.note,
     });
