@@ -14,6 +14,8 @@ export interface HandshakeChargeOptions {
   readonly remoteAddress: string;
   readonly budget: HandshakeBudget;
   readonly limits: Limits;
+  /** As `MeterOptions.cpuClockMs`. */
+  readonly cpuClockMs?: () => number;
 }
 
 /** The cost of one handshake. Its network pays when the handshake fails or its peer is refused. */
@@ -38,6 +40,7 @@ export class HandshakeCharge {
       mostBytes,
       mayGoOn: () => !budget.isSpent(remoteAddress, this.heldMs),
       onCost: (costMs) => this.hold(costMs),
+      cpuClockMs: options.cpuClockMs,
     });
   }
 

@@ -2,8 +2,13 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { freeMemory } from '@sallyport/http';
 
-/** CPU time of this thread (Node 23.9 and newer), or else of the process, which is never less. */
 const { threadCpuUsage: cpuUsage = process.cpuUsage } = process;
+
+/** CPU time of this thread so far (Node 23.9 and newer), or else of the process, which is never less; milliseconds. */
+function threadCpuMs(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1000;
+}
 
 export interface MeterOptions {
   /** Bytes the client may send until `stopWatching`. With more, the connection ends. */
@@ -12,6 +17,8 @@ export interface MeterOptions {
   readonly mayGoOn: () => boolean;
   /** Called with the CPU time OpenSSL took for them, in milliseconds. */
   readonly onCost: (costMs: number) => void;
+  /** CPU time of this thread so far, in milliseconds; default that of the machine. */
+  readonly cpuClockMs?: (() => number) | undefined;
 }
 
 /** Why a connection was ended during its handshake. */
@@ -130,10 +137,10 @@ export class MeteredStream extends Duplex {
   /** OpenSSL works on the bytes inside `push`, unless it has earlier ones to read. */
   private measure(bytes: Buffer): boolean {
     const isAnswer = this.hasAnswered;
-    const before = cpuUsage();
+    const { cpuClockMs = threadCpuMs } = this.options;
+    const before = cpuClockMs();
     const isTaken = this.push(bytes);
-    const { user, system } = cpuUsage(before);
-    const costMs = (user + system) / 1000;
+    const costMs = cpuClockMs() - before;
     this.usedCpuMs += costMs;
     if (isAnswer) this.options.onCost(costMs);
     return isTaken;
