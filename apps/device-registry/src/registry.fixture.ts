@@ -29,6 +29,7 @@ import {
   type IssuedCertificate,
   type RefusalReason,
   type RpcContract,
+  readOwner,
   recordRefusal,
   type TokenAdmissionRequest,
   takeoverRequest,
@@ -37,7 +38,7 @@ import {
 } from '@sallyport/protocol';
 import { openLog, RunningServices, type ServiceDefinition, type ServiceHost } from '@sallyport/runtime';
 import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
-import { spawnMosquitto, type TemporaryDirectory, TestClock, temporaryDirectory } from '@sallyport/testkit';
+import { spawnMosquitto, type TemporaryDirectory, TestClock, temporaryDirectory, waitFor } from '@sallyport/testkit';
 import { z } from 'zod';
 import { Devices } from './devices/devices.js';
 import { deviceRegistry } from './service.js';
@@ -135,11 +136,14 @@ export class RegistryUnderTest {
     await this.directory.remove();
   }
 
-  /** Puts an empty broker in the place of the one that runs. */
+  /** Puts an empty broker in the place of the one that runs. Resolves when the registry answers there. */
   async loseBroker(): Promise<void> {
     const port = Number(new URL(this.broker.url).port);
     await this.broker.kill();
     this.broker = await spawnMosquitto({ config, port });
+    // A request that comes before the registry has subscribed again is lost with everything else.
+    const asked = () => this.peers.rpc.call(readOwner, { deviceId: deviceId.parse('nobody') }, { deadlineMs: 1_000 });
+    await waitFor(asked, { what: 'an answer of the registry at the new broker' });
   }
 
   get configDirectory(): string {
