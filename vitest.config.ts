@@ -26,7 +26,8 @@ export default defineConfig({
   test: {
     isolate: false,
     pool: 'threads',
-    maxWorkers: 2,
+    // Tests of whole programs wait more than they compute: with two workers, two processors are idle half of the time.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // No test is quicker for a shorter wait, and a busy machine may need the longer one.
