@@ -234,6 +234,7 @@ describe('a device that is deleted', () => {
     const kept = () => site.admin('GET', `${path}?twin=true`);
     await waitFor(async () => (await kept()).status === 200, { what: 'the value' });
     await lights[Symbol.asyncDispose]();
+    await waitFor(() => site.events.some(({ type }) => type === 'disconnect'), { what: 'the device offline' });
     const update = site.admin('PUT', `${path}?ttl=0`, { body: { state: true } });
     await waitFor(async () => (await pending()).length === 1, { what: 'the command' });
     const deleted = { deviceId: ocfDeviceId(ocfUuid.parse(lamp)), deletedAt: new Date().toISOString() };
