@@ -26,8 +26,7 @@ export default defineConfig({
   test: {
     isolate: false,
     pool: 'threads',
-    // Tests of whole programs wait more than they compute: with two workers, two processors are idle half of the time.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // No test is quicker for a shorter wait, and a busy machine may need the longer one.
