@@ -1,5 +1,6 @@
 // npm run prove -- NAME...: proofs that take too long or need too much for `npm test`.
 import { ensureInstalled, fail } from './bootstrap.mjs';
+import { keepProof } from './digest.mjs';
 import { ensurePeers } from './peers.mjs';
 import { anotherDay } from './proofs/another-day.mjs';
 import { bareRoot } from './proofs/bare-root.mjs';
@@ -33,21 +34,30 @@ async function proveAll(wanted) {
   if (failed.length > 0) fail(`Not proved: ${failed.join(', ')}.`);
 }
 
-async function holds({ name, packages, needsRoot, prove }) {
+async function holds(proof) {
   // Each line names its proof. So nobody takes the summary of a test run for the summary of all proofs.
-  const report = (line) => console.log(`${name} | ${line}`);
+  const report = (line) => console.log(`${proof.name} | ${line}`);
   const started = performance.now();
+  const seconds = () => Math.round((performance.now() - started) / 1000);
+  const conclude = (text) => {
+    report(text);
+    keepProof(`${proof.name}: ${text}`);
+  };
   try {
-    if (needsRoot && process.getuid?.() !== 0)
-      throw new Error('It needs root: it makes a system of its own and enters it.');
-    const missing = await ensurePeers(undefined, packages);
-    if (missing.length > 0)
-      throw new Error(`It needs the Debian packages ${missing.map((each) => each.name).join(', ')}.`);
-    await prove(report);
-    report(`proved in ${Math.round((performance.now() - started) / 1000)} s`);
+    await prove(proof, report);
+    conclude(`proved in ${seconds()} s`);
     return true;
   } catch (error) {
-    report(`not proved: ${error.message}`);
+    conclude(`not proved after ${seconds()} s: ${error.message}`);
     return false;
   }
+}
+
+async function prove({ packages, needsRoot, prove: work }, report) {
+  if (needsRoot && process.getuid?.() !== 0)
+    throw new Error('It needs root: it makes a system of its own and enters it.');
+  const missing = await ensurePeers(undefined, packages);
+  if (missing.length > 0)
+    throw new Error(`It needs the Debian packages ${missing.map((each) => each.name).join(', ')}.`);
+  await work(report);
 }

@@ -1,8 +1,12 @@
 // npm test: installs what is missing, real peers included, then runs every check and every test.
 
 import { ensureInstalled, fail, run } from './bootstrap.mjs';
+import { digest, keptProofs } from './digest.mjs';
 import { describe, ensurePeers } from './peers.mjs';
 import { runVitest } from './vitest.mjs';
+
+let summary = '';
+process.once('exit', sayLast);
 
 ensureInstalled();
 const missing = await ensurePeers();
@@ -27,10 +31,16 @@ function tests() {
   }
 }
 
-function report({ isGood, passed, failed, skipped }) {
+function report({ isGood, passed, failed, skipped, failures }) {
   // The start of the output says this too, but that is thousands of lines above.
   if (missing.length > 0) console.error(describe(missing));
-  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+  if (failures.length > 0) console.log(digest(failures));
+  summary = `${passed} passed, ${failed} failed, ${skipped} skipped`;
   if (passed === 0) fail('No test ran.');
   process.exitCode = isGood && failed === 0 ? 0 : 1;
+}
+
+/** CI shows only the end of its output, so what the proofs found is said again there. The summary is the last line. */
+function sayLast() {
+  for (const text of [keptProofs(), summary]) if (text !== '') console.log(text);
 }

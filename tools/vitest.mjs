@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, runtime, toolEnvironment } from './bootstrap.mjs';
+import { resultsVariable } from './results-reporter.mjs';
 
 // If more files fail, the cause is not a busy machine.
 const mostFilesAgain = 5;
@@ -14,7 +15,7 @@ const mostFilesAgain = 5;
  *
  * @param args for Vitest, such as names of files
  * @param launcher program and arguments that start Node, for example under another clock
- * @returns `isGood`, and what was counted: `passed`, `failed`, `skipped`
+ * @returns `isGood`, what was counted: `passed`, `failed`, `skipped`, and `failures`, each with `where` and `error`
  * @throws Error when Vitest ended before it ran a test
  */
 export function runVitest(args = [], options = {}) {
@@ -27,38 +28,38 @@ export function withSecondTry(attempt, report = console.log) {
   if (failedFiles.length === 0 || failedFiles.length > mostFilesAgain) return first;
   report(`\nFailed, and run once more: ${failedFiles.join(', ')}`);
   const again = attempt(failedFiles);
-  const mended = first.failed - again.failed;
   if (again.isGood) report(`Passed at the second try: ${failedFiles.join(', ')}`);
-  return { isGood: again.isGood, passed: first.passed + mended, failed: again.failed, skipped: first.skipped };
+  const { isGood, failed, failures } = again;
+  return { isGood, passed: first.passed + first.failed - failed, failed, skipped: first.skipped, failures };
 }
 
 function runOnce(args, { launcher = [], env = {} }) {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
-  const outputFile = join(directory, 'results.json');
-  const [program, ...rest] = [...launcher, runtime(), '--disable-warning=DEP0169', ...vitest(outputFile), ...args];
+  const results = join(directory, 'results.json');
+  const [program, ...rest] = [...launcher, runtime(), '--disable-warning=DEP0169', ...vitest, ...args];
   try {
     const { status } = spawnSync(program, rest, {
       cwd: root,
-      env: toolEnvironment({ UV_THREADPOOL_SIZE: '16', ...env }),
+      env: toolEnvironment({ UV_THREADPOOL_SIZE: '16', ...env, [resultsVariable]: results }),
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    return { isGood: status === 0, ...counted(outputFile) };
+    return { isGood: status === 0, ...read(results) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function vitest(outputFile) {
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`];
-  return [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', '.', ...reporters];
-}
+const vitest = [
+  join(root, 'node_modules/vitest/vitest.mjs'),
+  'run',
+  '--root=.',
+  '--reporter=default',
+  `--reporter=${join(root, 'tools/results-reporter.mjs')}`,
+];
 
-function counted(outputFile) {
+function read(results) {
   try {
-    const results = JSON.parse(readFileSync(outputFile, 'utf8'));
-    const { numPassedTests: passed, numFailedTests: failed, numPendingTests, numTodoTests } = results;
-    const failedFiles = results.testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
-    return { passed, failed, skipped: numPendingTests + numTodoTests, failedFiles };
+    return JSON.parse(readFileSync(results, 'utf8'));
   } catch (cause) {
     throw new Error('Vitest left no results: it did not get as far as running a test.', { cause });
   }

@@ -1,6 +1,7 @@
 // Runs the tests with a clock that is 400 days ahead. A test that has a fixed date in one place and reads the clock in
 // another fails here.
 import { run } from '../bootstrap.mjs';
+import { digest } from '../digest.mjs';
 import { ensurePeers } from '../peers.mjs';
 import { runVitest } from '../vitest.mjs';
 
@@ -72,11 +73,14 @@ async function prove(report) {
   await ensurePeers();
   run('nx', ['run-many', '-t', 'build', '--outputStyle=static'], { quiet: true });
   for (const { name, reason } of leftOut) report(`left out: "${name} ...": ${reason}`);
-  const { isGood, passed, failed, skipped } = runVitest([...patience, `--testNamePattern=${allBut(leftOut)}`], {
-    launcher: ['faketime', '--exclude-monotonic', '-f', `+${daysAhead}d`],
-  });
+  const { isGood, passed, failed, skipped, failures } = runVitest(
+    [...patience, `--testNamePattern=${allBut(leftOut)}`],
+    {
+      launcher: ['faketime', '--exclude-monotonic', '-f', `+${daysAhead}d`],
+    },
+  );
   report(`${daysAhead} days ahead ${passed} tests passed, ${failed} failed, ${skipped} were left out`);
-  if (!isGood || failed > 0) throw new Error('a test depends on today.');
+  if (!isGood || failed > 0) throw new Error(`a test depends on today.\n${digest(failures)}`);
 }
 
 /** A pattern that matches the names of all tests except these. */

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root as checkout } from '../bootstrap.mjs';
+import { digestIn } from '../digest.mjs';
 import { DebianRoot } from './debian-root.mjs';
 import { holdPorts } from './hold-ports.mjs';
 import { Program } from './program.mjs';
@@ -115,7 +116,7 @@ async function test({ root, report, user, folder }, args = []) {
   report(`$ ${command.join(' ')}`);
   const program = new Program(root.spawn(command, { user, cwd: folder }), report);
   const exitCode = await program.end(testDeadlineMs);
-  if (exitCode !== 0) throw new Error(`npm test ended with ${exitCode} as ${user}.`);
+  if (exitCode !== 0) throw new Error(`npm test ended with ${exitCode} as ${user}.\n${digestIn(program.output)}`);
 }
 
 async function run({ root, report, user, cwd }, command) {
