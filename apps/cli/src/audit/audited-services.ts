@@ -7,7 +7,7 @@ import type { CliContext } from '../cli-context.js';
 import { type GlobalOptions, globalOptions, openSettings } from '../options.js';
 
 /** Services that keep an audit log. */
-const auditedServices = [
+export const auditedServices = [
   'device-registry',
   'pki-signer',
   'connector',

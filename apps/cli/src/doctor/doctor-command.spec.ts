@@ -324,12 +324,13 @@ describe('doctor on a child device', () => {
     expect(exitCode).toBe(0);
     expect(stdout.split('\n')).toEqual([
       'ok       settings',
+      'ok       clock',
       'ok       certificate of this device',
+      'ok       revocation of the certificates of this machine',
       'ok       certificates this machine shows as a client',
       'ok       connection to the MQTT broker',
       'ok       configuration of Mosquitto',
       'ok       permissions of keys and secrets',
-      'ok       clock',
       'ok       connections to clouds',
       'ok       certificate service',
       '',

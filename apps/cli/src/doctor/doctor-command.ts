@@ -7,6 +7,7 @@ import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
 import { type Check, error, type Finding } from './check.js';
 import { type CheckedSite, openCheckedSite } from './checked-site.js';
+import { auditLogs } from './checks/audit-logs.js';
 import { authorities } from './checks/authorities.js';
 import { certificateService } from './checks/certificate-service.js';
 import { clientIdentities } from './checks/client-identities.js';
@@ -17,22 +18,21 @@ import { coapProviders } from './checks/coap-providers.js';
 import { connectorCertificate } from './checks/connector-certificate.js';
 import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
+import { folders } from './checks/folders.js';
+import { handshakes } from './checks/handshakes.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
 import { mosquitto } from './checks/mosquitto.js';
 import { mqttClient } from './checks/mqtt-client.js';
 import { permissions } from './checks/permissions.js';
+import { revocation } from './checks/revocation.js';
 import { serverChains, serverDates, serverNames, serverPurposes } from './checks/server-certificates.js';
 import { services } from './checks/services.js';
 import { settingsCheck } from './checks/settings.js';
+import { store } from './checks/store.js';
 import { trustedCas } from './checks/trusted-cas.js';
+import { type Cause, type Diagnosis, diagnose, type Examined } from './diagnosis.js';
 import { editSettings, settingRemedy } from './settings-remedy.js';
-
-interface Result {
-  readonly id: string;
-  readonly title: string;
-  readonly findings: readonly Finding[];
-}
 
 /** `doctor`: checks everything that can make a handshake fail, and tells how to repair it. Exit code 0: all is well. */
 export function doctorCommand(context: CliContext, program: Command): void {
@@ -41,21 +41,22 @@ export function doctorCommand(context: CliContext, program: Command): void {
     .description('find what is wrong with certificates, files, clocks and services, and the command that mends it')
     .action(async (_options: unknown, command: Command) => {
       const given = optionsOf(command, globalOptions);
-      const results = await examine(context, given);
-      if (given.json) writeJson(context, { healthy: isHealthy(results), checks: results });
-      else writeLines(context, results.flatMap(resultLines));
-      if (!isHealthy(results)) throw new ExitStatus(1);
+      const examined = await examine(context, given);
+      const diagnosis = diagnose(examined);
+      if (given.json) writeJson(context, reportOf(diagnosis, examined));
+      else writeLines(context, linesOf(diagnosis));
+      if (!isHealthy(diagnosis)) throw new ExitStatus(1);
     });
 }
 
-async function examine(context: CliContext, options: GlobalOptions): Promise<Result[]> {
+async function examine(context: CliContext, options: GlobalOptions): Promise<Examined[]> {
   const settings = settingsCheck(context, options);
   try {
     const checked = await new Progress(context.stderr).during('Looking around', () =>
       openCheckedSite(context, options),
     );
     const checks = checked.isGateway ? gatewayChecks(settings) : deviceChecks(settings);
-    const results: Result[] = [];
+    const results: Examined[] = [];
     for (const check of checks) {
       context.signal.throwIfAborted();
       const findings = await new Progress(context.stderr).during(check.title, () => findingsOf(check, checked));
@@ -80,15 +81,17 @@ async function findingsOf(check: Check, checked: CheckedSite): Promise<Finding[]
   }
 }
 
+/** In the order in which the parts depend on each other. */
 function deviceChecks(settings: Check): Check[] {
   return [
     settings,
+    clock,
     deviceIdentity,
+    revocation,
     clientIdentities,
     mqttClient,
     mosquitto,
     permissions,
-    clock,
     clouds,
     certificateService,
   ];
@@ -97,23 +100,28 @@ function deviceChecks(settings: Check): Check[] {
 function gatewayChecks(settings: Check): Check[] {
   return [
     settings,
-    services,
+    folders,
+    clock,
+    store,
     listenerFiles,
     trustedCas,
     serverChains,
     serverNames,
     serverPurposes,
     serverDates,
+    services,
     listeners,
+    handshakes,
+    revocation,
     deviceIdentity,
     clientIdentities,
     mqttClient,
     mosquitto,
     permissions,
-    clock,
     clouds,
     certificateService,
     authorities,
+    auditLogs,
     connectors,
     connectorCertificate,
     coapCertificate,
@@ -138,14 +146,38 @@ async function settingsFindings(context: CliContext, options: GlobalOptions, pro
   return Promise.all(findings);
 }
 
-function isHealthy(results: readonly Result[]): boolean {
-  return results.every(({ findings }) => findings.every(({ severity }) => severity === 'note'));
+function isHealthy({ causes }: Diagnosis): boolean {
+  return causes.every(({ severity }) => severity === 'note');
 }
 
-function resultLines({ title, findings }: Result): string[] {
-  if (findings.length === 0) return [`ok       ${title}`];
-  return findings.flatMap(({ severity, what, fix }) => [
+/** `checks` has every check; what follows from the finding of another is only below that one. */
+function reportOf(diagnosis: Diagnosis, examined: readonly Examined[]) {
+  const { causes } = diagnosis;
+  const findingsOf = (id: string) =>
+    causes
+      .filter((cause) => cause.id === id)
+      .map(({ severity, what, fix, follows }) => ({ severity, what, fix, follows }));
+  return {
+    healthy: isHealthy(diagnosis),
+    causes,
+    checks: examined.map(({ id, title, findings }) => ({
+      id,
+      title,
+      isOk: findings.length === 0,
+      findings: findingsOf(id),
+    })),
+  };
+}
+
+/** What to mend first comes first, and what is well last. */
+function linesOf({ causes, passed }: Diagnosis): string[] {
+  return [...causes.flatMap(causeLines), ...passed.map(({ title }) => `ok       ${title}`)];
+}
+
+function causeLines({ severity, title, what, fix, follows }: Cause): string[] {
+  return [
     `${severity.padEnd(7)}  ${title}: ${what}`,
     `         mend it: ${fix}`,
-  ]);
+    ...follows.map((follower) => `         so also: ${follower.title}: ${follower.what}`),
+  ];
 }

@@ -39,6 +39,12 @@ export class Remedies {
     return `${this.run('cert', 'download', '--device-id', deviceId)} --one-time-password ${token}`;
   }
 
+  /** The same for a name whose certificate was revoked. */
+  reinstate(deviceId: string): string {
+    const token = `"$(${this.run('device', 'enroll-token', '--reinstate', deviceId)})"`;
+    return `${this.run('cert', 'download', '--device-id', deviceId)} --one-time-password ${token}`;
+  }
+
   /** The same when the signer runs on another machine: the token has to be made there. */
   enrolElsewhere(deviceId: string, url: string): string {
     return this.run('cert', 'download', '--device-id', deviceId, '--url', url, '--one-time-password', 'TOKEN');
@@ -66,6 +72,11 @@ export class Remedies {
   /** Moves a file into another folder, and overwrites nothing there. */
   move(path: string, folder: string): string {
     return `mv -n ${quoted(path)} ${quoted(folder)}`;
+  }
+
+  /** Adds a certificate to the end of a file with certificates. */
+  append(path: string, to: string): string {
+    return `cat ${quoted(path)} >> ${quoted(to)}`;
   }
 
   /** Several commands; each runs only when the one before succeeded. */

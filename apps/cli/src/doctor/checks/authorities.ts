@@ -1,14 +1,12 @@
-import { get } from 'node:http';
-import { type AuthorityDescription, Problem, signerRoutes } from '@sallyport/protocol';
-import { type Certificate, hasEnded, parseCrl, verifyCrlSignedBy } from '@sallyport/x509';
+import { type AuthorityDescription, signerRoutes } from '@sallyport/protocol';
+import { hasEnded } from '@sallyport/x509';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
+import { fetchRevocationList } from '../revocation-list.js';
 
 const day = 86_400_000;
 // Others have to get the new CA before the old one ends.
 const earlyWarningMs = 90 * day;
-const deadlineMs = 5_000;
-const largestCrlBytes = 64 * 1024 * 1024;
 
 /** The CAs of the site are valid for long enough, and their revocation lists are current. */
 export const authorities: Check = {
@@ -27,7 +25,11 @@ async function authoritiesOf({ services }: CheckedSite): Promise<readonly Author
 }
 
 async function inspect(checked: CheckedSite, authority: AuthorityDescription): Promise<Finding[]> {
-  return [...dateFindings(checked, authority), ...(await crlFindings(checked, authority))];
+  return [
+    ...dateFindings(checked, authority),
+    ...(await crlFindings(checked, authority)),
+    ...(await addressFindings(checked, authority)),
+  ];
 }
 
 function dateFindings({ context, remedies }: CheckedSite, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
@@ -44,45 +46,30 @@ function dateFindings({ context, remedies }: CheckedSite, { id, purpose, notAfte
 async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {
   const { site, remedies, trust, context } = checked;
   const url = new URL(`/crl/${keyId}.crl`, site.settings.require('pki.public.url'));
-  const der = await download(url);
-  if (der === undefined)
-    return [error(`The revocation list of ${id} cannot be fetched from ${url.href}.`, remedies.startServices())];
   const issuer = [...trust.roots, ...trust.issuing].find((certificate) => certificate.fingerprint === fingerprint);
-  const fault = crlFault(der, issuer, context.now());
-  return fault === undefined ? [] : [error(`The revocation list of ${id} ${fault}.`, remedies.startServices())];
+  const { fault } = await fetchRevocationList(url, issuer, context.now());
+  if (fault === undefined) return [];
+  return [
+    error(`The revocation list of ${id} ${fault}.`, remedies.startServices(), {
+      needs: ['service pki-signer', 'clock', 'disk'],
+    }),
+  ];
 }
 
-function crlFault(der: Buffer, issuer: Certificate | undefined, now: Date): string | undefined {
-  const crl = crlIn(der);
-  if (crl === undefined) return 'cannot be read';
-  if (issuer !== undefined && !verifyCrlSignedBy(crl, issuer)) return 'is not signed by that CA';
-  if (crl.nextUpdate !== undefined && crl.nextUpdate < now) return `is stale since ${crl.nextUpdate.toISOString()}`;
-  return undefined;
-}
-
-function crlIn(der: Buffer): ReturnType<typeof parseCrl> | undefined {
-  try {
-    return parseCrl(der);
-  } catch (fault) {
-    if (fault instanceof Problem) return undefined;
-    throw fault;
-  }
-}
-
-function download(url: URL): Promise<Buffer | undefined> {
-  return new Promise((resolve) => {
-    const outgoing = get(url, { agent: false, signal: AbortSignal.timeout(deadlineMs) }, (answer) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      answer.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > largestCrlBytes) outgoing.destroy();
-        else chunks.push(chunk);
-      });
-      answer.once('end', () => resolve(answer.statusCode === 200 ? Buffer.concat(chunks) : undefined));
-      answer.on('error', () => resolve(undefined));
-    });
-    outgoing.on('error', () => resolve(undefined));
-    outgoing.once('close', () => resolve(undefined));
-  });
+/** A CA keeps for its whole life the address that `pki.public.url` had when it was made. */
+async function addressFindings(checked: CheckedSite, authority: AuthorityDescription): Promise<Finding[]> {
+  const { trust, remedies, context } = checked;
+  const { id, purpose, fingerprint } = authority;
+  const certificate = trust.issuing.find((each) => each.fingerprint === fingerprint);
+  const [address] = certificate?.crlDistributionPoints ?? [];
+  if (address === undefined || !URL.canParse(address)) return [];
+  const { fault, isAbsent } = await fetchRevocationList(new URL(address), undefined, context.now());
+  if (fault === undefined || !isAbsent) return [];
+  return [
+    warning(
+      `The CA ${id} says that its own revocation list is at ${address}, where nobody answers. Clients that look there refuse its certificates.`,
+      remedies.run('ca', 'rotate', '--purpose', purpose),
+      { needs: ['service pki-signer'] },
+    ),
+  ];
 }

@@ -3,7 +3,7 @@ import { EstClient, trustFromPem } from '@sallyport/identity';
 import { entrances, Problem } from '@sallyport/protocol';
 import { pemFromDer } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
-import { type Check, error, type Finding, warning } from '../check.js';
+import { type Check, error, type Finding, related, warning } from '../check.js';
 import { type CheckedSite, isRunning } from '../checked-site.js';
 
 const timeoutMs = 5_000;
@@ -17,7 +17,9 @@ export const certificateService: Check = {
     // The check of the services tells why the signer of this machine does not answer.
     if (isGateway && !isRunning(checked, 'pki-signer')) return [];
     const rootsPem = isGateway ? siteRoots(checked) : await deviceRoots(checked);
-    return rootsPem === '' ? [] : inspect(checked, rootsPem);
+    return rootsPem === ''
+      ? []
+      : related(await inspect(checked, rootsPem), { needs: ['service pki-signer', 'listener pki', 'clock'] });
   },
 };
 

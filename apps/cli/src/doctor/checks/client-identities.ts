@@ -5,7 +5,7 @@ import { adminIdentityFiles } from '../../admin/admin-clients.js';
 import { localClient } from '../../secure/local-identity.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import type { PathKey } from '../../site/secured-group.js';
-import { type Check, error, type Finding, warning } from '../check.js';
+import { type Check, error, type Finding, related, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 /** Settings that name the certificate this machine shows as a client, and its key. */
@@ -36,7 +36,8 @@ export const clientIdentities: Check = {
   title: 'certificates this machine shows as a client',
   run: async (checked) => {
     const ofGroups = await Promise.all(groups.map((group) => inspectGroup(checked, group)));
-    return [...ofGroups.flat(), ...(await inspectOperator(checked))];
+    const ofOperator = await inspectOperator(checked);
+    return related([...ofGroups.flat(), ...ofOperator], { breaks: ['client http', 'client mqtt'], needs: ['clock'] });
   },
 };
 

@@ -75,12 +75,15 @@ function dateFindings(checked: CheckedSite, cert: PemFile, leaf: Certificate): F
   // The check of clouds tells it, with who renews it there.
   if (hasBegun(leaf, now) && isForCloud(checked, cert)) return [];
   if (hasEnded(leaf, now))
-    return [error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(checked, cert))];
+    return [
+      error(`${cert.path} expired ${leaf.notAfter.toISOString()}.`, remedyFor(checked, cert), { needs: ['clock'] }),
+    ];
   if (!hasBegun(leaf, now))
     return [
       error(
         `${cert.path} is not valid before ${leaf.notBefore.toISOString()}; check the clock.`,
         'timedatectl set-ntp true',
+        { needs: ['clock'] },
       ),
     ];
   if (!needsRenewal(leaf, now)) return [];

@@ -4,7 +4,7 @@ import { Problem, statePlaces } from '@sallyport/protocol';
 import { readSecurityFiles } from '@sallyport/tls';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { type PathKey, type SecuredGroup, securedGroups } from '../../site/secured-group.js';
-import { type Check, error, type Finding } from '../check.js';
+import { type Check, error, type Finding, related } from '../check.js';
 import { type CheckedSite, isRunning } from '../checked-site.js';
 
 /** Certificate, key and CAs of each listener: present, of the right kind, and belonging together. */
@@ -22,9 +22,11 @@ async function inspect(checked: CheckedSite, secured: SecuredGroup): Promise<Fin
   const slots = await readSlots(settings, secured);
   if (slots.cert === undefined && slots.key === undefined) return [];
   const misplaced = misplacedFiles(slots);
-  if (misplaced !== undefined) return [misplacement(checked, secured, slots, misplaced)];
+  // The service refuses such files at its start, and keeps its old ones while it runs.
+  const relations = { breaks: ['start', `listener ${secured.group}`], needs: ['disk'] } as const;
+  if (misplaced !== undefined) return related([misplacement(checked, secured, slots, misplaced)], relations);
   const fault = await faultOf(settings, secured);
-  return fault === undefined ? [] : [error(fault, remedyFor(checked, secured, slots))];
+  return fault === undefined ? [] : [error(fault, remedyFor(checked, secured, slots), relations)];
 }
 
 interface Slots {

@@ -1,4 +1,4 @@
-import type { EntranceDescription, SecurityLevel } from '@sallyport/protocol';
+import { type EntranceDescription, entranceDefinition, type SecurityLevel } from '@sallyport/protocol';
 import { reachableHost, takesConnections } from '../../secure/probe.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -19,7 +19,13 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
   const secured = securedGroups.find(({ group }) => group === entrance.group);
   const level = secured === undefined ? entrance.level : levelIn(checked, secured, entrance.profile);
   const { remedies } = checked;
-  if (entrance.shutReason !== undefined) return [error(entrance.shutReason, remedies.secure(entrance.level))];
+  const service = entranceDefinition(entrance.group).service;
+  const relations = {
+    breaks: [`listener ${entrance.group}`],
+    needs: [`service ${service}`, 'start', 'clock'],
+  } as const;
+  if (entrance.shutReason !== undefined)
+    return [error(entrance.shutReason, remedies.secure(entrance.level), relations)];
   // An entrance that needs client certificates stays closed below level mutual, on purpose.
   if (!entrance.isOpen && level !== 'mutual') return [];
   if (!entrance.isOpen || entrance.level !== level)
@@ -27,6 +33,7 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
       error(
         `The listener for ${entrance.name} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'}, and its settings say ${level}.`,
         remedies.secure(level),
+        { ...relations, needs: [...relations.needs, `listener ${entrance.group}`] },
       ),
     ];
   const target = { host: reachableHost(entrance.host), port: entrance.port };
@@ -35,6 +42,7 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
     error(
       `Nothing answers at ${target.host}:${target.port}, where ${entrance.name} should be.`,
       remedies.startServices(),
+      relations,
     ),
   ];
 }

@@ -4,7 +4,7 @@ import { type BrokerPlace, clientPlace } from '@sallyport/runtime/mqtt-client';
 import { deviceFiles, exists } from '../../cert/device-files.js';
 import { clientId } from '../../mqtt/client-connection.js';
 import { greetBroker } from '../../mqtt/greet-broker.js';
-import { type Check, error } from '../check.js';
+import { type Check, error, type Relations } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 const placeKeys = ['mqtt.client.host', 'mqtt.client.port'] as const;
@@ -14,6 +14,10 @@ const fileKeys = [
   'mqtt.client.auth.cert_file',
   'mqtt.client.auth.key_file',
 ] as const;
+
+const relations: Relations = {
+  needs: ['clock', 'start', 'broker', 'client mqtt', 'listener mqtt', 'listener mqtt.external', 'service mqtt-broker'],
+};
 
 /** Programs of this device reach the broker with `mqtt.client.*`: a connection is made and accepted. */
 export const mqttClient: Check = {
@@ -28,7 +32,7 @@ export const mqttClient: Check = {
       return [];
     } catch (fault) {
       if (!(fault instanceof Problem)) throw fault;
-      return [error(fault.message, await remedyFor(checked, fault))];
+      return [error(fault.message, await remedyFor(checked, fault), relations)];
     }
   },
 };

@@ -5,7 +5,7 @@ import { hostNames } from '../../site/host-names.js';
 import { isPair, readPemFile } from '../../site/pem-file.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { isOfSite, leadsTo } from '../../site/trusted-roots.js';
-import { type Check, error, type Finding, warning } from '../check.js';
+import { type Check, error, type Finding, related, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 /** A certificate a listener shows to its clients. */
@@ -22,7 +22,10 @@ function checkOf(id: string, title: string, inspection: Inspection): Check {
   return {
     id,
     title,
-    run: async (checked) => (await shownCertificates(checked)).flatMap((shown) => inspection(checked, shown)),
+    run: async (checked) =>
+      (await shownCertificates(checked)).flatMap((shown) =>
+        related(inspection(checked, shown), { breaks: [`listener ${shown.secured.group}`], needs: ['clock'] }),
+      ),
   };
 }
 

@@ -3,7 +3,7 @@ import { isLoopback } from '../../mosquitto/findings.js';
 import { mayBeAbsent } from '../../site/service-state.js';
 import { siteFaults } from '../../site/site-faults.js';
 import { readSiteParts } from '../../site/site-parts.js';
-import { type Check, error, type Finding } from '../check.js';
+import { type Check, error, type Finding, type Part } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 /** Every service runs and has what it needs. */
@@ -21,8 +21,13 @@ export const services: Check = {
       ];
     }
     const faults = siteFaults(await readSiteParts(site.settings));
-    if (faults.length > 0) return [error(`No service can start: ${faults.join(' ')}`, wayOut(remedies))];
-    return [error(`No service runs on ${site.settings.directory}.`, remedies.startServices())];
+    if (faults.length > 0)
+      return [error(`No service can start: ${faults.join(' ')}`, wayOut(remedies), { breaks: ['start'] })];
+    return [
+      error(`No service runs on ${site.settings.directory}.`, remedies.startServices(), {
+        needs: ['start', 'disk', 'store'],
+      }),
+    ];
   },
 };
 
@@ -40,7 +45,9 @@ function lostBroker(checked: CheckedSite): Finding[] {
   if (behind === undefined || waiting.length === 0) return [];
   const names = waiting.map(({ service }) => service).join(', ');
   return [
-    error(`The MQTT broker at ${behind.place} does not answer. These services wait for it: ${names}.`, behind.fix),
+    error(`The MQTT broker at ${behind.place} does not answer. These services wait for it: ${names}.`, behind.fix, {
+      breaks: ['broker'],
+    }),
   ];
 }
 
@@ -66,6 +73,10 @@ function isOnThisMachine(url: string): boolean {
   return protocol === 'unix:' || isLoopback(hostname);
 }
 
+function neededFor(dependency: string): Part[] {
+  return isOfBroker(dependency) ? ['broker', 'service mqtt-broker', 'listener mqtt'] : [];
+}
+
 function stateFindings(checked: CheckedSite, state: CheckedSite['services'][number]): Finding[] {
   const { remedies } = checked;
   const isBrokerTold = brokerBehind(checked) !== undefined;
@@ -78,10 +89,13 @@ function stateFindings(checked: CheckedSite, state: CheckedSite['services'][numb
           `${state.service} is not ready: ${dependency} ${fault.replace(/\.$/, '')}.`,
           // A service that has lost its store refuses to start again.
           dependency === 'site' ? wayOut(remedies) : remedies.startServices(),
+          { breaks: [`service ${state.service}`], needs: ['disk', 'store', ...neededFor(dependency)] },
         ),
       );
   if (mayBeAbsent(state, checked.site.settings)) return [];
-  return [error(state.reason, remedies.startServices())];
+  return [
+    error(state.reason, remedies.startServices(), { breaks: [`service ${state.service}`], needs: ['disk', 'store'] }),
+  ];
 }
 
 /** Another check tells of an entrance that stays shut, and how to open it. */

@@ -2,8 +2,8 @@ import { dirname, join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { readTrustAnchors } from '@sallyport/tls';
 import { readPemFile } from '../../site/pem-file.js';
-import { securedGroups } from '../../site/secured-group.js';
-import { type Check, error, type Finding, warning } from '../check.js';
+import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
+import { type Check, error, type Finding, related, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 
 // Leave the directories of the system alone.
@@ -14,12 +14,13 @@ export const trustedCas: Check = {
   id: 'trusted-cas',
   title: 'trusted CAs of the listeners',
   run: async (checked) => {
-    const findings = await Promise.all(securedGroups.map(({ keys }) => inspect(checked, keys.ca)));
+    const findings = await Promise.all(securedGroups.map((secured) => inspect(checked, secured)));
     return findings.flat();
   },
 };
 
-async function inspect(checked: CheckedSite, key: (typeof securedGroups)[number]['keys']['ca']): Promise<Finding[]> {
+async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Promise<Finding[]> {
+  const key = keys.ca;
   const path = checked.site.settings.get(key);
   if (path === undefined) return [];
   try {
@@ -27,7 +28,7 @@ async function inspect(checked: CheckedSite, key: (typeof securedGroups)[number]
     const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
     const isSiteTrusted = checked.trust.roots.every(({ fingerprint }) => known.has(fingerprint));
     return [
-      ...(isSiteTrusted ? [] : [await siteMissing(checked, key, path)]),
+      ...(isSiteTrusted ? [] : related([await siteMissing(checked, key, path)], { breaks: [`listener ${group}`] })),
       ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text })))),
     ];
   } catch (fault) {

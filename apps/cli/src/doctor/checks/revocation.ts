@@ -1,0 +1,141 @@
+import { deviceId, Problem, registryRoutes } from '@sallyport/protocol';
+import { type Certificate, verifySignedBy } from '@sallyport/x509';
+import { deviceFiles } from '../../cert/device-files.js';
+import { Failure } from '../../failure.js';
+import { administrator, localClient } from '../../secure/local-identity.js';
+import { readPemFile } from '../../site/pem-file.js';
+import { securedGroups } from '../../site/secured-group.js';
+import { isOfSite } from '../../site/trusted-roots.js';
+import { type Check, error, type Finding, type Part, type Relations, warning } from '../check.js';
+import type { CheckedSite } from '../checked-site.js';
+import { fetchRevocationList } from '../revocation-list.js';
+
+/** No certificate of this machine is revoked, and the registry admits the device that this machine is. */
+export const revocation: Check = {
+  id: 'revocation',
+  title: 'revocation of the certificates of this machine',
+  run: async (checked) => {
+    const used = await usedCertificates(checked);
+    const findings = await Promise.all(used.map((one) => listFindings(checked, one)));
+    return [...unique(findings.flat()), ...(await registryFindings(checked))];
+  },
+};
+
+/** A certificate that this machine shows to others. */
+interface Used {
+  readonly path: string;
+  readonly leaf: Certificate;
+  /** Certificates that may have issued it. */
+  readonly issuers: readonly Certificate[];
+  /** The command that gives a new one. */
+  readonly fix: string;
+  readonly breaks: readonly Part[];
+}
+
+async function usedCertificates(checked: CheckedSite): Promise<Used[]> {
+  const { settings } = checked.site;
+  const { remedies, level } = checked;
+  const device = deviceFiles(settings);
+  const secure = remedies.secure(level);
+  const shown = securedGroups.flatMap(({ group, keys }) => {
+    const path = settings.get(keys.cert);
+    return path === undefined ? [] : [{ path, keyPath: settings.get(keys.key), parts: [`listener ${group}`] as const }];
+  });
+  const clients = [
+    { path: localClient(settings).files.certPath, keyPath: localClient(settings).files.keyPath },
+    { path: administrator(settings).files.certPath, keyPath: administrator(settings).files.keyPath },
+  ].map((one) => ({ ...one, parts: ['client http', 'client mqtt'] as const }));
+  const ofSite = [...shown, ...(level === 'mutual' ? clients : [])].map(({ path, keyPath, parts }) =>
+    used(checked, { path, breaks: parts, fix: (leaf) => replacement(checked, { path, keyPath, leaf, secure }) }),
+  );
+  const own = used(checked, { path: device.certPath, breaks: [], fix: (leaf) => enrolment(checked, leaf) });
+  return (await Promise.all([...ofSite, own])).flat();
+}
+
+interface Place {
+  readonly path: string;
+  readonly breaks: readonly Part[];
+  readonly fix: (leaf: Certificate) => string;
+}
+
+async function used(checked: CheckedSite, { path, breaks, fix }: Place): Promise<Used[]> {
+  const [leaf, ...rest] = (await readPemFile(path)).certificates;
+  if (leaf === undefined) return [];
+  const ofDevice = (await readPemFile(deviceFiles(checked.site.settings).caPath)).certificates;
+  return [{ path, leaf, issuers: [...rest, ...checked.trust.issuing, ...ofDevice], fix: fix(leaf), breaks }];
+}
+
+/** `secure` keeps a certificate whose dates are good, so a revoked one has to go first; its key with it. */
+function replacement(
+  { remedies, trust }: CheckedSite,
+  { path, keyPath, leaf, secure }: { path: string; keyPath: string | undefined; leaf: Certificate; secure: string },
+): string {
+  if (!isOfSite([leaf], trust)) return secure;
+  return remedies.all(
+    ...[path, keyPath].flatMap((each) => (each === undefined ? [] : [remedies.remove(each)])),
+    secure,
+  );
+}
+
+async function listFindings({ context }: CheckedSite, { path, leaf, issuers, fix, breaks }: Used): Promise<Finding[]> {
+  const issuer = issuers.find((candidate) => candidate.isCa && verifySignedBy(leaf, candidate));
+  const [address] = leaf.crlDistributionPoints;
+  if (issuer === undefined || address === undefined || !URL.canParse(address)) return [];
+  const { list, fault, isAbsent } = await fetchRevocationList(new URL(address), issuer, context.now());
+  const relations: Relations = { needs: ['service pki-signer', 'clock'] };
+  if (fault !== undefined)
+    return isAbsent
+      ? [
+          warning(
+            `Whoever checks ${path} cannot fetch its revocation list: ${address} does not answer.`,
+            fix,
+            relations,
+          ),
+        ]
+      : [error(`The revocation list of ${path} ${fault}.`, fix, relations)];
+  const entry = list.entries.find(({ serialNumber }) => serialNumber === leaf.serialNumber);
+  if (entry === undefined) return [];
+  const reason = entry.reason === undefined ? '' : ` (${entry.reason})`;
+  return [
+    error(`${path} was revoked ${entry.revokedAt.toISOString()}${reason}, so it is refused everywhere.`, fix, {
+      breaks,
+    }),
+  ];
+}
+
+/** Several settings may name one file. */
+function unique(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [finding.what, finding])).values()];
+}
+
+function enrolment({ remedies, services, site }: CheckedSite, leaf: Certificate): string {
+  const [name = 'DEVICE'] = leaf.subject.commonNames;
+  const isSignerHere = services.some(({ service, isRunning }) => service === 'pki-signer' && isRunning);
+  return isSignerHere ? remedies.reinstate(name) : remedies.enrolElsewhere(name, site.settings.require('pki.url'));
+}
+
+/** On a gateway that is a device too, the registry may have locked or retired it. */
+async function registryFindings(checked: CheckedSite): Promise<Finding[]> {
+  const { services, site, remedies } = checked;
+  const registry = services.find(({ service }) => service === 'device-registry');
+  const [leaf] = (await readPemFile(deviceFiles(site.settings).certPath)).certificates;
+  const id = deviceId.safeParse(leaf?.subject.commonNames[0]);
+  if (registry?.isRunning !== true || leaf === undefined || !id.success) return [];
+  if (!isOfSite([leaf], checked.trust)) return [];
+  try {
+    const { state } = await registry.client.call(registryRoutes.showDevice, { params: { id: id.data } });
+    if (state === 'locked')
+      return [error(`The registry has locked this device, ${id.data}.`, remedies.run('device', 'unlock', id.data))];
+    if (state === 'active' || state === 'revoked') return [];
+    return [
+      error(
+        `The registry does not admit this device, ${id.data}: it is ${state}.`,
+        remedies.run('device', 'show', id.data),
+      ),
+    ];
+  } catch (fault) {
+    // It has not been seen yet, or another check tells what the registry lacks.
+    if (fault instanceof Problem || fault instanceof Failure) return [];
+    throw fault;
+  }
+}
