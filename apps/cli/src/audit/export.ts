@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { absolutePath, optionsOf } from '../options.js';
-import { writeNotes } from '../output.js';
+import { writeJson, writeNotes } from '../output.js';
 import { writeOutputFile } from '../output-file.js';
 import { auditOptions, RemoteLog, serviceOption } from './audited-services.js';
 import { exportedText } from './exported-logs.js';
@@ -32,6 +32,7 @@ export function exportCommand(context: CliContext, parent: Command): void {
       }
       if (out === undefined) return;
       await writeOutputFile(absolutePath(context, out), lines.join(''), 0o600);
+      if (given.json) writeJson(context, { output: out, rows });
       writeNotes(
         context,
         [`${rows} rows are in ${out}. Check them with: sallyport audit verify --file ${out}`],

@@ -20,6 +20,7 @@ export function pendingCommandsCommand(context: CliContext, parent: Command): vo
       const id = ocfDeviceId(device);
       if (given.cancel !== undefined) {
         await gateway.call(coapResourceRoutes.cancelCommand, { params: { id, command: given.cancel } });
+        if (given.json) return writeJson(context, { cancelled: given.cancel });
         return writeLines(context, [`Command ${given.cancel} is cancelled.`]);
       }
       const pending = await gateway.call(coapResourceRoutes.listCommands, { params: { id } });

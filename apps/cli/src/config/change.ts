@@ -4,6 +4,8 @@ import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { globalOptions, optionsOf } from '../options.js';
+import { writeJson, writeWarnings } from '../output.js';
+import { jsonValueOf } from './json-value.js';
 import { chosenKey, keyArgument } from './key-argument.js';
 import { openConfigFile } from './open-config-file.js';
 
@@ -46,7 +48,9 @@ export function unsetCommand(context: CliContext, parent: Command): void {
     .action(async (key: string, _options, command: Command) => {
       const given = optionsOf(command, options);
       const reference = chosenKey(context, { key, profile: given.profile });
-      await (await openConfigFile(context, given)).unset(reference);
+      const file = await openConfigFile(context, given);
+      await file.unset(reference);
+      if (given.json) await writeReading(context, file, reference);
     });
 }
 
@@ -66,14 +70,21 @@ function changeCommand(context: CliContext, parent: Command, { name, description
     .action(async (key: string, value: string, _options, command: Command) => {
       const given = optionsOf(command, options);
       const reference = chosenKey(context, { key, profile: given.profile });
-      await change(await openConfigFile(context, given), reference, value);
-      context.stderr.write(unreadNote(reference));
+      const file = await openConfigFile(context, given);
+      await change(file, reference, value);
+      writeWarnings(context, unreadNotes(reference));
+      if (given.json) await writeReading(context, file, reference);
     });
 }
 
-/** A warning for a setting that nothing in Sallyport reads; empty for all others. */
-function unreadNote(reference: KeyReference): string {
-  return describeKey(reference.key).isRead
-    ? ''
-    : `Note: ${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.\n`;
+/** What is in force now: an environment variable may say something else than the file. */
+async function writeReading(context: CliContext, file: ConfigFile, reference: KeyReference): Promise<void> {
+  const { value } = await file.get(reference);
+  writeJson(context, { key: nameOf(reference), value: jsonValueOf(reference.key, value) });
+}
+
+/** A warning for a setting that nothing in Sallyport reads. */
+function unreadNotes(reference: KeyReference): string[] {
+  if (describeKey(reference.key).isRead) return [];
+  return [`${nameOf(reference)} is kept for thin-edge.io. Nothing of Sallyport reads it.`];
 }

@@ -1,12 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CliContext } from '../cli-context.js';
-import { CommandLog } from '../command-log.js';
-import { describeFault, exitCodeOf } from '../failure.js';
-import { configCommand } from './config-command.js';
+import { runSallyport } from '../fixtures/run-sallyport.fixture.js';
 
 async function deviceWith(toml: string, env: CliContext['env'] = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-cli-'));
@@ -19,31 +16,11 @@ async function deviceWith(toml: string, env: CliContext['env'] = {}) {
   return { run, text: () => readFile(file, 'utf8'), ownText, cloudText };
 }
 
-/** Runs `config WORDS` with outputs of its own. */
+/** Runs `config WORDS`. */
 async function runConfig(words: readonly string[], env: CliContext['env']) {
-  const [stdout, stderr] = [new TextOutput(), new TextOutput()];
-  const signal = new AbortController().signal;
-  const outside = { stdin: emptyInput(), now: () => new Date(0), signal, userName: 'alice', programName: 'tedge' };
-  const program = new Command('tedge').option('--json').option('--config-dir <dir>').exitOverride();
-  program.configureOutput({ writeErr: (text) => stderr.write(text), writeOut: (text) => stdout.write(text) });
-  configCommand({ stdout, stderr, env, cwd: '/home/me', ...outside, log: new CommandLog(stderr) }, program);
-  const fault: unknown = await program.parseAsync(['config', ...words], { from: 'user' }).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  const message = fault === undefined ? '' : (describeFault(fault)?.what ?? '');
-  const exitCode = fault === undefined ? 0 : exitCodeOf(fault, false);
-  return { exitCode, stdout: stdout.text, stderr: stderr.text + message };
+  const ran = await runSallyport(['config', ...words], { cwd: '/home/me', env, programName: 'tedge' });
+  return { ...ran, stderr: ran.stderr.replace(/^Error: /, '') };
 }
-
-class TextOutput {
-  text = '';
-  write(text: string): void {
-    this.text += text;
-  }
-}
-
-async function* emptyInput(): AsyncGenerator<string> {}
 
 const done = { exitCode: 0, stdout: '', stderr: '' };
 
@@ -91,7 +68,7 @@ describe('config get', () => {
   it('prints JSON on demand', async () => {
     const { run } = await deviceWith('');
     const { stdout } = await run('get', 'http.bind.port', '--json');
-    expect(JSON.parse(stdout)).toEqual({ key: 'http.bind.port', value: '8000' });
+    expect(JSON.parse(stdout)).toEqual({ key: 'http.bind.port', value: 8000 });
   });
 });
 
@@ -111,7 +88,7 @@ describe('config set, unset, add and remove', () => {
     const { run, text } = await deviceWith('# mine\n');
     const { exitCode, stderr } = await run('set', 'http.bind.port', '80800');
     expect(exitCode).toBe(1);
-    expect(stderr).toBe('http.bind.port is 80800: must be a port number from 0 to 65535.');
+    expect(stderr).toBe('http.bind.port is 80800: must be a port number from 0 to 65535.\n');
     expect(await text()).toBe('# mine\n');
   });
 
@@ -193,7 +170,7 @@ describe('config list', () => {
   it('prints JSON on demand', async () => {
     const { run } = await deviceWith('');
     const { stdout } = await run('list', '--all', '--json', 'http.c');
-    expect(JSON.parse(stdout)).toMatchObject({ 'http.cert_path': null, 'http.client.port': '8000' });
+    expect(JSON.parse(stdout)).toMatchObject({ 'http.cert_path': null, 'http.client.port': 8000 });
   });
 
   it('ends with 1 and reports every fault of the file', async () => {
@@ -211,7 +188,7 @@ describe('settings of thin-edge.io that nothing here reads', () => {
     expect(set).toEqual({
       ...done,
       stderr:
-        'Note: c8y.profiles.plant2.availability.interval is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
+        'Warning: c8y.profiles.plant2.availability.interval is kept for thin-edge.io. Nothing of Sallyport reads it.\n',
     });
     expect(await cloudText('c8y.plant2')).toBe('cloud_type = "c8y"\n\n[availability]\ninterval = "30m"\n');
     expect((await run('get', 'c8y.availability.interval', '--profile', 'plant2')).stdout).toBe('30m\n');
@@ -274,13 +251,17 @@ describe('profiles', () => {
   it('cannot be chosen for a key that has none', async () => {
     const { run } = await deviceWith('');
     const { exitCode, stderr } = await run('set', 'http.bind.port', '1', '--profile', 'plant2');
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'http.bind.port is the same in every profile.' });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: 'http.bind.port is the same in every profile.\nLeave --profile out.\n',
+    });
   });
 
   it('cannot be read before something is set for them', async () => {
     const { run } = await deviceWith('');
     const { exitCode, stderr } = await run('get', 'c8y.url', '--profile', 'plant2');
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'There is no profile "plant2".' });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^There is no profile "plant2"\.\n/);
   });
 
   it('are listed with what is set for them', async () => {

@@ -6,6 +6,7 @@ import { profileOption } from '../cloud-profile.js';
 import { ExitStatus } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { writeJson, writeLines, writeWarnings } from '../output.js';
+import { jsonValueOf } from './json-value.js';
 import { chosenKey, keyArgument } from './key-argument.js';
 import { openConfigFile } from './open-config-file.js';
 
@@ -23,17 +24,17 @@ export function getCommand(context: CliContext, parent: Command): void {
       const reference = chosenKey(context, { key, profile: given.profile });
       const { value, warnings } = await (await openConfigFile(context, given)).get(reference);
       writeWarnings(context, warnings);
-      if (value === undefined) throw unset(context, nameOf(reference));
-      if (given.json) writeJson(context, { key: nameOf(reference), value });
+      if (value === undefined) throw unset(context, nameOf(reference), given.json);
+      if (given.json) writeJson(context, { key: nameOf(reference), value: jsonValueOf(reference.key, value) });
       else writeLines(context, [value]);
     });
 }
 
-function unset({ stderr, programName }: CliContext, name: string): ExitStatus {
-  const hint =
-    name === 'device.id'
-      ? `device.id is not set, and there is no device certificate. Run: ${programName} cert create --device-id ID`
-      : `${name} is not set`;
-  stderr.write(`${hint}\n`);
+/** For people only the reason, as thin-edge.io prints it. */
+function unset({ stderr, programName }: CliContext, key: string, asJson: boolean): ExitStatus {
+  const what = key === 'device.id' ? 'device.id is not set, and there is no device certificate.' : `${key} is not set`;
+  const remedy = key === 'device.id' ? `Run: ${programName} cert create --device-id ID` : '';
+  if (asJson) stderr.write(`${JSON.stringify({ error: { what, remedy, type: 'not-set', key } })}\n`);
+  else stderr.write(`${[what, remedy].join(' ').trimEnd()}\n`);
   return new ExitStatus(1);
 }

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { writeJson, writeLines, writeWarnings } from '../output.js';
+import { jsonValueOf } from './json-value.js';
 import { openConfigFile } from './open-config-file.js';
 
 const options = globalOptions.extend({ all: z.boolean().default(false), doc: z.boolean().default(false) });
@@ -29,7 +30,7 @@ export function listCommand(context: CliContext, parent: Command): void {
       const { readings, warnings } = await (await openConfigFile(context, given)).list();
       writeWarnings(context, warnings);
       const chosen = readings.filter(({ name, value }) => name.includes(filter) && (given.all || value !== undefined));
-      if (given.json) writeJson(context, Object.fromEntries(chosen.map(({ name, value }) => [name, value ?? null])));
+      if (given.json) writeJson(context, jsonOf(chosen));
       else writeLines(context, valueLines(chosen));
     });
 }
@@ -44,6 +45,10 @@ function descriptionOf(key: ConfigKey) {
   const { doc, type, examples, deprecatedNames, home, isRead } = describeKey(key);
   const file = settingsFileNames[home];
   return { doc, type: type.name, rule: type.rule, examples, deprecatedNames, file, isRead };
+}
+
+function jsonOf(readings: readonly Reading[]) {
+  return Object.fromEntries(readings.map(({ name, reference, value }) => [name, jsonValueOf(reference.key, value)]));
 }
 
 function valueLines(readings: readonly Reading[]): string[] {

@@ -79,11 +79,14 @@ async function exportFile(context: CliContext, command: Command): Promise<void> 
   const fetchPage = (cursor: string | undefined) =>
     registry.call(deviceListRoutes.exportDevices, { query: { ...filter, cursor, limit: 1000 } });
   const parts: string[] = [];
+  const isStreamed = given.output === undefined && !given.json;
   for await (const { csv } of everyPage(fetchPage)) {
-    if (given.output === undefined) context.stdout.write(csv);
+    if (isStreamed) context.stdout.write(csv);
     else parts.push(csv);
   }
-  if (given.output === undefined) return;
+  if (isStreamed) return;
+  if (given.output === undefined) return writeJson(context, { csv: parts.join('') });
   await writeOutputFile(absolutePath(context, given.output), parts.join(''), 0o644);
-  writeLines(context, [`Devices written to ${given.output}.`]);
+  if (given.json) writeJson(context, { output: given.output });
+  else writeLines(context, [`Devices written to ${given.output}.`]);
 }

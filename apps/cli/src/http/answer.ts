@@ -11,8 +11,12 @@ export function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
 }
 
-/** Writes the body of an answer to standard output as it comes, byte for byte. */
-export async function writeBody({ stdout, signal }: CliContext, answer: IncomingMessage): Promise<void> {
+/**
+ * Writes the body of an answer to standard output as it comes, byte for byte.
+ *
+ * @returns how many bytes it has
+ */
+export async function writeBody({ stdout, signal }: CliContext, answer: IncomingMessage): Promise<number> {
   let bytes = 0;
   try {
     for await (const chunk of answer) {
@@ -20,6 +24,7 @@ export async function writeBody({ stdout, signal }: CliContext, answer: Incoming
       bytes += chunk.length;
       await write(stdout, chunk, signal);
     }
+    return bytes;
   } catch (error) {
     signal.throwIfAborted();
     throw new Failure(

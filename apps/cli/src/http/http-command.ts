@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { profileOption, usualProfile } from '../cloud-profile.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson } from '../output.js';
 import { failWithAnswer, isSuccess, writeBody } from './answer.js';
 import { fileBody } from './file-body.js';
 import { type LocalBody, type LocalRequest, sendLocal, textBody } from './local-request.js';
@@ -78,7 +79,7 @@ async function send(context: CliContext, { method, uri, content, command }: Call
   const given = optionsOf(command, options);
   const texts = [content, given.data].filter((text) => text !== undefined);
   if (texts.length + (given.file === undefined ? 0 : 1) !== (isWithContent(method) ? 1 : 0))
-    command.error('error: give the content once: as CONTENT, --data or --file', { exitCode: 2 });
+    command.error('the content is needed once: as [content], --data or --file');
   const profile = given.profile ?? (uri.startsWith('/c8y') ? usualProfile(context) : undefined);
   const settings = await openSettings(context, given, profile === undefined ? {} : { profile });
   const service = serviceOf(uri, settings);
@@ -93,7 +94,9 @@ async function send(context: CliContext, { method, uri, content, command }: Call
   };
   const answer = await sendLocal({ settings, signal: context.signal }, request);
   if (!isSuccess(answer)) return failWithAnswer(context, answer, given);
-  await writeBody(context, answer);
+  const bytes = await writeBody(context, answer);
+  // A program that wants JSON gets the answer of the service as it is, or else what is known of it.
+  if (given.json && bytes === 0) writeJson(context, { status: answer.statusCode });
 }
 
 function isWithContent(method: Method): boolean {

@@ -165,7 +165,7 @@ describe('mqtt broker-config', () => {
   it('makes no --durable Mosquitto for clients that do not come through the entrance', async () => {
     const { directory, run } = await machine(mutual);
     const { exitCode, stderr } = await run('--level', 'mutual', '--direct', '--durable', '--output', 'made');
-    expect([exitCode, stderr]).toEqual([2, expect.stringContaining("cannot be used with option '--direct'")]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('cannot be used with option --direct')]);
     await expect(stat(directory.file('made'))).rejects.toThrow('ENOENT');
   });
 

@@ -63,7 +63,7 @@ export function brokerConfigCommand(context: CliContext, parent: Command): void 
       const given = optionsOf(command, options);
       const settings = await openSettings(context, given);
       if (given.check !== undefined) return await check(context, given, settings);
-      if (given.level === undefined) command.error('error: give --level plain, server or mutual', { exitCode: 2 });
+      if (given.level === undefined) command.error('the option --level is needed: plain, server or mutual');
       else await make(context, { ...given, level: given.level }, settings);
     });
 }

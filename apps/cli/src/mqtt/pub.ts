@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
+import { writeJson } from '../output.js';
 import { qos, qosOption, topicArgument } from './arguments.js';
 import { brokerProblem, connectionEnded } from './broker-problem.js';
 import { clientConnection } from './client-connection.js';
@@ -39,11 +40,12 @@ export function pubCommand(context: CliContext, parent: Command): void {
       const payload = given.base64 ? decoded(command, message) : Buffer.from(message);
       const { qos, retain } = given;
       await publish(context, await openSettings(context, given), { topic, payload, qos, retain });
+      if (given.json) writeJson(context, { topic, bytes: payload.length, qos, retained: retain });
     });
 }
 
 function decoded(command: Command, message: string): Buffer {
-  if (!z.base64().safeParse(message).success) command.error('error: the message is no base64', { exitCode: 2 });
+  if (!z.base64().safeParse(message).success) command.error('the message is no base64');
   return Buffer.from(message, 'base64');
 }
 

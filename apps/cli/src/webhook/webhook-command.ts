@@ -73,8 +73,9 @@ async function add(
 }
 
 async function remove(context: CliContext, name: WebhookName, command: Command): Promise<void> {
-  const { registry } = await openRegistry(context, command, globalOptions);
+  const { given, registry } = await openRegistry(context, command, globalOptions);
   await registry.call(eventRoutes.removeWebhook, { params: { name } });
+  if (given.json) return writeJson(context, { removed: name });
   writeLines(context, [`Webhook ${name} is removed.`]);
 }
 
