@@ -1,4 +1,6 @@
-import { Command, type Option, type ParseOptionsResult } from 'commander';
+import { Command, type HelpContext, type Option, type ParseOptionsResult } from 'commander';
+import { UsageFault } from './failure.js';
+import { commandMissing, usageFault } from './usage/usage-fault.js';
 
 /**
  * A command whose flags also take `=true` and `=false`, as in thin-edge.io. Deployment tools write them so.
@@ -12,6 +14,17 @@ export class CliCommand extends Command {
 
   override parseOptions(words: string[]): ParseOptionsResult {
     return super.parseOptions(this.withoutFlagValues(words));
+  }
+
+  /** Commander calls this for every wrong call. */
+  override error(text: string, { code }: { readonly code?: string } = {}): never {
+    throw usageFault(this, text, code);
+  }
+
+  override help(context?: HelpContext | ((text: string) => string)): never {
+    if (typeof context !== 'object' || context.error !== true) super.help();
+    const { message, remedy } = usageFault(this, '', commandMissing);
+    throw new UsageFault(message, remedy, this.helpInformation({ error: true }));
   }
 
   private withoutFlagValues(words: readonly string[]): string[] {
@@ -34,7 +47,7 @@ export class CliCommand extends Command {
     if (value === 'true') return [name];
     if (value === 'false') this.switchOff(flag);
     // Do not show the value: it may be a secret that was meant for another option.
-    else this.error(`error: option '${name}' takes no value but true or false`, { exitCode: 2 });
+    else this.error(`option ${name} takes no value but true or false`);
     return [];
   }
 

@@ -5,13 +5,27 @@ import { CommanderError } from 'commander';
 /** A command that cannot do what was asked: one sentence what happened, one what to do about it. */
 export class Failure extends Error {
   override readonly name = 'Failure';
+  readonly exitCode: number;
 
   constructor(
     what: string,
     readonly remedy: string,
-    options: ErrorOptions = {},
+    options: ErrorOptions & { readonly exitCode?: number } = {},
   ) {
     super(what, options);
+    this.exitCode = options.exitCode ?? 1;
+  }
+}
+
+/** A command line that cannot be understood. Nothing was done. */
+export class UsageFault extends Failure {
+  constructor(
+    what: string,
+    remedy: string,
+    /** For people: the help of the group that was called without a command. */
+    readonly help?: string,
+  ) {
+    super(what, remedy, { exitCode: 2 });
   }
 }
 
@@ -40,24 +54,19 @@ export interface FaultReport {
 /** 1: it failed; 2: it was called wrongly; 130: Ctrl-C, as shells report it. */
 export function exitCodeOf(fault: unknown, isInterrupted: boolean): number {
   if (fault instanceof ExitStatus) return fault.exitCode;
-  if (fault instanceof CommanderError) return usageExitCode(fault);
-  return isInterrupted ? 130 : 1;
+  // Help and version were printed. Wrong calls are faults of ours.
+  if (fault instanceof CommanderError) return fault.exitCode;
+  if (isInterrupted) return 130;
+  return fault instanceof Failure ? fault.exitCode : 1;
 }
 
 /** Undefined for faults that have been reported already. */
 export function describeFault(fault: unknown): FaultReport | undefined {
   if (fault instanceof ExitStatus || fault instanceof CommanderError) return undefined;
+  if (fault instanceof UsageFault) return { what: fault.message, remedy: fault.remedy, type: 'usage' };
   if (fault instanceof Failure) return { what: fault.message, remedy: fault.remedy, type: 'failed' };
   if (fault instanceof Problem) return { ...firstSentence(fault.message), type: fault.type };
   return describeSystemError(fault) ?? describeUnexpected(fault);
-}
-
-const helpCodes = new Set(['commander.helpDisplayed', 'commander.version']);
-
-function usageExitCode({ code, exitCode }: CommanderError): number {
-  if (helpCodes.has(code)) return 0;
-  // An error that a command raises has its own exit code. All others are wrong calls.
-  return code === 'commander.error' ? exitCode : 2;
 }
 
 function firstSentence(text: string): { what: string; remedy: string } {

@@ -1,66 +1,7 @@
-import type { Command, Option } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { CommandLog } from './command-log.js';
+import { commandAt, leafPaths, newProgram, requiredWords } from './fixtures/command-tree.fixture.js';
 import { runSallyport } from './fixtures/run-sallyport.fixture.js';
 import { globalOptions, optionsOf } from './options.js';
-import { createProgram } from './program.js';
-
-const nowhere = { write: () => undefined };
-
-function newProgram(): Command {
-  return createProgram({
-    stdout: nowhere,
-    stderr: nowhere,
-    stdin: noInput(),
-    env: {},
-    cwd: '/nowhere',
-    now: () => new Date(0),
-    signal: new AbortController().signal,
-    userName: 'alice',
-    programName: 'sallyport',
-    log: new CommandLog(nowhere),
-  });
-}
-
-async function* noInput(): AsyncGenerator<string> {}
-
-/** Every command that does something, as its words from the program down. */
-function leafPaths(command: Command, path: readonly string[] = []): string[][] {
-  if (command.commands.length === 0) return [[...path]];
-  return command.commands.flatMap((child) => leafPaths(child, [...path, child.name()]));
-}
-
-function commandAt(program: Command, path: readonly string[]): Command {
-  return path.reduce<Command>((parent, name) => {
-    const child = parent.commands.find((candidate) => candidate.name() === name);
-    if (child === undefined) throw new Error(`there is no command ${name}`);
-    return child;
-  }, program);
-}
-
-/** Arguments and options that are checked before a command runs. */
-const wordByName = new Map([
-  ['key', 'http.bind.port'],
-  ['fingerprint', 'ab'.repeat(32)],
-  ['values', 'valve=open'],
-  ['url', 'https://crm.example/hook'],
-  ['device', 'b5a2a42e-b285-42f1-a36b-034c8fc8efd5'],
-  ['href', '/light/1'],
-  ['json', '{}'],
-]);
-
-/** Words that a command cannot do without. */
-function requiredWords({ registeredArguments, options }: Command): string[] {
-  const values = registeredArguments
-    .filter(({ required }) => required)
-    .map((argument) => argument.argChoices?.[0] ?? wordByName.get(argument.name()) ?? 'x');
-  const mandatory = options.filter((option) => option.mandatory && option.defaultValue === undefined);
-  return [...values, ...mandatory.flatMap((option) => [option.long ?? '', wordOf(option)])];
-}
-
-function wordOf(option: Option): string {
-  return option.argChoices?.[0] ?? wordByName.get(option.attributeName()) ?? 'x';
-}
 
 /** The global options a command gets, when the words stand before it and after it. */
 async function optionsReceived(path: readonly string[], { before = [], after = [] }: Placed): Promise<object> {
@@ -117,8 +58,8 @@ describe('global options', () => {
   });
 
   it.each([
-    [['--debug=yes'], "option '--debug' takes no value but true or false"],
-    [['--json='], "option '--json' takes no value but true or false"],
+    [['--debug=yes'], 'ption --debug takes no value but true or false'],
+    [['--json='], 'ption --json takes no value but true or false'],
     [['--log-level', 'loud'], 'It is one of error, warn, info, debug, trace.'],
   ])('are a wrong call as %j', async (words, message) => {
     const { exitCode, stdout, stderr } = await runSallyport([...words, 'config', 'list'], { cwd: '/nowhere' });

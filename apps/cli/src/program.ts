@@ -15,10 +15,11 @@ import { connectCommand, disconnectCommand, reconnectCommand } from './connect/c
 import { connectorCommand } from './connector/connector-command.js';
 import { deviceCommand } from './device/device-command.js';
 import { doctorCommand } from './doctor/doctor-command.js';
+import { addHelp } from './help/help-command.js';
+import { versionCommand } from './help/version-command.js';
 import { httpCommand } from './http/http-command.js';
 import { mqttCommand } from './mqtt/mqtt-command.js';
 import { globalOptions, logLevelArgument, logLevelOf, optionsOf } from './options.js';
-import { withoutControls } from './output.js';
 import { secureCommand } from './secure/secure-command.js';
 import { siteCommand } from './site/site-command.js';
 import { statusCommand } from './status/status-command.js';
@@ -73,8 +74,10 @@ export function createProgram(context: CliContext): Command {
     bridgeCommand,
     configCommand,
     completionCommand,
+    versionCommand,
   ])
     add(context, program);
+  addHelp(context, program);
   return program;
 }
 
@@ -94,22 +97,5 @@ function confined(command: Command, { stdout, stderr }: CliContext): Command {
       writeErr: (text) => void stderr.write(text),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
-      outputError: (text, write) => write(usageError(text)),
     });
-}
-
-const longestValue = 80;
-
-/** The message of commander in plain words. A value in it is shortened, and cannot control the terminal. */
-function usageError(text: string): string {
-  const plain = withoutValue(text)
-    .replace(/^error: /, 'Error: ')
-    .replace(/command-argument value ('[\s\S]*') is invalid for argument '([^']*)'\./, "argument '$2' $1 is invalid.")
-    .replace(/\S{81,}/g, (word) => `${word.slice(0, longestValue)}…`);
-  return withoutControls(plain);
-}
-
-/** An unknown option without its value: the option may be misspelt, and the value a secret. */
-function withoutValue(text: string): string {
-  return text.replace(/unknown option '(--[^'=]*|-[^-'])[\s\S]*'/, "unknown option '$1'");
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { CliWorld } from './cli-context.js';
 import { CommandLog } from './command-log.js';
-import { describeFault, exitCodeOf, Interruption } from './failure.js';
+import { describeFault, exitCodeOf, Interruption, UsageFault } from './failure.js';
 import { createProgram } from './program.js';
 import { type Called, writeReport } from './report.js';
 
@@ -22,7 +22,9 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    if (report !== undefined) writeReport(context, report, calledAs(words, program));
+    const called = calledAs(words, program);
+    if (fault instanceof UsageFault && fault.help !== undefined && !called.json) context.stderr.write(fault.help);
+    else if (report !== undefined) writeReport(context, report, called);
     log.debugCauses(fault);
     return exitCodeOf(fault, isInterrupted);
   }

@@ -28,7 +28,7 @@ export function cloudArgument(names: readonly BuiltInCloud[] = builtInClouds): A
 export function chosenCloud(context: CliContext, command: Command): CloudChoice {
   const { cloud, profile: named } = choice.parse({ cloud: command.processedArgs[0], ...optionsOf(command, choice) });
   if (named !== undefined && cloud !== 'c8y')
-    command.error("error: option '--profile' needs the cloud whose profile it is: c8y", { exitCode: 2 });
+    command.error('option --profile needs the cloud whose profile it is: c8y');
   const profile = cloud === 'c8y' ? (named ?? usualProfile(context)) : undefined;
   return { cloud, ...(profile === undefined ? {} : { profile }) };
 }

@@ -53,7 +53,7 @@ export function downloadCommand(context: CliContext, parent: Command): void {
     const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
     // Commander sets the opposite when a "--no-" option is left out. Here, the environment decides then.
     if (command.getOptionValueSource('registrationUrl') !== 'cli') given.registrationUrl = undefined;
-    if (given.prompt && passwordInEnvironment(context) !== undefined) command.error(promptConflict, { exitCode: 2 });
+    if (given.prompt && passwordInEnvironment(context) !== undefined) command.error(promptConflict);
     const settings = await openSettings(context, given, given);
     const certificate = await download(context, settings, given);
     const path = deviceFiles(settings, given).certPath;
@@ -64,7 +64,7 @@ export function downloadCommand(context: CliContext, parent: Command): void {
 
 const downloadedNotes = ['Certificate downloaded successfully', '    => the device can now be connected', ''];
 
-const promptConflict = "error: option '--prompt' cannot be used with environment variable 'DEVICE_ONE_TIME_PASSWORD'";
+const promptConflict = 'option --prompt cannot be used with environment variable DEVICE_ONE_TIME_PASSWORD';
 
 function passwordOptions(command: Command): void {
   const prompt = new Option('--prompt', 'ask for the token on the terminal, without showing it');

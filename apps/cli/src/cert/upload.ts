@@ -38,7 +38,7 @@ export function uploadCommand(context: CliContext, parent: Command): void {
     .action(async (_cloud: string, _options: unknown, command: Command) => {
       const given = { ...optionsOf(command, options), ...chosenCloud(context, command) };
       if (given.caKey !== undefined && (given.ca === undefined || given.ca === 'site'))
-        command.error("error: option '--ca-key' needs option '--ca <file>'", { exitCode: 2 });
+        command.error('option --ca-key needs option --ca <file>');
       await upload(context, given);
     });
 }

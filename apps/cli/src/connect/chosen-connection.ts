@@ -20,9 +20,9 @@ export function chosenConnection(context: CliContext, command: Command): string 
   const { profile: named } = optionsOf(command, choice);
   const isBuiltIn = given.kind !== 'custom';
   if (named !== undefined && !isBuiltIn)
-    command.error("error: option '--profile' needs the cloud whose profile it is: c8y, az or aws", { exitCode: 2 });
+    command.error('option --profile needs the cloud whose profile it is: c8y, az or aws');
   if (given.profile !== undefined && named !== undefined && parseProfileName(named) !== given.profile)
-    command.error(`error: option '--profile ${named}' contradicts "${given.name}"`, { exitCode: 2 });
+    command.error(`option --profile ${named} contradicts "${given.name}"`);
   if (given.profile !== undefined || !isBuiltIn) return given.name;
   const profile = named ?? usualProfile(context);
   return profile === undefined ? given.name : `${given.name}@${profile}`;

@@ -275,7 +275,7 @@ describe('a command that names two profiles', () => {
   it('is refused, and nothing is changed', async () => {
     const device = await deviceWith({ bridge: null, settings: '[c8y.profiles.plant2]\nurl = "localhost"\n' });
     const { exitCode, stderr } = await device.run(['connect', 'c8y@plant2', '--profile', 'plant3', '--offline']);
-    expect(stderr).toContain('--profile plant3\' contradicts "c8y@plant2"');
+    expect(stderr).toContain('--profile plant3 contradicts "c8y@plant2"');
     expect(exitCode).toBe(2);
     expect(await device.connections()).toBe('[]');
   });

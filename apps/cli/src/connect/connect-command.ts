@@ -36,8 +36,7 @@ export function connectCommand(context: CliContext, program: Command): void {
     .option('--offline', 'only write the settings: nothing is dialled and nothing checked')
     .action(async (_cloud: string, _options: unknown, command: Command) => {
       const given = optionsOf(command, connectOptions);
-      if (given.test && given.offline)
-        command.error("error: option '--test' cannot be used with option '--offline'", { exitCode: 2 });
+      if (given.test && given.offline) command.error('option --test cannot be used with option --offline');
       await told(context, command, given, async (run) => {
         if (given.test) return testConnection(run);
         return connect(run, { isOffline: given.offline, isReconnect: false });
@@ -122,8 +121,14 @@ async function testConnection({ site, name, steps }: Run): Promise<void> {
 async function requireBridge(site: Site, name: string): Promise<void> {
   const bridge = await bridgeOf(site, name);
   if (bridge?.state === 'up' || bridge?.state === 'standby') return;
-  const what =
-    bridge === undefined ? 'The service mqtt-bridge does not run, or does not know' : 'The bridge is down to';
-  site.context.stderr.write(`Error: ${what} ${name}.\n${bridge?.remote.fault ?? bridge?.fault ?? ''}\n`);
-  throw new ExitStatus(bridge === undefined ? notRunningExitCode : bridgeDownExitCode);
+  if (bridge === undefined)
+    throw new Failure(`The service mqtt-bridge does not run, or does not know ${name}.`, lookAtStatus, {
+      exitCode: notRunningExitCode,
+    });
+  const fault = bridge.remote.fault ?? bridge.fault;
+  throw new Failure(`The bridge is down to ${name}${fault === undefined ? '.' : `: ${fault}`}`, lookAtStatus, {
+    exitCode: bridgeDownExitCode,
+  });
 }
+
+const lookAtStatus = 'Look for the reason: sallyport status';
