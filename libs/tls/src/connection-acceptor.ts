@@ -192,23 +192,17 @@ export class ConnectionAcceptor {
     if (judgement.outcome === 'refused')
       return this.responder.refuse(pending, this.open(pending, result.socket, 'current'), judgement);
     if (judgement.outcome === 'candidate') return this.admit(pending, result.socket, judgement.candidate, security);
-    this.establish(this.open(pending, result.socket, 'current'), security);
+    const session = this.open(pending, result.socket, 'current');
+    if (judgement.outcome === 'outdated') session.outdated = judgement.credential;
+    this.establish(session, security);
   }
 
-  private judge(evidence: HandshakeEvidence, { clientCertificate, trust }: SecurityState): Judgement {
-    const { permittedKinds, leafRule } = this.options;
+  private judge(evidence: HandshakeEvidence, { clientCertificate, trust, renewableFrom }: SecurityState): Judgement {
+    const { permittedKinds, leafRule, connectorOf } = this.options;
     const { chainCertificates } = this.limits;
-    const isNamedLater = this.options.connectorOf !== undefined;
-    const now = this.now();
-    return judge(evidence, {
-      clientCertificate,
-      trust,
-      chainCertificates,
-      permittedKinds,
-      leafRule,
-      isNamedLater,
-      now,
-    });
+    const isNamedLater = connectorOf !== undefined;
+    const ofListener = { chainCertificates, permittedKinds, leafRule, isNamedLater };
+    return judge(evidence, { clientCertificate, trust, renewableFrom, ...ofListener, now: this.now() });
   }
 
   /**

@@ -4,7 +4,7 @@ import { SerialQueue } from '@sallyport/concurrency';
 import type { AdmissionDecision, ConnectorName, RefusalReason } from '@sallyport/protocol';
 import type { SecureListenerOptions } from './listener-options.js';
 import type { ListenerSession } from './listener-session.js';
-import type { Peer, TokenClaim } from './peer.js';
+import type { OutdatedCredential, Peer, TokenClaim } from './peer.js';
 
 /** What a client asked for in its handshake. */
 export interface Destination {
@@ -36,6 +36,8 @@ export interface Connection {
   readonly socket: Duplex;
   /** Who is on the other side; undefined when nobody has proved who it is. */
   readonly peer: Peer | undefined;
+  /** What a client without a peer may have renewed, where the listener allows that. */
+  readonly outdated?: OutdatedCredential | undefined;
   readonly remoteAddress: string;
   /** The protocol agreed on in the TLS handshake (ALPN); undefined without TLS, or when the client named none. */
   readonly alpn: string | undefined;
@@ -97,6 +99,10 @@ export class SessionConnection implements Connection {
     return this.session.peer;
   }
 
+  get outdated(): OutdatedCredential | undefined {
+    return this.session.outdated;
+  }
+
   get remoteAddress(): string {
     return this.session.remoteAddress;
   }
@@ -143,4 +149,9 @@ export function register(connection: Connection): void {
  */
 export function peerOf(request: IncomingMessage): Peer | undefined {
   return connectionBySocket.get(request.socket)?.peer;
+}
+
+/** See `Connection.outdated`. */
+export function outdatedCredentialOf(request: IncomingMessage): OutdatedCredential | undefined {
+  return connectionBySocket.get(request.socket)?.outdated;
 }

@@ -1,4 +1,4 @@
-export { type Connection, type Destination, peerOf } from './connection.js';
+export { type Connection, type Destination, outdatedCredentialOf, peerOf } from './connection.js';
 export type { HttpHandler, UpgradeHandler } from './http-protocol.js';
 export type { JudgedLeaf, LeafRule } from './judge.js';
 export type { Limits } from './limits.js';
@@ -15,7 +15,14 @@ export type {
 export type { SessionInfo } from './listener-session.js';
 export { networkOf } from './network-of.js';
 export { type HalfPair, type Pair, pairOf } from './pair.js';
-export type { AdmissionPort, CertificateCredential, Peer, TokenClaim, TokenCredential } from './peer.js';
+export type {
+  AdmissionPort,
+  CertificateCredential,
+  OutdatedCredential,
+  Peer,
+  TokenClaim,
+  TokenCredential,
+} from './peer.js';
 export { readSecurityFiles, type SecurityFilePaths, type SecurityFiles } from './read-security-files.js';
 export { readTrustAnchors } from './read-trust-anchors.js';
 export { SecureListener } from './secure-listener.js';

@@ -78,3 +78,38 @@ describe('the judgement of a handshake', () => {
     });
   });
 });
+
+describe('a leaf outside of its validity', () => {
+  const day = 86_400_000;
+  const ca = forgeCa('fleet');
+  const now = new Date();
+  const from = (days: number) => new Date(now.getTime() + days * day);
+  const ended = forgeDevice('dev-1', ca, { notBefore: from(-2), notAfter: from(-1) });
+  const early = forgeDevice('dev-1', ca, { notBefore: from(1), notAfter: from(2) });
+  const expired = { code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' };
+  const rules = { trust: new TrustStore(trusting(ca)), chainCertificates: 10, now };
+  const seen = (leaf: Buffer) => ({ isResumed: false, leaf, presented: [], chainFault: expired });
+
+  it.each([
+    ['has ended', ended],
+    ['is not valid yet', early],
+  ])('is enough to ask for its renewal where the listener renews, when it %s', (_case, leaf) => {
+    const judgement = judge(seen(leaf.der), {
+      ...rules,
+      clientCertificate: 'optional',
+      renewableFrom: [ca.certificate],
+    });
+    expect(judgement).toMatchObject({ outcome: 'outdated', credential: { deviceId: 'dev-1' } });
+  });
+
+  it.each([
+    ['at a listener that renews nothing', 'optional', []],
+    ['where a valid certificate is required', 'required', [ca.certificate]],
+    ['when another CA of the same name may renew', 'optional', [forgeCa('fleet').certificate]],
+  ] as const)('is refused %s', (_case, clientCertificate, renewableFrom) => {
+    expect(judge(seen(ended.der), { ...rules, clientCertificate, renewableFrom })).toMatchObject({
+      outcome: 'refused',
+      reason: 'certificate-expired',
+    });
+  });
+});

@@ -4,18 +4,21 @@ import {
   checkLeaf,
   checkNamelessLeaf,
   constraintVerdict,
+  hasBegun,
   hasEnded,
   isStrongSignature,
   keyWeakness,
   type LeafCheck,
   leafName,
+  nameKey,
   parseCertificate,
   peerKindOf,
   purposeFault,
+  verifySignedBy,
 } from '@sallyport/x509';
 import { isIssuerUnknown, namesakeFault } from './namesake-path.js';
 import type { ChainFault } from './openssl.js';
-import type { CertificateCredential } from './peer.js';
+import type { CertificateCredential, OutdatedCredential } from './peer.js';
 import { reasonForChainFault } from './refusal-codes.js';
 import type { ClientCertificatePolicy } from './settings.js';
 import type { IssuerPath, KnownLeaf, TrustStore } from './trust-store.js';
@@ -60,6 +63,7 @@ export type LeafRule = (leaf: JudgedLeaf) => { readonly reason: RefusalReason; r
 export type Judgement =
   | { readonly outcome: 'anonymous' }
   | { readonly outcome: 'candidate'; readonly candidate: Candidate }
+  | { readonly outcome: 'outdated'; readonly credential: OutdatedCredential }
   | PeerRefusal;
 
 export interface Rules {
@@ -70,6 +74,8 @@ export interface Rules {
   readonly leafRule?: LeafRule | undefined;
   /** Whether the admission port names the peer, from its certificate, so that its name is not judged here. */
   readonly isNamedLater?: boolean;
+  /** See `SecuritySettings.renewableFrom`. */
+  readonly renewableFrom?: readonly Certificate[] | undefined;
   readonly now: Date;
 }
 
@@ -86,6 +92,8 @@ export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
   const known = rules.trust.recall(evidence.leaf, evidence.presented);
   const certificate = known?.certificate ?? parsed(evidence.leaf);
   if (!('der' in certificate)) return certificate;
+  const outdated = outdatedCredential(certificate, evidence, rules);
+  if (outdated !== undefined) return { outcome: 'outdated', credential: outdated };
   if (evidence.chainFault !== undefined)
     return isOfNamesake(certificate, evidence, rules)
       ? judgeByKey(certificate, known, rules)
@@ -97,6 +105,24 @@ export function judge(evidence: HandshakeEvidence, rules: Rules): Judgement {
       ? known.path
       : rules.trust.findPath(certificate, parsedPresented(evidence.presented, rules));
   return path === undefined ? noPath(certificate, evidence, rules) : judgeLeaf({ certificate, path }, rules);
+}
+
+/**
+ * A leaf whose only fault is its date, where that is enough to ask for its renewal. OpenSSL keeps the last error only, so
+ * an end date hides an unknown issuer: the signature is checked here.
+ */
+function outdatedCredential(
+  certificate: Certificate,
+  { chainFault }: HandshakeEvidence,
+  { clientCertificate, renewableFrom = [], now }: Rules,
+): OutdatedCredential | undefined {
+  if (clientCertificate !== 'optional' || renewableFrom.length === 0 || chainFault === undefined) return undefined;
+  // OpenSSL counts the second that notAfter names as over.
+  if (hasBegun(certificate, now) && now < certificate.notAfter) return undefined;
+  const { deviceId } = checkLeaf(certificate);
+  const isIssuer = (issuer: Certificate) =>
+    nameKey(issuer.subject) === nameKey(certificate.issuer) && verifySignedBy(certificate, issuer);
+  return deviceId !== undefined && renewableFrom.some(isIssuer) ? { certificate, deviceId } : undefined;
 }
 
 function refuse(reason: RefusalReason, more: Pick<PeerRefusal, 'certificate' | 'detail'> = {}): PeerRefusal {

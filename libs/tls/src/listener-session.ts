@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { RefusalReason } from '@sallyport/protocol';
 import type { Connection, Destination } from './connection.js';
 import type { Evictable } from './fair-quota.js';
-import type { Peer } from './peer.js';
+import type { OutdatedCredential, Peer } from './peer.js';
 
 /** One live connection, as the operator sees it. */
 export interface SessionInfo {
@@ -63,6 +63,8 @@ export class ListenerSession {
   peer: Peer | undefined;
   /** Who the peer will be if the admission port says yes to its token. */
   claim: Peer | undefined;
+  /** See `Connection.outdated`. */
+  outdated: OutdatedCredential | undefined;
   /** What the protocol above got; undefined until the session is handed over. */
   connection: Connection | undefined;
   /** True when nothing more from the peer may be served. */

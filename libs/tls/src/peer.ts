@@ -12,6 +12,15 @@ export interface CertificateCredential {
   readonly issuedHere: boolean;
 }
 
+/**
+ * A certificate of this site that has ended, or is not valid yet, whose key the client proved to hold. It admits to
+ * nothing: the client is anonymous. Who issues certificates may renew it.
+ */
+export interface OutdatedCredential {
+  readonly certificate: Certificate;
+  readonly deviceId: DeviceId;
+}
+
 /** A token that the service verified after the connection was made. */
 export interface TokenCredential {
   readonly kind: 'token';

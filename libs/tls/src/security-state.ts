@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import type { SecurityLevel } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
 import { buildSecureContext, contextWarnings } from './secure-context.js';
 import { type ClientCertificatePolicy, checkComplete, levelOf, type SecuritySettings } from './settings.js';
 import { TrustStore } from './trust-store.js';
@@ -9,6 +10,7 @@ export interface SecurityState {
   readonly level: SecurityLevel;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trust: TrustStore;
+  readonly renewableFrom?: readonly Certificate[] | undefined;
   /** Whether the settings have a list of trusted CAs, even an empty one. */
   readonly namesTrust: boolean;
   /** Absent at level `plain`. */
@@ -25,8 +27,9 @@ export async function prepareSecurity(name: string, settings: SecuritySettings):
   const namesTrust = settings.ca !== undefined;
   if (level === 'plain') return { level, clientCertificate: 'none', trust, namesTrust, warnings: [] };
   const context = await buildSecureContext(settings);
-  const { clientCertificate } = settings;
-  return { level, clientCertificate, trust, namesTrust, context, warnings: contextWarnings(settings) };
+  const { clientCertificate, renewableFrom } = settings;
+  const warnings = contextWarnings(settings);
+  return { level, clientCertificate, trust, renewableFrom, namesTrust, context, warnings };
 }
 
 /** The security settings that a listener uses now, and those it used just before. */

@@ -1,4 +1,5 @@
 import { Problem, type SecurityLevel } from '@sallyport/protocol';
+import type { Certificate } from '@sallyport/x509';
 import { pairOf } from './pair.js';
 import type { TrustAnchors } from './trust-anchors.js';
 
@@ -14,6 +15,11 @@ export interface SecuritySettings {
   /** Who may issue client certificates. Needed unless `clientCertificate` is `none`. */
   readonly ca?: TrustAnchors;
   readonly clientCertificate: ClientCertificatePolicy;
+  /**
+   * CAs whose leaves may be shown after their end, or before their start, where a client certificate is optional. Such a
+   * client stays anonymous, see `OutdatedCredential`. Only for a listener that renews certificates; none when absent.
+   */
+  readonly renewableFrom?: readonly Certificate[];
 }
 
 /** The level of these settings. With an optional client certificate it is `server`. */
