@@ -14,6 +14,7 @@ export function testSettings(directory: string, changes: Partial<SignerSettings>
     tokenValiditySeconds: day,
     deviceValiditySeconds: 90 * day,
     serviceValiditySeconds: 30 * day,
+    renewalGraceSeconds: 0,
     rootValiditySeconds: 20 * 365 * day,
     issuingValiditySeconds: 5 * 365 * day,
     crlValiditySeconds: 7 * day,

@@ -1,6 +1,6 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { type Mqtt, subscribeEvent } from '@sallyport/mqtt';
-import { deviceChanged } from '@sallyport/protocol';
+import { type DeviceChange, deviceChanged } from '@sallyport/protocol';
 import type { Clock, Log } from '@sallyport/runtime';
 import type { CrlEntrance } from './crl/crl-entrance.js';
 import type { EstEntrance } from './est/est-entrance.js';
@@ -13,7 +13,15 @@ const upkeepIntervalMs = 5_000;
 export interface SignerLifecycleOptions {
   readonly signer: Pick<
     Signer,
-    'hierarchy' | 'rotation' | 'crls' | 'serverCertificate' | 'outbox' | 'revocation' | 'superseded' | 'metrics'
+    | 'hierarchy'
+    | 'rotation'
+    | 'crls'
+    | 'serverCertificate'
+    | 'outbox'
+    | 'revocation'
+    | 'serviceLocks'
+    | 'superseded'
+    | 'metrics'
   >;
   /** Where EST is answered. */
   readonly enrolment: readonly EstEntrance[];
@@ -75,7 +83,11 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
 
   private async followRegistry(): Promise<void> {
     const { mqtt, log, signer } = this.options;
-    await subscribeEvent(mqtt, deviceChanged, (change) => signer.revocation.follow(change), {
+    const follow = async (change: DeviceChange) => {
+      await signer.serviceLocks.follow(change);
+      await signer.revocation.follow(change);
+    };
+    await subscribeEvent(mqtt, deviceChanged, follow, {
       onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
     });
   }

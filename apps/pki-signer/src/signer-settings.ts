@@ -10,6 +10,8 @@ export interface SignerSettings {
   readonly tokenValiditySeconds: number;
   readonly deviceValiditySeconds: number;
   readonly serviceValiditySeconds: number;
+  /** How long after its end a device may still renew its certificate; 0: not at all. */
+  readonly renewalGraceSeconds: number;
   readonly rootValiditySeconds: number;
   readonly issuingValiditySeconds: number;
   readonly crlValiditySeconds: number;
@@ -75,6 +77,7 @@ export function signerSettings(settings: Settings): SignerSettings {
     tokenValiditySeconds: settings.require('pki.token.validity'),
     deviceValiditySeconds: settings.require('pki.profile.device.validity'),
     serviceValiditySeconds: settings.require('pki.profile.service.validity'),
+    renewalGraceSeconds: settings.require('pki.renewal.grace'),
     rootValiditySeconds: settings.require('pki.root.validity'),
     issuingValiditySeconds: settings.require('pki.issuing.validity'),
     crlValiditySeconds: settings.require('pki.crl.validity'),

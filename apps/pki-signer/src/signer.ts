@@ -16,9 +16,11 @@ import { CrlPublisher } from './crl/crl-publisher.js';
 import { enrolmentLimits, renewalLimits } from './enrolment/caller-limits.js';
 import { Enrolment } from './enrolment/enrolment.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
+import { OutdatedRenewal } from './enrolment/outdated-renewal.js';
 import { Renewal } from './enrolment/renewal.js';
 import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
+import { ServiceLocks } from './inventory/service-locks.js';
 import { SupersededIdentities } from './inventory/superseded-identities.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
@@ -61,6 +63,7 @@ export const signerParts = {
   renewal: Renewal,
   adminSigning: AdminSigning,
   revocation: Revocation,
+  serviceLocks: ServiceLocks,
   superseded: SupersededIdentities,
   crls: CrlPublisher,
   serverIssuance: ServerIssuance,
@@ -134,7 +137,10 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   });
   const limits = enrolmentLimits(clock);
   const enrolment = new Enrolment({ issuance, tokens, inventory, superseded, metrics, limits });
-  const renewal = new Renewal({ issuance, inventory, store, clock, limits: renewalLimits(clock) });
+  const serviceLocks = new ServiceLocks(store);
+  const outdated = new OutdatedRenewal({ inventory, clock, graceSeconds: settings.renewalGraceSeconds });
+  const renewalParts = { outdated, serviceLocks, registry, limits: renewalLimits(clock) };
+  const renewal = new Renewal({ issuance, inventory, store, clock, ...renewalParts });
   const adminSigning = new AdminSigning(issuance, hierarchy);
 
   const path = settings.crlFile;
@@ -175,6 +181,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     renewal,
     adminSigning,
     revocation,
+    serviceLocks,
     superseded,
     crls,
     serverIssuance,

@@ -66,3 +66,15 @@ export const certificateValidity = {
   ),
   unit: 'seconds',
 } as const satisfies ValueType;
+
+// Later, the inventory has forgotten the certificate.
+const longestGraceSeconds = 90 * 86_400;
+
+/** How long something may be late; programs read seconds. */
+export const renewalGrace = {
+  ...amountParsedBy('SecondsOrHumanTime', 'a time from 0s to 90d, such as 14d', (stored) => {
+    const seconds = secondsFrom(stored, 0);
+    return seconds !== undefined && seconds <= longestGraceSeconds ? seconds : undefined;
+  }),
+  unit: 'seconds',
+} as const satisfies ValueType;

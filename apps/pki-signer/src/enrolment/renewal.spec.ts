@@ -136,7 +136,7 @@ describe('renewal with the certificate itself', () => {
     const problem = await problemOf(site.signer.renewal.renew(renewalOf(old)));
     expect([problem.status, problem.message]).toEqual([
       403,
-      `The certificate expired ${old.notAfter}. Enrol again with a new one-time token.`,
+      `The certificate ended ${old.notAfter}. To come back, get a new one-time token on the site (sallyport device enroll-token child01) and enrol again with it.`,
     ]);
   });
 

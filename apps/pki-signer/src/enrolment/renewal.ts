@@ -1,16 +1,26 @@
 import { hash } from 'node:crypto';
-import { type DeviceId, type Fingerprint, fingerprint, type LeafProfile, Problem } from '@sallyport/protocol';
+import {
+  type DeviceId,
+  type EnrolmentQuestion,
+  type Fingerprint,
+  fingerprint,
+  type LeafProfile,
+  Problem,
+} from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { networkOf } from '@sallyport/tls';
-import { hasEnded, parseCertificate } from '@sallyport/x509';
+import { parseCertificate } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
+import type { ServiceLocks } from '../inventory/service-locks.js';
 import type { IssueOrder, LeafProfileName } from '../issuance/certificate-issuer.js';
 import { type IncomingRequest, readRequest } from '../issuance/incoming-request.js';
 import type { Issuance, Requester } from '../issuance/issuance.js';
+import type { RegistryGate } from '../issuance/registry-gate.js';
 import { asksForSameNames } from '../issuance/requested-names.js';
 import type { CallerLimits } from './caller-limits.js';
+import { type Outdated, type OutdatedRenewal, outdatedAt } from './outdated-renewal.js';
 
 /** The request of a client that has proved, in its TLS handshake, that it holds the key of the certificate. */
 export interface RenewalRequest {
@@ -32,11 +42,16 @@ export interface RenewalOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly limits: CallerLimits;
+  readonly outdated: OutdatedRenewal;
+  readonly serviceLocks: ServiceLocks;
+  readonly registry: RegistryGate;
 }
 
-/** A caller with a certificate that is neither revoked nor expired. */
+/** A caller with a certificate that may be renewed. */
 interface CertificateHolder extends Requester {
   readonly stored: StoredCertificate;
+  /** Set when the certificate has ended or is not valid yet. */
+  readonly outdated: Outdated | undefined;
 }
 
 const replayWindowSeconds = 10 * 60;
@@ -49,8 +64,8 @@ export class Renewal {
    * Issues a certificate of the same names and profile; the key may be a new one. The same request again, within ten
    * minutes, gets the same certificate again.
    *
-   * @throws Problem `forbidden`: the certificate is revoked, expired or not of this signer, or its device may not have
-   * another
+   * @throws Problem `forbidden`: the certificate is revoked or not of this signer, it has ended and may not be renewed any
+   * more, or its device may not have another
    * @throws Problem `csr-rejected`, `csr-forbidden`: the request asks for other names, or breaks the profile
    * @throws Problem `rate-limited`, `unavailable`, `signing-key-unavailable`: try again later
    */
@@ -69,41 +84,53 @@ export class Renewal {
       authenticate: async () => ({ actor: `device:${subject}@${remoteAddress}`, subject }),
       authorize: (caller) => this.holderOf(caller, request),
       findEarlier: () => this.issuedFor(request),
+      requireAllowed: (holder, question) => this.requireAllowed(holder, question),
       orderFor: (holder, incoming) => this.orderFor(holder, incoming),
     });
   }
 
   private async holderOf(caller: Requester, request: RenewalRequest): Promise<CertificateHolder> {
-    const stored = await this.inForce(request.fingerprint);
+    const stored = await this.unrevoked(request.fingerprint, request.deviceId);
     const { profile } = stored.record;
     if (request.profile !== undefined && request.profile !== profile)
       throw new Problem('forbidden', `The certificate is of profile "${profile}".`);
-    return { actor: caller.actor, subject: caller.subject, stored };
+    const outdated = outdatedAt(stored.record, this.options.clock.now());
+    if (outdated !== undefined) await this.options.outdated.require(stored.record, outdated);
+    return { actor: caller.actor, subject: caller.subject, stored, outdated };
   }
 
-  private async issuedFor({ fingerprint: renewed, csr, channelBindings }: RenewalRequest) {
+  /**
+   * A service whose certificate has ended may be what the registry waits for, such as the registry itself: it cannot
+   * reach the broker. So when the registry does not answer, what it announced earlier decides.
+   */
+  private async requireAllowed({ outdated, stored }: CertificateHolder, question: EnrolmentQuestion): Promise<void> {
+    const { registry, serviceLocks } = this.options;
+    try {
+      await registry.require(question);
+    } catch (error) {
+      const isSilent = error instanceof Problem && error.type === 'unavailable';
+      if (!isSilent || outdated === undefined || stored.record.profile !== 'service') throw error;
+      await serviceLocks.requireUnlocked(question.deviceId);
+    }
+  }
+
+  private async issuedFor({ fingerprint: renewed, deviceId, csr, channelBindings }: RenewalRequest) {
     const issued = await this.options.store.get(replayKey(renewed, hash('sha256', csr)));
     if (issued === undefined) return undefined;
     // When the CSR has a channel binding, a repeated request must match this connection too.
     readRequest(csr, channelBindings);
-    return (await this.inForce(fingerprint.parse(issued.value))).record;
+    return (await this.unrevoked(fingerprint.parse(issued.value), deviceId)).record;
   }
 
-  private async inForce(presented: Fingerprint): Promise<StoredCertificate> {
-    const { inventory, clock } = this.options;
-    const stored = await inventory.get(presented);
+  private async unrevoked(presented: Fingerprint, deviceId: DeviceId): Promise<StoredCertificate> {
+    const stored = await this.options.inventory.lookUp(presented, deviceId);
     if (stored === undefined)
       throw new Problem('forbidden', 'This signer did not issue the certificate. Enrol with a one-time token.');
-    const { revocation, notAfter } = stored.record;
-    if (revocation !== undefined)
-      throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
-    // The listener refuses an expired certificate in the handshake. But the connection may be older than that.
-    if (hasEnded(stored.record, clock.now()))
-      throw new Problem('forbidden', `The certificate expired ${notAfter}. Enrol again with a new one-time token.`);
-    return stored;
+    if (stored.record.revocation === undefined) return stored;
+    throw new Problem('forbidden', 'The certificate has been revoked. Enrol again with a new one-time token.');
   }
 
-  private orderFor({ actor, stored }: CertificateHolder, { csr, digest }: IncomingRequest): IssueOrder {
+  private orderFor({ actor, stored, outdated }: CertificateHolder, { csr, digest }: IncomingRequest): IssueOrder {
     const { record: renewed } = stored;
     const certificate = parseCertificate(Buffer.from(renewed.certificate, 'base64'));
     if (!asksForSameNames(csr, certificate, renewed.requested))
@@ -122,6 +149,9 @@ export class Renewal {
       requested: renewed.requested,
       reinstate: false,
       renews: renewed.fingerprint,
+      ...(outdated === 'ended' ? { afterEnd: renewed.notAfter } : {}),
+      // The clock may be behind for a while only. A shorter certificate would have ended when it is right again.
+      ...(outdated === 'not-yet-valid' ? { lastsUntil: new Date(renewed.notAfter) } : {}),
       consume: (issued) => ({
         // If the old certificate is revoked meanwhile, nothing is stored.
         compares: [

@@ -7,7 +7,7 @@ import type { Hierarchy } from '../authority/hierarchy.js';
 import type { Enrolment } from '../enrolment/enrolment.js';
 import type { Renewal } from '../enrolment/renewal.js';
 import { issuedCertificates, publishedCertificates } from '../est/est-certificates.js';
-import { channelBindingsOf } from '../est/est-credentials.js';
+import { channelBindingsOf, renewedOn } from '../est/est-credentials.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import { type CoapEstRoute, coapRouteOf } from './coap-est-route.js';
 import { discovered } from './discovery.js';
@@ -91,12 +91,8 @@ export class CoapEstSession {
 
   private async renew({ profile }: CoapEstRoute, request: CoapRequest): Promise<CertificateRecord> {
     const incoming = this.incoming(request);
-    const { peer } = this.connection;
-    if (peer?.credential.kind !== 'certificate')
-      throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
     return this.parts.renewal.renew({
-      fingerprint: peer.credential.certificate.fingerprint,
-      deviceId: peer.deviceId,
+      ...renewedOn(this.connection),
       ...incoming,
       ...(profile === undefined ? {} : { profile }),
     });

@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { Problem } from '@sallyport/protocol';
+import type { Connection } from '@sallyport/tls';
 
 // RFC 9266 §4: the exporter label and length of "tls-exporter".
 const exporterLabel = 'EXPORTER-Channel-Binding';
@@ -20,4 +22,16 @@ export function channelBindingsOf(socket: Duplex): string[] {
       ? socket.getFinished()
       : socket.getPeerFinished();
   return binding === undefined ? [] : [binding.toString('base64')];
+}
+
+/**
+ * The certificate of a connection that is to be renewed.
+ *
+ * @throws Problem `credentials-invalid`: the client has shown none
+ */
+export function renewedOn({ peer, outdated }: Pick<Connection, 'peer' | 'outdated'>) {
+  if (peer?.credential.kind === 'certificate')
+    return { fingerprint: peer.credential.certificate.fingerprint, deviceId: peer.deviceId };
+  if (outdated !== undefined) return { fingerprint: outdated.certificate.fingerprint, deviceId: outdated.deviceId };
+  throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
 }

@@ -81,6 +81,8 @@ export function estSecurity(hierarchy: Hierarchy, serverCertificate: ServerCerti
   // When every CA has expired, no client certificate can be trusted. The entrance still hands out the CAs, and says why
   // nothing is issued.
   const clientCertificate = ca.certificates.length === 0 ? ('none' as const) : ('optional' as const);
-  const security = { ...serverCertificate.identity, ca, clientCertificate };
+  // Also of CAs that are retired: nothing below them is valid. What may be renewed, the inventory decides.
+  const renewableFrom = hierarchy.all.filter(({ record }) => record.purpose !== 'root').map((each) => each.certificate);
+  const security = { ...serverCertificate.identity, ca, clientCertificate, renewableFrom };
   return { level: 'server', security, warnings: ca.warnings };
 }

@@ -3,7 +3,7 @@ import { hasCode } from '@sallyport/files';
 import { basicCredentials } from '@sallyport/http';
 import { estChainPreference, Problem } from '@sallyport/protocol';
 import type { Log } from '@sallyport/runtime';
-import { peerOf } from '@sallyport/tls';
+import { outdatedCredentialOf, peerOf } from '@sallyport/tls';
 import { encodeCertsOnly, encodeCsrAttributes } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { Enrolment } from '../enrolment/enrolment.js';
@@ -13,7 +13,7 @@ import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { attributesAnswer, certificatesAnswer, type EstAnswer, problemAnswer, send } from './est-answer.js';
 import { bodyFromDer, derFromBody, readBody } from './est-body.js';
 import { issuedCertificates, publishedCertificates } from './est-certificates.js';
-import { channelBindingsOf } from './est-credentials.js';
+import { channelBindingsOf, renewedOn } from './est-credentials.js';
 import { type EstOperation, type EstRoute, routeOf, wantsChain } from './est-route.js';
 import { toldProblem } from './told-problem.js';
 
@@ -103,12 +103,8 @@ class EstOperations {
   private async renew(request: IncomingMessage, route: EstRoute): Promise<EstAnswer> {
     const { profile } = route;
     const body = await readBody(request);
-    const peer = peerOf(request);
-    if (peer?.credential.kind !== 'certificate')
-      throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
     const record = await this.options.renewal.renew({
-      fingerprint: peer.credential.certificate.fingerprint,
-      deviceId: peer.deviceId,
+      ...renewedOn({ peer: peerOf(request), outdated: outdatedCredentialOf(request) }),
       ...incoming(request, body),
       ...(profile === undefined ? {} : { profile }),
     });

@@ -48,6 +48,24 @@ export class Inventory {
   }
 
   /**
+   * As `get`. The newest certificate of a service is found however long ago it ended: the service may have been off
+   * since, and must be able to renew it.
+   */
+  async lookUp(fingerprint: Fingerprint, deviceId: DeviceId): Promise<StoredCertificate | undefined> {
+    const stored = await this.get(fingerprint);
+    if (stored !== undefined) return stored;
+    const kept = await this.store.get(keys.ofService(deviceId, fingerprint));
+    return kept && { record: certificateRecord.parse(kept.value), revision: 0 };
+  }
+
+  /** Every certificate of a name that is still in the inventory, also those that have ended or are revoked. */
+  async allOf(deviceId: DeviceId): Promise<CertificateRecord[]> {
+    const references: { readonly fingerprint: Fingerprint }[] = [];
+    for await (const { value } of this.store.listAll(keys.byDevice(deviceId))) references.push(reference.parse(value));
+    return this.read(references);
+  }
+
+  /**
    * Finds a certificate by fingerprint or serial number.
    *
    * @param id hexadecimal; colons and capitals are fine, as openssl prints them
@@ -111,7 +129,8 @@ export class Inventory {
 
   /** The changes that add a certificate. */
   additionOf(record: CertificateRecord): Operation[] {
-    const { fingerprint, deviceId, notAfter, issuer, serialNumber } = record;
+    const { fingerprint, deviceId, notAfter, issuer, serialNumber, renews, profile } = record;
+    const isService = profile === 'service';
     const value = { fingerprint, notAfter };
     const ttlSeconds = this.lifetimeSeconds(record);
     return [
@@ -120,12 +139,18 @@ export class Inventory {
       { put: `${keys.byEnd}${notAfter}/${fingerprint}`, value, ttlSeconds },
       { put: keys.bySerial(issuer, serialNumber), value, ttlSeconds },
       { put: keys.serialAlone(serialNumber), value, ttlSeconds },
+      ...(isService ? [{ put: keys.ofService(deviceId, fingerprint), value: record }] : []),
+      ...(isService && renews !== undefined ? [{ delete: keys.ofService(deviceId, renews) }] : []),
     ];
   }
 
-  /** The change that writes a certificate again, such as after its revocation. */
-  updateOf(record: CertificateRecord): Operation {
-    return { put: keys.record(record.fingerprint), value: record, ttlSeconds: this.lifetimeSeconds(record) };
+  /** The changes that write a certificate again after its revocation. */
+  revocationOf(record: CertificateRecord): Operation[] {
+    const { fingerprint, deviceId, profile } = record;
+    return [
+      { put: keys.record(fingerprint), value: record, ttlSeconds: this.lifetimeSeconds(record) },
+      ...(profile === 'service' ? [{ delete: keys.ofService(deviceId, fingerprint) }] : []),
+    ];
   }
 
   /** The condition that a stored certificate was not changed, for a transaction. */
@@ -157,6 +182,7 @@ const keys = {
   record: (fingerprint: string) => `certificate/${fingerprint}`,
   byDevice: (deviceId: DeviceId) => `certificate-of-device/${deviceId}/`,
   byEnd: 'certificate-by-end/',
+  ofService: (deviceId: DeviceId, fingerprint: string) => `certificate-of-service/${deviceId}/${fingerprint}`,
   ofIssuer: (issuerId: string) => `certificate-of-issuer/${issuerId}/`,
   bySerial: (issuerId: string, serialNumber: SerialNumber) => `certificate-of-issuer/${issuerId}/${serialNumber}`,
   // 126 random bits, so two CAs of this site never have the same one.

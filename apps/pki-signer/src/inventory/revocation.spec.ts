@@ -225,7 +225,7 @@ describe('an OCF device that enrols again', () => {
     const present = await enrolled(site, name);
     const { revocation: _, ...live } = (await site.signer.inventory.find(former.fingerprint)).record;
     const debt = site.signer.superseded.debtOf(id(name), present.fingerprint, 'device:killed');
-    await site.store.transaction([], [site.signer.inventory.updateOf(live), debt]);
+    await site.store.transaction([], [...site.signer.inventory.revocationOf(live), debt]);
     await site.signer.superseded.settleAll();
     expect((await reasonsOf(site, name)).sort()).toEqual(['superseded', undefined]);
   });

@@ -123,7 +123,7 @@ export class Revocation {
     const isRevoked = await audit.commit({
       compares: [inventory.unchanged(stored)],
       operations: [
-        inventory.updateOf(record),
+        ...inventory.revocationOf(record),
         this.crlEntryOf(record, revokedAt, reason),
         { put: latestRevocationKey(issuer), value: revokedAt },
         ...(reason === 'keyCompromise' ? [blockKey(record)] : []),

@@ -69,6 +69,10 @@ export interface IssueOrder {
   readonly requested: RequestedNames;
   readonly reinstate: boolean;
   readonly renews?: Fingerprint;
+  /** The end of the certificate that it renews, when that has ended. */
+  readonly afterEnd?: string;
+  /** It must not end earlier, whatever the profile says. It never outlives its CA. */
+  readonly lastsUntil?: Date;
   /** What this certificate uses up, such as a token. Nothing when absent. */
   readonly consume?: (fingerprint: Fingerprint) => Consumption;
 }
@@ -152,13 +156,18 @@ export class CertificateIssuer {
     const fault = hierarchy.endFault(authority, this.options.clock.now());
     if (fault !== undefined) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
     return {
-      ...validityOf(profile, this.options.clock.now()),
+      ...this.validityOf(order, profile),
       authority,
       profile,
       claim: await claimKey(store, order.csr.spki, order.name),
       serialNumber: newSerialNumber(),
       subjectAltNames: order.subjectAltNames ?? leafAltNames(order.csr, profile, identity),
     };
+  }
+
+  private validityOf({ lastsUntil }: IssueOrder, profile: CertificateProfile) {
+    const { notBefore, notAfter } = validityOf(profile, this.options.clock.now());
+    return { notBefore, notAfter: lastsUntil !== undefined && lastsUntil > notAfter ? lastsUntil : notAfter };
   }
 
   private profileOf(order: IssueOrder): CertificateProfile {
@@ -283,9 +292,12 @@ function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft
   return { action: 'certificate-intended', actor, subject: name, outcome: 'succeeded', details };
 }
 
-function outcome({ actor, provisioner }: IssueOrder, record: CertificateRecord): SignerAuditEntry {
+function outcome({ actor, provisioner, afterEnd }: IssueOrder, record: CertificateRecord): SignerAuditEntry {
   const { deviceId, profile, issuer, serialNumber, fingerprint, certificate, leftOut } = record;
-  const issued = { profile, provisioner, issuer, serialNumber, fingerprint, certificate };
+  const issued = {
+    ...{ profile, provisioner, issuer, serialNumber, fingerprint, certificate },
+    ...(afterEnd === undefined ? {} : { afterEnd }),
+  };
   const details = leftOut === undefined ? issued : { ...issued, leftOut: leftOut.join(', ') };
   return { action: 'certificate-issued', actor, subject: deviceId, outcome: 'succeeded', details };
 }

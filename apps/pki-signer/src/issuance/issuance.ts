@@ -1,5 +1,5 @@
 import { KeyedSerialQueue } from '@sallyport/concurrency';
-import type { DeviceId } from '@sallyport/protocol';
+import type { DeviceId, EnrolmentQuestion } from '@sallyport/protocol';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import { type CertificateIssuer, type IssueOrder, peerKindOf } from './certificate-issuer.js';
@@ -38,6 +38,8 @@ export interface CertificateApplication<Caller extends Requester, Grant> {
    * The certificate that the same request got before, because that answer may be lost. Undefined when there is none.
    */
   findEarlier(grant: Grant): Promise<CertificateRecord | undefined>;
+  /** Asks in its own way whether the name may have a certificate; by default the device registry decides. */
+  requireAllowed?(grant: Grant, question: EnrolmentQuestion): Promise<void>;
   /** Checks what the CSR asks for, and says what to issue. */
   orderFor(grant: Grant, incoming: IncomingRequest): IssueOrder;
 }
@@ -80,7 +82,8 @@ export class Issuance {
         const incoming = await metrics.timed('verify', () => readRequest(csr, channelBindings));
         const order = application.orderFor(grant, incoming);
         const { name, profile, reinstate } = order;
-        await registry.require({ deviceId: name, kind: peerKindOf(profile), reinstate });
+        const question = { deviceId: name, kind: peerKindOf(profile), reinstate };
+        await (application.requireAllowed?.(grant, question) ?? registry.require(question));
         // Checks the profile, writes the intent to the audit log, signs, and stores everything in one transaction.
         return issuer.issue(order);
       });

@@ -1,5 +1,5 @@
 import { entrances } from '@sallyport/protocol';
-import { certificateValidity, positiveDuration } from '../durations.js';
+import { certificateValidity, positiveDuration, renewalGrace } from '../durations.js';
 import { hostList, httpUrl, ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, subjectName, trustDomain } from '../text-values.js';
@@ -86,6 +86,12 @@ const lifetimes = {
     doc: 'Lifetime of the certificates Sallyport uses itself, which renew themselves from two thirds of it on.',
     default: '30d',
     examples: ['30d'],
+    isOwn,
+  }),
+  'pki.renewal.grace': setting(renewalGrace, {
+    doc: 'How long after its end a device may still renew its certificate, if the device registry says that it is active; 0 is not at all. At most 90 days. Services of this site need no grace.',
+    default: '0',
+    examples: ['14d'],
     isOwn,
   }),
   'pki.crl.validity': setting(positiveDuration, {
