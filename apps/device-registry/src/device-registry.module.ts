@@ -1,7 +1,7 @@
 import { Module, type Provider } from '@nestjs/common';
 import { AuditCheckpoints, AuditController, AuditLog } from '@sallyport/audit';
 import { adminEntrance, EntranceModule } from '@sallyport/entrance';
-import { Clock, ConnectedContext } from '@sallyport/runtime';
+import { ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import { AdmissionController } from './admission/admission.controller.js';
@@ -14,6 +14,8 @@ import { RefusalRecorder } from './admission/refusal-recorder.js';
 import { RevokedCertificates } from './admission/revoked-certificates.js';
 import { TokenAdmission } from './admission/token-admission.js';
 import { AllowedAddresses } from './allowed-addresses.js';
+import { JournalController } from './audit/journal.controller.js';
+import { openRegistryJournal } from './audit/registry-journal.js';
 import { connectorParts } from './connectors/connector-parts.js';
 import { contactParts } from './contact/contact-parts.js';
 import { AllowListWatch } from './devices/allow-list-watch.js';
@@ -52,10 +54,12 @@ import { ownershipParts } from './ownership/ownership-parts.js';
 import { RegistrySite } from './site/registry-site.js';
 import { StatusController } from './status.controller.js';
 
+/** Before it is there, what the store has forgotten is brought back. */
 const auditLog: Provider = {
   provide: AuditLog,
-  useFactory: (store: Store, clock: Clock) => new AuditLog(store, clock),
-  inject: [Store, Clock],
+  useFactory: async (context: ConnectedContext, store: Store) =>
+    new AuditLog(store, context.clock, await openRegistryJournal(context, store)),
+  inject: [ConnectedContext, Store],
 };
 
 /** Opened before anything else can write. A registry that has lost its part of the store does not start. */
@@ -75,6 +79,7 @@ const registrySite: Provider = {
     DevicesController,
     EntitiesController,
     EventsController,
+    JournalController,
     ...ownershipParts.controllers,
     StatusController,
     ...connectorParts.controllers,

@@ -27,6 +27,7 @@ export function testSettings(directory: string, changes: Partial<SignerSettings>
       serverIdentityFile: `${directory}/config/server-identity.pem`,
       serviceCertificates: `${directory}/config/service-certs`,
       markerFile: `${directory}/config/site/pki-signer.json`,
+      journalFolder: `${directory}/config/journal/pki-signer`,
     },
     ...changes,
   };

@@ -4,6 +4,7 @@ import { adminEntrance, EntranceModule, Entrances } from '@sallyport/entrance';
 import { RpcClient } from '@sallyport/mqtt';
 import { ConnectedContext, ServiceContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
+import { JournalController } from './audit/journal.controller.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { TrustBundleResponder } from './authority/trust-bundle.responder.js';
 import { CrlEntrance } from './crl/crl-entrance.js';
@@ -107,6 +108,7 @@ const lifecycle: Provider = {
     EnrolmentController,
     IdentityRevocationResponder,
     InventoryController,
+    JournalController,
     ServerCertificateResponder,
     SiteResponder,
     TrustBundleResponder,

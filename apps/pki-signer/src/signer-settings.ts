@@ -38,6 +38,8 @@ export interface SignerFiles {
   readonly serviceCertificates: string;
   /** The id of the site; not secret. */
   readonly markerFile: string;
+  /** What the signer must not forget, whatever happens to the store. */
+  readonly journalFolder: string;
 }
 
 /** Where an entrance listens. */
@@ -108,5 +110,6 @@ function signerFiles({ stateDirectory, dataDirectory }: Settings): SignerFiles {
     serverIdentityFile: places.signerIdentity,
     serviceCertificates: places.services,
     markerFile: places.markerOf('pki-signer'),
+    journalFolder: places.journalOf('pki-signer'),
   };
 }

@@ -6,6 +6,7 @@ import { deviceId, hubIdOf } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
 import type { SignerAction } from './audit/signer-audit.js';
+import { openSignerJournal } from './audit/signer-journal.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { AuthorityMaker } from './authority/authority-maker.js';
 import { foundHierarchy } from './authority/founding.js';
@@ -83,7 +84,8 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const { files, organization, trustDomain, publicUrl } = settings;
   const { deviceValiditySeconds: device, serviceValiditySeconds: service } = settings;
 
-  const audit = new AuditLog<SignerAction>(store, clock);
+  const journal = await openSignerJournal({ store, clock, log, folder: files.journalFolder });
+  const audit = new AuditLog<SignerAction>(store, clock, journal);
   const outbox = new Outbox(store, 'outbox/');
   const hierarchy = new Hierarchy(store, audit, outbox);
   await hierarchy.load();
@@ -151,6 +153,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     clock,
     metrics,
     log,
+    journal,
     validitySeconds: settings.crlValiditySeconds,
     intervalSeconds: settings.crlIntervalSeconds,
     ...(path === undefined ? {} : { file: new CrlFile({ path, store, hierarchy, inventory, clock, log }) }),

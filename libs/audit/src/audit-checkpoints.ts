@@ -15,6 +15,8 @@ import { AuditLog } from './audit-log.js';
 import { requireEd25519, signCheckpoint } from './checkpoint.js';
 
 const periodMs = 3_600_000;
+// How soon it is found that the store was exchanged for an older copy while nothing was written.
+const journalCheckMs = 30_000;
 
 /**
  * Signs the head of the audit log every hour in which it grew, and when the service stops. The key is in a file that only
@@ -25,21 +27,27 @@ const periodMs = 3_600_000;
 export class AuditCheckpoints implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly signing = new SerialQueue();
   private readonly faults: FaultLog;
+  private readonly journalFaults: FaultLog;
   private timer: NodeJS.Timeout | undefined;
+  private journalTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly audit: AuditLog,
     private readonly context: ServiceContext,
   ) {
     this.faults = new FaultLog(context.log, context.clock, 'audit log could not be signed, will be tried again');
+    this.journalFaults = new FaultLog(context.log, context.clock, 'journal could not be compared with the store');
   }
 
   onApplicationBootstrap(): void {
     this.timer = setInterval(() => void this.make().catch(this.faults.note), periodMs).unref();
+    const checkJournal = () => void this.audit.checkJournal().catch(this.journalFaults.note);
+    this.journalTimer = setInterval(checkJournal, journalCheckMs).unref();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
+    clearInterval(this.journalTimer);
     await this.make().catch(this.faults.note);
   }
 

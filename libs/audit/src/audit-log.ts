@@ -1,6 +1,14 @@
-import { type AuditCheckpoint, type AuditPage, type AuditVerdict, auditQuery, Problem } from '@sallyport/protocol';
+import {
+  type AuditCheckpoint,
+  type AuditPage,
+  type AuditVerdict,
+  auditQuery,
+  type JournalStatus,
+  Problem,
+} from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AuditHead, sealRows } from './audit-chain.js';
+import type { AuditJournal } from './audit-journal.js';
 import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
 import {
   appendOperations,
@@ -42,10 +50,14 @@ export class AuditLog<Action extends string = string> {
   private draining: Promise<void> | undefined;
   private known: StoredHead | undefined;
 
-  /** @param clock for the time of each row */
+  /**
+   * @param clock for the time of each row
+   * @param journal where each change is also written, if the service keeps one
+   */
   constructor(
     private readonly store: Store,
     private readonly clock: AuditLogClock,
+    private readonly journal?: AuditJournal,
   ) {}
 
   /**
@@ -58,6 +70,10 @@ export class AuditLog<Action extends string = string> {
    * @throws Problem `internal`: the head of the log is damaged, or the rows are not valid; nothing was written
    */
   commit(change: AuditedChange<Action>): Promise<boolean> {
+    return this.enqueue(change);
+  }
+
+  private enqueue(change: AuditedChange): Promise<boolean> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     this.waiting.push({ change, resolve, reject });
     this.draining ??= this.drain();
@@ -103,6 +119,33 @@ export class AuditLog<Action extends string = string> {
     await this.store.transaction([], [{ append: checkpointSeries, value: checkpoint }]);
   }
 
+  /** Whether the store was found to be an older copy, and whether the journal can be written. */
+  async journalStatus(): Promise<JournalStatus> {
+    return (await this.journal?.status()) ?? {};
+  }
+
+  /** Forgets the finding of an older copy, because somebody knows of it. */
+  async acknowledgeOlderCopy(actor: string): Promise<JournalStatus> {
+    const before = await this.journalStatus();
+    if (this.journal !== undefined && before.olderCopy !== undefined) {
+      const { foundAt } = before.olderCopy;
+      const entry = {
+        action: 'older-copy-acknowledged',
+        actor,
+        subject: 'store',
+        outcome: 'succeeded',
+        details: { foundAt },
+      } as const;
+      await this.enqueue({ operations: [this.journal.acknowledgement], entries: [entry] });
+    }
+    return this.journalStatus();
+  }
+
+  /** Compares the store with the journal. @throws Problem `unavailable`: the store does not answer */
+  async checkJournal(): Promise<void> {
+    await this.journal?.check();
+  }
+
   private async drain(): Promise<void> {
     // Changes of the same turn of the event loop share a transaction.
     await Promise.resolve();
@@ -128,15 +171,23 @@ export class AuditLog<Action extends string = string> {
 
   private async commitTogether(changes: readonly AuditedChange[]): Promise<boolean> {
     for (let tries = 0; tries < mostTries; tries += 1) {
-      const known = this.known ?? (await readHead(this.store));
+      const known = this.known ?? (await this.currentHead());
       if (await this.tryCommit(changes, known)) return true;
-      const current = await readHead(this.store);
+      const current = await this.currentHead();
       this.known = current;
       if (current.revision !== known.revision) continue;
       if (await isCutShort(this.store, current)) throw damaged();
       return false;
     }
     throw new Problem('unavailable', 'The audit log is too busy. Try again.', { retryAfterSeconds: 1 });
+  }
+
+  /** The head of the log. If the store has become an older copy while we run, what it has forgotten is brought back first. */
+  private async currentHead(): Promise<StoredHead> {
+    const stored = await readHead(this.store);
+    if (this.journal?.isForgottenBy(stored.head) !== true) return stored;
+    await this.journal.check();
+    return readHead(this.store);
   }
 
   private async tryCommit(changes: readonly AuditedChange[], known: StoredHead): Promise<boolean> {
@@ -153,8 +204,13 @@ export class AuditLog<Action extends string = string> {
       ],
       [...changes.flatMap(({ operations = [] }) => operations), ...appendOperations(rows, { sequence, hash })],
     );
-    if (committed) this.known = { head: { sequence, hash }, revision };
-    return committed;
+    if (!committed) return false;
+    this.known = { head: { sequence, hash }, revision };
+    await this.journal?.note(
+      changes.flatMap(({ operations = [] }) => operations),
+      rows,
+    );
+    return true;
   }
 }
 

@@ -70,6 +70,29 @@ export type AuditCheckpoint = z.infer<typeof auditCheckpoint>;
 export const auditCheckpoints = z.strictObject({ checkpoints: z.array(auditCheckpoint) });
 export type AuditCheckpoints = z.infer<typeof auditCheckpoints>;
 
+/** What a service found when its store was an older copy than its journal. Counts are of this and earlier findings. */
+export const olderCopy = z.strictObject({
+  foundAt: z.iso.datetime(),
+  /** Rows of the audit log that the store had. */
+  rowsInStore: z.number().int().min(0),
+  /** Rows of the audit log that the journal knew of. */
+  rowsInJournal: z.number().int().min(0),
+  /** Rows of the audit log that the journal has brought back. */
+  rowsBroughtBack: z.number().int().min(0),
+  /** Changes of the store that the journal has brought back. */
+  changesBroughtBack: z.number().int().min(0),
+});
+export type OlderCopy = z.infer<typeof olderCopy>;
+
+/** The journal of a service: what it must not forget, in files outside its store. */
+export const journalStatus = z.strictObject({
+  /** Why the journal cannot be written now. */
+  fault: z.string().exactOptional(),
+  /** Until somebody has acknowledged it. */
+  olderCopy: olderCopy.exactOptional(),
+});
+export type JournalStatus = z.infer<typeof journalStatus>;
+
 /** The audit log in the admin API of a service that keeps one. */
 export const auditRoutes = {
   listRows: {
@@ -90,5 +113,21 @@ export const auditRoutes = {
     path: '/v1/audit/verify',
     summary: 'Checks the hash chain of the audit log from its first row to its last.',
     response: auditVerdict,
+  },
+} as const satisfies Record<string, AdminRoute>;
+
+/** The journal in the admin API of a service that keeps one. */
+export const journalRoutes = {
+  show: {
+    method: 'GET',
+    path: '/v1/journal',
+    summary: 'Tells whether the store was found to be an older copy, and whether the journal can be written.',
+    response: journalStatus,
+  },
+  acknowledge: {
+    method: 'POST',
+    path: '/v1/journal/acknowledge',
+    summary: 'Says that somebody knows that the store was an older copy.',
+    response: journalStatus,
   },
 } as const satisfies Record<string, AdminRoute>;

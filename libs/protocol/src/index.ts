@@ -42,6 +42,11 @@ export {
   auditRoutes,
   auditRow,
   auditVerdict,
+  type JournalStatus,
+  journalRoutes,
+  journalStatus,
+  type OlderCopy,
+  olderCopy,
 } from './audit.js';
 export {
   type ClientCa,

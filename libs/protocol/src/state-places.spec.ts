@@ -11,6 +11,7 @@ describe('what Sallyport writes for itself', () => {
     ['the passphrase of the CA keys', places.passphrase, '/s/pki/key-passphrase'],
     ['the secret of one-time tokens', places.tokenSecret, '/s/pki/token-pepper'],
     ["the signer's own certificate", places.signerIdentity, '/s/pki/server-identity.pem'],
+    ['the journal of a service', places.journalOf('pki-signer'), '/s/journal/pki-signer'],
     ['the certificates of services', places.services, '/s/service-certs'],
     ['the certificate of a service', places.folderOf('agent'), '/s/service-certs/agent'],
     ['the certificate of local clients', places.folderOf('client'), '/s/client-certs'],

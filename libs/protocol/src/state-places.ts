@@ -11,6 +11,8 @@ export const stateFolders = {
   secrets: 'pki',
   /** Keys that sign the audit logs. */
   audit: 'audit',
+  /** What the services must not forget, whatever happens to the store. */
+  journal: 'journal',
   /** What the registry keeps secret. */
   registry: 'registry',
   /** Certificates and keys of the services. */
@@ -35,6 +37,7 @@ export interface StatePlaces {
   readonly webhookSecret: string;
   /** Signs the checkpoints of a service's audit log. */
   auditKeyOf(service: ServiceName): string;
+  journalOf(service: ServiceName): string;
   /** A folder for each service that has a certificate. */
   readonly services: string;
   markerOf(service: ServiceName): string;
@@ -53,6 +56,7 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     tokenSecret: inFolder('secrets', 'token-pepper'),
     signerIdentity: inFolder('secrets', 'server-identity.pem'),
     auditKeyOf: (service) => inFolder('audit', `${service}.pem`),
+    journalOf: (service) => inFolder('journal', service),
     webhookSecret: inFolder('registry', 'webhook-secret'),
     services: inFolder('services'),
     markerOf: (service) => inFolder('markers', `${service}.json`),

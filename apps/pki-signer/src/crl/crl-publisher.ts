@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { AuditJournal } from '@sallyport/audit';
 import { SerialQueue } from '@sallyport/concurrency';
 import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
@@ -21,6 +22,8 @@ export interface CrlPublisherOptions {
   readonly hierarchy: Hierarchy;
   readonly keys: KeyStore;
   readonly clock: Clock;
+  /** Knows the numbers of CRLs when the store has forgotten them. */
+  readonly journal: AuditJournal;
   readonly metrics: SignerMetrics;
   readonly log: Log;
   /** `pki.crl.validity`: how long a CRL may be relied on. */
@@ -182,7 +185,7 @@ export class CrlPublisher {
    * when a restored backup does not know the last numbers.
    */
   private async nextNumber(keyId: string): Promise<bigint> {
-    const { store, clock } = this.options;
+    const { store, clock, journal } = this.options;
     const key = `crl-number/${keyId}`;
     for (;;) {
       const entry = await store.get(key);
@@ -190,8 +193,11 @@ export class CrlPublisher {
       const byClock = BigInt(clock.now().getTime());
       const next = byClock > last ? byClock : last + 1n;
       const compare = { key, revision: entry?.revision ?? 0 };
-      const { committed } = await store.transaction([compare], [{ put: key, value: next.toString() }]);
-      if (committed) return next;
+      const operation = { put: key, value: next.toString() };
+      const { committed } = await store.transaction([compare], [operation]);
+      if (!committed) continue;
+      await journal.note([operation], []);
+      return next;
     }
   }
 }
