@@ -178,7 +178,7 @@ describe('the signer as a service', () => {
       ['POST', '/v1/enrollments', { deviceId: '../etc' }],
       ['POST', '/v1/enrollments', { deviceId: 'child01', validitySeconds: 1 }],
       ['POST', '/v1/enrollments', {}],
-      ['POST', '/v1/ca/rotate', { purpose: 'root' }],
+      ['POST', '/v1/ca/rotate', { purpose: 'hub' }],
       ['POST', '/v1/ca/import', { purpose: 'root', bundle: 'bm90aGluZw==' }],
       ['POST', '/v1/certificates', { csr: 'nothing', name: 'alice', profile: 'admin' }],
       ['POST', '/v1/certificates', { csr: 'nothing', name: 'alice', profile: 'server' }],
@@ -292,13 +292,13 @@ describe('a signer that was off for long', () => {
     expect(certificates.filter(({ state }) => state === 'valid').map(({ issuer }) => issuer)).toEqual(['service-2']);
   });
 
-  it('starts after the end of its root, issues nothing, and says what to do', async () => {
+  it('starts after the end of its root, issues nothing, says what to do, and issues when that is done', async () => {
     await using signer = await SignerUnderTest.start();
     await startedAgain(signer, 21);
     expect(await statesOf(signer)).toEqual({ 'root-1': 'active', 'device-1': 'active', 'service-1': 'active' });
     const { status, body } = await signer.send('GET', '/readyz');
     expect(status).toBe(503);
-    expect(JSON.stringify(body)).toMatch(/The root ..root-1.. ended .*sallyport ca import --purpose root/);
+    expect(JSON.stringify(body)).toMatch(/The root ..root-1.. ended .*sallyport ca rotate --purpose root/);
     const rotation = await signer.send('POST', '/v1/ca/rotate', { purpose: 'device' });
     expect([rotation.status, JSON.stringify(rotation.body)]).toEqual([
       503,
@@ -307,5 +307,8 @@ describe('a signer that was off for long', () => {
     const { certificates } = await signer.call('GET', '/v1/certificates?deviceId=pki-signer', certificateList);
     expect(certificates).toHaveLength(1);
     expect(await signer.text('/metrics')).toMatch(/crl_entries\{ca="device-1"/);
+    expect((await signer.send('POST', '/v1/ca/rotate', { purpose: 'root' })).status).toBe(200);
+    expect((await signer.send('GET', '/readyz')).status).toBe(200);
+    expect(await statesOf(signer)).toMatchObject({ 'root-2': 'active', 'device-2': 'active', 'service-2': 'active' });
   });
 });

@@ -11,6 +11,7 @@ import { AuthorityImporter } from './authority/authority-import.js';
 import { AuthorityMaker } from './authority/authority-maker.js';
 import { foundHierarchy } from './authority/founding.js';
 import { Hierarchy } from './authority/hierarchy.js';
+import { RootPublisher } from './authority/root-publisher.js';
 import { Rotation } from './authority/rotation.js';
 import { CrlFile } from './crl/crl-file.js';
 import { CrlPublisher } from './crl/crl-publisher.js';
@@ -87,7 +88,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const journal = await openSignerJournal({ store, clock, log, folder: files.journalFolder });
   const audit = new AuditLog<SignerAction>(store, clock, journal);
   const outbox = new Outbox(store, 'outbox/');
-  const hierarchy = new Hierarchy(store, audit, outbox);
+  const hierarchy = new Hierarchy(store, audit, outbox, clock);
   await hierarchy.load();
 
   // The site must be whole, or new, before anything is issued.
@@ -106,8 +107,9 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
 
   const metrics = new SignerMetrics(options.metricsRegistry);
   const inventory = new Inventory(store, clock);
-  const rotation = new Rotation(hierarchy, maker, inventory, clock, { device, service });
-  const importer = new AuthorityImporter(hierarchy, maker, keys, clock, Math.max(device, service) / 2);
+  const roots = new RootPublisher(hierarchy, maker, clock, Math.max(device, service));
+  const rotation = new Rotation(hierarchy, maker, inventory, clock, { device, service }, roots);
+  const importer = new AuthorityImporter(hierarchy, roots, keys, clock, Math.max(device, service) / 2);
   const revocation = new Revocation({ store, inventory, audit, outbox, clock, onRevoked: () => crls.buildSoon() });
   const superseded = new SupersededIdentities({ store, inventory, revocation });
 

@@ -151,28 +151,55 @@ const authorityDescription = z.strictObject({
   notAfter: z.iso.datetime(),
   /** When a published CA starts to sign. */
   activatesAt: z.iso.datetime().optional(),
+  /** When a root that followed another one came into the trust bundle. */
+  publishedAt: z.iso.datetime().optional(),
+  /** Id of the root above it; of itself for a root. */
+  root: z.string().optional(),
+  /** For a root: the ids of the roots that have signed its key, so that who knows only one of these finds the way. */
+  crossSignedBy: z.array(z.string()).optional(),
   /** Whether this signer holds its key. */
   hasKey: z.boolean(),
 });
 export type AuthorityDescription = z.infer<typeof authorityDescription>;
+
+/** How far a change of the root has come: who has renewed since the new root was published, and so knows it. */
+export const rootSuccession = z.strictObject({
+  /** The new root, such as `root-2`. */
+  root: z.string(),
+  publishedAt: z.iso.datetime(),
+  /** When CAs below the new root begin to sign; absent when they do. */
+  activatesAt: z.iso.datetime().optional(),
+  /** Holders of certificates that are still valid. */
+  followed: z.number().int().min(0),
+  notFollowed: z.number().int().min(0),
+  /** Names of those who have not followed, sorted, the first hundred. */
+  notFollowedNames: z.array(z.string()),
+});
+export type RootSuccession = z.infer<typeof rootSuccession>;
 
 export const hierarchyDescription = z.strictObject({
   trustBundleVersion: z.number().int().positive(),
   /** Fingerprint of the root of new certificates. A one-time token contains it. */
   caFingerprint: fingerprint,
   authorities: z.array(authorityDescription),
+  /** Only while the root changes: until the old root has retired. */
+  rootSuccession: rootSuccession.optional(),
 });
 export type HierarchyDescription = z.infer<typeof hierarchyDescription>;
 
+/** How long a new CA is published before it signs, so that everybody knows it by then. */
+const overlapSeconds = z
+  .number()
+  .int()
+  .min(0)
+  .max(365 * dayInSeconds);
+
 export const rotationRequest = z.strictObject({
-  purpose: z.enum(['device', 'service']),
-  /** How long the new CA is published before it signs, so that everybody knows it by then. */
-  overlapSeconds: z
-    .number()
-    .int()
-    .min(0)
-    .max(365 * dayInSeconds)
-    .default(0),
+  purpose: authorityPurpose,
+  /** When absent: none for an issuing CA, one whole life of a leaf for a root. */
+  overlapSeconds: overlapSeconds.optional(),
+  /** The key of the old root is not to be trusted any more: no overlap, and all that it vouched for is refused. */
+  atOnce: z.boolean().optional(),
 });
 export type RotationRequest = z.infer<typeof rotationRequest>;
 
@@ -191,6 +218,9 @@ export const authorityImport = z.strictObject({
   /** Base64 of a PEM bundle (key as PKCS#8, plain or encrypted) or of a PKCS#12 file. */
   bundle: z.base64().min(1).max(240_000),
   passphrase: z.string().max(1024).optional(),
+  /** For a root, as in a rotation. */
+  overlapSeconds: overlapSeconds.optional(),
+  atOnce: z.boolean().optional(),
 });
 export type AuthorityImport = z.infer<typeof authorityImport>;
 

@@ -30,6 +30,11 @@ export function caConstraints(pathLength?: number): Buffer {
   return critical(oids.basicConstraints, sequence(booleanTrue(), ...limit));
 }
 
+/** RFC 5280 §4.2.1.10: MUST be critical. @param constraints DER of NameConstraints */
+export function nameConstraints(constraints: Uint8Array): Buffer {
+  return critical(oids.nameConstraints, constraints);
+}
+
 /** RFC 5280 §4.2.1.3: SHOULD be critical. */
 export function keyUsage(usages: readonly KeyUsage[]): Buffer {
   return critical(oids.keyUsage, namedBits(usages.map((usage) => keyUsageNames.indexOf(usage))));

@@ -14,6 +14,7 @@ export { identityUri, isOcfIdentity, peerKindOf } from './identity.js';
 export {
   type CaCertificateOptions,
   issueCaCertificate,
+  issueCrossCertificate,
   issueRootCertificate,
   type RootCertificateOptions,
   selfSignedDeviceCertificate,

@@ -5,12 +5,18 @@ import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
-import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
+import { absolutePath, durationArgument, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
 import { readPassphrase } from './passphrase.js';
+import { successionOptions } from './rotate.js';
 import { hierarchyLines } from './show.js';
 
-const options = globalOptions.extend({ purpose: authorityPurpose, passphraseFile: z.string().optional() });
+const options = globalOptions.extend({
+  purpose: authorityPurpose,
+  passphraseFile: z.string().optional(),
+  overlap: z.number().optional(),
+  atOnce: z.boolean().default(false),
+});
 
 // In base64, this is the most that the admin API takes.
 const largestBundleBytes = 180_000;
@@ -25,14 +31,22 @@ export function importCommand(context: CliContext, parent: Command): void {
       new Option('--purpose <purpose>', 'what the CA is for').choices(authorityPurpose.options).makeOptionMandatory(),
     )
     .option('--passphrase-file <file>', 'first line: the passphrase of the key, or "-" for stdin')
+    .option(
+      '--overlap <duration>',
+      'publish a new root for this long before CAs below it sign (default: one life of a certificate)',
+      durationArgument,
+    )
+    .option('--at-once', 'the key of the old root was stolen: believe nothing any more that it vouched for')
     .action(async (file: string, _options: unknown, command: Command) => {
       const given = optionsOf(command, options);
       const signer = await adminClientFor('pki-signer', await openSettings(context, given), {
         context,
         options: given,
       });
+      const succession = importOptions(given);
       const body: AuthorityImport = {
         purpose: given.purpose,
+        ...succession,
         bundle: (await readBundle(absolutePath(context, file))).toString('base64'),
         ...(given.passphraseFile === undefined
           ? {}
@@ -42,6 +56,12 @@ export function importCommand(context: CliContext, parent: Command): void {
       if (given.json) writeJson(context, hierarchy);
       else writeLines(context, hierarchyLines(hierarchy));
     });
+}
+
+function importOptions(given: z.infer<typeof options>) {
+  if (given.overlap !== undefined && given.purpose !== 'root')
+    throw new Failure('--overlap is for a root.', 'Leave it out: an imported issuing CA signs at once.');
+  return successionOptions(given);
 }
 
 async function readBundle(path: string): Promise<Buffer> {

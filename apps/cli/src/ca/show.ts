@@ -1,4 +1,4 @@
-import { type HierarchyDescription, signerRoutes } from '@sallyport/protocol';
+import { type HierarchyDescription, type RootSuccession, signerRoutes } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { adminClientFor } from '../admin/admin-clients.js';
 import type { CliContext } from '../cli-context.js';
@@ -23,7 +23,8 @@ export function showCommand(context: CliContext, parent: Command): void {
 }
 
 /** The CAs for people. */
-export function hierarchyLines({ caFingerprint, trustBundleVersion, authorities }: HierarchyDescription): string[] {
+export function hierarchyLines(hierarchy: HierarchyDescription): string[] {
+  const { caFingerprint, trustBundleVersion, authorities, rootSuccession } = hierarchy;
   return [
     ...labelledLines([
       ['Root (SHA-256)', caFingerprint],
@@ -41,5 +42,20 @@ export function hierarchyLines({ caFingerprint, trustBundleVersion, authorities 
         subject,
       ]),
     ),
+    ...(rootSuccession === undefined ? [] : successionLines(rootSuccession)),
+  ];
+}
+
+/** Who knows the new root, and who does not yet. */
+function successionLines(succession: RootSuccession): string[] {
+  const { root, publishedAt, activatesAt, followed, notFollowed, notFollowedNames } = succession;
+  const signs = activatesAt === undefined ? 'CAs below it sign' : `CAs below it sign from ${activatesAt}`;
+  const more = notFollowed - notFollowedNames.length;
+  return [
+    '',
+    `The root changes: ${root} is published since ${publishedAt}, ${signs}.`,
+    `${followed} of ${followed + notFollowed} have renewed since, and so know it.`,
+    ...(notFollowed === 0 ? [] : ['Not followed yet:', ...notFollowedNames.map((name) => `  ${name}`)]),
+    ...(more > 0 ? [`  and ${more} more`] : []),
   ];
 }

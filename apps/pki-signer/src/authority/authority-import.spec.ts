@@ -10,7 +10,12 @@ import { exportAuthority } from './authority-export.js';
 
 const importInto = ({ signer }: TestSite, purpose: AuthorityPurpose, bundle: string | Buffer, passphrase?: string) =>
   signer.importer.import(
-    { purpose, bundle: Buffer.from(bundle).toString('base64'), ...(passphrase === undefined ? {} : { passphrase }) },
+    {
+      purpose,
+      bundle: Buffer.from(bundle).toString('base64'),
+      ...(passphrase === undefined ? {} : { passphrase }),
+      ...(purpose === 'root' ? { overlapSeconds: 0 } : {}),
+    },
     'admin',
   );
 

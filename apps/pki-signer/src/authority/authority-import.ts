@@ -12,13 +12,12 @@ import {
   keyWeakness,
   verifySignedBy,
 } from '@sallyport/x509';
-import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import type { AuthorityRecord } from './authority.js';
-import { type AuthorityMaker, authorityId } from './authority-maker.js';
-import { issuedEvent } from './founding.js';
+import { importedEvent, stateChange } from './authority-audit.js';
+import { authorityId } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
-import { nextGeneration, stateChange } from './rotation.js';
+import { issuingPurposes, type NewRoot, type RootPublisher } from './root-publisher.js';
 
 /** A CA from outside: its certificate first, then those above it. The last one is self-signed. */
 interface ImportedAuthority {
@@ -30,7 +29,7 @@ interface ImportedAuthority {
 export class AuthorityImporter {
   constructor(
     private readonly hierarchy: Hierarchy,
-    private readonly maker: AuthorityMaker,
+    private readonly roots: Pick<RootPublisher, 'publish'>,
     private readonly keys: KeyStore,
     private readonly clock: Clock,
     /** The shortest remaining life a CA may have. */
@@ -38,24 +37,28 @@ export class AuthorityImporter {
   ) {}
 
   /**
-   * The CAs that signed until now begin to retire. Certificates they issued stay valid.
+   * An issuing CA signs at once, and the CAs that signed until now begin to retire. A root with another key than the
+   * present one is published first, for an overlap. Certificates issued until now stay valid.
    *
    * @throws Problem `certificate-rejected`: the bundle is unreadable, its password wrong, or it is no CA we can use
-   * @throws Problem `conflict`: this CA is part of the hierarchy already
+   * @throws Problem `conflict`: this CA is part of the hierarchy already, or another root waits
    */
-  async import({ purpose, bundle, passphrase }: AuthorityImport, actor: string): Promise<void> {
+  async import({ purpose, bundle, passphrase, ...request }: AuthorityImport, actor: string): Promise<void> {
     const basedOn = this.hierarchy.revision;
     const imported = this.read(Buffer.from(bundle, 'base64'), purpose, passphrase);
     const [certificate] = imported.chain;
     if (this.hierarchy.all.some((known) => known.certificate.fingerprint === certificate.fingerprint))
       throw new Problem('conflict', 'This CA is part of the hierarchy already.');
-    const taken = purpose === 'root' ? [await this.take('root', imported)] : await this.takeIssuing(imported, purpose);
-    const made = purpose === 'root' ? await this.makeBelow(certificate, keyNameOf(certificate)) : [];
-    const added = [...taken, ...made];
-    const records = [...added, ...this.replacedBy(added)];
+    if (purpose !== 'root') return this.importIssuing(basedOn, await this.takeIssuing(imported, purpose), actor);
+    const root = await this.take('root', imported);
+    const entry = importedEvent(root, actor);
+    await this.roots.publish({ ...request, root, basedOn, purposes: issuingPurposes, entry, actor });
+  }
+
+  private async importIssuing(basedOn: number, taken: readonly AuthorityRecord[], actor: string): Promise<void> {
+    const records = [...taken, ...this.replacedBy(taken)];
     const entries = [
       ...taken.map((record) => importedEvent(record, actor)),
-      ...made.map(issuedEvent),
       ...records.map((record) => stateChange(record, actor)),
     ];
     if (!(await this.hierarchy.apply({ basedOn, records, entries })))
@@ -106,7 +109,7 @@ export class AuthorityImporter {
   }
 
   /** Stores the key before the CA. A key without a CA does no harm, but a CA without its key does. */
-  private async take(purpose: AuthorityPurpose, { privateKey, chain }: ImportedAuthority): Promise<AuthorityRecord> {
+  private async take(purpose: AuthorityPurpose, { privateKey, chain }: ImportedAuthority): Promise<NewRoot> {
     const [certificate, ...above] = chain;
     const keyName = keyNameOf(certificate);
     await this.keys.import(keyName, privateKey);
@@ -120,14 +123,8 @@ export class AuthorityImporter {
     return isKnown ? [record] : [record, this.recordOf('root', root)];
   }
 
-  private async makeBelow(certificate: Certificate, keyName: string): Promise<AuthorityRecord[]> {
-    const make = (purpose: 'device' | 'service') =>
-      this.maker.makeIssuing(purpose, nextGeneration(this.hierarchy, purpose), { keyName, certificate });
-    return [await make('device'), await make('service')];
-  }
-
   private recordOf(purpose: AuthorityPurpose, certificate: Certificate): AuthorityRecord {
-    const generation = nextGeneration(this.hierarchy, purpose);
+    const generation = this.hierarchy.nextGeneration(purpose);
     const id = authorityId(purpose, generation);
     return { id, purpose, generation, state: 'active', certificate: base64Of(certificate), intermediates: [] };
   }
@@ -186,10 +183,6 @@ function checkPathLengths(chain: readonly Certificate[], purpose: AuthorityPurpo
         `The path length of "${subject.text}" is ${pathLength}, and the number of CAs below it would be ${authoritiesBelow}.`,
       );
   }
-}
-
-function importedEvent({ id, certificate }: AuthorityRecord, actor: string): SignerAuditEntry {
-  return { action: 'authority-imported', actor, subject: id, outcome: 'succeeded', details: { certificate } };
 }
 
 /** The name comes from the public key. So the same key can be imported twice, and two keys never share a name. */

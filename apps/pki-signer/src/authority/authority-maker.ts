@@ -4,8 +4,10 @@ import {
   type Certificate,
   certificateProfiles,
   issueCaCertificate,
+  issueCrossCertificate,
   issueRootCertificate,
   newSerialNumber,
+  parseCertificate,
   validityOf,
 } from '@sallyport/x509';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
@@ -22,6 +24,12 @@ export interface AuthorityPolicy {
 
 /** A CA made here: its key is in the key store. */
 export type MadeRecord = AuthorityRecord & { readonly keyName: string };
+
+/** A root and the id of its record. */
+export interface KnownRoot {
+  readonly id: string;
+  readonly certificate: Certificate;
+}
 
 /** What is decided about a CA before anything is signed. */
 interface Design {
@@ -75,6 +83,17 @@ export class AuthorityMaker {
     return madeRecord(purpose, generation, der);
   }
 
+  /** Certifies the key of one root by another one, so that those who know only the other one find a way. */
+  async makeCross(subject: KnownRoot, issuer: KnownRoot & { readonly keyName: string }): Promise<Certificate> {
+    const { privateKey } = await this.keys.open(issuer.keyName);
+    const { backdateSeconds } = certificateProfiles.root;
+    const { notBefore } = validityOf({ validitySeconds: 0, backdateSeconds }, this.clock.now());
+    const { notAfter } = subject.certificate;
+    const serialNumber = await this.announce({ id: subject.id, notAfter }, issuer.keyName);
+    const roots = { subject: subject.certificate, issuer: issuer.certificate };
+    return parseCertificate(issueCrossCertificate({ ...roots, issuerKey: privateKey, notBefore, serialNumber }));
+  }
+
   private design(purpose: AuthorityPurpose, generation: number, validitySeconds: number): Design {
     const { organization } = this.policy;
     const role = purpose === 'root' ? 'Root' : `${purpose === 'device' ? 'Device' : 'Service'} Issuing`;
@@ -87,7 +106,7 @@ export class AuthorityMaker {
   }
 
   /** Writes to the audit log that a CA certificate will be signed, and its serial number. */
-  private async announce({ id, notAfter }: Design, signerId: string) {
+  private async announce({ id, notAfter }: Pick<Design, 'id' | 'notAfter'>, signerId: string) {
     const serialNumber = newSerialNumber();
     const details = { signer: signerId, serialNumber, notAfter: notAfter.toISOString() };
     const intention = {

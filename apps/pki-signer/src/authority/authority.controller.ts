@@ -16,6 +16,7 @@ import {
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
+import { Inventory } from '../inventory/inventory.js';
 import { KeyStore } from '../signing-key/signing-key.js';
 import { exportAuthority } from './authority-export.js';
 import { AuthorityImporter } from './authority-import.js';
@@ -37,25 +38,26 @@ export class AuthorityController {
     private readonly hierarchy: Hierarchy,
     private readonly rotation: Rotation,
     private readonly importer: AuthorityImporter,
+    private readonly inventory: Inventory,
     private readonly keys: KeyStore,
     private readonly audit: AuditLog,
   ) {}
 
   @Serves(signerRoutes.showHierarchy)
-  show(): HierarchyDescription {
-    return describeHierarchy(this.hierarchy);
+  show(): Promise<HierarchyDescription> {
+    return this.describe();
   }
 
   @Serves(signerRoutes.rotateAuthority)
   async rotate(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.rotation.rotate(rotationRequest.parse(body), actor);
-    return describeHierarchy(this.hierarchy);
+    return this.describe();
   }
 
   @Serves(signerRoutes.importAuthority)
   async import(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.importer.import(authorityImport.parse(body), actor);
-    return describeHierarchy(this.hierarchy);
+    return this.describe();
   }
 
   @Serves(signerRoutes.exportAuthority)
@@ -87,6 +89,10 @@ export class AuthorityController {
     if (known !== etag) return describeTrustBundle(this.hierarchy);
     reply.status(304);
     return undefined;
+  }
+
+  private describe(): Promise<HierarchyDescription> {
+    return describeHierarchy(this.hierarchy, this.inventory);
   }
 }
 

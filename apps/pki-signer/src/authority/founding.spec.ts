@@ -1,27 +1,12 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSqliteStore, Store, scopedStore } from '@sallyport/store';
+import { openSqliteStore, type Store, scopedStore } from '@sallyport/store';
 import { TestClock, temporaryDirectory } from '@sallyport/testkit';
 import { lintCertificate, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
 import { openTestSite, problemOf, signerOptions, TestRegistry, testSettings } from '../signer.fixture.js';
 import { openSigner } from '../signer.js';
-
-/** A store whose process dies before, or just after, its nth transaction. */
-function dyingStore(store: Store, transactions: number, moment: 'before' | 'after'): Store {
-  let left = transactions;
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name !== 'transaction') return Reflect.get(target, name).bind(target);
-      return async (...changes: Parameters<Store['transaction']>) => {
-        left -= 1;
-        if (left === 0 && moment === 'after') await target.transaction(...changes);
-        if (left <= 0) throw new Error('killed');
-        return target.transaction(...changes);
-      };
-    },
-  });
-}
+import { dyingStore } from './dying-store.fixture.js';
 
 async function place() {
   const directory = temporaryDirectory();

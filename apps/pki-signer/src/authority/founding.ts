@@ -1,7 +1,6 @@
 import { parseCertificate } from '@sallyport/x509';
-import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import type { SiteMembership } from '../site/site-membership.js';
-import type { AuthorityRecord } from './authority.js';
+import { issuedEvent } from './authority-audit.js';
 import type { AuthorityMaker } from './authority-maker.js';
 import type { Hierarchy } from './hierarchy.js';
 
@@ -23,11 +22,4 @@ export async function foundHierarchy(
   // If another replica was faster, its hierarchy is loaded now. Nobody ever saw ours.
   const entries = [...site.entries, ...records.map(issuedEvent)];
   await hierarchy.apply({ basedOn, records, entries, operations: [site.record] });
-}
-
-/** The audit row that follows the signature of a CA certificate. */
-export function issuedEvent({ id, certificate }: AuthorityRecord): SignerAuditEntry {
-  const { fingerprint, serialNumber } = parseCertificate(Buffer.from(certificate, 'base64'));
-  const details = { fingerprint, serialNumber, certificate };
-  return { action: 'authority-issued', actor: 'signer', subject: id, outcome: 'succeeded', details };
 }

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
+import type { Clock } from '@sallyport/runtime';
 import type { Operation, Outbox, Store } from '@sallyport/store';
 import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
-import { type Authority, type AuthorityRecord, authorityFrom, isTrusted } from './authority.js';
+import { type Authority, type AuthorityRecord, authorityFrom, isSameAuthority, isTrusted } from './authority.js';
 
 /** The CAs relying parties may trust, by role. */
 export interface TrustedAuthorities {
@@ -18,6 +19,13 @@ export interface TrustedAuthorities {
 
 /** A CA whose key is in the key store. */
 export type SigningAuthority = Authority & { readonly keyName: string };
+
+/** A certificate of a root that another root has signed. */
+interface ShownCrossCertificate {
+  readonly subject: Authority;
+  readonly issuer: Authority;
+  readonly certificate: Certificate;
+}
 
 /** CAs in their new state, to be stored all or none. */
 export interface HierarchyChange {
@@ -46,6 +54,7 @@ export class Hierarchy {
     private readonly store: Store,
     private readonly audit: SignerAuditLog,
     private readonly outbox: Outbox,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -128,6 +137,46 @@ export class Hierarchy {
   }
 
   /**
+   * What a server shows between its leaf and its root: the CA that issued the leaf, those above it, and then, for clients
+   * that know only an earlier root, the certificates that lead there. Who knows the present root does not need these.
+   */
+  chainOf(authority: Authority): Certificate[] {
+    const { certificate, intermediates } = authority;
+    return [certificate, ...intermediates, ...this.wayFromEarlierRoots(this.rootOf(authority))];
+  }
+
+  /** From a root down in time: certified by the root before it, that one by the root before, as long as they are valid. */
+  private wayFromEarlierRoots(root: Authority): Certificate[] {
+    const cross = this.crossCertificates
+      .filter(({ issuer, certificate }) => isSameAuthority(certificate, root.certificate) && isBefore(issuer, root))
+      .sort((one, other) => other.issuer.record.generation - one.issuer.record.generation)[0];
+    return cross === undefined ? [] : [cross.certificate, ...this.wayFromEarlierRoots(cross.issuer)];
+  }
+
+  /**
+   * What roots say of each other, as long as both are believed. An earlier root may have retired, and the root after it
+   * too: a service or device that was off for long may know no newer one.
+   */
+  get crossCertificates(): readonly ShownCrossCertificate[] {
+    const now = this.clock.now();
+    return this.authorities
+      .filter(({ record }) => record.withdrawn === undefined)
+      .flatMap((subject) => subject.crossCertificates.map((cross) => ({ ...cross, subject })))
+      .map(({ subject, issuer, certificate }) => ({ subject, issuer: this.byId(issuer), certificate }))
+      .filter(
+        ({ subject, issuer }) =>
+          issuer.record.withdrawn === undefined && (isTrusted(subject) || isBefore(issuer, subject)),
+      )
+      .filter(({ certificate }) => !hasEnded(certificate, now));
+  }
+
+  /** The number of the next CA of a purpose. */
+  nextGeneration(purpose: AuthorityPurpose): number {
+    const generations = this.authorities.filter(({ record }) => record.purpose === purpose).map(generationOf);
+    return Math.max(0, ...generations) + 1;
+  }
+
+  /**
    * Why a CA cannot issue any more: it or its root has expired. Undefined while both are valid.
    *
    * @returns what happened and what to do, for people
@@ -135,7 +184,7 @@ export class Hierarchy {
   endFault(authority: Authority, now: Date): string | undefined {
     const root = this.rootOf(authority);
     if (hasEnded(root.certificate, now))
-      return `The root "${root.record.id}" ended ${root.certificate.notAfter.toISOString()}, so nothing is issued under it. Make its certificate anew with the same key, and import it: sallyport ca import --purpose root FILE. CRLs and CA certificates are still served.`;
+      return `The root "${root.record.id}" ended ${root.certificate.notAfter.toISOString()}, so nothing is issued under it. ${this.remedyForEndedRoot(root)} CRLs and CA certificates are still served.`;
     const { record, certificate } = authority;
     if (!hasEnded(certificate, now)) return undefined;
     const remedy =
@@ -143,6 +192,11 @@ export class Hierarchy {
         ? `Get the next ${record.purpose} CA signed by its root and import it: sallyport ca import --purpose ${record.purpose} FILE.`
         : 'The signer replaces it by itself within seconds.';
     return `The CA "${record.id}" ended ${certificate.notAfter.toISOString()}. ${remedy}`;
+  }
+
+  private remedyForEndedRoot({ record }: Authority): string {
+    const anew = 'Make its certificate anew with the same key, and import it: sallyport ca import --purpose root FILE.';
+    return record.keyName === undefined ? anew : 'Make the next root: sallyport ca rotate --purpose root.';
   }
 
   /** What a client trusts on first contact: the root above the certificate of the signer's own entrance. */
@@ -204,6 +258,14 @@ export class Hierarchy {
 
 function keyOf(id: string): string {
   return `${authorityPrefix}${id}`;
+}
+
+function generationOf({ record }: Authority): number {
+  return record.generation;
+}
+
+function isBefore(one: Authority, other: Authority): boolean {
+  return one.record.generation < other.record.generation;
 }
 
 function newestFirst(a: Authority, b: Authority): number {

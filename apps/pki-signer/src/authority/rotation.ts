@@ -1,15 +1,17 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { type Certificate, hasEnded } from '@sallyport/x509';
-import type { SignerAuditEntry } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
+import { issuedEvent, stateChange } from './authority-audit.js';
 import type { AuthorityMaker } from './authority-maker.js';
-import { issuedEvent } from './founding.js';
 import type { Hierarchy } from './hierarchy.js';
+import { type IssuingPurpose, issuingPurposes, type RootPublisher } from './root-publisher.js';
 
-/** CAs that can be replaced alone: relying parties trust the root, so they need no change. */
-const issuingPurposes = ['device', 'service'] as const;
-export type IssuingPurpose = (typeof issuingPurposes)[number];
+/** A rotation that leaves the root as it is. */
+interface IssuingRotation {
+  readonly purpose: IssuingPurpose;
+  readonly overlapSeconds: number;
+}
 
 /** Knows whether certificates of a CA are still valid. */
 export interface LeafCensus {
@@ -32,24 +34,27 @@ export class Rotation {
     private readonly clock: Clock,
     /** Validity of the leaves that an issuing CA signs, seconds. */
     private readonly leafValiditySeconds: Readonly<Record<IssuingPurpose, number>>,
+    private readonly roots: Pick<RootPublisher, 'rotate'>,
   ) {}
 
   /**
-   * Makes the next issuing CA of a purpose. Without overlap it signs at once.
+   * Makes the next issuing CA of a purpose; it signs at once unless an overlap is given. Or makes the next root, with new
+   * issuing CAs; there the overlap is one life of a leaf unless another one is given.
    *
    * @throws Problem `conflict`: a rotation of this purpose is under way already
    */
-  async rotate(request: RotationRequest, actor: string): Promise<void> {
-    await this.publish(request, actor);
+  async rotate({ purpose, ...request }: RotationRequest, actor: string): Promise<void> {
+    if (purpose === 'root') await this.roots.rotate(request, actor);
+    else await this.publish({ purpose, overlapSeconds: request.overlapSeconds ?? 0 }, actor);
     await this.advance();
   }
 
-  private async publish({ purpose, overlapSeconds }: RotationRequest, actor: string): Promise<void> {
+  private async publish({ purpose, overlapSeconds }: IssuingRotation, actor: string): Promise<void> {
     const basedOn = this.hierarchy.revision;
-    const published = this.publishedOf(purpose);
+    const [published] = this.publishedOf(purpose);
     if (published !== undefined)
       throw new Problem('conflict', `CA "${published.record.id}" already waits to become the active ${purpose} CA.`);
-    const generation = nextGeneration(this.hierarchy, purpose);
+    const generation = this.hierarchy.nextGeneration(purpose);
     const made = await this.maker.makeIssuing(purpose, generation, this.signingRootOf(purpose));
     const activatesAt = new Date(this.clock.now().getTime() + overlapSeconds * 1000).toISOString();
     const record: AuthorityRecord = { ...made, state: 'published', activatesAt };
@@ -62,10 +67,10 @@ export class Rotation {
   async advance(): Promise<void> {
     for (const purpose of issuingPurposes) if (this.isDue(purpose)) await this.rotateInTime(purpose);
     for (const purpose of issuingPurposes) {
-      const published = this.publishedOf(purpose);
-      if (published !== undefined && this.isOverlapOver(purpose, published.record))
-        await this.activate(published.record);
+      for (const { record } of this.publishedOf(purpose))
+        if (this.isOverlapOver(purpose, record)) await this.activate(record);
     }
+    await this.settleRoots();
     if (this.isClockSetBack()) for (const { record } of this.hierarchy.all) await this.takeBackNeeded(record.id);
     for (const { record } of this.hierarchy.all) await this.retireUnneeded(record.id);
   }
@@ -82,7 +87,8 @@ export class Rotation {
   private async takeBackNeeded(id: string): Promise<void> {
     const basedOn = this.hierarchy.revision;
     const authority = this.hierarchy.byId(id);
-    if (authority.record.state !== 'retired' || !(await this.isNeeded(authority))) return;
+    const { state, withdrawn } = authority.record;
+    if (state !== 'retired' || withdrawn === true || !(await this.isNeeded(authority))) return;
     await this.change(basedOn, [{ ...authority.record, state: 'retiring' }]);
   }
 
@@ -91,7 +97,7 @@ export class Rotation {
    * first half of its life, and only by a CA that ends later.
    */
   private isDue(purpose: IssuingPurpose): boolean {
-    if (this.publishedOf(purpose) !== undefined) return false;
+    if (this.publishedOf(purpose).length > 0) return false;
     const current = this.hierarchy.signing(purpose);
     const { notAfter } = current.certificate;
     const root = this.hierarchy.rootOf(current);
@@ -114,8 +120,11 @@ export class Rotation {
     return remainingSeconds < Math.min(seconds, halfLifeSeconds);
   }
 
-  private publishedOf(purpose: IssuingPurpose): Authority | undefined {
-    return this.hierarchy.all.find(({ record }) => record.purpose === purpose && record.state === 'published');
+  /** Those that wait to sign, in the order in which they were made: one of a rotation, one below a new root. */
+  private publishedOf(purpose: IssuingPurpose): Authority[] {
+    return this.hierarchy.all
+      .filter(({ record }) => record.purpose === purpose && record.state === 'published')
+      .sort((one, other) => one.record.generation - other.record.generation);
   }
 
   /** The root of the present CA: relying parties of its certificates trust that root. */
@@ -141,10 +150,33 @@ export class Rotation {
     const { activatesAt: _done, ...kept } = published;
     const predecessors = this.hierarchy.all
       .map(({ record }) => record)
-      .filter(({ purpose, state }) => purpose === published.purpose && state === 'active');
+      .filter(({ purpose }) => purpose === published.purpose)
+      // An earlier one that still waits has been overtaken.
+      .filter(({ state, generation }) => state === 'active' || (state === 'published' && generation < kept.generation));
     await this.change(basedOn, [
       { ...kept, state: 'active' },
       ...predecessors.map((record) => ({ ...record, state: 'retiring' as const })),
+    ]);
+  }
+
+  /** A published root is active as soon as a CA below it signs. A root that has none below it any more begins to retire. */
+  private async settleRoots(): Promise<void> {
+    const basedOn = this.hierarchy.revision;
+    const signing = this.hierarchy.all.filter(({ record }) => record.purpose !== 'root' && record.state === 'active');
+    const rootIds = new Set(signing.map((authority) => this.hierarchy.rootOf(authority).record.id));
+    const roots = this.hierarchy.all.map(({ record }) => record).filter(({ purpose }) => purpose === 'root');
+    const promoted = roots.filter(({ id, state }) => state === 'published' && rootIds.has(id));
+    const newest = Math.max(
+      0,
+      ...[...promoted, ...roots.filter(isActiveSuccessor)].map(({ generation }) => generation),
+    );
+    const demoted = roots.filter(
+      ({ id, state, generation }) => state === 'active' && generation < newest && !rootIds.has(id),
+    );
+    if (promoted.length + demoted.length === 0) return;
+    await this.change(basedOn, [
+      ...promoted.map(({ activatesAt: _done, ...kept }) => ({ ...kept, state: 'active' as const })),
+      ...demoted.map((record) => ({ ...record, state: 'retiring' as const })),
     ]);
   }
 
@@ -175,13 +207,7 @@ export class Rotation {
   }
 }
 
-/** The number of the next CA of a purpose. */
-export function nextGeneration(hierarchy: Hierarchy, purpose: AuthorityRecord['purpose']): number {
-  const generations = hierarchy.all.filter(({ record }) => record.purpose === purpose).map((a) => a.record.generation);
-  return Math.max(0, ...generations) + 1;
-}
-
-/** The audit row of a CA that enters a state. */
-export function stateChange({ id, state }: AuthorityRecord, actor: string): SignerAuditEntry {
-  return { action: 'authority-state-changed', actor, subject: id, outcome: 'succeeded', details: { state } };
+/** A root that took the place of another one. */
+function isActiveSuccessor({ state, publishedAt }: AuthorityRecord): boolean {
+  return state === 'active' && publishedAt !== undefined;
 }

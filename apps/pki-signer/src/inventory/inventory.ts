@@ -108,6 +108,19 @@ export class Inventory {
     return records.filter(({ revocation }) => revocation === undefined);
   }
 
+  /** Every certificate that has not ended. Pages are read one after the other, so that other work runs in between. */
+  async *unexpired(): AsyncGenerator<CertificateRecord> {
+    const now = this.clock.now();
+    const references: { readonly fingerprint: Fingerprint }[] = [];
+    for await (const { value } of this.store.listAll(keys.byEnd, { pageSize })) {
+      const found = reference.parse(value);
+      if (hasEnded(found, now)) continue;
+      references.push(found);
+      if (references.length === pageSize) yield* await this.read(references.splice(0));
+    }
+    yield* await this.read(references);
+  }
+
   /** Whether a certificate of this CA has not expired. It is asked every few seconds, so the answer is remembered. */
   async hasUnexpiredLeaves(issuerId: string): Promise<boolean> {
     const now = this.clock.now();

@@ -2,6 +2,7 @@ import { type DeviceId, type OcfUuid, ocfDeviceId } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { type Certificate, parseCertificateRequest, verifyPossession, verifySignedBy } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
+import { issuedCertificates } from '../est/est-certificates.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { CertificateIssuer } from '../issuance/certificate-issuer.js';
 import { requestedNamesOf } from '../issuance/requested-names.js';
@@ -48,8 +49,7 @@ export class ServerIssuance {
       reinstate: false,
     } as const;
     const record = await untilStored(hierarchy, () => issuer.issue(order));
-    const { certificate, intermediates } = hierarchy.byId(record.issuer);
-    return [Buffer.from(record.certificate, 'base64'), certificate.der, ...intermediates.map(({ der }) => der)];
+    return issuedCertificates(hierarchy, record);
   }
 
   /**

@@ -9,9 +9,11 @@ import {
   crlDistributionPoint,
   extendedKeyUsage,
   keyUsage,
+  nameConstraints,
   subjectKeyIdentifier,
 } from '../extension-writers.js';
 import { type DeviceSubject, encodeDeviceSubject, encodeSubject } from '../name.js';
+import { oids } from '../oids.js';
 import { signerFor } from '../signature.js';
 import { issuerKeyIdentifier, requirePair } from './leaf-issuer.js';
 import { certificateProfiles } from './profiles.js';
@@ -44,6 +46,18 @@ export interface CaCertificateOptions extends AuthorityFields {
   readonly crlUrl?: string | undefined;
   /** URL of the certificate of the issuer, in DER; http. */
   readonly caIssuersUrl?: string | undefined;
+}
+
+/** The parameters of a cross certificate. */
+export interface CrossCertificateOptions {
+  /** The root whose key and name are certified. */
+  readonly subject: Certificate;
+  /** The root that vouches for it. */
+  readonly issuer: Certificate;
+  readonly issuerKey: KeyObject;
+  readonly notBefore: Date;
+  /** A new random one when absent. */
+  readonly serialNumber?: SerialNumber | undefined;
 }
 
 /**
@@ -100,6 +114,39 @@ export function issueCaCertificate(options: CaCertificateOptions): Buffer {
       subjectKeyIdentifier(keyIdentifierOf(spki)),
       ...(crlUrl === undefined ? [] : [crlDistributionPoint(crlUrl)]),
       ...(caIssuersUrl === undefined ? [] : [caIssuersAccess(caIssuersUrl)]),
+    ],
+  });
+  return signer.certify(tbsCertificate, issuer).der;
+}
+
+/**
+ * Certifies a root by another root, so that who trusts only the other one finds a way to it (RFC 7030 §4.1.3). Names and
+ * key are those of the certified root, and so are its limits. It ends when the first of both ends. It has no CRL: who
+ * withdraws it stops handing it out.
+ *
+ * @returns DER.
+ * @throws Problem `signing-key-unavailable`: the issuer is not a CA, or the key does not belong to it.
+ * @throws Problem `csr-rejected`: the certificate would break a rule; nothing was signed.
+ */
+export function issueCrossCertificate(options: CrossCertificateOptions): Buffer {
+  const { subject, issuer, issuerKey, serialNumber } = options;
+  requirePair(issuer, issuerKey);
+  const signer = new RehearsedSigner(issuerKey);
+  const first = Math.max(options.notBefore.getTime(), issuer.notBefore.getTime(), subject.notBefore.getTime());
+  const last = Math.min(issuer.notAfter.getTime(), subject.notAfter.getTime());
+  const constraints = subject.extensions.find(({ oid }) => oid === oids.nameConstraints);
+  const tbsCertificate = encodeTbsCertificate({
+    ...validityAndSerial({ notBefore: new Date(first), notAfter: new Date(last), serialNumber }),
+    signatureAlgorithm: signer.algorithmIdentifier,
+    issuer: issuer.subject.der,
+    subject: subject.subject.der,
+    spki: subject.spki,
+    extensions: [
+      caConstraints(subject.pathLength),
+      keyUsage(certificateProfiles.root.keyUsages),
+      ...(constraints === undefined ? [] : [nameConstraints(constraints.value)]),
+      authorityKeyIdentifier(issuerKeyIdentifier(issuer)),
+      subjectKeyIdentifier(issuerKeyIdentifier(subject)),
     ],
   });
   return signer.certify(tbsCertificate, issuer).der;
