@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backOffMs, pause, SerialQueue } from '@sallyport/concurrency';
 import { readTextIfPresent, writeFileAtomic } from '@sallyport/files';
-import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity } from '@sallyport/identity';
+import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity, replaceRoots } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
@@ -120,6 +120,8 @@ export class ServiceIdentity {
     const bundle = await fetchTrustBundle(this.context, this.stopping.signal);
     const pem = bundle.map(({ der }) => pemFromDer('CERTIFICATE', der)).join('');
     const { clientCaDirectory, clientCaPath, formerClientCaPath } = this.files;
+    // A new root is known here before a server shows it, and not only after our next renewal.
+    await replaceRoots(this.files, bundle.filter(isSelfIssued));
     await mkdir(clientCaDirectory, { recursive: true, mode: 0o755 });
     await this.writeTrust(clientCaPath, pem, await readTextIfPresent(clientCaPath));
     const former = await readTextIfPresent(formerClientCaPath);
@@ -161,4 +163,8 @@ export class ServiceIdentity {
     this.keepUp();
     return renewed;
   }
+}
+
+function isSelfIssued({ subject, issuer }: Certificate): boolean {
+  return subject.der.equals(issuer.der);
 }

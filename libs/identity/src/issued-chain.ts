@@ -37,7 +37,26 @@ export function issuedChain(
   const complete = wayToRoot(leaf, { intermediates: new Set(intermediates), roots });
   if (complete === undefined && published.length > 0)
     throw rejected('it does not lead to a root that the server publishes');
-  return { chain: complete ?? wayUp(leaf, intermediates), roots };
+  const chain = complete ?? wayUp(leaf, intermediates);
+  return { chain: [...chain, ...wayFromEarlierRoots(chain, issued)], roots };
+}
+
+/**
+ * While a site changes its root, the answer also holds the new root certified by the old one. Who knows only the old root
+ * needs it to believe our chain, and cannot get it anywhere else.
+ */
+function wayFromEarlierRoots(chain: Chain, issued: readonly Certificate[]): Certificate[] {
+  const unused = new Set(issued.filter((certificate) => certificate.isCa && !isRoot(certificate)));
+  for (const link of chain) unused.delete(link);
+  const way: Certificate[] = [];
+  let last = chain.at(-1) ?? chain[0];
+  for (;;) {
+    const next = [...unused].find((candidate) => verifySignedBy(last, candidate));
+    if (next === undefined || chain.length + way.length >= longestChain) return way;
+    unused.delete(next);
+    way.push(next);
+    last = next;
+  }
 }
 
 type Chain = [Certificate, ...Certificate[]];

@@ -5,6 +5,7 @@ import {
   readIdentity,
   renewIdentity,
   replaceCertificate,
+  replaceRoots,
   requestRenewal,
   requestRenewalThrough,
 } from '@sallyport/identity';
@@ -99,7 +100,8 @@ async function renew(context: CliContext, settings: Settings, given: Options): P
     return { path: files.certPath, certificate };
   }
   refuseNewKey(given);
-  const { chain } = await progress.during('Renewing', () => requestRenewal(request));
+  const { chain, roots } = await progress.during('Renewing', () => requestRenewal(request));
+  await replaceRoots(files, roots);
   return waiting(files, chain);
 }
 
