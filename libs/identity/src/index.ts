@@ -27,7 +27,7 @@ export {
   requestRenewal,
   requestRenewalThrough,
 } from './renew.js';
-export { needsRenewal } from './renewal-due.js';
+export { isRenewalLate, needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
 export { ServerCertificate, type ServerCertificateOptions, type ServerIdentity } from './server-certificate.js';
 export { serverNames } from './server-names.js';

@@ -82,11 +82,11 @@ describe('the renewal schedule', () => {
     expect(tries).toEqual([new Date('2026-03-09T12:00:00Z')]);
   });
 
-  it('never waits longer than an hour at once, so that a life of years and a sleeping machine are no trouble', async () => {
-    const { clock, tries } = await run(fresh, { certificate: certificateOf(start, 3_650) });
+  it('looks at the clock every minute, so that a sleeping machine and a clock that is set are no trouble', async () => {
+    const { clock, tries } = await run(fresh, { certificate: certificateOf(start, 30) });
 
-    expect(Math.max(...clock.waits)).toBe(hour);
-    expect(tries).toEqual([new Date('2032-08-30T08:00:00Z')]);
+    expect(Math.max(...clock.waits.slice(0, 1000))).toBe(60_000);
+    expect(tries).toEqual([new Date('2026-01-21T00:00:00Z')]);
   });
 
   it('renews at once what is past its due time', async () => {
@@ -176,6 +176,25 @@ describe('the renewal schedule', () => {
     );
 
     expect(tries).toEqual([start, new Date(start.getTime() + 60_000)]);
+  });
+
+  it('renews at once what is not valid yet, and slows down while that does not help', async () => {
+    const ahead = (_: number, { now }: JumpingClock) => certificateOf(new Date(now.getTime() + 30 * day), 90);
+    const clock = new JumpingClock();
+    const { tries } = await run(ahead, { renewals: 5, random: 1, clock, certificate: ahead(0, clock) });
+
+    expect(tries.map((at) => (at.getTime() - start.getTime()) / 60_000)).toEqual([0, 2, 6, 14, 30]);
+  });
+
+  it('notices within a minute that the clock was set back to before the start of the certificate', async () => {
+    const clock = new JumpingClock();
+    const setBack = async (milliseconds: number, signal: AbortSignal) => {
+      await clock.wait(milliseconds, signal);
+      if (clock.waits.length === 3) clock.now = new Date(start.getTime() - 365 * day);
+    };
+    const { tries } = await run(fresh, { clock, wait: setBack });
+
+    expect(tries).toEqual([new Date(start.getTime() - 365 * day)]);
   });
 
   it('stops in the middle of a wait and leaves nothing running', async () => {

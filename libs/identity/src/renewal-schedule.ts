@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backOffMs } from '@sallyport/concurrency';
 import { Problem } from '@sallyport/protocol';
-import type { Certificate } from '@sallyport/x509';
-import { renewalDueAt } from './renewal-due.js';
+import { type Certificate, hasBegun } from '@sallyport/x509';
+import { renewalDueAt, spreadShare } from './renewal-due.js';
 
 export interface RenewalScheduleOptions {
   /** The certificate in force at the start. */
@@ -20,22 +20,21 @@ export interface RenewalScheduleOptions {
   readonly wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-// A timer stops while the machine sleeps, and cannot be longer than 24 days. So look at the clock at least this often.
-const longestWaitMs = 3_600_000;
+// A timer stops while the machine sleeps, and knows nothing of a clock that is set. So look at the clock this often.
+const longestWaitMs = 60_000;
 // If a certificate is dated back by most of its life, it is due for renewal as soon as it is issued.
 const shortestPauseMs = 60_000;
 const longestRetryMs = 3_600_000;
 const retries = { firstMs: 60_000, longestMs: longestRetryMs, jitter: 0.5 };
 const shortestRetryMs = 10_000;
-/** First tries are spread over this part of the remaining life after the due time. */
-const jitterShare = 1 / 4;
 
 /**
  * Renews a certificate after two thirds of its life, again and again until it is stopped. The first tries of many
  * devices are spread over a quarter of the remaining life. A failed try is repeated after one minute, two, four and so
  * on up to one hour; earlier if the end is near, later if the server says so. After a success the next try comes after
  * a minute or later, whatever the certificate says. It also tries after the end, because a signer may renew an expired
- * certificate.
+ * certificate. One that is not valid yet is renewed at once: the clock was ahead, or is behind. The clock is looked at
+ * once a minute, so that a jump of it is noticed.
  */
 export class RenewalSchedule {
   private readonly options: RenewalScheduleOptions;
@@ -60,20 +59,28 @@ export class RenewalSchedule {
   private async run(): Promise<void> {
     const { signal } = this.abort;
     let { certificate } = this.options;
+    // Certificates in a row that were not valid yet when they came.
+    let early = 0;
     while (!signal.aborted) {
-      await this.waitUntil(this.firstTryAt(certificate));
+      await this.waitUntilDue(certificate);
       const renewed = await this.renewPersistently(certificate);
       if (renewed === undefined) return;
       certificate = renewed;
       this.options.onRenewed?.(renewed);
-      await this.pause(shortestPauseMs);
+      // The clock of the signer may be ahead of ours for long. The next certificate would be no better.
+      early = hasBegun(renewed, this.now()) ? 0 : early + 1;
+      await this.pause(Math.max(shortestPauseMs, early === 0 ? 0 : renewalBackOffMs(early, this.random())));
     }
   }
 
-  private firstTryAt(certificate: Certificate): Date {
+  private async waitUntilDue(certificate: Certificate): Promise<void> {
     const due = renewalDueAt(certificate).getTime();
-    const spreadMs = (certificate.notAfter.getTime() - due) * jitterShare * this.random();
-    return new Date(due + spreadMs);
+    const firstTryMs = due + (certificate.notAfter.getTime() - due) * spreadShare * this.random();
+    while (!this.abort.signal.aborted && hasBegun(certificate, this.now())) {
+      const remainingMs = firstTryMs - this.now().getTime();
+      if (remainingMs <= 0) return;
+      await this.wait(remainingMs);
+    }
   }
 
   /** Undefined when stopped. */
@@ -111,15 +118,7 @@ export class RenewalSchedule {
     }
   }
 
-  private async waitUntil(moment: Date): Promise<void> {
-    for (;;) {
-      const remainingMs = moment.getTime() - this.now().getTime();
-      if (remainingMs <= 0 || this.abort.signal.aborted) return;
-      await this.wait(remainingMs);
-    }
-  }
-
-  /** Waits at most an hour, and ends early at the stop. */
+  /** Waits at most a minute, and ends early at the stop. */
   private async wait(milliseconds: number): Promise<void> {
     const { signal } = this.abort;
     const wait = this.options.wait ?? waitWithoutHoldingTheProcess;
