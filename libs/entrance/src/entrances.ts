@@ -12,7 +12,7 @@ import {
   Problem,
   trustBundleChanged,
 } from '@sallyport/protocol';
-import { ConnectedContext } from '@sallyport/runtime';
+import { ConnectedContext, watchClock } from '@sallyport/runtime';
 import type { Peer } from '@sallyport/tls';
 import { AdmissionClient } from './admission-client.js';
 import { ContactReports } from './contact-reports.js';
@@ -63,6 +63,12 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     await subscribeEvent(mqtt, trustBundleChanged, keepUp, { isDurable: false, onInvalid: keepUp });
     mqtt.onReconnect(keepUp);
     await this.identity.start();
+    const { clock, log, signal } = this.context;
+    const onJump = (seconds: number) => {
+      log.info({ seconds }, 'the clock was set or the machine slept; certificates are judged again');
+      this.identity.judgeAgain();
+    };
+    watchClock({ clock, signal, onJump });
   }
 
   async beforeApplicationShutdown(): Promise<void> {

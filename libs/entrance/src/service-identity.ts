@@ -78,6 +78,12 @@ export class ServiceIdentity {
     this.catchingUp ??= this.catchUp();
   }
 
+  /** Makes the entrances judge their certificates and CAs by the time as it is now. */
+  judgeAgain(): void {
+    this.isReloadDue = true;
+    this.keepUp();
+  }
+
   private async catchUp(): Promise<void> {
     const { signal } = this.stopping;
     let failures = 0;

@@ -1,4 +1,5 @@
 export { Clock, SystemClock } from './clock.js';
+export { type ClockWatchOptions, watchClock } from './clock-watch.js';
 export { openConfiguredStore } from './configured-store.js';
 export { FaultLog, reasonOf } from './fault-log.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './health/readiness.js';
