@@ -1,3 +1,4 @@
+import { renewBeforeConnecting } from '@sallyport/entrance';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { AgentModule } from './agent.module.js';
 
@@ -5,5 +6,6 @@ import { AgentModule } from './agent.module.js';
 export const agent: ServiceDefinition = {
   name: 'agent',
   needs: { mqtt: true, rpc: true },
+  beforeConnecting: renewBeforeConnecting,
   module: () => ({ module: AgentModule }),
 };

@@ -1,3 +1,4 @@
+import { renewBeforeConnecting } from '@sallyport/entrance';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { ProxyModule } from './proxy.module.js';
 
@@ -5,5 +6,6 @@ import { ProxyModule } from './proxy.module.js';
 export const c8yProxy: ServiceDefinition = {
   name: 'c8y-proxy',
   needs: { mqtt: true, rpc: true },
+  beforeConnecting: renewBeforeConnecting,
   module: () => ({ module: ProxyModule }),
 };

@@ -1,3 +1,4 @@
+import { renewBeforeConnecting } from '@sallyport/entrance';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { CoapGatewayModule } from './coap-gateway.module.js';
 
@@ -5,5 +6,6 @@ import { CoapGatewayModule } from './coap-gateway.module.js';
 export const coapGateway: ServiceDefinition = {
   name: 'coap-gateway',
   needs: { store: true, mqtt: true, rpc: true },
+  beforeConnecting: renewBeforeConnecting,
   module: () => ({ module: CoapGatewayModule }),
 };

@@ -1,3 +1,4 @@
+import { renewBeforeConnecting } from '@sallyport/entrance';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { ConnectorModule } from './connector.module.js';
 
@@ -5,5 +6,6 @@ import { ConnectorModule } from './connector.module.js';
 export const connector: ServiceDefinition = {
   name: 'connector',
   needs: { store: true, mqtt: true, rpc: true },
+  beforeConnecting: renewBeforeConnecting,
   module: () => ({ module: ConnectorModule }),
 };

@@ -1,3 +1,4 @@
+import { renewBeforeConnecting } from '@sallyport/entrance';
 import type { ServiceDefinition } from '@sallyport/runtime';
 import { DeviceRegistryModule } from './device-registry.module.js';
 
@@ -5,5 +6,6 @@ import { DeviceRegistryModule } from './device-registry.module.js';
 export const deviceRegistry: ServiceDefinition = {
   name: 'device-registry',
   needs: { store: true, mqtt: true, rpc: true },
+  beforeConnecting: renewBeforeConnecting,
   module: () => ({ module: DeviceRegistryModule }),
 };

@@ -1,4 +1,5 @@
 import type { ServiceDefinition } from '@sallyport/runtime';
+import { renewOwnIdentity } from './own-identity.js';
 import { PkiSignerModule } from './pki-signer.module.js';
 
 /**
@@ -8,5 +9,6 @@ import { PkiSignerModule } from './pki-signer.module.js';
 export const pkiSigner: ServiceDefinition = {
   name: 'pki-signer',
   needs: { store: true, mqtt: true, rpc: true },
+  beforeConnecting: renewOwnIdentity,
   module: () => ({ module: PkiSignerModule }),
 };

@@ -8,5 +8,6 @@ export { FrontCertificate, type FrontCertificateNeeds } from './front-certificat
 export { FrontEntrance, type FrontEntranceOptions, type FrontGroup } from './front-entrance.js';
 export { RefusalReports } from './refusal-reports.js';
 export { contactDeadlineMs, isFresh, mostRemembered, noAnswer, registryDeadlineMs } from './registry-answers.js';
+export { outdatedIdentity, renewBeforeConnecting } from './renewal-before-connecting.js';
 export type { SecurityInForce, SecuritySource } from './security-source.js';
 export { fetchTrustBundle } from './trust-bundle.js';

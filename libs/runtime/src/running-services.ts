@@ -60,9 +60,11 @@ export class RunningServices {
     const { name, needs } = definition;
     const settingsInUse = this.settingsInUseBy(needs);
     const told = { log, readiness: new Readiness(), metrics: new Registry(), settingsInUse };
+    const store = needs.store && this.storeOf(name, told.readiness);
+    await definition.beforeConnecting?.(this.contextOf(name, told, {}), store);
     const parts = {
       ...(needs.mqtt || needs.rpc ? await this.connect(definition, told) : {}),
-      ...(needs.store ? { store: this.storeOf(name, told.readiness) } : {}),
+      ...(store === undefined ? {} : { store }),
     };
     const context = this.contextOf(name, told, parts);
     this.resources.health?.watch(context);

@@ -1,5 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import type { ServiceName } from '@sallyport/protocol';
+import type { Store } from '@sallyport/store';
 import type { ServiceContext } from './service-context.js';
 
 /**
@@ -22,5 +23,11 @@ export interface ServiceNeeds {
 export interface ServiceDefinition {
   readonly name: ServiceName;
   readonly needs: ServiceNeeds;
+  /**
+   * What the service has to do before it connects to the broker, such as to renew the certificate that it shows there.
+   *
+   * @param store what the service gets of it, if it needs one
+   */
+  readonly beforeConnecting?: (context: ServiceContext, store: Store | undefined) => Promise<void>;
   readonly module: (context: ServiceContext) => DynamicModule;
 }
