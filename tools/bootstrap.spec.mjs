@@ -2,7 +2,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureInstalled, isBuilt, markBuilt, root, runtime, runtimeEnvironment, runtimeFlags } from './bootstrap.mjs';
+import {
+  ensureInstalled,
+  installFault,
+  isBuilt,
+  markBuilt,
+  root,
+  runtime,
+  runtimeEnvironment,
+  runtimeFlags,
+} from './bootstrap.mjs';
 
 let folder;
 
@@ -41,6 +50,25 @@ describe('installation', () => {
     file('package-lock.json', 100);
     file('node_modules/.package-lock.json', 100);
     expect(installsWhen()).toEqual([]);
+  });
+});
+
+describe('an installation that fails', () => {
+  it.each([
+    ['by the kernel', { status: null, signal: 'SIGKILL' }],
+    ['by the kernel, below a shell', { status: 137, signal: null }],
+  ])('names the memory when npm was killed %s', (_how, result) => {
+    expect(installFault(result, 512)).toBe(
+      'npm ci was killed: out of memory. It needs 870 MB, and this machine has 512 MB in all. Add swap space, or install on a larger machine and copy the folder. Then run this again.',
+    );
+  });
+
+  it('names the network and the disk when npm says what is wrong', () => {
+    expect(installFault({ status: 1, signal: null })).toContain('Check the network and the disk');
+  });
+
+  it('names the signal when somebody ended it', () => {
+    expect(installFault({ status: null, signal: 'SIGTERM' })).toBe('npm ci was ended by SIGTERM. Run this again.');
   });
 });
 

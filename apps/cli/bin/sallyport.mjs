@@ -2,6 +2,7 @@
 // Starts the command line tool with the Node.js of this workspace, and builds the tool when that has not been done yet.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +16,9 @@ const bundle = join(project, 'dist', 'bundle', 'main.js');
 if (Number(process.versions.node.split('.')[0]) < testedMajor) runWithWorkspaceNode();
 else {
   if (!existsSync(bundle)) build();
+  // A command starts a quarter faster with the compiled code of the one before. It is kept in the workspace, because
+  // others can write to the directory that Node would choose.
+  module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE ?? join(tools, '..', '.cache', 'sallyport'));
   await import(bundle);
 }
 
