@@ -116,7 +116,7 @@ describe('a 33rd download of one device', () => {
   });
 
   it('comes when those before it are ended, because nobody reads them, and is not ended while it waits', async () => {
-    await using files = await start({ idleTimeoutMs: 300 });
+    await using files = await start({ idleTimeoutMs: 1_000 });
     // Two groups of unread downloads before it: it waits longer than a silent connection may.
     const unread = askOften(files, 'device:a', 64);
     await Promise.all(unread.map((request) => once(request, 'finish')));
