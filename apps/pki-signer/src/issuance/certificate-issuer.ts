@@ -33,6 +33,7 @@ import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
 import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
+import { requireLife } from './issuer-life.js';
 import { claimKey, type KeyClaim } from './key-owner.js';
 import type { Provisioner, SignerMetrics } from './signer-metrics.js';
 
@@ -153,10 +154,10 @@ export class CertificateIssuer {
     this.refuseAuthorityKeys(order.csr);
     const authority = hierarchy.signing(order.profile === 'device' ? 'device' : 'service');
     this.refuseConstrainedName(order.name, authority);
-    const fault = hierarchy.endFault(authority, this.options.clock.now());
-    if (fault !== undefined) throw new Problem('signing-key-unavailable', `Nothing was signed: ${fault}`);
+    const validity = this.validityOf(order, profile);
+    requireLife(hierarchy, authority, { ...validity, ...profile, now: this.options.clock.now() });
     return {
-      ...this.validityOf(order, profile),
+      ...validity,
       authority,
       profile,
       claim: await claimKey(store, order.csr.spki, order.name),

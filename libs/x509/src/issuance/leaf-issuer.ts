@@ -116,7 +116,7 @@ export class LeafIssuer {
     if (!(last > first && share >= profile.minimumLifeShare))
       throw new Problem(
         'signing-key-unavailable',
-        `Nothing was signed: the issuing CA ${issuer.subject.text} ends ${issuer.notAfter.toISOString()}, too soon for a certificate until ${notAfter.toISOString()}. Rotate it: sallyport ca rotate.`,
+        `Nothing was signed: the issuing CA ${issuer.subject.text} ends ${issuer.notAfter.toISOString()}, too soon for a certificate until ${notAfter.toISOString()}. Use a CA that ends later.`,
       );
     return { notBefore: new Date(first), notAfter: new Date(last) };
   }
