@@ -112,7 +112,7 @@ const examples: Readonly<Record<string, readonly string[]>> = {
     'ca export --output site-ca.pem',
     'ca export device-1 --with-key --output ca.p12 --passphrase-file pass.txt',
   ],
-  'ca rotate': ['ca rotate --purpose device --overlap 7d'],
+  'ca rotate': ['ca rotate --purpose device --overlap 7d', 'ca rotate --purpose root'],
   'ca import': ['ca import ca.p12 --purpose device --passphrase-file pass.txt'],
   site: ['site show'],
   'site show': ['site show'],

@@ -13,9 +13,11 @@ export const authorities: Check = {
   id: 'authorities',
   title: 'CAs and revocation lists',
   run: async (checked) => {
-    const active = (await authoritiesOf(checked)).filter(({ state, hasKey }) => state === 'active' && hasKey);
-    const findings = await Promise.all(active.map((authority) => inspect(checked, authority)));
-    return findings.flat();
+    const all = await authoritiesOf(checked);
+    const active = all.filter(({ state, hasKey }) => state === 'active' && hasKey);
+    const findings = await Promise.all(active.map((authority) => inspect(checked, authority, all)));
+    const roots = active.filter(({ purpose }) => purpose === 'root');
+    return [...roots.flatMap((root) => rootFindings(checked, root, all)), ...findings.flat()];
   },
 };
 
@@ -24,23 +26,60 @@ async function authoritiesOf({ services }: CheckedSite): Promise<readonly Author
   return signer?.isRunning === true ? (await signer.client.call(signerRoutes.showHierarchy)).authorities : [];
 }
 
-async function inspect(checked: CheckedSite, authority: AuthorityDescription): Promise<Finding[]> {
+async function inspect(
+  checked: CheckedSite,
+  authority: AuthorityDescription,
+  all: readonly AuthorityDescription[],
+): Promise<Finding[]> {
   return [
-    ...dateFindings(checked, authority),
+    ...dateFindings(checked, authority, all),
     ...(await crlFindings(checked, authority)),
     ...(await addressFindings(checked, authority)),
   ];
 }
 
-function dateFindings({ context, remedies }: CheckedSite, { id, purpose, notAfter }: AuthorityDescription): Finding[] {
+/**
+ * A root must be replaced while it can still hold a whole issuing CA, and those who were off have time to follow. Nothing
+ * is asked for while another root waits already.
+ */
+function rootFindings(
+  { context, remedies, site }: CheckedSite,
+  { id, notBefore, notAfter }: AuthorityDescription,
+  all: readonly AuthorityDescription[],
+): Finding[] {
   const now = context.now();
-  if (Date.parse(notAfter) - now.getTime() > earlyWarningMs) return [];
-  const remedy =
-    purpose === 'root'
-      ? remedies.run('ca', 'import', '--purpose', 'root', 'FILE')
-      : remedies.run('ca', 'rotate', '--purpose', purpose);
+  if (hasSuccessor('root', all)) return [];
+  const lifeMs = Date.parse(notAfter) - Date.parse(notBefore);
+  const wantedMs = Math.min(2000 * site.settings.require('pki.issuing.validity'), lifeMs / 2);
+  if (Date.parse(notAfter) - now.getTime() > wantedMs) return [];
+  const remedy = remedies.run('ca', 'rotate', '--purpose', 'root');
+  if (hasEnded({ notAfter }, now))
+    return [error(`The root ${id} ended ${notAfter}. Nothing is issued below it.`, remedy)];
+  return [warning(`The root ${id} ends ${notAfter}. Replace it while those below it can follow.`, remedy)];
+}
+
+function dateFindings(
+  { context, remedies }: CheckedSite,
+  authority: AuthorityDescription,
+  all: readonly AuthorityDescription[],
+): Finding[] {
+  const { id, purpose, notAfter } = authority;
+  const now = context.now();
+  if (purpose === 'root' || Date.parse(notAfter) - now.getTime() > earlyWarningMs) return [];
+  if (hasSuccessor(purpose, all)) return [];
+  const remedy = remedies.run('ca', 'rotate', '--purpose', endsWithRoot(authority, all) ? 'root' : purpose);
   if (hasEnded({ notAfter }, now)) return [error(`The CA ${id} ended ${notAfter}.`, remedy)];
   return [warning(`The CA ${id} ends ${notAfter}.`, remedy)];
+}
+
+/** Whether another CA waits already to take the place of the present one. */
+function hasSuccessor(wanted: AuthorityDescription['purpose'], all: readonly AuthorityDescription[]): boolean {
+  return all.some(({ purpose, state }) => purpose === wanted && state === 'published');
+}
+
+/** Another CA below a root that ends as soon would be no better. */
+function endsWithRoot({ root, notAfter }: AuthorityDescription, all: readonly AuthorityDescription[]): boolean {
+  return all.some(({ id, notAfter: rootEnd }) => id === root && Date.parse(rootEnd) <= Date.parse(notAfter));
 }
 
 async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: AuthorityDescription): Promise<Finding[]> {

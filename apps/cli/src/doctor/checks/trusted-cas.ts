@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
 import { readTrustAnchors } from '@sallyport/tls';
+import type { Certificate } from '@sallyport/x509';
 import { readPemFile } from '../../site/pem-file.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding, related, warning } from '../check.js';
@@ -26,9 +27,16 @@ async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Pro
   try {
     const { certificates, warnings } = await readTrustAnchors(path, { now: checked.context.now() });
     const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
-    const isSiteTrusted = checked.trust.roots.every(({ fingerprint }) => known.has(fingerprint));
+    const missing = checked.trust.roots.filter(({ fingerprint }) => !known.has(fingerprint));
+    // While the root of the site changes, there are two, and devices of either are to be let in.
+    const isPartly = missing.length < checked.trust.roots.length;
+    const told = await Promise.all(
+      isPartly
+        ? missing.map((root) => rootMissing(checked, { key, path, root }))
+        : [related([await siteMissing(checked, key, path)], { breaks: [`listener ${group}`] })],
+    );
     return [
-      ...(isSiteTrusted ? [] : related([await siteMissing(checked, key, path)], { breaks: [`listener ${group}`] })),
+      ...(missing.length === 0 ? [] : told.flat()),
       ...(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text })))),
     ];
   } catch (fault) {
@@ -48,6 +56,16 @@ async function siteMissing({ remedies, level }: CheckedSite, key: string, path: 
   const add = remedies.run('ca', 'export', '--output', join(path, 'sallyport-ca.pem'));
   const mend = state === 'directory' ? add : remedies.unset(key);
   return error(what, remedies.all(mend, remedies.secure(level)));
+}
+
+async function rootMissing(
+  { remedies }: CheckedSite,
+  { key, path, root }: { key: string; path: string; root: Certificate },
+): Promise<Finding[]> {
+  const { state } = await readPemFile(path);
+  const what = `${key} (${path}) does not hold the root ${root.subject.text} of this site, so devices with a certificate below it are refused.`;
+  const file = state === 'directory' ? join(path, 'sallyport-ca.pem') : path;
+  return [warning(what, remedies.run('ca', 'export', '--output', file))];
 }
 
 async function passedOver(
