@@ -1,5 +1,5 @@
 import { Module, type Provider } from '@nestjs/common';
-import { AuditCheckpoints, AuditController, AuditLog } from '@sallyport/audit';
+import { AuditCheckpoints, AuditController, AuditLog, logLines } from '@sallyport/audit';
 import { adminEntrance, EntranceModule } from '@sallyport/entrance';
 import { ConnectedContext } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
@@ -25,7 +25,7 @@ import { CertificateWatch } from './devices/certificate-watch.js';
 import { DeviceAnnouncements } from './devices/device-announcements.js';
 import { DeviceExport } from './devices/device-export.js';
 import { DeviceImport } from './devices/device-import.js';
-import { DeviceLifecycle } from './devices/device-lifecycle.js';
+import { DeviceLifecycle, sentenceOf } from './devices/device-lifecycle.js';
 import { DeviceListsController } from './devices/device-lists.controller.js';
 import { DeviceLists } from './devices/device-lists.js';
 import { DeviceQueries } from './devices/device-queries.js';
@@ -58,7 +58,10 @@ import { StatusController } from './status.controller.js';
 const auditLog: Provider = {
   provide: AuditLog,
   useFactory: async (context: ConnectedContext, store: Store) =>
-    new AuditLog(store, context.clock, await openRegistryJournal(context, store)),
+    new AuditLog(store, context.clock, {
+      journal: await openRegistryJournal(context, store),
+      onWritten: logLines(context.log, sentenceOf),
+    }),
   inject: [ConnectedContext, Store],
 };
 

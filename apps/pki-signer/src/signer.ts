@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
-import { AuditLog } from '@sallyport/audit';
+import { AuditLog, logLines } from '@sallyport/audit';
 import { exists } from '@sallyport/files';
 import { ServerCertificate, serverNames } from '@sallyport/identity';
 import { deviceId, hubIdOf } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
-import type { SignerAction } from './audit/signer-audit.js';
+import { type SignerAction, sentenceOf } from './audit/signer-audit.js';
 import { openSignerJournal } from './audit/signer-journal.js';
 import { AuthorityImporter } from './authority/authority-import.js';
 import { AuthorityMaker } from './authority/authority-maker.js';
@@ -86,7 +86,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const { deviceValiditySeconds: device, serviceValiditySeconds: service } = settings;
 
   const journal = await openSignerJournal({ store, clock, log, folder: files.journalFolder });
-  const audit = new AuditLog<SignerAction>(store, clock, journal);
+  const audit = new AuditLog<SignerAction>(store, clock, { journal, onWritten: logLines(log, sentenceOf) });
   const outbox = new Outbox(store, 'outbox/');
   const hierarchy = new Hierarchy(store, audit, outbox, clock);
   await hierarchy.load();

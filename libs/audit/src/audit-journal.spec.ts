@@ -28,7 +28,7 @@ class Site implements AsyncDisposable {
       isKept,
       isPreferred: (_change, stored) => stored !== 'locked',
     });
-    return Object.assign(new AuditLog(store, { now: () => noon }, kept), { kept });
+    return Object.assign(new AuditLog(store, { now: () => noon }, { journal: kept }), { kept });
   }
 
   async emptyStore(): Promise<Store> {

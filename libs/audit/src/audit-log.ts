@@ -7,7 +7,7 @@ import {
   Problem,
 } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
-import { type AuditHead, sealRows } from './audit-chain.js';
+import { type AuditEntry, type AuditHead, sealRows } from './audit-chain.js';
 import type { AuditJournal } from './audit-journal.js';
 import { type AuditedChange, type PendingChange, takeBatch } from './change-batch.js';
 import {
@@ -30,6 +30,14 @@ export interface AuditLogClock {
   now(): Date;
 }
 
+/** What an audit log may tell besides its rows. */
+export interface AuditLogOptions {
+  /** Where each change is also written, if the service keeps one. */
+  readonly journal?: AuditJournal;
+  /** Told of each row once it is written; must not throw. */
+  readonly onWritten?: (entry: AuditEntry) => void;
+}
+
 /**
  * The append-only log of what a service did and refused. It lies below `audit/` in the service's part of the store.
  *
@@ -50,14 +58,11 @@ export class AuditLog<Action extends string = string> {
   private draining: Promise<void> | undefined;
   private known: StoredHead | undefined;
 
-  /**
-   * @param clock for the time of each row
-   * @param journal where each change is also written, if the service keeps one
-   */
+  /** @param clock for the time of each row */
   constructor(
     private readonly store: Store,
     private readonly clock: AuditLogClock,
-    private readonly journal?: AuditJournal,
+    private readonly options: AuditLogOptions = {},
   ) {}
 
   /**
@@ -121,13 +126,13 @@ export class AuditLog<Action extends string = string> {
 
   /** Whether the store was found to be an older copy, and whether the journal can be written. */
   async journalStatus(): Promise<JournalStatus> {
-    return (await this.journal?.status()) ?? {};
+    return (await this.options.journal?.status()) ?? {};
   }
 
   /** Forgets the finding of an older copy, because somebody knows of it. */
   async acknowledgeOlderCopy(actor: string): Promise<JournalStatus> {
     const before = await this.journalStatus();
-    if (this.journal !== undefined && before.olderCopy !== undefined) {
+    if (this.options.journal !== undefined && before.olderCopy !== undefined) {
       const { foundAt } = before.olderCopy;
       const entry = {
         action: 'older-copy-acknowledged',
@@ -136,14 +141,14 @@ export class AuditLog<Action extends string = string> {
         outcome: 'succeeded',
         details: { foundAt },
       } as const;
-      await this.enqueue({ operations: [this.journal.acknowledgement], entries: [entry] });
+      await this.enqueue({ operations: [this.options.journal.acknowledgement], entries: [entry] });
     }
     return this.journalStatus();
   }
 
   /** Compares the store with the journal. @throws Problem `unavailable`: the store does not answer */
   async checkJournal(): Promise<void> {
-    await this.journal?.check();
+    await this.options.journal?.check();
   }
 
   private async drain(): Promise<void> {
@@ -157,11 +162,16 @@ export class AuditLog<Action extends string = string> {
     try {
       const isCommitted = await this.commitTogether(batch.map(({ change }) => change));
       if (!isCommitted && batch.length > 1) await this.settleOneByOne(batch);
-      else for (const { resolve } of batch) resolve(isCommitted);
+      else for (const pending of batch) this.answer(pending, isCommitted);
     } catch (error) {
       if (isRefused(error) && batch.length > 1) await this.settleOneByOne(batch);
       else for (const { reject } of batch) reject(error);
     }
+  }
+
+  private answer({ change, resolve }: PendingChange, isCommitted: boolean): void {
+    if (isCommitted) for (const entry of change.entries) this.options.onWritten?.(entry);
+    resolve(isCommitted);
   }
 
   /** If one change cannot be made, the others still can. */
@@ -185,8 +195,8 @@ export class AuditLog<Action extends string = string> {
   /** The head of the log. If the store has become an older copy while we run, what it has forgotten is brought back first. */
   private async currentHead(): Promise<StoredHead> {
     const stored = await readHead(this.store);
-    if (this.journal?.isForgottenBy(stored.head) !== true) return stored;
-    await this.journal.check();
+    if (this.options.journal?.isForgottenBy(stored.head) !== true) return stored;
+    await this.options.journal.check();
     return readHead(this.store);
   }
 
@@ -206,7 +216,7 @@ export class AuditLog<Action extends string = string> {
     );
     if (!committed) return false;
     this.known = { head: { sequence, hash }, revision };
-    await this.journal?.note(
+    await this.options.journal?.note(
       changes.flatMap(({ operations = [] }) => operations),
       rows,
     );

@@ -26,6 +26,12 @@ const transitions = {
   },
 } as const satisfies Record<DeviceAction, Transition>;
 
+/** The line in the log of the service for a change of state; undefined for anything else that is audited. */
+export function sentenceOf({ action }: { readonly action: string }): string | undefined {
+  const isTold = action === 'device-deleted' || Object.values(transitions).some(({ done }) => done === action);
+  return isTold ? action.replace('-', ' ') : undefined;
+}
+
 /** The states of a device and the changes between them. */
 @Injectable()
 export class DeviceLifecycle {

@@ -24,3 +24,10 @@ export type SignerAuditEntry = AuditEntry<SignerAction>;
 
 /** The signer's audit log; controllers ask for it by its class. */
 export type SignerAuditLog = AuditLog<SignerAction>;
+
+/** The line in the log of the service; undefined for most rows. Renewals of a fleet would fill the log. */
+export function sentenceOf({ action, details }: AuditEntry): string | undefined {
+  if (action === 'certificate-revoked') return 'certificate revoked';
+  if (action !== 'certificate-issued' || details['provisioner'] !== 'token') return undefined;
+  return details['profile'] === 'device' ? 'device enrolled' : 'certificate enrolled';
+}
