@@ -1,7 +1,7 @@
 import { estChainPreference, estPath, type Fingerprint, Problem } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
 import { certificatesFromEstBody, estBody } from './est-body.js';
-import { answerProblem } from './est-problem.js';
+import { type Asked, answerProblem } from './est-problem.js';
 import { exchange, type HttpsAnswer, type HttpsExchange } from './https-exchange.js';
 
 /** Which server to trust: known roots, or, at the first contact, the one root with this SHA-256. */
@@ -96,7 +96,7 @@ export class EstClient {
       body: estBody(csrDer),
       ...(client === undefined ? {} : { client }),
     });
-    return certificatesFromEstBody(this.accepted(answer));
+    return certificatesFromEstBody(this.accepted(answer, { withToken: headers !== undefined }));
   }
 
   private async request(
@@ -135,9 +135,9 @@ export class EstClient {
     return pemFromDer('CERTIFICATE', root.der);
   }
 
-  private accepted(answer: HttpsAnswer): Buffer {
+  private accepted(answer: HttpsAnswer, { withToken }: Pick<Asked, 'withToken'> = { withToken: false }): Buffer {
     // RFC 7030 §4.1.3, §4.2.3: only 200 is success; 202 means not yet.
-    if (answer.status !== 200) throw answerProblem(answer, this.base.origin);
+    if (answer.status !== 200) throw answerProblem(answer, { origin: this.base.origin, withToken });
     return answer.body;
   }
 

@@ -8,14 +8,22 @@ interface AnswerMeaning {
   readonly remedy: string;
 }
 
+const newToken = 'Enrol with a new token; on the gateway: sallyport device enroll-token DEVICE';
+
+/** The answer 401 to a request that shows a one-time token. */
+const wrongToken: AnswerMeaning = {
+  type: 'credentials-invalid',
+  text: 'refused the one-time token: it is wrong, for another device, used up, or past its end',
+  remedy: newToken,
+};
+
 const meanings: Readonly<Record<number, AnswerMeaning>> = {
   202: { type: 'unavailable', text: 'has not decided yet', remedy: 'Ask again with the same request.' },
   400: { type: 'csr-rejected', text: 'rejected the certificate signing request', remedy: 'Mend it and send it again.' },
   401: {
     type: 'credentials-invalid',
-    text: 'refused the one-time token or the certificate',
-    remedy:
-      'A token works once and until its end, a certificate until it expires or is revoked. Enrol with a new token; on the gateway: sallyport device enroll-token DEVICE',
+    text: 'refused the certificate',
+    remedy: `A certificate can be renewed until it ends or is revoked. ${newToken}`,
   },
   403: { type: 'csr-forbidden', text: 'does not allow this request', remedy: 'Ask the operator of the server.' },
   404: { type: 'not-found', text: 'has no EST service at this address', remedy: 'Check the URL.' },
@@ -26,9 +34,16 @@ const meanings: Readonly<Record<number, AnswerMeaning>> = {
 // The text of a server is shown beside its status. It comes from a stranger: make it one line, printable and short.
 const longestRemark = 300;
 
+/** Whom an EST request was sent to, and whether it showed a one-time token. */
+export interface Asked {
+  readonly origin: string;
+  readonly withToken: boolean;
+}
+
 /** The problem behind an EST answer that is not 200. */
-export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, origin: string): Problem {
-  const { type, text, remedy } = meanings[status] ?? otherMeaning(status);
+export function answerProblem({ status, retryAfterSeconds, body }: HttpsAnswer, { origin, withToken }: Asked): Problem {
+  const isWrongToken = status === 401 && withToken;
+  const { type, text, remedy } = isWrongToken ? wrongToken : (meanings[status] ?? otherMeaning(status));
   const remark = oneLine(detailIn(body) ?? textOf(body));
   const detail = `${origin} ${text}${remark === '' ? '' : ` (${remark})`}. ${remedy}`;
   return new Problem(type, detail, {

@@ -122,7 +122,7 @@ describe('cert download', () => {
     const { exitCode, stderr } = await download(['--device-id', 'child01', '-p', secret]);
 
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('not trusted here');
+    expect(stderr).toContain('The one-time token is wrong or not complete: it names no CA');
     expect(server.passwords).toEqual([]);
   });
 

@@ -201,12 +201,29 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
       return await enrolIdentity(enrolment);
     } catch (fault) {
       if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt)
-        throw isRefusalOfTenant(fault, given) ? unregistered(enrolment, fault) : fault;
+        throw inWordsOf(fault, enrolment, given);
       const pauseSeconds = pauseAfter(fault, given.retryEvery, (giveUpAt - context.now().getTime()) / 1000);
       context.stderr.write(`${withoutControls(describeFault(fault)?.what ?? '')} Trying again in ${pauseSeconds} s.\n`);
       await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
     }
   }
+}
+
+/** A refusal as the person sees it who typed the token. */
+function inWordsOf(fault: unknown, enrolment: EnrolOptions, given: Options): unknown {
+  if (isRefusalOfTenant(fault, given)) return unregistered(enrolment, fault);
+  const isOfSite = given.cloud === undefined && given.ca === undefined;
+  const isUnknownServer = fault instanceof Problem && fault.type === 'certificate-rejected';
+  return isOfSite && isUnknownServer && !enrolment.oneTimePassword.includes('.') ? incomplete(enrolment, fault) : fault;
+}
+
+/** Without a CA in the token, the server is one that this system trusts, or nobody. */
+function incomplete({ url, deviceId }: EnrolOptions, cause: Problem): Failure {
+  return new Failure(
+    `The one-time token is wrong or not complete: it names no CA, and this system does not trust ${new URL(url).origin}. Nothing was sent.`,
+    `Copy the whole token, or name the CA to trust (--ca FILE). For a new token, on the gateway: sallyport device enroll-token ${quoted(deviceId)}`,
+    { cause },
+  );
 }
 
 function isRefusalOfTenant(fault: unknown, { cloud }: CloudChoice): boolean {
