@@ -1,3 +1,4 @@
+import { usePlainIssues } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import type { CliWorld } from './cli-context.js';
 import { CommandLog } from './command-log.js';
@@ -12,6 +13,7 @@ import { type Called, writeReport } from './report.js';
  * @returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted; some commands define their own
  */
 export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
+  usePlainIssues();
   const log = new CommandLog(world.stderr);
   const context = { ...world, log };
   const program = createProgram(context);

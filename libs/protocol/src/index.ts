@@ -418,6 +418,7 @@ export {
 } from './mqtt-broker-admin.js';
 export { canonicalDeviceId, canonicalUuid, hubIdOf, type OcfUuid, ocfDeviceId, ocfUuid, ocfUuidOf } from './ocf.js';
 export { claimDevice, deviceOwner, listOwnedDevices, readOwner, releaseDevice } from './ownership.js';
+export { plainIssue, usePlainIssues } from './plain-issues.js';
 export { blankUnprintable, printable, unprintable } from './printable.js';
 export { Problem, type ProblemOptions, type ProblemType, problemDocument, problems } from './problems.js';
 export { deviceStatusOf, passingRefusals, type RefusalReason, refusals } from './refusals.js';

@@ -1,3 +1,4 @@
+import { usePlainIssues } from '@sallyport/protocol';
 import { SystemClock } from './clock.js';
 import { openConfiguredStore } from './configured-store.js';
 import { type Log, openLog } from './log.js';
@@ -50,6 +51,7 @@ async function startService(
  * @param start resolves to what stops everything again
  */
 export async function runUntilSignal(log: Log, start: () => Promise<() => Promise<void>>): Promise<void> {
+  usePlainIssues();
   const life = new ProcessLife(log);
   try {
     const stop = await start();

@@ -55,7 +55,7 @@ describe('coap code', () => {
 
   it('takes no owner without a name', async () => {
     await using site = await gatewaySite();
-    expect((await site.run(['coap', 'code', '--device', uuid, '--owner', ''])).exitCode).toBe(1);
+    expect((await site.run(['coap', 'code', '--device', uuid, '--owner', ''])).exitCode).toBe(2);
     expect(site.server.seen).toEqual([]);
   });
 });

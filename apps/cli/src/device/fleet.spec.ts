@@ -31,8 +31,8 @@ describe('device tag', () => {
   it.each(['north', '=north'])('says that %s is no tag', async (text) => {
     await using site = await fakeSite();
     const { exitCode, stderr } = await site.run(['device', 'tag', 'child01', text]);
-    expect(exitCode).toBe(1);
-    expect(stderr).not.toContain('Unexpected');
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe(`Error: "${text}" is no tag.\nWrite it as NAME=VALUE.\n`);
   });
 });
 

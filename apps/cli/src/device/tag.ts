@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { validRequest } from '../admin/valid-request.js';
 import type { CliContext } from '../cli-context.js';
-import { Failure } from '../failure.js';
+import { UsageFault } from '../failure.js';
 import { deviceIdArgument, globalOptions } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
 import { repeated } from './device-filter.js';
@@ -41,7 +41,7 @@ export function tagsIn(texts: readonly string[]): Record<string, string[]> {
   const tags: Record<string, string[]> = {};
   for (const text of texts) {
     const [name, value] = splitTag(text);
-    if (value === undefined) throw new Failure(`"${text}" is no tag.`, 'Write it as NAME=VALUE.');
+    if (value === undefined || name === '') throw new UsageFault(`"${text}" is no tag.`, 'Write it as NAME=VALUE.');
     tags[name] = [...(tags[name] ?? []), value];
   }
   return tags;
