@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { type AuthorityPurpose, type Fingerprint, Problem, trustBundleChanged } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Operation, Outbox, Store } from '@sallyport/store';
-import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded, verifySignedBy } from '@sallyport/x509';
 import { z } from 'zod';
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { type Authority, type AuthorityRecord, authorityFrom, isSameAuthority, isTrusted } from './authority.js';
@@ -177,7 +177,7 @@ export class Hierarchy {
   }
 
   /**
-   * Why a CA cannot issue any more: it or its root has expired. Undefined while both are valid.
+   * Why a CA cannot issue: it or its root has expired, or is not valid yet. Undefined while both are valid.
    *
    * @returns what happened and what to do, for people
    */
@@ -186,7 +186,7 @@ export class Hierarchy {
     if (hasEnded(root.certificate, now))
       return `The root "${root.record.id}" ended ${root.certificate.notAfter.toISOString()}, so nothing is issued under it. ${this.remedyForEndedRoot(root)} CRLs and CA certificates are still served.`;
     const { record, certificate } = authority;
-    if (!hasEnded(certificate, now)) return undefined;
+    if (!hasEnded(certificate, now)) return startFault([root, authority], now);
     const remedy =
       root.record.keyName === undefined
         ? `Get the next ${record.purpose} CA signed by its root and import it: sallyport ca import --purpose ${record.purpose} FILE.`
@@ -254,6 +254,14 @@ export class Hierarchy {
     const candidates = [...roots.filter(isTrusted).sort(newestFirst), ...roots.filter((root) => !isTrusted(root))];
     return candidates.find(({ certificate }) => verifySignedBy(top, certificate));
   }
+}
+
+/** By the clock of this machine, which is behind, or was ahead when the CA was made. */
+function startFault(authorities: readonly Authority[], now: Date): string | undefined {
+  const early = authorities.find(({ certificate }) => !hasBegun(certificate, now));
+  if (early === undefined) return undefined;
+  const { record, certificate } = early;
+  return `The CA "${record.id}" is not valid before ${certificate.notBefore.toISOString()}, and the clock of this machine says ${now.toISOString()}. Set the clock; the signer goes on by itself.`;
 }
 
 function keyOf(id: string): string {

@@ -1,6 +1,6 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import { type Certificate, hasEnded } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded } from '@sallyport/x509';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import { issuedEvent, stateChange } from './authority-audit.js';
 import type { AuthorityMaker } from './authority-maker.js';
@@ -94,23 +94,35 @@ export class Rotation {
 
   /**
    * A CA is replaced when less than two leaf validities of its life are left, so no leaf is cut short. But never in the
-   * first half of its life, and only by a CA that ends later.
+   * first half of its life, and only by a CA that ends later. One that is not valid yet was made while the clock was
+   * ahead, and is replaced at once.
    */
   private isDue(purpose: IssuingPurpose): boolean {
-    if (this.publishedOf(purpose).length > 0) return false;
+    const published = this.publishedOf(purpose);
     const current = this.hierarchy.signing(purpose);
     const { notAfter } = current.certificate;
     const root = this.hierarchy.rootOf(current);
-    if (root.record.keyName === undefined || root.certificate.notAfter <= notAfter) return false;
-    // A CA below an expired root is worth nothing.
-    if (hasEnded(root.certificate, this.clock.now())) return false;
+    // A CA below a root that is not valid is worth nothing.
+    if (root.record.keyName === undefined || !this.isValid(root)) return false;
+    if (!this.hasBegun(current)) return !published.some((each) => this.hasBegun(each));
+    if (published.length > 0 || root.certificate.notAfter <= notAfter) return false;
     return this.endsWithin(current, 2 * this.leafValiditySeconds[purpose]);
   }
 
   /** Ends early when the present CA could not give a whole leaf validity any more, after a long sleep or overlap. */
-  private isOverlapOver(purpose: IssuingPurpose, { activatesAt }: AuthorityRecord): boolean {
+  private isOverlapOver(purpose: IssuingPurpose, { id, activatesAt }: AuthorityRecord): boolean {
+    const { hierarchy } = this;
+    if (!this.hasBegun(hierarchy.signing(purpose))) return this.hasBegun(hierarchy.byId(id));
     if (activatesAt === undefined || Date.parse(activatesAt) <= this.clock.now().getTime()) return true;
     return this.endsWithin(this.hierarchy.signing(purpose), this.leafValiditySeconds[purpose]);
+  }
+
+  private isValid(authority: Authority): boolean {
+    return this.hasBegun(authority) && !hasEnded(authority.certificate, this.clock.now());
+  }
+
+  private hasBegun({ certificate }: Authority): boolean {
+    return hasBegun(certificate, this.clock.now());
   }
 
   /** Whether less than this is left of its life. Always false in the first half of it. */

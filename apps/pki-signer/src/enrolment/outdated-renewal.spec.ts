@@ -11,7 +11,7 @@ const renewalOf = ({ fingerprint, deviceId }: CertificateRecord, csr = csrFor(de
   remoteAddress: '127.0.0.1',
 });
 
-async function enrolled(site: TestSite, deviceId: string, profile: 'device' | 'service' = 'device') {
+async function enrolled(site: TestSite, deviceId: string, profile: 'device' | 'service' | 'admin' = 'device') {
   const token = await site.token({ deviceId, profile });
   return site.signer.enrolment.enrol({ ...enrolmentOf(deviceId, token, csrFor(deviceId, newKey())), profile });
 }
@@ -42,6 +42,13 @@ describe('a certificate of a service that has ended', () => {
       provisioner: 'renewal',
       afterEnd: old.notAfter,
     });
+  });
+
+  it('is renewed for the operator of the machine of the site, and for no other administrator', async () => {
+    const [operator, alice] = [await enrolled(site, 'operator', 'admin'), await enrolled(site, 'alice', 'admin')];
+    site.clock.advance(60 * day);
+    expect((await site.signer.renewal.renew(renewalOf(operator))).renews).toBe(operator.fingerprint);
+    expect(await refusal(site, alice)).toMatch(`forbidden: The certificate ended ${alice.notAfter}.`);
   });
 
   it('is renewed also when the inventory has forgotten all its other certificates and this one', async () => {

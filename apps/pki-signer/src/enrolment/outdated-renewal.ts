@@ -1,4 +1,4 @@
-import { type DeviceId, Problem } from '@sallyport/protocol';
+import { type DeviceId, localIdentityName, Problem } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import { hasBegun, hasEnded } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
@@ -25,7 +25,7 @@ export function outdatedAt(record: Pick<CertificateRecord, 'notBefore' | 'notAft
  * them, and the caller has proved that it holds the key.
  *
  * A service of this site was switched off for too long: nobody is there to enrol it again, so it may come back at any
- * time. A device may come back within a grace. One that is not valid yet was issued while the clock of the signer was
+ * time. So may the operator of the site's machine, whose key lies beside those of the services. A device may come back within a grace. One that is not valid yet was issued while the clock of the signer was
  * ahead, or the clock is behind now: that is not the fault of its holder.
  */
 export class OutdatedRenewal {
@@ -43,7 +43,7 @@ export class OutdatedRenewal {
 
   private requireGrace(record: CertificateRecord): void {
     const { clock, graceSeconds } = this.options;
-    if (record.profile === 'service') return;
+    if (record.profile === 'service' || isOfThisMachine(record)) return;
     const endedForMs = clock.now().getTime() - Date.parse(record.notAfter);
     if (record.profile === 'device' && endedForMs <= graceSeconds * 1000) return;
     throw new Problem('forbidden', `The certificate ${textOf(record, 'ended')}. To come back, ${wayBackOf(record)}`);
@@ -66,6 +66,11 @@ export class OutdatedRenewal {
         !renewed.has(fingerprint) && (issuedAt > record.issuedAt || (renews !== undefined && renewed.has(renews))),
     );
   }
+}
+
+/** The operator of the machine of the site, for whom the services of that machine keep a certificate. */
+function isOfThisMachine({ deviceId, profile }: CertificateRecord): boolean {
+  return profile === 'admin' && deviceId === localIdentityName.enum.operator;
 }
 
 function textOf({ notBefore, notAfter }: CertificateRecord, outdated: Outdated): string {

@@ -118,13 +118,37 @@ describe('the certificate of the signer itself', () => {
     expect(leafOf(site.signer).fingerprint).toBe(made.fingerprint);
   });
 
-  it('is not made again and again while the CA itself, made by a clock that was ahead, is not valid yet', async () => {
+  it('is not made, and the reason is told, while the clock says a time before the CAs were made', async () => {
     await using site = await openTestSite();
     await site.signer.serverCertificate.renewIfDue();
     const { fingerprint } = leafOf(site.signer);
+    const rows = async () => (await site.signer.audit.rows(0, 1000)).rows.length;
+    const before = await rows();
     site.clock.advance(-200 * day);
-    await site.signer.serverCertificate.renewIfDue();
+    await site.signer.rotation.advance();
+    await expect(site.signer.serverCertificate.renewIfDue()).rejects.toThrow(
+      /The CA "root-1" is not valid before .*, and the clock of this machine says .*\. Set the clock/,
+    );
     expect(leafOf(site.signer).fingerprint).toBe(fingerprint);
+    expect(await rows()).toBe(before);
+  });
+
+  it.each([
+    ['the clock was 21 days ahead and is right again', 21],
+    ['the clock was ahead by years, and CAs were rotated', 1800],
+  ])('is valid at once when %s', async (_case, days) => {
+    await using site = await openTestSite();
+    const { signer, clock } = site;
+    clock.advance(days * day);
+    for (let rounds = 0; rounds < 2; rounds += 1) await signer.rotation.advance();
+    await signer.serverCertificate.renewIfDue();
+    clock.advance(-days * day);
+    await signer.rotation.advance();
+    await signer.serverCertificate.renewIfDue();
+    const [now, { notBefore, notAfter }] = [clock.now(), leafOf(signer)];
+    expect(notBefore.getTime()).toBeLessThan(now.getTime());
+    expect(notAfter.getTime() - now.getTime()).toBeLessThanOrEqual(30 * day * 1000);
+    expect(signer.hierarchy.signing('service').certificate.notBefore.getTime()).toBeLessThan(now.getTime());
   });
 
   it('follows a rotation of the service CA', async () => {
