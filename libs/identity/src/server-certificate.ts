@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { backOffMs } from '@sallyport/concurrency';
 import { holdRoom, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
 import { type DeviceId, Problem } from '@sallyport/protocol';
 import {
@@ -8,6 +9,8 @@ import {
   type Certificate,
   canonicalHost,
   certificatesFromPem,
+  hasBegun,
+  hasEnded,
   isCertificateOf,
   pemFromDer,
   type SubjectAltName,
@@ -41,11 +44,25 @@ export interface ServerIdentity {
 // Key and chain. A chain has three certificates of one or two kilobytes.
 const roomBytes = 16_384;
 
+const silentSigner = { firstMs: 2_000, longestMs: 60_000 };
+const longestWithoutMs = 60_000;
+// Less is a clock that is corrected slowly.
+const jumpToleranceMs = 60_000;
+
+/** A wait after a failed try; milliseconds. */
+interface Retry {
+  readonly afterMs: number;
+  /** When it began, by a clock that nobody can set. */
+  readonly sinceMs: number;
+  /** The same by the time of day. */
+  readonly clockMs: number;
+}
+
 /** The certificate that a service shows at its entrances, and which its site issues without anybody asking for it. */
 export class ServerCertificate {
   private current: ServerIdentity | undefined;
   private failures = 0;
-  private retryAtMs = 0;
+  private retry: Retry | undefined;
   private readonly listeners = new Set<() => void | Promise<void>>();
 
   constructor(private readonly options: ServerCertificateOptions) {}
@@ -73,12 +90,13 @@ export class ServerCertificate {
 
   /**
    * Makes a certificate when there is none, when a third of its life is left, when its names have changed, or when it is
-   * obsolete. After each failure it waits longer, up to an hour.
+   * obsolete. After each failure it waits longer: up to an hour, or a minute while there is no valid certificate to show.
+   * It does not wait when the clock was set meanwhile, because that may have been the reason.
    */
   async renewIfDue(): Promise<void> {
     this.current ??= identityFrom(await readTextIfPresent(this.options.path));
     if (this.current !== undefined && !(await this.isDue(certificateOf(this.current)))) return;
-    if (this.elapsedMs() < this.retryAtMs) return;
+    if (this.mustWait()) return;
     this.current = await this.makeOrBackOff();
     for (const listener of this.listeners) await listener();
   }
@@ -87,12 +105,35 @@ export class ServerCertificate {
     try {
       const made = await this.make();
       this.failures = 0;
+      this.retry = undefined;
       return made;
     } catch (error) {
-      this.retryAtMs = this.elapsedMs() + renewalBackOffMs(this.failures, Math.random());
+      const afterMs = this.retryAfterMs(error);
+      this.retry = { afterMs, sinceMs: this.elapsedMs(), clockMs: this.options.clock.now().getTime() };
       this.failures += 1;
       throw error;
     }
+  }
+
+  private mustWait(): boolean {
+    if (this.retry === undefined) return false;
+    const { afterMs, sinceMs, clockMs } = this.retry;
+    const elapsedMs = this.elapsedMs() - sinceMs;
+    const jumpMs = this.options.clock.now().getTime() - clockMs - elapsedMs;
+    return elapsedMs < afterMs && Math.abs(jumpMs) <= jumpToleranceMs;
+  }
+
+  private retryAfterMs(error: unknown): number {
+    // Nobody answered, so nothing was issued. The signer may start later than we do.
+    if (error instanceof Problem && error.type === 'unavailable') return backOffMs(this.failures + 1, silentSigner);
+    const ownMs = renewalBackOffMs(this.failures, Math.random());
+    return this.hasValidIdentity ? ownMs : Math.min(ownMs, longestWithoutMs);
+  }
+
+  private get hasValidIdentity(): boolean {
+    if (this.current === undefined) return false;
+    const [certificate, now] = [certificateOf(this.current), this.options.clock.now()];
+    return hasBegun(certificate, now) && !hasEnded(certificate, now);
   }
 
   private elapsedMs(): number {
