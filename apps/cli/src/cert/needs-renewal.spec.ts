@@ -8,7 +8,7 @@ const deviceWithCertificate = certifiedDevicesFor(onTestFinished);
 
 describe('cert needs-renewal', () => {
   it.each([
-    ['2025-12-31T00:00:00Z', 'NOT VALID YET (will be in: 1d)', 1],
+    ['2025-12-31T00:00:00Z', 'NOT VALID YET (will be in: 1d)', 0],
     ['2026-02-01T00:00:00Z', 'VALID (expires in: 59d)', 1],
     ['2026-03-02T00:00:00Z', 'EXPIRES SOON (expires in: 30d)', 0],
     ['2026-05-01T00:00:00Z', 'EXPIRED (since: 30d)', 0],

@@ -4,10 +4,6 @@ import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 import { fetchRevocationList } from '../revocation-list.js';
 
-const day = 86_400_000;
-// Others have to get the new CA before the old one ends.
-const earlyWarningMs = 90 * day;
-
 /** The CAs of the site are valid for long enough, and their revocation lists are current. */
 export const authorities: Check = {
   id: 'authorities',
@@ -59,17 +55,30 @@ function rootFindings(
 }
 
 function dateFindings(
-  { context, remedies }: CheckedSite,
+  { context, remedies, site }: CheckedSite,
   authority: AuthorityDescription,
   all: readonly AuthorityDescription[],
 ): Finding[] {
   const { id, purpose, notAfter } = authority;
   const now = context.now();
-  if (purpose === 'root' || Date.parse(notAfter) - now.getTime() > earlyWarningMs) return [];
+  if (purpose === 'root' || Date.parse(notAfter) - now.getTime() > lateMs(authority, purpose, site.settings)) return [];
   if (hasSuccessor(purpose, all)) return [];
   const remedy = remedies.run('ca', 'rotate', '--purpose', endsWithRoot(authority, all) ? 'root' : purpose);
   if (hasEnded({ notAfter }, now)) return [error(`The CA ${id} ended ${notAfter}.`, remedy)];
   return [warning(`The CA ${id} ends ${notAfter}.`, remedy)];
+}
+
+/**
+ * The signer replaces an issuing CA itself when two lives of a leaf are left, or half of its own. The new one waits for an
+ * overlap. What has less left than this is late.
+ */
+function lateMs(
+  { notBefore, notAfter }: AuthorityDescription,
+  purpose: 'device' | 'service',
+  settings: CheckedSite['site']['settings'],
+): number {
+  const halfLifeMs = (Date.parse(notAfter) - Date.parse(notBefore)) / 2;
+  return 0.75 * Math.min(2000 * settings.require(`pki.profile.${purpose}.validity`), halfLifeMs);
 }
 
 /** Whether another CA waits already to take the place of the present one. */

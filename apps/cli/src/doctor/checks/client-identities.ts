@@ -1,4 +1,4 @@
-import { needsRenewal } from '@sallyport/identity';
+import { isRenewalLate } from '@sallyport/identity';
 import { type HalfPair, pairOf } from '@sallyport/tls';
 import { hasBegun, hasEnded } from '@sallyport/x509';
 import { adminIdentityFiles } from '../../admin/admin-clients.js';
@@ -97,7 +97,7 @@ function certificateFinding({ cert, names, replacement }: Shown, now: Date): Fin
   if (!hasBegun(leaf, now)) return error(`${name} is not valid before ${leaf.notBefore.toISOString()}.`, replacement);
   if (!isForClients)
     return error(`${name} may not be used by a client: it lacks extended key usage clientAuth.`, replacement);
-  return needsRenewal(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;
+  return isRenewalLate(leaf, now) ? warning(`${name} expires ${leaf.notAfter.toISOString()}.`, replacement) : undefined;
 }
 
 /** `secure mutual` replaces the files it manages. A file of another site has to be removed from the settings first. */

@@ -1,4 +1,4 @@
-import { needsRenewal } from '@sallyport/identity';
+import { isRenewalLate } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
 import { readSecurityFiles } from '@sallyport/tls';
 import { type Certificate, hasEnded } from '@sallyport/x509';
@@ -61,6 +61,6 @@ function dateFindings(checked: CheckedSite, keys: FrontCertificateKeys, { path, 
   const end = leaf.notAfter.toISOString();
   const fix = goingBack(checked, keys);
   if (hasEnded(leaf, now)) return [error(`${path} expired ${end}. Devices do not connect.`, fix)];
-  if (!needsRenewal(leaf, now)) return [];
+  if (!isRenewalLate(leaf, now)) return [];
   return [warning(`${path} expires ${end}. Put a new one there, or use one of this site.`, fix)];
 }

@@ -1,5 +1,5 @@
 import { isConfigKey } from '@sallyport/config';
-import { needsRenewal } from '@sallyport/identity';
+import { isRenewalLate } from '@sallyport/identity';
 import { type Certificate, hasBegun, hasEnded } from '@sallyport/x509';
 import { hostNames } from '../../site/host-names.js';
 import { isPair, readPemFile } from '../../site/pem-file.js';
@@ -120,7 +120,7 @@ export const serverDates = checkOf('server-dates', 'dates of the certificates of
     return [error(`${shown.path} expired ${leaf.notAfter.toISOString()}.`, replacement(checked, shown))];
   if (!hasBegun(leaf, now))
     return [error(`${shown.path} is not valid before ${leaf.notBefore.toISOString()}.`, replacement(checked, shown))];
-  if (!needsRenewal(leaf, now)) return [];
+  if (!isRenewalLate(leaf, now)) return [];
   const what = `${shown.path} expires ${leaf.notAfter.toISOString()} and has not been renewed yet.`;
   return [warning(what, replacement(checked, shown))];
 });
