@@ -29,7 +29,7 @@ describe('the rules of a site, in the whole system', () => {
 
   afterEach(async () => {
     await system.stop();
-    await cloud[Symbol.asyncDispose]();
+    await cloud?.[Symbol.asyncDispose]();
   });
 
   async function sallyport(...words: string[]): Promise<string> {

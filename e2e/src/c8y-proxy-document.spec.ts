@@ -28,8 +28,8 @@ describe('the page on HTTPS, for the Cumulocity proxy', () => {
   });
 
   afterAll(async () => {
-    await child[Symbol.asyncDispose]();
-    await main[Symbol.asyncDispose]();
+    await child?.[Symbol.asyncDispose]();
+    await main?.[Symbol.asyncDispose]();
   });
 
   const blocksOf = (...section: string[]): CommandBlock[] => extractCommands(document, section);

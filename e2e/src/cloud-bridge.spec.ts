@@ -29,7 +29,7 @@ describe('messages between the whole system and Cumulocity', () => {
 
   afterEach(async () => {
     await system.stop();
-    await cloud[Symbol.asyncDispose]();
+    await cloud?.[Symbol.asyncDispose]();
   });
 
   async function untilUp(): Promise<void> {

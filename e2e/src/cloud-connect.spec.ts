@@ -36,7 +36,7 @@ describe('connecting the whole system to Cumulocity', () => {
 
   afterEach(async () => {
     await system.stop();
-    await cloud[Symbol.asyncDispose]();
+    await cloud?.[Symbol.asyncDispose]();
   });
 
   async function tenantThroughProxy(): Promise<string> {

@@ -34,7 +34,7 @@ describe('the page on advanced security, followed letter by letter', () => {
     pump = await site.device(pumpId);
   });
 
-  afterAll(() => site[Symbol.asyncDispose]());
+  afterAll(() => site?.[Symbol.asyncDispose]());
 
   /** What the rule of the page adds to the tokens of somebody who asked for a code with `device_id`. */
   function claimsFor(deviceId: string | undefined): Record<string, string> {

@@ -22,7 +22,7 @@ describe('the CoAP gateway, as devices made with libcoap see it', () => {
     lamp = await site.device(lampId);
   });
 
-  afterAll(() => site[Symbol.asyncDispose]());
+  afterAll(() => site?.[Symbol.asyncDispose]());
 
   /** Connects a device and signs it in. */
   async function signedIn(peer: CoapPeer, options: Partial<OcfDeviceOptions> = {}): Promise<OcfDevice> {
@@ -132,7 +132,7 @@ describe('EST over CoAP, with libcoap', () => {
     ({ system } = site);
   });
 
-  afterAll(() => site[Symbol.asyncDispose]());
+  afterAll(() => site?.[Symbol.asyncDispose]());
 
   it.each(coapClients)('gives the CA certificates to whoever asks: %s', async (client) => {
     succeeded(await system.sallyport('ca', 'export', '--output', 'ca.pem'));

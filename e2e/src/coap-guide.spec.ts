@@ -32,7 +32,7 @@ describe('docs/coap.md, followed from the beginning', () => {
     expect(failures).toEqual([]);
   });
 
-  afterAll(() => machine[Symbol.asyncDispose]());
+  afterAll(() => machine?.[Symbol.asyncDispose]());
 
   function blocksOf(heading: string): Block[] {
     const [, section = ''] = page.split(`\n## ${heading}\n`);

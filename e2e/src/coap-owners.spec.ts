@@ -15,7 +15,7 @@ describe('the owner of a device', () => {
     site = await CoapSite.start();
     ({ system } = site);
   });
-  afterAll(() => site[Symbol.asyncDispose]());
+  afterAll(() => site?.[Symbol.asyncDispose]());
 
   /** A device that nobody knows yet, with an identity certificate. */
   async function newDevice(): Promise<{ peer: CoapPeer; name: string }> {

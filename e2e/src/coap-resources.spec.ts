@@ -19,7 +19,7 @@ describe('the resources of a device made with libcoap', () => {
     lamp = await site.device(lampId);
   });
 
-  afterAll(() => site[Symbol.asyncDispose]());
+  afterAll(() => site?.[Symbol.asyncDispose]());
 
   async function signedIn(options: Partial<OcfDeviceOptions> = {}): Promise<OcfDevice> {
     const { accesstoken, uid } = await site.signUp(lamp);

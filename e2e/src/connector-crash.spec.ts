@@ -23,7 +23,7 @@ describe('registry and connector, killed again and again while devices make cont
   }, 120_000);
   afterAll(async () => {
     await system.stop();
-    await fleet[Symbol.asyncDispose]();
+    await fleet?.[Symbol.asyncDispose]();
   });
 
   /** The whole timeline of a device, newest first. */

@@ -39,8 +39,8 @@ describe('the page on the PKI of a connector, followed letter by letter', () => 
   });
 
   afterAll(async () => {
-    await factory[Symbol.asyncDispose]();
-    await connector[Symbol.asyncDispose]();
+    await factory?.[Symbol.asyncDispose]();
+    await connector?.[Symbol.asyncDispose]();
   });
 
   /** The command blocks of a section, filled in, in the order of the page. */

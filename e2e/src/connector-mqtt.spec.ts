@@ -16,7 +16,7 @@ describe('devices of a Client CA, as clients of Mosquitto', () => {
   });
   afterAll(async () => {
     await system.stop();
-    await fleet[Symbol.asyncDispose]();
+    await fleet?.[Symbol.asyncDispose]();
   });
 
   const device = (commonName: string) => fleet.issue({ commonName, key: 'P-256' });

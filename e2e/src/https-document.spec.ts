@@ -36,8 +36,8 @@ describe('the page on HTTPS, followed letter by letter', () => {
   });
 
   afterAll(async () => {
-    await child[Symbol.asyncDispose]();
-    await main[Symbol.asyncDispose]();
+    await child?.[Symbol.asyncDispose]();
+    await main?.[Symbol.asyncDispose]();
   });
 
   /** The command blocks of a section, in the order of the page. */

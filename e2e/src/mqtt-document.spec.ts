@@ -43,7 +43,7 @@ describe('the page on MQTT authentication, followed letter by letter', () => {
 
   afterAll(async () => {
     await stopMosquitto();
-    await gateway[Symbol.asyncDispose]();
+    await gateway?.[Symbol.asyncDispose]();
   });
 
   const filledIn = (text: string) => text.replace(/PATH_TO_\w+/g, (word) => paths[word] ?? word);

@@ -107,6 +107,12 @@ describe('sandbox for commands of a document', () => {
     await expect(sandbox.run('sleep 60', { deadlineMs: 50 })).rejects.toThrow('its shell is still busy');
   });
 
+  it('says why it cannot be opened', async () => {
+    await expect(Sandbox.open({ ...pi, hostname: 'x'.repeat(65) })).rejects.toThrow(
+      /its shell ended with 1\. .*hostname.*(too long|invalid)/s,
+    );
+  });
+
   it('leaves nothing running', async () => {
     const sandbox = await Sandbox.open(pi);
     const { stdout } = await sandbox.run('echo $$');

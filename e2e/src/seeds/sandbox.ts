@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -37,6 +38,7 @@ interface Host {
 }
 
 const loopback = '127.0.0.1';
+const shell = ['bash', '--noprofile', '--norc', '-s'];
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
@@ -69,7 +71,11 @@ export class Sandbox implements AsyncDisposable {
         this.reports.push(line);
         this.wake();
       });
-    shell.once('close', () => this.wake());
+    for (const event of ['close', 'error'])
+      shell.once(event, (reason: unknown) => {
+        if (reason instanceof Error) this.reports.push(reason.message);
+        this.wake();
+      });
   }
 
   /** @throws Error with the message of the system, when it does not allow namespaces */
@@ -159,7 +165,8 @@ export class Sandbox implements AsyncDisposable {
       const index = this.reports.indexOf(wanted);
       if (index >= 0) return this.reports.splice(0, index + 1).slice(0, -1);
       const leftMs = endsAt - performance.now();
-      if (leftMs <= 0 || this.shell.exitCode !== null) throw new Error(await this.describeFault(wanted));
+      const hasEnded = this.shell.exitCode !== null || this.shell.pid === undefined;
+      if (leftMs <= 0 || hasEnded) throw new Error(await this.describeFault(wanted));
       await this.nextReport(leftMs);
     }
   }
@@ -176,7 +183,9 @@ export class Sandbox implements AsyncDisposable {
 
   private async describeFault(wanted: string): Promise<string> {
     const said = await readFile(this.directory.file('shell.log'), 'utf8');
-    const state = this.shell.exitCode === null ? 'is still busy' : `ended with ${this.shell.exitCode}`;
+    const { exitCode, pid } = this.shell;
+    const state =
+      exitCode === null ? (pid === undefined ? 'did not start' : 'is still busy') : `ended with ${exitCode}`;
     return `The sandbox did not report "${wanted}": its shell ${state}. ${[...this.reports, said].join('\n')}`;
   }
 }
@@ -198,18 +207,12 @@ function environment(directory: TemporaryDirectory): NodeJS.ProcessEnv {
 }
 
 function startShell(directory: TemporaryDirectory, neighbourPid: number | undefined): ChildProcess {
-  const [program = '', ...args] = [
-    ...unsharing(neighbourPid),
-    '--mount',
-    '--net',
-    '--uts',
-    'bash',
-    '--noprofile',
-    '--norc',
-    '-s',
-  ];
-  const stdio: SpawnOptions['stdio'] = ['pipe', 'ignore', 'inherit', 'pipe'];
+  const [program = '', ...args] = [...unsharing(neighbourPid), ...'--mount --net --uts'.split(' '), ...shell];
+  // The log gets what the system says when it allows no namespaces.
+  const log = openSync(directory.file('shell.log'), 'a');
+  const stdio: SpawnOptions['stdio'] = ['pipe', 'ignore', log, 'pipe'];
   const child = spawn(program, args, { env: environment(directory), stdio, detached: true });
+  closeSync(log);
   child.stdin?.on('error', () => child.stdin?.destroy());
   child.stdin?.write(`exec >>${directory.file('shell.log')} 2>&1; . ${directory.file('set-up.sh')}\n`);
   return child;
