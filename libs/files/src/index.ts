@@ -1,4 +1,5 @@
 export { type FinishedFile, sweepTemporaryFiles, writeFileAtomic, writeFileOnce } from './atomic-file.js';
+export { writeStreamAtomic } from './atomic-stream.js';
 export { codeOrMessage, errorCode, hasCode, isAbsent } from './error-code.js';
 export { FileWatch, type FileWatchOptions, type FileWatchTimes } from './file-watch.js';
 export { type HeldRoom, holdRoom } from './held-room.js';

@@ -2,8 +2,10 @@ export { Lease, type LeaseOptions } from './lease.js';
 export { placeOf } from './limits.js';
 export { Outbox, type OutboxRunOptions } from './outbox.js';
 export type { RedisStoreOptions, RedisTls } from './redis-connection.js';
+export { dumpRedisStore, moveRedisStoreAside } from './redis-dump.js';
 export { openRedisStore } from './redis-store.js';
 export { scopedStore } from './scoped-store.js';
+export { dumpSqliteStore } from './sqlite-dump.js';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.js';
 export {
   type Compare,
@@ -26,3 +28,4 @@ export {
   type WatchEvent,
   type WatchOptions,
 } from './store.js';
+export { fillStore, type StoreRecord } from './store-dump.js';

@@ -18,6 +18,7 @@ import {
   seriesRange,
 } from './limits.js';
 import { RedisConnection, type RedisStoreOptions } from './redis-connection.js';
+import { redisNames } from './redis-names.js';
 import {
   changesScript,
   getScript,
@@ -90,20 +91,12 @@ class RedisStore extends Store implements ChangeSource {
     options: { readonly keyPrefix: string; readonly retainedChanges: number; readonly clock: MonotonicClock },
   ) {
     super();
-    const name = (part: string): string => `{${options.keyPrefix}}:${part}`;
-    this.keys = [
-      name('revision'),
-      name('index'),
-      name('changes'),
-      name('dues'),
-      name('running-time'),
-      // Made by an older version, which used the time of day.
-      name('expiries'),
-    ];
+    const { revision: counter, index, changes, dues, running, expiries, entry, series } = redisNames(options.keyPrefix);
+    this.keys = [counter, index, changes, dues, running, expiries];
     this.retainedChanges = options.retainedChanges;
     this.runningTime = new RunningTime(options.clock);
-    this.entryPrefix = name('entry:');
-    this.seriesPrefix = name('series:');
+    this.entryPrefix = entry;
+    this.seriesPrefix = series;
   }
 
   /** From now on this process measures the running time. The scripts do the rest. */
