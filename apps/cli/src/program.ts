@@ -2,6 +2,8 @@ import { entrances } from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { auditCommand } from './audit/audit-command.js';
+import { backupCommand } from './backup/backup-command.js';
+import { restoreCommand } from './backup/restore-command.js';
 import { bridgeCommand } from './bridge/bridge-command.js';
 import { caCommand } from './ca/ca-command.js';
 import { certCommand } from './cert/cert-command.js';
@@ -67,6 +69,8 @@ export function createProgram(context: CliContext): Command {
     caCommand,
     siteCommand,
     auditCommand,
+    backupCommand,
+    restoreCommand,
     webhookCommand,
     mqttCommand,
     httpCommand,

@@ -38,6 +38,10 @@ export interface StatePlaces {
   /** Signs the checkpoints of a service's audit log. */
   auditKeyOf(service: ServiceName): string;
   journalOf(service: ServiceName): string;
+  /** Is there while a backup is restored. A service does not start then. */
+  readonly restoring: string;
+  /** CRLs, in PEM or DER, whose revocations the signer takes in when it starts. */
+  readonly revocationLists: string;
   /** A folder for each service that has a certificate. */
   readonly services: string;
   markerOf(service: ServiceName): string;
@@ -57,6 +61,8 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     signerIdentity: inFolder('secrets', 'server-identity.pem'),
     auditKeyOf: (service) => inFolder('audit', `${service}.pem`),
     journalOf: (service) => inFolder('journal', service),
+    restoring: inFolder('markers', 'restoring'),
+    revocationLists: inFolder('secrets', 'revocation-lists'),
     webhookSecret: inFolder('registry', 'webhook-secret'),
     services: inFolder('services'),
     markerOf: (service) => inFolder('markers', `${service}.json`),

@@ -12,7 +12,7 @@ import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
 import { globalOptions, optionsOf } from '../options.js';
 import { writeJson, writeLines } from '../output.js';
-import { serviceStates } from './service-state.js';
+import { requireStopped } from './require-stopped.js';
 import { openSite, type Site } from './site.js';
 import { authoritiesInStore, isAnyPartHere, readSiteParts, type SiteParts } from './site-parts.js';
 
@@ -39,20 +39,6 @@ export function refoundCommand(context: CliContext, parent: Command): void {
       if (given.json) writeJson(context, { siteId: marker.siteId, replaces: marker.replaces });
       else writeLines(context, outcome(context, marker, parts));
     });
-}
-
-/** A running signer would continue with the old keys, and write their records again. */
-async function requireStopped(site: Site): Promise<void> {
-  const running = (await serviceStates(site)).filter((state) => state.isRunning || !isGone(state.code));
-  if (running.length === 0) return;
-  throw new Failure(
-    `These services still run: ${running.map(({ service }) => service).join(', ')}.`,
-    'Stop them, and run the command again.',
-  );
-}
-
-function isGone(code: string): boolean {
-  return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
 /** A damaged marker must not prevent a new founding. */
