@@ -20,6 +20,7 @@ import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
 import { folders } from './checks/folders.js';
 import { handshakes } from './checks/handshakes.js';
+import { journals } from './checks/journals.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
 import { mosquitto } from './checks/mosquitto.js';
@@ -122,6 +123,7 @@ function gatewayChecks(settings: Check): Check[] {
     certificateService,
     authorities,
     auditLogs,
+    journals,
     connectors,
     connectorCertificate,
     coapCertificate,
