@@ -8,42 +8,12 @@ import { runVitest } from '../vitest.mjs';
 const daysAhead = 400;
 // Under faketime each reading of the clock takes longer.
 const patience = ['--testTimeout=120000', '--hookTimeout=240000'];
-const redis = 'redis-server does not start under faketime: its memory allocator asks for the time too early';
 const terminal = 'what runs on the pseudo terminal is given no environment, and with it the clock of today';
 const fileTimes =
   'the file system keeps its own clock, so that a file somebody is writing looks as if forgotten long ago';
 
 /** Tests that cannot run under another clock: the beginning of the full name, the file, and the reason. */
 export const leftOut = [
-  { name: 'store on Redis', file: 'libs/store/src/each-store.fixture.ts', reason: redis },
-  { name: 'Redis store', file: 'libs/store/src/redis-store.spec.ts', reason: redis },
-  { name: 'values in Redis', file: 'libs/twin/src/twin.fixture.ts', reason: redis },
-  {
-    name: 'two registries of one connector on Redis',
-    file: 'apps/device-registry/src/contact/replicas.spec.ts',
-    reason: redis,
-  },
-  { name: 'three registries of one site on Redis', file: 'apps/device-registry/src/replicas.spec.ts', reason: redis },
-  { name: 'two registries on Redis', file: 'apps/device-registry/src/ownership/replicas.spec.ts', reason: redis },
-  {
-    name: 'the provider of a site, with its store on Redis',
-    file: 'apps/coap-gateway/src/authorization/site/site-provider.spec.ts',
-    reason: redis,
-  },
-  {
-    name: 'the presence of devices at gateways with one store on Redis',
-    file: 'apps/coap-gateway/src/presence/device-presence.spec.ts',
-    reason: redis,
-  },
-  {
-    name: 'a command for a device, with 2 gateways on Redis',
-    file: 'apps/coap-gateway/src/resources/commands/commands.spec.ts',
-    reason: redis,
-  },
-  { name: 'a site on Redis', file: 'apps/pki-signer/src/site/site-membership.spec.ts', reason: redis },
-  { name: 'servers for tests > runs a Redis server', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
-  { name: 'servers for tests > leaves no process', file: 'libs/testkit/src/servers.spec.ts', reason: redis },
-  { name: 'a cluster: each service a process of its own', file: 'e2e/src/cluster.spec.ts', reason: redis },
   {
     name: 'a pair that is replaced > while it is read',
     file: 'libs/identity/src/contention.spec.ts',

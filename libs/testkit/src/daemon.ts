@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { explainMissing } from './debian.js';
 import { freePort } from './free-port.js';
 import { onProcessExit } from './process-exit.js';
+import { environmentOf } from './program-environment.js';
 import { waitFor } from './wait-for.js';
 
 /** A server program run for a test. */
@@ -47,7 +48,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 async function startOn(port: number, { program, args }: DaemonOptions): Promise<Daemon> {
-  const child = spawn(program, await args(port), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, await args(port), { env: environmentOf(program), stdio: ['ignore', 'pipe', 'pipe'] });
   const takeBack = onProcessExit(() => void child.kill('SIGKILL'));
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { explainMissing } from './debian.js';
+import { environmentOf } from './program-environment.js';
 
 export interface RunOptions {
   /** Written to standard input. */
@@ -34,7 +35,7 @@ export async function runProgram(
     signal,
     killSignal: 'SIGKILL',
     ...(cwd ? { cwd } : {}),
-    ...(env ? { env } : {}),
+    env: environmentOf(program, env),
   });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   // A program may end without reading its input.
