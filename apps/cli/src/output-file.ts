@@ -1,3 +1,4 @@
+import { stat, writeFile } from 'node:fs/promises';
 import { writeFileAtomic } from '@sallyport/files';
 import { Failure } from './failure.js';
 import { readPemFile } from './site/pem-file.js';
@@ -14,5 +15,12 @@ export async function writeOutputFile(path: string, content: string | Uint8Array
   if (state === 'directory') throw new Failure(`${path} is a directory.`, 'Give the path of a file.');
   if (description.endsWith('private key'))
     throw new Failure(`${path} holds ${description}, which would be lost; nothing was written.`, 'Give another path.');
+  // A person may name /dev/stdout, or a pipe as in >(gpg -c).
+  if (state === 'unreadable' && (await isStream(path))) return writeFile(path, content);
   await writeFileAtomic(path, content, mode);
+}
+
+async function isStream(path: string): Promise<boolean> {
+  const status = await stat(path);
+  return status.isFIFO() || status.isCharacterDevice();
 }

@@ -1,9 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { SerialQueue } from '@sallyport/concurrency';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import {
   type AuditCheckpoint,
   type AuditCheckpoints as CheckpointList,
@@ -74,7 +73,7 @@ export class AuditCheckpoints implements OnApplicationBootstrap, BeforeApplicati
     const path = statePlaces(settings.stateDirectory).auditKeyOf(name);
     const known = await readTextIfPresent(path);
     if (known !== undefined) return requireEd25519(readKey(known));
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     const { privateKey } = generateKeyPairSync('ed25519');
     await writeFileOnce(path, String(privateKey.export({ format: 'pem', type: 'pkcs8' })), 0o600);
     // Another process may have been first.

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuiltInCloud } from '@sallyport/config';
-import { exists, readTextIfPresent, replaceTextFile } from '@sallyport/files';
+import { exists, makeFolder, readTextIfPresent, replaceTextFile } from '@sallyport/files';
 import { awsRules } from './built-in/aws.js';
 import { azRules } from './built-in/az.js';
 import { c8yRules } from './built-in/c8y.js';
@@ -28,7 +27,7 @@ export function builtInFiles(cloud: BuiltInCloud): readonly RuleFile[] {
  * @throws NodeJS.ErrnoException as the disk says (EACCES, EROFS, ENOSPC); no file is half written
  */
 export async function writeBuiltInRules(directory: string, cloud: BuiltInCloud): Promise<string[]> {
-  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await makeFolder(directory, 0o755);
   const written: string[] = [];
   for (const file of builtInFiles(cloud)) if (await writeBuiltIn(directory, file)) written.push(file.name);
   return written;

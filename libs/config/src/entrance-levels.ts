@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { lchown, mkdir, readFile, stat } from 'node:fs/promises';
+import { lchown, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, hasCode, isAbsent, writeFileAtomic } from '@sallyport/files';
+import { errorCode, hasCode, isAbsent, makeFolder, writeFileAtomic } from '@sallyport/files';
 import {
   type EntranceName,
   Problem,
@@ -92,11 +92,11 @@ async function readCopy(path: string): Promise<EntranceLevel | undefined> {
 
 async function writeCopy(path: string, level: EntranceLevel): Promise<void> {
   const directory = dirname(path);
-  const made = await mkdir(directory, { recursive: true, mode: 0o755 });
+  const isNew = await makeFolder(directory, 0o755);
   // The CLI may write first, as root. The service must be able to write here later.
-  if (made === directory) await giveToOwnerOf(dirname(directory), directory);
+  if (isNew) await giveToOwnerOf(dirname(directory), directory);
   // The folder may belong to the service. A symbolic link in it must not lead root to write elsewhere, so it is replaced.
-  await writeFileAtomic(path, `${JSON.stringify(level)}\n`, fileMode);
+  await writeFileAtomic(path, `${JSON.stringify(level)}\n`, { mode: fileMode, link: 'replaced' });
 }
 
 async function giveToOwnerOf(parent: string, directory: string): Promise<void> {

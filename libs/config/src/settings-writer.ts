@@ -1,6 +1,6 @@
-import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, hasCode, removeIfPresent, replaceTextFile } from '@sallyport/files';
+import { errorCode, hasCode, makeFolder, removeIfPresent, replaceTextFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { type CloudFile, cloudFileFor, cloudPathsOf, isEmptyCloudTable } from './cloud-files.js';
 import { withFileLock } from './file-lock.js';
@@ -41,7 +41,7 @@ export async function changeSettings(
 ): Promise<void> {
   const lock = join(directory, `${settingsFileNames.tedge}.lock`);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await makeFolder(directory, 0o755);
     await withFileLock(lock, () => rewrite(directory, decide), lockWaitMs);
   } catch (error) {
     throw writeProblem(error) ?? error;
@@ -168,7 +168,7 @@ async function writeInTurn(directory: string, writes: readonly FileWrite[]): Pro
 async function writeSettingsFile(directory: string, name: string, text: string | undefined): Promise<void> {
   const path = join(directory, name);
   if (text !== undefined) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await makeFolder(dirname(path), 0o755);
     return replaceTextFile(path, text, { model: join(directory, settingsFileNames.tedge) });
   }
   await removeIfPresent(path);

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backOffMs, pause, SerialQueue } from '@sallyport/concurrency';
-import { readTextIfPresent, writeFileAtomic } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
 import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity, replaceRoots } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
@@ -53,7 +52,7 @@ export class ServiceIdentity {
   /** @throws Problem `credentials-invalid`, `unavailable`, …: as the signer answered; an older certificate stays. */
   async enrol(request: EntranceEnrolRequest): Promise<EntranceEnrolResponse> {
     const { files } = this;
-    await mkdir(dirname(files.keyPath), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(files.keyPath), 0o700);
     const certificate = await enrolIdentity({
       files,
       deviceId: deviceId.parse(this.context.name),
@@ -128,7 +127,7 @@ export class ServiceIdentity {
     const { clientCaDirectory, clientCaPath, formerClientCaPath } = this.files;
     // A new root is known here before a server shows it, and not only after our next renewal.
     await replaceRoots(this.files, bundle.filter(isSelfIssued));
-    await mkdir(clientCaDirectory, { recursive: true, mode: 0o755 });
+    await makeFolder(clientCaDirectory, 0o755);
     await this.writeTrust(clientCaPath, pem, await readTextIfPresent(clientCaPath));
     const former = await readTextIfPresent(formerClientCaPath);
     if (former !== undefined) await this.writeTrust(formerClientCaPath, pem, former);

@@ -11,18 +11,19 @@ export function temporaryNameFor(path: string): string {
  * Makes a file and waits until it is on disk. Only this user may read it while it is written.
  *
  * @param mode of the finished file, whatever the umask says
- * @param prepare called before the mode is set, since a change of the owner clears bits of it
+ * @param prepare called before the mode is set, since a change of the owner clears bits of it. It may return a narrower
+ *   mode
  */
 export async function writeDurably(
   path: string,
   content: string | Uint8Array,
-  { mode, prepare }: { readonly mode: number; readonly prepare?: (file: FileHandle) => Promise<void> },
+  { mode, prepare }: { readonly mode: number; readonly prepare?: (file: FileHandle) => Promise<number | undefined> },
 ): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(content);
-    await prepare?.(file);
-    await file.chmod(mode);
+    const narrower = await prepare?.(file);
+    await file.chmod(narrower ?? mode);
     await file.sync();
   } finally {
     await file.close();

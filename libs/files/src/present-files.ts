@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { isAbsent } from './error-code.js';
+import { systemError } from './system-error.js';
 
 export interface ReadOptions {
   /** A person named the path and may have meant a pipe, as in `--passphrase-file <(pass show ca)`. Default false. */
@@ -63,11 +64,6 @@ async function unlessAbsent<Result>(look: () => Promise<Result>, otherwise: Resu
 
 function refuseUnlessReadable(stats: Stats, path: string, mayBePipe: boolean): void {
   if (stats.isFile() || (mayBePipe && !stats.isDirectory())) return;
-  if (stats.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory', path);
-  throw systemError('ENODEV', 'not a regular file', path);
-}
-
-/** An error in the form of the system's own. */
-function systemError(code: string, meaning: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${meaning}, read '${path}'`), { code, path });
+  if (stats.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory, read', path);
+  throw systemError('ENODEV', 'not a regular file, read', path);
 }

@@ -129,11 +129,12 @@ async function proveRoom(path: string, alreadyHeld: HeldRoom): Promise<void> {
 
 /** Replaces the trusted roots. If they are the same, does not touch the file. */
 export async function replaceRoots(
-  files: Pick<CertificateFiles, 'caPath'>,
+  files: Pick<CertificateFiles, 'caPath'> & Partial<CertificateFiles>,
   roots: readonly Certificate[],
 ): Promise<void> {
   const pem = pemOf(roots);
-  if ((await readTextIfPresent(files.caPath)) !== pem) await writeFileAtomic(files.caPath, pem, certificateMode);
+  if ((await readTextIfPresent(files.caPath)) !== pem)
+    await writeFileAtomic(files.caPath, pem, { mode: certificateMode, model: files.certPath });
 }
 
 /** Certificates in PEM, one after the other. */
@@ -177,7 +178,7 @@ async function putPairInForce(files: CertificateFiles, committed: PairPem): Prom
 }
 
 async function commitPair(files: CertificateFiles, { keyPem, certPem }: PairPem): Promise<void> {
-  await writeFileAtomic(pairPathOf(files), keyPem + certPem, privateKeyMode);
+  await writeFileAtomic(pairPathOf(files), keyPem + certPem, { mode: privateKeyMode, model: files.keyPath });
 }
 
 /** The committed pair that is not in force yet; undefined also if the file holds no pair. */

@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readTextIfPresent, writeFileAtomic, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileAtomic, writeFileOnce } from '@sallyport/files';
 import { Problem, type SiteMarker, siteMarker, statePlaces } from '@sallyport/protocol';
 
 /** Services that keep state of the site. Each has a marker of the site. */
@@ -29,21 +28,17 @@ export async function readSiteMarker(path: string): Promise<SiteMarker | undefin
 
 /** Writes or replaces the marker. It holds no secret, so other users may read it. */
 export async function writeSiteMarker(path: string, marker: SiteMarker): Promise<void> {
-  await makeFolder(path);
+  await makeFolder(dirname(path), 0o755);
   await writeFileAtomic(path, textOf(marker), markerMode);
 }
 
 /** Writes the marker if there is none. Of several writers at once exactly one succeeds. */
 export async function writeSiteMarkerOnce(path: string, marker: SiteMarker): Promise<void> {
-  await makeFolder(path);
+  await makeFolder(dirname(path), 0o755);
   await writeFileOnce(path, textOf(marker), markerMode);
 }
 
 const markerMode = 0o644;
-
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-}
 
 function textOf(marker: SiteMarker): string {
   return `${JSON.stringify(marker, undefined, 2)}\n`;

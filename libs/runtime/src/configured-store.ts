@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
+import { makeFolder } from '@sallyport/files';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { SystemClock } from './clock.js';
 import { FaultLog } from './fault-log.js';
@@ -22,6 +22,6 @@ export async function openConfiguredStore(settings: Settings, log: Log): Promise
     return untilAvailable(() => openRedisStore(options), waiting.note);
   }
   const directory = join(settings.require('data.path'), 'store');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeFolder(directory, 0o700);
   return openSqliteStore({ file: join(directory, 'sallyport.db') });
 }

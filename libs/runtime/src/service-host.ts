@@ -1,7 +1,7 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { hasCode } from '@sallyport/files';
+import { hasCode, makeFolder } from '@sallyport/files';
 import { mqttRpcServer, type RpcServerOptions } from '@sallyport/mqtt';
 import { adminSocketDirectory, adminSocketPath, Problem, type ServiceName } from '@sallyport/protocol';
 import { nestLog } from './nest-log.js';
@@ -89,7 +89,7 @@ function rpcServerOptions(name: ServiceName, { connection, faults }: OpenedRpc):
 /** Makes the run directory private, and the path of the socket free. */
 async function prepareSocket(context: ServiceContext, socketPath: string): Promise<void> {
   const directory = adminSocketDirectory(context.settings.require('run.path'));
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeFolder(directory, 0o700);
   // A directory that exists already may be open to other users.
   await chmod(directory, 0o700);
   if (!(await freeSocketPath(socketPath))) throw alreadyRuns(context);

@@ -1,6 +1,7 @@
-import { chmod, mkdir, open } from 'node:fs/promises';
+import { chmod, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { z } from 'zod';
 
@@ -75,7 +76,7 @@ function reasonOf(error: unknown): string {
 
 async function makePrivateFile(file: string): Promise<void> {
   const directory = dirname(file);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeFolder(directory, 0o700);
   const handle = await open(file, 'a', 0o600);
   await handle.close();
   // SQLite gives -wal and -shm the mode of the main file.

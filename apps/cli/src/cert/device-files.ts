@@ -1,7 +1,8 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import { quoted } from '@sallyport/config';
+import { makeFolder } from '@sallyport/files';
 import type { CertificateFiles } from '@sallyport/identity';
 import { type DeviceId, deviceId } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
@@ -45,7 +46,7 @@ export function deviceFiles(
  */
 export async function prepareFolders(settings: Settings, paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
-    if (!relative(settings.directory, folder).startsWith('..')) await mkdir(folder, { recursive: true, mode: 0o755 });
+    if (!relative(settings.directory, folder).startsWith('..')) await makeFolder(folder, 0o755);
     else if (!(await exists(folder)))
       throw new Failure(
         `The folder ${folder} does not exist.`,

@@ -166,10 +166,10 @@ async function requireRoots({ caPath }: DeviceFiles, url: string): Promise<void>
 }
 
 async function waiting(
-  { waitingCertPath }: DeviceFiles,
+  { certPath, waitingCertPath }: DeviceFiles,
   chain: readonly [Certificate, ...Certificate[]],
 ): Promise<CertificateAt> {
-  await writeFileAtomic(waitingCertPath, pemOf(chain), 0o444);
+  await writeFileAtomic(waitingCertPath, pemOf(chain), { mode: 0o444, model: certPath });
   return { path: waitingCertPath, certificate: chain[0] };
 }
 

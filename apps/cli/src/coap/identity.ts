@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '@sallyport/config';
+import { makeFolder } from '@sallyport/files';
 import {
   type CertificateFiles,
   enrolIdentity,
@@ -64,7 +64,7 @@ async function issue(
 ): Promise<Certificate> {
   const deviceId = ocfDeviceId(given.device);
   const csr = given.csr === undefined ? undefined : await requestAt(absolutePath(context, given.csr));
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeFolder(directory, 0o700);
   if (csr === undefined) await requireSameDevice(files, deviceId);
   // Made last: a token replaces the open one of the same device.
   const oneTimePassword = await tokenFor(context, settings, given);

@@ -1,7 +1,7 @@
-import { readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { CloudConnection } from '@sallyport/cloud';
 import { pause } from '@sallyport/concurrency';
-import { exists, writeFileAtomic } from '@sallyport/files';
+import { exists, removeIfPresent, writeFileAtomic } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { waitingPath } from '../cert/device-files.js';
 import type { CliContext } from '../cli-context.js';
@@ -58,7 +58,12 @@ export async function tryWaiting(context: CliContext, connection: CloudConnectio
 /** A crash in between leaves the former certificate in force, or the new one, and never none. */
 async function promote(certPath: string): Promise<string> {
   const formerPath = `${certPath}.old`;
-  if (await exists(certPath)) await writeFileAtomic(formerPath, await readFile(certPath), certificateMode);
-  await rename(waitingPath(certPath), certPath);
+  const renewed = await readFile(waitingPath(certPath));
+  const former = (await exists(certPath)) ? await readFile(certPath) : undefined;
+  const finished = { mode: certificateMode, model: certPath };
+  // They are equal if a crash came between the two last steps. Then `.old` is right already.
+  if (former !== undefined && !former.equals(renewed)) await writeFileAtomic(formerPath, former, finished);
+  await writeFileAtomic(certPath, renewed, finished);
+  await removeIfPresent(waitingPath(certPath));
   return formerPath;
 }

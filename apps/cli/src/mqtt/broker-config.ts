@@ -1,7 +1,7 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quoted, readMqttAccess, type Settings } from '@sallyport/config';
-import { exists, writeFileAtomic } from '@sallyport/files';
+import { exists, makeFolder, writeFileAtomic } from '@sallyport/files';
 import { deviceId, type SecurityLevel, securityLevel } from '@sallyport/protocol';
 import { verifySignedBy } from '@sallyport/x509';
 import { type Command, Option } from 'commander';
@@ -115,7 +115,7 @@ function printed(directory: string, { name, text }: GeneratedFile): string[] {
 }
 
 async function write(directory: string, files: readonly GeneratedFile[]): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o750 });
+  await makeFolder(directory, 0o750);
   for (const { name, text, mode } of files) {
     const path = join(directory, name);
     await writeFileAtomic(path, text, mode);

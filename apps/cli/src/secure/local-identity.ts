@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { AdminClient } from '@sallyport/admin-client';
 import type { Settings } from '@sallyport/config';
+import { makeFolder } from '@sallyport/files';
 import {
   type CertificateFiles,
   ensurePrivateKey,
@@ -38,7 +38,7 @@ export function administrator(settings: Settings): LocalIdentity {
 
 /** Writes the roots into the folder where the certificate of the identity is, or will be. */
 export async function placeRoots({ files }: LocalIdentity, roots: readonly Certificate[]): Promise<void> {
-  await mkdir(dirname(files.caPath), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(files.caPath), 0o700);
   await replaceRoots(files, roots);
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { lchown, mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { lchown, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, readTextIfPresent } from '@sallyport/files';
+import { hasCode, makeFolder, readTextIfPresent } from '@sallyport/files';
 import { siteMarkerPath, writeSiteMarker } from '@sallyport/identity';
 import { type DistrustedAuthority, Problem, type SiteMarker, siteId, statePlaces } from '@sallyport/protocol';
 import { authorityIdOf, certificatesFromPem, splitAtCertificates } from '@sallyport/x509';
@@ -81,7 +81,7 @@ async function refound({ settings, context }: Site, parts: SiteParts): Promise<S
   // The new marker is complete before it replaces the old one. The secrets are moved last: until then they show that
   // there is a site.
   const next = join(settings.stateDirectory, '.site-next');
-  await mkdir(next, { recursive: true });
+  await makeFolder(next, 0o777);
   await writeSiteMarker(siteMarkerPath(next, 'pki-signer'), marker);
   await moveAside(places.markers, suffix);
   await rename(statePlaces(next).markers, places.markers);

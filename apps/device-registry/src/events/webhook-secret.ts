@@ -1,7 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 /**
@@ -17,7 +16,7 @@ export class WebhookSecret {
    * @throws Problem `config-invalid`: the file holds too little
    */
   static async open(path: string): Promise<WebhookSecret> {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     await writeFileOnce(path, `${randomBytes(32).toString('base64url')}\n`, 0o600);
     const secret = (await readTextIfPresent(path))?.trim() ?? '';
     if (secret.length < 32)

@@ -7,10 +7,10 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { readOrCreateSecret } from './secret-file.js';
 import { type CaCurve, KeyStore, type SigningKey } from './signing-key.js';
@@ -37,7 +37,7 @@ export class FileKeyStore extends KeyStore {
 
   /** @throws Problem `signing-key-unavailable`: there are keys, but the passphrase that opens them is gone */
   static async at({ directory, passphraseFile }: FileKeyStoreOptions): Promise<FileKeyStore> {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeFolder(directory, 0o700);
     const hasKeys = (await readdir(directory)).some((name) => name.endsWith(keySuffix));
     // A new passphrase could open none of the keys, and would hide that the old one is missing.
     if (hasKeys && (await readTextIfPresent(passphraseFile)) === undefined)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 const secretBytes = 32;
@@ -13,7 +13,7 @@ const secretBytes = 32;
  * @throws Problem `config-invalid`: the file holds something else
  */
 export async function readOrCreateSecret(path: string): Promise<Buffer> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path), 0o700);
   if ((await readTextIfPresent(path)) === undefined)
     await writeFileOnce(path, randomBytes(secretBytes).toString('hex'), 0o600);
   const secret = Buffer.from(await readFile(path, 'utf8'), 'hex');

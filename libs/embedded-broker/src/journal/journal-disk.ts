@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 /** A segment that is being written. */
@@ -36,7 +37,7 @@ const lockName = 'lock';
  * @throws Problem `conflict`: a process uses the folder already
  */
 export async function openJournalFolder(folder: string): Promise<JournalDisk> {
-  await mkdir(folder, { recursive: true, mode: folderMode });
+  await makeFolder(folder, folderMode);
   const lock = await lockFolder(folder);
   return {
     names: async () => (await readdir(folder)).filter((name) => !name.startsWith(lockName)),

@@ -1,7 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
+import { makeFolder, readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 
@@ -20,7 +19,7 @@ export interface TokenKey {
  * @throws Problem `config-invalid`: the file holds no P-256 key
  */
 export async function openTokenKey(path: string): Promise<TokenKey> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path), 0o700);
   if ((await readTextIfPresent(path)) === undefined) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     await writeFileOnce(path, String(privateKey.export({ format: 'pem', type: 'pkcs8' })), 0o600);
