@@ -6,6 +6,7 @@ import {
   decodeCertsOnly,
   derFromPem,
   describePemPart,
+  isCertificate,
   isEncryptedKey,
   isPrivateKey,
   type PemPart,
@@ -55,9 +56,8 @@ export function certificatesIn(items: readonly PastedItem[]): Certificate[] {
 
 function itemsOfPart(part: PemPart): PastedItem[] {
   if (isPrivateKey(part)) return [privateKeyItem(isEncryptedKey(part))];
-  // OpenSSL writes settings of its own behind this one, so it is no certificate.
-  if (part.label === 'TRUSTED CERTIFICATE')
-    return [unreadable('An OpenSSL "TRUSTED CERTIFICATE". Write it as a plain one: openssl x509 -in FILE -out CA.pem')];
+  if (part.label === 'TRUSTED CERTIFICATE') return [unreadable(`${capital(describePemPart(part))}.`)];
+  if (part.isCutOff) return [unreadable('A PEM block that is cut off: it has no END line. Copy all of it.')];
   try {
     const [der] = derFromPem(part.text, part.label);
     if (der !== undefined) return itemsOfLabel(part, der);
@@ -68,7 +68,7 @@ function itemsOfPart(part: PemPart): PastedItem[] {
 }
 
 function itemsOfLabel(part: PemPart, der: Buffer): PastedItem[] {
-  if (/^(?:X509 )?CERTIFICATE$/.test(part.label)) return [certificateItem(der)];
+  if (isCertificate(part)) return [certificateItem(der)];
   if (/^(?:PKCS7|CMS)$/.test(part.label)) return envelopeItems(der) ?? [unreadable('A PKCS #7 block that is damaged.')];
   if (part.label === 'X509 CRL') return [crlItem(der)];
   if (/PUBLIC KEY$/.test(part.label)) return [publicKeyItem];
@@ -78,13 +78,11 @@ function itemsOfLabel(part: PemPart, der: Buffer): PastedItem[] {
 
 function itemsWithoutPem(bytes: Buffer, text: string): PastedItem[] {
   if (bytes.length === 0) return [];
-  return itemsOfDer(bytes) ?? itemsOfDer(derFromText(text)) ?? [unreadable(withoutPem(text))];
+  return itemsOfDer(bytes) ?? itemsOfDer(derFromText(text)) ?? [unreadable(notPem)];
 }
 
-function withoutPem(text: string): string {
-  if (text.includes('-----BEGIN ')) return 'A PEM block that is cut off: it has no END line. Copy all of it.';
-  return 'Neither PEM, nor DER, nor PKCS #7, nor base64 of those. Paste the text from "-----BEGIN CERTIFICATE-----" to "-----END CERTIFICATE-----".';
-}
+const notPem =
+  'Neither PEM, nor DER, nor PKCS #7, nor base64 of those. Paste the text from "-----BEGIN CERTIFICATE-----" to "-----END CERTIFICATE-----".';
 
 /** Base64 or hexadecimal, as clouds and openssl print it; undefined for other text. */
 function derFromText(text: string): Buffer | undefined {

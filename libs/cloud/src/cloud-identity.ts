@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readOperatorFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { isEncryptedKey, isPrivateKey, pemParts } from '@sallyport/x509';
+import { certificatePemsIn, isEncryptedKey, isPrivateKey, pemParts } from '@sallyport/x509';
 import type { CloudConnection, IdentityFiles } from './cloud-connection.js';
 
 /** What a device shows to a cloud. */
@@ -44,8 +44,8 @@ async function certificatesAt(connection: CloudConnection, path: string): Promis
     throw fault('device-certificate-missing', `There is no certificate at ${path} (${name}). ${remedy}`);
   if (reading.state !== 'file')
     throw fault('device-certificate-missing', `${name}: ${path} ${reading.fault}. ${remedy}`);
-  const certificates = pemParts(reading.text).filter(({ label }) => label === 'CERTIFICATE');
-  if (certificates.length > 0) return certificates.map(({ text }) => text).join('');
+  const certificates = certificatePemsIn(reading.text);
+  if (certificates.length > 0) return certificates.join('');
   throw fault('device-certificate-missing', `${name}: ${path} holds no certificate in PEM. ${remedy}`);
 }
 

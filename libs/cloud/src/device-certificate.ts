@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readOperatorFile } from '@sallyport/files';
 import { blankUnprintable } from '@sallyport/protocol';
+import { certificatePemsIn } from '@sallyport/x509';
 import type { CloudConnection } from './cloud-connection.js';
 
 /** The certificate of this device, as far as advice depends on it. */
@@ -19,7 +20,7 @@ export async function deviceCertificateOf({ identity }: CloudConnection): Promis
   const reading = await readOperatorFile(identity.certPath);
   if (reading.state !== 'file') return undefined;
   try {
-    const leaf = new X509Certificate(reading.text);
+    const leaf = new X509Certificate(certificatePemsIn(reading.text)[0] ?? '');
     return {
       path: identity.certPath,
       isSelfSigned: leaf.checkIssued(leaf) && leaf.verify(leaf.publicKey),

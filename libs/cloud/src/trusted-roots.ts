@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOrMessage, readOperatorFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
-import { pemParts } from '@sallyport/x509';
+import { certificatePemsIn } from '@sallyport/x509';
 import type { CloudSettingNames } from './cloud-connection.js';
 
 /** Where the CAs of a cloud are; a `CloudConnection` says it too. */
@@ -99,15 +99,13 @@ export async function readRoots(connection: RootPlace, files: readonly RootFile[
 
 /** The certificates of a text that OpenSSL can read, as PEM. */
 function certificatesIn(text: string): string[] {
-  return pemParts(text)
-    .filter(({ label }) => label === 'CERTIFICATE')
-    .flatMap(({ text: pem }) => {
-      try {
-        return [new X509Certificate(pem).toString()];
-      } catch {
-        return [];
-      }
-    });
+  return certificatePemsIn(text).flatMap((pem) => {
+    try {
+      return [new X509Certificate(pem).toString()];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function noRoots({ settingNames, commandToSet }: RootPlace, what: string, cause?: unknown): Problem {

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } fr
 import { promisify } from 'node:util';
 import { readTextIfPresent, writeFileOnce } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
+import { isPrivateKey, pemParts } from '@sallyport/x509';
 
 const privateKeyMode = 0o400;
 
@@ -36,8 +37,9 @@ export async function readPrivateKey(path: string): Promise<KeyObject> {
 
 /** @throws Problem `config-invalid`: the text holds no readable, unencrypted private key */
 export function privateKeyFromPem(pem: string): KeyObject {
+  const block = pemParts(pem).find(isPrivateKey);
   try {
-    return createPrivateKey(pem);
+    return createPrivateKey(block?.text ?? '');
   } catch (cause) {
     throw new Problem(
       'config-invalid',

@@ -7,10 +7,12 @@ import {
   describePemParts,
   hasBegun,
   hasEnded,
+  isCertificate,
   isEncryptedKey,
   isPrivateKey,
   keyWeakness,
   type PemPart,
+  pemFromDer,
   pemParts,
 } from '@sallyport/x509';
 import { type HalfPair, pairOf } from './pair.js';
@@ -143,7 +145,7 @@ const blocksOf = (reading: FileReading): PemPart[] => (reading.fault === undefin
 function isSwapped(certFile: FileReading, keyFile: FileReading): boolean {
   const [first, second] = [blocksOf(certFile), blocksOf(keyFile)];
   const holdsOnly = (blocks: PemPart[], isKey: boolean) =>
-    blocks.length > 0 && blocks.some(isPrivateKey) === isKey && blocks.some((b) => b.label === 'CERTIFICATE') !== isKey;
+    blocks.length > 0 && blocks.some(isPrivateKey) === isKey && blocks.some(isCertificate) !== isKey;
   return holdsOnly(first, true) && holdsOnly(second, false);
 }
 
@@ -161,9 +163,9 @@ function certificatesIn({
   if (reading.fault !== undefined) return `${key}: ${path} ${reading.fault}.`;
   const blocks = pemParts(reading.text);
   try {
-    const [first, ...rest] = blocks
-      .filter(({ label }) => label === 'CERTIFICATE')
-      .flatMap(({ text }) => certificatesFromPem(text).map((certificate) => ({ text, certificate })));
+    const [first, ...rest] = certificatesFromPem(reading.text).map((certificate) => {
+      return { text: pemFromDer('CERTIFICATE', certificate.der), certificate };
+    });
     if (first !== undefined) return [first, ...rest];
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -185,6 +187,7 @@ function privateKeyIn({
     return `${key}: ${path} holds ${describePemParts(blocks)}, not a private key. Name the PEM file with the private key.`;
   if (isEncryptedKey(block))
     return `${key}: ${path} holds an encrypted private key, and there is nobody to type its passphrase. Decrypt it with "openssl pkey -in OLD -out NEW" and protect the file instead.`;
+  if (block.isCutOff) return `${key}: ${path} holds a private key that is cut off: it has no END line.`;
   try {
     return { pem: block.text, key: createPrivateKey(block.text) };
   } catch {

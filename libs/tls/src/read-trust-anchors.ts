@@ -7,6 +7,7 @@ import {
   type Certificate,
   certificatesFromPem,
   describePemPart,
+  isCertificate,
   isPrivateKey,
   keyWeakness,
   pemParts,
@@ -33,8 +34,8 @@ async function candidatesOf(name: string, text: string, eventLoop: EventLoopYiel
   const found: Found = { candidates: [], warnings: [] };
   const blocks = pemParts(text);
   if (blocks.length === 0) found.warnings.push(`${name}: ignored, holds no PEM certificate`);
-  const certificates = blocks.filter((block) => block.label === 'CERTIFICATE');
-  for (const other of blocks.filter((block) => block.label !== 'CERTIFICATE'))
+  const certificates = blocks.filter(isCertificate);
+  for (const other of blocks.filter((block) => !isCertificate(block)))
     found.warnings.push(
       isPrivateKey(other)
         ? `${name}: holds a private key, which does not belong among trusted CAs. Move it away: everybody who can read it can pose as its owner`
@@ -42,6 +43,7 @@ async function candidatesOf(name: string, text: string, eventLoop: EventLoopYiel
     );
   for (const [index, block] of certificates.entries()) {
     const label = certificates.length > 1 ? `${name} (certificate ${index + 1})` : name;
+    if (block.isCutOff) found.warnings.push(`${label}: ignored, cut off: it has no END line`);
     try {
       for (const certificate of certificatesFromPem(block.text))
         found.candidates.push({ name, certificate: examined(certificate) });

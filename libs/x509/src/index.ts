@@ -1,4 +1,4 @@
-export { altNameFault, canonicalHost } from './alt-name-rules.js';
+export { altNameFault } from './alt-name-rules.js';
 export { authorityIdOf } from './authority-id.js';
 export { type Certificate, parseCertificate, verifySignedBy } from './certificate.js';
 export { type Bundle, importBundle } from './containers/bundle.js';
@@ -37,8 +37,10 @@ export { type Name, type NameAttribute, nameKey } from './name.js';
 export { type ConstraintVerdict, constraintVerdict } from './name-constraints.js';
 export { certificatesFromPem, derFromPem, type PemLabel, pemFromDer, splitAtCertificates } from './pem.js';
 export {
+  certificatePemsIn,
   describePemPart,
   describePemParts,
+  isCertificate,
   isEncryptedKey,
   isPrivateKey,
   type PemPart,

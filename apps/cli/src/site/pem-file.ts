@@ -6,9 +6,12 @@ import {
   type Certificate,
   certificatesFromPem,
   describePemPart,
+  isCertificate,
   isCertificateOf,
   isEncryptedKey,
   isPrivateKey,
+  type PemPart,
+  pemParts,
 } from '@sallyport/x509';
 
 type FileFault = Exclude<FileReading, { readonly state: 'file' }>;
@@ -57,11 +60,9 @@ export function isPair(certificate: PemFile, key: PemFile): boolean {
 
 function contentOf(text: string): Pick<PemFile, 'certificates' | 'privateKey' | 'description' | 'damage'> {
   const { certificates, damage } = certificatesIn(text);
-  const keyBlock = /-----BEGIN (?:EC |RSA )?PRIVATE KEY-----[^-]+-----END (?:EC |RSA )?PRIVATE KEY-----/.exec(
-    text,
-  )?.[0];
-  const privateKey = keyBlock === undefined ? undefined : unlessRejected(() => privateKeyFromPem(`${keyBlock}\n`));
-  return { certificates, privateKey, description: describe(text, certificates), damage };
+  const parts = pemParts(text);
+  const privateKey = parts.some(isPrivateKey) ? unlessRejected(() => privateKeyFromPem(text)) : undefined;
+  return { certificates, privateKey, description: describe(parts, certificates), damage };
 }
 
 function certificatesIn(text: string): Pick<PemFile, 'certificates' | 'damage'> {
@@ -74,14 +75,13 @@ function certificatesIn(text: string): Pick<PemFile, 'certificates' | 'damage'> 
 }
 
 /** A file with a key counts as a key, whatever else is in it and even if it is cut off: it must not be lost. */
-function describe(text: string, certificates: readonly Certificate[]): string {
-  const parts = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, label = '']) => ({ label, text: '' }));
+function describe(parts: readonly PemPart[], certificates: readonly Certificate[]): string {
   const [first] = parts;
   if (first === undefined) return nothingInPem;
   const key = parts.find(isEncryptedKey) ?? parts.find(isPrivateKey);
   if (key !== undefined) return describePemPart(key);
   if (certificates.length > 0) return certificates.some(({ isCa }) => !isCa) ? 'a certificate' : 'a CA certificate';
-  return parts.some(({ label }) => label === 'CERTIFICATE') ? 'a damaged certificate' : describePemPart(first);
+  return parts.some(isCertificate) ? 'a damaged certificate' : describePemPart(first);
 }
 
 function unlessRejected<Result>(read: () => Result): Result | undefined {
