@@ -10,6 +10,7 @@ import {
   type OcfUuid,
   ocfUuidOf,
   Problem,
+  readHost,
 } from '@sallyport/protocol';
 import { certificatesFromPem } from '@sallyport/x509';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -17,7 +18,6 @@ import { z } from 'zod';
 import type { CliContext } from './cli-context.js';
 import { type LogLevel, logLevels } from './command-log.js';
 import { writeWarnings } from './output.js';
-import { hostNameOf } from './site/host-names.js';
 
 /** Options every command takes. */
 export const globalOptions = z.object({
@@ -114,7 +114,7 @@ export function durationArgument(text: string): number {
 
 /** Parser of an option that names a host and may be given several times. */
 export function hostArgument(text: string, earlier: readonly HostName[] | undefined): HostName[] {
-  const host = hostNameOf(text);
-  if (host === undefined) throw new InvalidArgumentError(`"${text}" is neither a host name nor an address.`);
+  const { host, fault } = readHost(text);
+  if (host === undefined) throw new InvalidArgumentError(`"${text}" ${fault}.`);
   return [...(earlier ?? []), host];
 }

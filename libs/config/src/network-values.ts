@@ -1,20 +1,13 @@
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
-import { domainToASCII } from 'node:url';
-import { canonicalUuid } from '@sallyport/protocol';
+import { canonicalUuid, isConnectableHost, readHost } from '@sallyport/protocol';
+import { z } from 'zod';
 import { absolutePath } from './text-values.js';
 import { integerFrom, listOf, textParsedBy, textThat } from './value-type.js';
 
 /** A DNS name (RFC 1123 §2.1, underscores tolerated) or an IPv4 address; no port, scheme or path. */
 function isHostName(text: string): boolean {
-  // domainToASCII would remove or translate these without a warning, so refuse them first.
-  if (/[\s\p{Cc}/:@?#[\]\\%]/u.test(text)) return false;
-  const labels = domainToASCII(text).replace(/\.$/, '').split('.');
-  return labels.join('.').length <= 253 && labels.every((label) => /^\w(?:[\w-]{0,61}\w)?$/.test(label));
-}
-
-function isHost(text: string): boolean {
-  return isIP(text) !== 0 || isHostName(text);
+  return isIP(text) !== 6 && isConnectableHost(text);
 }
 
 /** A TCP port; 0 lets the operating system choose a free one. */
@@ -27,7 +20,7 @@ export const nonZeroPort = integerFrom('NonZeroU16', 'a port number from 1 to 65
 export const ipAddress = textThat('IpAddr', 'an IPv4 or IPv6 address, not a host name', (text) => isIP(text) !== 0);
 
 /** A host name or IP address to connect to. */
-export const host = textThat('Host', 'a host name or an IP address, without scheme or port', isHost);
+export const host = textThat('Host', 'a host name or an IP address, without scheme or port', isConnectableHost);
 
 /** The host of a cloud tenant. */
 export const connectUrl = textThat('ConnectUrl', 'a bare host name, without scheme, port or path', isHostName);
@@ -38,7 +31,7 @@ export const ocfHubId = textParsedBy('Uuid', 'a UUID such as 3f4a9c1e-5b7d-4e2a-
 /** A host, and the port when it is not the usual one. */
 export const hostAndPort = textThat('HostPort', 'a host name, with or without a port (host:443)', (text) => {
   const [, name = '', digits = '1'] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  return isHost(name) && Number(digits) > 0 && Number(digits) <= 65_535;
+  return isConnectableHost(name) && Number(digits) > 0 && Number(digits) <= 65_535;
 });
 
 /** An HTTP proxy. Its user and password are in other settings, so this value can be printed. */
@@ -49,6 +42,21 @@ export const proxyUrl = textThat('ProxyUrl', 'an address like proxy.example:3128
 
 /** Names and addresses of hosts. */
 export const hostList = listOf('HostList', 'host names and IP addresses, separated by commas', host.schema);
+
+/** Names and addresses for server certificates; programs read each in its one spelling. */
+export const certificateHosts = listOf(
+  'HostList',
+  'host names and IP addresses, separated by commas',
+  z.string({ error: 'must be host names and IP addresses, separated by commas' }).transform((text, context) => {
+    const { host, fault } = readHost(text);
+    if (host !== undefined) return host.value;
+    context.addIssue({
+      code: 'custom',
+      message: `must have only names a certificate can have, and "${text}" ${fault}`,
+    });
+    return z.NEVER;
+  }),
+);
 
 function urlIn(text: string, schemes: readonly string[]): URL | undefined {
   const url = /[\s\p{Cc}]/u.test(text) ? null : URL.parse(text);
@@ -107,7 +115,8 @@ export const brokerUrl = textParsedBy(
   (text) => {
     if (text.startsWith('unix:')) return isSocketPath(text.slice('unix:'.length)) ? text : undefined;
     const url = urlIn(text, ['mqtt:', 'mqtts:']);
-    if (url === undefined || !isHost(url.hostname.replace(/^\[|\]$/g, '')) || url.port === '0') return undefined;
+    if (url === undefined || !isConnectableHost(url.hostname.replace(/^\[|\]$/g, '')) || url.port === '0')
+      return undefined;
     const rest = `${url.username}${url.password}${url.search}${url.hash}`;
     return rest === '' && ['', '/'].includes(url.pathname) ? `${url.protocol}//${url.host}` : undefined;
   },

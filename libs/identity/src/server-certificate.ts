@@ -1,13 +1,11 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backOffMs } from '@sallyport/concurrency';
-import { holdRoom, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
-import { type DeviceId, Problem } from '@sallyport/protocol';
+import { holdRoom, makeFolder, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
+import { canonicalHost, type DeviceId, Problem } from '@sallyport/protocol';
 import {
   buildCertificateRequest,
   type Certificate,
-  canonicalHost,
   certificatesFromPem,
   hasBegun,
   hasEnded,
@@ -154,7 +152,7 @@ export class ServerCertificate {
   private async make(): Promise<ServerIdentity> {
     const { path } = this.options;
     const privateKey = await newPrivateKey();
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     // Issue nothing that cannot be stored: every certificate stays in inventory, registry and audit log.
     const room = await holdRoom(path, roomBytes);
     const ders = await this.issueFor(privateKey).finally(() => room.release());

@@ -1,7 +1,7 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { SerialQueue } from '@sallyport/concurrency';
-import { removeIfPresent, writeFileAtomic } from '@sallyport/files';
+import { makeFolder, removeIfPresent, writeFileAtomic } from '@sallyport/files';
 import { condensed } from './condensed.js';
 import { type JournalChange, type JournalEntry, lineOf } from './journal-entry.js';
 import { bytesOf, entriesIn, type Segment, segmentOf, segmentsIn } from './segments.js';

@@ -367,6 +367,14 @@ export {
   webhookName,
 } from './events-admin.js';
 export { healthRoutes } from './health-routes.js';
+export {
+  addressFault,
+  canonicalHost,
+  dnsNameFault,
+  type HostReading,
+  isConnectableHost,
+  readHost,
+} from './host-name.js';
 export { type IdentityRevocation, revokeIdentities } from './identity-revocation.js';
 export {
   type AuthorityId,

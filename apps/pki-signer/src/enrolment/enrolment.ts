@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import {
   canonicalDeviceId,
+  canonicalHost,
   deviceId,
   type Fingerprint,
   type LeafProfile,
@@ -8,7 +9,6 @@ import {
   Problem,
 } from '@sallyport/protocol';
 import { networkOf } from '@sallyport/tls';
-import { canonicalHost } from '@sallyport/x509';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { SupersededIdentities } from '../inventory/superseded-identities.js';

@@ -1,5 +1,5 @@
-import { Problem, type SigningRequest, type SigningResponse } from '@sallyport/protocol';
-import { canonicalHost, derFromPem, pemFromDer } from '@sallyport/x509';
+import { canonicalHost, Problem, type SigningRequest, type SigningResponse } from '@sallyport/protocol';
+import { derFromPem, pemFromDer } from '@sallyport/x509';
 import type { Hierarchy } from '../authority/hierarchy.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { IssueOrder } from './certificate-issuer.js';

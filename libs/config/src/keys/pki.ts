@@ -1,6 +1,6 @@
 import { entrances } from '@sallyport/protocol';
 import { certificateValidity, positiveDuration, renewalGrace } from '../durations.js';
-import { hostList, httpUrl, ipAddress, port } from '../network-values.js';
+import { certificateHosts, httpUrl, ipAddress, port } from '../network-values.js';
 import { optionalSetting, setting } from '../setting.js';
 import { absolutePath, subjectName, trustDomain } from '../text-values.js';
 
@@ -61,7 +61,7 @@ const addresses = {
     examples: ['http://gateway.local:8442'],
     isOwn,
   }),
-  'pki.hostnames': setting(hostList, {
+  'pki.hostnames': setting(certificateHosts, {
     doc: 'Names and addresses, besides localhost, under which others reach the services of this site; they go into server certificates.',
     default: [],
     examples: ['gateway.local,192.168.1.6'],
