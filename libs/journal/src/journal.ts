@@ -47,7 +47,7 @@ export class Journal {
   /** @throws NodeJS.ErrnoException as the disk says */
   static async open(given: JournalOptions): Promise<Journal> {
     const options = { owner: ownerName(hostname()), segmentBytes: 4 * mebibyte, mostBytes: 64 * mebibyte, ...given };
-    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(options.folder, 0o700);
     const journal = new Journal(options, undefined);
     journal.newestOwn = await newestIn(await journal.ownSegments());
     return journal;
@@ -95,7 +95,7 @@ export class Journal {
 
   private async lastSegment(): Promise<Segment> {
     const { folder, owner } = this.options;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     return (await this.ownSegments()).at(-1) ?? segmentOf(folder, owner, 1);
   }
 
