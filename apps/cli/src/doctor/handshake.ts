@@ -43,6 +43,7 @@ export function shakeHands(target: HandshakeTarget): Promise<Handshake> {
       allowPartialTrustChain: true,
       rejectUnauthorized: false,
       servername: 'localhost',
+      checkServerIdentity: () => undefined,
       ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
     });
     const end = (handshake: Handshake): void => {
@@ -52,9 +53,17 @@ export function shakeHands(target: HandshakeTarget): Promise<Handshake> {
     AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]).addEventListener('abort', () =>
       end({ isDone: false, code: 'ETIMEDOUT', fault: 'no answer in time' }),
     );
-    socket.once('error', (fault) => end(failed(fault)));
-    socket.once('close', () => end({ isDone: false, code: 'ECONNRESET', fault: 'the connection was closed' }));
-    socket.once('secureConnect', () => void greeted(socket, greetings[target.protocol]).then((it) => end(it)));
+    const onError = (fault: Error) => end(failed(fault));
+    const onClose = () => end({ isDone: false, code: 'ECONNRESET', fault: 'the connection was closed' });
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    socket.once('secureConnect', () => {
+      // From here on, what ends the connection is the answer of the listener to this client.
+      socket.off('close', onClose);
+      const answer = greeted(socket, greetings[target.protocol]);
+      socket.off('error', onError);
+      void answer.then(end);
+    });
   });
 }
 
@@ -73,7 +82,7 @@ function greeted(socket: TLSSocket, greeting: Greeting): Promise<Handshake> {
       resolve({ isDone: true, leaf, ...verdict, ...(refusal === undefined ? {} : { refusal }) });
     socket.once('data', (bytes: Buffer) => end(greeting.fault(bytes)?.message));
     // With TLS 1.3 a server refuses a certificate after the handshake.
-    socket.once('error', (fault) => end('reason' in fault ? String(fault.reason) : fault.message));
+    socket.on('error', (fault) => end('reason' in fault ? String(fault.reason) : fault.message));
     socket.once('close', () => end('the connection was closed'));
     socket.write(greeting.first());
   });

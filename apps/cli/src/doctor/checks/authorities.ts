@@ -1,5 +1,6 @@
 import { type AuthorityDescription, signerRoutes } from '@sallyport/protocol';
 import { hasEnded } from '@sallyport/x509';
+import { reachableHost } from '../../secure/probe.js';
 import { type Check, error, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 import { fetchRevocationList } from '../revocation-list.js';
@@ -95,13 +96,27 @@ async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: Aut
   const { site, remedies, trust, context } = checked;
   const url = new URL(`/crl/${keyId}.crl`, site.settings.require('pki.public.url'));
   const issuer = [...trust.roots, ...trust.issuing].find((certificate) => certificate.fingerprint === fingerprint);
-  const { fault } = await fetchRevocationList(url, issuer, context.now());
+  const { fault, isAbsent = false } = await fetchRevocationList(url, issuer, context.now());
   if (fault === undefined) return [];
+  const isAddressWrong = isAbsent && (await isServedHere(checked, url));
+  const what = `The revocation list of ${id} ${fault}`;
+  const relations = { needs: ['service pki-signer', 'clock', 'disk'] } as const;
+  if (!isAddressWrong) return [error(`${what}.`, remedies.startServices(), relations)];
   return [
-    error(`The revocation list of ${id} ${fault}.`, remedies.startServices(), {
-      needs: ['service pki-signer', 'clock', 'disk'],
-    }),
+    error(
+      `${what}, the address that certificates name (pki.public.url), though this machine gives it.`,
+      remedies.unset('pki.public.url'),
+      relations,
+    ),
   ];
+}
+
+/** Whether the listener of this machine gives a list that its public address does not. */
+async function isServedHere({ site: { settings }, context }: CheckedSite, { pathname }: URL): Promise<boolean> {
+  if (settings.source('pki.public.url') === 'default') return false;
+  const host = reachableHost(settings.require('pki.public.bind.address'));
+  const place = `http://${host.includes(':') ? `[${host}]` : host}:${settings.require('pki.public.bind.port')}`;
+  return !(await fetchRevocationList(new URL(pathname, place), undefined, context.now())).isAbsent;
 }
 
 /** A CA keeps for its whole life the address that `pki.public.url` had when it was made. */

@@ -2,12 +2,18 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import { isConfigKey } from '@sallyport/config';
-import { readTextIfPresent } from '@sallyport/files';
-import { type EntranceDefinition, type EntranceDescription, entranceDefinition } from '@sallyport/protocol';
-import { pemFromDer } from '@sallyport/x509';
+import { privateKeyPem } from '@sallyport/identity';
+import {
+  type EntranceDefinition,
+  type EntranceDescription,
+  type EntranceGroup,
+  entranceDefinition,
+} from '@sallyport/protocol';
+import { type Certificate, pemFromDer } from '@sallyport/x509';
 import { administrator, localClient } from '../../secure/local-identity.js';
 import { type ClientIdentity, reachableHost } from '../../secure/probe.js';
-import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
+import { isPair, readPemFile } from '../../site/pem-file.js';
+import { type PathKey, securedGroups } from '../../site/secured-group.js';
 import { isOfSite } from '../../site/trusted-roots.js';
 import { type Check, error, type Finding, type Relations, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
@@ -31,18 +37,31 @@ interface Visited {
   readonly checked: CheckedSite;
   readonly entrance: EntranceDescription;
   readonly definition: EntranceDefinition;
-  /** Absent where the service makes its own certificate. */
-  readonly secured: SecuredGroup | undefined;
+  /** Settings of its certificate; absent where the service makes its own, and nobody can give it another. */
+  readonly keys: CertificateKeys | undefined;
   readonly relations: Relations;
 }
+
+/** Settings of the certificate of a listener. Without `ca` the service has one by itself when they are not set. */
+interface CertificateKeys {
+  readonly cert: PathKey;
+  readonly key: PathKey;
+  readonly ca?: PathKey;
+}
+
+const frontKeys: Partial<Record<EntranceGroup, CertificateKeys>> = {
+  connector: { cert: 'connector.cert_path', key: 'connector.key_path' },
+  'connector.mqtt': { cert: 'connector.cert_path', key: 'connector.key_path' },
+  coap: { cert: 'coap.tls.cert_path', key: 'coap.tls.key_path' },
+};
 
 type Done = Extract<Handshake, { isDone: true }>;
 
 async function inspect(checked: CheckedSite, entrance: EntranceDescription): Promise<Finding[]> {
   const definition: EntranceDefinition = entranceDefinition(entrance.group);
-  const secured = securedGroups.find(({ group }) => group === entrance.group);
+  const keys = securedGroups.find(({ group }) => group === entrance.group)?.keys ?? frontKeys[entrance.group];
   const needs = ['clock', `listener ${entrance.group}`, `service ${definition.service}`] as const;
-  const visited = { checked, entrance, definition, secured, relations: { needs } };
+  const visited = { checked, entrance, definition, keys, relations: { needs } };
   const seen = await visit(visited, siteAnchors(checked));
   if (!seen.isDone) return [impossible(visited, seen)];
   if (isOfSite([seen.leaf], checked.trust))
@@ -54,7 +73,12 @@ async function visit({ checked, entrance, definition }: Visited, anchors: readon
   const { protocol } = definition;
   const client = await clientFor(checked, entrance, definition);
   const { signal } = checked.context;
-  return shakeHands({ host: reachableHost(entrance.host), port: entrance.port, protocol, anchors, client, signal });
+  const place = { host: reachableHost(entrance.host), port: entrance.port };
+  const seen = await shakeHands({ ...place, protocol, anchors, client, signal });
+  // Refusing a client without a certificate is what level mutual is for.
+  if (!seen.isDone || client !== undefined || entrance.level !== 'mutual') return seen;
+  const { refusal: _expected, ...rest } = seen;
+  return rest;
 }
 
 /** Whom this machine can connect as; undefined where the listener asks for nobody, or there is no certificate to show. */
@@ -65,8 +89,13 @@ async function clientFor(
 ): Promise<ClientIdentity | undefined> {
   if (level !== 'mutual' || clientCertificate === 'none' || clientCertificate === 'optional') return undefined;
   const { files } = isAdminApi === true ? administrator(settings) : localClient(settings);
-  const [certPem, keyPem] = [await readTextIfPresent(files.certPath), await readTextIfPresent(files.keyPath)];
-  return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
+  const [cert, key] = [await readPemFile(files.certPath), await readPemFile(files.keyPath)];
+  // Another check tells of a pair that cannot be used.
+  if (!isPair(cert, key) || key.privateKey === undefined) return undefined;
+  return {
+    certPem: cert.certificates.map(({ der }) => pemFromDer('CERTIFICATE', der)).join(''),
+    keyPem: privateKeyPem(key.privateKey),
+  };
 }
 
 function siteAnchors({ trust }: CheckedSite): string[] {
@@ -75,8 +104,8 @@ function siteAnchors({ trust }: CheckedSite): string[] {
 
 /** A certificate of another CA: its clients trust the CAs of the machine, or those that the operator has put here. */
 async function judgeForeign(visited: Visited): Promise<Finding[]> {
-  const { checked, secured } = visited;
-  const own = secured === undefined ? [] : await operatorAnchors(checked.site.settings, secured);
+  const { checked, keys } = visited;
+  const own = keys === undefined ? [] : await operatorAnchors(checked.site.settings, keys);
   const seen = await visit(visited, [...own, ...getCACertificates('system'), ...rootCertificates]);
   if (!seen.isDone) return [impossible(visited, seen)];
   return [
@@ -98,8 +127,8 @@ function isIssuerUnknown({ verdict = '' }: Done): boolean {
 
 /** Some clients may know the issuer, so this is no error. With its certificate sent along, all of them find the root. */
 async function unknownIssuer(visited: Visited, { leaf }: Done): Promise<Finding> {
-  const { checked, entrance, secured, relations } = visited;
-  const path = secured === undefined ? undefined : checked.site.settings.get(secured.keys.cert);
+  const { checked, entrance, keys, relations } = visited;
+  const path = keys === undefined ? undefined : checked.site.settings.get(keys.cert);
   const what = `${entrance.name} sends a certificate of "${leaf.issuer.text}" and not the certificate of that CA. Clients that trust only the root above it cannot connect.`;
   if (path === undefined) return warning(what, repair(visited, leaf), relations);
   const issuer = (await issuerBeside(path, leaf)) ?? 'ISSUER.pem';
@@ -149,24 +178,27 @@ function refusalFindings({ checked, entrance, relations }: Visited, { refusal }:
   return [error(what, checked.remedies.secure(entrance.level), { needs })];
 }
 
-function impossible(
-  { checked, entrance, secured, relations }: Visited,
-  seen: Extract<Handshake, { isDone: false }>,
-): Finding {
-  const { remedies } = checked;
-  const what = `No ordinary client can finish a TLS handshake with ${entrance.name} at ${placeOf(entrance)}: ${seen.fault}.`;
-  const isAway = seen.code === 'ECONNREFUSED' || seen.code === 'ETIMEDOUT';
-  if (isAway || secured === undefined) return error(what, remedies.startServices(), relations);
-  const { cert, key } = secured.keys;
-  return error(what, remedies.all(remedies.unset(cert, key), remedies.secure(entrance.level)), relations);
+function impossible(visited: Visited, { fault, code }: Extract<Handshake, { isDone: false }>): Finding {
+  const { checked, entrance, relations } = visited;
+  const what = `No ordinary client can finish a TLS handshake with ${entrance.name} at ${placeOf(entrance)}: ${fault}.`;
+  const isAway = code === 'ECONNREFUSED' || code === 'ETIMEDOUT';
+  return error(what, isAway ? checked.remedies.startServices() : repair(visited, undefined), relations);
 }
 
-/** The command that puts a certificate of this site there. A running listener never goes below its level by it. */
-function repair({ checked, entrance, secured }: Visited, leaf: Done['leaf']): string {
-  const { remedies, trust } = checked;
-  if (secured === undefined) return remedies.startServices();
-  const secure = remedies.secure(entrance.level);
-  return isOfSite([leaf], trust) ? secure : remedies.all(remedies.unset(secured.keys.cert, secured.keys.key), secure);
+/**
+ * The command that puts a certificate of this site there. A running listener never goes below its level by it.
+ *
+ * @param leaf what it shows now; undefined when it cannot even do that
+ */
+function repair({ checked, entrance, keys }: Visited, leaf: Certificate | undefined): string {
+  const { remedies, trust, site } = checked;
+  const isOwn = leaf !== undefined && isOfSite([leaf], trust);
+  if (keys?.ca !== undefined) {
+    const secure = remedies.secure(entrance.level);
+    return isOwn ? secure : remedies.all(remedies.unset(keys.cert, keys.key), secure);
+  }
+  const isChosen = keys !== undefined && site.settings.get(keys.cert) !== undefined;
+  return isChosen ? remedies.unset(keys.cert, keys.key) : remedies.startServices();
 }
 
 function placeOf({ host, port }: EntranceDescription): string {

@@ -1,7 +1,6 @@
 import { deviceId, Problem, registryRoutes } from '@sallyport/protocol';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
-import { Failure } from '../../failure.js';
 import { administrator, localClient } from '../../secure/local-identity.js';
 import { readPemFile } from '../../site/pem-file.js';
 import { securedGroups } from '../../site/secured-group.js';
@@ -134,8 +133,8 @@ async function registryFindings(checked: CheckedSite): Promise<Finding[]> {
       ),
     ];
   } catch (fault) {
-    // It has not been seen yet, or another check tells what the registry lacks.
-    if (fault instanceof Problem || fault instanceof Failure) return [];
+    // The registry has not seen it yet.
+    if (fault instanceof Problem && fault.type === 'not-found') return [];
     throw fault;
   }
 }
