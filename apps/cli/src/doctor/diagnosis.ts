@@ -81,7 +81,7 @@ function explanationOf(finding: Placed, all: readonly Placed[]): Placed | undefi
   return all.find(
     (other) =>
       other !== finding &&
-      other.severity === 'error' &&
+      ranks[other.severity] <= ranks[finding.severity] &&
       other.breaks?.some((part) => needs.includes(part) && finding.breaks?.includes(part) !== true) === true,
   );
 }

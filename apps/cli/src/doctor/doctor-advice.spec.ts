@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { TestCa } from '@sallyport/testkit';
+import { freePort, TestCa } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ago, ahead, set } from '../fixtures/broken-site.fixture.js';
 import { authorityDescription } from '../fixtures/fake-site.fixture.js';
@@ -180,20 +180,75 @@ describe('doctor, where a person has to act', () => {
     expect((await examine(site.run)).findings).toEqual([]);
   });
 
-  it('names a CA that comes to its end, and the rotation', async () => {
-    const authority = new TestAuthority('Short', { notBefore: ago(300), notAfter: ahead(80) });
-    await using site = await mutualSite(authority);
+  it('tells once that the store was an older copy, until somebody has said that he knows', async () => {
+    await using site = await mutualSite();
+    const { routes } = site.admin['pki-signer'];
+    const copy = { rowsInStore: 7, rowsInJournal: 9, rowsBroughtBack: 2, changesBroughtBack: 1 };
+    let status: object = { olderCopy: { foundAt: '2030-01-01T00:00:00.000Z', ...copy } };
+    routes.set('GET /v1/journal', () => status);
+    site.admin['device-registry'].routes.set('GET /v1/journal', () => ({}));
+    routes.set('POST /v1/journal/acknowledge', () => {
+      status = {};
+      return status;
+    });
 
     const { findings } = await examine(site.run);
+    expect(findings).toMatchObject([
+      { id: 'journals', severity: 'warning', what: expect.stringContaining('changes that it had forgotten were brought back from the journal') },
+    ]);
+    await mend(site.run, findings[0]?.fix ?? '');
+    expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
+  });
 
-    expect(findings).toContainEqual(
-      expect.objectContaining({
-        id: 'authorities',
-        severity: 'warning',
-        what: expect.stringMatching(/^The CA device-1 ends /),
-        fix: expect.stringMatching(/ca rotate --purpose device$/),
-      }),
-    );
+  it('says that the audit log was changed, and keeps what there is', async () => {
+    await using site = await mutualSite();
+    const verdict = { intact: false, rows: 4, brokenAt: 5, fault: 'does not have the hash of the row before it' };
+    site.admin['device-registry'].routes.set('GET /v1/audit/verify', () => verdict);
+
+    expect((await examine(site.run)).findings).toMatchObject([
+      {
+        id: 'audit-logs',
+        severity: 'error',
+        what: 'The audit log of device-registry was changed: row 5 does not have the hash of the row before it. The 4 rows before it are intact.',
+        fix: expect.stringMatching(/audit export --service device-registry --out audit-of-device-registry\.ndjson$/),
+      },
+    ]);
+  });
+
+  it('says first that the clock is behind the birth of the CA', async () => {
+    await using site = await mutualSite();
+    const now = () => new Date('2019-06-01T00:00:00Z');
+
+    const { findings } = await examine(site.run, { now });
+
+    expect(findings).toMatchObject([{ id: 'clock', fix: 'timedatectl set-ntp true' }]);
+    expect(findings[0]?.what).toContain('No certificate is valid yet.');
+  });
+
+  it('says that the store in another process does not answer', async () => {
+    await using site = await mutualSite();
+    await set(site, 'store.url', `redis://127.0.0.1:${await freePort()}`);
+
+    expect((await examine(site.run)).findings).toMatchObject([
+      {
+        id: 'store',
+        what: expect.stringMatching(
+          /^The store at redis:\/\/127\.0\.0\.1:\d+ \(store\.url\) does not answer \(ECONNREFUSED\)\.$/,
+        ),
+        fix: expect.stringMatching(/^systemctl restart redis-server, or if it is elsewhere: /),
+      },
+    ]);
+  });
+
+  it('names a folder that takes no file', async () => {
+    await using site = await mutualSite();
+    await set(site, 'data.path', '/proc/self');
+
+    expect((await examine(site.run)).findings[0]).toMatchObject({
+      id: 'folders',
+      severity: 'error',
+      what: expect.stringMatching(/^\/proc\/self cannot be written/),
+    });
   });
 
   it('asks for another root when that is due, not for a CA that would end with the old one, and only once', async () => {

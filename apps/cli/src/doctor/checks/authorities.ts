@@ -1,7 +1,7 @@
 import { type AuthorityDescription, signerRoutes } from '@sallyport/protocol';
 import { hasEnded } from '@sallyport/x509';
 import { reachableHost } from '../../secure/probe.js';
-import { type Check, error, type Finding, warning } from '../check.js';
+import { type Check, error, type Finding, type Relations, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
 import { fetchRevocationList } from '../revocation-list.js';
 
@@ -51,8 +51,10 @@ function rootFindings(
   if (Date.parse(notAfter) - now.getTime() > wantedMs) return [];
   const remedy = remedies.run('ca', 'rotate', '--purpose', 'root');
   if (hasEnded({ notAfter }, now))
-    return [error(`The root ${id} ended ${notAfter}. Nothing is issued below it.`, remedy)];
-  return [warning(`The root ${id} ends ${notAfter}. Replace it while those below it can follow.`, remedy)];
+    return [error(`The root ${id} ended ${notAfter}. Nothing is issued below it.`, remedy, { breaks: ['root'] })];
+  return [
+    warning(`The root ${id} ends ${notAfter}. Replace it while those below it can follow.`, remedy, { breaks: ['root'] }),
+  ];
 }
 
 function dateFindings(
@@ -64,9 +66,11 @@ function dateFindings(
   const now = context.now();
   if (purpose === 'root' || Date.parse(notAfter) - now.getTime() > lateMs(authority, purpose, site.settings)) return [];
   if (hasSuccessor(purpose, all)) return [];
-  const remedy = remedies.run('ca', 'rotate', '--purpose', endsWithRoot(authority, all) ? 'root' : purpose);
-  if (hasEnded({ notAfter }, now)) return [error(`The CA ${id} ended ${notAfter}.`, remedy)];
-  return [warning(`The CA ${id} ends ${notAfter}.`, remedy)];
+  const isCutShort = endsWithRoot(authority, all);
+  const remedy = remedies.run('ca', 'rotate', '--purpose', isCutShort ? 'root' : purpose);
+  const relations: Relations = isCutShort ? { needs: ['root'] } : {};
+  if (hasEnded({ notAfter }, now)) return [error(`The CA ${id} ended ${notAfter}.`, remedy, relations)];
+  return [warning(`The CA ${id} ends ${notAfter}.`, remedy, relations)];
 }
 
 /**

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { quoted } from '@sallyport/config';
 import { journalRoutes, type ServiceName } from '@sallyport/protocol';
 import { type Check, type Finding, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
@@ -12,7 +14,7 @@ export const journals: Check = {
   run: async (checked) => (await Promise.all(withJournal.map((service) => inspect(checked, service)))).flat(),
 };
 
-async function inspect({ services, remedies }: CheckedSite, service: ServiceName): Promise<Finding[]> {
+async function inspect({ services, remedies, site }: CheckedSite, service: ServiceName): Promise<Finding[]> {
   const state = services.find((each) => each.service === service);
   if (state?.isRunning !== true) return [];
   const { olderCopy, fault } = await state.client.call(journalRoutes.show);
@@ -28,7 +30,8 @@ async function inspect({ services, remedies }: CheckedSite, service: ServiceName
     findings.push(
       warning(
         `${service} cannot write its journal, so an older copy of the store would forget what happens now: ${fault}.`,
-        'Free disk space, or give the user of the service the folder "journal" of the state directory (state.path).',
+        `chmod -R u+rwX ${quoted(join(site.settings.stateDirectory, 'journal'))}`,
+        { needs: ['disk'] },
       ),
     );
   return findings;
