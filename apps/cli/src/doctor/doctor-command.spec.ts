@@ -48,6 +48,7 @@ describe('doctor on a child device', () => {
       'ok       certificate of this device',
       'ok       revocation of the certificates of this machine',
       'ok       certificates this machine shows as a client',
+      'ok       connection to the file transfer',
       'ok       connection to the MQTT broker',
       'ok       configuration of Mosquitto',
       'ok       permissions of keys and secrets',

@@ -20,6 +20,7 @@ import { connectors } from './checks/connectors.js';
 import { deviceIdentity } from './checks/device-identity.js';
 import { folders } from './checks/folders.js';
 import { handshakes } from './checks/handshakes.js';
+import { httpClient } from './checks/http-client.js';
 import { journals } from './checks/journals.js';
 import { listenerFiles } from './checks/listener-files.js';
 import { listeners } from './checks/listeners.js';
@@ -90,6 +91,7 @@ function deviceChecks(settings: Check): Check[] {
     deviceIdentity,
     revocation,
     clientIdentities,
+    httpClient,
     mqttClient,
     mosquitto,
     permissions,
@@ -116,6 +118,7 @@ function gatewayChecks(settings: Check): Check[] {
     revocation,
     deviceIdentity,
     clientIdentities,
+    httpClient,
     mqttClient,
     mosquitto,
     permissions,

@@ -168,6 +168,12 @@ const breakages: readonly Breakage[] = [
     finds: ['server-chain', 'lacks the intermediate certificate of CN=Test issuing,O=Test'],
   },
   {
+    what: 'clients look for the file transfer at a port where nothing listens',
+    breakIt: async (site) => set(site, 'http.client.port', String(await freePort())),
+    refused: ['curl'],
+    finds: ['http-client', /^Nothing answers at 127\.0\.0\.1:\d+ /],
+  },
+  {
     what: 'clients use a name the certificates do not hold',
     breakIt: (site) => set(site, 'pki.hostnames', 'gateway.example'),
     finds: ['server-names', 'is not for gateway.example'],

@@ -53,7 +53,9 @@ function rootFindings(
   if (hasEnded({ notAfter }, now))
     return [error(`The root ${id} ended ${notAfter}. Nothing is issued below it.`, remedy, { breaks: ['root'] })];
   return [
-    warning(`The root ${id} ends ${notAfter}. Replace it while those below it can follow.`, remedy, { breaks: ['root'] }),
+    warning(`The root ${id} ends ${notAfter}. Replace it while those below it can follow.`, remedy, {
+      breaks: ['root'],
+    }),
   ];
 }
 

@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { isConfigKey } from '@sallyport/config';
 import { isRenewalLate } from '@sallyport/identity';
 import { type Certificate, hasBegun, hasEnded } from '@sallyport/x509';
@@ -15,7 +17,7 @@ interface Shown {
   readonly chain: readonly [Certificate, ...Certificate[]];
 }
 
-type Inspection = (checked: CheckedSite, shown: Shown) => Finding[];
+type Inspection = (checked: CheckedSite, shown: Shown) => Finding[] | Promise<Finding[]>;
 
 /** Makes a check of an inspection of each listener's certificate. Another check tells of files that do not pair. */
 function checkOf(id: string, title: string, inspection: Inspection): Check {
@@ -23,9 +25,18 @@ function checkOf(id: string, title: string, inspection: Inspection): Check {
     id,
     title,
     run: async (checked) =>
-      (await shownCertificates(checked)).flatMap((shown) =>
-        related(inspection(checked, shown), { breaks: [`listener ${shown.secured.group}`], needs: ['clock'] }),
-      ),
+      (
+        await Promise.all(
+          (
+            await shownCertificates(checked)
+          ).map(async (shown) =>
+            related(await inspection(checked, shown), {
+              breaks: [`listener ${shown.secured.group}`],
+              needs: ['clock'],
+            }),
+          ),
+        )
+      ).flat(),
   };
 }
 
@@ -64,7 +75,7 @@ export const serverChains = checkOf(
 export const serverNames = checkOf(
   'server-names',
   'host names in the certificates of the listeners',
-  (checked, shown) => {
+  async (checked, shown) => {
     const { settings } = checked.site;
     const [leaf] = shown.chain;
     const names = new Set(leaf.subjectAltNames.map(({ value }) => value.toLowerCase()));
@@ -73,11 +84,18 @@ export const serverNames = checkOf(
     if (hostKey === undefined || !isConfigKey(hostKey)) return [];
     const host = String(settings.require(hostKey));
     if (names.has(host.toLowerCase())) return [];
-    const held = [...names][0];
+    const held = await firstReached([...names]);
     const what = `${shown.path} is not for "${host}", the name clients connect to (${hostKey}); it is for: ${[...names].join(', ') || 'no host at all'}.`;
     return [error(what, held === undefined ? replacement(checked, shown) : checked.remedies.set(hostKey, held))];
   },
 );
+
+/** The first name that this machine can resolve: no client gets anywhere with another. */
+async function firstReached(names: readonly string[]): Promise<string | undefined> {
+  for (const name of names)
+    if (isIP(name) !== 0 || (await lookup(name).catch(() => undefined)) !== undefined) return name;
+  return undefined;
+}
 
 function missingSiteNames(checked: CheckedSite, { path, secured }: Shown, names: Set<string>): Finding[] {
   const { site, remedies, level } = checked;

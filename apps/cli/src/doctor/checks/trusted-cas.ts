@@ -37,9 +37,12 @@ async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Pro
     );
     return [
       ...(missing.length === 0 ? [] : told.flat()),
-      ...related(await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text }))), {
-        needs: ['clock'],
-      }),
+      ...related(
+        await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text }))),
+        {
+          needs: ['clock'],
+        },
+      ),
     ];
   } catch (fault) {
     // When none can be used, the check of the listener files tells it.
