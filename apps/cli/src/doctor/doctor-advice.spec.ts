@@ -194,7 +194,11 @@ describe('doctor, where a person has to act', () => {
 
     const { findings } = await examine(site.run);
     expect(findings).toMatchObject([
-      { id: 'journals', severity: 'warning', what: expect.stringContaining('changes that it had forgotten were brought back from the journal') },
+      {
+        id: 'journals',
+        severity: 'warning',
+        what: expect.stringContaining('changes that it had forgotten were brought back from the journal'),
+      },
     ]);
     await mend(site.run, findings[0]?.fix ?? '');
     expect(await examine(site.run)).toEqual({ healthy: true, findings: [] });
