@@ -1,56 +1,77 @@
-import type { Command } from 'commander';
+import { describeKey, findKey } from '@sallyport/config';
+import type { Argument, Command, Option } from 'commander';
+
+/** What may stand in one place: a few words, or a kind of name that the shell or the site knows. */
+export type Offer = readonly string[] | 'file' | 'folder' | 'device' | 'key' | 'value' | 'anything';
+
+/** An option as completion sees it. */
+export interface OptionNode {
+  readonly flag: string;
+  readonly description: string;
+  /** What follows the option; undefined when it takes no value. */
+  readonly value: Offer | undefined;
+}
 
 /** One command as completion sees it. */
 export interface CompletionNode {
   /** Names from the program's subcommands down: `config get`; empty for the program itself. */
   readonly path: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
-  readonly options: readonly { readonly flag: string; readonly description: string }[];
-  /** Words that may stand as the first argument, such as the names of settings. */
-  readonly words: readonly string[];
+  readonly options: readonly OptionNode[];
+  /** By position. */
+  readonly arguments: readonly Offer[];
 }
 
-/**
- * Every command of a program, the program itself first.
- *
- * @param wordsFor words that complete the arguments of a command, by its path
- */
-export function completionNodes(program: Command, wordsFor: (path: string) => readonly string[]): CompletionNode[] {
-  return nodesBelow(program, '', globalOptionsOf(program), wordsFor);
+/** Every command of a program that its help shows, the program itself first. */
+export function completionNodes(program: Command): CompletionNode[] {
+  return nodesBelow(program, '', globalOptionsOf(program));
 }
 
-type OptionEntry = CompletionNode['options'][number];
-
-function nodesBelow(
-  command: Command,
-  path: string,
-  globals: readonly OptionEntry[],
-  wordsFor: (path: string) => readonly string[],
-): CompletionNode[] {
-  const { visibleCommands, visibleOptions } = visible(command);
+function nodesBelow(command: Command, path: string, globals: readonly OptionNode[]): CompletionNode[] {
+  const help = command.createHelp();
+  const commands = help.visibleCommands(command);
   const node: CompletionNode = {
     path,
-    commands: visibleCommands.map((child) => ({ name: child.name(), description: child.description() })),
-    options: [...(path === '' ? [] : visibleOptions), ...globals],
-    words: [...choicesOf(command), ...wordsFor(path)],
+    commands: commands.map((child) => ({ name: child.name(), description: child.description() })),
+    options: [...(path === '' ? [] : help.visibleOptions(command).flatMap(optionNode)), ...globals],
+    arguments: command.registeredArguments.map(argumentOffer),
   };
-  const below = visibleCommands.filter((child) => child.name() !== 'help');
-  return [node, ...below.flatMap((child) => nodesBelow(child, `${path} ${child.name()}`.trim(), globals, wordsFor))];
+  return [node, ...commands.flatMap((child) => nodesBelow(child, `${path} ${child.name()}`.trim(), globals))];
 }
 
-function visible(command: Command) {
-  const help = command.createHelp();
-  return { visibleCommands: help.visibleCommands(command), visibleOptions: entriesOf(help.visibleOptions(command)) };
+function globalOptionsOf(program: Command): OptionNode[] {
+  const options = program.createHelp().visibleOptions(program);
+  return options.flatMap(optionNode).filter(({ flag }) => flag !== '--help');
 }
 
-function globalOptionsOf(program: Command): OptionEntry[] {
-  return entriesOf(program.createHelp().visibleOptions(program)).filter(({ flag }) => flag !== '--help');
+function optionNode({ long, flags, description, required, argChoices }: Option): OptionNode[] {
+  if (long === undefined || long === null) return [];
+  const [, placeholder = ''] = /<([^>]*)>/.exec(flags) ?? [];
+  return [{ flag: long, description, value: required ? (argChoices ?? offerFor(placeholder)) : undefined }];
 }
 
-function entriesOf(options: readonly { long?: string; description: string }[]): OptionEntry[] {
-  return options.flatMap(({ long, description }) => (long === undefined ? [] : [{ flag: long, description }]));
+function argumentOffer(argument: Argument): Offer {
+  return argument.argChoices ?? offerFor(argument.name());
 }
 
-function choicesOf(command: Command): readonly string[] {
-  return command.registeredArguments[0]?.argChoices ?? [];
+const offers: Readonly<Record<string, Offer>> = {
+  file: 'file',
+  dir: 'folder',
+  device: 'device',
+  devices: 'device',
+  key: 'key',
+  value: 'value',
+};
+
+function offerFor(placeholder: string): Offer {
+  return offers[placeholder] ?? 'anything';
+}
+
+/** The words a setting may have; none for one that is no choice. */
+export function valuesOfKey(name: string): readonly string[] {
+  const key = findKey(name)?.key;
+  if (key === undefined) return [];
+  const { name: typeName, rule } = describeKey(key).type;
+  if (typeName === 'bool') return ['true', 'false'];
+  return /^one of ([\w., -]+)$/.exec(rule)?.[1]?.split(', ') ?? [];
 }
