@@ -3,10 +3,9 @@ import { dirname, join } from 'node:path';
 import { mustRun, temporaryDirectory } from '@sallyport/testkit';
 import type { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { CommandLog } from './command-log.js';
+import { newProgram } from './fixtures/command-tree.fixture.js';
 import { runSallyport, type World } from './fixtures/run-sallyport.fixture.js';
 import { TestAuthority } from './fixtures/test-authority.fixture.js';
-import { createProgram } from './program.js';
 
 /** A folder with a configuration directory `here`. */
 function folder() {
@@ -160,19 +159,7 @@ describe('advice', () => {
 });
 
 describe('commands in texts', () => {
-  const nowhere = { write: () => undefined };
-  const program = createProgram({
-    stdout: nowhere,
-    stderr: nowhere,
-    stdin: (async function* () {})(),
-    env: {},
-    cwd: '/',
-    now: () => new Date(0),
-    signal: new AbortController().signal,
-    userName: 'alice',
-    programName: 'sallyport',
-    log: new CommandLog(nowhere),
-  });
+  const program = newProgram();
 
   /** The first word that means nothing there; undefined when all of them are right. */
   function strangeWord(words: readonly string[]): string | undefined {

@@ -36,4 +36,6 @@ export interface CliWorld {
 /** What is outside the program, and the log of the command. */
 export interface CliContext extends CliWorld {
   readonly log: CommandLog;
+  /** A text of ours with its commands as the user types them: the name of the program, and its directory. */
+  readonly typed: (text: string) => string;
 }

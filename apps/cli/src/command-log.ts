@@ -10,16 +10,25 @@ export class CommandLog {
   /** Before the command line is read, and when it sets no level. */
   level: LogLevel = 'info';
 
-  constructor(private readonly stderr: CliOutput) {}
+  /** @param asJson whether each line is a JSON document: `{"warning": …}` */
+  constructor(
+    private readonly stderr: CliOutput,
+    private readonly asJson = false,
+  ) {}
+
+  /** What the user has to know to go on; one line, whatever the level is. */
+  note(text: string): void {
+    this.write('note', text, text);
+  }
 
   /** What a person should know; one line. */
   warn(text: string): void {
-    if (this.shows('warn')) this.write(`Warning: ${text}`);
+    if (this.shows('warn')) this.write('warning', text, `Warning: ${text}`);
   }
 
   /** Logs what helps to find a fault; one line, never a secret. */
   debug(text: string): void {
-    if (this.shows('debug')) this.write(`Debug: ${text}`);
+    if (this.shows('debug')) this.write('debug', text, `Debug: ${text}`);
   }
 
   /** The errors behind a failure, the nearest first. */
@@ -32,8 +41,8 @@ export class CommandLog {
     return logLevels.indexOf(level) <= logLevels.indexOf(this.level);
   }
 
-  private write(line: string): void {
-    this.stderr.write(`${withoutControls(line)}\n`);
+  private write(kind: string, text: string, line: string): void {
+    this.stderr.write(`${this.asJson ? JSON.stringify({ [kind]: text }) : withoutControls(line)}\n`);
   }
 }
 

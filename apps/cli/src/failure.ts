@@ -1,6 +1,7 @@
 import { errorCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { CommanderError } from 'commander';
+import { asUser, foreignOwner } from './file-owner.js';
 
 /** A command that cannot do what was asked: one sentence what happened, one what to do about it. */
 export class Failure extends Error {
@@ -95,15 +96,23 @@ const systemErrors: Readonly<Record<string, { what: string; remedy: string }>> =
 };
 
 function describeSystemError(fault: unknown): FaultReport | undefined {
-  const known = systemErrors[errorCode(fault) ?? ''];
+  const code = errorCode(fault) ?? '';
+  const known = systemErrors[code];
   if (known === undefined || !(fault instanceof Error)) return undefined;
-  return { what: `${placeOf(fault)}${known.what}.`, remedy: known.remedy, type: 'failed' };
+  const owner = code === 'EACCES' || code === 'EPERM' ? foreignOwner(pathIn(fault) ?? '') : undefined;
+  const remedy = owner === undefined ? known.remedy : `It belongs to ${owner}. Run the command so: ${asUser(owner)}`;
+  return { what: `${placeOf(fault)}${known.what}.`, remedy, type: 'failed' };
 }
 
 /** The file that was to be written: the user does not know its temporary name. */
 function placeOf(fault: Error): string {
-  if ('dest' in fault && typeof fault.dest === 'string') return `${shortened(fault.dest)}: `;
-  return 'path' in fault && typeof fault.path === 'string' ? `${shortened(fault.path)}: ` : '';
+  const path = pathIn(fault);
+  return path === undefined ? '' : `${shortened(path)}: `;
+}
+
+function pathIn(fault: Error): string | undefined {
+  if ('dest' in fault && typeof fault.dest === 'string') return fault.dest;
+  return 'path' in fault && typeof fault.path === 'string' ? fault.path : undefined;
 }
 
 const longestShown = 300;

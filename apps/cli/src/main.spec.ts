@@ -57,14 +57,14 @@ async function enrolmentAtTerminal() {
 describe('advice', () => {
   it.each([
     ['main.js', 'sallyport'],
-    ['tedge', 'tedge'],
+    ['tedge', 'node ./tedge'],
   ])('names a command that exists when the file of the program is called %s', async (file, name) => {
     const directory = temporaryDirectory('sallyport-installed-');
     onTestFinished(() => directory.remove());
     const installed = join(directory.path, file);
     await copyFile(program, installed);
     const words = ['config', 'get', 'device.id', '--config-dir', directory.path];
-    const { stderr } = spawn(process.execPath, [installed, ...words]);
+    const { stderr } = spawn(process.execPath, [installed, ...words], { cwd: directory.path });
 
     expect(await text(stderr)).toContain(`Run: ${name} cert create --device-id ID`);
   });

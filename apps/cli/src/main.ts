@@ -1,12 +1,10 @@
 import { userInfo } from 'node:os';
-import { basename } from 'node:path';
 import { processArguments } from '@sallyport/config';
 import { codeOrMessage } from '@sallyport/files';
 import { runCli } from './run-cli.js';
+import { typedProgram } from './typed-program.js';
 
 const { env, cwd } = processArguments();
-// npx sets this. The commands we show must work when the user types them.
-const { npm_command: npmCommand } = env;
 const interruption = new AbortController();
 // Once only: the second Ctrl-C ends the process at once, as usual. SIGHUP: the terminal was closed.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
@@ -28,7 +26,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   now: () => new Date(),
   signal: interruption.signal,
   userName: userName(),
-  programName: `${npmCommand === 'exec' ? 'npx ' : ''}${commandName(process.argv[1])}`,
+  programName: typedProgram({ file: process.argv[1], env, cwd }),
 });
 
 // An incomplete output must not look complete. A reader that closed the pipe has what it wanted.
@@ -36,12 +34,6 @@ await new Promise((resolve) => process.stdout.write('', resolve));
 if (outputFault !== '' && outputFault !== 'EPIPE') {
   process.stderr.write(`Error: The output could not be written (${outputFault}).\n`);
   process.exitCode = 1;
-}
-
-/** An installed program is a bundle called `main.js`, started by a script. The user does not type that name. */
-function commandName(file: string | undefined): string {
-  const name = basename(file ?? '').replace(/\.m?js$/, '');
-  return ['', 'main'].includes(name) ? 'sallyport' : name;
 }
 
 /** With sudo, the user who called sudo. In a container, the user id may have no name. */

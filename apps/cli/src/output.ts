@@ -1,19 +1,33 @@
 import { blankUnprintable } from '@sallyport/protocol';
 import type { CliContext, CliOutput } from './cli-context.js';
+import { withLocalTimes } from './local-time.js';
 
 /** One JSON document, for `--json`. */
 export function writeJson({ stdout }: CliContext, value: unknown): void {
   stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-/** Lines of text. Control characters become blanks, so that no name can control the terminal. */
-export function writeLines({ stdout }: CliContext, lines: readonly string[]): void {
-  stdout.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
+/**
+ * Lines of text. Control characters become blanks, so that no name can control the terminal. On a terminal, times are
+ * local.
+ */
+export function writeLines({ stdout, env }: Pick<CliContext, 'stdout' | 'env'>, lines: readonly string[]): void {
+  stdout.write(textFor(stdout, env, lines));
+}
+
+/** The lines for one output. */
+function textFor({ isTTY }: CliOutput, { TZ: zone }: CliContext['env'], lines: readonly string[]): string {
+  const text = lines.map((line) => `${withoutControls(line)}\n`).join('');
+  return isTTY === true ? withLocalTimes(text, zone) : text;
 }
 
 /** Tells on stderr what was done, since scripts read stdout. Nothing with `--json`. */
-export function writeNotes({ stderr }: Pick<CliContext, 'stderr'>, lines: readonly string[], asJson: boolean): void {
-  if (!asJson) stderr.write(lines.map((line) => `${withoutControls(line)}\n`).join(''));
+export function writeNotes(
+  { stderr, env }: Pick<CliContext, 'stderr' | 'env'>,
+  lines: readonly string[],
+  asJson: boolean,
+): void {
+  if (!asJson) stderr.write(textFor(stderr, env, lines));
 }
 
 /** Warnings for the user, one line each on stderr. */

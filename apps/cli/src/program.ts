@@ -31,10 +31,14 @@ import { webhookCommand } from './webhook/webhook-command.js';
 const description = 'X.509 identities for an IoT site: issue, renew, revoke, and secure every listener';
 
 /** All commands. They read and write through `context` only. */
-export function createProgram(context: CliContext): Command {
+export function createProgram(context: CliContext, asJson = false): Command {
   const program = confined(new CliCommand(context.programName), context)
     .description(description)
-    .version(manifest.version, '-V, --version', 'print the version')
+    .version(
+      asJson ? JSON.stringify({ version: manifest.version }, undefined, 2) : manifest.version,
+      '-V, --version',
+      'print the version',
+    )
     .helpOption('-h, --help', 'explain the command')
     .option('--config-dir <dir>', 'configuration directory (env: TEDGE_CONFIG_DIR)')
     .option('--json', 'print JSON, for programs')

@@ -1,10 +1,9 @@
 import { usePlainIssues } from '@sallyport/protocol';
-import type { Command } from 'commander';
-import type { CliWorld } from './cli-context.js';
+import type { CliContext, CliWorld } from './cli-context.js';
 import { CommandLog } from './command-log.js';
 import { describeFault, exitCodeOf, Interruption, UsageFault } from './failure.js';
 import { createProgram } from './program.js';
-import { type Called, writeReport } from './report.js';
+import { asTyped, writeReport } from './report.js';
 
 /**
  * Runs one command line.
@@ -14,19 +13,20 @@ import { type Called, writeReport } from './report.js';
  */
 export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
   usePlainIssues();
-  const log = new CommandLog(world.stderr);
-  const context = { ...world, log };
-  const program = createProgram(context);
   const words = withFragment(argv);
+  const asJson = isJson(words);
+  const log = new CommandLog(world.stderr, asJson);
+  const typed = (text: string) => asTyped(text, world, program.opts<{ readonly configDir?: string }>());
+  const context: CliContext = { ...world, log, typed };
+  const program = createProgram(context, asJson);
   try {
     await program.parseAsync(words, { from: 'user' });
     return 0;
   } catch (fault) {
     const isInterrupted = context.signal.aborted || fault instanceof Interruption;
     const report = isInterrupted ? interrupted : describeFault(fault);
-    const called = calledAs(words, program);
-    if (fault instanceof UsageFault && fault.help !== undefined && !called.json) context.stderr.write(fault.help);
-    else if (report !== undefined) writeReport(context, report, called);
+    if (fault instanceof UsageFault && fault.help !== undefined && !asJson) context.stderr.write(fault.help);
+    else if (report !== undefined) writeReport(context, report, asJson);
     log.debugCauses(fault);
     return exitCodeOf(fault, isInterrupted);
   }
@@ -45,10 +45,8 @@ function withFragment(argv: readonly string[]): string[] {
 }
 
 /** Also for a wrong command line: a program that reads JSON needs the error as JSON too. */
-function calledAs(argv: readonly string[], program: Command): Called {
-  const json = argv.some((word) => word === '--json' || word === '--json=true');
-  const { configDir } = program.opts<{ readonly configDir?: string }>();
-  return { json, configDir };
+function isJson(words: readonly string[]): boolean {
+  return words.some((word) => word === '--json' || word === '--json=true');
 }
 
 const interrupted = { what: 'Interrupted.', remedy: 'Run the command again to go on.', type: 'interrupted' };

@@ -1,5 +1,6 @@
 import type { AdminFault } from '@sallyport/admin-client';
 import { Failure } from '../failure.js';
+import { asUser, foreignOwner } from '../file-owner.js';
 
 /** A service whose admin API does not answer. */
 export class ServiceUnreachable extends Failure {
@@ -47,11 +48,13 @@ function unreachable(fault: AdminFault): ServiceUnreachable {
 }
 
 function wordsFor({ code, service, place, cause }: AdminFault) {
-  if (code === 'EACCES')
+  if (code === 'EACCES') {
+    const owner = foreignOwner(place);
     return {
       what: `Only the user who runs the service ${service} may use its admin API (${place}).`,
-      remedy: 'Run the command as that user (sudo).',
+      remedy: `Run the command as that user: ${asUser(owner ?? 'USER')}`,
     };
+  }
   if (isAbsence(code))
     return {
       what: `The service ${service} does not run: nothing listens at ${place}.`,

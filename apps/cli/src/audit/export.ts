@@ -1,3 +1,4 @@
+import { quoted } from '@sallyport/config';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -35,7 +36,7 @@ export function exportCommand(context: CliContext, parent: Command): void {
       if (given.json) writeJson(context, { output: out, rows });
       writeNotes(
         context,
-        [`${rows} rows are in ${out}. Check them with: sallyport audit verify --file ${out}`],
+        [context.typed(`${rows} rows are in ${out}. Check them with: sallyport audit verify --file ${quoted(out)}`)],
         given.json,
       );
     });

@@ -28,9 +28,14 @@ export function inspectCommand(context: CliContext, parent: Command): void {
       const rules = await openRules(context, command);
       const running = await runningRules(rules, { context, options: given });
       if (given.json) return writeJson(context, document(rules, running));
-      writeNotes(context, unconnectedNotes(rules), given.json);
+      writeNotes(context, unconnectedNotes(rules).map(context.typed), given.json);
       const skipped = given.showAll || given.debug ? skippedLines(rules) : [];
-      writeLines(context, [...headLines(rules), ...skipped, ...ruleLines(rules), ...runningLines(running)]);
+      writeLines(context, [
+        ...headLines(rules),
+        ...skipped,
+        ...ruleLines(rules),
+        ...runningLines(running).map(context.typed),
+      ]);
     });
 }
 

@@ -35,7 +35,7 @@ export function testCommand(context: CliContext, parent: Command): void {
       requireConcrete(topic);
       const given = optionsOf(command, ruleOptions);
       const rules = await openRules(context, command);
-      writeNotes(context, unconnectedNotes(rules), given.json);
+      writeNotes(context, unconnectedNotes(rules).map(context.typed), given.json);
       const matches = matchesOf(rules.ruleSet, topic);
       if (given.json) writeJson(context, { topic, matches: matches.map(matchDocument) });
       else {

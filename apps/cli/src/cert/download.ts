@@ -20,7 +20,7 @@ import {
   openSettings,
   optionsOf,
 } from '../options.js';
-import { Progress, withoutControls, writeNotes, writeWarnings } from '../output.js';
+import { Progress, writeNotes, writeWarnings } from '../output.js';
 import { writeCertificateSummary } from './certificate-summary.js';
 import { type CloudChoice, chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, prepareFolders, requireDeviceId } from './device-files.js';
@@ -139,7 +139,7 @@ async function requirePassword(context: CliContext, given: Options, { url, devic
       `Make one on the gateway (sallyport device enroll-token ${quoted(deviceId)}) and pass it: --one-time-password TOKEN`,
     );
   const password = chosen ?? newPassword();
-  if (chosen === undefined) context.stderr.write(`One-time password: ${password}\n`);
+  if (chosen === undefined) context.log.note(`One-time password: ${password}`);
   if (given.cloud !== undefined && isUrlWanted(context, given))
     writeRegistrationUrl(context, { url, deviceId }, chosen === undefined ? password : '');
   return password;
@@ -160,10 +160,10 @@ interface Registration {
 }
 
 /** Where somebody registers the device at its cloud. A password the user chose is left for the user to fill in. */
-function writeRegistrationUrl({ stderr }: CliContext, { url, deviceId }: Registration, password: string): void {
+function writeRegistrationUrl({ log }: CliContext, { url, deviceId }: Registration, password: string): void {
   const query = new URLSearchParams({ externalId: deviceId, 'one-time-password': password });
   const page = `${new URL(url).origin}/apps/devicemanagement/index.html#/deviceregistration?${query}`;
-  stderr.write(`Register the device here: ${page}\n`);
+  log.note(`Register the device here: ${page}`);
 }
 
 /** A token of a site contains the CA to trust. For a cloud it is set; without any, it is a CA of this system. */
@@ -203,7 +203,7 @@ async function enrolPersistently(context: CliContext, enrolment: EnrolOptions, g
       if (!isWorthRepeating(fault, given) || context.now().getTime() >= giveUpAt)
         throw inWordsOf(fault, enrolment, given);
       const pauseSeconds = pauseAfter(fault, given.retryEvery, (giveUpAt - context.now().getTime()) / 1000);
-      context.stderr.write(`${withoutControls(describeFault(fault)?.what ?? '')} Trying again in ${pauseSeconds} s.\n`);
+      context.log.note(`${describeFault(fault)?.what ?? ''} Trying again in ${pauseSeconds} s.`);
       await delay(pauseSeconds * 1000, undefined, { signal: context.signal });
     }
   }

@@ -26,7 +26,7 @@ export function needsRenewalCommand(context: CliContext, parent: Command): void 
       const isDue = await isRenewalDue(context, command).catch((fault: unknown) => {
         const report = describeFault(fault);
         if (report === undefined) throw fault;
-        writeReport(context, report, optionsOf(command, options));
+        writeReport(context, report, optionsOf(command, options).json);
         throw new ExitStatus(2);
       });
       if (!isDue) throw new ExitStatus(1);

@@ -50,7 +50,7 @@ async function save(call: ConnectorCall<z.infer<typeof saveOptions>>): Promise<v
   if (!given.yes) await confirm(call, draft);
   const saved = await registry.call(connectorRoutes.saveDraft, { params, ifMatch: draft.etag });
   if (given.json) writeJson(context, saved);
-  else writeLines(context, savedLines(saved));
+  else writeLines(context, savedLines(saved).map(context.typed));
 }
 
 /** Asks before devices lose something; a draft that concerns no device is saved without a question. */

@@ -33,15 +33,25 @@ describe('device enroll-token', () => {
     expect([...site.admin['pki-signer'].actors]).toEqual(['alice']);
   });
 
-  it('tells a person at a terminal what to do with it', async () => {
+  it('tells a person at a terminal the whole command to type on the device, and the time on the wall', async () => {
     await using site = await fakeSite();
+    const env = { TZ: 'Europe/Berlin' };
+    const token = tokenFor('child01', site.authority);
 
-    const { stdout, stderr } = await site.run(['device', 'enroll-token', 'child01'], { isTerminal: true });
+    const { stdout, stderr } = await site.run(['device', 'enroll-token', 'child01'], { isTerminal: true, env });
+    await site.run(['config', 'set', 'pki.bind.address', '0.0.0.0']);
+    await site.run(['config', 'set', 'pki.hostnames', 'gateway.lan']);
+    const fromLan = await site.run(['device', 'enroll-token', 'child01'], { isTerminal: true, env });
 
-    expect(stdout).toBe(`${tokenFor('child01', site.authority)}\n`);
-    expect(stderr).toContain(
-      `sallyport cert download --device-id child01 --one-time-password TOKEN --url https://localhost:${site.ports.pki}`,
-    );
+    const command = `  sallyport cert download --device-id child01 --one-time-password ${token} --url https://`;
+    expect(stdout).toBe(`${token}\n`);
+    expect(stderr.split('\n')).toEqual([
+      'For child01, once, until 2030-01-01 01:00:00+0100. Next, on the device:',
+      `${command}localhost:${site.ports.pki}`,
+      'Only this machine reaches that address. For others set pki.bind.address, and pki.url to what they can reach.',
+      '',
+    ]);
+    expect(fromLan.stderr).toMatch(new RegExp(`${command}gateway.lan:${site.ports.pki}\\n$`));
   });
 
   it('passes on what the token is for and how long it lasts', async () => {

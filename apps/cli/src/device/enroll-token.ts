@@ -1,5 +1,13 @@
-import { quoted } from '@sallyport/config';
-import { type DeviceId, enrolmentTokenRequest, hostName, leafProfile, signerRoutes } from '@sallyport/protocol';
+import { hostname } from 'node:os';
+import { quoted, type Settings } from '@sallyport/config';
+import {
+  type DeviceId,
+  type EnrolmentTokenResponse,
+  enrolmentTokenRequest,
+  hostName,
+  leafProfile,
+  signerRoutes,
+} from '@sallyport/protocol';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { adminClientFor } from '../admin/admin-clients.js';
@@ -13,7 +21,7 @@ import {
   openSettings,
   optionsOf,
 } from '../options.js';
-import { writeJson, writeLines } from '../output.js';
+import { writeJson, writeLines, writeNotes } from '../output.js';
 
 const options = globalOptions.extend({
   reinstate: z.boolean().default(false),
@@ -57,11 +65,38 @@ async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer
   const made = await signer.call(signerRoutes.createEnrolmentToken, { body });
   if (given.json) return writeJson(context, made);
   writeLines(context, [made.token]);
-  if (context.stderr.isTTY !== true) return;
-  context.stderr.write(`For ${deviceId}, once, until ${made.expiresAt}. Next, on the device:\n`);
-  context.stderr.write(`  ${nextCommand(context, deviceId, settings.require('pki.url'))}\n`);
+  // A script gets the token and nothing else, and it is not shown besides.
+  if (context.stdout.isTTY !== true) return;
+  writeNotes(context, nextSteps(context, made, settings), false);
 }
 
-function nextCommand({ programName }: CliContext, deviceId: DeviceId, url: string): string {
-  return `${programName} cert download --device-id ${quoted(deviceId)} --one-time-password TOKEN --url ${quoted(url)}`;
+function nextSteps(
+  { programName }: CliContext,
+  { deviceId, token, expiresAt }: EnrolmentTokenResponse,
+  settings: Settings,
+): string[] {
+  const url = addressForDevices(settings);
+  const words = ['cert', 'download', '--device-id', deviceId, '--one-time-password', token, '--url', url];
+  return [
+    `For ${deviceId}, once, until ${expiresAt}. Next, on the device:`,
+    `  ${programName} ${words.map(quoted).join(' ')}`,
+    ...(isLoopback(new URL(url).hostname)
+      ? ['Only this machine reaches that address. For others set pki.bind.address, and pki.url to what they can reach.']
+      : []),
+  ];
+}
+
+/** Where devices reach the signer: what is set, or else what its listener and its certificate say. */
+function addressForDevices(settings: Settings): string {
+  const url = settings.require('pki.url');
+  const bound = settings.require('pki.bind.address');
+  if (settings.source('pki.url') !== 'default' || isLoopback(bound)) return url;
+  const [name] = settings.require('pki.hostnames');
+  const isEveryAddress = bound === '0.0.0.0' || bound === '::';
+  const host = name ?? (isEveryAddress ? hostname() : bound);
+  return `https://${host.includes(':') ? `[${host}]` : host}:${new URL(url).port || 443}`;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.startsWith('127.') || host === '::1' || host === '[::1]';
 }

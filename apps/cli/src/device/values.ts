@@ -31,7 +31,7 @@ export function valueCommands(context: CliContext, parent: Command): void {
       const given = optionsOf(command, globalOptions);
       const values = await (await connectorOf(context, given)).call(valueRoutes.showValues, { params: { id } });
       if (given.json) writeJson(context, values);
-      else writeLines(context, valueLines(values));
+      else writeLines(context, valueLines(values).map(context.typed));
     });
   parent
     .command('set')

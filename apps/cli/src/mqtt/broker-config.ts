@@ -106,7 +106,7 @@ async function make(context: CliContext, given: MakeOptions, settings: Settings)
   await write(directory, files);
   writeLines(context, [
     ...files.map(({ name }) => `wrote ${join(directory, name)}`),
-    ...nextSteps(given, directory, settings),
+    ...nextSteps(given, directory, settings).map(context.typed),
   ]);
 }
 

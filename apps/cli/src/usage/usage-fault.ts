@@ -70,7 +70,12 @@ const rewordings: Readonly<Record<string, (command: Command, text: string) => Wo
     return { what: `"${typedName(command)}" needs the option ${flags}.` };
   },
   'commander.conflictingOption': (_command, text) => ({
-    what: `${sentence(text.replace(/(option|environment variable) '([^' ]*)[^']*'/g, '$1 $2'))}`,
+    what: sentence(
+      text.replace(
+        /(option|environment variable) '([^']*)'/g,
+        (_, kind: string, flags: string) => `${kind} ${longName(flags)}`,
+      ),
+    ),
     remedy: 'Give one of them.',
   }),
   'commander.invalidArgument': (_command, text) => invalidValue(text),
