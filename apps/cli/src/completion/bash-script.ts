@@ -16,11 +16,11 @@ export function bashScript(nodes: readonly CompletionNode[], programs: readonly 
 
 function nodeCase({ path, commands, options, arguments: positions }: CompletionNode): string {
   const words = [...commands.map(({ name }) => name), ...options.map(({ flag }) => flag)];
-  const values = options.flatMap(valueOf);
+  const values = options.flatMap(valueText);
   return `    '${path}') words='${words.join(' ')}' values=' ${values.join(' ')} ' places='${positions.map(textOf).join(' ')}' ;;`;
 }
 
-function valueOf({ flag, value }: OptionNode): string[] {
+function valueText({ flag, value }: OptionNode): string[] {
   return value === undefined ? [] : [`${flag}=${textOf(value)}`];
 }
 

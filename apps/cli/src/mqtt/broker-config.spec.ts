@@ -74,7 +74,9 @@ describe('mqtt broker-config', () => {
     const { directory, run } = await machine();
     const { stdout, exitCode } = await run('--level', 'mutual', '--output', 'made');
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('sallyport config set mqtt.broker.url unix:/run/mosquitto-sallyport/broker.sock');
+    expect(stdout).toMatch(
+      /sallyport --config-dir \S+ config set mqtt.broker.url unix:\/run\/mosquitto-sallyport\/broker.sock/,
+    );
     const folder = directory.file('made');
     for (const name of ['mosquitto.conf', 'sallyport.acl'])
       expect(((await stat(`${folder}/${name}`)).mode & 0o777).toString(8)).toBe('640');
@@ -143,7 +145,7 @@ describe('mqtt broker-config', () => {
     const { directory, run } = await machine();
     const { stdout, exitCode } = await run('--level', 'mutual', '--durable', '--output', 'made');
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('\n  sallyport config set mqtt.broker.waits_for_save true\n');
+    expect(stdout).toMatch(/\n {2}sallyport --config-dir \S+ config set mqtt.broker.waits_for_save true\n/);
     expect(stdout).toContain('about 1,900 messages a second');
     const folder = directory.file('made');
     const { socket } = await startMosquitto(folder);
