@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const peers = [
   { name: 'ca-certificates', proof: 'update-ca-certificates', tests: 'e2e: the commands of the documentation' },
   { name: 'curl', proof: 'curl', tests: 'agent, pki-signer, e2e: clients of the file transfer and of EST' },
+  { name: 'faketime', proof: 'faketime', tests: 'e2e: a site whose clock is moved' },
   { name: 'gcc', proof: 'gcc', tests: 'coap-wire, e2e: a device made of libcoap' },
   { name: 'gnutls-bin', proof: 'gnutls-cli', tests: 'tls: a client that is not OpenSSL' },
   { name: 'iproute2', proof: 'ip', tests: 'e2e: the commands of the documentation' },

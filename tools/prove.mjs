@@ -6,8 +6,9 @@ import { anotherDay } from './proofs/another-day.mjs';
 import { bareRoot } from './proofs/bare-root.mjs';
 import { coapFrames } from './proofs/coap.mjs';
 import { bridge, broker, connector, mqttHostile } from './proofs/mqtt.mjs';
+import { year } from './proofs/year.mjs';
 
-const proofs = [bareRoot, anotherDay, broker, bridge, connector, mqttHostile, coapFrames];
+const proofs = [bareRoot, anotherDay, broker, bridge, connector, mqttHostile, coapFrames, year];
 const names = process.argv.slice(2);
 
 if (names.includes('--list')) list();

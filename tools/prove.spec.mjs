@@ -13,7 +13,7 @@ function prove(...args) {
 describe('npm run prove', () => {
   it('lists what it can prove, a line each', () => {
     expect(prove('--list').stdout).toMatch(
-      /^bare-root {5}npm start and npm test .*\nanother-day {3}every test .*\nbroker {8}kill -9 .*\nbridge {8}kill -9 .*\nconnector {5}kill -9 .*\nmqtt-hostile {2}hostile .*\ncoap-frames {3}1,000,000 .*\n$/,
+      /^bare-root {5}npm start and npm test .*\nanother-day {3}every test .*\nbroker {8}kill -9 .*\nbridge {8}kill -9 .*\nconnector {5}kill -9 .*\nmqtt-hostile {2}hostile .*\ncoap-frames {3}1,000,000 .*\nyear {10}two years .*\n$/,
     );
   });
 
@@ -22,7 +22,7 @@ describe('npm run prove', () => {
     expect({ status, stderr }).toEqual({
       status: 2,
       stderr:
-        'npm run prove -- NAME..., where NAME is one of: bare-root, another-day, broker, bridge, connector, mqtt-hostile, coap-frames\n',
+        'npm run prove -- NAME..., where NAME is one of: bare-root, another-day, broker, bridge, connector, mqtt-hostile, coap-frames, year\n',
     });
   });
 });

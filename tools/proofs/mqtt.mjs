@@ -1,7 +1,5 @@
 // Runs tests of MQTT for so long that they prove what their short form in `npm test` only shows.
-import { run } from '../bootstrap.mjs';
-import { ensurePeers } from '../peers.mjs';
-import { runVitest } from '../vitest.mjs';
+import { longForm } from './long-form.mjs';
 
 const kills = 100;
 const attackSeconds = 10;
@@ -37,14 +35,3 @@ export const mqttHostile = longForm({
   env: { SALLYPORT_ATTACK_SECONDS: String(attackSeconds) },
   fault: 'a hostile client slowed others down, or took too much memory.',
 });
-
-function longForm({ name, says, file, env, fault }) {
-  async function prove(report) {
-    await ensurePeers();
-    run('nx', ['run-many', '-t', 'build', '--outputStyle=static'], { quiet: true });
-    const { isGood, passed, failed } = runVitest(['--project', '@sallyport/e2e', file], { env });
-    report(`${passed} held, ${failed} did not`);
-    if (!isGood || failed > 0 || passed === 0) throw new Error(fault);
-  }
-  return { name, says, packages: [], needsRoot: false, prove };
-}

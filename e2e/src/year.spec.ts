@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { Fleet } from './year/fleet.js';
+import { oneSeason, twoYears } from './year/year-plan.js';
+import { YearRun } from './year/year-run.js';
+import { YearSite } from './year/year-site.js';
+
+/** `npm run prove -- year` lets two years pass. */
+const isLong = process.env['SALLYPORT_YEARS'] === '2';
+const plan = isLong ? twoYears : oneSeason;
+const services = ['pki-signer', 'device-registry', 'mqtt-broker', 'agent', 'connector', 'coap-gateway'];
+
+describe.skipIf(!isLong)('a site that nobody looks after', () => {
+  it(
+    'refuses nobody who is valid, lets nobody in who is revoked, and asks for nothing but a new root',
+    async () => {
+      await using site = await YearSite.start({
+        apps: plan.isCluster ? services : ['standalone'],
+        settings: plan.settings,
+      });
+      await using fleet = await Fleet.start(site);
+      const report = await new YearRun(site, fleet, plan, console.log).run();
+      console.log(JSON.stringify({ ...report, faults: undefined }));
+      expect(report.faults).toEqual({ refused: [], letIn: [], ended: [], asked: [] });
+      expect(report).toMatchObject({ rootRotations: 1, turnedAway: expect.toSatisfy((count) => count > 0) });
+    },
+    isLong ? 3_600_000 : 240_000,
+  );
+});
