@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hierarchyDescription } from '@sallyport/protocol';
 import { waitFor } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -122,5 +122,70 @@ describe('a site whose issuing CAs are replaced', () => {
     };
     await waitFor(async () => (await verdict(newer)).includes('certificate revoked'));
     expect(await verdict(older)).toContain(': OK');
+  });
+
+  describe('and then its root', () => {
+    let away: Device;
+    const rootsIn = async (path: string) => [...(await readFile(path, 'utf8')).matchAll(/BEGIN CERTIFICATE/g)].length;
+    const renew = (device: Device) =>
+      system.sallyport('--config-dir', device.directory, 'cert', 'renew', '--url', system.estUrl);
+
+    it('tells who has not followed yet', async () => {
+      away = await system.enrol('child03');
+      const shown = succeeded(await system.sallyport('ca', 'rotate', '--purpose', 'root', '--overlap', '0s'));
+      expect(shown).toMatch(/^root-1 +root +retiring /m);
+      expect(shown).toMatch(/^root-2 +root +active /m);
+      expect(shown).toMatch(/^device-3 +device +active /m);
+      expect(shown).toMatch(/Not followed yet:\n( {2}\S+\n)*? {2}child01\n/);
+      expect(shown).toContain('  child03\n');
+    });
+
+    it('admits certificates from before, and gives the new root to whoever renews', async () => {
+      expect(await read(...older.curl)).toBe('Hello thin-edge.io\n');
+      succeeded(await renew(older));
+      expect(await issuerOf(older.certPath)).toBe('issuer=CN=Sallyport Device Issuing G3,O=Sallyport');
+      expect(await rootsIn(older.caPath)).toBe(2);
+      expect(await read(...older.curl)).toBe('Hello thin-edge.io\n');
+      const shown = succeeded(await system.sallyport('ca', 'show'));
+      expect(shown).not.toContain('  child01\n');
+      expect(shown).toContain('  child03\n');
+    });
+
+    it('gives it to the services without a renewal', async () => {
+      const shown = succeeded(await system.sallyport('config', 'get', 'http.cert_path')).trim();
+      await waitFor(async () => (await rootsIn(join(dirname(shown), 'ca.pem'))) === 2);
+    });
+
+    it('is believed at every entrance by a device that was away and knows only the old root', async () => {
+      // The services get certificates below the new root.
+      succeeded(await system.sallyport('secure', 'plain'));
+      succeeded(await system.sallyport('secure', 'mutual'));
+      expect(await rootsIn(away.caPath)).toBe(1);
+      expect(await serverSeenBy(away)).toContain('Verification: OK');
+      const broker = ['-h', 'localhost', '-p', String(system.ports.mqtt), '-t', 'te/device/child03///m/x', '-m', '1'];
+      const identity = ['--cafile', away.caPath, '--cert', away.certPath, '--key', away.keyPath];
+      succeeded(await system.run('mosquitto_pub', [...broker, ...identity]));
+      succeeded(await renew(away));
+      expect(await rootsIn(away.caPath)).toBe(2);
+      expect(await read(...away.curl)).toBe('Hello thin-edge.io\n');
+      const { stdout } = await system.sallyport('doctor');
+      for (const check of [
+        'trusted CAs of the listeners',
+        'certificate chains of the listeners',
+        'CAs and revocation lists',
+      ])
+        expect(stdout).toMatch(new RegExp(`^ok +${check}$`, 'm'));
+    });
+
+    it('believes nothing more that a stolen root vouched for, and works again as the page says', async () => {
+      const shown = succeeded(await system.sallyport('ca', 'rotate', '--purpose', 'root', '--at-once'));
+      expect(shown).toMatch(/^root-2 +root +retired /m);
+      expect(shown).toMatch(/^root-3 +root +active /m);
+      succeeded(await system.sallyport('secure', 'mutual'));
+      const refused = await system.run('curl', ['--fail', ...away.curl, `https://${system.fileUrl}/foo.txt`]);
+      expect(refused.code).not.toBe(0);
+      const fresh = await system.enrol('child04');
+      expect(await read(...fresh.curl)).toBe('Hello thin-edge.io\n');
+    });
   });
 });

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Body, Controller, Headers, Req, Res } from '@nestjs/common';
 import { AuditLog } from '@sallyport/audit';
 import { Actor } from '@sallyport/entrance';
+import { ServerCertificate } from '@sallyport/identity';
 import {
   type AuthorityExportResponse,
   type AuthorityProofResponse,
@@ -41,6 +42,7 @@ export class AuthorityController {
     private readonly inventory: Inventory,
     private readonly keys: KeyStore,
     private readonly audit: AuditLog,
+    private readonly serverCertificate: ServerCertificate,
   ) {}
 
   @Serves(signerRoutes.showHierarchy)
@@ -51,12 +53,14 @@ export class AuthorityController {
   @Serves(signerRoutes.rotateAuthority)
   async rotate(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.rotation.rotate(rotationRequest.parse(body), actor);
+    await this.showNewRoot();
     return this.describe();
   }
 
   @Serves(signerRoutes.importAuthority)
   async import(@Body() body: unknown, @Actor() actor: string): Promise<HierarchyDescription> {
     await this.importer.import(authorityImport.parse(body), actor);
+    await this.showNewRoot();
     return this.describe();
   }
 
@@ -89,6 +93,14 @@ export class AuthorityController {
     if (known !== etag) return describeTrustBundle(this.hierarchy);
     reply.status(304);
     return undefined;
+  }
+
+  /**
+   * From now on tokens name the new root, so EST must show a certificate below it. If that fails, it is tried again and
+   * logged with the rest of the upkeep; the CAs have changed nevertheless.
+   */
+  private async showNewRoot(): Promise<void> {
+    await Promise.allSettled([this.serverCertificate.renewIfDue()]);
   }
 
   private describe(): Promise<HierarchyDescription> {

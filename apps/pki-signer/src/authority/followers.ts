@@ -12,7 +12,7 @@ const mostNames = 100;
 
 /**
  * Who has renewed since the newest root was published: a renewal brings the new root along. Undefined when no root gives
- * way to another one.
+ * way to another one. After a root was stolen: who still needs a certificate below the new one.
  */
 export async function rootSuccessionOf(
   hierarchy: Hierarchy,
@@ -23,6 +23,7 @@ export async function rootSuccessionOf(
   if (root === undefined || publishedAt === undefined) return undefined;
   const newest = await newestOfEach(certificates);
   const late = [...newest].filter(([, issuedAt]) => issuedAt < publishedAt).map(([name]) => name);
+  if (late.length === 0 && !isChanging(hierarchy)) return undefined;
   const { id, activatesAt } = root.record;
   return {
     root: id,
@@ -34,14 +35,22 @@ export async function rootSuccessionOf(
   };
 }
 
-/** The newest root that followed another, as long as that other one is in the trust bundle. */
-function incomingRoot({ all }: Hierarchy): Authority | undefined {
-  const roots = all.filter(({ record }) => record.purpose === 'root');
-  const isChanging = roots.some(({ record }) => record.state === 'published' || record.state === 'retiring');
-  if (!isChanging) return undefined;
+/** The newest root that followed another, as long as somebody may know only that other one. */
+function incomingRoot(hierarchy: Hierarchy): Authority | undefined {
+  const roots = rootsOf(hierarchy);
+  if (!isChanging(hierarchy) && !roots.some(({ record }) => record.withdrawn === true)) return undefined;
   return roots
     .filter(({ record }) => record.publishedAt !== undefined)
     .toSorted((one, other) => other.record.generation - one.record.generation)[0];
+}
+
+/** Whether two roots are in the trust bundle. */
+function isChanging(hierarchy: Hierarchy): boolean {
+  return rootsOf(hierarchy).some(({ record }) => record.state === 'published' || record.state === 'retiring');
+}
+
+function rootsOf({ all }: Hierarchy): Authority[] {
+  return all.filter(({ record }) => record.purpose === 'root');
 }
 
 /** For each holder, when its newest certificate was issued. ISO dates in UTC, which sort as text. */

@@ -189,13 +189,22 @@ export class RootPublisher {
       return given
         .filter(({ record }) => isInUse(record))
         .map((old) => ({ ...latest(old), state: 'retiring' as const }));
-    const isDistrusted = (top: Authority) =>
-      !isSameAuthority(top.certificate, certificate) &&
-      former.some((old) => isSameAuthority(old.certificate, top.certificate));
+    const distrusted = this.withThoseBehind(former.filter((old) => !isSameAuthority(old.certificate, certificate)));
     return this.hierarchy.all
-      .filter((authority) => authority.record.id !== root.id && isDistrusted(this.hierarchy.rootOf(authority)))
+      .filter((authority) => authority.record.id !== root.id && isOneOf(this.hierarchy.rootOf(authority), distrusted))
       .map(({ record }) => ({ ...record, state: 'retired' as const, withdrawn: true as const }));
   }
+
+  /** Stolen roots, and those that have certified one of them: who trusts these believes the stolen key too. */
+  private withThoseBehind(stolen: readonly Authority[]): readonly Authority[] {
+    const ids = stolen.flatMap(({ crossCertificates }) => crossCertificates.map(({ issuer }) => issuer));
+    const behind = [...new Set(ids)].map((id) => this.hierarchy.byId(id)).filter((root) => !isOneOf(root, stolen));
+    return behind.length === 0 ? stolen : this.withThoseBehind([...stolen, ...behind]);
+  }
+}
+
+function isOneOf({ certificate }: Authority, roots: readonly Authority[]): boolean {
+  return roots.some((root) => isSameAuthority(root.certificate, certificate));
 }
 
 function isInUse({ state }: AuthorityRecord): boolean {

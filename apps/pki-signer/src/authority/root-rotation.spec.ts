@@ -174,6 +174,22 @@ describe('rotation of the root', () => {
     expect(statesOf(site)).toMatchObject({ 'device-2': 'retired', 'device-3': 'active' });
   });
 
+  it('at once also believes no root that has certified the stolen one, and says who needs a certificate', async () => {
+    await using site = await openTestSite();
+    await enrolled(site, 'child01');
+    site.clock.advance(1);
+    await rotateRoot(site, { overlapSeconds: 0 });
+    await enrolled(site, 'child02');
+    expect(statesOf(site)).toMatchObject({ 'root-1': 'retiring', 'root-2': 'active' });
+    site.clock.advance(1);
+    await rotateRoot(site, { atOnce: true });
+    expect(statesOf(site)).toMatchObject({ 'root-1': 'retired', 'root-2': 'retired', 'root-3': 'active' });
+    expect(site.signer.hierarchy.trustBundle.roots).toHaveLength(1);
+    const { hierarchy, inventory } = site.signer;
+    const succession = await rootSuccessionOf(hierarchy, inventory);
+    expect(succession).toMatchObject({ root: 'root-3', notFollowedNames: ['child01', 'child02'] });
+  });
+
   it('at once believes nothing any more that the old root vouched for, also after a restart', async () => {
     await using site = await openTestSite();
     await enrolled(site, 'child01');
