@@ -2,7 +2,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describe as describeMissing, ensurePeers, missingPeers, peers, withoutServices } from './peers.mjs';
+import {
+  describe as describeMissing,
+  ensurePeers,
+  mayLeaveOut,
+  missingPeers,
+  peers,
+  withoutServices,
+} from './peers.mjs';
 
 /** A machine that has all files except those of some packages, until apt installs them. */
 function machine({ lacks, isRoot = true, isDebian = true, aptWorksAt = 1 }) {
@@ -77,6 +84,14 @@ describe('real peers of the tests', () => {
   it('finds programs outside the PATH of a user', () => {
     const found = missingPeers((path) => /^\/usr\/(?:sbin|lib|include)\//.test(path), '/usr/bin');
     expect(found).toEqual([]);
+  });
+
+  it.each([
+    [{ isRoot: false }, {}, true],
+    [{ isRoot: true }, {}, false],
+    [{ isRoot: false }, { CI: 'true' }, false],
+  ])('may be left out by a user who cannot install them: %j, %j', (who, environment, expected) => {
+    expect(mayLeaveOut(who, environment)).toBe(expected);
   });
 
   it('gives the command that mends it', () => {

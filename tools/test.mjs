@@ -2,14 +2,17 @@
 
 import { ensureInstalled, fail, run } from './bootstrap.mjs';
 import { digest, keptProofs } from './digest.mjs';
-import { describe, ensurePeers } from './peers.mjs';
-import { runVitest } from './vitest.mjs';
+import { filesThatNeed } from './needs.mjs';
+import { describe, ensurePeers, mayLeaveOut } from './peers.mjs';
+import { leftOutVariable, runVitest } from './vitest.mjs';
 
 let summary = '';
 process.once('exit', sayLast);
 
 ensureInstalled();
 const missing = await ensurePeers();
+const leftOut = mayLeaveOut() ? filesThatNeed(missing) : [];
+for (const file of leftOut) console.log(`left out: ${file}`);
 step('format and lint');
 run('biome', ['ci', '.', '--diagnostic-level=warn']);
 step('build and type check');
@@ -25,7 +28,7 @@ function step(name) {
 
 function tests() {
   try {
-    return runVitest(process.argv.slice(2));
+    return runVitest(process.argv.slice(2), { env: { [leftOutVariable]: leftOut.join(':') } });
   } catch (error) {
     fail(error.message);
   }
@@ -33,7 +36,9 @@ function tests() {
 
 function report({ isGood, passed, failed, skipped, failures }) {
   // The start of the output says this too, but that is thousands of lines above.
-  if (missing.length > 0) console.error(describe(missing));
+  if (missing.length > 0) console.error(describe(missing, mayLeaveOut() ? 'were left out' : 'failed'));
+  if (leftOut.length > 0)
+    console.error(`${leftOut.length} files of tests were left out; they are named at the beginning.`);
   if (failures.length > 0) console.log(digest(failures));
   summary = `${passed} passed, ${failed} failed, ${skipped} skipped`;
   if (passed === 0) fail('No test ran.');

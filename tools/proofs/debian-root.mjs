@@ -18,7 +18,8 @@ root=$1; shift
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
-mkdir -p "$root/.outside"
+mkdir -p "$root/dev/shm" "$root/.outside"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 cd "$root"
 pivot_root . .outside
 umount -l /.outside
