@@ -107,7 +107,9 @@ Bidirectional
   it('says on stderr, so that scripts can read stdout, that the cloud is not connected', async () => {
     const { bridge, directory } = await deviceWith(tenant);
     const { stdout, stderr } = await bridge(['inspect', 'c8y']);
-    expect(stderr).toContain('Not connected to Cumulocity, so these rules are not in use: sallyport connect c8y');
+    expect(stderr).toMatch(
+      /^Not connected to Cumulocity, so these rules are not in use: sallyport --config-dir \S+ connect c8y$/m,
+    );
     expect(stdout).not.toContain('Not connected');
     await writeFile(directory.file('sallyport.toml'), '[cloud]\nconnections = ["c8y"]\n');
     expect((await bridge(['inspect', 'c8y'])).stderr).toBe('');

@@ -34,8 +34,11 @@ describe('coap code', () => {
 
   it('tells a person what to do with it', async () => {
     await using site = await gatewaySite();
-    const { stderr } = await site.run(['coap', 'code', '--device', `uuid:${uuid.toUpperCase()}`], { isTerminal: true });
-    expect(stderr).toContain(`With this code device uuid:${uuid} signs up until 2026-06-01T12:10:00.000Z, once.`);
+    const { stderr } = await site.run(['coap', 'code', '--device', `uuid:${uuid.toUpperCase()}`], {
+      isTerminal: true,
+      env: { TZ: 'UTC' },
+    });
+    expect(stderr).toContain(`With this code device uuid:${uuid} signs up until 2026-06-01 12:10:00+0000, once.`);
     expect(stderr).toContain('"authprovider": "site"');
     expect(site.server.seen).toMatchObject([{ body: { owner: 'site' } }]);
   });
