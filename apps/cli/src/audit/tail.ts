@@ -42,11 +42,20 @@ export function tailCommand(context: CliContext, parent: Command): void {
           else writeLines(context, [lineOf({ service, row })]);
       };
       await show();
-      while (follow && !context.signal.aborted) {
-        await pause(lookMs, { signal: context.signal });
-        if (!context.signal.aborted) await show();
-      }
+      if (follow) await followUntilInterrupted(context, show);
     });
+}
+
+/** Ctrl-C is the end that was meant, also in the middle of a look. */
+async function followUntilInterrupted({ signal }: CliContext, show: () => Promise<void>): Promise<void> {
+  try {
+    while (!signal.aborted) {
+      await pause(lookMs, { signal });
+      if (!signal.aborted) await show();
+    }
+  } catch (fault) {
+    if (!signal.aborted) throw fault;
+  }
 }
 
 /** The rows that were not there before. */
