@@ -136,15 +136,21 @@ export class SiteMembership {
   }
 }
 
-// The clock of a gateway without a battery starts in 1970, or on the day its system was built.
-const earliestFounding = new Date('2026-01-01T00:00:00Z');
+/** Written into a bundle by its build. Sources that run without a build have none. */
+declare const SALLYPORT_BUILT_AT_SECONDS: number | undefined;
 
-/** A site is founded once. If the clock was never set, its root would have expired before it is used. */
+// The clock of a gateway without a battery starts in 1970, or on the day its system was built.
+const earliestFounding =
+  typeof SALLYPORT_BUILT_AT_SECONDS === 'number'
+    ? new Date(SALLYPORT_BUILT_AT_SECONDS * 1000)
+    : new Date('2026-01-01T00:00:00Z');
+
+/** A site is founded once. If the clock is behind the build, it was never set, and its root would end too early. */
 function requireSetClock(now: Date): void {
   if (now >= earliestFounding) return;
   throw new Problem(
     'unavailable',
-    `The clock of this machine says ${now.toISOString()}, so the CA of this site would have ended before it is used. Nothing was made. Set the clock, or wait until a time server has set it, and start again.`,
+    `The clock of this machine says ${now.toISOString()}, but it is later than ${earliestFounding.toISOString()}, when this program was built. The CA of this site would end too early. Nothing was made. Set the clock, or wait until a time server has set it, and start again.`,
   );
 }
 
