@@ -60,9 +60,45 @@ describe('cert needs-renewal', () => {
       notAfter: new Date(notBefore.getTime() + 9 * day),
     });
     await writeFile(cert, certPem);
+    for (const asked of ['02', '03', '04', '05', '06'])
+      await run(['cert', 'needs-renewal'], { now: () => new Date(`2026-01-${asked}T00:00:00Z`) });
 
     expect((await run(['cert', 'needs-renewal'], { now: () => new Date('2026-01-06T23:00:00Z') })).exitCode).toBe(1);
     expect((await run(['cert', 'needs-renewal'], { now: () => new Date('2026-01-07T00:00:00Z') })).exitCode).toBe(0);
+  });
+
+  describe('asked by a device that sleeps', () => {
+    const asker = async () => {
+      const { run, ...made } = await deviceWithCertificate();
+      const onDay = async (days: number) => {
+        const now = () => new Date(Date.parse('2026-01-01T00:00:00Z') + days * day);
+        return (await run(['cert', 'needs-renewal'], { now })).exitCode === 0;
+      };
+      return { ...made, onDay };
+    };
+
+    it.each([
+      ['wakes every 45 days', [45], [true]],
+      ['wakes every 30 days', [0, 30, 60], [false, false, true]],
+      ['asks every ten days', [10, 20, 30, 40, 50, 60], [false, false, false, false, false, true]],
+      ['slept for 40 days once, and asks every day now', [40, 41, 42, 43], [true, false, false, false]],
+      ['tries again a minute after a renewal that failed', [45, 45 + 1 / 1440], [true, true]],
+      ['had a clock that was a year ahead', [365, 0, 1], [true, false, false]],
+    ])('says yes in time when it %s', async (_case, days, expected) => {
+      const { onDay } = await asker();
+      const answers: boolean[] = [];
+      for (const each of days) answers.push(await onDay(each));
+      expect(answers).toEqual(expected);
+    });
+
+    it.each([
+      ['damaged', 'not JSON'],
+      ['of another program', '{"askedAt": 7}'],
+    ])('answers by the certificate alone when what it remembers is %s', async (_case, text) => {
+      const { onDay, cert } = await asker();
+      await writeFile(`${cert}.asked`, text);
+      expect(await onDay(2)).toBe(false);
+    });
   });
 
   it('exits with 2 when it cannot tell', async () => {

@@ -8,6 +8,7 @@ import { describeFault, ExitStatus } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeNotes } from '../output.js';
 import { writeReport } from '../report.js';
+import { isNextQuestionTooLate } from './asking-rhythm.js';
 import { minimumSecondsFor, statusText } from './certificate-summary.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';
@@ -41,7 +42,8 @@ async function isRenewalDue(context: CliContext, command: Command): Promise<bool
   const path = given.certPath === undefined ? certPath : absolutePath(context, given.certPath);
   const leaf = await readLeaf(path, given);
   const minimumSeconds = minimumSecondsFor(leaf, settings);
-  const isDue = needsRenewal(leaf, context.now(), minimumSeconds);
+  const isTooLate = await isNextQuestionTooLate(path, leaf, context.now());
+  const isDue = isTooLate || needsRenewal(leaf, context.now(), minimumSeconds);
   const description = describeCertificate(leaf, context.now(), minimumSeconds);
   // On stderr and with the width of "cert show", as thin-edge.io does it: the answer is the exit code.
   writeNotes(context, [`Status:        ${statusText(description)}`], given.json);

@@ -4,6 +4,7 @@ import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeNotes } from '../output.js';
+import { rhythmPathOf } from './asking-rhythm.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 
@@ -36,7 +37,10 @@ function removedNotes(removed: readonly string[]): string[] {
  * If the cloud has its own certificate, files that it shares with the device stay: the device still needs them.
  */
 function doomedPaths({ certPath, keyPath, csrPath, waitingCertPath }: DeviceFiles, device: DeviceFiles): string[] {
-  const paths = [waitingCertPath, `${keyPath}.next`, certPath, `${certPath}.csr`, keyPath, csrPath];
+  const paths = [
+    ...[waitingCertPath, `${keyPath}.next`, certPath, `${certPath}.csr`, keyPath, csrPath],
+    rhythmPathOf(certPath),
+  ];
   if (certPath === device.certPath) return paths;
   const shared = new Set([device.keyPath, `${device.keyPath}.next`, device.csrPath]);
   return paths.filter((path) => !shared.has(path));
