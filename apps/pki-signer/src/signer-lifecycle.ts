@@ -1,7 +1,7 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { type Mqtt, subscribeEvent } from '@sallyport/mqtt';
 import { type DeviceChange, deviceChanged } from '@sallyport/protocol';
-import type { Clock, Log } from '@sallyport/runtime';
+import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { CrlEntrance } from './crl/crl-entrance.js';
 import type { EstEntrance } from './est/est-entrance.js';
 import type { Signer } from './signer.js';
@@ -93,10 +93,11 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private publishEvents(): void {
-    const { mqtt, log, signer } = this.options;
+    const { mqtt, log, clock, signer } = this.options;
+    const faults = new FaultLog(log, clock, 'event could not be published, will try again');
     this.published = signer.outbox.run((topic, payload) => mqtt.publish(topic, JSON.stringify(payload)), {
       signal: this.publishing.signal,
-      onRetry: (error, attempt) => log.warn({ error, attempt }, 'event could not be published, will try again'),
+      onRetry: faults.note,
     });
   }
 

@@ -1,6 +1,6 @@
 import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { FaultLog } from './fault-log.js';
+import { FaultLog, InnerFaultLog } from './fault-log.js';
 import { openLog } from './log.js';
 
 /** A log whose lines can be read back, and a clock that stands until it is moved. */
@@ -44,5 +44,23 @@ describe('the log of faults that mend themselves', () => {
     const { faults, written } = openFaultLog();
     faults.note(Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }));
     expect(written()[0]?.reason).toBe('ECONNREFUSED');
+  });
+});
+
+describe('the log of faults inside', () => {
+  it('has a line a minute on a full disk, and gives every answer an id that is in the log', () => {
+    const lines: string[] = [];
+    const clock = new TestClock(new Date(0));
+    const log = openLog({ destination: { write: (line) => lines.push(line) } });
+    const faults = new InnerFaultLog(log, clock, 'request failed inside');
+    const ids = new Set<string>();
+    for (let second = 0; second < 60; second++) {
+      const full = { code: 'ENOSPC', path: `/var/lib/x.${second}.tmp` };
+      const fault = Object.assign(new Error(`ENOSPC: no space left on device, open '${full.path}'`), full);
+      ids.add(faults.identify(second % 2 === 0 ? fault : new Error('not stored', { cause: fault })));
+      clock.advance(1);
+    }
+    expect(lines.map((line) => JSON.parse(line).correlationId)).toEqual([...ids]);
+    expect(ids.size).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
-import { RepeatFilter } from '@sallyport/concurrency';
+import { randomUUID } from 'node:crypto';
+import { BoundedMap, RepeatFilter } from '@sallyport/concurrency';
 import type { Clock } from './clock.js';
 import type { Log, LogFields } from './log.js';
 
@@ -15,18 +16,51 @@ export class FaultLog {
   private readonly repeats = new RepeatFilter({ periodMs, mostSources });
 
   constructor(
-    private readonly log: Log,
+    protected readonly log: Log,
     private readonly clock: Clock,
-    private readonly message: string,
+    protected readonly message: string,
     private readonly fields: LogFields = {},
   ) {}
 
-  readonly note = (fault: unknown): void => {
-    const reason = reasonOf(fault);
-    const repeats = this.repeats.pass(reason, this.clock.now().getTime());
-    if (repeats === undefined) return;
-    this.log.warn({ ...this.fields, reason, ...(repeats === 0 ? {} : { repeats }) }, this.message);
-  };
+  readonly note = (fault: unknown): void => void this.noteWith(fault, {});
+
+  /** As `note`, with fields of this one fault. @returns whether it has got a line */
+  protected noteWith(fault: unknown, fields: LogFields): boolean {
+    const repeats = this.repeats.pass(keyOf(fault), this.clock.now().getTime());
+    if (repeats === undefined) return false;
+    this.write(fault, { ...this.fields, ...fields, ...(repeats === 0 ? {} : { repeats }) });
+    return true;
+  }
+
+  protected write(fault: unknown, fields: LogFields): void {
+    this.log.warn({ ...fields, reason: reasonOf(fault) }, this.message);
+  }
+}
+
+/**
+ * The same for faults inside, which somebody has to look at: with the stack, as errors. A full disk makes every request
+ * fail, and the log is on that disk.
+ */
+export class InnerFaultLog extends FaultLog {
+  private readonly correlationIds = new BoundedMap<string, string>(mostSources);
+
+  /** As `note`. @returns the correlation id of the line that tells of this fault, or of one like it */
+  identify(fault: unknown): string {
+    const [key, correlationId] = [keyOf(fault), randomUUID()];
+    if (this.noteWith(fault, { correlationId })) this.correlationIds.set(key, correlationId);
+    return this.correlationIds.get(key) ?? correlationId;
+  }
+
+  protected override write(error: unknown, fields: LogFields): void {
+    this.log.error({ ...fields, error }, this.message);
+  }
+}
+
+/** Faults with the same key are the same. The path of a temporary file is another one each time. */
+function keyOf(fault: unknown): string {
+  if (!(fault instanceof Error)) return reasonOf(fault);
+  if ('path' in fault && 'code' in fault) return `${String(fault.code)} of a file`;
+  return fault.cause instanceof Error && 'path' in fault.cause ? keyOf(fault.cause) : reasonOf(fault);
 }
 
 /** The fault and its causes in one line. A stack would show where we noticed the fault, not why it happened. */

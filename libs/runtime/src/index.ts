@@ -1,7 +1,7 @@
 export { Clock, SystemClock } from './clock.js';
 export { type ClockWatchOptions, watchClock } from './clock-watch.js';
 export { openConfiguredStore } from './configured-store.js';
-export { FaultLog, reasonOf } from './fault-log.js';
+export { FaultLog, InnerFaultLog, reasonOf } from './fault-log.js';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './health/readiness.js';
 export { describeError, Log, type LogFields, type LogOptions, openLog } from './log.js';
 export type { BrokerPlace } from './mqtt-client.js';

@@ -1,14 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { Problem, type ProblemType } from '@sallyport/protocol';
 import type { FastifyReply } from 'fastify';
 import { ZodError } from 'zod';
+import { type Clock, SystemClock } from './clock.js';
+import { InnerFaultLog } from './fault-log.js';
 import type { Log } from './log.js';
 
 /** The one place where errors of an HTTP API become `application/problem+json` (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Log) {}
+  private readonly faults: InnerFaultLog;
+
+  constructor(log: Log, clock: Clock = new SystemClock()) {
+    this.faults = new InnerFaultLog(log, clock, 'request failed inside');
+  }
 
   catch(fault: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<FastifyReply>();
@@ -21,8 +26,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private internal(error: unknown): Problem {
-    const correlationId = randomUUID();
-    this.log.error({ error, correlationId }, 'request failed inside');
+    const correlationId = this.faults.identify(error);
     return new Problem('internal', `Something failed inside. Look for correlation id ${correlationId} in the log.`);
   }
 }

@@ -12,7 +12,7 @@ import {
   type NewDeviceEvent,
   type TimelineQuestion,
 } from '@sallyport/protocol';
-import { Clock, Log } from '@sallyport/runtime';
+import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
 
 const mostKept = 1000;
@@ -47,9 +47,8 @@ export class Timeline implements OnApplicationBootstrap, BeforeApplicationShutdo
 
   onApplicationBootstrap(): void {
     const publish = (topic: string, payload: unknown) => this.mqtt.publish(topic, JSON.stringify(payload));
-    const onRetry = (error: unknown, attempt: number) =>
-      this.log.warn({ error, attempt }, 'event of a device could not be published, will try again');
-    this.running = this.outbox.run(publish, { signal: this.stopping.signal, onRetry });
+    const faults = new FaultLog(this.log, this.clock, 'event of a device could not be published, will try again');
+    this.running = this.outbox.run(publish, { signal: this.stopping.signal, onRetry: faults.note });
   }
 
   async beforeApplicationShutdown(): Promise<void> {

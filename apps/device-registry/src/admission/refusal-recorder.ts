@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap
 import type { AuditEntry } from '@sallyport/audit';
 import { AuditLog } from '@sallyport/audit';
 import { type DeviceId, deviceId, type RefusalReport } from '@sallyport/protocol';
-import { Clock, Log } from '@sallyport/runtime';
+import { Clock, type FaultLog, InnerFaultLog, Log } from '@sallyport/runtime';
 import type { Operation } from '@sallyport/store';
 import { type DeviceRecord, foldedName } from '../devices/device-record.js';
 import { Devices } from '../devices/devices.js';
@@ -24,14 +24,16 @@ export type Refusal = RefusalReport & {
 @Injectable()
 export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly budget: RecordingBudget;
+  private readonly faults: FaultLog;
   private summaryTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly devices: Devices,
     private readonly audit: AuditLog,
     private readonly clock: Clock,
-    private readonly log: Log,
+    log: Log,
   ) {
+    this.faults = new InnerFaultLog(log, clock, 'refusals could not be recorded');
     this.budget = new RecordingBudget(clock.now().getTime());
   }
 
@@ -60,7 +62,7 @@ export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicatio
       await this.audit.commit({ operations, entries: [auditEntry(refusal, device)] });
     } catch (error) {
       // The peer is refused in any case.
-      this.log.error({ error, reason: refusal.reason }, 'refusal could not be recorded');
+      this.faults.note(error);
     }
   }
 
@@ -72,7 +74,7 @@ export class RefusalRecorder implements OnApplicationBootstrap, BeforeApplicatio
     try {
       await this.audit.commit({ entries: [{ ...entry, outcome: 'refused' }] });
     } catch (error) {
-      this.log.error({ error, count }, 'number of refusals left out could not be recorded');
+      this.faults.note(error);
     }
   }
 

@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Mqtt } from '@sallyport/mqtt';
 import { deviceChanged, type EventContract, type Fingerprint } from '@sallyport/protocol';
-import { Clock, Log } from '@sallyport/runtime';
+import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { type JsonValue, type Operation, Outbox, Store } from '@sallyport/store';
 import type { z } from 'zod';
 import type { DeviceRecord } from './device-record.js';
@@ -24,9 +24,8 @@ export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplic
 
   onApplicationBootstrap(): void {
     const publish = (topic: string, payload: unknown) => this.mqtt.publish(topic, JSON.stringify(payload));
-    const onRetry = (error: unknown, attempt: number) =>
-      this.log.warn({ error, attempt }, 'announcement could not be published, will try again');
-    this.running = this.outbox.run(publish, { signal: this.stopping.signal, onRetry });
+    const faults = new FaultLog(this.log, this.clock, 'announcement could not be published, will try again');
+    this.running = this.outbox.run(publish, { signal: this.stopping.signal, onRetry: faults.note });
   }
 
   async beforeApplicationShutdown(): Promise<void> {

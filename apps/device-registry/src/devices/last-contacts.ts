@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { pause } from '@sallyport/concurrency';
 import type { DeviceId, LastSeen, ReportedContact } from '@sallyport/protocol';
-import { Clock, Log } from '@sallyport/runtime';
+import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { foldedName } from './device-record.js';
 import { DeviceDirectory } from './index/device-directory.js';
@@ -34,6 +34,7 @@ export class LastContacts implements OnApplicationBootstrap, BeforeApplicationSh
   private timer: NodeJS.Timeout | undefined;
   private following: Promise<void> = Promise.resolve();
   private writing: Promise<void> = Promise.resolve();
+  private readonly faults: FaultLog;
 
   constructor(
     private readonly store: Store,
@@ -42,6 +43,7 @@ export class LastContacts implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly log: Log,
   ) {
     this.buckets = new SeenBuckets(store);
+    this.faults = new FaultLog(log, clock, 'last contacts of devices could not be written, will try again');
     directory.afterReading(() => this.tellDirectory());
   }
 
@@ -106,7 +108,7 @@ export class LastContacts implements OnApplicationBootstrap, BeforeApplicationSh
       try {
         await this.writeSome(new Map(some));
       } catch (error) {
-        this.log.warn({ error }, 'last contacts of devices could not be written, will try again');
+        this.faults.note(error);
         return;
       }
     }

@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { type IdentityRevocation, revokeIdentities } from '@sallyport/protocol';
-import { ConnectedContext } from '@sallyport/runtime';
+import { ConnectedContext, FaultLog } from '@sallyport/runtime';
 import { type Operation, Outbox, Store } from '@sallyport/store';
 
 // The signer builds a new CRL before it answers.
@@ -26,9 +26,9 @@ export class IdentityRevocations implements OnApplicationBootstrap, BeforeApplic
       const revocation = revokeIdentities.request.parse(request);
       await this.context.rpc.call(revokeIdentities, revocation, { deadlineMs: signerDeadlineMs, signal });
     };
-    const onRetry = (error: unknown, attempt: number) =>
-      this.context.log.warn({ error, attempt }, 'signer did not revoke the certificates of a device, will try again');
-    this.running = this.outbox.run(ask, { signal, onRetry });
+    const { log, clock } = this.context;
+    const faults = new FaultLog(log, clock, 'signer did not revoke the certificates of a device, will try again');
+    this.running = this.outbox.run(ask, { signal, onRetry: faults.note });
   }
 
   async beforeApplicationShutdown(): Promise<void> {

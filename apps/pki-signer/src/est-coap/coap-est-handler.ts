@@ -8,7 +8,7 @@ import {
 } from '@sallyport/coap-wire';
 import type { Log } from '@sallyport/runtime';
 import type { Connection, StreamListenerHandler } from '@sallyport/tls';
-import { toldProblem } from '../est/told-problem.js';
+import { ToldProblems } from '../est/told-problem.js';
 import type { SignerMetrics } from '../issuance/signer-metrics.js';
 import { problemResponse } from './coap-answer.js';
 import { type CoapEstParts, CoapEstSession } from './coap-est-session.js';
@@ -38,7 +38,9 @@ const limits: Partial<EndpointLimits> = {
 /** Answers EST over CoAP, TCP and TLS (RFC 9148, RFC 8323) on a listener that has verified the client certificate, if any. */
 export function coapEstHandler(options: CoapEstHandlerOptions): StreamListenerHandler {
   const blockMemory = new BlockMemory({ mostBytes: blockMemoryBytes, mostBytesEach: 2 * bodyBytes });
-  return { stream: (connection) => new CoapEstConnection(options, connection).serve(blockMemory), alpn: ['coap'] };
+  const problems = new ToldProblems(options.log);
+  const serve = (connection: Connection) => new CoapEstConnection(options, connection, problems).serve(blockMemory);
+  return { stream: serve, alpn: ['coap'] };
 }
 
 class CoapEstConnection {
@@ -47,6 +49,7 @@ class CoapEstConnection {
   constructor(
     private readonly options: CoapEstHandlerOptions,
     private readonly connection: Connection,
+    private readonly problems: ToldProblems,
   ) {
     this.session = new CoapEstSession(options, connection);
   }
@@ -83,7 +86,7 @@ class CoapEstConnection {
       return await work();
     } catch (error) {
       if (error instanceof CoapError) return { code: error.code, payload: Buffer.from(error.diagnostic) };
-      return problemResponse(toldProblem(error, this.options.log));
+      return problemResponse(this.problems.of(error));
     }
   }
 }

@@ -15,7 +15,7 @@ import { bodyFromDer, derFromBody, readBody } from './est-body.js';
 import { issuedCertificates, publishedCertificates } from './est-certificates.js';
 import { channelBindingsOf, renewedOn } from './est-credentials.js';
 import { type EstOperation, type EstRoute, routeOf, wantsChain } from './est-route.js';
-import { toldProblem } from './told-problem.js';
+import { ToldProblems } from './told-problem.js';
 
 export interface EstHandlerOptions {
   readonly hierarchy: Hierarchy;
@@ -50,7 +50,11 @@ class EstOperations {
     simplereenroll: (request, route) => this.renew(request, route),
   };
 
-  constructor(private readonly options: EstHandlerOptions) {}
+  private readonly problems: ToldProblems;
+
+  constructor(private readonly options: EstHandlerOptions) {
+    this.problems = new ToldProblems(options.log);
+  }
 
   async answer(request: IncomingMessage): Promise<EstAnswer> {
     let operation = 'none';
@@ -69,7 +73,7 @@ class EstOperations {
       return await work();
     } catch (error) {
       if (isBrokenConnection(error)) throw error;
-      return problemAnswer(toldProblem(error, this.options.log));
+      return problemAnswer(this.problems.of(error));
     }
   }
 
