@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { freePort, TestCa } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { ago, ahead, set } from '../fixtures/broken-site.fixture.js';
-import { authorityDescription } from '../fixtures/fake-site.fixture.js';
 import { examine, mend } from '../fixtures/mend.fixture.js';
 import { mutualSite } from '../fixtures/mutual-site.fixture.js';
 import { TestAuthority } from '../fixtures/test-authority.fixture.js';
@@ -253,28 +252,6 @@ describe('doctor, where a person has to act', () => {
       severity: 'error',
       what: expect.stringMatching(/^\/proc\/self cannot be written/),
     });
-  });
-
-  it('asks for another root when that is due, not for a CA that would end with the old one, and only once', async () => {
-    const authority = new TestAuthority('Short', { notBefore: ago(300), notAfter: ahead(80) });
-    await using site = await mutualSite(authority);
-    const root = { ...authorityDescription('root-1', 'root', authority.root), hasKey: true, root: 'root-1' };
-    const device = { ...authorityDescription('device-1', 'device', authority.issuing), root: 'root-1' };
-    const answer = { trustBundleVersion: 1, caFingerprint: authority.root.fingerprint };
-    const toldAbout = async (...authorities: object[]) => {
-      site.admin['pki-signer'].routes.set('GET /v1/ca', () => ({ ...answer, authorities }));
-      const { findings } = await examine(site.run);
-      const dated = findings.filter(({ what }) => what.includes(' ends '));
-      return dated.map(({ what, fix }) => [what.slice(0, what.indexOf(' ends ')), fix.slice(fix.indexOf('ca rotate'))]);
-    };
-
-    expect(await toldAbout(root, device)).toEqual([['The root root-1', 'ca rotate --purpose root']]);
-    const published = { state: 'published' };
-    const next = [
-      { ...root, ...published, id: 'root-2' },
-      { ...device, ...published, id: 'device-2' },
-    ];
-    expect(await toldAbout(root, device, ...next)).toEqual([]);
   });
 
   it('gives the name a foreign certificate holds, for clients to use', async () => {

@@ -18,7 +18,8 @@ export const authorities: Check = {
   },
 };
 
-async function authoritiesOf({ services }: CheckedSite): Promise<readonly AuthorityDescription[]> {
+/** The CAs as the signer tells them; none while it does not run. */
+export async function authoritiesOf({ services }: CheckedSite): Promise<readonly AuthorityDescription[]> {
   const signer = services.find(({ service }) => service === 'pki-signer');
   return signer?.isRunning === true ? (await signer.client.call(signerRoutes.showHierarchy)).authorities : [];
 }

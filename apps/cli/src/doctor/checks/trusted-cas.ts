@@ -6,6 +6,7 @@ import { readPemFile } from '../../site/pem-file.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding, related, warning } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
+import { authoritiesOf } from './authorities.js';
 
 // Leave the directories of the system alone.
 const systemFolders = ['/etc/ssl/', '/usr/', '/etc/pki/', '/etc/ca-certificates'];
@@ -38,7 +39,7 @@ async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Pro
     return [
       ...(missing.length === 0 ? [] : told.flat()),
       ...related(
-        await Promise.all(ownWarnings(path, warnings).map((text) => passedOver(checked, { key, path, text }))),
+        await Promise.all(ownWarnings(checked, path, warnings).map((text) => passedOver(checked, { key, path, text }))),
         {
           needs: ['clock'],
         },
@@ -51,8 +52,11 @@ async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Pro
   }
 }
 
-function ownWarnings(path: string, warnings: readonly string[]): readonly string[] {
-  return systemFolders.some((folder) => path.startsWith(folder)) ? [] : warnings;
+/** What a person can mend: neither the certificates of the system, nor the file that a service itself keeps up to date. */
+function ownWarnings({ site }: CheckedSite, path: string, warnings: readonly string[]): readonly string[] {
+  if (systemFolders.some((folder) => path.startsWith(folder))) return [];
+  const isKept = path.startsWith(`${site.settings.stateDirectory}/`);
+  return isKept ? warnings.filter((warning) => !warning.startsWith('site.pem')) : warnings;
 }
 
 async function siteMissing({ remedies, level }: CheckedSite, key: string, path: string): Promise<Finding> {
@@ -63,14 +67,20 @@ async function siteMissing({ remedies, level }: CheckedSite, key: string, path: 
   return error(what, remedies.all(mend, remedies.secure(level)));
 }
 
+/** Adds this root only: another copy of what is there would be one more thing to mend, and other CAs may be there too. */
 async function rootMissing(
-  { remedies }: CheckedSite,
+  checked: CheckedSite,
   { key, path, root }: { key: string; path: string; root: Certificate },
 ): Promise<Finding[]> {
+  const { remedies } = checked;
   const { state } = await readPemFile(path);
   const what = `${key} (${path}) does not hold the root ${root.subject.text} of this site, so devices with a certificate below it are refused.`;
-  const file = state === 'directory' ? join(path, 'sallyport-ca.pem') : path;
-  return [warning(what, remedies.run('ca', 'export', '--output', file))];
+  const all = await authoritiesOf(checked);
+  const { id } = all.find(({ fingerprint }) => fingerprint === root.fingerprint) ?? { id: 'ROOT' };
+  const isFolder = state === 'directory';
+  const file = isFolder ? join(path, `${id}.pem`) : `${path}.${id}`;
+  const write = remedies.run('ca', 'export', id, '--output', file);
+  return [warning(what, isFolder ? write : remedies.all(write, remedies.append(file, path)))];
 }
 
 async function passedOver(
