@@ -40,6 +40,9 @@ export function withSecondTry(attempt, report = console.log) {
 function runOnce(args, { launcher = [], env = {} }) {
   const directory = temporaryDirectory();
   const results = join(directory, 'results.json');
+  // Ctrl-C ends Vitest; we stay for its files.
+  const stay = () => undefined;
+  process.on('SIGINT', stay);
   const [program, ...rest] = [...launcher, runtime(), '--disable-warning=DEP0169', ...vitest, ...args];
   try {
     const { status } = spawnSync(program, rest, {
@@ -49,6 +52,7 @@ function runOnce(args, { launcher = [], env = {} }) {
     });
     return { isGood: status === 0, ...read(results) };
   } finally {
+    process.off('SIGINT', stay);
     rmSync(directory, { recursive: true, force: true });
   }
 }
