@@ -13,7 +13,7 @@ import {
   pemParts,
 } from '@sallyport/x509';
 import { EventLoopYield } from './event-loop-yield.js';
-import { type AnchorCandidate, makeTrustAnchors, type TrustAnchors } from './trust-anchors.js';
+import { type AnchorCandidate, makeTrustAnchors, type TrustAnchorOptions, type TrustAnchors } from './trust-anchors.js';
 
 const filesAtOnce = 32;
 const mostWarnings = 100;
@@ -132,7 +132,7 @@ function cut(warnings: readonly string[]): string[] {
  *
  * @throws Problem `config-invalid`: the path cannot be read, or no usable CA is left; nobody could ever pass then.
  */
-export async function readTrustAnchors(path: string, options: { readonly now?: Date } = {}): Promise<TrustAnchors> {
+export async function readTrustAnchors(path: string, options: TrustAnchorOptions = {}): Promise<TrustAnchors> {
   const { candidates, warnings } = await gatherReadable(path);
   const anchors = makeTrustAnchors(candidates, options);
   const all = cut([...warnings, ...anchors.warnings]);

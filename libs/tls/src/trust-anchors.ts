@@ -61,19 +61,22 @@ class AnchorCollector {
   readonly certificates: Certificate[] = [];
   readonly warnings: string[] = [];
   private readonly now: Date;
+  private readonly ownIssuers: ReadonlySet<Fingerprint>;
   private readonly nameByFingerprint = new Map<Fingerprint, string>();
   private readonly keysBySubject = new Map<string, Set<string>>();
   private readonly repeated = new Map<string, { times: number; elsewhere: string }>();
 
-  constructor(now: Date) {
+  constructor(now: Date, ownIssuers: ReadonlySet<Fingerprint>) {
     this.now = now;
+    this.ownIssuers = ownIssuers;
   }
 
   offer({ name, certificate }: AnchorCandidate): void {
     const elsewhere = this.nameByFingerprint.get(certificate.fingerprint);
     this.nameByFingerprint.set(certificate.fingerprint, elsewhere ?? name);
     const fault = unusable(certificate, this.now) ?? (this.isCrowded(certificate) ? crowded : undefined);
-    const doubt = doubtful(certificate, this.now);
+    // The signer looks after the dates of its own CAs: one may have been made while the clock was ahead.
+    const doubt = this.ownIssuers.has(certificate.fingerprint) ? undefined : doubtful(certificate, this.now);
     if (elsewhere !== undefined) this.countRepeated(name, elsewhere);
     else if (fault !== undefined) this.warn(name, certificate, fault, 'ignored');
     else {
@@ -125,7 +128,7 @@ export function makeTrustAnchors(
   candidates: readonly AnchorCandidate[],
   { now = new Date(), ownIssuers = new Set() }: TrustAnchorOptions = {},
 ): TrustAnchors {
-  const collector = new AnchorCollector(now);
+  const collector = new AnchorCollector(now, ownIssuers);
   for (const candidate of candidates) collector.offer(candidate);
   collector.finish();
   return { certificates: collector.certificates, ownIssuers, warnings: collector.warnings };

@@ -112,7 +112,8 @@ export class CertificateWatch implements OnApplicationBootstrap, BeforeApplicati
     if (watch.countedOn === today) return;
     const counts = await this.directory.expiring(now);
     const isFirst = await this.commit({ ...watch, countedOn: today });
-    if (isFirst) this.log[counts.days30 > 0 ? 'warn' : 'info'](counts, 'device certificates that end soon');
+    // Certificates of 30 and of 90 days are renewed with more than a week left. What has less is late.
+    if (isFirst) this.log[counts.days7 > 0 ? 'warn' : 'info'](counts, 'device certificates that end soon');
   }
 
   private nextRound({ through }: WatchState): WatchRound | undefined {

@@ -26,7 +26,9 @@ async function inspect(checked: CheckedSite, { group, keys }: SecuredGroup): Pro
   const path = checked.site.settings.get(key);
   if (path === undefined) return [];
   try {
-    const { certificates, warnings } = await readTrustAnchors(path, { now: checked.context.now() });
+    const { roots, issuing } = checked.trust;
+    const ownIssuers = new Set([...roots, ...issuing].map(({ fingerprint }) => fingerprint));
+    const { certificates, warnings } = await readTrustAnchors(path, { now: checked.context.now(), ownIssuers });
     const known = new Set(certificates.map(({ fingerprint }) => fingerprint));
     const missing = checked.trust.roots.filter(({ fingerprint }) => !known.has(fingerprint));
     // While the root of the site changes, there are two, and devices of either are to be let in.
