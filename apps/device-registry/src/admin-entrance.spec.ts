@@ -197,13 +197,20 @@ describe('admin API on the network', () => {
     const alice = await certificateOf('admin', 'alice');
     await registry.admit(peer());
 
-    const headers = { origin: 'https://elsewhere.example' };
-    const { status, body } = await send('POST', '/v1/devices/child01/revoke', alice, { headers });
-
-    expect([status, JSON.parse(body).detail]).toEqual([
-      403,
-      'This API takes no requests from web pages. Use the command line: sallyport device.',
-    ]);
+    const refused = [403, 'This API takes no requests from web pages. Use the command line: sallyport device.'];
+    // A page that sends a form, one that shows an image, and an address that somebody typed.
+    const [form, image] = [
+      { origin: 'https://elsewhere.example' },
+      { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+    ];
+    for (const [method, path, headers] of [
+      ['POST', '/v1/devices/child01/revoke', form],
+      ['GET', '/v1/devices', image],
+      ['GET', '/v1/devices', { 'sec-fetch-mode': 'navigate' }],
+    ] as const) {
+      const { status, body } = await send(method, path, alice, { headers });
+      expect([status, JSON.parse(body).detail]).toEqual(refused);
+    }
     expect((await registry.device('child01')).state).toBe('active');
   });
 

@@ -30,6 +30,15 @@ export function adminEntrance(options: AdminEntranceOptions): FactoryProvider {
 }
 
 /**
+ * Whether a browser sends it. Fetch §3.2: every browser sends Origin with what may change something. With other requests
+ * over TLS, such as those for an image, all current browsers send `Sec-Fetch-*` (Fetch Metadata §2), also when somebody
+ * types the address. No other client sends either.
+ */
+function isFromPage({ headers }: IncomingMessage): boolean {
+  return Object.keys(headers).some((name) => name === 'origin' || name.startsWith('sec-fetch-'));
+}
+
+/**
  * The admin API of a service on the network. A browser that holds the certificate of an administrator shows it for
  * whatever page asks, so requests that come from pages are refused.
  */
@@ -48,9 +57,8 @@ class AdminEntrance implements OnApplicationBootstrap {
   }
 
   private pass(request: IncomingMessage, response: ServerResponse): void {
-    // Fetch §3.2: every browser sends Origin with what may change something, and no other client does.
-    if (request.headers.origin === undefined) this.router().routing(request, response);
-    else this.refusePage(response);
+    if (isFromPage(request)) this.refusePage(response);
+    else this.router().routing(request, response);
   }
 
   private refusePage(response: ServerResponse): void {
