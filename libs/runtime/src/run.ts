@@ -74,7 +74,17 @@ class ProcessLife {
   constructor(private readonly log: Log) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => this.endOr(() => process.exit(exitCodes[signal])));
+    process.on('SIGHUP', () => this.hangUp());
     process.on('uncaughtException', (error) => this.fail(error));
+  }
+
+  /**
+   * Whoever typed the start has closed the terminal: then the services stop in order. Elsewhere the signal asks daemons to
+   * read their files again, which we do by ourselves when they change.
+   */
+  private hangUp(): void {
+    if (process.stdin.isTTY) this.endOr(() => process.exit(exitCodes.SIGTERM));
+    else this.log.info({}, 'SIGHUP ignored, settings and certificates are read again when they change');
   }
 
   /** From now on a signal stops the services in order. */

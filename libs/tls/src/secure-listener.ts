@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { SerialQueue } from '@sallyport/concurrency';
 import { Problem, type RefusalReason, type SecurityLevel } from '@sallyport/protocol';
+import { bindFault } from './bind-fault.js';
 import { ConnectionAcceptor } from './connection-acceptor.js';
 import { defaultLimits, type Limits } from './limits.js';
 import { ListenerCounters, type ListenerCounts } from './listener-counters.js';
@@ -202,11 +203,9 @@ function bind(
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) =>
       reject(
-        new Problem(
-          'config-invalid',
-          `Listener "${name}" cannot use ${host} port ${port}: ${cause.message}. Stop the program that holds it, or choose another address.`,
-          { cause },
-        ),
+        new Problem('config-invalid', `Listener "${name}" cannot use ${host} port ${port}: ${bindFault(cause, port)}`, {
+          cause,
+        }),
       );
     server.once('error', fail);
     server.listen({ host, port, backlog }, () => {
