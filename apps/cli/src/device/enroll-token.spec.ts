@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { description } from '../fixtures/device-answers.fixture.js';
 import { fakeSite } from '../fixtures/fake-site.fixture.js';
 import { tokenFor } from '../fixtures/token.fixture.js';
 
@@ -80,6 +81,38 @@ describe('device enroll-token', () => {
         { type: 'ip', value: '192.0.2.7' },
       ],
     });
+  });
+
+  it.each([
+    ['locked', 'locked', [], 'The device is locked.', 'sallyport device unlock child01'],
+    ['revoked', 'revoked', [], 'The device has been revoked.', 'sallyport device enroll-token --reinstate child01'],
+    ['retired', 'retired', ['--reinstate'], 'The device has been retired.', 'Use another device id'],
+  ])('makes none for a device that is %s, and says so', async (_, state, more, meaning, remedy) => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => ({ ...description, state }));
+
+    const { exitCode, stdout, stderr } = await site.run(['device', 'enroll-token', 'child01', ...more]);
+
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(`${meaning} A token would be of no use, so none was made.`);
+    expect(stderr).toContain(remedy);
+    expect(site.admin['pki-signer'].seen).toEqual([]);
+  });
+
+  it('makes none for a name that differs from that of a device in case only', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices/Child01', () => description);
+
+    expect((await site.run(['device', 'enroll-token', 'Child01'])).stderr).toBe(
+      'Error: "Child01" and the device "child01" differ in upper and lower case only, and both cannot exist. No token was made.\nUse the name "child01" for that device, or another name for a new one.\n',
+    );
+  });
+
+  it('brings a revoked device back when that is asked for', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => description);
+
+    expect(await site.run(['device', 'enroll-token', 'child01', '--reinstate'])).toMatchObject({ exitCode: 0 });
   });
 
   it.each([

@@ -22,6 +22,7 @@ import {
   optionsOf,
 } from '../options.js';
 import { writeJson, writeLines, writeNotes } from '../output.js';
+import { refuseUselessToken } from './enrolment-obstacle.js';
 
 const options = globalOptions.extend({
   reinstate: z.boolean().default(false),
@@ -55,6 +56,11 @@ async function makeToken(context: CliContext, deviceId: DeviceId, given: z.infer
   const settings = await openSettings(context, given);
   const signer = await adminClientFor('pki-signer', settings, { context, options: given });
   const { reinstate, profile, validity, host: subjectAltNames } = given;
+  // The address of a remote admin API is that of the signer.
+  if (given.adminUrl === undefined && profile !== 'service') {
+    const registry = await adminClientFor('device-registry', settings, { context, options: given });
+    await refuseUselessToken(registry, { deviceId, reinstate });
+  }
   const body = validRequest(enrolmentTokenRequest, {
     deviceId,
     profile,
