@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { AuditLog, logLines } from '@sallyport/audit';
 import { exists } from '@sallyport/files';
-import { ServerCertificate, serverNames } from '@sallyport/identity';
+import { leftOutName, ServerCertificate, serverNames } from '@sallyport/identity';
 import { deviceId, hubIdOf } from '@sallyport/protocol';
 import type { Clock, Log, ServiceContext } from '@sallyport/runtime';
 import { Outbox, type Store } from '@sallyport/store';
@@ -162,6 +162,8 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   });
   const serverIssuance = new ServerIssuance({ issuer, hierarchy, inventory, clock, hubId });
   const names = () => serverNames(hostname(), settings.hostnames);
+  const leftOut = leftOutName(hostname());
+  if (leftOut !== undefined) log.info({ ...leftOut }, 'the name of this machine can be in no certificate');
   const serverCertificate = new ServerCertificate({
     clock,
     path: files.serverIdentityFile,

@@ -30,6 +30,6 @@ export {
 export { isRenewalLate, needsRenewal } from './renewal-due.js';
 export { RenewalSchedule, type RenewalScheduleOptions, renewalBackOffMs } from './renewal-schedule.js';
 export { ServerCertificate, type ServerCertificateOptions, type ServerIdentity } from './server-certificate.js';
-export { serverNames } from './server-names.js';
+export { type LeftOutName, leftOutName, serverNames } from './server-names.js';
 export { readSigningRequest } from './signing-request.js';
 export { readSiteMarker, siteMarkerPath, writeSiteMarker, writeSiteMarkerOnce } from './site-marker.js';

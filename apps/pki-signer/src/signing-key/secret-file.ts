@@ -18,6 +18,9 @@ export async function readOrCreateSecret(path: string): Promise<Buffer> {
     await writeFileOnce(path, randomBytes(secretBytes).toString('hex'), 0o600);
   const secret = Buffer.from(await readFile(path, 'utf8'), 'hex');
   if (secret.length !== secretBytes)
-    throw new Problem('config-invalid', 'A secret file of the signer is damaged. Restore it from a backup.');
+    throw new Problem(
+      'config-invalid',
+      `The secret in ${path} is damaged: it must be ${secretBytes} bytes in hexadecimal. Restore the file from a backup.`,
+    );
   return secret;
 }
