@@ -6,6 +6,7 @@ import {
   entranceEnrolRequest,
   entranceReloadRequest,
   entranceRoutes,
+  expectedProbes,
 } from '@sallyport/protocol';
 import { Serves } from '@sallyport/runtime';
 import { Entrances } from './entrances.js';
@@ -30,5 +31,10 @@ export class EntranceController {
     const entrances = await this.entrances.reload(entranceReloadRequest.parse(body ?? {}));
     const { outdatedSettings } = this.entrances;
     return { entrances, ...(outdatedSettings.length > 0 ? { restartNeededFor: outdatedSettings } : {}) };
+  }
+
+  @Serves(entranceRoutes.expectProbes)
+  expectProbes(@Body() body: unknown): void {
+    this.entrances.expectProbes(expectedProbes.parse(body).count);
   }
 }

@@ -277,6 +277,11 @@ export class Entrance {
     });
   }
 
+  /** As `RefusalLog.expectProbes`. */
+  expectProbes(count: number): void {
+    this.refusals.expectProbes(count);
+  }
+
   private noteRefusal(refusal: RefusalEvent): void {
     this.metrics.refused(refusal.reason);
     const leftOut = this.refusals.note(refusal, this.name);

@@ -174,6 +174,11 @@ export class Entrances implements OnModuleInit, BeforeApplicationShutdown {
     });
   }
 
+  /** An administrator is about to connect to each entrance as a stranger, this many times. */
+  expectProbes(count: number): void {
+    for (const entrance of this.opened) entrance.expectProbes(count);
+  }
+
   /**
    * Makes a key and gets a certificate for it. Nothing uses them until the settings name them.
    *

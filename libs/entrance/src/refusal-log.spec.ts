@@ -1,3 +1,4 @@
+import { fingerprint } from '@sallyport/protocol';
 import { openLog } from '@sallyport/runtime';
 import { TestClock } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -27,6 +28,19 @@ describe('the log of refusals', () => {
       { level: 'info', message: 'peer refused', entrance: 'mqtt', ...revoked, leftOut: 59 },
       { level: 'info', message: 'peer refused', entrance: 'mqtt', ...revoked, leftOut: 59 },
     ]);
+  });
+
+  it('leaves out the probes that an administrator has announced, and no more', () => {
+    const stranger = { reason: 'no-certificate', remoteAddress: '127.0.0.1' } as const;
+    const { refusals, clock, written } = open();
+    refusals.expectProbes(1);
+    expect(refusals.note({ ...revoked, fingerprint: fingerprint.parse('ab'.repeat(32)) }, 'mqtt')).toBe(0);
+    expect(refusals.note(stranger, 'mqtt')).toBeUndefined();
+    expect(refusals.note(stranger, 'mqtt')).toBe(0);
+    refusals.expectProbes(1);
+    clock.advance(11);
+    expect(refusals.note({ ...stranger, remoteAddress: '127.0.1.1' }, 'mqtt')).toBe(0);
+    expect(written()).toHaveLength(3);
   });
 
   it('has another reason of the same client, and another client, at once', () => {

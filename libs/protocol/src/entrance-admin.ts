@@ -76,6 +76,9 @@ export const readTrustBundle = defineRpc({
   }),
 });
 
+/** How many connections without a certificate the next seconds bring, at each entrance. */
+export const expectedProbes = z.strictObject({ count: z.number().int().min(1).max(8) });
+
 /** The entrances in the admin API of a service that has any. */
 export const entranceRoutes = {
   list: {
@@ -97,5 +100,12 @@ export const entranceRoutes = {
     summary: 'Puts in force what settings and files say now; a lower level only when it is asked for.',
     request: entranceReloadRequest,
     response: entranceReloadResponse,
+  },
+  expectProbes: {
+    method: 'POST',
+    path: '/v1/entrance/probes',
+    summary:
+      'Says that the caller is about to connect as a stranger, so that its refusals are not logged as those of others.',
+    request: expectedProbes,
   },
 } as const satisfies Record<string, AdminRoute>;

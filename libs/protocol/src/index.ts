@@ -309,6 +309,7 @@ export {
   entranceList,
   entranceReloadRequest,
   entranceRoutes,
+  expectedProbes,
   type HostName,
   hostName,
   readTrustBundle,

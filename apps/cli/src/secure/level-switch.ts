@@ -7,6 +7,7 @@ import {
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { describeFault, Failure } from '../failure.js';
+import { announceProbes } from '../site/announced-probes.js';
 import { type SecuredGroup, stepName } from '../site/secured-group.js';
 import type { Site } from '../site/site.js';
 import { AbsentEntrances } from './absent-entrances.js';
@@ -83,7 +84,10 @@ export class LevelSwitch {
     };
     await this.steps.run(
       `prove ${name}`,
-      () => prove(proof).catch((fault: unknown) => this.explain(fault, client)),
+      async () => {
+        await announceProbes(entrance.client);
+        return await prove(proof).catch((fault: unknown) => this.explain(fault, client));
+      },
       (seen) => seen,
     );
   }

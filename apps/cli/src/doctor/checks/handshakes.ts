@@ -12,6 +12,7 @@ import {
 import { type Certificate, pemFromDer } from '@sallyport/x509';
 import { administrator, localClient } from '../../secure/local-identity.js';
 import { type ClientIdentity, reachableHost } from '../../secure/probe.js';
+import { announceProbes } from '../../site/announced-probes.js';
 import { isPair, readPemFile } from '../../site/pem-file.js';
 import { type PathKey, securedGroups } from '../../site/secured-group.js';
 import { isOfSite } from '../../site/trusted-roots.js';
@@ -26,7 +27,11 @@ export const handshakes: Check = {
   id: 'handshakes',
   title: 'handshakes with the listeners',
   run: async (checked) => {
-    const entrances = checked.services.flatMap((state) => (state.isRunning ? state.entrances : []));
+    const running = checked.services.filter((state) => state.isRunning);
+    await Promise.all(
+      running.map(({ client, entrances }) => (entrances.length > 0 ? announceProbes(client) : undefined)),
+    );
+    const entrances = running.flatMap((state) => state.entrances);
     const open = entrances.filter(({ isOpen, level, shutReason }) => isOpen && level !== 'plain' && !shutReason);
     return (await Promise.all(open.map((entrance) => inspect(checked, entrance)))).flat();
   },
