@@ -28,6 +28,7 @@ export function testSettings(directory: string, changes: Partial<SignerSettings>
       serviceCertificates: `${directory}/config/service-certs`,
       markerFile: `${directory}/config/site/pki-signer.json`,
       journalFolder: `${directory}/config/journal/pki-signer`,
+      revocationLists: `${directory}/config/revocation-lists`,
     },
     ...changes,
   };

@@ -1,6 +1,6 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { type Mqtt, subscribeEvent } from '@sallyport/mqtt';
-import { type DeviceChange, deviceChanged } from '@sallyport/protocol';
+import { certificatesWithdrawn, type DeviceChange, deviceChanged } from '@sallyport/protocol';
 import { type Clock, FaultLog, type Log } from '@sallyport/runtime';
 import type { CrlEntrance } from './crl/crl-entrance.js';
 import type { EstEntrance } from './est/est-entrance.js';
@@ -14,6 +14,7 @@ export interface SignerLifecycleOptions {
   readonly signer: Pick<
     Signer,
     | 'hierarchy'
+    | 'unknown'
     | 'rotation'
     | 'crls'
     | 'serverCertificate'
@@ -87,9 +88,11 @@ export class SignerLifecycle implements OnApplicationBootstrap, BeforeApplicatio
       await signer.serviceLocks.follow(change);
       await signer.revocation.follow(change);
     };
+    const onInvalid = (error: Error) => log.warn({ error }, 'announcement of the device registry not understood');
     await subscribeEvent(mqtt, deviceChanged, follow, {
-      onInvalid: (error) => log.warn({ error }, 'announcement of the device registry not understood'),
+      onInvalid,
     });
+    await subscribeEvent(mqtt, certificatesWithdrawn, (withdrawn) => signer.unknown.follow(withdrawn), { onInvalid });
   }
 
   private publishEvents(): void {

@@ -40,6 +40,8 @@ export interface SignerFiles {
   readonly markerFile: string;
   /** What the signer must not forget, whatever happens to the store. */
   readonly journalFolder: string;
+  /** CRLs whose revocations are taken in at the start, after a restore. */
+  readonly revocationLists: string;
 }
 
 /** Where an entrance listens. */
@@ -111,5 +113,6 @@ function signerFiles({ stateDirectory, dataDirectory }: Settings): SignerFiles {
     serviceCertificates: places.services,
     markerFile: places.markerOf('pki-signer'),
     journalFolder: places.journalOf('pki-signer'),
+    revocationLists: places.revocationLists,
   };
 }

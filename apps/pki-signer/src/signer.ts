@@ -20,10 +20,12 @@ import { Enrolment } from './enrolment/enrolment.js';
 import { OneTimeTokens } from './enrolment/one-time-tokens.js';
 import { OutdatedRenewal } from './enrolment/outdated-renewal.js';
 import { Renewal } from './enrolment/renewal.js';
+import { Adoption } from './inventory/adoption.js';
 import { Inventory } from './inventory/inventory.js';
 import { Revocation } from './inventory/revocation.js';
 import { ServiceLocks } from './inventory/service-locks.js';
 import { SupersededIdentities } from './inventory/superseded-identities.js';
+import { UnknownRevocations } from './inventory/unknown-revocations.js';
 import { AdminSigning } from './issuance/admin-signing.js';
 import { CertificateIssuer } from './issuance/certificate-issuer.js';
 import { Issuance } from './issuance/issuance.js';
@@ -65,6 +67,7 @@ export const signerParts = {
   renewal: Renewal,
   adminSigning: AdminSigning,
   revocation: Revocation,
+  unknown: UnknownRevocations,
   serviceLocks: ServiceLocks,
   superseded: SupersededIdentities,
   crls: CrlPublisher,
@@ -111,7 +114,13 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const rotation = new Rotation(hierarchy, maker, inventory, clock, { device, service }, roots);
   const importer = new AuthorityImporter(hierarchy, roots, keys, clock, Math.max(device, service) / 2);
   const revocation = new Revocation({ store, inventory, audit, outbox, clock, onRevoked: () => crls.buildSoon() });
+  const unknown = new UnknownRevocations({
+    ...{ store, inventory, hierarchy, revocation, audit, outbox, clock, log },
+    onRevoked: () => crls.buildSoon(),
+  });
   const superseded = new SupersededIdentities({ store, inventory, revocation });
+
+  await unknown.takeInLists(files.revocationLists, 'restore');
 
   const hubId = settings.hubId ?? hubIdOf(site.siteId);
   const issuer = new CertificateIssuer({
@@ -143,7 +152,8 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
   const enrolment = new Enrolment({ issuance, tokens, inventory, superseded, metrics, limits });
   const serviceLocks = new ServiceLocks(store);
   const outdated = new OutdatedRenewal({ inventory, clock, graceSeconds: settings.renewalGraceSeconds });
-  const renewalParts = { outdated, serviceLocks, registry, limits: renewalLimits(clock) };
+  const adoption = new Adoption({ store, inventory, hierarchy, audit, outbox, clock });
+  const renewalParts = { adoption, outdated, serviceLocks, registry, limits: renewalLimits(clock) };
   const renewal = new Renewal({ issuance, inventory, store, clock, ...renewalParts });
   const adminSigning = new AdminSigning(issuance, hierarchy);
 
@@ -188,6 +198,7 @@ export async function openSigner(options: SignerOptions): Promise<Signer> {
     renewal,
     adminSigning,
     revocation,
+    unknown,
     serviceLocks,
     superseded,
     crls,

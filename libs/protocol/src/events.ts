@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { authorityId, deviceId, deviceState, fingerprint, peerKind, serialNumber } from './ids.js';
 import { deviceOwner } from './ownership.js';
 import { serviceTopicRoot } from './rpc.js';
+import { revocationReason } from './signer-admin.js';
 
 /** An event contract: MQTT topic, QoS 1, published from an outbox, so it may arrive twice and never out of order per key. */
 export interface EventContract<Payload extends z.ZodType> {
@@ -59,6 +60,20 @@ export type DeviceChange = z.infer<typeof deviceChange>;
 
 /** The registry changed who is admitted. Entrances forget remembered answers, and end sessions not admitted any more. */
 export const deviceChanged = event('device-changed', deviceChange);
+
+const withdrawnCertificates = z.strictObject({
+  deviceId,
+  /** Those that the registry knows, and that a CA of this site may have issued. */
+  certificates: z
+    .array(z.strictObject({ fingerprint, serialNumber, issuerFingerprint: fingerprint, notAfter: z.iso.datetime() }))
+    .max(1000),
+  reason: revocationReason,
+  changedAt: z.iso.datetime(),
+});
+export type WithdrawnCertificates = z.infer<typeof withdrawnCertificates>;
+
+/** A device was revoked or retired. After a restore, the registry may know certificates that the signer does not. */
+export const certificatesWithdrawn = event('certificates-withdrawn', withdrawnCertificates);
 
 /** The registry deleted a device. Whoever keeps something of it removes that: the name may be given to another device. */
 export const deviceDeleted = event('device-deleted', z.strictObject({ deviceId, deletedAt: z.iso.datetime() }));

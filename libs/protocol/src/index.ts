@@ -340,6 +340,7 @@ export { cumulocityEstPath, estChainLabel, estChainPreference, estPath } from '.
 export {
   certificateIssued,
   certificateRevoked,
+  certificatesWithdrawn,
   type DeviceChange,
   deviceChanged,
   deviceDeleted,
@@ -348,6 +349,7 @@ export {
   type IssuedCertificate,
   type RevokedCertificate,
   trustBundleChanged,
+  type WithdrawnCertificates,
 } from './events.js';
 export {
   type EventStreamQuery,

@@ -114,6 +114,7 @@ const eventsFrom: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
   'device-registry': [
     'device-changed',
     'device-deleted',
+    'certificates-withdrawn',
     'device-owner-changed',
     'connectors-changed',
     'client-ca-expiring',

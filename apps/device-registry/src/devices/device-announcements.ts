@@ -1,10 +1,12 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Mqtt } from '@sallyport/mqtt';
-import { deviceChanged, type EventContract, type Fingerprint } from '@sallyport/protocol';
+import { certificatesWithdrawn, deviceChanged, type EventContract, type Fingerprint } from '@sallyport/protocol';
 import { Clock, FaultLog, Log } from '@sallyport/runtime';
 import { type JsonValue, type Operation, Outbox, Store } from '@sallyport/store';
 import type { z } from 'zod';
 import type { DeviceRecord } from './device-record.js';
+
+const mostNamed = 1000;
 
 /** Tells entrances and signer what changed. Recorded together with the change, published when the broker takes it. */
 @Injectable()
@@ -39,6 +41,23 @@ export class DeviceAnnouncements implements OnApplicationBootstrap, BeforeApplic
     const since = state === 'active' ? undefined : states[0]?.at;
     const changedAt = since ?? this.clock.now().toISOString();
     return this.outbox.record(deviceChanged.topic, { deviceId, state, fingerprints: [...fingerprints], changedAt });
+  }
+
+  /**
+   * What names the certificates of a device that was revoked or retired. The signer puts those on its CRL that it does not
+   * know, as after a restore. It passes over certificates of other CAs.
+   */
+  withdrawal({ deviceId, state, states, certificates }: DeviceRecord): Operation[] {
+    if (state !== 'revoked' && state !== 'retired') return [];
+    const changedAt = states[0]?.at ?? this.clock.now().toISOString();
+    const reason = state === 'revoked' ? 'privilegeWithdrawn' : 'cessationOfOperation';
+    const named = certificates
+      .slice(0, mostNamed)
+      .map(({ fingerprint, serialNumber, issuerFingerprint, notAfter }) => ({
+        ...{ fingerprint, serialNumber, issuerFingerprint, notAfter },
+      }));
+    if (named.length === 0) return [];
+    return [this.outbox.record(certificatesWithdrawn.topic, { deviceId, certificates: named, reason, changedAt })];
   }
 
   /** The operation that announces another event of the registry. */

@@ -200,6 +200,7 @@ export class Devices {
     if (after !== undefined) {
       operations.push({ put: deviceKey(name), value: packRecord(after) });
       if (announced !== undefined) operations.push(this.announcements.record(after, announced));
+      if (after.state !== before?.record.state) operations.push(...this.announcements.withdrawal(after));
     }
     const { kind, connector } = after ?? before?.record ?? {};
     const origin = connector === undefined ? {} : { connector };

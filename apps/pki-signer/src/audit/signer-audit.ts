@@ -14,6 +14,7 @@ export type SignerAction =
   | 'certificate-intended'
   | 'certificate-issued'
   | 'request-refused'
+  | 'certificate-adopted'
   | 'certificate-revoked'
   | 'key-blocked'
   | 'site-recorded'

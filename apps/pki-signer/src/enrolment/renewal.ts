@@ -10,7 +10,8 @@ import {
 import type { Clock } from '@sallyport/runtime';
 import type { Store } from '@sallyport/store';
 import { networkOf } from '@sallyport/tls';
-import { parseCertificate } from '@sallyport/x509';
+import { type Certificate, parseCertificate } from '@sallyport/x509';
+import type { Adoption } from '../inventory/adoption.js';
 import type { CertificateRecord } from '../inventory/certificate-record.js';
 import type { Inventory, StoredCertificate } from '../inventory/inventory.js';
 import type { ServiceLocks } from '../inventory/service-locks.js';
@@ -26,6 +27,8 @@ import { type Outdated, type OutdatedRenewal, outdatedAt } from './outdated-rene
 export interface RenewalRequest {
   /** Fingerprint of the client certificate of the connection. */
   readonly fingerprint: Fingerprint;
+  /** That certificate, if it is within its validity. So the signer can recognise it when it does not know it any more. */
+  readonly certificate?: Certificate;
   readonly deviceId: DeviceId;
   /** PKCS#10, DER. */
   readonly csr: Buffer;
@@ -45,6 +48,7 @@ export interface RenewalOptions {
   readonly outdated: OutdatedRenewal;
   readonly serviceLocks: ServiceLocks;
   readonly registry: RegistryGate;
+  readonly adoption: Adoption;
 }
 
 /** A caller with a certificate that may be renewed. */
@@ -90,7 +94,7 @@ export class Renewal {
   }
 
   private async holderOf(caller: Requester, request: RenewalRequest): Promise<CertificateHolder> {
-    const stored = await this.unrevoked(request.fingerprint, request.deviceId);
+    const stored = await this.unrevoked(request.fingerprint, request.deviceId, request.certificate);
     const { profile } = stored.record;
     if (request.profile !== undefined && request.profile !== profile)
       throw new Problem('forbidden', `The certificate is of profile "${profile}".`);
@@ -122,8 +126,14 @@ export class Renewal {
     return (await this.unrevoked(fingerprint.parse(issued.value), deviceId)).record;
   }
 
-  private async unrevoked(presented: Fingerprint, deviceId: DeviceId): Promise<StoredCertificate> {
-    const stored = await this.options.inventory.lookUp(presented, deviceId);
+  private async unrevoked(
+    presented: Fingerprint,
+    deviceId: DeviceId,
+    certificate?: Certificate,
+  ): Promise<StoredCertificate> {
+    const { inventory, adoption } = this.options;
+    const known = await inventory.lookUp(presented, deviceId);
+    const stored = known ?? (certificate && (await adoption.adopt(certificate, deviceId, `device:${deviceId}`)));
     if (stored === undefined)
       throw new Problem('forbidden', 'This signer did not issue the certificate. Enrol with a one-time token.');
     if (stored.record.revocation === undefined) return stored;

@@ -30,8 +30,10 @@ export function channelBindingsOf(socket: Duplex): string[] {
  * @throws Problem `credentials-invalid`: the client has shown none
  */
 export function renewedOn({ peer, outdated }: Pick<Connection, 'peer' | 'outdated'>) {
-  if (peer?.credential.kind === 'certificate')
-    return { fingerprint: peer.credential.certificate.fingerprint, deviceId: peer.deviceId };
+  if (peer?.credential.kind === 'certificate') {
+    const { certificate } = peer.credential;
+    return { fingerprint: certificate.fingerprint, certificate, deviceId: peer.deviceId };
+  }
   if (outdated !== undefined) return { fingerprint: outdated.certificate.fingerprint, deviceId: outdated.deviceId };
   throw new Problem('credentials-invalid', 'Connect with the client certificate that is to be renewed.');
 }

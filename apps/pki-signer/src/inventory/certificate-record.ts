@@ -50,3 +50,10 @@ export function describeRecord(record: CertificateRecord, now: Date): Certificat
   if (revocation !== undefined) return { ...shown, state: 'revoked', revocation };
   return { ...shown, state: hasEnded(record, now) ? 'expired' : 'valid' };
 }
+
+/** What the event tells other services about a certificate. */
+export function announcementOf(record: CertificateRecord) {
+  const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, ...rest } = record;
+  const { issuer: _issuer, ...announced } = rest;
+  return announced;
+}

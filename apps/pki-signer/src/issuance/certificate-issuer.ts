@@ -30,7 +30,7 @@ import {
 import type { SignerAuditEntry, SignerAuditLog } from '../audit/signer-audit.js';
 import { publicationUrls } from '../authority/authority-maker.js';
 import type { Hierarchy, SigningAuthority } from '../authority/hierarchy.js';
-import type { CertificateRecord, RequestedNames } from '../inventory/certificate-record.js';
+import { announcementOf, type CertificateRecord, type RequestedNames } from '../inventory/certificate-record.js';
 import type { Inventory } from '../inventory/inventory.js';
 import type { KeyStore } from '../signing-key/signing-key.js';
 import { requireLife } from './issuer-life.js';
@@ -271,13 +271,6 @@ export class CertificateIssuer {
       entries: [outcome(order, record)],
     });
   }
-}
-
-/** What the event tells other services about a certificate. */
-function announcementOf(record: CertificateRecord) {
-  const { certificate: _der, requested: _requested, leftOut: _leftOut, renews: _renews, ...rest } = record;
-  const { issuer: _issuer, ...announced } = rest;
-  return announced;
 }
 
 function intention({ name, profile, actor, provisioner, csr }: IssueOrder, draft: Draft): SignerAuditEntry {

@@ -2,9 +2,18 @@ import { hash } from 'node:crypto';
 import type { Certificate, CertificateRequest, Name, SubjectAltName } from '@sallyport/x509';
 import type { RequestedNames } from '../inventory/certificate-record.js';
 
+// RFC 4519 §2.3.
+const commonName = '2.5.4.3';
+
 /** Digests of the names a request asks for. */
 export function requestedNamesOf({ subject, subjectAltNames }: CertificateRequest): RequestedNames {
   return { subject: digestOf(subjectValues(subject)), subjectAltNames: digestOf(altNameValues(subjectAltNames)) };
+}
+
+/** What a client asks for that names itself and nothing else: what the profile adds is not in the request. */
+export function plainRequestOf({ subject }: Certificate): RequestedNames {
+  const named = subjectValues(subject).filter(([oid]) => oid === commonName);
+  return { subject: digestOf(named), subjectAltNames: digestOf([]) };
 }
 
 /**
