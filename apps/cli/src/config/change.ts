@@ -1,4 +1,12 @@
-import { type ConfigFile, describeKey, type KeyReference, nameOf } from '@sallyport/config';
+import {
+  type ConfigFile,
+  type ConfigKey,
+  describeKey,
+  isConfigKey,
+  type KeyReference,
+  nameOf,
+} from '@sallyport/config';
+import { entranceDefinition, entranceGroups } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
@@ -72,7 +80,7 @@ function changeCommand(context: CliContext, parent: Command, { name, description
       const reference = chosenKey(context, { key, profile: given.profile });
       const file = await openConfigFile(context, given);
       await change(file, reference, value);
-      writeWarnings(context, unreadNotes(reference));
+      writeWarnings(context, [...unreadNotes(reference), ...(await twinNotes(context, file, reference))]);
       if (given.json) await writeReading(context, file, reference);
     });
 }
@@ -81,6 +89,24 @@ function changeCommand(context: CliContext, parent: Command, { name, description
 async function writeReading(context: CliContext, file: ConfigFile, reference: KeyReference): Promise<void> {
   const { value } = await file.get(reference);
   writeJson(context, { key: nameOf(reference), value: jsonValueOf(reference.key, value) });
+}
+
+/** A warning when a listener moves to another port and its clients on this machine do not. */
+async function twinNotes({ programName }: CliContext, file: ConfigFile, reference: KeyReference): Promise<string[]> {
+  const twin = clientPortOf(reference.key);
+  if (twin === undefined) return [];
+  const [bound, used] = [await file.get(reference), await file.get({ ...reference, key: twin })];
+  if (bound.value === used.value || bound.value === '0') return [];
+  const name = nameOf({ ...reference, key: twin });
+  return [
+    `${name} stays ${used.value}, so clients of this machine go there. Run: ${programName} config set ${name} ${bound.value}`,
+  ];
+}
+
+function clientPortOf(key: ConfigKey): ConfigKey | undefined {
+  const group = entranceGroups.find((each) => `${each}.bind.port` === key);
+  const twin = group === undefined ? undefined : entranceDefinition(group).clientPortKey;
+  return twin !== undefined && isConfigKey(twin) ? twin : undefined;
 }
 
 /** A warning for a setting that nothing in Sallyport reads. */

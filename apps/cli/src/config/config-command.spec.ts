@@ -50,7 +50,7 @@ describe('config get', () => {
     expect(await run('get', 'http.port')).toEqual({
       exitCode: 0,
       stdout: '8001\n',
-      stderr: 'Warning: http.port is deprecated, use http.bind.port\n',
+      stderr: expect.stringMatching(/^Warning: http\.port is deprecated, use http\.bind\.port\n/),
     });
   });
 
@@ -73,6 +73,21 @@ describe('config get', () => {
 });
 
 describe('config set, unset, add and remove', () => {
+  it.each([
+    ['http.bind.port', '', 'http.client.port stays 8000'],
+    ['mqtt.bind.port', '[mqtt.client]\nport = 1883\n', 'mqtt.client.port stays 1883'],
+  ])('say that clients do not follow %s', async (key, toml, what) => {
+    const { run } = await deviceWith(toml);
+    const { exitCode, stderr } = await run('set', key, '9100');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining(what) });
+    expect(stderr).toContain(`Run: tedge config set ${key.replace('bind', 'client')} 9100`);
+  });
+
+  it('are silent where clients follow the port of the broker', async () => {
+    const { run } = await deviceWith('');
+    expect(await run('set', 'mqtt.bind.port', '1884')).toEqual(done);
+  });
+
   it('are silent when they work', async () => {
     const { run, text, ownText } = await deviceWith('# mine\n');
     expect(await run('set', 'http.ca_path', 'ca')).toEqual(done);
@@ -104,7 +119,7 @@ describe('config set, unset, add and remove', () => {
     const { exitCode, stderr } = await run('set', 'http.port', '2');
     expect({ exitCode, stderr }).toEqual({
       exitCode: 0,
-      stderr: 'Warning: http.port is deprecated, use http.bind.port\n',
+      stderr: expect.stringMatching(/^Warning: http\.port is deprecated, use http\.bind\.port\n/),
     });
     expect(await text()).toBe('[http.bind]\nport = 2\n');
   });
