@@ -63,7 +63,7 @@ export class OwnProcesses implements AsyncDisposable {
       this.units.set(app, unit);
       unit.start();
     }
-    await waitFor(async () => !/not running|not ready/.test((await this.sallyport('status')).stdout), {
+    await waitFor(async () => !/down|waiting|not ready/.test((await this.sallyport('status')).stdout), {
       deadlineMs: 30_000,
       what: `all services to be ready: ${this.log}`,
     });

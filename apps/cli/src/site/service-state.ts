@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { AdminClient } from '@sallyport/admin-client';
 import type { Settings } from '@sallyport/config';
 import {
@@ -10,9 +11,12 @@ import {
   isReplaceable,
   type ServiceName,
   serviceName,
+  statePlaces,
 } from '@sallyport/protocol';
 import { ServiceUnreachable } from '../admin/service-unreachable.js';
+import { exists } from '../cert/device-files.js';
 import { describeFault } from '../failure.js';
+import { isLoopback } from '../mosquitto/findings.js';
 import type { Site } from './site.js';
 
 /** The state of a service, from its admin API; or why that does not answer. */
@@ -31,6 +35,8 @@ export type ServiceState =
       /** Error code of the socket; ENOENT when the service never ran, or stopped normally. */
       readonly code: string;
       readonly reason: string;
+      /** The site spreads over several machines, and nothing shows that this service ever ran on this one. */
+      readonly isElsewhere: boolean;
     };
 
 /** Asks every service for its state. */
@@ -46,8 +52,27 @@ async function stateOf(site: Site, service: ServiceName): Promise<ServiceState> 
     return { service, isRunning: true, client, faults, entrances };
   } catch (fault) {
     const code = fault instanceof ServiceUnreachable ? fault.code : '';
-    return { service, isRunning: false, code, reason: describeFault(fault)?.what ?? String(fault) };
+    const isElsewhere = code === 'ENOENT' && isSpread(site.settings) && !(await hasTraces(site.settings, service));
+    return { service, isRunning: false, code, reason: describeFault(fault)?.what ?? String(fault), isElsewhere };
   }
+}
+
+/** Broker or store of the site are on another machine, so services may be too. */
+function isSpread(settings: Settings): boolean {
+  const urls = [settings.get('mqtt.broker.url'), settings.get('store.url'), settings.get('pki.url')];
+  return urls.some((url) => url !== undefined && isOfAnotherMachine(url));
+}
+
+function isOfAnotherMachine(url: string): boolean {
+  const { protocol, hostname: host } = new URL(url);
+  return protocol !== 'unix:' && !isLoopback(host) && host !== hostname().toLowerCase();
+}
+
+/** What a service keeps for itself, whatever its level. */
+async function hasTraces({ stateDirectory }: Settings, service: ServiceName): Promise<boolean> {
+  const places = statePlaces(stateDirectory);
+  const traces = [places.folderOf(service), places.markerOf(service), places.auditKeyOf(service)];
+  return (await Promise.all(traces.map(exists))).includes(true);
 }
 
 type AbsentService = Extract<ServiceState, { readonly isRunning: false }>;
@@ -55,7 +80,8 @@ type AbsentService = Extract<ServiceState, { readonly isRunning: false }>;
 /** Whether a site may do without a service that does not run: nobody needs it, or another program replaces it. */
 export function mayBeAbsent(state: AbsentService, settings: Settings): boolean {
   const { code, service } = state;
-  return (code === 'ENOENT' && isReplaceable(service)) || isLeftOut(state) || isUnneeded(state, settings);
+  const isReplaced = code === 'ENOENT' && isReplaceable(service);
+  return state.isElsewhere || isReplaced || isLeftOut(state) || isUnneeded(state, settings);
 }
 
 /** Whether a service that a site may do without does not run on this machine. */

@@ -128,7 +128,7 @@ describe('status', () => {
     const { exitCode, stdout } = await site.run(['status']);
 
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/^agent +not ready: mqtt is not connected to the broker$/m);
+    expect(stdout).toMatch(/^agent +waiting: mqtt is not connected to the broker$/m);
   });
 
   it('exits with 1 when a service does not run', async () => {
@@ -138,12 +138,24 @@ describe('status', () => {
     const { exitCode, stdout } = await site.run(['status']);
 
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/^device-registry +not running: The service device-registry does not run/m);
+    expect(stdout).toMatch(/^device-registry +down: The service device-registry does not run/m);
+  });
+
+  it('does not miss what never ran on this machine of a larger site', async () => {
+    await using site = await fakeSite();
+    await site.admin.agent.close();
+    site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);
+    const env = { TEDGE_STORE_URL: 'redis://redis.example:6379' };
+
+    const { exitCode, stdout } = await site.run(['status'], { env });
+
+    expect(stdout).toMatch(/^agent +elsewhere: it has never run on this machine$/m);
+    expect(exitCode).toBe(0);
   });
 
   it.each([
     ['', 0, /^mqtt-bridge +not needed: no cloud is connected$/m],
-    ['c8y', 1, /^mqtt-bridge +not running: The service mqtt-bridge does not run/m],
+    ['c8y', 1, /^mqtt-bridge +down: The service mqtt-bridge does not run/m],
   ])('needs the bridge only while a cloud is connected (%j)', async (connections, expected, line) => {
     await using site = await fakeSite();
     site.admin['device-registry'].routes.set('GET /v1/status', registryStatus);

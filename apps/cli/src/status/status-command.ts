@@ -102,15 +102,21 @@ async function answerOf<Answer>(
   }
 }
 
+/** What a service waits for. It is ready by itself as soon as this is back. */
+const outside = new Set(['mqtt', 'rpc', 'store']);
+
 function serviceLine(state: ServiceState, settings: Settings): SiteStatus['services'][number] {
   const { service } = state;
   if (!state.isRunning) {
     if (isUnneeded(state, settings)) return { service, state: 'not needed', detail: 'no cloud is connected' };
     if (isLeftOut(state)) return { service, state: 'not used', detail: 'a site may do without it' };
-    return { service, state: 'not running', detail: state.reason };
+    if (state.isElsewhere) return { service, state: 'elsewhere', detail: 'it has never run on this machine' };
+    return { service, state: 'down', detail: state.reason };
   }
   const faults = Object.entries(state.faults).map(([dependency, fault]) => `${dependency} ${fault}`);
-  return faults.length === 0 ? { service, state: 'ready' } : { service, state: 'not ready', detail: faults.join('; ') };
+  if (faults.length === 0) return { service, state: 'ready' };
+  const isWaiting = Object.keys(state.faults).every((dependency) => outside.has(dependency));
+  return { service, state: isWaiting ? 'waiting' : 'not ready', detail: faults.join('; ') };
 }
 
 function statusLines(status: SiteStatus): string[] {
