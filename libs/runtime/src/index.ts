@@ -23,5 +23,5 @@ export type { ServiceDefinition, ServiceNeeds } from './service-definition.js';
 export { ServiceHost } from './service-host.js';
 export { startArguments } from './start-arguments.js';
 export { type StartingProcess, startProcess } from './start-process.js';
-export { PortsTaken, type TakenPort } from './taken-ports.js';
+export { PortsTaken, type TakenPort, takenPorts } from './taken-ports.js';
 export { isAddressInUse } from './tcp-ports.js';

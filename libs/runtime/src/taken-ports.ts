@@ -65,6 +65,20 @@ export async function explainFailedStart(
   surroundings: Surroundings,
 ): Promise<unknown> {
   if (!isAddressInUse(error)) return error;
+  const taken = await takenPorts(settings, services, surroundings);
+  return taken.length === 0 ? error : new PortsTaken(taken, { cause: error });
+}
+
+/**
+ * The ports of the services that other programs hold, each with commands that choose free ones.
+ *
+ * @param services none of them listens now
+ */
+export async function takenPorts(
+  settings: Settings,
+  services: readonly ServiceName[],
+  surroundings: Surroundings,
+): Promise<TakenPort[]> {
   const needed = [...services, undefined]
     .flatMap((name) => listenerKeys.filter(({ service }) => service === name))
     .filter(({ group }) => group === undefined || isEntranceOffered(settings, group))
@@ -72,7 +86,7 @@ export async function explainFailedStart(
   const others = new OtherPorts(settings, await commandName(settings, surroundings));
   const taken: TakenPort[] = [];
   for (const keys of await takenAmong(needed, settings)) taken.push(await describeTaken(keys, settings, others));
-  return taken.length === 0 ? error : new PortsTaken(taken, { cause: error });
+  return taken;
 }
 
 async function takenAmong(needed: readonly ListenerKeys[], settings: Settings): Promise<ListenerKeys[]> {

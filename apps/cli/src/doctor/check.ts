@@ -8,6 +8,7 @@ export type Part =
   | 'start'
   | 'store'
   | 'broker'
+  | 'list'
   | 'root'
   | `client ${string}`
   | `listener ${string}`

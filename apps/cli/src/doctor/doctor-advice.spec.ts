@@ -44,15 +44,6 @@ describe('doctor, where a person has to act', () => {
     ]);
   });
 
-  it('says in one line that nothing runs', async () => {
-    await using site = await mutualSite();
-    for (const server of Object.values(site.admin)) await server.close();
-
-    expect((await examine(site.run)).findings).toMatchObject([
-      { id: 'services', what: `No service runs on ${site.directory}.` },
-    ]);
-  });
-
   it('says once why an entrance stays closed, with the command that puts its settings back', async () => {
     await using site = await mutualSite();
     const shutReason = 'The listener "http" had level mutual.';
@@ -239,6 +230,23 @@ describe('doctor, where a person has to act', () => {
           /^The store at redis:\/\/127\.0\.0\.1:\d+ \(store\.url\) does not answer \(ECONNREFUSED\)\.$/,
         ),
         fix: expect.stringMatching(/^systemctl restart redis-server, or if it is elsewhere: /),
+      },
+    ]);
+  });
+
+  it('says in one line that nothing runs, and why it cannot start', async () => {
+    await using site = await mutualSite();
+    for (const server of Object.values(site.admin)) await server.close();
+
+    // The listeners of the test are still there: to the doctor they are another program.
+    expect((await examine(site.run)).findings).toEqual([
+      {
+        id: 'ports',
+        severity: 'error',
+        what: expect.stringMatching(
+          /^The services cannot start: .* listens on 127\.0\.0\.1 port \d+ \(http\.bind\.port\), and /,
+        ),
+        fix: expect.stringMatching(/config set http\.bind\.port \d+ && .* && npm start -- --config-dir /),
       },
     ]);
   });

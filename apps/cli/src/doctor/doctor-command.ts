@@ -27,6 +27,7 @@ import { listeners } from './checks/listeners.js';
 import { mosquitto } from './checks/mosquitto.js';
 import { mqttClient } from './checks/mqtt-client.js';
 import { permissions } from './checks/permissions.js';
+import { ports } from './checks/ports.js';
 import { revocation } from './checks/revocation.js';
 import { serverChains, serverDates, serverNames, serverPurposes } from './checks/server-certificates.js';
 import { services } from './checks/services.js';
@@ -112,6 +113,7 @@ function gatewayChecks(settings: Check): Check[] {
     serverNames,
     serverPurposes,
     serverDates,
+    ports,
     services,
     listeners,
     handshakes,

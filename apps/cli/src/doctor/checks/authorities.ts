@@ -107,7 +107,7 @@ async function crlFindings(checked: CheckedSite, { id, keyId, fingerprint }: Aut
   if (fault === undefined) return [];
   const isAddressWrong = isAbsent && (await isServedHere(checked, url));
   const what = `The revocation list of ${id} ${fault}`;
-  const relations = { needs: ['service pki-signer', 'clock', 'disk'] } as const;
+  const relations = { breaks: ['list'], needs: ['service pki-signer', 'clock', 'disk'] } as const;
   if (!isAddressWrong) return [error(`${what}.`, remedies.startServices(), relations)];
   return [
     error(
@@ -139,7 +139,7 @@ async function addressFindings(checked: CheckedSite, authority: AuthorityDescrip
     warning(
       `The CA ${id} says that its own revocation list is at ${address}, where nobody answers. Clients that look there refuse its certificates.`,
       remedies.run('ca', 'rotate', '--purpose', purpose),
-      { needs: ['service pki-signer'] },
+      { needs: ['service pki-signer', 'list'] },
     ),
   ];
 }

@@ -2,6 +2,7 @@ import { sep } from 'node:path';
 import type { Settings } from '@sallyport/config';
 import { Problem, statePlaces } from '@sallyport/protocol';
 import { readSecurityFiles } from '@sallyport/tls';
+import { exists } from '../../cert/device-files.js';
 import { isPair, type PemFile, readPemFile } from '../../site/pem-file.js';
 import { type PathKey, type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding, related } from '../check.js';
@@ -26,7 +27,7 @@ async function inspect(checked: CheckedSite, secured: SecuredGroup): Promise<Fin
   const relations = { breaks: ['start', `listener ${secured.group}`], needs: ['disk'] } as const;
   if (misplaced !== undefined) return related([misplacement(checked, secured, slots, misplaced)], relations);
   const fault = await faultOf(settings, secured);
-  return fault === undefined ? [] : [error(fault, remedyFor(checked, secured, slots), relations)];
+  return fault === undefined ? [] : [error(fault, await remedyFor(checked, secured, slots), relations)];
 }
 
 interface Slots {
@@ -91,17 +92,23 @@ function misplacement({ remedies }: CheckedSite, { keys }: SecuredGroup, now: Sl
   );
 }
 
-/** A running service can get a new pair. One that does not start has to go back to level plain first. */
-function remedyFor(checked: CheckedSite, secured: SecuredGroup, { cert, key, ca }: Slots): string {
+/**
+ * A running service can get a new pair. One that does not start opens without its settings, but not below the level that
+ * it had; `secure` is then the next step. Where it never had that level, only a person has files that keep it.
+ */
+async function remedyFor(checked: CheckedSite, secured: SecuredGroup, { cert, key, ca }: Slots): Promise<string> {
   const { remedies, site } = checked;
   const { keys } = secured;
   // A service never overwrites a file in the place of its key. Other files may belong to the operator.
   const isOwnKey = key?.path.startsWith(statePlaces(site.settings.stateDirectory).services + sep) === true;
   const isInTheWay = isOwnKey && key?.state === 'file' && key.privateKey === undefined;
   const set = [cert && keys.cert, key && keys.key, ca && keys.ca].filter((name) => name !== undefined);
+  const isUp = isRunning(checked, secured.service);
+  if (!isUp && !(await exists(statePlaces(site.settings.stateDirectory).levelOf(secured.group))))
+    return remedies.all(...set.map((name) => remedies.set(name, 'FILE')), remedies.startServices());
   return remedies.all(
     ...(isInTheWay && key !== undefined ? [remedies.remove(key.path)] : []),
     remedies.unset(...set),
-    ...(isRunning(checked, secured.service) ? [remedies.secure(checked.level)] : []),
+    isUp ? remedies.secure(checked.level) : remedies.startServices(),
   );
 }

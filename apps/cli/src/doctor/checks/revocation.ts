@@ -5,8 +5,8 @@ import { administrator, localClient } from '../../secure/local-identity.js';
 import { readPemFile } from '../../site/pem-file.js';
 import { securedGroups } from '../../site/secured-group.js';
 import { isOfSite } from '../../site/trusted-roots.js';
-import { type Check, error, type Finding, type Part, type Relations, warning } from '../check.js';
-import type { CheckedSite } from '../checked-site.js';
+import { type Check, error, type Finding, type Part, warning } from '../check.js';
+import { type CheckedSite, isRunning } from '../checked-site.js';
 import { fetchRevocationList } from '../revocation-list.js';
 
 /** No certificate of this machine is revoked, and the registry admits the device that this machine is. */
@@ -76,30 +76,28 @@ function replacement(
   );
 }
 
-async function listFindings({ context }: CheckedSite, { path, leaf, issuers, fix, breaks }: Used): Promise<Finding[]> {
+async function listFindings(checked: CheckedSite, { path, leaf, issuers, fix, breaks }: Used): Promise<Finding[]> {
   const issuer = issuers.find((candidate) => candidate.isCa && verifySignedBy(leaf, candidate));
   const [address] = leaf.crlDistributionPoints;
   if (issuer === undefined || address === undefined || !URL.canParse(address)) return [];
-  const { list, fault, isAbsent } = await fetchRevocationList(new URL(address), issuer, context.now());
-  const relations: Relations = { needs: ['service pki-signer', 'clock'] };
-  if (fault !== undefined)
-    return isAbsent
-      ? [
-          warning(
-            `Whoever checks ${path} cannot fetch its revocation list: ${address} does not answer.`,
-            fix,
-            relations,
-          ),
-        ]
-      : [error(`The revocation list of ${path} ${fault}.`, fix, relations)];
+  const { list, fault, isAbsent } = await fetchRevocationList(new URL(address), issuer, checked.context.now());
+  if (fault !== undefined) return isAbsent ? absentFindings(checked, address, fix) : [stale(`${path} ${fault}`, fix)];
   const entry = list.entries.find(({ serialNumber }) => serialNumber === leaf.serialNumber);
   if (entry === undefined) return [];
   const reason = entry.reason === undefined ? '' : ` (${entry.reason})`;
-  return [
-    error(`${path} was revoked ${entry.revokedAt.toISOString()}${reason}, so it is refused everywhere.`, fix, {
-      breaks,
-    }),
-  ];
+  const what = `${path} was revoked ${entry.revokedAt.toISOString()}${reason}, so it is refused everywhere.`;
+  return [error(what, fix, { breaks })];
+}
+
+function stale(fault: string, fix: string): Finding {
+  return error(`The revocation list of ${fault}.`, fix, { needs: ['service pki-signer', 'clock', 'disk'] });
+}
+
+/** A device need not reach the list of its own certificate: others look there. On a gateway, others go where it goes. */
+function absentFindings(checked: CheckedSite, address: string, fix: string): Finding[] {
+  if (!checked.isGateway || !isRunning(checked, 'pki-signer')) return [];
+  const what = `Certificates of this machine name a revocation list at ${address}, where nobody answers. Clients that look there refuse them.`;
+  return [warning(what, fix, { needs: ['service pki-signer', 'list'] })];
 }
 
 /** Several settings may name one file. */
@@ -107,10 +105,12 @@ function unique(findings: readonly Finding[]): Finding[] {
   return [...new Map(findings.map((finding) => [finding.what, finding])).values()];
 }
 
-function enrolment({ remedies, services, site }: CheckedSite, leaf: Certificate): string {
+function enrolment(checked: CheckedSite, leaf: Certificate): string {
+  const { remedies, site } = checked;
   const [name = 'DEVICE'] = leaf.subject.commonNames;
-  const isSignerHere = services.some(({ service, isRunning }) => service === 'pki-signer' && isRunning);
-  return isSignerHere ? remedies.reinstate(name) : remedies.enrolElsewhere(name, site.settings.require('pki.url'));
+  return isRunning(checked, 'pki-signer')
+    ? remedies.reinstate(name)
+    : remedies.enrolElsewhere(name, site.settings.require('pki.url'));
 }
 
 /** On a gateway that is a device too, the registry may have locked or retired it. */

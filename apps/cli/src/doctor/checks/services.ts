@@ -25,6 +25,7 @@ export const services: Check = {
       return [error(`No service can start: ${faults.join(' ')}`, wayOut(remedies), { breaks: ['start'] })];
     return [
       error(`No service runs on ${site.settings.directory}.`, remedies.startServices(), {
+        breaks: states.map(({ service }) => `service ${service}` as const),
         needs: ['start', 'disk', 'store'],
       }),
     ];
