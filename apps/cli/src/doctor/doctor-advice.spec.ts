@@ -2,10 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { freePort, TestCa } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
-import { ago, ahead, set } from '../fixtures/broken-site.fixture.js';
+import { ago, set } from '../fixtures/broken-site.fixture.js';
 import { examine, mend } from '../fixtures/mend.fixture.js';
 import { mutualSite } from '../fixtures/mutual-site.fixture.js';
-import { TestAuthority } from '../fixtures/test-authority.fixture.js';
 
 describe('doctor, where a person has to act', () => {
   it('names the command that gives the operator a new certificate', async () => {
