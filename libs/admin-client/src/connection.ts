@@ -1,6 +1,6 @@
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
-import type { AdminRoute } from '@sallyport/protocol';
+import { type AdminRoute, lookupHost } from '@sallyport/protocol';
 
 /** How to reach an admin API: a Unix socket, or a URL with an administrator's certificate. */
 export type AdminPlace =
@@ -54,6 +54,7 @@ function open(place: AdminPlace, options: RequestOptions) {
   const { url, ca, cert, key } = place;
   return requestTls({
     ...options,
+    lookup: lookupHost,
     // In a URL, an IPv6 address is in brackets. The address itself has none.
     hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port || 443,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { Problem } from '@sallyport/protocol';
+import { lookupHost, Problem } from '@sallyport/protocol';
 import { connectionProblem } from './connection-problem.js';
 
 /** One HTTPS request on a connection of its own. */
@@ -61,6 +61,7 @@ function send({ url, method, headers, body, tls }: HttpsExchange, signal: AbortS
       signal,
       // No pool: each request verifies the server again, and our server never accepts a resumed session.
       agent: false,
+      lookup: lookupHost,
       headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
       minVersion: 'TLSv1.2',
       ca: [...tls.ca],

@@ -5,8 +5,8 @@ describe('a host in a server certificate', () => {
   it.each([
     ['Gateway.Local', 'dns', 'gateway.local'],
     ['gateway.local.', 'dns', 'gateway.local'],
-    ['gerät.example', 'dns', 'xn--gert-moa.example'],
-    ['xn--gert-moa.example', 'dns', 'xn--gert-moa.example'],
+    ['gerät.example', 'dns', 'xn--gert-noa.example'],
+    ['xn--gert-noa.example', 'dns', 'xn--gert-noa.example'],
     ['192.0.2.1', 'ip', '192.0.2.1'],
     ['2001:DB8:0:0::1', 'ip', '2001:db8::1'],
     ['::ffff:192.0.2.1', 'ip', '192.0.2.1'],
@@ -32,7 +32,7 @@ describe('a host in a server certificate', () => {
     ['a..b', 'is not a host name'],
     ['ab--c.example', 'is not a valid A-label'],
     ['\u00ad', 'cannot be written in ASCII'],
-    [`${'ä'.repeat(64)}.example`, 'cannot be written in ASCII'],
+    [`${'ä'.repeat(64)}.example`, 'is not a host name'],
   ])('is refused with the reason: %j', (text, fault) => {
     expect(readHost(text).fault).toContain(fault);
   });
