@@ -8,6 +8,7 @@ import { type DeviceId, deviceId } from '@sallyport/protocol';
 import type { Certificate } from '@sallyport/x509';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
+import { asUser, foreignOwner } from '../file-owner.js';
 import { nothingInPem, type PemFile, readPemFile } from '../site/pem-file.js';
 import type { CloudChoice } from './cloud-choice.js';
 
@@ -110,6 +111,9 @@ export async function readLeaf(
       `There is no certificate at ${path}.`,
       'Get one (tedge cert download), or make one (tedge cert create).',
     );
+  const owner = file.state === 'unreadable' ? foreignOwner(path) : undefined;
+  if (owner !== undefined)
+    throw new Failure(faultOf(file), `It belongs to ${owner}. Run the command so: ${asUser(owner)}`);
   throw new Failure(faultOf(file), isNamed ? 'Give the path of a certificate in PEM.' : ownFileRemedy);
 }
 
@@ -124,7 +128,7 @@ function faultOf({ path, state, description, damage }: PemFile): string {
     case 'directory':
       return `${path} is a directory.`;
     case 'unreadable':
-      return `${path} holds ${description}.`;
+      return `${path} ${description.replace(/^nothing: it /, '')}.`;
     case 'file':
       if (damage !== undefined) return `${path} holds a certificate that cannot be read: ${damage}`;
       return `${path} holds no certificate in PEM${description === nothingInPem ? '' : `, but ${description}`}.`;

@@ -23,6 +23,12 @@ export function typedName(command: Command): string {
   return parent === null ? command.name() : `${typedName(parent)} ${command.name()}`;
 }
 
+/** A command in a sentence: without the name of the program, which may be a long path. */
+function spokenName(command: Command): string {
+  const [program = '', ...names] = ancestry(command).map((one) => one.name());
+  return names.length === 0 ? program : names.join(' ');
+}
+
 /** The command that explains a command. */
 export function helpLine(command: Command): string {
   const [program = '', ...names] = ancestry(command).map((one) => one.name());
@@ -40,25 +46,25 @@ interface Words {
 
 /** By the code of commander. A text that is not as expected stays as it is. */
 const rewordings: Readonly<Record<string, (command: Command, text: string) => Words | undefined>> = {
-  [commandMissing]: (command) => ({ what: `"${typedName(command)}" needs a command.` }),
+  [commandMissing]: (command) => ({ what: `"${spokenName(command)}" needs a command.` }),
   'commander.unknownCommand': (command, text) => {
     const [, name, suggestion = ''] = /^unknown command '([\s\S]*?)'(?:\n\((.*)\))?$/.exec(text) ?? [];
     return { what: `There is no command "${withWord(command, name)}".`, remedy: suggested(command, suggestion) };
   },
   'commander.unknownOption': (command, text) => {
     const [, flag = '', suggestion = ''] = /^unknown option '([\s\S]*?)'(?:\n\((.*)\))?$/.exec(text) ?? [];
-    const what = `"${typedName(command)}" has no option ${withoutValue(flag)}.`;
+    const what = `"${spokenName(command)}" has no option ${withoutValue(flag)}.`;
     return { what, remedy: suggested(command, suggestion) };
   },
   'commander.missingArgument': (command, text) => {
     const [, name = ''] = /'(.*)'/.exec(text) ?? [];
     const { description = '' } = command.registeredArguments.find((argument) => argument.name() === name) ?? {};
-    const what = `"${typedName(command)}" needs <${name}>${description === '' ? '' : `: ${description}`}.`;
+    const what = `"${spokenName(command)}" needs <${name}>${description === '' ? '' : `: ${description}`}.`;
     return { what, remedy: `Write: ${typedName(command)} ${command.usage()}` };
   },
   'commander.excessArguments': (command) => {
     const surplus = command.args.slice(command.registeredArguments.length);
-    return { what: `"${typedName(command)}" takes ${countOf(command)}; "${surplus.join(' ')}" is too much.` };
+    return { what: `"${spokenName(command)}" takes ${countOf(command)}; "${surplus.join(' ')}" is too much.` };
   },
   'commander.optionMissingArgument': (_command, text) => {
     const [, flags = ''] = /^option '(.*)' argument missing$/.exec(text) ?? [];
@@ -67,7 +73,7 @@ const rewordings: Readonly<Record<string, (command: Command, text: string) => Wo
   },
   'commander.missingMandatoryOptionValue': (command, text) => {
     const [, flags = ''] = /'(.*)'/.exec(text) ?? [];
-    return { what: `"${typedName(command)}" needs the option ${flags}.` };
+    return { what: `"${spokenName(command)}" needs the option ${flags}.` };
   },
   'commander.conflictingOption': (_command, text) => ({
     what: sentence(
