@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Entrances } from '@sallyport/entrance';
 import { MqttAccess, mainDevice, Problem, type SecurityLevel } from '@sallyport/protocol';
-import { ConnectedContext } from '@sallyport/runtime';
+import { ConnectedContext, InnerFaultLog } from '@sallyport/runtime';
 import { peerOf } from '@sallyport/tls';
 import { type FileTransferRules, fileTransferRules } from './agent-settings.js';
 import { entityHandler } from './entities/entity-handler.js';
@@ -97,7 +97,8 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   }
 
   private handlerOptions(storage: FileStorage, metrics: TransferMetrics): FileTransferOptions {
-    const { log } = this.context;
+    const { log, clock } = this.context;
+    const faults = new InnerFaultLog(log, clock, 'file transfer failed inside');
     const rules = () => this.rules;
     const access: AccessRule = (req, path) => (rules().authorization === 'own' ? ownPath : anyPath)(req, path);
     return {
@@ -107,7 +108,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
       ownerOf: ownerRule(peerOf),
       peerKeyOf: peerRule(peerOf),
       nowMs: () => this.nowMs(),
-      onFault: (error, { method, path }) => log.error({ error, method, path }, 'file transfer failed inside'),
+      onFault: (error, { method, path }) => void faults.noteWith(error, { method, path }),
       get maxUploadBytes() {
         return rules().maxUploadBytes;
       },
@@ -115,7 +116,8 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
   }
 
   private entityApi(): RequestListener {
-    const { rpc, log, settings } = this.context;
+    const { rpc, log, clock, settings } = this.context;
+    const faults = new InnerFaultLog(log, clock, 'entity request failed inside');
     const access = new MqttAccess({ gatewayId: settings.get('device.id') });
     return entityHandler({
       rpc,
@@ -125,7 +127,7 @@ export class FileTransferEntrance implements OnApplicationBootstrap {
         return party.role === 'device' ? party.name : undefined;
       },
       peerKeyOf: peerRule(peerOf),
-      onFault: (error, { method, path }) => log.error({ error, method, path }, 'entity request failed inside'),
+      onFault: (error, { method, path }) => void faults.noteWith(error, { method, path }),
     });
   }
 

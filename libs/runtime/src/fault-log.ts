@@ -25,7 +25,7 @@ export class FaultLog {
   readonly note = (fault: unknown): void => void this.noteWith(fault, {});
 
   /** As `note`, with fields of this one fault. @returns whether it has got a line */
-  protected noteWith(fault: unknown, fields: LogFields): boolean {
+  noteWith(fault: unknown, fields: LogFields): boolean {
     const repeats = this.repeats.pass(keyOf(fault), this.clock.now().getTime());
     if (repeats === undefined) return false;
     this.write(fault, { ...this.fields, ...fields, ...(repeats === 0 ? {} : { repeats }) });

@@ -8,7 +8,7 @@ import {
   Problem,
   printable,
 } from '@sallyport/protocol';
-import type { Log } from '@sallyport/runtime';
+import { InnerFaultLog, type Log, SystemClock } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import type { ConnectorDirectory } from '../front/connector-directory.js';
 import type { DeviceCredentials } from '../front/device-credentials.js';
@@ -41,7 +41,11 @@ export class DeviceApi {
   private readonly anonymous = new TokenBuckets(anonymousRate, mostNetworks);
   private readonly withoutSession = new WeakSet<DeviceContact>();
 
-  constructor(private readonly options: DeviceApiOptions) {}
+  private readonly faults: InnerFaultLog;
+
+  constructor(private readonly options: DeviceApiOptions) {
+    this.faults = new InnerFaultLog(options.log, new SystemClock(), 'a request failed inside the connector');
+  }
 
   get values(): ValueCalls {
     return this.options.values;
@@ -122,7 +126,7 @@ export class DeviceApi {
   }
 
   failed(fault: unknown, call: DeviceCall): void {
-    this.options.log.error({ error: fault, method: call.request.method }, 'a request failed inside the connector');
+    this.faults.noteWith(fault, { method: call.request.method });
     answerProblem(call, new Problem('internal', 'The connector has failed. Its log says why.'));
   }
 }

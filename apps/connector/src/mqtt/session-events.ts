@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { KeyedSerialQueue } from '@sallyport/concurrency';
 import type { DeviceId } from '@sallyport/protocol';
-import { Log } from '@sallyport/runtime';
+import { FaultLog, Log, SystemClock } from '@sallyport/runtime';
 import { Store } from '@sallyport/store';
 import { Timeline } from '@sallyport/timeline';
 import type { ClientContact } from './client-contact.js';
@@ -9,22 +9,23 @@ import type { ClientContact } from './client-contact.js';
 /** The events `connect` and `disconnect`. A session does not wait for them, so a crash may lose one. */
 @Injectable()
 export class SessionEvents {
+  private readonly faults: FaultLog;
   private readonly queues = new KeyedSerialQueue<DeviceId>();
 
   constructor(
     private readonly timeline: Timeline,
     private readonly store: Store,
-    private readonly log: Log,
-  ) {}
+    log: Log,
+  ) {
+    this.faults = new FaultLog(log, new SystemClock(), 'event of a session was not recorded');
+  }
 
   /** Records the event, after those of the same device before it. */
   tell(type: 'connect' | 'disconnect', device: DeviceId, { connector, remoteAddress }: ClientContact): void {
     const event = { type, device, connector, protocol: 'mqtt', address: remoteAddress } as const;
     void this.queues
       .run(device, async () => void (await this.store.transaction([], this.timeline.record(event))))
-      .catch((error: unknown) =>
-        this.log.warn({ error, deviceId: device, type }, 'event of a session was not recorded'),
-      );
+      .catch(this.faults.note);
   }
 
   /** Resolves when everything told so far is recorded, or has failed. */
