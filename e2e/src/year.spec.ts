@@ -21,8 +21,9 @@ describe.skipIf(!isLong)('a site that nobody looks after', () => {
       const report = await new YearRun(site, fleet, plan, console.log).run();
       console.log(JSON.stringify({ ...report, faults: undefined }));
       expect(report.faults).toEqual({ refused: [], letIn: [], ended: [], asked: [] });
-      expect(report).toMatchObject({ rootRotations: 1, turnedAway: expect.toSatisfy((count) => count > 0) });
+      // Both have really happened.
+      expect(Math.min(report.rootRotations, report.turnedAway)).toBeGreaterThan(0);
     },
-    isLong ? 3_600_000 : 240_000,
+    isLong ? 3_600_000 : 600_000,
   );
 });

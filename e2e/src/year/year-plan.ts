@@ -10,8 +10,9 @@ export interface YearPlan {
   /** The clocks go on by this much at once. */
   readonly stepHours: number;
   readonly devicesOfEachProtocol: number;
-  /** Devices that use the CLI besides. */
+  /** Devices that use the CLI besides, and how often they wake. */
   readonly cliDevices: number;
+  readonly cliEveryDays: number;
   /** Whether each service is a process of its own. */
   readonly isCluster: boolean;
   readonly settings: NodeJS.ProcessEnv;
@@ -26,6 +27,7 @@ export const twoYears: YearPlan = {
   stepHours: 6,
   devicesOfEachProtocol: 25,
   cliDevices: 2,
+  cliEveryDays: 5,
   isCluster: true,
   settings: {
     TEDGE_PKI_ISSUING_VALIDITY: '400d',
@@ -49,8 +51,9 @@ export const twoYears: YearPlan = {
 export const oneSeason: YearPlan = {
   days: 112,
   stepHours: 24,
-  devicesOfEachProtocol: 2,
+  devicesOfEachProtocol: 1,
   cliDevices: 1,
+  cliEveryDays: 10,
   isCluster: false,
   settings: {
     TEDGE_PKI_PROFILE_DEVICE_VALIDITY: '30d',
@@ -60,7 +63,7 @@ export const oneSeason: YearPlan = {
   },
   events: [
     { day: 10, kind: 'off', days: 33 },
-    { day: 50, kind: 'revoke', devices: 2 },
+    { day: 50, kind: 'revoke', devices: 1 },
     { day: 60, kind: 'clock-ahead-for-a-minute', days: 30 },
     { day: 70, kind: 'clock-behind-at-boot', days: 365 },
   ],

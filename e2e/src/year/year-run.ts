@@ -37,6 +37,7 @@ const doctorAnswer = z.object({
 /** In real time, after a start or a correction of the clock. */
 const healingMs = 60_000;
 const settleMs = 200;
+const progressHours = 50 * 24;
 const sleepersOneIn = 20;
 const sleeperDays = 45;
 
@@ -106,7 +107,8 @@ export class YearRun {
     const began = performance.now();
     this.judge(await this.fleet.wake(awake));
     this.wakeMs += performance.now() - began;
-    if (this.hours % 240 === 0) this.say(`day ${this.day}: ${this.contacts} contacts, ${Math.round(this.wakeMs)} ms`);
+    if (this.hours % progressHours < stepHours)
+      this.say(`day ${this.day}: ${this.contacts} contacts, ${Math.round(this.wakeMs)} ms`);
     if (this.hours % (doctorEveryDays * 24) < stepHours) await this.askDoctor();
   }
 
@@ -117,7 +119,7 @@ export class YearRun {
     await pause(settleMs);
   }
 
-  /** One in ten at each step, one in twenty every 45 days, those with the CLI every five days, the others once a day. */
+  /** One in ten at each step, one in twenty every 45 days, those with the CLI as the plan says, the others once a day. */
   private isAwake(index: number): boolean {
     const { stepHours } = this.plan;
     return (this.hours + index * stepHours) % this.wakesEveryHours(index) < stepHours;
@@ -126,7 +128,7 @@ export class YearRun {
   private wakesEveryHours(index: number): number {
     const name = this.names[index] ?? '';
     if (index % sleepersOneIn === 7) return sleeperDays * 24;
-    if (name.startsWith('cli')) return 5 * 24;
+    if (name.startsWith('cli')) return this.plan.cliEveryDays * 24;
     return index % 10 === 0 && !name.startsWith('uuid') ? this.plan.stepHours : 24;
   }
 

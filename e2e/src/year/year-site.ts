@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { enrolmentTokenResponse } from '@sallyport/protocol';
 import {
   freePorts,
+  onProcessExit,
   type ProgramResult,
   runProgram,
   shippedNodeFlags,
@@ -31,6 +32,7 @@ export interface YearSiteOptions {
 /** A site at level mutual, with a clock that can be moved. Its services are processes from the built bundles. */
 export class YearSite implements AsyncDisposable {
   private readonly units: readonly Unit[];
+  private readonly takeBack: () => void;
 
   private constructor(
     private readonly directory: TemporaryDirectory,
@@ -42,6 +44,7 @@ export class YearSite implements AsyncDisposable {
     const flags = shippedNodeFlags(root, 'sallyport');
     const serviceEnv = { ...env, ...clock.serviceEnv };
     this.units = apps.map((app) => new Unit([process.execPath, ...flags, bundleOf(app)], serviceEnv));
+    this.takeBack = onProcessExit(() => void this.kill());
   }
 
   /** Founds the site and takes it to level mutual. */
@@ -129,8 +132,13 @@ export class YearSite implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.units.map((unit) => unit.end('SIGKILL')));
+    await this.kill();
+    this.takeBack();
     await this.directory.remove();
+  }
+
+  private async kill(): Promise<void> {
+    await Promise.all(this.units.map((unit) => unit.end('SIGKILL')));
   }
 }
 
