@@ -7,7 +7,7 @@ import { type JournalChange, type JournalEntry, lineOf } from './journal-entry.j
 import { bytesOf, entriesIn, type Segment, segmentOf, segmentsIn } from './segments.js';
 
 export interface JournalOptions {
-  /** Made with mode 0700 if it is missing. */
+  /** Made with mode 0700 when the first entry is written: a start that is refused leaves nothing behind. */
   readonly folder: string;
   /** Who writes, such as the name of the host; letters, digits, `-` and `.`. Each has its own files. */
   readonly owner?: string;
@@ -47,7 +47,6 @@ export class Journal {
   /** @throws NodeJS.ErrnoException as the disk says */
   static async open(given: JournalOptions): Promise<Journal> {
     const options = { owner: ownerName(hostname()), segmentBytes: 4 * mebibyte, mostBytes: 64 * mebibyte, ...given };
-    await makeFolder(options.folder, 0o700);
     const journal = new Journal(options, undefined);
     journal.newestOwn = await newestIn(await journal.ownSegments());
     return journal;

@@ -56,11 +56,28 @@ function isPreferred(change: JournalChange, stored: JsonValue | undefined): bool
   if ('delete' in change) return change.delete.startsWith('enrolment/') && stored !== undefined;
   const { put, value } = change;
   if (stored === undefined) return true;
+  if (put.startsWith('authority/')) return isFurther(value, stored);
+  if (put === 'trust-bundle') return versionOf(value) > versionOf(stored);
   if (put.startsWith('crl-number/')) return numberOf(value) > numberOf(stored);
   if (put.startsWith('certificate/')) return revoked.safeParse(value).success && !revoked.safeParse(stored).success;
   if (put.startsWith('key-owner/')) return blocked.safeParse(value).success;
   if (put.startsWith('enrolment/')) return used.safeParse(value).success && isSameToken(value, stored);
   return false;
+}
+
+const states = ['pending', 'published', 'active', 'retiring', 'retired'] as const;
+const authority = z.looseObject({ state: z.enum(states), withdrawn: z.boolean().optional() });
+const version = z.looseObject({ version: z.number() });
+
+/** A CA that was replaced does not sign again, and one that was withdrawn is never trusted again. */
+function isFurther(value: JsonValue, stored: JsonValue): boolean {
+  const [kept, present] = [authority.safeParse(value).data, authority.safeParse(stored).data];
+  if (kept === undefined || present?.withdrawn === true) return false;
+  return kept.withdrawn === true || present === undefined || states.indexOf(kept.state) > states.indexOf(present.state);
+}
+
+function versionOf(value: JsonValue): number {
+  return version.safeParse(value).data?.version ?? 0;
 }
 
 function numberOf(value: JsonValue): bigint {

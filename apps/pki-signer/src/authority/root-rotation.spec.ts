@@ -1,5 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { openSqliteStore, scopedStore } from '@sallyport/store';
 import { runProgram, TestCa } from '@sallyport/testkit';
 import { type Certificate, parseCertificate, pemFromDer, verifySignedBy } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
@@ -209,6 +211,23 @@ describe('rotation of the root', () => {
     const old = rootOf(site, 'root-1');
     expect(published.some((each) => verifySignedBy(each, old))).toBe(false);
     expect(published).toHaveLength(3);
+  });
+
+  it('that took place after an older copy of the store was made is not undone when that copy is restored', async () => {
+    await using site = await openTestSite();
+    const { clock, settings, registry, directory } = site;
+    const copy = join(directory, 'older.db');
+    new DatabaseSync(join(directory, 'store.db')).exec(`VACUUM INTO '${copy}'`);
+    await rotateRoot(site, { atOnce: true });
+    const older = await openSqliteStore({ file: copy });
+    const store = scopedStore(older, 'pki-signer/');
+    const signer = await openSigner(signerOptions({ store, clock, settings, registry }));
+    await signer.rotation.advance();
+    expect(statesOf({ signer })).toMatchObject({ 'root-1': 'retired', 'device-1': 'retired', 'root-2': 'active' });
+    expect(signer.hierarchy.trustBundle.roots.map(({ fingerprint }) => fingerprint)).toEqual([
+      rootOf(site, 'root-2').fingerprint,
+    ]);
+    await older.close();
   });
 
   // Five intentions (root, two issuing CAs, both certificates across), then everything in one transaction.
