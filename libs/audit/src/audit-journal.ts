@@ -1,4 +1,4 @@
-import type { Journal, JournalChange, JournalEntry } from '@sallyport/journal';
+import type { Journal, JournalChange, JournalEntry, OwnedEntry } from '@sallyport/journal';
 import type { AuditRow, JournalStatus, OlderCopy } from '@sallyport/protocol';
 import { FaultLog, type Log, reasonOf } from '@sallyport/runtime';
 import type { Operation, Store } from '@sallyport/store';
@@ -62,6 +62,7 @@ export class AuditJournal {
   static async open(options: AuditJournalOptions): Promise<AuditJournal> {
     const journal = new AuditJournal(options);
     await journal.check();
+    await journal.noteGap();
     return journal;
   }
 
@@ -85,23 +86,30 @@ export class AuditJournal {
   }
 
   /**
-   * Compares journal and store. Brings back what the store has forgotten; writes into the journal what it lacks.
+   * Compares journal and store, and brings back what the store has forgotten. What could not be written into the journal
+   * is written now.
    *
    * @throws Problem `unavailable`: the store does not answer
    */
   async check(): Promise<void> {
-    const { store, journal } = this.options;
-    const { head } = await readHead(store);
-    if (head.sequence === 0) return;
+    const { store } = this.options;
+    if ((await readHead(store)).head.sequence === 0) return;
     const origin = await this.originOf();
-    const newest = (await this.newestOfEach()).filter(({ entry }) => entry.origin === origin);
-    for (const owned of newest)
+    for (const owned of await this.newestOfEach(origin))
       if (!((await knowsRow(store, owned.entry)) || (await isTaken(store, owned)))) {
         await this.bringBack(origin);
         break;
       }
-    const last = Math.max(0, ...newest.map(({ entry }) => entry.sequence));
-    if (this.isBehind || last < head.sequence || journal.newest === undefined) this.catchUpSoon(origin);
+    if (this.isBehind) this.catchUpSoon(origin);
+  }
+
+  /** A crash came between the store and the journal, or the journal is lost. */
+  private async noteGap(): Promise<void> {
+    const { head } = await readHead(this.options.store);
+    if (head.sequence === 0) return;
+    const origin = await this.originOf();
+    const sequences = (await this.newestOfEach(origin)).map(({ entry }) => entry.sequence);
+    if (Math.max(0, ...sequences) < head.sequence) this.catchUpSoon(origin);
   }
 
   async status(): Promise<JournalStatus> {
@@ -121,9 +129,9 @@ export class AuditJournal {
   /** The change that forgets the finding. */
   readonly acknowledgement: Operation = { delete: findingKey };
 
-  private async newestOfEach() {
+  private async newestOfEach(origin: string): Promise<OwnedEntry[]> {
     try {
-      return await this.options.journal.newestOfEach();
+      return (await this.options.journal.newestOfEach()).filter(({ entry }) => entry.origin === origin);
     } catch (error) {
       this.noteFault(error);
       return [];

@@ -57,6 +57,8 @@ export class AuditLog<Action extends string = string> {
   private readonly waiting: PendingChange[] = [];
   private draining: Promise<void> | undefined;
   private known: StoredHead | undefined;
+  /** Resolves when the last change is in the journal. */
+  private noted: Promise<void> | undefined;
 
   /** @param clock for the time of each row */
   constructor(
@@ -162,11 +164,16 @@ export class AuditLog<Action extends string = string> {
     try {
       const isCommitted = await this.commitTogether(batch.map(({ change }) => change));
       if (!isCommitted && batch.length > 1) await this.settleOneByOne(batch);
-      else for (const pending of batch) this.answer(pending, isCommitted);
+      else void this.answerWhenNoted(batch, isCommitted);
     } catch (error) {
       if (isRefused(error) && batch.length > 1) await this.settleOneByOne(batch);
       else for (const { reject } of batch) reject(error);
     }
+  }
+
+  private async answerWhenNoted(batch: readonly PendingChange[], isCommitted: boolean): Promise<void> {
+    await this.noted;
+    for (const pending of batch) this.answer(pending, isCommitted);
   }
 
   private answer({ change, resolve }: PendingChange, isCommitted: boolean): void {
@@ -216,10 +223,9 @@ export class AuditLog<Action extends string = string> {
     );
     if (!committed) return false;
     this.known = { head: { sequence, hash }, revision };
-    await this.options.journal?.note(
-      changes.flatMap(({ operations = [] }) => operations),
-      rows,
-    );
+    const operations = changes.flatMap((change) => change.operations ?? []);
+    // The next transaction need not wait for the journal. Only the callers of this one do.
+    this.noted = this.options.journal?.note(operations, rows);
     return true;
   }
 }

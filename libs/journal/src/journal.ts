@@ -36,6 +36,10 @@ const mebibyte = 1024 * 1024;
  */
 export class Journal {
   private readonly writing = new SerialQueue();
+  private readonly waiting: JournalEntry[] = [];
+  /** Writes everything that waits when it begins. */
+  private nextWrite: Promise<void> | undefined;
+  /** Unknown before the first write, and after one that failed. */
   private current: Segment | undefined;
   private mayBeTorn = true;
 
@@ -57,24 +61,35 @@ export class Journal {
     return this.newestOwn;
   }
 
-  /** Adds an entry; it is on disk when this resolves. @throws NodeJS.ErrnoException as the disk says */
+  /**
+   * Adds an entry; it is on disk when this resolves. Entries that wait together are written together, because the
+   * expensive part is to wait for the disk.
+   *
+   * @throws NodeJS.ErrnoException as the disk says
+   */
   append(entry: JournalEntry): Promise<void> {
-    return this.writing.run(async () => {
-      this.current ??= await this.lastSegment();
-      const segment = this.current;
-      const file = await open(segment.path, 'a+', 0o600).catch((error: unknown) => {
-        this.current = undefined;
-        throw error;
-      });
-      try {
-        await this.write(file, lineOf(entry));
-        this.newestOwn = entry;
-        if ((await file.stat()).size < this.options.segmentBytes) return;
-      } finally {
-        await file.close();
-      }
-      await this.beginNext(segment);
-    });
+    this.waiting.push(entry);
+    this.nextWrite ??= this.writing.run(() => this.writeWaiting());
+    return this.nextWrite;
+  }
+
+  private async writeWaiting(): Promise<void> {
+    // Entries of the same turn of the event loop are written together.
+    await Promise.resolve();
+    this.nextWrite = undefined;
+    const entries = this.waiting.splice(0);
+    const segment = this.current ?? (await this.lastSegment());
+    this.current = undefined;
+    const file = await open(segment.path, 'a+', 0o600);
+    try {
+      await this.write(file, entries.map(lineOf).join(''));
+      this.newestOwn = entries.at(-1) ?? this.newestOwn;
+      this.current = segment;
+      if ((await file.stat()).size < this.options.segmentBytes) return;
+    } finally {
+      await file.close();
+    }
+    await this.beginNext(segment);
   }
 
   /** Every entry of every owner. Those of one owner come in the order in which they were written. */
@@ -85,9 +100,12 @@ export class Journal {
 
   /** The last entry of each owner. */
   async newestOfEach(): Promise<OwnedEntry[]> {
+    const own = this.options.owner;
     const byOwner = Map.groupBy(await segmentsIn(this.options.folder), ({ owner }) => owner);
     const newest = await Promise.all(
-      [...byOwner].map(async ([owner, segments]) => ({ owner, entry: await newestIn(segments) })),
+      [...byOwner].map(async ([owner, segments]) => {
+        return { owner, entry: owner === own ? this.newestOwn : await newestIn(segments) };
+      }),
     );
     return newest.flatMap(({ owner, entry }) => (entry === undefined ? [] : [{ owner, entry }]));
   }
