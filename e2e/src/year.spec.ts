@@ -9,7 +9,7 @@ const isLong = process.env['SALLYPORT_YEARS'] === '2';
 const plan = isLong ? twoYears : oneSeason;
 const services = ['pki-signer', 'device-registry', 'mqtt-broker', 'agent', 'connector', 'coap-gateway'];
 
-describe.skipIf(!isLong)('a site that nobody looks after', () => {
+describe('a site that nobody looks after', () => {
   it(
     'refuses nobody who is valid, lets nobody in who is revoked, and asks for nothing but a new root',
     async () => {
