@@ -21,14 +21,14 @@ export function writeCertificateSummary(
 }
 
 /**
- * How much life must be left: what the settings say. Where they say nothing, 30 days. But never more than the last third
- * where a certificate would need renewal from its first moment: a new one would be no better.
+ * How much life must be left: what the settings say, as in thin-edge.io. Where they say nothing, 30 days, but never more
+ * than the last third: a certificate would need renewal from its first moment, and a new one would be no better.
  */
 export function minimumSecondsFor({ notBefore, notAfter }: Certificate, settings: Settings): number {
   const minimumSeconds = settings.require('certificate.validity.minimum_duration');
   const lifeSeconds = (notAfter.getTime() - notBefore.getTime()) / 1000;
   const isWish = settings.source('certificate.validity.minimum_duration') !== 'default';
-  return isWish && minimumSeconds < lifeSeconds ? minimumSeconds : Math.min(minimumSeconds, lifeSeconds / 3);
+  return isWish ? minimumSeconds : Math.min(minimumSeconds, lifeSeconds / 3);
 }
 
 function summaryLines({ path, certificate }: CertificateAt, description: ReadableCertificate): string[] {
