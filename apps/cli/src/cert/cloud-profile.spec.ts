@@ -43,7 +43,7 @@ cert_path = "CERTS/shared.pem"
     expect((await run(['cert', 'show', ...own])).stdout).toContain('CN=plant2-gateway');
     expect((await run(['cert', 'needs-renewal', ...own])).exitCode).toBe(1);
     expect((await run(['cert', 'renew', '--ca', 'self-signed', ...own])).exitCode).toBe(0);
-    expect(await files()).toEqual(['plant2.csr', 'plant2.key', 'plant2.pem', 'plant2.pem.new']);
+    expect(await files()).toEqual(['plant2.csr', 'plant2.key', 'plant2.pem', 'plant2.pem.asked', 'plant2.pem.new']);
     expect((await run(['cert', 'remove', ...own])).exitCode).toBe(0);
     expect(await files()).toEqual([]);
   });
