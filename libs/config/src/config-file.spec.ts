@@ -254,7 +254,7 @@ describe('add', () => {
 
   it('refuses a bad item, and a list that is none', async () => {
     const { file } = await openFile('pki.hostnames = "a"\n');
-    await expect(file.add(hosts, 'http://x')).rejects.toThrow('must be a host name or an IP address');
+    await expect(file.add(hosts, 'http://x')).rejects.toThrow('has a scheme or a path');
     await expect(file.add(hosts, 'b')).rejects.toThrow('pki.hostnames (tedge.toml) is "a": must be host names');
   });
 });

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { pause } from '@sallyport/concurrency';
 import {
   type HeldRoom,
   holdRoom,
@@ -68,6 +69,8 @@ export async function readIdentity(files: CertificateFiles): Promise<Identity | 
     if (pair === undefined) return undefined;
     const identity = identityFrom(pair) ?? (await committedIdentity(files));
     if (identity !== undefined) return identity;
+    // Another process is between two writes, and each of them waits for the disk.
+    await pause(betweenTriesMs);
   }
   throw new Problem(
     'config-invalid',
@@ -154,6 +157,7 @@ interface PairPem {
 }
 
 const mostTries = 20;
+const betweenTriesMs = 10;
 
 /**
  * Several processes may do this at once, with different pairs. Each continues until it has written the pair committed
