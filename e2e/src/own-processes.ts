@@ -35,7 +35,7 @@ export class OwnProcesses implements AsyncDisposable {
   /** @param settings as `TEDGE_*` variables, made from the directory of the site */
   static async prepare(settings: (directory: TemporaryDirectory) => NodeJS.ProcessEnv): Promise<OwnProcesses> {
     const directory = temporaryDirectory('sp-');
-    const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0] = await freePorts(5);
+    const [http = 0, pki = 0, pkiPublic = 0, registry = 0, mqtt = 0, pkiCoap = 0] = await freePorts(6);
     mkdirSync(directory.file('etc'));
     const env = {
       ...process.env,
@@ -45,6 +45,7 @@ export class OwnProcesses implements AsyncDisposable {
       TEDGE_HTTP_CLIENT_PORT: String(http),
       TEDGE_PKI_BIND_PORT: String(pki),
       TEDGE_PKI_PUBLIC_BIND_PORT: String(pkiPublic),
+      TEDGE_PKI_COAP_BIND_PORT: String(pkiCoap),
       TEDGE_REGISTRY_BIND_PORT: String(registry),
       TEDGE_MQTT_BIND_PORT: String(mqtt),
       ...settings(directory),

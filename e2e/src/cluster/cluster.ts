@@ -182,6 +182,7 @@ async function machineIn(site: string, shared: NodeJS.ProcessEnv): Promise<Machi
     TEDGE_HTTP_CLIENT_PORT: String(httpPort),
     TEDGE_REGISTRY_BIND_PORT: String(await freePort()),
     TEDGE_PKI_PUBLIC_BIND_PORT: String(await freePort()),
+    TEDGE_PKI_COAP_BIND_PORT: String(await freePort()),
     TEDGE_MQTT_BIND_PORT: String(await freePort()),
   };
   return { site, httpPort, env };
