@@ -84,6 +84,20 @@ describe('a service whose store was exchanged for an older copy', () => {
     });
   });
 
+  it('knows it again although another site has lived here meanwhile', async () => {
+    await using site = new Site();
+    const store = await site.emptyStore();
+    const service = await site.start(store);
+    await service.commit(setting('one', 'active'));
+    const copy = await site.copyOf(store);
+    await service.commit(setting('one', 'locked'));
+    const other = await site.start(await site.emptyStore());
+    await other.commit(setting('two', 'active'));
+
+    await site.start(copy);
+    expect(await storedAt(copy, 'device/one')).toBe('locked');
+  });
+
   it('tells of it until somebody has acknowledged it, and does not find it again', async () => {
     await using site = new Site();
     const store = await site.emptyStore();

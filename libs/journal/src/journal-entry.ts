@@ -40,7 +40,16 @@ export function lineOf(entry: JournalEntry): string {
 export function entryOf(line: string): JournalEntry | undefined {
   const json = line.slice(9);
   if (line.slice(0, 9) !== `${checksumOf(json)} `) return undefined;
-  return journalEntry.safeParse(JSON.parse(json)).data;
+  return journalEntry.safeParse(parsed(json)).data;
+}
+
+/** Zeros have a checksum that fits, and are no JSON. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 function checksumOf(json: string): string {

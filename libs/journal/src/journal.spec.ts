@@ -1,4 +1,5 @@
 import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal, type JournalOptions } from './journal.js';
@@ -46,6 +47,7 @@ describe('a journal', () => {
     ['a line that a crash has torn', 'a1b2c3d4 {"origin":"aaaa'],
     ['a line of zeros', '\0'.repeat(100)],
     ['a line with another checksum', '00000000 {}\n'],
+    ['a line with a checksum that fits, but no JSON', `${crc32('{').toString(16).padStart(8, '0')} {\n`],
   ])('leaves out %s, and goes on after it', async (_what, torn) => {
     const journal = await open();
     await journal.append(entry(1));
@@ -69,6 +71,19 @@ describe('a journal', () => {
     await other.append(entry(2));
     expect(await sequencesOf(one)).toEqual([1, 2]);
     expect((await one.newestOfEach()).map(({ owner }) => owner)).toEqual(['host-1', 'host-2']);
+  });
+
+  it('keeps what it has of one site apart from what it has of another', async () => {
+    const ofSite = (digit: string, sequence: number) => ({ ...entry(sequence), origin: hex(digit) });
+    const journal = await open();
+    for (const sequence of [1, 2]) await journal.append(ofSite('a', sequence));
+    await (await open()).append(ofSite('c', 1));
+    await (await open()).append(ofSite('a', 3));
+    await (await open()).append(ofSite('c', 2));
+    const last = await open();
+    const newest = (await last.newestOfEach()).map(({ entry: { origin, sequence } }) => `${origin[0]}${sequence}`);
+    expect(newest.toSorted()).toEqual(['a3', 'c1', 'c2']);
+    expect((await sequencesOf(last)).toSorted()).toEqual([1, 1, 2, 2, 3]);
   });
 
   it('stays within its limit, and keeps the last change of each key that matters', async () => {

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { SerialQueue } from '@sallyport/concurrency';
 import { makeFolder, removeIfPresent, writeFileAtomic } from '@sallyport/files';
@@ -78,6 +78,7 @@ export class Journal {
     await Promise.resolve();
     this.nextWrite = undefined;
     const entries = this.waiting.splice(0);
+    await this.setOtherSiteAside(entries[0]);
     const segment = this.current ?? (await this.lastSegment());
     this.current = undefined;
     const file = await open(segment.path, 'a+', 0o600);
@@ -108,6 +109,25 @@ export class Journal {
       }),
     );
     return newest.flatMap(({ owner, entry }) => (entry === undefined ? [] : [{ owner, entry }]));
+  }
+
+  /**
+   * What another site has written here goes to an owner of its own. So the newest entry of an owner never hides that of
+   * another site, which may come back.
+   */
+  private async setOtherSiteAside(next: JournalEntry | undefined): Promise<void> {
+    const { folder, owner } = this.options;
+    const newest = this.newestOwn;
+    if (next === undefined || newest === undefined || newest.origin === next.origin) return;
+    this.current = undefined;
+    const otherOwner = `${newest.origin.slice(0, 16)}-${owner}`;
+    const all = await segmentsIn(folder);
+    let number = all.findLast((segment) => segment.owner === otherOwner)?.number ?? 0;
+    for (const { path } of all.filter((segment) => segment.owner === owner)) {
+      number += 1;
+      await rename(path, segmentOf(folder, otherOwner, number).path);
+    }
+    this.newestOwn = undefined;
   }
 
   private async lastSegment(): Promise<Segment> {
