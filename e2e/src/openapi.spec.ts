@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { System } from './system.js';
 
 const everywhere = ['GET /healthz', 'GET /metrics', 'GET /openapi.json', 'GET /readyz'];
-const entrance = ['GET /v1/entrance', 'POST /v1/entrance/enrol', 'POST /v1/entrance/reload'];
+const entrance = ['GET /v1/entrance', 'POST /v1/entrance/enrol', 'POST /v1/entrance/probes', 'POST /v1/entrance/reload'];
 const audit = ['GET /v1/audit', 'GET /v1/audit/checkpoints', 'GET /v1/audit/verify'];
+/** Of a service that has a journal outside its store. */
+const journal = ['GET /v1/journal', 'POST /v1/journal/acknowledge'];
 
 const services: readonly { readonly name: ServiceName; readonly operations: readonly string[] }[] = [
   { name: 'agent', operations: entrance },
@@ -46,6 +48,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
     operations: [
       ...entrance,
       ...audit,
+      ...journal,
       'DELETE /v1/allowed/{id}',
       'DELETE /v1/connectors/{name}',
       'DELETE /v1/connectors/{name}/draft',
@@ -98,6 +101,7 @@ const services: readonly { readonly name: ServiceName; readonly operations: read
     operations: [
       ...entrance,
       ...audit,
+      ...journal,
       'DELETE /v1/enrollments/{deviceId}',
       'GET /v1/ca',
       'GET /v1/certificates',
