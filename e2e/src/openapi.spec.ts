@@ -5,7 +5,12 @@ import { z } from 'zod';
 import { System } from './system.js';
 
 const everywhere = ['GET /healthz', 'GET /metrics', 'GET /openapi.json', 'GET /readyz'];
-const entrance = ['GET /v1/entrance', 'POST /v1/entrance/enrol', 'POST /v1/entrance/probes', 'POST /v1/entrance/reload'];
+const entrance = [
+  'GET /v1/entrance',
+  'POST /v1/entrance/enrol',
+  'POST /v1/entrance/probes',
+  'POST /v1/entrance/reload',
+];
 const audit = ['GET /v1/audit', 'GET /v1/audit/checkpoints', 'GET /v1/audit/verify'];
 /** Of a service that has a journal outside its store. */
 const journal = ['GET /v1/journal', 'POST /v1/journal/acknowledge'];
