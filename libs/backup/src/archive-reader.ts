@@ -30,11 +30,13 @@ export async function* archiveEntries(path: string, key: Key): AsyncGenerator<Ar
     const reading = pump(plain, archive);
     for await (const entry of archive) {
       const { name, mode = 0o600, type } = entry.header;
-      if (type === 'file') yield { name, mode, content: bytesOf(entry) };
+      if (type === 'file') yield { name, mode, content: contentOf(entry) };
       entry.resume();
     }
     await reading;
   } catch (error) {
+    // Node does not say which file it could not read.
+    if (isSystemError(error)) throw Object.assign(error, { path });
     throw problemOf(error);
   } finally {
     file.destroy();
@@ -53,6 +55,15 @@ async function* bytesOf(stream: AsyncIterable<unknown>): AsyncGenerator<Uint8Arr
   for await (const piece of stream) if (piece instanceof Uint8Array) yield piece;
 }
 
+/** A file that ends within this content is told as one that ends between two. */
+async function* contentOf(entry: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytesOf(entry);
+  } catch (error) {
+    throw problemOf(error);
+  }
+}
+
 /** Passes the pieces on, and an error too: a stream of the web would end the archive as if it was complete. */
 async function pump(plain: AsyncIterable<Uint8Array>, archive: ReturnType<typeof extract>): Promise<void> {
   try {
@@ -63,8 +74,12 @@ async function pump(plain: AsyncIterable<Uint8Array>, archive: ReturnType<typeof
   }
 }
 
+function isSystemError(error: unknown): error is Error & Record<'syscall', unknown> {
+  return error instanceof Error && 'syscall' in error;
+}
+
 function problemOf(error: unknown): unknown {
-  if (error instanceof Problem || !(error instanceof Error) || 'syscall' in error) return error;
+  if (error instanceof Problem || !(error instanceof Error) || isSystemError(error)) return error;
   if (error.message.includes('no identity matched'))
     return new Problem(
       'forbidden',

@@ -139,13 +139,22 @@ describe('a backup', () => {
   it.each([
     ['damaged in its middle', async (file: string, size: number) => void (await overwrite(file, Math.floor(size / 2)))],
     ['cut short', async (file: string, size: number) => truncate(file, size - 100)],
+    ['cut short within a long file', async (file: string) => truncate(file, 200_000)],
     ['empty', async (file: string) => truncate(file, 0)],
     ['something else', async (file: string) => writeFile(file, 'hello')],
   ])('changes nothing when it is %s', async (_what, spoil) => {
+    await here().write('etc/pki/long', 'long '.repeat(100_000));
     await here().backup(path);
     await spoil(path, (await stat(path)).size);
     await expect(there().restore(path)).rejects.toMatchObject({ type: 'invalid-request' });
     expect(await readdir(there().root.file('etc'))).toEqual([]);
+  });
+
+  it('names the file that cannot be read', async () => {
+    await expect(checkBackup('/', { passphrase: 'correct horse' })).rejects.toMatchObject({
+      code: 'EISDIR',
+      path: '/',
+    });
   });
 
   it('changes nothing when the key is wrong', async () => {
