@@ -100,6 +100,12 @@ describe('a wrong call', () => {
     await expectWrongCall(['help', ...path, 'frobnicate'], 'has no command "frobnicate".');
   });
 
+  it('is not told of commands that are for scripts only', async () => {
+    const { stderr } = await run(['help', 'frobnicate']);
+    expect(stderr).toContain('completion, ');
+    expect(stderr).not.toContain('__');
+  });
+
   it.each(leaves)('with an argument too many for "%s %s %s" is refused', async (...path) => {
     const command = commandAt(program, path);
     if (command.registeredArguments.some(({ variadic }) => variadic)) return;

@@ -32,7 +32,10 @@ function helpCommand(context: CliContext, parent: Command): void {
 function childOf(parent: Command, name: string): Command {
   const child = parent.commands.find((candidate) => candidate.name() === name);
   if (child !== undefined) return child;
-  const names = parent.commands.map((candidate) => candidate.name());
+  const names = parent
+    .createHelp()
+    .visibleCommands(parent)
+    .map((candidate) => candidate.name());
   throw new UsageFault(
     `"${typedName(parent)}" has no command "${name}".`,
     names.length === 0 ? `See: ${helpLine(parent)}` : `Its commands: ${names.join(', ')}.`,
