@@ -43,6 +43,8 @@ export interface TerminalQuestion {
   readonly what: string;
   /** Whether what is typed is not shown. */
   readonly isHidden: boolean;
+  /** The line before once more, to find a slip of the fingers. */
+  readonly isRepeated?: true;
 }
 
 /**
@@ -58,7 +60,7 @@ export async function askAtTerminal(
   otherwise: string,
 ): Promise<string[]> {
   const { stdin } = context;
-  const names = questions.map(({ what }) => what).join(' and ');
+  const names = questions.flatMap(({ what, isRepeated }) => (isRepeated ? [] : [what])).join(' and ');
   if (stdin.isTTY !== true || stdin.setRawMode === undefined)
     throw new Failure(`There is no terminal to type the ${names} at: standard input is none.`, otherwise);
   const typed = inputText(context);

@@ -39,7 +39,10 @@ async function givenPassphrase(context: CliContext, file: string | undefined): P
 }
 
 async function typedTwice(context: CliContext): Promise<string> {
-  const questions = [what, 'same passphrase again'].map((each) => ({ what: each, isHidden: true }));
+  const questions = [
+    { what, isHidden: true },
+    { what: 'same passphrase again', isHidden: true, isRepeated: true },
+  ] as const;
   const [first, second] = await askAtTerminal(context, questions, otherwise);
   if (first !== undefined && first === second) return first;
   throw new Failure('The two passphrases differ.', 'Run the command again.');
