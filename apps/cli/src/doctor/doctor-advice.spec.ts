@@ -1,8 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { freePort, TestCa } from '@sallyport/testkit';
+import { certificatesFromPem } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
-import { ago, set } from '../fixtures/broken-site.fixture.js';
+import { ago, set, unset } from '../fixtures/broken-site.fixture.js';
+import { description } from '../fixtures/device-answers.fixture.js';
 import { examine, mend } from '../fixtures/mend.fixture.js';
 import { mutualSite } from '../fixtures/mutual-site.fixture.js';
 
@@ -59,6 +61,54 @@ describe('doctor, where a person has to act', () => {
         fix: `sallyport --config-dir ${site.directory} secure mutual`,
       },
     ]);
+  });
+
+  it('never advises a lower level than the one a listener has', async () => {
+    await using site = await mutualSite();
+    await unset(site, 'http.ca_path');
+
+    expect((await examine(site.run)).findings[0]).toMatchObject({
+      what: 'The listener for file transfer is at level mutual, and its settings say server.',
+      fix: `sallyport --config-dir ${site.directory} secure mutual`,
+    });
+  });
+
+  it('names a port that was set after the service has started, before what follows from it', async () => {
+    await using site = await mutualSite();
+    const port = await freePort();
+    await set(site, 'mqtt.bind.port', String(port));
+
+    expect((await examine(site.run)).findings[0]).toMatchObject({
+      id: 'listeners',
+      what: `The listener for MQTT is at port ${site.ports.mqtt}, and its settings say ${port} (mqtt.bind.port). A service reads its ports when it starts. Stop the services, and start them again.`,
+      fix: `npm start -- --config-dir ${site.directory}`,
+    });
+  });
+
+  it('names a folder in which the file transfer cannot store anything', async () => {
+    await using site = await mutualSite();
+    await mkdir(join(site.directory, 'data'), { recursive: true });
+    await symlink('/proc/self', join(site.directory, 'data', 'file-transfer'));
+
+    expect((await examine(site.run)).findings[0]).toMatchObject({
+      id: 'folders',
+      what: expect.stringMatching(/data\/file-transfer cannot be written/),
+    });
+  });
+
+  it('brings a service back that the registry refuses, before another command makes its certificate', async () => {
+    await using site = await mutualSite();
+    await site.replaceAgent({ crlUrl: `http://127.0.0.1:${site.ports.crl}/crl/device.crl` });
+    const [leaf] = certificatesFromPem(await readFile(site.agent.cert, 'utf8'));
+    if (leaf === undefined) throw new Error('no certificate');
+    site.authority.revoked.push({ serialNumber: leaf.serialNumber, revokedAt: ago(1), reason: 'keyCompromise' });
+    const revoked = () => ({ ...description, deviceId: 'agent', state: 'revoked' });
+    site.admin['device-registry'].routes.set('GET /v1/devices/agent', revoked);
+
+    const { findings } = await examine(site.run);
+    expect(findings.find(({ id }) => id === 'revocation')?.fix).toMatch(
+      /^SCRATCH=.* cert download --device-id agent .*device enroll-token --reinstate --profile service agent\)" && rm -r "\$SCRATCH" && rm -f \S+ && rm -f \S+ && .*secure mutual$/,
+    );
   });
 
   it('names what a service lacks', async () => {

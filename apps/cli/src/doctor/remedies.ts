@@ -6,11 +6,13 @@ import type { GlobalOptions } from '../options.js';
 
 /** Commands that repair something, as the user has to type them. */
 export class Remedies {
+  private readonly programName: string;
   private readonly prefix: string;
   private readonly settings: Settings;
   private readonly configDir: string | undefined;
 
   constructor({ programName }: CliContext, { configDir }: GlobalOptions, settings: Settings) {
+    this.programName = programName;
     this.prefix = `${programName}${configDir === undefined ? '' : ` --config-dir ${quoted(configDir)}`}`;
     this.settings = settings;
     this.configDir = configDir;
@@ -43,6 +45,20 @@ export class Remedies {
   reinstate(deviceId: string): string {
     const token = `"$(${this.run('device', 'enroll-token', '--reinstate', deviceId)})"`;
     return `${this.run('cert', 'download', '--device-id', deviceId)} --one-time-password ${token}`;
+  }
+
+  /**
+   * The same for a service or an administrator of this machine, whose certificate another command makes. The one that
+   * brings the name back is not kept.
+   */
+  reinstateLocal(name: string, profile: 'service' | 'admin', url: string): string {
+    const token = `"$(${this.run('device', 'enroll-token', '--reinstate', '--profile', profile, name)})"`;
+    const download = ['cert', 'download', '--device-id', name, '--url', url].map(quoted).join(' ');
+    return this.all(
+      'SCRATCH="$(mktemp -d)"',
+      `${this.programName} --config-dir "$SCRATCH" ${download} --one-time-password ${token}`,
+      'rm -r "$SCRATCH"',
+    );
   }
 
   /** The same when the signer runs on another machine: the token has to be made there. */

@@ -13,6 +13,9 @@ const trialBytes = 4096;
 // SQLite, journals and new certificates need room beside the old ones.
 const scarceBytes = 64 * 1024 * 1024;
 
+/** Folders of the data directory in which services make files while they run. */
+const below = ['file-transfer', 'mqtt-broker', 'connector/content'];
+
 /** Each folder that the services write to takes a file, and its disk has room. */
 export const folders: Check = {
   id: 'folders',
@@ -24,6 +27,7 @@ export const folders: Check = {
       settings.require('data.path'),
       join(settings.require('data.path'), 'store'),
       settings.require('run.path'),
+      ...below.map((name) => join(settings.require('data.path'), name)),
     ];
     const findings = await Promise.all([...new Set(wanted)].map((folder) => inspect(checked, folder)));
     return oncePerDisk(findings.flat());

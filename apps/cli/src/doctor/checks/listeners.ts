@@ -1,4 +1,4 @@
-import { type EntranceDescription, entranceDefinition, type SecurityLevel } from '@sallyport/protocol';
+import { type EntranceDescription, entranceDefinition, type SecurityLevel, securityLevel } from '@sallyport/protocol';
 import { reachableHost, takesConnections } from '../../secure/probe.js';
 import { type SecuredGroup, securedGroups } from '../../site/secured-group.js';
 import { type Check, error, type Finding } from '../check.js';
@@ -32,10 +32,13 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
     return [
       error(
         `The listener for ${entrance.name} is ${entrance.isOpen ? `at level ${entrance.level}` : 'closed'}, and its settings say ${level}.`,
-        remedies.secure(level),
+        // Lost settings must not take a listener down, so the command leads to the higher of the two levels.
+        remedies.secure(entrance.isOpen ? higher(entrance.level, level) : level),
         { ...relations, needs: [...relations.needs, `listener ${entrance.group}`] },
       ),
     ];
+  const moved = movedFinding(checked, entrance);
+  if (moved !== undefined) return [moved];
   const target = { host: reachableHost(entrance.host), port: entrance.port };
   if (await takesConnections(target)) return [];
   return [
@@ -45,6 +48,27 @@ async function inspect(checked: CheckedSite, entrance: EntranceDescription): Pro
       relations,
     ),
   ];
+}
+
+function higher(one: SecurityLevel, other: SecurityLevel): SecurityLevel {
+  return securityLevel.options.indexOf(one) > securityLevel.options.indexOf(other) ? one : other;
+}
+
+/** Where programs of this machine look for a listener. */
+const clientPorts = { http: 'http.client.port', mqtt: 'mqtt.client.port' } as const;
+
+/** Services read their ports when they start, and programs that follow the settings look at the new one. */
+function movedFinding({ site, remedies }: CheckedSite, entrance: EntranceDescription): Finding | undefined {
+  const { group, name, port } = entrance;
+  if (group !== 'http' && group !== 'mqtt') return undefined;
+  const portKey = `${group}.bind.port` as const;
+  const set = site.settings.require(portKey);
+  if (set === port || set !== site.settings.get(clientPorts[group])) return undefined;
+  const what = `The listener for ${name} is at port ${port}, and its settings say ${set} (${portKey}). A service reads its ports when it starts. Stop the services, and start them again.`;
+  return error(what, remedies.startServices(), {
+    breaks: [`listener ${group}`],
+    needs: [`service ${entranceDefinition(group).service}`, 'start'],
+  });
 }
 
 function levelIn({ site }: CheckedSite, { keys }: SecuredGroup, profile: string | undefined): SecurityLevel {

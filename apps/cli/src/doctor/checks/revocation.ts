@@ -1,4 +1,4 @@
-import { deviceId, Problem, registryRoutes } from '@sallyport/protocol';
+import { type DeviceId, type DeviceState, deviceId, Problem, registryRoutes } from '@sallyport/protocol';
 import { type Certificate, verifySignedBy } from '@sallyport/x509';
 import { deviceFiles } from '../../cert/device-files.js';
 import { administrator, localClient } from '../../secure/local-identity.js';
@@ -47,30 +47,38 @@ async function usedCertificates(checked: CheckedSite): Promise<Used[]> {
   const ofSite = [...shown, ...(level === 'mutual' ? clients : [])].map(({ path, keyPath, parts }) =>
     used(checked, { path, breaks: parts, fix: (leaf) => replacement(checked, { path, keyPath, leaf, secure }) }),
   );
-  const own = used(checked, { path: device.certPath, breaks: [], fix: (leaf) => enrolment(checked, leaf) });
+  const own = used(checked, { path: device.certPath, breaks: [], fix: async (leaf) => enrolment(checked, leaf) });
   return (await Promise.all([...ofSite, own])).flat();
 }
 
 interface Place {
   readonly path: string;
   readonly breaks: readonly Part[];
-  readonly fix: (leaf: Certificate) => string;
+  readonly fix: (leaf: Certificate) => Promise<string>;
 }
 
 async function used(checked: CheckedSite, { path, breaks, fix }: Place): Promise<Used[]> {
   const [leaf, ...rest] = (await readPemFile(path)).certificates;
   if (leaf === undefined) return [];
   const ofDevice = (await readPemFile(deviceFiles(checked.site.settings).caPath)).certificates;
-  return [{ path, leaf, issuers: [...rest, ...checked.trust.issuing, ...ofDevice], fix: fix(leaf), breaks }];
+  return [{ path, leaf, issuers: [...rest, ...checked.trust.issuing, ...ofDevice], fix: await fix(leaf), breaks }];
 }
 
-/** `secure` keeps a certificate whose dates are good, so a revoked one has to go first; its key with it. */
-function replacement(
-  { remedies, trust }: CheckedSite,
+/**
+ * `secure` keeps a certificate whose dates are good, so a revoked one has to go first; its key with it. Nor does it bring
+ * back a name that the registry refuses.
+ */
+async function replacement(
+  checked: CheckedSite,
   { path, keyPath, leaf, secure }: { path: string; keyPath: string | undefined; leaf: Certificate; secure: string },
-): string {
+): Promise<string> {
+  const { remedies, trust, site } = checked;
   if (!isOfSite([leaf], trust)) return secure;
+  const name = deviceId.safeParse(leaf.subject.commonNames[0]).data;
+  const isRefused = name !== undefined && (await registryState(checked, name)) === 'revoked';
+  const profile = path === administrator(site.settings).files.certPath ? 'admin' : 'service';
   return remedies.all(
+    ...(isRefused ? [remedies.reinstateLocal(name, profile, site.settings.require('pki.url'))] : []),
     ...[path, keyPath].flatMap((each) => (each === undefined ? [] : [remedies.remove(each)])),
     secure,
   );
@@ -115,26 +123,30 @@ function enrolment(checked: CheckedSite, leaf: Certificate): string {
 
 /** On a gateway that is a device too, the registry may have locked or retired it. */
 async function registryFindings(checked: CheckedSite): Promise<Finding[]> {
-  const { services, site, remedies } = checked;
-  const registry = services.find(({ service }) => service === 'device-registry');
+  const { site, remedies } = checked;
   const [leaf] = (await readPemFile(deviceFiles(site.settings).certPath)).certificates;
   const id = deviceId.safeParse(leaf?.subject.commonNames[0]);
-  if (registry?.isRunning !== true || leaf === undefined || !id.success) return [];
-  if (!isOfSite([leaf], checked.trust)) return [];
+  if (leaf === undefined || !id.success || !isOfSite([leaf], checked.trust)) return [];
+  const state = await registryState(checked, id.data);
+  if (state === 'locked')
+    return [error(`The registry has locked this device, ${id.data}.`, remedies.run('device', 'unlock', id.data))];
+  if (state === undefined || state === 'active' || state === 'revoked') return [];
+  return [
+    error(
+      `The registry does not admit this device, ${id.data}: it is ${state}.`,
+      remedies.run('device', 'show', id.data),
+    ),
+  ];
+}
+
+/** Undefined when the registry does not run, or has not seen the device yet. */
+async function registryState({ services }: CheckedSite, id: DeviceId): Promise<DeviceState | undefined> {
+  const registry = services.find(({ service }) => service === 'device-registry');
+  if (registry?.isRunning !== true) return undefined;
   try {
-    const { state } = await registry.client.call(registryRoutes.showDevice, { params: { id: id.data } });
-    if (state === 'locked')
-      return [error(`The registry has locked this device, ${id.data}.`, remedies.run('device', 'unlock', id.data))];
-    if (state === 'active' || state === 'revoked') return [];
-    return [
-      error(
-        `The registry does not admit this device, ${id.data}: it is ${state}.`,
-        remedies.run('device', 'show', id.data),
-      ),
-    ];
+    return (await registry.client.call(registryRoutes.showDevice, { params: { id } })).state;
   } catch (fault) {
-    // The registry has not seen it yet.
-    if (fault instanceof Problem && fault.type === 'not-found') return [];
+    if (fault instanceof Problem && fault.type === 'not-found') return undefined;
     throw fault;
   }
 }
