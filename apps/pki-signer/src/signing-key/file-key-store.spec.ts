@@ -82,7 +82,7 @@ describe('CA keys on disk', () => {
       await writeFile(files.passphraseFile, content);
       await expect(FileKeyStore.at(files.options)).rejects.toMatchObject({
         type: 'config-invalid',
-        message: 'A secret file of the signer is damaged. Restore it from a backup.',
+        message: `The secret in ${files.passphraseFile} is damaged: it must be 32 bytes in hexadecimal. Restore the file from a backup.`,
       });
     },
   );
